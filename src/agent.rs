@@ -1,0 +1,224 @@
+//! The agent that the SDK makes for itself, and all that it uses of ureq's `unversioned` module.
+//!
+//! A deadline over a whole request makes ureq's own resolver start a thread for every request, to
+//! look up its host again. [`Names`] answers addresses itself, remembers names for a few seconds,
+//! and starts a thread only for a name that it does not know: one at a time for each name.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+};
+
+use crate::single_flight::{Flight, Outcome};
+
+/// How long an answer of the name service is used again.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// The size at which old answers are dropped.
+const MOST_NAMES: usize = 256;
+/// As many addresses of a host are tried as ureq has room for.
+const MOST_ADDRESSES: usize = 16;
+
+/// An agent for many threads that talk to a few hosts, for days.
+pub(crate) fn default_agent(names: &Names) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .user_agent(concat!(
+            "nexus-gateway-sdk/",
+            env!("CARGO_PKG_VERSION"),
+            " (rust)"
+        ))
+        .max_idle_connections(64)
+        .max_idle_connections_per_host(16)
+        .max_idle_age(Duration::from_secs(60));
+    let connector = DefaultConnector::default().chain(CountConnections);
+    ureq::Agent::with_parts(config.build(), connector, names.clone())
+}
+
+thread_local! {
+    static CONNECTIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many connections default agents have opened on this thread. ureq connects on the thread of
+/// the request, so a request that left the number alone ran on a pooled connection.
+pub(crate) fn connections_opened() -> u64 {
+    CONNECTIONS.get()
+}
+
+#[derive(Debug)]
+struct CountConnections;
+
+impl<In: Transport> Connector<In> for CountConnections {
+    type Out = In;
+
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
+        CONNECTIONS.set(CONNECTIONS.get().wrapping_add(1));
+        Ok(chained)
+    }
+}
+
+/// What the name service said, kept for a short while.
+#[derive(Clone, Default)]
+pub(crate) struct Names(Arc<Mutex<HashMap<Box<str>, Known>>>);
+
+type Answer = Result<Vec<IpAddr>, String>;
+
+enum Known {
+    Addresses(Vec<IpAddr>, Instant),
+    Asking(Arc<Flight<Answer>>),
+}
+
+/// The name service has no address for the host, or did not answer.
+#[derive(Debug)]
+pub(crate) struct LookUpFailed(String);
+
+impl fmt::Display for LookUpFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LookUpFailed {}
+
+impl Names {
+    /// Forgets a host: its address may be why it cannot be reached.
+    pub(crate) fn forget(&self, host: &str) {
+        let mut known = self.0.lock();
+        if matches!(known.get(host), Some(Known::Addresses(..))) {
+            known.remove(host);
+        }
+    }
+
+    fn look_up(&self, host: &str, timeout: &NextTimeout) -> Result<Vec<IpAddr>, ureq::Error> {
+        let flight = match self.known_or_asked(host) {
+            Ok(addresses) => return Ok(addresses),
+            Err(flight) => flight,
+        };
+        let deadline = Instant::now().checked_add((*timeout.after).min(Duration::from_secs(3600)));
+        match flight.wait(deadline.unwrap_or_else(Instant::now)) {
+            Some(Outcome::Landed(Ok(addresses))) => Ok(addresses),
+            Some(Outcome::Landed(Err(problem))) => Err(look_up_failed(problem)),
+            Some(Outcome::Abandoned) => Err(look_up_failed("the look-up ended early".to_owned())),
+            None => Err(ureq::Error::Timeout(ureq::Timeout::Resolve)),
+        }
+    }
+
+    /// The addresses, or the look-up to wait for.
+    fn known_or_asked(&self, host: &str) -> Result<Vec<IpAddr>, Arc<Flight<Answer>>> {
+        let mut known = self.0.lock();
+        match known.get(host) {
+            Some(Known::Addresses(addresses, until)) if Instant::now() < *until => {
+                return Ok(addresses.clone());
+            }
+            Some(Known::Asking(flight)) => return Err(Arc::clone(flight)),
+            _ => {}
+        }
+        if known.len() >= MOST_NAMES {
+            known.retain(|_, entry| entry.is_current());
+        }
+        let flight = Arc::new(Flight::new());
+        known.insert(host.into(), Known::Asking(Arc::clone(&flight)));
+        drop(known);
+        self.ask(host, &flight);
+        Err(flight)
+    }
+
+    /// Looks the host up on a thread of its own, which may outlive the caller's patience.
+    fn ask(&self, host: &str, flight: &Arc<Flight<Answer>>) {
+        let (names, host, asked) = (self.clone(), Box::<str>::from(host), Arc::clone(flight));
+        let name = host.clone();
+        let ask = move || {
+            let answer = (&*host, 0)
+                .to_socket_addrs()
+                .map_err(|error| error.to_string());
+            let answer = answer.map(|found| found.map(|address| address.ip()).collect());
+            names.settle(&host, &answer);
+            asked.end(Outcome::Landed(answer));
+        };
+        if let Err(error) = thread::Builder::new()
+            .name("nexus-names".to_owned())
+            .spawn(ask)
+        {
+            let answer = Err(format!("no thread to look the host up: {error}"));
+            self.settle(&name, &answer);
+            flight.end(Outcome::Landed(answer));
+        }
+    }
+
+    fn settle(&self, host: &str, answer: &Answer) {
+        let mut known = self.0.lock();
+        match (answer, Instant::now().checked_add(REMEMBERED)) {
+            (Ok(addresses), Some(until)) => {
+                known.insert(host.into(), Known::Addresses(addresses.clone(), until));
+            }
+            _ => drop(known.remove(host)),
+        }
+    }
+}
+
+impl Known {
+    fn is_current(&self) -> bool {
+        match self {
+            Self::Addresses(_, until) => Instant::now() < *until,
+            Self::Asking(_) => true,
+        }
+    }
+}
+
+fn look_up_failed(problem: String) -> ureq::Error {
+    ureq::Error::Io(io::Error::other(LookUpFailed(problem)))
+}
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = match bare.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => self.look_up(host, &timeout)?,
+        };
+        let default_port = if crate::url::is_https(uri) { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default_port);
+        let addresses = addresses
+            .into_iter()
+            .map(|address| SocketAddr::new(address, port));
+        let mut resolved = self.empty();
+        for address in config
+            .ip_family()
+            .keep_wanted(addresses)
+            .take(MOST_ADDRESSES)
+        {
+            resolved.push(address);
+        }
+        if resolved.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(resolved)
+        }
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Names")
+    }
+}

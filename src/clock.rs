@@ -1,0 +1,165 @@
+//! The two clocks, read together, and deadlines. Time is passed in everywhere else.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// No wait or lifetime is ever longer than this; it keeps every sum of times representable.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// A moment on both clocks. The monotonic one may stand still while a laptop sleeps and the wall
+/// clock may be stepped, so a token is fresh only if both say so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Now {
+    pub(crate) wall: SystemTime,
+    pub(crate) mono: Instant,
+}
+
+impl Now {
+    pub(crate) fn read() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            mono: Instant::now(),
+        }
+    }
+
+    /// This moment, moved forward on both clocks (by a year at most).
+    pub(crate) fn after(self, wait: Duration) -> Self {
+        let wait = wait.min(FOREVER);
+        Self {
+            wall: self.wall.checked_add(wait).unwrap_or(self.wall),
+            mono: self.mono.checked_add(wait).unwrap_or(self.mono),
+        }
+    }
+
+    /// Whether both clocks still stand before `end`.
+    pub(crate) fn is_before(self, end: Self) -> bool {
+        self.mono < end.mono && self.wall < end.wall
+    }
+}
+
+/// The moment at which a call gives up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    pub(crate) fn after(budget: Duration) -> Self {
+        let now = Instant::now();
+        Self(now.checked_add(budget.min(FOREVER)).unwrap_or(now))
+    }
+
+    /// What is left; `None` once it has passed.
+    pub(crate) fn left(self) -> Option<Duration> {
+        self.0
+            .checked_duration_since(Instant::now())
+            .filter(|left| !left.is_zero())
+    }
+
+    pub(crate) fn instant(self) -> Instant {
+        self.0
+    }
+}
+
+/// When a reply's request began, and what the server's clock said then.
+///
+/// Times in a reply are read against the beginning of the exchange: a slow reply can only shorten
+/// what it grants.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    pub(crate) at: Now,
+    pub(crate) date: Option<SystemTime>,
+}
+
+impl Received {
+    /// A moment of the server's clock on the local one. The server's `Date` has whole seconds, so
+    /// within two of them the clocks count as agreeing; otherwise only the time that it leaves
+    /// counts, rounded down.
+    pub(crate) fn local(self, moment: SystemTime) -> SystemTime {
+        let Some(date) = self.date else { return moment };
+        let apart = date
+            .duration_since(self.at.wall)
+            .unwrap_or_else(|ahead| ahead.duration());
+        if apart <= Duration::from_secs(2) {
+            return moment;
+        }
+        let left = moment.duration_since(date).unwrap_or_default();
+        self.at
+            .after(left.saturating_sub(Duration::from_secs(1)))
+            .wall
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(count: u64) -> Duration {
+        Duration::from_secs(count)
+    }
+
+    #[test]
+    fn a_moment_needs_both_clocks_to_be_before_another() {
+        let start = Now::read();
+        let end = start.after(secs(60));
+        let table = [
+            ("both before", 59, 59, true),
+            ("suspended: only the wall clock went on", 61, 1, false),
+            ("the wall clock was set back", 0, 61, false),
+            ("both at the end", 60, 60, false),
+        ];
+        for (case, wall, mono, before) in table {
+            let now = Now {
+                wall: start.wall + secs(wall),
+                mono: start.mono + secs(mono),
+            };
+            assert_eq!(now.is_before(end), before, "{case}");
+        }
+        let set_back = Now {
+            wall: start.wall - secs(86_400),
+            mono: start.mono + secs(61),
+        };
+        assert!(!set_back.is_before(end));
+    }
+
+    #[test]
+    fn a_skewed_clock_is_corrected_by_the_date_of_the_reply() {
+        let at = Now::read();
+        let table: [(i64, i64, i64); 6] = [
+            // The server's clock against ours, the lifetime it grants, what is left of it here.
+            (0, 3600, 3600),
+            (1, 3600, 3601),
+            (600, 3600, 3599),
+            (-600, 3600, 3599),
+            (600, -10, 0),
+            (-600, 0, 0),
+        ];
+        for (ahead, lifetime, here) in table {
+            let date = shifted(at.wall, ahead);
+            let local = Received {
+                at,
+                date: Some(date),
+            }
+            .local(shifted(date, lifetime));
+            assert_eq!(
+                local,
+                shifted(at.wall, here),
+                "server {ahead} s ahead, {lifetime} s granted"
+            );
+        }
+        assert_eq!(
+            Received { at, date: None }.local(at.wall + secs(9)),
+            at.wall + secs(9)
+        );
+    }
+
+    fn shifted(time: SystemTime, by: i64) -> SystemTime {
+        let whole = secs(by.unsigned_abs());
+        if by < 0 { time - whole } else { time + whole }
+    }
+
+    #[test]
+    fn no_wait_overflows() {
+        let now = Now::read();
+        assert!(now.is_before(now.after(Duration::MAX)));
+        assert!(Deadline::after(Duration::MAX).left().is_some());
+        assert!(Deadline::after(Duration::ZERO).left().is_none());
+    }
+}

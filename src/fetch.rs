@@ -1,0 +1,196 @@
+//! `authenticated_fetch`: one request with the credential on it, its redirects, and one replay when
+//! the credential turns out to be dead.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ureq::http::{HeaderMap, Uri};
+
+use crate::clock::Deadline;
+use crate::error::{ErrorKind, NexusError, Result};
+use crate::fetch_options::{Checked, FetchOptions};
+use crate::gateway::Gateway;
+use crate::redirect::{self, Hop, Redirects};
+use crate::resolve::{self, Origin, Tenant};
+use crate::token::CachedToken;
+use crate::token_cache::TokenCache;
+use crate::transport::{self, Attempt, Outgoing, Reply};
+use crate::url;
+
+/// A response: status, headers, body.
+pub(crate) type Fetched = (u16, HeaderMap, Vec<u8>);
+
+/// Whose credential goes on a request.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) gateway: &'a Gateway,
+    pub(crate) cache: &'a TokenCache,
+    pub(crate) tenant: Tenant<'a>,
+    pub(crate) allow_insecure_http: bool,
+}
+
+pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Result<Fetched> {
+    caller.tenant.check()?;
+    let parsed = caller.check_url(url)?;
+    let request = options.check(caller.gateway.timeout)?;
+    let call = Call {
+        caller,
+        text: url,
+        url: parsed,
+        deadline: Deadline::after(request.timeout),
+        request,
+    };
+    call.run()
+        .map(|reply| (reply.status, reply.headers, reply.body))
+}
+
+impl Caller<'_> {
+    fn check_url(&self, text: &str) -> Result<Uri> {
+        let parsed =
+            url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
+        if url::is_https(&parsed) || url::is_loopback(&parsed) || self.allow_insecure_http {
+            return Ok(parsed);
+        }
+        let message = format!(
+            "url: {} would carry the credential in clear; use https, or allow_insecure_http",
+            url::origin(&parsed)
+        );
+        Err(NexusError::new(ErrorKind::InsecureUrl, message))
+    }
+}
+
+/// A fetch that has been checked.
+struct Call<'a> {
+    caller: Caller<'a>,
+    text: &'a str,
+    url: Uri,
+    request: Checked,
+    deadline: Deadline,
+}
+
+impl Call<'_> {
+    /// A 401 to a token out of the cache may mean that it was revoked: then the request is sent
+    /// once more with the token that replaces it.
+    fn run(&self) -> Result<Reply> {
+        let (token, origin) = self.token()?;
+        let (reply, authenticated) = self.follow(&token)?;
+        if reply.status != 401 || !authenticated || origin == Origin::Gateway {
+            return Ok(reply);
+        }
+        let Tenant {
+            workspace_id,
+            provider,
+        } = self.caller.tenant;
+        self.caller.cache.discard(workspace_id, provider, &token);
+        self.caller
+            .gateway
+            .log
+            .info(|| format!("401 for the cached token of {provider}: dropped"));
+        let (fresh, _) = self.token()?;
+        if fresh.same_credential(&token) {
+            return Ok(reply);
+        }
+        self.follow(&fresh).map(|(reply, _)| reply)
+    }
+
+    fn token(&self) -> Result<(Arc<CachedToken>, Origin)> {
+        let Caller {
+            gateway,
+            cache,
+            tenant,
+            ..
+        } = self.caller;
+        resolve::cached(gateway, cache, tenant, self.deadline)
+    }
+
+    /// The request and its redirects; also whether the last of them carried the credential.
+    fn follow(&self, token: &CachedToken) -> Result<(Reply, bool)> {
+        let mut hop = self.first_hop(token)?;
+        for _ in 0..=redirect::MOST {
+            let reply = self.send(&hop)?;
+            let target = redirect::location(reply.status, &reply.headers);
+            let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
+            else {
+                return Ok((reply, hop.authenticated));
+            };
+            let was_authenticated = hop.authenticated;
+            hop.follow(reply.status, target, token, self.caller.allow_insecure_http)?;
+            if was_authenticated && !hop.authenticated {
+                let to = url::origin(&hop.url);
+                self.caller
+                    .gateway
+                    .log
+                    .info(|| format!("redirected to {to}: credential dropped"));
+            }
+        }
+        let message = format!(
+            "{}: more than {} redirects",
+            url::origin(&self.url),
+            redirect::MOST
+        );
+        Err(NexusError::new(ErrorKind::TooManyRedirects, message))
+    }
+
+    fn first_hop(&self, token: &CachedToken) -> Result<Hop> {
+        let url = match token.target(self.text)? {
+            Cow::Borrowed(_) => self.url.clone(),
+            Cow::Owned(target) => self.caller.check_url(&target)?,
+        };
+        let mut headers = self.request.headers.clone();
+        if let Some((name, value)) = token.header()? {
+            headers.insert(name, value);
+        }
+        Ok(Hop {
+            method: self.request.method.clone(),
+            url,
+            headers,
+            sends_body: self.request.data.is_some(),
+            authenticated: true,
+        })
+    }
+
+    /// One hop, retried as the options say; a response is returned as it is when they are used up.
+    fn send(&self, hop: &Hop) -> Result<Reply> {
+        let body = self.request.data.as_deref().filter(|_| hop.sends_body);
+        let Hop {
+            method,
+            url,
+            headers,
+            ..
+        } = hop;
+        let outgoing = Outgoing {
+            method,
+            url,
+            headers,
+            body,
+        };
+        let idempotent = transport::is_idempotent(method);
+        let policy = &self.request.retry_policy;
+        let mut last = None;
+        let log = self.caller.gateway.log;
+        let sent = transport::with_retries(policy, self.deadline, log, || {
+            let reply = self.caller.gateway.transport.send(&outgoing, self.deadline);
+            let reply = reply.map_err(|failure| {
+                last = None;
+                Attempt {
+                    again: failure.unsent || idempotent,
+                    error: failure.error,
+                }
+            })?;
+            if policy.retries == 0 || !idempotent || !policy.retries_status(reply.status) {
+                return Ok(reply);
+            }
+            let error = refused(&reply);
+            last = Some(reply);
+            Err(Attempt { error, again: true })
+        });
+        sent.or_else(|error| last.ok_or(error))
+    }
+}
+
+/// Stands for a response that is worth another attempt; it never leaves this file.
+fn refused(reply: &Reply) -> NexusError {
+    let wait = crate::gateway_error::retry_after(&reply.headers);
+    let message = format!("the upstream answered {}", reply.status);
+    NexusError::new(ErrorKind::RequestFailed, message).with_retry_after(wait)
+}

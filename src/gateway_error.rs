@@ -1,0 +1,134 @@
+//! What gateways answer when they refuse, in all the forms that are in use, as one error.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
+use ureq::http::{HeaderMap, HeaderName, StatusCode, Uri};
+
+use crate::error::{ErrorKind, NexusError};
+use crate::json::{self, Object};
+use crate::timestamp;
+use crate::transport::Reply;
+use crate::url;
+
+/// As much of a body as an error shows, in characters.
+const MOST_TEXT: usize = 500;
+
+/// The one place where a status that is no success becomes an error. `key` is the API key, which
+/// must not come back in a text that the gateway wrote.
+pub(crate) fn of(reply: &Reply, base: &Uri, key: &str) -> NexusError {
+    let text = String::from_utf8_lossy(&reply.body);
+    let body = serde_json::from_str::<Value>(&text).ok();
+    let fields = body.as_ref().and_then(Value::as_object);
+    let code = fields.and_then(code_of);
+    let message = match reply.status {
+        300..=399 => moved(&reply.headers, base),
+        _ => fields
+            .and_then(message_of)
+            .unwrap_or_else(|| prose(&text, reply.status)),
+    };
+    let refused = fields
+        .and_then(|fields| fields.get("status"))
+        .and_then(Value::as_u64);
+    let refused = refused.is_some_and(|status| (400..500).contains(&status));
+    let again = matches!(reply.status, 429 | 502..=504) && !refused;
+    NexusError::new(ErrorKind::Gateway, shown(&message, key))
+        .with_code(code.unwrap_or_else(|| format!("http_{}", reply.status)))
+        .with_status(reply.status)
+        .with_retry_after(retry_after(&reply.headers))
+        .retryable(again)
+}
+
+/// `error` if it looks like a code, else `error.code`, else `code`.
+fn code_of(fields: &Object) -> Option<String> {
+    let nested = json::object(fields, "error").and_then(|error| json::text(error, "code"));
+    let found = [
+        json::text(fields, "error"),
+        nested,
+        json::text(fields, "code"),
+    ];
+    found.into_iter().flatten().find(|code| is_code(code))
+}
+
+fn is_code(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=100).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// `message`, else `detail`, else `error.message`, else an `error` that is prose.
+fn message_of(fields: &Object) -> Option<String> {
+    let nested = json::object(fields, "error").and_then(|error| json::filled(error, "message"));
+    let prose = json::filled(fields, "error").filter(|error| !is_code(error));
+    let found = json::filled(fields, "message")
+        .or_else(|| json::filled(fields, "detail"))
+        .or(nested)
+        .or(prose)?;
+    Some(unwrapped(&found).unwrap_or(found))
+}
+
+/// A message that is another error body, written as a string.
+fn unwrapped(message: &str) -> Option<String> {
+    let inner: Object = serde_json::from_str(message).ok()?;
+    json::filled(&inner, "message")
+        .or_else(|| json::filled(&inner, "detail"))
+        .or_else(|| json::filled(&inner, "error"))
+}
+
+fn prose(body: &str, status: u16) -> String {
+    if !body.trim().is_empty() {
+        return body.trim().to_owned();
+    }
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    format!(
+        "the gateway answered {status} {}, without a body",
+        reason.unwrap_or("(unknown)")
+    )
+}
+
+/// The API key goes to the configured gateway only, so its redirects are not followed.
+fn moved(headers: &HeaderMap, base: &Uri) -> String {
+    let target = text_of(headers, LOCATION).and_then(|to| url::join(base, to).ok());
+    let target = target.map_or_else(|| "another address".to_owned(), |to| url::origin(&to));
+    format!(
+        "the gateway redirects to {target}, which is not followed; set gateway_url to its own address"
+    )
+}
+
+/// One line of bounded length.
+fn shown(message: &str, key: &str) -> String {
+    let redacted = match key {
+        "" => Cow::Borrowed(message),
+        key => Cow::Owned(message.replace(key, "[redacted]")),
+    };
+    let line: String = redacted
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    match line
+        .char_indices()
+        .nth(MOST_TEXT)
+        .and_then(|(end, _)| line.get(..end))
+    {
+        Some(start) => format!("{start}..."),
+        None => line,
+    }
+}
+
+/// How long the server asks to wait.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let now = date(headers).unwrap_or_else(SystemTime::now);
+    timestamp::retry_after(text_of(headers, RETRY_AFTER)?, now)
+}
+
+/// The server's clock, as it wrote it.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    timestamp::http_date(text_of(headers, DATE)?)
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+mod agent;
+mod client;
+mod clock;
+mod connection;
+mod error;
+mod fetch;
+mod fetch_options;
+mod gateway;
+mod gateway_error;
+mod json;
+mod log;
+mod options;
+mod redirect;
+mod resolve;
+mod retry;
+mod single_flight;
+mod strategy;
+mod timestamp;
+mod token;
+mod token_cache;
+mod transport;
+mod url;
+mod wait;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use serde_json;
+pub use ureq::{self, http};
+
+pub use client::NexusClient;
+pub use connection::{
+    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
+};
+pub use error::{ErrorKind, NexusError, Result};
+pub use fetch_options::FetchOptions;
+pub use log::LogLevel;
+pub use options::NexusClientOptions;
+pub use redirect::Redirects;
+pub use retry::RetryPolicy;
+pub use token::{CachedToken, TokenResponse};
+pub use token_cache::TokenCache;

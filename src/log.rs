@@ -1,0 +1,102 @@
+//! Diagnostics: one line each to stderr, never to stdout, formatted only when they are wanted.
+
+use std::fmt;
+use std::io::Write as _;
+
+/// How much the SDK says on stderr; each level includes those before it.
+///
+/// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides what
+/// the program sets.
+///
+/// ```
+/// use nexus_sdk::LogLevel;
+///
+/// assert_eq!(LogLevel::default(), LogLevel::Warn);
+/// assert!(LogLevel::Debug > LogLevel::Off);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[non_exhaustive]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What makes a call fail for a reason that the caller is not told.
+    Error,
+    /// What works, but should be changed: plain http to a remote gateway, a call being retried.
+    #[default]
+    Warn,
+    /// What happens seldom: a credential dropped after a 401, or on the way to another origin.
+    Info,
+    /// Every request to the gateway, with its status and duration.
+    Debug,
+}
+
+impl LogLevel {
+    const ALL: [(&'static str, Self); 5] = [
+        ("off", Self::Off),
+        ("error", Self::Error),
+        ("warn", Self::Warn),
+        ("info", Self::Info),
+        ("debug", Self::Debug),
+    ];
+
+    fn from_name(name: &str) -> Option<Self> {
+        let found = Self::ALL
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name.trim()));
+        found.map(|(_, level)| *level)
+    }
+
+    fn name(self) -> &'static str {
+        Self::ALL
+            .iter()
+            .find(|(_, level)| *level == self)
+            .map_or("", |(name, _)| name)
+    }
+}
+
+/// Writes the lines of one client.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Log {
+    level: LogLevel,
+}
+
+impl Log {
+    /// The program's level, unless `NEXUS_LOG` says another.
+    pub(crate) fn new(configured: LogLevel) -> Self {
+        let Some(name) = std::env::var("NEXUS_LOG")
+            .ok()
+            .filter(|name| !name.trim().is_empty())
+        else {
+            return Self { level: configured };
+        };
+        let log = Self {
+            level: LogLevel::from_name(&name).unwrap_or(configured),
+        };
+        if LogLevel::from_name(&name).is_none() {
+            log.warn(|| "NEXUS_LOG is none of off, error, warn, info, debug; it is ignored");
+        }
+        log
+    }
+
+    pub(crate) fn warn<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+        self.write(LogLevel::Warn, line);
+    }
+
+    pub(crate) fn info<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+        self.write(LogLevel::Info, line);
+    }
+
+    pub(crate) fn debug<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+        self.write(LogLevel::Debug, line);
+    }
+
+    fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
+        if level > self.level {
+            return;
+        }
+        // One write a line, so that threads do not mix theirs. A closed stderr is no failure of
+        // the call that wanted to say something, and must not panic.
+        let text = format!("[NexusSDK] {}: {}\n", level.name(), line());
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,233 @@
+//! When to try again and how long to wait first. Arithmetic only: nothing here sleeps.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
+
+/// How often a request to the gateway is tried again, and how long the waits are.
+///
+/// Retried are the statuses 502, 503 and 504 (429 when asked for), and network failures after
+/// which the request cannot have been acted on: any failure of an idempotent request (RFC 9110
+/// section 9.2.2), for a POST only one from before it was sent. Not retried is an error that
+/// embeds a 4xx status of the broker behind the gateway.
+///
+/// The wait before attempt `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor
+/// between 0.2 and 0.8, or what the gateway's `Retry-After` asks for when that is longer, but at
+/// most `max_delay`.
+///
+/// ```
+/// use nexus_sdk::RetryPolicy;
+/// use std::time::Duration;
+///
+/// let policy = RetryPolicy::default();
+/// assert_eq!(policy.retries, 0);
+/// assert_eq!(policy.min_delay, Duration::from_millis(200));
+/// assert_eq!(policy.max_delay, Duration::from_secs(2));
+/// assert!(!policy.retry_on_429);
+///
+/// let patient = RetryPolicy::default().retries(3).retry_on_429(true);
+/// assert_eq!(patient.retries, 3);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// How many more attempts follow a failed first one. Default 0.
+    pub retries: u32,
+    /// The first wait, before its random factor. Default 200 ms.
+    pub min_delay: Duration,
+    /// The longest wait. Default 2 s.
+    pub max_delay: Duration,
+    /// Whether 429 (`Too Many Requests`) is tried again too. Default `false`.
+    pub retry_on_429: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            retries: 0,
+            min_delay: Duration::from_millis(200),
+            max_delay: Duration::from_secs(2),
+            retry_on_429: false,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// How many more attempts follow a failed first one. Default 0.
+    ///
+    /// ```
+    /// assert_eq!(nexus_sdk::RetryPolicy::default().retries(2).retries, 2);
+    /// ```
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The first wait, before its random factor. Default 200 ms.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let policy = nexus_sdk::RetryPolicy::default().min_delay(Duration::from_millis(50));
+    /// assert_eq!(policy.min_delay, Duration::from_millis(50));
+    /// ```
+    #[must_use]
+    pub fn min_delay(mut self, delay: Duration) -> Self {
+        self.min_delay = delay;
+        self
+    }
+
+    /// The longest wait. Default 2 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let policy = nexus_sdk::RetryPolicy::default().max_delay(Duration::from_secs(10));
+    /// assert_eq!(policy.max_delay, Duration::from_secs(10));
+    /// ```
+    #[must_use]
+    pub fn max_delay(mut self, delay: Duration) -> Self {
+        self.max_delay = delay;
+        self
+    }
+
+    /// Whether 429 (`Too Many Requests`) is tried again too. Default `false`.
+    ///
+    /// ```
+    /// assert!(nexus_sdk::RetryPolicy::default().retry_on_429(true).retry_on_429);
+    /// ```
+    #[must_use]
+    pub fn retry_on_429(mut self, retry: bool) -> Self {
+        self.retry_on_429 = retry;
+        self
+    }
+
+    /// Whether a reply with this status is worth another attempt.
+    pub(crate) fn retries_status(&self, status: u16) -> bool {
+        matches!(status, 502..=504) || (status == 429 && self.retry_on_429)
+    }
+
+    /// The wait before the next attempt; `attempt` counts from 0, `chance` is in `0.0..1.0`.
+    pub(crate) fn delay(
+        &self,
+        attempt: u32,
+        chance: f64,
+        retry_after: Option<Duration>,
+    ) -> Duration {
+        let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
+        let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);
+        let jittered = backoff.mul_f64(0.6_f64.mul_add(chance.clamp(0.0, 1.0), 0.2));
+        let asked = retry_after.unwrap_or_default().min(self.max_delay);
+        jittered.max(asked)
+    }
+
+    /// The longest that a call of `timeout` an attempt can take under this policy.
+    pub(crate) fn longest_call(&self, timeout: Duration) -> Duration {
+        let waits = self.max_delay.saturating_mul(self.retries);
+        timeout
+            .saturating_mul(self.retries.saturating_add(1))
+            .saturating_add(waits)
+    }
+}
+
+/// A random number in `0.0..1.0`, good enough to spread retries: the standard library seeds each
+/// hasher state differently.
+pub(crate) fn chance() -> f64 {
+    let bits = RandomState::new().hash_one(std::thread::current().id());
+    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    #[test]
+    fn the_delay_doubles_up_to_its_bound_with_a_jitter_of_a_fifth_to_four_fifths() {
+        let policy = RetryPolicy::default();
+        let table = [
+            (0, 200),
+            (1, 400),
+            (2, 800),
+            (3, 1600),
+            (4, 2000),
+            (5, 2000),
+            (40, 2000),
+        ];
+        for (attempt, whole) in table {
+            assert_eq!(
+                policy.delay(attempt, 0.0, None),
+                ms(whole) / 5,
+                "attempt {attempt}"
+            );
+            assert_eq!(
+                policy.delay(attempt, 0.5, None),
+                ms(whole) / 2,
+                "attempt {attempt}"
+            );
+            assert!(
+                policy.delay(attempt, 0.999, None) < ms(whole) * 4 / 5,
+                "attempt {attempt}"
+            );
+        }
+    }
+
+    #[test]
+    fn retry_after_lengthens_the_delay_up_to_its_bound_and_never_shortens_it() {
+        let policy = RetryPolicy::default();
+        let table = [
+            (0, 40),
+            (10, 40),
+            (1500, 1500),
+            (2000, 2000),
+            (3_600_000, 2000),
+        ];
+        for (asked, waited) in table {
+            assert_eq!(
+                policy.delay(0, 0.0, Some(ms(asked))),
+                ms(waited),
+                "asked for {asked}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_policy_overflows() {
+        let policy = RetryPolicy::default()
+            .min_delay(Duration::MAX)
+            .max_delay(Duration::from_secs(1 << 40));
+        assert!(policy.delay(u32::MAX, 1.0, Some(Duration::MAX)) <= Duration::from_secs(1 << 40));
+        assert_eq!(
+            policy.retries(u32::MAX).longest_call(Duration::MAX),
+            Duration::MAX
+        );
+    }
+
+    #[test]
+    fn a_429_is_retried_only_when_asked_for() {
+        let retried = |policy: &RetryPolicy| -> Vec<u16> {
+            (100..600)
+                .filter(|status| policy.retries_status(*status))
+                .collect()
+        };
+        assert_eq!(retried(&RetryPolicy::default()), [502, 503, 504]);
+        assert_eq!(
+            retried(&RetryPolicy::default().retry_on_429(true)),
+            [429, 502, 503, 504]
+        );
+    }
+
+    #[test]
+    fn chances_differ_and_stay_in_bounds() {
+        let drawn: Vec<f64> = (0..100).map(|_| chance()).collect();
+        assert!(drawn.iter().all(|chance| (0.0..1.0).contains(chance)));
+        assert!(
+            drawn
+                .iter()
+                .any(|chance| (chance - drawn[0]).abs() > f64::EPSILON)
+        );
+    }
+}

@@ -1,0 +1,286 @@
+//! How a credential is put on a request: what the gateway's `strategy` says, as one of the three
+//! places that a credential can go to.
+
+use ureq::http::{HeaderName, HeaderValue};
+
+use crate::error::{ErrorKind, NexusError, Result};
+use crate::json::{self, Object};
+use crate::url;
+
+/// Headers that frame the message or name its target; no strategy may set them.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Where the credential goes.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The header that the token names, after its prefix.
+    Header,
+    /// This query parameter.
+    Query(String),
+    /// The `{field}` placeholders of the URL.
+    Path(Vec<(String, String)>),
+}
+
+/// A credential and the way to put it on a request.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Injection {
+    pub(crate) secret: String,
+    pub(crate) header_name: String,
+    pub(crate) prefix: String,
+    pub(crate) place: Place,
+}
+
+/// What a token reply says about its credential.
+pub(crate) struct Granted<'a> {
+    pub(crate) strategy: Option<&'a Object>,
+    pub(crate) credentials: &'a Object,
+    pub(crate) access_token: Option<String>,
+    pub(crate) token_type: Option<String>,
+}
+
+impl Granted<'_> {
+    /// What the strategy makes of the credential.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_credentials` without the fields that the strategy needs, `invalid_response` for a
+    /// strategy that is incomplete, `unsupported_strategy` for one that this build cannot do.
+    pub(crate) fn injection(&self) -> Result<Injection> {
+        let injection = match self.kind().as_deref() {
+            None | Some("oauth2") => self.oauth2(),
+            Some("header") => self.header(),
+            Some("basic_auth") => self.basic_auth(),
+            Some("query_param") => self.query_param(),
+            Some("path") => Ok(self.path()),
+            Some(other) => Err(unsupported(other)),
+        }?;
+        if injection.place == Place::Header {
+            header(&injection.header_name, &injection.prefix, &injection.secret)?;
+        }
+        Ok(injection)
+    }
+
+    fn kind(&self) -> Option<String> {
+        json::filled(self.strategy?, "type").map(|kind| kind.to_ascii_lowercase())
+    }
+
+    fn config(&self, field: &str) -> Option<String> {
+        json::text(json::object(self.strategy?, "config")?, field)
+    }
+
+    fn config_or(&self, field: &str, default: &str) -> String {
+        self.config(field)
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| default.to_owned())
+    }
+
+    fn oauth2(&self) -> Result<Injection> {
+        let secret = self
+            .access_token
+            .clone()
+            .ok_or_else(|| missing("access_token"))?;
+        let scheme = self
+            .token_type
+            .as_deref()
+            .filter(|kind| !kind.eq_ignore_ascii_case("bearer"));
+        Ok(in_header(
+            "Authorization",
+            format!("{} ", scheme.unwrap_or("Bearer")),
+            secret,
+        ))
+    }
+
+    fn header(&self) -> Result<Injection> {
+        let name = self.config_or("header_name", "Authorization");
+        let field = self.config_or("credential_field", "api_key");
+        let secret = json::filled(self.credentials, &field).or_else(|| self.access_token.clone());
+        let bearer = if name.eq_ignore_ascii_case("authorization") {
+            "Bearer "
+        } else {
+            ""
+        };
+        let prefix = self
+            .config("value_prefix")
+            .unwrap_or_else(|| bearer.to_owned());
+        Ok(in_header(
+            &name,
+            prefix,
+            secret.ok_or_else(|| missing(&field))?,
+        ))
+    }
+
+    /// RFC 7617 section 2: no colon in the user name, no control characters in either.
+    fn basic_auth(&self) -> Result<Injection> {
+        let user_field = self.config_or("username_field", "username");
+        let password_field = self.config_or("password_field", "password");
+        let user =
+            json::filled(self.credentials, &user_field).ok_or_else(|| missing(&user_field))?;
+        let password = json::text(self.credentials, &password_field).unwrap_or_default();
+        let broken =
+            user.contains(':') || user.chars().chain(password.chars()).any(char::is_control);
+        if broken {
+            let problem = "the user name or password has a character that Basic cannot carry";
+            return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
+        }
+        let pair = base64(format!("{user}:{password}").as_bytes());
+        Ok(in_header("Authorization", "Basic ".to_owned(), pair))
+    }
+
+    fn query_param(&self) -> Result<Injection> {
+        let name = self.config("param_name").filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| incomplete("query_param", "param_name"))?;
+        let field = self.config_or("credential_field", "api_key");
+        let secret = json::filled(self.credentials, &field).ok_or_else(|| missing(&field))?;
+        Ok(Injection {
+            secret,
+            header_name: String::new(),
+            prefix: String::new(),
+            place: Place::Query(name),
+        })
+    }
+
+    fn path(&self) -> Injection {
+        let fields = self.credentials.keys();
+        let fields =
+            fields.filter_map(|name| Some((name.clone(), json::text(self.credentials, name)?)));
+        Injection {
+            secret: String::new(),
+            header_name: String::new(),
+            prefix: String::new(),
+            place: Place::Path(fields.collect()),
+        }
+    }
+}
+
+fn in_header(name: &str, prefix: String, secret: String) -> Injection {
+    Injection {
+        secret,
+        header_name: name.to_owned(),
+        prefix,
+        place: Place::Header,
+    }
+}
+
+/// The header that carries a credential, checked and marked so that it does not show in `Debug`.
+pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes())
+        .ok()
+        .filter(|name| !FRAMING.contains(&name.as_str()))
+        .ok_or_else(|| {
+            let problem = "the strategy's header_name is no header that may carry a credential";
+            NexusError::new(ErrorKind::InvalidResponse, problem)
+        })?;
+    let mut value = HeaderValue::try_from(format!("{prefix}{secret}")).map_err(|_| {
+        let problem = "the credential has a line break or control character, which no header can \
+                       carry; store it again without";
+        NexusError::new(ErrorKind::InvalidCredentials, problem)
+    })?;
+    value.set_sensitive(true);
+    Ok((name, value))
+}
+
+/// Puts the credential's fields in the place of the `{field}` placeholders of the URL's path and
+/// query; a host name is never made from a credential.
+pub(crate) fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
+    let (head, mut rest) = split_authority(url);
+    let mut filled = head.to_owned();
+    while let Some((before, name, after)) = next_placeholder(rest) {
+        filled.push_str(before);
+        filled.push_str(&url::encode(field_named(fields, name)?));
+        rest = after;
+    }
+    if filled == head {
+        let problem = "the path strategy needs a {field} placeholder in the URL's path or query";
+        return Err(NexusError::invalid_input("url", problem));
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Scheme and authority, and what comes after them.
+fn split_authority(url: &str) -> (&str, &str) {
+    let start = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let end = url
+        .bytes()
+        .skip(start)
+        .position(|byte| matches!(byte, b'/' | b'?'));
+    let end = end.map_or(url.len(), |length| start.saturating_add(length));
+    url.split_at_checked(end).unwrap_or((url, ""))
+}
+
+/// The next `{field}`, with what stands before and after it.
+fn next_placeholder(url: &str) -> Option<(&str, &str, &str)> {
+    let (before, tail) = url.split_once('{')?;
+    let (name, after) = tail.split_once('}')?;
+    Some((before, name, after))
+}
+
+fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str> {
+    let found = fields
+        .iter()
+        .find(|(field, value)| field == name && !value.is_empty());
+    found
+        .map(|(_, value)| value.as_str())
+        .ok_or_else(|| missing(name))
+}
+
+/// The URL with one query parameter set to `value`, in the place of any others of that name.
+pub(crate) fn with_query_param(url: &str, name: &str, value: &str) -> String {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let others = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && param_name(pair) != name.as_bytes());
+    let own = format!("{}={}", url::encode(name), url::encode(value));
+    let pairs: Vec<&str> = others.chain([own.as_str()]).collect();
+    format!("{base}?{}", pairs.join("&"))
+}
+
+/// The decoded name of a `name=value` pair of a query.
+pub(crate) fn param_name(pair: &str) -> Vec<u8> {
+    url::decode(pair.split_once('=').map_or(pair, |(name, _)| name), true)
+}
+
+fn missing(field: &str) -> NexusError {
+    let message =
+        format!("the gateway's credentials have no usable `{field}`; connect the provider again");
+    NexusError::new(ErrorKind::InvalidCredentials, message)
+}
+
+fn incomplete(strategy: &str, field: &str) -> NexusError {
+    let message = format!("the gateway's strategy `{strategy}` has no `{field}` in its config");
+    NexusError::new(ErrorKind::InvalidResponse, message)
+}
+
+fn unsupported(kind: &str) -> NexusError {
+    let kind: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
+    let message =
+        format!("the provider's strategy `{kind}` is not one that this build can put on a request");
+    NexusError::new(ErrorKind::UnsupportedStrategy, message)
+}
+
+/// RFC 4648 section 4, with padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let digit = usize::try_from(group >> shift & 63)
+                .ok()
+                .and_then(|digit| ALPHABET.get(digit));
+            let digit = digit.filter(|_| at <= chunk.len());
+            text.push(digit.map_or('=', |digit| char::from(*digit)));
+        }
+    }
+    text
+}

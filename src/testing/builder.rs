@@ -1,0 +1,197 @@
+//! How a gateway is set up.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::clock::Clock;
+use super::provider::{self, Provider};
+use super::server::Server;
+use super::service::{Service, Stop};
+use super::state::Connections;
+use super::{DevGateway, connect};
+
+/// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
+///
+/// ```
+/// use nexus_sdk::testing::{DevGateway, Provider};
+/// use std::time::Duration;
+///
+/// let gateway = DevGateway::builder()
+///     .api_key("test-key")
+///     .token_lifetime(Duration::from_secs(60))
+///     .provider(Provider::oauth2("gitlab"))
+///     .connection("workspace-1", "gitlab")
+///     .start()?;
+/// assert!(gateway.url().starts_with("http://127.0.0.1:"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "nothing runs before `start`"]
+pub struct DevGatewayBuilder {
+    bind: SocketAddr,
+    api_key: Option<String>,
+    token_lifetime: Duration,
+    providers: Vec<Provider>,
+    connections: Vec<(String, String)>,
+}
+
+impl DevGatewayBuilder {
+    /// The address to listen on, a loopback one. Default `127.0.0.1:0`, any free port.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    /// use std::io::ErrorKind;
+    ///
+    /// let everywhere = ([0, 0, 0, 0], 0).into();
+    /// let refused = DevGateway::builder().bind(everywhere).start().unwrap_err();
+    /// assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    /// ```
+    pub fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// The API key to ask for: `/v1` requests without it as `X-API-Key` get 401 `unauthorized`. Default: none is asked
+    /// for.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().api_key("test-key").start()?;
+    /// let token = format!("{}/v1/token/connection-1", gateway.url());
+    ///
+    /// assert!(matches!(ureq::get(&token).call(), Err(ureq::Error::StatusCode(401))));
+    /// let known = ureq::get(&token).header("X-API-Key", "test-key").call();
+    /// assert!(matches!(known, Err(ureq::Error::StatusCode(404))));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// How long an OAuth 2 token works after it was issued. Default 1 hour; precise to the millisecond.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    /// use std::time::Duration;
+    ///
+    /// let gateway = DevGateway::builder().token_lifetime(Duration::from_secs(31)).start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.token_lifetime = lifetime;
+        self
+    }
+
+    /// Adds a provider, or replaces the one of the same name. There from the start: `github` (OAuth 2), `weather` (API
+    /// key) and `registry` (basic).
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Provider};
+    ///
+    /// let gateway = DevGateway::builder().provider(Provider::api_key("maps")).start()?;
+    /// assert!(gateway.connect("workspace-1", "maps").is_ok());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// Adds a connection that is active from the start. The provider may be added before or after.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().connection("workspace-1", "github").start()?;
+    /// let resolve = format!("{}/v1/resolve", gateway.url());
+    /// let request = ureq::get(resolve).query("workspace_id", "workspace-1");
+    /// assert_eq!(request.query("provider_name", "github").call()?.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connection(
+        mut self,
+        workspace_id: impl Into<String>,
+        provider_name: impl Into<String>,
+    ) -> Self {
+        self.connections
+            .push((workspace_id.into(), provider_name.into()));
+        self
+    }
+
+    /// Starts the gateway, within milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when the address is no loopback address or a connection names an unknown provider; otherwise
+    /// what the system says when it gives no port or no thread.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    /// use std::io::ErrorKind;
+    ///
+    /// let unknown = DevGateway::builder().connection("workspace-1", "nobody").start();
+    /// assert_eq!(unknown.unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// ```
+    pub fn start(self) -> io::Result<DevGateway> {
+        if !self.bind.ip().is_loopback() {
+            let reason = "the gateway listens on loopback addresses only";
+            return Err(io::Error::new(ErrorKind::InvalidInput, reason));
+        }
+        let listener = TcpListener::bind(self.bind)?;
+        let service = self.service(listener.local_addr()?)?;
+        let service = Arc::new(service);
+        let server = Server::start(listener, Arc::clone(&service))?;
+        Ok(DevGateway {
+            service,
+            _server: server,
+        })
+    }
+
+    fn service(self, address: SocketAddr) -> io::Result<Service> {
+        let providers = provider::defaults().into_iter().chain(self.providers);
+        let mut connections = Connections::new(providers);
+        for (workspace_id, provider_name) in &self.connections {
+            connect(&mut connections, workspace_id, provider_name)?;
+        }
+        Ok(Service {
+            url: format!("http://{address}"),
+            api_key: self.api_key,
+            token_lifetime: self.token_lifetime,
+            clock: Clock::new(),
+            connections: Mutex::new(connections),
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            stop: Stop::default(),
+        })
+    }
+}
+
+impl Default for DevGatewayBuilder {
+    fn default() -> Self {
+        Self {
+            bind: (Ipv4Addr::LOCALHOST, 0).into(),
+            api_key: None,
+            token_lifetime: Duration::from_secs(3600),
+            providers: Vec::new(),
+            connections: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for DevGatewayBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DevGatewayBuilder")
+            .field("bind", &self.bind)
+            .field("token_lifetime", &self.token_lifetime)
+            .field("providers", &self.providers)
+            .field("connections", &self.connections)
+            .finish_non_exhaustive()
+    }
+}

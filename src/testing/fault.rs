@@ -1,0 +1,129 @@
+//! Faults on order.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::answer::{Answer, TEXT};
+use ureq::http::header::RETRY_AFTER;
+
+/// What goes wrong with a request, ordered with [`DevGateway::fail_next`](super::DevGateway::fail_next) or
+/// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
+///
+/// A status outside of 100 to 999 is sent as 500. A `content_type` or a `value` that no header can hold is left out.
+///
+/// ```
+/// use nexus_sdk::testing::{DevGateway, Fault};
+///
+/// let gateway = DevGateway::start()?;
+/// let health = format!("{}/health", gateway.url());
+/// gateway.fail_next(1, Fault::Status(503));
+///
+/// assert!(matches!(ureq::get(&health).call(), Err(ureq::Error::StatusCode(503))));
+/// assert_eq!(ureq::get(&health).call()?.status(), 200);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// An answer with this status and an empty body.
+    Status(u16),
+    /// An answer of your own; [`Fault::reply`] makes one.
+    Reply {
+        /// The HTTP status.
+        status: u16,
+        /// The `Content-Type`.
+        content_type: String,
+        /// The body, sent as it is; left out with 1xx, 204 and 304, which have none.
+        body: Vec<u8>,
+    },
+    /// The text `Too Many Requests`, with a `Retry-After` header.
+    RetryAfter {
+        /// The HTTP status, as 429 or 503.
+        status: u16,
+        /// The header's value: seconds, or an HTTP date.
+        value: String,
+    },
+    /// The normal answer, this much later. The request is acted on after the delay.
+    Delay(Duration),
+    /// The request is read, then the connection closes without an answer.
+    Cut,
+}
+
+impl Fault {
+    /// A [`Fault::Reply`].
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Fault};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(1, Fault::reply(200, "application/json", "[1, 2"));
+    ///
+    /// let mut response = ureq::get(format!("{}/v1/resolve", gateway.url())).call()?;
+    /// assert_eq!(response.body_mut().read_to_string()?, "[1, 2");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reply(status: u16, content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self::Reply {
+            status,
+            content_type: content_type.into(),
+            body: body.into(),
+        }
+    }
+}
+
+/// What a fault means for the request at hand.
+pub(super) enum Effect {
+    None,
+    Wait(Duration),
+    Cut,
+    Answer(Answer),
+}
+
+impl From<Fault> for Effect {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Status(status) => Self::Answer(Answer::empty(status)),
+            Fault::Reply {
+                status,
+                content_type,
+                body,
+            } => Self::Answer(Answer::new(status, &content_type, body)),
+            Fault::RetryAfter { status, value } => Self::Answer(
+                Answer::new(status, TEXT, "Too Many Requests").header(RETRY_AFTER, &value),
+            ),
+            Fault::Delay(delay) => Self::Wait(delay),
+            Fault::Cut => Self::Cut,
+        }
+    }
+}
+
+struct Order {
+    prefix: String,
+    left: usize,
+    fault: Fault,
+}
+
+/// The faults still to come, in the order in which they were asked for.
+#[derive(Default)]
+pub(super) struct FaultPlan(VecDeque<Order>);
+
+impl FaultPlan {
+    pub(super) fn order(&mut self, prefix: &str, left: usize, fault: Fault) {
+        let prefix = prefix.to_owned();
+        self.0.push_back(Order {
+            prefix,
+            left,
+            fault,
+        });
+    }
+
+    /// The effect on a request for `path`, which uses it up.
+    pub(super) fn take(&mut self, path: &str) -> Effect {
+        self.0.retain(|order| order.left > 0);
+        let due = self.0.iter_mut().find(|o| path.starts_with(&o.prefix));
+        due.map_or(Effect::None, |order| {
+            order.left = order.left.saturating_sub(1);
+            order.fault.clone().into()
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! What the gateway received.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+
+use ureq::http::{HeaderMap, HeaderName};
+
+const KEPT: usize = 10_000;
+
+/// A request as [`DevGateway`](super::DevGateway) received it.
+///
+/// `Debug` shows the method, the path, the names of the headers and the length of the body, never their values: they
+/// hold credentials.
+///
+/// ```
+/// use nexus_sdk::testing::DevGateway;
+///
+/// let gateway = DevGateway::start()?;
+/// ureq::get(format!("{}/health?full=1", gateway.url())).call()?;
+///
+/// let request = &gateway.requests()[0];
+/// assert_eq!(request.method, "GET");
+/// assert_eq!(request.path, "/health");
+/// assert_eq!(request.query.as_deref(), Some("full=1"));
+/// assert!(request.headers.contains_key("host"));
+/// assert!(request.body.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ReceivedRequest {
+    /// The method, as `GET`.
+    pub method: String,
+    /// The path without the query, percent-encoded as it came.
+    pub path: String,
+    /// What came after `?`, percent-encoded as it came.
+    pub query: Option<String>,
+    /// All headers, credentials included.
+    pub headers: HeaderMap,
+    /// The body, after any chunked framing was taken off.
+    pub body: Vec<u8>,
+}
+
+impl fmt::Debug for ReceivedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().map(HeaderName::as_str).collect();
+        f.debug_struct("ReceivedRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("headers", &names)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The last requests, and how many came per path since the beginning.
+#[derive(Default)]
+pub(super) struct RequestLog {
+    kept: VecDeque<ReceivedRequest>,
+    counts: HashMap<String, usize>,
+}
+
+impl RequestLog {
+    pub(super) fn record(&mut self, request: ReceivedRequest) {
+        let count = self.counts.entry(request.path.clone()).or_default();
+        *count = count.saturating_add(1);
+        if self.kept.len() >= KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(request);
+    }
+
+    pub(super) fn all(&self) -> Vec<ReceivedRequest> {
+        self.kept.iter().cloned().collect()
+    }
+
+    pub(super) fn count(&self, prefix: &str) -> usize {
+        let matching = |(path, _): &(&String, &usize)| path.starts_with(prefix);
+        self.counts
+            .iter()
+            .filter(matching)
+            .map(|(_, count)| count)
+            .sum()
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_outlive_what_is_kept() {
+        let mut log = RequestLog::default();
+        for turn in 0..=KEPT {
+            log.record(ReceivedRequest {
+                method: "GET".into(),
+                path: "/user".into(),
+                query: Some(turn.to_string()),
+                headers: HeaderMap::new(),
+                body: Vec::new(),
+            });
+        }
+        assert_eq!(log.all().len(), KEPT);
+        assert_eq!(
+            log.all().first().and_then(|r| r.query.clone()),
+            Some("1".into())
+        );
+        assert_eq!(log.count("/us"), KEPT.saturating_add(1));
+        log.forget();
+        assert_eq!((log.all().len(), log.count("/")), (0, 0));
+    }
+}

@@ -1,0 +1,234 @@
+//! Dates off the wire: `expires_at` in all its forms, HTTP dates, `Retry-After`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+
+/// The last second of the year 9999; anything later counts as then.
+const LAST_SECOND: u64 = 253_402_300_799;
+/// Above this, an epoch number is in milliseconds.
+const MILLIS_ABOVE: f64 = 1e12;
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+
+/// A moment as gateways write it: RFC 3339 with its common variations, epoch seconds or
+/// milliseconds, or either as a string. `None` where it is missing, unset or unreadable.
+pub(crate) fn moment(value: &Value) -> Option<SystemTime> {
+    match value {
+        Value::Number(number) => from_epoch(number.as_f64()?),
+        Value::String(text) => {
+            let text = text.trim();
+            rfc3339(text).or_else(|| from_epoch(plain_number(text)?))
+        }
+        _ => None,
+    }
+}
+
+/// A count of seconds, as a number or a string. Zero and below mean "not given".
+pub(crate) fn seconds(value: &Value) -> Option<Duration> {
+    let count = match value {
+        Value::Number(number) => number.as_f64()?,
+        Value::String(text) => plain_number(text.trim())?,
+        _ => return None,
+    };
+    positive(count)
+}
+
+fn positive(seconds: f64) -> Option<Duration> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a bound; its last digit does not matter"
+    )]
+    let last = LAST_SECOND as f64;
+    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(last)))
+}
+
+/// A number in digits, without the words that `f64` also reads (`inf`, `nan`).
+fn plain_number(text: &str) -> Option<f64> {
+    let plain =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
+    text.bytes().all(plain).then(|| text.parse().ok())?
+}
+
+fn from_epoch(number: f64) -> Option<SystemTime> {
+    let seconds = if number > MILLIS_ABOVE {
+        number / 1000.0
+    } else {
+        number
+    };
+    UNIX_EPOCH.checked_add(positive(seconds)?)
+}
+
+/// RFC 3339 section 5.6, and what is seen beside it: a space for the `T`, no zone (then UTC),
+/// offsets without a colon. A moment before 1970 is an unset one.
+fn rfc3339(text: &str) -> Option<SystemTime> {
+    let mut cursor = Cursor(text.as_bytes());
+    let year = cursor.digits(4)?;
+    cursor.one_of(b"-")?;
+    let month = cursor.digits(2)?;
+    cursor.one_of(b"-")?;
+    let day = cursor.digits(2)?;
+    cursor.one_of(b"Tt ")?;
+    let time = cursor.clock()?;
+    let nanos = cursor.fraction()?;
+    let offset = cursor.offset()?;
+    let local = civil(year, month, day)?.checked_add(time)?;
+    let seconds = u64::try_from(local.checked_sub(offset)?).ok()?;
+    let since = Duration::new(seconds.min(LAST_SECOND), nanos);
+    (since > Duration::ZERO).then(|| UNIX_EPOCH.checked_add(since))?
+}
+
+/// An HTTP date in any of the three forms of RFC 9110 section 5.6.7.
+pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
+    let text = text.trim().to_ascii_lowercase();
+    let words: Vec<&str> = text
+        .split([' ', ',', '-'])
+        .filter(|word| !word.is_empty())
+        .collect();
+    let ([_, day, month, year, time, "gmt"] | [_, month, day, time, year]) = words.as_slice()
+    else {
+        return None;
+    };
+    let month = MONTHS
+        .iter()
+        .position(|name| name == month)?
+        .checked_add(1)?;
+    let mut clock = Cursor(time.as_bytes());
+    let time = clock.clock().filter(|_| clock.0.is_empty())?;
+    let date = civil(
+        full_year(year)?,
+        i64::try_from(month).ok()?,
+        number(day, 2)?,
+    )?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(
+        u64::try_from(date.checked_add(time)?).ok()?,
+    ))
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date to be read against `now`.
+pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Some(seconds) = number(text.trim(), 18) {
+        return Some(Duration::from_secs(u64::try_from(seconds).ok()?));
+    }
+    Some(http_date(text)?.duration_since(now).unwrap_or_default())
+}
+
+/// RFC 850 writes two digits: 70 to 99 are the last century's.
+fn full_year(text: &str) -> Option<i64> {
+    let year = number(text, 4)?;
+    match text.len() {
+        4 => Some(year),
+        2 if year < 70 => year.checked_add(2000),
+        2 => year.checked_add(1900),
+        _ => None,
+    }
+}
+
+fn number(text: &str, most_digits: usize) -> Option<i64> {
+    let plain = (1..=most_digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| text.parse().ok())?
+}
+
+/// Seconds from 1970 to the start of a day of the proleptic Gregorian calendar.
+///
+/// Counts from March, so that the leap day is the last of the year, in eras of 400 years.
+fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=days_in(year, month)?).contains(&day) {
+        return None;
+    }
+    let early = i64::from(month <= 2);
+    let year = year.checked_sub(early)?;
+    let from_march = month.checked_add(9)?.checked_rem(12)?;
+    let (era, in_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = 153_i64.checked_mul(from_march)?.checked_add(2)? / 5;
+    let leap_days = (in_era / 4).checked_sub(in_era / 100)?;
+    let days = era
+        .checked_mul(146_097)?
+        .checked_add(in_era.checked_mul(365)?)?;
+    let days = days
+        .checked_add(leap_days)?
+        .checked_add(day_of_year)?
+        .checked_add(day)?;
+    days.checked_sub(719_469)?.checked_mul(86_400)
+}
+
+fn days_in(year: i64, month: i64) -> Option<i64> {
+    let leap =
+        year.checked_rem(4)? == 0 && (year.checked_rem(100)? != 0 || year.checked_rem(400)? == 0);
+    Some(match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    })
+}
+
+/// What is left of a text being read.
+struct Cursor<'a>(&'a [u8]);
+
+impl Cursor<'_> {
+    fn one_of(&mut self, wanted: &[u8]) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        wanted.contains(first).then(|| self.0 = rest)?;
+        Some(*first)
+    }
+
+    fn digits(&mut self, count: usize) -> Option<i64> {
+        let (digits, rest) = self.0.split_at_checked(count)?;
+        let value = number(std::str::from_utf8(digits).ok()?, count)?;
+        self.0 = rest;
+        Some(value)
+    }
+
+    /// `hh:mm:ss` as seconds; a leap second is the one after it.
+    fn clock(&mut self) -> Option<i64> {
+        let hours = self.digits(2).filter(|hours| *hours < 24)?;
+        self.one_of(b":")?;
+        let minutes = self.digits(2).filter(|minutes| *minutes < 60)?;
+        self.one_of(b":")?;
+        let seconds = self.digits(2).filter(|seconds| *seconds <= 60)?;
+        hours
+            .checked_mul(3600)?
+            .checked_add(minutes.checked_mul(60)?)?
+            .checked_add(seconds)
+    }
+
+    /// A fraction of a second in nanoseconds; further digits are cut off.
+    fn fraction(&mut self) -> Option<u32> {
+        if self.one_of(b".,").is_none() {
+            return Some(0);
+        }
+        let mut scale = 100_000_000;
+        let mut nanos = self.one_of(b"0123456789").map(|digit| unit(digit, scale))?;
+        while let Some(digit) = self.one_of(b"0123456789") {
+            scale /= 10;
+            nanos = nanos.saturating_add(unit(digit, scale));
+        }
+        Some(nanos)
+    }
+
+    /// The zone, in seconds east of UTC, and nothing after it.
+    fn offset(&mut self) -> Option<i64> {
+        let sign = match self.one_of(b"Zz+-") {
+            Some(b'+') => 1,
+            Some(b'-') => -1,
+            _ => return self.0.is_empty().then_some(0),
+        };
+        let hours = self.digits(2).filter(|hours| *hours < 24)?;
+        let _ = self.one_of(b":");
+        let minutes = if self.0.is_empty() {
+            0
+        } else {
+            self.digits(2).filter(|m| *m < 60)?
+        };
+        let east = hours
+            .checked_mul(3600)?
+            .checked_add(minutes.checked_mul(60)?)?;
+        self.0.is_empty().then(|| east.checked_mul(sign))?
+    }
+}
+
+fn unit(digit: u8, scale: u32) -> u32 {
+    u32::from(digit.saturating_sub(b'0')).saturating_mul(scale)
+}

@@ -1,0 +1,244 @@
+//! Absolute `http` and `https` URLs in one normal form, relative references, percent-encoding.
+//!
+//! In the normal form scheme and host are lower-case and the default port is left out, so that two
+//! URLs have the same origin (RFC 6454 section 4) exactly if their scheme and authority are equal.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv6Addr};
+
+use ureq::http::Uri;
+
+/// Why a text is no usable URL, worded to follow its place: `url: <problem>`.
+pub(crate) type Problem = Cow<'static, str>;
+
+/// Reads an absolute URL. The fragment is left out; in path and query, bytes that RFC 3986 does
+/// not allow there are percent-encoded.
+pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
+    if text.trim().is_empty() {
+        return Err("empty; give an absolute URL such as https://api.example.com/user".into());
+    }
+    if let Some(at) = text.bytes().position(|byte| byte <= b' ' || byte == 0x7F) {
+        let problem = format!("has a space or control character at byte {at}; percent-encode it");
+        return Err(problem.into());
+    }
+    let (scheme, rest) = split_scheme(without_fragment(text))?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path_and_query) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let slash = if path_and_query.starts_with('/') {
+        ""
+    } else {
+        "/"
+    };
+    let authority = normal_authority(scheme, authority)?;
+    let path = encode_forbidden(path_and_query);
+    let normal = format!("{scheme}://{authority}{slash}{path}");
+    normal
+        .parse()
+        .map_err(|error| format!("not a URL: {error}").into())
+}
+
+fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
+    for scheme in ["https", "http"] {
+        let (start, rest) = text.split_at_checked(scheme.len()).unwrap_or_default();
+        if let (true, Some(rest)) = (start.eq_ignore_ascii_case(scheme), rest.strip_prefix("://")) {
+            return Ok((scheme, rest));
+        }
+    }
+    Err(match scheme_of(text) {
+        Some(_) => "its scheme is not http or https".into(),
+        None => "has no scheme; write it as https://...".into(),
+    })
+}
+
+/// The scheme that a reference names itself (RFC 3986 section 3.1). `host:8080` names none.
+fn scheme_of(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once(':')?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(plain);
+    let port = rest.starts_with(|c: char| c.is_ascii_digit());
+    (named && !port).then_some(scheme)
+}
+
+fn without_fragment(text: &str) -> &str {
+    text.split_once('#').map_or(text, |(before, _)| before)
+}
+
+fn normal_authority(scheme: &str, authority: &str) -> Result<String, Problem> {
+    if authority.contains('@') {
+        return Err("holds a user name or password; credentials come from the gateway".into());
+    }
+    let (host, port) = split_port(authority)?;
+    if !is_host(host) {
+        return Err(match host {
+            "" => "has no host".into(),
+            host if host.is_ascii() => "its host has a character that no host name has".into(),
+            _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
+        });
+    }
+    let host = host.to_ascii_lowercase();
+    Ok(match (scheme, port) {
+        (_, None) | ("http", Some(80)) | ("https", Some(443)) => host,
+        (_, Some(port)) => format!("{host}:{port}"),
+    })
+}
+
+fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
+    let digits = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.contains(']'));
+    let Some((host, port)) = digits else {
+        return Ok((authority, None));
+    };
+    if port.is_empty() {
+        return Ok((host, None));
+    }
+    let plain = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse() {
+        Ok(port) if plain => Ok((host, Some(port))),
+        _ => Err("its port is not a number up to 65535".into()),
+    }
+}
+
+/// A name, an IPv4 address or an IPv6 one in brackets; a stricter set than RFC 3986 allows, since
+/// names outside of it are read differently by different software.
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[') {
+        return address
+            .strip_suffix(']')
+            .is_some_and(|bare| bare.parse::<Ipv6Addr>().is_ok());
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    !host.is_empty() && host.bytes().all(plain)
+}
+
+/// Resolves the target of a redirect against the URL that sent it (RFC 3986 section 5.2). Spaces,
+/// which servers do send, are percent-encoded.
+pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
+    let reference = reference.trim().replace(' ', "%20");
+    let reference = without_fragment(&reference);
+    if scheme_of(reference).is_some() {
+        return parse(reference);
+    }
+    let scheme = base.scheme_str().unwrap_or_default();
+    if reference.starts_with("//") {
+        return parse(&format!("{scheme}:{reference}"));
+    }
+    let (path, query) = match reference.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (reference, None),
+    };
+    let (path, query) = match path {
+        "" => (base.path().to_owned(), query.or(base.query())),
+        path if path.starts_with('/') => (without_dots(path), query),
+        path => (without_dots(&merged(base.path(), path)), query),
+    };
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    parse(&format!("{}{path}{query}", origin(base)))
+}
+
+fn merged(base: &str, relative: &str) -> String {
+    let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
+    format!("{folder}/{relative}")
+}
+
+/// RFC 3986 section 5.2.4.
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_in_folder = false;
+    for segment in path.split('/').skip(1) {
+        ends_in_folder = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            name => kept.push(name),
+        }
+    }
+    let end = if ends_in_folder && !kept.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    format!("/{}{end}", kept.join("/"))
+}
+
+/// Scheme, host and port as text: all of a URL that may be shown, since paths and queries can hold
+/// credentials.
+pub(crate) fn origin(url: &Uri) -> String {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    format!("{}://{authority}", url.scheme_str().unwrap_or_default())
+}
+
+pub(crate) fn same_origin(a: &Uri, b: &Uri) -> bool {
+    a.scheme() == b.scheme() && a.authority() == b.authority()
+}
+
+pub(crate) fn is_https(url: &Uri) -> bool {
+    url.scheme_str() == Some("https")
+}
+
+/// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
+pub(crate) fn is_loopback(url: &Uri) -> bool {
+    let host = url.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost"
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// A value as one path segment or query value: all but RFC 3986's unreserved characters encoded.
+pub(crate) fn encode(value: &str) -> Cow<'_, str> {
+    // As a whole segment, dots would be taken for a step in the path.
+    if matches!(value, "." | "..") {
+        return value.replace('.', "%2E").into();
+    }
+    let plain =
+        |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~');
+    encode_unless(value, plain)
+}
+
+/// Encodes what may stand in no path or query, and leaves the rest, `%` included, as it is.
+fn encode_forbidden(path_and_query: &str) -> Cow<'_, str> {
+    let forbidden = b"\"<>\\^`{|}";
+    encode_unless(path_and_query, |byte| {
+        byte.is_ascii_graphic() && !forbidden.contains(&byte)
+    })
+}
+
+fn encode_unless(text: &str, plain: impl Fn(u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().all(&plain) {
+        return text.into();
+    }
+    let mut encoded = String::with_capacity(text.len().saturating_mul(3));
+    for byte in text.bytes() {
+        if plain(byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded.into()
+}
+
+/// The bytes that a piece of a path or query stands for; `+` is a space in queries.
+pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let hex = after
+            .first_chunk::<2>()
+            .and_then(|hex| std::str::from_utf8(hex).ok());
+        let hex = hex.filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', _) if plus_is_space => decoded.push(b' '),
+            (byte, _) => decoded.push(*byte),
+        }
+    }
+    decoded
+}

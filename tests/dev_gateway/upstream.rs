@@ -1,0 +1,165 @@
+//! Credentials and the sample upstream.
+
+use nexus_sdk::http::header;
+use nexus_sdk::testing::{DevGateway, Provider};
+use serde_json::{Map, Value, json};
+
+use crate::{agent, read, resolve, user};
+
+#[test]
+fn rotating_replaces_any_credential() {
+    let fixed = Map::from_iter([("access_token".to_owned(), json!("fixed"))]);
+    let gateway = DevGateway::builder()
+        .provider(Provider::oauth2("fixed").credentials(fixed))
+        .start()
+        .unwrap();
+    for provider in ["github", "weather", "registry", "fixed"] {
+        gateway.connect("ws", provider).unwrap();
+        let before = resolve(&gateway, "ws", provider)["credentials"].clone();
+        assert_eq!(resolve(&gateway, "ws", provider)["credentials"], before);
+        assert!(gateway.rotate("ws", provider));
+        let after = resolve(&gateway, "ws", provider)["credentials"].clone();
+        assert_ne!(after, before);
+        assert_eq!(after["username"], before["username"]);
+    }
+    assert!(!gateway.rotate("other", "github"));
+}
+
+#[test]
+fn workspaces_have_credentials_of_their_own() {
+    let gateway = DevGateway::start().unwrap();
+    for workspace in ["one", "two"] {
+        gateway.connect(workspace, "weather").unwrap();
+        let token = resolve(&gateway, workspace, "weather");
+        let key = token["credentials"]["api_key"].as_str().unwrap();
+        let found = user(&gateway, "/user", &[("x-api-key", key)]);
+        assert_eq!(found, (200, Some(workspace.to_owned())));
+    }
+}
+
+#[test]
+fn the_upstream_takes_each_strategy_in_its_own_way() {
+    let fields = [
+        ("api_key", "k/1"),
+        ("username", "me"),
+        ("password", "pa:ss"),
+    ];
+    let fields = Map::from_iter(fields.map(|(name, value)| (name.to_owned(), json!(value))));
+    let key = Map::from_iter([("api_key".to_owned(), json!("k/1"))]);
+    let header = |config: Value| json!({"type": "header", "config": config});
+    let query = json!({"type": "query_param", "config": {"param_name": "key"}});
+    let auth = |value: &'static str| vec![("authorization", value)];
+    let table = [
+        (
+            json!({"type": "basic_auth"}),
+            "/user",
+            auth("Basic bWU6cGE6c3M="),
+            200,
+        ),
+        (
+            json!({"type": "basic_auth"}),
+            "/user",
+            auth("Basic bWU6d3Jvbmc="),
+            401,
+        ),
+        (header(json!({})), "/user", auth("Bearer k/1"), 200),
+        (header(json!({})), "/user", auth("k/1"), 401),
+        (
+            header(json!({"value_prefix": ""})),
+            "/user",
+            auth("k/1"),
+            200,
+        ),
+        (
+            header(json!({"header_name": "X-Key"})),
+            "/user",
+            vec![("x-key", "k/1")],
+            200,
+        ),
+        (
+            header(json!({"header_name": "X-Key"})),
+            "/user",
+            vec![("x-key", "k/2")],
+            401,
+        ),
+        (
+            header(json!({"header_name": "X-Key", "value_prefix": "Key "})),
+            "/user",
+            vec![("x-key", "Key k/1")],
+            200,
+        ),
+        (query.clone(), "/user?key=k%2F1", vec![], 200),
+        (query, "/user?api_key=k%2F1", vec![], 401),
+        (json!({"type": "path"}), "/key/k%2F1/user", vec![], 200),
+        (json!({"type": "path"}), "/botk%2F1/user?a=b", vec![], 200),
+        (
+            json!({"type": "path"}),
+            "/user/repos?per_page=1&key=k%2F1",
+            vec![],
+            200,
+        ),
+        (json!({"type": "path"}), "/key/k%2F2/user", vec![], 401),
+        (json!({"type": "saml"}), "/user", auth("Bearer k/1"), 401),
+    ];
+    for (strategy, path, headers, status) in table {
+        let fields = if strategy["type"] == "path" {
+            &key
+        } else {
+            &fields
+        };
+        let provider = Provider::api_key("any").strategy(strategy.clone());
+        let gateway = DevGateway::builder()
+            .provider(provider.credentials(fields.clone()))
+            .connection("ws", "any")
+            .start()
+            .unwrap();
+        assert_eq!(resolve(&gateway, "ws", "any")["strategy"], strategy);
+        assert_eq!(
+            user(&gateway, path, &headers).0,
+            status,
+            "{strategy} {path}"
+        );
+    }
+}
+
+#[test]
+fn the_upstream_lists_and_creates_repositories() {
+    let gateway = DevGateway::builder()
+        .connection("ws", "github")
+        .start()
+        .unwrap();
+    let refused = agent()
+        .get(format!("{}/user", gateway.url()))
+        .call()
+        .unwrap();
+    assert!(refused.headers().contains_key(header::WWW_AUTHENTICATE));
+    assert_eq!(read(refused), (401, json!({"message": "Bad credentials"})));
+
+    let token = resolve(&gateway, "ws", "github");
+    let value = format!("bearer {}", token["access_token"].as_str().unwrap());
+    let url = format!("{}/user/repos", gateway.url());
+    for (query, count) in [
+        ("", 3),
+        ("?per_page=2", 2),
+        ("?per_page=9", 3),
+        ("?per_page=x", 3),
+    ] {
+        let request = agent().get(format!("{url}{query}"));
+        let (_, repos) = read(request.header("authorization", &value).call().unwrap());
+        assert_eq!(repos.as_array().unwrap().len(), count);
+        assert_eq!(
+            repos[0],
+            json!({"id": 1, "name": "hello-world", "full_name": "ws/hello-world", "private": false})
+        );
+    }
+    for (body, status) in [
+        (r#"{"name": "new", "private": true}"#, 201),
+        ("{}", 400),
+        ("{", 400),
+    ] {
+        let request = agent().post(&url).header("authorization", &value);
+        let (found, repo) = read(request.send(body).unwrap());
+        assert_eq!(found, status);
+        assert_eq!(repo["full_name"] == "ws/new", status == 201);
+    }
+}

@@ -1,0 +1,314 @@
+//! Faults, what it records, HTTP byte by byte, its end.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault, Provider, ReceivedRequest};
+
+use crate::agent;
+
+fn connect(gateway: &DevGateway) -> TcpStream {
+    TcpStream::connect(gateway.url().trim_start_matches("http://")).unwrap()
+}
+
+/// Sends bytes and reads until the gateway closes.
+fn talk(gateway: &DevGateway, bytes: &[u8]) -> String {
+    let mut socket = connect(gateway);
+    socket.write_all(bytes).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn health(gateway: &DevGateway) -> Result<u16, ureq::Error> {
+    let response = agent().get(format!("{}/health", gateway.url())).call()?;
+    Ok(response.status().as_u16())
+}
+
+#[test]
+fn it_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<(
+        DevGateway,
+        DevGatewayBuilder,
+        Fault,
+        Provider,
+        ReceivedRequest,
+    )>();
+}
+
+#[test]
+fn faults_hit_the_next_requests_and_no_more() {
+    let gateway = DevGateway::start().unwrap();
+    let text = "text/plain; charset=utf-8";
+    let retry = Fault::RetryAfter {
+        status: 429,
+        value: "7".into(),
+    };
+    let table = [
+        (Fault::Status(503), 503, text, "", None),
+        (Fault::Status(204), 204, text, "", None),
+        (Fault::Status(9999), 500, text, "", None),
+        (Fault::reply(502, "a/b", "oops"), 502, "a/b", "oops", None),
+        (
+            Fault::reply(200, "a/b", vec![b'x'; 70_000]),
+            200,
+            "a/b",
+            &"x".repeat(70_000),
+            None,
+        ),
+        (retry, 429, text, "Too Many Requests", Some("7")),
+    ];
+    for (fault, status, content_type, body, retry_after) in table {
+        gateway.fail_next(2, fault);
+        for _ in 0..2 {
+            let url = format!("{}/health", gateway.url());
+            let mut response = agent().get(url).call().unwrap();
+            let header = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
+            assert_eq!(header("content-type"), Some(content_type));
+            assert_eq!(header("retry-after"), retry_after);
+            assert!(header("date").is_some());
+            assert_eq!(response.status(), status);
+            assert_eq!(response.body_mut().read_to_string().unwrap(), body);
+        }
+        assert_eq!(health(&gateway).unwrap(), 200);
+    }
+}
+
+#[test]
+fn faults_can_be_kept_to_a_path() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.fail_next_at("/heal", 1, Fault::Cut);
+    gateway.fail_next_at("/health", 1, Fault::Delay(Duration::from_millis(1)));
+    gateway.fail_next(0, Fault::Cut);
+    let other = agent().get(format!("{}/other", gateway.url())).call();
+    assert_eq!(other.unwrap().status(), 404);
+    assert!(health(&gateway).is_err());
+    assert_eq!(health(&gateway).unwrap(), 200);
+    assert_eq!(gateway.count("/health"), 2);
+}
+
+#[test]
+fn requests_are_recorded_as_they_came() {
+    let gateway = DevGateway::start().unwrap();
+    let url = format!("{}/a%2Fb?c=%20d", gateway.url());
+    let request = agent().put(url).header("authorization", "secret-value");
+    request.send("secret-body").unwrap();
+    health(&gateway).unwrap();
+
+    let requests = gateway.requests();
+    let first = &requests[0];
+    assert_eq!(
+        (first.method.as_str(), first.path.as_str()),
+        ("PUT", "/a%2Fb")
+    );
+    assert_eq!(first.query.as_deref(), Some("c=%20d"));
+    assert_eq!(first.headers["authorization"], "secret-value");
+    assert_eq!(first.body, b"secret-body");
+    assert_eq!(requests[1].path, "/health");
+    let shown = format!("{first:?} {gateway:?}");
+    assert!(shown.contains("authorization") && shown.contains("body_len: 11"));
+    assert!(
+        !shown.contains("secret") && !shown.contains("20d"),
+        "{shown}"
+    );
+
+    assert_eq!(
+        (gateway.count(""), gateway.count("/a"), gateway.count("/b")),
+        (2, 1, 0)
+    );
+    gateway.forget_requests();
+    assert_eq!((gateway.requests().len(), gateway.count("")), (0, 0));
+}
+
+#[test]
+fn the_date_follows_the_clock() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.advance(Duration::MAX);
+    let response = agent().get(format!("{}/health", gateway.url())).call();
+    let date = response.unwrap().headers()["date"].clone();
+    assert_eq!(date, "Fri, 31 Dec 9999 23:59:59 GMT");
+}
+
+#[test]
+fn one_connection_serves_many_requests() {
+    let gateway = DevGateway::start().unwrap();
+    let chunked = "POST /b HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nt: 1\r\n\r\n";
+    let requests = [
+        "GET /a HTTP/1.1\r\nhost: x\r\n\r\n",
+        chunked,
+        "POST /c HTTP/1.1\r\n\r\n",
+        "HEAD /d HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc",
+        "CONNECT e:1 HTTP/1.1\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\n\r\n",
+        "GET http://other/f?g HTTP/1.1\r\n\r\n",
+        "DELETE /h HTTP/1.1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab",
+    ];
+    let answers = talk(&gateway, requests.concat().as_bytes());
+    assert_eq!(
+        answers.matches("HTTP/1.1 404 Not Found").count(),
+        requests.len()
+    );
+    let bodies: Vec<_> = gateway
+        .requests()
+        .into_iter()
+        .map(|r| (r.path, r.body.len()))
+        .collect();
+    let expected = [
+        ("/a", 0),
+        ("/b", 5),
+        ("/c", 0),
+        ("/d", 3),
+        ("", 0),
+        ("*", 0),
+        ("/f", 0),
+        ("/h", 2),
+    ];
+    assert_eq!(
+        bodies,
+        expected.map(|(path, length)| (path.to_owned(), length))
+    );
+}
+
+#[test]
+fn a_head_answer_has_the_headers_of_get_and_no_body() {
+    let gateway = DevGateway::start().unwrap();
+    let ask = |method: &str| {
+        let request = format!("{method} /health HTTP/1.1\r\nconnection: close\r\n\r\n");
+        talk(&gateway, request.as_bytes())
+    };
+    let (get, head) = (ask("GET"), ask("HEAD"));
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"));
+    let length = |answer: &str| {
+        let line = answer
+            .lines()
+            .find(|line| line.starts_with("content-length"));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(length(&get), length(&head));
+}
+
+#[test]
+fn a_client_that_asks_first_is_told_to_go_on() {
+    let gateway = DevGateway::start().unwrap();
+    let mut socket = connect(&gateway);
+    let head = "POST /x HTTP/1.1\r\ncontent-length: 5\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n";
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut go_on = [0; 25];
+    socket.read_exact(&mut go_on).unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    socket.write_all(b"hello").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404"));
+    assert_eq!(gateway.requests()[0].body, b"hello");
+}
+
+#[test]
+fn what_is_no_acceptable_request_is_refused_and_the_connection_closed() {
+    let gateway = DevGateway::start().unwrap();
+    let announced = "POST /x HTTP/1.1\r\ncontent-length: 1048577\r\n\r\n".to_owned();
+    let asked = announced.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    let chunked = "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+    let get = "GET /x HTTP/1.1\r\n";
+    let table = [
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        ("GET /x HTTP/9.9\r\n\r\n".to_owned(), 400),
+        (format!("{get}content-length: x\r\n\r\n"), 400),
+        (
+            format!("{get}content-length: 1\r\ncontent-length: 2\r\n\r\n"),
+            400,
+        ),
+        (format!("{get}no colon\r\n\r\n"), 400),
+        (format!("{chunked}zz\r\n\r\n"), 400),
+        (format!("{chunked}ffffffffffffffffff\r\n\r\n"), 400),
+        (format!("{chunked}1\r\nab\r\n"), 400),
+        (format!("{chunked}{}", "1".repeat(70_000)), 400),
+        (format!("{get}a: {}\r\n\r\n", "x".repeat(65_536)), 431),
+        (format!("{get}a: {}", "x".repeat(200_000)), 431),
+        (format!("{get}{}\r\n", "a: b\r\n".repeat(129)), 431),
+        (announced.clone() + &"x".repeat(1_048_577), 413),
+        (announced, 413),
+        (asked, 413),
+        (format!("{chunked}{}0\r\n\r\n", chunk.repeat(17)), 413),
+    ];
+    for (request, status) in table {
+        let answer = talk(&gateway, request.as_bytes());
+        let line = format!("HTTP/1.1 {status} ");
+        let shown: String = request.chars().take(80).collect();
+        assert!(answer.starts_with(&line), "{shown}: {answer}");
+        assert!(answer.contains("connection: close") && answer.contains("date: "));
+    }
+    assert_eq!(gateway.count(""), 0);
+    assert_eq!(health(&gateway).unwrap(), 200);
+}
+
+#[test]
+fn the_largest_body_is_taken() {
+    let gateway = DevGateway::start().unwrap();
+    let body = vec![b'x'; 1024 * 1024];
+    let url = format!("{}/x", gateway.url());
+    assert_eq!(agent().post(url).send(&body).unwrap().status(), 404);
+    assert_eq!(gateway.requests()[0].body, body);
+}
+
+#[test]
+fn clients_that_leave_early_do_no_harm() {
+    let gateway = DevGateway::start().unwrap();
+    for part in [
+        "",
+        "GET",
+        "GET /x HTTP/1.1\r\n",
+        "POST /x HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc",
+    ] {
+        connect(&gateway).write_all(part.as_bytes()).unwrap();
+    }
+    assert_eq!(health(&gateway).unwrap(), 200);
+}
+
+#[test]
+fn dropping_cuts_connections_and_delays() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.fail_next(1, Fault::Delay(Duration::MAX));
+    let (mut delayed, mut idle) = (connect(&gateway), connect(&gateway));
+    delayed.write_all(b"GET /x HTTP/1.1\r\n\r\n").unwrap();
+    while gateway.count("/x") == 0 {
+        std::thread::yield_now();
+    }
+    drop(gateway);
+    let mut rest = Vec::new();
+    for socket in [&mut delayed, &mut idle] {
+        // The end of the stream or a reset, and no answer.
+        let _ = socket.read_to_end(&mut rest);
+    }
+    assert!(rest.is_empty());
+}
+
+#[test]
+fn dropping_frees_the_port() {
+    let taken_again = || {
+        let gateway = DevGateway::start().unwrap();
+        assert_eq!(health(&gateway).unwrap(), 200);
+        let address = gateway.url().trim_start_matches("http://").parse();
+        let address = address.unwrap();
+        assert!(DevGateway::builder().bind(address).start().is_err());
+        drop(gateway);
+        DevGateway::builder().bind(address).start().is_ok()
+    };
+    // Somebody else may be given the port in between, hardly every time.
+    assert!((0..20).any(|_| taken_again()));
+}
+
+#[test]
+fn it_starts_on_loopback_and_with_known_providers_only() {
+    let everywhere = DevGateway::builder().bind(([0, 0, 0, 0], 0).into());
+    let unknown = DevGateway::builder().connection("ws", "nobody");
+    for builder in [everywhere, unknown] {
+        assert_eq!(builder.start().unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+    let gateway = DevGateway::start().unwrap();
+    let refused = gateway.connect("ws", "nobody").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+}

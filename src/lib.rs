@@ -27,6 +27,7 @@ mod redirect;
 mod resolve;
 mod retry;
 mod single_flight;
+mod slots;
 mod strategy;
 mod timestamp;
 mod token;

@@ -97,3 +97,6 @@ fn waited_too_long() -> NexusError {
     let message = "another thread is resolving this token and had no answer in time";
     NexusError::new(ErrorKind::Timeout, message).retryable(true)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Imports point one way: a module may use only those that stand before it here.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const ORDER: [&str; 26] = [
+    "error",
+    "json",
+    "clock",
+    "log",
+    "timestamp",
+    "url",
+    "retry",
+    "options",
+    "single_flight",
+    "strategy",
+    "token",
+    "slots",
+    "token_cache",
+    "connection",
+    "wait",
+    "redirect",
+    "fetch_options",
+    "agent",
+    "transport",
+    "gateway_error",
+    "gateway",
+    "resolve",
+    "fetch",
+    "client",
+    "testing",
+    "lib",
+];
+
+#[test]
+fn every_module_has_its_place() {
+    let found: BTreeSet<String> = modules().into_iter().map(|(name, _)| name).collect();
+    let listed: BTreeSet<String> = ORDER.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn imports_point_one_way() {
+    let place = |name: &str| ORDER.iter().position(|module| *module == name);
+    let mut seen = 0;
+    for (module, text) in modules() {
+        for used in uses(&text) {
+            seen += 1;
+            let upward = place(&used).is_none_or(|used| Some(used) > place(&module));
+            assert!(
+                !upward,
+                "{module} uses {used}, which does not stand before it"
+            );
+        }
+    }
+    assert!(seen > 50, "the imports were found");
+}
+
+/// Name and code of each module, its tests left out.
+fn modules() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut modules = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.is_file() {
+            let text = fs::read_to_string(path).unwrap();
+            modules.push((
+                name,
+                text.split("#[cfg(test)]\nmod tests")
+                    .next()
+                    .unwrap()
+                    .to_owned(),
+            ));
+        } else if name == "testing" {
+            let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+            let text = files
+                .map(|file| fs::read_to_string(file).unwrap())
+                .collect();
+            modules.push((name, text));
+        }
+    }
+    modules
+}
+
+/// The modules of this crate that a text names as `crate::<module>`, documentation aside.
+fn uses(text: &str) -> Vec<String> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let code = code.collect::<Vec<_>>().join("\n");
+    let tails = code.split("crate::").skip(1);
+    let names = tails.map(|tail| {
+        tail.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+    });
+    names.map(Iterator::collect).collect()
+}

@@ -281,6 +281,9 @@ impl NexusClient {
             provider,
         };
         tenant.check()?;
+        if let Some(token) = cache.get(workspace_id, provider) {
+            return Ok(token);
+        }
         let gateway = &self.0.gateway;
         resolve::cached(gateway, cache, tenant, gateway.longest_call()).map(|(token, _)| token)
     }

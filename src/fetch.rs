@@ -11,7 +11,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch_options::{Checked, FetchOptions};
 use crate::gateway::Gateway;
 use crate::redirect::{self, Hop, Redirects};
-use crate::resolve::{self, Origin, Tenant};
+use crate::resolve::{self, Source, Tenant};
 use crate::token::CachedToken;
 use crate::token_cache::TokenCache;
 use crate::transport::{self, Attempt, Outgoing, Reply};
@@ -72,9 +72,9 @@ impl Call<'_> {
     /// A 401 to a token out of the cache may mean that it was revoked: then the request is sent
     /// once more with the token that replaces it.
     fn run(&self) -> Result<Reply> {
-        let (token, origin) = self.token()?;
+        let (token, source) = self.token()?;
         let (reply, authenticated) = self.follow(&token)?;
-        if reply.status != 401 || !authenticated || origin == Origin::Gateway {
+        if reply.status != 401 || !authenticated || source == Source::Gateway {
             return Ok(reply);
         }
         let Tenant {
@@ -93,7 +93,7 @@ impl Call<'_> {
         self.follow(&fresh).map(|(reply, _)| reply)
     }
 
-    fn token(&self) -> Result<(Arc<CachedToken>, Origin)> {
+    fn token(&self) -> Result<(Arc<CachedToken>, Source)> {
         let Caller {
             gateway,
             cache,

@@ -12,7 +12,7 @@ use crate::url;
 
 /// Where a token came from: only one out of the cache can have died since it was handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum Source {
     Cache,
     Gateway,
 }
@@ -54,14 +54,14 @@ pub(crate) fn cached(
     cache: &TokenCache,
     tenant: Tenant<'_>,
     deadline: Deadline,
-) -> Result<(Arc<CachedToken>, Origin)> {
+) -> Result<(Arc<CachedToken>, Source)> {
     loop {
         match cache.look_up(tenant.workspace_id, tenant.provider, Now::read()) {
-            Lookup::Hit(token) => return Ok((token, Origin::Cache)),
+            Lookup::Hit(token) => return Ok((token, Source::Cache)),
             Lookup::Lead(leader) => return lead(gateway, leader, tenant, deadline),
             Lookup::Follow(flight) => match flight.wait(deadline.instant()) {
                 Some(Outcome::Landed(landed)) => {
-                    return landed.map(|token| (token, Origin::Gateway));
+                    return landed.map(|token| (token, Source::Gateway));
                 }
                 // Whoever asked went away without an answer: look again, and ask in their place.
                 Some(Outcome::Abandoned) => {}
@@ -76,12 +76,12 @@ fn lead(
     leader: Leader,
     tenant: Tenant<'_>,
     deadline: Deadline,
-) -> Result<(Arc<CachedToken>, Origin)> {
+) -> Result<(Arc<CachedToken>, Source)> {
     match resolve(gateway, tenant, deadline) {
         Ok((token, received)) => {
             let token = Arc::new(token);
             leader.land(Arc::clone(&token), received);
-            Ok((token, Origin::Gateway))
+            Ok((token, Source::Gateway))
         }
         Err(error) => {
             // A failure that is only this caller's own deadline says nothing to the others.

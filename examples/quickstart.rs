@@ -1,0 +1,149 @@
+//! The whole way from asking for a connection to calling an API with its credential.
+//!
+//! Without configuration it runs on a gateway of its own, in this process. With
+//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `UPSTREAM_URL`) it runs
+//! on that one, and waits until you have consented in the browser.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::env;
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{
+    ConnectionStatus, FetchOptions, NexusClient, NexusClientOptions, RequestConnectionInput,
+    TokenCache, WaitOptions, serde_json, ureq,
+};
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quickstart: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
+    let setting = Setting::from_env()?;
+    let client = NexusClient::new(setting.options.clone())?;
+    let cache = TokenCache::new();
+
+    connect(&client, &setting)?;
+
+    let token = client.get_cached_token(&cache, &setting.workspace, &setting.provider)?;
+    let left = token
+        .expires_at
+        .duration_since(std::time::SystemTime::now());
+    println!(
+        "4. resolved a token; it expires in {} s",
+        left.unwrap_or_default().as_secs()
+    );
+
+    let url = format!("{}/user/repos", setting.upstream);
+    for round in ["5. fetched", "6. fetched again"] {
+        let (status, _headers, body) = client.authenticated_fetch(
+            &cache,
+            &setting.workspace,
+            &setting.provider,
+            &url,
+            FetchOptions::default(),
+        )?;
+        println!("{round} {url}: {status}, {}", repositories(&body));
+    }
+    if let Some(gateway) = &setting.gateway {
+        println!(
+            "The gateway was asked for a token {} time(s).",
+            gateway.count("/v1/resolve")
+        );
+    }
+    Ok(())
+}
+
+/// Steps 1 to 3: ask for a connection, let the user consent, wait until it is active.
+fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>> {
+    let (workspace, provider) = (&setting.workspace, &setting.provider);
+    let scopes = ["repo", "read:user"];
+    let input = RequestConnectionInput::new(workspace, provider, scopes, "http://localhost:3000/");
+    let connection = client.request_connection(&input)?;
+    println!(
+        "1. asked for a connection of {workspace} to {provider}: {}",
+        connection.connection_id
+    );
+
+    if setting.gateway.is_some() {
+        ureq::get(&connection.auth_url).call()?;
+        println!(
+            "2. consented, as a browser would, on {}",
+            connection.auth_url
+        );
+    } else {
+        println!("2. consent on this page: {}", connection.auth_url);
+    }
+
+    let options = WaitOptions::default()
+        .failed_grace(Duration::from_secs(120))
+        .on_poll(|status| {
+            println!("3. the connection is {status}");
+            ControlFlow::Continue(())
+        });
+    match client.wait_for_active(&connection.connection_id, options)? {
+        ConnectionStatus::Active => Ok(()),
+        other => Err(format!("the connection ended as {other}; run this again and consent").into()),
+    }
+}
+
+/// The names in a list of repositories, or how much of something else there is.
+fn repositories(body: &[u8]) -> String {
+    let list: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
+    let names: Vec<&str> = list
+        .iter()
+        .filter_map(|repo| repo["name"].as_str())
+        .collect();
+    match names.as_slice() {
+        [] => format!("{} bytes", body.len()),
+        names => format!("{} repositories: {}", names.len(), names.join(", ")),
+    }
+}
+
+/// Where everything is.
+struct Setting {
+    options: NexusClientOptions,
+    workspace: String,
+    provider: String,
+    upstream: String,
+    /// The gateway in this process, when no other is configured.
+    gateway: Option<DevGateway>,
+}
+
+impl Setting {
+    fn from_env() -> Result<Self, Box<dyn Error>> {
+        let variable = |name: &str, default: &str| {
+            let value = env::var(name).ok().filter(|value| !value.trim().is_empty());
+            value.unwrap_or_else(|| default.to_owned())
+        };
+        let gateway = match env::var_os("NEXUS_GATEWAY_URL") {
+            Some(_) => None,
+            None => Some(DevGateway::start()?),
+        };
+        let (options, upstream) = match &gateway {
+            Some(gateway) => (NexusClientOptions::new(gateway.url()), gateway.url()),
+            None => (NexusClientOptions::from_env()?, "https://api.github.com"),
+        };
+        if let Some(gateway) = &gateway {
+            println!("0. started a gateway on {}", gateway.url());
+        }
+        Ok(Self {
+            options,
+            workspace: variable("WORKSPACE_ID", "acme"),
+            provider: variable("PROVIDER", "github"),
+            upstream: variable("UPSTREAM_URL", upstream)
+                .trim_end_matches('/')
+                .to_owned(),
+            gateway,
+        })
+    }
+}

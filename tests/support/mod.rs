@@ -1,0 +1,312 @@
+//! A server that plays a script: what it answers to each request, byte for byte, and what it got.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test file uses a part of it"
+)]
+
+mod reply;
+mod tls;
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::http::HeaderMap;
+use nexus_sdk::{
+    CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, Result, TokenCache,
+};
+use serde_json::Value;
+
+pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
+#[cfg(feature = "rustls")]
+pub(crate) use tls::agent;
+
+/// More than any call of these tests takes; a wait that ends here has failed.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    /// In the order of arrival, names as written.
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+    /// The request line and the headers.
+    pub(crate) head: String,
+    pub(crate) over_tls: bool,
+    /// Which connection it came on, from 1.
+    pub(crate) connection: usize,
+}
+
+impl Request {
+    /// All values of a header, in order.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter();
+        let named = named.filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.all(name).first().copied()
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    pub(crate) fn query(&self) -> &str {
+        self.target.split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+type Script = dyn Fn(&Request) -> Reply + Send + Sync;
+
+/// Serves on loopback until it is dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<thread::JoinHandle<()>>,
+}
+
+struct Shared {
+    script: Box<Script>,
+    stopped: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    requests: Vec<Request>,
+    sockets: Vec<TcpStream>,
+    ended: usize,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            script: Box::new(script),
+            stopped: AtomicBool::new(false),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let own = Arc::clone(&shared);
+        let acceptor = Some(thread::spawn(move || accept(&listener, &own)));
+        Self {
+            address,
+            shared,
+            acceptor,
+        }
+    }
+
+    /// Answers the requests with these, one after the other, and the last of them for ever.
+    pub(crate) fn play(replies: Vec<Reply>) -> Self {
+        let next = Mutex::new(replies.into_iter().peekable());
+        let last = Mutex::new(None);
+        Self::start(move |_| {
+            let mut last = last.lock().unwrap();
+            if let Some(reply) = next.lock().unwrap().next() {
+                *last = Some(reply);
+            }
+            Option::clone(&last).unwrap()
+        })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        self.shared.state().requests.clone()
+    }
+
+    /// How many requests came for paths that start so.
+    pub(crate) fn count(&self, path: &str) -> usize {
+        let state = self.shared.state();
+        let hits = state.requests.iter();
+        hits.filter(|request| request.target.starts_with(path))
+            .count()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.shared.state().sockets.len()
+    }
+
+    /// Blocks until this many connections have been closed by the server.
+    pub(crate) fn wait_ended(&self, connections: usize) {
+        let state = self.shared.state();
+        let waiting = |state: &mut State| state.ended < connections;
+        let (_state, late) = self
+            .shared
+            .changed
+            .wait_timeout_while(state, LONG, waiting)
+            .unwrap();
+        assert!(!late.timed_out(), "the connections did not end");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        for socket in &self.shared.state().sockets {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+        let _ = TcpStream::connect(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for socket in listener.incoming() {
+        if shared.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        let Ok(socket) = socket else { continue };
+        let _ = socket.set_nodelay(true);
+        let mut state = shared.state();
+        state.sockets.push(socket.try_clone().unwrap());
+        let connection = state.sockets.len();
+        drop(state);
+        let own = Arc::clone(shared);
+        thread::spawn(move || {
+            let _ = serve(&socket, &own, connection);
+            let _ = socket.shutdown(Shutdown::Both);
+            own.state().ended += 1;
+            own.changed.notify_all();
+        });
+    }
+}
+
+/// One connection; a first byte that begins a TLS handshake makes it https.
+fn serve(socket: &TcpStream, shared: &Shared, connection: usize) -> io::Result<()> {
+    let mut first = [0];
+    socket.peek(&mut first)?;
+    if first == [0x16] {
+        let mut stream = tls::accept(socket.try_clone()?)?;
+        exchange(&mut stream, shared, connection, true)?;
+        stream.conn.send_close_notify();
+        return stream.flush();
+    }
+    exchange(&mut socket.try_clone()?, shared, connection, false)
+}
+
+fn exchange(
+    stream: &mut (impl Read + Write),
+    shared: &Shared,
+    connection: usize,
+    over_tls: bool,
+) -> io::Result<()> {
+    while let Some(mut request) = read_request(stream)? {
+        request.connection = connection;
+        request.over_tls = over_tls;
+        shared.state().requests.push(request.clone());
+        let reply = (shared.script)(&request);
+        stream.write_all(&reply.bytes)?;
+        stream.flush()?;
+        match reply.end {
+            End::Keep => {}
+            End::Close => return Ok(()),
+            // Silence, until the client or the test hangs up.
+            End::Hold => drop(stream.read(&mut [0])?),
+            End::Drip(drop) => loop {
+                stream.write_all(drop)?;
+                stream.flush()?;
+                thread::sleep(Duration::from_millis(20));
+            },
+        }
+    }
+    Ok(())
+}
+
+/// The next request; `None` when the client has closed.
+fn read_request(stream: &mut impl Read) -> io::Result<Option<Request>> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte)? == 0 {
+            return Ok(None);
+        }
+        head.extend(byte);
+    }
+    let head: String = head.into_iter().map(char::from).collect();
+    let mut lines = head.trim_end().split("\r\n");
+    let mut line = lines.next().unwrap_or_default().split(' ');
+    let split = |line: &str| {
+        let (name, value) = line.split_once(':').unwrap();
+        (name.to_owned(), value.trim().to_owned())
+    };
+    let mut request = Request {
+        method: line.next().unwrap_or_default().to_owned(),
+        target: line.next().unwrap_or_default().to_owned(),
+        headers: lines.map(split).collect(),
+        body: Vec::new(),
+        head: head.clone(),
+        over_tls: false,
+        connection: 0,
+    };
+    assert!(
+        request.header("transfer-encoding").is_none(),
+        "bodies are sent with their length"
+    );
+    let length = request.header("content-length").map(str::parse);
+    request.body = vec![0; length.map_or(0, Result::<usize, _>::unwrap)];
+    stream.read_exact(&mut request.body)?;
+    Ok(Some(request))
+}
+
+/// A token reply whose credential goes into `Authorization: Bearer`.
+pub(crate) fn bearer(token: &str) -> Reply {
+    json(
+        200,
+        &serde_json::json!({ "access_token": token, "expires_in": 3600 }),
+    )
+}
+
+/// A gateway that resolves everything to this reply.
+pub(crate) fn gateway(token: &Value) -> Server {
+    Server::play(vec![json(200, token)])
+}
+
+/// Quiet options for a client of this gateway.
+pub(crate) fn options(gateway: &Server) -> NexusClientOptions {
+    NexusClientOptions::new(gateway.url("")).log_level(LogLevel::Off)
+}
+
+pub(crate) fn client(gateway: &Server) -> NexusClient {
+    NexusClient::new(options(gateway)).unwrap()
+}
+
+/// A client and a cache that holds the bearer token `token` for `ws` and `p`; no gateway needed.
+pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, TokenCache) {
+    let cache = TokenCache::new();
+    let expires = std::time::SystemTime::now() + Duration::from_secs(3600);
+    let token = CachedToken::new(token, "Bearer", expires, "Authorization", "Bearer ");
+    cache.set("ws", "p", token);
+    (NexusClient::new(options).unwrap(), cache)
+}
+
+/// A fetch by a client that holds a token.
+pub(crate) fn fetch(url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+    let unused = NexusClientOptions::new("http://127.0.0.1:1").log_level(LogLevel::Off);
+    let (client, cache) = holder(unused, "t-1");
+    client.authenticated_fetch(&cache, "ws", "p", url, options)
+}

@@ -1,0 +1,69 @@
+//! What the scripted server answers.
+
+use serde_json::Value;
+
+/// Bytes, and what happens to the connection after them.
+#[derive(Clone)]
+pub(crate) struct Reply {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) end: End,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// Waits for the next request.
+    Keep,
+    Close,
+    /// Says nothing more and keeps the connection open.
+    Hold,
+    /// These bytes again and again, slowly.
+    Drip(&'static [u8]),
+}
+
+impl Reply {
+    pub(crate) fn then(mut self, end: End) -> Self {
+        self.end = end;
+        self
+    }
+}
+
+/// These very bytes, and then the end of the connection.
+pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
+    Reply {
+        bytes: bytes.into(),
+        end: End::Close,
+    }
+}
+
+/// A response with a `Content-Length`.
+pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
+    let mut head = format!("HTTP/1.1 {status} Some Reason\r\n");
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let body = body.as_ref();
+    if !matches!(status, 204 | 304) {
+        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    head.push_str("\r\n");
+    Reply {
+        bytes: [head.as_bytes(), body].concat(),
+        end: End::Keep,
+    }
+}
+
+pub(crate) fn text(status: u16, body: &str) -> Reply {
+    reply(status, &[("Content-Type", "text/plain")], body)
+}
+
+pub(crate) fn json(status: u16, body: &Value) -> Reply {
+    reply(
+        status,
+        &[("Content-Type", "application/json")],
+        body.to_string(),
+    )
+}
+
+pub(crate) fn redirect(status: u16, location: &str) -> Reply {
+    reply(status, &[("Location", location)], "moved")
+}

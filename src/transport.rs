@@ -170,7 +170,11 @@ impl Transport {
         let mut bytes = Vec::new();
         let bounded = self.max_body_bytes.saturating_add(1);
         let read = body.into_reader().take(bounded).read_to_end(&mut bytes);
-        read.map_err(|error| Failure::of(&ureq::Error::from(error), url, Phase::Body))?;
+        if let Err(error) = read.map_err(ureq::Error::from) {
+            if !(bytes.is_empty() && is_empty_gzip(&error)) {
+                return Err(Failure::of(&error, url, Phase::Body));
+            }
+        }
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if length > self.max_body_bytes {
             Err(too_large())
@@ -312,6 +316,22 @@ fn is_unsent(error: &ureq::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a body that says gzip ended, as its framing allows, before the gzip header did: servers
+/// label bodies of no bytes so, and ureq gives them to its decoder all the same. A connection that
+/// was cut has a text with its error, the decoder's end of input has none.
+#[cfg(feature = "gzip")]
+fn is_empty_gzip(error: &ureq::Error) -> bool {
+    let ureq::Error::Decompress(_, cause) = error else {
+        return false;
+    };
+    cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none()
+}
+
+#[cfg(not(feature = "gzip"))]
+fn is_empty_gzip(_: &ureq::Error) -> bool {
+    false
 }
 
 /// Whether the failure is that of a connection which the server has closed.

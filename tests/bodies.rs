@@ -1,0 +1,347 @@
+//! Response bodies: compression, limits, ends that come too early, and connections that are reused.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nexus_sdk::http::HeaderMap;
+use nexus_sdk::{FetchOptions, NexusError};
+use support::{End, Reply, Server, bytes, fetch, holder, options, reply, text};
+
+type Fetched = Result<(u16, HeaderMap, Vec<u8>), NexusError>;
+
+fn get() -> FetchOptions {
+    FetchOptions::default()
+}
+
+fn fetch_limited(answer: Reply, limit: u64) -> Fetched {
+    let server = Server::play(vec![answer]);
+    let (client, cache) = holder(options(&server).max_body_bytes(limit), "t-1");
+    client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), get())
+}
+
+/// The same body under each of the framings of HTTP/1.1.
+fn framed(headers: &str, body: &[u8]) -> [(&'static str, Reply); 3] {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}");
+    let length = format!("{head}Content-Length: {}\r\n\r\n", body.len());
+    let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in body.chunks(7) {
+        chunked.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        chunked.extend(chunk);
+        chunked.extend(b"\r\n");
+    }
+    chunked.extend(b"0\r\n\r\n");
+    [
+        ("Content-Length", bytes([length.as_bytes(), body].concat())),
+        ("chunked", bytes(chunked)),
+        (
+            "close-delimited",
+            bytes([format!("{head}\r\n").as_bytes(), body].concat()),
+        ),
+    ]
+}
+
+#[test]
+fn a_body_up_to_the_limit_passes_and_one_byte_more_is_an_error() {
+    for (framing, answer) in framed("", &[b'x'; 1000]) {
+        let passed = fetch_limited(answer.clone(), 1000).unwrap();
+        assert_eq!(passed.2, [b'x'; 1000], "{framing}");
+        for limit in [0, 1, 999] {
+            let error = fetch_limited(answer.clone(), limit).unwrap_err();
+            assert_eq!(error.code(), "body_too_large", "{framing}, {limit}");
+            assert!(error.message().contains(&limit.to_string()), "{error}");
+        }
+    }
+    for (framing, answer) in framed("", b"") {
+        assert_eq!(fetch_limited(answer, 0).unwrap().2, b"", "{framing}");
+    }
+    let huge = bytes("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx");
+    assert_eq!(
+        fetch_limited(huge, 1 << 20).unwrap_err().code(),
+        "body_too_large"
+    );
+}
+
+#[test]
+fn a_body_that_ends_early_is_an_error() {
+    let table: [(&str, &[u8]); 9] = [
+        (
+            "length",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+        ),
+        (
+            "length, no body",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n",
+        ),
+        (
+            "in a chunk",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\nhello",
+        ),
+        (
+            "between chunks",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        ),
+        (
+            "no chunk",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ),
+        (
+            "bad chunk",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+        ),
+        ("header", b"HTTP/1.1 200 OK\r\nContent-Le"),
+        ("status line", b"HTTP/1.1 2"),
+        ("no HTTP", b"SSH-2.0-OpenSSH_9.9\r\n\r\n"),
+    ];
+    for (case, answer) in table {
+        let server = Server::play(vec![bytes(answer)]);
+        let error = fetch(&server.url("/"), get()).unwrap_err();
+        assert_eq!(error.code(), "request_failed", "{case}: {error}");
+        assert_eq!(server.requests().len(), 1, "{case}");
+    }
+}
+
+#[cfg(feature = "gzip")]
+mod gzip {
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_gzip_body_is_decoded_and_its_headers_are_those_of_what_is_returned() {
+        let plain = "a compressed body, ".repeat(100).into_bytes();
+        let twice = [gzip(b"one "), gzip(b"two")].concat();
+        for (packed, plain) in [
+            (gzip(&plain), plain),
+            (gzip(b""), vec![]),
+            (twice, b"one two".to_vec()),
+        ] {
+            for (framing, answer) in framed("Content-Encoding: gzip\r\nX-Kept: 1\r\n", &packed) {
+                let (status, headers, body) = fetch_limited(answer, 1 << 20).unwrap();
+                assert_eq!((status, &body), (200, &plain), "{framing}");
+                assert_eq!(headers["x-kept"], "1");
+                assert!(!headers.contains_key("content-encoding"), "{framing}");
+                assert!(!headers.contains_key("content-length"), "{framing}");
+            }
+        }
+    }
+
+    #[test]
+    fn gzip_is_asked_for_unless_the_caller_asks_for_something() {
+        for (own, asked) in [
+            (None, "gzip"),
+            (Some("identity"), "identity"),
+            (Some("br"), "br"),
+        ] {
+            let server = Server::play(vec![reply(200, &[], "")]);
+            let own = own.map(|value| ("Accept-Encoding", value));
+            fetch(&server.url("/"), get().headers(own)).unwrap();
+            assert_eq!(server.requests()[0].all("accept-encoding"), [asked]);
+        }
+    }
+
+    #[test]
+    fn another_encoding_is_left_as_it_is() {
+        for encoding in ["br", "zstd", "identity"] {
+            let (_, headers, body) =
+                fetch_limited(reply(200, &[("Content-Encoding", encoding)], "raw"), 9).unwrap();
+            assert_eq!(
+                (&headers["content-encoding"], &*body),
+                (&encoding.parse().unwrap(), &b"raw"[..])
+            );
+            assert_eq!(headers["content-length"], "3");
+        }
+    }
+
+    #[test]
+    fn an_empty_body_that_says_gzip_is_empty() {
+        for (framing, answer) in framed("Content-Encoding: gzip\r\n", b"") {
+            assert_eq!(fetch_limited(answer, 10).unwrap().2, b"", "{framing}");
+        }
+        let bare = "HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\n\r\n";
+        let table = [
+            (
+                "HEAD",
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n",
+            ),
+            (
+                "HEAD",
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ),
+            (
+                "GET",
+                "HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n",
+            ),
+            (
+                "GET",
+                "HTTP/1.1 404 Not Found\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+            ),
+            (
+                "POST",
+                "HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+            ),
+            ("GET", bare),
+            (
+                "GET",
+                "HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n",
+            ),
+        ];
+        for (method, answer) in table {
+            // The connection stays open: there is no body to wait for.
+            let server = Server::play(vec![bytes(answer).then(End::Keep)]);
+            let (_, _, body) = fetch(&server.url("/"), get().method(method)).unwrap();
+            assert_eq!(body, b"", "{method}: {answer}");
+        }
+    }
+
+    #[test]
+    fn a_small_body_that_unpacks_to_more_than_the_limit_is_an_error() {
+        let bomb = gzip(&vec![0; 4 << 20]);
+        assert!(bomb.len() < 10_000);
+        for (framing, answer) in framed("Content-Encoding: gzip\r\n", &bomb) {
+            let error = fetch_limited(answer.clone(), (4 << 20) - 1).unwrap_err();
+            assert_eq!(error.code(), "body_too_large", "{framing}");
+            assert_eq!(
+                fetch_limited(answer, 4 << 20).unwrap().2.len(),
+                4 << 20,
+                "{framing}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_gzip_body_is_an_error() {
+        let whole = gzip(
+            "never the same line twice: 0123456789 abcdefghijklmnop"
+                .repeat(3)
+                .as_bytes(),
+        );
+        let mut flipped = whole.clone();
+        let at = flipped.len() - 6;
+        flipped[at] ^= 1;
+        let table = [
+            ("cut", whole[..whole.len() - 9].to_vec()),
+            ("cut by a byte", whole[..whole.len() - 1].to_vec()),
+            ("wrong sum", flipped),
+            ("no gzip", b"plain text".to_vec()),
+        ];
+        for (case, packed) in table {
+            for (framing, answer) in framed("Content-Encoding: gzip\r\n", &packed) {
+                let error = fetch_limited(answer, 1 << 20).unwrap_err();
+                assert_eq!(error.code(), "request_failed", "{case}, {framing}");
+            }
+        }
+        for cut in [
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 50\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ] {
+            let error = fetch_limited(bytes(cut), 1 << 20).unwrap_err();
+            assert_eq!(error.code(), "request_failed", "{cut}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_is_used_again() {
+    let server = Server::play(vec![text(200, "ok")]);
+    let (client, cache) = holder(options(&server), "t-1");
+    for _ in 0..3 {
+        client
+            .authenticated_fetch(&cache, "ws", "p", &server.url("/"), get())
+            .unwrap();
+    }
+    assert_eq!((server.requests().len(), server.connections()), (3, 1));
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_costs_no_error() {
+    for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"] {
+        let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
+        let (client, cache) = holder(options(&server), "t-1");
+        let fetch = |method: &str| {
+            client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), get().method(method))
+        };
+        assert_eq!(fetch("GET").unwrap().0, 200);
+        server.wait_ended(1);
+        assert_eq!(fetch(method).unwrap().0, 200, "{method}");
+        assert_eq!(
+            (server.requests().len(), server.connections()),
+            (2, 2),
+            "{method}"
+        );
+    }
+}
+
+/// Closes without an answer: the first connection upon its second request, later ones never.
+fn cuts_when_reused() -> Server {
+    let served = AtomicUsize::new(0);
+    Server::start(move |request| {
+        match (request.connection, served.fetch_add(1, Ordering::SeqCst)) {
+            (1, 1..) => bytes(""),
+            _ => reply(200, &[], ""),
+        }
+    })
+}
+
+#[test]
+fn a_connection_that_is_closed_as_it_is_used_again_is_replaced_for_idempotent_methods() {
+    let table = [
+        ("GET", true),
+        ("HEAD", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("OPTIONS", true),
+        ("POST", false),
+        ("PATCH", false),
+        ("PROPFIND", false),
+    ];
+    for (method, replaced) in table {
+        let server = cuts_when_reused();
+        let (client, cache) = holder(options(&server), "t-1");
+        let fetch = |method: &str| {
+            client.authenticated_fetch(
+                &cache,
+                "ws",
+                "p",
+                &server.url("/"),
+                get().method(method).data("x"),
+            )
+        };
+        assert_eq!(fetch("GET").unwrap().0, 200);
+        let second = fetch(method);
+        assert_eq!(second.is_ok(), replaced, "{method}: {second:?}");
+        if let Err(error) = second {
+            assert_eq!(error.code(), "request_failed");
+        }
+        let sent = server.requests().len();
+        assert_eq!(sent, if replaced { 3 } else { 2 }, "{method}");
+    }
+}
+
+#[test]
+fn a_new_connection_that_is_cut_is_an_error() {
+    for method in ["GET", "PUT", "POST"] {
+        let server = Server::play(vec![bytes("")]);
+        let error = fetch(&server.url("/"), get().method(method)).unwrap_err();
+        assert_eq!(
+            (error.code(), error.is_retryable()),
+            ("request_failed", true)
+        );
+        assert_eq!(server.requests().len(), 1, "{method}");
+    }
+}

@@ -1,0 +1,330 @@
+//! `authenticated_fetch`: what is sent, what comes back, and what happens to a dead token.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+
+use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
+use std::time::Duration;
+use support::{End, Request, Server, bearer, client, fetch, reply, text};
+
+fn get() -> FetchOptions {
+    FetchOptions::default()
+}
+
+#[test]
+fn every_status_of_the_upstream_is_data() {
+    for status in [
+        200, 201, 204, 206, 207, 299, 304, 400, 403, 404, 409, 410, 418, 429, 500, 502, 503, 504,
+        599,
+    ] {
+        let server = Server::play(vec![reply(status, &[("X-Kind", "a")], "text")]);
+        let (got, headers, body) = fetch(&server.url("/"), get()).unwrap();
+        assert_eq!((got, &headers["x-kind"]), (status, &"a".parse().unwrap()));
+        let bodyless = matches!(status, 204 | 304);
+        // What a 204 or 304 sends after its header is no part of it.
+        assert_eq!(body, if bodyless { &b""[..] } else { b"text" }, "{status}");
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn an_upstream_is_asked_again_only_if_the_options_say_so() {
+    let policy = RetryPolicy::default()
+        .retries(2)
+        .min_delay(Duration::from_millis(1));
+    let table = [
+        ("GET", 503, RetryPolicy::default(), 1),
+        ("GET", 503, policy.clone(), 3),
+        ("PUT", 502, policy.clone(), 3),
+        ("POST", 503, policy.clone(), 1),
+        ("GET", 500, policy.clone(), 1),
+        ("GET", 429, policy.clone(), 1),
+        ("GET", 429, policy.retry_on_429(true), 3),
+    ];
+    for (method, status, policy, sent) in table {
+        let server = Server::play(vec![text(status, "busy")]);
+        let options = get().method(method).retry_policy(policy);
+        let (got, _, body) = fetch(&server.url("/"), options).unwrap();
+        assert_eq!((got, &*body), (status, &b"busy"[..]));
+        assert_eq!(server.requests().len(), sent, "{method} {status}");
+    }
+}
+
+/// A gateway that grants `t-1`, then `t-2` and so on, up to the `last`.
+fn rotating(last: usize) -> Server {
+    let granted = AtomicUsize::new(0);
+    Server::start(move |_| {
+        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
+        bearer(&format!("t-{}", number.min(last)))
+    })
+}
+
+fn token_of(request: &Request) -> String {
+    request
+        .header("authorization")
+        .unwrap()
+        .replace("Bearer ", "")
+}
+
+fn call(client: &NexusClient, cache: &TokenCache, url: &str, options: FetchOptions) -> u16 {
+    client
+        .authenticated_fetch(cache, "ws", "p", url, options)
+        .unwrap()
+        .0
+}
+
+#[test]
+fn a_401_replaces_a_cached_token_and_replays_once() {
+    // The tokens that the upstream accepts from the second fetch on, how many the gateway has,
+    // the status of that fetch, the tokens that it sent, and the resolves in all.
+    let table: [(&str, usize, u16, &[&str], usize); 3] = [
+        ("t-2", 2, 200, &["t-1", "t-2"], 2),
+        ("none", 2, 401, &["t-1", "t-2"], 2),
+        ("none", 1, 401, &["t-1"], 2),
+    ];
+    for (accepted, last, status, sent, resolves) in table {
+        let gateway = rotating(last);
+        let seen = AtomicUsize::new(0);
+        let upstream = Server::start(move |request| {
+            let first = seen.fetch_add(1, Ordering::SeqCst) == 0;
+            text(
+                if first || token_of(request) == accepted {
+                    200
+                } else {
+                    401
+                },
+                "",
+            )
+        });
+        let (client, cache) = (client(&gateway), TokenCache::new());
+        assert_eq!(call(&client, &cache, &upstream.url("/"), get()), 200);
+        let post = get().method("POST").data("payload");
+        assert_eq!(call(&client, &cache, &upstream.url("/"), post), status);
+        let requests = &upstream.requests()[1..];
+        assert_eq!(requests.iter().map(token_of).collect::<Vec<_>>(), sent);
+        assert!(requests.iter().all(|request| request.body == b"payload"));
+        assert_eq!(gateway.count("/v1/resolve"), resolves);
+    }
+}
+
+#[test]
+fn a_401_to_a_fresh_token_is_returned_at_once() {
+    let gateway = rotating(9);
+    let upstream = Server::play(vec![text(401, "no")]);
+    assert_eq!(
+        call(
+            &client(&gateway),
+            &TokenCache::new(),
+            &upstream.url("/"),
+            get()
+        ),
+        401
+    );
+    assert_eq!(
+        (upstream.requests().len(), gateway.count("/v1/resolve")),
+        (1, 1)
+    );
+}
+
+#[test]
+fn a_401_of_another_origin_says_nothing_about_the_token() {
+    let other = Server::play(vec![text(401, "who are you?")]);
+    let to = other.url("/x");
+    let upstream = Server::start(move |request| match request.path() {
+        "/away" => support::redirect(302, &to),
+        _ => text(200, ""),
+    });
+    let gateway = rotating(9);
+    let (client, cache) = (client(&gateway), TokenCache::new());
+    assert_eq!(call(&client, &cache, &upstream.url("/"), get()), 200);
+    assert_eq!(call(&client, &cache, &upstream.url("/away"), get()), 401);
+    assert_eq!(
+        (other.requests().len(), gateway.count("/v1/resolve")),
+        (1, 1)
+    );
+    assert!(cache.get("ws", "p").is_some());
+}
+
+#[test]
+fn one_revoked_token_in_32_threads_costs_one_resolve_and_32_replays() {
+    const THREADS: usize = 32;
+    let gateway = rotating(9);
+    let revoked = Barrier::new(THREADS);
+    let upstream = Server::start(move |request| match (request.path(), &*token_of(request)) {
+        ("/all", "t-1") => {
+            // Nobody hears of the revocation before everybody has sent the dead token.
+            revoked.wait();
+            text(401, "revoked")
+        }
+        _ => text(200, "ok"),
+    });
+    let (client, cache) = (client(&gateway), TokenCache::new());
+    assert_eq!(call(&client, &cache, &upstream.url("/warm"), get()), 200);
+    let start = Arc::new(Barrier::new(THREADS));
+    let threads: Vec<_> = (0..THREADS)
+        .map(|_| {
+            let (client, cache, start, url) = (
+                client.clone(),
+                cache.clone(),
+                Arc::clone(&start),
+                upstream.url("/all"),
+            );
+            thread::spawn(move || {
+                start.wait();
+                call(&client, &cache, &url, get())
+            })
+        })
+        .collect();
+    assert!(
+        threads
+            .into_iter()
+            .all(|thread| thread.join().unwrap() == 200)
+    );
+    let sent: Vec<_> = upstream
+        .requests()
+        .iter()
+        .filter(|request| request.path() == "/all")
+        .map(token_of)
+        .collect();
+    let of = |token: &str| sent.iter().filter(|own| *own == token).count();
+    assert_eq!(
+        (of("t-1"), of("t-2"), sent.len()),
+        (THREADS, THREADS, 2 * THREADS)
+    );
+    assert_eq!(gateway.count("/v1/resolve"), 2);
+}
+
+#[test]
+fn any_method_takes_any_body() {
+    let methods = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "X-Own",
+    ];
+    for method in methods {
+        for data in [None, Some(""), Some("payload \0 \u{e9}")] {
+            let server = Server::play(vec![reply(200, &[], "")]);
+            let options = get().method(method);
+            let options = match data {
+                Some(data) => options.data(data),
+                None => options,
+            };
+            fetch(&server.url("/x"), options).unwrap();
+            let request = &server.requests()[0];
+            let case = format!("{method} {data:?}");
+            assert_eq!(request.method, method);
+            assert_eq!(request.body, data.unwrap_or_default().as_bytes(), "{case}");
+            let says_length = data.is_some() || matches!(method, "POST" | "PUT" | "PATCH");
+            let length = says_length.then(|| data.unwrap_or_default().len().to_string());
+            assert_eq!(
+                request.header("content-length"),
+                length.as_deref(),
+                "{case}"
+            );
+            assert_eq!(request.header("content-type"), None, "{case}");
+        }
+    }
+    let server = Server::play(vec![reply(200, &[], "")]);
+    fetch(&server.url("/"), get().method("delete")).unwrap();
+    assert_eq!(
+        server.requests()[0].method,
+        "DELETE",
+        "standard names in any case"
+    );
+}
+
+#[test]
+fn headers_keep_their_order_and_repeats_both_ways() {
+    let answer = [
+        ("Set-Cookie", "a=1"),
+        ("X-One", "1"),
+        ("Set-Cookie", "b=2"),
+        ("X-One", "2"),
+        ("X-Latin", "caf\u{e9}"),
+    ];
+    let server = Server::play(vec![reply(200, &answer, "")]);
+    let options = get()
+        .headers([
+            ("X-B", "1"),
+            ("X-A", "2"),
+            ("X-B", "3"),
+            ("Accept", "a/b"),
+            ("User-Agent", "mine"),
+        ])
+        .header("X-Latin", b"caf\xE9");
+    let (_, headers, _) = fetch(&server.url("/"), options).unwrap();
+    let all = |name: &str| {
+        headers
+            .get_all(name)
+            .iter()
+            .map(|value| value.as_bytes().to_vec())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all("set-cookie"), [b"a=1", b"b=2"]);
+    assert_eq!(all("x-one"), [b"1", b"2"]);
+    assert_eq!(all("x-latin"), ["caf\u{e9}".as_bytes()]);
+
+    let request = &server.requests()[0];
+    assert_eq!(request.all("x-b"), ["1", "3"]);
+    assert_eq!(
+        request.all("accept"),
+        ["a/b"],
+        "none is made up besides the caller's"
+    );
+    assert_eq!(request.all("user-agent"), ["mine"]);
+    assert_eq!(
+        request.all("x-latin"),
+        ["caf\u{e9}"],
+        "bytes, read as Latin-1 here"
+    );
+    assert_eq!(request.all("host"), [server.url("").replace("http://", "")]);
+    let place = |name: &str| {
+        request
+            .headers
+            .iter()
+            .position(|(own, _)| own.eq_ignore_ascii_case(name))
+            .unwrap()
+    };
+    assert!(place("x-b") < place("x-a") && place("x-a") < place("accept"));
+}
+
+#[test]
+fn the_credential_takes_the_place_of_the_callers_header_of_its_name() {
+    let server = Server::play(vec![reply(200, &[], "")]);
+    fetch(
+        &server.url("/"),
+        get().headers([("authorization", "Bearer mine"), ("Authorization", "2")]),
+    )
+    .unwrap();
+    assert_eq!(server.requests()[0].all("authorization"), ["Bearer t-1"]);
+}
+
+#[test]
+fn targets_arrive_as_written() {
+    for target in [
+        "/",
+        "/a%2Fb?c=%20d&e",
+        "/a//b/../c?x=/y?z",
+        "/?q=a+b",
+        "/.well-known/x;y=1,2",
+    ] {
+        let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
+        fetch(&server.url(target), get()).unwrap();
+        fetch(&server.url(&format!("{target}#part")), get()).unwrap();
+        assert!(
+            server
+                .requests()
+                .iter()
+                .all(|request| request.target == target),
+            "{target}"
+        );
+    }
+}

@@ -1,0 +1,329 @@
+//! Input that cannot be used: the error names its place, and nothing is sent.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use nexus_sdk::{
+    FetchOptions, NexusClient, NexusClientOptions, NexusError, RequestConnectionInput, TokenCache,
+    WaitOptions,
+};
+use support::{Server, bearer, client, options};
+
+/// Checks a table of errors, and that the server heard nothing of them.
+fn check(server: &Server, table: Vec<(&str, NexusError, &str, &str)>) {
+    for (case, error, code, place) in table {
+        assert_eq!(error.code(), code, "{case:?}: {error}");
+        assert!(error.message().starts_with(place), "{case:?}: {error}");
+        assert_eq!(
+            (error.status_code(), error.is_retryable()),
+            (None, false),
+            "{case:?}"
+        );
+        assert_eq!(error.to_string().lines().count(), 1, "{case:?}: {error}");
+    }
+    assert_eq!(server.requests().len(), 0);
+    assert_eq!(server.connections(), 0);
+}
+
+const BLANK: [&str; 5] = ["", " ", "\t", "\r\n", "\u{a0}\u{2003}"];
+
+#[test]
+fn blank_ids_and_names() {
+    let server = Server::play(vec![bearer("t")]);
+    let (client, cache) = (client(&server), TokenCache::new());
+    let connection = |user: &str, provider: &str, url: &str| {
+        let input = RequestConnectionInput::new(user, provider, ["s"], url);
+        client.request_connection(&input).unwrap_err()
+    };
+    let fetch = |workspace: &str, provider: &str| {
+        let url = server.url("/");
+        let options = FetchOptions::default();
+        client
+            .authenticated_fetch(&cache, workspace, provider, &url, options)
+            .unwrap_err()
+    };
+    for blank in BLANK {
+        let table = vec![
+            (
+                client.check_connection(blank).unwrap_err(),
+                "connection_id: ",
+            ),
+            (
+                client
+                    .wait_for_active(blank, WaitOptions::default())
+                    .unwrap_err(),
+                "connection_id: ",
+            ),
+            (
+                client.get_token_by_connection_id(blank).unwrap_err(),
+                "connection_id: ",
+            ),
+            (
+                client.refresh_connection(blank).unwrap_err(),
+                "connection_id: ",
+            ),
+            (
+                client.resolve_token(blank, "p").unwrap_err(),
+                "workspace_id: ",
+            ),
+            (client.resolve_token("w", blank).unwrap_err(), "provider: "),
+            (
+                client.get_cached_token(&cache, blank, "p").unwrap_err(),
+                "workspace_id: ",
+            ),
+            (
+                client.get_cached_token(&cache, "w", blank).unwrap_err(),
+                "provider: ",
+            ),
+            (fetch(blank, "p"), "workspace_id: "),
+            (fetch("w", blank), "provider: "),
+            (connection(blank, "p", "http://x/"), "user_id: "),
+            (connection("u", blank, "http://x/"), "provider_name: "),
+            (connection("u", "p", blank), "return_url: "),
+        ];
+        let table = table.into_iter();
+        check(
+            &server,
+            table
+                .map(|(error, place)| (blank, error, "invalid_input", place))
+                .collect(),
+        );
+    }
+}
+
+#[test]
+fn options_of_a_client() {
+    let server = Server::play(vec![bearer("t")]);
+    let refused = |options: NexusClientOptions| NexusClient::new(options).unwrap_err();
+    let urls = [
+        "",
+        " ",
+        "nexus.example.com",
+        "localhost:8080",
+        "127.0.0.1:8080",
+        "//host",
+        "/v1",
+        "ftp://host",
+        "file:///etc",
+        "http://",
+        "http:///x",
+        "https://me:pw@host",
+        "http://me@host",
+        "http://host?x=1",
+        "http://host:99999",
+        "http://host:x",
+        "http://a b",
+        "http://host/a b",
+        "http://h\r\nost",
+        "http://[::1",
+        "http://caf\u{e9}.example",
+        "http:host",
+    ];
+    let mut table: Vec<_> = urls
+        .map(|url| {
+            (
+                url,
+                refused(NexusClientOptions::new(url)),
+                "invalid_input",
+                "gateway_url: ",
+            )
+        })
+        .into();
+    for key in ["a\nb", "a\r\nX: y", "a\0", "\u{7f}"] {
+        table.push((
+            key,
+            refused(options(&server).api_key(key)),
+            "invalid_input",
+            "api_key: ",
+        ));
+    }
+    table.push((
+        "0 s",
+        refused(options(&server).timeout(Duration::ZERO)),
+        "invalid_input",
+        "timeout: ",
+    ));
+    check(&server, table);
+}
+
+fn refused(server: &Server, url: &str, options: FetchOptions) -> NexusError {
+    let result = client(server).authenticated_fetch(&TokenCache::new(), "w", "p", url, options);
+    result.unwrap_err()
+}
+
+#[test]
+fn urls_to_fetch() {
+    let server = Server::play(vec![bearer("t")]);
+    let authority = server.url("").replace("http://", "");
+    let own = [
+        format!("http://me:pw@{authority}/"),
+        format!("http://me@{authority}/"),
+        format!("http://@{authority}/"),
+        format!("ftp://{authority}/"),
+        format!("//{authority}/"),
+        authority.clone(),
+        format!("http:{authority}/"),
+        format!("http://{authority}/a b"),
+        format!("http://{authority}/a\r\nX: y"),
+        format!("http://{authority}\t/"),
+        format!(" http://{authority}/"),
+        format!("http://{authority}/{}", "x".repeat(70_000)),
+    ];
+    let others = [
+        "",
+        " ",
+        "/user",
+        "user",
+        "http://",
+        "https:///x",
+        "http://127.0.0.1:0x1/",
+        "http://127.0.0.1:65536/",
+        "http://[::1/",
+        "javascript:x",
+        "http://a|b/",
+        "http://caf\u{e9}.example/",
+    ];
+    let urls = own.iter().map(String::as_str).chain(others);
+    let table = urls.map(|url| {
+        let error = refused(&server, url, FetchOptions::default());
+        assert!(!error.message().contains("pw"), "{error}");
+        (url, error, "invalid_input", "url: ")
+    });
+    check(&server, table.collect());
+}
+
+#[test]
+fn plain_http_to_another_machine() {
+    let server = Server::play(vec![bearer("t")]);
+    let urls = [
+        "http://192.0.2.1/",
+        "http://api.example.com/x?q=secret",
+        "http://localhost.example.com/",
+        "http://127.0.0.1.example/",
+        "http://[2001:db8::1]/",
+        "HTTP://EXAMPLE.com/",
+        "http://0.0.0.0/",
+        "http://127.1/",
+        "http://0x7f000001/",
+    ];
+    let table = urls.map(|url| {
+        let error = refused(&server, url, FetchOptions::default());
+        assert!(!error.message().contains("secret"), "{error}");
+        (url, error, "insecure_url", "url: ")
+    });
+    check(&server, table.into());
+}
+
+#[test]
+fn methods() {
+    let server = Server::play(vec![bearer("t")]);
+    let methods = [
+        "",
+        " ",
+        "GE T",
+        "GET ",
+        "GET\r\n",
+        "GET / HTTP/1.1\r\nX: y",
+        "M\u{e9}thod",
+        "a/b",
+        "CONNECT",
+        "connect",
+        "TRACE",
+        "Trace",
+    ];
+    let table = methods.map(|method| {
+        let error = refused(
+            &server,
+            &server.url("/"),
+            FetchOptions::default().method(method),
+        );
+        (method, error, "invalid_input", "method: ")
+    });
+    check(&server, table.into());
+}
+
+#[test]
+fn headers() {
+    let server = Server::play(vec![bearer("t")]);
+    let headers: [(&str, &[u8]); 18] = [
+        ("", b"x"),
+        (" ", b"x"),
+        ("X Y", b"x"),
+        ("X:", b"x"),
+        ("X\r\nY", b"x"),
+        ("X\n", b"x"),
+        ("X\0", b"x"),
+        ("caf\u{e9}", b"x"),
+        ("X-Ok", b"a\r\nY: z"),
+        ("X-Ok", b"a\nb"),
+        ("X-Ok", b"a\r"),
+        ("X-Ok", b"\0"),
+        ("X-Ok", b"\x7f"),
+        ("Content-Length", b"1"),
+        ("content-length", b"+0"),
+        ("Host", b"evil.example"),
+        ("Transfer-Encoding", b"chunked"),
+        ("TRANSFER-ENCODING", b"identity"),
+    ];
+    let table = headers.map(|(name, value)| {
+        let options = FetchOptions::default()
+            .header("X-First", "1")
+            .header(name, value);
+        let error = refused(&server, &server.url("/"), options);
+        (name, error, "invalid_input", "header 2 (")
+    });
+    check(&server, table.into());
+    let options = FetchOptions::default()
+        .header("Content-Length", "5")
+        .data("four");
+    let error = refused(&server, &server.url("/"), options);
+    check(
+        &server,
+        vec![(
+            "length",
+            error,
+            "invalid_input",
+            "header 1 (Content-Length)",
+        )],
+    );
+}
+
+#[test]
+fn a_timeout_of_zero() {
+    let server = Server::play(vec![bearer("t")]);
+    let error = refused(
+        &server,
+        &server.url("/"),
+        FetchOptions::default().timeout(Duration::ZERO),
+    );
+    check(&server, vec![("0 s", error, "invalid_input", "timeout: ")]);
+}
+
+#[test]
+fn extremes_that_can_be_used_are_no_panic() {
+    let upstream = Server::play(vec![support::text(200, "ok")]);
+    let options = FetchOptions::default()
+        .timeout(Duration::MAX)
+        .header("Content-Length", "2")
+        .data("ab");
+    assert_eq!(support::fetch(&upstream.url("/"), options).unwrap().0, 200);
+    let many = (0..40_000).map(|n| (format!("X-{n}"), "1"));
+    let error =
+        support::fetch(&upstream.url("/"), FetchOptions::default().headers(many)).unwrap_err();
+    assert_eq!(error.code(), "invalid_input", "{error}");
+    let brief = FetchOptions::default().timeout(Duration::from_nanos(1));
+    assert_eq!(
+        support::fetch(&upstream.url("/"), brief)
+            .unwrap_err()
+            .code(),
+        "timeout"
+    );
+}

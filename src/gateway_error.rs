@@ -22,7 +22,9 @@ pub(crate) fn of(reply: &Reply, base: &Uri, key: &str) -> NexusError {
     let text = String::from_utf8_lossy(&reply.body);
     let body = serde_json::from_str::<Value>(&text).ok();
     let fields = body.as_ref().and_then(Value::as_object);
-    let code = fields.and_then(code_of);
+    let code = fields
+        .and_then(code_of)
+        .filter(|code| !holds_key(code, key));
     let message = match reply.status {
         300..=399 => moved(&reply.headers, base),
         _ => fields
@@ -55,6 +57,12 @@ fn code_of(fields: &Object) -> Option<String> {
 fn is_code(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     (1..=100).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Whether a code gives the API key away. A short key is likely to be part of a code by chance, so
+/// only a code that is the whole of it counts.
+fn holds_key(code: &str, key: &str) -> bool {
+    code == key || (key.len() >= 8 && code.contains(key))
 }
 
 /// `message`, else `detail`, else `error.message`, else an `error` that is prose.

@@ -94,9 +94,14 @@ impl Log {
         if level > self.level {
             return;
         }
+        // Names come from outside: a line break in one must not pass for a line of the SDK's own.
+        let line = line().to_string().replace(
+            |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
+            " ",
+        );
         // One write a line, so that threads do not mix theirs. A closed stderr is no failure of
         // the call that wanted to say something, and must not panic.
-        let text = format!("[NexusSDK] {}: {}\n", level.name(), line());
+        let text = format!("[NexusSDK] {}: {line}\n", level.name());
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }

@@ -119,11 +119,14 @@ fn redirect_without_body(status: u16, location: &str) -> Reply {
 
 #[test]
 fn ten_redirects_are_followed_and_eleven_are_not() {
-    let server = Server::start(|request| match request.path()[1..].parse::<u32>() {
-        Ok(0) => text(200, "end"),
-        Ok(left) => redirect(302, &format!("/{}", left - 1)),
-        Err(_) => text(500, ""),
-    });
+    let server =
+        Server::start(
+            |request| match request.path().trim_start_matches('/').parse::<u32>() {
+                Ok(0) => text(200, "end"),
+                Ok(left) => redirect(302, &format!("/{}", left - 1)),
+                Err(_) => text(500, ""),
+            },
+        );
     assert_eq!(
         fetch(&server.url("/10"), FetchOptions::default())
             .unwrap()
@@ -206,7 +209,6 @@ fn locations_are_read_as_references() {
 
 #[test]
 fn locations_that_are_no_http_url_are_errors_with_the_status() {
-    let long = format!("/{}", "x".repeat(70_000));
     let table = [
         "mailto:a@b.example",
         "javascript:alert(1)",
@@ -217,21 +219,17 @@ fn locations_that_are_no_http_url_are_errors_with_the_status() {
         "http://127.0.0.1:99999/",
         "//",
         "http://[::1",
-        &long,
     ];
     for location in table {
         let server = Server::play(vec![redirect(302, location)]);
         let error = fetch(&server.url("/"), FetchOptions::default()).unwrap_err();
-        let shown = &location[..location.len().min(40)];
-        if location.len() < 1000 {
-            assert_eq!(
-                (error.code(), error.status_code()),
-                ("invalid_response", Some(302)),
-                "{shown}: {error}"
-            );
-        }
+        assert_eq!(
+            (error.code(), error.status_code()),
+            ("invalid_response", Some(302)),
+            "{location}: {error}"
+        );
         assert!(!error.to_string().contains("pw"), "{error}");
-        assert_eq!(server.requests().len(), 1, "{shown}");
+        assert_eq!(server.requests().len(), 1, "{location}");
     }
     let mut odd = redirect(302, "/x");
     let at = odd.bytes.windows(2).position(|pair| pair == b"/x").unwrap();

@@ -1,5 +1,7 @@
 //! What the scripted server answers.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 /// Bytes, and what happens to the connection after them.
@@ -39,11 +41,11 @@ pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
 pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Reply {
     let mut head = format!("HTTP/1.1 {status} Some Reason\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     let body = body.as_ref();
     if !matches!(status, 204 | 304) {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
     }
     head.push_str("\r\n");
     Reply {

@@ -35,123 +35,113 @@ fn check(server: &Server, table: Vec<(&str, NexusError, &str, &str)>) {
 
 const BLANK: [&str; 5] = ["", " ", "\t", "\r\n", "\u{a0}\u{2003}"];
 
+fn check_blank<const N: usize>(server: &Server, blank: &str, errors: [(NexusError, &str); N]) {
+    let row = |(error, place)| (blank, error, "invalid_input", place);
+    check(server, errors.map(row).into());
+}
+
 #[test]
-fn blank_ids_and_names() {
+fn blank_ids() {
+    let server = Server::play(vec![bearer("t")]);
+    let client = client(&server);
+    for blank in BLANK {
+        let errors = [
+            client.check_connection(blank).unwrap_err(),
+            client
+                .wait_for_active(blank, WaitOptions::default())
+                .unwrap_err(),
+            client.get_token_by_connection_id(blank).unwrap_err(),
+            client.refresh_connection(blank).unwrap_err(),
+        ];
+        check_blank(
+            &server,
+            blank,
+            errors.map(|error| (error, "connection_id: ")),
+        );
+    }
+}
+
+#[test]
+fn blank_names() {
     let server = Server::play(vec![bearer("t")]);
     let (client, cache) = (client(&server), TokenCache::new());
     let connection = |user: &str, provider: &str, url: &str| {
         let input = RequestConnectionInput::new(user, provider, ["s"], url);
         client.request_connection(&input).unwrap_err()
     };
-    let fetch = |workspace: &str, provider: &str| {
-        let url = server.url("/");
+    let tokens = |workspace: &str, provider: &str| {
         let options = FetchOptions::default();
-        client
-            .authenticated_fetch(&cache, workspace, provider, &url, options)
-            .unwrap_err()
+        [
+            client.resolve_token(workspace, provider).unwrap_err(),
+            client
+                .get_cached_token(&cache, workspace, provider)
+                .unwrap_err(),
+            client
+                .authenticated_fetch(&cache, workspace, provider, &server.url("/"), options)
+                .unwrap_err(),
+        ]
     };
     for blank in BLANK {
-        let table = vec![
-            (
-                client.check_connection(blank).unwrap_err(),
-                "connection_id: ",
-            ),
-            (
-                client
-                    .wait_for_active(blank, WaitOptions::default())
-                    .unwrap_err(),
-                "connection_id: ",
-            ),
-            (
-                client.get_token_by_connection_id(blank).unwrap_err(),
-                "connection_id: ",
-            ),
-            (
-                client.refresh_connection(blank).unwrap_err(),
-                "connection_id: ",
-            ),
-            (
-                client.resolve_token(blank, "p").unwrap_err(),
-                "workspace_id: ",
-            ),
-            (client.resolve_token("w", blank).unwrap_err(), "provider: "),
-            (
-                client.get_cached_token(&cache, blank, "p").unwrap_err(),
-                "workspace_id: ",
-            ),
-            (
-                client.get_cached_token(&cache, "w", blank).unwrap_err(),
-                "provider: ",
-            ),
-            (fetch(blank, "p"), "workspace_id: "),
-            (fetch("w", blank), "provider: "),
+        check_blank(
+            &server,
+            blank,
+            tokens(blank, "p").map(|error| (error, "workspace_id: ")),
+        );
+        check_blank(
+            &server,
+            blank,
+            tokens("w", blank).map(|error| (error, "provider: ")),
+        );
+        let errors = [
             (connection(blank, "p", "http://x/"), "user_id: "),
             (connection("u", blank, "http://x/"), "provider_name: "),
             (connection("u", "p", blank), "return_url: "),
         ];
-        let table = table.into_iter();
-        check(
-            &server,
-            table
-                .map(|(error, place)| (blank, error, "invalid_input", place))
-                .collect(),
-        );
+        check_blank(&server, blank, errors);
     }
 }
+
+const NO_GATEWAYS: [&str; 22] = [
+    "",
+    " ",
+    "nexus.example.com",
+    "localhost:8080",
+    "127.0.0.1:8080",
+    "//host",
+    "/v1",
+    "ftp://host",
+    "file:///etc",
+    "http://",
+    "http:///x",
+    "https://me:pw@host",
+    "http://me@host",
+    "http://host?x=1",
+    "http://host:99999",
+    "http://host:x",
+    "http://a b",
+    "http://host/a b",
+    "http://h\r\nost",
+    "http://[::1",
+    "http://caf\u{e9}.example",
+    "http:host",
+];
 
 #[test]
 fn options_of_a_client() {
     let server = Server::play(vec![bearer("t")]);
     let refused = |options: NexusClientOptions| NexusClient::new(options).unwrap_err();
-    let urls = [
-        "",
-        " ",
-        "nexus.example.com",
-        "localhost:8080",
-        "127.0.0.1:8080",
-        "//host",
-        "/v1",
-        "ftp://host",
-        "file:///etc",
-        "http://",
-        "http:///x",
-        "https://me:pw@host",
-        "http://me@host",
-        "http://host?x=1",
-        "http://host:99999",
-        "http://host:x",
-        "http://a b",
-        "http://host/a b",
-        "http://h\r\nost",
-        "http://[::1",
-        "http://caf\u{e9}.example",
-        "http:host",
-    ];
-    let mut table: Vec<_> = urls
-        .map(|url| {
-            (
-                url,
-                refused(NexusClientOptions::new(url)),
-                "invalid_input",
-                "gateway_url: ",
-            )
-        })
-        .into();
-    for key in ["a\nb", "a\r\nX: y", "a\0", "\u{7f}"] {
-        table.push((
-            key,
-            refused(options(&server).api_key(key)),
-            "invalid_input",
-            "api_key: ",
-        ));
-    }
-    table.push((
-        "0 s",
-        refused(options(&server).timeout(Duration::ZERO)),
-        "invalid_input",
-        "timeout: ",
-    ));
-    check(&server, table);
+    let urls = NO_GATEWAYS.map(|url| {
+        let error = refused(NexusClientOptions::new(url));
+        (url, error, "invalid_input", "gateway_url: ")
+    });
+    check(&server, urls.into());
+    let keys = ["a\nb", "a\r\nX: y", "a\0", "\u{7f}"].map(|key| {
+        let error = refused(options(&server).api_key(key));
+        (key, error, "invalid_input", "api_key: ")
+    });
+    check(&server, keys.into());
+    let error = refused(options(&server).timeout(Duration::ZERO));
+    check(&server, vec![("0 s", error, "invalid_input", "timeout: ")]);
 }
 
 fn refused(server: &Server, url: &str, options: FetchOptions) -> NexusError {

@@ -67,31 +67,33 @@ fn decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Ids that a careless client would send as something else.
+const IDS: [&str; 19] = [
+    "c-1",
+    "a/b",
+    "a?b=c",
+    "a#b",
+    "100%",
+    "%2F",
+    "a b",
+    " a ",
+    "caf\u{e9} \u{1f511}",
+    ".",
+    "..",
+    "../../admin",
+    "a&b=c",
+    "a+b",
+    "a\r\nX: y",
+    "\0",
+    "{id}",
+    "a\\b",
+    ";:@,'\"<>|^`~",
+];
+
 #[test]
 fn ids_arrive_whole() {
-    let ids = [
-        "c-1",
-        "a/b",
-        "a?b=c",
-        "a#b",
-        "100%",
-        "%2F",
-        "a b",
-        " a ",
-        "caf\u{e9} \u{1f511}",
-        ".",
-        "..",
-        "../../admin",
-        "a&b=c",
-        "a+b",
-        "a\r\nX: y",
-        "\0",
-        "{id}",
-        "a\\b",
-        ";:@,'\"<>|^`~",
-    ];
     let answer = json(200, &json!({"status": "active", "access_token": "t"}));
-    for id in ids {
+    for id in IDS {
         let gateway = Server::play(vec![answer.clone()]);
         let client = client(&gateway);
         client.check_connection(id).unwrap();
@@ -101,26 +103,21 @@ fn ids_arrive_whole() {
         let requests = gateway.requests();
         assert_eq!(requests.len(), 4, "{id:?}");
         for request in &requests[..3] {
-            let segments: Vec<_> = request.target.split('/').collect();
-            assert_eq!(segments.len(), 4, "{id:?}: {}", request.target);
+            let target = &request.target;
+            let segments: Vec<_> = target.split('/').collect();
+            assert_eq!(segments.len(), 4, "{id:?}: {target}");
+            assert!(!matches!(segments[3], "." | ".."), "a step in the path");
             assert!(
-                !matches!(segments[3], "." | ".."),
-                "a step in the path, not an id"
+                target.is_ascii() && !target.contains(['?', '#', '+']),
+                "{target}"
             );
-            assert!(
-                request.target.is_ascii() && !request.target.contains(['?', '#', '+']),
-                "{}",
-                request.target
-            );
-            assert_eq!(decoded(segments[3]), id, "{}", request.target);
+            assert_eq!(decoded(segments[3]), id, "{target}");
         }
-        let pairs = requests[3].query().split_once('&').unwrap();
-        let value = |pair: &str, name: &str| decoded(pair.strip_prefix(name).unwrap());
+        let (workspace, provider) = requests[3].query().split_once('&').unwrap();
+        let workspace = workspace.strip_prefix("workspace_id=").unwrap();
+        let provider = provider.strip_prefix("provider_name=").unwrap();
         assert_eq!(
-            (
-                value(pairs.0, "workspace_id="),
-                value(pairs.1, "provider_name=")
-            ),
+            (decoded(workspace), decoded(provider)),
             (id.into(), id.into())
         );
     }

@@ -38,63 +38,73 @@ struct Injected {
     proof: &'static str,
 }
 
+/// Where the credential goes: the strategy and its config, the target, the proof.
+const PLACES: [(&str, &str, &str, &str, &str); 6] = [
+    (
+        "header",
+        "header",
+        r#"{"header_name": "X-API-Key"}"#,
+        "/start",
+        "canary-key",
+    ),
+    (
+        "any header",
+        "header",
+        r#"{"header_name": "X-Own-Key"}"#,
+        "/start",
+        "canary-key",
+    ),
+    (
+        "basic",
+        "basic_auth",
+        "{}",
+        "/start",
+        "Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXdvcmQ=",
+    ),
+    (
+        "query",
+        "query_param",
+        r#"{"param_name": "key"}"#,
+        "/start?page=2",
+        "page=2&key=canary-key",
+    ),
+    (
+        "path",
+        "path",
+        "null",
+        "/start/{api_key}/x",
+        "/start/canary-key/x",
+    ),
+    (
+        "path in query",
+        "path",
+        "null",
+        "/start?k={api_key}&page=2",
+        "?k=canary-key&page=2",
+    ),
+];
+
 fn injected() -> Vec<Injected> {
-    let keyed = |kind: &str, config: Value| {
-        json!({
-            "strategy": {"type": kind, "config": config},
-            "credentials": {"api_key": "canary-key", "username": "canary-user", "password": "canary-word"},
-        })
+    let bearer = Injected {
+        name: "bearer",
+        token: json!({"access_token": "canary-token"}),
+        target: "/start?page=2",
+        proof: "Bearer canary-token",
     };
-    let case = |name, token, target, proof| Injected {
-        name,
-        token,
-        target,
-        proof,
+    let keyed = |(name, kind, config, target, proof): (_, &str, &str, _, _)| {
+        let config: Value = serde_json::from_str(config).unwrap();
+        let credentials =
+            json!({"api_key": "canary-key", "username": "canary-user", "password": "canary-word"});
+        let token =
+            json!({"strategy": {"type": kind, "config": config}, "credentials": credentials});
+        Injected {
+            name,
+            token,
+            target,
+            proof,
+        }
     };
-    vec![
-        case(
-            "bearer",
-            json!({"access_token": "canary-token"}),
-            "/start?page=2",
-            "Bearer canary-token",
-        ),
-        case(
-            "header",
-            keyed("header", json!({"header_name": "X-API-Key"})),
-            "/start",
-            "canary-key",
-        ),
-        case(
-            "any header",
-            keyed("header", json!({"header_name": "X-Own-Key"})),
-            "/start",
-            "canary-key",
-        ),
-        case(
-            "basic",
-            keyed("basic_auth", json!({})),
-            "/start",
-            "Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXdvcmQ=",
-        ),
-        case(
-            "query",
-            keyed("query_param", json!({"param_name": "key"})),
-            "/start?page=2",
-            "page=2&key=canary-key",
-        ),
-        case(
-            "path",
-            keyed("path", Value::Null),
-            "/start/{api_key}/x",
-            "/start/canary-key/x",
-        ),
-        case(
-            "path in query",
-            keyed("path", Value::Null),
-            "/start?k={api_key}&page=2",
-            "?k=canary-key&page=2",
-        ),
-    ]
+    [bearer].into_iter().chain(PLACES.map(keyed)).collect()
 }
 
 /// A client of a gateway that grants this credential.

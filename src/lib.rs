@@ -26,6 +26,8 @@ mod options;
 mod redirect;
 mod resolve;
 mod retry;
+#[cfg(test)]
+mod seeded;
 mod single_flight;
 mod slots;
 mod strategy;

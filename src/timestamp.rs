@@ -216,11 +216,11 @@ impl Cursor<'_> {
             _ => return self.0.is_empty().then_some(0),
         };
         let hours = self.digits(2).filter(|hours| *hours < 24)?;
-        let _ = self.one_of(b":");
         let minutes = if self.0.is_empty() {
             0
         } else {
-            self.digits(2).filter(|m| *m < 60)?
+            let _ = self.one_of(b":");
+            self.digits(2).filter(|minutes| *minutes < 60)?
         };
         let east = hours
             .checked_mul(3600)?
@@ -232,3 +232,8 @@ impl Cursor<'_> {
 fn unit(digit: u8, scale: u32) -> u32 {
     u32::from(digit.saturating_sub(b'0')).saturating_mul(scale)
 }
+
+#[cfg(test)]
+mod against_jiff;
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::http::Uri;
 
@@ -46,6 +46,7 @@ fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
         }
     }
     Err(match scheme_of(text) {
+        Some("http" | "https") => "has no // after its scheme".into(),
         Some(_) => "its scheme is not http or https".into(),
         None => "has no scheme; write it as https://...".into(),
     })
@@ -69,14 +70,13 @@ fn normal_authority(scheme: &str, authority: &str) -> Result<String, Problem> {
         return Err("holds a user name or password; credentials come from the gateway".into());
     }
     let (host, port) = split_port(authority)?;
-    if !is_host(host) {
+    let Some(host) = normal_host(host) else {
         return Err(match host {
             "" => "has no host".into(),
-            host if host.is_ascii() => "its host has a character that no host name has".into(),
+            host if host.is_ascii() => "its host is no host name or address".into(),
             _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
         });
-    }
-    let host = host.to_ascii_lowercase();
+    };
     Ok(match (scheme, port) {
         (_, None) | ("http", Some(80)) | ("https", Some(443)) => host,
         (_, Some(port)) => format!("{host}:{port}"),
@@ -100,16 +100,26 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
     }
 }
 
-/// A name, an IPv4 address or an IPv6 one in brackets; a stricter set than RFC 3986 allows, since
-/// names outside of it are read differently by different software.
-fn is_host(host: &str) -> bool {
+/// A name, an IPv4 address or an IPv6 one in brackets, each in one spelling; a stricter set than RFC
+/// 3986 allows, since names outside of it are read differently by different software.
+fn normal_host(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[') {
-        return address
-            .strip_suffix(']')
-            .is_some_and(|bare| bare.parse::<Ipv6Addr>().is_ok());
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    !host.is_empty() && host.bytes().all(plain)
+    let named = !host.is_empty() && host.bytes().all(plain);
+    let address = !ends_in_number(host) || host.parse::<Ipv4Addr>().is_ok();
+    (named && address).then(|| host.to_ascii_lowercase())
+}
+
+/// Whether a host is an IPv4 address to some (`127.1`, `0x7f000001`) and a name to others.
+fn ends_in_number(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let last = host.rsplit_once('.').map_or(host, |(_, last)| last);
+    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    decimal || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Resolves the target of a redirect against the URL that sent it (RFC 3986 section 5.2). Spaces,
@@ -242,3 +252,8 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     }
     decoded
 }
+
+#[cfg(test)]
+mod against_url;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,426 @@
+use super::*;
+
+fn normal(text: &str) -> String {
+    parse(text).map_or_else(|problem| problem.into_owned(), |url| url.to_string())
+}
+
+#[test]
+fn the_normal_form() {
+    let table = [
+        ("https://a.example", "https://a.example/"),
+        ("HTTPS://A.Example/Path?Q", "https://a.example/Path?Q"),
+        ("hTtP://a.example:80/", "http://a.example/"),
+        ("https://a.example:443/", "https://a.example/"),
+        ("https://a.example:0443/", "https://a.example/"),
+        ("https://a.example:80/", "https://a.example:80/"),
+        ("http://a.example:443/", "http://a.example:443/"),
+        ("https://a.example:/x", "https://a.example/x"),
+        ("https://a.example:65535/", "https://a.example:65535/"),
+        ("https://a.example:0/", "https://a.example:0/"),
+        ("https://a.example?q=1", "https://a.example/?q=1"),
+        ("https://a.example#f", "https://a.example/"),
+        ("https://a.example#@evil.example/", "https://a.example/"),
+        (
+            "https://a.example?@evil.example/",
+            "https://a.example/?@evil.example/",
+        ),
+        (
+            "https://a.example/@evil.example",
+            "https://a.example/@evil.example",
+        ),
+        ("https://a.example/x?#f?g", "https://a.example/x?"),
+        ("https://a.example./", "https://a.example./"),
+        ("https://a_b-c.example/", "https://a_b-c.example/"),
+        (
+            "https://xn--bcher-kva.example/",
+            "https://xn--bcher-kva.example/",
+        ),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
+        ("http://[::1]:8080/", "http://[::1]:8080/"),
+        ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
+        ("https://[2001:DB8:0::A]:443/", "https://[2001:db8::a]/"),
+        (
+            "https://a.example/é?ü=日",
+            "https://a.example/%C3%A9?%C3%BC=%E6%97%A5",
+        ),
+        (
+            "https://a.example/\"<>\\^`{|}",
+            "https://a.example/%22%3C%3E%5C%5E%60%7B%7C%7D",
+        ),
+        ("https://a.example/a%2Fb%zz%", "https://a.example/a%2Fb%zz%"),
+        (
+            "https://a.example/!$&'()*+,;=:@[]~-._",
+            "https://a.example/!$&'()*+,;=:@[]~-._",
+        ),
+        ("https://a.example//b/", "https://a.example//b/"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(normal(text), expected, "{text:?}");
+        assert_eq!(normal(expected), expected, "normal already");
+    }
+}
+
+#[test]
+fn what_is_no_url_and_why() {
+    let scheme = "its scheme is not http or https";
+    let (slashes, none) = (
+        "has no // after its scheme",
+        "has no scheme; write it as https://...",
+    );
+    let (user, port) = (
+        "holds a user name or password; credentials come from the gateway",
+        "its port is not a number up to 65535",
+    );
+    let (host, ascii) = (
+        "its host is no host name or address",
+        "its host is not ASCII; write it in its xn-- form (RFC 5890)",
+    );
+    let empty = "empty; give an absolute URL such as https://api.example.com/user";
+    let table = [
+        ("", empty),
+        (" \n", empty),
+        ("a.example", none),
+        ("a.example:443/x", none),
+        ("/x", none),
+        ("//a.example/x", none),
+        ("\\\\a.example", none),
+        ("://a.example", none),
+        ("ht_tp://a.example", none),
+        ("ftp://a.example/", scheme),
+        ("file:///etc/passwd", scheme),
+        ("javascript:x", scheme),
+        ("httpss://a.example", scheme),
+        ("ws://a.example/", scheme),
+        ("data:,x", scheme),
+        ("https:a.example", slashes),
+        ("https:/a.example", slashes),
+        ("http:\\\\a.example", slashes),
+        ("https:/\\a.example", slashes),
+        ("https:", slashes),
+        ("http:?", slashes),
+        ("https://", "has no host"),
+        ("https:///x", "has no host"),
+        ("https://?x", "has no host"),
+        ("https://#x", "has no host"),
+        ("https://:443/", "has no host"),
+        ("https://u@a.example/", user),
+        ("https://u:p@a.example/", user),
+        ("https://@a.example/", user),
+        ("https://a.example:443@evil.example/", user),
+        ("https://a.example\\@evil.example/", user),
+        ("https://a.example%40@evil.example/", user),
+        ("https://a.example:65536/", port),
+        ("https://a.example:-1/", port),
+        ("https://a.example:+1/", port),
+        ("https://a.example:0x50/", port),
+        ("https://a.example:80a/", port),
+        ("https://a.example:٣/", port),
+        ("https://a.example:99999999999999999999/", port),
+        ("https://a.example\\evil.example/", host),
+        ("https://a.example\\/", host),
+        ("https://a.example:80:80/", host),
+        ("https://a.example%2eevil.example/", host),
+        ("https://%61.example/", host),
+        ("https://a.example%00/", host),
+        ("https://a,b/", host),
+        ("https://a;b/", host),
+        ("https://a&b/", host),
+        ("https://{key}.example/", host),
+        ("https://a|b/", host),
+        ("https://a*b/", host),
+        ("https://a!b/", host),
+        ("https://[::1/", host),
+        ("https://::1]/", host),
+        ("https://::1/", host),
+        ("https://[]/", host),
+        ("https://[::1]x/", host),
+        ("https://[::1]x:80/", host),
+        ("https://[127.0.0.1]/", host),
+        ("https://[a.example]/", host),
+        ("https://[::g]/", host),
+        ("https://[fe80::1%25eth0]/", host),
+        ("https://[fe80::1%eth0]/", host),
+        ("https://[v1.x]/", host),
+        ("https://[1:2:3:4:5:6:7:8:9]/", host),
+        ("https://[[::1]]/", host),
+        ("https://127.1/", host),
+        ("https://2130706433/", host),
+        ("https://0x7f000001/", host),
+        ("https://0x7f.0.0.1/", host),
+        ("https://0177.0.0.1/", host),
+        ("https://127.0.0.01/", host),
+        ("https://127.0.0.1./", host),
+        ("https://256.0.0.1/", host),
+        ("https://1.2.3.4.5/", host),
+        ("https://a.0x/", host),
+        ("https://a.example.1/", host),
+        ("https://bücher.example/", ascii),
+        ("https://а.example/", ascii),
+        ("https://a。example/", ascii),
+        ("https://ａ.example/", ascii),
+        ("https://a.example／evil.example", ascii),
+        ("https://a\u{ad}b.example/", ascii),
+        ("https://a.example／", ascii),
+        ("https://１２７.0.0.1/", ascii),
+    ];
+    for (text, expected) in table {
+        let problem = parse(text).map(|url| url.to_string());
+        assert_eq!(problem.unwrap_err(), expected, "{text:?}");
+    }
+    for byte in (0..=b' ').chain([0x7F]) {
+        for (text, at) in [
+            ("https://a.ex?ample/", 12),
+            ("?https://a/", 0),
+            ("https://a/x?", 11),
+        ] {
+            let text = text.replace('?', &char::from(byte).to_string());
+            let expected =
+                format!("has a space or control character at byte {at}; percent-encode it");
+            assert_eq!(parse(&text).unwrap_err(), expected, "{text:?}");
+        }
+    }
+    let long = format!("https://a.example/{}", "x".repeat(70_000));
+    assert!(parse(&long).unwrap_err().starts_with("not a URL"));
+}
+
+/// RFC 3986 section 5.4, less what is of other schemes, and what servers send beside it.
+#[test]
+fn references() {
+    let base = parse("http://a/b/c/d;p?q").unwrap();
+    let table = [
+        ("http://g", "http://g/"),
+        ("g", "http://a/b/c/g"),
+        ("./g", "http://a/b/c/g"),
+        ("g/", "http://a/b/c/g/"),
+        ("/g", "http://a/g"),
+        ("//g", "http://g/"),
+        ("?y", "http://a/b/c/d;p?y"),
+        ("g?y", "http://a/b/c/g?y"),
+        ("#s", "http://a/b/c/d;p?q"),
+        ("g#s", "http://a/b/c/g"),
+        ("g?y#s", "http://a/b/c/g?y"),
+        (";x", "http://a/b/c/;x"),
+        ("g;x?y#s", "http://a/b/c/g;x?y"),
+        ("", "http://a/b/c/d;p?q"),
+        (".", "http://a/b/c/"),
+        ("./", "http://a/b/c/"),
+        ("..", "http://a/b/"),
+        ("../", "http://a/b/"),
+        ("../g", "http://a/b/g"),
+        ("../..", "http://a/"),
+        ("../../", "http://a/"),
+        ("../../g", "http://a/g"),
+        ("../../../g", "http://a/g"),
+        ("../../../../g", "http://a/g"),
+        ("/./g", "http://a/g"),
+        ("/../g", "http://a/g"),
+        ("g.", "http://a/b/c/g."),
+        (".g", "http://a/b/c/.g"),
+        ("g..", "http://a/b/c/g.."),
+        ("..g", "http://a/b/c/..g"),
+        ("./../g", "http://a/b/g"),
+        ("./g/.", "http://a/b/c/g/"),
+        ("g/./h", "http://a/b/c/g/h"),
+        ("g/../h", "http://a/b/c/h"),
+        ("g;x=1/../y", "http://a/b/c/y"),
+        ("g?y/../x", "http://a/b/c/g?y/../x"),
+        ("g#s/../x", "http://a/b/c/g"),
+        ("?", "http://a/b/c/d;p?"),
+        (" /g\t\r\n", "http://a/g"),
+        ("/a b?c d", "http://a/a%20b?c%20d"),
+        ("/é", "http://a/%C3%A9"),
+        ("g:80", "http://a/b/c/g:80"),
+        ("//g:80", "http://g/"),
+        ("HTTPS://G:443/x", "https://g/x"),
+        ("/a//b", "http://a/a//b"),
+    ];
+    for (reference, expected) in table {
+        assert_eq!(join(&base, reference).unwrap(), expected, "{reference:?}");
+    }
+    let root = parse("https://a.example").unwrap();
+    for (reference, expected) in [("g", "/g"), ("..", "/"), ("?q", "/?q"), ("", "/")] {
+        let expected = format!("https://a.example{expected}");
+        assert_eq!(join(&root, reference).unwrap(), *expected, "{reference:?}");
+    }
+    let tls = parse("https://a.example/x").unwrap();
+    assert_eq!(
+        join(&tls, "//g/y").unwrap(),
+        "https://g/y",
+        "keeps the scheme"
+    );
+}
+
+#[test]
+fn hostile_references_are_refused_or_stay_on_the_origin() {
+    let base = parse("https://good.example/dir/page?q").unwrap();
+    let stay = [
+        "/\\evil.example",
+        "\\\\evil.example",
+        "\\/evil.example",
+        "\\evil.example",
+        "/\\/evil.example",
+        "./\\evil.example",
+        "%2f%2fevil.example",
+        "/%2fevil.example",
+        "/.//evil.example",
+        "/..//evil.example",
+        "x//evil.example",
+        "@evil.example",
+        ":80@evil.example",
+        ".evil.example",
+        "evil.example",
+        "evil.example:443/x",
+        "?//evil.example",
+        "#//evil.example",
+        "?@evil.example",
+        "/@evil.example",
+        "http:80",
+        "．．//evil.example",
+        "／／evil.example",
+        "://evil.example",
+        ":evil",
+    ];
+    for reference in stay {
+        let url = join(&base, reference).unwrap();
+        assert_eq!(
+            origin(&url),
+            "https://good.example",
+            "{reference:?} -> {url}"
+        );
+        assert!(same_origin(&url, &base), "{reference:?}");
+    }
+    let refused = [
+        "https:evil.example",
+        "https:/evil.example",
+        "https:\\\\evil.example",
+        "https:///evil.example",
+        "https:/\\evil.example",
+        "http:/evil.example",
+        "///evil.example",
+        "////evil.example",
+        "//\\evil.example",
+        "//",
+        "// evil.example",
+        "//evil.example\\.good.example/",
+        "//good.example\\@evil.example",
+        "//good.example@evil.example",
+        "//u:p@good.example/",
+        "https://good.example@evil.example",
+        "//good.example:443@evil.example",
+        "//good.example%2eevil.example",
+        "//good.example%00.evil.example",
+        "//good%2eexample",
+        "//ｇood.example",
+        "//good。example",
+        "//good.example:65536",
+        "//good.example:443:443",
+        "//[fe80::1%25eth0]",
+        "//[::1",
+        "//127.1",
+        "//0x7f.1",
+        "javascript:alert(1)",
+        "data:,x",
+        "file:///etc/passwd",
+        "ftp://good.example",
+        "ht\ttps://evil.example",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "/\r\nHost: evil.example",
+        "/\0",
+        "/a\u{7f}b",
+        "//evil\t.example",
+    ];
+    for reference in refused {
+        let joined = join(&base, reference).map(|url| url.to_string());
+        assert!(joined.is_err(), "{reference:?} -> {joined:?}");
+    }
+    let leave = [
+        ("//evil.example", "https://evil.example"),
+        ("//good.example.", "https://good.example."),
+        (
+            "//good.example.evil.example",
+            "https://good.example.evil.example",
+        ),
+        ("//good.example:8443", "https://good.example:8443"),
+        ("http://good.example", "http://good.example"),
+        ("http://good.example:443", "http://good.example:443"),
+        ("//evil.example?@good.example", "https://evil.example"),
+        ("//evil.example#@good.example", "https://evil.example"),
+        ("//evil.example?.good.example", "https://evil.example"),
+        ("//[::1]", "https://[::1]"),
+    ];
+    for (reference, elsewhere) in leave {
+        let url = join(&base, reference).unwrap();
+        assert_eq!(origin(&url), elsewhere, "{reference:?}");
+        assert!(!same_origin(&url, &base), "{reference:?}");
+    }
+    for same in [
+        "HTTPS://GOOD.example:443/x",
+        "//good.EXAMPLE",
+        "//good.example:?x",
+        "/x",
+    ] {
+        assert!(same_origin(&join(&base, same).unwrap(), &base), "{same:?}");
+    }
+}
+
+#[test]
+fn this_machine() {
+    let table = [
+        ("http://localhost/", true),
+        ("http://LOCALHOST:80/", true),
+        ("http://127.0.0.1:1/", true),
+        ("http://127.255.255.254/", true),
+        ("http://[::1]:8080/", true),
+        ("http://[0:0:0:0:0:0:0:1]/", true),
+        ("http://localhost.evil.example/", false),
+        ("http://127.0.0.1.evil.example/", false),
+        ("http://evil.example/localhost", false),
+        ("http://localhost.localdomain/", false),
+        ("http://0.0.0.0/", false),
+        ("http://[::]/", false),
+        ("http://10.0.0.1/", false),
+        ("http://128.0.0.1/", false),
+        ("http://[::2]/", false),
+        ("http://169.254.169.254/", false),
+        ("http://xlocalhost/", false),
+    ];
+    for (text, here) in table {
+        assert_eq!(is_loopback(&parse(text).unwrap()), here, "{text}");
+    }
+    assert!(is_https(&parse("HTTPS://a").unwrap()) && !is_https(&parse("http://a").unwrap()));
+}
+
+#[test]
+fn values_in_segments_and_queries() {
+    let table = [
+        ("", ""),
+        ("aZ09-._~", "aZ09-._~"),
+        ("a/b?c#d%e f", "a%2Fb%3Fc%23d%25e%20f"),
+        ("+&=;@:", "%2B%26%3D%3B%40%3A"),
+        ("é日", "%C3%A9%E6%97%A5"),
+        ("\r\n\0\x7f", "%0D%0A%00%7F"),
+        (".", "%2E"),
+        ("..", "%2E%2E"),
+        ("...", "..."),
+        ("../x", "..%2Fx"),
+        ("a.", "a."),
+    ];
+    for (value, expected) in table {
+        assert_eq!(encode(value), expected, "{value:?}");
+    }
+    let table: [(&str, bool, &[u8]); 9] = [
+        ("a%2Fb%3f", false, b"a/b?"),
+        ("+", false, b"+"),
+        ("+%2B", true, b" +"),
+        ("%", true, b"%"),
+        ("%4", true, b"%4"),
+        ("%+4%4g", false, b"%+4%4g"),
+        ("%%41", false, b"%A"),
+        ("%2541", false, b"%41"),
+        ("%ff", true, b"\xff"),
+    ];
+    for (text, plus, expected) in table {
+        assert_eq!(decode(text, plus), expected, "{text:?}");
+    }
+}

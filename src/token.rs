@@ -329,3 +329,6 @@ impl fmt::Debug for Redacted {
         f.write_str("[redacted]")
     }
 }
+
+#[cfg(test)]
+mod tests;

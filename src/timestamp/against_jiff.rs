@@ -45,7 +45,7 @@ fn spelled(random: &mut Seeded) -> (String, SystemTime) {
     if digits > 0 {
         let fraction = format!("{nanos:09}");
         text.push('.');
-        text.push_str(&fraction[..digits]);
+        text.extend(fraction.chars().take(digits));
     }
     text.push_str(&zone);
     (text, SystemTime::from(moment))
@@ -99,7 +99,7 @@ fn differ_by_design(text: &str) -> bool {
             .is_some_and(|time| time.get(1..9) == Some("00:00:00"))
         && !text.contains('[');
     let zone = shape.get(19..).unwrap_or_default();
-    let zone = zone.trim_start_matches(|c: char| c == '.' || c == ',' || c == '0');
+    let zone = zone.trim_start_matches(['.', ',', '0']);
     let odd_zone = !matches!(
         zone,
         "" | "Z" | "z" | "+00:00" | "-00:00" | "+0000" | "-0000" | "+00" | "-00"

@@ -1,0 +1,532 @@
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::seeded::Seeded;
+
+/// What a strategy makes of a reply with these credentials: `Name: value`, `?name=value`, `{..}` or
+/// the error's code.
+fn made_of(
+    strategy: &Value,
+    credentials: &Value,
+    token: Option<&str>,
+    kind: Option<&str>,
+) -> String {
+    let none = Object::new();
+    let granted = Granted {
+        strategy: strategy.as_object(),
+        credentials: credentials.as_object().unwrap_or(&none),
+        access_token: token.map(str::to_owned),
+        token_type: kind.map(str::to_owned),
+    };
+    match granted.injection() {
+        Ok(made) => match made.place {
+            Place::Header => format!("{}: {}{}", made.header_name, made.prefix, made.secret),
+            Place::Query(name) => format!("?{name}={}", made.secret),
+            Place::Path(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| format!("{{{name}={value}}}"));
+                fields.collect::<Vec<_>>().concat()
+            }
+        },
+        Err(error) => error.code().to_owned(),
+    }
+}
+
+fn check(table: &[(Value, Value, &str)]) {
+    for (strategy, credentials, expected) in table {
+        let made = made_of(strategy, credentials, None, None);
+        assert_eq!(made, *expected, "{strategy} with {credentials}");
+    }
+}
+
+#[test]
+fn oauth2_and_no_strategy() {
+    let strategies = [
+        json!(null),
+        json!({}),
+        json!({"type": null}),
+        json!({"type": ""}),
+        json!({"config": {}}),
+        json!({"type": "oauth2"}),
+        json!({"type": "OAuth2"}),
+        json!({"type": "oauth2", "config": null}),
+        json!({"type": "oauth2", "config": {}}),
+        json!({"type": "oauth2", "config": "none"}),
+        json!({"type": "oauth2", "config": {"header_name": "X-Other", "value_prefix": ""}}),
+    ];
+    let kinds = [
+        (None, "Authorization: Bearer t-1"),
+        (Some("Bearer"), "Authorization: Bearer t-1"),
+        (Some("bearer"), "Authorization: Bearer t-1"),
+        (Some("BEARER"), "Authorization: Bearer t-1"),
+        (Some("bEaReR"), "Authorization: Bearer t-1"),
+        (Some("token"), "Authorization: token t-1"),
+        (Some("DPoP"), "Authorization: DPoP t-1"),
+        (Some("MAC"), "Authorization: MAC t-1"),
+        (Some("Bearer\r\nX: y"), "invalid_credentials"),
+        (Some("a\0"), "invalid_credentials"),
+    ];
+    for strategy in &strategies {
+        for (kind, expected) in kinds {
+            let made = made_of(strategy, &json!({}), Some("t-1"), kind);
+            assert_eq!(made, expected, "{strategy} with {kind:?}");
+        }
+        let made = made_of(strategy, &json!({"api_key": "k"}), None, None);
+        assert_eq!(made, "invalid_credentials", "{strategy} without a token");
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn header() {
+    let with = |config: Value| json!({"type": "header", "config": config});
+    let key = json!({"api_key": "k-1", "token": "t-1", "number": 42, "float": 1.5, "yes": true});
+    check(&[
+        (
+            json!({"type": "header"}),
+            key.clone(),
+            "Authorization: Bearer k-1",
+        ),
+        (
+            json!({"type": "HEADER"}),
+            key.clone(),
+            "Authorization: Bearer k-1",
+        ),
+        (with(json!(null)), key.clone(), "Authorization: Bearer k-1"),
+        (
+            with(json!("X-API-Key")),
+            key.clone(),
+            "Authorization: Bearer k-1",
+        ),
+        (with(json!({})), key.clone(), "Authorization: Bearer k-1"),
+        (
+            with(json!({"header_name": null})),
+            key.clone(),
+            "Authorization: Bearer k-1",
+        ),
+        (
+            with(json!({"header_name": ""})),
+            key.clone(),
+            "Authorization: Bearer k-1",
+        ),
+        (
+            with(json!({"header_name": "authorization"})),
+            key.clone(),
+            "authorization: Bearer k-1",
+        ),
+        (
+            with(json!({"value_prefix": null})),
+            key.clone(),
+            "Authorization: Bearer k-1",
+        ),
+        (
+            with(json!({"value_prefix": ""})),
+            key.clone(),
+            "Authorization: k-1",
+        ),
+        (
+            with(json!({"value_prefix": "Token "})),
+            key.clone(),
+            "Authorization: Token k-1",
+        ),
+        (
+            with(json!({"value_prefix": 7})),
+            key.clone(),
+            "Authorization: 7k-1",
+        ),
+        (
+            with(json!({"header_name": "X-API-Key", "credential_field": "api_key"})),
+            key.clone(),
+            "X-API-Key: k-1",
+        ),
+        (
+            with(json!({"header_name": "X-API-Key", "value_prefix": ""})),
+            key.clone(),
+            "X-API-Key: k-1",
+        ),
+        (
+            with(json!({"header_name": "X-API-Key", "value_prefix": "Key="})),
+            key.clone(),
+            "X-API-Key: Key=k-1",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": "token"})),
+            key.clone(),
+            "X-A: t-1",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": ""})),
+            key.clone(),
+            "X-A: k-1",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": "number"})),
+            key.clone(),
+            "X-A: 42",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": "float"})),
+            key.clone(),
+            "X-A: 1.5",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": "yes"})),
+            key.clone(),
+            "X-A: true",
+        ),
+        (
+            with(json!({"credential_field": "none"})),
+            key.clone(),
+            "invalid_credentials",
+        ),
+        (with(json!({})), json!(null), "invalid_credentials"),
+        (
+            with(json!({})),
+            json!({"api_key": ""}),
+            "invalid_credentials",
+        ),
+        (
+            with(json!({})),
+            json!({"api_key": null}),
+            "invalid_credentials",
+        ),
+        (
+            with(json!({})),
+            json!({"api_key": ["k-1"]}),
+            "invalid_credentials",
+        ),
+        (
+            with(json!({})),
+            json!({"api_key": {"key": "k-1"}}),
+            "invalid_credentials",
+        ),
+        (
+            with(json!({})),
+            json!({"api_key": "k\u{e9}"}),
+            "Authorization: Bearer k\u{e9}",
+        ),
+    ]);
+    let custom = with(json!({"header_name": "X-A"}));
+    let table = [
+        (json!({}), "X-A: t-2"),
+        (json!({"api_key": "k-1"}), "X-A: k-1"),
+    ];
+    for (credentials, expected) in table {
+        assert_eq!(
+            made_of(&custom, &credentials, Some("t-2"), Some("bearer")),
+            expected
+        );
+    }
+}
+
+#[test]
+fn headers_that_no_credential_goes_into() {
+    let names = [
+        "Host",
+        "host",
+        "Content-Length",
+        "Transfer-Encoding",
+        "TE",
+        "Trailer",
+        "Upgrade",
+        "Connection",
+        "Expect",
+        "X A",
+        "X:A",
+        ":authority",
+        "X\r\nA",
+        "X\0",
+        "é",
+        " X-A",
+        "X-A ",
+    ];
+    for name in names {
+        let strategy = json!({"type": "header", "config": {"header_name": name}});
+        let made = made_of(&strategy, &json!({"api_key": "k-1"}), None, None);
+        assert_eq!(made, "invalid_response", "{name:?}");
+    }
+    for secret in ["k\r\nX: y", "k\n", "\rk", "k\0", "k\u{7f}", "\n"] {
+        for config in [json!({}), json!({"header_name": "X-A"})] {
+            let strategy = json!({"type": "header", "config": config});
+            let made = made_of(&strategy, &json!({"api_key": secret}), None, None);
+            assert_eq!(made, "invalid_credentials", "{secret:?}");
+        }
+        let made = made_of(&json!(null), &json!({}), Some(secret), None);
+        assert_eq!(made, "invalid_credentials", "{secret:?}");
+        let error = super::header("X-A", "", secret).unwrap_err();
+        assert!(!error.message().contains(secret), "{error}");
+    }
+    let prefix = json!({"type": "header", "config": {"value_prefix": "a\r\nb"}});
+    assert_eq!(
+        made_of(&prefix, &json!({"api_key": "k"}), None, None),
+        "invalid_credentials"
+    );
+    let (name, value) = super::header("X-A", "Key ", "canary").unwrap();
+    assert_eq!(
+        (name.as_str(), value.as_bytes()),
+        ("x-a", &b"Key canary"[..])
+    );
+    assert!(value.is_sensitive() && !format!("{value:?}").contains("canary"));
+}
+
+#[test]
+fn basic_auth() {
+    let basic = json!({"type": "basic_auth"});
+    let other =
+        json!({"type": "basic_auth", "config": {"username_field": "u", "password_field": "p"}});
+    let null =
+        json!({"type": "Basic_Auth", "config": {"username_field": null, "password_field": ""}});
+    // RFC 7617 section 2.
+    let aladdin = "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    let pair = |user: &str, password: Value| json!({"username": user, "password": password});
+    let bad = "invalid_credentials";
+    check(&[
+        (
+            basic.clone(),
+            pair("Aladdin", json!("open sesame")),
+            aladdin,
+        ),
+        (null, pair("Aladdin", json!("open sesame")), aladdin),
+        (
+            other.clone(),
+            json!({"u": "Aladdin", "p": "open sesame", "username": "x"}),
+            aladdin,
+        ),
+        (
+            basic.clone(),
+            pair("u", json!("")),
+            "Authorization: Basic dTo=",
+        ),
+        (
+            basic.clone(),
+            pair("u", json!(null)),
+            "Authorization: Basic dTo=",
+        ),
+        (
+            basic.clone(),
+            json!({"username": "u"}),
+            "Authorization: Basic dTo=",
+        ),
+        (
+            basic.clone(),
+            pair("u", json!("a:b")),
+            "Authorization: Basic dTphOmI=",
+        ),
+        (
+            basic.clone(),
+            pair("u", json!(12)),
+            "Authorization: Basic dToxMg==",
+        ),
+        (
+            basic.clone(),
+            json!({"username": 7, "password": "p"}),
+            "Authorization: Basic Nzpw",
+        ),
+        (
+            basic.clone(),
+            pair("té", json!("ß")),
+            "Authorization: Basic dMOpOsOf",
+        ),
+        (basic.clone(), pair("", json!("p")), bad),
+        (basic.clone(), json!({"password": "p"}), bad),
+        (
+            basic.clone(),
+            json!({"username": null, "password": "p"}),
+            bad,
+        ),
+        (basic.clone(), json!(null), bad),
+        (other, pair("u", json!("p")), bad),
+        (basic.clone(), pair("a:b", json!("p")), bad),
+        (basic.clone(), pair("a\n", json!("p")), bad),
+        (basic.clone(), pair("a", json!("p\r\nX: y")), bad),
+        (basic.clone(), pair("a", json!("\0")), bad),
+        (basic.clone(), pair("a\u{85}", json!("p")), bad),
+    ]);
+    let made = made_of(&basic, &pair("u", json!("p")), Some("t-1"), Some("bearer"));
+    assert_eq!(
+        made, "Authorization: Basic dTpw",
+        "a token beside it changes nothing"
+    );
+}
+
+#[test]
+fn query_param_and_path() {
+    let query = |config: Value| json!({"type": "query_param", "config": config});
+    let key = json!({"api_key": "k-1", "other": "o-1", "number": 7});
+    check(&[
+        (query(json!({"param_name": "key"})), key.clone(), "?key=k-1"),
+        (
+            query(json!({"param_name": "key", "credential_field": "other"})),
+            key.clone(),
+            "?key=o-1",
+        ),
+        (
+            query(json!({"param_name": "key", "credential_field": "number"})),
+            key.clone(),
+            "?key=7",
+        ),
+        (
+            query(json!({"param_name": "key", "credential_field": null})),
+            key.clone(),
+            "?key=k-1",
+        ),
+        (query(json!({"param_name": 5})), key.clone(), "?5=k-1"),
+        (
+            query(json!({"param_name": "key"})),
+            json!({"api_key": "a\r\nb"}),
+            "?key=a\r\nb",
+        ),
+        (
+            query(json!({"param_name": "key", "credential_field": "none"})),
+            key.clone(),
+            "invalid_credentials",
+        ),
+        (
+            query(json!({"param_name": "key"})),
+            json!({"api_key": ""}),
+            "invalid_credentials",
+        ),
+        (
+            query(json!({"param_name": ""})),
+            key.clone(),
+            "invalid_response",
+        ),
+        (
+            query(json!({"param_name": null})),
+            key.clone(),
+            "invalid_response",
+        ),
+        (query(json!({})), key.clone(), "invalid_response"),
+        (query(json!(null)), key.clone(), "invalid_response"),
+        (
+            json!({"type": "query_param"}),
+            key.clone(),
+            "invalid_response",
+        ),
+        (
+            json!({"type": "path"}),
+            key,
+            "{api_key=k-1}{number=7}{other=o-1}",
+        ),
+        (
+            json!({"type": "path"}),
+            json!({"a": null, "b": [], "c": {}, "d": true}),
+            "{d=true}",
+        ),
+        (json!({"type": "path"}), json!(null), ""),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_put_on_a_request() {
+    let long = "x".repeat(5000);
+    let unknown = [
+        json!("hmac_payload"),
+        json!("aws_sigv4"),
+        json!("saml"),
+        json!("bearer"),
+        json!("api_key"),
+        json!("header "),
+        json!("oauth1"),
+        json!("a\r\n[NexusSDK]"),
+        json!(1),
+        json!(true),
+        json!(long),
+    ];
+    for kind in unknown {
+        let strategy = json!({"type": kind, "config": {"param_name": "k"}});
+        let credentials = json!({"api_key": "k", "username": "u"});
+        let made = made_of(&strategy, &credentials, Some("t"), None);
+        assert_eq!(made, "unsupported_strategy", "{kind}");
+        let error = unsupported(kind.as_str().unwrap_or_default());
+        assert!(error.message().len() < 200 && !error.message().contains(char::is_control));
+    }
+}
+
+#[test]
+fn placeholders() {
+    let fields = [
+        ("key", "a/b?c%"),
+        ("dots", ".."),
+        ("id", "7"),
+        ("empty", ""),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let table = [
+        ("https://h/{key}/x", "https://h/a%2Fb%3Fc%25/x"),
+        ("https://h/{id}", "https://h/7"),
+        (
+            "https://h/v{id}/{id}?a={key}&b={id}",
+            "https://h/v7/7?a=a%2Fb%3Fc%25&b=7",
+        ),
+        ("https://h?k={id}", "https://h?k=7"),
+        ("https://h/{dots}/x", "https://h/%2E%2E/x"),
+        ("https://h/{id}}", "https://h/7}"),
+        ("https://{id}.evil/{id}", "https://{id}.evil/7"),
+        ("https://h/{id}/{open", "https://h/7/{open"),
+        ("https://h/", "invalid_input"),
+        ("https://h", "invalid_input"),
+        ("https://{id}/", "invalid_input"),
+        ("https://h/{id", "invalid_input"),
+        ("https://h/}id{", "invalid_input"),
+        ("https://h/{none}", "invalid_credentials"),
+        ("https://h/{ID}", "invalid_credentials"),
+        ("https://h/{}", "invalid_credentials"),
+        ("https://h/{empty}", "invalid_credentials"),
+        ("https://h/{id}/{none}", "invalid_credentials"),
+    ];
+    for (url, expected) in table {
+        let filled = fill_placeholders(url, &fields).unwrap_or_else(|e| e.code().to_owned());
+        assert_eq!(filled, expected, "{url}");
+    }
+}
+
+#[test]
+fn query_parameters() {
+    let table = [
+        ("https://h/p", "https://h/p?key=s%2F%26"),
+        ("https://h", "https://h?key=s%2F%26"),
+        ("https://h/p?", "https://h/p?key=s%2F%26"),
+        ("https://h/p?a=1", "https://h/p?a=1&key=s%2F%26"),
+        ("https://h/p?key=old", "https://h/p?key=s%2F%26"),
+        ("https://h/p?key", "https://h/p?key=s%2F%26"),
+        (
+            "https://h/p?k%65y=old&a&key=&b=?",
+            "https://h/p?a&b=?&key=s%2F%26",
+        ),
+        (
+            "https://h/p?Key=1&keys=2&a=key",
+            "https://h/p?Key=1&keys=2&a=key&key=s%2F%26",
+        ),
+        ("https://h/p?&&a=1&&", "https://h/p?a=1&key=s%2F%26"),
+    ];
+    for (url, expected) in table {
+        assert_eq!(with_query_param(url, "key", "s/&"), expected, "{url}");
+    }
+    let odd = with_query_param("https://h/?a+b=1&a%20b=2&c=3", "a b", "x y");
+    assert_eq!(odd, "https://h/?c=3&a%20b=x%20y");
+}
+
+#[test]
+fn base64_agrees_with_another() {
+    // RFC 4648 section 10.
+    let table = [
+        ("", ""),
+        ("f", "Zg=="),
+        ("fo", "Zm8="),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg=="),
+        ("foobar", "Zm9vYmFy"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(base64(text.as_bytes()), expected);
+    }
+    let mut random = Seeded::new(21);
+    for _ in 0..10_000 {
+        let bytes = random.bytes(64);
+        assert_eq!(base64(&bytes), STANDARD.encode(&bytes), "{bytes:?}");
+    }
+}

@@ -1,0 +1,440 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clock::Now;
+
+/// 2025-06-15T14:30:00Z.
+const NOON: u64 = 1_749_997_800;
+
+fn at(seconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+fn reply(value: &Value) -> Result<TokenResponse> {
+    TokenResponse::from_reply(value.as_object().unwrap().clone())
+}
+
+/// A reply that came at noon by the local clock, and said to be sent at `date`.
+fn received(date: Option<u64>) -> Received {
+    let now = Now {
+        wall: at(NOON),
+        ..Now::read()
+    };
+    Received {
+        at: now,
+        date: date.map(at),
+    }
+}
+
+fn cached(value: &Value) -> CachedToken {
+    reply(value).unwrap().to_cached(received(None)).unwrap()
+}
+
+#[test]
+fn fields_from_the_top_level_or_the_credentials() {
+    let table = [
+        (json!({"access_token": "t"}), "t", None),
+        (
+            json!({"access_token": "t", "credentials": null, "token_type": null}),
+            "t",
+            None,
+        ),
+        (json!({"access_token": "t", "credentials": {}}), "t", None),
+        (
+            json!({"access_token": "t", "credentials": {"access_token": "u"}}),
+            "t",
+            None,
+        ),
+        (
+            json!({"credentials": {"access_token": "u", "token_type": "x"}}),
+            "u",
+            Some("x"),
+        ),
+        (
+            json!({"access_token": "", "credentials": {"access_token": "u"}}),
+            "u",
+            None,
+        ),
+        (
+            json!({"access_token": null, "token_type": "", "credentials": {"access_token": "u"}}),
+            "u",
+            None,
+        ),
+        (
+            json!({"access_token": "t", "token_type": "a", "credentials": {"token_type": "b"}}),
+            "t",
+            Some("a"),
+        ),
+        (json!({"access_token": 12}), "12", None),
+        (
+            json!({"strategy": {"type": "header"}, "credentials": {"api_key": "k"}}),
+            "k",
+            None,
+        ),
+        (
+            json!({"strategy": "header", "credentials": {"api_key": "k"}}),
+            "k",
+            None,
+        ),
+        (
+            json!({"strategy": {"type": "query_param", "config": {"param_name": "q"}}, "credentials": {"api_key": "k"}}),
+            "k",
+            None,
+        ),
+        (
+            json!({"strategy": {"type": "basic_auth"}, "credentials": {"username": "u", "password": "p"}}),
+            "",
+            None,
+        ),
+        (
+            json!({"strategy": {"type": "path"}, "credentials": {"a": "b"}}),
+            "",
+            None,
+        ),
+        (
+            json!({"strategy": {"type": "saml"}, "credentials": {"a": "b"}}),
+            "",
+            None,
+        ),
+    ];
+    for (value, token, kind) in table {
+        let response = reply(&value).unwrap();
+        assert_eq!(response.access_token, token, "{value}");
+        assert_eq!(response.token_type.as_deref(), kind, "{value}");
+        assert_eq!(Value::Object(response.raw), value);
+    }
+    let all = json!({"access_token": "t", "scope": "a b", "id_token": "i", "refresh_token": "r",
+        "provider": "p", "strategy": {"type": "oauth2"}, "credentials": {"x": 1}});
+    let all = reply(&all).unwrap();
+    let texts = [&all.scope, &all.id_token, &all.refresh_token, &all.provider];
+    assert_eq!(
+        texts.map(|text| text.clone().unwrap()),
+        ["a b", "i", "r", "p"]
+    );
+    assert_eq!(
+        Value::Object(all.strategy.unwrap()),
+        json!({"type": "oauth2"})
+    );
+    assert_eq!(Value::Object(all.credentials.unwrap()), json!({"x": 1}));
+    let neither = [
+        json!({}),
+        json!({"access_token": null}),
+        json!({"access_token": ""}),
+        json!({"access_token": [], "credentials": {}}),
+        json!({"credentials": []}),
+        json!({"credentials": "secret"}),
+        json!({"token_type": "Bearer", "expires_in": 5}),
+    ];
+    for value in neither {
+        assert_eq!(
+            reply(&value).unwrap_err().code(),
+            "invalid_response",
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn the_expiry_in_the_contracts_order() {
+    let (first, second, third) = (
+        "2025-06-15T15:00:01Z",
+        "2025-06-15T15:00:02Z",
+        "2025-06-15T15:00:03Z",
+    );
+    let base = NOON + 1800;
+    let table = [
+        (
+            json!({"credentials": {"expires_at": first}, "expires_at": second, "expiry": third}),
+            Some(1),
+        ),
+        (json!({"expires_at": second, "expiry": third}), Some(2)),
+        (json!({"expiry": third}), Some(3)),
+        (
+            json!({"credentials": {"expires_at": null}, "expires_at": second}),
+            Some(2),
+        ),
+        (
+            json!({"credentials": {"expires_at": "0001-01-01T00:00:00Z"}, "expires_at": second}),
+            Some(2),
+        ),
+        (
+            json!({"credentials": {"expires_at": 0}, "expires_at": "soon", "expiry": third}),
+            Some(3),
+        ),
+        (json!({"credentials": {"expires_at": base + 9}}), Some(9)),
+        (
+            json!({"credentials": {"expires_at": (base + 9) * 1000}}),
+            Some(9),
+        ),
+        (json!({"credentials": {"expiry": third}}), None),
+        (json!({"expires_in": 60}), None),
+        (json!({"expires_at": -5}), None),
+    ];
+    for (mut value, expected) in table {
+        value["access_token"] = json!("t");
+        let expires_at = reply(&value).unwrap().expires_at;
+        assert_eq!(
+            expires_at,
+            expected.map(|seconds| at(base + seconds)),
+            "{value}"
+        );
+    }
+}
+
+#[test]
+fn the_expiry_by_the_local_clock() {
+    let (half, dead) = (json!("2025-06-15T15:00:00Z"), json!("2025-06-15T14:00:00Z"));
+    let year = 365 * 24 * 3600;
+    let table = [
+        ("none: five minutes", json!({}), None, 300),
+        ("none, and a Date", json!({}), Some(NOON - 600), 300),
+        (
+            "unset",
+            json!({"expires_at": "0001-01-01T00:00:00Z", "expires_in": 0}),
+            None,
+            300,
+        ),
+        ("relative", json!({"expires_in": 60}), None, 60),
+        ("relative, as text", json!({"expires_in": "60"}), None, 60),
+        (
+            "relative needs no Date",
+            json!({"expires_in": 60}),
+            Some(NOON - 600),
+            60,
+        ),
+        ("absurd", json!({"expires_in": 1e300}), None, year),
+        ("negative", json!({"expires_in": -60}), None, 300),
+        ("absolute", json!({"expires_at": half}), None, 1800),
+        (
+            "absolute goes first",
+            json!({"expires_at": half, "expires_in": 60}),
+            None,
+            1800,
+        ),
+        (
+            "clocks agree",
+            json!({"expires_at": half}),
+            Some(NOON + 2),
+            1800,
+        ),
+        (
+            "our clock is behind",
+            json!({"expires_at": half}),
+            Some(NOON + 600),
+            1199,
+        ),
+        (
+            "our clock is ahead",
+            json!({"expires_at": half}),
+            Some(NOON - 600),
+            2399,
+        ),
+        ("it has passed", json!({"expires_at": dead}), None, -1800),
+        (
+            "it has passed, by the Date",
+            json!({"expires_at": dead}),
+            Some(NOON + 600),
+            0,
+        ),
+        (
+            "said to be expired",
+            json!({"expires_at": half, "credentials": {"expired": true}}),
+            None,
+            0,
+        ),
+        (
+            "said to be expired, no date",
+            json!({"expires_in": 60, "credentials": {"expired": true}}),
+            None,
+            0,
+        ),
+        (
+            "not expired",
+            json!({"expires_in": 60, "credentials": {"expired": false}}),
+            None,
+            60,
+        ),
+        (
+            "not a flag",
+            json!({"expires_in": 60, "credentials": {"expired": "no"}}),
+            None,
+            60,
+        ),
+    ];
+    for (case, mut value, date, left) in table {
+        value["access_token"] = json!("t");
+        let token = reply(&value).unwrap().to_cached(received(date)).unwrap();
+        let expected = at(NOON.checked_add_signed(left).unwrap());
+        assert_eq!(token.expires_at, expected, "{case}");
+    }
+}
+
+#[test]
+fn what_is_cached() {
+    let header = json!({"type": "header", "config": {"header_name": "X-API-Key", "credential_field": "api_key"}});
+    let query = json!({"type": "query_param", "config": {"param_name": "key"}});
+    let table = [
+        (
+            json!({"access_token": "t"}),
+            ["t", "Bearer", "Authorization", "Bearer "],
+        ),
+        (
+            json!({"access_token": "t", "token_type": "bearer"}),
+            ["t", "bearer", "Authorization", "Bearer "],
+        ),
+        (
+            json!({"access_token": "t", "token_type": "DPoP"}),
+            ["t", "DPoP", "Authorization", "DPoP "],
+        ),
+        (
+            json!({"strategy": header, "credentials": {"api_key": "k"}}),
+            ["k", "Bearer", "X-API-Key", ""],
+        ),
+        (
+            json!({"strategy": query, "credentials": {"api_key": "k"}}),
+            ["k", "Bearer", "", ""],
+        ),
+        (
+            json!({"strategy": "path", "credentials": {"a": "b"}}),
+            ["", "Bearer", "", ""],
+        ),
+        (
+            json!({"strategy": "basic_auth", "credentials": {"username": "u"}}),
+            ["dTo=", "Bearer", "Authorization", "Basic "],
+        ),
+    ];
+    for (value, expected) in table {
+        let token = cached(&value);
+        let fields = [
+            &token.access_token,
+            &token.token_type,
+            &token.header_name,
+            &token.value_prefix,
+        ];
+        assert_eq!(fields, expected, "{value}");
+        let sent = token
+            .header()
+            .unwrap()
+            .map(|(name, value)| (name.to_string(), value));
+        let expected = (!expected[2].is_empty()).then(|| {
+            let value = HeaderValue::try_from(format!("{}{}", expected[3], expected[0])).unwrap();
+            (expected[2].to_ascii_lowercase(), value)
+        });
+        assert_eq!(sent, expected, "{value}");
+    }
+    let unsupported = reply(&json!({"access_token": "t", "strategy": {"type": "saml"}})).unwrap();
+    let error = unsupported.to_cached(received(None)).unwrap_err();
+    assert_eq!(error.code(), "unsupported_strategy");
+}
+
+#[test]
+fn where_the_credential_goes_in_a_url() {
+    let query = cached(
+        &json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
+        "credentials": {"api_key": "k/1"}}),
+    );
+    let path = cached(
+        &json!({"strategy": "path", "credentials": {"id": "long-enough/1", "region": "eu"}}),
+    );
+    let header = cached(&json!({"access_token": "t"}));
+    let table = [
+        (&header, "https://h/{id}?key=x", "https://h/{id}?key=x"),
+        (
+            &query,
+            "https://h/{id}?key=x&a=1#f?",
+            "https://h/{id}?a=1&key=k%2F1",
+        ),
+        (
+            &path,
+            "https://h/{region}/{id}?r={region}#{none}",
+            "https://h/eu/long-enough%2F1?r=eu",
+        ),
+        (&path, "https://h/none", "invalid_input"),
+        (&path, "https://h/none#{id}", "invalid_input"),
+    ];
+    for (token, url, expected) in table {
+        let target = token
+            .target(url)
+            .map_or_else(|error| error.code().to_owned(), Cow::into_owned);
+        assert_eq!(target, expected, "{url}");
+    }
+    let next = || Uri::from_static("https://h/{id}?key=x");
+    assert_eq!(
+        header.redirect_target(next()).unwrap(),
+        "https://h/{id}?key=x"
+    );
+    assert_eq!(
+        path.redirect_target(next()).unwrap(),
+        "https://h/{id}?key=x"
+    );
+    assert_eq!(
+        query.redirect_target(next()).unwrap(),
+        "https://h/{id}?key=k%2F1"
+    );
+    assert_eq!(
+        path.secrets().collect::<Vec<_>>(),
+        ["long-enough/1"],
+        "eu is no secret"
+    );
+    assert_eq!(query.secrets().collect::<Vec<_>>(), ["k/1"]);
+    assert!(path.is_in_path() && !query.is_in_path() && !header.is_in_path());
+}
+
+#[test]
+fn the_same_credential() {
+    type Change = fn(&mut CachedToken);
+    let value = json!({"access_token": "t", "expires_in": 60, "token_type": "a"});
+    let token = cached(&value);
+    let changes: [(Change, bool); 6] = [
+        (|token| token.access_token.push('x'), false),
+        (|token| token.header_name.push('x'), false),
+        (|token| token.value_prefix.push('x'), false),
+        (|token| token.place = Place::Query("key".to_owned()), false),
+        (|token| token.expires_at += Duration::from_secs(1), true),
+        (|token| token.token_type.push('x'), true),
+    ];
+    for (number, (change, same)) in changes.into_iter().enumerate() {
+        let mut other = token.clone();
+        change(&mut other);
+        assert_eq!(token.same_credential(&other), same, "change {number}");
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let strategies = [
+        json!(null),
+        json!({"type": "header", "config": {"header_name": "X-A"}}),
+        json!({"type": "query_param", "config": {"param_name": "key"}}),
+        json!({"type": "path"}),
+        json!({"type": "basic_auth"}),
+    ];
+    for strategy in strategies {
+        let value = json!({"access_token": "canary-1", "refresh_token": "canary-2",
+            "id_token": "canary-3", "expires_in": 60, "extra": "canary-4", "strategy": strategy,
+            "credentials": {"api_key": "canary-5", "username": "canary-6", "password": "canary-7"}});
+        let response = reply(&value).unwrap();
+        let token = response.to_cached(received(None)).unwrap();
+        let request = token.header().unwrap();
+        let encoded = strategy::base64(b"canary-6:canary-7");
+        for shown in [
+            format!("{response:?}"),
+            format!("{response:#?}"),
+            format!("{token:?}"),
+            format!("{token:#?}"),
+            format!("{request:?}"),
+        ] {
+            assert!(
+                !shown.contains("canary") && !shown.contains(&encoded),
+                "{shown}"
+            );
+        }
+        assert!(format!("{response:?}").contains("refresh_token: Some([redacted])"));
+        for error in [
+            token.target("https://h/{none}").err(),
+            token.target("https://h/").err(),
+        ] {
+            assert!(!format!("{error:?}").contains("canary"));
+        }
+    }
+}

@@ -46,11 +46,8 @@ pub(crate) fn of(reply: &Reply, base: &Uri, key: &str) -> NexusError {
 /// `error` if it looks like a code, else `error.code`, else `code`.
 fn code_of(fields: &Object) -> Option<String> {
     let nested = json::object(fields, "error").and_then(|error| json::text(error, "code"));
-    let found = [
-        json::text(fields, "error"),
-        nested,
-        json::text(fields, "code"),
-    ];
+    let own = fields.get("error").and_then(Value::as_str);
+    let found = [own.map(str::to_owned), nested, json::text(fields, "code")];
     found.into_iter().flatten().find(|code| is_code(code))
 }
 
@@ -140,3 +137,6 @@ pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
 fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
+
+#[cfg(test)]
+mod tests;

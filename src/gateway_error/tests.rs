@@ -1,0 +1,476 @@
+use ureq::http::HeaderValue;
+
+use super::*;
+use crate::seeded::Seeded;
+
+fn base() -> Uri {
+    Uri::from_static("https://gateway.example/base")
+}
+
+fn reply(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Reply {
+    let headers = headers.iter().map(|(name, value)| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )
+    });
+    Reply {
+        status,
+        headers: headers.collect(),
+        body: body.to_vec(),
+    }
+}
+
+fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
+    of(&reply(status, &[], body.as_ref()), &base(), "key-1")
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn every_form_of_an_error_body() {
+    let table = [
+        (
+            "1",
+            404,
+            r#"{"error":"provider_not_found","message":"no such","details":{"a":1}}"#,
+            "provider_not_found",
+            "no such",
+        ),
+        (
+            "1, trailing space",
+            400,
+            "{\"error\":\"invalid.json-2_x\",\"message\":\"no\"}\n",
+            "invalid.json-2_x",
+            "no",
+        ),
+        (
+            "2",
+            409,
+            r#"{"error":"attention_required","detail":"consent"}"#,
+            "attention_required",
+            "consent",
+        ),
+        (
+            "3",
+            400,
+            r#"{"code":"missing_fields","message":"user_id"}"#,
+            "missing_fields",
+            "user_id",
+        ),
+        (
+            "4",
+            500,
+            "",
+            "http_500",
+            "the gateway answered 500 Internal Server Error, without a body",
+        ),
+        (
+            "4, blank",
+            504,
+            " \r\n",
+            "http_504",
+            "the gateway answered 504 Gateway Timeout, without a body",
+        ),
+        (
+            "4, no such status",
+            599,
+            "",
+            "http_599",
+            "the gateway answered 599 (unknown), without a body",
+        ),
+        (
+            "5",
+            429,
+            "Too Many Requests\n",
+            "http_429",
+            "Too Many Requests",
+        ),
+        (
+            "6",
+            404,
+            "404 page not found",
+            "http_404",
+            "404 page not found",
+        ),
+        (
+            "7",
+            502,
+            r#"{"error":"failed to reach broker"}"#,
+            "http_502",
+            "failed to reach broker",
+        ),
+        (
+            "8",
+            502,
+            r#"{"error":"broker_error","message":"{\"error\":\"bad_key\",\"message\":\"key refused\"}"}"#,
+            "broker_error",
+            "key refused",
+        ),
+        (
+            "8, detail",
+            502,
+            r#"{"error":"broker_error","message":"{\"detail\":\"refused\"}"}"#,
+            "broker_error",
+            "refused",
+        ),
+        (
+            "8, error",
+            502,
+            r#"{"error":"broker_error","message":"{\"error\":\"bad_key\"}"}"#,
+            "broker_error",
+            "bad_key",
+        ),
+        (
+            "8, none",
+            502,
+            r#"{"error":"broker_error","message":"{\"a\":1}"}"#,
+            "broker_error",
+            r#"{"a":1}"#,
+        ),
+        (
+            "8, cut off",
+            502,
+            r#"{"error":"broker_error","message":"{\"error\":"}"#,
+            "broker_error",
+            r#"{"error":"#,
+        ),
+        ("9, list", 500, r#"["a"]"#, "http_500", r#"["a"]"#),
+        ("9, string", 500, r#""broken""#, "http_500", r#""broken""#),
+        ("9, number", 500, "17", "http_500", "17"),
+        ("9, null", 500, "null", "http_500", "null"),
+        (
+            "9, truncated",
+            502,
+            r#"{"error":"broker_err"#,
+            "http_502",
+            r#"{"error":"broker_err"#,
+        ),
+        (
+            "9, nested",
+            403,
+            r#"{"error":{"code":"denied","message":"not you"}}"#,
+            "denied",
+            "not you",
+        ),
+        (
+            "9, nested in part",
+            403,
+            r#"{"error":{"message":"not you"}}"#,
+            "http_403",
+            "not you",
+        ),
+        (
+            "9, nested, a number",
+            403,
+            r#"{"error":{"code":7,"message":"not you"}}"#,
+            "7",
+            "not you",
+        ),
+        ("no text", 400, "{}", "http_400", "{}"),
+        (
+            "a code alone",
+            404,
+            r#"{"error":"not_found"}"#,
+            "not_found",
+            r#"{"error":"not_found"}"#,
+        ),
+        (
+            "null",
+            400,
+            r#"{"error":null,"code":null,"message":null}"#,
+            "http_400",
+            r#"{"error":null,"code":null,"message":null}"#,
+        ),
+        (
+            "empty",
+            400,
+            r#"{"error":"","code":"","message":"","detail":"d"}"#,
+            "http_400",
+            "d",
+        ),
+        (
+            "a flag",
+            400,
+            r#"{"error":true,"code":"c","message":"m"}"#,
+            "c",
+            "m",
+        ),
+        (
+            "a flag alone",
+            400,
+            r#"{"error":true,"message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "a number",
+            400,
+            r#"{"error":400,"message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "prose and a code",
+            400,
+            r#"{"error":"so it is","code":"c"}"#,
+            "c",
+            "so it is",
+        ),
+        (
+            "prose and a message",
+            400,
+            r#"{"error":"so it is","message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "error before code",
+            400,
+            r#"{"error":"a","code":"b","message":"m","detail":"d"}"#,
+            "a",
+            "m",
+        ),
+        (
+            "non-ASCII code",
+            400,
+            r#"{"error":"é","message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "control characters",
+            400,
+            "{\"error\":\"a\\u0000b\",\"message\":\"a\\r\\nb\\u001b[31m\\u0085c\"}",
+            "http_400",
+            "a  b [31m c",
+        ),
+        (
+            "control characters in text",
+            400,
+            "a\r\nb\0\tc\x7f",
+            "http_400",
+            "a  b  c ",
+        ),
+        (
+            "duplicates",
+            400,
+            r#"{"error":"a","error":"b","message":"m"}"#,
+            "b",
+            "m",
+        ),
+    ];
+    for (case, status, body, code, message) in table {
+        let error = error_of(status, body);
+        assert_eq!(
+            (error.code(), error.message()),
+            (code, message),
+            "{case}: {body}"
+        );
+        assert_eq!(error.status_code(), Some(status), "{case}");
+        assert_eq!(
+            (error.kind(), error.retry_after()),
+            (ErrorKind::Gateway, None),
+            "{case}"
+        );
+        assert_eq!(error.to_string(), format!("{code}: {message}"), "{case}");
+    }
+    assert_eq!(
+        error_of(500, b"\xff\xfe caf\xe9").message(),
+        "\u{fffd}\u{fffd} caf\u{fffd}"
+    );
+}
+
+#[test]
+fn what_may_succeed_later() {
+    let broker =
+        |status: &str| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
+    for status in 400..600 {
+        let again = matches!(status, 429 | 502 | 503 | 504);
+        assert_eq!(error_of(status, "x").is_retryable(), again, "{status}");
+        assert!(!error_of(status, broker("404")).is_retryable(), "{status}");
+    }
+    let table = [
+        ("400", false),
+        ("404", false),
+        ("422", false),
+        ("429", false),
+        ("499", false),
+        ("399", true),
+        ("500", true),
+        ("502", true),
+        ("0", true),
+        ("-404", true),
+        ("404.5", true),
+        ("\"404\"", true),
+        ("null", true),
+        ("[404]", true),
+        ("\"failed\"", true),
+        ("99999999999999999999", true),
+    ];
+    for (status, again) in table {
+        assert_eq!(
+            error_of(502, broker(status)).is_retryable(),
+            again,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn how_long_to_wait() {
+    let now = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let table = [
+        ("0", Some(0)),
+        ("7", Some(7)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+        ("Sunday, 06-Nov-94 08:48:37 GMT", Some(0)),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+    ];
+    for (value, wait) in table {
+        let reply = reply(
+            429,
+            &[("retry-after", value), ("date", now)],
+            b"Too Many Requests",
+        );
+        let error = of(&reply, &base(), "");
+        assert_eq!(
+            error.retry_after(),
+            wait.map(Duration::from_secs),
+            "{value:?}"
+        );
+        assert!(error.is_retryable() && error.code() == "http_429");
+    }
+    let undated = reply(503, &[("retry-after", now)], b"");
+    assert_eq!(
+        retry_after(&undated.headers),
+        Some(Duration::ZERO),
+        "long ago by our own clock"
+    );
+    assert_eq!(date(&undated.headers), None);
+    let mut odd = HeaderMap::new();
+    odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());
+    assert_eq!(retry_after(&odd), None);
+}
+
+#[test]
+fn the_api_key_does_not_come_back() {
+    let bodies = [
+        "no such key: key-1",
+        r#"{"error":"invalid_key","message":"key-1 is unknown"}"#,
+        r#"{"error":"key-1","message":"unknown"}"#,
+        r#"{"error":{"code":"key-1"}}"#,
+        r#"{"code":"x.key-1.y"}"#,
+        r#"{"error":"b","message":"{\"message\":\"key-1\"}"}"#,
+        "key-1",
+        "[\"key-1\"]",
+        r#"{"error":"bad key-1 key-1"}"#,
+    ];
+    for body in bodies {
+        let error = error_of(401, body);
+        assert!(
+            !format!("{error} {error:?} {}", error.code()).contains("key-1"),
+            "{body}: {error}"
+        );
+    }
+    assert_eq!(error_of(401, "bad key-1").message(), "bad [redacted]");
+    let cut = format!("{}key-1", "x".repeat(MOST_TEXT - 2));
+    assert!(
+        !error_of(401, cut).message().contains("ke"),
+        "cut off within the key"
+    );
+    let without = of(&reply(401, &[], b"bad"), &base(), "");
+    assert_eq!(without.message(), "bad", "no key, nothing to hide");
+}
+
+#[test]
+fn long_bodies_are_cut() {
+    for piece in ["x", "é", "日", "\u{1F600}"] {
+        let body = piece.repeat(1_000_000);
+        let expected = format!("{}...", piece.repeat(MOST_TEXT));
+        assert_eq!(error_of(500, &body).message(), expected);
+        let json = format!(r#"{{"error":"{}","message":"{body}"}}"#, "c".repeat(101));
+        assert_eq!(error_of(500, &json).message(), expected);
+        assert_eq!(
+            error_of(500, &json).code(),
+            "http_500",
+            "no code is as long"
+        );
+    }
+    assert_eq!(
+        error_of(500, "x".repeat(MOST_TEXT)).message(),
+        "x".repeat(MOST_TEXT)
+    );
+    let deep = "[".repeat(100_000);
+    assert_eq!(error_of(500, deep).code(), "http_500");
+}
+
+#[test]
+fn redirects_of_the_gateway() {
+    let table = [
+        (
+            "https://other.example/path?token=canary",
+            "https://other.example",
+        ),
+        ("/base/", "https://gateway.example"),
+        ("//other.example:8443/canary", "https://other.example:8443"),
+        ("http://other.example", "http://other.example"),
+        ("https://user:canary@other.example/", "another address"),
+        ("", "https://gateway.example"),
+    ];
+    for (location, shown) in table {
+        let error = of(
+            &reply(302, &[("location", location)], b"canary"),
+            &base(),
+            "",
+        );
+        let expected = format!(
+            "the gateway redirects to {shown}, which is not followed; set gateway_url to its own address"
+        );
+        assert_eq!(error.message(), expected, "{location:?}");
+        assert_eq!((error.code(), error.is_retryable()), ("http_302", false));
+    }
+    let nowhere = of(&reply(301, &[], b""), &base(), "");
+    assert!(nowhere.message().contains("another address"), "{nowhere}");
+}
+
+#[test]
+fn no_body_panics() {
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ":",
+        ",",
+        "\"error\"",
+        "\"message\"",
+        "\"code\"",
+        "\"status\"",
+        "404",
+        "\\",
+        "\\u",
+        "null",
+        "true",
+        "a b",
+        "\u{0}",
+        "é",
+        "key-1",
+        "1e999",
+        " ",
+    ];
+    let mut random = Seeded::new(31);
+    for _ in 0..10_000 {
+        let text = random.text(&pieces, 16).into_bytes();
+        for body in [random.bytes(48), text] {
+            let status = u16::try_from(random.below(1000)).unwrap();
+            let error = error_of(status, &body);
+            assert_eq!(error.status_code(), Some(status));
+            assert!(is_code(error.code()), "{error}");
+            assert!(!error.message().is_empty() && !error.message().contains(char::is_control));
+            assert!(!error.to_string().contains("key-1"));
+        }
+    }
+}

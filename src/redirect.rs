@@ -176,10 +176,7 @@ fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
     let Some(query) = next.query() else {
         return Ok(next);
     };
-    let is_secret = |pair: &&str| {
-        let value = url::decode(pair.split_once('=').map_or(pair, |(_, value)| value), true);
-        secrets.iter().any(|secret| secret.as_bytes() == value)
-    };
+    let is_secret = |pair: &&str| secrets.iter().any(|secret| holds(pair, secret));
     if !query.split('&').any(|pair| is_secret(&pair)) {
         return Ok(next);
     }
@@ -194,3 +191,19 @@ fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
     text.parse()
         .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, "the redirect is no URL"))
 }
+
+/// Whether a pair of a query has this secret: as its value or, unless so short that it may be there
+/// by chance, anywhere in it, also in a URL that is a value in turn.
+fn holds(pair: &str, secret: &str) -> bool {
+    // A plus may stand for a space or for itself.
+    let spaced = |text: &str| text.replace('+', " ");
+    let decoded = |text: &str| spaced(&String::from_utf8_lossy(&url::decode(text, false)));
+    let secret = spaced(secret);
+    let value = pair.split_once('=').map_or(pair, |(_, value)| value);
+    let (once, twice) = (decoded(pair), decoded(&decoded(pair)));
+    let within = once.contains(&secret) || twice.contains(&secret);
+    decoded(value) == secret || (within && secret.len() >= 8)
+}
+
+#[cfg(test)]
+mod tests;

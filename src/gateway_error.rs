@@ -59,7 +59,7 @@ fn is_code(text: &str) -> bool {
 /// Whether a code gives the API key away. A short key is likely to be part of a code by chance, so
 /// only a code that is the whole of it counts.
 fn holds_key(code: &str, key: &str) -> bool {
-    code == key || (key.len() >= 8 && code.contains(key))
+    code == key || (key.len() >= 5 && code.contains(key))
 }
 
 /// `message`, else `detail`, else `error.message`, else an `error` that is prose.

@@ -191,6 +191,23 @@ fn urls_to_fetch() {
 }
 
 #[test]
+fn a_user_name_in_a_url_is_named_as_the_problem() {
+    let server = Server::play(vec![bearer("t")]);
+    for url in [
+        "https://me:pw@host/",
+        "http://me@127.0.0.1/",
+        "https://@host",
+    ] {
+        let fetched = refused(&server, url, FetchOptions::default());
+        let made = NexusClient::new(NexusClientOptions::new(url)).unwrap_err();
+        for error in [fetched, made] {
+            assert!(error.message().contains("user name"), "{url}: {error}");
+        }
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
 fn plain_http_to_another_machine() {
     let server = Server::play(vec![bearer("t")]);
     let urls = [

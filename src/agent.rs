@@ -22,6 +22,7 @@ use ureq::unversioned::transport::{
 };
 
 use crate::single_flight::{Flight, Outcome};
+use crate::url;
 
 /// How long an answer of the name service is used again.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -196,8 +197,7 @@ impl Resolver for Names {
             Ok(address) => vec![address],
             Err(_) => self.look_up(host, &timeout)?,
         };
-        let default_port = if crate::url::is_https(uri) { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(default_port);
+        let port = url::port(uri);
         let addresses = addresses
             .into_iter()
             .map(|address| SocketAddr::new(address, port));

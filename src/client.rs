@@ -1,5 +1,7 @@
 //! The client: one short method for each operation.
 
+mod beyond;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +12,7 @@ use crate::connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 use crate::error::{self, ErrorKind, NexusError, Result};
-use crate::fetch::{self, Caller};
+use crate::fetch::{self, Caller, Credential};
 use crate::fetch_options::FetchOptions;
 use crate::gateway::Gateway;
 use crate::options::NexusClientOptions;
@@ -19,6 +21,8 @@ use crate::token::{CachedToken, TokenResponse};
 use crate::token_cache::TokenCache;
 use crate::url;
 use crate::wait;
+
+pub use beyond::AgentSessionGuard;
 
 /// A client of one Nexus Gateway, for any number of threads.
 ///
@@ -50,12 +54,7 @@ use crate::wait;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct NexusClient(Arc<Inner>);
-
-struct Inner {
-    gateway: Gateway,
-    allow_insecure_http: bool,
-}
+pub struct NexusClient(Arc<Gateway>);
 
 impl NexusClient {
     /// A client with these options. Sends nothing and does not block.
@@ -76,12 +75,7 @@ impl NexusClient {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn new(options: NexusClientOptions) -> Result<Self> {
-        let allow_insecure_http = options.allow_insecure_http;
-        let gateway = Gateway::new(options)?;
-        Ok(Self(Arc::new(Inner {
-            gateway,
-            allow_insecure_http,
-        })))
+        Gateway::new(options).map(|gateway| Self(Arc::new(gateway)))
     }
 
     /// Asks for a connection of a user to a provider; the user then consents on its `auth_url`.
@@ -133,7 +127,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn check_connection(&self, connection_id: &str) -> Result<ConnectionStatus> {
-        self.status(connection_id, self.0.gateway.longest_call())
+        self.status(connection_id, self.0.longest_call())
     }
 
     /// Polls a connection until its status is final: `active`, or `failed`, `attention`, `revoked`,
@@ -190,7 +184,7 @@ impl NexusClient {
     /// ```
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
         let path = with_id("/v1/token/", connection_id)?;
-        let answer = self.0.gateway.get(&path, self.0.gateway.longest_call())?;
+        let answer = self.0.get(&path, self.0.longest_call())?;
         TokenResponse::from_reply(answer.body)
     }
 
@@ -244,7 +238,7 @@ impl NexusClient {
             provider,
         };
         tenant.check()?;
-        let gateway = &self.0.gateway;
+        let gateway = &self.0;
         resolve::resolve(gateway, tenant, gateway.longest_call()).map(|(token, _)| token)
     }
 
@@ -284,7 +278,7 @@ impl NexusClient {
         if let Some(token) = cache.get(workspace_id, provider) {
             return Ok(token);
         }
-        let gateway = &self.0.gateway;
+        let gateway = &self.0;
         resolve::cached(gateway, cache, tenant, gateway.longest_call()).map(|(token, _)| token)
     }
 
@@ -337,34 +331,32 @@ impl NexusClient {
         url: &str,
         options: FetchOptions,
     ) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let tenant = Tenant {
+            workspace_id,
+            provider,
+        };
         let caller = Caller {
-            gateway: &self.0.gateway,
-            cache,
-            tenant: Tenant {
-                workspace_id,
-                provider,
-            },
-            allow_insecure_http: self.0.allow_insecure_http,
+            gateway: &self.0,
+            credential: Credential::Of(cache, tenant),
+            hosts: None,
         };
         fetch::fetch(caller, url, options)
     }
 
     fn post(&self, path: &str, body: Option<&[u8]>) -> Result<crate::gateway::Answer> {
-        self.0
-            .gateway
-            .post(path, body, self.0.gateway.longest_call())
+        self.0.post(path, body, self.0.longest_call())
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         let path = with_id("/v1/check-connection/", connection_id)?;
-        ConnectionStatus::from_reply(&self.0.gateway.get(&path, deadline)?.body)
+        ConnectionStatus::from_reply(&self.0.get(&path, deadline)?.body)
     }
 }
 
 impl fmt::Debug for NexusClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NexusClient")
-            .field("gateway", &self.0.gateway.origin())
+            .field("gateway", &self.0.origin())
             .finish_non_exhaustive()
     }
 }

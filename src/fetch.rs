@@ -10,6 +10,8 @@ use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch_options::{Checked, FetchOptions};
 use crate::gateway::Gateway;
+use crate::hosts::AllowedHosts;
+use crate::log::Log;
 use crate::redirect::{self, Hop, Redirects};
 use crate::resolve::{self, Source, Tenant};
 use crate::token::CachedToken;
@@ -20,17 +22,27 @@ use crate::url;
 /// A response: status, headers, body.
 pub(crate) type Fetched = (u16, HeaderMap, Vec<u8>);
 
-/// Whose credential goes on a request.
+/// Where the credential of a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Credential<'a> {
+    /// The cache, or else the gateway.
+    Of(&'a TokenCache, Tenant<'a>),
+    /// An agent session: this one, as long as it lasts.
+    Session(&'a Arc<CachedToken>),
+}
+
+/// Whose credential goes on a request, and where to.
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) gateway: &'a Gateway,
-    pub(crate) cache: &'a TokenCache,
-    pub(crate) tenant: Tenant<'a>,
-    pub(crate) allow_insecure_http: bool,
+    pub(crate) credential: Credential<'a>,
+    pub(crate) hosts: Option<&'a AllowedHosts>,
 }
 
 pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Result<Fetched> {
-    caller.tenant.check()?;
+    if let Credential::Of(_, tenant) = caller.credential {
+        tenant.check()?;
+    }
     let parsed = caller.check_url(url)?;
     let request = options.check(caller.gateway.timeout)?;
     let call = Call {
@@ -48,14 +60,19 @@ impl Caller<'_> {
     fn check_url(&self, text: &str) -> Result<Uri> {
         let parsed =
             url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
-        if url::is_https(&parsed) || url::is_loopback(&parsed) || self.allow_insecure_http {
-            return Ok(parsed);
+        let safe = url::is_https(&parsed) || url::is_loopback(&parsed);
+        if safe || self.gateway.allow_insecure_http {
+            return self.check_host(&parsed).map(|()| parsed);
         }
         let message = format!(
             "url: {} would carry the credential in clear; use https, or allow_insecure_http",
             url::origin(&parsed)
         );
         Err(NexusError::new(ErrorKind::InsecureUrl, message))
+    }
+
+    fn check_host(&self, target: &Uri) -> Result<()> {
+        self.hosts.map_or(Ok(()), |hosts| hosts.check(target))
     }
 }
 
@@ -74,18 +91,14 @@ impl Call<'_> {
     fn run(&self) -> Result<Reply> {
         let (token, source) = self.token()?;
         let (reply, authenticated) = self.follow(&token)?;
-        if reply.status != 401 || !authenticated || source == Source::Gateway {
+        let replaceable = (self.caller.credential, reply.status, authenticated, source);
+        let (Credential::Of(cache, tenant), 401, true, Source::Cache) = replaceable else {
             return Ok(reply);
-        }
-        let Tenant {
-            workspace_id,
-            provider,
-        } = self.caller.tenant;
-        self.caller.cache.discard(workspace_id, provider, &token);
-        self.caller
-            .gateway
-            .log
-            .info(|| format!("401 for the cached token of {provider}: dropped"));
+        };
+        cache.discard(tenant.workspace_id, tenant.provider, &token);
+        let provider = tenant.provider;
+        self.log()
+            .info(|| format!("401 for the cached token of {provider:?}: dropped"));
         let (fresh, _) = self.token()?;
         if fresh.same_credential(&token) {
             return Ok(reply);
@@ -94,13 +107,16 @@ impl Call<'_> {
     }
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source)> {
-        let Caller {
-            gateway,
-            cache,
-            tenant,
-            ..
-        } = self.caller;
-        resolve::cached(gateway, cache, tenant, self.deadline)
+        match self.caller.credential {
+            Credential::Of(cache, tenant) => {
+                resolve::cached(self.caller.gateway, cache, tenant, self.deadline)
+            }
+            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+        }
+    }
+
+    fn log(&self) -> Log {
+        self.caller.gateway.log
     }
 
     /// The request and its redirects; also whether the last of them carried the credential.
@@ -113,15 +129,7 @@ impl Call<'_> {
             else {
                 return Ok((reply, hop.authenticated));
             };
-            let was_authenticated = hop.authenticated;
-            hop.follow(reply.status, target, token, self.caller.allow_insecure_http)?;
-            if was_authenticated && !hop.authenticated {
-                let to = url::origin(&hop.url);
-                self.caller
-                    .gateway
-                    .log
-                    .info(|| format!("redirected to {to}: credential dropped"));
-            }
+            self.redirect(&mut hop, reply.status, target, token)?;
         }
         let message = format!(
             "{}: more than {} redirects",
@@ -129,6 +137,18 @@ impl Call<'_> {
             redirect::MOST
         );
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
+    }
+
+    fn redirect(&self, hop: &mut Hop, status: u16, to: &[u8], token: &CachedToken) -> Result<()> {
+        let was_authenticated = hop.authenticated;
+        hop.follow(status, to, token, self.caller.gateway.allow_insecure_http)?;
+        self.caller.check_host(&hop.url)?;
+        if was_authenticated && !hop.authenticated {
+            let to = url::origin(&hop.url);
+            self.log()
+                .info(|| format!("redirected to {to}: credential dropped"));
+        }
+        Ok(())
     }
 
     fn first_hop(&self, token: &CachedToken) -> Result<Hop> {
@@ -167,7 +187,7 @@ impl Call<'_> {
         let idempotent = transport::is_idempotent(method);
         let policy = &self.request.retry_policy;
         let mut last = None;
-        let log = self.caller.gateway.log;
+        let log = self.log();
         let sent = transport::with_retries(policy, self.deadline, log, || {
             let reply = self.caller.gateway.transport.send(&outgoing, self.deadline);
             let reply = reply.map_err(|failure| {

@@ -21,6 +21,7 @@ pub(crate) struct Gateway {
     pub(crate) transport: Transport,
     pub(crate) timeout: Duration,
     pub(crate) log: Log,
+    pub(crate) allow_insecure_http: bool,
     base: Uri,
     api_key: String,
     headers: HeaderMap,
@@ -53,6 +54,7 @@ impl Gateway {
             transport: Transport::new(options.agent, options.max_body_bytes),
             timeout: options.timeout,
             log,
+            allow_insecure_http: options.allow_insecure_http,
             base,
             headers: headers(&options.api_key)?,
             api_key: options.api_key,
@@ -85,6 +87,10 @@ impl Gateway {
             Some(body.unwrap_or_default()),
             deadline,
         )
+    }
+
+    pub(crate) fn delete(&self, path: &str, deadline: Deadline) -> Result<Answer> {
+        self.call(&Method::DELETE, path, None, deadline)
     }
 
     /// Sends and retries; `path` starts with a slash and is encoded.

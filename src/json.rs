@@ -19,6 +19,14 @@ pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
 
+/// A field that is `true`; missing is `false`.
+pub(crate) fn flag(object: &Object, field: &str) -> bool {
+    object
+        .get(field)
+        .and_then(Value::as_bool)
+        .unwrap_or_default()
+}
+
 /// A field that is an object itself.
 pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Option<&'a Object> {
     object.get(field)?.as_object()

@@ -11,6 +11,7 @@
     )
 )]
 
+mod admin;
 mod agent;
 mod client;
 mod clock;
@@ -18,8 +19,10 @@ mod connection;
 mod error;
 mod fetch;
 mod fetch_options;
+mod fetcher;
 mod gateway;
 mod gateway_error;
+mod hosts;
 mod json;
 mod log;
 mod options;
@@ -28,6 +31,7 @@ mod resolve;
 mod retry;
 #[cfg(test)]
 mod seeded;
+mod session;
 mod single_flight;
 mod slots;
 mod strategy;
@@ -44,15 +48,20 @@ pub mod testing;
 pub use serde_json;
 pub use ureq::{self, http};
 
-pub use client::NexusClient;
+pub use admin::{
+    CaptureSchema, CapturedCredential, Health, ProviderInfo, Providers, RevokeOptions, RevokeResult,
+};
+pub use client::{AgentSessionGuard, NexusClient};
 pub use connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 pub use error::{ErrorKind, NexusError, Result};
 pub use fetch_options::FetchOptions;
+pub use fetcher::Fetcher;
 pub use log::LogLevel;
 pub use options::NexusClientOptions;
 pub use redirect::Redirects;
 pub use retry::RetryPolicy;
+pub use session::{AgentSession, AgentSessionInput, OboSessionInput};
 pub use token::{CachedToken, TokenResponse};
 pub use token_cache::TokenCache;

@@ -83,7 +83,7 @@ fn normal_authority(scheme: &str, authority: &str) -> Result<String, Problem> {
     })
 }
 
-fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
     let digits = authority
         .rsplit_once(':')
         .filter(|(_, port)| !port.contains(']'));
@@ -177,6 +177,12 @@ fn without_dots(path: &str) -> String {
 pub(crate) fn origin(url: &Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", url.scheme_str().unwrap_or_default())
+}
+
+/// The port, the scheme's own if none is written.
+pub(crate) fn port(url: &Uri) -> u16 {
+    url.port_u16()
+        .unwrap_or(if is_https(url) { 443 } else { 80 })
 }
 
 pub(crate) fn same_origin(a: &Uri, b: &Uri) -> bool {

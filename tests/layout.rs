@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 30] = [
     "error",
     "json",
     "clock",
@@ -14,6 +14,7 @@ const ORDER: [&str; 26] = [
     "url",
     "retry",
     "options",
+    "hosts",
     "single_flight",
     "strategy",
     "token",
@@ -21,6 +22,8 @@ const ORDER: [&str; 26] = [
     "token_cache",
     "connection",
     "wait",
+    "session",
+    "admin",
     "redirect",
     "fetch_options",
     "agent",
@@ -29,6 +32,7 @@ const ORDER: [&str; 26] = [
     "gateway",
     "resolve",
     "fetch",
+    "fetcher",
     "client",
     "testing",
     "lib",

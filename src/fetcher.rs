@@ -1,0 +1,283 @@
+//! The bound form of `authenticated_fetch`: client, cache, workspace and provider in one value.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ureq::http::HeaderMap;
+
+use crate::error::Result;
+use crate::fetch::{self, Caller, Credential};
+use crate::fetch_options::FetchOptions;
+use crate::gateway::Gateway;
+use crate::hosts::AllowedHosts;
+use crate::resolve::Tenant;
+use crate::token::CachedToken;
+use crate::token_cache::TokenCache;
+
+/// Fetches with one credential: that of a workspace and provider, or of an agent session.
+///
+/// A clone is a cheap handle. All methods block as
+/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does, fail as it does, and
+/// return the same tuple of status, headers and body.
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+///
+/// let github = client.fetcher(&TokenCache::new(), "acme", "github").allow_hosts(["127.0.0.1"]);
+/// let (status, _headers, _body) = github.get(&format!("{}/user", gateway.url()))?;
+/// assert_eq!(status, 200);
+///
+/// let error = github.get("https://evil.example/user").unwrap_err();
+/// assert_eq!(error.code(), "host_not_allowed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Fetcher {
+    gateway: Arc<Gateway>,
+    credential: Bound,
+    hosts: Option<Arc<AllowedHosts>>,
+}
+
+#[derive(Clone)]
+enum Bound {
+    Tenant {
+        cache: TokenCache,
+        workspace_id: Arc<str>,
+        provider: Arc<str>,
+    },
+    Session(Arc<CachedToken>),
+}
+
+impl Fetcher {
+    pub(crate) fn of_tenant(gateway: Arc<Gateway>, cache: TokenCache, tenant: Tenant<'_>) -> Self {
+        let credential = Bound::Tenant {
+            cache,
+            workspace_id: tenant.workspace_id.into(),
+            provider: tenant.provider.into(),
+        };
+        Self {
+            gateway,
+            credential,
+            hosts: None,
+        }
+    }
+
+    pub(crate) fn of_session(gateway: Arc<Gateway>, token: CachedToken) -> Self {
+        Self {
+            gateway,
+            credential: Bound::Session(Arc::new(token)),
+            hosts: None,
+        }
+    }
+
+    /// Allows these hosts and no others, for a URL that a tool's argument chose. Default: any host.
+    ///
+    /// A rule is `host` (any port), `host:port`, or `*.host` (all names below it, not the name
+    /// itself). A URL or redirect elsewhere is the error `host_not_allowed`, a URL before anything
+    /// is resolved. An empty list allows nothing; a rule that can match no URL is the error
+    /// `invalid_input` of every fetch.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
+    /// let github = client
+    ///     .fetcher(&TokenCache::new(), "acme", "github")
+    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"]);
+    /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
+    /// assert_eq!(error.code(), "host_not_allowed");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    #[must_use]
+    pub fn allow_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+        self.hosts = Some(Arc::new(AllowedHosts::new(hosts)));
+        self
+    }
+
+    /// `GET`.
+    ///
+    /// # Errors
+    ///
+    /// As [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), and `host_not_allowed`.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, _headers, body) = github.get(&format!("{}/user", gateway.url()))?;
+    /// # assert_eq!(status, 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        self.fetch(url, FetchOptions::default())
+    }
+
+    /// `HEAD`; the body is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, headers, _body) = github.head(&format!("{}/user", gateway.url()))?;
+    /// # assert_eq!(status, 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn head(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        self.fetch(url, FetchOptions::default().method("HEAD"))
+    }
+
+    /// `DELETE`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, _headers, _body) = github.delete(&format!("{}/user", gateway.url()))?;
+    /// assert_eq!(status, 405, "a status is data");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delete(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        self.fetch(url, FetchOptions::default().method("DELETE"))
+    }
+
+    /// `POST` with a body; for its `Content-Type`, see [`fetch`](Self::fetch).
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let url = format!("{}/user/repos", gateway.url());
+    /// let (status, _headers, _body) = github.post(&url, r#"{"name": "demo"}"#)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn post(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        self.fetch(url, FetchOptions::default().method("POST").data(data))
+    }
+
+    /// `PUT` with a body.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, _headers, _body) = github.put(&format!("{}/user", gateway.url()), "{}")?;
+    /// # assert_eq!(status, 405);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        self.fetch(url, FetchOptions::default().method("PUT").data(data))
+    }
+
+    /// `PATCH` with a body.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, _headers, _body) = github.patch(&format!("{}/user", gateway.url()), "{}")?;
+    /// # assert_eq!(status, 405);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn patch(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        self.fetch(url, FetchOptions::default().method("PATCH").data(data))
+    }
+
+    /// Any request.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// use nexus_sdk::FetchOptions;
+    ///
+    /// let options = FetchOptions::default()
+    ///     .method("POST")
+    ///     .header("Content-Type", "application/json")
+    ///     .data(r#"{"name": "demo"}"#);
+    /// let (status, _headers, _body) = github.fetch(&format!("{}/user/repos", gateway.url()), options)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let credential = match &self.credential {
+            Bound::Tenant {
+                cache,
+                workspace_id,
+                provider,
+            } => Credential::Of(
+                cache,
+                Tenant {
+                    workspace_id,
+                    provider,
+                },
+            ),
+            Bound::Session(token) => Credential::Session(token),
+        };
+        let caller = Caller {
+            gateway: &self.gateway,
+            credential,
+            hosts: self.hosts.as_deref(),
+        };
+        fetch::fetch(caller, url, options)
+    }
+}
+
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Fetcher");
+        match &self.credential {
+            Bound::Tenant {
+                workspace_id,
+                provider,
+                ..
+            } => debug
+                .field("workspace_id", workspace_id)
+                .field("provider", provider),
+            Bound::Session(_) => debug.field("session", &true),
+        };
+        debug.field("hosts", &self.hosts).finish_non_exhaustive()
+    }
+}

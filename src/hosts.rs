@@ -1,0 +1,141 @@
+//! The hosts that a fetcher's credential may go to.
+
+use ureq::http::Uri;
+
+use crate::error::{ErrorKind, NexusError, Result};
+use crate::url;
+
+/// The rules of [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts), as they were given.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowedHosts(Vec<String>);
+
+impl AllowedHosts {
+    pub(crate) fn new<H: Into<String>>(hosts: impl IntoIterator<Item = H>) -> Self {
+        let hosts = hosts.into_iter().map(Into::into);
+        Self(
+            hosts
+                .map(|host: String| host.trim().to_ascii_lowercase())
+                .collect(),
+        )
+    }
+
+    /// # Errors
+    ///
+    /// `invalid_input` for a rule that can match no URL, `host_not_allowed` if none matches.
+    pub(crate) fn check(&self, target: &Uri) -> Result<()> {
+        let parsed = self
+            .0
+            .iter()
+            .map(|rule| Rule::parse(rule))
+            .collect::<Result<Vec<_>>>()?;
+        if parsed.iter().any(|rule| rule.matches(target)) {
+            return Ok(());
+        }
+        let message = format!("{} is not among the allowed hosts", url::origin(target));
+        Err(NexusError::new(ErrorKind::HostNotAllowed, message))
+    }
+}
+
+/// `host`, `host:port` or `*.host`.
+struct Rule<'a> {
+    /// With the dot in front when only names below it are meant.
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Rule<'a> {
+    fn parse(text: &'a str) -> Result<Self> {
+        // What a URL could not say as its authority, no URL can match.
+        let authority = text.strip_prefix("*.").unwrap_or(text);
+        let plain = url::parse(&format!("http://{authority}/"));
+        if plain.is_err() || authority.contains(['/', '?', '#']) {
+            let problem = format!("`{text}` is none of host, host:port, *.host");
+            return Err(NexusError::invalid_input("allow_hosts", problem));
+        }
+        let (host, port) = url::split_port(authority)
+            .map_err(|problem| NexusError::invalid_input("allow_hosts", problem))?;
+        let host = match text.strip_prefix('*') {
+            Some(below) => below
+                .split_at_checked(host.len().saturating_add(1))
+                .map_or(host, |(host, _)| host),
+            None => host,
+        };
+        Ok(Self { host, port })
+    }
+
+    fn matches(&self, target: &Uri) -> bool {
+        let host = target.host().unwrap_or_default();
+        let named = match self.host.strip_prefix('.') {
+            Some(_) => host.len() > self.host.len() && host.ends_with(self.host),
+            None => host == self.host,
+        };
+        named && self.port.is_none_or(|port| port == url::port(target))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_hosts_match_which_rules() {
+        let table = [
+            ("api.github.com", "https://api.github.com/user", true),
+            ("api.github.com", "https://API.GitHub.com/user", true),
+            ("API.github.com", "https://api.github.com:8443/", true),
+            (
+                "api.github.com",
+                "https://api.github.com.evil.example/",
+                false,
+            ),
+            ("api.github.com", "https://evil-api.github.com/", false),
+            ("api.github.com", "https://x.api.github.com/", false),
+            ("api.github.com:443", "https://api.github.com/", true),
+            ("api.github.com:443", "http://api.github.com/", false),
+            ("api.github.com:8443", "https://api.github.com:8443/", true),
+            ("api.github.com:8443", "https://api.github.com/", false),
+            ("*.github.com", "https://api.github.com/", true),
+            ("*.github.com", "https://a.b.github.com/", true),
+            ("*.github.com", "https://github.com/", false),
+            ("*.github.com", "https://evilgithub.com/", false),
+            ("*.github.com", "https://.github.com/", false),
+            ("*.github.com:8443", "https://api.github.com:8443/", true),
+            ("*.github.com:8443", "https://api.github.com/", false),
+            ("127.0.0.1", "http://127.0.0.1:8080/", true),
+            ("[::1]", "http://[::1]:8080/", true),
+            ("[::1]:8080", "http://[::1]:8081/", false),
+        ];
+        for (rule, target, allowed) in table {
+            let checked = AllowedHosts::new([rule]).check(&url::parse(target).unwrap());
+            let code = checked.err().map(|error| error.code().to_owned());
+            let expected = (!allowed).then(|| "host_not_allowed".to_owned());
+            assert_eq!(code, expected, "{rule} and {target}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_can_match_nothing_is_refused() {
+        let target = url::parse("https://api.github.com/").unwrap();
+        let rules = [
+            "",
+            "*",
+            "*.",
+            "https://api.github.com",
+            "api.github.com/user",
+            "a b",
+            "u@h",
+            "h:x",
+        ];
+        for rule in rules {
+            let error = AllowedHosts::new([rule]).check(&target).unwrap_err();
+            assert_eq!(error.code(), "invalid_input", "{rule}");
+        }
+        let none: [&str; 0] = [];
+        let error = AllowedHosts::new(none).check(&target).unwrap_err();
+        assert_eq!(
+            error.code(),
+            "host_not_allowed",
+            "an empty list allows nothing"
+        );
+    }
+}

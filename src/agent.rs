@@ -31,8 +31,9 @@ const MOST_NAMES: usize = 256;
 /// As many addresses of a host are tried as ureq has room for.
 const MOST_ADDRESSES: usize = 16;
 
-/// An agent for many threads that talk to a few hosts, for days.
-pub(crate) fn default_agent(names: &Names) -> ureq::Agent {
+/// An agent for many threads that talk to a few hosts, for days. The timeout is for requests that
+/// are sent on it without a deadline: those of an authenticated agent, whose streams may be long.
+pub(crate) fn default_agent(names: &Names, timeout: Duration) -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .user_agent(concat!(
             "nexus-gateway-sdk/",
@@ -41,7 +42,12 @@ pub(crate) fn default_agent(names: &Names) -> ureq::Agent {
         ))
         .max_idle_connections(64)
         .max_idle_connections_per_host(16)
-        .max_idle_age(Duration::from_secs(60));
+        .max_idle_age(Duration::from_secs(60))
+        .timeout_resolve(Some(timeout))
+        .timeout_connect(Some(timeout))
+        .timeout_recv_response(Some(timeout))
+        .timeout_per_read(Some(timeout))
+        .timeout_per_write(Some(timeout));
     let connector = DefaultConnector::default().chain(CountConnections);
     ureq::Agent::with_parts(config.build(), connector, names.clone())
 }

@@ -57,7 +57,7 @@ pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Res
 }
 
 impl Caller<'_> {
-    fn check_url(&self, text: &str) -> Result<Uri> {
+    pub(crate) fn check_url(&self, text: &str) -> Result<Uri> {
         let parsed =
             url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
         let safe = url::is_https(&parsed) || url::is_loopback(&parsed);

@@ -51,7 +51,7 @@ impl Gateway {
             });
         }
         Ok(Self {
-            transport: Transport::new(options.agent, options.max_body_bytes),
+            transport: Transport::new(options.agent, options.timeout, options.max_body_bytes),
             timeout: options.timeout,
             log,
             allow_insecure_http: options.allow_insecure_http,

@@ -25,6 +25,7 @@ mod gateway_error;
 mod hosts;
 mod json;
 mod log;
+mod native;
 mod options;
 mod redirect;
 mod resolve;

@@ -46,16 +46,24 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn new(agent: Option<ureq::Agent>, max_body_bytes: u64) -> Self {
+    pub(crate) fn new(agent: Option<ureq::Agent>, timeout: Duration, max_body_bytes: u64) -> Self {
         let names = agent.is_none().then(Names::default);
         let agent = agent
-            .or_else(|| names.as_ref().map(agent::default_agent))
+            .or_else(|| {
+                names
+                    .as_ref()
+                    .map(|names| agent::default_agent(names, timeout))
+            })
             .unwrap_or_else(ureq::Agent::new_with_defaults);
         Self {
             agent,
             names,
             max_body_bytes,
         }
+    }
+
+    pub(crate) fn agent(&self) -> &ureq::Agent {
+        &self.agent
     }
 
     /// One exchange; blocks until the body is complete, at most until the deadline.
@@ -132,6 +140,15 @@ impl Transport {
         if url::is_loopback(request.url) {
             // Plain http to this machine is allowed because it does not leave it.
             config = config.proxy(None);
+        }
+        if self.names.is_some() {
+            // The deadline may be later than the agent's own timeouts.
+            config = config
+                .timeout_resolve(None)
+                .timeout_connect(None)
+                .timeout_recv_response(None)
+                .timeout_per_read(None)
+                .timeout_per_write(None);
         }
         if let Some(age) = max_idle_age {
             config = config.max_idle_age(age);

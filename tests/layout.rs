@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 30] = [
+const ORDER: [&str; 31] = [
     "error",
     "json",
     "clock",
@@ -33,6 +33,7 @@ const ORDER: [&str; 30] = [
     "resolve",
     "fetch",
     "fetcher",
+    "native",
     "client",
     "testing",
     "lib",

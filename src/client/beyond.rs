@@ -12,6 +12,7 @@ use crate::admin::{
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::fetcher::Fetcher;
 use crate::json::Object;
+use crate::native;
 use crate::resolve::Tenant;
 use crate::session::{AgentSession, AgentSessionInput, OboSessionInput};
 use crate::token_cache::TokenCache;
@@ -38,6 +39,52 @@ impl NexusClient {
             provider,
         };
         Fetcher::of_tenant(self.0.clone(), cache.clone(), tenant)
+    }
+
+    /// A `ureq::Agent` that puts the credential on every request, for code and libraries that take
+    /// an agent, and for bodies that stream in either direction.
+    ///
+    /// It has the settings of the client's agent and uses its connections. Making one does not
+    /// block; each request first gets the token as [`get_cached_token`](Self::get_cached_token)
+    /// does. The client's timeout (30 s) bounds the connecting, the wait for the response's
+    /// headers, and every single read and write; a stream as a whole is not bounded, unless the
+    /// request says so. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent) that
+    /// agent's own timeouts hold instead. Redirects are not followed: the 3xx is the response, whatever the request's
+    /// settings say. Statuses of 400 and above are errors if the client's agent or the request's
+    /// settings make them so, as ever with ureq (its default).
+    ///
+    /// A 401 to a cached token drops it. `GET` and `HEAD` are then sent once more if there is
+    /// another token; other methods are not, because their body may be gone: the next request has
+    /// the new one. What the SDK refuses is `ureq::Error::Other` with a
+    /// [`NexusError`](crate::NexusError) inside: besides the errors of
+    /// [`get_cached_token`](Self::get_cached_token) `insecure_url` and `invalid_input`.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let agent = client.authenticated_agent(&TokenCache::new(), "acme", "github");
+    /// let mut response = agent.get(format!("{}/user", gateway.url())).call()?;
+    /// let user = nexus_sdk::serde_json::from_reader::<_, nexus_sdk::serde_json::Value>(
+    ///     response.body_mut().as_reader(),
+    /// )?;
+    /// assert_eq!(user["login"], "acme");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn authenticated_agent(
+        &self,
+        cache: &TokenCache,
+        workspace_id: &str,
+        provider: &str,
+    ) -> ureq::Agent {
+        let tenant = Tenant {
+            workspace_id,
+            provider,
+        };
+        native::authenticated_agent(self.0.clone(), cache.clone(), tenant)
     }
 
     /// The headers that carry the credential, for a connection that the SDK does not make itself: a

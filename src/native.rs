@@ -1,0 +1,196 @@
+//! A `ureq::Agent` that puts the credential on every request, for code that wants one.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use ureq::http::{Method, Request, Response, Uri};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::{Body, SendBody};
+
+use crate::error::{NexusError, Result};
+use crate::fetch::{Caller, Credential};
+use crate::gateway::Gateway;
+use crate::resolve::{self, Source, Tenant};
+use crate::token::CachedToken;
+use crate::token_cache::TokenCache;
+use crate::url;
+
+/// An agent with the settings, the connections and the resolver of the client's own.
+pub(crate) fn authenticated_agent(
+    gateway: Arc<Gateway>,
+    cache: TokenCache,
+    tenant: Tenant<'_>,
+) -> ureq::Agent {
+    let config = config_like(gateway.transport.agent().config());
+    let injector = Injector {
+        gateway,
+        cache,
+        workspace_id: tenant.workspace_id.into(),
+        provider: tenant.provider.into(),
+    };
+    config.middleware(injector).build().new_agent()
+}
+
+type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
+
+/// The same settings: those of a single request are made from them, and requests of other settings
+/// could not share the client's connections.
+fn config_like(config: &ureq::config::Config) -> Builder {
+    let timeouts = config.timeouts();
+    let builder = ureq::Agent::config_builder()
+        .http_status_as_error(config.http_status_as_error())
+        .https_only(config.https_only())
+        .ip_family(config.ip_family())
+        .proxy(config.proxy().cloned())
+        .no_delay(config.no_delay())
+        .max_redirects(0)
+        .user_agent(config.user_agent().clone())
+        .accept(config.accept().clone())
+        .accept_encoding(config.accept_encoding().clone())
+        .max_response_header_size(config.max_response_header_size())
+        .input_buffer_size(config.input_buffer_size())
+        .output_buffer_size(config.output_buffer_size())
+        .allow_non_standard_methods(true)
+        .timeout_global(timeouts.global)
+        .timeout_per_call(timeouts.per_call)
+        .timeout_resolve(timeouts.resolve)
+        .timeout_connect(timeouts.connect)
+        .timeout_send_request(timeouts.send_request)
+        .timeout_send_body(timeouts.send_body)
+        .timeout_recv_response(timeouts.recv_response)
+        .timeout_recv_body(timeouts.recv_body)
+        .timeout_per_read(config.timeout_per_read())
+        .timeout_per_write(config.timeout_per_write());
+    #[cfg(feature = "rustls")]
+    let builder = builder.tls_config(config.tls_config().clone());
+    builder
+}
+
+/// Resolves, checks and injects; the client's agent then sends.
+struct Injector {
+    gateway: Arc<Gateway>,
+    cache: TokenCache,
+    workspace_id: Box<str>,
+    provider: Box<str>,
+}
+
+impl Middleware for Injector {
+    fn handle(
+        &self,
+        request: Request<SendBody<'_>>,
+        _: MiddlewareNext<'_>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return self.send_replayable(request);
+        }
+        let (token, source) = self.token()?;
+        let answer = self.send(request, &token);
+        if source == Source::Cache && is_401(&answer) {
+            self.discard(&token);
+        }
+        answer
+    }
+}
+
+impl Injector {
+    /// The body of a `GET`, if it has one at all, is small: it is kept for a replay.
+    fn send_replayable(
+        &self,
+        request: Request<SendBody<'_>>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let (parts, body) = request.into_parts();
+        let mut kept = Vec::new();
+        body.into_reader().read_to_end(&mut kept)?;
+        let again = parts.clone();
+        let (token, source) = self.token()?;
+        let answer = self.send_kept(Request::from_parts(parts, ()), &kept, &token);
+        if source == Source::Gateway || !is_401(&answer) {
+            return answer;
+        }
+        self.discard(&token);
+        let (fresh, _) = self.token()?;
+        if fresh.same_credential(&token) {
+            return answer;
+        }
+        self.send_kept(Request::from_parts(again, ()), &kept, &fresh)
+    }
+
+    fn send_kept(
+        &self,
+        request: Request<()>,
+        kept: &[u8],
+        token: &CachedToken,
+    ) -> Result<Response<Body>, ureq::Error> {
+        if kept.is_empty() {
+            return self.send(request, token);
+        }
+        self.send(request.map(|()| kept), token)
+    }
+
+    fn send<B: ureq::AsSendBody>(
+        &self,
+        mut request: Request<B>,
+        token: &CachedToken,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let target = self.target(request.uri(), token).map_err(other)?;
+        if let Some((name, value)) = token.header().map_err(other)? {
+            request.headers_mut().insert(name, value);
+        }
+        // Whatever the request's own settings say: ureq would take the credential along.
+        let config = self
+            .gateway
+            .transport
+            .agent()
+            .configure_request(request)
+            .max_redirects(0);
+        let config = if url::is_loopback(&target) {
+            config.proxy(None)
+        } else {
+            config
+        };
+        let mut request = config.build();
+        *request.uri_mut() = target;
+        self.gateway.transport.agent().run(request)
+    }
+
+    fn target(&self, requested: &Uri, token: &CachedToken) -> Result<Uri> {
+        let caller = Caller {
+            gateway: &self.gateway,
+            credential: Credential::Of(&self.cache, self.tenant()),
+            hosts: None,
+        };
+        let requested = requested.to_string();
+        caller.check_url(&requested)?;
+        caller.check_url(&token.target(&requested)?)
+    }
+
+    fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {
+        self.tenant().check().map_err(other)?;
+        let deadline = self.gateway.longest_call();
+        resolve::cached(&self.gateway, &self.cache, self.tenant(), deadline).map_err(other)
+    }
+
+    fn discard(&self, token: &Arc<CachedToken>) {
+        self.cache
+            .discard(&self.workspace_id, &self.provider, token);
+    }
+
+    fn tenant(&self) -> Tenant<'_> {
+        Tenant {
+            workspace_id: &self.workspace_id,
+            provider: &self.provider,
+        }
+    }
+}
+
+fn is_401(answer: &Result<Response<Body>, ureq::Error>) -> bool {
+    match answer {
+        Ok(response) => response.status() == 401,
+        Err(ureq::Error::StatusCode(status)) => *status == 401,
+        Err(_) => false,
+    }
+}
+
+fn other(error: NexusError) -> ureq::Error {
+    ureq::Error::Other(Box::new(error))
+}

@@ -48,8 +48,21 @@ pub(crate) fn default_agent(names: &Names, timeout: Duration) -> ureq::Agent {
         .timeout_recv_response(Some(timeout))
         .timeout_per_read(Some(timeout))
         .timeout_per_write(Some(timeout));
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let config = config.tls_config(tls());
     let connector = DefaultConnector::default().chain(CountConnections);
     ureq::Agent::with_parts(config.build(), connector, names.clone())
+}
+
+/// A feature that is off by default was asked for, so it decides.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn tls() -> ureq::tls::TlsConfig {
+    let builder = ureq::tls::TlsConfig::builder();
+    #[cfg(feature = "native-tls")]
+    let builder = builder.provider(ureq::tls::TlsProvider::NativeTls);
+    #[cfg(feature = "platform-verifier")]
+    let builder = builder.root_certs(ureq::tls::RootCerts::PlatformVerifier);
+    builder.build()
 }
 
 thread_local! {

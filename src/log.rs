@@ -1,12 +1,19 @@
-//! Diagnostics: one line each to stderr, never to stdout, formatted only when they are wanted.
+//! Diagnostics: one line each to stderr, or to the `log` facade with the feature of that name; never
+//! to stdout, and formatted only when they are wanted.
 
 use std::fmt;
-use std::io::Write as _;
+
+/// The target of every line that goes to the `log` facade.
+#[cfg(feature = "log")]
+const TARGET: &str = "nexus_sdk";
 
 /// How much the SDK says on stderr; each level includes those before it.
 ///
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides what
-/// the program sets.
+/// the program sets. With the feature `log`, lines go to the `log` facade under the target
+/// `nexus_sdk`: then the program's logger decides, and only [`Off`](Self::Off) matters here. No
+/// line at any level holds a token, a key, a body or a URL's query. (ureq logs there too, and at its
+/// trace level everything that it sends.)
 ///
 /// ```
 /// use nexus_sdk::LogLevel;
@@ -46,6 +53,7 @@ impl LogLevel {
         found.map(|(_, level)| *level)
     }
 
+    #[cfg(not(feature = "log"))]
     fn name(self) -> &'static str {
         Self::ALL
             .iter()
@@ -90,7 +98,10 @@ impl Log {
         self.write(LogLevel::Debug, line);
     }
 
+    #[cfg(not(feature = "log"))]
     fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
+        use std::io::Write as _;
+
         if level > self.level {
             return;
         }
@@ -103,5 +114,18 @@ impl Log {
         // the call that wanted to say something, and must not panic.
         let text = format!("[NexusSDK] {}: {line}\n", level.name());
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// The program's logger decides which lines it wants.
+    #[cfg(feature = "log")]
+    fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
+        let level = match level {
+            LogLevel::Warn => ::log::Level::Warn,
+            LogLevel::Info => ::log::Level::Info,
+            _ => ::log::Level::Debug,
+        };
+        if self.level != LogLevel::Off && ::log::log_enabled!(target: TARGET, level) {
+            ::log::log!(target: TARGET, level, "{}", line());
+        }
     }
 }

@@ -61,7 +61,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
         .timeout_recv_body(timeouts.recv_body)
         .timeout_per_read(config.timeout_per_read())
         .timeout_per_write(config.timeout_per_write());
-    #[cfg(feature = "rustls")]
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_config(config.tls_config().clone());
     builder
 }

@@ -13,6 +13,7 @@
 
 mod admin;
 mod agent;
+mod base64;
 mod client;
 mod clock;
 mod connection;

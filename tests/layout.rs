@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 31] = [
+const ORDER: [&str; 32] = [
     "error",
+    "base64",
     "json",
     "clock",
     "log",

@@ -9,7 +9,7 @@ use super::provider::Provider;
 use super::received::ReceivedRequest;
 use super::routes::{Answered, get};
 use super::service::Service;
-use crate::strategy::base64;
+use crate::base64::base64;
 
 const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dotfiles", false)];
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 32] = [
+const ORDER: [&str; 33] = [
     "error",
     "base64",
     "json",
@@ -17,6 +17,7 @@ const ORDER: [&str; 32] = [
     "options",
     "hosts",
     "single_flight",
+    "signing",
     "strategy",
     "token",
     "slots",

@@ -1,0 +1,188 @@
+//! The one form of a request that both sides of Signature Version 4 hash, however it is written on
+//! the way.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use ureq::http::{HeaderMap, Method, Uri};
+
+use crate::url;
+
+/// Headers that ureq or a hop may add, change or drop on the way, which would break a signature
+/// over them. AWS asks for none of them to be signed.
+const UNSIGNED: [&str; 27] = [
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "keep-alive",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "referer",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-amzn-trace-id",
+    "x-real-ip",
+];
+
+/// How a service reads the path of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Paths {
+    /// As it was sent, dot segments and empty ones resolved, encoded once more.
+    Normal,
+    /// S3: as the name of an object, which may hold dots and slashes of any kind, encoded once.
+    Object,
+}
+
+/// What a request is for: host, path and query as they are sent.
+pub(super) struct Target<'a> {
+    pub(super) host: String,
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+}
+
+impl<'a> Target<'a> {
+    /// `None` without a host.
+    pub(super) fn of(url: &'a Uri) -> Option<Self> {
+        Some(Self {
+            host: host(url)?,
+            path: url.path(),
+            query: url.query().unwrap_or_default(),
+        })
+    }
+}
+
+/// The `Host` that ureq sends: with the port, unless it is the scheme's own.
+fn host(url: &Uri) -> Option<String> {
+    let host = url.host().filter(|host| !host.is_empty())?;
+    Some(match (url.scheme_str(), url.port_u16()) {
+        (_, None) | (Some("http"), Some(80)) | (Some("https"), Some(443)) => host.to_owned(),
+        (_, Some(port)) => format!("{host}:{port}"),
+    })
+}
+
+/// A request in canonical form, and the names of the headers in it.
+pub(super) struct Canonical {
+    pub(super) text: Vec<u8>,
+    pub(super) signed_headers: String,
+}
+
+impl Canonical {
+    pub(super) fn new(
+        method: &Method,
+        target: &Target<'_>,
+        paths: Paths,
+        headers: &HeaderMap,
+        payload: &str,
+    ) -> Self {
+        let signed = signed(headers, &target.host);
+        let path = path(target.path, paths);
+        let mut text = format!("{method}\n{path}\n{}\n", query(target.query)).into_bytes();
+        for (name, value) in &signed {
+            text.extend([name.as_bytes(), b":", value, b"\n"].concat());
+        }
+        let signed_headers = signed.into_keys().collect::<Vec<_>>().join(";");
+        text.extend(format!("\n{signed_headers}\n{payload}").into_bytes());
+        Self {
+            text,
+            signed_headers,
+        }
+    }
+}
+
+fn path(path: &str, paths: Paths) -> String {
+    match paths {
+        Paths::Normal => encode(normalized(path).as_bytes(), b"/"),
+        // S3 reads a path as it reads a query: a plus sign is a space.
+        Paths::Object => encode(&url::decode(path, true), b"/"),
+    }
+}
+
+/// RFC 3986 section 5.2.4, after empty segments are dropped.
+fn normalized(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_in_folder = false;
+    for segment in path.split('/') {
+        ends_in_folder = matches!(segment, "" | "." | "..");
+        match segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            name => kept.push(name),
+        }
+    }
+    let end = if ends_in_folder && !kept.is_empty() {
+        "/"
+    } else {
+        ""
+    };
+    format!("/{}{end}", kept.join("/"))
+}
+
+/// Decoded before it is encoded, so that all spellings of a parameter are one.
+fn query(query: &str) -> String {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let canonical = |text| encode(&url::decode(text, true), b"");
+    let mut pairs: Vec<(String, String)> = pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (canonical(name), canonical(value)))
+        .collect();
+    pairs.sort_unstable();
+    let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// The signed headers by name, each with its values in order.
+fn signed<'a>(headers: &'a HeaderMap, host: &str) -> BTreeMap<&'a str, Vec<u8>> {
+    let names = headers.keys().filter(|name| is_signed(name.as_str()));
+    let joined = |name| {
+        let values = headers.get_all(name).iter();
+        let values: Vec<Vec<u8>> = values.map(|value| folded(value.as_bytes())).collect();
+        values.join(&b',')
+    };
+    let mut signed: BTreeMap<&str, Vec<u8>> =
+        names.map(|name| (name.as_str(), joined(name))).collect();
+    signed
+        .entry("host")
+        .or_insert_with(|| host.as_bytes().to_vec());
+    signed
+}
+
+fn is_signed(name: &str) -> bool {
+    !UNSIGNED.contains(&name) && !name.starts_with("x-forwarded-")
+}
+
+/// Without white space at the ends, and with one space for each run of it inside.
+fn folded(value: &[u8]) -> Vec<u8> {
+    let words = value.split(u8::is_ascii_whitespace);
+    let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+    words.join(&b' ')
+}
+
+/// All but RFC 3986's unreserved characters, and those of `plain`, as `%XX`.
+fn encode(bytes: &[u8], plain: &[u8]) -> String {
+    let mut encoded = String::with_capacity(bytes.len());
+    for byte in bytes {
+        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        if unreserved || plain.contains(byte) {
+            encoded.push(char::from(*byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

@@ -1,0 +1,191 @@
+//! AWS Signature Version 4, in the `Authorization` header.
+
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+use ureq::http::header::AUTHORIZATION;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::canonical::{Canonical, Paths, Target};
+use super::{date, hex, mac};
+use crate::error::{ErrorKind, NexusError, Result};
+
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const PAYLOAD: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// In the place of the payload's hash, where a caller wants the payload left out.
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// The signing names of S3, which share its rules.
+const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
+/// Further services that refuse a request without the hash of its payload in a header.
+const PAYLOAD_HEADER: [&str; 2] = ["aoss", "glacier"];
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AwsCredentials {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) session_token: Option<String>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AwsScope {
+    pub(crate) region: String,
+    pub(crate) service: String,
+}
+
+/// Signs a request: its headers get `Authorization`, `X-Amz-Date`, with a session token
+/// `X-Amz-Security-Token`, and `X-Amz-Content-Sha256` where the service asks for it. Those of an
+/// earlier signature are replaced. On an error the headers may be half done, but hold no signature.
+///
+/// A caller's own `X-Amz-Content-Sha256: UNSIGNED-PAYLOAD` is kept.
+///
+/// # Errors
+///
+/// `invalid_credentials` for a key or token that no header can carry, `invalid_response` for such a
+/// region or service, `invalid_input` for a URL without a host or a time out of range.
+pub(crate) fn sign_aws(
+    credentials: &AwsCredentials,
+    scope: &AwsScope,
+    method: &Method,
+    url: &Uri,
+    headers: &mut HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> Result<()> {
+    headers.remove(AUTHORIZATION);
+    let problem = "has no host";
+    let target = Target::of(url).ok_or_else(|| NexusError::invalid_input("url", problem))?;
+    let signer = Signer::new(credentials, scope, now)?;
+    let payload = signer.prepare(headers, body)?;
+    let canonical = Canonical::new(method, &target, signer.paths(), headers, &payload);
+    put(headers, AUTHORIZATION, signer.authorization(&canonical)?)
+}
+
+/// Who signs, for what, and when.
+pub(super) struct Signer<'a> {
+    credentials: &'a AwsCredentials,
+    scope: &'a AwsScope,
+    date_time: String,
+}
+
+impl<'a> Signer<'a> {
+    pub(super) fn new(
+        credentials: &'a AwsCredentials,
+        scope: &'a AwsScope,
+        now: SystemTime,
+    ) -> Result<Self> {
+        let problem = "the clock stands before 1970 or after 9999";
+        let date_time = date::basic(now);
+        let date_time = date_time.ok_or_else(|| NexusError::invalid_input("now", problem))?;
+        check(credentials, scope)?;
+        Ok(Self {
+            credentials,
+            scope,
+            date_time,
+        })
+    }
+
+    fn is_s3(&self) -> bool {
+        S3.contains(&self.scope.service.as_str())
+    }
+
+    fn paths(&self) -> Paths {
+        if self.is_s3() {
+            Paths::Object
+        } else {
+            Paths::Normal
+        }
+    }
+
+    /// Puts all but the signature on the headers; returns what stands for the payload.
+    pub(super) fn prepare(&self, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
+        put(headers, DATE, value(&self.date_time)?)?;
+        headers.remove(TOKEN);
+        if let Some(token) = &self.credentials.session_token {
+            put(headers, TOKEN, value(token)?)?;
+        }
+        let own = headers.get(PAYLOAD);
+        if own.is_some_and(|own| own == UNSIGNED_PAYLOAD) {
+            return Ok(UNSIGNED_PAYLOAD.to_owned());
+        }
+        let hash = hex(&Sha256::digest(body));
+        let service = self.scope.service.as_str();
+        if own.is_some() || self.is_s3() || PAYLOAD_HEADER.contains(&service) {
+            put(headers, PAYLOAD, value(&hash)?)?;
+        }
+        Ok(hash)
+    }
+
+    pub(super) fn authorization(&self, canonical: &Canonical) -> Result<HeaderValue> {
+        let signature = self.signature(canonical);
+        value(&format!(
+            "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={signature}",
+            self.credentials.access_key,
+            self.credential_scope(),
+            canonical.signed_headers,
+        ))
+    }
+
+    fn signature(&self, canonical: &Canonical) -> String {
+        let hash = hex(&Sha256::digest(&canonical.text));
+        let scope = self.credential_scope();
+        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{hash}", self.date_time);
+        hex(&mac::<Sha256>(&self.key(), to_sign.as_bytes()))
+    }
+
+    fn credential_scope(&self) -> String {
+        self.scope_parts().join("/")
+    }
+
+    /// The key for this day, region and service alone.
+    fn key(&self) -> Vec<u8> {
+        let secret = format!("AWS4{}", self.credentials.secret_key).into_bytes();
+        let parts = self.scope_parts().into_iter();
+        parts.fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()))
+    }
+
+    fn scope_parts(&self) -> [&str; 4] {
+        let (day, _) = self.date_time.split_once('T').unwrap_or_default();
+        [day, &self.scope.region, &self.scope.service, "aws4_request"]
+    }
+}
+
+fn check(credentials: &AwsCredentials, scope: &AwsScope) -> Result<()> {
+    let token = credentials.session_token.as_deref();
+    if !is_word(&credentials.access_key) || !token.is_none_or(is_word) {
+        let problem = "the access key or session token is empty or has a character that no header \
+                       can carry; store it again without";
+        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
+    }
+    if credentials.secret_key.is_empty() {
+        let problem = "the secret key is empty; connect the provider again";
+        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
+    }
+    if !is_word(&scope.region) || !is_word(&scope.service) {
+        let problem = "the strategy's region or service is empty or no name that AWS has";
+        return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
+    }
+    Ok(())
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A header's value that does not show in `Debug`.
+fn value(text: &str) -> Result<HeaderValue> {
+    let problem = "a part of the signature has a character that no header can carry";
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| NexusError::new(ErrorKind::InvalidCredentials, problem))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
+    let put = headers.try_insert(name, value);
+    put.map_err(|_| NexusError::invalid_input("headers", "one header too many"))?;
+    Ok(())
+}

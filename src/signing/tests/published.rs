@@ -1,0 +1,165 @@
+//! AWS's own vectors: the Signature Version 4 test suite, and the examples in S3's documentation.
+
+use super::*;
+use crate::signing::canonical::{Canonical, Paths, Target};
+use crate::signing::sigv4::Signer;
+
+/// The suite, one case a block: name and request line, headers (but for the two that every case
+/// has), the body after `>`, and after `=` the names of the signed headers and the signature.
+///
+/// `get-header-value-multiline` is left out: a folded line is no value that a request can have.
+/// In `post-sts-header-after` the token is put on the request once it is signed.
+const SUITE: &str = include_str!("aws-sig-v4-test-suite.txt");
+
+/// A request of a vector, and what has to come out.
+#[derive(Default)]
+struct Vector<'a> {
+    name: &'a str,
+    method: Method,
+    target: &'a str,
+    headers: HeaderMap,
+    token: Option<String>,
+    body: &'a [u8],
+    signed_headers: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Vector<'a> {
+    fn read(block: &'a str) -> Self {
+        let mut vector = Self::default();
+        let (head, lines) = block.split_once('\n').unwrap();
+        let (name, request) = head.split_once(": ").unwrap();
+        let (method, target) = request.split_once(' ').unwrap();
+        (vector.name, vector.target) = (name, target);
+        vector.method = method.parse().unwrap();
+        for line in lines.lines() {
+            vector.read_line(line);
+        }
+        vector
+    }
+
+    fn read_line(&mut self, line: &'a str) {
+        if let Some(body) = line.strip_prefix("> ") {
+            self.body = body.as_bytes();
+        } else if let Some(expected) = line.strip_prefix("= ") {
+            (self.signed_headers, self.signature) = expected.split_once(' ').unwrap();
+        } else {
+            let (name, value) = line.split_once(':').unwrap();
+            let name: HeaderName = name.parse().unwrap();
+            match name.as_str() {
+                "x-amz-security-token" => self.token = Some(value.to_owned()),
+                _ => drop(self.headers.append(name, value.parse().unwrap())),
+            }
+        }
+    }
+
+    fn expected(&self, credential: &str) -> String {
+        let (headers, signature) = (self.signed_headers, self.signature);
+        format!(
+            "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, \
+             Signature={signature}"
+        )
+    }
+}
+
+fn keys(access_key: &str, secret_key: &str, token: Option<String>) -> AwsCredentials {
+    AwsCredentials {
+        access_key: access_key.to_owned(),
+        secret_key: secret_key.to_owned(),
+        session_token: token,
+    }
+}
+
+fn scope(service: &str) -> AwsScope {
+    AwsScope {
+        region: "us-east-1".to_owned(),
+        service: service.to_owned(),
+    }
+}
+
+/// Signs below the URL, since not every path of the suite can stand in one.
+fn sign_parts(mut vector: Vector<'_>) -> HeaderValue {
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let credentials = keys("AKIDEXAMPLE", secret, vector.token);
+    let scope = scope("service");
+    let (path, query) = vector.target.split_once('?').unwrap_or((vector.target, ""));
+    let host = "example.amazonaws.com".to_owned();
+    let target = Target { host, path, query };
+    let signer = Signer::new(&credentials, &scope, at(1_440_938_160)).unwrap();
+    let headers = &mut vector.headers;
+    let payload = signer.prepare(headers, vector.body).unwrap();
+    let canonical = Canonical::new(&vector.method, &target, Paths::Normal, headers, &payload);
+    signer.authorization(&canonical).unwrap()
+}
+
+fn sign_whole(mut vector: Vector<'_>) -> HeaderValue {
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let credentials = keys("AKIDEXAMPLE", secret, vector.token);
+    let url = format!("https://example.amazonaws.com{}", vector.target);
+    sign_aws(
+        &credentials,
+        &scope("service"),
+        &vector.method,
+        &url.parse().unwrap(),
+        &mut vector.headers,
+        vector.body,
+        at(1_440_938_160),
+    )
+    .unwrap();
+    vector.headers.remove("authorization").unwrap()
+}
+
+#[test]
+fn the_test_suite_of_aws() {
+    let blocks: Vec<&str> = SUITE.trim_end().split("\n\n").collect();
+    assert_eq!(blocks.len(), 33);
+    for block in blocks {
+        let vector = Vector::read(block);
+        let name = vector.name;
+        let expected = vector.expected("AKIDEXAMPLE/20150830/us-east-1/service/aws4_request");
+        if !vector.target.contains(' ') {
+            assert_eq!(sign_whole(Vector::read(block)), expected, "{name}");
+        }
+        assert_eq!(sign_parts(vector), expected, "{name}");
+    }
+}
+
+/// "Signature Calculations for the Authorization Header" in the Amazon S3 API Reference.
+#[test]
+fn the_examples_of_s3() {
+    for block in [
+        "get-object: GET /test.txt\n\
+         range:bytes=0-9\n\
+         = host;range;x-amz-content-sha256;x-amz-date \
+         f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41",
+        "put-object: PUT /test$file.text\n\
+         date:Fri, 24 May 2013 00:00:00 GMT\n\
+         x-amz-storage-class:REDUCED_REDUNDANCY\n\
+         > Welcome to Amazon S3.\n\
+         = date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class \
+         98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd",
+        "get-bucket-lifecycle: GET /?lifecycle\n\
+         = host;x-amz-content-sha256;x-amz-date \
+         fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543",
+        "list-objects: GET /?max-keys=2&prefix=J\n\
+         = host;x-amz-content-sha256;x-amz-date \
+         34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7",
+    ] {
+        let mut vector = Vector::read(block);
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let url = format!("https://examplebucket.s3.amazonaws.com{}", vector.target);
+        sign_aws(
+            &keys("AKIAIOSFODNN7EXAMPLE", secret, None),
+            &scope("s3"),
+            &vector.method,
+            &url.parse().unwrap(),
+            &mut vector.headers,
+            vector.body,
+            at(1_369_353_600),
+        )
+        .unwrap();
+        let credential = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
+        let found = &vector.headers["authorization"];
+        assert_eq!(found, &vector.expected(credential), "{}", vector.name);
+    }
+}

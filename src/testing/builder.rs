@@ -38,6 +38,9 @@ pub struct DevGatewayBuilder {
     token_lifetime: Duration,
     providers: Vec<Provider>,
     connections: Vec<(String, String)>,
+    sessions: bool,
+    session_tokens: bool,
+    health_at: Option<String>,
 }
 
 impl DevGatewayBuilder {
@@ -56,8 +59,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The API key to ask for: `/v1` requests without it as `X-API-Key` get 401 `unauthorized`. Default: none is asked
-    /// for.
+    /// The API key to ask for: `/v1` requests without it as `X-API-Key` get 401 `unauthorized`, all but
+    /// `/v1/health`. Default: none is asked for.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -125,6 +128,56 @@ impl DevGatewayBuilder {
         self
     }
 
+    /// Whether there are agent sessions. Default `true`; without them their paths answer 404 as text, as gateways do
+    /// that do not have them yet.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().sessions(false).start()?;
+    /// let session = ureq::get(format!("{}/v1/agent-sessions/session-1", gateway.url()));
+    /// let mut answer = session.config().http_status_as_error(false).build().call()?;
+    /// assert_eq!(answer.body_mut().read_to_string()?, "404 page not found\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn sessions(mut self, sessions: bool) -> Self {
+        self.sessions = sessions;
+        self
+    }
+
+    /// Whether the token of an agent session comes as `session_token`, with the `token_type` `session`. Default
+    /// `false`: as `access_token`, with `bearer`. The upstream takes either as a bearer token.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().session_tokens(true).connection("ws", "github").start()?;
+    /// let wanted = r#"{"agent_id": "a", "scopes": ["repo"], "connection_id": "connection-1"}"#;
+    /// let mut answer = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(wanted)?;
+    /// assert!(answer.body_mut().read_to_string()?.contains("session_token"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn session_tokens(mut self, session_tokens: bool) -> Self {
+        self.session_tokens = session_tokens;
+        self
+    }
+
+    /// The only path to serve the health at. Default: both `/health` and `/v1/health`.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().health_at("/v1/health").start()?;
+    /// assert!(ureq::get(format!("{}/v1/health", gateway.url())).call().is_ok());
+    /// let usual = ureq::get(format!("{}/health", gateway.url())).call();
+    /// assert!(matches!(usual, Err(ureq::Error::StatusCode(404))));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn health_at(mut self, path: impl Into<String>) -> Self {
+        self.health_at = Some(path.into());
+        self
+    }
+
     /// Starts the gateway, within milliseconds.
     ///
     /// # Errors
@@ -164,6 +217,9 @@ impl DevGatewayBuilder {
             url: format!("http://{address}"),
             api_key: self.api_key,
             token_lifetime: self.token_lifetime,
+            sessions: self.sessions,
+            session_tokens: self.session_tokens,
+            health_at: self.health_at,
             clock: Clock::new(),
             connections: Mutex::new(connections),
             faults: Mutex::default(),
@@ -181,6 +237,9 @@ impl Default for DevGatewayBuilder {
             token_lifetime: Duration::from_secs(3600),
             providers: Vec::new(),
             connections: Vec::new(),
+            sessions: true,
+            session_tokens: false,
+            health_at: None,
         }
     }
 }

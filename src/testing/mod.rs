@@ -13,14 +13,29 @@
 //! | `GET /v1/check-connection/{id}` | its status |
 //! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | its credential |
 //! | `POST /v1/refresh/{id}` | a new token at once |
-//! | `GET /health` | `{"status": "healthy", ..}` |
+//! | `DELETE /v1/connections/{id}` | revokes; with `workspace_id=..` only that workspace's, `reason=..` up to 512 characters |
+//! | `POST /v1/agent-sessions` and `/obo`, `GET` and `DELETE /v1/agent-sessions/{id}` | agent sessions, see below |
+//! | `GET /v1/providers` | the providers there are, by auth type and name |
+//! | `GET /v1/capture-schema?state=..`, `POST /v1/capture-credential` | the form of a static credential, and the credential entered: the upstream then takes that one |
+//! | `GET /health`, `GET /v1/health` | `{"status": "healthy", ..}` |
 //! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream, 401 without a working credential |
 //!
 //! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` serves the strategy `path`.
 //! Request bodies are limited to 1 MiB and header sections to 64 KiB.
 //!
 //! A pair of workspace and provider may have several connections: the newest active one counts.
+//!
+//! The token of an agent session is one of its own, which the upstream takes as a bearer token until the session is
+//! closed or over (15 minutes, by the gateway's clock, unless `ttl_seconds` says otherwise) or its connection is not
+//! active any more. All agents are known and get the scopes that they ask for, except that
+//!
+//! - an agent whose id starts with `unknown-` gets 404 `agent_not_found`,
+//! - an agent whose id starts with `inactive-` gets 403 `agent_inactive`,
+//! - a scope that starts with `denied-` gets 403 `scope_not_allowed`.
+//!
+//! The user's token for `/obo` is `user:<name>`; any other gets 401 `invalid_user_context_token`.
 
+mod admin;
 mod answer;
 mod builder;
 mod clock;
@@ -31,6 +46,7 @@ mod received;
 mod routes;
 mod server;
 mod service;
+mod sessions;
 mod state;
 mod upstream;
 mod wire;

@@ -133,6 +133,30 @@ impl Provider {
         &self.name
     }
 
+    pub(super) fn id(&self) -> String {
+        format!("provider-{}", self.name)
+    }
+
+    pub(super) fn auth_type(&self) -> &'static str {
+        match self.kind {
+            Kind::OAuth2 => "oauth2",
+            Kind::ApiKey => "api_key",
+            Kind::Basic => "basic_auth",
+        }
+    }
+
+    /// The fields that a user enters, and which of them are secret.
+    pub(super) fn form(&self) -> Vec<(String, bool)> {
+        let fields = self.issue(false);
+        let field = |name: &String| (name.clone(), self.is_secret(name));
+        fields.keys().map(field).collect()
+    }
+
+    /// Basic allows an empty password, and no other field is allowed to be.
+    pub(super) fn may_be_empty(&self, field: &str) -> bool {
+        self.kind == Kind::Basic && field == self.config("password_field", "password")
+    }
+
     pub(super) fn serves_tokens(&self) -> bool {
         self.kind == Kind::OAuth2
     }
@@ -178,7 +202,8 @@ impl Provider {
         given.unwrap_or(default)
     }
 
-    fn renew(&self, issued: &mut Map<String, Value>) {
+    /// New values in the place of the secret ones.
+    pub(super) fn renew(&self, issued: &mut Map<String, Value>) {
         for (name, value) in issued.iter_mut() {
             if value.is_string() && self.is_secret(name) {
                 *value = unguessable().into();

@@ -1,11 +1,13 @@
-//! The gateway's own paths.
+//! The gateway's own paths: which there are, and those of connections and tokens.
 
 use serde_json::{Map, Value, json};
 
+use super::admin;
 use super::answer::Answer;
 use super::encoding::{html_escape, percent_decode, query_value};
 use super::received::ReceivedRequest;
 use super::service::Service;
+use super::sessions;
 use super::state::{Connection, ConnectionRequest};
 use super::upstream;
 
@@ -15,8 +17,8 @@ pub(super) type Answered = Result<Answer, Answer>;
 pub(super) fn answer(service: &Service, request: &ReceivedRequest) -> Answer {
     let segments: Vec<_> = request.path.split('/').skip(1).collect();
     let answered = match segments.as_slice() {
+        _ if service.is_health(&request.path) => get(request).map(|()| health()),
         ["v1", path @ ..] => v1(service, request, path),
-        ["health"] => get(request).map(|()| health()),
         ["consent"] => get(request).and_then(|()| consent(service, request)),
         [.., "user"] => upstream::user(service, request),
         [.., "user", "repos"] => upstream::repos(service, request),
@@ -34,6 +36,15 @@ fn v1(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Answered {
         ["resolve"] => get(request).and_then(|()| resolve(service, request)),
         ["token", id] => get(request).and_then(|()| token(service, id)),
         ["refresh", id] => post(request).and_then(|()| refresh(service, id)),
+        ["connections", id] => delete(request).and_then(|()| admin::revoke(service, request, id)),
+        ["agent-sessions", path @ ..] if service.sessions => {
+            sessions::answer(service, request, path)
+        }
+        ["providers"] => get(request).map(|()| admin::providers(service)),
+        ["capture-schema"] => get(request).and_then(|()| admin::capture_schema(service, request)),
+        ["capture-credential"] => {
+            post(request).and_then(|()| admin::capture_credential(service, request))
+        }
         _ => Err(Answer::not_found()),
     }
 }
@@ -45,11 +56,19 @@ pub(super) fn get(request: &ReceivedRequest) -> Result<(), Answer> {
     }
 }
 
-fn post(request: &ReceivedRequest) -> Result<(), Answer> {
-    match request.method.as_str() {
-        "POST" => Ok(()),
-        _ => Err(Answer::method_not_allowed("POST")),
+pub(super) fn post(request: &ReceivedRequest) -> Result<(), Answer> {
+    only("POST", request)
+}
+
+pub(super) fn delete(request: &ReceivedRequest) -> Result<(), Answer> {
+    only("DELETE", request)
+}
+
+fn only(method: &str, request: &ReceivedRequest) -> Result<(), Answer> {
+    if request.method == method {
+        return Ok(());
     }
+    Err(Answer::method_not_allowed(method))
 }
 
 fn check_api_key(service: &Service, request: &ReceivedRequest) -> Result<(), Answer> {
@@ -114,12 +133,12 @@ fn requested(url: &str, connection: &Connection) -> Answer {
         "connection_id": connection.id,
         "state": connection.state,
         "scopes": connection.request.scopes,
-        "provider_id": format!("provider-{}", connection.provider.name()),
+        "provider_id": connection.provider.id(),
     });
     Answer::json(200, &body)
 }
 
-fn missing_fields(names: &str) -> Answer {
+pub(super) fn missing_fields(names: &str) -> Answer {
     Answer::error(400, "missing_fields", &format!("{names} are required"))
 }
 
@@ -181,9 +200,12 @@ fn token(service: &Service, id: &str) -> Answered {
     Ok(token_answer(service, connection))
 }
 
-fn usable(connection: Option<&mut Connection>) -> Result<&mut Connection, Answer> {
-    let missing = || Answer::error(404, "connection_not_found", "no such connection");
-    let connection = connection.ok_or_else(missing)?;
+pub(super) fn connection_not_found() -> Answer {
+    Answer::error(404, "connection_not_found", "no such connection")
+}
+
+pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connection, Answer> {
+    let connection = connection.ok_or_else(connection_not_found)?;
     match connection.status.as_str() {
         "active" => Ok(connection),
         "attention" => Err(Answer::json(

@@ -16,6 +16,12 @@ pub(super) struct Service {
     pub(super) url: String,
     pub(super) api_key: Option<String>,
     pub(super) token_lifetime: Duration,
+    /// Whether there are agent sessions.
+    pub(super) sessions: bool,
+    /// Whether their tokens come as `session_token`.
+    pub(super) session_tokens: bool,
+    /// `None`: the two usual places.
+    pub(super) health_at: Option<String>,
     pub(super) clock: Clock,
     pub(super) connections: Mutex<Connections>,
     pub(super) faults: Mutex<FaultPlan>,
@@ -35,6 +41,13 @@ impl Service {
             Effect::Wait(_) | Effect::None => {}
         }
         Some(routes::answer(self, request))
+    }
+
+    pub(super) fn is_health(&self, path: &str) -> bool {
+        match &self.health_at {
+            Some(only) => only == path,
+            None => matches!(path, "/health" | "/v1/health"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Connections and the credentials they hold.
+//! Connections, the credentials they hold and the sessions that use them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::clock;
 use super::encoding::unguessable;
 use super::provider::Provider;
+use super::sessions::Session;
 
 /// What a connection hands out at the moment.
 pub(super) struct Credential {
@@ -35,6 +36,16 @@ impl Credential {
         }
     }
 
+    /// The next one in its place; a static one keeps its fields.
+    fn renew(&mut self, provider: &Provider, now: u64, lifetime: Duration) {
+        if provider.serves_tokens() {
+            *self = Self::issue(provider, true, now, lifetime);
+        } else {
+            provider.renew(&mut self.fields);
+            self.live = true;
+        }
+    }
+
     pub(super) fn works_at(&self, now: u64) -> bool {
         self.live && self.expires.is_none_or(|expires| now < expires)
     }
@@ -49,6 +60,7 @@ pub(super) struct Connection {
     pub(super) state: String,
     pub(super) request: ConnectionRequest,
     credential: Option<Credential>,
+    revoked_at: Option<u64>,
 }
 
 /// What a connection was asked for with, beside workspace and provider.
@@ -71,7 +83,7 @@ impl Connection {
             .credential
             .get_or_insert_with(|| Credential::issue(provider, false, now, lifetime));
         if !held.works_at(now) {
-            *held = Credential::issue(provider, true, now, lifetime);
+            held.renew(provider, now, lifetime);
         }
         held
     }
@@ -81,6 +93,26 @@ impl Connection {
         if let Some(held) = &mut self.credential {
             held.live = false;
         }
+    }
+
+    /// The user's own credential, which makes the connection active.
+    pub(super) fn capture(&mut self, fields: Map<String, Value>) {
+        self.credential = Some(Credential {
+            fields,
+            expires: None,
+            live: true,
+        });
+        "active".clone_into(&mut self.status);
+    }
+
+    /// Ends the connection and tells when that was done first.
+    pub(super) fn revoke(&mut self, now: u64) -> u64 {
+        if self.status != "revoked" {
+            "revoked".clone_into(&mut self.status);
+            self.revoked_at = None;
+        }
+        self.credential = None;
+        *self.revoked_at.get_or_insert(now)
     }
 
     /// The credential, if the upstream would take it now.
@@ -96,6 +128,7 @@ impl Connection {
 pub(super) struct Connections {
     providers: BTreeMap<String, Arc<Provider>>,
     list: Vec<Connection>,
+    pub(super) sessions: Vec<Session>,
 }
 
 impl Connections {
@@ -104,6 +137,7 @@ impl Connections {
         Self {
             providers: providers.into_iter().map(named).collect(),
             list: Vec::new(),
+            sessions: Vec::new(),
         }
     }
 
@@ -123,6 +157,7 @@ impl Connections {
             state: unguessable(),
             request,
             credential: None,
+            revoked_at: None,
         });
         self.list.last_mut()
     }
@@ -143,6 +178,29 @@ impl Connections {
         // max_by_key takes the last of equals.
         let pair = self.list.iter_mut().filter(of_pair);
         pair.max_by_key(|found| found.is_active())
+    }
+
+    pub(super) fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.providers.values().map(AsRef::as_ref)
+    }
+
+    /// Closes the sessions of a connection and counts those that were open.
+    pub(super) fn close_sessions(&mut self, connection_id: &str, now: u64) -> u64 {
+        let of_connection = |found: &&mut Session| found.connection_id == connection_id;
+        let mut closed = 0_u64;
+        for session in self.sessions.iter_mut().filter(of_connection) {
+            closed = closed.saturating_add(session.is_open(now).into());
+            session.close();
+        }
+        closed
+    }
+
+    /// The active connection that an open session of this token uses.
+    pub(super) fn by_session_token(&self, token: &str, now: u64) -> Option<&Connection> {
+        let mut sessions = self.sessions.iter();
+        let session = sessions.find(|session| session.is_opened_by(token, now))?;
+        let mut active = self.list.iter().filter(|found| found.is_active());
+        active.find(|found| found.id == session.connection_id)
     }
 
     /// Newest first.

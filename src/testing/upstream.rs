@@ -62,10 +62,12 @@ fn caller(service: &Service, request: &ReceivedRequest) -> Result<Caller, Answer
         let working = connection.working_credential(now);
         working.is_some_and(|credential| carries(request, &connection.provider, credential))
     });
+    let of_session = || connections.by_session_token(session_token(request)?, now);
     let refused = || {
         Answer::json(401, &json!({"message": "Bad credentials"}))
             .header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
     };
+    let found = found.or_else(of_session);
     found.ok_or_else(refused).map(|connection| Caller {
         workspace_id: connection.workspace_id.clone(),
         provider: connection.provider.name().to_owned(),
@@ -99,9 +101,19 @@ fn sends(headers: &HeaderMap, name: &str, expected: &str) -> bool {
     values.any(|value| value.as_bytes() == expected.as_bytes())
 }
 
-fn bearer(request: &ReceivedRequest, credential: &Map<String, Value>) -> Option<bool> {
+/// Sessions have bearer tokens, whatever their connection's strategy.
+fn session_token(request: &ReceivedRequest) -> Option<&str> {
+    let (scheme, token) = authorization(request)?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
     let sent = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = sent.split_once(' ')?;
+    sent.split_once(' ')
+}
+
+fn bearer(request: &ReceivedRequest, credential: &Map<String, Value>) -> Option<bool> {
+    let (scheme, token) = authorization(request)?;
     let expected = text(credential, "token_type").unwrap_or("Bearer");
     let scheme = scheme.eq_ignore_ascii_case(expected);
     Some(scheme && text(credential, "access_token")? == token)

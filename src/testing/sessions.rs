@@ -25,6 +25,8 @@ pub(super) struct Session {
     /// Whom the agent acts for.
     user: Option<String>,
     token: String,
+    /// Whether the token comes as `session_token`.
+    own_type: bool,
     expires: u64,
     closed: bool,
 }
@@ -52,6 +54,7 @@ impl Session {
             ("scopes_granted", json!(self.scopes)),
             ("expires_at", json!(clock::rfc3339(self.expires))),
             ("active", json!(active)),
+            ("token_type", json!(self.token_place().0)),
             ("obo", json!(self.user.is_some())),
             ("acting_for", json!(self.user)),
             ("tenant_id", json!(of_user(&self.workspace_id))),
@@ -61,16 +64,20 @@ impl Session {
         fields.into_iter().map(owned).collect()
     }
 
-    fn with_token(&self, own_type: bool) -> Map<String, Value> {
-        let (kind, field) = if own_type {
+    fn with_token(&self) -> Map<String, Value> {
+        let mut fields = self.described(true);
+        let field = self.token_place().1.to_owned();
+        fields.insert(field, self.token.clone().into());
+        fields
+    }
+
+    /// The token's type, and the field that it comes in.
+    fn token_place(&self) -> (&'static str, &'static str) {
+        if self.own_type {
             ("session", "session_token")
         } else {
             ("bearer", "access_token")
-        };
-        let mut fields = self.described(true);
-        fields.insert("token_type".to_owned(), kind.into());
-        fields.insert(field.to_owned(), self.token.clone().into());
-        fields
+        }
     }
 }
 
@@ -106,10 +113,11 @@ fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Answered {
         scopes: wanted.scopes.into_iter().map(str::to_owned).collect(),
         user,
         token: unguessable(),
+        own_type: service.session_tokens,
         expires: clock::after(service.clock.now(), wanted.ttl),
         closed: false,
     };
-    let reply = session.with_token(service.session_tokens);
+    let reply = session.with_token();
     sessions.push(session);
     Ok(Answer::json(201, &reply.into()))
 }

@@ -3,9 +3,12 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
 )]
 
+mod admin;
+mod sessions;
 mod upstream;
 mod v1;
 mod wire;
@@ -28,6 +31,16 @@ fn get(gateway: &DevGateway, path: &str) -> (u16, Value) {
 fn post(gateway: &DevGateway, path: &str, body: &str) -> (u16, Value) {
     let url = format!("{}{path}", gateway.url());
     read(agent().post(url).send(body).unwrap())
+}
+
+fn delete(gateway: &DevGateway, path: &str) -> (u16, Value) {
+    let url = format!("{}{path}", gateway.url());
+    read(agent().delete(url).call().unwrap())
+}
+
+/// The status and the code of an error.
+fn code((status, body): &(u16, Value)) -> (u16, &str) {
+    (*status, body["error"].as_str().unwrap_or_default())
 }
 
 /// The status and the body: JSON, or the text as a string.

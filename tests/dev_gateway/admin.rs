@@ -1,0 +1,230 @@
+//! Revoking, the list of providers, captured credentials, and health.
+
+use std::time::Duration;
+
+use nexus_sdk::testing::{DevGateway, Provider};
+use serde_json::{Map, Value, json};
+
+use crate::{bearer, code, delete, get, post, resolve, user};
+
+/// A pending connection: its id and state.
+fn requested(gateway: &DevGateway, provider: &str) -> (String, String) {
+    let wanted = json!({"user_id": "ws", "provider_name": provider, "return_url": "http://r/"});
+    let (_, reply) = post(gateway, "/v1/request-connection", &wanted.to_string());
+    let text = |field: &str| reply[field].as_str().unwrap().to_owned();
+    (text("connection_id"), text("state"))
+}
+
+fn capture(gateway: &DevGateway, state: &str, credentials: &Value) -> (u16, Value) {
+    let body = json!({"state": state, "credentials": credentials});
+    post(gateway, "/v1/capture-credential", &body.to_string())
+}
+
+#[test]
+fn revoking_ends_everything_and_can_be_repeated() {
+    let gateway = DevGateway::start().unwrap();
+    for (provider, tells_provider) in [("github", true), ("weather", false)] {
+        let id = gateway.connect("ws", provider).unwrap();
+        let path = format!("/v1/connections/{id}");
+        let (status, first) = delete(&gateway, &format!("{path}?workspace_id=ws&reason=left"));
+        let expected = json!({
+            "connection_id": id, "provider_name": provider, "status": "revoked",
+            "revoked_at": first["revoked_at"], "already_revoked": false, "token_deleted": true,
+            "provider_revoked": tells_provider, "sessions_closed": 0,
+        });
+        assert_eq!((status, &first), (200, &expected));
+        assert!(first["revoked_at"].as_str().unwrap().ends_with('Z'));
+
+        gateway.advance(Duration::from_secs(60));
+        let (status, again) = delete(&gateway, &path);
+        assert_eq!((status, &again["already_revoked"]), (200, &json!(true)));
+        assert_eq!(again["revoked_at"], first["revoked_at"]);
+        assert_eq!(again["token_deleted"], false);
+        assert_eq!(get(&gateway, &format!("/v1/token/{id}")).0, 410);
+    }
+}
+
+#[test]
+fn a_revoked_token_is_of_no_more_use() {
+    let gateway = DevGateway::start().unwrap();
+    let id = gateway.connect("ws", "github").unwrap();
+    let token = resolve(&gateway, "ws", "github");
+    assert_eq!(delete(&gateway, &format!("/v1/connections/{id}")).0, 200);
+    assert_eq!(bearer(&gateway, &token), 401);
+    assert!(gateway.set_status(&id, "active"));
+    assert_eq!(bearer(&gateway, &token), 401, "the token was deleted");
+}
+
+#[test]
+fn what_revoking_refuses() {
+    let gateway = DevGateway::start().unwrap();
+    let id = gateway.connect("ws", "github").unwrap();
+    let longest = "%C3%A9".repeat(512);
+    let table = [
+        ("nobody".to_owned(), 404, "connection_not_found"),
+        (
+            format!("{id}?workspace_id=other"),
+            404,
+            "connection_not_found",
+        ),
+        (format!("{id}?reason={longest}e"), 400, "invalid_reason"),
+        (format!("{id}?reason={longest}"), 200, ""),
+    ];
+    for (path, status, expected) in table {
+        let answer = delete(&gateway, &format!("/v1/connections/{path}"));
+        assert_eq!(code(&answer), (status, expected), "{path}");
+    }
+    assert_eq!(get(&gateway, &format!("/v1/connections/{id}")).0, 405);
+}
+
+#[test]
+fn providers_are_grouped_by_auth_type() {
+    let gateway = DevGateway::builder()
+        .provider(Provider::api_key("maps"))
+        .start()
+        .unwrap();
+    let (status, all) = get(&gateway, "/v1/providers");
+    let keys =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    assert_eq!(status, 200);
+    assert_eq!(keys(&all), ["api_key", "basic_auth", "oauth2"]);
+    assert_eq!(keys(&all["api_key"]), ["maps", "weather"]);
+    let github = json!({
+        "id": "provider-github", "api_base_url": gateway.url(), "scopes": ["repo", "user"],
+        "user_info_endpoint": format!("{}/user", gateway.url()),
+        "description": "The sample upstream as github", "category": "development",
+    });
+    assert_eq!(all["oauth2"], json!({"github": github}));
+    assert_eq!(post(&gateway, "/v1/providers", "").0, 405);
+}
+
+#[test]
+fn a_form_names_the_fields_of_the_credential() {
+    let secret = |title: &str| json!({"type": "string", "title": title, "format": "password"});
+    let plain = |title: &str| json!({"type": "string", "title": title});
+    let named = json!({"type": "header", "config": {"credential_field": "key"}});
+    let two = Map::from_iter(["a", "b"].map(|name| (name.to_owned(), json!("x"))));
+    let gateway = DevGateway::builder()
+        .provider(Provider::api_key("named").strategy(named))
+        .provider(Provider::api_key("two").credentials(two))
+        .start()
+        .unwrap();
+    let table = [
+        ("weather", json!({"api_key": secret("api_key")})),
+        (
+            "registry",
+            json!({"username": plain("username"), "password": secret("password")}),
+        ),
+        ("named", json!({"key": secret("key")})),
+        ("two", json!({"a": secret("a"), "b": secret("b")})),
+    ];
+    for (provider, properties) in table {
+        let (_, state) = requested(&gateway, provider);
+        let (status, form) = get(&gateway, &format!("/v1/capture-schema?state={state}"));
+        let required: Vec<_> = properties.as_object().unwrap().keys().collect();
+        let schema = json!({"type": "object", "properties": properties, "required": required});
+        let expected = json!({"provider_name": provider, "schema": schema});
+        assert_eq!((status, form), (200, expected));
+    }
+}
+
+#[test]
+fn a_captured_credential_is_the_one_that_works() {
+    let gateway = DevGateway::start().unwrap();
+    let (id, state) = requested(&gateway, "weather");
+    let (status, reply) = capture(&gateway, &state, &json!({"api_key": "mine"}));
+    let expected = json!({"connection_id": id, "status": "active", "redirect_url": "http://r/"});
+    assert_eq!((status, reply), (200, expected));
+    let token = resolve(&gateway, "ws", "weather");
+    assert_eq!(token["credentials"], json!({"api_key": "mine"}));
+    assert_eq!(user(&gateway, "/user", &[("x-api-key", "mine")]).0, 200);
+    assert_eq!(user(&gateway, "/user", &[("x-api-key", "other")]).0, 401);
+
+    let again = capture(&gateway, &state, &json!({"api_key": "other"}));
+    assert_eq!(code(&again), (400, "invalid_state"), "used up");
+}
+
+#[test]
+fn a_captured_credential_keeps_its_fields_when_it_is_rotated() {
+    let gateway = DevGateway::start().unwrap();
+    let (_, state) = requested(&gateway, "registry");
+    let pair = json!({"username": "ada", "password": ""});
+    assert_eq!(capture(&gateway, &state, &pair).0, 200);
+    assert_eq!(resolve(&gateway, "ws", "registry")["credentials"], pair);
+    let auth = [("authorization", "Basic YWRhOg==")];
+    assert_eq!(user(&gateway, "/user", &auth).0, 200);
+    assert!(gateway.rotate("ws", "registry"));
+    assert_eq!(user(&gateway, "/user", &auth).0, 401);
+    let rotated = resolve(&gateway, "ws", "registry")["credentials"].clone();
+    assert_eq!(rotated["username"], "ada");
+    assert_ne!(rotated["password"], "");
+}
+
+#[test]
+fn what_capturing_refuses() {
+    let gateway = DevGateway::start().unwrap();
+    let (_, weather) = requested(&gateway, "weather");
+    let (_, github) = requested(&gateway, "github");
+    let key = json!({"api_key": "k"});
+    let table = [
+        (capture(&gateway, "unknown", &key), 400, "invalid_state"),
+        (
+            capture(&gateway, &github, &key),
+            400,
+            "unsupported_auth_type",
+        ),
+        (
+            capture(&gateway, &weather, &json!([])),
+            400,
+            "missing_fields",
+        ),
+        (
+            post(&gateway, "/v1/capture-credential", "[]"),
+            400,
+            "invalid_json",
+        ),
+        (
+            post(&gateway, "/v1/capture-credential", "{}"),
+            400,
+            "missing_fields",
+        ),
+        (get(&gateway, "/v1/capture-schema"), 400, "invalid_state"),
+        (
+            get(&gateway, "/v1/capture-schema?state=x"),
+            400,
+            "invalid_state",
+        ),
+        (
+            get(&gateway, &format!("/v1/capture-schema?state={github}")),
+            400,
+            "unsupported_auth_type",
+        ),
+    ];
+    for (answer, status, expected) in table {
+        assert_eq!(code(&answer), (status, expected));
+    }
+    for missing in [json!({}), json!({"api_key": ""}), json!({"api_key": 7})] {
+        let answer = capture(&gateway, &weather, &missing);
+        assert_eq!(code(&answer), (502, "broker_error"));
+        assert_eq!(answer.1["status"], 400);
+        let inner: Value = serde_json::from_str(answer.1["message"].as_str().unwrap()).unwrap();
+        assert_eq!(inner["message"], "missing required field: api_key");
+    }
+    assert_eq!(capture(&gateway, &weather, &key).0, 200, "still waiting");
+}
+
+#[test]
+fn health_has_two_places_or_the_one_that_was_chosen() {
+    let builder = || DevGateway::builder().api_key("key");
+    let table = [
+        (builder(), 200, 200),
+        (builder().health_at("/health"), 200, 401),
+        (builder().health_at("/v1/health"), 404, 200),
+        (builder().health_at("/ready"), 404, 401),
+    ];
+    for (builder, plain, v1) in table {
+        let gateway = builder.start().unwrap();
+        let found = (get(&gateway, "/health").0, get(&gateway, "/v1/health").0);
+        assert_eq!(found, (plain, v1));
+    }
+}

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::connection::ConnectionStatus;
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
 use crate::timestamp;
 use crate::url;
@@ -84,7 +84,15 @@ impl RevokeOptions {
     }
 
     /// The query of the request, with its question mark.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a reason that is too long, and for a blank workspace: gateways take that
+    /// for none, and would revoke whoever's connection it is.
     pub(crate) fn query(&self) -> Result<String> {
+        if let Some(workspace_id) = &self.workspace_id {
+            error::not_blank("workspace_id", workspace_id)?;
+        }
         if self
             .reason
             .as_ref()
@@ -373,3 +381,6 @@ fn without(field: &str) -> NexusError {
     let message = format!("the gateway's reply has no `{field}`");
     NexusError::new(ErrorKind::InvalidResponse, message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,12 +104,39 @@ mod tests {
             ("127.0.0.1", "http://127.0.0.1:8080/", true),
             ("[::1]", "http://[::1]:8080/", true),
             ("[::1]:8080", "http://[::1]:8081/", false),
+            ("[::1]", "http://127.0.0.1/", false),
+            (" api.github.com ", "https://api.github.com/", true),
+            ("api.github.com", "https://api.github.com./", false),
+            ("*.GitHub.com", "https://API.github.COM/", true),
+            ("*.github.com", "https://github.com.evil.example/", false),
+            ("api.github.com:80", "http://api.github.com/", true),
+            ("localhost", "http://127.0.0.1/", false),
+            ("github.com", "https://evil.example/github.com", false),
+            ("github.com", "https://evil.example/?github.com", false),
         ];
         for (rule, target, allowed) in table {
             let checked = AllowedHosts::new([rule]).check(&url::parse(target).unwrap());
             let code = checked.err().map(|error| error.code().to_owned());
             let expected = (!allowed).then(|| "host_not_allowed".to_owned());
             assert_eq!(code, expected, "{rule} and {target}");
+        }
+    }
+
+    #[test]
+    fn any_rule_will_do_and_a_broken_one_is_never_passed_over() {
+        let target = url::parse("https://api.github.com/?key=canary").unwrap();
+        let table = [
+            (vec!["gitlab.com", "api.github.com"], None),
+            (vec!["gitlab.com", "*.example"], Some("host_not_allowed")),
+            (
+                vec!["api.github.com", "https://gitlab.com"],
+                Some("invalid_input"),
+            ),
+        ];
+        for (rules, expected) in table {
+            let error = AllowedHosts::new(rules).check(&target).err();
+            assert_eq!(error.as_ref().map(NexusError::code), expected);
+            assert!(!format!("{error:?}").contains("canary"));
         }
     }
 
@@ -125,6 +152,13 @@ mod tests {
             "a b",
             "u@h",
             "h:x",
+            "h:65536",
+            "h?q",
+            "h#f",
+            "//h",
+            "*.*.h",
+            "a.*",
+            "[::1",
         ];
         for rule in rules {
             let error = AllowedHosts::new([rule]).check(&target).unwrap_err();

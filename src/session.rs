@@ -316,3 +316,6 @@ impl fmt::Debug for AgentSession {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! What is sent, and how replies of all sorts are read.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn object(value: Value) -> Object {
+    serde_json::from_value(value).unwrap()
+}
+
+fn read(value: Value) -> AgentSession {
+    AgentSession::from_reply(object(value)).unwrap()
+}
+
+fn input() -> AgentSessionInput {
+    AgentSessionInput::new("a", ["s", "t"])
+}
+
+#[test]
+fn only_what_was_given_is_sent() {
+    let ttl = Duration::from_millis(60_900);
+    let table = [
+        (
+            input().provider("w", "p"),
+            json!({"agent_id": "a", "scopes": ["s", "t"], "workspace_id": "w", "provider_name": "p"}),
+        ),
+        (
+            input().connection_id("c").ttl(ttl),
+            json!({"agent_id": "a", "scopes": ["s", "t"], "connection_id": "c", "ttl_seconds": 60}),
+        ),
+    ];
+    for (input, mut expected) in table {
+        assert_eq!(serde_json::to_value(&input).unwrap(), expected);
+        expected["user_context_token"] = json!("u");
+        let obo = OboSessionInput::new(input, "u");
+        assert_eq!(serde_json::to_value(obo).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_connection_is_named_in_one_way() {
+    let pair = || input().provider("w", "p");
+    let table = [
+        (pair(), true),
+        (input().connection_id("c"), true),
+        (input(), false),
+        (pair().connection_id("c"), false),
+        (input().connection_id(""), false),
+        (input().provider(" ", "p"), false),
+        (input().provider("w", ""), false),
+        (
+            AgentSessionInput {
+                agent_id: "\t".into(),
+                ..pair()
+            },
+            false,
+        ),
+        (
+            AgentSessionInput {
+                workspace_id: None,
+                ..pair()
+            },
+            false,
+        ),
+        (pair().ttl(Duration::ZERO), false),
+        (pair().ttl(Duration::from_millis(999)), false),
+        (pair().ttl(Duration::from_secs(1)), true),
+    ];
+    for (input, fine) in table {
+        let code = input.check().err().map(|error| error.code().to_owned());
+        assert_eq!(
+            code.as_deref(),
+            (!fine).then_some("invalid_input"),
+            "{input:?}"
+        );
+        assert_eq!(
+            OboSessionInput::new(input.clone(), "u").check().is_ok(),
+            fine
+        );
+        assert!(OboSessionInput::new(input, " ").check().is_err());
+    }
+}
+
+#[test]
+fn a_reply_needs_an_id_and_nothing_else() {
+    for id in [
+        json!({}),
+        json!({"session_id": null}),
+        json!({"session_id": ""}),
+        json!({"session_id": [1]}),
+    ] {
+        let error = AgentSession::from_reply(object(id)).unwrap_err();
+        assert_eq!(error.code(), "invalid_response");
+    }
+    assert_eq!(read(json!({"session_id": 7})).session_id, "7");
+
+    let fields = [
+        "agent_id",
+        "connection_id",
+        "scopes_granted",
+        "expires_at",
+        "active",
+        "token_type",
+        "access_token",
+        "session_token",
+        "obo",
+        "acting_for",
+        "tenant_id",
+        "clearance_level",
+    ];
+    let mut bare = read(json!({"session_id": "s"}));
+    assert_eq!(
+        (&bare.scopes_granted, bare.active, bare.obo),
+        (&Vec::new(), false, false)
+    );
+    assert_eq!(
+        (&bare.token, &bare.expires_at, &bare.acting_for),
+        (&None, &None, &None)
+    );
+    for odd in [Value::Null, json!({}), json!([]), json!("")] {
+        let mut reply = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
+        reply.insert("session_id".into(), "s".into());
+        let session = AgentSession::from_reply(reply).unwrap();
+        bare.raw.clone_from(&session.raw);
+        assert_eq!(session, bare, "{odd}");
+    }
+}
+
+#[test]
+fn fields_are_read_in_other_types_too() {
+    let session = read(json!({
+        "session_id": "s", "agent_id": 7, "clearance_level": 3, "tenant_id": true,
+        "scopes_granted": ["a", 1, null, "b"], "active": true, "obo": true,
+    }));
+    assert_eq!(session.agent_id.as_deref(), Some("7"));
+    assert_eq!(session.clearance_level.as_deref(), Some("3"));
+    assert_eq!(session.tenant_id.as_deref(), Some("true"));
+    assert_eq!(session.scopes_granted, ["a", "b"]);
+    assert!(session.active && session.obo);
+    let lenient = read(json!({"session_id": "s", "active": "true", "obo": 1}));
+    assert!(!lenient.active && !lenient.obo);
+}
+
+#[test]
+fn the_end_is_read_in_every_form() {
+    let second = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_849_377));
+    let table = [
+        (json!("2026-01-31T08:49:37Z"), second),
+        (json!("2026-01-31 09:49:37+01:00"), second),
+        (json!(1_769_849_377), second),
+        (json!(1_769_849_377_000_u64), second),
+        (json!("1769849377"), second),
+        (json!("0001-01-01T00:00:00Z"), None),
+        (json!(0), None),
+        (json!(-5), None),
+        (json!("soon"), None),
+    ];
+    for (value, expected) in table {
+        let session = read(json!({"session_id": "s", "expires_at": value}));
+        assert_eq!(session.expires_at, expected, "{value}");
+    }
+}
+
+#[test]
+fn the_token_has_two_names() {
+    let table = [
+        (json!({"access_token": "a"}), Some("a")),
+        (json!({"session_token": "s"}), Some("s")),
+        (
+            json!({"access_token": "a", "session_token": "s"}),
+            Some("a"),
+        ),
+        (
+            json!({"access_token": null, "session_token": "s"}),
+            Some("s"),
+        ),
+        (json!({"access_token": "", "session_token": "s"}), Some("s")),
+        (json!({}), None),
+    ];
+    for (mut reply, expected) in table {
+        reply["session_id"] = json!("s");
+        reply["token_type"] = json!("session");
+        let credential = read(reply).credential();
+        let header = credential.map(|token| token.header().unwrap().unwrap().1);
+        match expected {
+            Some(token) => assert_eq!(header.unwrap(), format!("Bearer {token}")),
+            None => assert_eq!(header.unwrap_err().code(), "invalid_input"),
+        }
+    }
+}
+
+#[test]
+fn debug_shows_no_secret_and_no_user() {
+    let session = read(json!({
+        "session_id": "s", "access_token": "canary", "session_token": "canary", "acting_for": "canary",
+        "tenant_id": "canary", "clearance_level": "canary", "anything": "canary",
+    }));
+    let obo = OboSessionInput::new(input().connection_id("c"), "canary");
+    let credential = session.credential().unwrap();
+    for debug in [
+        format!("{session:?}"),
+        format!("{session:#?}"),
+        format!("{obo:?}"),
+        format!("{credential:?}"),
+    ] {
+        assert!(!debug.contains("canary"), "{debug}");
+    }
+}

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 33] = [
+const ORDER: [&str; 34] = [
+    "seeded",
     "error",
     "base64",
     "json",

@@ -416,7 +416,7 @@ fn debug_shows_no_secret() {
         let response = reply(&value).unwrap();
         let token = response.to_cached(received(None)).unwrap();
         let request = token.header().unwrap();
-        let encoded = strategy::base64(b"canary-6:canary-7");
+        let encoded = crate::base64::base64(b"canary-6:canary-7");
         for shown in [
             format!("{response:?}"),
             format!("{response:#?}"),

@@ -342,7 +342,7 @@ impl<'a> WaitOptions<'a> {
     ///
     /// Many gateways infer the status from a token call, and answer `failed` for a connection whose
     /// user has not consented yet. Behind such a gateway, set this to the time that you give the
-    /// user.
+    /// user, or to `Duration::MAX` to wait until the timeout.
     ///
     /// ```
     /// use std::time::Duration;

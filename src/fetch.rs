@@ -123,7 +123,9 @@ impl Call<'_> {
     fn follow(&self, token: &CachedToken) -> Result<(Reply, bool)> {
         let mut hop = self.first_hop(token)?;
         for _ in 0..=redirect::MOST {
-            let reply = self.send(&hop)?;
+            let body = self.request.data.as_deref().filter(|_| hop.sends_body);
+            hop.authorize(token, body)?;
+            let reply = self.send(&hop, body)?;
             let target = redirect::location(reply.status, &reply.headers);
             let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
             else {
@@ -156,22 +158,17 @@ impl Call<'_> {
             Cow::Borrowed(_) => self.url.clone(),
             Cow::Owned(target) => self.caller.check_url(&target)?,
         };
-        let mut headers = self.request.headers.clone();
-        if let Some((name, value)) = token.header()? {
-            headers.insert(name, value);
-        }
         Ok(Hop {
             method: self.request.method.clone(),
             url,
-            headers,
+            headers: self.request.headers.clone(),
             sends_body: self.request.data.is_some(),
             authenticated: true,
         })
     }
 
     /// One hop, retried as the options say; a response is returned as it is when they are used up.
-    fn send(&self, hop: &Hop) -> Result<Reply> {
-        let body = self.request.data.as_deref().filter(|_| hop.sends_body);
+    fn send(&self, hop: &Hop, body: Option<&[u8]>) -> Result<Reply> {
         let Hop {
             method,
             url,
@@ -193,7 +190,7 @@ impl Call<'_> {
             let reply = reply.map_err(|failure| {
                 last = None;
                 Attempt {
-                    again: failure.unsent || idempotent,
+                    again: failure.error.is_retryable() && (failure.unsent || idempotent),
                     error: failure.error,
                 }
             })?;

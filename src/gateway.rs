@@ -124,7 +124,8 @@ impl Gateway {
             .send(request, deadline.min(Deadline::after(self.timeout)));
         self.log.debug(|| exchange_line(request, at.mono, &sent));
         let reply = sent.map_err(|failure| Attempt {
-            again: failure.unsent || transport::is_idempotent(request.method),
+            again: failure.error.is_retryable()
+                && (failure.unsent || transport::is_idempotent(request.method)),
             error: failure.error,
         })?;
         let received = Received {

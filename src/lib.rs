@@ -35,10 +35,6 @@ mod retry;
 mod seeded;
 mod session;
 #[cfg(feature = "signing")]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "no strategy uses it yet")
-)]
 mod signing;
 mod single_flight;
 mod slots;

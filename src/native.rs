@@ -84,7 +84,7 @@ impl Middleware for Injector {
             return self.send_replayable(request);
         }
         let (token, source) = self.token()?;
-        let answer = self.send(request, &token);
+        let answer = self.send_streaming(request, &token);
         if source == Source::Cache && is_401(&answer) {
             self.discard(&token);
         }
@@ -117,40 +117,48 @@ impl Injector {
 
     fn send_kept(
         &self,
-        request: Request<()>,
+        mut request: Request<()>,
         kept: &[u8],
         token: &CachedToken,
     ) -> Result<Response<Body>, ureq::Error> {
+        let target = self.target(request.uri(), token).map_err(other)?;
+        let method = request.method().clone();
+        token
+            .authorize(&method, &target, request.headers_mut(), kept)
+            .map_err(other)?;
         if kept.is_empty() {
-            return self.send(request, token);
+            return self.run(request, target);
         }
-        self.send(request.map(|()| kept), token)
+        self.run(request.map(|()| kept), target)
     }
 
-    fn send<B: ureq::AsSendBody>(
+    /// A body that streams cannot be signed.
+    fn send_streaming(
         &self,
-        mut request: Request<B>,
+        mut request: Request<SendBody<'_>>,
         token: &CachedToken,
     ) -> Result<Response<Body>, ureq::Error> {
         let target = self.target(request.uri(), token).map_err(other)?;
         if let Some((name, value)) = token.header().map_err(other)? {
             request.headers_mut().insert(name, value);
         }
+        self.run(request, target)
+    }
+
+    fn run<B: ureq::AsSendBody>(
+        &self,
+        request: Request<B>,
+        target: Uri,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let agent = self.gateway.transport.agent();
         // Whatever the request's own settings say: ureq would take the credential along.
-        let config = self
-            .gateway
-            .transport
-            .agent()
-            .configure_request(request)
-            .max_redirects(0);
-        let config = if url::is_loopback(&target) {
-            config.proxy(None)
-        } else {
-            config
-        };
+        let mut config = agent.configure_request(request).max_redirects(0);
+        if url::is_loopback(&target) {
+            config = config.proxy(None);
+        }
         let mut request = config.build();
         *request.uri_mut() = target;
-        self.gateway.transport.agent().run(request)
+        agent.run(request)
     }
 
     fn target(&self, requested: &Uri, token: &CachedToken) -> Result<Uri> {

@@ -51,6 +51,15 @@ pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 impl Hop {
+    /// Puts the credential on the request, as long as it is still on board.
+    pub(crate) fn authorize(&mut self, token: &CachedToken, body: Option<&[u8]>) -> Result<()> {
+        if !self.authenticated {
+            return Ok(());
+        }
+        let body = body.unwrap_or_default();
+        token.authorize(&self.method, &self.url, &mut self.headers, body)
+    }
+
     /// Turns this request into the one that follows the redirect.
     ///
     /// # Errors

@@ -2,10 +2,17 @@
 //! places that a credential can go to.
 
 use ureq::http::{HeaderName, HeaderValue};
+#[cfg(feature = "signing")]
+use {
+    std::time::SystemTime,
+    ureq::http::{HeaderMap, Method, Uri},
+};
 
 use crate::base64::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
+#[cfg(feature = "signing")]
+use crate::signing::{self, AwsCredentials, AwsScope, Digest, Encoding};
 use crate::url;
 
 /// Headers that frame the message or name its target; no strategy may set them.
@@ -29,6 +36,19 @@ pub(crate) enum Place {
     Query(String),
     /// The `{field}` placeholders of the URL.
     Path(Vec<(String, String)>),
+    /// Nowhere: it signs the request and stays at home.
+    #[cfg(feature = "signing")]
+    Signature(Signature),
+}
+
+/// What a signature is made with besides the secret.
+#[cfg(feature = "signing")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Signature {
+    /// An HMAC of the body.
+    Hmac(Digest, Encoding),
+    /// AWS Signature Version 4.
+    Aws(AwsCredentials, AwsScope),
 }
 
 /// A credential and the way to put it on a request.
@@ -62,6 +82,10 @@ impl Granted<'_> {
             Some("basic_auth") => self.basic_auth(),
             Some("query_param") => self.query_param(),
             Some("path") => Ok(self.path()),
+            #[cfg(feature = "signing")]
+            Some("hmac_payload") => self.hmac_payload(),
+            #[cfg(feature = "signing")]
+            Some("aws_sigv4") => self.aws_sigv4(),
             Some(other) => Err(unsupported(other)),
         }?;
         if injection.place == Place::Header {
@@ -149,6 +173,46 @@ impl Granted<'_> {
         })
     }
 
+    #[cfg(feature = "signing")]
+    fn hmac_payload(&self) -> Result<Injection> {
+        let name = self
+            .config("header_name")
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| incomplete("hmac_payload", "header_name"))?;
+        let field = self.config_or("secret_field", "api_secret");
+        let secret = json::filled(self.credentials, &field).ok_or_else(|| missing(&field))?;
+        let digest = match self.config_or("algo", "sha256").as_str() {
+            "sha256" => Digest::Sha256,
+            "sha1" => Digest::Sha1,
+            _ => return Err(unsupported("hmac_payload with this algo")),
+        };
+        let encoding = match self.config_or("encoding", "hex").as_str() {
+            "hex" => Encoding::Hex,
+            "base64" => Encoding::Base64,
+            _ => return Err(unsupported("hmac_payload with this encoding")),
+        };
+        header(&name, "", "")?;
+        Ok(signed(name, secret, Signature::Hmac(digest, encoding)))
+    }
+
+    #[cfg(feature = "signing")]
+    fn aws_sigv4(&self) -> Result<Injection> {
+        let required = |field| json::filled(self.credentials, field).ok_or_else(|| missing(field));
+        let service = self.config("service").filter(|name| !name.is_empty());
+        let scope = AwsScope {
+            region: self.config_or("region", "us-east-1"),
+            service: service.ok_or_else(|| incomplete("aws_sigv4", "service"))?,
+        };
+        let credentials = AwsCredentials {
+            access_key: required("access_key")?,
+            secret_key: required("secret_key")?,
+            session_token: json::filled(self.credentials, "session_token"),
+        };
+        let secret = credentials.secret_key.clone();
+        let signature = Signature::Aws(credentials, scope);
+        Ok(signed("Authorization".to_owned(), secret, signature))
+    }
+
     fn path(&self) -> Injection {
         let fields = self.credentials.keys();
         let fields =
@@ -159,6 +223,16 @@ impl Granted<'_> {
             prefix: String::new(),
             place: Place::Path(fields.collect()),
         }
+    }
+}
+
+#[cfg(feature = "signing")]
+fn signed(header_name: String, secret: String, signature: Signature) -> Injection {
+    Injection {
+        secret,
+        header_name,
+        prefix: String::new(),
+        place: Place::Signature(signature),
     }
 }
 
@@ -187,6 +261,31 @@ pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderNa
     })?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+/// Signs a request: its method, URL and body, and its headers, to which the signature is added.
+#[cfg(feature = "signing")]
+pub(crate) fn sign(
+    signature: &Signature,
+    header_name: &str,
+    secret: &str,
+    (method, url, body): (&Method, &Uri, &[u8]),
+    headers: &mut HeaderMap,
+    now: SystemTime,
+) -> Result<()> {
+    match signature {
+        Signature::Hmac(digest, encoding) => {
+            let mac = signing::hmac(*digest, *encoding, secret.as_bytes(), body);
+            let (name, value) = header(header_name, "", &mac)?;
+            headers.try_insert(name, value).map_err(|_| {
+                NexusError::invalid_input("headers", "too many, with the signature's own")
+            })?;
+            Ok(())
+        }
+        Signature::Aws(credentials, scope) => {
+            signing::sign_aws(credentials, scope, method, url, headers, body, now)
+        }
+    }
 }
 
 /// Puts the credential's fields in the place of the `{field}` placeholders of the URL's path and
@@ -263,8 +362,15 @@ fn incomplete(strategy: &str, field: &str) -> NexusError {
 
 fn unsupported(kind: &str) -> NexusError {
     let kind: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
-    let message =
-        format!("the provider's strategy `{kind}` is not one that this build can put on a request");
+    let signing = matches!(&*kind, "hmac_payload" | "aws_sigv4") && !cfg!(feature = "signing");
+    let advice = if signing {
+        "; the feature `signing` can"
+    } else {
+        ""
+    };
+    let message = format!(
+        "the provider's strategy `{kind}` is not one that this build can put on a request{advice}"
+    );
     NexusError::new(ErrorKind::UnsupportedStrategy, message)
 }
 

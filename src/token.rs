@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use ureq::http::{HeaderName, HeaderValue, Uri};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::clock::Received;
 use crate::error::{ErrorKind, NexusError, Result};
@@ -255,6 +255,8 @@ impl CachedToken {
                 Ok(strategy::with_query_param(bare, name, &self.access_token).into())
             }
             Place::Path(fields) => Ok(strategy::fill_placeholders(bare, fields)?.into()),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => Ok(url.into()),
         }
     }
 
@@ -275,7 +277,7 @@ impl CachedToken {
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let fields: &[(String, String)] = match &self.place {
             Place::Path(fields) => fields,
-            Place::Header | Place::Query(_) => &[],
+            _ => &[],
         };
         let fields = fields
             .iter()
@@ -290,7 +292,11 @@ impl CachedToken {
         matches!(self.place, Place::Path(_))
     }
 
-    /// The header that carries it, if one does.
+    /// The header that carries it; `None` when it is in the URL.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported_strategy` for a credential that signs whole requests.
     pub(crate) fn header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
         match &self.place {
             Place::Header => {
@@ -298,7 +304,37 @@ impl CachedToken {
                     .map(Some)
             }
             Place::Query(_) | Place::Path(_) => Ok(None),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => {
+                let problem = "this provider's requests are signed with their bodies; use authenticated_fetch";
+                Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem))
+            }
         }
+    }
+
+    /// Puts the credential, or its signature, into the headers of a request to its target; what an
+    /// earlier hop of the request had is replaced.
+    pub(crate) fn authorize(
+        &self,
+        method: &Method,
+        url: &Uri,
+        headers: &mut HeaderMap,
+        body: &[u8],
+    ) -> Result<()> {
+        #[cfg(feature = "signing")]
+        if let Place::Signature(signature) = &self.place {
+            let request = (method, url, body);
+            let (name, secret) = (&self.header_name, &self.access_token);
+            return strategy::sign(signature, name, secret, request, headers, SystemTime::now());
+        }
+        #[cfg(not(feature = "signing"))]
+        let _ = (method, url, body);
+        if let Some((name, value)) = self.header()? {
+            headers.try_insert(name, value).map_err(|_| {
+                NexusError::invalid_input("headers", "too many, with the credential's own")
+            })?;
+        }
+        Ok(())
     }
 
     /// Whether requests carry the same credential in the same place with either.

@@ -241,7 +241,7 @@ impl Failure {
 
     fn of(error: &ureq::Error, url: &Uri, phase: Phase) -> Self {
         let (kind, what) = describe(error);
-        let retryable = matches!(kind, ErrorKind::RequestFailed | ErrorKind::Timeout);
+        let retryable = kind != ErrorKind::InsecureUrl && !is_permanent(error);
         let message = format!("{}: {what}", url::origin(url));
         Self {
             error: NexusError::new(kind, message).retryable(retryable),
@@ -276,6 +276,8 @@ fn describe(error: &ureq::Error) -> (ErrorKind, String) {
         ureq::Error::Tls(problem) => format!("TLS failed: {problem}"),
         #[cfg(feature = "rustls")]
         ureq::Error::Rustls(problem) => format!("TLS failed: {problem}"),
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(problem) => format!("TLS failed: {problem}"),
         #[cfg(feature = "gzip")]
         ureq::Error::Decompress(..) => "the compressed body is corrupt".to_owned(),
         _ => "the request failed".to_owned(),
@@ -308,6 +310,19 @@ fn look_up_failed(error: &io::Error) -> Option<&LookUpFailed> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Whether trying again cannot help: certificates and settings stay what they are.
+fn is_permanent(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::TlsRequired | ureq::Error::Tls(_) | ureq::Error::InvalidProxyUrl => true,
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(_) => true,
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(_) => true,
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        _ => false,
+    }
+}
+
 /// Whether the failure comes from before the first byte of the request.
 fn is_unsent(error: &ureq::Error) -> bool {
     match error {
@@ -321,6 +336,8 @@ fn is_unsent(error: &ureq::Error) -> bool {
         | ureq::Error::Tls(_) => true,
         #[cfg(feature = "rustls")]
         ureq::Error::Rustls(_) => true,
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(_) => true,
         ureq::Error::Io(error) => {
             look_up_failed(error).is_some()
                 || matches!(

@@ -33,6 +33,8 @@ pub(crate) fn until_final(
                 }
                 seen = format!("the last status was `{status}`");
             }
+            // A poll that only our own deadline has cut short says nothing new.
+            Err(_) if deadline.left().is_none() => {}
             Err(error) if is_transient(&error) => {
                 seen = format!("the last poll failed with {error}");
             }

@@ -312,6 +312,7 @@ fn run_child(level: &str) -> Output {
     output
 }
 
+#[cfg(not(feature = "log"))]
 #[test]
 fn the_log_goes_to_stderr_line_by_line_without_secrets() {
     let output = run_child("debug");

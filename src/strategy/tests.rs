@@ -22,6 +22,8 @@ fn made_of(
     };
     match granted.injection() {
         Ok(made) => match made.place {
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => "signed".to_owned(),
             Place::Header => format!("{}: {}{}", made.header_name, made.prefix, made.secret),
             Place::Query(name) => format!("?{name}={}", made.secret),
             Place::Path(fields) => {
@@ -424,8 +426,6 @@ fn query_param_and_path() {
 fn what_cannot_be_put_on_a_request() {
     let long = "x".repeat(5000);
     let unknown = [
-        json!("hmac_payload"),
-        json!("aws_sigv4"),
         json!("saml"),
         json!("bearer"),
         json!("api_key"),
@@ -443,6 +443,96 @@ fn what_cannot_be_put_on_a_request() {
         assert_eq!(made, "unsupported_strategy", "{kind}");
         let error = unsupported(kind.as_str().unwrap_or_default());
         assert!(error.message().len() < 200 && !error.message().contains(char::is_control));
+    }
+}
+
+#[cfg(not(feature = "signing"))]
+#[test]
+fn without_the_feature_a_signing_strategy_names_it() {
+    for kind in ["hmac_payload", "aws_sigv4"] {
+        let strategy = json!({"type": kind, "config": {"header_name": "X-Sig", "service": "s3"}});
+        let credentials = json!({"api_secret": "s", "access_key": "a", "secret_key": "s"});
+        assert_eq!(
+            made_of(&strategy, &credentials, None, None),
+            "unsupported_strategy"
+        );
+        assert!(unsupported(kind).message().contains("feature `signing`"));
+    }
+}
+
+#[cfg(feature = "signing")]
+#[test]
+fn what_a_signing_strategy_needs() {
+    let secrets = json!({"api_secret": "s", "access_key": "a", "secret_key": "k", "number": 7});
+    let hmac = |config: Value| json!({"type": "hmac_payload", "config": config});
+    let aws = |config: Value| json!({"type": "aws_sigv4", "config": config});
+    let table = [
+        (hmac(json!({"header_name": "X-Sig"})), secrets.clone(), None),
+        (
+            hmac(json!({"header_name": "X-Sig", "secret_field": "number"})),
+            secrets.clone(),
+            None,
+        ),
+        (
+            hmac(json!({"header_name": "X-Sig", "algo": "sha1", "encoding": "base64"})),
+            secrets.clone(),
+            None,
+        ),
+        (hmac(json!({})), secrets.clone(), Some("invalid_response")),
+        (
+            hmac(json!({"header_name": "X Sig"})),
+            secrets.clone(),
+            Some("invalid_response"),
+        ),
+        (
+            hmac(json!({"header_name": "Host"})),
+            secrets.clone(),
+            Some("invalid_response"),
+        ),
+        (
+            hmac(json!({"header_name": "X-Sig", "algo": "md5"})),
+            secrets.clone(),
+            Some("unsupported_strategy"),
+        ),
+        (
+            hmac(json!({"header_name": "X-Sig", "encoding": "hex2"})),
+            secrets.clone(),
+            Some("unsupported_strategy"),
+        ),
+        (
+            hmac(json!({"header_name": "X-Sig"})),
+            json!({}),
+            Some("invalid_credentials"),
+        ),
+        (aws(json!({"service": "s3"})), secrets.clone(), None),
+        (
+            aws(json!({"region": "eu-west-1"})),
+            secrets.clone(),
+            Some("invalid_response"),
+        ),
+        (
+            aws(json!({"service": "s3"})),
+            json!({"access_key": "a"}),
+            Some("invalid_credentials"),
+        ),
+        (
+            aws(json!({"service": "s3"})),
+            json!({"secret_key": "k"}),
+            Some("invalid_credentials"),
+        ),
+    ];
+    for (strategy, credentials, expected) in table {
+        let granted = Granted {
+            strategy: strategy.as_object(),
+            credentials: credentials.as_object().unwrap(),
+            access_token: None,
+            token_type: None,
+        };
+        let code = granted
+            .injection()
+            .err()
+            .map(|error| error.code().to_owned());
+        assert_eq!(code.as_deref(), expected, "{strategy} {credentials}");
     }
 }
 

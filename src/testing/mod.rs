@@ -47,6 +47,8 @@ mod routes;
 mod server;
 mod service;
 mod sessions;
+#[cfg(feature = "signing")]
+mod signed;
 mod state;
 mod upstream;
 mod wire;

@@ -87,6 +87,8 @@ fn carries(
         "basic_auth" => basic(request, provider, credential),
         "query_param" => query_param(request, provider, credential),
         "path" => Some(in_url(request, credential)),
+        #[cfg(feature = "signing")]
+        "hmac_payload" | "aws_sigv4" => super::signed::verify(request, provider, credential),
         _ => None,
     };
     matched.unwrap_or(false)

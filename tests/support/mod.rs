@@ -24,6 +24,7 @@ use serde_json::Value;
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 #[cfg(feature = "rustls")]
 pub(crate) use tls::agent;
+pub(crate) use tls::authority_pem;
 
 /// More than any call of these tests takes; a wait that ends here has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

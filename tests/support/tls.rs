@@ -9,6 +9,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 struct Identity {
     certificate: CertificateDer<'static>,
+    pem: String,
     config: Arc<ServerConfig>,
 }
 
@@ -16,6 +17,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).unwrap();
     let certificate = made.cert.der().clone();
+    let pem = made.cert.pem();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -26,6 +28,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
         .unwrap();
     Identity {
         certificate,
+        pem,
         config: Arc::new(config),
     }
 });
@@ -45,4 +48,9 @@ pub(crate) fn agent() -> ureq::Agent {
     let tls = TlsConfig::builder().root_certs(roots).build();
     let config = ureq::Agent::config_builder().tls_config(tls);
     config.build().new_agent()
+}
+
+/// The certificate as its own authority, in the form of `SSL_CERT_FILE`.
+pub(crate) fn authority_pem() -> String {
+    IDENTITY.pem.clone()
 }

@@ -1,0 +1,152 @@
+//! Strategies that sign: what the upstream sees of them, and when they sign anew.
+#![cfg(feature = "signing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use nexus_sdk::serde_json::{Map, Value, json};
+use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use support::{Server, client, gateway, options, redirect, text};
+
+const SECRET: &str = "canary-secret";
+
+fn credentials() -> Map<String, Value> {
+    let all = json!({
+        "api_secret": SECRET,
+        "access_key": "AKIDEXAMPLE",
+        "secret_key": SECRET,
+        "session_token": "canary-session"
+    });
+    all.as_object().unwrap().clone()
+}
+
+fn strategies() -> Vec<Value> {
+    let hmac = |config: Value| json!({"type": "hmac_payload", "config": config});
+    let aws = |config: Value| json!({"type": "aws_sigv4", "config": config});
+    vec![
+        hmac(json!({"header_name": "X-Signature"})),
+        hmac(json!({"header_name": "X-Signature", "algo": "sha1"})),
+        hmac(json!({"header_name": "Authorization", "encoding": "base64"})),
+        aws(json!({"service": "execute-api"})),
+        aws(json!({"service": "s3", "region": "eu-central-1"})),
+    ]
+}
+
+#[test]
+fn the_upstream_accepts_what_is_signed() {
+    for strategy in strategies() {
+        let provider = Provider::api_key("signed")
+            .strategy(strategy.clone())
+            .credentials(credentials());
+        let gateway = DevGateway::builder()
+            .provider(provider)
+            .connection("acme", "signed")
+            .start()
+            .unwrap();
+        let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
+        for path in ["/user", "/user?b=2&a=1&a=%20", "/user/repos?per_page=1"] {
+            let (status, ..) = signed.get(&format!("{}{path}", gateway.url())).unwrap();
+            assert_eq!(status, 200, "{path} {strategy}");
+        }
+        let url = format!("{}/user/repos", gateway.url());
+        let (status, ..) = signed.post(&url, r#"{"name": "signed"}"#).unwrap();
+        assert_eq!(status, 201, "{strategy}");
+        for request in gateway
+            .requests()
+            .iter()
+            .filter(|request| request.path != "/v1/resolve")
+        {
+            assert!(
+                !format!("{:?}", request.headers).contains(SECRET),
+                "{strategy}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_redirect_within_the_origin_is_signed_anew_and_one_elsewhere_not_at_all() {
+    for strategy in strategies() {
+        let elsewhere = Server::play(vec![text(200, "")]);
+        let away = elsewhere.url("/c");
+        let upstream = Server::start(move |request| match request.path() {
+            "/a" => redirect(307, "/b"),
+            _ => redirect(307, &away),
+        });
+        let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
+        let options = FetchOptions::default().method("PUT").data("body");
+        let url = upstream.url("/a");
+        let fetched =
+            client(&gateway).authenticated_fetch(&TokenCache::new(), "ws", "p", &url, options);
+        assert_eq!(fetched.unwrap().0, 200);
+
+        let name = strategy["config"]["header_name"]
+            .as_str()
+            .unwrap_or("Authorization");
+        let requests = upstream.requests();
+        let [first, second] = [0, 1].map(|hop| requests[hop].header(name).unwrap());
+        // The body is the same, the path is not.
+        assert_eq!(
+            first == second,
+            strategy["type"] == "hmac_payload",
+            "{strategy}"
+        );
+        for name in [name, "X-Amz-Security-Token"] {
+            assert_eq!(elsewhere.requests()[0].header(name), None, "{strategy}");
+        }
+    }
+}
+
+#[test]
+fn a_replay_is_signed_with_the_new_secret() {
+    for strategy in strategies() {
+        let provider = Provider::api_key("signed")
+            .strategy(strategy.clone())
+            .credentials(credentials());
+        let gateway = DevGateway::builder()
+            .provider(provider)
+            .connection("acme", "signed")
+            .start()
+            .unwrap();
+        let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
+        let url = format!("{}/user/repos", gateway.url());
+        let create = || signed.post(&url, r#"{"name": "signed"}"#).unwrap().0;
+        assert_eq!(create(), 201, "{strategy}");
+        assert!(gateway.rotate("acme", "signed"));
+        assert_eq!(create(), 201, "{strategy}");
+        assert_eq!(
+            (gateway.count("/v1/resolve"), gateway.count("/user")),
+            (2, 3),
+            "{strategy}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_sign_says_so() {
+    let strategy = json!({"type": "aws_sigv4", "config": {"service": "s3"}});
+    let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
+    let client = NexusClient::new(options(&gateway)).unwrap();
+    let error = client
+        .auth_headers(&TokenCache::new(), "ws", "p")
+        .unwrap_err();
+    assert_eq!(error.code(), "unsupported_strategy");
+    let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
+    let error = agent
+        .post("http://127.0.0.1:1/")
+        .send("streamed")
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("unsupported_strategy"),
+        "{error}"
+    );
+}

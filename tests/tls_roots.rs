@@ -1,0 +1,70 @@
+//! A private certificate authority: through an agent of one's own, and, with the feature
+//! `platform-verifier`, through the environment.
+#![cfg(feature = "rustls")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
+use support::{Server, agent, holder, options, text};
+
+#[test]
+fn an_agent_of_ones_own_brings_its_roots_and_a_stranger_is_refused() {
+    let upstream = Server::start(|_| text(200, "secured"));
+    let gateway = support::gateway(&serde_json::json!({"access_token": "t", "expires_in": 3600}));
+    let url = upstream.url("/").replace("http:", "https:");
+    let fetch = |(client, cache): (NexusClient, TokenCache)| {
+        client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default())
+    };
+    let trusting = fetch(holder(options(&gateway).agent(agent()), "t")).unwrap();
+    assert_eq!(
+        (trusting.0, trusting.2.as_slice()),
+        (200, b"secured".as_slice())
+    );
+
+    let error = fetch(holder(options(&gateway), "t")).unwrap_err();
+    assert_eq!(error.code(), "request_failed");
+    assert!(
+        !error.is_retryable(),
+        "a certificate stays what it is: {error}"
+    );
+}
+
+/// The authorities are read when the process first needs them, so the trusting client is one of
+/// its own: this test again, with the variable set.
+#[cfg(feature = "platform-verifier")]
+#[test]
+fn the_environment_names_an_authority() {
+    const CHILD: &str = "NEXUS_TEST_TLS_URL";
+    if let Ok(url) = std::env::var(CHILD) {
+        let unused = nexus_sdk::NexusClientOptions::new("http://127.0.0.1:1");
+        let (client, cache) = holder(unused, "t");
+        let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default());
+        assert_eq!(fetched.unwrap().2, b"secured");
+        return;
+    }
+    let upstream = Server::start(|_| text(200, "secured"));
+    let name = format!("nexus-roots-{}.pem", std::process::id());
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, support::authority_pem()).unwrap();
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "the_environment_names_an_authority",
+            "--nocapture",
+        ])
+        .env("SSL_CERT_FILE", &file)
+        .env_remove("SSL_CERT_DIR")
+        .env(CHILD, upstream.url("/").replace("http:", "https:"))
+        .output()
+        .unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert!(child.status.success(), "{child:?}");
+    assert_eq!(upstream.requests().len(), 1);
+}

@@ -19,7 +19,7 @@ pub(crate) struct Upstream {
 
 impl Upstream {
     pub(crate) fn new(text: &str) -> Result<Self, String> {
-        let problem = || format!("is {text:?}: write it as https://api.example.com");
+        let problem = || "is no address of an API; write it as https://api.example.com".to_owned();
         let url: Uri = text.parse().map_err(|_| problem())?;
         let known = matches!(url.scheme_str(), Some("https" | "http"));
         let authority = url

@@ -1,0 +1,213 @@
+//! Calls side by side, their cancellation, and the end.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, command, outcome};
+use crate::{ALL, LEGACY};
+
+/// Longer than any test is let run: such a call ends because it is cancelled.
+const ENDLESS: u64 = 60_000;
+/// As many as the server works at, at a time.
+const CALLS: usize = 32;
+
+fn slow(client: &mut Client, ms: u64) -> u64 {
+    client.call("slow", &json!({"ms": ms}))
+}
+
+#[test]
+fn a_slow_call_delays_nothing() {
+    for revision in LEGACY {
+        let mut client = Client::of(revision);
+        let waits = slow(&mut client, ENDLESS);
+        assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+        assert_eq!(
+            client.text("echo", &json!({"text": "quick"})),
+            Ok("quick".into())
+        );
+        client.cancel(waits);
+        assert_eq!(client.close(), [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn answers_come_in_the_order_of_their_ends() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        let long = slow(&mut client, 300);
+        let short = slow(&mut client, 0);
+        assert_eq!(
+            [
+                client.answer()["id"].as_u64(),
+                client.answer()["id"].as_u64()
+            ],
+            [Some(short), Some(long)]
+        );
+    }
+}
+
+#[test]
+fn a_cancelled_call_is_not_answered() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for _ in 0..200 {
+            let waits = slow(&mut client, ENDLESS);
+            client.cancel(waits);
+        }
+        let finished = client.call("echo", &json!({"text": "a"}));
+        assert_eq!(client.answer()["id"], finished);
+        client.cancel(finished);
+        assert_eq!(client.text("echo", &json!({"text": "b"})), Ok("b".into()));
+        assert_eq!(client.close(), [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn ids_of_both_kinds_can_be_cancelled() {
+    let mut client = Client::of("2025-06-18");
+    for id in [r#""7""#, "9007199254740993", "123456789012345678901"] {
+        let call = r#""method":"tools/call","params":{"name":"slow","arguments":{"ms":60000}}"#;
+        client.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},{call}}}"#));
+        let cancel = format!(r#""method":"notifications/cancelled","params":{{"requestId":{id}}}"#);
+        client.write(&format!(r#"{{"jsonrpc":"2.0",{cancel}}}"#));
+    }
+    let now = Instant::now();
+    assert_eq!(client.close(), [] as [Value; 0]);
+    assert!(
+        now.elapsed() < Duration::from_secs(1),
+        "a call was still waited for"
+    );
+}
+
+#[test]
+fn a_cancel_and_a_finish_can_meet() {
+    let mut client = Client::of("2025-11-25");
+    let mut answered = 0;
+    for _ in 0..300 {
+        let id = slow(&mut client, 0);
+        client.cancel(id);
+        let ping = client.request("ping", json!({}));
+        while client.answer()["id"] != ping {
+            answered += 1;
+        }
+    }
+    answered += client.close().len();
+    assert!(answered <= 300, "one answer each at most");
+}
+
+#[test]
+fn calls_beyond_the_limit_wait_in_order() {
+    let mut client = Client::of("2025-11-25");
+    let first: Vec<_> = (0..CALLS).map(|_| slow(&mut client, ENDLESS)).collect();
+    let waiting: Vec<_> = (0..3)
+        .map(|n| client.call("echo", &json!({"text": n.to_string()})))
+        .collect();
+    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.cancel(waiting[1]);
+    client.cancel(first[5]);
+    assert_eq!(client.answer()["id"], waiting[0]);
+    assert_eq!(client.answer()["id"], waiting[2]);
+    for id in first {
+        client.cancel(id);
+    }
+    assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[test]
+fn a_panic_is_the_tools_own() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for _ in 0..=CALLS {
+            let problem = client.text("panic", &json!({})).unwrap_err();
+            assert!(
+                problem.contains("is a bug") && !problem.contains("told to"),
+                "{problem}"
+            );
+        }
+        assert_eq!(client.text("echo", &json!({"text": "a"})), Ok("a".into()));
+        assert_eq!(client.close(), [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn whole_lines_come_from_many_threads() {
+    let mut client = Client::of("2025-06-18");
+    let text = "long ".repeat(20_000);
+    let ids: Vec<_> = (0..64)
+        .map(|_| client.call("echo", &json!({"text": text})))
+        .collect();
+    let mut answered: Vec<_> = ids.iter().map(|_| client.answer()).collect();
+    assert!(
+        answered
+            .iter()
+            .all(|answer| outcome(answer).as_ref() == Ok(&text))
+    );
+    answered.sort_by_key(|answer| answer["id"].as_u64());
+    assert_eq!(
+        answered
+            .iter()
+            .map(|answer| answer["id"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        ids
+    );
+}
+
+#[test]
+fn the_end_of_stdin_lets_calls_finish() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        let id = slow(&mut client, 200);
+        let rest = client.close();
+        assert_eq!(
+            rest.iter()
+                .map(|answer| answer["id"].as_u64().unwrap())
+                .collect::<Vec<_>>(),
+            [id]
+        );
+    }
+}
+
+#[test]
+fn the_end_of_stdin_waits_for_no_endless_call() {
+    let mut client = Client::of("2025-06-18");
+    for _ in 0..CALLS + 8 {
+        slow(&mut client, ENDLESS);
+    }
+    assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[test]
+fn a_last_line_needs_no_newline() {
+    let mut client = Client::demo();
+    client.write_bytes(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
+    assert_eq!(
+        client.close(),
+        [json!({"jsonrpc": "2.0", "id": 1, "result": {}})]
+    );
+}
+
+#[test]
+fn a_closed_stderr_does_no_harm() {
+    let mut server = command();
+    server
+        .args(["--demo", "--bench", "--panic-tool"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = server.stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stderr.take());
+    let mut input = child.stdin.take().unwrap();
+    std::io::Write::write_all(
+        &mut input,
+        b"no json\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n",
+    )
+    .unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        output.stdout,
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
+    );
+}

@@ -1,0 +1,186 @@
+//! A client that sends what it is told, valid or not.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::MODERN;
+
+/// Only a server that hangs takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    revision: &'static str,
+    next: u64,
+}
+
+/// Cargo builds the examples for `cargo test`, beside the tests.
+pub(crate) fn command() -> Command {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let name = format!("mcp_stdio_server{}", std::env::consts::EXE_SUFFIX);
+    let path: PathBuf = profile.join("examples").join(name);
+    assert!(path.exists(), "run `cargo build --examples` first");
+    let mut command = Command::new(path);
+    command.env_clear();
+    command
+}
+
+impl Client {
+    /// The demo with all tools, and nothing sent yet.
+    pub(crate) fn demo() -> Self {
+        Self::start(command().args(["--demo", "--bench", "--panic-tool"]))
+    }
+
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            output
+                .split(b'\n')
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
+        });
+        let input = child.stdin.take();
+        Self {
+            child,
+            input,
+            lines,
+            revision: "",
+            next: 0,
+        }
+    }
+
+    /// The demo, with the handshake of a revision done.
+    pub(crate) fn of(revision: &'static str) -> Self {
+        Self::demo().begin(revision)
+    }
+
+    pub(crate) fn begin(mut self, revision: &'static str) -> Self {
+        self.revision = revision;
+        if revision == MODERN {
+            assert_eq!(
+                self.ask("server/discover", json!({}))["result"]["supportedVersions"],
+                json!([MODERN])
+            );
+        } else {
+            let answer = self.ask(
+                "initialize",
+                json!({"protocolVersion": revision, "capabilities": {}}),
+            );
+            assert_eq!(answer["result"]["protocolVersion"], revision);
+            self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+        }
+        self
+    }
+
+    pub(crate) fn write(&mut self, line: &str) {
+        self.write_bytes(format!("{line}\n").as_bytes());
+    }
+
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
+        self.input.as_mut().unwrap().write_all(bytes).unwrap();
+    }
+
+    pub(crate) fn send(&mut self, message: &Value) {
+        self.write(&message.to_string());
+    }
+
+    /// Sends a request of the revision in use and returns its id.
+    pub(crate) fn request(&mut self, method: &str, params: Value) -> u64 {
+        self.next += 1;
+        let message = self.message(self.next, method, params);
+        self.send(&message);
+        self.next
+    }
+
+    pub(crate) fn message(&self, id: u64, method: &str, mut params: Value) -> Value {
+        if self.revision == MODERN {
+            params["_meta"] = meta(MODERN);
+        }
+        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+    }
+
+    /// Sends a call of a tool and returns its id.
+    pub(crate) fn call(&mut self, name: &str, arguments: &Value) -> u64 {
+        self.request("tools/call", json!({"name": name, "arguments": arguments}))
+    }
+
+    pub(crate) fn cancel(&mut self, id: u64) {
+        let params = json!({"requestId": id, "reason": "test"});
+        self.send(
+            &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}),
+        );
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        self.lines.recv_timeout(PATIENCE).expect("an answer")
+    }
+
+    pub(crate) fn answer(&mut self) -> Value {
+        let line = self.line();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    /// A request whose answer is the next that comes.
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
+        let id = self.request(method, params);
+        let answer = self.answer();
+        assert_eq!(answer["id"], id, "{answer}");
+        answer
+    }
+
+    /// A call and its text, as an error where it is one.
+    pub(crate) fn text(&mut self, name: &str, arguments: &Value) -> Result<String, String> {
+        let answer = self.ask("tools/call", json!({"name": name, "arguments": arguments}));
+        outcome(&answer)
+    }
+
+    /// Closes stdin; what else comes until the server has ended, which has to be with 0.
+    pub(crate) fn close(mut self) -> Vec<Value> {
+        drop(self.input.take());
+        let mut rest = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            rest.push(serde_json::from_str(&line).unwrap());
+        }
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        rest
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn meta(version: &str) -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
+}
+
+pub(crate) fn outcome(answer: &Value) -> Result<String, String> {
+    let result = &answer["result"];
+    let text = result["content"][0]["text"].as_str();
+    let text = text
+        .unwrap_or_else(|| panic!("no text: {answer}"))
+        .to_owned();
+    if result["isError"] == true {
+        Err(text)
+    } else {
+        Ok(text)
+    }
+}

@@ -1,0 +1,191 @@
+//! Lines, ids and batches.
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::{ALL, LEGACY};
+
+#[test]
+fn ids_are_echoed_exactly() {
+    let ids = [
+        "0",
+        "-1",
+        "9007199254740993",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "123456789012345678901234567890",
+        r#""""#,
+        r#""7""#,
+        r#""a\"b\\c""#,
+        r#""{,[""#,
+        r#""é\n""#,
+    ];
+    let mut client = Client::demo();
+    for id in ids {
+        client.write(&format!(
+            r#"{{"method":"ping","params":{{"id":[1,{{"id":2}}]}}, "id" : {id} ,"jsonrpc":"2.0"}}"#
+        ));
+        assert_eq!(
+            client.line(),
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
+        );
+    }
+}
+
+#[test]
+fn lines_that_are_no_message_are_passed_over() {
+    let lines: [&[u8]; 14] = [
+        b"",
+        b"   ",
+        b"\r",
+        b"hello",
+        b"{",
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,",
+        b"\xff\xfe{}",
+        b"\0",
+        b"7",
+        b"null",
+        b"\"ping\"",
+        b"[]",
+        b"{}",
+        b"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"ping\"}",
+    ];
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for line in lines {
+            client.write_bytes(line);
+            client.write_bytes(b"\n");
+        }
+        client.write(&"[".repeat(100_000));
+        assert_eq!(
+            client.text("echo", &json!({"text": "still here"})),
+            Ok("still here".into())
+        );
+    }
+}
+
+#[test]
+fn what_parses_and_has_an_id_is_refused_with_it() {
+    let lines = [
+        r#"{"id":5}"#,
+        r#"{"id":5,"method":"ping"}"#,
+        r#"{"jsonrpc":"1.0","id":5,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":5}"#,
+        r#"{"jsonrpc":"2.0","id":5,"method":7}"#,
+    ];
+    let mut client = Client::demo();
+    for line in lines {
+        client.write(line);
+        let answer = client.answer();
+        assert_eq!(
+            (&answer["id"], &answer["error"]["code"]),
+            (&json!(5), &json!(-32600)),
+            "{line}"
+        );
+    }
+    client.write(r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#);
+    assert_eq!(client.answer()["error"]["code"], -32600);
+}
+
+#[test]
+fn answers_and_notifications_get_no_answer() {
+    let mut client = Client::of("2025-06-18");
+    client.send(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+    client.send(&json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "no"}}));
+    for method in [
+        "notifications/initialized",
+        "notifications/unknown",
+        "ping",
+        "tools/call",
+    ] {
+        client.send(&json!({"jsonrpc": "2.0", "method": method}));
+    }
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled"}));
+    client.cancel(99);
+    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+}
+
+fn batch(client: &Client) -> Value {
+    let call = |id, ms| {
+        client.message(
+            id,
+            "tools/call",
+            json!({"name": "slow", "arguments": {"ms": ms}}),
+        )
+    };
+    json!([
+        call(101, 30),
+        {"jsonrpc": "2.0", "method": "notifications/unknown"},
+        client.message(102, "ping", json!({})),
+        call(103, 0),
+        {"id": 104},
+        client.message(105, "initialize", json!({"protocolVersion": "2025-06-18"})),
+        7,
+    ])
+}
+
+fn ids(answers: &[Value]) -> Vec<u64> {
+    let mut ids: Vec<_> = answers
+        .iter()
+        .map(|answer| answer["id"].as_u64().unwrap())
+        .collect();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn a_batch_has_one_answer() {
+    let mut client = Client::of("2025-03-26");
+    let batch = batch(&client);
+    client.send(&batch);
+    let answers = client.answer();
+    let answers = answers.as_array().unwrap();
+    assert_eq!(ids(answers), [101, 102, 103, 104, 105]);
+    let failed = answers
+        .iter()
+        .filter(|answer| answer["error"]["code"] == -32600);
+    assert_eq!(failed.count(), 2);
+
+    client.send(&json!([{"jsonrpc": "2.0", "method": "notifications/unknown"}]));
+    client.write(r#"[{"jsonrpc":"2.0","id":123456789012345678901,"method":"ping"}]"#);
+    assert_eq!(
+        client.line(),
+        r#"[{"jsonrpc":"2.0","id":123456789012345678901,"result":{}}]"#
+    );
+}
+
+#[test]
+fn a_cancelled_call_is_left_out_of_its_batch() {
+    let mut client = Client::of("2025-03-26");
+    let slow = client.message(
+        1,
+        "tools/call",
+        json!({"name": "slow", "arguments": {"ms": 60_000}}),
+    );
+    client.send(&json!([slow, client.message(2, "ping", json!({}))]));
+    client.cancel(1);
+    let answers = client.answer();
+    assert_eq!(ids(answers.as_array().unwrap()), [2]);
+    client.send(&json!([slow]));
+    client.cancel(1);
+    assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[test]
+fn other_revisions_refuse_each_message_of_a_batch() {
+    for revision in LEGACY
+        .into_iter()
+        .filter(|revision| *revision != "2025-03-26")
+    {
+        let mut client = Client::of(revision);
+        let batch = batch(&client);
+        client.send(&batch);
+        let answers: Vec<_> = (0..5).map(|_| client.answer()).collect();
+        assert_eq!(ids(&answers), [101, 102, 103, 104, 105]);
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer["error"]["code"] == -32600)
+        );
+    }
+}

@@ -1,0 +1,234 @@
+//! What the five revisions have in common, and where they differ.
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, meta, outcome};
+use crate::{ALL, LEGACY, MODERN};
+
+fn code(answer: &Value) -> i64 {
+    answer["error"]["code"]
+        .as_i64()
+        .unwrap_or_else(|| panic!("no error: {answer}"))
+}
+
+#[test]
+fn every_revision_lists_and_calls() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        let listed = client.ask("tools/list", json!({}));
+        let tools = listed["result"]["tools"].as_array().unwrap();
+        let names: Vec<_> = tools
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            names,
+            ["list_repos", "get_user", "fetch", "echo", "slow", "panic"]
+        );
+        assert!(
+            tools
+                .iter()
+                .all(|tool| tool["inputSchema"]["type"] == "object")
+        );
+        assert_eq!(
+            client.ask("tools/list", json!({}))["result"],
+            listed["result"]
+        );
+        assert_eq!(
+            client.text("echo", &json!({"text": "a\nb \u{2028} ü"})),
+            Ok("a\nb \u{2028} ü".into())
+        );
+        assert!(
+            client
+                .text("get_user", &json!({}))
+                .unwrap()
+                .contains("demo")
+        );
+        assert_eq!(client.close(), [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn initialize_settles_the_revision() {
+    let requests = [
+        ("2024-11-05", "2024-11-05"),
+        ("2025-03-26", "2025-03-26"),
+        ("2025-06-18", "2025-06-18"),
+        ("2025-11-25", "2025-11-25"),
+        ("2026-07-28", "2025-11-25"),
+        ("1999-01-01", "2025-11-25"),
+    ];
+    let mut client = Client::demo();
+    for (requested, agreed) in requests {
+        let answer = client.ask(
+            "initialize",
+            json!({"protocolVersion": requested, "capabilities": {}}),
+        );
+        let result = &answer["result"];
+        assert_eq!(result["protocolVersion"], agreed);
+        assert!(result["capabilities"]["tools"].is_object());
+        assert!(
+            result["serverInfo"]["name"].is_string() && result["serverInfo"]["version"].is_string()
+        );
+    }
+    assert_eq!(code(&client.ask("initialize", json!({}))), -32602);
+}
+
+#[test]
+fn ping_is_legacy_and_needs_no_handshake() {
+    assert_eq!(Client::demo().ask("ping", json!({}))["result"], json!({}));
+    for revision in LEGACY {
+        assert_eq!(
+            Client::of(revision).ask("ping", json!({}))["result"],
+            json!({})
+        );
+    }
+    let mut modern = Client::of(MODERN);
+    for method in ["ping", "logging/setLevel"] {
+        assert_eq!(code(&modern.ask(method, json!({}))), -32601, "{method}");
+    }
+}
+
+#[test]
+fn errors_have_their_codes() {
+    let table = [
+        ("no/such", json!({}), -32601),
+        ("resources/list", json!({}), -32601),
+        ("tools/call", json!({"name": "no_such"}), -32602),
+        ("tools/call", json!({}), -32602),
+        ("tools/call", json!({"name": 7}), -32602),
+        (
+            "tools/call",
+            json!({"name": "echo", "arguments": "text"}),
+            -32602,
+        ),
+        ("tools/list", json!({"cursor": "x"}), -32602),
+    ];
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for (method, params, expected) in &table {
+            let answer = client.ask(method, params.clone());
+            assert_eq!(code(&answer), *expected, "{revision} {method} {params}");
+        }
+    }
+}
+
+#[test]
+fn arguments_are_validated() {
+    let table = [
+        ("echo", json!({}), "\"text\" is missing"),
+        ("echo", json!({"text": 1}), "has to be a string"),
+        (
+            "echo",
+            json!({"text": "a", "more": 1}),
+            "no argument \"more\"",
+        ),
+        ("slow", json!({"ms": "10"}), "has to be an integer"),
+        ("slow", json!({"ms": 1.5}), "has to be an integer"),
+        ("slow", json!({"ms": -1}), "at least 0"),
+        (
+            "list_repos",
+            json!({"limit": 0}),
+            "at least 1 and at most 100",
+        ),
+        ("list_repos", json!({"limit": 101}), "at most 100"),
+        (
+            "fetch",
+            json!({"path": "/user", "method": "TRACE"}),
+            "has to be one of",
+        ),
+    ];
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for (tool, arguments, expected) in &table {
+            let answer = client.ask("tools/call", json!({"name": tool, "arguments": arguments}));
+            let problem = if revision < "2025-11-25" {
+                assert_eq!(code(&answer), -32602);
+                answer["error"]["message"].as_str().unwrap().to_owned()
+            } else {
+                outcome(&answer).unwrap_err()
+            };
+            assert!(problem.contains(expected), "{revision}: {problem}");
+        }
+        assert_eq!(
+            client.text("slow", &json!({"ms": 1.0})),
+            Ok("slept 1 ms".into())
+        );
+    }
+}
+
+#[test]
+fn modern_results_say_that_they_are_complete() {
+    let mut client = Client::of(MODERN);
+    let call = json!({"name": "echo", "arguments": {"text": "a"}});
+    let requests = [
+        ("server/discover", json!({})),
+        ("tools/list", json!({})),
+        ("tools/call", call),
+    ];
+    for (method, params) in requests {
+        let result = client.ask(method, params)["result"].take();
+        assert_eq!(result["resultType"], "complete");
+        assert!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"].is_string());
+        let cacheable = method != "tools/call";
+        assert_eq!(result["ttlMs"].is_u64(), cacheable, "{method}");
+        assert_eq!(result["cacheScope"].is_string(), cacheable, "{method}");
+    }
+    for revision in LEGACY {
+        let result = Client::of(revision).ask("tools/list", json!({}))["result"].take();
+        assert_eq!(result.as_object().unwrap().len(), 1, "{result}");
+    }
+}
+
+#[test]
+fn modern_requests_have_to_say_their_revision() {
+    let (version, capabilities) = (
+        "io.modelcontextprotocol/protocolVersion",
+        "io.modelcontextprotocol/clientCapabilities",
+    );
+    let mut client = Client::demo();
+    let incomplete = [
+        json!({}),
+        json!({"_meta": {}}),
+        json!({"_meta": {version: MODERN}}),
+        json!({"_meta": {capabilities: {}}}),
+        json!({"_meta": {version: 1, capabilities: {}}}),
+        json!({"_meta": {version: MODERN, capabilities: 1}}),
+    ];
+    for params in incomplete {
+        for method in ["server/discover", "tools/list", "tools/call"] {
+            assert_eq!(
+                code(&client.ask(method, params.clone())),
+                -32602,
+                "{method} {params}"
+            );
+        }
+    }
+    for requested in ["2027-01-01", "2025-11-25", ""] {
+        let error = client.ask("tools/list", json!({"_meta": meta(requested)}))["error"].take();
+        assert_eq!(error["code"], -32022);
+        assert_eq!(error["data"]["requested"], requested);
+        assert!(
+            error["data"]["supported"]
+                .as_array()
+                .unwrap()
+                .contains(&json!(MODERN))
+        );
+    }
+}
+
+#[test]
+fn eras_share_a_connection() {
+    let mut client = Client::of("2025-03-26");
+    let modern = json!({"_meta": meta(MODERN)});
+    assert_eq!(
+        client.ask("tools/list", modern)["result"]["resultType"],
+        "complete"
+    );
+    assert!(
+        client.ask("tools/list", json!({}))["result"]
+            .get("resultType")
+            .is_none()
+    );
+    assert_eq!(client.ask("no/such", json!({}))["error"]["code"], -32601);
+}

@@ -1,0 +1,261 @@
+//! The tools: configuration, what they send, and what they say when it fails.
+
+use std::process::Command;
+use std::time::Duration;
+
+use nexus_sdk::testing::{DevGateway, Fault};
+use serde_json::{Value, json};
+
+use crate::client::{Client, command};
+
+fn configured(gateway: &DevGateway) -> Command {
+    let mut command = command();
+    command
+        .env("NEXUS_GATEWAY_URL", gateway.url())
+        .env("UPSTREAM_URL", gateway.url());
+    command
+        .env("WORKSPACE_ID", "it's mine")
+        .env("PROVIDER", "github");
+    command
+}
+
+fn connected() -> (DevGateway, String, Client) {
+    let gateway = DevGateway::start().unwrap();
+    let connection = gateway.connect("it's mine", "github").unwrap();
+    let client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    (gateway, connection, client)
+}
+
+#[test]
+fn missing_configuration_is_one_clear_line() {
+    let gateway = DevGateway::start().unwrap();
+    for name in [
+        "NEXUS_GATEWAY_URL",
+        "UPSTREAM_URL",
+        "WORKSPACE_ID",
+        "PROVIDER",
+    ] {
+        for broken in [None, Some(" ")] {
+            let mut command = configured(&gateway);
+            match broken {
+                Some(blank) => command.env(name, blank),
+                None => command.env_remove(name),
+            };
+            let output = command.output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2));
+            assert!(
+                errors.contains(name) && errors.lines().count() == 1,
+                "{errors}"
+            );
+            assert!(output.stdout.is_empty());
+        }
+    }
+}
+
+#[test]
+fn wrong_configuration_is_one_clear_line() {
+    let gateway = DevGateway::start().unwrap();
+    let table = [
+        ("UPSTREAM_URL", "api.example.com"),
+        ("UPSTREAM_URL", "ftp://api.example.com"),
+        ("UPSTREAM_URL", "https://me:secret@api.example.com"),
+        ("UPSTREAM_URL", "https://api.example.com?x=1"),
+        ("NEXUS_GATEWAY_URL", "gateway"),
+    ];
+    for (name, value) in table {
+        let output = configured(&gateway).env(name, value).output().unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}={value}");
+        let hint = if name == "UPSTREAM_URL" {
+            name
+        } else {
+            "gateway_url"
+        };
+        assert!(
+            errors.contains(hint) && errors.lines().count() == 1,
+            "{errors}"
+        );
+        assert!(!errors.contains("secret"), "{errors}");
+    }
+    assert_eq!(
+        command().arg("--no-such").output().unwrap().status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn the_tools_answer_what_the_api_says() {
+    let (gateway, _, mut client) = connected();
+    let listed = client.ask("tools/list", json!({}))["result"]["tools"].take();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&repos).unwrap().len(), 2);
+    assert!(
+        client
+            .text("get_user", &json!({}))
+            .unwrap()
+            .contains("it's mine")
+    );
+    let created = json!({"method": "POST", "path": "/user/repos", "body": {"name": "new"}});
+    assert!(client.text("fetch", &created).unwrap().contains("\"new\""));
+    assert!(
+        client
+            .text("fetch", &json!({"path": "/user/repos?per_page=1"}))
+            .unwrap()
+            .contains("hello-world")
+    );
+    assert_eq!(gateway.count("/v1/resolve"), 1);
+}
+
+#[test]
+fn a_path_does_not_leave_the_host() {
+    let (gateway, _, mut client) = connected();
+    let paths = [
+        "",
+        "user",
+        "//evil.example",
+        "http://evil.example/",
+        "https:evil.example",
+        r"/\evil.example",
+        r"\\evil.example",
+        "@evil.example/",
+        ":80@evil.example",
+        ".evil.example",
+        "/a/../b",
+        "/%2e%2E/b",
+        "/a b",
+        "/a\r\nHost: evil",
+        "/a\u{0}",
+        "?x",
+        "#x",
+    ];
+    for path in paths {
+        let problem = client.text("fetch", &json!({"path": path})).unwrap_err();
+        assert!(problem.contains("is refused"), "{path}: {problem}");
+    }
+    assert_eq!(gateway.count(""), 0);
+    for path in [
+        "/user?x=//evil.example",
+        "/@evil.example/user",
+        "/a//b/user",
+        "/user#//evil",
+    ] {
+        assert!(
+            client.text("fetch", &json!({"path": path})).is_ok(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn failures_say_what_to_do() {
+    let (gateway, connection, mut client) = connected();
+    let connect = format!(
+        "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github",
+        gateway.url()
+    );
+    let mut fails = |expected: &[&str]| {
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        assert!(
+            expected.iter().all(|part| problem.contains(part)),
+            "{problem}"
+        );
+    };
+    gateway.set_status(&connection, "attention");
+    fails(&["attention_required", "reconnect", &connect]);
+    gateway.set_status(&connection, "revoked");
+    fails(&["reconnect", &connect]);
+    gateway.set_status(&connection, "pending");
+    fails(&["no active connection", &connect]);
+    gateway.set_status(&connection, "active");
+    let gateway_faults = [
+        (Fault::Status(503), "Retry in a moment"),
+        (
+            Fault::RetryAfter {
+                status: 429,
+                value: "7".into(),
+            },
+            "Retry in 7 s",
+        ),
+        (Fault::Status(401), "check NEXUS_API_KEY"),
+    ];
+    for (fault, expected) in gateway_faults {
+        gateway.fail_next_at("/v1/resolve", 1, fault);
+        fails(&[expected]);
+    }
+    let api_faults = [
+        (
+            Fault::reply(404, "text/plain", "no such"),
+            "HTTP 404 Not Found. Check the path",
+        ),
+        (Fault::Status(403), "more scopes"),
+        (
+            Fault::RetryAfter {
+                status: 429,
+                value: "9".into(),
+            },
+            "retry after 9",
+        ),
+        (Fault::Status(500), "retry later"),
+        (Fault::Status(302), "HTTP 302"),
+    ];
+    for (fault, expected) in api_faults {
+        gateway.fail_next_at("/user", 1, fault);
+        fails(&[expected]);
+    }
+    gateway.fail_next_at("/user", 2, Fault::Status(401));
+    fails(&["connect the account again"]);
+}
+
+#[test]
+fn a_pair_without_a_connection_is_told_how_to_get_one() {
+    let gateway = DevGateway::start().unwrap();
+    let mut client = Client::start(&mut configured(&gateway)).begin("2026-07-28");
+    let problem = client.text("list_repos", &json!({})).unwrap_err();
+    assert!(
+        problem.contains("connection_not_found") && problem.contains("nexus connect"),
+        "{problem}"
+    );
+    gateway.connect("it's mine", "github").unwrap();
+    assert!(client.text("list_repos", &json!({})).is_ok());
+}
+
+#[test]
+fn no_answer_holds_a_credential() {
+    let (gateway, _, mut client) = connected();
+    assert!(client.text("get_user", &json!({})).is_ok());
+    let requests = gateway.requests();
+    let sent = requests
+        .iter()
+        .find_map(|request| request.headers.get("authorization"))
+        .unwrap();
+    let token = sent
+        .to_str()
+        .unwrap()
+        .trim_start_matches("Bearer ")
+        .to_owned();
+    for status in [200, 400, 500] {
+        gateway.fail_next_at(
+            "/user",
+            1,
+            Fault::reply(status, "text/plain", format!("you sent {token}!")),
+        );
+        let (Ok(text) | Err(text)) = client.text("get_user", &json!({}));
+        assert!(text.contains("you sent [credential]!"), "{text}");
+    }
+}
+
+#[test]
+fn a_slow_upstream_holds_up_no_other_call() {
+    let (gateway, _, mut client) = connected();
+    assert!(client.text("get_user", &json!({})).is_ok());
+    gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(2)));
+    let stuck = client.call("get_user", &json!({}));
+    while gateway.count("/user") < 2 {
+        std::thread::yield_now();
+    }
+    assert!(client.text("list_repos", &json!({})).is_ok());
+    client.cancel(stuck);
+    assert_eq!(client.close(), [] as [Value; 0]);
+}

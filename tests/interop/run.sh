@@ -1,0 +1,92 @@
+#!/bin/sh
+# Drives the MCP server example with the official clients. Prints one line per client, and fails when one of them does.
+#
+#   tests/interop/run.sh [SERVER]     SERVER: the built example; without it, cargo builds one
+#
+# Environment: PYTHON, NPM (the commands to use).
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+work=$target/interop
+python=${PYTHON:-python3}
+npm=${NPM:-npm}
+
+die() {
+    echo "interop: $*" >&2
+    exit 1
+}
+
+mkdir -p "$work" || die "cannot make $work"
+
+# A folder that was made whole has a stamp with what is in it; anything else is made again.
+made() { [ "$(cat "$1/stamp" 2>/dev/null)" = "$2" ]; }
+
+python_with() {
+    made "$work/$1" "$2" && return
+    echo "installing $2 ..." >&2
+    rm -rf "${work:?}/$1"
+    "$python" -m venv "$work/$1" || die "$python cannot make a virtual environment"
+    "$work/$1/bin/python" -m pip install --quiet "$2" >&2 || die "cannot install $2"
+    echo "$2" >"$work/$1/stamp"
+}
+
+node_with() {
+    made "$work/node" "$*" && return
+    echo "installing $* ..." >&2
+    rm -rf "$work/node"
+    mkdir -p "$work/node" || die "cannot make $work/node"
+    echo '{"private": true}' >"$work/node/package.json"
+    (cd "$work/node" && "$npm" install --no-audit --no-fund --loglevel=error "$@" >&2) || die "cannot install $*"
+    echo "$*" >"$work/node/stamp"
+}
+
+python_with python-1 'mcp==1.30.*'
+python_with python-2 'mcp==2.3.*'
+# The inspector needs a newer Node than many systems have; the package `node` brings one.
+node_with @modelcontextprotocol/sdk@~1.32 @modelcontextprotocol/client@~2.4 @modelcontextprotocol/inspector@~2.12 node@22
+
+server=${1:-}
+if [ -z "$server" ]; then
+    (cd "$root" && cargo build --quiet --example mcp_stdio_server) || die "the example does not build"
+    server=$target/debug/examples/mcp_stdio_server
+fi
+[ -x "$server" ] || die "$server is no program"
+
+# The scripts are copied beside node_modules, since that is where Node looks for packages.
+cp "$here"/*.mjs "$work/node/" || die "cannot copy the scripts"
+node=$work/node/node_modules/.bin/node
+passed=0
+failed=0
+
+# client NAME COMMAND ..: the command gets the server as MCP_SERVER, and MCP_STATUS, a file for its exit codes.
+client() {
+    name=$1
+    shift
+    export MCP_SERVER="$server" MCP_WRAPPER="$here/server.sh" MCP_STATUS="$work/status" MCP_INSPECTOR="$work/node/node_modules/.bin/mcp-inspector"
+    : >"$MCP_STATUS"
+    if timeout -k 5 120 "$@" >"$work/log" 2>&1 && ! grep -qv '^0$' "$MCP_STATUS" && [ -s "$MCP_STATUS" ]; then
+        passed=$((passed + 1))
+        echo "ok      $name: $(tail -n 1 "$work/log")"
+    else
+        failed=$((failed + 1))
+        echo "FAILED  $name"
+        sed 's/^/        /' "$work/log"
+        echo "        exit codes of the server: $(tr '\n' ' ' <"$MCP_STATUS")"
+    fi
+}
+
+client 'Python 1.x' "$work/python-1/bin/python" "$here/python_1.py"
+for mode in auto legacy 2026-07-28; do
+    client "Python 2.x, $mode" "$work/python-2/bin/python" "$here/python_2.py" "$mode"
+done
+client 'TypeScript 1.x' "$node" "$work/node/typescript_1.mjs"
+for mode in legacy auto 2026-07-28; do
+    client "TypeScript 2.x, $mode" "$node" "$work/node/typescript_2.mjs" "$mode"
+done
+for era in legacy auto modern; do
+    client "inspector, $era" "$node" "$work/node/inspector.mjs" "$era"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

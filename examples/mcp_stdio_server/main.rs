@@ -19,12 +19,12 @@ mod upstream;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use nexus_sdk::{FetchOptions, NexusClient, Redirects, TokenCache};
+use nexus_sdk::{NexusClient, TokenCache};
 use serde_json::{Value, json};
 
 use config::Config;
 use server::Server;
-use tools::{Arguments, Outcome, Tool, Tools};
+use tools::{Outcome, Tool, Tools};
 
 /// An API that needs a credential; the gateway has it, and the SDK puts it on each request.
 struct Api {
@@ -35,77 +35,55 @@ struct Api {
 
 impl Api {
     fn fetch(&self, method: &str, path: &str, body: Option<&Value>) -> Outcome {
-        let Config {
-            workspace_id,
-            provider,
-            upstream,
-            ..
-        } = &self.config;
-        let url = upstream.url(path)?;
-        // A redirect could lead away from the API's host: it is reported, not followed.
-        let mut options = FetchOptions::default()
-            .method(method)
-            .redirects(Redirects::Manual);
-        if let Some(body) = body {
-            options = options
-                .header("content-type", "application/json")
-                .data(body.to_string());
-        }
-        let before = self.cache.get(workspace_id, provider);
+        let (workspace, provider) = (&self.config.workspace_id, &self.config.provider);
+        let url = self.config.upstream.url(path)?;
+        let options = upstream::options(method, body);
+        let before = self.cache.get(workspace, provider);
         let fetched =
             self.client
-                .authenticated_fetch(&self.cache, workspace_id, provider, &url, options);
-        let after = self.cache.get(workspace_id, provider);
-        let answer = match fetched {
+                .authenticated_fetch(&self.cache, workspace, provider, &url, options);
+        let after = self.cache.get(workspace, provider);
+        let outcome = match fetched {
             Ok((status, headers, body)) => upstream::answer(status, &headers, body),
             Err(error) => Err(failure::explain(&error, &self.config)),
         };
         // Some APIs repeat the credential in what they answer; a model has no use for it.
-        upstream::without(answer, before.iter().chain(&after))
+        upstream::without(outcome, before.iter().chain(&after))
     }
 }
 
 fn tools(api: Arc<Api>) -> Vec<Tool> {
     let (repos, user, any) = (Arc::clone(&api), Arc::clone(&api), api);
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
     vec![
-        Tool {
-            name: "list_repos",
-            description: "Lists the connected user's repositories.",
-            properties: json!({"limit": {"type": "integer", "minimum": 1, "maximum": 100, "default": 30}}),
-            required: &[],
-            read_only: true,
-            run: Box::new(move |arguments: &Arguments, _| {
+        Tool::new("list_repos", "Lists the connected user's repositories.")
+            .optional("limit", limit)
+            .run(move |arguments, _| {
                 let limit = arguments.integer("limit").unwrap_or(30);
                 repos.fetch("GET", &format!("/user/repos?per_page={limit}"), None)
             }),
-        },
-        Tool {
-            name: "get_user",
-            description: "Tells who the connected user is.",
-            properties: json!({}),
-            required: &[],
-            read_only: true,
-            run: Box::new(move |_, _| user.fetch("GET", "/user", None)),
-        },
-        Tool {
-            name: "fetch",
-            description: "Sends one request to the provider's API, with the connected user's credential.",
-            properties: json!({
-                "method": {"type": "string", "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], "default": "GET"},
-                "path": {"type": "string", "description": "path and query, such as /user/repos?page=2"},
-                "body": {"description": "sent as JSON"},
-            }),
-            required: &["path"],
-            read_only: false,
-            run: Box::new(move |arguments: &Arguments, _| {
-                let method = arguments.text("method").unwrap_or("GET");
-                any.fetch(
-                    method,
-                    arguments.text("path").unwrap_or_default(),
-                    arguments.get("body"),
-                )
-            }),
-        },
+        Tool::new("get_user", "Tells who the connected user is.")
+            .run(move |_, _| user.fetch("GET", "/user", None)),
+        Tool::new(
+            "fetch",
+            "Sends a request to the provider's API, as the connected user.",
+        )
+        .required(
+            "path",
+            json!({"type": "string", "description": "such as /user/repos?page=2"}),
+        )
+        .optional(
+            "method",
+            json!({"type": "string", "enum": methods, "default": "GET"}),
+        )
+        .optional("body", json!({"description": "sent as JSON"}))
+        .writes()
+        .run(move |arguments, _| {
+            let method = arguments.text("method").unwrap_or("GET");
+            let path = arguments.text("path").unwrap_or_default();
+            any.fetch(method, path, arguments.get("body"))
+        }),
     ]
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 /// The first problem there is, in words that a model can act on.
 pub(crate) fn check(
-    properties: &Value,
+    properties: &Map<String, Value>,
     required: &[&str],
     arguments: &Map<String, Value>,
 ) -> Result<(), String> {

@@ -37,10 +37,10 @@ impl Server {
     /// Serves until stdin ends, and then ends the process.
     pub(crate) fn run(self: &Arc<Self>) -> ! {
         let mut turns = self.turns();
+        turns.called = false;
         loop {
             if let Some(call) = turns.start() {
-                self.let_another_lead(&mut turns);
-                drop(turns);
+                self.let_another_lead(turns);
                 self.perform(&call);
                 turns = self.turns();
                 turns.end(&call);
@@ -71,19 +71,25 @@ impl Server {
         let woken = self.changed.wait(turns);
         let mut turns = woken.unwrap_or_else(PoisonError::into_inner);
         turns.idle = turns.idle.saturating_sub(1);
+        turns.called = false;
         turns
     }
 
-    fn let_another_lead(self: &Arc<Self>, turns: &mut Turns<Reader>) {
-        if turns.reader.is_none() {
+    /// Gives the lock back first: a thread that wakes up takes it.
+    fn let_another_lead(self: &Arc<Self>, mut turns: MutexGuard<'_, Turns<Reader>>) {
+        if turns.reader.is_none() || turns.called {
             return;
         }
-        if turns.idle > 0 {
+        turns.called = true;
+        let idle = turns.idle > 0;
+        drop(turns);
+        if idle {
             return self.changed.notify_one();
         }
         let server = Arc::clone(self);
-        // Without another thread this one reads on when its call is done.
         if let Err(error) = thread::Builder::new().spawn(move || server.run()) {
+            // This thread reads on when its call is done.
+            self.turns().called = false;
             note(format_args!("no thread for another call: {error}"));
         }
     }

@@ -14,16 +14,51 @@ pub(crate) type Outcome = Result<String, String>;
 type Run = dyn Fn(&Arguments, &Cancelled) -> Outcome + Send + Sync;
 
 pub(crate) struct Tool {
-    pub(crate) name: &'static str,
-    pub(crate) description: &'static str,
+    name: &'static str,
+    description: &'static str,
     /// JSON Schema, as far as [`schema::check`] knows it.
-    pub(crate) properties: Value,
-    pub(crate) required: &'static [&'static str],
-    pub(crate) read_only: bool,
-    pub(crate) run: Box<Run>,
+    properties: Map<String, Value>,
+    required: Vec<&'static str>,
+    read_only: bool,
+    run: Box<Run>,
 }
 
 impl Tool {
+    pub(crate) fn new(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            description,
+            properties: Map::new(),
+            required: Vec::new(),
+            read_only: true,
+            run: Box::new(|_, _| Err("this tool does nothing yet".to_owned())),
+        }
+    }
+
+    pub(crate) fn optional(mut self, name: &'static str, schema: Value) -> Self {
+        self.properties.insert(name.to_owned(), schema);
+        self
+    }
+
+    pub(crate) fn required(mut self, name: &'static str, schema: Value) -> Self {
+        self.required.push(name);
+        self.optional(name, schema)
+    }
+
+    /// It changes something, so that clients may ask their user first.
+    pub(crate) fn writes(mut self) -> Self {
+        self.read_only = false;
+        self
+    }
+
+    pub(crate) fn run<F>(mut self, run: F) -> Self
+    where
+        F: Fn(&Arguments, &Cancelled) -> Outcome + Send + Sync + 'static,
+    {
+        self.run = Box::new(run);
+        self
+    }
+
     fn definition(&self) -> Value {
         json!({
             "name": self.name,
@@ -39,7 +74,7 @@ impl Tool {
     }
 
     pub(crate) fn check(&self, arguments: Map<String, Value>) -> Result<Arguments, String> {
-        schema::check(&self.properties, self.required, &arguments)?;
+        schema::check(&self.properties, &self.required, &arguments)?;
         Ok(Arguments(arguments))
     }
 

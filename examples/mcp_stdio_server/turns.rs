@@ -32,6 +32,8 @@ enum Stage {
 pub(crate) struct Turns<R> {
     pub(crate) reader: Option<R>,
     pub(crate) idle: usize,
+    /// A thread was woken or started, and has yet to look at what there is to do.
+    pub(crate) called: bool,
     waiting: VecDeque<Arc<Call>>,
     working: Vec<(Arc<Call>, Stage)>,
     abandoned: usize,
@@ -42,6 +44,7 @@ impl<R> Turns<R> {
         Self {
             reader: Some(reader),
             idle: 0,
+            called: false,
             waiting: VecDeque::new(),
             working: Vec::new(),
             abandoned: 0,

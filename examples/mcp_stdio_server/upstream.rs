@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use nexus_sdk::CachedToken;
 use nexus_sdk::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use nexus_sdk::http::{HeaderMap, HeaderName, StatusCode, Uri};
+use nexus_sdk::{CachedToken, FetchOptions, Redirects};
+use serde_json::Value;
 
 use crate::tools::Outcome;
 
@@ -69,6 +70,18 @@ fn is_plain(path: &str) -> bool {
             .bytes()
             .all(|byte| byte > b' ' && byte != b'\\' && byte != 0x7F)
         && !without_query.split('/').any(dots)
+}
+
+pub(crate) fn options(method: &str, body: Option<&Value>) -> FetchOptions {
+    let options = FetchOptions::default().method(method);
+    // A redirect could lead away from the API's host: it is reported, not followed.
+    let options = options.redirects(Redirects::Manual);
+    match body {
+        Some(body) => options
+            .header(CONTENT_TYPE, "application/json")
+            .data(body.to_string()),
+        None => options,
+    }
 }
 
 /// A response as the model gets it.

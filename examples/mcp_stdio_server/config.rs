@@ -1,6 +1,7 @@
 //! What the server is told by its environment and its command line.
 
 use std::env;
+use std::time::Duration;
 
 use nexus_sdk::NexusClientOptions;
 use nexus_sdk::testing::DevGateway;
@@ -102,9 +103,11 @@ fn variable(name: &str) -> Option<String> {
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// A model cannot read more, and many clients wait no longer than a minute.
+/// A model cannot read more, and clients give a call up after a minute or less.
 fn limited(options: NexusClientOptions) -> NexusClientOptions {
-    options.max_body_bytes(4 << 20)
+    options
+        .max_body_bytes(4 << 20)
+        .timeout(Duration::from_secs(30))
 }
 
 fn demo() -> Result<(Config, NexusClientOptions, Option<DevGateway>), String> {

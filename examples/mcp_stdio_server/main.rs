@@ -55,7 +55,9 @@ impl Api {
 fn tools(api: Arc<Api>) -> Vec<Tool> {
     let (repos, user, any) = (Arc::clone(&api), Arc::clone(&api), api);
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
+    let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    let method = json!({"type": "string", "enum": methods, "default": "GET"});
     vec![
         Tool::new("list_repos", "Lists the connected user's repositories.")
             .optional("limit", limit)
@@ -65,25 +67,16 @@ fn tools(api: Arc<Api>) -> Vec<Tool> {
             }),
         Tool::new("get_user", "Tells who the connected user is.")
             .run(move |_, _| user.fetch("GET", "/user", None)),
-        Tool::new(
-            "fetch",
-            "Sends a request to the provider's API, as the connected user.",
-        )
-        .required(
-            "path",
-            json!({"type": "string", "description": "such as /user/repos?page=2"}),
-        )
-        .optional(
-            "method",
-            json!({"type": "string", "enum": methods, "default": "GET"}),
-        )
-        .optional("body", json!({"description": "sent as JSON"}))
-        .writes()
-        .run(move |arguments, _| {
-            let method = arguments.text("method").unwrap_or("GET");
-            let path = arguments.text("path").unwrap_or_default();
-            any.fetch(method, path, arguments.get("body"))
-        }),
+        Tool::new("fetch", "Sends a request to the provider's API.")
+            .required("path", path)
+            .optional("method", method)
+            .optional("body", json!({"description": "sent as JSON"}))
+            .writes()
+            .run(move |arguments, _| {
+                let method = arguments.text("method").unwrap_or("GET");
+                let path = arguments.text("path").unwrap_or_default();
+                any.fetch(method, path, arguments.get("body"))
+            }),
     ]
 }
 

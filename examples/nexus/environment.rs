@@ -1,0 +1,76 @@
+//! `nexus env`: what is configured, and whether it can be used.
+
+use std::env;
+
+use lexopt::Parser;
+use lexopt::prelude::*;
+use nexus_sdk::serde_json::Value as Json;
+
+use crate::args;
+use crate::output;
+use crate::stop::Stop;
+
+const SECRET: &str = "NEXUS_API_KEY";
+const VARIABLES: [&str; 12] = [
+    "NEXUS_GATEWAY_URL",
+    SECRET,
+    args::WORKSPACE,
+    args::PROVIDER,
+    "NEXUS_LOG",
+    "ALL_PROXY",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+];
+
+pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
+    let mut json = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => json = true,
+            other => return Err(args::unexpected(other)),
+        }
+    }
+    let fields = VARIABLES.map(|name| (name, configured(name)));
+    // Proxies are worth a line only when there are any.
+    let listed = fields
+        .into_iter()
+        .filter(|(name, value)| name.starts_with("NEXUS_") || !value.is_null());
+    let unset = |value: Json| {
+        if value.is_null() && !json {
+            "(not set)".into()
+        } else {
+            value
+        }
+    };
+    let listed = listed.map(|(name, value)| (name, unset(value)));
+    output::print_fields(listed.collect(), json)?;
+    args::client(None).map(drop)
+}
+
+fn configured(name: &str) -> Json {
+    let value = env::var_os(name).filter(|value| !value.is_empty());
+    let masked = value.map(|value| match name {
+        SECRET => "(hidden)".to_owned(),
+        _ => without_password(&value.to_string_lossy()),
+    });
+    masked.into()
+}
+
+/// Hides what stands before an `@`, and a query: both can hold secrets.
+fn without_password(url: &str) -> String {
+    let (front, rest) = url.rsplit_once('@').unwrap_or(("", url));
+    let scheme = front.find("://").and_then(|end| front.get(..end));
+    let shown = match scheme {
+        Some(scheme) => format!("{scheme}://(hidden)@{rest}"),
+        None if front.is_empty() => rest.to_owned(),
+        None => format!("(hidden)@{rest}"),
+    };
+    match shown.split_once('?') {
+        Some((url, _)) => format!("{url}?(hidden)"),
+        None => shown,
+    }
+}

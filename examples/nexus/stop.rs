@@ -72,15 +72,15 @@ fn is_unconnected(error: &NexusError) -> bool {
     error.needs_reconnect() || error.code() == "connection_not_found"
 }
 
-/// What the SDK cannot know: how this program is told the things that are missing.
+/// What the SDK cannot know: how this program is told what was missing.
 fn advice(error: &NexusError) -> &'static str {
-    match (error.kind(), error.status_code()) {
+    match (error.code(), error.status_code()) {
         _ if is_unconnected(error) => "; run `nexus connect`",
-        (ErrorKind::Gateway, Some(401 | 403)) => {
-            "; set NEXUS_API_KEY to a key that the gateway accepts"
-        }
-        (ErrorKind::InsecureUrl, _) => "; use https, or --allow-insecure-http",
-        (ErrorKind::RequestFailed, _) => "; check the network, the URL and NEXUS_GATEWAY_URL",
+        ("insecure_url", _) => " (here: --allow-insecure-http)",
+        ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
+        ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
+        ("http_400", _) => "; check the connection id",
+        (_, Some(401 | 403)) => "; set NEXUS_API_KEY to a key that the gateway accepts",
         _ => "",
     }
 }

@@ -1,0 +1,216 @@
+//! What the commands print, and what they say when they cannot.
+
+use nexus_sdk::serde_json::Value;
+
+use crate::{Bench, KEY, finish, spawn};
+
+#[test]
+fn every_command_prints_its_result() {
+    let bench = Bench::new("results");
+    let cases: &[(&str, &str)] = &[
+        ("--help", "Exit codes:"),
+        ("fetch --help", "Exit codes:"),
+        ("help", "Exit codes:"),
+        ("--version", "nexus 0."),
+        ("status {github}", "active\n"),
+        ("token {github}", "provider       github\n"),
+        ("token {github}", "strategy       oauth2\n"),
+        ("token -pweather", "header        X-API-Key\n"),
+        ("token --workspace=acme", "(hidden; --show prints it)\n"),
+        ("refresh {github}", "token_type     Bearer\n"),
+        (
+            "fetch {url}/user",
+            r#"{"login":"acme","provider":"github"}"#,
+        ),
+        ("fetch -pregistry {url}/user", r#""provider":"registry""#),
+        ("env", "NEXUS_WORKSPACE    acme\n"),
+        ("env", "NEXUS_LOG          (not set)\n"),
+    ];
+    for (args, part) in cases {
+        let ran = bench.run(args);
+        assert_eq!(ran.code, 0, "{args}: {}", ran.err);
+        assert!(ran.out.contains(part), "{args}: {}", ran.out);
+        assert_eq!(ran.err, "", "{args}");
+    }
+}
+
+#[test]
+fn json_is_one_line_with_these_fields() {
+    let bench = Bench::new("json");
+    let cases: &[(&str, &[&str])] = &[
+        ("status {github}", &["connection_id", "status"]),
+        (
+            "token {github}",
+            &["connection_id", "expires_at", "expires_in", "strategy"],
+        ),
+        ("token", &["workspace", "provider", "header", "expires_in"]),
+        ("token --show", &["access_token"]),
+        ("token --show {registry}", &["credentials"]),
+        ("refresh {github}", &["connection_id", "token_type"]),
+        ("env", &["NEXUS_GATEWAY_URL", "NEXUS_API_KEY", "NEXUS_LOG"]),
+        (
+            "connect --no-wait",
+            &["connection_id", "status", "auth_url"],
+        ),
+    ];
+    for (args, fields) in cases {
+        let value = bench.run(&format!("{args} --json")).json(args);
+        for field in *fields {
+            assert!(value.get(field).is_some(), "{args}: no {field} in {value}");
+        }
+    }
+}
+
+#[test]
+fn errors_are_one_line_and_have_their_exit_code() {
+    let bench = Bench::new("errors");
+    let cases: &[(&str, i32, &str)] = &[
+        ("", 2, "`nexus --help`"),
+        ("fly", 2, "no command \"fly\""),
+        ("fetch --fly", 2, "invalid option '--fly'"),
+        ("status", 2, "no connection id"),
+        ("status ' '", 2, "no connection id"),
+        ("status a b", 2, "unexpected argument"),
+        ("status a --show", 2, "--show"),
+        ("status nobody", 1, "check the connection id"),
+        ("token nobody", 6, "run `nexus connect`"),
+        ("token ' '", 2, "no connection id"),
+        (
+            "token -w ' '",
+            2,
+            "no workspace: give --workspace or set NEXUS_WORKSPACE",
+        ),
+        (
+            "token -p ''",
+            2,
+            "no provider: give --provider or set NEXUS_PROVIDER",
+        ),
+        ("token a -w b", 2, "give one of them"),
+        ("token -w nobody", 6, "run `nexus connect`"),
+        ("token --show {registry}", 1, "`--show --json`"),
+        ("refresh {registry}", 1, "nothing to refresh"),
+        ("connect -p nobody", 1, "give another --provider"),
+        ("fetch", 2, "no URL"),
+        ("fetch example.com", 2, "https://"),
+        ("fetch http://192.0.2.1/", 2, "--allow-insecure-http"),
+        ("fetch http://127.0.0.1:1/", 1, "connection refused"),
+        ("fetch {url}/user -X 'A B'", 2, "not an HTTP method"),
+        ("fetch {url}/user -H Accept", 2, "write it as 'Name: value'"),
+        ("fetch {url}/user -H 'a b: c'", 2, "header 1 (a b)"),
+        ("fetch {url}/user -H 'a: b\nc'", 2, "line break"),
+        ("fetch {url}/user -d @{dir}/missing", 1, "cannot read"),
+        ("fetch {url}/user -da -db", 2, "-d"),
+        ("fetch {url}/user -o {dir}/missing/file", 1, "cannot write"),
+        ("fetch {url}/user --timeout soon", 2, "no number of seconds"),
+        ("fetch {url}/user --timeout -1", 2, "no number of seconds"),
+        ("fetch {url}/user --timeout NaN", 2, "no number of seconds"),
+        ("gateway acme", 2, "WORKSPACE:PROVIDER"),
+        ("gateway --port 99999", 2, "99999"),
+    ];
+    for (args, code, part) in cases {
+        let ran = bench.run(args);
+        ran.assert_error(*code, part, args);
+        assert_eq!(ran.out, "", "{args}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_named() {
+    let bench = Bench::new("configuration");
+    let cases: &[(&str, &str, i32, &str)] = &[
+        ("NEXUS_GATEWAY_URL", "", 2, "NEXUS_GATEWAY_URL: not set"),
+        ("NEXUS_GATEWAY_URL", "nowhere", 2, "gateway_url"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "http://127.0.0.1:1",
+            1,
+            "connection refused",
+        ),
+        (
+            "NEXUS_API_KEY",
+            "wrong",
+            1,
+            "set NEXUS_API_KEY to a key that the gateway accepts",
+        ),
+    ];
+    for (name, value, code, part) in cases {
+        let mut command = bench.command("token {github}");
+        let ran = finish(spawn(command.env(name, value)), b"");
+        ran.assert_error(*code, part, name);
+    }
+}
+
+#[test]
+fn nothing_secret_is_printed_without_show() {
+    let bench = Bench::new("secrets");
+    let mut secrets = vec![KEY.to_owned(), "hunter2".to_owned()];
+    for id in ["{github}", "{registry}"] {
+        let shown = bench.run(&format!("token --show --json {id}")).json(id);
+        let of_fields = ["access_token", "password"].map(|name| shown["credentials"][name].clone());
+        secrets.extend(
+            of_fields
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned),
+        );
+    }
+    let basic = bench.run("token --show -pregistry").out;
+    secrets.push(basic.trim().to_owned());
+    assert_eq!(secrets.len(), 5);
+    let commands = [
+        "env",
+        "status {github}",
+        "token {github}",
+        "token {registry}",
+        "token",
+        "token -pregistry",
+        "connect --no-wait",
+        "fetch -H 'Authorization hunter2' {url}/user",
+        "fetch http://user:hunter2@127.0.0.1/",
+        "fetch -i {url}/user",
+    ];
+    for args in commands {
+        for json in ["", " --json"] {
+            let mut command = bench.command(&format!("{args}{json}"));
+            command.env("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
+            let ran = finish(spawn(&mut command), b"");
+            let printed = ran.out + &ran.err;
+            let leak = secrets.iter().find(|secret| printed.contains(*secret));
+            assert_eq!(leak, None, "{args}: {printed}");
+        }
+    }
+}
+
+#[test]
+fn refresh_shows_a_new_token_only_on_demand() {
+    let bench = Bench::new("refresh");
+    let old = bench.run("token --show {github}").out;
+    let new = bench.run("refresh --show {github}");
+    assert_eq!((new.code, new.out.lines().count()), (0, 1));
+    assert_ne!(new.out, old);
+    assert_eq!(bench.run("token --show").out, new.out);
+    let hidden = bench.run("refresh --json {github}").json("refresh");
+    assert_eq!(hidden.get("access_token"), None);
+}
+
+#[test]
+fn a_connection_that_needs_the_user_has_its_own_exit_code() {
+    let bench = Bench::new("attention");
+    for status in ["attention", "revoked"] {
+        assert!(bench.gateway.set_status(&bench.github, status));
+        for args in ["token", "token {github}", "fetch {url}/user"] {
+            bench
+                .run(args)
+                .assert_error(6, "run `nexus connect`", status);
+        }
+        assert_eq!(bench.run("status {github}").out, format!("{status}\n"));
+    }
+}
+
+#[test]
+fn a_closed_stderr_changes_no_exit_code() {
+    let bench = Bench::new("stderr");
+    let mut child = spawn(&mut bench.command("token nobody"));
+    drop(child.stderr.take());
+    assert_eq!(finish(child, b"").code, 6);
+}

@@ -1,0 +1,145 @@
+//! `nexus fetch`: what is sent, and where the response goes.
+
+use std::fs;
+use std::process::Stdio;
+
+use nexus_sdk::testing::Fault;
+
+use crate::{Bench, finish, spawn};
+
+#[test]
+fn data_comes_from_an_argument_a_file_or_stdin() {
+    let bench = Bench::new("data");
+    fs::write(bench.file("data"), b"of a\nfile\n\0").unwrap();
+    let cases: &[(&str, &str, &[u8])] = &[
+        ("-d text", "POST", b"text"),
+        ("-d=x", "POST", b"=x"),
+        ("-d ''", "POST", b""),
+        ("-d @{dir}/data", "POST", b"of a\nfile\n\0"),
+        ("-d @-", "POST", b"of stdin\xff"),
+        ("-d @- -X put", "PUT", b"of stdin\xff"),
+        ("-X DELETE", "DELETE", b""),
+        ("", "GET", b""),
+    ];
+    for (args, method, body) in cases {
+        bench.gateway.forget_requests();
+        let headers = "-H 'X-One: 1' -HX-Two:2 {url}/sink";
+        let args = format!("fetch {args} {headers}");
+        let ran = bench.run_with(&args, b"of stdin\xff");
+        assert_eq!(ran.code, 0, "{args}: {}", ran.err);
+        let requests = bench.gateway.requests();
+        let sent = requests.last().unwrap();
+        assert_eq!(
+            (sent.method.as_str(), &*sent.body),
+            (*method, *body),
+            "{args}"
+        );
+        assert_eq!(
+            (&sent.headers["x-one"], &sent.headers["x-two"]),
+            (&"1".parse().unwrap(), &"2".parse().unwrap())
+        );
+    }
+}
+
+#[test]
+fn include_puts_status_and_headers_before_the_body() {
+    let bench = Bench::new("include");
+    let ran = bench.run("fetch -i {url}/user");
+    let (head, body) = ran.out.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(
+        head.contains("\r\ncontent-type: application/json"),
+        "{head}"
+    );
+    assert_eq!(body, r#"{"login":"acme","provider":"github"}"#);
+}
+
+#[test]
+fn output_replaces_a_file_only_by_a_response() {
+    let bench = Bench::new("output");
+    let (kept, new) = (bench.file("kept"), bench.file("new"));
+    fs::write(&kept, "old and longer than what comes, by far and away").unwrap();
+    for name in ["{dir}/kept", "{dir}/new"] {
+        let ran = bench.run(&format!("fetch http://127.0.0.1:1/ -o {name}"));
+        ran.assert_error(1, "refused", name);
+    }
+    assert!(fs::read_to_string(&kept).unwrap().starts_with("old"));
+    assert!(!new.exists());
+
+    for (name, path) in [("{dir}/kept", &kept), ("{dir}/new", &new)] {
+        let ran = bench.run(&format!("fetch {{url}}/user -o {name}"));
+        assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+        let written = fs::read_to_string(path).unwrap();
+        assert_eq!(written, r#"{"login":"acme","provider":"github"}"#);
+    }
+    assert!(bench.run("fetch {url}/user -o -").out.contains("acme"));
+}
+
+#[test]
+fn fail_exits_with_the_class_of_the_status() {
+    let bench = Bench::new("fail");
+    let cases = [
+        (204, 0),
+        (304, 3),
+        (404, 4),
+        (499, 4),
+        (500, 5),
+        (503, 5),
+        (700, 1),
+    ];
+    for (status, code) in cases {
+        let fault = Fault::reply(status, "text/plain", "the body");
+        bench.gateway.fail_next_at("/user", 2, fault);
+        let plain = bench.run("fetch --no-redirect {url}/user");
+        assert_eq!((plain.code, plain.err.as_str()), (0, ""), "{status}");
+        let failing = bench.run("fetch --no-redirect --fail {url}/user");
+        assert_eq!(failing.out, plain.out, "the body is printed all the same");
+        if code == 0 {
+            assert_eq!((failing.code, failing.err.as_str()), (0, ""), "{status}");
+        } else {
+            failing.assert_error(code, &format!("answered {status}"), "--fail");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let bench = Bench::new("closed");
+    let body = "a line of text\n".repeat(100_000);
+    for (status, code) in [(200, 0), (404, 4)] {
+        bench
+            .gateway
+            .fail_next_at("/user", 1, Fault::reply(status, "text/plain", body.clone()));
+        let mut child = spawn(&mut bench.command("fetch --fail {url}/user"));
+        drop(child.stdout.take());
+        let ran = finish(child, b"");
+        assert_eq!(ran.code, code, "{}", ran.err);
+        assert!(
+            !ran.err.contains("panic") && ran.err.lines().count() <= 1,
+            "{}",
+            ran.err
+        );
+    }
+    for args in ["--help", "token", "env --json"] {
+        let mut child = spawn(&mut bench.command(args));
+        drop(child.stdout.take());
+        let ran = finish(child, b"");
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    let bench = Bench::new("full");
+    let ran = bench.run("fetch {url}/user -o /dev/full");
+    ran.assert_error(1, "/dev/full", "-o");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let child = bench
+        .command("fetch {url}/user")
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .stdin(Stdio::piped())
+        .spawn();
+    finish(child.unwrap(), b"").assert_error(1, "cannot write to stdout", "stdout");
+}

@@ -1,0 +1,164 @@
+//! The `nexus` example as its users run it, against a gateway in this process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test panics"
+)]
+
+mod commands;
+mod connect;
+mod fetch;
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use nexus_sdk::serde_json::{self, Value};
+use nexus_sdk::testing::DevGateway;
+
+const KEY: &str = "key-of-the-gateway";
+
+/// A gateway with a connection `acme` to each provider, and the program configured for it.
+struct Bench {
+    gateway: DevGateway,
+    github: String,
+    registry: String,
+    directory: PathBuf,
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Bench {
+    fn new(name: &str) -> Self {
+        let gateway = DevGateway::builder().api_key(KEY).start().unwrap();
+        gateway.connect("acme", "weather").unwrap();
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).unwrap();
+        Self {
+            github: gateway.connect("acme", "github").unwrap(),
+            registry: gateway.connect("acme", "registry").unwrap(),
+            gateway,
+            directory,
+        }
+    }
+
+    /// `{url}`, `{github}`, `{registry}` and `{dir}` stand for the gateway's address, the ids of two
+    /// connections and a directory for files.
+    fn filled(&self, text: &str) -> String {
+        text.replace("{url}", self.gateway.url())
+            .replace("{github}", &self.github)
+            .replace("{registry}", &self.registry)
+            .replace("{dir}", self.directory.to_str().unwrap())
+    }
+
+    /// The arguments are words with spaces between them; `'` quotes.
+    fn command(&self, args: &str) -> Command {
+        let mut command = program();
+        command
+            .args(words(args).iter().map(|word| self.filled(word)))
+            .env("NEXUS_GATEWAY_URL", self.gateway.url())
+            .env("NEXUS_API_KEY", KEY)
+            .env("NEXUS_WORKSPACE", "acme")
+            .env("NEXUS_PROVIDER", "github");
+        command
+    }
+
+    fn run(&self, args: &str) -> Ran {
+        self.run_with(args, b"")
+    }
+
+    fn run_with(&self, args: &str, stdin: &[u8]) -> Ran {
+        finish(spawn(&mut self.command(args)), stdin)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+/// The example beside this test, without the settings of whoever runs it.
+fn program() -> Command {
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().unwrap().parent().unwrap().join("examples");
+    let path = built.join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
+    let built = fs::read_to_string(path.with_extension("d"));
+    assert!(
+        path.exists() && is_newer(&path, &built.unwrap_or_default()),
+        "run `cargo build --example nexus`: `cargo test --test cli` alone does not"
+    );
+    let mut command = Command::new(path);
+    for (name, _) in std::env::vars_os() {
+        let upper = name.to_string_lossy().to_uppercase();
+        if upper.starts_with("NEXUS_") || upper.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Whether a program is as new as its sources, which Cargo lists after the program's name.
+fn is_newer(program: &Path, sources: &str) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let sources = sources.split_once(": ").map_or("", |(_, paths)| paths);
+    let sources = sources.replace("\\ ", "\0");
+    let mut paths = sources
+        .split_whitespace()
+        .map(|path| path.replace('\0', " "));
+    paths.all(|path| modified(Path::new(&path)) <= modified(program))
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn finish(mut child: Child, stdin: &[u8]) -> Ran {
+    // A program that does not read its stdin may have ended.
+    let _ = child.stdin.take().unwrap().write_all(stdin);
+    let output = child.wait_with_output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Ran {
+    /// Fails when an error is anything but one line that names the program.
+    fn assert_error(&self, code: i32, part: &str, what: &str) {
+        assert_eq!(self.code, code, "{what}: {}", self.err);
+        let one_line = self.err.starts_with("nexus: ") && self.err.lines().count() == 1;
+        assert!(one_line, "{what}: {}", self.err);
+        assert!(self.err.contains(part), "{what}: {}", self.err);
+    }
+
+    fn json(&self, what: &str) -> Value {
+        assert_eq!(self.code, 0, "{what}: {}", self.err);
+        assert_eq!(self.out.lines().count(), 1, "{what}: {}", self.out);
+        serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("{what}: {}", self.out))
+    }
+}
+
+/// `a 'b c' ''` is three words.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in line.split('\'').enumerate() {
+        match index % 2 {
+            0 => words.extend(part.split_whitespace().map(str::to_owned)),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    words
+}

@@ -1,0 +1,241 @@
+//! The `build_script` example, built and run as its users do, against a gateway in this process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a failing test panics"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use nexus_sdk::serde_json::{self, Value, json};
+use nexus_sdk::testing::{DevGateway, Fault};
+
+const KEY: &str = "key-of-the-gateway";
+
+type Settings = Vec<(&'static str, String)>;
+
+struct Built {
+    succeeded: bool,
+    /// What Cargo said.
+    log: String,
+}
+
+/// A directory of its own, so that it does not wait for the lock of whoever runs this test; kept
+/// from run to run, because it holds the dependencies, compiled.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script")
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/build_script")
+}
+
+fn build(settings: &[(&str, String)]) -> Built {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--offline", "--locked", "--color=never"])
+        .arg("--target-dir")
+        .arg(target())
+        .current_dir(example());
+    for name in ["GATEWAY_URL", "API_KEY", "WORKSPACE", "PROVIDER", "LOG"] {
+        cargo.env_remove(format!("NEXUS_{name}"));
+    }
+    cargo
+        .env_remove("SCHEMA_URL")
+        .envs(settings.iter().cloned());
+    let output = cargo.output().unwrap();
+    Built {
+        succeeded: output.status.success(),
+        log: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+impl Built {
+    fn warnings(&self) -> Vec<&str> {
+        self.lines("warning: build_script@")
+    }
+
+    fn errors(&self) -> Vec<&str> {
+        self.lines("error: build_script@")
+    }
+
+    fn lines(&self, start: &str) -> Vec<&str> {
+        self.log
+            .lines()
+            .filter(|line| line.starts_with(start))
+            .collect()
+    }
+}
+
+/// What the program has for a schema.
+fn schema() -> Value {
+    let program = format!("debug/build_script{}", std::env::consts::EXE_SUFFIX);
+    let output = Command::new(target().join(program)).output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn committed() -> Value {
+    let copy = fs::read(example().join("schema.json")).unwrap();
+    serde_json::from_slice(&copy).unwrap()
+}
+
+/// When the newest generated file was written: other runs may have left theirs.
+fn generated_at() -> SystemTime {
+    let scripts = fs::read_dir(target().join("debug/build")).unwrap();
+    let files = scripts.map(|script| script.unwrap().path().join("out/schema.rs"));
+    let times = files.filter_map(|file| fs::metadata(file).and_then(|it| it.modified()).ok());
+    times.max().unwrap()
+}
+
+fn configured(gateway: &DevGateway) -> Settings {
+    vec![
+        ("NEXUS_GATEWAY_URL", gateway.url().to_owned()),
+        ("NEXUS_API_KEY", KEY.to_owned()),
+        ("NEXUS_WORKSPACE", "acme".to_owned()),
+        ("NEXUS_PROVIDER", "github".to_owned()),
+        ("SCHEMA_URL", format!("{}/user", gateway.url())),
+    ]
+}
+
+/// With one setting changed, or without it.
+fn with(settings: &Settings, name: &str, value: &str) -> Settings {
+    let mut changed = settings.clone();
+    changed.retain_mut(|(known, old)| {
+        if *known == name {
+            value.clone_into(old);
+        }
+        !old.is_empty()
+    });
+    changed
+}
+
+// One test, because the steps share a target directory and build on each other.
+#[test]
+fn builds_as_it_is_configured() {
+    let gateway = DevGateway::builder()
+        .api_key(KEY)
+        .connection("acme", "github")
+        .start()
+        .unwrap();
+    let settings = configured(&gateway);
+    falls_back(&Settings::new(), "NEXUS_GATEWAY_URL is not set");
+    generates(&gateway, &settings);
+    builds_only_when_it_must(&gateway, &settings);
+    falls_back_offline(&gateway, &settings);
+    refuses_what_is_wrong(&gateway, &settings);
+}
+
+fn falls_back(settings: &Settings, reason: &str) {
+    let built = build(settings);
+    assert!(built.succeeded, "{}", built.log);
+    assert_eq!(built.warnings().len(), 1, "{}", built.log);
+    assert!(built.warnings()[0].contains(reason), "{}", built.log);
+    assert!(built.warnings()[0].ends_with("; built with schema.json"));
+    assert_eq!(schema(), committed());
+}
+
+fn generates(gateway: &DevGateway, settings: &Settings) {
+    let built = build(settings);
+    assert!(built.succeeded, "{}", built.log);
+    assert_eq!(built.warnings(), [""; 0]);
+    assert_eq!(schema(), json!({"login": "acme", "provider": "github"}));
+    assert_eq!(gateway.count("/user"), 1);
+}
+
+fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
+    gateway.forget_requests();
+    let again = build(settings);
+    assert!(
+        again.succeeded && !again.log.contains("Compiling"),
+        "{}",
+        again.log
+    );
+    assert_eq!(gateway.count(""), 0);
+
+    // The same schema from elsewhere: the script runs, and leaves the file alone.
+    let written = generated_at();
+    let elsewhere = format!("{}/v2/user", gateway.url());
+    assert!(build(&with(settings, "SCHEMA_URL", &elsewhere)).succeeded);
+    assert_eq!((gateway.count("/v2/user"), generated_at()), (1, written));
+}
+
+fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
+    let nobody = "http://127.0.0.1:1";
+    falls_back(
+        &with(settings, "NEXUS_GATEWAY_URL", nobody),
+        "connection refused",
+    );
+    falls_back(&with(settings, "SCHEMA_URL", nobody), "connection refused");
+    for (path, reason) in [("/v1/resolve", "503"), ("/user", "SCHEMA_URL answered 503")] {
+        gateway.fail_next_at(path, 1, Fault::Status(503));
+        falls_back(settings, reason);
+        // The next fault needs a build that is not the same.
+        assert!(build(&Settings::new()).succeeded);
+    }
+}
+
+fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
+    let missing = format!("{}/missing", gateway.url());
+    let no_schema = format!("{}/user/repos", gateway.url());
+    let cases = [
+        ("NEXUS_GATEWAY_URL", "nowhere", "set NEXUS_GATEWAY_URL"),
+        ("NEXUS_API_KEY", "wrong", "set NEXUS_API_KEY to a key that"),
+        ("NEXUS_WORKSPACE", "", "NEXUS_WORKSPACE is not"),
+        (
+            "NEXUS_WORKSPACE",
+            "nobody",
+            "set NEXUS_WORKSPACE and NEXUS_PROVIDER",
+        ),
+        ("SCHEMA_URL", "", "SCHEMA_URL is not"),
+        (
+            "SCHEMA_URL",
+            "example.com",
+            "set SCHEMA_URL to an https URL",
+        ),
+        (
+            "SCHEMA_URL",
+            "http://192.0.2.1/",
+            "set SCHEMA_URL to an https URL",
+        ),
+        ("SCHEMA_URL", &missing, "answered 404; set it to"),
+        ("SCHEMA_URL", &no_schema, "no JSON object; set SCHEMA_URL"),
+    ];
+    for (name, value, what_to_set) in cases {
+        let built = build(&with(settings, name, value));
+        assert!(
+            !built.succeeded && built.warnings().is_empty(),
+            "{}",
+            built.log
+        );
+        assert_eq!(built.errors().len(), 1, "{}", built.log);
+        assert!(built.errors()[0].contains(what_to_set), "{}", built.log);
+        assert!(!built.log.contains(KEY), "{}", built.log);
+    }
+}
+
+/// The example builds from what the main crate has downloaded.
+#[test]
+fn locks_the_versions_of_the_main_crate() {
+    let main = locked(Path::new(env!("CARGO_MANIFEST_DIR")));
+    for package in locked(&example()) {
+        let own = package.starts_with("name = \"build_script\"");
+        assert!(
+            own || main.contains(&package),
+            "update the example's lock file: {package}"
+        );
+    }
+}
+
+/// Name and version of each package.
+fn locked(directory: &Path) -> Vec<String> {
+    let lock = fs::read_to_string(directory.join("Cargo.lock")).unwrap();
+    let packages = lock.split("[[package]]\n").skip(1);
+    packages
+        .map(|package| package.lines().take(2).collect::<Vec<_>>().join("\n"))
+        .collect()
+}

@@ -11,7 +11,7 @@ use crate::output;
 use crate::stop::Stop;
 
 const SECRET: &str = "NEXUS_API_KEY";
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "NEXUS_GATEWAY_URL",
     SECRET,
     args::WORKSPACE,
@@ -24,6 +24,7 @@ const VARIABLES: [&str; 12] = [
     "HTTP_PROXY",
     "http_proxy",
     "NO_PROXY",
+    "no_proxy",
 ];
 
 pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {

@@ -21,7 +21,7 @@ struct Connect {
     wait: bool,
     interval: Duration,
     timeout: Duration,
-    failed_grace: Option<Duration>,
+    failed_grace: Duration,
     json: bool,
 }
 
@@ -35,7 +35,8 @@ impl Default for Connect {
             wait: true,
             interval: wait.interval,
             timeout: wait.timeout,
-            failed_grace: None,
+            // Not the timeout: the last poll can end a moment after it.
+            failed_grace: Duration::MAX,
             json: false,
         }
     }
@@ -57,7 +58,7 @@ pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
         let options = WaitOptions::default()
             .interval(connect.interval)
             .timeout(connect.timeout)
-            .failed_grace(connect.failed_grace.unwrap_or(connect.timeout));
+            .failed_grace(connect.failed_grace);
         status = wait(&client, &connection, options)?;
     }
     print(&connection, &status, connect.json)
@@ -74,7 +75,7 @@ fn parse(parser: &mut Parser) -> Result<Connect, Stop> {
             Long("no-wait") => connect.wait = false,
             Long("interval") => connect.interval = args::seconds(parser)?,
             Long("timeout") => connect.timeout = args::seconds(parser)?,
-            Long("failed-grace") => connect.failed_grace = Some(args::seconds(parser)?),
+            Long("failed-grace") => connect.failed_grace = args::seconds(parser)?,
             Long("json") => connect.json = true,
             other => return Err(args::unexpected(other)),
         }

@@ -90,28 +90,10 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "nothing to refresh"),
         ("connect -p nobody", 1, "give another --provider"),
-        ("fetch", 2, "no URL"),
-        ("fetch example.com", 2, "https://"),
-        ("fetch http://192.0.2.1/", 2, "--allow-insecure-http"),
-        ("fetch http://127.0.0.1:1/", 1, "connection refused"),
-        ("fetch {url}/user -X 'A B'", 2, "not an HTTP method"),
-        ("fetch {url}/user -H Accept", 2, "write it as 'Name: value'"),
-        ("fetch {url}/user -H 'a b: c'", 2, "header 1 (a b)"),
-        ("fetch {url}/user -H 'a: b\nc'", 2, "line break"),
-        ("fetch {url}/user -d @{dir}/missing", 1, "cannot read"),
-        ("fetch {url}/user -da -db", 2, "-d"),
-        ("fetch {url}/user -o {dir}/missing/file", 1, "cannot write"),
-        ("fetch {url}/user --timeout soon", 2, "no number of seconds"),
-        ("fetch {url}/user --timeout -1", 2, "no number of seconds"),
-        ("fetch {url}/user --timeout NaN", 2, "no number of seconds"),
         ("gateway acme", 2, "WORKSPACE:PROVIDER"),
         ("gateway --port 99999", 2, "99999"),
     ];
-    for (args, code, part) in cases {
-        let ran = bench.run(args);
-        ran.assert_error(*code, part, args);
-        assert_eq!(ran.out, "", "{args}");
-    }
+    bench.assert_errors(cases);
 }
 
 #[test]

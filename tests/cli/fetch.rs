@@ -42,6 +42,27 @@ fn data_comes_from_an_argument_a_file_or_stdin() {
 }
 
 #[test]
+fn what_cannot_be_sent_is_one_line_and_an_exit_code() {
+    let bench = Bench::new("unsendable");
+    bench.assert_errors(&[
+        ("fetch", 2, "no URL"),
+        ("fetch example.com", 2, "https://"),
+        ("fetch http://192.0.2.1/", 2, "--allow-insecure-http"),
+        ("fetch http://127.0.0.1:1/", 1, "connection refused"),
+        ("fetch {url}/user -X 'A B'", 2, "not an HTTP method"),
+        ("fetch {url}/user -H Accept", 2, "write it as 'Name: value'"),
+        ("fetch {url}/user -H 'a b: c'", 2, "header 1 (a b)"),
+        ("fetch {url}/user -H 'a: b\nc'", 2, "line break"),
+        ("fetch {url}/user -d @{dir}/missing", 1, "cannot read"),
+        ("fetch {url}/user -da -db", 2, "-d"),
+        ("fetch {url}/user -o {dir}/missing/file", 1, "cannot write"),
+        ("fetch {url}/user --timeout soon", 2, "no number of seconds"),
+        ("fetch {url}/user --timeout -1", 2, "no number of seconds"),
+        ("fetch {url}/user --timeout NaN", 2, "no number of seconds"),
+    ]);
+}
+
+#[test]
 fn include_puts_status_and_headers_before_the_body() {
     let bench = Bench::new("include");
     let ran = bench.run("fetch -i {url}/user");

@@ -79,6 +79,15 @@ impl Bench {
         finish(spawn(&mut self.command(args)), stdin)
     }
 
+    /// Arguments, exit code, part of the line on stderr; nothing goes to stdout.
+    fn assert_errors(&self, cases: &[(&str, i32, &str)]) {
+        for (args, code, part) in cases {
+            let ran = self.run(args);
+            ran.assert_error(*code, part, args);
+            assert_eq!(ran.out, "", "{args}");
+        }
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

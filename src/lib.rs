@@ -1,4 +1,12 @@
-#![doc = include_str!("../README.md")]
+// One block of the README is about TLS and does not compile without it.
+#![cfg_attr(
+    any(not(doctest), feature = "rustls"),
+    doc = include_str!("../README.md")
+)]
+#![cfg_attr(
+    all(doctest, not(feature = "rustls")),
+    doc = "The guide is the README."
+)]
 #![cfg_attr(
     test,
     allow(

@@ -1,5 +1,5 @@
 //! The `build_script` example, built and run as its users do, against a gateway in this process.
-
+#![cfg(feature = "rustls")] // The example has the default features, whatever these tests have.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -19,16 +19,17 @@ mod upstream;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use nexus_sdk::{NexusClient, TokenCache};
+use nexus_sdk::{Fetcher, NexusClient, TokenCache};
 use serde_json::{Value, json};
 
 use config::Config;
 use server::Server;
 use tools::{Outcome, Tool, Tools};
 
-/// An API that needs a credential; the gateway has it, and the SDK puts it on each request.
+/// An API that needs a credential; the gateway has it, and the SDK puts it on each request to this
+/// API's host and to no other.
 struct Api {
-    client: NexusClient,
+    fetcher: Fetcher,
     cache: TokenCache,
     config: Config,
 }
@@ -39,9 +40,7 @@ impl Api {
         let url = self.config.upstream.url(path)?;
         let options = upstream::options(method, body);
         let before = self.cache.get(workspace, provider);
-        let fetched =
-            self.client
-                .authenticated_fetch(&self.cache, workspace, provider, &url, options);
+        let fetched = self.fetcher.fetch(&url, options);
         let after = self.cache.get(workspace, provider);
         let outcome = match fetched {
             Ok((status, headers, body)) => upstream::answer(status, &headers, body),
@@ -96,9 +95,13 @@ fn serve() -> Result<(), String> {
     };
     let (config, options, _gateway) = config::read(&arguments)?;
     let client = NexusClient::new(options).map_err(|error| error.message().to_owned())?;
+    let cache = TokenCache::new();
+    let fetcher = client
+        .fetcher(&cache, &config.workspace_id, &config.provider)
+        .allow_hosts([config.upstream.host()]);
     let api = Api {
-        client,
-        cache: TokenCache::new(),
+        fetcher,
+        cache,
         config,
     };
     let mut tools = tools(Arc::new(api));

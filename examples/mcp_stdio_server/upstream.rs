@@ -36,6 +36,11 @@ impl Upstream {
         })
     }
 
+    /// Host and port, as a rule for the fetcher.
+    pub(crate) fn host(&self) -> &str {
+        &self.authority
+    }
+
     /// The URL of a path, which a model made up: it must not lead to another host.
     pub(crate) fn url(&self, path: &str) -> Result<String, String> {
         if !is_plain(path) {

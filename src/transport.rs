@@ -1,17 +1,21 @@
-//! The only file that sends: one HTTP exchange with a deadline, a bounded body, and errors that
-//! say what failed without showing more of a URL than its origin.
+//! The only file that sends: one HTTP exchange with a deadline and a bounded body.
 
-use std::io::{self, Read as _};
+mod failure;
+
+use std::io::Read as _;
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, Method, Request, Response, Uri};
 
-use crate::agent::{self, LookUpFailed, Names};
+use crate::agent::{self, Names};
 use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError};
 use crate::log::Log;
 use crate::retry::{self, RetryPolicy};
 use crate::url;
+
+pub(crate) use failure::Failure;
+use failure::{Phase, is_empty_gzip};
 
 /// A request, borrowed, so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
@@ -27,15 +31,6 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-}
-
-/// An exchange that brought no response.
-pub(crate) struct Failure {
-    pub(crate) error: NexusError,
-    /// Nothing of the request can have reached the server.
-    pub(crate) unsent: bool,
-    /// The connection ended before there was any response.
-    stale: bool,
 }
 
 pub(crate) struct Transport {
@@ -221,164 +216,6 @@ pub(crate) fn is_idempotent(method: &Method) -> bool {
     matches!(
         method.as_str(),
         "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
-    )
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Request,
-    Body,
-}
-
-impl Failure {
-    fn plain(error: NexusError) -> Self {
-        Self {
-            error,
-            unsent: false,
-            stale: false,
-        }
-    }
-
-    fn of(error: &ureq::Error, url: &Uri, phase: Phase) -> Self {
-        let (kind, what) = describe(error);
-        let retryable = kind != ErrorKind::InsecureUrl && !is_permanent(error);
-        let message = format!("{}: {what}", url::origin(url));
-        Self {
-            error: NexusError::new(kind, message).retryable(retryable),
-            unsent: phase == Phase::Request && is_unsent(error),
-            stale: phase == Phase::Request && is_disconnect(error),
-        }
-    }
-}
-
-/// What a failure of ureq is to the caller. Several of ureq's texts hold the URL, so only those
-/// are passed on that cannot.
-fn describe(error: &ureq::Error) -> (ErrorKind, String) {
-    let what = match error {
-        ureq::Error::Timeout(phase) => return (ErrorKind::Timeout, timed_out(*phase)),
-        ureq::Error::RequireHttpsOnly(_) => {
-            return (
-                ErrorKind::InsecureUrl,
-                "the agent is set to https only".to_owned(),
-            );
-        }
-        ureq::Error::Io(error) => io_problem(error),
-        ureq::Error::HostNotFound => "the host name has no address; check its spelling".to_owned(),
-        ureq::Error::ConnectionFailed => "no connection could be made".to_owned(),
-        ureq::Error::ConnectProxyFailed(_) => "the proxy refused to connect".to_owned(),
-        ureq::Error::InvalidProxyUrl => "the proxy's URL is not valid".to_owned(),
-        ureq::Error::TlsRequired => {
-            "https needs one of this crate's features `rustls` (default) and `native-tls`"
-                .to_owned()
-        }
-        ureq::Error::LargeResponseHeader(..) => "the response's header is too large".to_owned(),
-        ureq::Error::Protocol(_) => "the answer is no valid HTTP/1.1".to_owned(),
-        ureq::Error::Tls(problem) => format!("TLS failed: {problem}"),
-        #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(problem) => format!("TLS failed: {problem}"),
-        #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(problem) => format!("TLS failed: {problem}"),
-        #[cfg(feature = "gzip")]
-        ureq::Error::Decompress(..) => "the compressed body is corrupt".to_owned(),
-        _ => "the request failed".to_owned(),
-    };
-    (ErrorKind::RequestFailed, what)
-}
-
-fn timed_out(phase: ureq::Timeout) -> String {
-    match phase {
-        ureq::Timeout::Resolve => "the name look-up did not end in time".to_owned(),
-        ureq::Timeout::Connect => "no connection in time".to_owned(),
-        _ => "no complete answer in time".to_owned(),
-    }
-}
-
-fn io_problem(error: &io::Error) -> String {
-    if let Some(failed) = look_up_failed(error) {
-        return format!("{failed}; check the host's spelling and the network");
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => {
-            "connection refused; is the server running, and the port right?".to_owned()
-        }
-        io::ErrorKind::UnexpectedEof => "the server closed the connection early".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
-fn look_up_failed(error: &io::Error) -> Option<&LookUpFailed> {
-    error.get_ref()?.downcast_ref()
-}
-
-/// Whether trying again cannot help: certificates and settings stay what they are.
-fn is_permanent(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::TlsRequired | ureq::Error::Tls(_) | ureq::Error::InvalidProxyUrl => true,
-        #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(_) => true,
-        #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(_) => true,
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
-        _ => false,
-    }
-}
-
-/// Whether the failure comes from before the first byte of the request.
-fn is_unsent(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Timeout(ureq::Timeout::Resolve | ureq::Timeout::Connect)
-        | ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::InvalidProxyUrl
-        | ureq::Error::RequireHttpsOnly(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Tls(_) => true,
-        #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(_) => true,
-        #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(_) => true,
-        ureq::Error::Io(error) => {
-            look_up_failed(error).is_some()
-                || matches!(
-                    error.kind(),
-                    io::ErrorKind::ConnectionRefused
-                        | io::ErrorKind::HostUnreachable
-                        | io::ErrorKind::NetworkUnreachable
-                        | io::ErrorKind::AddrNotAvailable
-                )
-        }
-        _ => false,
-    }
-}
-
-/// Whether a body that says gzip ended, as its framing allows, before the gzip header did: servers
-/// label bodies of no bytes so, and ureq gives them to its decoder all the same. A connection that
-/// was cut has a text with its error, the decoder's end of input has none.
-#[cfg(feature = "gzip")]
-fn is_empty_gzip(error: &ureq::Error) -> bool {
-    let ureq::Error::Decompress(_, cause) = error else {
-        return false;
-    };
-    cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none()
-}
-
-#[cfg(not(feature = "gzip"))]
-fn is_empty_gzip(_: &ureq::Error) -> bool {
-    false
-}
-
-/// Whether the failure is that of a connection which the server has closed.
-fn is_disconnect(error: &ureq::Error) -> bool {
-    let ureq::Error::Io(error) = error else {
-        return false;
-    };
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
     )
 }
 

@@ -152,8 +152,8 @@ fn merged(base: &str, relative: &str) -> String {
     format!("{folder}/{relative}")
 }
 
-/// RFC 3986 section 5.2.4.
-fn without_dots(path: &str) -> String {
+/// RFC 3986 section 5.2.4, for a path that begins with a slash.
+pub(crate) fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     let mut ends_in_folder = false;
     for segment in path.split('/').skip(1) {

@@ -1,7 +1,7 @@
 //! Imports point one way: a module may use only those that stand before it here.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -44,7 +44,7 @@ const ORDER: [&str; 34] = [
 
 #[test]
 fn every_module_has_its_place() {
-    let found: BTreeSet<String> = modules().into_iter().map(|(name, _)| name).collect();
+    let found: BTreeSet<String> = modules().into_keys().collect();
     let listed: BTreeSet<String> = ORDER.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(found, listed);
 }
@@ -66,31 +66,35 @@ fn imports_point_one_way() {
     assert!(seen > 50, "the imports were found");
 }
 
-/// Name and code of each module, its tests left out.
-fn modules() -> Vec<(String, String)> {
+/// Name and code of each module, its submodules included and its tests left out.
+fn modules() -> BTreeMap<String, String> {
+    let mut modules = BTreeMap::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut modules = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if path.is_file() {
-            let text = fs::read_to_string(path).unwrap();
-            modules.push((
-                name,
-                text.split("#[cfg(test)]\nmod tests")
-                    .next()
-                    .unwrap()
-                    .to_owned(),
-            ));
-        } else if name == "testing" {
-            let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
-            let text = files
-                .map(|file| fs::read_to_string(file).unwrap())
-                .collect();
-            modules.push((name, text));
-        }
+        modules
+            .entry(name)
+            .or_insert_with(String::new)
+            .push_str(&code(&path));
     }
     modules
+}
+
+fn code(path: &Path) -> String {
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    if name == "tests" || name.starts_with("against_") {
+        return String::new();
+    }
+    if path.is_dir() {
+        let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+        return files.map(|file| code(&file)).collect();
+    }
+    let text = fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 /// The modules of this crate that a text names as `crate::<module>`, documentation aside.

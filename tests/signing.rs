@@ -39,17 +39,19 @@ fn strategies() -> Vec<Value> {
     ]
 }
 
+/// A gateway whose provider `signed` has this strategy, connected for `acme`.
+fn signing_gateway(strategy: &Value) -> DevGateway {
+    let provider = Provider::api_key("signed")
+        .strategy(strategy.clone())
+        .credentials(credentials());
+    let builder = DevGateway::builder().provider(provider);
+    builder.connection("acme", "signed").start().unwrap()
+}
+
 #[test]
 fn the_upstream_accepts_what_is_signed() {
     for strategy in strategies() {
-        let provider = Provider::api_key("signed")
-            .strategy(strategy.clone())
-            .credentials(credentials());
-        let gateway = DevGateway::builder()
-            .provider(provider)
-            .connection("acme", "signed")
-            .start()
-            .unwrap();
+        let gateway = signing_gateway(&strategy);
         let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
         let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
         for path in ["/user", "/user?b=2&a=1&a=%20", "/user/repos?per_page=1"] {
@@ -108,14 +110,7 @@ fn a_redirect_within_the_origin_is_signed_anew_and_one_elsewhere_not_at_all() {
 #[test]
 fn a_replay_is_signed_with_the_new_secret() {
     for strategy in strategies() {
-        let provider = Provider::api_key("signed")
-            .strategy(strategy.clone())
-            .credentials(credentials());
-        let gateway = DevGateway::builder()
-            .provider(provider)
-            .connection("acme", "signed")
-            .start()
-            .unwrap();
+        let gateway = signing_gateway(&strategy);
         let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
         let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
         let url = format!("{}/user/repos", gateway.url());

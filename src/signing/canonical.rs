@@ -113,24 +113,11 @@ fn path(path: &str, paths: Paths) -> String {
     }
 }
 
-/// RFC 3986 section 5.2.4, after empty segments are dropped.
+/// Without dot segments and empty ones.
 fn normalized(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut ends_in_folder = false;
-    for segment in path.split('/') {
-        ends_in_folder = matches!(segment, "" | "." | "..");
-        match segment {
-            "" | "." => {}
-            ".." => drop(kept.pop()),
-            name => kept.push(name),
-        }
-    }
-    let end = if ends_in_folder && !kept.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    format!("/{}{end}", kept.join("/"))
+    let segments = path.split('/');
+    let segments = segments.map(|segment| if segment.is_empty() { "." } else { segment });
+    url::without_dots(&format!("/{}", segments.collect::<Vec<_>>().join("/")))
 }
 
 /// Decoded before it is encoded, so that all spellings of a parameter are one.

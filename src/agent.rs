@@ -21,6 +21,7 @@ use ureq::unversioned::transport::{
     ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
 
+use crate::clock::FOREVER;
 use crate::single_flight::{Flight, Outcome};
 use crate::url;
 
@@ -34,6 +35,8 @@ const MOST_ADDRESSES: usize = 16;
 /// An agent for many threads that talk to a few hosts, for days. The timeout is for requests that
 /// are sent on it without a deadline: those of an authenticated agent, whose streams may be long.
 pub(crate) fn default_agent(names: &Names, timeout: Duration) -> ureq::Agent {
+    // ureq adds it to the present moment, which overflows for the longest ones.
+    let timeout = timeout.min(FOREVER);
     let config = ureq::Agent::config_builder()
         .user_agent(concat!(
             "nexus-gateway-sdk/",

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 /// No wait or lifetime is ever longer than this; it keeps every sum of times representable.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A moment on both clocks. The monotonic one may stand still while a laptop sleeps and the wall
 /// clock may be stepped, so a token is fresh only if both say so.

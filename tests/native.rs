@@ -199,3 +199,15 @@ fn a_server_that_says_nothing_is_given_up() {
         .unwrap_err();
     assert!(matches!(error, ureq::Error::Timeout(_)), "{error}");
 }
+
+#[test]
+fn the_longest_timeout_is_no_panic() {
+    let setting = setting();
+    for timeout in [Duration::MAX, Duration::from_secs(i64::MAX.unsigned_abs())] {
+        let options = NexusClientOptions::new(setting.gateway.url()).timeout(timeout);
+        let client = NexusClient::new(options).unwrap();
+        let agent = client.authenticated_agent(&setting.cache, "acme", "github");
+        let url = format!("{}/user", setting.gateway.url());
+        assert_eq!(agent.get(&url).call().unwrap().status(), 200, "{timeout:?}");
+    }
+}

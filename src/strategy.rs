@@ -330,7 +330,15 @@ fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str
         .find(|(field, value)| field == name && !value.is_empty());
     found
         .map(|(_, value)| value.as_str())
-        .ok_or_else(|| missing(name))
+        .ok_or_else(|| missing(shown(name)))
+}
+
+/// A placeholder's name, if it can be one: other text between braces is the caller's query, which
+/// no error shows.
+fn shown(name: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let named = name.len() <= 64 && name.bytes().all(plain);
+    if named { name } else { "{..}" }
 }
 
 /// The URL with one query parameter set to `value`, in the place of any others of that name.

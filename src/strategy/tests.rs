@@ -575,6 +575,22 @@ fn placeholders() {
 }
 
 #[test]
+fn what_stands_between_braces_shows_only_if_it_is_a_name() {
+    let long = "n".repeat(65);
+    let table = [
+        ("none", "none"),
+        (r#""password":"canary""#, "{..}"),
+        ("a canary", "{..}"),
+        (&*long, "{..}"),
+    ];
+    for (name, expected) in table {
+        let error = fill_placeholders(&format!("https://h/?q={{{name}}}"), &[]).unwrap_err();
+        let shown = error.message().split('`').nth(1);
+        assert_eq!(shown, Some(expected), "{error}");
+    }
+}
+
+#[test]
 fn query_parameters() {
     let table = [
         ("https://h/p", "https://h/p?key=s%2F%26"),

@@ -9,6 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use crate::error::{NexusError, Result};
 use crate::redirect::Redirects;
 use crate::retry::RetryPolicy;
+use crate::strategy;
 
 /// Methods whose requests say that their body is empty rather than that they have none (RFC 9110
 /// section 8.6).
@@ -228,6 +229,9 @@ fn checked_headers(headers: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Resul
             .map_err(|_| invalid("its name has a character that no header name has"))?;
         let value = HeaderValue::from_bytes(value)
             .map_err(|_| invalid("its value has a line break or control character"))?;
+        if !strategy::can_carry(&name, &value) {
+            return Err(invalid("its value has a character beyond ASCII"));
+        }
         match name {
             CONTENT_LENGTH if is_length_of(&value, data) => continue,
             CONTENT_LENGTH => {

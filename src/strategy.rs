@@ -1,6 +1,7 @@
 //! How a credential is put on a request: what the gateway's `strategy` says, as one of the three
 //! places that a credential can go to.
 
+use ureq::http::header::AUTHORIZATION;
 use ureq::http::{HeaderName, HeaderValue};
 #[cfg(feature = "signing")]
 use {
@@ -254,13 +255,23 @@ pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderNa
             let problem = "the strategy's header_name is no header that may carry a credential";
             NexusError::new(ErrorKind::InvalidResponse, problem)
         })?;
-    let mut value = HeaderValue::try_from(format!("{prefix}{secret}")).map_err(|_| {
-        let problem = "the credential has a line break or control character, which no header can \
-                       carry; store it again without";
-        NexusError::new(ErrorKind::InvalidCredentials, problem)
-    })?;
+    let value = HeaderValue::try_from(format!("{prefix}{secret}")).ok();
+    let mut value = value
+        .filter(|value| can_carry(&name, value))
+        .ok_or_else(|| {
+            let problem = "the credential has a line break, a control character or, for \
+                           Authorization, one beyond ASCII, which its header cannot carry; store \
+                           it again without";
+            NexusError::new(ErrorKind::InvalidCredentials, problem)
+        })?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+/// Whether this header can be sent. RFC 9110 section 11.4 has `Authorization` in ASCII, and ureq
+/// refuses to send it otherwise.
+pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
+    name != AUTHORIZATION || value.to_str().is_ok()
 }
 
 /// Signs a request: its method, URL and body, and its headers, to which the signature is added.

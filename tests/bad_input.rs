@@ -258,7 +258,7 @@ fn methods() {
 #[test]
 fn headers() {
     let server = Server::play(vec![bearer("t")]);
-    let headers: [(&str, &[u8]); 18] = [
+    let headers: [(&str, &[u8]); 19] = [
         ("", b"x"),
         (" ", b"x"),
         ("X Y", b"x"),
@@ -272,6 +272,7 @@ fn headers() {
         ("X-Ok", b"a\r"),
         ("X-Ok", b"\0"),
         ("X-Ok", b"\x7f"),
+        ("Authorization", b"Bearer kl\xc3\xbc"),
         ("Content-Length", b"1"),
         ("content-length", b"+0"),
         ("Host", b"evil.example"),

@@ -208,7 +208,7 @@ fn header() {
         (
             with(json!({})),
             json!({"api_key": "k\u{e9}"}),
-            "Authorization: Bearer k\u{e9}",
+            "invalid_credentials",
         ),
     ]);
     let custom = with(json!({"header_name": "X-A"}));
@@ -260,6 +260,17 @@ fn headers_that_no_credential_goes_into() {
         assert_eq!(made, "invalid_credentials", "{secret:?}");
         let error = super::header("X-A", "", secret).unwrap_err();
         assert!(!error.message().contains(secret), "{error}");
+    }
+    let beyond_ascii = [
+        ("Authorization", "invalid_credentials"),
+        ("authorization", "invalid_credentials"),
+        ("X-A", "X-A: kl\u{fc}"),
+    ];
+    for (name, expected) in beyond_ascii {
+        let strategy =
+            json!({"type": "header", "config": {"header_name": name, "value_prefix": ""}});
+        let made = made_of(&strategy, &json!({"api_key": "kl\u{fc}"}), None, None);
+        assert_eq!(made, expected, "{name}");
     }
     let prefix = json!({"type": "header", "config": {"value_prefix": "a\r\nb"}});
     assert_eq!(

@@ -100,6 +100,8 @@ struct Inner {
     status: Option<u16>,
     retry_after: Option<Duration>,
     retryable: bool,
+    /// The wait that the next attempt needed and the caller's own deadline did not leave.
+    wait_too_long: Option<Duration>,
     source: Option<NexusError>,
 }
 
@@ -112,6 +114,7 @@ impl NexusError {
             status: None,
             retry_after: None,
             retryable: false,
+            wait_too_long: None,
             source: None,
         }))
     }
@@ -151,6 +154,16 @@ impl NexusError {
             inner.retryable = last.0.retryable;
             inner.source = Some(last);
         })
+    }
+
+    pub(crate) fn with_wait_too_long(self, wait: Duration) -> Self {
+        self.with(|inner| inner.wait_too_long = Some(wait))
+    }
+
+    /// Whether a caller with this much time left would have tried again.
+    pub(crate) fn is_only_short_of_time(&self, left: Option<Duration>) -> bool {
+        let wait = self.0.wait_too_long;
+        wait.zip(left).is_some_and(|(wait, left)| left > wait)
     }
 
     /// The stable, machine-readable code, such as `timeout` or `connection_not_found`.

@@ -60,6 +60,9 @@ pub(crate) fn cached(
             Lookup::Hit(token) => return Ok((token, Source::Cache)),
             Lookup::Lead(leader) => return lead(gateway, leader, tenant, deadline),
             Lookup::Follow(flight) => match flight.wait(deadline.instant()) {
+                // Whoever asked had no time to try again; this caller has.
+                Some(Outcome::Landed(Err(error)))
+                    if error.is_only_short_of_time(deadline.left()) => {}
                 Some(Outcome::Landed(landed)) => {
                     return landed.map(|token| (token, Source::Gateway));
                 }

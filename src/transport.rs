@@ -244,8 +244,11 @@ pub(crate) fn with_retries<T>(
         }
         let wait = policy.delay(done, retry::chance(), error.retry_after());
         done = done.saturating_add(1);
-        if done > policy.retries || deadline.left().is_none_or(|left| left <= wait) {
+        if done > policy.retries {
             return Err(NexusError::exhausted(error, done));
+        }
+        if deadline.left().is_none_or(|left| left <= wait) {
+            return Err(NexusError::exhausted(error, done).with_wait_too_long(wait));
         }
         log.warn(|| {
             format!(

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::options::NexusClientOptions;
+use crate::retry::RetryPolicy;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -162,6 +163,49 @@ fn a_leader_whose_own_time_is_up_hands_over() {
         assert!(patient.join().unwrap().is_ok());
     });
     assert_eq!(server.count(), 1);
+}
+
+#[test]
+fn a_leader_without_the_time_to_try_again_takes_nobody_along_who_has_it() {
+    // Whether it is tried again by the patient thread, for which there is time, or by nobody.
+    for (left, expected, requests) in [(60_000, Ok(()), 2), (400, Err("max_retries_exceeded"), 1)] {
+        let (cache, policy) = (TokenCache::new(), RetryPolicy::default().retries(1));
+        let watched = cache.clone();
+        let server = Scripted::start(move |number, _| {
+            while number == 1 && watched.on_board("ws", "p") < 2 {
+                thread::yield_now();
+            }
+            Some(if number == 1 {
+                (503, "{}")
+            } else {
+                (200, TOKEN)
+            })
+        });
+        // A wait of 0.4 s at least.
+        let options = NexusClientOptions::new(&server.url)
+            .retry_policy(policy.min_delay(Duration::from_secs(2)));
+        let gateway = Gateway::new(options).unwrap();
+        let call = |millis| {
+            cached(
+                &gateway,
+                &cache,
+                tenant("p"),
+                Deadline::after(Duration::from_millis(millis)),
+            )
+        };
+        thread::scope(|scope| {
+            let hasty = scope.spawn(|| call(300));
+            while cache.on_board("ws", "p") == 0 {
+                thread::yield_now();
+            }
+            let patient = call(left);
+            let patient = patient.as_ref().map(|_| ()).map_err(NexusError::code);
+            assert_eq!(patient, expected, "{left} ms");
+            let hasty = hasty.join().unwrap();
+            assert_eq!(hasty.unwrap_err().code(), "max_retries_exceeded");
+        });
+        assert_eq!(server.count(), requests, "{left} ms");
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(crate) fn of(reply: &Reply, base: &Uri, key: &str) -> NexusError {
         300..=399 => moved(&reply.headers, base),
         _ => fields
             .and_then(message_of)
-            .unwrap_or_else(|| prose(&text, reply.status)),
+            .unwrap_or_else(|| prose(&without_secrets(body.as_ref(), &text), reply.status)),
     };
     let refused = fields
         .and_then(|fields| fields.get("status"))
@@ -92,6 +92,44 @@ fn prose(body: &str, status: u16) -> String {
         "the gateway answered {status} {}, without a body",
         reason.unwrap_or("(unknown)")
     )
+}
+
+/// A body without a message is shown whole, but not the credentials that it may hold.
+fn without_secrets<'a>(body: Option<&Value>, text: &'a str) -> Cow<'a, str> {
+    let mut shown = body.cloned().unwrap_or_default();
+    if hide_secrets(&mut shown) {
+        return shown.to_string().into();
+    }
+    text.into()
+}
+
+/// Replaces what is named as a secret; says whether there was any.
+fn hide_secrets(value: &mut Value) -> bool {
+    let mut hidden = false;
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let secret = is_secret(name) && !value.is_null();
+                if secret {
+                    *value = "[redacted]".into();
+                }
+                hidden |= secret || hide_secrets(value);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                hidden |= hide_secrets(item);
+            }
+        }
+        _ => {}
+    }
+    hidden
+}
+
+fn is_secret(name: &str) -> bool {
+    const PARTS: [&str; 6] = ["token", "secret", "password", "credential", "key", "auth"];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 /// The API key goes to the configured gateway only, so its redirects are not followed.

@@ -385,6 +385,30 @@ fn the_api_key_does_not_come_back() {
 }
 
 #[test]
+fn a_credential_in_a_body_without_a_message_does_not_show() {
+    let bodies = [
+        r#"{"access_token":"canary"}"#,
+        r#"{"error":"token_expired","refresh_token":"canary","expiry":null}"#,
+        r#"{"error":{"Session_Token":"canary"}}"#,
+        r#"{"credentials":{"username":"canary","x":["canary"]}}"#,
+        r#"{"message":null,"data":[{"api_key":"canary"}]}"#,
+        r#"{"client_secret":5,"password":"canary","Authorization":["canary"],"authUrl":"canary"}"#,
+        r#"[{"apiKey":"canary"}]"#,
+    ];
+    for body in bodies {
+        let error = error_of(409, body);
+        assert!(!error.message().contains("canary"), "{error}");
+        assert!(error.message().contains("[redacted]"), "{error}");
+    }
+    let harmless = r#"{ "error":"token_expired", "id_token":null }"#;
+    assert_eq!(
+        error_of(409, harmless).message(),
+        harmless,
+        "as it was written"
+    );
+}
+
+#[test]
 fn long_bodies_are_cut() {
     for piece in ["x", "é", "日", "\u{1F600}"] {
         let body = piece.repeat(1_000_000);

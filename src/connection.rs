@@ -42,9 +42,13 @@ impl RequestConnectionInput {
     /// let scopes = vec!["repo".to_string(), "user".to_string()];
     /// let input = RequestConnectionInput::new("acme", "github", scopes, "http://localhost:3000/");
     /// assert_eq!(input.scopes.len(), 2);
+    ///
+    /// const SCOPES: &[&str] = &["repo"];
+    /// let input = RequestConnectionInput::new("acme", "github", SCOPES, "http://localhost:3000/");
+    /// assert_eq!(input.scopes, SCOPES);
     /// ```
     #[must_use]
-    pub fn new<S: Into<String>>(
+    pub fn new<S: AsRef<str>>(
         user_id: impl Into<String>,
         provider_name: impl Into<String>,
         scopes: impl IntoIterator<Item = S>,
@@ -53,7 +57,7 @@ impl RequestConnectionInput {
         Self {
             user_id: user_id.into(),
             provider_name: provider_name.into(),
-            scopes: scopes.into_iter().map(Into::into).collect(),
+            scopes: owned(scopes),
             return_url: return_url.into(),
             metadata: None,
         }
@@ -104,6 +108,14 @@ impl fmt::Debug for RequestConnectionInput {
             .field("scopes", &self.scopes)
             .finish_non_exhaustive()
     }
+}
+
+/// Texts of any kind, a `&[&str]` included, as a list of their own.
+pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
+    texts
+        .into_iter()
+        .map(|text| text.as_ref().to_owned())
+        .collect()
 }
 
 /// A connection that waits for its user's consent.

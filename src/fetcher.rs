@@ -90,10 +90,13 @@ impl Fetcher {
     ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"]);
     /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
     /// assert_eq!(error.code(), "host_not_allowed");
+    ///
+    /// const HOSTS: &[&str] = &["api.github.com"];
+    /// let github = github.allow_hosts(HOSTS);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
-    pub fn allow_hosts<H: Into<String>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+    pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.hosts = Some(Arc::new(AllowedHosts::new(hosts)));
         self
     }

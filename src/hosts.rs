@@ -10,11 +10,11 @@ use crate::url;
 pub(crate) struct AllowedHosts(Vec<String>);
 
 impl AllowedHosts {
-    pub(crate) fn new<H: Into<String>>(hosts: impl IntoIterator<Item = H>) -> Self {
-        let hosts = hosts.into_iter().map(Into::into);
+    pub(crate) fn new<H: AsRef<str>>(hosts: impl IntoIterator<Item = H>) -> Self {
+        let hosts = hosts.into_iter();
         Self(
             hosts
-                .map(|host: String| host.trim().to_ascii_lowercase())
+                .map(|host| host.as_ref().trim().to_ascii_lowercase())
                 .collect(),
         )
     }

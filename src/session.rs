@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
+use crate::connection;
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
 use crate::timestamp;
@@ -47,13 +48,13 @@ impl AgentSessionInput {
     /// assert_eq!(input.agent_id, "agent-7");
     /// ```
     #[must_use]
-    pub fn new<S: Into<String>>(
+    pub fn new<S: AsRef<str>>(
         agent_id: impl Into<String>,
         scopes: impl IntoIterator<Item = S>,
     ) -> Self {
         Self {
             agent_id: agent_id.into(),
-            scopes: scopes.into_iter().map(Into::into).collect(),
+            scopes: connection::owned(scopes),
             workspace_id: None,
             provider_name: None,
             connection_id: None,

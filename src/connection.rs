@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
+use crate::url;
 
 /// What [`NexusClient::request_connection`](crate::NexusClient::request_connection) asks for.
 ///
@@ -139,7 +140,7 @@ pub struct RequestConnectionResponse {
     pub auth_url: String,
     /// The connection's id, for every later call.
     pub connection_id: String,
-    /// Ties the consent to this request.
+    /// Ties the consent to this request; also read off `auth_url`, where some gateways have it.
     pub state: Option<String>,
     /// The scopes that are asked for.
     pub scopes: Option<Vec<String>>,
@@ -161,14 +162,27 @@ impl RequestConnectionResponse {
                     NexusError::new(ErrorKind::InvalidResponse, problem)
                 })
         };
+        let auth_url = required(&["authUrl", "auth_url"])?;
+        let connection_id = required(&["connection_id"])?;
         Ok(Self {
-            auth_url: required(&["authUrl", "auth_url"])?,
-            connection_id: required(&["connection_id"])?,
-            state: json::filled(reply, "state"),
+            state: json::filled(reply, "state").or_else(|| state_of(&auth_url)),
+            auth_url,
+            connection_id,
             scopes: json::strings(reply, "scopes"),
             provider_id: json::filled(reply, "provider_id"),
         })
     }
+}
+
+/// Gateways that leave the state out of the reply have it in the URL.
+fn state_of(auth_url: &str) -> Option<String> {
+    let (_, query) = auth_url.split_once('?')?;
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(name, _)| *name == "state")?;
+    String::from_utf8(url::decode(value, true))
+        .ok()
+        .filter(|state| !state.is_empty())
 }
 
 impl fmt::Debug for RequestConnectionResponse {
@@ -411,5 +425,54 @@ impl fmt::Debug for WaitOptions<'_> {
             .field("timeout", &self.timeout)
             .field("failed_grace", &self.failed_grace)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_reply_to_a_request_has_to_hold() {
+        let table = [
+            (
+                json!({"authUrl": "https://a/x?state=s%201&y=2#f", "connection_id": "c"}),
+                Ok(Some("s 1")),
+            ),
+            (
+                json!({"auth_url": "https://a/?state=u", "connection_id": "c", "state": "s"}),
+                Ok(Some("s")),
+            ),
+            (
+                json!({"authUrl": "https://a/?xstate=1", "connection_id": 7}),
+                Ok(None),
+            ),
+            (
+                json!({"authUrl": "https://a/?state=", "connection_id": "c", "state": null}),
+                Ok(None),
+            ),
+            (
+                json!({"authUrl": "https://a/?state=%FF", "connection_id": "c"}),
+                Ok(None),
+            ),
+            (
+                json!({"authUrl": "", "connection_id": "c"}),
+                Err("invalid_response"),
+            ),
+            (
+                json!({"authUrl": null, "auth_url": 1, "connection_id": ""}),
+                Err("invalid_response"),
+            ),
+            (json!({"authUrl": "https://a/"}), Err("invalid_response")),
+        ];
+        for (reply, expected) in table {
+            let read = RequestConnectionResponse::from_reply(reply.as_object().unwrap());
+            let state = read
+                .as_ref()
+                .map(|read| read.state.as_deref())
+                .map_err(NexusError::code);
+            assert_eq!(state, expected, "{reply}");
+        }
     }
 }

@@ -10,10 +10,14 @@ use crate::error::{NexusError, Result};
 use crate::redirect::Redirects;
 use crate::retry::RetryPolicy;
 use crate::strategy;
+use crate::strategy::LONGEST_HEADER;
 
 /// Methods whose requests say that their body is empty rather than that they have none (RFC 9110
 /// section 8.6).
 const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
+
+/// No method is nearly as long; ureq writes a line of the request at a time, up to 128 KiB.
+const LONGEST_METHOD: usize = 64;
 
 /// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the
 /// credential. The default is a `GET` without headers and data.
@@ -214,6 +218,7 @@ fn checked_method(method: &str) -> Result<Method> {
             "method",
             "CONNECT and TRACE cannot carry a credential",
         )),
+        name if name.len() > LONGEST_METHOD => Err(NexusError::invalid_input("method", "too long")),
         name => Method::from_bytes(name.as_bytes()).map_err(|_| {
             NexusError::invalid_input("method", "not an HTTP method, such as GET or POST")
         }),
@@ -227,6 +232,9 @@ fn checked_headers(headers: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Resul
         let invalid = |problem: &str| NexusError::invalid_input(&place(), problem);
         let name = HeaderName::from_bytes(name)
             .map_err(|_| invalid("its name has a character that no header name has"))?;
+        if name.as_str().len().saturating_add(value.len()) > LONGEST_HEADER {
+            return Err(invalid("it is longer than 64 KiB"));
+        }
         let value = HeaderValue::from_bytes(value)
             .map_err(|_| invalid("its value has a line break or control character"))?;
         if !strategy::can_carry(&name, &value) {

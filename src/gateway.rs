@@ -14,6 +14,7 @@ use crate::json::Object;
 use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
+use crate::strategy::LONGEST_HEADER;
 use crate::transport::{self, Attempt, Failure, Outgoing, Reply, Transport};
 use crate::url;
 
@@ -176,9 +177,11 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
     if !api_key.is_empty() {
-        let problem = "has a line break or a character that no header can carry";
-        let mut value = HeaderValue::from_str(api_key)
-            .map_err(|_| NexusError::invalid_input("api_key", problem))?;
+        let problem = "has a line break or a character that no header can carry, or is too long";
+        let value = HeaderValue::from_str(api_key).ok();
+        let mut value = value
+            .filter(|value| value.len() <= LONGEST_HEADER)
+            .ok_or_else(|| NexusError::invalid_input("api_key", problem))?;
         value.set_sensitive(true);
         headers.insert(HeaderName::from_static("x-api-key"), value);
     }

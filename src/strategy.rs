@@ -28,6 +28,9 @@ const FRAMING: [&str; 8] = [
     "upgrade",
 ];
 
+/// The longest header that is sent; servers take much less.
+pub(crate) const LONGEST_HEADER: usize = 64 * 1024;
+
 /// Where the credential goes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -260,18 +263,18 @@ pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderNa
         .filter(|value| can_carry(&name, value))
         .ok_or_else(|| {
             let problem = "the credential has a line break, a control character or, for \
-                           Authorization, one beyond ASCII, which its header cannot carry; store \
-                           it again without";
+                           Authorization, one beyond ASCII, or is longer than 64 KiB, which its \
+                           header cannot carry; store it again without";
             NexusError::new(ErrorKind::InvalidCredentials, problem)
         })?;
     value.set_sensitive(true);
     Ok((name, value))
 }
 
-/// Whether this header can be sent. RFC 9110 section 11.4 has `Authorization` in ASCII, and ureq
+/// Whether this header can be sent: it is not too long, and RFC 9110 section 11.4 has `Authorization` in ASCII, and ureq
 /// refuses to send it otherwise.
 pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
-    name != AUTHORIZATION || value.to_str().is_ok()
+    value.len() <= LONGEST_HEADER && (name != AUTHORIZATION || value.to_str().is_ok())
 }
 
 /// Signs a request: its method, URL and body, and its headers, to which the signature is added.

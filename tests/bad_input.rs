@@ -333,3 +333,33 @@ fn extremes_that_can_be_used_are_no_panic() {
         "timeout"
     );
 }
+
+#[test]
+fn what_is_longer_than_any_server_takes() {
+    let server = Server::play(vec![bearer("t")]);
+    let long = "x".repeat(64 * 1024);
+    let url = server.url("/");
+    let table = [
+        (
+            "header",
+            FetchOptions::default().header("X-Long", &long),
+            "header 1 (X-Long): ",
+        ),
+        (
+            "method",
+            FetchOptions::default().method("M".repeat(65)),
+            "method: ",
+        ),
+    ];
+    let table = table.map(|(case, options, place)| {
+        (
+            case,
+            refused(&server, &url, options),
+            "invalid_input",
+            place,
+        )
+    });
+    check(&server, table.into());
+    let error = NexusClient::new(options(&server).api_key(long + "x")).unwrap_err();
+    assert!(error.message().starts_with("api_key: "), "{error}");
+}

@@ -17,6 +17,15 @@ use nexus_sdk::testing::{DevGateway, Fault};
 
 const KEY: &str = "key-of-the-gateway";
 
+const SETTINGS: [&str; 6] = [
+    "NEXUS_GATEWAY_URL",
+    "NEXUS_API_KEY",
+    "NEXUS_LOG",
+    "WORKSPACE_ID",
+    "PROVIDER",
+    "SCHEMA_URL",
+];
+
 type Settings = Vec<(&'static str, String)>;
 
 struct Built {
@@ -42,12 +51,10 @@ fn build(settings: &[(&str, String)]) -> Built {
         .arg("--target-dir")
         .arg(target())
         .current_dir(example());
-    for name in ["GATEWAY_URL", "API_KEY", "WORKSPACE", "PROVIDER", "LOG"] {
-        cargo.env_remove(format!("NEXUS_{name}"));
+    for name in SETTINGS {
+        cargo.env_remove(name);
     }
-    cargo
-        .env_remove("SCHEMA_URL")
-        .envs(settings.iter().cloned());
+    cargo.envs(settings.iter().cloned());
     let output = cargo.output().unwrap();
     Built {
         succeeded: output.status.success(),
@@ -96,8 +103,8 @@ fn configured(gateway: &DevGateway) -> Settings {
     vec![
         ("NEXUS_GATEWAY_URL", gateway.url().to_owned()),
         ("NEXUS_API_KEY", KEY.to_owned()),
-        ("NEXUS_WORKSPACE", "acme".to_owned()),
-        ("NEXUS_PROVIDER", "github".to_owned()),
+        ("WORKSPACE_ID", "acme".to_owned()),
+        ("PROVIDER", "github".to_owned()),
         ("SCHEMA_URL", format!("{}/user", gateway.url())),
     ]
 }
@@ -185,12 +192,8 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
     let cases = [
         ("NEXUS_GATEWAY_URL", "nowhere", "set NEXUS_GATEWAY_URL"),
         ("NEXUS_API_KEY", "wrong", "set NEXUS_API_KEY to a key that"),
-        ("NEXUS_WORKSPACE", "", "NEXUS_WORKSPACE is not"),
-        (
-            "NEXUS_WORKSPACE",
-            "nobody",
-            "set NEXUS_WORKSPACE and NEXUS_PROVIDER",
-        ),
+        ("WORKSPACE_ID", "", "WORKSPACE_ID is not"),
+        ("WORKSPACE_ID", "nobody", "set WORKSPACE_ID and PROVIDER"),
         ("SCHEMA_URL", "", "SCHEMA_URL is not"),
         (
             "SCHEMA_URL",

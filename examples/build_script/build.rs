@@ -12,8 +12,8 @@ use nexus_sdk::{ErrorKind, FetchOptions, NexusClient, NexusClientOptions, NexusE
 
 const COPY: &str = "schema.json";
 const GATEWAY: &str = "NEXUS_GATEWAY_URL";
-const WORKSPACE: &str = "NEXUS_WORKSPACE";
-const PROVIDER: &str = "NEXUS_PROVIDER";
+const WORKSPACE: &str = "WORKSPACE_ID";
+const PROVIDER: &str = "PROVIDER";
 const SCHEMA: &str = "SCHEMA_URL";
 
 /// Why there is no schema from the API.

@@ -9,8 +9,8 @@ use nexus_sdk::{NexusClient, NexusClientOptions};
 
 use crate::stop::Stop;
 
-pub(crate) const WORKSPACE: &str = "NEXUS_WORKSPACE";
-pub(crate) const PROVIDER: &str = "NEXUS_PROVIDER";
+pub(crate) const WORKSPACE: &str = "WORKSPACE_ID";
+pub(crate) const PROVIDER: &str = "PROVIDER";
 
 /// Whose credential is wanted, as far as the arguments say it.
 #[derive(Default)]

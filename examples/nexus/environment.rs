@@ -39,7 +39,7 @@ pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
     // Proxies are worth a line only when there are any.
     let listed = fields
         .into_iter()
-        .filter(|(name, value)| name.starts_with("NEXUS_") || !value.is_null());
+        .filter(|(name, value)| !is_proxy(name) || !value.is_null());
     let unset = |value: Json| {
         if value.is_null() && !json {
             "(not set)".into()
@@ -50,6 +50,10 @@ pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
     let listed = listed.map(|(name, value)| (name, unset(value)));
     output::print_fields(listed.collect(), json)?;
     args::client(None).map(drop)
+}
+
+fn is_proxy(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("_proxy")
 }
 
 fn configured(name: &str) -> Json {

@@ -57,8 +57,8 @@ Commands:
                           default 3600
 
 Options of several commands:
-  -w, --workspace ID    for connect, token and fetch (default NEXUS_WORKSPACE)
-  -p, --provider NAME   for connect, token and fetch (default NEXUS_PROVIDER)
+  -w, --workspace ID    for connect, token and fetch (default WORKSPACE_ID)
+  -p, --provider NAME   for connect, token and fetch (default PROVIDER)
   --timeout SECONDS     default 30, for connect 300
   --json                one line of JSON on stdout, for all but fetch
   -h, --help   -V, --version

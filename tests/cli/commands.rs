@@ -23,7 +23,7 @@ fn every_command_prints_its_result() {
             r#"{"login":"acme","provider":"github"}"#,
         ),
         ("fetch -pregistry {url}/user", r#""provider":"registry""#),
-        ("env", "NEXUS_WORKSPACE    acme\n"),
+        ("env", "WORKSPACE_ID       acme\n"),
         ("env", "NEXUS_LOG          (not set)\n"),
     ];
     for (args, part) in cases {
@@ -78,12 +78,12 @@ fn errors_are_one_line_and_have_their_exit_code() {
         (
             "token -w ' '",
             2,
-            "no workspace: give --workspace or set NEXUS_WORKSPACE",
+            "no workspace: give --workspace or set WORKSPACE_ID",
         ),
         (
             "token -p ''",
             2,
-            "no provider: give --provider or set NEXUS_PROVIDER",
+            "no provider: give --provider or set PROVIDER",
         ),
         ("token a -w b", 2, "give one of them"),
         ("token -w nobody", 6, "run `nexus connect`"),

@@ -66,8 +66,8 @@ impl Bench {
             .args(words(args).iter().map(|word| self.filled(word)))
             .env("NEXUS_GATEWAY_URL", self.gateway.url())
             .env("NEXUS_API_KEY", KEY)
-            .env("NEXUS_WORKSPACE", "acme")
-            .env("NEXUS_PROVIDER", "github");
+            .env("WORKSPACE_ID", "acme")
+            .env("PROVIDER", "github");
         command
     }
 
@@ -106,7 +106,8 @@ fn program() -> Command {
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
-        if upper.starts_with("NEXUS_") || upper.ends_with("_PROXY") {
+        let tenant = ["WORKSPACE_ID", "PROVIDER"].contains(&upper.as_str());
+        if tenant || upper.starts_with("NEXUS_") || upper.ends_with("_PROXY") {
             command.env_remove(name);
         }
     }

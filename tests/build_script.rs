@@ -16,6 +16,9 @@ use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};
 
 const KEY: &str = "key-of-the-gateway";
+/// What the API behind the gateway serves, and where.
+const FILE: &str = "/repository.json";
+const SCHEMA: &str = r#"{ "title": "Repository", "type": "object" }"#;
 
 const SETTINGS: [&str; 6] = [
     "NEXUS_GATEWAY_URL",
@@ -105,7 +108,7 @@ fn configured(gateway: &DevGateway) -> Settings {
         ("NEXUS_API_KEY", KEY.to_owned()),
         ("WORKSPACE_ID", "acme".to_owned()),
         ("PROVIDER", "github".to_owned()),
-        ("SCHEMA_URL", format!("{}/user", gateway.url())),
+        ("SCHEMA_URL", format!("{}{FILE}", gateway.url())),
     ]
 }
 
@@ -127,6 +130,7 @@ fn builds_as_it_is_configured() {
     let gateway = DevGateway::builder()
         .api_key(KEY)
         .connection("acme", "github")
+        .upstream(FILE, "application/schema+json", SCHEMA)
         .start()
         .unwrap();
     let settings = configured(&gateway);
@@ -150,8 +154,8 @@ fn generates(gateway: &DevGateway, settings: &Settings) {
     let built = build(settings);
     assert!(built.succeeded, "{}", built.log);
     assert_eq!(built.warnings(), [""; 0]);
-    assert_eq!(schema(), json!({"login": "acme", "provider": "github"}));
-    assert_eq!(gateway.count("/user"), 1);
+    assert_eq!(schema(), json!({"title": "Repository", "type": "object"}));
+    assert_eq!(gateway.count(FILE), 1);
 }
 
 fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
@@ -166,9 +170,10 @@ fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
 
     // The same schema from elsewhere: the script runs, and leaves the file alone.
     let written = generated_at();
-    let elsewhere = format!("{}/v2/user", gateway.url());
+    let elsewhere = format!("{}/v2{FILE}", gateway.url());
     assert!(build(&with(settings, "SCHEMA_URL", &elsewhere)).succeeded);
-    assert_eq!((gateway.count("/v2/user"), generated_at()), (1, written));
+    let asked = gateway.count(&format!("/v2{FILE}"));
+    assert_eq!((asked, generated_at()), (1, written));
 }
 
 fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
@@ -178,7 +183,7 @@ fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
         "connection refused",
     );
     falls_back(&with(settings, "SCHEMA_URL", nobody), "connection refused");
-    for (path, reason) in [("/v1/resolve", "503"), ("/user", "SCHEMA_URL answered 503")] {
+    for (path, reason) in [("/v1/resolve", "503"), (FILE, "SCHEMA_URL answered 503")] {
         gateway.fail_next_at(path, 1, Fault::Status(503));
         falls_back(settings, reason);
         // The next fault needs a build that is not the same.

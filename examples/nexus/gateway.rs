@@ -13,9 +13,6 @@ use crate::args;
 use crate::output;
 use crate::stop::Stop;
 
-/// The providers that every development gateway has.
-const BUILT_IN: [&str; 3] = ["github", "weather", "registry"];
-
 pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
     let (builder, pairs, json) = parse(parser)?;
     let gateway = start(builder, &pairs)?;
@@ -66,7 +63,7 @@ fn pair(text: &str) -> Result<Pair, Stop> {
 
 fn start(mut builder: DevGatewayBuilder, pairs: &[Pair]) -> Result<DevGateway, Stop> {
     for (_, provider) in pairs {
-        if !BUILT_IN.contains(&provider.as_str()) {
+        if !Provider::DEFAULTS.contains(&provider.as_str()) {
             builder = builder.provider(Provider::oauth2(provider));
         }
     }

@@ -13,6 +13,7 @@ use super::provider::{self, Provider};
 use super::server::Server;
 use super::service::{Service, Stop};
 use super::state::Connections;
+use super::upstream::File;
 use super::{DevGateway, connect};
 
 /// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
@@ -41,6 +42,7 @@ pub struct DevGatewayBuilder {
     sessions: bool,
     session_tokens: bool,
     health_at: Option<String>,
+    files: Vec<File>,
 }
 
 impl DevGatewayBuilder {
@@ -92,8 +94,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Adds a provider, or replaces the one of the same name. There from the start: `github` (OAuth 2), `weather` (API
-    /// key) and `registry` (basic).
+    /// Adds a provider, or replaces the one of the same name. [`Provider::DEFAULTS`] are there from the start.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -178,6 +179,39 @@ impl DevGatewayBuilder {
         self
     }
 
+    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential; 401 without. As
+    /// with the upstream's own paths any prefix will do. A later one at the same path counts, also in place of the
+    /// upstream's own, but the gateway's paths (`/v1/..`, `/consent`, the health) stay what they are.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let gateway = DevGateway::builder()
+    ///     .connection("workspace-1", "github")
+    ///     .upstream("/schema.json", "application/schema+json", r#"{"type": "object"}"#)
+    ///     .start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "workspace-1", "github");
+    /// let (_, headers, body) = github.get(&format!("{}/schema.json", gateway.url()))?;
+    /// assert_eq!(headers["content-type"], "application/schema+json");
+    /// assert_eq!(body, br#"{"type": "object"}"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn upstream(
+        mut self,
+        path: impl AsRef<str>,
+        content_type: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.files.push(File {
+            path: format!("/{}", path.as_ref().trim_start_matches('/')),
+            content_type: content_type.into(),
+            body: body.into(),
+        });
+        self
+    }
+
     /// Starts the gateway, within milliseconds.
     ///
     /// # Errors
@@ -220,6 +254,7 @@ impl DevGatewayBuilder {
             sessions: self.sessions,
             session_tokens: self.session_tokens,
             health_at: self.health_at,
+            files: self.files,
             clock: Clock::new(),
             connections: Mutex::new(connections),
             faults: Mutex::default(),
@@ -240,6 +275,7 @@ impl Default for DevGatewayBuilder {
             sessions: true,
             session_tokens: false,
             health_at: None,
+            files: Vec::new(),
         }
     }
 }

@@ -46,6 +46,10 @@ pub enum Fault {
     /// The normal answer, this much later. The request is acted on after the delay.
     Delay(Duration),
     /// The request is read, then the connection closes without an answer.
+    ///
+    /// On a connection that had served a request before, that looks like one that the server had closed while it was
+    /// idle. The SDK then sends a request of an idempotent method (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more, on a
+    /// new connection: order two cuts to see such a request fail.
     Cut,
 }
 

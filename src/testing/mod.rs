@@ -19,6 +19,8 @@
 //! | `GET /v1/capture-schema?state=..`, `POST /v1/capture-credential` | the form of a static credential, and the credential entered: the upstream then takes that one |
 //! | `GET /health`, `GET /v1/health` | `{"status": "healthy", ..}` |
 //! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream, 401 without a working credential |
+//! | `POST /tools/search`, `POST /tools/execute` | its tools, as an MCP gateway offers them over REST: `{"query": ..}` finds them by name or description, `{"name": .., "arguments": {..}}` runs one |
+//! | [`DevGatewayBuilder::upstream`] | what else it serves |
 //!
 //! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` serves the strategy `path`.
 //! Request bodies are limited to 1 MiB and header sections to 64 KiB.
@@ -50,6 +52,7 @@ mod sessions;
 #[cfg(feature = "signing")]
 mod signed;
 mod state;
+mod tools;
 mod upstream;
 mod wire;
 

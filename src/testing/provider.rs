@@ -43,6 +43,20 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// The names of the providers that every gateway has: `github` ([`oauth2`](Self::oauth2)), `weather`
+    /// ([`api_key`](Self::api_key)) and `registry` ([`basic`](Self::basic)).
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Provider};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// for name in Provider::DEFAULTS {
+    ///     assert!(gateway.connect("workspace-1", name).is_ok());
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub const DEFAULTS: [&str; 3] = ["github", "weather", "registry"];
+
     /// A provider of access tokens, which expire and are refreshed; strategy `oauth2`.
     ///
     /// ```
@@ -230,9 +244,10 @@ impl fmt::Debug for Provider {
 
 /// What every gateway starts with.
 pub(super) fn defaults() -> [Provider; 3] {
+    let [github, weather, registry] = Provider::DEFAULTS;
     [
-        Provider::oauth2("github"),
-        Provider::api_key("weather"),
-        Provider::basic("registry"),
+        Provider::oauth2(github),
+        Provider::api_key(weather),
+        Provider::basic(registry),
     ]
 }

@@ -20,9 +20,7 @@ pub(super) fn answer(service: &Service, request: &ReceivedRequest) -> Answer {
         _ if service.is_health(&request.path) => get(request).map(|()| health()),
         ["v1", path @ ..] => v1(service, request, path),
         ["consent"] => get(request).and_then(|()| consent(service, request)),
-        [.., "user"] => upstream::user(service, request),
-        [.., "user", "repos"] => upstream::repos(service, request),
-        _ => Err(Answer::not_found()),
+        path => upstream::answer(service, request, path),
     };
     let (Ok(answer) | Err(answer)) = answered;
     answer

@@ -10,6 +10,7 @@ use super::fault::{Effect, FaultPlan};
 use super::received::{ReceivedRequest, RequestLog};
 use super::routes;
 use super::state::Connections;
+use super::upstream::File;
 
 /// Everything the threads of a gateway share.
 pub(super) struct Service {
@@ -22,6 +23,8 @@ pub(super) struct Service {
     pub(super) session_tokens: bool,
     /// `None`: the two usual places.
     pub(super) health_at: Option<String>,
+    /// What the upstream serves beside its own paths.
+    pub(super) files: Vec<File>,
     pub(super) clock: Clock,
     pub(super) connections: Mutex<Connections>,
     pub(super) faults: Mutex<FaultPlan>,

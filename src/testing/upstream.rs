@@ -9,24 +9,55 @@ use super::provider::Provider;
 use super::received::ReceivedRequest;
 use super::routes::{Answered, get};
 use super::service::Service;
+use super::tools;
 use crate::base64::base64;
 
 const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dotfiles", false)];
 
 /// Whose credential a request carries.
-struct Caller {
-    workspace_id: String,
+pub(super) struct Caller {
+    pub(super) workspace_id: String,
     provider: String,
 }
 
-pub(super) fn user(service: &Service, request: &ReceivedRequest) -> Answered {
+/// What a user of the gateway has the upstream serve.
+#[derive(Clone)]
+pub(super) struct File {
+    /// With a leading slash.
+    pub(super) path: String,
+    pub(super) content_type: String,
+    pub(super) body: Vec<u8>,
+}
+
+pub(super) fn answer(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Answered {
+    let mut files = service.files.iter().rev();
+    if let Some(file) = files.find(|file| request.path.ends_with(&file.path)) {
+        return serve(service, request, file);
+    }
+    match path {
+        [.., "user"] => user(service, request),
+        [.., "user", "repos"] => repos(service, request),
+        [.., "tools", "search"] => tools::search(service, request),
+        [.., "tools", "execute"] => tools::execute(service, request),
+        _ => Err(Answer::not_found()),
+    }
+}
+
+fn serve(service: &Service, request: &ReceivedRequest, file: &File) -> Answered {
+    get(request)?;
+    caller(service, request)?;
+    let body = file.body.as_slice();
+    Ok(Answer::new(200, &file.content_type, body))
+}
+
+fn user(service: &Service, request: &ReceivedRequest) -> Answered {
     get(request)?;
     let caller = caller(service, request)?;
     let user = json!({"login": caller.workspace_id, "provider": caller.provider});
     Ok(Answer::json(200, &user))
 }
 
-pub(super) fn repos(service: &Service, request: &ReceivedRequest) -> Answered {
+fn repos(service: &Service, request: &ReceivedRequest) -> Answered {
     let creates = request.method == "POST";
     if !creates && get(request).is_err() {
         return Err(Answer::method_not_allowed("GET, HEAD, POST"));
@@ -55,7 +86,7 @@ fn repo(owner: &str, id: u32, name: &str, private: bool) -> Value {
     json!({"id": id, "name": name, "full_name": format!("{owner}/{name}"), "private": private})
 }
 
-fn caller(service: &Service, request: &ReceivedRequest) -> Result<Caller, Answer> {
+pub(super) fn caller(service: &Service, request: &ReceivedRequest) -> Result<Caller, Answer> {
     let now = service.clock.now();
     let connections = service.connections.lock();
     let found = connections.newest_first().find(|connection| {

@@ -9,6 +9,7 @@
 
 mod admin;
 mod sessions;
+mod tools;
 mod upstream;
 mod v1;
 mod wire;

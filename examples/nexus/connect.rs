@@ -1,8 +1,8 @@
-//! `nexus connect`: from asking for a connection to the user's consent.
+//! `nexus connect`: from asking for a connection to the user's consent, or the user's credential.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::mem;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lexopt::Parser;
 use lexopt::prelude::*;
@@ -11,17 +11,20 @@ use nexus_sdk::{
 };
 
 use crate::args::{self, Tenant};
+use crate::credential::{self, Fields};
 use crate::output;
+use crate::progress::{Progress, say};
 use crate::stop::{Stop, one_line};
 
 struct Connect {
     tenant: Tenant,
     scopes: Vec<String>,
+    fields: Fields,
     return_url: String,
     wait: bool,
     interval: Duration,
     timeout: Duration,
-    failed_grace: Duration,
+    failed_grace: Option<Duration>,
     json: bool,
 }
 
@@ -31,37 +34,103 @@ impl Default for Connect {
         Self {
             tenant: Tenant::default(),
             scopes: Vec::new(),
+            fields: Fields::default(),
             return_url: "http://localhost/".to_owned(),
             wait: true,
             interval: wait.interval,
             timeout: wait.timeout,
-            // Not the timeout: the last poll can end a moment after it.
-            failed_grace: Duration::MAX,
+            failed_grace: None,
             json: false,
         }
     }
 }
 
 pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
-    let connect = parse(parser)?;
-    let (workspace, provider) = connect.tenant.resolve()?;
+    let mut connect = parse(parser)?;
+    let (workspace, provider) = mem::take(&mut connect.tenant).resolve()?;
     let client = args::client(None)?;
-    let input =
-        RequestConnectionInput::new(workspace, provider, connect.scopes, connect.return_url);
+    let scopes = mem::take(&mut connect.scopes);
+    let input = RequestConnectionInput::new(workspace, &provider, scopes, &connect.return_url);
     let connection = client.request_connection(&input)?;
-    say(&format!(
-        "to consent, open {}",
-        one_line(&connection.auth_url)
-    ));
-    let mut status = ConnectionStatus::Pending;
-    if connect.wait {
-        let options = WaitOptions::default()
-            .interval(connect.interval)
-            .timeout(connect.timeout)
-            .failed_grace(connect.failed_grace);
-        status = wait(&client, &connection, options)?;
-    }
+    let status = if connect.fields.is_empty() {
+        connect.consent(&client, &provider, &connection)?
+    } else {
+        connect.enter(&client, &connection)?
+    };
     print(&connection, &status, connect.json)
+}
+
+impl Connect {
+    /// The user goes to the browser.
+    fn consent(
+        &self,
+        client: &NexusClient,
+        provider: &str,
+        connection: &RequestConnectionResponse,
+    ) -> Result<ConnectionStatus, Stop> {
+        say(&format!(
+            "to consent, open {}",
+            one_line(&connection.auth_url)
+        ));
+        if let Some(options) = credential::options(client, provider, connection) {
+            say(&format!("or enter the credential here, with {options}"));
+        }
+        if !self.wait {
+            return Ok(ConnectionStatus::Pending);
+        }
+        // Not the timeout: the last poll can end a moment after it.
+        let grace = self.failed_grace.unwrap_or(Duration::MAX);
+        let id = &connection.connection_id;
+        self.wait_for(client, id, grace, ("consent", "and consent"))
+    }
+
+    /// The user has the credential, and enters it here.
+    fn enter(
+        &self,
+        client: &NexusClient,
+        connection: &RequestConnectionResponse,
+    ) -> Result<ConnectionStatus, Stop> {
+        let captured = self.fields.capture(client, connection)?;
+        if !self.wait || captured.status == ConnectionStatus::Active {
+            return Ok(captured.status);
+        }
+        // Nothing but the credential can be to blame, so `failed` is final.
+        let grace = self.failed_grace.unwrap_or_default();
+        let id = &captured.connection_id;
+        self.wait_for(
+            client,
+            id,
+            grace,
+            ("the gateway", "with another credential"),
+        )
+    }
+
+    fn wait_for(
+        &self,
+        client: &NexusClient,
+        id: &str,
+        failed_grace: Duration,
+        (what, remedy): (&'static str, &str),
+    ) -> Result<ConnectionStatus, Stop> {
+        let mut progress = Progress::start(what);
+        let options = WaitOptions::default()
+            .interval(self.interval)
+            .timeout(self.timeout)
+            .failed_grace(failed_grace)
+            .on_poll(|status| {
+                progress.show(status);
+                ControlFlow::Continue(())
+            });
+        let outcome = client.wait_for_active(id, options);
+        progress.end();
+        let status = outcome?;
+        if status == ConnectionStatus::Active {
+            return Ok(status);
+        }
+        Err(Stop::unconnected(format!(
+            "connection {id} is {status}; run `nexus connect` again, {remedy}"
+        )))
+    }
 }
 
 fn parse(parser: &mut Parser) -> Result<Connect, Stop> {
@@ -71,38 +140,23 @@ fn parse(parser: &mut Parser) -> Result<Connect, Stop> {
             Short('w') | Long("workspace") => connect.tenant.set_workspace(parser)?,
             Short('p') | Long("provider") => connect.tenant.set_provider(parser)?,
             Long("scope") => connect.scopes.push(args::text(parser)?),
+            Long("field") => connect.fields.add(parser)?,
             Long("return-url") => connect.return_url = args::text(parser)?,
             Long("no-wait") => connect.wait = false,
             Long("interval") => connect.interval = args::seconds(parser)?,
             Long("timeout") => connect.timeout = args::seconds(parser)?,
-            Long("failed-grace") => connect.failed_grace = args::seconds(parser)?,
+            Long("failed-grace") => connect.failed_grace = Some(args::seconds(parser)?),
             Long("json") => connect.json = true,
+            // Not repeated: it may be a secret whose `--field` was forgotten.
+            Value(_) => {
+                return Err(Stop::usage(
+                    "an argument without an option; see `nexus --help`",
+                ));
+            }
             other => return Err(args::unexpected(other)),
         }
     }
     Ok(connect)
-}
-
-fn wait(
-    client: &NexusClient,
-    connection: &RequestConnectionResponse,
-    options: WaitOptions<'_>,
-) -> Result<ConnectionStatus, Stop> {
-    let mut progress = Progress::start();
-    let options = options.on_poll(|status| {
-        progress.show(status);
-        ControlFlow::Continue(())
-    });
-    let outcome = client.wait_for_active(&connection.connection_id, options);
-    progress.end();
-    let status = outcome?;
-    if status == ConnectionStatus::Active {
-        return Ok(status);
-    }
-    Err(Stop::unconnected(format!(
-        "connection {} is {status}; run `nexus connect` again, and consent",
-        connection.connection_id
-    )))
 }
 
 fn print(
@@ -119,44 +173,4 @@ fn print(
         ("auth_url", connection.auth_url.as_str().into()),
     ];
     output::print_fields(fields, true)
-}
-
-/// Where the wait has got to: on a terminal one line that changes, elsewhere a line a status.
-struct Progress {
-    on_terminal: bool,
-    since: Instant,
-    shown: Option<ConnectionStatus>,
-}
-
-impl Progress {
-    fn start() -> Self {
-        Self {
-            on_terminal: io::stderr().is_terminal(),
-            since: Instant::now(),
-            shown: None,
-        }
-    }
-
-    fn show(&mut self, status: &ConnectionStatus) {
-        let line = format!("waiting for consent: {}", one_line(status));
-        if self.on_terminal {
-            let seconds = self.since.elapsed().as_secs();
-            // To the start of the line, and clear what was there.
-            let _ = write!(io::stderr(), "\r\x1b[K{line}, {seconds} s");
-        } else if self.shown.as_ref() != Some(status) {
-            say(&line);
-        }
-        self.shown = Some(status.clone());
-    }
-
-    fn end(&self) {
-        if self.on_terminal && self.shown.is_some() {
-            say("");
-        }
-    }
-}
-
-/// A closed stderr is no reason to stop waiting.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -2,12 +2,15 @@
 //!
 //! Install it with `cargo install --locked --path . --example nexus`; `nexus --help` says the rest.
 
+mod admin;
 mod args;
 mod connect;
+mod credential;
 mod environment;
 mod fetch;
 mod gateway;
 mod output;
+mod progress;
 mod stop;
 mod token;
 
@@ -26,17 +29,23 @@ Commands:
   connect             ask for a connection: shows the URL where the user consents, waits, and prints
                       the connection's id on stdout
     --scope SCOPE       a scope to ask for; may be repeated
+    --field NAME=-      for a provider of API keys or passwords: enter this field of the credential
+                        here, at a prompt or as a line of stdin; may be repeated
     --return-url URL    where the browser goes after consent (default http://localhost/)
     --no-wait           print the id at once
     --interval SECONDS  between two looks at the status (default 1.5)
     --failed-grace SECONDS
                         gateways can report `failed` until the user consents: how long to take it
-                        for pending (default: until the timeout)
+                        for pending (default: until the timeout, with --field not at all)
   status CONNECTION   print a connection's status, such as pending, active or attention
   token CONNECTION    show a connection's token; nothing secret without --show
   token               the same for a workspace's connection to a provider
     --show              print the access token and nothing else, with --json all the secrets
   refresh CONNECTION  make the gateway refresh a token now; shows the new one as `token` does
+  revoke CONNECTION   end a connection: the gateway deletes its token and tells the provider
+    -w, --workspace ID    only if the connection is this workspace's
+    --reason REASON       kept with the revocation
+  providers           list the providers that the gateway knows
   fetch URL           send a request with the credential on it; the body goes to stdout
     -X, --method METHOD   default GET, with -d POST
     -H, --header 'NAME: VALUE'
@@ -101,6 +110,8 @@ fn run(parser: &mut lexopt::Parser) -> Result<(), Stop> {
     };
     match command.as_str() {
         "connect" => connect::run(parser),
+        "providers" => admin::providers(parser),
+        "revoke" => admin::revoke(parser),
         "status" => token::status(parser),
         "token" => token::token(parser),
         "refresh" => token::refresh(parser),

@@ -1,6 +1,7 @@
 //! What the commands print, and what they say when they cannot.
 
 use nexus_sdk::serde_json::Value;
+use nexus_sdk::testing::Fault;
 
 use crate::{Bench, KEY, finish, spawn};
 
@@ -23,6 +24,14 @@ fn every_command_prints_its_result() {
             r#"{"login":"acme","provider":"github"}"#,
         ),
         ("fetch -pregistry {url}/user", r#""provider":"registry""#),
+        (
+            "providers",
+            "NAME      AUTH TYPE   SCOPES     DESCRIPTION\n",
+        ),
+        (
+            "providers",
+            "github    oauth2      repo,user  The sample upstream as github\n",
+        ),
         ("env", "WORKSPACE_ID       acme\n"),
         ("env", "NEXUS_LOG          (not set)\n"),
     ];
@@ -51,6 +60,11 @@ fn json_is_one_line_with_these_fields() {
         (
             "connect --no-wait",
             &["connection_id", "status", "auth_url"],
+        ),
+        ("providers", &["providers"]),
+        (
+            "revoke {github}",
+            &["connection_id", "status", "revoked_at"],
         ),
     ];
     for (args, fields) in cases {
@@ -90,6 +104,16 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "nothing to refresh"),
         ("connect -p nobody", 1, "give another --provider"),
+        ("revoke", 2, "no connection id"),
+        ("revoke nobody", 1, "check the connection id"),
+        (
+            "revoke {github} -w other",
+            1,
+            "the --workspace if one is given",
+        ),
+        ("revoke {github} -w ''", 2, "workspace_id"),
+        ("revoke a b", 2, "unexpected argument"),
+        ("providers --show", 2, "--show"),
         ("gateway acme", 2, "WORKSPACE:PROVIDER"),
         ("gateway --port 99999", 2, "99999"),
     ];
@@ -160,6 +184,60 @@ fn nothing_secret_is_printed_without_show() {
             let leak = secrets.iter().find(|secret| printed.contains(*secret));
             assert_eq!(leak, None, "{args}: {printed}");
         }
+    }
+}
+
+#[test]
+fn revoke_ends_a_connection_once() {
+    let bench = Bench::new("revoke");
+    let revoked = bench.run("revoke {github} -w acme --reason 'left the team'");
+    assert_eq!((revoked.code, revoked.err.as_str()), (0, ""));
+    for line in ["already_revoked   false\n", "token_deleted     true\n"] {
+        assert!(revoked.out.contains(line), "{}", revoked.out);
+    }
+    let query = bench.gateway.requests().pop().unwrap().query;
+    let sent = "workspace_id=acme&reason=left%20the%20team";
+    assert_eq!(query.as_deref(), Some(sent));
+    assert_eq!(bench.run("status {github}").out, "revoked\n");
+    bench
+        .run("token {github}")
+        .assert_error(6, "run `nexus connect`", "token");
+    let again = bench.run("revoke {github} --json").json("again");
+    assert_eq!(again["already_revoked"], true);
+    assert_eq!(again["connection_id"], bench.github);
+
+    let reason = "x".repeat(513);
+    let long = bench.run(&format!("revoke {{registry}} --reason {reason}"));
+    long.assert_error(2, "longer than 512", "reason");
+    let unrouted = Fault::reply(404, "text/plain", "404 page not found");
+    bench.gateway.fail_next_at("/v1/connections", 1, unrouted);
+    let old = bench.run("revoke {registry}");
+    old.assert_error(1, "may be older than 0.4", "an old gateway");
+    assert_eq!(bench.run("status {registry}").out, "active\n");
+}
+
+#[test]
+fn providers_are_listed_with_what_is_known_of_them() {
+    let bench = Bench::new("providers");
+    let all = bench.run("providers --json").json("providers");
+    let named = |name: &str| {
+        let all = all["providers"].as_array().unwrap();
+        all.iter().find(|one| one["name"] == name).unwrap().clone()
+    };
+    assert_eq!(named("weather")["auth_type"], "api_key");
+    assert_eq!(named("github")["scopes"][0], "repo");
+    let odd = r#"{"api_key": {"b\nad\u001b": {"description": "two\nlines"}, "plain": null}}"#;
+    for (reply, out) in [
+        ("{}", "NAME  AUTH TYPE  SCOPES  DESCRIPTION\n"),
+        (
+            odd,
+            "NAME   AUTH TYPE  SCOPES  DESCRIPTION\nb ad   api_key            two lines\nplain  api_key\n",
+        ),
+    ] {
+        let fault = Fault::reply(200, "application/json", reply);
+        bench.gateway.fail_next_at("/v1/providers", 1, fault);
+        let ran = bench.run("providers");
+        assert_eq!((ran.code, ran.out.as_str()), (0, out), "{}", ran.err);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod commands;
 mod connect;
+mod credential;
 mod fetch;
 
 use std::fs;

@@ -1,0 +1,276 @@
+//! `nexus connect --field`: credentials that are entered, and never shown.
+
+use nexus_sdk::serde_json::json;
+use nexus_sdk::testing::Fault;
+
+use crate::{Bench, Ran, finish, spawn};
+
+const SECRET: &str = "hunter\"2\\";
+
+#[test]
+fn a_credential_is_a_line_of_stdin_for_each_field() {
+    let bench = Bench::new("entered");
+    // (arguments, stdin, the credential that the gateway has then)
+    let cases = [
+        (
+            "weather --field api_key=-",
+            "k 1\n",
+            json!({"api_key": "k 1"}),
+        ),
+        ("weather --field api_key", "k-2", json!({"api_key": "k-2"})),
+        (
+            "weather --field=api_key=- --json",
+            "k=3\r\nmore\n",
+            json!({"api_key": "k=3"}),
+        ),
+        (
+            "weather --field api_key --no-wait",
+            "k\t4\n",
+            json!({"api_key": "k\t4"}),
+        ),
+        (
+            "registry --field username --field password=-",
+            "me\np\n",
+            json!({"username": "me", "password": "p"}),
+        ),
+        (
+            "registry --field password --field username --json",
+            "\nme\n",
+            json!({"username": "me", "password": ""}),
+        ),
+    ];
+    for (args, stdin, credential) in cases {
+        let ran = bench.run_with(&format!("connect -p {args}"), stdin.as_bytes());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args}");
+        let id = connection(&ran, args);
+        assert_eq!(bench.run(&format!("status {id}")).out, "active\n");
+        let held = bench.run(&format!("token --show --json {id}")).json(args);
+        assert_eq!(held["credentials"], credential, "{args}");
+        let (provider, _) = args.split_once(' ').unwrap();
+        let user = bench.run(&format!("fetch --fail -p {provider} {{url}}/user"));
+        assert_eq!(user.code, 0, "{args}: {}", user.err);
+    }
+}
+
+/// The id that was printed.
+fn connection(ran: &Ran, args: &str) -> String {
+    if !args.contains("--json") {
+        return ran.out.trim_end().to_owned();
+    }
+    let value = ran.json(args);
+    assert_eq!(value["status"], "active", "{args}");
+    value["connection_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_secret_in_the_arguments_is_refused_unseen() {
+    let bench = Bench::new("arguments");
+    let visible = "other users of this machine can see arguments";
+    let cases = [
+        ("connect -p weather --field api_key=hunter2", visible),
+        ("connect -p weather --field api_key=-hunter2", visible),
+        ("connect -p weather --field=api_key=", visible),
+        ("connect -p weather --field hunter2=", visible),
+        (
+            "connect -p weather --field api_key=- hunter2",
+            "without an option",
+        ),
+        ("connect -p weather --field api_key=- --hunter", "--hunter"),
+        ("connect -p weather --field =-", "write it as NAME=-"),
+        ("connect -p weather --field ''", "write it as NAME=-"),
+        ("connect -p weather --field a --field a=-", "given twice"),
+        ("connect -p weather --field", "--field"),
+    ];
+    for (args, part) in cases {
+        let ran = bench.run_with(args, b"k\n");
+        ran.assert_error(2, part, args);
+        assert!(!ran.err.contains("hunter2"), "{args}: {}", ran.err);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt as _;
+        let mut command = bench.command("connect -p weather --field");
+        command.arg(std::ffi::OsStr::from_bytes(b"api_key=hunter2\xff"));
+        let ran = finish(spawn(&mut command), b"");
+        ran.assert_error(2, "write it as NAME=-", "not UTF-8");
+        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+    }
+    assert_eq!(bench.gateway.count(""), 0);
+}
+
+#[test]
+fn fields_that_do_not_fit_are_named() {
+    let bench = Bench::new("fields");
+    bench.assert_errors(&[
+        (
+            "connect -p weather --field token",
+            2,
+            "fields unknown: token, missing: api_key; give --field api_key=-",
+        ),
+        (
+            "connect -p registry --field username",
+            2,
+            "fields missing: password; give --field password=- --field username=-",
+        ),
+        (
+            "connect -p weather --field api_key --field x",
+            2,
+            "fields unknown: x; give --field api_key=-",
+        ),
+        (
+            "connect -p weather --field api_key",
+            2,
+            "stdin ended before api_key",
+        ),
+        ("connect -p github --field api_key", 1, "leave --field out"),
+        (
+            "connect -p nobody --field api_key",
+            1,
+            "give another --provider",
+        ),
+    ]);
+    let ran = bench.run_with("connect -p weather --field api_key", b"\n");
+    ran.assert_error(1, "missing required field: api_key", "empty");
+    let ran = bench.run_with("connect -p weather --field api_key", b"\xff\n");
+    ran.assert_error(1, "cannot read stdin", "not UTF-8");
+}
+
+#[test]
+fn a_schema_that_says_little_refuses_nothing() {
+    let bench = Bench::new("schemas");
+    for schema in [json!({}), json!({"type": "object", "required": "api_key"})] {
+        let reply = Fault::reply(200, "application/json", schema.to_string());
+        bench.gateway.fail_next_at("/v1/capture-schema", 1, reply);
+        let ran = bench.run_with("connect -p weather --field api_key", b"k\n");
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{schema}");
+    }
+}
+
+#[test]
+fn a_credential_is_never_printed() {
+    let bench = Bench::new("unprinted");
+    let quoting = json!({"error": "broker_error", "message": format!("refused: {SECRET}")});
+    let inside = json!({"message": format!("{{\"key\": {}}}", json!(SECRET))});
+    let inside = json!({"error": "broker_error", "message": inside.to_string()});
+    let long = json!({"error": "broker_error", "message": SECRET.repeat(1000)});
+    let cases = [
+        ("", 1, quoting.clone(), "refused: (hidden)"),
+        ("--json", 1, quoting, "refused: (hidden)"),
+        ("", 1, inside, "(hidden)"),
+        ("", 1, long, "too long to show"),
+        (
+            "",
+            1,
+            json!({"error": "hunter", "message": SECRET}),
+            "(hidden)",
+        ),
+        ("", 1, json!(SECRET), "(hidden)"),
+        (
+            "",
+            0,
+            json!({"connection_id": bench.github, "status": "active"}),
+            "",
+        ),
+    ];
+    for (args, code, reply, part) in cases {
+        let status = if code == 0 { 200 } else { 502 };
+        let fault = Fault::reply(status, "application/json", reply.to_string());
+        bench
+            .gateway
+            .fail_next_at("/v1/capture-credential", 1, fault);
+        let mut command = bench.command(&format!("connect -p weather --field api_key {args}"));
+        command.env("NEXUS_LOG", "debug");
+        let ran = finish(spawn(&mut command), format!("{SECRET}\n").as_bytes());
+        assert_eq!(ran.code, code, "{reply}: {}", ran.err);
+        assert!(ran.err.contains(part), "{reply}: {}", ran.err);
+        let printed = ran.out + &ran.err;
+        assert!(
+            !printed.contains("hunter\\\"2") && !printed.contains("hunter\"2"),
+            "{printed}"
+        );
+    }
+}
+
+#[test]
+fn a_state_that_is_only_in_the_url_will_do() {
+    let bench = Bench::new("state");
+    let asked = bench
+        .run("connect -p weather --no-wait --json")
+        .json("asked");
+    let url = asked["auth_url"]
+        .as_str()
+        .unwrap()
+        .replace("?state=", "?a=b&state=");
+    let id = &asked["connection_id"];
+    let cases = [
+        (url.as_str(), 0, ""),
+        ("http://127.0.0.1/", 1, "has no `state`"),
+    ];
+    for (url, code, part) in cases {
+        let reply = json!({"authUrl": url, "connection_id": id}).to_string();
+        let fault = Fault::reply(200, "application/json", reply);
+        bench
+            .gateway
+            .fail_next_at("/v1/request-connection", 1, fault);
+        let ran = bench.run_with("connect -p weather --field api_key", b"k\n");
+        assert_eq!(ran.code, code, "{}", ran.err);
+        assert!(ran.err.contains(part), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_credential_that_takes_effect_later_is_waited_for() {
+    let bench = Bench::new("later");
+    let reply = json!({"connection_id": bench.github, "status": "pending"}).to_string();
+    let cases = [
+        ("active", "", 0, "waiting for the gateway: active\n"),
+        (
+            "failed",
+            "",
+            6,
+            "run `nexus connect` again, with another credential\n",
+        ),
+        ("failed", "--no-wait", 0, ""),
+    ];
+    for (status, args, code, last) in cases {
+        let fault = Fault::reply(200, "application/json", reply.clone());
+        bench
+            .gateway
+            .fail_next_at("/v1/capture-credential", 1, fault);
+        assert!(bench.gateway.set_status(&bench.github, status));
+        let args = format!("connect -p weather --field api_key {args}");
+        let ran = bench.run_with(&args, b"k\n");
+        assert_eq!(ran.code, code, "{status}: {}", ran.err);
+        assert!(ran.err.ends_with(last), "{status}: {}", ran.err);
+    }
+}
+
+#[test]
+fn without_fields_connect_says_which_to_give() {
+    let bench = Bench::new("hint");
+    let hint = |fields| format!("or enter the credential here, with {fields}");
+    let cases = [
+        ("weather", Some(hint("--field api_key=-"))),
+        (
+            "registry",
+            Some(hint("--field password=- --field username=-")),
+        ),
+        ("github", None),
+    ];
+    for (provider, hint) in cases {
+        let ran = bench.run(&format!("connect --no-wait -p {provider}"));
+        assert_eq!(ran.code, 0, "{provider}: {}", ran.err);
+        let second = ran.err.lines().nth(1).map(str::to_owned);
+        assert_eq!(second, hint, "{provider}");
+    }
+    for path in ["/v1/providers", "/v1/capture-schema"] {
+        bench.gateway.fail_next_at(path, 1, Fault::Status(502));
+        let ran = bench.run("connect --no-wait -p weather");
+        assert_eq!(
+            (ran.code, ran.err.lines().count()),
+            (0, 1),
+            "{path}: {}",
+            ran.err
+        );
+    }
+}

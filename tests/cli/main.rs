@@ -12,6 +12,9 @@ mod connect;
 mod credential;
 mod fetch;
 
+#[path = "../support/example.rs"]
+mod example;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -94,36 +97,8 @@ impl Bench {
     }
 }
 
-/// The example beside this test, without the settings of whoever runs it.
 fn program() -> Command {
-    let test = std::env::current_exe().unwrap();
-    let built = test.parent().unwrap().parent().unwrap().join("examples");
-    let path = built.join(format!("nexus{}", std::env::consts::EXE_SUFFIX));
-    let built = fs::read_to_string(path.with_extension("d"));
-    assert!(
-        path.exists() && is_newer(&path, &built.unwrap_or_default()),
-        "run `cargo build --example nexus`: `cargo test --test cli` alone does not"
-    );
-    let mut command = Command::new(path);
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_uppercase();
-        let tenant = ["WORKSPACE_ID", "PROVIDER"].contains(&upper.as_str());
-        if tenant || upper.starts_with("NEXUS_") || upper.ends_with("_PROXY") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Whether a program is as new as its sources, which Cargo lists after the program's name.
-fn is_newer(program: &Path, sources: &str) -> bool {
-    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
-    let sources = sources.split_once(": ").map_or("", |(_, paths)| paths);
-    let sources = sources.replace("\\ ", "\0");
-    let mut paths = sources
-        .split_whitespace()
-        .map(|path| path.replace('\0', " "));
-    paths.all(|path| modified(Path::new(&path)) <= modified(program))
+    example::program("nexus")
 }
 
 fn spawn(command: &mut Command) -> Child {

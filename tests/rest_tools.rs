@@ -1,0 +1,130 @@
+//! The `rest_tools` example as its users run it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing test panics"
+)]
+
+#[path = "support/example.rs"]
+mod example;
+
+use std::process::Output;
+
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
+
+/// Runs the example, configured for a gateway, with one setting of another value.
+fn run(gateway: &DevGateway, args: &[&str], (name, value): (&str, &str)) -> Output {
+    let mut command = example::program("rest_tools");
+    command
+        .args(args)
+        .env("NEXUS_GATEWAY_URL", gateway.url())
+        .env("WORKSPACE_ID", "ws")
+        .env("PROVIDER", "mcp")
+        .env("UPSTREAM_URL", format!("{}/api/", gateway.url()))
+        .env(name, value);
+    command.output().unwrap()
+}
+
+fn start() -> DevGateway {
+    DevGateway::builder()
+        .provider(Provider::api_key("mcp"))
+        .connection("ws", "mcp")
+        .start()
+        .unwrap()
+}
+
+/// What it printed, and what it complained of.
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn runs_on_a_gateway_of_its_own() {
+    let output = example::program("rest_tools").output().unwrap();
+    let (out, err) = said(&output);
+    assert!(output.status.success() && err.is_empty(), "{err}");
+    let (first, rest) = out.split_once('\n').unwrap();
+    assert!(first.starts_with("0. started a gateway on http://127.0.0.1:"));
+    let expected = "\
+1. searched for \"weather\": 1 found
+   weather_forecast: Forecasts the weather of a city
+2. executed weather_forecast: Oslo: sunny, 21 °C
+The gateway was asked for the key 1 time(s).
+";
+    assert_eq!(rest, expected);
+}
+
+#[test]
+fn runs_on_what_is_configured() {
+    let gateway = start();
+    let args = ["account arguments", "echo", r#"{"a": 1}"#];
+    let (out, err) = said(&run(&gateway, &args, ("NEXUS_LOG", "warn")));
+    assert_eq!(err, "");
+    let expected = "\
+1. searched for \"account arguments\": 2 found
+   get_user: Says whose account it is
+   echo: Answers with its arguments
+2. executed echo: {\"a\":1}
+";
+    assert_eq!(out, expected);
+    let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();
+    let expected = ["/v1/resolve", "/api/tools/search", "/api/tools/execute"];
+    assert_eq!(paths, expected);
+}
+
+#[test]
+fn errors_are_one_line() {
+    let gateway = start();
+    let usual = ("NEXUS_LOG", "warn");
+    let no_args: &[&str] = &[];
+    let cases = [
+        (no_args, ("WORKSPACE_ID", ""), "WORKSPACE_ID is not"),
+        (no_args, ("UPSTREAM_URL", " "), "UPSTREAM_URL is not"),
+        (no_args, ("UPSTREAM_URL", "/api"), "not an https:// URL"),
+        (no_args, ("UPSTREAM_URL", "a b"), "UPSTREAM_URL: "),
+        (
+            no_args,
+            ("UPSTREAM_URL", "http://192.0.2.1"),
+            "insecure_url",
+        ),
+        (no_args, ("WORKSPACE_ID", "nobody"), "connection_not_found"),
+        (no_args, ("NEXUS_GATEWAY_URL", "nowhere"), "gateway_url"),
+        (&["weather", "echo"], usual, "echo is not among them"),
+        (&["", "echo", "{"], usual, "ARGUMENTS: "),
+        (&["", "echo", "[]"], usual, "/tools/execute answered 400"),
+    ];
+    for (args, setting, part) in cases {
+        assert_failed(&run(&gateway, args, setting), part);
+    }
+}
+
+#[test]
+fn answers_that_are_no_use_are_errors_too() {
+    let gateway = start();
+    let failed = r#"{"isError": true, "content": [{"type": "text", "text": "no\nwind"}]}"#;
+    let cases = [
+        ("/api/tools/search", 401, "", "the key is refused"),
+        ("/api/tools/search", 503, "", "/tools/search answered 503"),
+        ("/api/tools/search", 200, "{", "answered no JSON"),
+        ("/api/tools/search", 200, "{}", "answered no list"),
+        ("/api/tools/execute", 200, "[]", "answered no content"),
+        ("/api/tools/execute", 200, failed, "failed: no wind"),
+    ];
+    for (path, status, body, part) in cases {
+        let fault = Fault::reply(status, "application/json", body);
+        gateway.fail_next_at(path, 1, fault);
+        assert_failed(&run(&gateway, &[], ("NEXUS_LOG", "warn")), part);
+    }
+}
+
+fn assert_failed(output: &Output, part: &str) {
+    let (_, err) = said(output);
+    assert_eq!(output.status.code(), Some(1), "{part}: {err}");
+    assert!(
+        err.starts_with("rest_tools: ") && err.lines().count() == 1,
+        "{err}"
+    );
+    assert!(err.contains(part), "{part}: {err}");
+}

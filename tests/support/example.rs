@@ -1,0 +1,37 @@
+//! The examples, as programs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// The example beside this test, without the settings of whoever runs it.
+pub(crate) fn program(name: &str) -> Command {
+    let test = std::env::current_exe().unwrap();
+    let built = test.parent().unwrap().parent().unwrap().join("examples");
+    let path = built.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let built = fs::read_to_string(path.with_extension("d"));
+    assert!(
+        path.exists() && is_newer(&path, &built.unwrap_or_default()),
+        "run `cargo build --examples`: `cargo test --test ..` alone does not"
+    );
+    let mut command = Command::new(path);
+    for (name, _) in std::env::vars_os() {
+        let upper = name.to_string_lossy().to_uppercase();
+        let setting = ["WORKSPACE_ID", "PROVIDER", "UPSTREAM_URL"].contains(&upper.as_str());
+        if setting || upper.starts_with("NEXUS_") || upper.ends_with("_PROXY") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Whether a program is as new as its sources, which Cargo lists after the program's name.
+fn is_newer(program: &Path, sources: &str) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let sources = sources.split_once(": ").map_or("", |(_, paths)| paths);
+    let sources = sources.replace("\\ ", "\0");
+    let mut paths = sources
+        .split_whitespace()
+        .map(|path| path.replace('\0', " "));
+    paths.all(|path| modified(Path::new(&path)) <= modified(program))
+}

@@ -9,7 +9,6 @@ use nexus_sdk::serde_json::{Map, Value as Json};
 use nexus_sdk::{
     CaptureSchema, CapturedCredential, NexusClient, NexusError, RequestConnectionResponse,
 };
-use percent_encoding::percent_decode_str;
 
 use crate::stop::{Stop, one_line};
 
@@ -39,14 +38,14 @@ impl Fields {
         client: &NexusClient,
         connection: &RequestConnectionResponse,
     ) -> Result<CapturedCredential, Stop> {
-        let state = state(connection).ok_or_else(|| {
+        let state = connection.state.as_deref().ok_or_else(|| {
             Stop::failed("the gateway's reply has no `state`; open its page without --field")
         })?;
-        let form = client.capture_schema(&state).map_err(without_form)?;
+        let form = client.capture_schema(state).map_err(without_form)?;
         self.check(&form)?;
         let credential = self.read()?;
         client
-            .capture_credential(&state, &credential)
+            .capture_credential(state, &credential)
             .map_err(|error| refused(error, &credential))
     }
 
@@ -104,7 +103,7 @@ pub(crate) fn options(
     if first.auth_type == "oauth2" || kinds.any(|other| other.auth_type == "oauth2") {
         return None;
     }
-    let form = client.capture_schema(&state(connection)?).ok()?;
+    let form = client.capture_schema(connection.state.as_deref()?).ok()?;
     (!form.fields().is_empty()).then(|| as_options(&form))
 }
 
@@ -126,17 +125,6 @@ fn required(form: &CaptureSchema) -> Vec<&str> {
         .flatten()
         .filter_map(Json::as_str)
         .collect()
-}
-
-/// What the gateway knows the unfinished connection by; some say it in the URL alone.
-fn state(connection: &RequestConnectionResponse) -> Option<String> {
-    let in_url = || {
-        let (_, query) = connection.auth_url.split_once('?')?;
-        let mut pairs = query.split(['&', '#']);
-        let value = pairs.find_map(|pair| pair.strip_prefix("state="))?;
-        Some(percent_decode_str(value).decode_utf8().ok()?.into_owned())
-    };
-    connection.state.clone().or_else(in_url)
 }
 
 fn without_form(error: NexusError) -> Stop {

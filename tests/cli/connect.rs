@@ -100,26 +100,27 @@ fn gateway_serves_until_it_is_ended() {
             "{}",
             ran.err
         );
-        interrupt(&mut child);
+        end(&mut child);
     }
 }
 
+/// As a terminal's Ctrl-C does, but for a signal that a background job does not ignore.
 #[cfg(unix)]
-fn interrupt(child: &mut Child) {
+fn end(child: &mut Child) {
     use std::os::unix::process::ExitStatusExt as _;
     let id = child.id().to_string();
     assert!(
         std::process::Command::new("kill")
-            .args(["-INT", &id])
+            .args(["-TERM", &id])
             .status()
             .unwrap()
             .success()
     );
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 
 #[cfg(not(unix))]
-fn interrupt(child: &mut Child) {
+fn end(child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

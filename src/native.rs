@@ -7,7 +7,7 @@ use ureq::http::{Method, Request, Response, Uri};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
-use crate::error::{NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::{Caller, Credential};
 use crate::gateway::Gateway;
 use crate::resolve::{self, Source, Tenant};
@@ -157,8 +157,11 @@ impl Injector {
             config = config.proxy(None);
         }
         let mut request = config.build();
+        let origin = url::origin(&target);
         *request.uri_mut() = target;
-        agent.run(request)
+        agent
+            .run(request)
+            .map_err(|error| without_url(error, &origin))
     }
 
     fn target(&self, requested: &Uri, token: &CachedToken) -> Result<Uri> {
@@ -197,6 +200,15 @@ fn is_401(answer: &Result<Response<Body>, ureq::Error>) -> bool {
         Err(ureq::Error::StatusCode(status)) => *status == 401,
         Err(_) => false,
     }
+}
+
+/// The credential may be in the URL, which this error of ureq's repeats.
+fn without_url(error: ureq::Error, origin: &str) -> ureq::Error {
+    let ureq::Error::RequireHttpsOnly(_) = error else {
+        return error;
+    };
+    let message = format!("{origin}: the agent is set to https only");
+    other(NexusError::new(ErrorKind::InsecureUrl, message))
 }
 
 fn other(error: NexusError) -> ureq::Error {

@@ -12,7 +12,8 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
-use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::serde_json::{Map, json};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
 use ureq::{Agent, SendBody};
 
@@ -183,6 +184,24 @@ fn what_is_refused_never_leaves() {
         );
     }
     assert_eq!(gateway.count("/user"), 0);
+}
+
+#[test]
+fn an_error_does_not_repeat_the_url_with_its_credential() {
+    let provider = Provider::api_key("maps")
+        .strategy(json!({"type": "query_param", "config": {"param_name": "key"}}))
+        .credentials(Map::from_iter([("api_key".into(), json!("canary"))]));
+    let gateway = DevGateway::builder()
+        .provider(provider)
+        .connection("acme", "maps")
+        .start()
+        .unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "maps");
+    let request = agent.get("http://127.0.0.1:1/maps").config();
+    let error = request.https_only(true).build().call().unwrap_err();
+    assert_eq!(code(&error), "insecure_url");
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
 }
 
 #[test]

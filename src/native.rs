@@ -140,7 +140,9 @@ impl Injector {
     ) -> Result<Response<Body>, ureq::Error> {
         let target = self.target(request.uri(), token).map_err(other)?;
         if let Some((name, value)) = token.header().map_err(other)? {
-            request.headers_mut().insert(name, value);
+            let put = request.headers_mut().try_insert(name, value);
+            let problem = "too many, with the credential's own";
+            put.map_err(|_| other(NexusError::invalid_input("headers", problem)))?;
         }
         self.run(request, target)
     }

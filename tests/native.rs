@@ -12,6 +12,7 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
 
+use nexus_sdk::http::{HeaderName, HeaderValue, Request};
 use nexus_sdk::serde_json::{Map, json};
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
@@ -184,6 +185,26 @@ fn what_is_refused_never_leaves() {
         );
     }
     assert_eq!(gateway.count("/user"), 0);
+}
+
+#[test]
+fn one_header_too_many_is_an_error() {
+    let setting = setting();
+    for method in ["GET", "POST"] {
+        let mut request = Request::new("body");
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = "http://127.0.0.1:1/".parse().unwrap();
+        let headers = request.headers_mut();
+        for number in 0.. {
+            let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+            let value = HeaderValue::from_static("");
+            if headers.try_append(name, value).is_err() {
+                break;
+            }
+        }
+        let error = setting.agent.run(request).unwrap_err();
+        assert_eq!(code(&error), "invalid_input", "{method}");
+    }
 }
 
 #[test]

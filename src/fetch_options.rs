@@ -214,15 +214,17 @@ fn checked_method(method: &str) -> Result<Method> {
         .into_iter()
         .find(|name| name.eq_ignore_ascii_case(method));
     match standard.unwrap_or(method) {
-        "CONNECT" | "TRACE" => Err(NexusError::invalid_input(
-            "method",
-            "CONNECT and TRACE cannot carry a credential",
-        )),
+        "CONNECT" | "TRACE" => Err(no_credential()),
         name if name.len() > LONGEST_METHOD => Err(NexusError::invalid_input("method", "too long")),
         name => Method::from_bytes(name.as_bytes()).map_err(|_| {
             NexusError::invalid_input("method", "not an HTTP method, such as GET or POST")
         }),
     }
+}
+
+/// The refusal of `CONNECT` and `TRACE`.
+pub(crate) fn no_credential() -> NexusError {
+    NexusError::invalid_input("method", "CONNECT and TRACE cannot carry a credential")
 }
 
 fn checked_headers(headers: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Result<HeaderMap> {

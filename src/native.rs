@@ -9,6 +9,7 @@ use ureq::{Body, SendBody};
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::{Caller, Credential};
+use crate::fetch_options;
 use crate::gateway::Gateway;
 use crate::resolve::{self, Source, Tenant};
 use crate::token::CachedToken;
@@ -80,8 +81,10 @@ impl Middleware for Injector {
         request: Request<SendBody<'_>>,
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
-        if matches!(*request.method(), Method::GET | Method::HEAD) {
-            return self.send_replayable(request);
+        match *request.method() {
+            Method::GET | Method::HEAD => return self.send_replayable(request),
+            Method::CONNECT | Method::TRACE => return Err(other(fetch_options::no_credential())),
+            _ => {}
         }
         let (token, source) = self.token()?;
         let answer = self.send_streaming(request, &token);
@@ -154,7 +157,8 @@ impl Injector {
     ) -> Result<Response<Body>, ureq::Error> {
         let agent = self.gateway.transport.agent();
         // Whatever the request's own settings say: ureq would take the credential along.
-        let mut config = agent.configure_request(request).max_redirects(0);
+        let config = agent.configure_request(request).max_redirects(0);
+        let mut config = config.allow_non_standard_methods(true);
         if url::is_loopback(&target) {
             config = config.proxy(None);
         }

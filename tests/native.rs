@@ -188,6 +188,31 @@ fn what_is_refused_never_leaves() {
 }
 
 #[test]
+fn any_method_that_may_carry_a_credential_is_sent() {
+    let setting = setting();
+    let table = [
+        ("PROPFIND", None),
+        ("QUERY", None),
+        ("OPTIONS", None),
+        ("TRACE", Some("invalid_input")),
+        ("CONNECT", Some("invalid_input")),
+    ];
+    for (method, refused) in table {
+        let request = Request::builder().method(method);
+        let request = request.uri(format!("{}/user", setting.gateway.url()));
+        let error = setting.agent.run(request.body(()).unwrap()).unwrap_err();
+        match refused {
+            Some(refused) => assert_eq!(code(&error), refused, "{method}"),
+            None => assert!(
+                matches!(error, ureq::Error::StatusCode(405)),
+                "{method}: {error}"
+            ),
+        }
+    }
+    assert_eq!(setting.gateway.count("/user"), 3);
+}
+
+#[test]
 fn one_header_too_many_is_an_error() {
     let setting = setting();
     for method in ["GET", "POST"] {

@@ -46,18 +46,21 @@ impl NexusClient {
     ///
     /// It has the settings of the client's agent and uses its connections. Making one does not
     /// block; each request first gets the token as [`get_cached_token`](Self::get_cached_token)
-    /// does. The client's timeout (30 s) bounds the connecting, the wait for the response's
-    /// headers, and every single read and write; a stream as a whole is not bounded, unless the
-    /// request says so. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent) that
-    /// agent's own timeouts hold instead. Redirects are not followed: the 3xx is the response, whatever the request's
-    /// settings say. Statuses of 400 and above are errors if the client's agent or the request's
-    /// settings make them so, as ever with ureq (its default).
+    /// does, before the request's own timeouts begin. The client's timeout (30 s) bounds the
+    /// connecting, the wait for the response's headers, and every single read and write; a stream
+    /// as a whole is not bounded, unless the request says so. With
+    /// [`NexusClientOptions::agent`](crate::NexusClientOptions::agent) that agent's own timeouts
+    /// hold instead. Any method but `CONNECT` and `TRACE` is sent. Redirects are not followed: the
+    /// 3xx is the response, whatever the request's settings say. Statuses of 400 and above are
+    /// errors if the client's agent or the request's settings make them so, as ever with ureq (its
+    /// default).
     ///
     /// A 401 to a cached token drops it. `GET` and `HEAD` are then sent once more if there is
     /// another token; other methods are not, because their body may be gone: the next request has
-    /// the new one. What the SDK refuses is `ureq::Error::Other` with a
-    /// [`NexusError`](crate::NexusError) inside: besides the errors of
-    /// [`get_cached_token`](Self::get_cached_token) `insecure_url` and `invalid_input`.
+    /// the new one. A strategy that signs bodies signs those of `GET` and `HEAD` alone. What the SDK
+    /// refuses is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside: besides the
+    /// errors of [`get_cached_token`](Self::get_cached_token) `insecure_url`, `invalid_input` and
+    /// `unsupported_strategy`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

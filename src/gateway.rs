@@ -133,14 +133,19 @@ impl Gateway {
             at,
             date: gateway_error::date(&reply.headers),
         };
-        self.read(&reply).map(|body| Answer { body, received })
+        self.read(request.method, &reply)
+            .map(|body| Answer { body, received })
     }
 
-    fn read(&self, reply: &Reply) -> Result<Object, Attempt> {
+    fn read(&self, method: &Method, reply: &Reply) -> Result<Object, Attempt> {
         if !(200..300).contains(&reply.status) {
             let error = gateway_error::of(reply, &self.base, &self.api_key);
             let again = self.policy.retries_status(reply.status) && error.is_retryable();
             return Err(Attempt { error, again });
+        }
+        // What is gone need not be described (RFC 9110 section 9.3.5).
+        if method == Method::DELETE && reply.status == 204 {
+            return Ok(Object::new());
         }
         object(&reply.body).map_err(|problem| {
             let error =

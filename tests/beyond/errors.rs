@@ -137,6 +137,19 @@ fn what_a_reply_has_to_have() {
 }
 
 #[test]
+fn what_is_deleted_need_not_be_described() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    for (name, call) in METHODS {
+        gateway.fail_next(1, Fault::Status(204));
+        let code = call(&client).map(|error| error.code().to_owned());
+        let deletes = ["revoke_connection", "close_agent_session"].contains(&name);
+        let expected = (!deletes).then(|| "invalid_response".to_owned());
+        assert_eq!(code, expected, "{name}");
+    }
+}
+
+#[test]
 fn what_the_gateway_refuses() {
     let gateway = gateway();
     let client = client(&gateway);

@@ -1,5 +1,7 @@
 //! The hosts that a fetcher's credential may go to.
 
+use std::net::Ipv4Addr;
+
 use ureq::http::Uri;
 
 use crate::error::{ErrorKind, NexusError, Result};
@@ -37,37 +39,48 @@ impl AllowedHosts {
 }
 
 /// `host`, `host:port` or `*.host`.
-struct Rule<'a> {
-    /// With the dot in front when only names below it are meant.
-    host: &'a str,
+struct Rule {
+    /// In the one spelling that URLs are brought to.
+    host: String,
+    /// Whether names below it are meant, and not the name itself.
+    below: bool,
     port: Option<u16>,
 }
 
-impl<'a> Rule<'a> {
-    fn parse(text: &'a str) -> Result<Self> {
-        // What a URL could not say as its authority, no URL can match.
-        let authority = text.strip_prefix("*.").unwrap_or(text);
-        let plain = url::parse(&format!("http://{authority}/"));
-        if plain.is_err() || authority.contains(['/', '?', '#']) {
+impl Rule {
+    fn parse(text: &str) -> Result<Self> {
+        Self::read(text).ok_or_else(|| {
             let problem = format!("`{text}` is none of host, host:port, *.host");
-            return Err(NexusError::invalid_input("allow_hosts", problem));
-        }
-        let (host, port) = url::split_port(authority)
-            .map_err(|problem| NexusError::invalid_input("allow_hosts", problem))?;
-        let host = match text.strip_prefix('*') {
-            Some(below) => below
-                .split_at_checked(host.len().saturating_add(1))
-                .map_or(host, |(host, _)| host),
-            None => host,
+            NexusError::invalid_input("allow_hosts", problem)
+        })
+    }
+
+    /// What a URL could not say as its authority, no URL can match.
+    fn read(text: &str) -> Option<Self> {
+        let (below, authority) = match text.strip_prefix("*.") {
+            Some(authority) => (true, authority),
+            None => (false, text),
         };
-        Ok(Self { host, port })
+        let plain = url::parse(&format!("http://{authority}/")).ok()?;
+        let host = plain.host()?;
+        let address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+        // A leading dot means all names below to some software.
+        let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
+        if unclear || (below && address) {
+            return None;
+        }
+        let (_, port) = url::split_port(authority).ok()?;
+        let host = host.to_owned();
+        Some(Self { host, below, port })
     }
 
     fn matches(&self, target: &Uri) -> bool {
         let host = target.host().unwrap_or_default();
-        let named = match self.host.strip_prefix('.') {
-            Some(_) => host.len() > self.host.len() && host.ends_with(self.host),
-            None => host == self.host,
+        let named = if self.below {
+            let name = host.strip_suffix(&self.host);
+            name.is_some_and(|name| name.len() > 1 && name.ends_with('.'))
+        } else {
+            host == self.host
         };
         named && self.port.is_none_or(|port| port == url::port(target))
     }
@@ -105,6 +118,8 @@ mod tests {
             ("[::1]", "http://[::1]:8080/", true),
             ("[::1]:8080", "http://[::1]:8081/", false),
             ("[::1]", "http://127.0.0.1/", false),
+            ("[0:0:0:0:0:0:0:1]", "http://[::1]:8080/", true),
+            ("[2001:DB8::0:1]:443", "https://[2001:db8::1]/", true),
             (" api.github.com ", "https://api.github.com/", true),
             ("api.github.com", "https://api.github.com./", false),
             ("*.GitHub.com", "https://API.github.COM/", true),
@@ -159,6 +174,11 @@ mod tests {
             "*.*.h",
             "a.*",
             "[::1",
+            "::1",
+            ".h",
+            "*..h",
+            "*.127.0.0.1",
+            "*.[::1]",
         ];
         for rule in rules {
             let error = AllowedHosts::new([rule]).check(&target).unwrap_err();

@@ -90,7 +90,8 @@ fn hosts_are_checked_before_anything_is_resolved() {
     let table = [
         (vec![other.clone()], refused),
         (vec!["localhost".to_owned()], refused),
-        (vec!["*.127.0.0.1".to_owned()], refused),
+        (vec!["*.localhost".to_owned()], refused),
+        (vec!["*.127.0.0.1".to_owned()], Some("invalid_input")),
         (vec![], refused),
         (vec!["http://127.0.0.1".to_owned()], Some("invalid_input")),
         (vec![other, own], None),

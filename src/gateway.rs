@@ -133,18 +133,18 @@ impl Gateway {
             at,
             date: gateway_error::date(&reply.headers),
         };
-        self.read(request.method, &reply)
+        self.read(request, &reply)
             .map(|body| Answer { body, received })
     }
 
-    fn read(&self, method: &Method, reply: &Reply) -> Result<Object, Attempt> {
+    fn read(&self, request: &Outgoing<'_>, reply: &Reply) -> Result<Object, Attempt> {
         if !(200..300).contains(&reply.status) {
-            let error = gateway_error::of(reply, &self.base, &self.api_key);
+            let error = self.refusal(request, reply);
             let again = self.policy.retries_status(reply.status) && error.is_retryable();
             return Err(Attempt { error, again });
         }
         // What is gone need not be described (RFC 9110 section 9.3.5).
-        if method == Method::DELETE && reply.status == 204 {
+        if request.method == Method::DELETE && reply.status == 204 {
             return Ok(Object::new());
         }
         object(&reply.body).map_err(|problem| {
@@ -155,6 +155,13 @@ impl Gateway {
                 again: false,
             }
         })
+    }
+
+    fn refusal(&self, request: &Outgoing<'_>, reply: &Reply) -> NexusError {
+        let sent = gateway_error::secrets_of(request.body.unwrap_or_default());
+        let secrets = sent.iter().map(String::as_str);
+        let secrets: Vec<&str> = secrets.chain([self.api_key.as_str()]).collect();
+        gateway_error::of(reply, &self.base, &secrets)
     }
 
     fn url(&self, path: &str) -> Result<Uri> {

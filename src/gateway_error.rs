@@ -16,15 +16,18 @@ use crate::url;
 /// As much of a body as an error shows, in characters.
 const MOST_TEXT: usize = 500;
 
-/// The one place where a status that is no success becomes an error. `key` is the API key, which
-/// must not come back in a text that the gateway wrote.
-pub(crate) fn of(reply: &Reply, base: &Uri, key: &str) -> NexusError {
+/// A shorter text of a request is likely to be part of a message by chance.
+const SHORTEST_SECRET: usize = 4;
+
+/// The one place where a status that is no success becomes an error. `secrets` are the API key and
+/// what else was sent in confidence, which must not come back in a text that the gateway wrote.
+pub(crate) fn of(reply: &Reply, base: &Uri, secrets: &[&str]) -> NexusError {
     let text = String::from_utf8_lossy(&reply.body);
     let body = serde_json::from_str::<Value>(&text).ok();
     let fields = body.as_ref().and_then(Value::as_object);
     let code = fields
         .and_then(code_of)
-        .filter(|code| !holds_key(code, key));
+        .filter(|code| !secrets.iter().any(|secret| holds_key(code, secret)));
     let message = match reply.status {
         300..=399 => moved(&reply.headers, base),
         _ => fields
@@ -36,7 +39,7 @@ pub(crate) fn of(reply: &Reply, base: &Uri, key: &str) -> NexusError {
         .and_then(Value::as_u64);
     let refused = refused.is_some_and(|status| (400..500).contains(&status));
     let again = matches!(reply.status, 429 | 502..=504) && !refused;
-    NexusError::new(ErrorKind::Gateway, shown(&message, key))
+    NexusError::new(ErrorKind::Gateway, shown(&message, secrets))
         .with_code(code.unwrap_or_else(|| format!("http_{}", reply.status)))
         .with_status(reply.status)
         .with_retry_after(retry_after(&reply.headers))
@@ -141,12 +144,40 @@ fn moved(headers: &HeaderMap, base: &Uri) -> String {
     )
 }
 
+/// What a request's body holds in confidence: the texts of its fields that are named as secrets.
+pub(crate) fn secrets_of(body: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Ok(body) = serde_json::from_slice(body) {
+        collect_secrets(&body, false, &mut found);
+    }
+    // A secret that is part of another must not break that up.
+    found.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
+    found
+}
+
+fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                collect_secrets(value, secret || is_secret(name), found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                collect_secrets(item, secret, found);
+            }
+        }
+        Value::String(text) if secret && text.len() >= SHORTEST_SECRET => found.push(text.clone()),
+        _ => {}
+    }
+}
+
 /// One line of bounded length.
-fn shown(message: &str, key: &str) -> String {
-    let redacted = match key {
-        "" => Cow::Borrowed(message),
-        key => Cow::Owned(message.replace(key, "[redacted]")),
-    };
+fn shown(message: &str, secrets: &[&str]) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    let redacted = secrets.fold(message.to_owned(), |message, secret| {
+        message.replace(secret, "[redacted]")
+    });
     let line: String = redacted
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -22,7 +22,7 @@ fn reply(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Reply {
 }
 
 fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
-    of(&reply(status, &[], body.as_ref()), &base(), "key-1")
+    of(&reply(status, &[], body.as_ref()), &base(), &["key-1"])
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn how_long_to_wait() {
             &[("retry-after", value), ("date", now)],
             b"Too Many Requests",
         );
-        let error = of(&reply, &base(), "");
+        let error = of(&reply, &base(), &[""]);
         assert_eq!(
             error.retry_after(),
             wait.map(Duration::from_secs),
@@ -380,7 +380,7 @@ fn the_api_key_does_not_come_back() {
         !error_of(401, cut).message().contains("ke"),
         "cut off within the key"
     );
-    let without = of(&reply(401, &[], b"bad"), &base(), "");
+    let without = of(&reply(401, &[], b"bad"), &base(), &[""]);
     assert_eq!(without.message(), "bad", "no key, nothing to hide");
 }
 
@@ -447,7 +447,7 @@ fn redirects_of_the_gateway() {
         let error = of(
             &reply(302, &[("location", location)], b"canary"),
             &base(),
-            "",
+            &[""],
         );
         let expected = format!(
             "the gateway redirects to {shown}, which is not followed; set gateway_url to its own address"
@@ -455,7 +455,7 @@ fn redirects_of_the_gateway() {
         assert_eq!(error.message(), expected, "{location:?}");
         assert_eq!((error.code(), error.is_retryable()), ("http_302", false));
     }
-    let nowhere = of(&reply(301, &[], b""), &base(), "");
+    let nowhere = of(&reply(301, &[], b""), &base(), &[""]);
     assert!(nowhere.message().contains("another address"), "{nowhere}");
 }
 

@@ -3,8 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::serde_json::{Map, Value, json};
-use nexus_sdk::testing::{DevGateway, Provider};
-use nexus_sdk::{FetchOptions, RequestConnectionInput, RevokeOptions, TokenCache};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
+use nexus_sdk::{
+    AgentSessionInput, FetchOptions, OboSessionInput, RequestConnectionInput, RevokeOptions,
+    TokenCache,
+};
 
 use crate::{client, gateway, requested, said, user};
 
@@ -252,4 +255,24 @@ fn raw_headers_come_from_the_cache() {
         first
     );
     assert_eq!(gateway.count("/v1/resolve"), 1);
+}
+
+#[test]
+fn an_error_does_not_repeat_what_was_sent_in_confidence() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    let state = requested(&gateway, "weather");
+    let inner = json!({"message": "'canary-k' is too short"}).to_string();
+    let echo = json!({"error": "broker_error", "message": inner, "status": 400}).to_string();
+    gateway.fail_next(1, Fault::reply(502, "application/json", echo));
+    let error = client.capture_credential(&state, &credential(&[("api_key", "canary-k")]));
+    let error = error.unwrap_err();
+    assert_eq!(said(&error), ("broker_error", Some(502)));
+    assert_eq!(error.message(), "'[redacted]' is too short");
+
+    let session = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    gateway.fail_next(1, Fault::reply(401, "text/plain", "canary-u has expired"));
+    let input = OboSessionInput::new(session, "canary-u");
+    let error = client.request_obo_session(&input).unwrap_err();
+    assert_eq!(error.message(), "[redacted] has expired");
 }

@@ -124,8 +124,7 @@ impl Call<'_> {
         let mut hop = self.first_hop(token)?;
         for _ in 0..=redirect::MOST {
             let body = self.request.data.as_deref().filter(|_| hop.sends_body);
-            hop.authorize(token, body)?;
-            let reply = self.send(&hop, body)?;
+            let reply = self.send(&mut hop, body, token)?;
             let target = redirect::location(reply.status, &reply.headers);
             let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
             else {
@@ -168,32 +167,14 @@ impl Call<'_> {
     }
 
     /// One hop, retried as the options say; a response is returned as it is when they are used up.
-    fn send(&self, hop: &Hop, body: Option<&[u8]>) -> Result<Reply> {
-        let Hop {
-            method,
-            url,
-            headers,
-            ..
-        } = hop;
-        let outgoing = Outgoing {
-            method,
-            url,
-            headers,
-            body,
-        };
-        let idempotent = transport::is_idempotent(method);
+    fn send(&self, hop: &mut Hop, body: Option<&[u8]>, token: &CachedToken) -> Result<Reply> {
+        let idempotent = transport::is_idempotent(&hop.method);
         let policy = &self.request.retry_policy;
         let mut last = None;
         let log = self.log();
         let sent = transport::with_retries(policy, self.deadline, log, || {
-            let reply = self.caller.gateway.transport.send(&outgoing, self.deadline);
-            let reply = reply.map_err(|failure| {
-                last = None;
-                Attempt {
-                    again: failure.error.is_retryable() && (failure.unsent || idempotent),
-                    error: failure.error,
-                }
-            })?;
+            last = None;
+            let reply = self.exchange(hop, body, token)?;
             if policy.retries == 0 || !idempotent || !policy.retries_status(reply.status) {
                 return Ok(reply);
             }
@@ -202,6 +183,31 @@ impl Call<'_> {
             Err(Attempt { error, again: true })
         });
         sent.or_else(|error| last.ok_or(error))
+    }
+
+    /// One attempt, signed at its own time: a wait may have outlived an earlier signature.
+    fn exchange(
+        &self,
+        hop: &mut Hop,
+        body: Option<&[u8]>,
+        token: &CachedToken,
+    ) -> Result<Reply, Attempt> {
+        hop.authorize(token, body).map_err(|error| Attempt {
+            error,
+            again: false,
+        })?;
+        let outgoing = Outgoing {
+            method: &hop.method,
+            url: &hop.url,
+            headers: &hop.headers,
+            body,
+        };
+        let sent = self.caller.gateway.transport.send(&outgoing, self.deadline);
+        sent.map_err(|failure| Attempt {
+            again: failure.error.is_retryable()
+                && (failure.unsent || transport::is_idempotent(&hop.method)),
+            error: failure.error,
+        })
     }
 }
 

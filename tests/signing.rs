@@ -12,8 +12,8 @@ mod support;
 
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
-use support::{Server, client, gateway, options, redirect, text};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use support::{Server, client, gateway, options, redirect, reply, text};
 
 const SECRET: &str = "canary-secret";
 
@@ -123,6 +123,24 @@ fn a_replay_is_signed_with_the_new_secret() {
             (2, 3),
             "{strategy}"
         );
+    }
+}
+
+#[test]
+fn a_retry_is_signed_at_its_own_time() {
+    let busy = reply(503, &[("Retry-After", "1")], "");
+    let upstream = Server::play(vec![busy, text(200, "")]);
+    let strategy = json!({"type": "aws_sigv4", "config": {"service": "s3"}});
+    let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
+    let options = FetchOptions::default().retry_policy(RetryPolicy::default().retries(1));
+    let url = upstream.url("/");
+    let fetched =
+        client(&gateway).authenticated_fetch(&TokenCache::new(), "ws", "p", &url, options);
+    assert_eq!(fetched.unwrap().0, 200);
+    let requests = upstream.requests();
+    for name in ["X-Amz-Date", "Authorization"] {
+        let [first, second] = [0, 1].map(|attempt| requests[attempt].all(name));
+        assert!(first.len() == 1 && second.len() == 1 && first != second);
     }
 }
 

@@ -167,7 +167,12 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
                 collect_secrets(item, secret, found);
             }
         }
-        Value::String(text) if secret && text.len() >= SHORTEST_SECRET => found.push(text.clone()),
+        Value::String(text) if secret && text.len() >= SHORTEST_SECRET => {
+            // As it is, and as it stands inside of JSON that is quoted as text.
+            let quoted = value.to_string();
+            found.push(quoted.trim_matches('"').to_owned());
+            found.push(text.clone());
+        }
         _ => {}
     }
 }

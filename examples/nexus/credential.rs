@@ -1,6 +1,5 @@
 //! `nexus connect --field`: a credential that is entered here, where others go to the browser.
 
-use std::cmp::Reverse;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
@@ -46,7 +45,7 @@ impl Fields {
         let credential = self.read()?;
         client
             .capture_credential(state, &credential)
-            .map_err(|error| refused(error, &credential))
+            .map_err(Stop::from)
     }
 
     /// Before anything is entered, so that nobody types in vain.
@@ -154,29 +153,4 @@ fn next_line(name: &str) -> Result<String, Stop> {
         }
         Err(error) => Err(Stop::file("read", Path::new("stdin"), &error)),
     }
-}
-
-/// Gateways pass on what their broker says, and that can quote what was entered.
-fn refused(error: NexusError, credential: &Credential) -> Stop {
-    // Cut off by the SDK, and perhaps in the middle of a value.
-    let cut = error.message().ends_with("...");
-    let short = format!("{}: the gateway's answer is too long to show", error.code());
-    Stop::from(error).map(|line| without_values(if cut { short } else { line }, credential))
-}
-
-fn without_values(line: String, credential: &Credential) -> String {
-    let texts = credential.values().filter_map(Json::as_str);
-    let mut quoted: Vec<String> = texts.flat_map(spellings).collect();
-    quoted.retain(|text| !text.is_empty());
-    // One value may be part of another.
-    quoted.sort_by_key(|text| Reverse(text.len()));
-    let hide = |line: String, text: &String| line.replace(text, "(hidden)");
-    quoted.iter().fold(line, hide)
-}
-
-/// As it is, as a message has it, and as JSON has it.
-fn spellings(text: &str) -> [String; 3] {
-    let json = Json::from(text).to_string();
-    let json = json.trim_matches('"').to_owned();
-    [text.to_owned(), one_line(text), json]
 }

@@ -40,13 +40,6 @@ impl Stop {
         Self::failed(format!("cannot {doing} {}: {error}", path.display()))
     }
 
-    pub(crate) fn map(self, change: impl FnOnce(String) -> String) -> Self {
-        match self {
-            Self::Failure { code, line } => Self::new(code, change(line)),
-            Self::Help => Self::Help,
-        }
-    }
-
     pub(crate) fn report(self) -> ExitCode {
         let Self::Failure { code, line } = self else {
             return ExitCode::SUCCESS;

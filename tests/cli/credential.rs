@@ -154,17 +154,17 @@ fn a_credential_is_never_printed() {
     let inside = json!({"error": "broker_error", "message": inside.to_string()});
     let long = json!({"error": "broker_error", "message": SECRET.repeat(1000)});
     let cases = [
-        ("", 1, quoting.clone(), "refused: (hidden)"),
-        ("--json", 1, quoting, "refused: (hidden)"),
-        ("", 1, inside, "(hidden)"),
-        ("", 1, long, "too long to show"),
+        ("", 1, quoting.clone(), "refused: [redacted]"),
+        ("--json", 1, quoting, "refused: [redacted]"),
+        ("", 1, inside, "[redacted]"),
+        ("", 1, long, "[redacted]"),
         (
             "",
             1,
             json!({"error": "hunter", "message": SECRET}),
-            "(hidden)",
+            "[redacted]",
         ),
-        ("", 1, json!(SECRET), "(hidden)"),
+        ("", 1, json!(SECRET), "[redacted]"),
         (
             "",
             0,

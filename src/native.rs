@@ -52,6 +52,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
         .input_buffer_size(config.input_buffer_size())
         .output_buffer_size(config.output_buffer_size())
         .allow_non_standard_methods(true)
+        .max_idle_age(config.max_idle_age())
         .timeout_global(timeouts.global)
         .timeout_per_call(timeouts.per_call)
         .timeout_resolve(timeouts.resolve)

@@ -55,6 +55,11 @@ impl NexusClient {
     /// errors if the client's agent or the request's settings make them so, as ever with ureq (its
     /// default).
     ///
+    /// What it cannot do: send a streamed body again, so only `GET` and `HEAD` are replayed after a
+    /// 401 to a cached token; sign a streamed body; try a pooled connection again that the server
+    /// closes just as it is used, as a fetch does. With a `query_param` provider, the response's
+    /// own URI (ureq's `get_uri`) holds the credential.
+    ///
     /// A 401 to a cached token drops it. `GET` and `HEAD` are then sent once more if there is
     /// another token; other methods are not, because their body may be gone: the next request has
     /// the new one. A strategy that signs bodies signs those of `GET` and `HEAD` alone. What the SDK

@@ -133,7 +133,7 @@ impl Call<'_> {
             self.redirect(&mut hop, reply.status, target, token)?;
         }
         let message = format!(
-            "{}: more than {} redirects",
+            "{}: more than {} redirects; Redirects::Manual returns the first",
             url::origin(&self.url),
             redirect::MOST
         );

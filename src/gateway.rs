@@ -204,7 +204,9 @@ fn object(body: &[u8]) -> Result<Object, String> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("the gateway's reply is JSON, but no object".to_owned()),
-        Err(error) => Err(format!("the gateway's reply is not JSON: {error}")),
+        Err(error) => Err(format!(
+            "the gateway's reply is not JSON: {error}; is gateway_url the gateway's own address?"
+        )),
     }
 }
 

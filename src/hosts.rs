@@ -33,7 +33,10 @@ impl AllowedHosts {
         if parsed.iter().any(|rule| rule.matches(target)) {
             return Ok(());
         }
-        let message = format!("{} is not among the allowed hosts", url::origin(target));
+        let message = format!(
+            "{} is not among the allowed hosts; `allow_hosts` names them",
+            url::origin(target)
+        );
         Err(NexusError::new(ErrorKind::HostNotAllowed, message))
     }
 }

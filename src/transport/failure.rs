@@ -83,7 +83,8 @@ fn timed_out(phase: ureq::Timeout) -> String {
     match phase {
         ureq::Timeout::Resolve => "the name look-up did not end in time".to_owned(),
         ureq::Timeout::Connect => "no connection in time".to_owned(),
-        _ => "no complete answer in time".to_owned(),
+        _ => "no complete answer in time; raise `timeout` if the server is known to be slow"
+            .to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a credential is put on a request: what the gateway's `strategy` says, as one of the three
 //! places that a credential can go to.
 
+use serde_json::Value;
 use ureq::http::header::AUTHORIZATION;
 use ureq::http::{HeaderName, HeaderValue};
 #[cfg(feature = "signing")]
@@ -98,8 +99,13 @@ impl Granted<'_> {
         Ok(injection)
     }
 
+    /// Missing, `null` and empty are no strategy; what cannot be read is an unknown one, not none.
     fn kind(&self) -> Option<String> {
-        json::filled(self.strategy?, "type").map(|kind| kind.to_ascii_lowercase())
+        match self.strategy?.get("type")? {
+            Value::Null => None,
+            Value::String(kind) => Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty()),
+            other => Some(other.to_string()),
+        }
     }
 
     fn config(&self, field: &str) -> Option<String> {

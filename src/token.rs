@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::clock::Received;
@@ -153,13 +154,13 @@ impl TokenResponse {
     }
 }
 
-/// The strategy object; some gateways write only its type.
+/// The strategy object; some gateways write only its type. Anything else is kept as an unknown type.
 fn strategy_of(raw: &Object) -> Option<Object> {
-    let value = raw.get("strategy")?;
-    let named = value
-        .as_str()
-        .map(|kind| Object::from_iter([("type".to_owned(), kind.into())]));
-    named.or_else(|| value.as_object().cloned())
+    match raw.get("strategy")? {
+        Value::Null => None,
+        Value::Object(strategy) => Some(strategy.clone()),
+        kind => Some(Object::from_iter([("type".to_owned(), kind.clone())])),
+    }
 }
 
 impl fmt::Debug for TokenResponse {

@@ -445,6 +445,8 @@ fn what_cannot_be_put_on_a_request() {
         json!("a\r\n[NexusSDK]"),
         json!(1),
         json!(true),
+        json!({}),
+        json!(["oauth2"]),
         json!(long),
     ];
     for kind in unknown {

@@ -438,3 +438,32 @@ fn debug_shows_no_secret() {
         }
     }
 }
+
+#[test]
+fn a_strategy_that_cannot_be_read_is_no_oauth2() {
+    let table = [
+        (json!(null), None),
+        (json!({}), None),
+        (json!("oauth2"), None),
+        (json!([]), Some("unsupported_strategy")),
+        (json!(["oauth2"]), Some("unsupported_strategy")),
+        (json!(7), Some("unsupported_strategy")),
+        (
+            json!({"type": {"name": "oauth2"}}),
+            Some("unsupported_strategy"),
+        ),
+    ];
+    for (strategy, expected) in table {
+        let reply = json!({"access_token": "t", "strategy": strategy});
+        let token = TokenResponse::from_reply(reply.as_object().unwrap().clone()).unwrap();
+        let received = Received {
+            at: Now::read(),
+            date: None,
+        };
+        let code = token
+            .to_cached(received)
+            .err()
+            .map(|error| error.code().to_owned());
+        assert_eq!(code.as_deref(), expected, "{strategy}");
+    }
+}

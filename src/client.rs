@@ -275,6 +275,7 @@ impl NexusClient {
             provider,
         };
         tenant.check()?;
+        // A hit needs no deadline, and so none of the clock that one is made from.
         if let Some(token) = cache.get(workspace_id, provider) {
             return Ok(token);
         }

@@ -71,6 +71,14 @@ impl Caller<'_> {
         Err(NexusError::new(ErrorKind::InsecureUrl, message))
     }
 
+    /// The URL as the credential wants it; `parsed` is the text, checked already.
+    pub(crate) fn target(&self, text: &str, parsed: &Uri, token: &CachedToken) -> Result<Uri> {
+        match token.target(text)? {
+            Cow::Borrowed(_) => Ok(parsed.clone()),
+            Cow::Owned(target) => self.check_url(&target),
+        }
+    }
+
     fn check_host(&self, target: &Uri) -> Result<()> {
         self.hosts.map_or(Ok(()), |hosts| hosts.check(target))
     }
@@ -153,13 +161,9 @@ impl Call<'_> {
     }
 
     fn first_hop(&self, token: &CachedToken) -> Result<Hop> {
-        let url = match token.target(self.text)? {
-            Cow::Borrowed(_) => self.url.clone(),
-            Cow::Owned(target) => self.caller.check_url(&target)?,
-        };
         Ok(Hop {
             method: self.request.method.clone(),
-            url,
+            url: self.caller.target(self.text, &self.url, token)?,
             headers: self.request.headers.clone(),
             sends_body: self.request.data.is_some(),
             authenticated: true,
@@ -203,11 +207,7 @@ impl Call<'_> {
             body,
         };
         let sent = self.caller.gateway.transport.send(&outgoing, self.deadline);
-        sent.map_err(|failure| Attempt {
-            again: failure.error.is_retryable()
-                && (failure.unsent || transport::is_idempotent(&hop.method)),
-            error: failure.error,
-        })
+        sent.map_err(|failure| failure.into_attempt(&hop.method))
     }
 }
 

@@ -124,11 +124,7 @@ impl Gateway {
             .transport
             .send(request, deadline.min(Deadline::after(self.timeout)));
         self.log.debug(|| exchange_line(request, at.mono, &sent));
-        let reply = sent.map_err(|failure| Attempt {
-            again: failure.error.is_retryable()
-                && (failure.unsent || transport::is_idempotent(request.method)),
-            error: failure.error,
-        })?;
+        let reply = sent.map_err(|failure| failure.into_attempt(request.method))?;
         let received = Received {
             at,
             date: gateway_error::date(&reply.headers),

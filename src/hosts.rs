@@ -7,30 +7,24 @@ use ureq::http::Uri;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// The rules of [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts), as they were given.
-#[derive(Debug, Clone)]
-pub(crate) struct AllowedHosts(Vec<String>);
+/// The rules of [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts), read once; a rule that cannot
+/// be read is the error of every check.
+#[derive(Debug)]
+pub(crate) struct AllowedHosts(Result<Vec<Rule>>);
 
 impl AllowedHosts {
     pub(crate) fn new<H: AsRef<str>>(hosts: impl IntoIterator<Item = H>) -> Self {
-        let hosts = hosts.into_iter();
-        Self(
-            hosts
-                .map(|host| host.as_ref().trim().to_ascii_lowercase())
-                .collect(),
-        )
+        let rules = hosts.into_iter();
+        let rules = rules.map(|host| Rule::parse(&host.as_ref().trim().to_ascii_lowercase()));
+        Self(rules.collect())
     }
 
     /// # Errors
     ///
     /// `invalid_input` for a rule that can match no URL, `host_not_allowed` if none matches.
     pub(crate) fn check(&self, target: &Uri) -> Result<()> {
-        let parsed = self
-            .0
-            .iter()
-            .map(|rule| Rule::parse(rule))
-            .collect::<Result<Vec<_>>>()?;
-        if parsed.iter().any(|rule| rule.matches(target)) {
+        let rules = self.0.as_ref().map_err(Clone::clone)?;
+        if rules.iter().any(|rule| rule.matches(target)) {
             return Ok(());
         }
         let message = format!(
@@ -42,6 +36,7 @@ impl AllowedHosts {
 }
 
 /// `host`, `host:port` or `*.host`.
+#[derive(Debug)]
 struct Rule {
     /// In the one spelling that URLs are brought to.
     host: String,

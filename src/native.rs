@@ -12,6 +12,7 @@ use crate::fetch::{Caller, Credential};
 use crate::fetch_options;
 use crate::gateway::Gateway;
 use crate::resolve::{self, Source, Tenant};
+use crate::strategy;
 use crate::token::CachedToken;
 use crate::token_cache::TokenCache;
 use crate::url;
@@ -144,9 +145,7 @@ impl Injector {
     ) -> Result<Response<Body>, ureq::Error> {
         let target = self.target(request.uri(), token).map_err(other)?;
         if let Some((name, value)) = token.header().map_err(other)? {
-            let put = request.headers_mut().try_insert(name, value);
-            let problem = "too many, with the credential's own";
-            put.map_err(|_| other(NexusError::invalid_input("headers", problem)))?;
+            strategy::put(request.headers_mut(), name, value).map_err(other)?;
         }
         self.run(request, target)
     }
@@ -178,8 +177,8 @@ impl Injector {
             hosts: None,
         };
         let requested = requested.to_string();
-        caller.check_url(&requested)?;
-        caller.check_url(&token.target(&requested)?)
+        let checked = caller.check_url(&requested)?;
+        caller.target(&requested, &checked, token)
     }
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {

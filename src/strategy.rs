@@ -3,11 +3,11 @@
 
 use serde_json::Value;
 use ureq::http::header::AUTHORIZATION;
-use ureq::http::{HeaderName, HeaderValue};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "signing")]
 use {
     std::time::SystemTime,
-    ureq::http::{HeaderMap, Method, Uri},
+    ureq::http::{Method, Uri},
 };
 
 use crate::base64::base64;
@@ -277,6 +277,13 @@ pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderNa
     Ok((name, value))
 }
 
+/// Puts the credential's header among a request's, in the place of one of its name.
+pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
+    let put = headers.try_insert(name, value);
+    put.map_err(|_| NexusError::invalid_input("headers", "too many, with the credential's own"))?;
+    Ok(())
+}
+
 /// Whether this header can be sent: it is not too long, and RFC 9110 section 11.4 has `Authorization` in ASCII, and ureq
 /// refuses to send it otherwise.
 pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
@@ -297,10 +304,7 @@ pub(crate) fn sign(
         Signature::Hmac(digest, encoding) => {
             let mac = signing::hmac(*digest, *encoding, secret.as_bytes(), body);
             let (name, value) = header(header_name, "", &mac)?;
-            headers.try_insert(name, value).map_err(|_| {
-                NexusError::invalid_input("headers", "too many, with the signature's own")
-            })?;
-            Ok(())
+            put(headers, name, value)
         }
         Signature::Aws(credentials, scope) => {
             signing::sign_aws(credentials, scope, method, url, headers, body, now)

@@ -331,9 +331,7 @@ impl CachedToken {
         #[cfg(not(feature = "signing"))]
         let _ = (method, url, body);
         if let Some((name, value)) = self.header()? {
-            headers.try_insert(name, value).map_err(|_| {
-                NexusError::invalid_input("headers", "too many, with the credential's own")
-            })?;
+            strategy::put(headers, name, value)?;
         }
         Ok(())
     }

@@ -225,6 +225,17 @@ pub(crate) struct Attempt {
     pub(crate) again: bool,
 }
 
+impl Failure {
+    /// What a failed exchange means for another: it may be sent again if that can help, and if the
+    /// server cannot have acted on it twice.
+    pub(crate) fn into_attempt(self, method: &Method) -> Attempt {
+        Attempt {
+            again: self.error.is_retryable() && (self.unsent || is_idempotent(method)),
+            error: self.error,
+        }
+    }
+}
+
 /// Tries until it works, until another attempt makes no sense, or until the policy or the deadline
 /// allows no more. Sleeps between attempts, never past the deadline.
 pub(crate) fn with_retries<T>(

@@ -108,12 +108,20 @@ fn look_up_failed(error: &io::Error) -> Option<&LookUpFailed> {
 /// Whether trying again cannot help: certificates and settings stay what they are.
 fn is_permanent(error: &ureq::Error) -> bool {
     match error {
-        ureq::Error::TlsRequired | ureq::Error::Tls(_) | ureq::Error::InvalidProxyUrl => true,
+        ureq::Error::InvalidProxyUrl => true,
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
+        error => is_tls(error),
+    }
+}
+
+/// Whether TLS could not be set up, in any of the ways that this build has.
+fn is_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::TlsRequired | ureq::Error::Tls(_) => true,
         #[cfg(feature = "rustls")]
         ureq::Error::Rustls(_) => true,
         #[cfg(feature = "native-tls")]
         ureq::Error::NativeTls(_) => true,
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
         _ => false,
     }
 }
@@ -126,13 +134,7 @@ fn is_unsent(error: &ureq::Error) -> bool {
         | ureq::Error::ConnectionFailed
         | ureq::Error::ConnectProxyFailed(_)
         | ureq::Error::InvalidProxyUrl
-        | ureq::Error::RequireHttpsOnly(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Tls(_) => true,
-        #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(_) => true,
-        #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(_) => true,
+        | ureq::Error::RequireHttpsOnly(_) => true,
         ureq::Error::Io(error) => {
             look_up_failed(error).is_some()
                 || matches!(
@@ -143,7 +145,7 @@ fn is_unsent(error: &ureq::Error) -> bool {
                         | io::ErrorKind::AddrNotAvailable
                 )
         }
-        _ => false,
+        error => is_tls(error),
     }
 }
 

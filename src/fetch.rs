@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
+use crate::bound::Bound;
 use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch_options::{Checked, FetchOptions};
@@ -27,6 +28,8 @@ pub(crate) type Fetched = (u16, HeaderMap, Vec<u8>);
 pub(crate) enum Credential<'a> {
     /// The cache, or else the gateway.
     Of(&'a TokenCache, Tenant<'a>),
+    /// The same, for one who asks again and again.
+    Bound(&'a Bound),
     /// An agent session: this one, as long as it lasts.
     Session(&'a Arc<CachedToken>),
 }
@@ -40,9 +43,7 @@ pub(crate) struct Caller<'a> {
 }
 
 pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Result<Fetched> {
-    if let Credential::Of(_, tenant) = caller.credential {
-        tenant.check()?;
-    }
+    caller.credential.check()?;
     let parsed = caller.check_url(url)?;
     let request = options.check(caller.gateway.timeout)?;
     let call = Call {
@@ -54,6 +55,40 @@ pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Res
     };
     call.run()
         .map(|reply| (reply.status, reply.headers, reply.body))
+}
+
+impl Credential<'_> {
+    fn check(self) -> Result<()> {
+        match self {
+            Self::Of(_, tenant) => tenant.check(),
+            Self::Bound(bound) => bound.tenant().check(),
+            Self::Session(_) => Ok(()),
+        }
+    }
+
+    fn token(self, gateway: &Gateway, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
+        match self {
+            Self::Of(cache, tenant) => resolve::cached(gateway, cache, tenant, deadline),
+            Self::Bound(bound) => bound.cached(gateway, || deadline),
+            Self::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+        }
+    }
+
+    /// Drops this very token from the cache that it came from.
+    fn discard(self, token: &Arc<CachedToken>, log: Log) {
+        let provider = match self {
+            Self::Of(cache, tenant) => {
+                cache.discard(tenant.workspace_id, tenant.provider, token);
+                tenant.provider
+            }
+            Self::Bound(bound) => {
+                bound.discard(token);
+                bound.tenant().provider
+            }
+            Self::Session(_) => return,
+        };
+        log.info(|| format!("401 for the cached token of {provider:?}: dropped"));
+    }
 }
 
 impl Caller<'_> {
@@ -99,14 +134,10 @@ impl Call<'_> {
     fn run(&self) -> Result<Reply> {
         let (token, source) = self.token()?;
         let (reply, authenticated) = self.follow(&token)?;
-        let replaceable = (self.caller.credential, reply.status, authenticated, source);
-        let (Credential::Of(cache, tenant), 401, true, Source::Cache) = replaceable else {
+        if reply.status != 401 || !authenticated || source != Source::Cache {
             return Ok(reply);
-        };
-        cache.discard(tenant.workspace_id, tenant.provider, &token);
-        let provider = tenant.provider;
-        self.log()
-            .info(|| format!("401 for the cached token of {provider:?}: dropped"));
+        }
+        self.caller.credential.discard(&token, self.log());
         let (fresh, _) = self.token()?;
         if fresh.same_credential(&token) {
             return Ok(reply);
@@ -115,12 +146,8 @@ impl Call<'_> {
     }
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source)> {
-        match self.caller.credential {
-            Credential::Of(cache, tenant) => {
-                resolve::cached(self.caller.gateway, cache, tenant, self.deadline)
-            }
-            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
-        }
+        let caller = &self.caller;
+        caller.credential.token(caller.gateway, self.deadline)
     }
 
     fn log(&self) -> Log {

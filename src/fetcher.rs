@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ureq::http::HeaderMap;
 
+use crate::bound::Bound;
 use crate::error::Result;
 use crate::fetch::{self, Caller, Credential};
 use crate::fetch_options::FetchOptions;
@@ -38,30 +39,21 @@ use crate::token_cache::TokenCache;
 #[derive(Clone)]
 pub struct Fetcher {
     gateway: Arc<Gateway>,
-    credential: Bound,
+    credential: Source,
     hosts: Option<Arc<AllowedHosts>>,
 }
 
 #[derive(Clone)]
-enum Bound {
-    Tenant {
-        cache: TokenCache,
-        workspace_id: Arc<str>,
-        provider: Arc<str>,
-    },
+enum Source {
+    Tenant(Bound),
     Session(Arc<CachedToken>),
 }
 
 impl Fetcher {
     pub(crate) fn of_tenant(gateway: Arc<Gateway>, cache: TokenCache, tenant: Tenant<'_>) -> Self {
-        let credential = Bound::Tenant {
-            cache,
-            workspace_id: tenant.workspace_id.into(),
-            provider: tenant.provider.into(),
-        };
         Self {
             gateway,
-            credential,
+            credential: Source::Tenant(Bound::new(cache, tenant)),
             hosts: None,
         }
     }
@@ -69,7 +61,7 @@ impl Fetcher {
     pub(crate) fn of_session(gateway: Arc<Gateway>, token: CachedToken) -> Self {
         Self {
             gateway,
-            credential: Bound::Session(Arc::new(token)),
+            credential: Source::Session(Arc::new(token)),
             hosts: None,
         }
     }
@@ -99,6 +91,38 @@ impl Fetcher {
     pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         self.hosts = Some(Arc::new(AllowedHosts::new(hosts)));
         self
+    }
+
+    /// The token that the next request would carry, for a client of another protocol: the quickest
+    /// way to one that is cached.
+    ///
+    /// Blocks as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token) does; the
+    /// token of a session is returned as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let token = github.get_cached_token()?;
+    /// assert_eq!(github.get_cached_token()?, token);
+    /// assert_eq!(gateway.count("/v1/resolve"), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
+        match &self.credential {
+            Source::Tenant(bound) => {
+                let deadline = || self.gateway.longest_call();
+                let found = bound.cached(&self.gateway, deadline);
+                found.map(|(token, _)| token)
+            }
+            Source::Session(token) => Ok(Arc::clone(token)),
+        }
     }
 
     /// `GET`.
@@ -246,18 +270,8 @@ impl Fetcher {
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let credential = match &self.credential {
-            Bound::Tenant {
-                cache,
-                workspace_id,
-                provider,
-            } => Credential::Of(
-                cache,
-                Tenant {
-                    workspace_id,
-                    provider,
-                },
-            ),
-            Bound::Session(token) => Credential::Session(token),
+            Source::Tenant(bound) => Credential::Bound(bound),
+            Source::Session(token) => Credential::Session(token),
         };
         let caller = Caller {
             gateway: &self.gateway,
@@ -272,14 +286,13 @@ impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Fetcher");
         match &self.credential {
-            Bound::Tenant {
-                workspace_id,
-                provider,
-                ..
-            } => debug
-                .field("workspace_id", workspace_id)
-                .field("provider", provider),
-            Bound::Session(_) => debug.field("session", &true),
+            Source::Tenant(bound) => {
+                let tenant = bound.tenant();
+                debug
+                    .field("workspace_id", &tenant.workspace_id)
+                    .field("provider", &tenant.provider)
+            }
+            Source::Session(_) => debug.field("session", &true),
         };
         debug.field("hosts", &self.hosts).finish_non_exhaustive()
     }

@@ -22,6 +22,7 @@
 mod admin;
 mod agent;
 mod base64;
+mod bound;
 mod client;
 mod clock;
 mod connection;

@@ -7,11 +7,12 @@ use ureq::http::{Method, Request, Response, Uri};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
+use crate::bound::Bound;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::{Caller, Credential};
 use crate::fetch_options;
 use crate::gateway::Gateway;
-use crate::resolve::{self, Source, Tenant};
+use crate::resolve::{Source, Tenant};
 use crate::strategy;
 use crate::token::CachedToken;
 use crate::token_cache::TokenCache;
@@ -24,12 +25,8 @@ pub(crate) fn authenticated_agent(
     tenant: Tenant<'_>,
 ) -> ureq::Agent {
     let config = config_like(gateway.transport.agent().config());
-    let injector = Injector {
-        gateway,
-        cache,
-        workspace_id: tenant.workspace_id.into(),
-        provider: tenant.provider.into(),
-    };
+    let bound = Bound::new(cache, tenant);
+    let injector = Injector { gateway, bound };
     config.middleware(injector).build().new_agent()
 }
 
@@ -72,9 +69,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
 /// Resolves, checks and injects; the client's agent then sends.
 struct Injector {
     gateway: Arc<Gateway>,
-    cache: TokenCache,
-    workspace_id: Box<str>,
-    provider: Box<str>,
+    bound: Bound,
 }
 
 impl Middleware for Injector {
@@ -91,7 +86,7 @@ impl Middleware for Injector {
         let (token, source) = self.token()?;
         let answer = self.send_streaming(request, &token);
         if source == Source::Cache && is_401(&answer) {
-            self.discard(&token);
+            self.bound.discard(&token);
         }
         answer
     }
@@ -112,7 +107,7 @@ impl Injector {
         if source == Source::Gateway || !is_401(&answer) {
             return answer;
         }
-        self.discard(&token);
+        self.bound.discard(&token);
         let (fresh, _) = self.token()?;
         if fresh.same_credential(&token) {
             return answer;
@@ -173,7 +168,7 @@ impl Injector {
     fn target(&self, requested: &Uri, token: &CachedToken) -> Result<Uri> {
         let caller = Caller {
             gateway: &self.gateway,
-            credential: Credential::Of(&self.cache, self.tenant()),
+            credential: Credential::Bound(&self.bound),
             hosts: None,
         };
         let requested = requested.to_string();
@@ -182,21 +177,8 @@ impl Injector {
     }
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {
-        self.tenant().check().map_err(other)?;
-        let deadline = self.gateway.longest_call();
-        resolve::cached(&self.gateway, &self.cache, self.tenant(), deadline).map_err(other)
-    }
-
-    fn discard(&self, token: &Arc<CachedToken>) {
-        self.cache
-            .discard(&self.workspace_id, &self.provider, token);
-    }
-
-    fn tenant(&self) -> Tenant<'_> {
-        Tenant {
-            workspace_id: &self.workspace_id,
-            provider: &self.provider,
-        }
+        let deadline = || self.gateway.longest_call();
+        self.bound.cached(&self.gateway, deadline).map_err(other)
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Slot {
 }
 
 /// A token and until when it may be handed out.
+#[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) token: Arc<CachedToken>,
     pub(crate) fresh_until: Now,
@@ -117,6 +118,11 @@ impl Slots {
         providers.entry(provider.into()).or_default()
     }
 
+    /// What is stored of a key, fresh or not.
+    pub(crate) fn stored(&mut self, workspace_id: &str, provider: &str) -> Option<&Stored> {
+        self.existing(workspace_id, provider)?.stored.as_ref()
+    }
+
     /// The token of a key; one that is found expired is dropped.
     pub(crate) fn fresh(
         &mut self,
@@ -124,7 +130,7 @@ impl Slots {
         provider: &str,
         now: Now,
     ) -> Option<Arc<CachedToken>> {
-        let stored = self.existing(workspace_id, provider)?.stored.as_ref()?;
+        let stored = self.stored(workspace_id, provider)?;
         if now.is_before(stored.fresh_until) {
             return Some(Arc::clone(&stored.token));
         }

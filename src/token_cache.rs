@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::{Now, Received};
 use crate::error::NexusError;
@@ -48,6 +49,14 @@ pub struct TokenCache(Arc<Inner>);
 struct Inner {
     buffer: Duration,
     slots: Mutex<Slots>,
+    /// Counts the changes of `slots`, for those who remember what they saw there.
+    version: AtomicU64,
+}
+
+/// What was seen of a key, and when.
+pub(crate) struct Seen {
+    version: u64,
+    stored: Stored,
 }
 
 /// What a caller who wants a token is to do.
@@ -91,8 +100,11 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
-        let slots = Mutex::new(Slots::new());
-        Self(Arc::new(Inner { buffer, slots }))
+        Self(Arc::new(Inner {
+            buffer,
+            slots: Mutex::new(Slots::new()),
+            version: AtomicU64::new(0),
+        }))
     }
 
     /// The token of this key, if there is one that is fresh.
@@ -127,7 +139,7 @@ impl TokenCache {
 
     fn set_at(&self, workspace_id: &str, provider: &str, token: Arc<CachedToken>, now: Now) {
         let stored = self.0.stored(token, now, Duration::ZERO);
-        let mut slots = self.0.slots.lock();
+        let mut slots = self.0.change();
         slots.remove(workspace_id, provider);
         if let Some(stored) = stored {
             slots.insert(workspace_id, provider, stored, now);
@@ -143,7 +155,7 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        self.0.slots.lock().remove(workspace_id, provider);
+        self.0.change().remove(workspace_id, provider);
     }
 
     /// Drops every token, as [`delete`](Self::delete) does for one.
@@ -154,7 +166,7 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        self.0.slots.lock().clear();
+        self.0.change().clear();
     }
 
     /// How many tokens are held, those included whose expiry nobody has noticed yet.
@@ -175,6 +187,31 @@ impl TokenCache {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The token of this key. As long as the cache does not change, what was seen of it last
+    /// answers without a look-up.
+    pub(crate) fn get_again(
+        &self,
+        workspace_id: &str,
+        provider: &str,
+        seen: &mut Option<Seen>,
+        now: Now,
+    ) -> Option<Arc<CachedToken>> {
+        let version = self.0.version.load(Ordering::Acquire);
+        if seen.as_ref().is_none_or(|seen| seen.version != version) {
+            *seen = self.see(workspace_id, provider);
+        }
+        let stored = &seen.as_ref()?.stored;
+        now.is_before(stored.fresh_until)
+            .then(|| Arc::clone(&stored.token))
+    }
+
+    fn see(&self, workspace_id: &str, provider: &str) -> Option<Seen> {
+        let mut slots = self.0.slots.lock();
+        let stored = slots.stored(workspace_id, provider)?.clone();
+        let version = self.0.version.load(Ordering::Relaxed);
+        Some(Seen { version, stored })
     }
 
     /// The token of this key, or what to do to get one.
@@ -201,12 +238,9 @@ impl TokenCache {
 
     /// Drops this very token, and no newer one that has taken its place.
     pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
-        self.0
-            .slots
-            .lock()
-            .take_if(workspace_id, provider, |stored| {
-                Arc::ptr_eq(&stored.token, token)
-            });
+        self.0.change().take_if(workspace_id, provider, |stored| {
+            Arc::ptr_eq(&stored.token, token)
+        });
     }
 }
 
@@ -241,7 +275,7 @@ impl Leader {
 
     fn leave(&self, stored: Option<Stored>) {
         let (workspace_id, provider) = &self.key;
-        let mut slots = self.cache.0.slots.lock();
+        let mut slots = self.cache.0.change();
         slots.leave(workspace_id, provider, &self.flight, stored);
     }
 }
@@ -256,6 +290,13 @@ impl Drop for Leader {
 }
 
 impl Inner {
+    /// The slots, to change what a look-up finds there other than by its expiry.
+    fn change(&self) -> MutexGuard<'_, Slots> {
+        let slots = self.slots.lock();
+        self.version.fetch_add(1, Ordering::Release);
+        slots
+    }
+
     /// Until when to keep a token, or `None` for not at all. `grace` is what one within its buffer
     /// gets.
     fn stored(&self, token: Arc<CachedToken>, at: Now, grace: Duration) -> Option<Stored> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 34] = [
+const ORDER: [&str; 35] = [
     "seeded",
     "error",
     "base64",
@@ -34,6 +34,7 @@ const ORDER: [&str; 34] = [
     "gateway_error",
     "gateway",
     "resolve",
+    "bound",
     "fetch",
     "fetcher",
     "native",

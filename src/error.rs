@@ -310,7 +310,7 @@ impl std::error::Error for NexusError {
 
 /// Refuses an argument that is empty or only white space.
 pub(crate) fn not_blank(place: &str, value: &str) -> Result<()> {
-    if value.trim().is_empty() {
+    if value.chars().all(char::is_whitespace) {
         return Err(NexusError::invalid_input(place, "empty or blank"));
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! The map under the cache: what is known of each key, how it is bounded, and how room is made.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::clock::Now;
@@ -18,10 +20,68 @@ pub(crate) type Landing = Flight<Result<Arc<CachedToken>>>;
 
 /// Every key of a cache.
 pub(crate) struct Slots {
-    /// Two levels rather than a map by pairs, so that a look-up needs no key made for it.
-    workspaces: HashMap<Box<str>, HashMap<Box<str>, Slot>>,
+    by_key: HashMap<Key, Slot>,
     tokens: usize,
     purge_at: usize,
+}
+
+/// Workspace and provider.
+struct Key(Box<str>, Box<str>);
+
+/// What a key is found by without one being made for it: the map asks for a reference to a single
+/// thing, so it gets one to whatever has both names.
+trait Names {
+    fn names(&self) -> (&str, &str);
+}
+
+impl Names for Key {
+    fn names(&self) -> (&str, &str) {
+        (&self.0, &self.1)
+    }
+}
+
+impl Names for (&str, &str) {
+    fn names(&self) -> (&str, &str) {
+        *self
+    }
+}
+
+impl Hash for dyn Names + '_ {
+    /// Pairs that differ only in where the one name ends and the other begins share a hash, and
+    /// are told apart by `eq`: marking the place would be a third of the cost.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (workspace_id, provider) = self.names();
+        state.write(workspace_id.as_bytes());
+        state.write(provider.as_bytes());
+    }
+}
+
+impl PartialEq for dyn Names + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.names() == other.names()
+    }
+}
+
+impl Eq for dyn Names + '_ {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self as &dyn Names).hash(state);
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        (self as &dyn Names).eq(other)
+    }
+}
+
+impl Eq for Key {}
+
+impl<'a> Borrow<dyn Names + 'a> for Key {
+    fn borrow(&self) -> &(dyn Names + 'a) {
+        self
+    }
 }
 
 /// What is known of one key. A flight that is taken out of its slot still ends for those who wait,
@@ -42,7 +102,7 @@ pub(crate) struct Stored {
 impl Slots {
     pub(crate) fn new() -> Self {
         Self {
-            workspaces: HashMap::new(),
+            by_key: HashMap::new(),
             tokens: 0,
             purge_at: FIRST_PURGE,
         }
@@ -62,12 +122,12 @@ impl Slots {
     /// How many keys anything at all is known of.
     #[cfg(test)]
     pub(crate) fn keys(&self) -> usize {
-        self.workspaces.values().map(HashMap::len).sum()
+        self.by_key.len()
     }
 
     /// Drops every token and every flight.
     pub(crate) fn clear(&mut self) {
-        self.workspaces.clear();
+        self.by_key.clear();
         self.tokens = 0;
     }
 
@@ -110,12 +170,12 @@ impl Slots {
     }
 
     fn existing(&mut self, workspace_id: &str, provider: &str) -> Option<&mut Slot> {
-        self.workspaces.get_mut(workspace_id)?.get_mut(provider)
+        self.by_key.get_mut(&(workspace_id, provider) as &dyn Names)
     }
 
     fn slot(&mut self, workspace_id: &str, provider: &str) -> &mut Slot {
-        let providers = self.workspaces.entry(workspace_id.into()).or_default();
-        providers.entry(provider.into()).or_default()
+        let key = Key(workspace_id.into(), provider.into());
+        self.by_key.entry(key).or_default()
     }
 
     /// What is stored of a key, fresh or not.
@@ -155,14 +215,9 @@ impl Slots {
     }
 
     fn drop_if_empty(&mut self, workspace_id: &str, provider: &str) {
-        let Some(providers) = self.workspaces.get_mut(workspace_id) else {
-            return;
-        };
-        if providers.get(provider).is_some_and(Slot::is_empty) {
-            providers.remove(provider);
-        }
-        if providers.is_empty() {
-            self.workspaces.remove(workspace_id);
+        let slot = self.existing(workspace_id, provider);
+        if slot.is_some_and(|slot| slot.is_empty()) {
+            self.by_key.remove(&(workspace_id, provider) as &dyn Names);
         }
     }
 
@@ -212,20 +267,14 @@ impl Slots {
     }
 
     fn all(&self) -> impl Iterator<Item = &Stored> {
-        self.workspaces
-            .values()
-            .flat_map(HashMap::values)
-            .filter_map(|slot| slot.stored.as_ref())
+        self.by_key.values().filter_map(|slot| slot.stored.as_ref())
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Stored) -> bool) {
-        for providers in self.workspaces.values_mut() {
-            for slot in providers.values_mut() {
-                slot.stored.take_if(|stored| !keep(stored));
-            }
-            providers.retain(|_, slot| !slot.is_empty());
-        }
-        self.workspaces.retain(|_, providers| !providers.is_empty());
+        self.by_key.retain(|_, slot| {
+            slot.stored.take_if(|stored| !keep(stored));
+            !slot.is_empty()
+        });
         self.tokens = self.all().count();
     }
 }

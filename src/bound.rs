@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::clock::{Deadline, Now};
 use crate::error::Result;
 use crate::gateway::Gateway;
 use crate::resolve::{self, Source, Tenant};
+use crate::sync::Mutex;
 use crate::token::CachedToken;
 use crate::token_cache::{Seen, TokenCache};
 

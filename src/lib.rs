@@ -48,6 +48,7 @@ mod signing;
 mod single_flight;
 mod slots;
 mod strategy;
+mod sync;
 mod timestamp;
 mod token;
 mod token_cache;

@@ -55,10 +55,22 @@ pub(crate) fn cached(
     tenant: Tenant<'_>,
     deadline: Deadline,
 ) -> Result<(Arc<CachedToken>, Source)> {
+    cached_or(cache, tenant, deadline, || {
+        resolve(gateway, tenant, deadline)
+    })
+}
+
+/// The same, whatever a resolve is.
+fn cached_or(
+    cache: &TokenCache,
+    tenant: Tenant<'_>,
+    deadline: Deadline,
+    resolve: impl FnOnce() -> Result<(CachedToken, Received)>,
+) -> Result<(Arc<CachedToken>, Source)> {
     loop {
         match cache.look_up(tenant.workspace_id, tenant.provider, Now::read()) {
             Lookup::Hit(token) => return Ok((token, Source::Cache)),
-            Lookup::Lead(leader) => return lead(gateway, leader, tenant, deadline),
+            Lookup::Lead(leader) => return lead(leader, deadline, resolve),
             Lookup::Follow(flight) => match flight.wait(deadline.instant()) {
                 // Whoever asked had no time to try again; this caller has.
                 Some(Outcome::Landed(Err(error)))
@@ -75,12 +87,11 @@ pub(crate) fn cached(
 }
 
 fn lead(
-    gateway: &Gateway,
     leader: Leader,
-    tenant: Tenant<'_>,
     deadline: Deadline,
+    resolve: impl FnOnce() -> Result<(CachedToken, Received)>,
 ) -> Result<(Arc<CachedToken>, Source)> {
-    match resolve(gateway, tenant, deadline) {
+    match resolve() {
         Ok((token, received)) => {
             let token = Arc::new(token);
             leader.land(Arc::clone(&token), received);

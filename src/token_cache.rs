@@ -2,15 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::{Now, Received};
 use crate::error::NexusError;
 use crate::single_flight::Outcome;
 use crate::slots::{Landing, Slots, Stored};
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 use crate::token::CachedToken;
 
 /// How long before its expiry a token counts as expired.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 35] = [
+const ORDER: [&str; 36] = [
     "seeded",
     "error",
     "base64",
@@ -17,6 +17,7 @@ const ORDER: [&str; 35] = [
     "retry",
     "options",
     "hosts",
+    "sync",
     "single_flight",
     "signing",
     "strategy",

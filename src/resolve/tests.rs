@@ -153,12 +153,8 @@ fn a_leader_whose_own_time_is_up_hands_over() {
         while cache.on_board("ws", "p") < 2 {
             thread::yield_now();
         }
-        let hasty = lead(
-            &gateway,
-            leader,
-            tenant("p"),
-            Deadline::after(Duration::ZERO),
-        );
+        let at_once = Deadline::after(Duration::ZERO);
+        let hasty = lead(leader, at_once, || resolve(&gateway, tenant("p"), at_once));
         assert_eq!(hasty.unwrap_err().code(), "timeout");
         assert!(patient.join().unwrap().is_ok());
     });

@@ -1,0 +1,91 @@
+//! The lock and the condition under the cache: `parking_lot`'s, or the model checker's when every
+//! interleaving of them is tried (`--cfg loom`).
+
+#[cfg(not(all(test, loom)))]
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+#[cfg(not(all(test, loom)))]
+pub(crate) use std::sync::atomic::AtomicU64;
+
+#[cfg(all(test, loom))]
+pub(crate) use loom::sync::atomic::AtomicU64;
+#[cfg(all(test, loom))]
+pub(crate) use modelled::{Condvar, Guard as MutexGuard, Mutex};
+
+/// Loom's types behind the signatures of `parking_lot` that the cache uses.
+#[cfg(all(test, loom))]
+mod modelled {
+    use std::ops::{Deref, DerefMut};
+    use std::sync::PoisonError;
+    use std::time::Instant;
+
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    #[derive(Debug)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    /// `None` only while a wait has it.
+    pub(crate) struct Guard<'a, T>(&'a Mutex<T>, Option<loom::sync::MutexGuard<'a, T>>);
+
+    pub(crate) struct Waited {
+        timed_out: bool,
+    }
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> Guard<'_, T> {
+            Guard(
+                self,
+                Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)),
+            )
+        }
+    }
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        /// A model has no clock. A deadline that has passed lets the others go on for as long as
+        /// they please and then times out; any other never does, so that who is not woken is a
+        /// deadlock.
+        pub(crate) fn wait_until<T>(&self, guard: &mut Guard<'_, T>, deadline: Instant) -> Waited {
+            let timed_out = deadline <= Instant::now();
+            let held = guard.1.take().unwrap();
+            guard.1 = Some(if timed_out {
+                drop(held);
+                guard.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.0.wait(held).unwrap_or_else(PoisonError::into_inner)
+            });
+            Waited { timed_out }
+        }
+    }
+
+    impl Waited {
+        pub(crate) fn timed_out(&self) -> bool {
+            self.timed_out
+        }
+    }
+
+    impl<T> Deref for Guard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.1.as_ref().unwrap()
+        }
+    }
+
+    impl<T> DerefMut for Guard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.1.as_mut().unwrap()
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! `authenticated_fetch` with a warm token and all timeouts on, beside bare ureq without any.
+//!
+//! https needs the feature `platform-verifier`: with it, the SDK's own agent trusts the server's
+//! authority. Bare ureq verifies in the same way.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod support;
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use criterion::Criterion;
+use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use rustix::time::{ClockId, clock_gettime};
+use support::server::Server;
+use support::{Goal, Pair, Report, Unit, compare, nanos, on_threads, per_call};
+use ureq::Agent;
+
+/// Calls of a thread in each turn.
+const CALLS: u64 = 50;
+
+fn main() {
+    let server = Server::start(Duration::ZERO);
+    let mut criterion = support::criterion();
+    let mut report = Report::default();
+    for case in cases() {
+        case.run(&server, &mut criterion, &mut report);
+    }
+    criterion.final_summary();
+    report.print();
+}
+
+struct Case {
+    scheme: &'static str,
+    host: &'static str,
+    threads: usize,
+    /// How many idle connections bare ureq keeps; its own default is 3.
+    idle: usize,
+    /// Of the requests per second of bare ureq.
+    least: f64,
+}
+
+fn cases() -> Vec<Case> {
+    let schemes: &[&str] = if cfg!(feature = "platform-verifier") {
+        &["http", "https"]
+    } else {
+        &["http"]
+    };
+    let table = [
+        ("127.0.0.1", 1, 16, 0.95),
+        ("127.0.0.1", 8, 16, 0.95),
+        ("127.0.0.1", 8, 3, 0.95),
+        ("localhost", 1, 16, 1.0),
+    ];
+    let cases = schemes.iter().flat_map(|scheme| {
+        table.map(|(host, threads, idle, least)| Case {
+            scheme,
+            host,
+            threads,
+            idle,
+            least,
+        })
+    });
+    cases.collect()
+}
+
+impl Case {
+    fn name(&self) -> String {
+        let Self {
+            scheme,
+            host,
+            threads,
+            idle,
+            ..
+        } = self;
+        format!("{scheme}://{host}, threads: {threads}, idle connections of ureq: {idle}")
+    }
+
+    fn run(&self, server: &Server, criterion: &mut Criterion, report: &mut Report) {
+        let url = format!("{}/user", server.origin(self.scheme, self.host));
+        let (bare, ours) = (bare(self.idle, url.clone()), ours(url));
+        // Once without keeping count, for the connections.
+        Side::default().turn(self.threads, CALLS, &bare);
+        Side::default().turn(self.threads, CALLS, &ours);
+
+        let (floor, crate_) = (Side::default(), Side::default());
+        let block = CALLS * u64::try_from(self.threads).unwrap();
+        let times = compare(
+            criterion,
+            &self.name(),
+            block,
+            |calls| floor.turn(self.threads, calls, &bare),
+            |calls| crate_.turn(self.threads, calls, &ours),
+        );
+        self.tell(report, &times, floor, crate_);
+    }
+
+    fn tell(&self, report: &mut Report, times: &Pair, floor: Side, ours: Side) {
+        let name = self.name();
+        let rates = times.map(|nanos| 1e9 / nanos);
+        report.medians(
+            2,
+            name.clone(),
+            Unit::PerSecond,
+            &rates,
+            Goal::AtLeast(self.least),
+        );
+        let latencies = Pair::of(
+            floor.latencies.into_inner().unwrap(),
+            ours.latencies.into_inner().unwrap(),
+        );
+        report.p99(
+            2,
+            format!("{name}: p99"),
+            Unit::Nanos,
+            &latencies,
+            Goal::AtMost(1.2),
+        );
+        let cpu = Pair::of(floor.cpu.into_inner(), ours.cpu.into_inner());
+        report.medians(
+            2,
+            format!("{name}: CPU"),
+            Unit::Nanos,
+            &cpu,
+            Goal::AtMost(1.1),
+        );
+    }
+}
+
+/// What a turn of one of the two is measured by, besides its time.
+#[derive(Default)]
+struct Side {
+    latencies: Mutex<Vec<f64>>,
+    /// Of this process, for each call: the server has its own.
+    cpu: RefCell<Vec<f64>>,
+}
+
+impl Side {
+    /// The time of so many calls on so many threads.
+    fn turn(&self, threads: usize, calls: u64, call: &(impl Fn() + Sync)) -> Duration {
+        let each = calls / u64::try_from(threads).unwrap();
+        let all = &self.latencies;
+        let cpu = process_cpu();
+        let time = on_threads(threads, || {
+            let latencies: Vec<f64> = (0..each).map(|_| latency(call)).collect();
+            all.lock().unwrap().extend(latencies);
+        });
+        if each == CALLS {
+            let used = process_cpu().saturating_sub(cpu);
+            self.cpu.borrow_mut().push(per_call(used, calls));
+        }
+        time
+    }
+}
+
+fn latency(call: impl Fn()) -> f64 {
+    let start = Instant::now();
+    call();
+    nanos(start.elapsed())
+}
+
+fn process_cpu() -> Duration {
+    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
+}
+
+fn bare(idle: usize, url: String) -> impl Fn() + Sync {
+    let config = Agent::config_builder().max_idle_connections_per_host(idle);
+    #[cfg(feature = "platform-verifier")]
+    let config = config.tls_config(support::platform_roots());
+    let agent = config.build().new_agent();
+    move || {
+        let request = agent.get(&url).header("Authorization", "Bearer t-1");
+        let mut response = request.call().unwrap();
+        let body = response.body_mut().read_to_vec().unwrap();
+        assert!(response.status() == 200 && !body.is_empty());
+        black_box(response.headers());
+    }
+}
+
+fn ours(url: String) -> impl Fn() + Sync {
+    let options = NexusClientOptions::new("http://127.0.0.1:1");
+    let client = NexusClient::new(options).unwrap();
+    let cache = TokenCache::new();
+    let expires = SystemTime::now() + Duration::from_secs(36_000);
+    let token = CachedToken::new("t-1", "Bearer", expires, "Authorization", "Bearer ");
+    cache.set("workspace", "github", token);
+    move || {
+        let options = FetchOptions::default();
+        let fetched = client.authenticated_fetch(&cache, "workspace", "github", &url, options);
+        let (status, headers, body) = fetched.unwrap();
+        assert!(status == 200 && !body.is_empty());
+        black_box(headers);
+    }
+}

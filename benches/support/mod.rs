@@ -1,0 +1,172 @@
+//! Floor and crate, measured in turns in one run, and the rows of the report.
+#![allow(dead_code, reason = "every benchmark uses a part of it")]
+
+mod report;
+pub(crate) mod server;
+
+use std::hint::black_box;
+use std::sync::{Barrier, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::Criterion;
+
+pub(crate) use report::{Goal, Report, Unit};
+
+/// Set for a run that only shows that the benchmarks work.
+const QUICK: &str = "NEXUS_BENCH_QUICK";
+
+pub(crate) fn criterion() -> Criterion {
+    let full = Criterion::default().without_plots();
+    let sized = if std::env::var_os(QUICK).is_some() {
+        full.sample_size(10)
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(500))
+    } else {
+        full
+    };
+    sized.configure_from_args()
+}
+
+/// What was measured of the floor and of the crate, in turns.
+#[derive(Clone, Default)]
+pub(crate) struct Pair {
+    floor: Vec<f64>,
+    ours: Vec<f64>,
+}
+
+impl Pair {
+    pub(crate) fn record(&mut self, floor: f64, ours: f64) {
+        self.floor.push(floor);
+        self.ours.push(ours);
+    }
+
+    pub(crate) fn of(floor: Vec<f64>, ours: Vec<f64>) -> Self {
+        Self { floor, ours }
+    }
+
+    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+        let all = |values: &[f64]| values.iter().copied().map(&change).collect();
+        Self::of(all(&self.floor), all(&self.ours))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ours.is_empty()
+    }
+
+    pub(crate) fn medians(&self) -> (f64, f64) {
+        self.quantiles(0.5)
+    }
+
+    pub(crate) fn p99s(&self) -> (f64, f64) {
+        self.quantiles(0.99)
+    }
+
+    fn quantiles(&self, part: f64) -> (f64, f64) {
+        (
+            quantile(self.floor.clone(), part),
+            quantile(self.ours.clone(), part),
+        )
+    }
+
+    /// The median of the ratios of neighbouring turns: what slows the machine down for a while slows
+    /// both of them.
+    pub(crate) fn ratio(&self) -> f64 {
+        let turns = self.ours.iter().zip(&self.floor);
+        quantile(turns.map(|(ours, floor)| ours / floor).collect(), 0.5)
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place in a list"
+)]
+fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let place = (values.len().saturating_sub(1) as f64 * part).round() as usize;
+    values.get(place).copied().unwrap_or(f64::NAN)
+}
+
+/// Runs a block of calls of the floor and a block of ours in turns, as often as criterion asks.
+/// Criterion gets our time; the result has the nanoseconds of a call for both, block by block.
+pub(crate) fn compare(
+    criterion: &mut Criterion,
+    name: &str,
+    block: u64,
+    mut floor: impl FnMut(u64) -> Duration,
+    mut ours: impl FnMut(u64) -> Duration,
+) -> Pair {
+    let mut pair = Pair::default();
+    let mut floor_first = false;
+    criterion.bench_function(name, |bencher| {
+        bencher.iter_custom(|mut left| {
+            let mut total = Duration::ZERO;
+            while left > 0 {
+                let calls = left.min(block);
+                left -= calls;
+                floor_first = !floor_first;
+                let early = floor_first.then(|| floor(calls));
+                let our_time = ours(calls);
+                let floor_time = early.unwrap_or_else(|| floor(calls));
+                if calls == block {
+                    pair.record(per_call(floor_time, calls), per_call(our_time, calls));
+                }
+                total += our_time;
+            }
+            total
+        });
+    });
+    pair
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a measured time")]
+pub(crate) fn nanos(time: Duration) -> f64 {
+    time.as_nanos() as f64
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a number of calls")]
+pub(crate) fn per_call(time: Duration, calls: u64) -> f64 {
+    nanos(time) / calls as f64
+}
+
+/// The time that so many calls take on this thread.
+pub(crate) fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
+    let start = Instant::now();
+    for _ in 0..calls {
+        black_box(call());
+    }
+    start.elapsed()
+}
+
+/// The time from when the first of so many threads starts its work until all are done with it.
+pub(crate) fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
+    let barrier = Barrier::new(threads);
+    let spans = Mutex::new(Vec::with_capacity(threads));
+    let run = || {
+        barrier.wait();
+        let start = Instant::now();
+        work();
+        let end = Instant::now();
+        spans.lock().unwrap().push((start, end));
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(run);
+        }
+    });
+    let spans = spans.into_inner().unwrap();
+    let start = spans.iter().map(|(start, _)| *start).min();
+    let end = spans.iter().map(|(_, end)| *end).max();
+    end.unwrap() - start.unwrap()
+}
+
+/// For bare ureq: what the SDK's own agent does with the feature of that name.
+#[cfg(feature = "platform-verifier")]
+pub(crate) fn platform_roots() -> ureq::tls::TlsConfig {
+    use ureq::tls::{RootCerts, TlsConfig};
+    TlsConfig::builder()
+        .root_certs(RootCerts::PlatformVerifier)
+        .build()
+}

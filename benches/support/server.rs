@@ -1,0 +1,154 @@
+//! A small keep-alive server for http and https on one port. The first process of a benchmark is the
+//! server; it starts the benchmark once more beside it, to measure, and ends with it.
+
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, exit};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// Set for the process that measures: the server's port.
+const PORT: &str = "NEXUS_BENCH_PORT";
+
+/// Answered to all that is not the gateway's.
+const BODY: &str = r#"{"login":"octocat","id":583231,"name":"The Octocat","company":"@github","public_repos":8,"followers":20000}"#;
+const TOKEN: &str = r#"{"access_token":"bench-token-0123456789","token_type":"Bearer","expires_in":3600,"strategy":{"type":"oauth2"}}"#;
+
+/// The server, for the process that measures.
+pub(crate) struct Server {
+    port: u16,
+}
+
+impl Server {
+    /// First in each `main`. The server's gateway takes this long for a token.
+    pub(crate) fn start(delay: Duration) -> Self {
+        match std::env::var(PORT) {
+            Ok(port) => Self {
+                port: port.parse().unwrap(),
+            },
+            Err(_) => exit(serve(delay)),
+        }
+    }
+
+    /// An origin, such as `http://127.0.0.1:8080`.
+    pub(crate) fn origin(&self, scheme: &str, host: &str) -> String {
+        format!("{scheme}://{host}:{}", self.port)
+    }
+
+    /// How many tokens it was asked for.
+    pub(crate) fn resolves(&self) -> usize {
+        let url = format!("{}/resolves", self.origin("http", "127.0.0.1"));
+        let mut response = ureq::get(url).call().unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        text.parse().unwrap()
+    }
+}
+
+/// Serves until the process that measures has ended, and returns its status.
+///
+/// Its authority is in `SSL_CERT_FILE`, where the feature `platform-verifier` finds it.
+fn serve(delay: Duration) -> i32 {
+    let (tls, authority) = identity();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || accept(&listener, &tls, delay));
+    let name = format!("nexus-bench-{}.pem", std::process::id());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, authority).unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(std::env::args_os().skip(1))
+        .env(PORT, port.to_string())
+        .env("SSL_CERT_FILE", &file)
+        .env_remove("SSL_CERT_DIR")
+        .status();
+    std::fs::remove_file(file).unwrap();
+    status.unwrap().code().unwrap_or(1)
+}
+
+fn identity() -> (Arc<ServerConfig>, String) {
+    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    (Arc::new(config), made.cert.pem())
+}
+
+fn accept(listener: &TcpListener, tls: &Arc<ServerConfig>, delay: Duration) {
+    let resolves = Arc::new(AtomicUsize::new(0));
+    for socket in listener.incoming() {
+        let (tls, resolves) = (Arc::clone(tls), Arc::clone(&resolves));
+        thread::spawn(move || {
+            let _ = connection(&socket?, tls, &Routes { resolves, delay });
+            io::Result::Ok(())
+        });
+    }
+}
+
+/// A first byte that begins a TLS handshake makes it https.
+fn connection(socket: &TcpStream, tls: Arc<ServerConfig>, routes: &Routes) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let mut first = [0];
+    socket.peek(&mut first)?;
+    if first == [0x16] {
+        let tls = ServerConnection::new(tls).map_err(io::Error::other)?;
+        exchange(StreamOwned::new(tls, socket), routes)
+    } else {
+        exchange(socket, routes)
+    }
+}
+
+/// Requests without a body, one after the other.
+fn exchange(mut stream: impl Read + Write, routes: &Routes) -> io::Result<()> {
+    let mut head = Vec::with_capacity(4096);
+    let mut part = [0; 4096];
+    loop {
+        let read = stream.read(&mut part)?;
+        if read == 0 {
+            return Ok(());
+        }
+        head.extend_from_slice(&part[..read]);
+        if head.ends_with(b"\r\n\r\n") {
+            stream.write_all(routes.answer(&head).as_bytes())?;
+            stream.flush()?;
+            head.clear();
+        }
+    }
+}
+
+struct Routes {
+    resolves: Arc<AtomicUsize>,
+    delay: Duration,
+}
+
+impl Routes {
+    fn answer(&self, head: &[u8]) -> String {
+        if head.starts_with(b"GET /v1/resolve?") {
+            self.resolves.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(self.delay);
+            return response(TOKEN);
+        }
+        if head.starts_with(b"GET /resolves ") {
+            return response(&self.resolves.load(Ordering::SeqCst).to_string());
+        }
+        response(BODY)
+    }
+}
+
+fn response(body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+}

@@ -34,6 +34,7 @@ mod gateway;
 mod gateway_error;
 mod hosts;
 mod json;
+mod key;
 mod log;
 mod native;
 mod options;

@@ -1,12 +1,11 @@
 //! The map under the cache: what is known of each key, how it is bounded, and how room is made.
 
-use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::clock::Now;
 use crate::error::Result;
+use crate::key::{Key, Names};
 use crate::single_flight::Flight;
 use crate::token::CachedToken;
 
@@ -23,65 +22,6 @@ pub(crate) struct Slots {
     by_key: HashMap<Key, Slot>,
     tokens: usize,
     purge_at: usize,
-}
-
-/// Workspace and provider.
-struct Key(Box<str>, Box<str>);
-
-/// What a key is found by without one being made for it: the map asks for a reference to a single
-/// thing, so it gets one to whatever has both names.
-trait Names {
-    fn names(&self) -> (&str, &str);
-}
-
-impl Names for Key {
-    fn names(&self) -> (&str, &str) {
-        (&self.0, &self.1)
-    }
-}
-
-impl Names for (&str, &str) {
-    fn names(&self) -> (&str, &str) {
-        *self
-    }
-}
-
-impl Hash for dyn Names + '_ {
-    /// Pairs that differ only in where the one name ends and the other begins share a hash, and
-    /// are told apart by `eq`: marking the place would be a third of the cost.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let (workspace_id, provider) = self.names();
-        state.write(workspace_id.as_bytes());
-        state.write(provider.as_bytes());
-    }
-}
-
-impl PartialEq for dyn Names + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.names() == other.names()
-    }
-}
-
-impl Eq for dyn Names + '_ {}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self as &dyn Names).hash(state);
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        (self as &dyn Names).eq(other)
-    }
-}
-
-impl Eq for Key {}
-
-impl<'a> Borrow<dyn Names + 'a> for Key {
-    fn borrow(&self) -> &(dyn Names + 'a) {
-        self
-    }
 }
 
 /// What is known of one key. A flight that is taken out of its slot still ends for those who wait,
@@ -174,7 +114,7 @@ impl Slots {
     }
 
     fn slot(&mut self, workspace_id: &str, provider: &str) -> &mut Slot {
-        let key = Key(workspace_id.into(), provider.into());
+        let key = Key::new(workspace_id, provider);
         self.by_key.entry(key).or_default()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 36] = [
+const ORDER: [&str; 37] = [
     "seeded",
     "error",
     "base64",
@@ -22,6 +22,7 @@ const ORDER: [&str; 36] = [
     "signing",
     "strategy",
     "token",
+    "key",
     "slots",
     "token_cache",
     "connection",

@@ -8,6 +8,7 @@ pub(crate) enum Unit {
     Nanos,
     PerSecond,
     Kibibytes,
+    Bytes,
     Count,
 }
 
@@ -180,6 +181,7 @@ impl Unit {
             Self::Nanos => format!("{:.2} ms", value / 1e6),
             Self::PerSecond => format!("{value:.0}/s"),
             Self::Kibibytes => format!("{value:.0} KiB"),
+            Self::Bytes => format!("{value:.0} B"),
             Self::Count => format!("{value:.1}"),
         }
     }

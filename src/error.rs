@@ -110,7 +110,7 @@ impl NexusError {
         Self(Arc::new(Inner {
             kind,
             code: Cow::Borrowed(kind.code()),
-            message: message.into(),
+            message: one_line(message.into()),
             status: None,
             retry_after: None,
             retryable: false,
@@ -308,10 +308,38 @@ impl std::error::Error for NexusError {
     }
 }
 
+/// A message may repeat what someone else wrote: a status, a name, a rule.
+fn one_line(text: String) -> String {
+    if text.contains(char::is_control) {
+        return text.replace(char::is_control, " ");
+    }
+    text
+}
+
 /// Refuses an argument that is empty or only white space.
 pub(crate) fn not_blank(place: &str, value: &str) -> Result<()> {
     if value.chars().all(char::is_whitespace) {
         return Err(NexusError::invalid_input(place, "empty or blank"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_line_whatever_it_repeats() {
+        let table = [
+            ("as it is", "as it is"),
+            ("a\r\nb", "a  b"),
+            ("\u{1B}[2J \0 \u{85} \u{7F}", " [2J      "),
+        ];
+        for (text, expected) in table {
+            let error = NexusError::new(ErrorKind::Timeout, text);
+            assert_eq!(error.message(), expected);
+            let given_up = NexusError::exhausted(NexusError::invalid_input("url", text), 2);
+            assert!(given_up.to_string().ends_with(expected), "{given_up}");
+        }
+    }
 }

@@ -41,7 +41,9 @@ fn positive(seconds: f64) -> Option<Duration> {
         reason = "a bound; its last digit does not matter"
     )]
     let last = LAST_SECOND as f64;
-    (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(last)))
+    let length = (seconds > 0.0).then(|| Duration::from_secs_f64(seconds.min(last)))?;
+    // What is less than a nanosecond is rounded to none.
+    (!length.is_zero()).then_some(length)
 }
 
 /// A number in digits, without the words that `f64` also reads (`inf`, `nan`).

@@ -67,10 +67,10 @@ fn holds_key(code: &str, key: &str) -> bool {
 
 /// `message`, else `detail`, else `error.message`, else an `error` that is prose.
 fn message_of(fields: &Object) -> Option<String> {
-    let nested = json::object(fields, "error").and_then(|error| json::filled(error, "message"));
-    let prose = json::filled(fields, "error").filter(|error| !is_code(error));
-    let found = json::filled(fields, "message")
-        .or_else(|| json::filled(fields, "detail"))
+    let nested = json::object(fields, "error").and_then(|error| said(error, "message"));
+    let prose = said(fields, "error").filter(|error| !is_code(error));
+    let found = said(fields, "message")
+        .or_else(|| said(fields, "detail"))
         .or(nested)
         .or(prose)?;
     Some(unwrapped(&found).unwrap_or(found))
@@ -79,13 +79,22 @@ fn message_of(fields: &Object) -> Option<String> {
 /// A message that is another error body, written as a string.
 fn unwrapped(message: &str) -> Option<String> {
     let inner: Object = serde_json::from_str(message).ok()?;
-    json::filled(&inner, "message")
-        .or_else(|| json::filled(&inner, "detail"))
-        .or_else(|| json::filled(&inner, "error"))
+    said(&inner, "message")
+        .or_else(|| said(&inner, "detail"))
+        .or_else(|| said(&inner, "error"))
+}
+
+/// A field with something to read in it.
+fn said(fields: &Object, field: &str) -> Option<String> {
+    json::text(fields, field).filter(|text| !is_blank(text))
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c.is_control())
 }
 
 fn prose(body: &str, status: u16) -> String {
-    if !body.trim().is_empty() {
+    if !is_blank(body) {
         return body.trim().to_owned();
     }
     let reason = StatusCode::from_u16(status)

@@ -409,6 +409,29 @@ fn a_credential_in_a_body_without_a_message_does_not_show() {
 }
 
 #[test]
+fn a_blank_text_says_nothing() {
+    let without = "the gateway answered 409 Conflict, without a body";
+    let table = [
+        (" \t\r\n", without),
+        ("\0\0\u{1B}\n", without),
+        (
+            r#"{"message":" ","detail":"\n","error":"conflict of two"}"#,
+            "conflict of two",
+        ),
+        (r#"{"message":"\u0000","detail":"consent"}"#, "consent"),
+        (r#"{"error":{"message":" "},"detail":"consent"}"#, "consent"),
+        (
+            r#"{"message":"{\"message\":\" \",\"detail\":\"inner\"}"}"#,
+            "inner",
+        ),
+        (r#"{"message":" "}"#, r#"{"message":" "}"#),
+    ];
+    for (body, message) in table {
+        assert_eq!(error_of(409, body).message(), message, "{body:?}");
+    }
+}
+
+#[test]
 fn long_bodies_are_cut() {
     for piece in ["x", "é", "日", "\u{1F600}"] {
         let body = piece.repeat(1_000_000);

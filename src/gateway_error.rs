@@ -177,25 +177,16 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
             }
         }
         Value::String(text) if secret && text.len() >= SHORTEST_SECRET => {
-            // As it is, and as it stands inside of JSON that is quoted as text.
-            let quoted = value.to_string();
-            found.push(quoted.trim_matches('"').to_owned());
             found.push(text.clone());
         }
         _ => {}
     }
 }
 
-/// One line of bounded length.
+/// A text of bounded length.
 fn shown(message: &str, secrets: &[&str]) -> String {
     let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    let redacted = secrets.fold(message.to_owned(), |message, secret| {
-        message.replace(secret, "[redacted]")
-    });
-    let line: String = redacted
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line = secrets.fold(message.to_owned(), |message, secret| hide(&message, secret));
     match line
         .char_indices()
         .nth(MOST_TEXT)
@@ -204,6 +195,34 @@ fn shown(message: &str, secrets: &[&str]) -> String {
         Some(start) => format!("{start}..."),
         None => line,
     }
+}
+
+/// Replaces a secret, as it is and as it stands inside of JSON that is quoted as text.
+fn hide(text: &str, secret: &str) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    let starts = |c| c == '\\' || secret.starts_with(c);
+    while let Some((before, found)) = rest.find(starts).and_then(|at| rest.split_at_checked(at)) {
+        shown.push_str(before);
+        let after = found.strip_prefix(secret);
+        rest = if let Some(after) = after.or_else(|| after_quoted(found, secret)) {
+            shown.push_str("[redacted]");
+            after
+        } else {
+            let mut left = found.chars();
+            shown.extend(left.next());
+            left.as_str()
+        };
+    }
+    shown + rest
+}
+
+/// What comes after a secret that JSON quotes; each library has escapes of its own choice.
+fn after_quoted<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
+    secret.chars().try_fold(text, |text, wanted| {
+        let (found, after) = json::character(text)?;
+        (found == wanted).then_some(after)
+    })
 }
 
 /// How long the server asks to wait.

@@ -431,6 +431,35 @@ fn a_blank_text_says_nothing() {
     }
 }
 
+/// Each JSON library escapes what it likes: Go's `&`, PHP's `/`, Python's all but ASCII.
+#[test]
+fn a_secret_is_hidden_however_json_quotes_it() {
+    let secret = "c\"a\\n/é&\n\u{1F600}";
+    let spellings = [
+        secret,
+        r#"c\"a\\n/é&\n😀"#,
+        r#"c\"a\\n\/é&\n😀"#,
+        r#"c\"a\\n/\u00e9&\n\ud83d\ude00"#,
+        r#"c\"a\\n/é\u0026\n😀"#,
+        r#"\u0063\u0022\u0061\u005C\u006E\u002F\u00E9\u0026\u000A\uD83D\uDE00"#,
+    ];
+    for spelling in spellings {
+        let body = format!(r#"refused {{"api_key": "{spelling}"}} \u00"#);
+        let error = of(&reply(400, &[], body.as_bytes()), &base(), &[secret]);
+        let expected = r#"refused {"api_key": "[redacted]"} \u00"#;
+        assert_eq!(error.message(), expected, "{spelling}");
+    }
+    let others = [
+        r#"c\"a\n/é&\n😀"#,
+        r#"c\"a\\n/\u00e8&\n😀"#,
+        r#"c\"a\\n/é&\n\ud83d"#,
+    ];
+    for other in others {
+        let error = of(&reply(400, &[], other.as_bytes()), &base(), &[secret]);
+        assert_eq!(error.message(), other, "another text is shown");
+    }
+}
+
 #[test]
 fn long_bodies_are_cut() {
     for piece in ["x", "é", "日", "\u{1F600}"] {

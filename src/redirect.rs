@@ -1,6 +1,8 @@
 //! What follows a redirect: the next URL, the method and body by the Fetch standard, and which
 //! headers may come along.
 
+use std::iter;
+
 use ureq::http::header::{
     CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION,
 };
@@ -12,6 +14,8 @@ use crate::url;
 
 /// How many redirects are followed in one call.
 pub(crate) const MOST: usize = 10;
+/// How often a text is percent-decoded to find a credential in it.
+const DEEPEST: usize = 10;
 
 /// What is done with a redirect.
 ///
@@ -175,8 +179,7 @@ fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
 /// The target without the credential, which servers copy into it along with the query.
 fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
     let secrets: Vec<&str> = token.secrets().collect();
-    let path = String::from_utf8_lossy(&url::decode(next.path(), false)).into_owned();
-    if token.is_in_path() && secrets.iter().any(|secret| path.contains(secret)) {
+    if secrets.iter().any(|secret| is_within(next.path(), secret)) {
         let origin = url::origin(&next);
         let message =
             format!("redirected to {origin} with the credential in the path; not followed");
@@ -201,17 +204,32 @@ fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
         .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, "the redirect is no URL"))
 }
 
-/// Whether a pair of a query has this secret: as its value or, unless so short that it may be there
-/// by chance, anywhere in it, also in a URL that is a value in turn.
+/// Whether a pair of a query has this secret: as its value or anywhere in it.
 fn holds(pair: &str, secret: &str) -> bool {
-    // A plus may stand for a space or for itself.
-    let spaced = |text: &str| text.replace('+', " ");
-    let decoded = |text: &str| spaced(&String::from_utf8_lossy(&url::decode(text, false)));
-    let secret = spaced(secret);
     let value = pair.split_once('=').map_or(pair, |(_, value)| value);
-    let (once, twice) = (decoded(pair), decoded(&decoded(pair)));
-    let within = once.contains(&secret) || twice.contains(&secret);
-    decoded(value) == secret || (within && secret.len() >= 8)
+    let is_it = |value: String| spaced(&value) == spaced(secret);
+    decodings(value).take(2).any(is_it) || is_within(pair, secret)
+}
+
+/// Whether a secret is anywhere in the text, also in a URL that is part of it in turn; one so short
+/// that it may be there by chance is not.
+fn is_within(text: &str, secret: &str) -> bool {
+    let found = |text: String| spaced(&text).contains(&spaced(secret));
+    secret.len() >= 8 && decodings(text).any(found)
+}
+
+/// A plus may stand for a space or for itself.
+fn spaced(text: &str) -> String {
+    text.replace('+', " ")
+}
+
+/// The text, then as it is percent-decoded again and again: each URL in a URL encodes once more.
+fn decodings(text: &str) -> impl Iterator<Item = String> {
+    let decoded = |text: &String| {
+        let decoded = String::from_utf8_lossy(&url::decode(text, false)).into_owned();
+        (decoded != *text).then_some(decoded)
+    };
+    iter::successors(Some(text.to_owned()), decoded).take(DEEPEST)
 }
 
 #[cfg(test)]

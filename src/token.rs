@@ -289,10 +289,6 @@ impl CachedToken {
             .filter(|secret| !secret.is_empty())
     }
 
-    pub(crate) fn is_in_path(&self) -> bool {
-        matches!(self.place, Place::Path(_))
-    }
-
     /// The header that carries it; `None` when it is in the URL.
     ///
     /// # Errors

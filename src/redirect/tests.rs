@@ -246,6 +246,11 @@ fn a_credential_in_the_query_is_stripped() {
             "?a=1",
         ),
         ("?next=/%3Fkey=canary/key", ""),
+        ("?next=%252F%253Fkey%253Dcanary%25252Fkey", ""),
+        (
+            "?next=%25252F%25253Fkey%25253Dcanary%2525252Fkey&a=1",
+            "?a=1",
+        ),
         ("?a=canary", "?a=canary"),
     ];
     for (query, kept) in table {
@@ -309,10 +314,14 @@ fn a_credential_in_the_path_is_refused() {
         "https://b.example/canary%2Fkey",
         "//b.example/x/canary/key/y",
         "//b.example/xcanary%2fkeyy?a",
+        "//b.example/https%3A%2F%2Fa.example%2Fcanary%252Fkey",
+        "//b.example/https%253A%252F%252Fa.example%252Fcanary%25252Fkey",
     ] {
-        let error = refusal(&by_path(), "https://a.example/", target.as_bytes(), false);
-        assert_eq!(error.code(), "insecure_url", "{target}");
-        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        for token in [by_path(), by_query()] {
+            let error = refusal(&token, "https://a.example/", target.as_bytes(), false);
+            assert_eq!(error.code(), "insecure_url", "{target}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
     }
     for target in [
         "https://b.example/canary",

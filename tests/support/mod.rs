@@ -8,7 +8,7 @@
 mod reply;
 mod tls;
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -216,21 +216,22 @@ fn exchange(
     connection: usize,
     over_tls: bool,
 ) -> io::Result<()> {
-    while let Some(mut request) = read_request(stream)? {
+    let mut stream = BufReader::new(stream);
+    while let Some(mut request) = read_request(&mut stream)? {
         request.connection = connection;
         request.over_tls = over_tls;
         shared.state().requests.push(request.clone());
         let reply = (shared.script)(&request);
-        stream.write_all(&reply.bytes)?;
-        stream.flush()?;
+        stream.get_mut().write_all(&reply.bytes)?;
+        stream.get_mut().flush()?;
         match reply.end {
             End::Keep => {}
             End::Close => return Ok(()),
             // Silence, until the client or the test hangs up.
             End::Hold => drop(stream.read(&mut [0])?),
             End::Drip(drop) => loop {
-                stream.write_all(drop)?;
-                stream.flush()?;
+                stream.get_mut().write_all(drop)?;
+                stream.get_mut().flush()?;
                 thread::sleep(Duration::from_millis(20));
             },
         }
@@ -239,14 +240,12 @@ fn exchange(
 }
 
 /// The next request; `None` when the client has closed.
-fn read_request(stream: &mut impl Read) -> io::Result<Option<Request>> {
+fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
-    let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        if stream.read(&mut byte)? == 0 {
+        if stream.read_until(b'\n', &mut head)? == 0 {
             return Ok(None);
         }
-        head.extend(byte);
     }
     let head: String = head.into_iter().map(char::from).collect();
     let mut lines = head.trim_end().split("\r\n");

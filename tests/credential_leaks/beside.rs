@@ -1,0 +1,206 @@
+//! What else sends: retries, replays, fetchers that are bound to hosts, authenticated agents.
+
+use std::time::Duration;
+
+use nexus_sdk::{FetchOptions, RetryPolicy, TokenCache};
+use serde_json::json;
+
+use crate::judge::harm;
+use crate::strategies::strategies;
+use crate::targets::{HTTP, Outcome, PLAIN_TARGETS};
+use crate::world::{Arrival, Step, World, credentials, options};
+
+const HOME: &str = "http://api.example.test:80";
+const AWAY: &str = "http://other.test:80";
+
+/// Where requests came to, `h` for home and `a` for away; those away hold nothing, and those at
+/// home hold the credential until the first one away.
+fn trace(case: &str, arrived: &[Arrival]) -> String {
+    let mut left = false;
+    let letters = arrived.iter().map(|Arrival { origin, request }| {
+        left |= origin != HOME;
+        let found = harm(request);
+        assert_eq!(
+            found.is_none(),
+            left,
+            "{case} at {origin}: {found:?} in {}",
+            request.head
+        );
+        let known = [(HOME, 'h'), (AWAY, 'a')]
+            .into_iter()
+            .find(|(known, _)| known == origin);
+        known.unwrap().1
+    });
+    letters.collect()
+}
+
+fn steps(table: &[(u16, &str)]) -> Vec<Step> {
+    let step = |(status, to): &(u16, &str)| Step::to(*status, *to);
+    table.iter().map(step).collect()
+}
+
+/// What servers answer, one after the other.
+type Script = &'static [(u16, &'static str)];
+
+/// What servers answer, the trace, and the status that the call ends with.
+const SCRIPTS: [(Script, &str, u16); 7] = [
+    (&[(307, "//other.test/"), (503, ""), (503, "")], "haaa", 200),
+    (&[(503, ""), (307, "//other.test/"), (503, "")], "hhaa", 200),
+    (&[(307, "//other.test/"), (0, "")], "haa", 200),
+    (
+        &[
+            (307, "//other.test/"),
+            (307, "/again"),
+            (502, ""),
+            (404, ""),
+        ],
+        "haaa",
+        404,
+    ),
+    (&[(307, "//other.test/"), (401, "")], "ha", 401),
+    (
+        &[
+            (307, "//other.test/"),
+            (307, "http://api.example.test/"),
+            (401, ""),
+        ],
+        "hah",
+        401,
+    ),
+    (
+        &[
+            (308, "//other.test/"),
+            (308, "http://api.example.test/"),
+            (503, ""),
+        ],
+        "hahh",
+        200,
+    ),
+];
+
+#[test]
+fn retries_after_a_redirect_hold_no_credential() {
+    let world = World::new();
+    let retries = RetryPolicy::default()
+        .retries(2)
+        .min_delay(Duration::from_millis(1));
+    for strategy in strategies() {
+        let fetcher = strategy.fetcher(&world, true);
+        for (script, expected, status) in SCRIPTS {
+            let case = format!("{}: {script:?}", strategy.name);
+            // Fills the cache, so that a 401 would be replayed.
+            fetcher.get(&format!("{HOME}{}", strategy.target)).unwrap();
+            world.expect(steps(script));
+            let options = FetchOptions::default().header("X-Plain", "kept");
+            let got = fetcher.fetch(
+                &format!("{HOME}{}", strategy.target),
+                options.retry_policy(retries.clone()),
+            );
+            assert_eq!(got.unwrap().0, status, "{case}");
+            assert_eq!(trace(&case, &world.arrived()), expected, "{case}");
+        }
+    }
+}
+
+/// The replay begins at home with the new credential, which then goes no further than the old one.
+#[test]
+fn a_replay_is_redirected_without_either_credential() {
+    let world = World::new();
+    let scripts: [(Script, &str); 3] = [
+        (&[(401, ""), (307, "//other.test/")], "hha"),
+        (
+            &[(307, "/within"), (401, ""), (307, "//other.test/")],
+            "hhha",
+        ),
+        (
+            &[
+                (307, "/within"),
+                (401, ""),
+                (307, "//other.test/"),
+                (401, ""),
+            ],
+            "hhha",
+        ),
+    ];
+    let keyed = |key: &str| {
+        let mut credentials = credentials();
+        credentials["api_key"] = json!(key);
+        let config = json!({"param_name": "key"});
+        json!({"strategy": {"type": "query_param", "config": config}, "credentials": credentials})
+    };
+    let bearer = |token: &str| json!({"access_token": token});
+    for (script, expected) in scripts {
+        for (old, new) in [
+            (bearer("canary-old"), bearer("canary-new")),
+            (keyed("canary-old"), keyed("canary-new")),
+        ] {
+            let fetcher = world
+                .client(&old, true)
+                .fetcher(&TokenCache::new(), "ws", "p");
+            fetcher.get(HOME).unwrap();
+            world.grant(&new);
+            world.expect(steps(script));
+            fetcher.get(HOME).unwrap();
+            let arrived = world.arrived();
+            assert_eq!(trace(&old.to_string(), &arrived), expected);
+            let replayed = arrived
+                .iter()
+                .filter(|arrival| arrival.request.head.contains("canary-new"));
+            assert_eq!(replayed.count(), 1, "{script:?}");
+        }
+    }
+}
+
+#[test]
+fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
+    let world = World::new();
+    for strategy in strategies() {
+        let fetcher = strategy
+            .fetcher(&world, true)
+            .allow_hosts(["api.example.test:80"]);
+        for target in PLAIN_TARGETS
+            .iter()
+            .filter(|target| target.bases.contains(&HTTP))
+        {
+            let case = format!("{}: {}", strategy.name, target.what);
+            world.expect([Step::to(307, HTTP.fill(target.location))]);
+            let got = fetcher.fetch(&format!("{HOME}{}", strategy.target), options("POST"));
+            let code = got
+                .map_err(|error| error.code().to_owned())
+                .map(|(status, ..)| status);
+            let (expected, arrivals) = match target.outcome {
+                Outcome::Stays => (Ok(200), "hh"),
+                _ => (Err("host_not_allowed".to_owned()), "h"),
+            };
+            assert_eq!(code, expected, "{case}");
+            assert_eq!(trace(&case, &world.arrived()), arrivals, "{case}");
+        }
+    }
+}
+
+/// It returns redirects, whatever the request's own settings say.
+#[test]
+fn an_authenticated_agent_follows_nothing() {
+    let world = World::new();
+    for strategy in strategies()
+        .iter()
+        .filter(|strategy| strategy.name != "agent session")
+    {
+        let client = strategy.client(&world, true);
+        let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
+        for status in [301, 302, 303, 307, 308] {
+            for follow in [false, true] {
+                world.expect(steps(&[(status, "http://other.test/{query}")]));
+                let request = agent.get(format!("{HOME}{}", strategy.target));
+                let got = if follow {
+                    request.config().max_redirects(5).build().call()
+                } else {
+                    request.call()
+                };
+                let case = format!("{}: {status}", strategy.name);
+                assert_eq!(got.unwrap().status(), status, "{case}");
+                assert_eq!(trace(&case, &world.arrived()), "h", "{case}");
+            }
+        }
+    }
+}

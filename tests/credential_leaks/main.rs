@@ -1,0 +1,239 @@
+//! Credentials and redirects: every status, target and way, times every strategy. The judge knows
+//! nothing of the client: it compares the origins that requests came to with the first one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout
+)]
+
+mod beside;
+mod judge;
+mod strategies;
+#[path = "../support/mod.rs"]
+mod support;
+mod targets;
+mod world;
+
+use std::sync::Mutex;
+use std::thread;
+
+use nexus_sdk::Fetcher;
+
+use judge::{Case, judge};
+use strategies::{Strategy, strategies};
+use targets::{Base, HTTP, HTTPS, LOOPBACK, ODD_TARGETS, PLAIN_TARGETS, Target, UPWARD};
+use world::{OWN_SECRETS, Step, World, options};
+
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+/// Statuses whose `Location` is data.
+const OTHERS: [u16; 8] = [200, 201, 300, 304, 305, 306, 309, 400];
+
+const ADVISORIES: [&str; 10] = [
+    "CVE-2018-1000007",
+    "CVE-2022-27774",
+    "CVE-2022-27776",
+    "CVE-2018-18074",
+    "CVE-2023-43804",
+    "CVE-2024-37891",
+    "CVE-2023-45289",
+    "CVE-2024-45336",
+    "CVE-2026-40895",
+    "CVE-2025-21620",
+];
+
+/// Over which stops the target is reached, and where it sends to in turn: `>` is the target.
+const WAYS: [(&str, &[&str], &str); 5] = [
+    ("straight", &[">"], ""),
+    ("after a stop at home", &["/stop", ">"], ""),
+    (
+        "and back",
+        &[">", "{s}://{h}:{p}/back"],
+        "Go CVE-2024-45336: restored at home",
+    ),
+    (
+        "on within, and back",
+        &[">", "/within", "{s}://{h}:{p}/back"],
+        "Go CVE-2024-45336",
+    ),
+    (
+        "and back, and within home",
+        &[">", "{s}://{h}:{p}/back", "/home"],
+        "Go CVE-2024-45336",
+    ),
+];
+
+/// A redirect: the status, the target, the way to it, and the method.
+type Redirected = (u16, &'static Target, &'static [&'static str], &'static str);
+
+fn bases() -> Vec<Base> {
+    let all = [HTTPS, HTTP, LOOPBACK].into_iter();
+    all.filter(|base| base.scheme == "http" || cfg!(feature = "rustls"))
+        .collect()
+}
+
+/// The targets that are sent to from one of these bases, on every way and straight.
+fn targets(of: &[Base]) -> [Vec<&'static Target>; 2] {
+    let upward = if cfg!(feature = "rustls") {
+        UPWARD
+    } else {
+        &[]
+    };
+    let used = |target: &&Target| target.bases.iter().any(|base| of.contains(base));
+    let plain = PLAIN_TARGETS.iter().chain(upward).filter(used).collect();
+    [plain, ODD_TARGETS.iter().filter(used).collect()]
+}
+
+fn redirects(of: &[Base]) -> Vec<Redirected> {
+    let [plain, odd] = targets(of);
+    let mut all = Vec::new();
+    for status in REDIRECTS {
+        for (_, way, _) in WAYS {
+            let method = if way.len() == 2 { "POST" } else { "GET" };
+            all.extend(plain.iter().map(|target| (status, *target, way, method)));
+        }
+        let straight = WAYS[0].1;
+        all.extend(odd.iter().map(|target| (status, *target, straight, "GET")));
+    }
+    all
+}
+
+/// A part of the table, for one of four threads.
+struct Part {
+    base: Base,
+    strategy: Strategy,
+    /// Of the bases in turn, which one this is; `None` takes them all.
+    turn: Option<usize>,
+}
+
+/// How many combinations were tried.
+fn run_table(in_turn: bool) -> usize {
+    let parts = bases().into_iter().enumerate().flat_map(|(turn, base)| {
+        let turn = in_turn.then_some(turn);
+        strategies().into_iter().map(move |strategy| Part {
+            base,
+            strategy,
+            turn,
+        })
+    });
+    let left = Mutex::new(parts.collect::<Vec<_>>());
+    let work = || {
+        let (world, mut count) = (World::new(), 0);
+        while let Some(part) = { left.lock().unwrap().pop() } {
+            count += part.run(&world);
+        }
+        count
+    };
+    thread::scope(|threads| {
+        let workers = [0; 4].map(|_| threads.spawn(work));
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
+    })
+}
+
+impl Part {
+    fn run(&self, world: &World) -> usize {
+        let fetcher = self.strategy.fetcher(world, self.base.insecure);
+        let all = redirects(&bases()).into_iter().enumerate();
+        let mine = all.filter(|(index, redirected)| self.takes(*index, redirected.1));
+        let tried = mine.map(|(_, redirected)| self.redirect(world, &fetcher, redirected));
+        let tried = tried.count();
+        if self.base != LOOPBACK {
+            return tried;
+        }
+        for status in OTHERS {
+            self.stay(world, &fetcher, status);
+        }
+        tried + OTHERS.len()
+    }
+
+    fn takes(&self, index: usize, target: &Target) -> bool {
+        let able: Vec<_> = bases()
+            .into_iter()
+            .filter(|base| target.bases.contains(base))
+            .collect();
+        let of = self.strategy.name.len() + index;
+        let chosen = able[of % able.len()];
+        able.contains(&self.base) && (self.turn.is_none() || chosen == self.base)
+    }
+
+    fn redirect(
+        &self,
+        world: &World,
+        fetcher: &Fetcher,
+        (status, target, way, method): Redirected,
+    ) {
+        let stop = |stop: &&str| stop.replace('>', target.location);
+        let steps: Vec<_> = way
+            .iter()
+            .map(|to| Step::to(status, self.base.fill(&stop(to))))
+            .collect();
+        world.expect(steps.iter().cloned());
+        let got = fetcher.fetch(&self.url(), options(method));
+        let case = Case {
+            base: self.base,
+            strategy: &self.strategy,
+            target,
+            steps: &steps,
+            method,
+        };
+        judge(&case, &got.map(|(status, ..)| status), &world.arrived());
+    }
+
+    /// A status that is no redirect, whatever its `Location`.
+    fn stay(&self, world: &World, fetcher: &Fetcher, status: u16) {
+        world.expect([Step::to(status, self.base.fill("{s}://{o}/end"))]);
+        let got = fetcher.fetch(&self.url(), options("GET")).unwrap();
+        assert_eq!((got.0, world.arrived().len()), (status, 1));
+    }
+
+    fn url(&self) -> String {
+        format!("{}{}", self.base.origin(), self.strategy.target)
+    }
+}
+
+/// Each redirect from one of the bases that it can come from, in turn.
+#[test]
+fn no_credential_leaves_its_origin() {
+    let [plain, odd] = targets(&bases()).map(|targets| targets.len());
+    let redirects = REDIRECTS.len() * (WAYS.len() * plain + odd);
+    let expected = strategies().len() * (redirects + OTHERS.len());
+    let count = run_table(true);
+    println!(
+        "{count} combinations, each with {} secrets of the caller's own",
+        OWN_SECRETS.len()
+    );
+    assert_eq!(count, expected);
+}
+
+/// Each redirect from every base.
+#[test]
+#[ignore = "three times the length of the other"]
+fn no_credential_leaves_its_origin_wherever_that_is() {
+    let redirects = bases().into_iter().map(|base| redirects(&[base]).len());
+    let expected = strategies().len() * (redirects.sum::<usize>() + OTHERS.len());
+    let count = run_table(false);
+    println!("{count} combinations");
+    assert_eq!(count, expected);
+}
+
+#[test]
+fn every_advisory_is_at_a_row() {
+    let targets = [PLAIN_TARGETS, ODD_TARGETS].concat();
+    let ways = WAYS.map(|(_, _, advisories)| advisories);
+    let named: Vec<_> = targets
+        .iter()
+        .map(|target| target.advisories)
+        .chain(ways)
+        .collect();
+    for advisory in ADVISORIES {
+        assert!(
+            named.iter().any(|named| named.contains(advisory)),
+            "{advisory}"
+        );
+    }
+}

@@ -1,0 +1,247 @@
+//! Where servers send their clients to, and the advisories of other clients that went there with
+//! what they had.
+
+/// The origin of the first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    pub(crate) scheme: &'static str,
+    pub(crate) host: &'static str,
+    pub(crate) port: u16,
+    /// An authority that is none of its own.
+    other: &'static str,
+    /// Whether plain http may go to other machines.
+    pub(crate) insecure: bool,
+}
+
+pub(crate) const HTTPS: Base = Base {
+    scheme: "https",
+    host: "api.example.test",
+    port: 443,
+    other: "other.test",
+    insecure: false,
+};
+pub(crate) const HTTP: Base = Base {
+    scheme: "http",
+    port: 80,
+    insecure: true,
+    ..HTTPS
+};
+pub(crate) const LOOPBACK: Base = Base {
+    scheme: "http",
+    host: "127.0.0.1",
+    port: 8001,
+    other: "127.0.0.1:8002",
+    insecure: false,
+};
+
+impl Base {
+    pub(crate) fn origin(self) -> String {
+        format!("{}://{}:{}", self.scheme, self.host, self.port)
+    }
+
+    /// A location of the table, with `{s}` the scheme, `{h}` the host, `{p}` the port and `{o}` the
+    /// other authority.
+    pub(crate) fn fill(self, location: &str) -> String {
+        location
+            .replace("{s}", self.scheme)
+            .replace("{S}", &self.scheme.to_uppercase())
+            .replace("{h}", self.host)
+            .replace("{H}", &self.host.to_uppercase())
+            .replace("{p}", &self.port.to_string())
+            .replace("{o}", self.other)
+    }
+}
+
+/// What becomes of a redirect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The origin stays the same, so the credential goes along.
+    Stays,
+    /// Another origin is asked, without it.
+    Leaves,
+    /// As `Leaves`; with the credential in the new path it is `insecure_url`.
+    Copies,
+    /// The error's code, and nobody else is asked.
+    Refused(&'static str),
+}
+use Outcome::{Copies, Leaves, Refused, Stays};
+
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) bases: &'static [Base],
+    pub(crate) what: &'static str,
+    pub(crate) location: &'static str,
+    pub(crate) outcome: Outcome,
+    pub(crate) advisories: &'static str,
+}
+
+const fn target(
+    bases: &'static [Base],
+    what: &'static str,
+    location: &'static str,
+    outcome: Outcome,
+    advisories: &'static str,
+) -> Target {
+    Target {
+        bases,
+        what,
+        location,
+        outcome,
+        advisories,
+    }
+}
+
+const ALL: &[Base] = &[HTTPS, HTTP, LOOPBACK];
+const NAMED: &[Base] = &[HTTPS, HTTP];
+const PLAIN: &[Base] = &[HTTP, LOOPBACK];
+
+/// On every way, with every status.
+#[rustfmt::skip]
+pub(crate) const PLAIN_TARGETS: &[Target] = &[
+    target(ALL, "the same origin", "{s}://{h}:{p}/end", Stays, ""),
+    target(ALL, "its path alone", "/end", Stays, ""),
+    target(ALL, "the same origin, protocol-relative", "//{h}:{p}/end", Stays, ""),
+    target(ALL, "another port", "{s}://{h}:8443/end", Leaves,
+        "curl CVE-2022-27774 and CVE-2022-27776: the same host on another port"),
+    target(NAMED, "another host", "{s}://other.test/end", Leaves,
+        "curl CVE-2018-1000007: Authorization of the caller's own; urllib3 CVE-2023-43804: Cookie; \
+         urllib3 CVE-2024-37891: Proxy-Authorization; follow-redirects CVE-2026-40895: X-API-Key and \
+         its like; Deno CVE-2025-21620: Authorization"),
+    target(NAMED, "another host, protocol-relative", "//other.test/end", Leaves, ""),
+    target(NAMED, "a subdomain", "{s}://evil.api.example.test/end", Leaves,
+        "Go CVE-2023-45289: what counts as below the domain"),
+    target(NAMED, "the superdomain", "{s}://example.test/end", Leaves, ""),
+    target(NAMED, "a sibling", "{s}://www.example.test/end", Leaves, ""),
+    target(NAMED, "a name that ends alike", "{s}://evil-api.example.test/end", Leaves, ""),
+    target(NAMED, "a name that begins alike", "{s}://api.example.test.evil.test/end", Leaves, ""),
+    target(&[HTTPS], "down to http", "http://api.example.test/end", Refused("insecure_url"),
+        "requests CVE-2018-18074: https to http on the same host"),
+    target(&[HTTPS], "down to http on its port", "http://api.example.test:443/end",
+        Refused("insecure_url"), "curl CVE-2022-27774: another protocol"),
+    target(&[HTTPS], "down to http on loopback", "http://127.0.0.1:8001/end",
+        Refused("insecure_url"), ""),
+    target(&[LOOPBACK], "its name", "http://localhost:8001/end", Leaves, ""),
+    target(&[LOOPBACK], "another loopback address", "http://127.0.0.2:8001/end", Leaves, ""),
+    target(&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url"), ""),
+];
+
+/// For builds that can do TLS: up from http.
+#[rustfmt::skip]
+pub(crate) const UPWARD: &[Target] = &[
+    target(PLAIN, "up to https on its port", "https://{h}:{p}/end", Leaves,
+        "curl CVE-2022-27774 and CVE-2022-27776: another protocol"),
+    target(PLAIN, "up to https", "https://{h}/end", Leaves, ""),
+    target(PLAIN, "up to https elsewhere", "https://other.test/end", Leaves, ""),
+];
+
+/// Straight from the first request, with every status.
+#[rustfmt::skip]
+pub(crate) const ODD_TARGETS: &[Target] = &[
+    // A user name, or what looks like one.
+    target(ALL, "userinfo", "{s}://user:pass@{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "userinfo, protocol-relative", "//user:pass@{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "userinfo on the origin", "{s}://user:pass@{h}:{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "the host as userinfo", "{s}://{h}@{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "the host and port as userinfo", "{s}://{h}:{p}@{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "empty userinfo", "{s}://@{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "two at signs", "{s}://{h}@x@{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "an at sign in code", "{s}://{h}%40{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "an at sign in the path", "{s}://{o}/@{h}/", Leaves, ""),
+    target(ALL, "an at sign in the query", "{s}://{o}?@{h}/", Leaves, ""),
+    target(ALL, "an at sign in the fragment", "{s}://{o}#@{h}/", Leaves, ""),
+    // Backslashes, which browsers take for slashes.
+    target(ALL, "two backslashes", "\\\\{o}\\end", Stays, ""),
+    target(ALL, "slash and backslash", "/\\{o}/end", Stays, ""),
+    target(ALL, "backslash and slash", "\\/{o}/end", Stays, ""),
+    target(ALL, "a scheme and backslashes", "{s}:\\\\{o}\\end", Refused("invalid_response"), ""),
+    target(ALL, "a backslash after the host", "{s}://{o}\\.{h}/end", Refused("invalid_response"), ""),
+    target(ALL, "a backslash before an at sign", "{s}://{h}\\@{o}/end", Refused("invalid_response"), ""),
+    // Blanks.
+    target(ALL, "a tab between the slashes", "/\t/{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "a tab in the scheme", "ht\ttp://{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "a tab in the host", "{s}://{h}\t.{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "spaces before", "   {s}://{o}/end", Leaves, ""),
+    target(ALL, "a tab before", "\t//{o}/end", Leaves, ""),
+    target(ALL, "a no-break space before", "\u{a0}//{o}/end", Leaves, ""),
+    target(ALL, "a space in the host", "{s}://{h} .{o}/end", Refused("invalid_response"), ""),
+    // More slashes and fewer.
+    target(ALL, "one slash", "{s}:/{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "no slash", "{s}:other.test/end", Refused("invalid_response"), ""),
+    target(ALL, "three slashes", "///{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "a scheme and three slashes", "{s}:///{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "four slashes", "////{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "slashes after a dot", "/.//{o}/end", Stays, ""),
+    target(ALL, "slashes after two dots", "/..//{o}/end", Stays, ""),
+    target(ALL, "slashes alone", "//", Refused("invalid_response"), ""),
+    target(ALL, "a colon first", "://{o}/end", Stays, ""),
+    // References.
+    target(ALL, "no scheme", "{o}/end", Stays, ""),
+    target(ALL, "nothing", "", Stays, ""),
+    target(ALL, "a fragment", "#end", Stays, ""),
+    target(ALL, "a query", "?end", Stays, ""),
+    target(ALL, "steps up", "../../end/../x", Stays, ""),
+    target(ALL, "a URL in the path", "/{s}://{o}/end", Stays, ""),
+    target(ALL, "a path beyond ASCII", "/\u{e9}nd", Stays, ""),
+    target(ALL, "upper case", "{S}://{H}:{p}/end", Stays, ""),
+    target(ALL, "upper case elsewhere", "{S}://{o}/end", Leaves, ""),
+    // Ports.
+    target(ALL, "a port with zeros", "{s}://{h}:00{p}/end", Stays, ""),
+    target(NAMED, "no port", "{s}://{h}/end", Stays, ""),
+    target(NAMED, "an empty port", "{s}://{h}:/end", Stays, ""),
+    target(&[LOOPBACK], "no port", "{s}://{h}/end", Leaves, ""),
+    target(ALL, "port 0", "{s}://{h}:0/end", Leaves, ""),
+    target(ALL, "a port too large", "{s}://{h}:99999/end", Refused("invalid_response"), ""),
+    target(ALL, "a port with a sign", "{s}://{h}:+{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "two ports", "{s}://{h}:{p}:{p}/end", Refused("invalid_response"), ""),
+    // Names.
+    target(NAMED, "a dot at the end", "{s}://{h}./end", Leaves, ""),
+    target(&[HTTP], "two dots at the end", "{s}://{h}../end", Leaves, ""),
+    target(&[HTTP], "a dot at the start", "{s}://.{h}/end", Leaves, ""),
+    target(&[LOOPBACK], "a dot after the address", "{s}://{h}.:{p}/end", Refused("invalid_response"), ""),
+    target(NAMED, "punycode", "{s}://xn--pi-wmc.example.test/end", Leaves, ""),
+    target(ALL, "a Cyrillic letter", "{s}://\u{430}pi.example.test/end", Refused("invalid_response"), ""),
+    target(ALL, "a full-width letter", "{s}://\u{ff41}pi.example.test/end", Refused("invalid_response"), ""),
+    target(ALL, "an ideographic full stop", "{s}://{h}\u{3002}evil.test/end", Refused("invalid_response"), ""),
+    target(ALL, "a soft hyphen", "{s}://{h}\u{ad}/end", Refused("invalid_response"), ""),
+    target(ALL, "percent-encoding", "{s}://api%2eexample.test/end", Refused("invalid_response"), ""),
+    target(ALL, "a null", "{s}://{h}%00.{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "a comma", "{s}://{h},{o}/end", Refused("invalid_response"), ""),
+    // Addresses.
+    target(ALL, "a decimal address", "{s}://2130706433:{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "a hexadecimal address", "{s}://0x7f000001:{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "an octal address", "{s}://0177.0.0.1:{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "a short address", "{s}://127.1:{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "IPv6", "{s}://[::1]:{p}/end", Leaves, ""),
+    target(ALL, "long IPv6", "{s}://[0:0:0:0:0:0:0:1]:{p}/end", Leaves, ""),
+    target(NAMED, "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end", Leaves, ""),
+    target(&[LOOPBACK], "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end",
+        Refused("insecure_url"), ""),
+    target(ALL, "an IPv6 zone that ends alike", "{s}://[::1%25.{h}]:{p}/end",
+        Refused("invalid_response"), "Go CVE-2023-45289: the zone taken for a name"),
+    target(ALL, "a bare IPv6 zone", "{s}://[::1%.{h}]/end", Refused("invalid_response"),
+        "Go CVE-2023-45289"),
+    target(ALL, "IPv6 without its end", "{s}://[::1/end", Refused("invalid_response"), ""),
+    target(ALL, "brackets around a name", "{s}://[{h}]/end", Refused("invalid_response"), ""),
+    // Schemes.
+    target(ALL, "javascript", "javascript:alert(1)", Refused("invalid_response"), ""),
+    target(ALL, "file", "file:///etc/passwd", Refused("invalid_response"), ""),
+    target(ALL, "file on a host", "file://{o}/end", Refused("invalid_response"), ""),
+    target(ALL, "data", "data:,end", Refused("invalid_response"), ""),
+    target(ALL, "ftp", "ftp://{o}/end", Refused("invalid_response"),
+        "curl CVE-2022-27774: another protocol"),
+    target(ALL, "ws", "ws://{h}:{p}/end", Refused("invalid_response"), ""),
+    target(ALL, "a scheme within a scheme", "view-source:{s}://{o}/end", Refused("invalid_response"), ""),
+    // More than one.
+    target(ALL, "two Locations, home first", "/end\n{s}://{o}/end", Stays, ""),
+    target(ALL, "two Locations, home last", "{s}://{o}/end\n/end", Leaves, ""),
+    // What the server was asked, handed on.
+    target(ALL, "the query", "{s}://{o}/end?{query}", Copies, ""),
+    target(ALL, "the path", "{s}://{o}{path}", Copies, ""),
+    target(ALL, "the whole", "//{o}{url}", Copies, ""),
+    target(ALL, "the URL in a parameter", "{s}://{o}/end?next={url%}&a=1", Copies, ""),
+    target(ALL, "the URL in a parameter, twice", "{s}://{o}/end?next={url%%}&a=1", Copies, ""),
+    target(ALL, "the URL in the path", "{s}://{o}/end/{url%}", Copies, ""),
+    target(ALL, "the URL in the path, twice", "{s}://{o}/end/{url%%}", Copies, ""),
+    target(ALL, "the query in the path", "{s}://{o}/end/{query}", Copies, ""),
+    target(ALL, "the URL in the fragment", "{s}://{o}/end#{url}", Copies, ""),
+];

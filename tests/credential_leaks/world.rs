@@ -1,0 +1,218 @@
+//! A small internet on loopback: every origin that anyone connects to has a server of its own, which
+//! writes down what arrives.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use nexus_sdk::http::Uri;
+use nexus_sdk::{FetchOptions, LogLevel, NexusClient, NexusClientOptions};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+use crate::support::{self, Reply, Request, Server};
+
+/// The one address that is the gateway.
+const GATEWAY: &str = "http://localhost:9";
+
+/// What a server answers: a status and, if there is one, where it sends to.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    /// 0 cuts the connection.
+    pub(crate) status: u16,
+    /// `{query}`, `{path}` and `{url}` are copied from the request, `{url%}` is encoded once and
+    /// `{url%%}` twice.
+    pub(crate) location: String,
+}
+
+/// A request, and the origin whose server it came to.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) origin: String,
+    pub(crate) request: Request,
+}
+
+pub(crate) struct World {
+    agent: ureq::Agent,
+    play: Arc<Mutex<Play>>,
+}
+
+#[derive(Default)]
+struct Play {
+    granted: Value,
+    steps: VecDeque<Step>,
+    arrived: Vec<Arrival>,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let play = Arc::new(Mutex::new(Play::default()));
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .max_idle_connections(100)
+            .user_agent("tests");
+        #[cfg(feature = "rustls")]
+        // Whoever is connected to is trusted: no leak hides behind a certificate.
+        let config = config.tls_config(
+            ureq::tls::TlsConfig::builder()
+                .disable_verification(true)
+                .build(),
+        );
+        let names = Names(Arc::clone(&play), Mutex::default());
+        let agent = ureq::Agent::with_parts(config.build(), DefaultConnector::default(), names);
+        Self { agent, play }
+    }
+
+    /// A client of the gateway, which grants this from now on.
+    pub(crate) fn client(&self, granted: &Value, insecure: bool) -> NexusClient {
+        self.grant(granted);
+        let options = NexusClientOptions::new(GATEWAY)
+            .agent(self.agent.clone())
+            .allow_insecure_http(insecure)
+            .log_level(LogLevel::Off);
+        NexusClient::new(options).unwrap()
+    }
+
+    pub(crate) fn grant(&self, granted: &Value) {
+        self.play().granted = granted.clone();
+    }
+
+    /// Forgets what has arrived, and answers the next requests so, wherever they come to; those after
+    /// them get a 200.
+    pub(crate) fn expect(&self, steps: impl IntoIterator<Item = Step>) {
+        let mut play = self.play();
+        play.steps = steps.into_iter().collect();
+        play.arrived.clear();
+    }
+
+    pub(crate) fn arrived(&self) -> Vec<Arrival> {
+        std::mem::take(&mut self.play().arrived)
+    }
+
+    fn play(&self) -> MutexGuard<'_, Play> {
+        self.play.lock().unwrap()
+    }
+}
+
+/// The resolver: whatever is looked up gets a server.
+struct Names(Arc<Mutex<Play>>, Mutex<HashMap<(String, u16), Server>>);
+
+impl Resolver for Names {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let default = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
+        let key = (
+            uri.host().unwrap().to_owned(),
+            uri.port_u16().unwrap_or(default),
+        );
+        let mut servers = self.1.lock().unwrap();
+        let server = servers
+            .entry(key)
+            .or_insert_with_key(|key| serve(format!("{}:{}", key.0, key.1), Arc::clone(&self.0)));
+        let mut found = self.empty();
+        found.push(([127, 0, 0, 1], server.port()).into());
+        Ok(found)
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Names")
+    }
+}
+
+fn serve(authority: String, play: Arc<Mutex<Play>>) -> Server {
+    Server::start(move |request| {
+        let mut play = play.lock().unwrap();
+        let scheme = if request.over_tls { "https" } else { "http" };
+        let origin = format!("{scheme}://{authority}");
+        if origin == GATEWAY {
+            return support::json(200, &play.granted);
+        }
+        play.arrived.push(Arrival {
+            origin,
+            request: request.clone(),
+        });
+        match play.steps.pop_front() {
+            Some(step) => step.reply(request),
+            None => support::text(200, "arrived"),
+        }
+    })
+}
+
+impl Step {
+    pub(crate) fn to(status: u16, location: impl Into<String>) -> Self {
+        let location = location.into();
+        Self { status, location }
+    }
+
+    fn reply(&self, request: &Request) -> Reply {
+        if self.status == 0 {
+            return support::bytes("");
+        }
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let once = encode(&format!("https://copied.test{}", request.target));
+        let location = self
+            .location
+            .replace("{url%%}", &encode(&once))
+            .replace("{url%}", &once)
+            .replace("{url}", &request.target)
+            .replace("{path}", request.path())
+            .replace("{query}", request.query());
+        // As they are on the wire: one header for each line.
+        let headers: Vec<_> = location
+            .split('\n')
+            .map(|line| ("Location", line))
+            .collect();
+        support::reply(self.status, &headers, "moved")
+    }
+}
+
+/// What a caller might send along, every value a secret.
+pub(crate) const OWN_SECRETS: [(&str, &str); 9] = [
+    ("Authorization", "Bearer own-canary"),
+    ("Cookie", "session=own-canary"),
+    ("Proxy-Authorization", "Basic b3duOmNhbmFyeS1wcm94eQ=="),
+    ("WWW-Authenticate", "Basic realm=own-canary"),
+    ("X-Api-Key", "own-canary"),
+    ("X-Auth-Token", "own-canary"),
+    ("X-CSRF-Token", "own-canary"),
+    ("X-Client-Secret", "own-canary"),
+    ("Cookie2", "own-canary"),
+];
+
+/// What stays on a request to anyone.
+pub(crate) const PLAIN: (&str, &str) = ("X-Plain", "kept");
+
+/// The body, which follows the Fetch standard and not the credential.
+pub(crate) const BODY: &str = "payload";
+
+pub(crate) fn options(method: &str) -> FetchOptions {
+    let options = FetchOptions::default().method(method).headers(OWN_SECRETS);
+    let options = options.header(PLAIN.0, PLAIN.1);
+    if method == "POST" {
+        options.header("Content-Type", "text/plain").data(BODY)
+    } else {
+        options
+    }
+}
+
+/// An API key, a user, a password and more: what a gateway keeps of a connection.
+pub(crate) fn credentials() -> Value {
+    json!({
+        "api_key": "canary/key+1=", "username": "canary-user", "password": "canary:word",
+        "api_secret": "canary-hmac", "access_key": "AKIDCANARY", "secret_key": "canary-aws",
+        "session_token": "canary-aws-session",
+    })
+}

@@ -76,6 +76,8 @@ pub(crate) struct Server {
 
 struct Shared {
     script: Box<Script>,
+    /// Requests stay in the socket until their reply is known.
+    leaves_unread: bool,
     stopped: AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
@@ -84,11 +86,17 @@ struct Shared {
 #[derive(Default)]
 struct State {
     requests: Vec<Request>,
-    sockets: Vec<TcpStream>,
+    /// Of all connections; the sockets of those that last.
+    sockets: Vec<Option<TcpStream>>,
     ended: usize,
 }
 
 impl Shared {
+    fn hear(&self, request: &Request) -> Reply {
+        self.state().requests.push(request.clone());
+        (self.script)(request)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,10 +104,20 @@ impl Shared {
 
 impl Server {
     pub(crate) fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(Box::new(script), false)
+    }
+
+    /// For replies that end with `End::Reset`. Knows no https, and no requests over 16 KiB.
+    pub(crate) fn resetting(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listen(Box::new(script), true)
+    }
+
+    fn listen(script: Box<Script>, leaves_unread: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
-            script: Box::new(script),
+            script,
+            leaves_unread,
             stopped: AtomicBool::new(false),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -166,7 +184,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
-        for socket in &self.shared.state().sockets {
+        for socket in self.shared.state().sockets.iter().flatten() {
             let _ = socket.shutdown(Shutdown::Both);
         }
         let _ = TcpStream::connect(self.address);
@@ -184,13 +202,14 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let Ok(socket) = socket else { continue };
         let _ = socket.set_nodelay(true);
         let mut state = shared.state();
-        state.sockets.push(socket.try_clone().unwrap());
+        state.sockets.push(socket.try_clone().ok());
         let connection = state.sockets.len();
         drop(state);
         let own = Arc::clone(shared);
         thread::spawn(move || {
             let _ = serve(&socket, &own, connection);
-            let _ = socket.shutdown(Shutdown::Both);
+            own.state().sockets[connection - 1] = None;
+            drop(socket);
             own.state().ended += 1;
             own.changed.notify_all();
         });
@@ -203,15 +222,19 @@ fn serve(socket: &TcpStream, shared: &Shared, connection: usize) -> io::Result<(
     socket.peek(&mut first)?;
     if first == [0x16] {
         let mut stream = tls::accept(socket.try_clone()?)?;
-        exchange(&mut stream, shared, connection, true)?;
+        exchange(&mut stream, socket, shared, connection, true)?;
         stream.conn.send_close_notify();
         return stream.flush();
     }
-    exchange(&mut socket.try_clone()?, shared, connection, false)
+    if shared.leaves_unread {
+        return exchange_unread(socket, shared, connection);
+    }
+    exchange(&mut &*socket, socket, shared, connection, false)
 }
 
 fn exchange(
     stream: &mut (impl Read + Write),
+    socket: &TcpStream,
     shared: &Shared,
     connection: usize,
     over_tls: bool,
@@ -220,23 +243,75 @@ fn exchange(
     while let Some(mut request) = read_request(&mut stream)? {
         request.connection = connection;
         request.over_tls = over_tls;
-        shared.state().requests.push(request.clone());
-        let reply = (shared.script)(&request);
-        stream.get_mut().write_all(&reply.bytes)?;
-        stream.get_mut().flush()?;
-        match reply.end {
-            End::Keep => {}
-            End::Close => return Ok(()),
-            // Silence, until the client or the test hangs up.
-            End::Hold => drop(stream.read(&mut [0])?),
-            End::Drip(drop) => loop {
-                stream.get_mut().write_all(drop)?;
-                stream.get_mut().flush()?;
-                thread::sleep(Duration::from_millis(20));
-            },
+        if !answer(stream.get_mut(), socket, &shared.hear(&request))? {
+            break;
         }
     }
     Ok(())
+}
+
+/// Closing a socket with something unread in it resets the connection.
+fn exchange_unread(socket: &TcpStream, shared: &Shared, connection: usize) -> io::Result<()> {
+    let mut seen = vec![0; 16 << 10];
+    while let Some((mut request, length)) = peek_request(socket, &mut seen)? {
+        request.connection = connection;
+        let reply = shared.hear(&request);
+        if !matches!(reply.end, End::Reset) {
+            (&*socket).read_exact(&mut seen[..length])?;
+        }
+        if !answer(&mut &*socket, socket, &reply)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn peek_request(socket: &TcpStream, seen: &mut [u8]) -> io::Result<Option<(Request, usize)>> {
+    loop {
+        let length = socket.peek(seen)?;
+        if length == 0 {
+            return Ok(None);
+        }
+        let mut rest = &seen[..length];
+        if let Ok(Some(request)) = read_request(&mut rest) {
+            return Ok(Some((request, length - rest.len())));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Says whether the connection is there for another request.
+fn answer(stream: &mut (impl Read + Write), socket: &TcpStream, reply: &Reply) -> io::Result<bool> {
+    let step = if reply.byte_by_byte {
+        1
+    } else {
+        reply.bytes.len().max(1)
+    };
+    for part in reply.bytes.chunks(step) {
+        stream.write_all(part)?;
+        stream.flush()?;
+    }
+    match reply.end {
+        End::Keep => return Ok(true),
+        End::Close | End::Reset => {}
+        // Silence, until the client or the test hangs up.
+        End::Hold => {
+            let _ = stream.read(&mut [0])?;
+        }
+        End::HalfClose => {
+            socket.shutdown(Shutdown::Write)?;
+            let _ = stream.read(&mut [0])?;
+        }
+        End::Drip(drop) => loop {
+            stream.write_all(drop)?;
+            stream.flush()?;
+            thread::sleep(Duration::from_millis(20));
+        },
+        End::Flood(drop) => loop {
+            stream.write_all(drop)?;
+        },
+    }
+    Ok(false)
 }
 
 /// The next request; `None` when the client has closed.

@@ -9,22 +9,34 @@ use serde_json::Value;
 pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     pub(crate) end: End,
+    pub(crate) byte_by_byte: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// Waits for the next request.
     Keep,
     Close,
     /// Says nothing more and keeps the connection open.
     Hold,
+    /// Closes the server's side alone, and waits for the client to close its own.
+    HalfClose,
+    /// Closes as a broken connection does; see `Server::resetting`.
+    Reset,
     /// These bytes again and again, slowly.
     Drip(&'static [u8]),
+    /// These bytes again and again, as fast as they are taken.
+    Flood(&'static [u8]),
 }
 
 impl Reply {
     pub(crate) fn then(mut self, end: End) -> Self {
         self.end = end;
+        self
+    }
+
+    pub(crate) fn byte_by_byte(mut self) -> Self {
+        self.byte_by_byte = true;
         self
     }
 }
@@ -34,6 +46,7 @@ pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
     Reply {
         bytes: bytes.into(),
         end: End::Close,
+        byte_by_byte: false,
     }
 }
 
@@ -51,6 +64,7 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]
     Reply {
         bytes: [head.as_bytes(), body].concat(),
         end: End::Keep,
+        byte_by_byte: false,
     }
 }
 

@@ -10,7 +10,6 @@
 mod support;
 
 use std::cell::Cell;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -260,22 +259,4 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
         "the last response, when there is no time for another attempt"
     );
     assert!(start.elapsed() < LONG);
-}
-
-#[test]
-fn an_unanswered_connect_ends_at_the_deadline() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    // Nobody accepts, so that the system stops answering once its queue is full.
-    let _queued = fill(address);
-    let url = format!("http://{address}");
-    let options = nexus_sdk::NexusClientOptions::new(&url).log_level(nexus_sdk::LogLevel::Off);
-    let client = NexusClient::new(options.timeout(Duration::from_millis(200))).unwrap();
-    times_out("connect", || client.check_connection("c"));
-    times_out("connect", || client.refresh_connection("c"));
-}
-
-fn fill(address: SocketAddr) -> Vec<TcpStream> {
-    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
-    (0..5000).map_while(connect).collect()
 }

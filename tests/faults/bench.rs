@@ -1,0 +1,330 @@
+//! A server that is gateway and upstream in one, and the calls that are made on it.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_sdk::{
+    FetchOptions, NexusClient, NexusError, RequestConnectionInput, RetryPolicy, TokenCache,
+    WaitOptions, ureq,
+};
+
+use crate::canaries::{KEY, check_chain, check_error};
+use crate::support::{LONG, Reply, Request, Server, holder, options, reply};
+
+/// What a call is given that the server lets hang.
+pub(crate) const SHORT: Duration = Duration::from_millis(400);
+/// More than any answer of these tests that is meant to be read.
+pub(crate) const LIMIT: u64 = 64 << 10;
+
+/// The answer to everything: a token, a status, a connection, a document.
+pub(crate) fn document(turn: usize) -> String {
+    format!(
+        r#"{{"access_token":"canary-{turn}","expires_in":3600,"status":"active","authUrl":"http://a/","connection_id":"c{turn}"}}"#
+    )
+}
+
+pub(crate) fn document_reply(turn: usize) -> Reply {
+    reply(200, &[], document(turn))
+}
+
+/// Plays the fault of a case for its first request; whatever comes later is answered well.
+pub(crate) struct Bench {
+    server: Server,
+    /// How often a case was heard of.
+    heard: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Bench {
+    pub(crate) fn start(fault: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        let heard = Arc::<Mutex<HashMap<String, usize>>>::default();
+        let own = Arc::clone(&heard);
+        let server = Server::resetting(move |request| {
+            let Some(id) = id_of(request) else {
+                return document_reply(2);
+            };
+            let mut heard = own.lock().unwrap();
+            let turns = heard.entry(id.clone()).or_default();
+            *turns += 1;
+            let first = *turns == 1;
+            drop(heard);
+            if first {
+                fault(number(&id))
+            } else {
+                document_reply(2)
+            }
+        });
+        Self { server, heard }
+    }
+}
+
+/// The case that a request belongs to, as `case-7-fetch`; it is in the URL or in the body.
+pub(crate) fn id_of(request: &Request) -> Option<String> {
+    let body = String::from_utf8_lossy(&request.body);
+    let text = format!("{} {body}", request.target);
+    let (_, rest) = text.split_once("case-")?;
+    let end = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    rest.split(end).next().map(str::to_owned)
+}
+
+fn number(id: &str) -> usize {
+    id.split('-').next().unwrap().parse().unwrap()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Call {
+    /// A resolve.
+    Token,
+    /// A status, with retries.
+    Check,
+    /// A wait, of which the fault spoils the first poll.
+    Wait,
+    /// A POST to the gateway, on a connection that was used before, with retries.
+    Connect,
+    Fetch,
+    /// A POST to the upstream, with retries.
+    Send,
+    /// A GET of the authenticated agent.
+    Agent,
+}
+
+pub(crate) const CALLS: [Call; 7] = [
+    Call::Token,
+    Call::Check,
+    Call::Wait,
+    Call::Connect,
+    Call::Fetch,
+    Call::Send,
+    Call::Agent,
+];
+
+/// One call of one case: the fault first, then the next call on the same client.
+pub(crate) struct Turn<'a> {
+    bench: &'a Bench,
+    client: NexusClient,
+    cache: TokenCache,
+    call: Call,
+    id: String,
+    timeout: Duration,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(bench: &'a Bench, call: Call, case: usize, timeout: Duration) -> Self {
+        let options = options(&bench.server)
+            .api_key(KEY)
+            .max_body_bytes(LIMIT)
+            .timeout(timeout);
+        let options = match call {
+            Call::Check | Call::Connect => options.retry_policy(persistent()),
+            _ => options,
+        };
+        let (client, cache) = holder(options, "canary-held");
+        let id = format!("case-{case}-{call:?}");
+        Self {
+            bench,
+            client,
+            cache,
+            call,
+            id,
+            timeout,
+        }
+    }
+
+    /// What comes of the fault. The next calls on the same client have to work.
+    pub(crate) fn play(&self) -> String {
+        if self.call == Call::Connect {
+            let warm = self.status("warm");
+            assert!(["ok", "max_retries_exceeded"].contains(&&*warm), "{warm}");
+        }
+        let outcome = self.meet_fault();
+        if matches!(self.call, Call::Connect | Call::Send) {
+            assert_eq!(self.sent(), 1, "{} must not be sent twice", self.id);
+        }
+        self.cache.delete(&self.id, "p");
+        assert_eq!(self.patiently(2), "ok", "the call after {}", self.id);
+        outcome
+    }
+
+    /// On a busy machine a short timeout may strike before the request is sent.
+    fn meet_fault(&self) -> String {
+        loop {
+            let start = Instant::now();
+            let outcome = self.run(1);
+            let took = start.elapsed();
+            assert!(took < LONG, "{} took {took:?}", self.id);
+            if self.sent() > 0 {
+                return outcome;
+            }
+            assert_eq!(outcome, "timeout", "{} was not sent", self.id);
+        }
+    }
+
+    /// The same for an answer that has no fault.
+    fn patiently(&self, turn: usize) -> String {
+        let start = Instant::now();
+        loop {
+            let outcome = self.run(turn);
+            if outcome != "timeout" || start.elapsed() > LONG {
+                return outcome;
+            }
+        }
+    }
+
+    /// How often the server got the request.
+    fn sent(&self) -> usize {
+        let id = self.id.strip_prefix("case-").unwrap();
+        self.bench
+            .heard
+            .lock()
+            .unwrap()
+            .get(id)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    fn run(&self, turn: usize) -> String {
+        let url = self.bench.server.url(&format!("/{}", self.id));
+        match self.call {
+            Call::Token => {
+                let token = self.client.get_cached_token(&self.cache, &self.id, "p");
+                seen(token, |token| {
+                    compare(&token.access_token, &format!("canary-{turn}"))
+                })
+            }
+            Call::Check => self.status(&self.id),
+            Call::Wait => {
+                let soon = WaitOptions::default()
+                    .interval(Duration::ZERO)
+                    .timeout(LONG);
+                let status = self.client.wait_for_active(&self.id, soon);
+                seen(status, |status| compare(status.as_str(), "active"))
+            }
+            Call::Connect => {
+                let input = RequestConnectionInput::new(&self.id, "p", ["s"], "http://a/?canary");
+                let connection = self.client.request_connection(&input);
+                seen(connection, |made| {
+                    compare(&made.connection_id, &format!("c{turn}"))
+                })
+            }
+            Call::Fetch => self.fetch(&url, turn, FetchOptions::default()),
+            Call::Send => {
+                let post = FetchOptions::default().method("POST").data("canary");
+                self.fetch(&url, turn, post.retry_policy(persistent()))
+            }
+            Call::Agent => self.stream(&url, turn),
+        }
+    }
+
+    fn status(&self, id: &str) -> String {
+        let status = self.client.check_connection(id);
+        seen(status, |status| compare(status.as_str(), "active"))
+    }
+
+    fn fetch(&self, url: &str, turn: usize, options: FetchOptions) -> String {
+        let options = options.timeout(self.timeout).header("Cookie", "canary");
+        let fetched = self
+            .client
+            .authenticated_fetch(&self.cache, "ws", "p", url, options);
+        seen(fetched, |(_, _, body)| {
+            compare(&String::from_utf8_lossy(&body), &document(turn))
+        })
+    }
+
+    /// The agent leaves it to its user how long and how large a stream may be.
+    fn stream(&self, url: &str, turn: usize) -> String {
+        let agent = self.client.authenticated_agent(&self.cache, "ws", "p");
+        let request = agent
+            .get(url)
+            .config()
+            .timeout_global(Some(self.timeout))
+            .build();
+        let read = request
+            .call()
+            .and_then(|mut response| response.body_mut().with_config().limit(LIMIT).read_to_vec());
+        match read {
+            Ok(body) => compare(&String::from_utf8_lossy(&body), &document(turn)),
+            Err(error) => {
+                check_chain(&error);
+                name_of(&error).to_owned()
+            }
+        }
+    }
+}
+
+fn persistent() -> RetryPolicy {
+    RetryPolicy::default().retries(9).min_delay(Duration::ZERO)
+}
+
+/// The code of an error, whose texts are looked through.
+fn seen<T>(result: Result<T, NexusError>, value: impl FnOnce(T) -> String) -> String {
+    result.map_or_else(
+        |error| {
+            check_error(&error);
+            error.code().to_owned()
+        },
+        value,
+    )
+}
+
+fn compare(got: &str, expected: &str) -> String {
+    let how = match got {
+        _ if got == expected => "ok",
+        "" => "empty",
+        _ if expected.starts_with(got) => "shorter",
+        _ => "other",
+    };
+    how.to_owned()
+}
+
+/// The code that the SDK has for an error of ureq's.
+fn name_of(error: &ureq::Error) -> &'static str {
+    match error {
+        ureq::Error::Timeout(_) => "timeout",
+        ureq::Error::BodyExceedsLimit(_) => "body_too_large",
+        _ => "request_failed",
+    }
+}
+
+/// Runs the cases on some threads; a case that panics fails the test.
+pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+            run(case);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(work);
+        }
+    });
+}
+
+/// All that is wrong, at once.
+pub(crate) struct Wrong(Mutex<Vec<String>>);
+
+impl Wrong {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::default())
+    }
+
+    pub(crate) fn compare(&self, case: impl Display, got: &str, expected: &str) {
+        if got != expected {
+            let line = format!("{case}: {got}, not {expected}");
+            self.0.lock().unwrap().push(line);
+        }
+    }
+}
+
+impl Drop for Wrong {
+    fn drop(&mut self) {
+        let mut wrong = self.0.lock().unwrap().split_off(0);
+        wrong.sort();
+        if !thread::panicking() {
+            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        }
+    }
+}

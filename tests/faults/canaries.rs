@@ -1,0 +1,100 @@
+//! Secrets that are easy to find again, however they are written.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use nexus_sdk::NexusError;
+
+/// Part of every secret of these tests.
+pub(crate) const CANARY: &str = "canary";
+pub(crate) const KEY: &str = "canary-api-key";
+
+/// Ways to write the canary, in lower case.
+static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let bytes = CANARY.as_bytes();
+    let each = |write: fn(&mut String, u8)| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            write(&mut text, *byte);
+            text
+        })
+    };
+    let list = format!("{bytes:?}");
+    vec![
+        CANARY.to_owned(),
+        CANARY.chars().rev().collect(),
+        each(|text, byte| write!(text, "{byte:02x}").unwrap()),
+        each(|text, byte| write!(text, "%{byte:02x}").unwrap()),
+        each(|text, byte| write!(text, "\\x{byte:02x}").unwrap()),
+        each(|text, byte| write!(text, "\\u00{byte:02x}").unwrap()),
+        list.trim_matches(['[', ']']).to_owned(),
+    ]
+});
+
+/// The canary in Base64, after none, one and two other bytes: without the characters that it shares
+/// with its neighbours.
+static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let after = |others: usize| {
+        let bytes = [&vec![0; others], CANARY.as_bytes()].concat();
+        let whole = bytes.len() * 8 / 6;
+        let text = STANDARD_NO_PAD.encode(&bytes);
+        text.get((others * 8).div_ceil(6)..whole)
+            .unwrap()
+            .to_owned()
+    };
+    (0..3).map(after).collect()
+});
+
+pub(crate) fn is_in(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    WRITTEN.iter().any(|form| lower.contains(form))
+        || IN_BASE64.iter().any(|form| text.contains(form))
+}
+
+pub(crate) fn check_text(what: &str, text: &str) {
+    assert!(!is_in(text), "{what}: {text}");
+}
+
+pub(crate) fn check_error(error: &NexusError) {
+    check_text("message", error.message());
+    check_text("code", error.code());
+    check_chain(error);
+}
+
+/// An error and all its sources.
+pub(crate) fn check_chain(error: &dyn Error) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        check_text("error", &format!("{error} {error:?} {error:#?}"));
+        next = error.source();
+    }
+}
+
+#[test]
+fn a_canary_is_found_however_it_is_written() {
+    let table = [
+        "my-canary",
+        "CANARY",
+        "yranac",
+        "63616E617279",
+        "%63%61%6E%61%72%79",
+        "[1, 99, 97, 110, 97, 114, 121]",
+        "\\x63\\x61\\x6e\\x61\\x72\\x79",
+    ];
+    for text in table {
+        assert!(is_in(text), "{text}");
+    }
+    for text in [
+        "canary",
+        "u:canary",
+        "me:canary",
+        "x:my-canary-2",
+        "canary:canary!",
+    ] {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text);
+        assert!(is_in(&encoded), "{text}: {encoded}");
+    }
+    assert!(!is_in("can we see a bird?"));
+}

@@ -1,0 +1,108 @@
+//! Answers that end too early: at every byte.
+
+use crate::bench::{Bench, Call, Turn, Wrong, all, document};
+use crate::support::{End, LONG, bytes};
+
+#[cfg(feature = "gzip")]
+pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+
+    let level = flate2::Compression::default();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// A whole answer, and how many bytes may be missing at its end.
+struct Whole {
+    name: &'static str,
+    bytes: Vec<u8>,
+    spare: usize,
+}
+
+fn by_length(name: &'static str, headers: &str, body: &[u8]) -> Whole {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    Whole {
+        name,
+        bytes: [head.as_bytes(), body].concat(),
+        spare: 0,
+    }
+}
+
+fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Transfer-Encoding: chunked\r\n\r\n");
+    let mut bytes = head.into_bytes();
+    for chunk in body.chunks(40) {
+        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        bytes.extend(chunk);
+        bytes.extend(b"\r\n");
+    }
+    bytes.extend(b"0\r\n\r\n");
+    // The last chunk ends the body; the empty line after it ends the trailers, of which there are none.
+    Whole {
+        name,
+        bytes,
+        spare: 2,
+    }
+}
+
+fn wholes() -> Vec<Whole> {
+    let body = document(1).into_bytes();
+    vec![
+        by_length("length", "", &body),
+        in_chunks("chunks", "", &body),
+        #[cfg(feature = "gzip")]
+        by_length(
+            "gzip and length",
+            "Content-Encoding: gzip\r\n",
+            &gzip(&body),
+        ),
+        #[cfg(feature = "gzip")]
+        in_chunks(
+            "gzip and chunks",
+            "Content-Encoding: gzip\r\n",
+            &gzip(&body),
+        ),
+    ]
+}
+
+#[test]
+fn an_answer_that_is_cut_at_any_byte_is_an_error() {
+    let wholes = wholes();
+    let calls = [
+        (Call::Token, End::Close),
+        (Call::Connect, End::Reset),
+        (Call::Fetch, End::Close),
+        (Call::Fetch, End::Reset),
+    ];
+    let mut cuts = Vec::new();
+    for (number, whole) in wholes.iter().enumerate() {
+        for length in 0..=whole.bytes.len() {
+            cuts.extend(calls.map(|(call, end)| (number, length, call, end)));
+        }
+    }
+    let answers: Vec<_> = cuts
+        .iter()
+        .map(|&(number, length, _, end)| bytes(&wholes[number].bytes[..length]).then(end))
+        .collect();
+    let bench = Bench::start(move |case| answers[case].clone());
+    let wrong = Wrong::new();
+    let cases: Vec<usize> = (0..cuts.len()).collect();
+    all(&cases, 16, |&case| {
+        let (number, length, call, end) = cuts[case];
+        let whole = &wholes[number];
+        let outcome = Turn::new(&bench, call, case, LONG).play();
+        let expected = match whole.bytes.len() - length {
+            0 => "ok",
+            // Half of the last empty line: either is right.
+            1 if whole.spare == 2 => return,
+            missing if missing == whole.spare => "ok",
+            _ => "request_failed",
+        };
+        let case = format!("{}, {length} bytes, {end:?}, {call:?}", whole.name);
+        wrong.compare(case, &outcome, expected);
+    });
+}

@@ -1,0 +1,404 @@
+//! Fault by fault: what a call to the gateway ends with, and what one to the upstream.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::{FetchOptions, LogLevel, NexusClientOptions, NexusError, RequestConnectionInput};
+
+use crate::bench::{Bench, CALLS, Call, SHORT, Turn, Wrong, all, document_reply};
+use crate::support::{End, LONG, Reply, Server, bytes, holder, reply};
+
+/// The fault, the outcome of a resolve, that of a fetch, and the answer that is made of a good document.
+#[derive(Clone, Copy)]
+struct Row(&'static str, &'static str, &'static str, fn(&str) -> Reply);
+
+const FAILED: &str = "request_failed";
+const LARGE: &str = "body_too_large";
+const LATE: &str = "timeout";
+const INVALID: &str = "invalid_response";
+const OK: &str = "ok";
+
+/// A response with exactly these header lines.
+fn raw(headers: &str, body: &str) -> Reply {
+    bytes(format!("HTTP/1.1 200 OK\r\n{headers}\r\n{body}"))
+}
+
+fn length(length: impl std::fmt::Display, body: &str) -> Reply {
+    raw(&format!("Content-Length: {length}\r\n"), body)
+}
+
+fn chunked(body: &str) -> Reply {
+    raw("Transfer-Encoding: chunked\r\n", body)
+}
+
+/// A good answer with bytes before and after it.
+fn between(before: &str, body: &str, after: &str) -> Reply {
+    let good = String::from_utf8(reply(200, &[], body).bytes).unwrap();
+    bytes(format!("{before}{good}{after}")).then(End::Keep)
+}
+
+/// Enough of a piece to flood with.
+fn many(piece: &[u8]) -> &'static [u8] {
+    piece.repeat((8 << 10) / piece.len() + 1).leak()
+}
+
+static LETTERS: LazyLock<&[u8]> = LazyLock::new(|| many(b"x"));
+static HEADERS: LazyLock<&[u8]> = LazyLock::new(|| many(b"X-Canary: canary\r\n"));
+static CHUNKS: LazyLock<&[u8]> = LazyLock::new(|| many(b"6\r\ncanary\r\n"));
+static EARLY: LazyLock<&[u8]> = LazyLock::new(|| many(b"HTTP/1.1 102 Processing\r\n\r\n"));
+static CONTINUE: LazyLock<&[u8]> = LazyLock::new(|| many(b"HTTP/1.1 100 Continue\r\n\r\n"));
+
+const SECOND: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ncanary";
+
+const CONNECTIONS: &[Row] = &[
+    Row("closed without an answer", FAILED, FAILED, |_| bytes("")),
+    Row("reset without an answer", FAILED, FAILED, |_| {
+        bytes("").then(End::Reset)
+    }),
+    Row("half-closed without an answer", FAILED, FAILED, |_| {
+        bytes("").then(End::HalfClose)
+    }),
+    Row("half-closed within the body", FAILED, FAILED, |body| {
+        length(200, body).then(End::HalfClose)
+    }),
+    Row("half-closed after the answer", OK, OK, |body| {
+        reply(200, &[], body).then(End::HalfClose)
+    }),
+    Row("reset within the body", FAILED, FAILED, |body| {
+        length(200, body).then(End::Reset)
+    }),
+    Row("closed after the answer", OK, OK, |body| {
+        reply(200, &[], body).then(End::Close)
+    }),
+    Row("a black hole", LATE, LATE, |_| bytes("").then(End::Hold)),
+    Row("silence within the header", LATE, LATE, |_| {
+        bytes("HTTP/1.1 200 OK\r\nX").then(End::Hold)
+    }),
+    Row("silence within the body", LATE, LATE, |body| {
+        length(200, body).then(End::Hold)
+    }),
+    Row("silence within a chunk", LATE, LATE, |_| {
+        chunked("99\r\n{").then(End::Hold)
+    }),
+    Row("an answer after the deadline", LATE, LATE, |body| {
+        thread::sleep(SHORT * 2);
+        reply(200, &[], body)
+    }),
+    Row("an answer after a delay", OK, OK, |body| {
+        thread::sleep(SHORT);
+        reply(200, &[], body)
+    }),
+    Row("one byte at a time", OK, OK, |body| {
+        reply(200, &[], body).byte_by_byte()
+    }),
+    Row("chunks, one byte at a time", OK, OK, |body| {
+        chunked(&format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())).byte_by_byte()
+    }),
+    Row("a header that never ends, slowly", LATE, LATE, |_| {
+        bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Drip(b"x"))
+    }),
+    Row("a body that never ends, slowly", LATE, LATE, |_| {
+        length(LIMIT_LESS_ONE, "").then(End::Drip(b"x"))
+    }),
+    Row("chunks that never end, slowly", LATE, LATE, |_| {
+        chunked("").then(End::Drip(b"1\r\nx\r\n"))
+    }),
+];
+
+const LIMIT_LESS_ONE: u64 = crate::bench::LIMIT - 1;
+
+const JUNK: &[Row] = &[
+    Row("junk before the status line", FAILED, FAILED, |body| {
+        between("junk\r\n", body, "")
+    }),
+    Row("NULs before the status line", FAILED, FAILED, |body| {
+        between("\0\0", body, "")
+    }),
+    Row("an empty line before the status line", OK, OK, |body| {
+        between("\r\n", body, "")
+    }),
+    Row("early hints before the answer", OK, OK, |body| {
+        between("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", body, "")
+    }),
+    Row("junk after the body", OK, OK, |body| {
+        between("", body, "junk")
+    }),
+    Row("another answer after the body", OK, OK, |body| {
+        between("", body, SECOND)
+    }),
+    Row("another answer after the chunks", OK, OK, |body| {
+        chunked(&format!("{:x}\r\n{body}\r\n0\r\n\r\n{SECOND}", body.len())).then(End::Keep)
+    }),
+    Row("another protocol", FAILED, FAILED, |_| {
+        bytes("SSH-2.0-OpenSSH_9.9\r\n\r\n")
+    }),
+    Row("TLS", FAILED, FAILED, |_| {
+        bytes(&b"\x15\x03\x01\x00\x02\x02\x46"[..])
+    }),
+    Row("HTTP/2", FAILED, FAILED, |_| {
+        bytes(&b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"[..])
+    }),
+    Row("a body without any header", FAILED, FAILED, |body| {
+        bytes(body)
+    }),
+    Row("status 99", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 99 Low\r\n\r\n")
+    }),
+    Row("status 1000", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 1000 High\r\n\r\n")
+    }),
+    Row("HTTP/3.0", FAILED, FAILED, |_| {
+        bytes("HTTP/3.0 200 OK\r\n\r\n")
+    }),
+    Row("a header without a colon", FAILED, FAILED, |body| {
+        raw("canary\r\n", body)
+    }),
+    Row("a header without a name", FAILED, FAILED, |body| {
+        raw(": canary\r\n", body)
+    }),
+    Row("a NUL in a header", FAILED, FAILED, |body| {
+        raw("X: a\0b\r\n", body)
+    }),
+    Row("a folded header", FAILED, FAILED, |body| {
+        raw("X: a\r\n b\r\n", body)
+    }),
+];
+
+const LENGTHS: &[Row] = &[
+    Row("a length too long", FAILED, FAILED, |body| {
+        length(body.len() + 1, body)
+    }),
+    Row("a length too short", INVALID, "shorter", |body| {
+        length(body.len() - 9, body).then(End::Keep)
+    }),
+    Row("two different lengths", FAILED, FAILED, |body| {
+        let (long, short) = (body.len(), body.len() - 9);
+        raw(
+            &format!("Content-Length: {long}\r\nContent-Length: {short}\r\n"),
+            body,
+        )
+    }),
+    Row("the same length twice", OK, OK, |body| {
+        let line = format!("Content-Length: {}\r\n", body.len());
+        raw(&line.repeat(2), body)
+    }),
+    Row("a length and chunks", OK, OK, |body| {
+        let headers = "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n";
+        raw(headers, &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))
+    }),
+    Row("a negative length", FAILED, FAILED, |body| length(-1, body)),
+    Row("a length that is no number", FAILED, FAILED, |body| {
+        length("canary", body)
+    }),
+    Row("an empty length", FAILED, FAILED, |body| length("", body)),
+    Row("the greatest length", LARGE, LARGE, |body| {
+        length(u64::MAX, body)
+    }),
+    Row("a length too great for a number", FAILED, FAILED, |body| {
+        length("99999999999999999999", body)
+    }),
+    Row("a negative chunk", FAILED, FAILED, |_| {
+        chunked("-1\r\nx\r\n0\r\n\r\n")
+    }),
+    Row("a chunk without a size", FAILED, FAILED, |body| {
+        chunked(&format!("\r\n{body}\r\n0\r\n\r\n"))
+    }),
+    Row("a chunk of the greatest size", FAILED, FAILED, |body| {
+        chunked(&format!("ffffffffffffffff\r\n{body}"))
+    }),
+    Row("a chunk too great for a number", FAILED, FAILED, |body| {
+        chunked(&format!("fffffffffffffffff\r\n{body}"))
+    }),
+    Row(
+        "a chunk that is longer than it says",
+        FAILED,
+        FAILED,
+        |body| chunked(&format!("9\r\n{body}\r\n0\r\n\r\n")),
+    ),
+];
+
+const ENDLESS: &[Row] = &[
+    Row("an endless status line", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 200 ").then(End::Flood(&LETTERS))
+    }),
+    Row("an endless header line", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Flood(&LETTERS))
+    }),
+    Row("endless headers", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 200 OK\r\n").then(End::Flood(&HEADERS))
+    }),
+    Row("endless early answers", FAILED, FAILED, |_| {
+        bytes("").then(End::Flood(&EARLY))
+    }),
+    Row("early answers, slowly", LATE, LATE, |_| {
+        bytes("").then(End::Drip(b"HTTP/1.1 102 Processing\r\n\r\n"))
+    }),
+    Row("endless continues", FAILED, FAILED, |_| {
+        bytes("").then(End::Flood(&CONTINUE))
+    }),
+    Row("an endless body", LARGE, LARGE, |_| {
+        raw("", "").then(End::Flood(&LETTERS))
+    }),
+    Row("endless chunks", LARGE, LARGE, |_| {
+        chunked("").then(End::Flood(&CHUNKS))
+    }),
+    Row("an endless chunk size", FAILED, FAILED, |_| {
+        chunked("").then(End::Flood(&LETTERS))
+    }),
+    Row("an endless chunk extension", FAILED, FAILED, |_| {
+        chunked("1;").then(End::Flood(&LETTERS))
+    }),
+    Row("endless trailers", LATE, LATE, |_| {
+        chunked("0\r\n").then(End::Flood(&HEADERS))
+    }),
+    Row("a body of the limit", INVALID, "other", |_| {
+        reply(200, &[], vec![b'x'; 64 << 10])
+    }),
+    Row("a body of one byte more", LARGE, LARGE, |_| {
+        reply(200, &[], vec![b'x'; (64 << 10) + 1])
+    }),
+];
+
+#[cfg(feature = "gzip")]
+mod packed {
+    use super::*;
+    use crate::cuts::gzip;
+
+    fn gzipped(body: &[u8]) -> Reply {
+        reply(200, &[("Content-Encoding", "gzip")], body)
+    }
+
+    static NOTHING: LazyLock<&[u8]> = LazyLock::new(|| many(&gzip(b"")));
+    static ZEROS: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![0; 1 << 20]));
+
+    pub(super) const ROWS: &[Row] = &[
+        Row("a gzip bomb", LARGE, LARGE, |_| gzipped(&ZEROS)),
+        Row("an endless gzip bomb of nothing", LATE, LATE, |_| {
+            raw("Content-Encoding: gzip\r\n", "").then(End::Flood(&NOTHING))
+        }),
+        Row("gzip, one byte at a time", OK, OK, |body| {
+            gzipped(&gzip(body.as_bytes())).byte_by_byte()
+        }),
+        Row("gzip that is none", FAILED, FAILED, |body| {
+            gzipped(body.as_bytes())
+        }),
+        Row("gzip with another sum", FAILED, FAILED, |body| {
+            let mut packed = gzip(body.as_bytes());
+            let at = packed.len() - 8;
+            packed[at] ^= 1;
+            gzipped(&packed)
+        }),
+        Row("gzip without its end", FAILED, FAILED, |body| {
+            let packed = gzip(body.as_bytes());
+            gzipped(&packed[..packed.len() - 4])
+        }),
+        Row("gzip and junk", FAILED, FAILED, |body| {
+            gzipped(&[&gzip(body.as_bytes())[..], b"junk"].concat())
+        }),
+        Row("gzip of no bytes at all", INVALID, "empty", |_| {
+            gzipped(b"")
+        }),
+    ];
+}
+
+/// Where the size of a body is the matter, the agent leaves it to its user.
+const FOR_AGENT: [&[Row]; 3] = [CONNECTIONS, JUNK, LENGTHS];
+
+fn rows() -> Vec<Row> {
+    let tables = [
+        &FOR_AGENT[..],
+        &[ENDLESS],
+        #[cfg(feature = "gzip")]
+        &[packed::ROWS],
+    ];
+    tables.concat().concat()
+}
+
+/// What a call ends with, if the first answer to it is this fault.
+fn expected(call: Call, row: Row) -> &'static str {
+    let passes = [FAILED, LATE].contains(&row.1);
+    match call {
+        // They ask again.
+        Call::Check | Call::Wait if passes => OK,
+        Call::Token | Call::Check | Call::Wait | Call::Connect => row.1,
+        Call::Agent if row.2 == LARGE => FAILED,
+        Call::Fetch | Call::Send | Call::Agent => row.2,
+    }
+}
+
+#[test]
+fn every_fault_has_its_outcome_and_the_next_call_works() {
+    let rows = rows();
+    let bench = Bench::start({
+        let makers: Vec<_> = rows.iter().map(|row| row.3).collect();
+        move |case| {
+            let good = document_reply(1).bytes;
+            let good = String::from_utf8(good).unwrap();
+            makers[case](good.split_once("\r\n\r\n").unwrap().1)
+        }
+    });
+    let for_agent = FOR_AGENT.concat().len();
+    let cases: Vec<(usize, Call)> = (0..rows.len())
+        .flat_map(|row| CALLS.map(|call| (row, call)))
+        .filter(|(row, call)| *call != Call::Agent || *row < for_agent)
+        .collect();
+    let wrong = Wrong::new();
+    all(&cases, 48, |&(case, call)| {
+        let row = rows[case];
+        let hangs = [row.1, row.2].contains(&LATE);
+        let timeout = if hangs { SHORT } else { LONG };
+        let outcome = Turn::new(&bench, call, case, timeout).play();
+        wrong.compare(
+            format!("{}, {call:?}", row.0),
+            &outcome,
+            expected(call, row),
+        );
+    });
+}
+
+/// Nobody accepts, so that the system stops answering once its queue is full.
+#[test]
+fn a_server_that_never_accepts_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let queued = fill_backlog(&listener);
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let options = NexusClientOptions::new(&url).log_level(LogLevel::Off);
+    let (client, cache) = holder(options.timeout(SHORT), "canary-held");
+    let (upstream, fine) = (url, Server::start(|_| document_reply(1)));
+    let fetch = |url: &str, method: &str, timeout| {
+        let options = FetchOptions::default().method(method).timeout(timeout);
+        let fetched = client.authenticated_fetch(&cache, "ws", "p", url, options);
+        fetched
+            .map(|(status, ..)| status)
+            .map_err(|error| error.code().to_owned())
+    };
+    let late = Err(LATE.to_owned());
+    let code = |error: NexusError| Err(error.code().to_owned());
+    assert_eq!(
+        client.resolve_token("ws", "p").map(|_| 0).or_else(code),
+        late
+    );
+    assert_eq!(client.check_connection("c").map(|_| 0).or_else(code), late);
+    let input = RequestConnectionInput::new("u", "p", ["s"], "http://a/");
+    assert_eq!(
+        client.request_connection(&input).map(|_| 0).or_else(code),
+        late
+    );
+    for method in ["GET", "POST"] {
+        assert_eq!(fetch(&upstream, method, SHORT), late);
+        assert_eq!(
+            fetch(&fine.url("/"), method, LONG),
+            Ok(200),
+            "the next call"
+        );
+    }
+    drop(queued);
+}
+
+fn fill_backlog(listener: &TcpListener) -> Vec<TcpStream> {
+    let address = listener.local_addr().unwrap();
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
+    (0..5000).map_while(connect).collect()
+}

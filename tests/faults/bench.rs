@@ -14,6 +14,7 @@ use nexus_sdk::{
 
 use crate::canaries::{KEY, check_chain, check_error};
 use crate::support::{LONG, Reply, Request, Server, holder, options, reply};
+use crate::watched;
 
 /// What a call is given that the server lets hang.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
@@ -23,7 +24,7 @@ pub(crate) const LIMIT: u64 = 64 << 10;
 /// The answer to everything: a token, a status, a connection, a document.
 pub(crate) fn document(turn: usize) -> String {
     format!(
-        r#"{{"access_token":"canary-{turn}","expires_in":3600,"status":"active","authUrl":"http://a/","connection_id":"c{turn}"}}"#
+        r#"{{"access_token":"canary-{turn}","status":"active","authUrl":"http://a/","connection_id":"c{turn}"}}"#
     )
 }
 
@@ -40,6 +41,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn start(fault: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        watched::begin();
         let heard = Arc::<Mutex<HashMap<String, usize>>>::default();
         let own = Arc::clone(&heard);
         let server = Server::resetting(move |request| {

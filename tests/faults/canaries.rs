@@ -49,6 +49,8 @@ static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 pub(crate) fn is_in(text: &str) -> bool {
     let lower = text.to_lowercase();
+    // A list may stand on as many lines as it has items.
+    let lower = lower.split_whitespace().collect::<Vec<_>>().join(" ");
     WRITTEN.iter().any(|form| lower.contains(form))
         || IN_BASE64.iter().any(|form| text.contains(form))
 }
@@ -81,6 +83,7 @@ fn a_canary_is_found_however_it_is_written() {
         "63616E617279",
         "%63%61%6E%61%72%79",
         "[1, 99, 97, 110, 97, 114, 121]",
+        "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]",
         "\\x63\\x61\\x6e\\x61\\x72\\x79",
     ];
     for text in table {

@@ -11,7 +11,9 @@
 mod bench;
 mod canaries;
 mod cuts;
+mod secrets;
 mod table;
+mod watched;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,0 +1,182 @@
+//! Secrets: in no error, whatever fails and whichever credential it is.
+
+use std::time::Duration;
+
+use nexus_sdk::serde_json::{Value, json};
+use nexus_sdk::{
+    FetchOptions, NexusClient, NexusClientOptions, NexusError, RequestConnectionInput, RetryPolicy,
+    TokenCache, WaitOptions,
+};
+
+use crate::canaries::{KEY, check_error};
+use crate::support::{End, Reply, Request, Server, bytes, json, options, redirect, reply, text};
+use crate::watched;
+
+/// A reply with a secret in every field that may hold one.
+pub(crate) fn token(strategy: &Value) -> Value {
+    json!({
+        "access_token": "canary-access", "refresh_token": "canary-refresh", "id_token": "canary-id",
+        "credentials": {
+            "api_key": "canary-field", "username": "canary-user", "password": "canary-word",
+            "api_secret": "canary-hmac", "access_key": "canary-id", "secret_key": "canary-sigv4",
+            "session_token": "canary-session",
+        },
+        "strategy": strategy, "expires_in": 3600,
+    })
+}
+
+pub(crate) fn strategies() -> Vec<Value> {
+    vec![
+        Value::Null,
+        json!({"type": "header", "config": {"header_name": "X-API-Key", "value_prefix": "canary-prefix "}}),
+        json!({"type": "basic_auth"}),
+        json!({"type": "query_param", "config": {"param_name": "key"}}),
+        json!({"type": "path"}),
+        #[cfg(feature = "signing")]
+        json!({"type": "hmac_payload", "config": {"header_name": "X-Sig"}}),
+        #[cfg(feature = "signing")]
+        json!({"type": "aws_sigv4", "config": {"service": "s3"}}),
+    ]
+}
+
+const PATHS: [&str; 12] = [
+    "cut", "short", "hole", "large", "garbage", "header", "loop", "away", "mail", "user", "port",
+    "gzip",
+];
+
+/// An upstream that fails in a way of its own on every path.
+fn upstream(request: &Request) -> Reply {
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\ncanary-body";
+    match request.path().split('/').nth(1).unwrap() {
+        "cut" => bytes(""),
+        "short" => bytes(long),
+        "hole" => bytes("").then(End::Hold),
+        "large" => text(200, &"canary".repeat(1000)),
+        "garbage" => bytes("canary-garbage\r\n\r\n"),
+        "header" => bytes("HTTP/1.1 200 OK\r\ncanary header\r\n\r\n"),
+        "loop" => redirect(302, &request.target),
+        "away" => redirect(302, "http://192.0.2.1/canary?key=canary"),
+        "mail" => redirect(302, "mailto:canary@example.com?canary"),
+        "user" => redirect(302, "http://me:canary@127.0.0.1/canary"),
+        "port" => redirect(302, "http://127.0.0.1:1/canary?key=canary"),
+        "gzip" => reply(200, &[("Content-Encoding", "gzip")], "canary is no gzip"),
+        _ => text(200, "canary"),
+    }
+}
+
+/// Every way in which a fetch with this credential fails.
+fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
+    let gateway = Server::play(vec![json(200, &token(strategy))]);
+    let server = Server::start(upstream);
+    let client = NexusClient::new(options(&gateway).api_key(KEY).max_body_bytes(4096)).unwrap();
+    let cache = TokenCache::new();
+    let names = ["Authorization", "Cookie", "Proxy-Authorization", "X-Own"];
+    let fetch = |url: &str, options: FetchOptions| {
+        let options = options.headers(names.map(|name| (name, "canary")));
+        client.authenticated_fetch(&cache, "ws", "p", url, options.data("canary"))
+    };
+    let field = if strategy["type"] == "path" {
+        "{api_key}"
+    } else {
+        "canary"
+    };
+    let mut failures = Vec::new();
+    for path in PATHS {
+        // Without gzip the body is text as any other, and a success.
+        if cfg!(not(feature = "gzip")) && path == "gzip" {
+            continue;
+        }
+        let url = server.url(&format!("/{path}/{field}?q=canary#canary"));
+        let timeout = Duration::from_millis(if path == "hole" { 100 } else { 10_000 });
+        let error = fetch(&url, FetchOptions::default().timeout(timeout));
+        failures.push(error.expect_err(path));
+    }
+    let urls = [
+        "http://127.0.0.1:1/{api_key}?k=canary",
+        "http://me:canary@127.0.0.1/",
+        "http://192.0.2.1/canary?canary",
+        "ftp://127.0.0.1/canary",
+        "http://127.0.0.1/can ary?canary",
+        "canary",
+        "http://127.0.0.1:canary/",
+        "https://127.0.0.1:1/{api_key}?canary",
+    ];
+    failures.extend(urls.map(|url| fetch(url, FetchOptions::default()).expect_err(url)));
+    let unusable = [
+        FetchOptions::default().header("X-Key", "canary\n"),
+        FetchOptions::default().method("canary canary"),
+        FetchOptions::default().header("Content-Length", "canary"),
+    ];
+    failures.extend(unusable.map(|options| fetch(&server.url("/"), options).unwrap_err()));
+    failures
+}
+
+#[test]
+fn no_failure_of_a_fetch_shows_a_secret() {
+    watched::begin();
+    for strategy in strategies() {
+        for error in fetch_failures(&strategy) {
+            check_error(&error);
+        }
+    }
+}
+
+/// What a gateway says that makes every operation fail.
+fn gateway_failures() -> Vec<Reply> {
+    let odd =
+        |kind: &str, config: Value| json(200, &token(&json!({"type": kind, "config": config})));
+    let pair = json!({"username": "canary:", "password": "canary"});
+    vec![
+        json(
+            401,
+            &json!({"error": KEY, "message": format!("bad key {KEY}"), "canary": "canary"}),
+        ),
+        json(
+            500,
+            &json!({"message": format!("{KEY}"), "access_token": "canary"}),
+        ),
+        text(400, &format!("who is {KEY}?")),
+        text(503, KEY),
+        redirect(302, "https://elsewhere.example/canary?key=canary"),
+        text(200, "canary, no JSON"),
+        text(200, "\"canary\""),
+        text(200, "{\"access_token\": \"canary-token\", "),
+        json(200, &json!({"access_token": "canary\n"})),
+        json(200, &json!({"secret": "canary"})),
+        odd("query_param", Value::Null),
+        odd("header", json!({"header_name": "Host"})),
+        odd(
+            "header",
+            json!({"header_name": "X-Key", "value_prefix": "canary\n"}),
+        ),
+        odd(
+            "header",
+            json!({"credential_field": "nothing", "header_name": "Transfer-Encoding"}),
+        ),
+        odd("saml", json!({"secret": "canary"})),
+        odd("hmac_payload", json!({"header_name": "X-Sig"})),
+        json(200, &json!({"credentials": pair, "strategy": "basic_auth"})),
+        bytes("HTTP/1.1 200 canary\r\nContent-Length: 99\r\n\r\ncanary"),
+        bytes("canary"),
+    ]
+}
+
+#[test]
+fn no_failure_of_the_gateway_shows_a_secret() {
+    watched::begin();
+    for answer in gateway_failures() {
+        let gateway = Server::play(vec![answer]);
+        let policy = RetryPolicy::default().retries(1).min_delay(Duration::ZERO);
+        let client = NexusClient::new(options(&gateway).api_key(KEY).retry_policy(policy)).unwrap();
+        check_error(&client.resolve_token("ws", "p").unwrap_err());
+        let input = RequestConnectionInput::new("u", "p", ["s"], "http://localhost/?canary");
+        check_error(&client.request_connection(&input).unwrap_err());
+        let brief = WaitOptions::default().timeout(Duration::from_millis(30));
+        check_error(&client.wait_for_active("c", brief).unwrap_err());
+    }
+    check_error(&NexusClient::new(NexusClientOptions::new("http://me:canary@host")).unwrap_err());
+    check_error(&NexusClient::new(NexusClientOptions::new("http://host?canary")).unwrap_err());
+    check_error(
+        &NexusClient::new(NexusClientOptions::new("http://host").api_key("canary\n")).unwrap_err(),
+    );
+}

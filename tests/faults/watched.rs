@@ -1,0 +1,160 @@
+//! The tests of faults and secrets again, in a process whose output is read: with every level of the
+//! log on, stderr holds no secret, and stdout not a byte of the SDK's.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use serde_json::Value;
+
+use crate::canaries::{KEY, check_text};
+use crate::secrets::token;
+use crate::support::{LONG, Server, holder, json, options, redirect, text};
+
+/// Tells the test binary to be the process that is watched.
+const CHILD: &str = "NEXUS_SDK_TEST_CHILD";
+
+/// Has the log written in a process that is watched.
+pub(crate) fn begin() {
+    #[cfg(feature = "log")]
+    if std::env::var_os(CHILD).is_some() {
+        to_stderr::install();
+    }
+}
+
+/// What the log is for, once each.
+#[test]
+fn a_child_that_is_watched() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    begin();
+    let gateway = Server::play(vec![text(503, KEY), json(200, &token(&Value::Null))]);
+    let policy = RetryPolicy::default().retries(1).min_delay(Duration::ZERO);
+    // The level of the program is quiet; the environment's counts.
+    let options = options(&gateway).api_key(KEY).retry_policy(policy);
+    let client = NexusClient::new(options).unwrap();
+    let cache = TokenCache::new();
+    let other = Server::start(|_| text(200, ""));
+    let away = other.url("/?canary");
+    let server = Server::start(move |request| match request.path() {
+        "/away" => redirect(302, &away),
+        _ => text(401, "canary"),
+    });
+    for path in ["/away", "/dead"] {
+        let url = server.url(&format!("{path}?q=canary"));
+        let data = FetchOptions::default()
+            .header("X-Key", "canary")
+            .data("canary");
+        let fetched = client.authenticated_fetch(&cache, "ws", "two\r\nlines", &url, data);
+        assert!(fetched.is_ok(), "{fetched:?}");
+    }
+    assert!(client.check_connection("c\nd").is_err());
+    client.refresh_connection("c").unwrap();
+    let remote = NexusClientOptions::new("http://nexus.example.com/canary").timeout(LONG);
+    drop(holder(remote, "canary"));
+}
+
+/// Runs tests in a process of its own, which have to pass.
+fn run_child(tests: &[&str], level: &str) -> Output {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(tests)
+        .args(["--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .env("NEXUS_LOG", level)
+        .env_remove("RUST_BACKTRACE");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+const OWN: &str = "watched::a_child_that_is_watched";
+
+/// All that fails, and how.
+const TESTS: [&str; 6] = [
+    OWN,
+    "cuts::an_answer_that_is_cut_at_any_byte_is_an_error",
+    "secrets::no_failure_of_a_fetch_shows_a_secret",
+    "secrets::no_failure_of_the_gateway_shows_a_secret",
+    "table::a_server_that_never_accepts_is_given_up",
+    "table::every_fault_has_its_outcome_and_the_next_call_works",
+];
+
+#[test]
+fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
+    let output = run_child(&TESTS, "debug");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    for line in stderr.lines() {
+        check_text("stderr", line);
+        assert!(line.starts_with("[NexusSDK] "), "{line:?}");
+    }
+    // It says what it is for, or its silence would prove nothing.
+    for part in [
+        "GET /v1/resolve: 200 in ",
+        "GET /v1/resolve: request_failed in ",
+        "GET /v1/resolve: timeout in ",
+        "attempt 1 failed",
+        "401 for the cached token",
+        "credential dropped",
+        "plain http",
+        "/v1/refresh/c: 200",
+    ] {
+        assert!(stderr.contains(part), "{part}");
+    }
+    assert_stdout_of_harness(&output);
+}
+
+/// The test harness has its say on stdout, and nobody else.
+fn assert_stdout_of_harness(output: &Output) {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let mut passed = 0;
+    for line in stdout.lines().filter(|line| !line.is_empty()) {
+        let test = TESTS
+            .iter()
+            .any(|test| line == format!("test {test} ... ok"));
+        let frame = line.starts_with("running ") || line.starts_with("test result: ok.");
+        assert!(test || frame, "{line:?}");
+        passed += usize::from(test);
+    }
+    assert_eq!(passed, TESTS.len(), "{stdout}");
+}
+
+#[test]
+fn a_log_that_is_off_says_nothing() {
+    let output = run_child(&[OWN, TESTS[3]], "off");
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+}
+
+/// The program's logger, which writes as the SDK does without the feature.
+#[cfg(feature = "log")]
+mod to_stderr {
+    use log::{LevelFilter, Log, Metadata, Record};
+
+    struct ToStderr;
+
+    impl Log for ToStderr {
+        /// ureq's own lines are no matter of the SDK's.
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "nexus_sdk"
+        }
+
+        fn log(&self, record: &Record<'_>) {
+            use std::io::Write as _;
+
+            if self.enabled(record.metadata()) {
+                let line = format!("[NexusSDK] {}\n", record.args());
+                std::io::stderr().lock().write_all(line.as_bytes()).unwrap();
+            }
+        }
+
+        fn flush(&self) {}
+    }
+
+    pub(super) fn install() {
+        // Only the first of the tests can.
+        if log::set_logger(&ToStderr).is_ok() {
+            log::set_max_level(LevelFilter::Trace);
+        }
+    }
+}

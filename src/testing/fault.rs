@@ -1,6 +1,7 @@
 //! Faults on order.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::Duration;
 
 use super::answer::{Answer, TEXT};
@@ -10,6 +11,7 @@ use ureq::http::header::RETRY_AFTER;
 /// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
 ///
 /// A status outside of 100 to 999 is sent as 500. A `content_type` or a `value` that no header can hold is left out.
+/// `Debug` shows the length of a body, which may hold a credential.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Fault};
@@ -22,7 +24,7 @@ use ureq::http::header::RETRY_AFTER;
 /// assert_eq!(ureq::get(&health).call()?.status(), 200);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Fault {
     /// An answer with this status and an empty body.
@@ -71,6 +73,31 @@ impl Fault {
             status,
             content_type: content_type.into(),
             body: body.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => f.debug_tuple("Status").field(status).finish(),
+            Self::Reply {
+                status,
+                content_type,
+                body,
+            } => f
+                .debug_struct("Reply")
+                .field("status", status)
+                .field("content_type", content_type)
+                .field("body_len", &body.len())
+                .finish_non_exhaustive(),
+            Self::RetryAfter { status, value } => f
+                .debug_struct("RetryAfter")
+                .field("status", status)
+                .field("value", value)
+                .finish(),
+            Self::Delay(by) => f.debug_tuple("Delay").field(by).finish(),
+            Self::Cut => f.write_str("Cut"),
         }
     }
 }

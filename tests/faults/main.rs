@@ -13,6 +13,7 @@ mod canaries;
 mod cuts;
 mod secrets;
 mod table;
+mod types;
 mod watched;
 
 #[path = "../support/mod.rs"]

@@ -1,0 +1,184 @@
+//! `Debug` of every public type, with secrets in whatever may hold one.
+
+use std::any::type_name;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use nexus_sdk::serde_json::{Map, Value, json};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
+use nexus_sdk::{
+    AgentSessionInput, CachedToken, ConnectionStatus, ErrorKind, FetchOptions, LogLevel,
+    NexusClient, NexusClientOptions, OboSessionInput, Redirects, RequestConnectionInput,
+    RetryPolicy, RevokeOptions, TokenCache, WaitOptions,
+};
+
+use crate::canaries::{CANARY, KEY, check_text};
+use crate::secrets::{strategies, token};
+use crate::support::{Server, client, json, options};
+
+/// The types that were seen, by the last part of their name.
+#[derive(Default)]
+struct Seen(BTreeSet<String>);
+
+impl Seen {
+    fn see<T: Debug>(&mut self, value: &T) {
+        let path = type_name::<T>().split('<').next().unwrap();
+        let name = path.rsplit("::").next().unwrap();
+        check_text(name, &format!("{value:?} {value:#?}"));
+        self.0.insert(name.to_owned());
+    }
+}
+
+#[test]
+fn no_debug_of_any_public_type_shows_a_secret() {
+    let mut seen = Seen::default();
+    see_options(&mut seen);
+    see_tokens(&mut seen);
+    see_connections(&mut seen);
+    see_sessions(&mut seen);
+    see_testing(&mut seen);
+    let public = [exports("src/lib.rs"), exports("src/testing/mod.rs")].concat();
+    assert!(public.len() > 25, "{public:?}");
+    let missing: Vec<_> = public
+        .iter()
+        .filter(|name| !seen.0.contains(*name) && *name != "Result")
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "have these looked at here too: {missing:?}"
+    );
+}
+
+/// The types that a file of the crate makes public.
+fn exports(file: &str) -> Vec<String> {
+    let text = fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let code: String = code.collect::<Vec<_>>().join("\n");
+    let mut names = Vec::new();
+    for start in ["pub use ", "pub struct ", "pub enum "] {
+        for found in code.split(start).skip(1) {
+            let found = found.split([';', '(']).next().unwrap();
+            let found = if start == "pub use " {
+                found
+            } else {
+                found.split_whitespace().next().unwrap()
+            };
+            let words = found.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let types = words.filter(|word| word.starts_with(char::is_uppercase));
+            names.extend(types.map(str::to_owned));
+        }
+    }
+    names
+}
+
+fn credentials() -> Map<String, Value> {
+    Map::from_iter([("api_key".to_owned(), CANARY.into())])
+}
+
+fn see_options(seen: &mut Seen) {
+    seen.see(&NexusClientOptions::new("http://me:canary@host/?key=canary").api_key(KEY));
+    seen.see(&NexusClientOptions::new("canary").agent(ureq::agent()));
+    let fetch = FetchOptions::default().data("canary");
+    let names = ["Authorization", "Cookie", "Proxy-Authorization", "X-Own"];
+    seen.see(&fetch.headers(names.map(|name| (name, CANARY))));
+    seen.see(&WaitOptions::default().on_poll(|_| std::ops::ControlFlow::Continue(())));
+    seen.see(&RetryPolicy::default());
+    seen.see(&LogLevel::Debug);
+    seen.see(&Redirects::Manual);
+    seen.see(&ErrorKind::Timeout);
+    seen.see(&ConnectionStatus::Active);
+}
+
+fn see_tokens(seen: &mut Seen) {
+    let soon = SystemTime::now() + Duration::from_secs(60);
+    let own = CachedToken::new("canary", "Bearer", soon, "Authorization", "canary ");
+    seen.see(&own);
+    for strategy in strategies() {
+        let gateway = Server::play(vec![json(200, &token(&strategy))]);
+        let client = NexusClient::new(options(&gateway).api_key(KEY)).unwrap();
+        let cache = TokenCache::new();
+        seen.see(&client);
+        seen.see(&client.get_token_by_connection_id("c").unwrap());
+        seen.see(&client.refresh_connection("c").unwrap());
+        seen.see(&client.resolve_token("ws", "p").unwrap());
+        seen.see(&client.get_cached_token(&cache, "ws", "p").unwrap());
+        seen.see(&cache);
+        seen.see(&client.fetcher(&cache, "ws", "p"));
+        seen.see(&client.authenticated_agent(&cache, "ws", "p"));
+        if let Ok(headers) = client.auth_headers(&cache, "ws", "p") {
+            seen.see(&headers);
+        }
+    }
+}
+
+fn see_connections(seen: &mut Seen) {
+    let metadata = Map::from_iter([("note".to_owned(), CANARY.into())]);
+    let input = RequestConnectionInput::new("u", "p", ["s"], "http://localhost/?state=canary");
+    let input = input.metadata(metadata);
+    seen.see(&input);
+    let answer = json!({
+        "authUrl": "http://x/?state=canary", "connection_id": "c", "state": "canary-state",
+        "status": "active", "redirect_url": "http://x/?code=canary",
+        "oauth2": {"p": {"id": "1", "user_info_endpoint": "http://x/"}},
+        "schema": {"properties": {"api_key": {}}},
+    });
+    let gateway = Server::play(vec![json(200, &answer)]);
+    let client = client(&gateway);
+    seen.see(&client.request_connection(&input).unwrap());
+    seen.see(&client.health().unwrap());
+    seen.see(&RevokeOptions::default());
+    seen.see(
+        &client
+            .revoke_connection("c", RevokeOptions::default())
+            .unwrap(),
+    );
+    seen.see(&client.capture_schema("canary").unwrap());
+    seen.see(&client.capture_credential("canary", &credentials()).unwrap());
+    let providers = client.providers().unwrap();
+    seen.see(providers.get("p").unwrap());
+    seen.see(&providers);
+    let refused = client.check_connection("").unwrap_err();
+    seen.see(&refused);
+}
+
+fn see_sessions(seen: &mut Seen) {
+    let tokens = [
+        json!({"token_type": "bearer", "access_token": CANARY}),
+        json!({"token_type": "session", "session_token": CANARY}),
+    ];
+    for mut answer in tokens {
+        answer["session_id"] = "s".into();
+        let gateway = Server::play(vec![json(201, &answer)]);
+        let client = client(&gateway);
+        let input = AgentSessionInput::new("a", ["s"]).provider("ws", "p");
+        seen.see(&input);
+        let obo = OboSessionInput::new(input.clone(), CANARY);
+        seen.see(&obo);
+        seen.see(&client.request_obo_session(&obo).unwrap());
+        let session = client.request_agent_session(&input).unwrap();
+        seen.see(&client.session_fetcher(&session).unwrap());
+        seen.see(&client.guard_agent_session(session));
+    }
+}
+
+fn see_testing(seen: &mut Seen) {
+    let provider = Provider::api_key("p").credentials(credentials());
+    seen.see(&provider);
+    let builder = DevGateway::builder()
+        .api_key(KEY)
+        .provider(provider)
+        .connection("ws", "p");
+    seen.see(&builder);
+    let gateway = builder.start().unwrap();
+    seen.see(&gateway);
+    gateway.fail_next(1, Fault::Cut);
+    let options = NexusClientOptions::new(gateway.url()).log_level(LogLevel::Off);
+    let client = NexusClient::new(options.api_key(KEY)).unwrap();
+    let _ = client.capture_credential("s", &credentials());
+    seen.see(&gateway.requests()[0]);
+    seen.see(&Fault::reply(200, "text/plain", CANARY));
+}

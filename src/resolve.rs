@@ -112,5 +112,7 @@ fn waited_too_long() -> NexusError {
     NexusError::new(ErrorKind::Timeout, message).retryable(true)
 }
 
+#[cfg(all(test, loom))]
+mod model;
 #[cfg(test)]
 mod tests;

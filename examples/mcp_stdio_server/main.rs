@@ -9,6 +9,7 @@ mod output;
 mod protocol;
 mod raw;
 mod reader;
+mod reply;
 mod rpc;
 mod schema;
 mod server;

@@ -1,12 +1,13 @@
 //! From lines to what they ask for. What needs no tool is answered at once, by the thread that reads.
 
-use std::io::{self, BufRead as _, Read as _, Stdin};
+use std::io::{self, BufRead, Stdin};
 
 use serde_json::Value;
 
-use crate::output::{Batch, Output, Reply, note};
+use crate::output::{Output, note};
 use crate::protocol::{Session, Step};
 use crate::raw;
+use crate::reply::{Batch, Reply};
 use crate::rpc::{self, Failure, INVALID_REQUEST, Id, Message};
 use crate::tools::{Cancelled, Tools};
 use crate::turns::Call;
@@ -40,25 +41,30 @@ impl Reader {
     /// Reads and answers until there is work; `None` at the end of stdin.
     pub(crate) fn next(&mut self, tools: &Tools, output: &Output) -> Option<Work> {
         loop {
-            let text = read(&self.input, &mut self.line)?;
-            let mut desk = Desk {
-                session: &mut self.session,
-                tools,
-                output,
-                work: Work::default(),
-            };
-            match serde_json::from_str(text) {
-                Ok(Value::Array(messages)) => desk.batch(messages, text),
-                Ok(value) => desk.receive(Message::new(value, text), text, &Reply::Line),
-                Err(_) if text.trim().is_empty() => {}
-                Err(error) => note(format_args!("a line is no JSON: {error}")),
-            }
-            let Desk { work, .. } = desk;
+            let text = read(self.input.lock(), &mut self.line)?;
+            let work = take(&mut self.session, text, tools, output);
             if !work.calls.is_empty() || !work.cancelled.is_empty() {
                 return Some(work);
             }
         }
     }
+}
+
+/// Answers what a line asks for, and returns what is left to do.
+pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools, output: &Output) -> Work {
+    let mut desk = Desk {
+        session,
+        tools,
+        output,
+        work: Work::default(),
+    };
+    match serde_json::from_str(text) {
+        Ok(Value::Array(messages)) => desk.batch(messages, text),
+        Ok(value) => desk.receive(Message::new(value, text), text, &Reply::Line),
+        Err(_) if text.trim().is_empty() => {}
+        Err(error) => note(format_args!("a line is no JSON: {error}")),
+    }
+    desk.work
 }
 
 /// Where one line is dealt with.
@@ -161,10 +167,10 @@ fn refused(message: Message) -> Message {
     }
 }
 
-/// The next line, empty where it is unusable; `None` at the end of stdin.
-fn read<'a>(input: &Stdin, line: &'a mut Vec<u8>) -> Option<&'a str> {
+/// The next line, empty where it is unusable; `None` at the end of the input.
+pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<&str> {
     line.clear();
-    let mut input = input.lock().take(LONGEST_LINE);
+    let mut input = input.take(LONGEST_LINE);
     match input.read_until(b'\n', line) {
         Ok(0) => return None,
         Ok(_) => {}

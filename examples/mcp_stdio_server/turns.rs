@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::output::Reply;
 use crate::protocol::Invocation;
+use crate::reply::Reply;
 use crate::rpc::Id;
 use crate::tools::Cancelled;
 

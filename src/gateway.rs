@@ -196,7 +196,7 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-fn object(body: &[u8]) -> Result<Object, String> {
+pub(crate) fn object(body: &[u8]) -> Result<Object, String> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("the gateway's reply is JSON, but no object".to_owned()),

@@ -30,6 +30,9 @@ mod error;
 mod fetch;
 mod fetch_options;
 mod fetcher;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod gateway_error;
 mod hosts;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-const ORDER: [&str; 37] = [
+const ORDER: &[&str] = &[
     "seeded",
     "error",
     "base64",
@@ -41,6 +41,7 @@ const ORDER: [&str; 37] = [
     "fetcher",
     "native",
     "client",
+    "fuzzing",
     "testing",
     "lib",
 ];

@@ -1,0 +1,8 @@
+//! Where URLs lead by the reading of browsers.
+
+use ::url::Url;
+
+pub(crate) fn origin(base: &str, reference: &str) -> Option<String> {
+    let url = Url::parse(base).ok()?.join(reference).ok()?;
+    Some(url.origin().ascii_serialization())
+}

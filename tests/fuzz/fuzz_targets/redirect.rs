@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../../../src/fuzzing/by_url.rs"]
+mod by_url;
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| nexus_sdk::fuzzing::redirect(data, by_url::origin));

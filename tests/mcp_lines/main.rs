@@ -1,0 +1,23 @@
+//! The lines that the MCP server example reads: the seeds of the fuzz target, and changed ones.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a failing test panics"
+)]
+
+mod lines;
+#[path = "../../src/fuzzing/mutated.rs"]
+mod mutated;
+#[path = "../../src/seeded.rs"]
+#[allow(dead_code, reason = "the unit tests need all of it")]
+mod seeded;
+
+use lines::{output, protocol, raw, reply, rpc, schema, tools, turns};
+
+#[test]
+fn every_request_has_one_answer_and_nothing_else_has_any() {
+    mutated::each("mcp_line", 2_000, lines::lines);
+}

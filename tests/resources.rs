@@ -1,0 +1,268 @@
+//! What the SDK leaves behind: sockets, threads and memory. One test, because it measures the whole
+//! process.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use allocation_counter::measure;
+use nexus_sdk::{CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, TokenCache};
+
+const CALLERS: usize = 8;
+/// What may be left in use after thousands of calls, in bytes.
+const SLACK: i64 = 8 * 1024;
+/// A wait that takes longer has failed.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Open files and running threads of this process.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    files: usize,
+    threads: usize,
+}
+
+impl Open {
+    /// 0 of each where there is no `/proc`: then only memory is compared.
+    fn now() -> Self {
+        let count = |folder| std::fs::read_dir(folder).map_or(0, Iterator::count);
+        let (files, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
+        assert!(cfg!(not(target_os = "linux")) || (files > 2 && threads > 1));
+        Self { files, threads }
+    }
+
+    fn is_within(self, other: Self) -> bool {
+        self.files <= other.files && self.threads <= other.threads
+    }
+
+    /// Servers need a moment to see that a client has hung up.
+    fn check_nothing_is_left(self, what: &str) {
+        let end = Instant::now() + LONG;
+        while !Self::now().is_within(self) {
+            assert!(
+                Instant::now() < end,
+                "{what} left {:?}, before: {self:?}",
+                Self::now()
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Gateway and upstream, for as long as the process lasts; it keeps nothing of what it served.
+fn serve() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let together = Arc::new(Barrier::new(CALLERS));
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            let together = Arc::clone(&together);
+            thread::spawn(move || answer(&socket, &together));
+        }
+    });
+    address
+}
+
+/// One connection, until either side ends it.
+fn answer(socket: &TcpStream, together: &Barrier) -> Option<()> {
+    static TOKENS: AtomicUsize = AtomicUsize::new(0);
+    socket.set_nodelay(true).ok()?;
+    let mut reader = BufReader::new(socket);
+    loop {
+        let (status, body) = match read_path(&mut reader)?.as_str() {
+            "/v1/resolve" => {
+                let token = TOKENS.fetch_add(1, Ordering::Relaxed);
+                (
+                    200,
+                    format!(r#"{{"access_token": "t-{token}", "expires_in": 3600}}"#),
+                )
+            }
+            "/together" => {
+                together.wait();
+                (200, String::new())
+            }
+            "/401" => (401, String::new()),
+            "/cut" => return None,
+            "/hold" => return reader.read_to_end(&mut Vec::new()).ok().map(drop),
+            _ => (200, "fine".to_owned()),
+        };
+        let length = body.len();
+        let reply = format!("HTTP/1.1 {status} Reason\r\nContent-Length: {length}\r\n\r\n{body}");
+        (&*socket).write_all(reply.as_bytes()).ok()?;
+    }
+}
+
+/// The path of the next request, which has no body.
+fn read_path(reader: &mut BufReader<&TcpStream>) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        reader.read_line(&mut head).ok().filter(|read| *read > 0)?;
+    }
+    head.split([' ', '?']).nth(1).map(str::to_owned)
+}
+
+/// Does it so many times over all callers' threads; the bytes that they allocated and did not free.
+fn on_threads(times: usize, work: impl Fn(usize) + Sync) -> i64 {
+    let next = AtomicUsize::new(0);
+    let caller = || loop {
+        match next.fetch_add(1, Ordering::Relaxed) {
+            turn if turn < times => work(turn),
+            _ => return,
+        }
+    };
+    thread::scope(|threads| {
+        let callers = [(); CALLERS].map(|()| threads.spawn(|| measure(caller).bytes_current));
+        callers.map(|caller| caller.join().unwrap()).iter().sum()
+    })
+}
+
+struct Caller {
+    client: NexusClient,
+    cache: TokenCache,
+    url: String,
+}
+
+impl Caller {
+    fn new(server: SocketAddr) -> Self {
+        let url = format!("http://{server}");
+        let options = NexusClientOptions::new(&url).log_level(LogLevel::Off);
+        let (client, cache) = (NexusClient::new(options).unwrap(), TokenCache::new());
+        Self { client, cache, url }
+    }
+
+    /// The status, or the error's code.
+    fn get(&self, path: &str) -> String {
+        // Long enough for a loaded machine, except where it is meant to run out.
+        let timeout = if path == "/hold" {
+            Duration::from_millis(2)
+        } else {
+            LONG
+        };
+        let url = if path == "/refused" {
+            "http://127.0.0.1:1/".to_owned()
+        } else {
+            format!("{}{path}", self.url)
+        };
+        let options = FetchOptions::default().timeout(timeout);
+        let got = self
+            .client
+            .authenticated_fetch(&self.cache, "ws", "p", &url, options);
+        got.map_or_else(
+            |error| error.code().to_owned(),
+            |(status, ..)| status.to_string(),
+        )
+    }
+
+    /// Opens a connection for each thread, which is then kept: its buffers are no leak.
+    fn connect(&self) -> i64 {
+        on_threads(CALLERS, |_| assert_eq!(self.get("/together"), "200"))
+    }
+
+    fn resolve(&self, workspace: usize) {
+        let workspace = format!("workspace-{workspace}");
+        self.client
+            .get_cached_token(&self.cache, &workspace, "p")
+            .unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let server = serve();
+    let began = Open::now();
+    let caller = Caller::new(server);
+    fetches_leave_nothing(&caller);
+    failures_leave_nothing(&caller);
+    drop(caller);
+    began.check_nothing_is_left("a client that was dropped");
+    workspaces_are_bounded(server);
+    began.check_nothing_is_left("25,000 workspaces");
+    clients_are_cheap();
+    began.check_nothing_is_left("1,000 clients");
+}
+
+fn fetches_leave_nothing(caller: &Caller) {
+    caller.connect();
+    on_threads(100, |_| assert_eq!(caller.get("/"), "200"));
+    let warm = Open::now();
+    let left = on_threads(10_000, |_| assert_eq!(caller.get("/"), "200"));
+    println!(
+        "10,000 fetches: {left} bytes, {:?}, before: {warm:?}",
+        Open::now()
+    );
+    assert!(left < SLACK, "10,000 fetches left {left} bytes");
+    warm.check_nothing_is_left("10,000 fetches");
+}
+
+fn failures_leave_nothing(caller: &Caller) {
+    const TABLE: [(&str, usize, &str); 4] = [
+        ("/cut", 3_000, "request_failed"),
+        ("/refused", 6_000, "request_failed"),
+        ("/401", 500, "401"),
+        ("/hold", 500, "timeout"),
+    ];
+    let warm = Open::now();
+    for (path, times, expected) in TABLE {
+        caller.connect();
+        on_threads(CALLERS, |_| assert_eq!(caller.get(path), expected));
+        caller.connect();
+        let left = on_threads(times, |_| assert_eq!(caller.get(path), expected));
+        let left = left + caller.connect();
+        println!("{times} times {path}: {left} bytes");
+        assert!(left < SLACK, "{times} times {path} left {left} bytes");
+        warm.check_nothing_is_left(path);
+    }
+}
+
+fn workspaces_are_bounded(server: SocketAddr) {
+    let caller = Caller::new(server);
+    caller.connect();
+    let left = on_threads(10_000, |workspace| caller.resolve(workspace));
+    let over = on_threads(1_000, |workspace| caller.resolve(10_000 + workspace));
+    println!("10,000 workspaces: {left} bytes, 1,000 more: {over}");
+    assert!(left + over < 10_000 * 700, "{left} and {over} bytes");
+
+    let expires = SystemTime::now() + Duration::from_secs(3600);
+    let full = measure(|| {
+        for workspace in 0..25_000 {
+            let token = CachedToken::new("t", "Bearer", expires, "Authorization", "Bearer ");
+            caller.cache.set(&format!("other-{workspace}"), "p", token);
+            assert!(caller.cache.len() <= 10_000);
+        }
+    });
+    println!("25,000 workspaces: {} bytes", full.bytes_current);
+    assert!(caller.cache.len() > 9_000, "the bound was reached");
+    assert!(full.bytes_current < SLACK, "{full:?}");
+    let cleared = measure(|| caller.cache.clear());
+    assert!(cleared.bytes_current < -left / 2, "{cleared:?}");
+}
+
+fn clients_are_cheap() {
+    let make = || {
+        let options = NexusClientOptions::new("http://127.0.0.1:1");
+        NexusClient::new(options).unwrap()
+    };
+    drop(make());
+    let before = Open::now();
+    let kept = measure(|| {
+        let clients: Vec<_> = (0..1_000).map(|_| make()).collect();
+        let during = Open::now();
+        assert!(during.is_within(before), "{during:?}, before: {before:?}");
+        drop(clients);
+    });
+    println!("1,000 clients: {kept:?}");
+    assert_eq!(kept.bytes_current, 0);
+    // The authorities of TLS alone would be 100 kB for each.
+    assert!(kept.count_total < 50 * 1_000, "{kept:?}");
+    assert!(kept.bytes_max < 4 * 1024 * 1_000, "{kept:?}");
+}

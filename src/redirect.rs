@@ -146,7 +146,7 @@ impl Hop {
 /// Headers of the caller that stay with the origin: those of RFC 9110 and RFC 6265, and whatever
 /// names itself a secret.
 fn is_credential(name: &HeaderName) -> bool {
-    const PARTS: [&str; 8] = [
+    const PARTS: [&str; 15] = [
         "auth",
         "cookie",
         "token",
@@ -154,7 +154,14 @@ fn is_credential(name: &HeaderName) -> bool {
         "password",
         "credential",
         "api-key",
+        "api_key",
         "apikey",
+        "access-key",
+        "functions-key",
+        "subscription-key",
+        "session",
+        "signature",
+        "jwt",
     ];
     PARTS.iter().any(|part| name.as_str().contains(part))
 }

@@ -141,7 +141,7 @@ fn methods_bodies_and_their_headers() {
 
 #[test]
 fn credentials_stay_with_their_origin() {
-    const SENT: [(&str, &str); 16] = [
+    const SENT: [(&str, &str); 20] = [
         ("accept", "*/*"),
         ("authorization", "x"),
         ("cookie", "x"),
@@ -149,6 +149,10 @@ fn credentials_stay_with_their_origin() {
         ("proxy-authorization", "x"),
         ("x-api-key", "x"),
         ("apikey", "x"),
+        ("api_key", "x"),
+        ("x-functions-key", "x"),
+        ("x-session-id", "x"),
+        ("x-jwt-assertion", "x"),
         ("x-auth-token", "x"),
         ("x-amz-security-token", "x"),
         ("x-client-secret", "x"),

@@ -180,7 +180,7 @@ impl Step {
 }
 
 /// What a caller might send along, every value a secret.
-pub(crate) const OWN_SECRETS: [(&str, &str); 9] = [
+pub(crate) const OWN_SECRETS: [(&str, &str); 15] = [
     ("Authorization", "Bearer own-canary"),
     ("Cookie", "session=own-canary"),
     ("Proxy-Authorization", "Basic b3duOmNhbmFyeS1wcm94eQ=="),
@@ -190,6 +190,12 @@ pub(crate) const OWN_SECRETS: [(&str, &str); 9] = [
     ("X-CSRF-Token", "own-canary"),
     ("X-Client-Secret", "own-canary"),
     ("Cookie2", "own-canary"),
+    ("api_key", "own-canary"),
+    ("X-Access-Key", "own-canary"),
+    ("X-Functions-Key", "own-canary"),
+    ("Ocp-Apim-Subscription-Key", "own-canary"),
+    ("X-Session-Id", "own-canary"),
+    ("X-Hub-Signature", "own-canary"),
 ];
 
 /// What stays on a request to anyone.

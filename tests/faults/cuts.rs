@@ -1,5 +1,7 @@
 //! Answers that end too early: at every byte.
 
+use std::ops::RangeInclusive;
+
 use crate::bench::{Bench, Call, Turn, Wrong, all, document};
 use crate::support::{End, LONG, bytes};
 
@@ -13,11 +15,24 @@ pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A whole answer, and how many bytes may be missing at its end.
+/// A whole answer, how much of it is its header, and how many bytes may be missing at its end.
 struct Whole {
     name: &'static str,
     bytes: Vec<u8>,
+    head: usize,
     spare: usize,
+}
+
+impl Whole {
+    /// Where to cut it. The header of a compressed body is much like that of others.
+    fn cuts(&self) -> RangeInclusive<usize> {
+        let start = if self.name.starts_with("gzip") {
+            self.head
+        } else {
+            0
+        };
+        start..=self.bytes.len()
+    }
 }
 
 fn by_length(name: &'static str, headers: &str, body: &[u8]) -> Whole {
@@ -28,12 +43,14 @@ fn by_length(name: &'static str, headers: &str, body: &[u8]) -> Whole {
     Whole {
         name,
         bytes: [head.as_bytes(), body].concat(),
+        head: head.len(),
         spare: 0,
     }
 }
 
 fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
     let head = format!("HTTP/1.1 200 OK\r\n{headers}Transfer-Encoding: chunked\r\n\r\n");
+    let head_length = head.len();
     let mut bytes = head.into_bytes();
     for chunk in body.chunks(40) {
         bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
@@ -45,6 +62,7 @@ fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
     Whole {
         name,
         bytes,
+        head: head_length,
         spare: 2,
     }
 }
@@ -70,11 +88,12 @@ fn wholes() -> Vec<Whole> {
 }
 
 #[test]
+#[ignore = "`watched` runs it"]
 fn an_answer_that_is_cut_at_any_byte_is_an_error() {
     let wholes = wholes();
     let mut cuts = Vec::new();
     for (number, whole) in wholes.iter().enumerate() {
-        for length in 0..=whole.bytes.len() {
+        for length in whole.cuts() {
             cuts.push((number, length, Call::Token, End::Close));
             cuts.push((number, length, Call::Fetch, End::Reset));
             // The other ends differ in little: every third byte will do.

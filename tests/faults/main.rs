@@ -11,10 +11,13 @@
 mod bench;
 mod canaries;
 mod cuts;
+mod examples;
 mod secrets;
 mod table;
 mod types;
 mod watched;
 
+#[path = "../support/example.rs"]
+mod example;
 #[path = "../support/mod.rs"]
 mod support;

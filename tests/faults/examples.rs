@@ -1,0 +1,196 @@
+//! The examples under every fault, with the log on: on stdout is what the example means to print,
+//! and nothing else; on stderr is no secret.
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::bench::{Bench, SHORT, all, compare, document};
+use crate::canaries::{KEY, check_text};
+use crate::example;
+use crate::support::LONG;
+use crate::table::{self, Row};
+
+/// Runs an example on the faults. Those that cannot be given a timeout do without the faults that
+/// hang, and all without those that end at the limit of a body: theirs are 100 MiB.
+fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
+    let (bench, rows) = (table::bench(), table::rows());
+    let cases: Vec<usize> = (0..rows.len())
+        .filter(|case| has_timeout || !rows[*case].hangs())
+        .filter(|case| rows[*case].upstream() != "body_too_large")
+        .collect();
+    assert!(cases.len() > 40);
+    all(&cases, 8, |&case| run(&bench, case, rows[case]));
+}
+
+/// The same server by another name: connections to the gateway are none to the upstream.
+fn upstream(bench: &Bench, path: &str) -> String {
+    bench.url(path).replace("127.0.0.1", "localhost")
+}
+
+fn program(name: &str, bench: &Bench, workspace: &str, path: &str) -> Command {
+    let mut command = example::program(name);
+    command
+        .env("NEXUS_GATEWAY_URL", bench.url(""))
+        .env("NEXUS_API_KEY", KEY)
+        .env("NEXUS_LOG", "debug")
+        .env("WORKSPACE_ID", workspace)
+        .env("PROVIDER", "p")
+        .env("UPSTREAM_URL", upstream(bench, path));
+    command
+}
+
+/// What is on stdout; stderr is looked through.
+fn stdout_of(command: &mut Command) -> String {
+    let Output { stdout, stderr, .. } = command.output().unwrap();
+    check_stderr(&String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap()
+}
+
+fn check_stderr(stderr: &str) {
+    check_text("stderr", stderr);
+    // With the feature `log` it is for the program to write it.
+    let logged = stderr.contains("[NexusSDK] ");
+    assert_eq!(logged, cfg!(not(feature = "log")), "{stderr}");
+}
+
+/// Whether an outcome is that of a response.
+fn is_answer(outcome: &str) -> bool {
+    ["ok", "shorter", "empty", "other"].contains(&outcome)
+}
+
+#[test]
+fn the_command_line_tool_prints_results_alone() {
+    for_all(true, |bench, case, row| {
+        let timeout = if row.hangs() { SHORT } else { LONG };
+        let timeout = timeout.as_secs_f64().to_string();
+        let run = |args: &[&str]| {
+            let mut command = program("nexus", bench, "ws", "");
+            stdout_of(command.args(args).args(["--timeout", &timeout]))
+        };
+        let status = run(&["status", &format!("case-{case}-Status")]);
+        let expected = if row.gateway() == "ok" {
+            "active\n"
+        } else {
+            ""
+        };
+        assert_eq!(status, expected, "{}", row.name());
+        let body = run(&["fetch", &upstream(bench, &format!("/case-{case}-Fetch"))]);
+        let expected = if is_answer(row.upstream()) {
+            row.upstream()
+        } else {
+            "empty"
+        };
+        assert_eq!(compare(&body, &document(1)), expected, "{}", row.name());
+    });
+}
+
+#[test]
+fn the_quickstart_prints_its_steps_alone() {
+    for_all(false, |bench, case, row| {
+        let steps = |workspace: &str, path: &str| {
+            let out = stdout_of(&mut program("quickstart", bench, workspace, path));
+            for line in out.lines() {
+                let step = line
+                    .split_once(". ")
+                    .map(|(number, _)| number.parse::<u8>());
+                assert!(matches!(step, Some(Ok(1..=6))), "{}: {out}", row.name());
+            }
+            out.lines().count()
+        };
+        let expected = if row.gateway() == "ok" { 6 } else { 0 };
+        let workspace = format!("case-{case}-Gateway");
+        assert_eq!(steps(&workspace, ""), expected, "{}", row.name());
+        let expected = if is_answer(row.upstream()) { 6 } else { 4 };
+        let path = format!("/case-{case}-Upstream");
+        assert_eq!(steps("ws", &path), expected, "{}", row.name());
+    });
+}
+
+#[test]
+fn the_tools_client_prints_nothing_when_it_fails() {
+    for_all(false, |bench, case, row| {
+        // The document is no list of tools.
+        let path = format!("/case-{case}-Tools");
+        let out = stdout_of(&mut program("rest_tools", bench, "ws", &path));
+        assert_eq!(out, "", "{}", row.name());
+    });
+}
+
+/// A running server and its answers.
+struct Mcp {
+    child: Child,
+    input: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Mcp {
+    fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let input = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self {
+            child,
+            input,
+            lines,
+        }
+    }
+
+    /// The answer, which is the next line and valid JSON-RPC.
+    fn ask(&mut self, id: u8, method: &str, params: &Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        writeln!(self.input, "{request}").unwrap();
+        let line = self.lines.next().unwrap().unwrap();
+        let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        assert_eq!(
+            (&answer["jsonrpc"], &answer["id"]),
+            (&json!("2.0"), &json!(id)),
+            "{line}"
+        );
+        answer["result"].clone()
+    }
+
+    fn call(&mut self, id: u8) -> Value {
+        let fetch = json!({"name": "fetch", "arguments": {"path": "/x"}});
+        self.ask(id, "tools/call", &fetch)
+    }
+
+    /// Nothing else was written.
+    fn end(mut self) {
+        drop(self.input);
+        assert!(self.lines.next().is_none());
+        let output = self.child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        check_stderr(&String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn the_mcp_server_prints_answers_alone() {
+    for_all(false, |bench, case, row| {
+        let id = format!("case-{case}-Mcp");
+        let mut command = program("mcp_stdio_server", bench, &id, &format!("/{id}Upstream"));
+        let mut server = Mcp::start(&mut command);
+        server.ask(
+            1,
+            "initialize",
+            &json!({"protocolVersion": "2025-11-25", "capabilities": {}}),
+        );
+        // The fault of the gateway, then that of the upstream, then none.
+        if row.gateway() != "ok" {
+            assert_eq!(server.call(2)["isError"], true, "{}", row.name());
+        }
+        let answer = server.call(3);
+        let failed = answer["isError"] == true;
+        assert_eq!(
+            failed,
+            row.upstream().contains('_'),
+            "{}: {answer}",
+            row.name()
+        );
+        assert_ne!(server.call(4)["isError"], true, "{}", row.name());
+        server.end();
+    });
+}

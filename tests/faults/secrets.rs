@@ -154,7 +154,10 @@ fn gateway_failures() -> Vec<Reply> {
             json!({"credential_field": "nothing", "header_name": "Transfer-Encoding"}),
         ),
         odd("saml", json!({"secret": "canary"})),
-        odd("hmac_payload", json!({"header_name": "X-Sig"})),
+        odd(
+            "hmac_payload",
+            json!({"header_name": "X-Sig", "secret_field": "nothing"}),
+        ),
         json(200, &json!({"credentials": pair, "strategy": "basic_auth"})),
         bytes("HTTP/1.1 200 canary\r\nContent-Length: 99\r\n\r\ncanary"),
         bytes("canary"),

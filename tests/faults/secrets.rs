@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use nexus_sdk::serde_json::{Value, json};
+use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::{
-    FetchOptions, NexusClient, NexusClientOptions, NexusError, RequestConnectionInput, RetryPolicy,
-    TokenCache, WaitOptions,
+    AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, NexusError, OboSessionInput,
+    RequestConnectionInput, RetryPolicy, TokenCache, WaitOptions,
 };
 
 use crate::canaries::{KEY, check_error};
@@ -118,6 +118,30 @@ fn no_failure_of_a_fetch_shows_a_secret() {
         for error in fetch_failures(&strategy) {
             check_error(&error);
         }
+    }
+}
+
+/// What a request holds in confidence, quoted by the gateway that refuses it.
+#[test]
+fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
+    watched::begin();
+    let gateway = Server::start(|request| {
+        let key = request.header("x-api-key").unwrap();
+        let body = String::from_utf8_lossy(&request.body);
+        text(400, &format!("{key} must not ask for {body}"))
+    });
+    let client = NexusClient::new(options(&gateway).api_key(KEY)).unwrap();
+    let credentials = Map::from_iter([("api_key".to_owned(), "canary-field".into())]);
+    let session = AgentSessionInput::new("a", ["s"]).provider("ws", "p");
+    let obo = OboSessionInput::new(session, "canary-user-token");
+    let errors = [
+        client.resolve_token("ws", "p").unwrap_err(),
+        client.capture_credential("s", &credentials).unwrap_err(),
+        client.request_obo_session(&obo).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(error.message().contains("[redacted] must not"), "{error}");
+        check_error(&error);
     }
 }
 

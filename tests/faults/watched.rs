@@ -82,9 +82,10 @@ fn run_child(tests: &[&str], level: &str) -> Output {
 const OWN: &str = "watched::a_child_that_is_watched";
 
 /// All that fails, and how.
-const TESTS: [&str; 6] = [
+const TESTS: [&str; 7] = [
     OWN,
     "cuts::an_answer_that_is_cut_at_any_byte_is_an_error",
+    "secrets::a_gateway_that_quotes_a_request_makes_no_error_show_a_secret",
     "secrets::no_failure_of_a_fetch_shows_a_secret",
     "secrets::no_failure_of_the_gateway_shows_a_secret",
     "table::a_server_that_never_accepts_is_given_up",
@@ -132,7 +133,7 @@ fn assert_stdout_of_harness(output: &Output) {
 
 #[test]
 fn a_log_that_is_off_says_nothing() {
-    let output = run_child(&[OWN, TESTS[3]], "off");
+    let output = run_child(&[OWN, TESTS[4]], "off");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 

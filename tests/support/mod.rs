@@ -13,7 +13,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{
@@ -295,23 +295,33 @@ fn answer(stream: &mut (impl Read + Write), socket: &TcpStream, reply: &Reply) -
         End::Keep => return Ok(true),
         End::Close | End::Reset => {}
         // Silence, until the client or the test hangs up.
-        End::Hold => {
-            let _ = stream.read(&mut [0])?;
-        }
+        End::Hold => wait_for_end(stream, socket)?,
         End::HalfClose => {
             socket.shutdown(Shutdown::Write)?;
-            let _ = stream.read(&mut [0])?;
+            wait_for_end(stream, socket)?;
         }
-        End::Drip(drop) => loop {
-            stream.write_all(drop)?;
-            stream.flush()?;
-            thread::sleep(Duration::from_millis(20));
-        },
-        End::Flood(drop) => loop {
-            stream.write_all(drop)?;
-        },
+        End::Drip(drop) => repeat(stream, drop, Duration::from_millis(20))?,
+        End::Flood(drop) => repeat(stream, drop, Duration::ZERO)?,
     }
     Ok(false)
+}
+
+/// Nothing of a script goes on for longer, so that a call without an end is a failure and no hang.
+const PATIENCE: Duration = Duration::from_secs(LONG.as_secs() + 10);
+
+fn wait_for_end(stream: &mut impl Read, socket: &TcpStream) -> io::Result<()> {
+    socket.set_read_timeout(Some(PATIENCE))?;
+    stream.read(&mut [0]).map(drop)
+}
+
+fn repeat(stream: &mut impl Write, drop: &[u8], pause: Duration) -> io::Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        stream.write_all(drop)?;
+        stream.flush()?;
+        thread::sleep(pause);
+    }
+    Ok(())
 }
 
 /// The next request; `None` when the client has closed.

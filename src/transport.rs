@@ -17,6 +17,10 @@ use crate::url;
 pub(crate) use failure::Failure;
 use failure::{Phase, is_empty_gzip};
 
+/// To what the time limits of a socket are rounded: a call of a second or more may end twice as much
+/// later than its deadline.
+const TICK: Duration = Duration::from_millis(10);
+
 /// A request, borrowed, so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
@@ -138,12 +142,14 @@ impl Transport {
         }
         if self.names.is_some() {
             // The deadline may be later than the agent's own timeouts.
+            let steady = steady(left);
             config = config
                 .timeout_resolve(None)
                 .timeout_connect(None)
                 .timeout_recv_response(None)
-                .timeout_per_read(None)
-                .timeout_per_write(None);
+                .timeout_global(Some(steady.saturating_add(TICK)))
+                .timeout_per_read(Some(steady))
+                .timeout_per_write(Some(steady));
         }
         if let Some(age) = max_idle_age {
             config = config.max_idle_age(age);
@@ -211,6 +217,16 @@ impl Transport {
     }
 }
 
+/// The time that is left, rounded up: a socket is told of every other time limit than its last, at
+/// the cost of a system call before each read and write.
+fn steady(left: Duration) -> Duration {
+    if left < Duration::from_secs(1) {
+        return left;
+    }
+    let ticks = left.as_nanos().div_ceil(TICK.as_nanos());
+    TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+}
+
 /// RFC 9110 section 9.2.2.
 pub(crate) fn is_idempotent(method: &Method) -> bool {
     matches!(
@@ -268,5 +284,29 @@ pub(crate) fn with_retries<T>(
             )
         });
         std::thread::sleep(wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::FOREVER;
+
+    #[test]
+    fn a_steady_timeout_is_never_short_and_hardly_long() {
+        let table = [
+            (1, 1),
+            (999_999, 999_999),
+            (1_000_000, 1_000_000),
+            (1_000_001, 1_010_000),
+            (29_990_001, 30_000_000),
+            (29_999_999, 30_000_000),
+            (30_000_000, 30_000_000),
+        ];
+        for (left, given) in table {
+            let (left, given) = (Duration::from_micros(left), Duration::from_micros(given));
+            assert_eq!(steady(left), given, "{left:?}");
+        }
+        assert_eq!(steady(FOREVER), FOREVER);
     }
 }

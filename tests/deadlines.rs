@@ -228,6 +228,25 @@ fn no_answer_is_waited_for_past_the_deadline() {
     }
 }
 
+/// Timeouts that are long enough to be rounded.
+#[test]
+fn a_deadline_of_a_second_is_kept_and_not_shortened() {
+    let second = Duration::from_millis(1003);
+    std::thread::scope(|scope| {
+        for (name, server) in sluggish() {
+            scope.spawn(move || {
+                let (client, cache) = holder(options(&server), "t-1");
+                let (url, options) = (server.url("/"), FetchOptions::default().timeout(second));
+                let start = Instant::now();
+                times_out(name, || {
+                    client.authenticated_fetch(&cache, "ws", "p", &url, options)
+                });
+                assert!(start.elapsed() >= second, "{name}: {:?}", start.elapsed());
+            });
+        }
+    });
+}
+
 #[test]
 fn one_deadline_covers_resolve_redirects_and_retries() {
     let brief = || FetchOptions::default().timeout(Duration::from_millis(200));

@@ -17,6 +17,9 @@ use crate::url;
 pub(crate) use failure::Failure;
 use failure::{Phase, is_empty_gzip};
 
+/// The most memory that a body gets before any of it is there.
+const MOST_RESERVED: u64 = 64 * 1024;
+
 /// To what the time limits of a socket are rounded: a call of a second or more may end twice as much
 /// later than its deadline.
 const TICK: Duration = Duration::from_millis(10);
@@ -179,13 +182,13 @@ impl Transport {
 
     fn read_body(&self, body: ureq::Body, url: &Uri) -> Result<Vec<u8>, Failure> {
         let too_large = || Failure::plain(self.too_large(url));
-        if body
-            .content_length()
-            .is_some_and(|length| length > self.max_body_bytes)
-        {
+        let promised = body.content_length().unwrap_or_default();
+        if promised > self.max_body_bytes {
             return Err(too_large());
         }
-        let mut bytes = Vec::new();
+        // In one piece, as long as a promise costs little to believe.
+        let capacity = promised.min(MOST_RESERVED).try_into().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(capacity);
         let bounded = self.max_body_bytes.saturating_add(1);
         let read = body.into_reader().take(bounded).read_to_end(&mut bytes);
         if let Err(error) = read.map_err(ureq::Error::from) {

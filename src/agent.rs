@@ -214,10 +214,9 @@ impl Resolver for Names {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses = match bare.parse::<IpAddr>() {
-            Ok(address) => vec![address],
-            Err(_) => self.look_up(host, &timeout)?,
+        let addresses = match url::address(host) {
+            Some(address) => vec![address],
+            None => self.look_up(host, &timeout)?,
         };
         let port = url::port(uri);
         let addresses = addresses

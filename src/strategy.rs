@@ -264,7 +264,7 @@ pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderNa
             let problem = "the strategy's header_name is no header that may carry a credential";
             NexusError::new(ErrorKind::InvalidResponse, problem)
         })?;
-    let value = HeaderValue::try_from(format!("{prefix}{secret}")).ok();
+    let value = HeaderValue::try_from([prefix, secret].concat()).ok();
     let mut value = value
         .filter(|value| can_carry(&name, value))
         .ok_or_else(|| {

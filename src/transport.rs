@@ -139,7 +139,7 @@ impl Transport {
             .max_redirects(0)
             .allow_non_standard_methods(true)
             .timeout_global(Some(left));
-        if url::is_loopback(request.url) {
+        if self.agent.config().proxy().is_some() && url::is_loopback(request.url) {
             // Plain http to this machine is allowed because it does not leave it.
             config = config.proxy(None);
         }

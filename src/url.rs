@@ -23,7 +23,8 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
         return Err(problem.into());
     }
     let (scheme, rest) = split_scheme(without_fragment(text))?;
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
+    let end = end.unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at_checked(end).unwrap_or((rest, ""));
     let slash = if path_and_query.starts_with('/') {
         ""
@@ -32,10 +33,8 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     };
     let authority = normal_authority(scheme, authority)?;
     let path = encode_forbidden(path_and_query);
-    let normal = format!("{scheme}://{authority}{slash}{path}");
-    normal
-        .parse()
-        .map_err(|error| format!("not a URL: {error}").into())
+    let normal = [scheme, "://", &authority, slash, &path].concat();
+    Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
 fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
@@ -70,17 +69,18 @@ fn normal_authority(scheme: &str, authority: &str) -> Result<String, Problem> {
         return Err("holds a user name or password; credentials come from the gateway".into());
     }
     let (host, port) = split_port(authority)?;
-    let Some(host) = normal_host(host) else {
+    let Some(mut normal) = normal_host(host) else {
         return Err(match host {
             "" => "has no host".into(),
             host if host.is_ascii() => "its host is no host name or address".into(),
             _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
         });
     };
-    Ok(match (scheme, port) {
-        (_, None) | ("http", Some(80)) | ("https", Some(443)) => host,
-        (_, Some(port)) => format!("{host}:{port}"),
-    })
+    match (scheme, port) {
+        (_, None) | ("http", Some(80)) | ("https", Some(443)) => {}
+        (_, Some(port)) => drop(write!(normal, ":{port}")),
+    }
+    Ok(normal)
 }
 
 pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
@@ -196,11 +196,15 @@ pub(crate) fn is_https(url: &Uri) -> bool {
 /// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || bare
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+    host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
+}
+
+/// The address that a URL's host is, unless it is a name.
+pub(crate) fn address(host: &str) -> Option<IpAddr> {
+    match host.strip_prefix('[') {
+        Some(address) => Some(IpAddr::V6(address.strip_suffix(']')?.parse().ok()?)),
+        None => Some(IpAddr::V4(host.parse().ok()?)),
+    }
 }
 
 /// A value as one path segment or query value: all but RFC 3986's unreserved characters encoded.
@@ -216,9 +220,14 @@ pub(crate) fn encode(value: &str) -> Cow<'_, str> {
 
 /// Encodes what may stand in no path or query, and leaves the rest, `%` included, as it is.
 fn encode_forbidden(path_and_query: &str) -> Cow<'_, str> {
-    let forbidden = b"\"<>\\^`{|}";
+    let forbidden = |byte| {
+        matches!(
+            byte,
+            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
+        )
+    };
     encode_unless(path_and_query, |byte| {
-        byte.is_ascii_graphic() && !forbidden.contains(&byte)
+        byte.is_ascii_graphic() && !forbidden(byte)
     })
 }
 

@@ -7,6 +7,9 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use std::hash::Hash as _;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -53,8 +56,12 @@ pub(crate) fn default_agent(names: &Names, timeout: Duration) -> ureq::Agent {
         .timeout_per_write(Some(timeout));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
-    let connector = DefaultConnector::default().chain(CountConnections);
-    ureq::Agent::with_parts(config.build(), connector, names.clone())
+    let config = config.build();
+    let connector = OneTlsSetup {
+        of: tls_hash(&config),
+        connector: DefaultConnector::default(),
+    };
+    ureq::Agent::with_parts(config, connector.chain(CountConnections), names.clone())
 }
 
 /// A feature that is off by default was asked for, so it decides.
@@ -66,6 +73,49 @@ fn tls() -> ureq::tls::TlsConfig {
     #[cfg(feature = "platform-verifier")]
     let builder = builder.root_certs(ureq::tls::RootCerts::PlatformVerifier);
     builder.build()
+}
+
+/// Makes TLS ready once for all connections of an agent, with the sessions that later ones resume.
+/// ureq does so only for requests without settings of their own; all of the SDK's have some, but
+/// none about TLS. Of an authenticated agent there may be requests that do.
+#[derive(Debug)]
+struct OneTlsSetup {
+    of: u64,
+    connector: DefaultConnector,
+}
+
+impl Connector<()> for OneTlsSetup {
+    type Out = Box<dyn Transport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let details = ConnectionDetails {
+            uri: details.uri,
+            addrs: details.addrs.clone(),
+            config: details.config,
+            request_level: details.request_level && tls_hash(details.config) != self.of,
+            resolver: details.resolver,
+            now: details.now,
+            timeout: details.timeout,
+            current_time: Arc::clone(&details.current_time),
+            run_connector: Arc::clone(&details.run_connector),
+            register_shutdown: Arc::clone(&details.register_shutdown),
+        };
+        self.connector.connect(&details, chained)
+    }
+}
+
+/// Tells settings of TLS apart, as ureq does.
+fn tls_hash(config: &Config) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    config.tls_config().hash(&mut hasher);
+    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+    let _ = config;
+    hasher.finish()
 }
 
 thread_local! {

@@ -12,6 +12,8 @@
 mod support;
 
 use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
+#[cfg(feature = "platform-verifier")]
+use support::{End, reply};
 use support::{Server, agent, holder, options, text};
 
 #[test]
@@ -45,11 +47,15 @@ fn the_environment_names_an_authority() {
     if let Ok(url) = std::env::var(CHILD) {
         let unused = nexus_sdk::NexusClientOptions::new("http://127.0.0.1:1");
         let (client, cache) = holder(unused, "t");
-        let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default());
-        assert_eq!(fetched.unwrap().2, b"secured");
+        for _ in 0..3 {
+            let options = FetchOptions::default();
+            let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, options);
+            assert_eq!(fetched.unwrap().2, b"secured");
+        }
         return;
     }
-    let upstream = Server::start(|_| text(200, "secured"));
+    let upstream =
+        Server::start(|_| reply(200, &[("Connection", "close")], "secured").then(End::Close));
     let name = format!("nexus-roots-{}.pem", std::process::id());
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, support::authority_pem()).unwrap();
@@ -66,5 +72,11 @@ fn the_environment_names_an_authority() {
         .unwrap();
     std::fs::remove_file(file).unwrap();
     assert!(child.status.success(), "{child:?}");
-    assert_eq!(upstream.requests().len(), 1);
+    assert_eq!(upstream.requests().len(), 3);
+    upstream.wait_ended(3);
+    assert_eq!(
+        upstream.resumed(),
+        2,
+        "a later connection resumes the session of the first"
+    );
 }

@@ -89,6 +89,7 @@ struct State {
     /// Of all connections; the sockets of those that last.
     sockets: Vec<Option<TcpStream>>,
     ended: usize,
+    resumed: usize,
 }
 
 impl Shared {
@@ -168,6 +169,11 @@ impl Server {
         self.shared.state().sockets.len()
     }
 
+    /// How many TLS sessions were resumed, of the connections that the server has closed.
+    pub(crate) fn resumed(&self) -> usize {
+        self.shared.state().resumed
+    }
+
     /// Blocks until this many connections have been closed by the server.
     pub(crate) fn wait_ended(&self, connections: usize) {
         let state = self.shared.state();
@@ -223,6 +229,7 @@ fn serve(socket: &TcpStream, shared: &Shared, connection: usize) -> io::Result<(
     if first == [0x16] {
         let mut stream = tls::accept(socket.try_clone()?)?;
         exchange(&mut stream, socket, shared, connection, true)?;
+        shared.state().resumed += usize::from(tls::resumed(&stream));
         stream.conn.send_close_notify();
         return stream.flush();
     }

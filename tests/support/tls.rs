@@ -39,6 +39,11 @@ pub(crate) fn accept(socket: TcpStream) -> io::Result<StreamOwned<ServerConnecti
     Ok(StreamOwned::new(connection, socket))
 }
 
+/// Whether the client came with the session of an earlier connection.
+pub(crate) fn resumed(stream: &StreamOwned<ServerConnection, TcpStream>) -> bool {
+    stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
+}
+
 /// An agent that trusts the certificate and nothing else.
 #[cfg(feature = "rustls")]
 pub(crate) fn agent() -> ureq::Agent {

@@ -1,7 +1,6 @@
 //! `authenticated_fetch` with a warm token and all timeouts on, beside bare ureq without any.
 //!
-//! https needs the feature `platform-verifier`: with it, the SDK's own agent trusts the server's
-//! authority. Bare ureq verifies in the same way.
+//! https needs the feature `platform-verifier`, see `support::schemes`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,16 +11,15 @@
 mod support;
 
 use std::cell::RefCell;
-use std::hint::black_box;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 use rustix::time::{ClockId, clock_gettime};
 use support::server::Server;
-use support::{Goal, Pair, Report, Unit, compare, nanos, on_threads, per_call};
-use ureq::Agent;
+use support::{
+    Goal, Pair, Report, Unit, bare_fetch, compare, nanos, on_threads, our_fetch, per_call,
+};
 
 /// Calls of a thread in each turn.
 const CALLS: u64 = 50;
@@ -48,18 +46,13 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let schemes: &[&str] = if cfg!(feature = "platform-verifier") {
-        &["http", "https"]
-    } else {
-        &["http"]
-    };
     let table = [
         ("127.0.0.1", 1, 16, 0.95),
         ("127.0.0.1", 8, 16, 0.95),
         ("127.0.0.1", 8, 3, 0.95),
         ("localhost", 1, 16, 1.0),
     ];
-    let cases = schemes.iter().flat_map(|scheme| {
+    let cases = support::schemes().iter().flat_map(|scheme| {
         table.map(|(host, threads, idle, least)| Case {
             scheme,
             host,
@@ -85,7 +78,7 @@ impl Case {
 
     fn run(&self, server: &Server, criterion: &mut Criterion, report: &mut Report) {
         let url = format!("{}/user", server.origin(self.scheme, self.host));
-        let (bare, ours) = (bare(self.idle, url.clone()), ours(url));
+        let (bare, ours) = (bare_fetch(self.idle, url.clone()), our_fetch(url));
         // Once without keeping count, for the connections.
         Side::default().turn(self.threads, CALLS, &bare);
         Side::default().turn(self.threads, CALLS, &ours);
@@ -168,34 +161,4 @@ fn latency(call: impl Fn()) -> f64 {
 
 fn process_cpu() -> Duration {
     clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
-}
-
-fn bare(idle: usize, url: String) -> impl Fn() + Sync {
-    let config = Agent::config_builder().max_idle_connections_per_host(idle);
-    #[cfg(feature = "platform-verifier")]
-    let config = config.tls_config(support::platform_roots());
-    let agent = config.build().new_agent();
-    move || {
-        let request = agent.get(&url).header("Authorization", "Bearer t-1");
-        let mut response = request.call().unwrap();
-        let body = response.body_mut().read_to_vec().unwrap();
-        assert!(response.status() == 200 && !body.is_empty());
-        black_box(response.headers());
-    }
-}
-
-fn ours(url: String) -> impl Fn() + Sync {
-    let options = NexusClientOptions::new("http://127.0.0.1:1");
-    let client = NexusClient::new(options).unwrap();
-    let cache = TokenCache::new();
-    let expires = SystemTime::now() + Duration::from_secs(36_000);
-    let token = CachedToken::new("t-1", "Bearer", expires, "Authorization", "Bearer ");
-    cache.set("workspace", "github", token);
-    move || {
-        let options = FetchOptions::default();
-        let fetched = client.authenticated_fetch(&cache, "workspace", "github", &url, options);
-        let (status, headers, body) = fetched.unwrap();
-        assert!(status == 200 && !body.is_empty());
-        black_box(headers);
-    }
 }

@@ -7,9 +7,10 @@ pub(crate) mod server;
 use std::hint::black_box;
 use std::sync::{Barrier, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use criterion::Criterion;
+use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
 pub(crate) use report::{Goal, Report, Unit};
 
@@ -169,4 +170,33 @@ pub(crate) fn platform_roots() -> ureq::tls::TlsConfig {
     TlsConfig::builder()
         .root_certs(RootCerts::PlatformVerifier)
         .build()
+}
+
+/// A call of bare ureq, with the credential.
+pub(crate) fn bare_fetch(idle: usize, url: String) -> impl Fn() + Sync {
+    let agent = bare_agent(idle);
+    move || {
+        let request = agent.get(&url).header("Authorization", "Bearer t-1");
+        let mut response = request.call().unwrap();
+        let body = response.body_mut().read_to_vec().unwrap();
+        assert!(response.status() == 200 && !body.is_empty());
+        black_box(response.headers());
+    }
+}
+
+/// The same through the SDK, with a warm token and all timeouts on.
+pub(crate) fn our_fetch(url: String) -> impl Fn() + Sync {
+    let options = NexusClientOptions::new("http://127.0.0.1:1");
+    let client = NexusClient::new(options).unwrap();
+    let cache = TokenCache::new();
+    let expires = SystemTime::now() + Duration::from_secs(36_000);
+    let token = CachedToken::new("t-1", "Bearer", expires, "Authorization", "Bearer ");
+    cache.set("workspace", "github", token);
+    move || {
+        let options = FetchOptions::default();
+        let fetched = client.authenticated_fetch(&cache, "workspace", "github", &url, options);
+        let (status, headers, body) = fetched.unwrap();
+        assert!(status == 200 && !body.is_empty());
+        black_box(headers);
+    }
 }

@@ -150,6 +150,8 @@ pub(crate) fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
         let start = Instant::now();
         work();
         let end = Instant::now();
+        // The end of a thread costs more than most work.
+        barrier.wait();
         spans.lock().unwrap().push((start, end));
     };
     thread::scope(|scope| {
@@ -163,13 +165,27 @@ pub(crate) fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
     end.unwrap() - start.unwrap()
 }
 
-/// For bare ureq: what the SDK's own agent does with the feature of that name.
-#[cfg(feature = "platform-verifier")]
-pub(crate) fn platform_roots() -> ureq::tls::TlsConfig {
-    use ureq::tls::{RootCerts, TlsConfig};
-    TlsConfig::builder()
-        .root_certs(RootCerts::PlatformVerifier)
-        .build()
+/// What is measured: https needs the feature `platform-verifier`, with which the SDK's own agent
+/// trusts the server's authority.
+pub(crate) fn schemes() -> &'static [&'static str] {
+    if cfg!(feature = "platform-verifier") {
+        &["http", "https"]
+    } else {
+        &["http"]
+    }
+}
+
+/// Bare ureq as it comes, but for how many idle connections it keeps (3 by default), and with the
+/// authorities that the SDK's own agent has with the feature `platform-verifier`.
+pub(crate) fn bare_agent(idle: usize) -> ureq::Agent {
+    let config = ureq::Agent::config_builder().max_idle_connections_per_host(idle);
+    #[cfg(feature = "platform-verifier")]
+    let config = config.tls_config(
+        ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+            .build(),
+    );
+    config.build().new_agent()
 }
 
 /// A call of bare ureq, with the credential.

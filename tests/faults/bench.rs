@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -294,12 +295,16 @@ fn name_of(error: &ureq::Error) -> &'static str {
     }
 }
 
-/// Runs the cases on some threads; a case that panics fails the test.
+/// Runs the cases on some threads; a case that panics fails the test, and no other is begun then.
 pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            run(case);
+            let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(case)));
+            if let Err(reason) = outcome {
+                next.store(cases.len(), Ordering::Relaxed);
+                panic::resume_unwind(reason);
+            }
         }
     };
     thread::scope(|scope| {

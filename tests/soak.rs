@@ -1,0 +1,413 @@
+//! Many threads, many tenants, short-lived tokens, and everything that goes wrong by chance: 401s,
+//! 503s, revocations and deletes. Every answer has to be right, and nothing may be left over.
+//!
+//! The long form: `SOAK_CALLS=10000000 cargo test --test soak -- --nocapture`.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stderr,
+    clippy::similar_names
+)]
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use nexus_sdk::{
+    CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, NexusError, RetryPolicy,
+    TokenCache,
+};
+
+const THREADS: u64 = 16;
+const KEYS: usize = 64;
+
+/// The gateway and the upstream, and what they know.
+struct Service {
+    start: Instant,
+    lifetime: Duration,
+    url: String,
+    stopped: AtomicBool,
+    random: AtomicU64,
+    /// Numbers the tokens.
+    issued: AtomicU64,
+    keys: Vec<Key>,
+    seen: Counts,
+}
+
+/// The last number issued before a key's token was revoked, and before it was deleted.
+#[derive(Default)]
+struct Key {
+    revoked: AtomicU64,
+    deleted: AtomicU64,
+}
+
+#[derive(Default, Debug)]
+struct Counts {
+    calls: AtomicU64,
+    failed: AtomicU64,
+    fetches: AtomicU64,
+    deletes: AtomicU64,
+    revocations: AtomicU64,
+    resolves: AtomicU64,
+    resolve_503s: AtomicU64,
+    upstream: AtomicU64,
+    upstream_401s: AtomicU64,
+    upstream_503s: AtomicU64,
+    /// Tokens that had expired when the call for them began, and 401s to one that was revoked by
+    /// then: right only where a resolve of another thread was under way.
+    late_tokens: AtomicU64,
+    late_401s: AtomicU64,
+}
+
+fn add(count: &AtomicU64) -> u64 {
+    count.fetch_add(1, SeqCst) + 1
+}
+
+/// What a token's text says: whose it is, its number and when it was issued.
+struct Issued {
+    key: usize,
+    number: u64,
+    at: Duration,
+}
+
+fn read(token: &str) -> Issued {
+    let mut parts = token.split('.');
+    let mut part = || parts.next().unwrap().parse::<u64>().unwrap();
+    let (key, number, at) = (part(), part(), part());
+    Issued {
+        key: usize::try_from(key).unwrap(),
+        number,
+        at: Duration::from_micros(at),
+    }
+}
+
+fn once_in(times: u64, random: &AtomicU64) -> bool {
+    next(random) % times == 0
+}
+
+/// `SplitMix64`.
+fn next(state: &AtomicU64) -> u64 {
+    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+    let state = state.fetch_add(STEP, SeqCst).wrapping_add(STEP);
+    let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+impl Service {
+    fn serve(self: &Arc<Self>, listener: &TcpListener) {
+        for socket in listener.incoming() {
+            if self.stopped.load(SeqCst) {
+                return;
+            }
+            let (own, socket) = (Arc::clone(self), socket.unwrap());
+            thread::spawn(move || drop(own.converse(&socket)));
+        }
+    }
+
+    fn converse(&self, mut socket: &TcpStream) -> io::Result<()> {
+        socket.set_nodelay(true)?;
+        let mut lines = BufReader::new(socket);
+        let (mut target, mut token, mut line) = (String::new(), String::new(), String::new());
+        loop {
+            line.clear();
+            if lines.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            let text = line.trim_end();
+            if let Some(rest) = text.strip_prefix("GET ") {
+                rest.split(' ').next().unwrap().clone_into(&mut target);
+            } else if let Some(rest) = text.strip_prefix("authorization: Bearer ") {
+                rest.clone_into(&mut token);
+            } else if text.is_empty() {
+                let (status, body) = match target.strip_prefix("/up/") {
+                    Some(key) => self.upstream(key.parse().unwrap(), &token),
+                    None => self.resolve(&target),
+                };
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
+                socket.write_all(format!("{head}{body}").as_bytes())?;
+                token.clear();
+            }
+        }
+    }
+
+    fn resolve(&self, target: &str) -> (u16, String) {
+        add(&self.seen.resolves);
+        if once_in(20, &self.random) {
+            add(&self.seen.resolve_503s);
+            return (503, r#"{"error": "broker_unavailable"}"#.to_owned());
+        }
+        let (_, query) = target.split_once("workspace_id=w").unwrap();
+        let (workspace, provider) = query.split_once("&provider_name=p").unwrap();
+        let key = workspace.parse::<usize>().unwrap() * 8 + provider.parse::<usize>().unwrap();
+        let (at, number) = (self.start.elapsed().as_micros(), add(&self.issued));
+        let lifetime = self.lifetime.as_secs_f64();
+        let token = format!(r#""access_token": "{key}.{number}.{at}""#);
+        (200, format!(r#"{{{token}, "expires_in": {lifetime}}}"#))
+    }
+
+    fn upstream(&self, key: usize, token: &str) -> (u16, String) {
+        add(&self.seen.upstream);
+        let issued = read(token);
+        assert_eq!(issued.key, key, "a token of another tenant");
+        if once_in(50, &self.random) {
+            add(&self.seen.upstream_503s);
+            return (503, String::new());
+        }
+        let revoked = issued.number <= self.keys[key].revoked.load(SeqCst);
+        if revoked || once_in(50, &self.random) {
+            add(&self.seen.upstream_401s);
+            return (401, token.to_owned());
+        }
+        (200, token.to_owned())
+    }
+
+    /// A token that a call got, which began at a time when the last number deleted was this.
+    fn check(&self, key: usize, began: Duration, deleted: u64, token: &CachedToken) {
+        let issued = read(&token.access_token);
+        assert_eq!(issued.key, key, "a token of another tenant");
+        assert!(issued.number > deleted, "a deleted token came back");
+        if began >= issued.at + self.lifetime {
+            add(&self.seen.late_tokens);
+        }
+    }
+}
+
+/// One thread's calls.
+struct Caller<'a> {
+    service: &'a Service,
+    client: NexusClient,
+    caches: [TokenCache; 2],
+    random: AtomicU64,
+}
+
+impl Caller<'_> {
+    fn run(&self, calls: u64) {
+        // Both ways to a token: by name, and by a handle that remembers what it saw.
+        let fetchers: Vec<_> = (0..KEYS)
+            .map(|key| {
+                let (cache, workspace, provider) = self.place(key);
+                self.client.fetcher(cache, &workspace, &provider)
+            })
+            .collect();
+        let places: Vec<_> = (0..KEYS).map(|key| self.place(key)).collect();
+        for _ in 0..calls {
+            let key = usize::try_from(next(&self.random)).unwrap() % KEYS;
+            let (cache, workspace, provider) = &places[key];
+            add(&self.service.seen.calls);
+            if once_in(1000, &self.random) {
+                self.revoke(key);
+            }
+            if once_in(1000, &self.random) {
+                self.delete(key, cache, workspace, provider);
+            }
+            if once_in(100, &self.random) {
+                self.fetch(key, cache, workspace, provider);
+                continue;
+            }
+            let (began, deleted) = self.begin(key);
+            let token = if once_in(2, &self.random) {
+                fetchers[key].get_cached_token()
+            } else {
+                self.client.get_cached_token(cache, workspace, provider)
+            };
+            match token {
+                Ok(token) => self.service.check(key, began, deleted, &token),
+                Err(error) => self.failed(&error),
+            }
+        }
+    }
+
+    /// Half of the keys are in a cache whose buffer their tokens outlive, and half in one where they
+    /// never do.
+    fn place(&self, key: usize) -> (&TokenCache, String, String) {
+        let (workspace, provider) = (format!("w{}", key / 8), format!("p{}", key % 8));
+        (&self.caches[key % 2], workspace, provider)
+    }
+
+    fn begin(&self, key: usize) -> (Duration, u64) {
+        let deleted = self.service.keys[key].deleted.load(SeqCst);
+        (self.service.start.elapsed(), deleted)
+    }
+
+    fn revoke(&self, key: usize) {
+        add(&self.service.seen.revocations);
+        let issued = self.service.issued.load(SeqCst);
+        self.service.keys[key].revoked.fetch_max(issued, SeqCst);
+    }
+
+    fn delete(&self, key: usize, cache: &TokenCache, workspace: &str, provider: &str) {
+        add(&self.service.seen.deletes);
+        let issued = self.service.issued.load(SeqCst);
+        self.client.clear_token(cache, workspace, provider);
+        self.service.keys[key].deleted.fetch_max(issued, SeqCst);
+    }
+
+    fn fetch(&self, key: usize, cache: &TokenCache, workspace: &str, provider: &str) {
+        add(&self.service.seen.fetches);
+        let url = format!("{}/up/{key}", self.service.url);
+        let revoked = self.service.keys[key].revoked.load(SeqCst);
+        let (_, deleted) = self.begin(key);
+        let once = FetchOptions::default().retry_policy(RetryPolicy::default());
+        let fetched = self
+            .client
+            .authenticated_fetch(cache, workspace, provider, &url, once);
+        let (status, _, body) = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => return self.failed(&error),
+        };
+        if status == 503 {
+            return;
+        }
+        assert!(matches!(status, 200 | 401), "status {status}");
+        let issued = read(std::str::from_utf8(&body).unwrap());
+        assert_eq!(issued.key, key, "a token of another tenant");
+        assert!(issued.number > deleted, "a deleted token was sent");
+        if issued.number <= revoked {
+            assert_eq!(status, 401);
+            add(&self.service.seen.late_401s);
+        }
+    }
+
+    /// Only what the gateway itself answered: 503 to both attempts.
+    fn failed(&self, error: &NexusError) {
+        add(&self.service.seen.failed);
+        let answered = error.status_code() == Some(503);
+        assert!(answered, "{error}: {:?}", error.status_code());
+    }
+}
+
+/// Threads, open files and resident kilobytes of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    threads: usize,
+    files: usize,
+    kilobytes: u64,
+}
+
+fn held() -> Held {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let count = |folder| fs::read_dir(folder).unwrap().count();
+    Held {
+        threads: count("/proc/self/task"),
+        files: count("/proc/self/fd"),
+        kilobytes: line
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap(),
+    }
+}
+
+#[test]
+fn every_answer_is_right_and_nothing_is_left_over() {
+    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let calls = number("SOAK_CALLS").unwrap_or(200_000);
+    let seed = number("SOAK_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    // In the short form tokens live shorter, so that they expire in it too.
+    let long = calls >= 1_000_000;
+    let lifetime = Duration::from_millis(if long { 2000 } else { 200 });
+    eprintln!("seed {seed}, {calls} calls, {THREADS} threads, tokens of {lifetime:?}");
+
+    let before = held();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = Arc::new(Service {
+        start: Instant::now(),
+        lifetime,
+        url: format!("http://{address}"),
+        stopped: AtomicBool::new(false),
+        random: AtomicU64::new(seed),
+        issued: AtomicU64::new(0),
+        keys: (0..KEYS).map(|_| Key::default()).collect(),
+        seen: Counts::default(),
+    });
+    let own = Arc::clone(&service);
+    let server = thread::spawn(move || own.serve(&listener));
+
+    let [warm, end] = soak(&service, seed, calls);
+    service.stopped.store(true, SeqCst);
+    drop(TcpStream::connect(address).unwrap());
+    server.join().unwrap();
+    let after = settled(before);
+
+    let seen = &service.seen;
+    let seconds = service.start.elapsed().as_secs_f64();
+    eprintln!("{seconds:.1} s\n{seen:#?}");
+    eprintln!("before {before:?}\nwarm {warm:?}\nend {end:?}\nafter {after:?}");
+    assert_eq!(after.threads, before.threads, "threads were left over");
+    assert_eq!(after.files, before.files, "files were left over");
+    assert!(end.kilobytes < warm.kilobytes + 16 * 1024, "memory grows");
+    let within = |late: &AtomicU64, times: u64, of: &AtomicU64| {
+        assert!(late.load(SeqCst) * times <= of.load(SeqCst), "late answers");
+    };
+    within(&seen.late_tokens, 500, &seen.calls);
+    within(&seen.late_401s, 50, &seen.fetches);
+    for (what, count, least) in [
+        ("calls", &seen.calls, calls),
+        ("resolves", &seen.resolves, calls / 1000),
+        ("503s of the gateway", &seen.resolve_503s, 10),
+        ("401s", &seen.upstream_401s, 10),
+        ("503s of the upstream", &seen.upstream_503s, 10),
+        ("deletes", &seen.deletes, 10),
+        ("revocations", &seen.revocations, 10),
+    ] {
+        let count = count.load(SeqCst);
+        assert!(count >= least, "{what}: only {count}");
+    }
+}
+
+/// All the calls; what is held after a tenth of them, and after the last.
+fn soak(service: &Service, seed: u64, calls: u64) -> [Held; 2] {
+    let policy = RetryPolicy::default().retries(1);
+    let wait = Duration::from_millis(1);
+    let options = NexusClientOptions::new(&service.url)
+        .log_level(LogLevel::Off)
+        .retry_policy(policy.min_delay(wait).max_delay(wait));
+    let client = NexusClient::new(options).unwrap();
+    let caches = [
+        TokenCache::with_buffer(service.lifetime / 4),
+        TokenCache::new(),
+    ];
+    let first = calls / 10;
+    [first, calls - first].map(|calls| {
+        thread::scope(|scope| {
+            for number in 0..THREADS {
+                let caller = Caller {
+                    service,
+                    client: client.clone(),
+                    caches: caches.clone(),
+                    random: AtomicU64::new(seed ^ (calls << 8) ^ number),
+                };
+                let extra = u64::from(number < calls % THREADS);
+                scope.spawn(move || caller.run(calls / THREADS + extra));
+            }
+        });
+        held()
+    })
+}
+
+/// What is held once the server's threads have seen that their clients went away.
+fn settled(before: Held) -> Held {
+    let end = Instant::now() + Duration::from_secs(20);
+    loop {
+        let now = held();
+        let same = (now.threads, now.files) == (before.threads, before.files);
+        if same || Instant::now() > end {
+            return now;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}

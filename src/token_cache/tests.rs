@@ -1,5 +1,7 @@
 //! Time is passed in: none of these waits for any.
 
+mod time;
+
 use super::*;
 use std::time::{Instant, SystemTime};
 

@@ -231,6 +231,8 @@ fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Syn
     let counted = Arc::clone(&runs);
     let mut builder = Builder::new();
     builder.preemption_bound = preemptions;
+    // Far more steps than any call takes; a thread that asks in a circle comes to an end here.
+    builder.max_branches = 150;
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         model();
@@ -268,7 +270,9 @@ fn two_callers_and_a_change_after_which_a_third_calls() {
 
 #[test]
 fn two_callers_and_a_change_in_all_interleavings() {
-    for (first, change) in pairs() {
+    // To one key, a clear is a delete.
+    let pairs = pairs().filter(|(_, change)| *change != Change::Clear);
+    for (first, change) in pairs {
         explore(&format!("{first:?}, {change:?}, all"), None, move || {
             let world = World::new(first);
             let (theirs, changed) = (Arc::clone(&world), Arc::clone(&world));

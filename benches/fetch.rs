@@ -22,7 +22,7 @@ use support::{
 };
 
 /// Calls of a thread in each turn.
-const CALLS: u64 = 50;
+const CALLS: u64 = 200;
 
 fn main() {
     let server = Server::start(Duration::ZERO);
@@ -79,20 +79,20 @@ impl Case {
     fn run(&self, server: &Server, criterion: &mut Criterion, report: &mut Report) {
         let url = format!("{}/user", server.origin(self.scheme, self.host));
         let (bare, ours) = (bare_fetch(self.idle, url.clone()), our_fetch(url));
-        // Once without keeping count, for the connections.
-        Side::default().turn(self.threads, CALLS, &bare);
-        Side::default().turn(self.threads, CALLS, &ours);
-
-        let (floor, crate_) = (Side::default(), Side::default());
         let block = CALLS * u64::try_from(self.threads).unwrap();
+        // Once without keeping count, for the connections.
+        Side::default().turn(self.threads, block, &bare);
+        Side::default().turn(self.threads, block, &ours);
+
+        let (floor, sdk) = (Side::default(), Side::default());
         let times = compare(
             criterion,
             &self.name(),
             block,
             |calls| floor.turn(self.threads, calls, &bare),
-            |calls| crate_.turn(self.threads, calls, &ours),
+            |calls| sdk.turn(self.threads, calls, &ours),
         );
-        self.tell(report, &times, floor, crate_);
+        self.tell(report, &times, floor, sdk);
     }
 
     fn tell(&self, report: &mut Report, times: &Pair, floor: Side, ours: Side) {
@@ -145,10 +145,8 @@ impl Side {
             let latencies: Vec<f64> = (0..each).map(|_| latency(call)).collect();
             all.lock().unwrap().extend(latencies);
         });
-        if each == CALLS {
-            let used = process_cpu().saturating_sub(cpu);
-            self.cpu.borrow_mut().push(per_call(used, calls));
-        }
+        let used = process_cpu().saturating_sub(cpu);
+        self.cpu.borrow_mut().push(per_call(used, calls));
         time
     }
 }

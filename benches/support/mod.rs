@@ -90,8 +90,9 @@ fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Runs a block of calls of the floor and a block of ours in turns, as often as criterion asks.
-/// Criterion gets our time; the result has the nanoseconds of a call for both, block by block.
+/// Runs a block of calls of the floor and a block of ours in turns, at least as many calls as
+/// criterion asks for. Criterion gets our time for those; the result has the nanoseconds of a call
+/// for both, block by block.
 pub(crate) fn compare(
     criterion: &mut Criterion,
     name: &str,
@@ -102,24 +103,26 @@ pub(crate) fn compare(
     let mut pair = Pair::default();
     let mut floor_first = false;
     criterion.bench_function(name, |bencher| {
-        bencher.iter_custom(|mut left| {
+        bencher.iter_custom(|calls| {
+            let blocks = calls.div_ceil(block);
             let mut total = Duration::ZERO;
-            while left > 0 {
-                let calls = left.min(block);
-                left -= calls;
+            for _ in 0..blocks {
                 floor_first = !floor_first;
-                let early = floor_first.then(|| floor(calls));
-                let our_time = ours(calls);
-                let floor_time = early.unwrap_or_else(|| floor(calls));
-                if calls == block {
-                    pair.record(per_call(floor_time, calls), per_call(our_time, calls));
-                }
+                let early = floor_first.then(|| floor(block));
+                let our_time = ours(block);
+                let floor_time = early.unwrap_or_else(|| floor(block));
+                pair.record(per_call(floor_time, block), per_call(our_time, block));
                 total += our_time;
             }
-            total
+            share(total, calls, blocks * block)
         });
     });
     pair
+}
+
+#[allow(clippy::cast_precision_loss, reason = "numbers of calls")]
+fn share(time: Duration, of: u64, calls: u64) -> Duration {
+    time.mul_f64(of as f64 / calls as f64)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a measured time")]

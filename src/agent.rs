@@ -11,6 +11,7 @@ use std::fmt;
 use std::hash::Hash as _;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::thread;
@@ -21,7 +22,7 @@ use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
 
 use crate::clock::FOREVER;
@@ -132,15 +133,48 @@ pub(crate) fn connections_opened() -> u64 {
 struct CountConnections;
 
 impl<In: Transport> Connector<In> for CountConnections {
-    type Out = In;
+    type Out = Probed<In>;
 
     fn connect(
         &self,
         _: &ConnectionDetails<'_>,
         chained: Option<In>,
-    ) -> Result<Option<In>, ureq::Error> {
+    ) -> Result<Option<Self::Out>, ureq::Error> {
         CONNECTIONS.set(CONNECTIONS.get().wrapping_add(1));
-        Ok(chained)
+        Ok(chained.map(|inner| Probed { inner, used: true }))
+    }
+}
+
+/// A connection that is probed as it comes out of the pool, for an end or bytes that nobody asked
+/// for. ureq probes it, with three system calls, as it goes in, too; the probe that follows finds
+/// the same.
+#[derive(Debug)]
+struct Probed<In> {
+    inner: In,
+    /// Since the last probe, so that this is the one on the way in.
+    used: bool,
+}
+
+impl<In: Transport> Transport for Probed<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.used = true;
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        self.inner.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        mem::take(&mut self.used) || self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
     }
 }
 

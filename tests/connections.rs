@@ -9,12 +9,14 @@
 
 mod support;
 
-use std::sync::Barrier;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use nexus_sdk::FetchOptions;
-use support::{End, Server, bytes, fetch, holder, options, reply, text};
+use nexus_sdk::{FetchOptions, NexusClientOptions};
+use support::{End, LONG, Server, bytes, fetch, holder, options, reply, text};
 
 fn get() -> FetchOptions {
     FetchOptions::default()
@@ -136,4 +138,35 @@ fn the_second_attempt_is_on_a_new_connection_whatever_else_is_idle() {
     assert_eq!(server.connections(), 2);
     assert_eq!(fetch("/again"), 200);
     assert_eq!((server.requests().len(), server.connections()), (4, 3));
+}
+
+/// A server, or who speaks in its place, may answer the next request before it is sent.
+#[test]
+fn bytes_that_come_after_a_response_are_not_the_next_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (fetched, is_fetched) = mpsc::channel();
+    let (forged, is_forged) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let answer = |body: &str| reply(200, &[], body).bytes;
+        let (mut first, _) = listener.accept().unwrap();
+        assert!(first.read(&mut [0; 4096]).unwrap() > 0);
+        first.write_all(&answer("first")).unwrap();
+        is_fetched.recv().unwrap();
+        first.write_all(&answer("forged")).unwrap();
+        forged.send(()).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        assert!(second.read(&mut [0; 4096]).unwrap() > 0);
+        second.write_all(&answer("second")).unwrap();
+    });
+
+    let unused = NexusClientOptions::new("http://127.0.0.1:1");
+    let (client, cache) = holder(unused, "t-1");
+    let options = || get().timeout(LONG);
+    let fetch = || client.authenticated_fetch(&cache, "ws", "p", &url, options());
+    assert_eq!(fetch().unwrap().2, b"first");
+    fetched.send(()).unwrap();
+    is_forged.recv().unwrap();
+    assert_eq!(fetch().unwrap().2, b"second");
+    server.join().unwrap();
 }

@@ -18,7 +18,7 @@ use criterion::Criterion;
 use rustix::time::{ClockId, clock_gettime};
 use support::server::Server;
 use support::{
-    Goal, Pair, Report, Unit, bare_fetch, compare, nanos, on_threads, our_fetch, per_call,
+    Goal, Pair, Report, Unit, bare_fetch, compare, nanos, on_threads, our_fetch, per_call, quantile,
 };
 
 /// Calls of a thread in each turn.
@@ -105,15 +105,12 @@ impl Case {
             &rates,
             Goal::AtLeast(self.least),
         );
-        let latencies = Pair::of(
-            floor.latencies.into_inner().unwrap(),
-            ours.latencies.into_inner().unwrap(),
-        );
-        report.p99(
+        let p99s = Pair::of(floor.p99.into_inner(), ours.p99.into_inner());
+        report.medians(
             2,
             format!("{name}: p99"),
             Unit::Nanos,
-            &latencies,
+            &p99s,
             Goal::AtMost(1.2),
         );
         let cpu = Pair::of(floor.cpu.into_inner(), ours.cpu.into_inner());
@@ -130,7 +127,8 @@ impl Case {
 /// What a turn of one of the two is measured by, besides its time.
 #[derive(Default)]
 struct Side {
-    latencies: Mutex<Vec<f64>>,
+    /// Of the latencies of a turn: what disturbs the machine now and then is in few of them.
+    p99: RefCell<Vec<f64>>,
     /// Of this process, for each call: the server has its own.
     cpu: RefCell<Vec<f64>>,
 }
@@ -139,13 +137,15 @@ impl Side {
     /// The time of so many calls on so many threads.
     fn turn(&self, threads: usize, calls: u64, call: &(impl Fn() + Sync)) -> Duration {
         let each = calls / u64::try_from(threads).unwrap();
-        let all = &self.latencies;
+        let all = Mutex::new(Vec::new());
         let cpu = process_cpu();
         let time = on_threads(threads, || {
             let latencies: Vec<f64> = (0..each).map(|_| latency(call)).collect();
             all.lock().unwrap().extend(latencies);
         });
         let used = process_cpu().saturating_sub(cpu);
+        let p99 = quantile(all.into_inner().unwrap(), 0.99);
+        self.p99.borrow_mut().push(p99);
         self.cpu.borrow_mut().push(per_call(used, calls));
         time
     }

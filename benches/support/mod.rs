@@ -56,17 +56,9 @@ impl Pair {
     }
 
     pub(crate) fn medians(&self) -> (f64, f64) {
-        self.quantiles(0.5)
-    }
-
-    pub(crate) fn p99s(&self) -> (f64, f64) {
-        self.quantiles(0.99)
-    }
-
-    fn quantiles(&self, part: f64) -> (f64, f64) {
         (
-            quantile(self.floor.clone(), part),
-            quantile(self.ours.clone(), part),
+            quantile(self.floor.clone(), 0.5),
+            quantile(self.ours.clone(), 0.5),
         )
     }
 
@@ -84,7 +76,7 @@ impl Pair {
     clippy::cast_sign_loss,
     reason = "a place in a list"
 )]
-fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+pub(crate) fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = (values.len().saturating_sub(1) as f64 * part).round() as usize;
     values.get(place).copied().unwrap_or(f64::NAN)

@@ -58,22 +58,6 @@ impl Report {
         self.push(goal, what, unit, (floor, ours, pair.ratio()), bound);
     }
 
-    /// What 99 of 100 values keep to.
-    pub(crate) fn p99(
-        &mut self,
-        goal: u8,
-        what: impl Into<String>,
-        unit: Unit,
-        pair: &Pair,
-        bound: Goal,
-    ) {
-        if pair.is_empty() {
-            return;
-        }
-        let (floor, ours) = pair.p99s();
-        self.push(goal, what, unit, (floor, ours, ours / floor), bound);
-    }
-
     /// Two values.
     pub(crate) fn values(
         &mut self,

@@ -7,9 +7,6 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-use std::hash::Hash as _;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 use std::mem;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -110,13 +107,18 @@ impl Connector<()> for OneTlsSetup {
 }
 
 /// Tells settings of TLS apart, as ureq does.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
     let mut hasher = DefaultHasher::new();
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
     config.tls_config().hash(&mut hasher);
-    #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
-    let _ = config;
     hasher.finish()
+}
+
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+fn tls_hash(_: &Config) -> u64 {
+    0
 }
 
 thread_local! {

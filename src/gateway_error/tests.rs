@@ -441,7 +441,7 @@ fn a_secret_is_hidden_however_json_quotes_it() {
         r#"c\"a\\n\/é&\n😀"#,
         r#"c\"a\\n/\u00e9&\n\ud83d\ude00"#,
         r#"c\"a\\n/é\u0026\n😀"#,
-        r#"\u0063\u0022\u0061\u005C\u006E\u002F\u00E9\u0026\u000A\uD83D\uDE00"#,
+        r"\u0063\u0022\u0061\u005C\u006E\u002F\u00E9\u0026\u000A\uD83D\uDE00",
     ];
     for spelling in spellings {
         let body = format!(r#"refused {{"api_key": "{spelling}"}} \u00"#);

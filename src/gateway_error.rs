@@ -15,6 +15,8 @@ use crate::url;
 
 /// As much of a body as an error shows, in characters.
 const MOST_TEXT: usize = 500;
+/// As much of it as is looked through, secrets included, which may be most of it.
+const MOST_READ: usize = 32_000;
 
 /// A shorter text of a request is likely to be part of a message by chance.
 const SHORTEST_SECRET: usize = 4;
@@ -159,8 +161,6 @@ pub(crate) fn secrets_of(body: &[u8]) -> Vec<String> {
     if let Ok(body) = serde_json::from_slice(body) {
         collect_secrets(&body, false, &mut found);
     }
-    // A secret that is part of another must not break that up.
-    found.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
     found
 }
 
@@ -183,38 +183,41 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
     }
 }
 
-/// A text of bounded length.
+/// A text of bounded length, without the secrets.
 fn shown(message: &str, secrets: &[&str]) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    let line = secrets.fold(message.to_owned(), |message, secret| hide(&message, secret));
-    match line
-        .char_indices()
-        .nth(MOST_TEXT)
-        .and_then(|(end, _)| line.get(..end))
-    {
-        Some(start) => format!("{start}..."),
-        None => line,
+    let mut shown = String::new();
+    // Secrets may overlap: up to here one or another goes.
+    let mut hidden = 0;
+    for (at, c) in message.char_indices().take(MOST_READ) {
+        let rest = message.get(at..).unwrap_or_default();
+        let ends = secrets.iter().filter_map(|secret| after(rest, secret));
+        if let Some(shortest) = ends.map(str::len).min() {
+            if at >= hidden {
+                shown.push_str("[redacted]");
+            }
+            hidden = hidden.max(message.len().saturating_sub(shortest));
+        }
+        if at >= hidden {
+            shown.push(c);
+        }
     }
+    let end = shown.char_indices().nth(MOST_TEXT);
+    if let Some((end, _)) = end {
+        shown.truncate(end);
+    }
+    if end.is_some() || message.chars().nth(MOST_READ).is_some() {
+        shown.push_str("...");
+    }
+    shown
 }
 
-/// Replaces a secret, as it is and as it stands inside of JSON that is quoted as text.
-fn hide(text: &str, secret: &str) -> String {
-    let mut shown = String::new();
-    let mut rest = text;
-    let starts = |c| c == '\\' || secret.starts_with(c);
-    while let Some((before, found)) = rest.find(starts).and_then(|at| rest.split_at_checked(at)) {
-        shown.push_str(before);
-        let after = found.strip_prefix(secret);
-        rest = if let Some(after) = after.or_else(|| after_quoted(found, secret)) {
-            shown.push_str("[redacted]");
-            after
-        } else {
-            let mut left = found.chars();
-            shown.extend(left.next());
-            left.as_str()
-        };
+/// What comes after a secret, as it is or as it stands inside of JSON that is quoted as text.
+fn after<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
+    if secret.is_empty() {
+        return None;
     }
-    shown + rest
+    text.strip_prefix(secret)
+        .or_else(|| after_quoted(text, secret))
 }
 
 /// What comes after a secret that JSON quotes; each library has escapes of its own choice.

@@ -550,3 +550,48 @@ fn no_body_panics() {
         }
     }
 }
+
+#[test]
+fn secrets_that_overlap_are_hidden_whole() {
+    let table: [(&str, &[&str], &str); 8] = [
+        ("a key-1 b", &["key-1"], "a [redacted] b"),
+        ("key-1key-1", &["key-1"], "[redacted][redacted]"),
+        ("a longer-key b", &["key", "longer-key"], "a [redacted] b"),
+        ("a longer-key b", &["nge", "longer-key"], "a [redacted] b"),
+        ("a longer-key b", &["long", "longer-key"], "a [redacted] b"),
+        (
+            "a one-two-three b",
+            &["one-two", "two-three"],
+            "a [redacted] b",
+        ),
+        (
+            "a one-two-three b",
+            &["two-three", "one-two"],
+            "a [redacted] b",
+        ),
+        ("aaaaaab", &["aaaa"], "[redacted]b"),
+    ];
+    for (body, secrets, expected) in table {
+        let error = of(&reply(401, &[], body.as_bytes()), &base(), secrets);
+        assert_eq!(error.message(), expected, "{body}, {secrets:?}");
+    }
+}
+
+/// A body may be as long as `max_body_bytes`, and made to be slow to look through.
+#[test]
+fn a_long_body_is_looked_through_in_part() {
+    let secret = format!("{}b", "a".repeat(63));
+    for (piece, message) in [
+        ("a", "a".repeat(MOST_TEXT)),
+        ("\\", "\\".repeat(MOST_TEXT)),
+        (&secret, "[redacted]".repeat(MOST_TEXT / 10)),
+    ] {
+        let body = piece.repeat(MOST_READ);
+        let error = of(&reply(401, &[], body.as_bytes()), &base(), &[&secret]);
+        assert_eq!(error.message(), format!("{message}..."), "{piece}");
+    }
+    let long = format!("k{}", "c".repeat(MOST_READ));
+    let body = format!("{long}{long}{long}");
+    let error = of(&reply(401, &[], body.as_bytes()), &base(), &[&long]);
+    assert_eq!(error.message(), "[redacted]...", "the rest was not read");
+}

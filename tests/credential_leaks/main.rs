@@ -71,21 +71,12 @@ const WAYS: [(&str, &[&str], &str); 5] = [
 /// A redirect: the status, the target, the way to it, and the method.
 type Redirected = (u16, &'static Target, &'static [&'static str], &'static str);
 
-fn bases() -> Vec<Base> {
-    let all = [HTTPS, HTTP, LOOPBACK].into_iter();
-    all.filter(|base| base.scheme == "http" || cfg!(feature = "rustls"))
-        .collect()
-}
+const BASES: [Base; 3] = [HTTPS, HTTP, LOOPBACK];
 
 /// The targets that are sent to from one of these bases, on every way and straight.
 fn targets(of: &[Base]) -> [Vec<&'static Target>; 2] {
-    let upward = if cfg!(feature = "rustls") {
-        UPWARD
-    } else {
-        &[]
-    };
     let used = |target: &&Target| target.bases.iter().any(|base| of.contains(base));
-    let plain = PLAIN_TARGETS.iter().chain(upward).filter(used).collect();
+    let plain = PLAIN_TARGETS.iter().chain(UPWARD).filter(used).collect();
     [plain, ODD_TARGETS.iter().filter(used).collect()]
 }
 
@@ -115,7 +106,7 @@ struct Part {
 
 /// How many combinations were tried.
 fn run_table(in_turn: bool) -> usize {
-    let parts = bases().into_iter().enumerate().flat_map(|(turn, base)| {
+    let parts = BASES.into_iter().enumerate().flat_map(|(turn, base)| {
         let turn = in_turn.then_some(turn);
         strategies().into_iter().map(move |strategy| Part {
             base,
@@ -143,7 +134,7 @@ fn run_table(in_turn: bool) -> usize {
 impl Part {
     fn run(&self, world: &World) -> usize {
         let fetcher = self.strategy.fetcher(world, self.base.insecure);
-        let all = redirects(&bases()).into_iter().enumerate();
+        let all = redirects(&BASES).into_iter().enumerate();
         let mine = all.filter(|(index, redirected)| self.takes(*index, redirected.1));
         let tried = mine.map(|(_, redirected)| self.redirect(world, &fetcher, redirected));
         let tried = tried.count();
@@ -157,7 +148,7 @@ impl Part {
     }
 
     fn takes(&self, index: usize, target: &Target) -> bool {
-        let able: Vec<_> = bases()
+        let able: Vec<_> = BASES
             .into_iter()
             .filter(|base| target.bases.contains(base))
             .collect();
@@ -204,7 +195,7 @@ impl Part {
 /// Each redirect from one of the bases that it can come from, in turn.
 #[test]
 fn no_credential_leaves_its_origin() {
-    let [plain, odd] = targets(&bases()).map(|targets| targets.len());
+    let [plain, odd] = targets(&BASES).map(|targets| targets.len());
     let odd = if EVERY_STATUS {
         odd * REDIRECTS.len()
     } else {
@@ -224,7 +215,7 @@ fn no_credential_leaves_its_origin() {
 #[test]
 #[ignore = "three times the length of the other"]
 fn no_credential_leaves_its_origin_wherever_that_is() {
-    let redirects = bases().into_iter().map(|base| redirects(&[base]).len());
+    let redirects = BASES.into_iter().map(|base| redirects(&[base]).len());
     let expected = strategies().len() * (redirects.sum::<usize>() + OTHERS.len());
     let count = run_table(false);
     println!("{count} combinations");

@@ -54,7 +54,6 @@ impl World {
             .proxy(None)
             .max_idle_connections(100)
             .user_agent("tests");
-        #[cfg(feature = "rustls")]
         // Whoever is connected to is trusted: no leak hides behind a certificate.
         let config = config.tls_config(
             ureq::tls::TlsConfig::builder()

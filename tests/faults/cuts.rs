@@ -5,7 +5,6 @@ use std::ops::RangeInclusive;
 use crate::bench::{Bench, Call, Turn, Wrong, all, document};
 use crate::support::{End, LONG, bytes};
 
-#[cfg(feature = "gzip")]
 pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     use std::io::Write as _;
 
@@ -72,13 +71,11 @@ fn wholes() -> Vec<Whole> {
     vec![
         by_length("length", "", &body),
         in_chunks("chunks", "", &body),
-        #[cfg(feature = "gzip")]
         by_length(
             "gzip and length",
             "Content-Encoding: gzip\r\n",
             &gzip(&body),
         ),
-        #[cfg(feature = "gzip")]
         in_chunks(
             "gzip and chunks",
             "Content-Encoding: gzip\r\n",

@@ -279,7 +279,6 @@ const ENDLESS: &[Row] = &[
     }),
 ];
 
-#[cfg(feature = "gzip")]
 mod packed {
     use super::*;
     use crate::cuts::gzip;
@@ -334,12 +333,7 @@ mod packed {
 const FOR_AGENT: [&[Row]; 3] = [CONNECTIONS, JUNK, LENGTHS];
 
 pub(crate) fn rows() -> Vec<Row> {
-    let tables = [
-        &FOR_AGENT[..],
-        &[ENDLESS],
-        #[cfg(feature = "gzip")]
-        &[packed::ROWS],
-    ];
+    let tables = [&FOR_AGENT[..], &[ENDLESS], &[packed::ROWS]];
     tables.concat().concat()
 }
 

@@ -154,7 +154,8 @@ impl Gateway {
     }
 
     fn refusal(&self, request: &Outgoing<'_>, reply: &Reply) -> NexusError {
-        let sent = gateway_error::secrets_of(request.body.unwrap_or_default());
+        let query = request.url.query().unwrap_or_default();
+        let sent = gateway_error::secrets_of(query, request.body.unwrap_or_default());
         let secrets = sent.iter().map(String::as_str);
         let secrets: Vec<&str> = secrets.chain([self.api_key.as_str()]).collect();
         gateway_error::of(reply, &self.base, &secrets)

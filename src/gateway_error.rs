@@ -155,9 +155,20 @@ fn moved(headers: &HeaderMap, base: &Uri) -> String {
     )
 }
 
-/// What a request's body holds in confidence: the texts of its fields that are named as secrets.
-pub(crate) fn secrets_of(body: &[u8]) -> Vec<String> {
-    let mut found = Vec::new();
+/// What a request holds in confidence: a connection's state, which completes it, and the texts of
+/// the fields of its body that are named as secrets.
+pub(crate) fn secrets_of(query: &str, body: &[u8]) -> Vec<String> {
+    let states = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("state="));
+    let spellings = states.flat_map(|state| {
+        let decoded = url::decode(state, true);
+        [
+            state.to_owned(),
+            String::from_utf8_lossy(&decoded).into_owned(),
+        ]
+    });
+    let mut found: Vec<_> = spellings.filter(|state| is_long(state)).collect();
     if let Ok(body) = serde_json::from_slice(body) {
         collect_secrets(&body, false, &mut found);
     }
@@ -168,7 +179,8 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                collect_secrets(value, secret || is_secret(name), found);
+                let secret = secret || is_secret(name) || name == "state";
+                collect_secrets(value, secret, found);
             }
         }
         Value::Array(items) => {
@@ -176,11 +188,15 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
                 collect_secrets(item, secret, found);
             }
         }
-        Value::String(text) if secret && text.len() >= SHORTEST_SECRET => {
+        Value::String(text) if secret && is_long(text) => {
             found.push(text.clone());
         }
         _ => {}
     }
+}
+
+fn is_long(secret: &str) -> bool {
+    secret.len() >= SHORTEST_SECRET
 }
 
 /// A text of bounded length, without the secrets.

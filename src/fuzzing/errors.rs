@@ -34,7 +34,7 @@ pub fn error_body(data: &[u8]) {
 
 fn check(reply: &Reply) {
     let base = Uri::from_static("https://gateway.example/base");
-    let sent = gateway_error::secrets_of(BODY.as_bytes());
+    let sent = gateway_error::secrets_of("state=canary%2Fstate", BODY.as_bytes());
     let secrets: Vec<&str> = sent.iter().map(String::as_str).chain([API_KEY]).collect();
     let error = gateway_error::of(reply, &base, &secrets);
     assert_eq!(error.status_code(), Some(reply.status));

@@ -124,7 +124,8 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
     let gateway = Server::start(|request| {
         let key = request.header("x-api-key").unwrap();
         let body = String::from_utf8_lossy(&request.body);
-        text(400, &format!("{key} must not ask for {body}"))
+        let target = &request.target;
+        text(400, &format!("{key} must not ask {target} for {body}"))
     });
     let client = NexusClient::new(options(&gateway).api_key(KEY)).unwrap();
     let credentials = Map::from_iter([("api_key".to_owned(), "canary-field".into())]);
@@ -132,7 +133,10 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
     let obo = OboSessionInput::new(session, "canary-user-token");
     let errors = [
         client.resolve_token("ws", "p").unwrap_err(),
-        client.capture_credential("s", &credentials).unwrap_err(),
+        client.capture_schema("canary-state/=").unwrap_err(),
+        client
+            .capture_credential("canary-state", &credentials)
+            .unwrap_err(),
         client.request_obo_session(&obo).unwrap_err(),
     ];
     for error in errors {

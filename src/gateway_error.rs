@@ -161,17 +161,19 @@ pub(crate) fn secrets_of(query: &str, body: &[u8]) -> Vec<String> {
     let states = query
         .split('&')
         .filter_map(|pair| pair.strip_prefix("state="));
-    let spellings = states.flat_map(|state| {
-        let decoded = url::decode(state, true);
-        [
-            state.to_owned(),
-            String::from_utf8_lossy(&decoded).into_owned(),
-        ]
-    });
-    let mut found: Vec<_> = spellings.filter(|state| is_long(state)).collect();
+    let mut found: Vec<_> = states
+        .flat_map(|state| {
+            let decoded = url::decode(state, true);
+            [
+                state.to_owned(),
+                String::from_utf8_lossy(&decoded).into_owned(),
+            ]
+        })
+        .collect();
     if let Ok(body) = serde_json::from_slice(body) {
         collect_secrets(&body, false, &mut found);
     }
+    found.retain(|secret| secret.len() >= SHORTEST_SECRET);
     found
 }
 
@@ -188,15 +190,10 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
                 collect_secrets(item, secret, found);
             }
         }
-        Value::String(text) if secret && is_long(text) => {
-            found.push(text.clone());
-        }
+        Value::String(text) if secret => found.push(text.clone()),
+        Value::Number(number) if secret => found.push(number.to_string()),
         _ => {}
     }
-}
-
-fn is_long(secret: &str) -> bool {
-    secret.len() >= SHORTEST_SECRET
 }
 
 /// A text of bounded length, without the secrets.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus_sdk::serde_json::{Map, Value, json};
+use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::{
     AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, NexusError, OboSessionInput,
     RequestConnectionInput, RetryPolicy, TokenCache, WaitOptions,
@@ -128,19 +128,21 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
         text(400, &format!("{key} must not ask {target} for {body}"))
     });
     let client = NexusClient::new(options(&gateway).api_key(KEY)).unwrap();
-    let credentials = Map::from_iter([("api_key".to_owned(), "canary-field".into())]);
+    let credentials = json!({"api_key": "canary-field", "pin": 20_260_417});
+    let credentials = credentials.as_object().unwrap();
     let session = AgentSessionInput::new("a", ["s"]).provider("ws", "p");
     let obo = OboSessionInput::new(session, "canary-user-token");
     let errors = [
         client.resolve_token("ws", "p").unwrap_err(),
         client.capture_schema("canary-state/=").unwrap_err(),
         client
-            .capture_credential("canary-state", &credentials)
+            .capture_credential("canary-state", credentials)
             .unwrap_err(),
         client.request_obo_session(&obo).unwrap_err(),
     ];
     for error in errors {
         assert!(error.message().contains("[redacted] must not"), "{error}");
+        assert!(!error.message().contains("20260417"), "{error}");
         check_error(&error);
     }
 }

@@ -164,7 +164,7 @@ fn make_clients(criterion: &mut Criterion, report: &mut Report) {
         what,
         100,
         |calls| repeat(calls, Agent::new_with_defaults),
-        |calls| repeat(calls, || NexusClient::new(options())),
+        |calls| repeat(calls, || NexusClient::new(options()).unwrap()),
     );
     report.medians(4, what, Unit::Nanos, &times, Goal::Below(100_000.0));
 }

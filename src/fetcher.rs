@@ -97,7 +97,8 @@ impl Fetcher {
     /// way to one that is cached.
     ///
     /// Blocks as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token) does; the
-    /// token of a session is returned as it is.
+    /// token of a session is returned as it is, also when it has expired. Where it is sent is up to
+    /// you: [`allow_hosts`](Self::allow_hosts) is about this fetcher's own requests.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use crate::url;
 
 /// How many redirects are followed in one call.
 pub(crate) const MOST: usize = 10;
-/// How often a text is percent-decoded to find a credential in it.
+/// In how many forms a text is searched for a credential: as it is, then decoded again and again.
 const DEEPEST: usize = 10;
 
 /// What is done with a redirect.
@@ -144,9 +144,9 @@ impl Hop {
 }
 
 /// Headers of the caller that stay with the origin: those of RFC 9110 and RFC 6265, and whatever
-/// names itself a secret.
+/// names itself a secret. A key is one, but for that of a request's repetition.
 fn is_credential(name: &HeaderName) -> bool {
-    const PARTS: [&str; 15] = [
+    const PARTS: [&str; 12] = [
         "auth",
         "cookie",
         "token",
@@ -156,14 +156,13 @@ fn is_credential(name: &HeaderName) -> bool {
         "api-key",
         "api_key",
         "apikey",
-        "access-key",
-        "functions-key",
-        "subscription-key",
         "session",
         "signature",
         "jwt",
     ];
-    PARTS.iter().any(|part| name.as_str().contains(part))
+    let name = name.as_str();
+    let is_key = name.ends_with("key") && name != "idempotency-key";
+    is_key || PARTS.iter().any(|part| name.contains(part))
 }
 
 fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {

@@ -141,7 +141,7 @@ fn methods_bodies_and_their_headers() {
 
 #[test]
 fn credentials_stay_with_their_origin() {
-    const SENT: [(&str, &str); 20] = [
+    const SENT: [(&str, &str); 22] = [
         ("accept", "*/*"),
         ("authorization", "x"),
         ("cookie", "x"),
@@ -151,6 +151,7 @@ fn credentials_stay_with_their_origin() {
         ("apikey", "x"),
         ("api_key", "x"),
         ("x-functions-key", "x"),
+        ("dd-application-key", "x"),
         ("x-session-id", "x"),
         ("x-jwt-assertion", "x"),
         ("x-auth-token", "x"),
@@ -161,6 +162,7 @@ fn credentials_stay_with_their_origin() {
         ("www-authenticate", "x"),
         ("x-injected", "canary-token"),
         ("x-request-id", "1"),
+        ("idempotency-key", "1"),
         ("user-agent", "x"),
     ];
     let token = CachedToken::new("canary-token", "x", SystemTime::now(), "X-Injected", "");
@@ -187,7 +189,7 @@ fn credentials_stay_with_their_origin() {
             assert_eq!(hop.authenticated, same, "{from} to {to}");
             let mut kept = SENT.map(|(name, _)| name).to_vec();
             if !same {
-                kept = vec!["accept", "user-agent", "x-request-id"];
+                kept = vec!["accept", "idempotency-key", "user-agent", "x-request-id"];
             }
             kept.sort_unstable();
             assert_eq!(names(&hop), kept, "{from} to {to}");

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::clock::{Deadline, Now, Received};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway_error;
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
@@ -198,7 +198,7 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
 }
 
 pub(crate) fn object(body: &[u8]) -> Result<Object, String> {
-    match serde_json::from_slice(body) {
+    match json::parse(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err("the gateway's reply is JSON, but no object".to_owned()),
         Err(error) => Err(format!(

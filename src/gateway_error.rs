@@ -25,7 +25,7 @@ const SHORTEST_SECRET: usize = 4;
 /// what else was sent in confidence, which must not come back in a text that the gateway wrote.
 pub(crate) fn of(reply: &Reply, base: &Uri, secrets: &[&str]) -> NexusError {
     let text = String::from_utf8_lossy(&reply.body);
-    let body = serde_json::from_str::<Value>(&text).ok();
+    let body = json::parse(text.as_bytes()).ok();
     let fields = body.as_ref().and_then(Value::as_object);
     let code = fields
         .and_then(code_of)
@@ -80,10 +80,11 @@ fn message_of(fields: &Object) -> Option<String> {
 
 /// A message that is another error body, written as a string.
 fn unwrapped(message: &str) -> Option<String> {
-    let inner: Object = serde_json::from_str(message).ok()?;
-    said(&inner, "message")
-        .or_else(|| said(&inner, "detail"))
-        .or_else(|| said(&inner, "error"))
+    let inner = json::parse(message.as_bytes()).ok()?;
+    let inner = inner.as_object()?;
+    said(inner, "message")
+        .or_else(|| said(inner, "detail"))
+        .or_else(|| said(inner, "error"))
 }
 
 /// A field with something to read in it.
@@ -112,7 +113,7 @@ fn prose(body: &str, status: u16) -> String {
 fn without_secrets<'a>(body: Option<&Value>, text: &'a str) -> Cow<'a, str> {
     let mut shown = body.cloned().unwrap_or_default();
     if hide_secrets(&mut shown) {
-        return shown.to_string().into();
+        return json::written(&shown).into();
     }
     text.into()
 }
@@ -170,7 +171,7 @@ pub(crate) fn secrets_of(query: &str, body: &[u8]) -> Vec<String> {
             ]
         })
         .collect();
-    if let Ok(body) = serde_json::from_slice(body) {
+    if let Ok(body) = json::parse(body) {
         collect_secrets(&body, false, &mut found);
     }
     found.retain(|secret| secret.len() >= SHORTEST_SECRET);

@@ -4,12 +4,22 @@ use serde_json::{Map, Value};
 
 pub(crate) type Object = Map<String, Value>;
 
+/// All JSON is read here: into another type, or from a `str`, takes another parser into the program,
+/// and into an object the printing of floats for its complaints, too.
+pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice(text)
+}
+
+/// On one line. `Value::to_string` takes the code for several into the program, too.
+pub(crate) fn written(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 /// A field as text; numbers and booleans as they are written, and `null` as missing.
 pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(value) => Some(value.to_string()),
+        value @ (Value::Number(_) | Value::Bool(_)) => Some(written(value)),
         _ => None,
     }
 }

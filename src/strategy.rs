@@ -104,7 +104,7 @@ impl Granted<'_> {
         match self.strategy?.get("type")? {
             Value::Null => None,
             Value::String(kind) => Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty()),
-            other => Some(other.to_string()),
+            other => Some(json::written(other)),
         }
     }
 

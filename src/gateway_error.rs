@@ -192,7 +192,7 @@ fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
             }
         }
         Value::String(text) if secret => found.push(text.clone()),
-        Value::Number(number) if secret => found.push(number.to_string()),
+        Value::Number(_) if secret => found.push(json::written(value)),
         _ => {}
     }
 }

@@ -1,6 +1,6 @@
 //! The map under the cache: what is known of each key, how it is bounded, and how room is made.
 
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use crate::clock::Now;
@@ -195,10 +195,16 @@ impl Slots {
     }
 
     fn drop_soonest(&mut self, count: usize) {
-        let mut ends: Vec<_> = self.all().map(|stored| stored.fresh_until.mono).collect();
-        let last = ends.len().saturating_sub(1);
-        let (_, end, _) = ends.select_nth_unstable(count.min(last));
-        let (end, mut left) = (*end, count);
+        let mut soonest = BinaryHeap::with_capacity(count);
+        for end in self.all().map(|stored| stored.fresh_until.mono) {
+            if soonest.len() < count {
+                soonest.push(end);
+            } else if let Some(mut last) = soonest.peek_mut().filter(|last| end < **last) {
+                *last = end;
+            }
+        }
+        let Some(end) = soonest.pop() else { return };
+        let mut left = count;
         self.retain(|stored| {
             let keep = left == 0 || stored.fresh_until.mono > end;
             left = left.saturating_sub(usize::from(!keep));

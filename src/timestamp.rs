@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::json;
+
 /// The last second of the year 9999; anything later counts as then.
 const LAST_SECOND: u64 = 253_402_300_799;
 /// Above this, an epoch number is in milliseconds.
@@ -46,11 +48,9 @@ fn positive(seconds: f64) -> Option<Duration> {
     (!length.is_zero()).then_some(length)
 }
 
-/// A number in digits, without the words that `f64` also reads (`inf`, `nan`).
+/// A number as JSON writes it. What else `f64` reads is words, and 16 KB of tables in a program.
 fn plain_number(text: &str) -> Option<f64> {
-    let plain =
-        |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E');
-    text.bytes().all(plain).then(|| text.parse().ok())?
+    json::parse(text.as_bytes()).ok()?.as_f64()
 }
 
 fn from_epoch(number: f64) -> Option<SystemTime> {

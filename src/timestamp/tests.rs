@@ -104,9 +104,7 @@ fn the_bounds_of_a_moment() {
         ),
         ("huge", json!(1e308), at(LAST_SECOND)),
         ("huge text", json!("1e308"), at(LAST_SECOND)),
-        ("more than huge", json!("1e999"), at(LAST_SECOND)),
         ("u64::MAX", json!(u64::MAX), at(LAST_SECOND)),
-        ("digits", json!("9".repeat(400)), at(LAST_SECOND)),
     ];
     for (case, value, expected) in table {
         assert_eq!(moment(&value), Some(expected), "{case}: {value}");
@@ -116,6 +114,8 @@ fn the_bounds_of_a_moment() {
 #[test]
 fn no_moment() {
     let unset = [
+        json!("1e999"),
+        json!("9".repeat(400)),
         json!("0001-01-01T00:00:00Z"),
         json!("0001-01-01T00:00:00.000Z"),
         json!("0000-01-01T00:00:00Z"),

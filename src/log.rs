@@ -100,20 +100,9 @@ impl Log {
 
     #[cfg(not(feature = "log"))]
     fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
-        use std::io::Write as _;
-
-        if level > self.level {
-            return;
+        if level <= self.level {
+            say(level, &line().to_string());
         }
-        // Names come from outside: a line break in one must not pass for a line of the SDK's own.
-        let line = line().to_string().replace(
-            |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
-            " ",
-        );
-        // One write a line, so that threads do not mix theirs. A closed stderr is no failure of
-        // the call that wanted to say something, and must not panic.
-        let text = format!("[NexusSDK] {}: {line}\n", level.name());
-        let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 
     /// The program's logger decides which lines it wants.
@@ -128,4 +117,19 @@ impl Log {
             ::log::log!(target: TARGET, level, "{}", line());
         }
     }
+}
+
+#[cfg(not(feature = "log"))]
+fn say(level: LogLevel, line: &str) {
+    use std::io::Write as _;
+
+    // Names come from outside: a line break in one must not pass for a line of the SDK's own.
+    let line = line.replace(
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
+        " ",
+    );
+    // One write a line, so that threads do not mix theirs. A closed stderr is no failure of
+    // the call that wanted to say something, and must not panic.
+    let text = format!("[NexusSDK] {}: {line}\n", level.name());
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -111,24 +111,20 @@ impl Transport {
         let left = deadline
             .left()
             .ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
+        let configured = self.configured(request, left, max_idle_age);
         match request.body {
-            Some(body) => self
-                .agent
-                .run(self.configured(request, body, left, max_idle_age)),
-            None => self
-                .agent
-                .run(self.configured(request, (), left, max_idle_age)),
+            Some(body) => self.agent.run(configured.map(|()| body)),
+            None => self.agent.run(configured),
         }
     }
 
-    fn configured<B: ureq::AsSendBody>(
+    fn configured(
         &self,
         request: &Outgoing<'_>,
-        body: B,
         left: Duration,
         max_idle_age: Option<Duration>,
-    ) -> Request<B> {
-        let mut built = Request::new(body);
+    ) -> Request<()> {
+        let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();

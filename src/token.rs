@@ -140,11 +140,8 @@ impl TokenResponse {
     }
 
     fn local_expiry(&self, received: Received) -> SystemTime {
-        let expired = self
-            .credentials
-            .as_ref()
-            .and_then(|fields| fields.get("expired"));
-        if expired == Some(&true.into()) {
+        let credentials = self.credentials.as_ref();
+        if credentials.is_some_and(|fields| json::flag(fields, "expired")) {
             return received.at.wall;
         }
         match (self.expires_at, self.expires_in) {

@@ -237,7 +237,7 @@ impl Providers {
                 all.push(ProviderInfo::from_leaf(auth_type, name, leaf));
             }
         }
-        all.sort_by(|a, b| (&a.auth_type, &a.name).cmp(&(&b.auth_type, &b.name)));
+        all.sort_unstable_by(|a, b| (&a.auth_type, &a.name).cmp(&(&b.auth_type, &b.name)));
         Self { all }
     }
 

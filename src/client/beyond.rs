@@ -122,12 +122,14 @@ impl NexusClient {
         provider: &str,
     ) -> Result<HeaderMap> {
         let token = self.get_cached_token(cache, workspace_id, provider)?;
-        let header = token.header()?.ok_or_else(|| {
+        let (name, value) = token.header()?.ok_or_else(|| {
             let problem =
                 "this provider's credential does not go into headers alone; fetch with it";
             NexusError::new(ErrorKind::UnsupportedStrategy, problem)
         })?;
-        Ok(HeaderMap::from_iter([header]))
+        let mut headers = HeaderMap::new();
+        headers.insert(name, value);
+        Ok(headers)
     }
 
     /// Whether the gateway is well. Asks `/health`, and `/v1/health` if there is no such path.
@@ -268,10 +270,9 @@ impl NexusClient {
         credentials: &Object,
     ) -> Result<CapturedCredential> {
         error::not_blank("state", state)?;
-        let body = Object::from_iter([
-            ("state".to_owned(), state.into()),
-            ("credentials".to_owned(), credentials.clone().into()),
-        ]);
+        let mut body = Object::new();
+        body.insert("state".to_owned(), state.into());
+        body.insert("credentials".to_owned(), credentials.clone().into());
         CapturedCredential::from_reply(&self.send("/v1/capture-credential", &body)?)
     }
 

@@ -14,15 +14,22 @@ pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 pub(crate) struct Id(String);
 
 impl Id {
-    /// The id `value`; `written` finds what it was read from. Only strings and numbers are ids.
+    /// The id `value`; `written` finds what it was read from, unless that has escapes in its name. Only
+    /// strings and numbers are ids.
     pub(crate) fn new<'a>(
         value: &Value,
         written: impl FnOnce() -> Option<&'a str>,
     ) -> Option<Self> {
         match value {
-            Value::Number(number) if number.is_f64() => Some(Self(
-                written().map_or_else(|| number.to_string(), str::to_owned),
-            )),
+            Value::Number(number) if number.is_f64() => {
+                let same = |text: &&str| {
+                    serde_json::from_str(text).is_ok_and(|read: Value| read == *value)
+                };
+                let written = written().filter(same);
+                Some(Self(
+                    written.map_or_else(|| number.to_string(), str::to_owned),
+                ))
+            }
             Value::String(_) | Value::Number(_) => Some(Self(value.to_string())),
             _ => None,
         }

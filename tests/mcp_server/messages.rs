@@ -32,6 +32,14 @@ fn ids_are_echoed_exactly() {
     }
 }
 
+/// `serde_json` reads the last of them; what is echoed is that one's, if not digit by digit.
+#[test]
+fn of_two_ids_the_one_that_is_read_is_echoed() {
+    let mut client = Client::demo();
+    client.write(r#"{"jsonrpc":"2.0","id":1500000000000000000000,"\u0069d":3e21,"method":"ping"}"#);
+    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","id":3e+21,"result":{}}"#);
+}
+
 #[test]
 fn lines_that_are_no_message_are_passed_over() {
     let lines: [&[u8]; 14] = [

@@ -1,6 +1,7 @@
 //! Where redirects lead, and what they take along.
 
 use std::net::Ipv4Addr;
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 use ureq::http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
@@ -19,10 +20,11 @@ const PARAMETER: &str = "key";
 /// The URL of a request, a line, and then for each redirect its status and target, a line each:
 /// `302 /elsewhere`. `theirs` is another library's reading.
 pub fn redirect(data: &[u8], theirs: Origin) {
+    static TOKENS: LazyLock<[CachedToken; 4]> = LazyLock::new(tokens);
     let (first, targets) = split(data);
-    for token in tokens() {
+    for token in &*TOKENS {
         for allow_insecure_http in [false, true] {
-            let chain = Chain::start(&first, &token, allow_insecure_http, theirs);
+            let chain = Chain::start(&first, token, allow_insecure_http, theirs);
             let Some(mut chain) = chain else { continue };
             let lines = targets.split(|byte| *byte == b'\n').take(redirect::MOST);
             let _: Option<()> = lines.map(|line| chain.follow(line)).collect();

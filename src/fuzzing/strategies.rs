@@ -2,11 +2,17 @@
 
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 
+#[cfg(feature = "signing")]
+use super::CANARY;
 use super::{Origin, assert_clean_beside, split, strategy_names};
 use crate::clock::{Now, Received};
 use crate::error::Result;
 use crate::gateway;
 use crate::json::Object;
+#[cfg(feature = "signing")]
+use crate::signing::{Digest, Encoding};
+#[cfg(feature = "signing")]
+use crate::strategy::Signature;
 use crate::strategy::{self, Place};
 use crate::token::{CachedToken, TokenResponse};
 use crate::url;
@@ -41,8 +47,10 @@ fn request(caller: &str, body: Object, theirs: Origin) -> Result<()> {
     assert_eq!(theirs(caller, ""), theirs(&target, ""), "{caller:?}");
     match &token.place {
         Place::Query(name) => has_one_parameter(&own, &url, name, &token.access_token),
-        Place::Path(_) => {}
-        _ => assert_eq!(own, url),
+        Place::Path(fields) => has_its_fields(caller, &url, fields),
+        Place::Header => assert_eq!(own, url),
+        #[cfg(feature = "signing")]
+        Place::Signature(_) => assert_eq!(own, url),
     }
     adds_its_headers(&token, &url)
 }
@@ -65,6 +73,39 @@ fn has_one_parameter(own: &Uri, url: &Uri, name: &str, value: &str) {
     assert_eq!(url::decode(name_sent, true), name.as_bytes());
     assert_eq!(url::decode(value_sent, true), value.as_bytes());
     assert_eq!(own.path(), url.path());
+}
+
+/// Each placeholder as its field, percent-encoded: what it stands for is the same, and it adds none of
+/// the marks that part a URL.
+fn has_its_fields(caller: &str, url: &Uri, fields: &[(String, String)]) {
+    let bare = caller.split('#').next().unwrap();
+    let (_, rest) = bare.split_once("://").unwrap();
+    let (_, mut rest) = rest.split_at(rest.find(['/', '?']).unwrap());
+    let (mut literal, mut expected) = (String::new(), Vec::new());
+    if rest.starts_with('?') {
+        literal.push('/');
+        expected.push(b'/');
+    }
+    while let Some((before, (name, after))) = rest
+        .split_once('{')
+        .and_then(|(before, tail)| Some((before, tail.split_once('}')?)))
+    {
+        // Half an escape of the caller's, before a placeholder, is nothing that can be kept.
+        if before.bytes().rev().take(2).any(|byte| byte == b'%') {
+            return;
+        }
+        literal.push_str(before);
+        expected.extend(url::decode(before, false));
+        let field = fields.iter().find(|(field, _)| field == name).unwrap();
+        expected.extend(field.1.bytes());
+        rest = after;
+    }
+    literal.push_str(rest);
+    expected.extend(url::decode(rest, false));
+    let sent = url.path_and_query().unwrap().as_str();
+    assert_eq!(url::decode(sent, false), expected, "{caller:?}");
+    let marks = |text: &str| text.matches(['/', '?', '&', '=', '#']).count();
+    assert_eq!(marks(sent), marks(&literal), "{caller:?}");
 }
 
 /// The caller's headers stay; those that are new can be sent, and frame nothing.
@@ -95,16 +136,37 @@ fn adds_its_headers(token: &CachedToken, url: &Uri) -> Result<()> {
         );
         assert!(strategy::can_carry(name, value), "{name}");
     }
-    // A key that signs stays at home.
     #[cfg(feature = "signing")]
-    if matches!(token.place, Place::Signature(_)) && token.access_token.len() >= 16 {
-        let sent = |value: &HeaderValue| {
-            String::from_utf8_lossy(value.as_bytes()).contains(&token.access_token)
-        };
-        assert!(
-            !headers.values().any(sent) || token.header_name.contains(&token.access_token),
-            "the key is sent"
-        );
+    if let Place::Signature(signature) = &token.place {
+        stays_at_home(token, signature, &headers);
     }
     Ok(())
+}
+
+/// A key that signs is in none of the headers.
+#[cfg(feature = "signing")]
+fn stays_at_home(token: &CachedToken, signature: &Signature, headers: &HeaderMap) {
+    let shown = match signature {
+        Signature::Hmac(digest, encoding) => {
+            let length = match (digest, encoding) {
+                (Digest::Sha256, Encoding::Hex) => 64,
+                (Digest::Sha256, Encoding::Base64) => 44,
+                (Digest::Sha1, Encoding::Hex) => 40,
+                (Digest::Sha1, Encoding::Base64) => 28,
+            };
+            return assert_eq!(headers[token.header_name.as_str()].len(), length);
+        }
+        Signature::Aws(credentials, scope) => [
+            credentials.access_key.as_str(),
+            credentials.session_token.as_deref().unwrap_or_default(),
+            &scope.region,
+            &scope.service,
+        ]
+        .concat(),
+    };
+    let key = &token.access_token;
+    if key.contains(CANARY) && !shown.contains(CANARY) {
+        let sent = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains(CANARY));
+        assert!(!headers.values().any(sent), "{headers:?}");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
 use crate::clock::{FOREVER, Now, Received};
 use crate::gateway;
+use crate::strategy::Place;
 use crate::token::{CachedToken, TokenResponse};
 use crate::token_cache::{Lookup, TokenCache};
 
@@ -97,8 +98,10 @@ fn apart(a: SystemTime, b: SystemTime) -> u64 {
 
 /// Whatever is kept for a header has one that can be sent.
 fn is_sent(token: &CachedToken) {
-    let Ok(Some((name, value))) = token.header() else {
-        return;
+    let (name, value) = match token.header() {
+        Ok(Some(header)) => header,
+        Ok(None) => return assert!(token.place != Place::Header),
+        Err(error) => return assert!(token.place != Place::Header, "{error}"),
     };
     let expected = format!("{}{}", token.value_prefix, token.access_token);
     assert_eq!(value.as_bytes(), expected.as_bytes());

@@ -16,15 +16,19 @@ pub fn url(data: &[u8], theirs: Origin) {
     };
     let normal = parsed.to_string();
     assert_eq!(url::parse(&normal).as_ref(), Ok(&parsed), "{text:?}");
-    assert!(!normal.contains(['@', '#', '\\']) || !url::origin(&parsed).contains(['@', '#', '\\']));
+    assert!(!url::origin(&parsed).contains(['@', '\\']), "{text:?}");
     assert!(normal.bytes().all(|byte| byte.is_ascii_graphic()));
     let origin = theirs(&text, "");
     assert_eq!(origin, theirs(&normal, ""), "{text:?}");
     assert_eq!(origin, theirs(&url::origin(&parsed), ""), "{text:?}");
+    let ours = url::origin(&parsed);
+    // An IPv4 address within an IPv6 one is written in two ways.
+    let same = origin.as_ref().is_none_or(|theirs| *theirs == ours);
+    assert!(same || ours.contains("::ffff:"), "{origin:?} and {ours}");
     let rules = String::from_utf8_lossy(rules);
     let rules: Vec<&str> = rules.split('\n').take(8).collect();
     match AllowedHosts::new(&rules).check(&parsed) {
-        Ok(()) => is_meant(&rules, origin.as_deref().unwrap_or_default()),
+        Ok(()) => is_meant(&rules, origin.as_ref().unwrap_or(&ours)),
         Err(error) if error.code() == "host_not_allowed" => {
             assert_line(error.message());
             // The host is all of a URL that it shows.

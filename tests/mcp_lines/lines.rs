@@ -48,12 +48,13 @@ pub(crate) fn lines(mut input: &[u8]) {
     let mut line = Vec::new();
     let mut session = Session::default();
     while let Some(text) = reader::read(&mut input, &mut line) {
-        let work = reader::take(&mut session, text, &host.tools, &host.output);
         host.expect(text);
+        let work = reader::take(&mut session, text, &host.tools, &host.output);
         work.calls.into_iter().for_each(|call| host.turns.add(call));
         for id in work.cancelled {
             for call in host.turns.cancel(&id) {
                 call.reply.give(&host.output, None);
+                host.close(&rpc::answer(&call.id, &Ok(Value::Null)));
             }
         }
         if text.trim().is_empty() {
@@ -63,7 +64,7 @@ pub(crate) fn lines(mut input: &[u8]) {
     }
     host.work();
     host.check();
-    host.all_are_answered();
+    assert!(host.open.is_empty(), "no answer to {:?}", host.open);
     for url in reached.lock().unwrap().iter() {
         let url = Url::parse(url).unwrap();
         let there = (
@@ -80,7 +81,6 @@ struct Host {
     turns: Turns<()>,
     /// The ids that are to be answered, and the number that they are written as in their line.
     open: Vec<(Value, String)>,
-    cancelled: Vec<Value>,
 }
 
 impl Host {
@@ -90,7 +90,6 @@ impl Host {
             output: Output::default(),
             turns: Turns::new(()),
             open: Vec::new(),
-            cancelled: Vec::new(),
         }
     }
 
@@ -102,9 +101,6 @@ impl Host {
             Err(_) => return,
         };
         for message in messages {
-            if message["method"] == "notifications/cancelled" && message.get("id").is_none() {
-                self.cancelled.push(message["params"]["requestId"].clone());
-            }
             let is_answer = message.get("method").is_none()
                 && (message.get("result").is_some() || message.get("error").is_some());
             let id = &message["id"];
@@ -155,9 +151,7 @@ impl Host {
                 "{text:?}"
             );
         }
-        let asked = self.open.iter().position(|(id, _)| *id == answer["id"]);
-        let asked = asked.unwrap_or_else(|| panic!("nothing asked for {text:?}"));
-        let (id, line) = self.open.remove(asked);
+        let (id, line) = self.close(text);
         // A number beyond 64 bits goes back digit by digit, unless its name is not written plainly.
         let digits = text.strip_prefix(r#"{"jsonrpc":"2.0","id":"#).unwrap();
         let (digits, _) = digits.split_once(',').unwrap();
@@ -167,11 +161,12 @@ impl Host {
         );
     }
 
-    /// Only what the client has cancelled may stay without an answer.
-    fn all_are_answered(&self) {
-        for (id, line) in &self.open {
-            assert!(self.cancelled.contains(id), "no answer to {id} of {line:?}");
-        }
+    /// Takes the request out that an answer is to, or was to be.
+    fn close(&mut self, answer: &str) -> (Value, String) {
+        let read: Value = serde_json::from_str(answer).unwrap();
+        let asked = self.open.iter().position(|(id, _)| *id == read["id"]);
+        self.open
+            .remove(asked.unwrap_or_else(|| panic!("nothing asked for {answer:?}")))
     }
 }
 

@@ -1,23 +1,14 @@
 //! Waiting for a consent, and deadlines: whatever a server does, every call ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use crate::support::{self, End, LONG, Reply, Server, bytes, client, holder, json, options, text};
 use nexus_sdk::{
     ConnectionStatus, FetchOptions, NexusClient, NexusError, RetryPolicy, WaitOptions,
 };
 use serde_json::json;
-use support::{End, LONG, Reply, Server, bytes, client, holder, json, options, text};
 
 fn status(name: &str) -> Reply {
     json(200, &json!({ "status": name }))

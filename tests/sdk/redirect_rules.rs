@@ -1,16 +1,7 @@
 //! Redirects: which request follows, and where it ends.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
-mod support;
-
+use crate::support::{Reply, Server, fetch, redirect, reply, text};
 use nexus_sdk::{FetchOptions, Redirects};
-use support::{Reply, Server, fetch, redirect, reply, text};
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 

@@ -1,21 +1,12 @@
 //! Input that cannot be used: the error names its place, and nothing is sent.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{self, Server, bearer, client, options};
 use nexus_sdk::{
     FetchOptions, NexusClient, NexusClientOptions, NexusError, RequestConnectionInput, TokenCache,
     WaitOptions,
 };
-use support::{Server, bearer, client, options};
 
 /// Checks a table of errors, and that the server heard nothing of them.
 fn check(server: &Server, table: Vec<(&str, NexusError, &str, &str)>) {

@@ -1,19 +1,9 @@
 //! Strategies that sign: what the upstream sees of them, and when they sign anew.
-#![cfg(feature = "signing")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
-mod support;
-
+use crate::support::{Server, client, gateway, options, redirect, reply, text};
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
 use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
-use support::{Server, client, gateway, options, redirect, reply, text};
 
 const SECRET: &str = "canary-secret";
 

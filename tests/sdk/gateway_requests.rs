@@ -1,17 +1,8 @@
 //! Requests to the gateway: what they carry, where they go, and replies that are none.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
-mod support;
-
+use crate::support::{Reply, Server, client, json, options, redirect, reply, text};
 use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, RetryPolicy};
 use serde_json::json;
-use support::{Reply, Server, client, json, options, redirect, reply, text};
 
 fn input() -> RequestConnectionInput {
     RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/")

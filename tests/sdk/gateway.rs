@@ -1,20 +1,11 @@
 //! Requests to the gateway: when they are sent again, and what is left when that does not help.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
+use crate::support::{self, Server, bytes, client, json, options, reply, text};
 use nexus_sdk::{ErrorKind, NexusClient, NexusError, RequestConnectionInput, RetryPolicy};
 use serde_json::json;
-use support::{Server, bytes, client, json, options, reply, text};
 
 fn quick(retries: u32) -> RetryPolicy {
     let delay = Duration::from_millis(1);

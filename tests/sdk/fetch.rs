@@ -1,21 +1,12 @@
 //! `authenticated_fetch`: what is sent, what comes back, and what happens to a dead token.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use crate::support::{self, End, Request, Server, bearer, client, fetch, reply, text};
 use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
 use std::time::Duration;
-use support::{End, Request, Server, bearer, client, fetch, reply, text};
 
 fn get() -> FetchOptions {
     FetchOptions::default()

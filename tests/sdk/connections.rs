@@ -1,13 +1,4 @@
 //! Connections that are used again, and those that end at the wrong time.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -15,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
+use crate::support::{End, LONG, Server, bytes, fetch, holder, options, reply, text};
 use nexus_sdk::{FetchOptions, NexusClientOptions};
-use support::{End, LONG, Server, bytes, fetch, holder, options, reply, text};
 
 fn get() -> FetchOptions {
     FetchOptions::default()

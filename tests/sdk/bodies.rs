@@ -1,17 +1,8 @@
 //! Response bodies: compression, limits, ends that come too early.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
-mod support;
-
+use crate::support::{Reply, Server, bytes, fetch, holder, options};
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{FetchOptions, NexusError};
-use support::{Reply, Server, bytes, fetch, holder, options};
 
 type Fetched = Result<(u16, HeaderMap, Vec<u8>), NexusError>;
 
@@ -112,8 +103,8 @@ mod gzip {
 
     use flate2::{Compression, write::GzEncoder};
 
-    use super::support::{End, reply};
     use super::*;
+    use crate::support::{End, reply};
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -1,11 +1,4 @@
 //! The authenticated agent: ureq as it is, with the credential on every request.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

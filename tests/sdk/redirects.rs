@@ -1,19 +1,10 @@
 //! Redirects: who gets the credential.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::sync::{Arc, OnceLock};
 
+use crate::support::{self, Reply, Request, Server, fetch, redirect, text};
 use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
 use serde_json::{Value, json};
-use support::{Reply, Request, Server, fetch, redirect, text};
 
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
 const CALLERS: [(&str, &str); 4] = [

@@ -1,20 +1,10 @@
 //! A private certificate authority: through an agent of one's own, and, with the feature
 //! `platform-verifier`, through the environment.
-#![cfg(feature = "rustls")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
 
-mod support;
-
-use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
+use crate::support::{self, Server, agent, holder, options, text};
 #[cfg(feature = "platform-verifier")]
-use support::{End, reply};
-use support::{Server, agent, holder, options, text};
+use crate::support::{End, reply};
+use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
 
 #[test]
 fn an_agent_of_ones_own_brings_its_roots_and_a_stranger_is_refused() {
@@ -62,7 +52,7 @@ fn the_environment_names_an_authority() {
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "the_environment_names_an_authority",
+            "tls_roots::the_environment_names_an_authority",
             "--nocapture",
         ])
         .env("SSL_CERT_FILE", &file)

@@ -37,7 +37,9 @@ fn ids_are_echoed_exactly() {
 fn of_two_ids_the_one_that_is_read_is_echoed() {
     let mut client = Client::demo();
     client.write(r#"{"jsonrpc":"2.0","id":1500000000000000000000,"\u0069d":3e21,"method":"ping"}"#);
-    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","id":3e+21,"result":{}}"#);
+    // A version of it may write `3e21` or `3e+21`.
+    let answer: Value = serde_json::from_str(&client.line()).unwrap();
+    assert_eq!(answer["id"].as_f64(), Some(3e21));
 }
 
 #[test]

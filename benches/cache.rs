@@ -120,14 +120,7 @@ fn a_hit(threads: usize, criterion: &mut Criterion, report: &mut Report) {
                 .unwrap()
         })
     };
-    let of_clones = |calls| {
-        let each = calls / threads as u64;
-        on_threads(threads, || {
-            let own = fetcher.clone();
-            repeat(each, || own.get_cached_token().unwrap());
-        })
-    };
-    let of_one = |calls| {
+    let of_fetcher = |calls| {
         turn(threads, calls, || {
             Fetcher::get_cached_token(&fetcher).unwrap()
         })
@@ -140,8 +133,7 @@ fn a_hit(threads: usize, criterion: &mut Criterion, report: &mut Report) {
         report.medians(1, what, Unit::Nanos, &pair, Goal::AtMost(most));
     };
     measure("a hit", 1.2, &of_client);
-    measure("a hit of a Fetcher each", 0.7, &of_clones);
-    measure("a hit of one Fetcher", 0.7, &of_one);
+    measure("a hit of a Fetcher", 0.7, &of_fetcher);
 }
 
 /// One workspace as the floor, and 10,000 in no order.

@@ -1,6 +1,8 @@
 //! One key of a cache, for those who ask for it again and again.
 
+use std::array;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::clock::{Deadline, Now};
 use crate::error::Result;
@@ -10,15 +12,31 @@ use crate::sync::Mutex;
 use crate::token::CachedToken;
 use crate::token_cache::{Seen, TokenCache};
 
+/// In how many lanes threads look, so that few of them wait for one another.
+const LANES: usize = 8;
+
+thread_local! {
+    /// The lane of this thread: they take turns as they start.
+    static LANE: usize = {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        STARTED.fetch_add(1, Ordering::Relaxed) % LANES
+    };
+}
+
+/// What threads saw last. A line of the processor's cache has no two of them.
+#[repr(align(64))]
+struct Lane(Mutex<Option<Seen>>);
+
 /// A workspace and provider of a cache, and what was last seen there: a hit takes one lock, which
-/// is not the cache's own, and no look-up.
+/// is not the cache's own, and no look-up. A clone is a handle to the same.
+#[derive(Clone)]
 pub(crate) struct Bound {
     cache: TokenCache,
     workspace_id: Arc<str>,
     provider: Arc<str>,
     /// Whether a name is blank; then nothing is a hit, and a miss says so.
     blank: bool,
-    seen: Mutex<Option<Seen>>,
+    lanes: Arc<[Lane; LANES]>,
 }
 
 impl Bound {
@@ -28,7 +46,7 @@ impl Bound {
             workspace_id: tenant.workspace_id.into(),
             provider: tenant.provider.into(),
             blank: tenant.check().is_err(),
-            seen: Mutex::new(None),
+            lanes: Arc::new(array::from_fn(|_| Lane(Mutex::new(None)))),
         }
     }
 
@@ -44,7 +62,8 @@ impl Bound {
         if self.blank {
             return None;
         }
-        let mut seen = self.seen.lock();
+        let lane = self.lanes.get(LANE.with(|lane| *lane))?;
+        let mut seen = lane.0.lock();
         self.cache
             .get_again(&self.workspace_id, &self.provider, &mut seen, now)
     }
@@ -67,19 +86,6 @@ impl Bound {
     pub(crate) fn discard(&self, token: &Arc<CachedToken>) {
         self.cache
             .discard(&self.workspace_id, &self.provider, token);
-    }
-}
-
-impl Clone for Bound {
-    /// A clone sees for itself, so that threads with a clone each share no lock.
-    fn clone(&self) -> Self {
-        Self {
-            cache: self.cache.clone(),
-            workspace_id: Arc::clone(&self.workspace_id),
-            provider: Arc::clone(&self.provider),
-            blank: self.blank,
-            seen: Mutex::new(None),
-        }
     }
 }
 

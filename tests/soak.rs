@@ -12,6 +12,10 @@
     clippy::similar_names
 )]
 
+#[path = "../src/seeded.rs"]
+#[allow(dead_code, reason = "the unit tests need all of it")]
+mod seeded;
+
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{self, BufRead, BufReader, Write};
@@ -25,6 +29,7 @@ use nexus_sdk::{
     CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, NexusError, RetryPolicy,
     TokenCache,
 };
+use seeded::Seeded;
 
 const THREADS: u64 = 16;
 const KEYS: usize = 64;
@@ -93,13 +98,10 @@ fn once_in(times: u64, random: &AtomicU64) -> bool {
     next(random) % times == 0
 }
 
-/// `SplitMix64`.
+/// The generator of the unit tests, its state shared by threads; the step is its own, so that threads
+/// with neighbouring seeds do not go through the same numbers.
 fn next(state: &AtomicU64) -> u64 {
-    const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-    let state = state.fetch_add(STEP, SeqCst).wrapping_add(STEP);
-    let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
+    Seeded::new(state.fetch_add(0x9E37_79B9_7F4A_7C15, SeqCst)).next()
 }
 
 impl Service {

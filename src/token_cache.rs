@@ -1,12 +1,13 @@
 //! The cache: tokens by (workspace, provider), and who is resolving which.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::clock::{Now, Received};
-use crate::error::NexusError;
+use crate::error::{NexusError, Result};
 use crate::single_flight::Outcome;
 use crate::slots::{Landing, Slots, Stored};
 use crate::sync::{AtomicU64, Mutex, MutexGuard};
@@ -73,6 +74,8 @@ pub(crate) struct Leader {
     cache: TokenCache,
     key: (Box<str>, Box<str>),
     flight: Arc<Landing>,
+    stored: Option<Stored>,
+    outcome: Outcome<Result<Arc<CachedToken>>>,
 }
 
 impl TokenCache {
@@ -225,6 +228,8 @@ impl TokenCache {
                 cache: self.clone(),
                 key: (workspace_id.into(), provider.into()),
                 flight,
+                stored: None,
+                outcome: Outcome::Abandoned,
             }),
         }
     }
@@ -260,31 +265,27 @@ impl fmt::Debug for TokenCache {
 impl Leader {
     /// Ends the flight with a token off the gateway, and caches it if the key was not deleted or
     /// set meanwhile.
-    pub(crate) fn land(self, token: Arc<CachedToken>, received: Received) {
-        let stored = self.cache.0.stored(Arc::clone(&token), received.at, GRACE);
-        self.leave(stored);
-        self.flight.end(Outcome::Landed(Ok(token)));
+    pub(crate) fn land(mut self, token: Arc<CachedToken>, received: Received) {
+        self.stored = self.cache.0.stored(Arc::clone(&token), received.at, GRACE);
+        self.outcome = Outcome::Landed(Ok(token));
     }
 
     /// Ends the flight with an error for all who wait.
-    pub(crate) fn fail(self, error: NexusError) {
-        self.leave(None);
-        self.flight.end(Outcome::Landed(Err(error)));
-    }
-
-    fn leave(&self, stored: Option<Stored>) {
-        let (workspace_id, provider) = &self.key;
-        let mut slots = self.cache.0.change();
-        slots.leave(workspace_id, provider, &self.flight, stored);
+    pub(crate) fn fail(mut self, error: NexusError) {
+        self.outcome = Outcome::Landed(Err(error));
     }
 }
 
 impl Drop for Leader {
-    /// A panic or an early return must not strand those who wait. After an end, both steps find
-    /// nothing to do.
+    /// Every flight ends here, so that a panic or an early return strands nobody who waits.
     fn drop(&mut self) {
-        self.leave(None);
-        self.flight.end(Outcome::Abandoned);
+        let (workspace_id, provider) = &self.key;
+        let stored = self.stored.take();
+        let mut slots = self.cache.0.change();
+        slots.leave(workspace_id, provider, &self.flight, stored);
+        drop(slots);
+        let outcome = mem::replace(&mut self.outcome, Outcome::Abandoned);
+        self.flight.end(outcome);
     }
 }
 

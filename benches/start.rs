@@ -123,7 +123,7 @@ fn run(program: &str) {
             let cache = TokenCache::new();
             let expires = SystemTime::now() + Duration::from_secs(3600);
             let token = "bench-token-0123456789";
-            let token = CachedToken::new(token, "Bearer", expires, "Authorization", "Bearer ");
+            let token = CachedToken::new(token, "Bearer", expires);
             cache.set("workspace", "github", token);
             ours(&gateway, &url, &cache);
         }

@@ -1,15 +1,15 @@
 //! The whole way from asking for a connection to calling an API with its credential.
 //!
 //! Without configuration it runs on a gateway of its own, in this process. With
-//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `UPSTREAM_URL`) it runs
-//! on that one, and waits until you have consented in the browser.
+//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `SCOPES`, `UPSTREAM_URL`) it
+//! runs on that one, and waits until you have consented in the browser. `SCOPES` are what the provider
+//! calls them, with spaces between; by default none are asked for.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
@@ -66,7 +66,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 /// Steps 1 to 3: ask for a connection, let the user consent, wait until it is active.
 fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>> {
     let (workspace, provider) = (&setting.workspace, &setting.provider);
-    let scopes = ["repo", "read:user"];
+    let scopes = setting.scopes.split_whitespace();
     let input = RequestConnectionInput::new(workspace, provider, scopes, "http://localhost:3000/");
     let connection = client.request_connection(&input)?;
     println!(
@@ -75,7 +75,9 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
     );
 
     if setting.gateway.is_some() {
-        ureq::get(&connection.auth_url).call()?;
+        // A browser would go on to the return URL, where nobody listens here.
+        let page = ureq::get(&connection.auth_url).config();
+        page.max_redirects(0).build().call()?;
         println!(
             "2. consented, as a browser would, on {}",
             connection.auth_url
@@ -84,12 +86,13 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
         println!("2. consent on this page: {}", connection.auth_url);
     }
 
-    let options = WaitOptions::default()
-        .failed_grace(Duration::from_secs(120))
-        .on_poll(|status| {
-            println!("3. the connection is {status}");
-            ControlFlow::Continue(())
-        });
+    let options = WaitOptions::default().on_poll(|status| {
+        match status {
+            ConnectionStatus::Pending => println!("3. waiting for the consent"),
+            status => println!("3. the connection is {status}"),
+        }
+        ControlFlow::Continue(())
+    });
     match client.wait_for_active(&connection.connection_id, options)? {
         ConnectionStatus::Active => Ok(()),
         other => Err(format!("the connection ended as {other}; run this again and consent").into()),
@@ -114,6 +117,7 @@ struct Setting {
     options: NexusClientOptions,
     workspace: String,
     provider: String,
+    scopes: String,
     upstream: String,
     /// The gateway in this process, when no other is configured.
     gateway: Option<DevGateway>,
@@ -129,9 +133,13 @@ impl Setting {
             Some(_) => None,
             None => Some(DevGateway::start()?),
         };
-        let (options, upstream) = match &gateway {
-            Some(gateway) => (NexusClientOptions::new(gateway.url()), gateway.url()),
-            None => (NexusClientOptions::from_env()?, "https://api.github.com"),
+        let (options, upstream, scopes) = if let Some(gateway) = &gateway {
+            let options = NexusClientOptions::new(gateway.url());
+            (options, gateway.url(), "repo read:user")
+        } else {
+            // What a provider calls its scopes is not known here, and it refuses those of another.
+            let options = NexusClientOptions::from_env()?;
+            (options, "https://api.github.com", "")
         };
         if let Some(gateway) = &gateway {
             println!("0. started a gateway on {}", gateway.url());
@@ -140,6 +148,7 @@ impl Setting {
             options,
             workspace: variable("WORKSPACE_ID", "acme"),
             provider: variable("PROVIDER", "github"),
+            scopes: variable("SCOPES", scopes),
             upstream: variable("UPSTREAM_URL", upstream)
                 .trim_end_matches('/')
                 .to_owned(),

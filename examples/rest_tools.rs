@@ -5,14 +5,14 @@
 //! tool `NAME`, if it is among those found, with `ARGUMENTS`, a JSON object. Without configuration it
 //! runs on a gateway of its own, in this process, whose upstream has a few tools. With
 //! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, if that gateway asks for one) it runs on that one, as
-//! `WORKSPACE_ID` with the key for `PROVIDER`, on the API at `UPSTREAM_URL`.
+//! `WORKSPACE_ID` with the key for `PROVIDER`, on the API at `UPSTREAM_URL` or, without that, at the
+//! provider's `api_base_url`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
 
-use nexus_sdk::http::Uri;
 use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, TokenCache};
@@ -50,36 +50,30 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The API, and the key on every request to it.
-struct Tools {
-    fetcher: Fetcher,
-    upstream: String,
-}
+/// The API, with the key on every request to it.
+struct Tools(Fetcher);
 
 impl Tools {
     fn new(setting: &Setting) -> Result<Self, Box<dyn Error>> {
-        let upstream = setting.upstream.trim_end_matches('/');
-        let url: Uri = upstream
-            .parse()
-            .map_err(|error| format!("UPSTREAM_URL: {error}"))?;
-        let host = url.authority().ok_or("UPSTREAM_URL: not an https:// URL")?;
         let client = NexusClient::new(setting.options.clone())?;
+        let api = match &setting.upstream {
+            Some(url) => url.clone(),
+            None => api_of(&client, &setting.provider)?,
+        };
         // Whatever a tool or a redirect says, the key goes to no other host.
         let fetcher = client
             .fetcher(&TokenCache::new(), &setting.workspace, &setting.provider)
-            .allow_hosts([host.as_str()]);
-        Ok(Self {
-            fetcher,
-            upstream: upstream.to_owned(),
-        })
+            .base_url(api);
+        Ok(Self(fetcher))
     }
 
     /// Name and description of each tool.
     fn search(&self, query: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
-        let reply = self.post("/tools/search", &json!({"query": query}))?;
+        let response = self.post("/tools/search", &json!({"query": query}))?;
         // Some gateways wrap the list.
-        let list = reply.get("tools").unwrap_or(&reply);
-        let list = list.as_array().ok_or("/tools/search answered no list")?;
+        let list = response.get("tools").unwrap_or(&response);
+        let list = list.as_array();
+        let list = list.ok_or("/tools/search: the response is not a list")?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let tool = |tool: &Value| (text(&tool["name"]), text(&tool["description"]));
         Ok(list.iter().map(tool).collect())
@@ -87,16 +81,16 @@ impl Tools {
 
     fn execute(&self, name: &str, arguments: &Value) -> Result<String, Box<dyn Error>> {
         let call = json!({"name": name, "arguments": arguments});
-        let reply = self.post("/tools/execute", &call)?;
-        let parts = reply.get("content").and_then(Value::as_array);
-        let parts = parts.ok_or("/tools/execute answered no content")?;
-        // What is no text is named.
+        let response = self.post("/tools/execute", &call)?;
+        let parts = response.get("content").and_then(Value::as_array);
+        let parts = parts.ok_or("/tools/execute: the response has no content")?;
+        // What is not text is named.
         let text = |part: &Value| {
             let text = part["text"].as_str().or(part["type"].as_str());
             text.unwrap_or("?").to_owned()
         };
         let text = parts.iter().map(text).collect::<Vec<_>>().join("\n");
-        if reply.get("isError") == Some(&Value::Bool(true)) {
+        if response.get("isError") == Some(&Value::Bool(true)) {
             return Err(format!("{name} failed: {text}").into());
         }
         Ok(text)
@@ -107,15 +101,23 @@ impl Tools {
             .method("POST")
             .header("Content-Type", "application/json")
             .data(body.to_string());
-        let url = format!("{}{path}", self.upstream);
-        let (status, _headers, body) = self.fetcher.fetch(&url, options)?;
+        let (status, _headers, body) = self.0.fetch(path, options)?;
         match status {
             200..=299 => serde_json::from_slice(&body)
-                .map_err(|error| format!("{path} answered no JSON: {error}").into()),
-            401 | 403 => Err(format!("{path} answered {status}: the key is refused").into()),
-            _ => Err(format!("{path} answered {status}").into()),
+                .map_err(|error| format!("{path}: the response is not JSON: {error}").into()),
+            401 | 403 => Err(format!("{path}: {status}, the key is refused").into()),
+            _ => Err(format!("{path}: {status}").into()),
         }
     }
+}
+
+/// Where the gateway says that the API of a provider begins.
+fn api_of(client: &NexusClient, provider: &str) -> Result<String, Box<dyn Error>> {
+    let providers = client.providers()?;
+    let known = providers.get(provider);
+    let api = known.and_then(|provider| provider.api_base_url.clone());
+    let problem = || format!("the gateway has no api_base_url of {provider:?}; set UPSTREAM_URL");
+    Ok(api.ok_or_else(problem)?)
 }
 
 /// What to search for, and what to execute.
@@ -148,7 +150,8 @@ struct Setting {
     options: NexusClientOptions,
     workspace: String,
     provider: String,
-    upstream: String,
+    /// Where the API is, unless the gateway knows.
+    upstream: Option<String>,
     /// The gateway in this process, when no other is configured.
     gateway: Option<DevGateway>,
 }
@@ -162,7 +165,7 @@ impl Setting {
             options: NexusClientOptions::from_env()?,
             workspace: variable("WORKSPACE_ID")?,
             provider: variable("PROVIDER")?,
-            upstream: variable("UPSTREAM_URL")?,
+            upstream: variable("UPSTREAM_URL").ok(),
             gateway: None,
         })
     }
@@ -177,7 +180,7 @@ impl Setting {
             options: NexusClientOptions::new(gateway.url()),
             workspace: "acme".to_owned(),
             provider: "tools".to_owned(),
-            upstream: gateway.url().to_owned(),
+            upstream: None,
             gateway: Some(gateway),
         })
     }

@@ -1,8 +1,9 @@
 //! Base64 as text: what credentials and signatures look like in headers.
 
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// RFC 4648 section 4, with padding.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
         let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
@@ -16,4 +17,20 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// What such a text says, with or without its padding.
+pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    for digits in text.trim_end_matches('=').as_bytes().chunks(4) {
+        let mut group = 0_u32;
+        for at in 0..4 {
+            let digit = digits.get(at).unwrap_or(&b'A');
+            let value = ALPHABET.iter().position(|own| own == digit)?;
+            group = group << 6 | u32::try_from(value).ok()?;
+        }
+        let bytes = group.to_be_bytes();
+        decoded.extend(bytes.iter().skip(1).take(digits.len().saturating_sub(1)));
+    }
+    Some(decoded)
 }

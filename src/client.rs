@@ -1,42 +1,40 @@
 //! The client: one short method for each operation.
 
-mod beyond;
+mod connections;
+mod fetching;
+pub(crate) mod sessions;
 
 use std::fmt;
 use std::sync::Arc;
-
-use ureq::http::HeaderMap;
+use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::connection::{
-    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
-};
-use crate::error::{self, ErrorKind, NexusError, Result};
-use crate::fetch::{self, Caller, Credential};
-use crate::fetch_options::FetchOptions;
-use crate::gateway::Gateway;
+use crate::error::{self, Result};
+use crate::flights::Handle;
+use crate::gateway::{Gateway, Request};
+use crate::health::Health;
+use crate::json::Object;
 use crate::options::NexusClientOptions;
-use crate::resolve::{self, Tenant};
-use crate::token::{CachedToken, TokenResponse};
+use crate::providers::Providers;
+use crate::tenant::Tenant;
+use crate::token::CachedToken;
 use crate::token_cache::TokenCache;
 use crate::url;
-use crate::wait;
 
-pub use beyond::AgentSessionGuard;
-
-/// A client of one Nexus Gateway, for any number of threads.
+/// A client of one Nexus Gateway, to be shared by any number of threads.
 ///
 /// A clone is a cheap handle to the same client and its pooled connections. Every method blocks the
 /// calling thread, at most as long as it says. With the default [`RetryPolicy`](crate::RetryPolicy)
-/// a request to the gateway takes at most [`timeout`](NexusClientOptions::timeout) (30 s); with
-/// retries, that for each attempt and `max_delay` between two.
+/// a call waits for the gateway at most [`timeout`](NexusClientOptions::timeout) (30 s); with
+/// retries, that for each attempt and `max_delay` between two. A call that may refresh a token goes
+/// on when its caller has timed out: see [`drain`](Self::drain).
 ///
 /// # Errors
 ///
 /// Every method that talks to the gateway can fail with `request_failed` (the network), `timeout`,
-/// `max_retries_exceeded` (only with retries), `invalid_response` (a reply that is not what the
+/// `max_retries_exceeded` (only with retries), `invalid_response` (a response that is not what the
 /// contract says), `body_too_large`, and with the gateway's own codes, or `http_<status>` for a
-/// reply without one. Each method names what it adds.
+/// response without one. Each method names what it adds.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
@@ -54,18 +52,20 @@ pub use beyond::AgentSessionGuard;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct NexusClient(Arc<Gateway>);
+pub struct NexusClient(Handle);
 
 impl NexusClient {
     /// A client with these options. Sends nothing and does not block.
     ///
-    /// Writes one warning to stderr when the gateway is reached over plain http on another machine.
+    /// Warns when the gateway is reached over plain http on another machine, unless
+    /// [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) is set.
     ///
     /// # Errors
     ///
-    /// `invalid_input` that names the option: a `gateway_url` that is no absolute http or https
-    /// URL, or holds a user name, password or query; an `api_key` that no header can carry; a
-    /// `timeout` of zero.
+    /// `invalid_input` that names the option: a `gateway_url` that is not an absolute http or https
+    /// URL, or has a user name, password or query; an `api_key` that does not fit into a header; a
+    /// `timeout` of zero; a SOCKS proxy, of the `agent` or of `ALL_PROXY`, without the feature
+    /// `socks-proxy`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -75,153 +75,21 @@ impl NexusClient {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn new(options: NexusClientOptions) -> Result<Self> {
-        Gateway::new(options).map(|gateway| Self(Arc::new(gateway)))
+        Gateway::new(options).map(|gateway| Self(Handle::new(gateway)))
     }
 
-    /// Asks for a connection of a user to a provider; the user then consents on its `auth_url`.
+    /// Asks the gateway for the token of a workspace's connection to a provider, past every cache.
     ///
-    /// Blocks for one request to the gateway.
+    /// Blocks for the client's timeout (30 s) at most, retries added. Joins a resolve of the same pair
+    /// that is under way, and asks once more after `token_expired`.
+    /// [`get_cached_token`](Self::get_cached_token) is for repeated use.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank `user_id`, `provider_name` or `return_url`; `invalid_response`
-    /// without a URL or id in the reply. Of the gateway: `provider_not_found` (404),
-    /// `provider_ambiguous` (409), `missing_fields` (400), `broker_error` (502).
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/");
-    /// let connection = client.request_connection(&input)?;
-    /// println!("open {}", connection.auth_url);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn request_connection(
-        &self,
-        input: &RequestConnectionInput,
-    ) -> Result<RequestConnectionResponse> {
-        input.check()?;
-        let body = serde_json::to_vec(input)
-            .map_err(|error| NexusError::new(ErrorKind::InvalidInput, error.to_string()))?;
-        let answer = self.post("/v1/request-connection", Some(&body))?;
-        RequestConnectionResponse::from_reply(&answer.body)
-    }
-
-    /// The status of a connection, as the gateway sees it now.
-    ///
-    /// Blocks for one request to the gateway.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank id; `http_400` and `http_502`, whose text is the message.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// assert!(client.check_connection(&connection)? == "active");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn check_connection(&self, connection_id: &str) -> Result<ConnectionStatus> {
-        self.status(connection_id, self.0.longest_call())
-    }
-
-    /// Polls a connection until its status is final: `active`, or `failed`, `attention`, `revoked`,
-    /// `superseded`, which are returned too.
-    ///
-    /// Blocks for the options' timeout (300 s) at most. Polls that fail because the network or the
-    /// gateway does are polled again.
-    ///
-    /// # Errors
-    ///
-    /// `timeout` when the time is up, `aborted` when [`WaitOptions::on_poll`] breaks,
-    /// `invalid_input` for a blank id, and what [`check_connection`](Self::check_connection) says
-    /// with a status below 500.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
-    /// use std::time::Duration;
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let options = WaitOptions::default().timeout(Duration::from_secs(60));
-    /// assert!(client.wait_for_active(&connection, options)? == "active");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn wait_for_active(
-        &self,
-        connection_id: &str,
-        options: WaitOptions<'_>,
-    ) -> Result<ConnectionStatus> {
-        wait::until_final(options, |deadline| self.status(connection_id, deadline))
-    }
-
-    /// The token of one connection, past every cache.
-    ///
-    /// Blocks for one request to the gateway.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank id; `invalid_response` for a reply with neither an access token
-    /// nor credentials. Of the gateway: `connection_not_found`, `token_not_found` (404),
-    /// `attention_required`, `token_expired` (409), `connection_revoked` (410),
-    /// `connection_not_active` (400), `broker_unavailable` (502).
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let token = client.get_token_by_connection_id(&connection)?;
-    /// assert_eq!(token.token_type.as_deref(), Some("Bearer"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
-        let path = with_id("/v1/token/", connection_id)?;
-        let answer = self.0.get(&path, self.0.longest_call())?;
-        TokenResponse::from_reply(answer.body)
-    }
-
-    /// Makes the gateway refresh a connection's token now. Tokens in a cache are not touched.
-    ///
-    /// Blocks for one request to the gateway. The reply often has no strategy and no expiry.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_token_by_connection_id`](Self::get_token_by_connection_id), and of the gateway
-    /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), `upstream_error` (502).
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let old = client.get_token_by_connection_id(&connection)?;
-    /// assert_ne!(client.refresh_connection(&connection)?.access_token, old.access_token);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
-        let path = with_id("/v1/refresh/", connection_id)?;
-        TokenResponse::from_reply(self.post(&path, None)?.body)
-    }
-
-    /// The token of a workspace's connection to a provider, past every cache.
-    ///
-    /// Blocks for one request to the gateway. [`get_cached_token`](Self::get_cached_token) is for
-    /// use again and again.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_token_by_connection_id`](Self::get_token_by_connection_id), and
-    /// `invalid_credentials` for credentials that lack what the provider's strategy needs,
-    /// `unsupported_strategy` for a strategy that this build cannot put on a request.
+    /// `invalid_input` for a blank name; `invalid_credentials` for credentials that lack what the
+    /// provider's strategy needs, `unsupported_strategy` for a strategy that this build cannot put on
+    /// a request. Of the gateway: `connection_not_found` (404), `token_expired` (409),
+    /// `broker_unavailable` (502).
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -233,19 +101,18 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
-        let tenant = Tenant {
-            workspace_id,
-            provider,
-        };
+        let tenant = Tenant::new(workspace_id, provider);
         tenant.check()?;
-        let gateway = &self.0;
-        resolve::resolve(gateway, tenant, gateway.longest_call()).map(|(token, _)| token)
+        let token = self.0.resolve(tenant, self.0.gateway.longest_call())?;
+        Ok(CachedToken::clone(&token))
     }
 
-    /// The token of the cache, or else of the gateway, and then cached.
+    /// Returns the token from the cache, or asks the gateway for it and caches it.
     ///
-    /// A hit takes one short lock. Of the threads that miss the same key together, one asks the
-    /// gateway and all get what it answers, an error too; each blocks for one request at most.
+    /// A hit takes one short lock. Threads that miss the same key together share one call to the
+    /// gateway, and its token or error. Each blocks for the client's timeout (30 s) at most, retries
+    /// added; for 1 s at most with a token that has not expired
+    /// ([`stale_if_error`](NexusClientOptions::stale_if_error)).
     ///
     /// # Errors
     ///
@@ -270,17 +137,11 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
-        let tenant = Tenant {
-            workspace_id,
-            provider,
-        };
+        let tenant = Tenant::new(workspace_id, provider);
         tenant.check()?;
-        // A hit needs no deadline, and so none of the clock that one is made from.
-        if let Some(token) = cache.get(workspace_id, provider) {
-            return Ok(token);
-        }
-        let gateway = &self.0;
-        resolve::cached(gateway, cache, tenant, gateway.longest_call()).map(|(token, _)| token)
+        let deadline = || self.0.gateway.longest_call();
+        let cached = self.0.cached(cache, tenant, deadline);
+        cached.map(|(token, _)| token)
     }
 
     /// Drops a token from the cache; the same as [`TokenCache::delete`]. Does not block.
@@ -296,74 +157,99 @@ impl NexusClient {
         cache.delete(workspace_id, provider);
     }
 
-    /// Sends a request with the credential on it, as the provider's strategy says, and returns
-    /// status, headers and body. Every status is `Ok`; errors are for what never became a response.
+    /// Lists the providers that the gateway knows.
     ///
-    /// Blocks for the options' timeout (by default the client's, 30 s) in all: resolving,
-    /// redirects, replay and body. A 401 to a cached token drops it; if the gateway then has
-    /// another, the request is sent once more with that. Redirects are followed (at most ten) and
-    /// take the credential, and the caller's own, to no other origin.
+    /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// As [`get_cached_token`](Self::get_cached_token), and `invalid_input` for a URL, method or
-    /// header that cannot be sent, `insecure_url` for plain http to another machine or a redirect
-    /// to it, `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`.
+    /// None besides those of every call to the gateway.
     ///
     /// ```
-    /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
     /// let gateway = DevGateway::start()?;
-    /// gateway.connect("acme", "github")?;
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let url = format!("{}/user/repos", gateway.url());
-    /// let options = FetchOptions::default().method("POST").data(r#"{"name": "demo"}"#);
-    /// let (status, headers, body) =
-    ///     client.authenticated_fetch(&TokenCache::new(), "acme", "github", &url, options)?;
-    /// assert_eq!(status, 201);
-    /// assert_eq!(headers["content-type"], "application/json");
+    /// assert!(client.providers()?.get("github").is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn authenticated_fetch(
-        &self,
-        cache: &TokenCache,
-        workspace_id: &str,
-        provider: &str,
-        url: &str,
-        options: FetchOptions,
-    ) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let tenant = Tenant {
-            workspace_id,
-            provider,
-        };
-        let caller = Caller {
-            gateway: &self.0,
-            credential: Credential::Of(cache, tenant),
-            hosts: None,
-        };
-        fetch::fetch(caller, url, options)
+    pub fn providers(&self) -> Result<Providers> {
+        let response = self.send(&Request::get("/v1/providers"))?;
+        Ok(Providers::from_response(&response))
     }
 
-    fn post(&self, path: &str, body: Option<&[u8]>) -> Result<crate::gateway::Answer> {
-        self.0.post(path, body, self.0.longest_call())
+    /// Asks the gateway whether it is healthy: `/health`, and `/v1/health` where that does not exist.
+    ///
+    /// Blocks for two requests to the gateway at most.
+    ///
+    /// # Errors
+    ///
+    /// None besides those of every call to the gateway.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// assert_eq!(client.health()?.status, "healthy");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn health(&self) -> Result<Health> {
+        let response = match self.send(&Request::get("/health")) {
+            Err(error) if error.status_code() == Some(404) => {
+                self.send(&Request::get("/v1/health"))
+            }
+            response => response,
+        };
+        Health::from_response(&response?)
     }
 
-    fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
-        let path = with_id("/v1/check-connection/", connection_id)?;
-        ConnectionStatus::from_reply(&self.0.get(&path, deadline)?.body)
+    /// Waits for the gateway calls that their callers have left, and returns whether all have ended.
+    /// Blocks for `timeout` at most.
+    ///
+    /// A call that may make the gateway refresh a token goes on when its caller's timeout has
+    /// passed: cut short, it could cost the user's connection. Dropping the last handle of a client
+    /// (clients, fetchers, authenticated agents, session guards) waits for such calls for up to 5 s.
+    /// This is for programs that end otherwise: with [`std::process::exit`], or with a client in a
+    /// static.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    /// use std::time::Duration;
+    ///
+    /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
+    /// assert!(client.drain(Duration::from_secs(5)), "nothing is under way");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    #[must_use]
+    pub fn drain(&self, timeout: Duration) -> bool {
+        self.0.drain(Deadline::after(timeout))
+    }
+
+    fn send(&self, request: &Request<'_>) -> Result<Object> {
+        self.0.gateway.send(request).map(|success| success.body)
+    }
+}
+
+#[cfg(feature = "consent")]
+impl NexusClient {
+    /// The gateway's scheme, host and port.
+    pub(crate) fn origin(&self) -> String {
+        self.0.gateway.origin()
     }
 }
 
 impl fmt::Debug for NexusClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NexusClient")
-            .field("gateway", &self.0.origin())
+            .field("gateway", &self.0.gateway.origin())
             .finish_non_exhaustive()
     }
 }
 
-/// A path that ends in an id, encoded so that it arrives whole whatever is in it.
-fn with_id(path: &str, connection_id: &str) -> Result<String> {
-    error::not_blank("connection_id", connection_id)?;
-    Ok(format!("{path}{}", url::encode(connection_id)))
+/// A path that ends in an id, encoded so that it arrives unchanged; `name` is the argument that holds
+/// the id.
+fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
+    error::not_blank(name, id)?;
+    Ok(format!("{path}{}", url::encode(id)))
 }

@@ -58,9 +58,9 @@ impl Deadline {
     }
 }
 
-/// When a reply's request began, and what the server's clock said then.
+/// When a response's request began, and what the server's clock said then.
 ///
-/// Times in a reply are read against the beginning of the exchange: a slow reply can only shorten
+/// Times in a response are read against the beginning of the exchange: a slow response can only shorten
 /// what it grants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Received {

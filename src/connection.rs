@@ -1,14 +1,18 @@
 //! Connections: asking for one, and what becomes of it.
 
+mod revoke;
+mod status;
+
 use std::fmt;
-use std::ops::ControlFlow;
-use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::Result;
 use crate::json::{self, Object};
 use crate::url;
+
+pub use revoke::{RevokeOptions, RevokeResult};
+pub use status::ConnectionStatus;
 
 /// What [`NexusClient::request_connection`](crate::NexusClient::request_connection) asks for.
 ///
@@ -22,7 +26,7 @@ use crate::url;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RequestConnectionInput {
-    /// The user or workspace that the connection is for.
+    /// The user or workspace that the connection is for: the `workspace_id` of later calls.
     pub user_id: String,
     /// The provider's name, such as `github`.
     pub provider_name: String,
@@ -121,7 +125,7 @@ pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<St
 
 /// A connection that waits for its user's consent.
 ///
-/// `Debug` leaves out `auth_url` and `state`: whoever has them can complete the connection.
+/// `Debug` leaves out `auth_url` and `state`, because they suffice to complete the connection.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -149,32 +153,20 @@ pub struct RequestConnectionResponse {
 }
 
 impl RequestConnectionResponse {
-    pub(crate) fn from_reply(reply: &Object) -> Result<Self> {
-        let required = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| json::filled(reply, name))
-                .ok_or_else(|| {
-                    let problem = format!(
-                        "the gateway's reply has no usable `{}`",
-                        names.join("` or `")
-                    );
-                    NexusError::new(ErrorKind::InvalidResponse, problem)
-                })
-        };
-        let auth_url = required(&["authUrl", "auth_url"])?;
-        let connection_id = required(&["connection_id"])?;
+    pub(crate) fn from_response(response: &Object) -> Result<Self> {
+        let auth_url = json::required(response, &["authUrl", "auth_url"])?;
+        let connection_id = json::required(response, &["connection_id"])?;
         Ok(Self {
-            state: json::filled(reply, "state").or_else(|| state_of(&auth_url)),
+            state: json::filled(response, "state").or_else(|| state_of(&auth_url)),
             auth_url,
             connection_id,
-            scopes: json::strings(reply, "scopes"),
-            provider_id: json::filled(reply, "provider_id"),
+            scopes: json::strings(response, "scopes"),
+            provider_id: json::filled(response, "provider_id"),
         })
     }
 }
 
-/// Gateways that leave the state out of the reply have it in the URL.
+/// Gateways that leave the state out of the response have it in the URL.
 fn state_of(auth_url: &str) -> Option<String> {
     let (_, query) = auth_url.split_once('?')?;
     let query = query.split_once('#').map_or(query, |(query, _)| query);
@@ -195,242 +187,10 @@ impl fmt::Debug for RequestConnectionResponse {
     }
 }
 
-/// What has become of a connection. Compares with text: `status == "active"`.
-///
-/// ```
-/// use nexus_sdk::ConnectionStatus;
-///
-/// assert!(ConnectionStatus::Active == "active");
-/// assert_eq!("active", ConnectionStatus::Active);
-/// assert_eq!(ConnectionStatus::from("superseded"), ConnectionStatus::Superseded);
-/// assert_eq!(ConnectionStatus::from("archived").as_str(), "archived");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ConnectionStatus {
-    /// Usable.
-    Active,
-    /// Waits for the user's consent; gateways also say so while their broker is out of reach.
-    Pending,
-    /// The consent failed. Gateways may say so while it is still awaited: see
-    /// [`WaitOptions::failed_grace`].
-    Failed,
-    /// The user has to connect again.
-    Attention,
-    /// Revoked, by the user or the workspace.
-    Revoked,
-    /// A newer connection has taken its place.
-    Superseded,
-    /// A status that this version does not know.
-    Other(String),
-}
-
-impl ConnectionStatus {
-    /// The status as the gateway writes it.
-    ///
-    /// ```
-    /// assert_eq!(nexus_sdk::ConnectionStatus::Pending.as_str(), "pending");
-    /// ```
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Attention => "attention",
-            Self::Revoked => "revoked",
-            Self::Superseded => "superseded",
-            Self::Other(status) => status,
-        }
-    }
-
-    /// Whether waiting will not change it: every known status but `pending`.
-    ///
-    /// ```
-    /// use nexus_sdk::ConnectionStatus;
-    ///
-    /// assert!(ConnectionStatus::Revoked.is_terminal());
-    /// assert!(!ConnectionStatus::Pending.is_terminal());
-    /// assert!(!ConnectionStatus::from("archived").is_terminal());
-    /// ```
-    #[must_use]
-    pub fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Pending | Self::Other(_))
-    }
-
-    pub(crate) fn from_reply(reply: &Object) -> Result<Self> {
-        let status = json::filled(reply, "status").ok_or_else(|| {
-            NexusError::new(
-                ErrorKind::InvalidResponse,
-                "the gateway's reply has no `status`",
-            )
-        })?;
-        Ok(Self::from(status.as_str()))
-    }
-}
-
-impl From<&str> for ConnectionStatus {
-    fn from(status: &str) -> Self {
-        match status {
-            "active" => Self::Active,
-            "pending" => Self::Pending,
-            "failed" => Self::Failed,
-            "attention" => Self::Attention,
-            "revoked" => Self::Revoked,
-            "superseded" => Self::Superseded,
-            other => Self::Other(other.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for ConnectionStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl PartialEq<str> for ConnectionStatus {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
-impl PartialEq<&str> for ConnectionStatus {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
-    }
-}
-
-impl PartialEq<ConnectionStatus> for str {
-    fn eq(&self, other: &ConnectionStatus) -> bool {
-        other == self
-    }
-}
-
-impl PartialEq<ConnectionStatus> for &str {
-    fn eq(&self, other: &ConnectionStatus) -> bool {
-        other == self
-    }
-}
-
-type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + 'a>;
-
-/// How [`NexusClient::wait_for_active`](crate::NexusClient::wait_for_active) polls.
-///
-/// ```
-/// use nexus_sdk::WaitOptions;
-/// use std::time::Duration;
-///
-/// let options = WaitOptions::default();
-/// assert_eq!(options.interval, Duration::from_millis(1500));
-/// assert_eq!(options.timeout, Duration::from_secs(300));
-/// assert_eq!(options.failed_grace, Duration::ZERO);
-/// ```
-#[non_exhaustive]
-pub struct WaitOptions<'a> {
-    /// The pause between two polls. Default 1.5 s.
-    pub interval: Duration,
-    /// How long to wait in all. Default 300 s.
-    pub timeout: Duration,
-    /// How long a `failed` is taken for `pending`. Default 0.
-    pub failed_grace: Duration,
-    pub(crate) on_poll: Option<OnPoll<'a>>,
-}
-
-impl Default for WaitOptions<'_> {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_millis(1500),
-            timeout: Duration::from_secs(300),
-            failed_grace: Duration::ZERO,
-            on_poll: None,
-        }
-    }
-}
-
-impl<'a> WaitOptions<'a> {
-    /// The pause between two polls. Default 1.5 s; less than 10 ms counts as 10 ms.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let options = nexus_sdk::WaitOptions::default().interval(Duration::from_millis(100));
-    /// assert_eq!(options.interval, Duration::from_millis(100));
-    /// ```
-    #[must_use]
-    pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval;
-        self
-    }
-
-    /// How long to wait in all. Default 300 s.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let options = nexus_sdk::WaitOptions::default().timeout(Duration::from_secs(60));
-    /// assert_eq!(options.timeout, Duration::from_secs(60));
-    /// ```
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// For this long from the start of the wait, `failed` is taken for `pending`. Default 0.
-    ///
-    /// Many gateways infer the status from a token call, and answer `failed` for a connection whose
-    /// user has not consented yet. Behind such a gateway, set this to the time that you give the
-    /// user, or to `Duration::MAX` to wait until the timeout.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// let options = nexus_sdk::WaitOptions::default().failed_grace(Duration::from_secs(120));
-    /// assert_eq!(options.failed_grace, Duration::from_secs(120));
-    /// ```
-    #[must_use]
-    pub fn failed_grace(mut self, grace: Duration) -> Self {
-        self.failed_grace = grace;
-        self
-    }
-
-    /// Called with the status after every poll that brought one, for a progress line or to end the
-    /// wait: [`ControlFlow::Break`] makes it the error `aborted`. Default: nothing is called.
-    ///
-    /// ```
-    /// use nexus_sdk::WaitOptions;
-    /// use std::ops::ControlFlow;
-    ///
-    /// let mut polls = 0;
-    /// let options = WaitOptions::default().on_poll(|_status| {
-    ///     polls += 1;
-    ///     if polls < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    /// });
-    /// ```
-    #[must_use]
-    pub fn on_poll(
-        mut self,
-        on_poll: impl FnMut(&ConnectionStatus) -> ControlFlow<()> + 'a,
-    ) -> Self {
-        self.on_poll = Some(Box::new(on_poll));
-        self
-    }
-}
-
-impl fmt::Debug for WaitOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitOptions")
-            .field("interval", &self.interval)
-            .field("timeout", &self.timeout)
-            .field("failed_grace", &self.failed_grace)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::NexusError;
     use serde_json::json;
 
     #[test]
@@ -466,13 +226,13 @@ mod tests {
             ),
             (json!({"authUrl": "https://a/"}), Err("invalid_response")),
         ];
-        for (reply, expected) in table {
-            let read = RequestConnectionResponse::from_reply(reply.as_object().unwrap());
+        for (response, expected) in table {
+            let read = RequestConnectionResponse::from_response(response.as_object().unwrap());
             let state = read
                 .as_ref()
                 .map(|read| read.state.as_deref())
                 .map_err(NexusError::code);
-            assert_eq!(state, expected, "{reply}");
+            assert_eq!(state, expected, "{response}");
         }
     }
 }

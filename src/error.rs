@@ -1,9 +1,13 @@
 //! The one error type, its codes and what they tell a caller to do.
 
+mod kind;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use kind::ErrorKind;
 
 /// The result of every fallible call of this crate.
 ///
@@ -15,69 +19,9 @@ use std::time::Duration;
 /// ```
 pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
-/// What failed, as a value to `match` on; [`NexusError::code`] is the same as text.
-///
-/// ```
-/// use nexus_sdk::{ErrorKind, NexusClient, NexusClientOptions};
-///
-/// let error = NexusClient::new(NexusClientOptions::new("no scheme")).unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// `invalid_input`: an argument is unusable; nothing was sent.
-    InvalidInput,
-    /// `invalid_response`: the gateway's reply is not what the contract says.
-    InvalidResponse,
-    /// `invalid_credentials`: the gateway's reply holds no usable credential.
-    InvalidCredentials,
-    /// `max_retries_exceeded`: every attempt failed; `source()` is the last failure.
-    MaxRetriesExceeded,
-    /// `request_failed`: the network failed before there was a response.
-    RequestFailed,
-    /// `timeout`: the deadline passed.
-    Timeout,
-    /// `unsupported_strategy`: the credential cannot be put on a request by this build.
-    UnsupportedStrategy,
-    /// `host_not_allowed`: the URL's host is not on the fetcher's list.
-    HostNotAllowed,
-    /// `insecure_url`: a credential would have travelled in clear, or to a URL of another kind.
-    InsecureUrl,
-    /// `body_too_large`: a body exceeds `max_body_bytes`.
-    BodyTooLarge,
-    /// `too_many_redirects`: more than ten redirects in a row.
-    TooManyRedirects,
-    /// `aborted`: the caller's own callback ended the wait.
-    Aborted,
-    /// The gateway answered with an error of its own: its code, or `http_<status>`.
-    Gateway,
-}
-
-impl ErrorKind {
-    /// The code of the errors of this kind that the SDK itself makes.
-    const fn code(self) -> &'static str {
-        match self {
-            Self::InvalidInput => "invalid_input",
-            Self::InvalidResponse => "invalid_response",
-            Self::InvalidCredentials => "invalid_credentials",
-            Self::MaxRetriesExceeded => "max_retries_exceeded",
-            Self::RequestFailed => "request_failed",
-            Self::Timeout => "timeout",
-            Self::UnsupportedStrategy => "unsupported_strategy",
-            Self::HostNotAllowed => "host_not_allowed",
-            Self::InsecureUrl => "insecure_url",
-            Self::BodyTooLarge => "body_too_large",
-            Self::TooManyRedirects => "too_many_redirects",
-            Self::Aborted => "aborted",
-            Self::Gateway => "http_error",
-        }
-    }
-}
-
 /// What went wrong, and what to do about it. Prints as `code: message`.
 ///
-/// One word wide and cheap to clone. Neither [`Display`](fmt::Display), [`Debug`] nor the source
+/// One word in size, and cheap to clone. Neither [`Display`](fmt::Display), [`Debug`] nor the source
 /// chain ever holds a token, a key, a request body or a URL's path and query.
 ///
 /// ```
@@ -100,8 +44,7 @@ struct Inner {
     status: Option<u16>,
     retry_after: Option<Duration>,
     retryable: bool,
-    /// The wait that the next attempt needed and the caller's own deadline did not leave.
-    wait_too_long: Option<Duration>,
+    needs_reconnect: bool,
     source: Option<NexusError>,
 }
 
@@ -114,7 +57,7 @@ impl NexusError {
             status: None,
             retry_after: None,
             retryable: false,
-            wait_too_long: None,
+            needs_reconnect: false,
             source: None,
         }))
     }
@@ -122,6 +65,14 @@ impl NexusError {
     /// An argument that cannot be used: `place` names it, `problem` says why.
     pub(crate) fn invalid_input(place: &str, problem: impl fmt::Display) -> Self {
         Self::new(ErrorKind::InvalidInput, format!("{place}: {problem}"))
+    }
+
+    /// Credentials of the gateway that lack a field.
+    pub(crate) fn no_credential(field: &str) -> Self {
+        let message = format!(
+            "the gateway's credentials have no usable `{field}`; connect the provider again"
+        );
+        Self::new(ErrorKind::InvalidCredentials, message)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -145,25 +96,20 @@ impl NexusError {
         self.with(|inner| inner.retryable = retryable)
     }
 
+    pub(crate) fn reconnect(self, needed: bool) -> Self {
+        self.with(|inner| inner.needs_reconnect = needed)
+    }
+
     /// Every attempt failed: keeps the last failure's status and text, and itself as the source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
-        let message = format!("gave up after {attempts} attempts; the last: {last}");
+        let message = format!("gave up after {attempts} attempts; the last one: {last}");
         Self::new(ErrorKind::MaxRetriesExceeded, message).with(|inner| {
             inner.status = last.0.status;
             inner.retry_after = last.0.retry_after;
             inner.retryable = last.0.retryable;
+            inner.needs_reconnect = last.0.needs_reconnect;
             inner.source = Some(last);
         })
-    }
-
-    pub(crate) fn with_wait_too_long(self, wait: Duration) -> Self {
-        self.with(|inner| inner.wait_too_long = Some(wait))
-    }
-
-    /// Whether a caller with this much time left would have tried again.
-    pub(crate) fn is_only_short_of_time(&self, left: Option<Duration>) -> bool {
-        let wait = self.0.wait_too_long;
-        wait.zip(left).is_some_and(|(wait, left)| left > wait)
     }
 
     /// The stable, machine-readable code, such as `timeout` or `connection_not_found`.
@@ -195,7 +141,7 @@ impl NexusError {
         &self.0.message
     }
 
-    /// The HTTP status of the reply that this error was made from, if there was one.
+    /// The HTTP status of the response that this error was made from, if there was one.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -238,9 +184,12 @@ impl NexusError {
         self.0.retry_after
     }
 
-    /// Whether only the user can help, by connecting the provider again: the grant was revoked
-    /// (`connection_revoked`, any 410), needs attention (`attention_required`), or ran out with no
-    /// way to renew it (`token_expired`, `no_refresh_token`).
+    /// Whether only the user can help, by connecting the provider: there is no active connection
+    /// (`connection_not_found` of a resolve), it needs attention (`attention_required`), was revoked
+    /// (`connection_revoked`, any 410), has no token (`token_not_found`) or no way to renew it
+    /// (`no_refresh_token`).
+    ///
+    /// `false` for what may pass by itself, such as `token_expired`: the provider may just be down.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -249,26 +198,17 @@ impl NexusError {
     /// let connection = gateway.connect("acme", "github")?;
     /// gateway.set_status(&connection, "attention");
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// assert!(client.resolve_token("acme", "github").unwrap_err().needs_reconnect());
+    /// assert!(client.get_token_by_connection_id(&connection).unwrap_err().needs_reconnect());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn needs_reconnect(&self) -> bool {
-        if let Some(source) = &self.0.source {
-            return source.needs_reconnect();
-        }
-        let codes = [
-            "attention_required",
-            "connection_revoked",
-            "token_expired",
-            "no_refresh_token",
-        ];
-        self.kind() == ErrorKind::Gateway
-            && (codes.contains(&self.code()) || self.status_code() == Some(410))
+        self.0.needs_reconnect
     }
 
-    /// Whether the same call may succeed later: a failing network, a timeout, and the statuses 429,
-    /// 502, 503 and 504, unless the error embeds a 4xx status of the broker behind the gateway.
+    /// Whether the same call may succeed later: a failing network, a timeout, `token_expired`, and the
+    /// statuses 429, 502, 503 and 504, unless the error shows that the broker behind the gateway has
+    /// refused the request itself.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;

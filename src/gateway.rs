@@ -1,36 +1,101 @@
-//! Requests to the gateway: address, API key, retries, and replies that are JSON objects.
+//! Requests to the gateway: address, API key, retries, and responses that are JSON objects.
 
-use ureq::http::header::{ACCEPT, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+pub(crate) mod error;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use serde_json::Value;
+use ureq::config::AutoHeaderValue;
+use ureq::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::clock::{Deadline, Now, Received};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::gateway_error;
+use crate::header;
 use crate::json::{self, Object};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
-use crate::retry::RetryPolicy;
-use crate::strategy::LONGEST_HEADER;
-use crate::transport::{self, Attempt, Failure, Outgoing, Reply, Transport};
+use crate::retry::{Attempts, RetryPolicy};
+use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
+
+/// How long each attempt of a call has that may refresh a token, whatever the client's timeout.
+const MIN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The largest response of a gateway. In memory its JSON can be twenty times as large.
+const MAX_RESPONSE: u64 = 2 << 20;
 
 pub(crate) struct Gateway {
     pub(crate) transport: Transport,
     pub(crate) timeout: Duration,
     pub(crate) log: Log,
     pub(crate) allow_insecure_http: bool,
+    pub(crate) stale_if_error: bool,
+    #[cfg(feature = "host-lock")]
+    pub(crate) lock_dir: Option<std::path::PathBuf>,
     base: Uri,
     api_key: String,
     headers: HeaderMap,
     policy: RetryPolicy,
 }
 
-/// A successful reply and the clocks to read its times by.
-pub(crate) struct Answer {
+/// A call to the gateway.
+pub(crate) struct Request<'a> {
+    method: Method,
+    /// Starts with a slash; encoded.
+    path: Cow<'a, str>,
+    body: Option<Vec<u8>>,
+    workspace_id: Option<&'a str>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn get(path: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            body: None,
+            workspace_id: None,
+        }
+    }
+
+    pub(crate) fn delete(path: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            method: Method::DELETE,
+            ..Self::get(path)
+        }
+    }
+
+    /// A POST without a body.
+    pub(crate) fn post(path: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            method: Method::POST,
+            body: Some(Vec::new()),
+            ..Self::get(path)
+        }
+    }
+
+    /// Names the workspace that the call is for.
+    pub(crate) fn of_workspace(self, workspace_id: impl Into<Option<&'a str>>) -> Self {
+        Self {
+            workspace_id: workspace_id.into(),
+            ..self
+        }
+    }
+
+    pub(crate) fn json(self, body: &impl Serialize) -> Result<Self> {
+        let body =
+            serde_json::to_vec(body).map_err(|error| NexusError::invalid_input("body", error))?;
+        Ok(Self {
+            body: Some(body),
+            ..self
+        })
+    }
+}
+
+/// A successful response and the clocks to read its times by.
+pub(crate) struct Success {
     pub(crate) body: Object,
     pub(crate) received: Received,
 }
@@ -45,19 +110,23 @@ impl Gateway {
             ));
         }
         let log = Log::new(options.log_level);
-        if !url::is_https(&base) && !url::is_loopback(&base) && !options.allow_insecure_http {
+        if !url::is_private(&base) && !options.allow_insecure_http {
             let origin = url::origin(&base);
             log.warn(|| {
                 format!("the gateway {origin} is reached over plain http: tokens travel in clear")
             });
         }
+        let headers = headers(&options)?;
         Ok(Self {
-            transport: Transport::new(options.agent, options.timeout, options.max_body_bytes),
+            transport: Transport::new(options.agent, options.timeout, options.max_body_bytes)?,
             timeout: options.timeout,
             log,
             allow_insecure_http: options.allow_insecure_http,
+            stale_if_error: options.stale_if_error,
+            #[cfg(feature = "host-lock")]
+            lock_dir: options.lock_dir,
             base,
-            headers: headers(&options.api_key)?,
+            headers,
             api_key: options.api_key,
             policy: options.retry_policy,
         })
@@ -68,102 +137,98 @@ impl Gateway {
         Deadline::after(self.policy.longest_call(self.timeout))
     }
 
+    /// Its URL without a slash at the end.
+    pub(crate) fn address(&self) -> String {
+        format!(
+            "{}{}",
+            self.origin(),
+            self.base.path().trim_end_matches('/')
+        )
+    }
+
     pub(crate) fn origin(&self) -> String {
         url::origin(&self.base)
     }
 
-    pub(crate) fn get(&self, path: &str, deadline: Deadline) -> Result<Answer> {
-        self.call(&Method::GET, path, None, deadline)
+    /// Sends and retries, and reads the response. Each attempt has the client's timeout.
+    pub(crate) fn send(&self, request: &Request<'_>) -> Result<Success> {
+        self.send_with(request, self.timeout, false)
     }
 
-    pub(crate) fn post(
-        &self,
-        path: &str,
-        body: Option<&[u8]>,
-        deadline: Deadline,
-    ) -> Result<Answer> {
-        self.call(
-            &Method::POST,
-            path,
-            Some(body.unwrap_or_default()),
-            deadline,
-        )
+    /// The same for a call that may make the gateway refresh a token: each attempt has a minute at
+    /// least, since hanging up in the middle of a refresh can cost the connection.
+    pub(crate) fn send_patiently(&self, request: &Request<'_>) -> Result<Success> {
+        self.send_with(request, self.timeout.max(MIN_PATIENCE), true)
     }
 
-    pub(crate) fn delete(&self, path: &str, deadline: Deadline) -> Result<Answer> {
-        self.call(&Method::DELETE, path, None, deadline)
-    }
-
-    /// Sends and retries; `path` starts with a slash and is encoded.
-    fn call(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Option<&[u8]>,
-        deadline: Deadline,
-    ) -> Result<Answer> {
-        let url = self.url(path)?;
-        let mut headers = self.headers.clone();
-        if body.is_some_and(|body| !body.is_empty()) {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
+    fn send_with(&self, asked: &Request<'_>, timeout: Duration, patient: bool) -> Result<Success> {
+        let deadline = Deadline::after(self.policy.longest_call(timeout));
+        let url = self.url(&asked.path)?;
+        let headers = self.headers_for(asked);
         let request = Outgoing {
-            method,
+            method: &asked.method,
             url: &url,
             headers: &headers,
-            body,
+            body: asked.body.as_deref(),
+            patient,
         };
-        transport::with_retries(&self.policy, deadline, self.log, || {
-            self.attempt(&request, deadline)
-        })
-    }
-
-    fn attempt(&self, request: &Outgoing<'_>, deadline: Deadline) -> Result<Answer, Attempt> {
-        let at = Now::read();
-        let sent = self
-            .transport
-            .send(request, deadline.min(Deadline::after(self.timeout)));
-        self.log.debug(|| exchange_line(request, at.mono, &sent));
-        let reply = sent.map_err(|failure| failure.into_attempt(request.method))?;
-        let received = Received {
-            at,
-            date: gateway_error::date(&reply.headers),
-        };
-        self.read(request, &reply)
-            .map(|body| Answer { body, received })
-    }
-
-    fn read(&self, request: &Outgoing<'_>, reply: &Reply) -> Result<Object, Attempt> {
-        if !(200..300).contains(&reply.status) {
-            let error = self.refusal(request, reply);
-            let again = self.policy.retries_status(reply.status) && error.is_retryable();
-            return Err(Attempt { error, again });
-        }
-        // What is gone need not be described (RFC 9110 section 9.3.5).
-        if request.method == Method::DELETE && reply.status == 204 {
-            return Ok(Object::new());
-        }
-        object(&reply.body).map_err(|problem| {
-            let error =
-                NexusError::new(ErrorKind::InvalidResponse, problem).with_status(reply.status);
-            Attempt {
-                error,
-                again: false,
+        let mut attempts = Attempts::new(&self.policy, deadline, self.log);
+        loop {
+            let at = Now::read();
+            let ends = deadline.min(Deadline::after(timeout));
+            let max_body = self.transport.max_body_bytes.min(MAX_RESPONSE);
+            let sent = self.transport.send(&request, ends, max_body);
+            self.log.debug(|| exchange_line(&request, at.mono, &sent));
+            let (error, again) = match sent {
+                Ok(response) if (200..300).contains(&response.status) => {
+                    return success(&request, &response, at);
+                }
+                Ok(response) => {
+                    let error = self.refusal(asked, &request, &response);
+                    let again = self.policy.retries_status(response.status) && error.is_retryable();
+                    (error, again)
+                }
+                Err(failure) => {
+                    let again = failure.allows_another(request.method);
+                    (failure.error, again)
+                }
+            };
+            if !again {
+                return Err(error);
             }
-        })
+            if !attempts.another(&error, error.retry_after()) {
+                return Err(attempts.give_up(error));
+            }
+        }
     }
 
-    fn refusal(&self, request: &Outgoing<'_>, reply: &Reply) -> NexusError {
+    fn headers_for(&self, request: &Request<'_>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if request.body.as_ref().is_some_and(|body| !body.is_empty()) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        // Rate limits count by it, and without it by address. Not every id fits into a header.
+        if let Some(id) = request.workspace_id.and_then(header::plain_value) {
+            headers.insert(HeaderName::from_static("x-workspace-id"), id);
+        }
+        headers
+    }
+
+    fn refusal(
+        &self,
+        asked: &Request<'_>,
+        request: &Outgoing<'_>,
+        response: &Response,
+    ) -> NexusError {
         let query = request.url.query().unwrap_or_default();
-        let sent = gateway_error::secrets_of(query, request.body.unwrap_or_default());
+        let sent = error::secrets_of(query, request.body.unwrap_or_default());
         let secrets = sent.iter().map(String::as_str);
         let secrets: Vec<&str> = secrets.chain([self.api_key.as_str()]).collect();
-        gateway_error::of(reply, &self.base, &secrets)
+        error::of(&asked.path, response, &self.base, &secrets)
     }
 
     fn url(&self, path: &str) -> Result<Uri> {
-        let base = self.base.path().trim_end_matches('/');
-        let text = format!("{}{base}{path}", url::origin(&self.base));
+        let text = format!("{}{path}", self.address());
         text.parse()
             .map_err(|_| NexusError::invalid_input("id", "too long for a URL"))
     }
@@ -182,35 +247,58 @@ fn base_url(text: &str) -> Result<Uri> {
     Ok(base)
 }
 
-fn headers(api_key: &str) -> Result<HeaderMap> {
+/// What all requests to the gateway have.
+fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if !api_key.is_empty() {
-        let problem = "has a line break or a character that no header can carry, or is too long";
-        let value = HeaderValue::from_str(api_key).ok();
-        let mut value = value
-            .filter(|value| value.len() <= LONGEST_HEADER)
+    if options.agent.as_ref().is_none_or(has_no_user_agent) {
+        headers.insert(USER_AGENT, HeaderValue::from_static(header::USER_AGENT));
+    }
+    if !options.api_key.is_empty() {
+        let problem = "has a line break or a character that a header cannot carry, or is too long";
+        let value = header::secret_value(&options.api_key)
             .ok_or_else(|| NexusError::invalid_input("api_key", problem))?;
-        value.set_sensitive(true);
         headers.insert(HeaderName::from_static("x-api-key"), value);
     }
     Ok(headers)
 }
 
+fn has_no_user_agent(agent: &ureq::Agent) -> bool {
+    matches!(agent.config().user_agent(), AutoHeaderValue::Default)
+}
+
+fn success(request: &Outgoing<'_>, response: &Response, at: Now) -> Result<Success> {
+    // What is gone need not be described (RFC 9110 section 9.3.5).
+    let body = if request.method == Method::DELETE && response.status == 204 {
+        Object::new()
+    } else {
+        object(&response.body).map_err(|problem| {
+            NexusError::new(ErrorKind::InvalidResponse, problem).with_status(response.status)
+        })?
+    };
+    let date = error::date(&response.headers);
+    let received = Received { at, date };
+    Ok(Success { body, received })
+}
+
 pub(crate) fn object(body: &[u8]) -> Result<Object, String> {
     match json::parse(body) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("the gateway's reply is JSON, but no object".to_owned()),
+        Ok(_) => Err("the gateway's response is JSON but not an object".to_owned()),
         Err(error) => Err(format!(
-            "the gateway's reply is not JSON: {error}; is gateway_url the gateway's own address?"
+            "the gateway's response is not JSON: {error}; is gateway_url the gateway's own address?"
         )),
     }
 }
 
-/// Method, path without its query, outcome and duration; ids are no secrets, queries may be.
-fn exchange_line(request: &Outgoing<'_>, start: Instant, sent: &Result<Reply, Failure>) -> String {
+/// Method, path without its query, outcome and duration. Ids are not secret, queries may be.
+fn exchange_line(
+    request: &Outgoing<'_>,
+    start: Instant,
+    sent: &Result<Response, Failure>,
+) -> String {
     let outcome = match sent {
-        Ok(reply) => reply.status.to_string(),
+        Ok(response) => response.status.to_string(),
         Err(failure) => failure.error.code().to_owned(),
     };
     let path = request.url.path();

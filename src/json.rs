@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::{ErrorKind, NexusError, Result};
+
 pub(crate) type Object = Map<String, Value>;
 
 /// All JSON is read here: into another type, or from a `str`, takes another parser into the program,
@@ -29,6 +31,20 @@ pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
 
+/// The first of these fields of a response that has something in it.
+///
+/// # Errors
+///
+/// `invalid_response` that names the fields, when none of them has.
+pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
+    let found = fields.iter().find_map(|field| filled(response, field));
+    found.ok_or_else(|| {
+        let names = fields.join("` or `");
+        let problem = format!("the gateway's response has no usable `{names}`");
+        NexusError::new(ErrorKind::InvalidResponse, problem)
+    })
+}
+
 /// A field that is `true`; missing is `false`.
 pub(crate) fn flag(object: &Object, field: &str) -> bool {
     object
@@ -50,44 +66,4 @@ pub(crate) fn strings(object: &Object, field: &str) -> Option<Vec<String>> {
             .filter_map(|item| item.as_str().map(str::to_owned))
             .collect(),
     )
-}
-
-/// The first character of a piece of a JSON string (RFC 8259 section 7), and what comes after it. What
-/// is no escape is a backslash.
-pub(crate) fn character(text: &str) -> Option<(char, &str)> {
-    let mut after = text.chars();
-    let first = after.next()?;
-    let escaped = (first == '\\').then(|| escaped(after.as_str())).flatten();
-    escaped.or(Some((first, after.as_str())))
-}
-
-fn escaped(text: &str) -> Option<(char, &str)> {
-    let mut after = text.chars();
-    let plain = match after.next()? {
-        'u' => return code_point(text),
-        'b' => '\u{8}',
-        'f' => '\u{C}',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        kind @ ('"' | '\\' | '/') => kind,
-        _ => return None,
-    };
-    Some((plain, after.as_str()))
-}
-
-/// `uXXXX`, or a pair of surrogates, `uXXXX\uXXXX`.
-fn code_point(text: &str) -> Option<(char, &str)> {
-    let unit = |text: &str| {
-        let digits = text.strip_prefix('u')?.get(..4)?;
-        let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        plain.then(|| u16::from_str_radix(digits, 16).ok())?
-    };
-    let (first, after) = (unit(text)?, text.get(5..)?);
-    if let Some(only) = char::from_u32(first.into()) {
-        return Some((only, after));
-    }
-    let low = after.strip_prefix('\\')?;
-    let pair = char::decode_utf16([first, unit(low)?]).next()?.ok()?;
-    Some((pair, low.get(5..)?))
 }

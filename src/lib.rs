@@ -1,12 +1,13 @@
-// One block of the README is about TLS and does not compile without it.
+// The README shows what needs features; without them its blocks do not compile.
 #![cfg_attr(
-    any(not(doctest), feature = "rustls"),
+    any(not(doctest), all(feature = "consent", feature = "testing")),
     doc = include_str!("../README.md")
 )]
 #![cfg_attr(
-    all(doctest, not(feature = "rustls")),
+    all(doctest, not(all(feature = "consent", feature = "testing"))),
     doc = "The guide is the README."
 )]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
     allow(
@@ -19,40 +20,42 @@
     )
 )]
 
-mod admin;
-mod agent;
+#[cfg(feature = "consent")]
+mod arrivals;
 mod base64;
-mod bound;
+mod capture;
 mod client;
 mod clock;
 mod connection;
+#[cfg(feature = "consent")]
+mod consent;
 mod error;
 mod fetch;
-mod fetch_options;
-mod fetcher;
+mod flights;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
+#[path = "../tests/properties/mod.rs"]
 pub mod fuzzing;
 mod gateway;
-mod gateway_error;
-mod hosts;
+mod header;
+mod health;
+mod hiding;
 mod json;
-mod key;
 mod log;
-mod native;
 mod options;
-mod redirect;
-mod resolve;
+mod promise;
+mod providers;
 mod retry;
+mod secrets;
 #[cfg(test)]
+#[path = "../tests/properties/seeded.rs"]
 mod seeded;
 mod session;
 #[cfg(feature = "signing")]
 mod signing;
-mod single_flight;
-mod slots;
 mod strategy;
 mod sync;
+mod tenant;
 mod timestamp;
 mod token;
 mod token_cache;
@@ -66,20 +69,25 @@ pub mod testing;
 pub use serde_json;
 pub use ureq::{self, http};
 
-pub use admin::{
-    CaptureSchema, CapturedCredential, Health, ProviderInfo, Providers, RevokeOptions, RevokeResult,
-};
-pub use client::{AgentSessionGuard, NexusClient};
+pub use capture::{CaptureSchema, CapturedCredential};
+pub use client::NexusClient;
+pub use client::sessions::AgentSessionGuard;
 pub use connection::{
-    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
+    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
+    RevokeResult,
 };
+#[cfg(feature = "consent")]
+pub use consent::ConsentListener;
 pub use error::{ErrorKind, NexusError, Result};
-pub use fetch_options::FetchOptions;
-pub use fetcher::Fetcher;
+pub use fetch::fetcher::Fetcher;
+pub use fetch::options::FetchOptions;
+pub use fetch::redirect::Redirects;
+pub use health::Health;
 pub use log::LogLevel;
 pub use options::NexusClientOptions;
-pub use redirect::Redirects;
+pub use providers::{ProviderInfo, Providers};
 pub use retry::RetryPolicy;
 pub use session::{AgentSession, AgentSessionInput, OboSessionInput};
 pub use token::{CachedToken, TokenResponse};
 pub use token_cache::TokenCache;
+pub use wait::WaitOptions;

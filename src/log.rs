@@ -7,7 +7,7 @@ use std::fmt;
 #[cfg(feature = "log")]
 const TARGET: &str = "nexus_sdk";
 
-/// How much the SDK says on stderr; each level includes those before it.
+/// How much the SDK writes to stderr; each level includes those before it.
 ///
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides what
 /// the program sets. With the feature `log`, lines go to the `log` facade under the target
@@ -26,7 +26,7 @@ const TARGET: &str = "nexus_sdk";
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// What makes a call fail for a reason that the caller is not told.
+    /// A failure that no caller is told of: an agent session that could not be closed.
     Error,
     /// What works, but should be changed: plain http to a remote gateway, a call being retried.
     #[default]
@@ -81,9 +81,13 @@ impl Log {
             level: LogLevel::from_name(&name).unwrap_or(configured),
         };
         if LogLevel::from_name(&name).is_none() {
-            log.warn(|| "NEXUS_LOG is none of off, error, warn, info, debug; it is ignored");
+            log.warn(|| "NEXUS_LOG is not off, error, warn, info or debug; it is ignored");
         }
         log
+    }
+
+    pub(crate) fn error<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+        self.write(LogLevel::Error, line);
     }
 
     pub(crate) fn warn<T: fmt::Display>(self, line: impl FnOnce() -> T) {
@@ -109,6 +113,7 @@ impl Log {
     #[cfg(feature = "log")]
     fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
         let level = match level {
+            LogLevel::Error => ::log::Level::Error,
             LogLevel::Warn => ::log::Level::Warn,
             LogLevel::Info => ::log::Level::Info,
             _ => ::log::Level::Debug,
@@ -128,7 +133,7 @@ fn say(level: LogLevel, line: &str) {
         |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
         " ",
     );
-    // One write a line, so that threads do not mix theirs. A closed stderr is no failure of
+    // One write a line, so that threads do not mix theirs. A closed stderr is not a failure of
     // the call that wanted to say something, and must not panic.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -1,6 +1,8 @@
 //! How a client is configured, in code or from the environment.
 
 use std::fmt;
+#[cfg(feature = "host-lock")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{NexusError, Result};
@@ -34,7 +36,7 @@ pub struct NexusClientOptions {
     pub gateway_url: String,
     /// Sent to the gateway as `X-API-Key`; empty (the default) sends none.
     pub api_key: String,
-    /// The bound on each HTTP exchange. Default 30 s.
+    /// How long a call waits for the gateway, and the whole of a fetch. Default 30 s.
     pub timeout: Duration,
     /// How requests to the gateway are retried. Default: not at all.
     pub retry_policy: RetryPolicy,
@@ -44,6 +46,13 @@ pub struct NexusClientOptions {
     pub allow_insecure_http: bool,
     /// How much is said on stderr. Default [`LogLevel::Warn`]; `NEXUS_LOG` overrides it.
     pub log_level: LogLevel,
+    /// Whether calls go on with a token that has not expired while the gateway cannot be reached.
+    /// Default true.
+    pub stale_if_error: bool,
+    /// Where the processes of this host lock one another out while a token is refreshed. Default:
+    /// nowhere.
+    #[cfg(feature = "host-lock")]
+    pub lock_dir: Option<PathBuf>,
     pub(crate) agent: Option<ureq::Agent>,
 }
 
@@ -64,6 +73,9 @@ impl NexusClientOptions {
             max_body_bytes: 100 * 1024 * 1024,
             allow_insecure_http: false,
             log_level: LogLevel::default(),
+            stale_if_error: true,
+            #[cfg(feature = "host-lock")]
+            lock_dir: None,
             agent: None,
         }
     }
@@ -102,11 +114,12 @@ impl NexusClientOptions {
         self
     }
 
-    /// The bound on each HTTP exchange, from the name look-up to the last byte of the body.
-    /// Default 30 s.
+    /// How long a call waits for the gateway, for each attempt, and the whole of a fetch. Default 30 s;
+    /// zero is refused by [`NexusClient::new`](crate::NexusClient::new).
     ///
-    /// A request to the gateway that is retried has it anew for every attempt. A fetch has it for
-    /// the whole call, redirects and replay included, unless its
+    /// A call that may refresh a token (resolve, token, refresh, status) is never cut short: its caller
+    /// gets `timeout`, while the request goes on in the background for 60 s, or this if it is longer. A
+    /// fetch has it for the whole call, redirects and replay included, unless its
     /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) says otherwise.
     ///
     /// ```
@@ -140,8 +153,20 @@ impl NexusClientOptions {
     /// An agent of your own, for its TLS roots, client certificate or proxy.
     ///
     /// The SDK sets what it relies on for each request: no redirects of ureq's own, statuses as
-    /// data, any method, an overall deadline. A deadline makes ureq's own resolver start a thread
-    /// for every request, which the SDK's default agent avoids.
+    /// data, any method, an overall deadline. What lies below stays the agent's own, so these things
+    /// hold for the SDK's default agent and not for one of yours:
+    ///
+    /// - Bytes that a server sends unasked over TLS never become the next response, and a body that
+    ///   has no length ends with a reset, or with TLS's own end missing, as an error.
+    /// - The deadline holds while a proxy drips its response, or while a slow server takes a body.
+    /// - Of several addresses a dead one takes 2 s at most; a name is looked up on a thread that later
+    ///   requests share, and not on one for each request.
+    /// - No cookies. Where any crate in the program enables ureq's feature `cookies`, an agent keeps
+    ///   one jar, and what a response sets goes out with the requests of all workspaces: do without
+    ///   that feature, or use a client for each workspace.
+    ///
+    /// An agent with a SOCKS proxy needs this crate's feature `socks-proxy`;
+    /// [`NexusClient::new`](crate::NexusClient::new) says so otherwise (`invalid_input`).
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -156,7 +181,8 @@ impl NexusClientOptions {
     }
 
     /// The largest response body, in bytes after decompression; a larger one is the error
-    /// `body_too_large`, never a truncation. Default 100 MiB.
+    /// `body_too_large`, never a truncation. Default 100 MiB. A gateway's response has 2 MiB at most,
+    /// whatever this says.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);
@@ -196,6 +222,54 @@ impl NexusClientOptions {
         self.log_level = level;
         self
     }
+
+    /// Whether calls go on with a token that has not expired while no newer one can be had (network,
+    /// timeout, 429, 5xx, `token_expired`, a response that makes no sense). Default true.
+    ///
+    /// Such a token is one within the cache's buffer or, where its expiry is not known, one that was
+    /// received within the last hour. A call that has one waits for the gateway at most 1 s, and not
+    /// at all while it is known to be out of reach; it is asked again every 5 s, by a call. A
+    /// warning says when that begins and when it is over.
+    ///
+    /// ```
+    /// use nexus_sdk::NexusClientOptions;
+    ///
+    /// let options = NexusClientOptions::new("https://nexus.example.com");
+    /// assert!(options.stale_if_error);
+    /// assert!(!options.stale_if_error(false).stale_if_error);
+    /// ```
+    #[must_use]
+    pub fn stale_if_error(mut self, stale_if_error: bool) -> Self {
+        self.stale_if_error = stale_if_error;
+        self
+    }
+
+    /// Lets processes of this host take turns at refreshing a token: those whose clients have the
+    /// same gateway and directory ask for the token of a workspace and provider, or of a connection
+    /// id, one at a time. Default: they do not. Needs Rust 1.89.
+    ///
+    /// Two processes that refresh the same token at once can cost its connection. A call waits up to
+    /// 60 s for its turn, then fails with `timeout`; its caller waits no longer than for any other. The directory is made, for
+    /// this user alone, when it is first needed; the files in it are empty and may stay. A process
+    /// that is killed leaves no lock behind. Where locks do not work (a network file system, a
+    /// directory that cannot be written or is open to other users), a warning says so once, and
+    /// calls go on without.
+    ///
+    /// ```no_run
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    ///
+    /// let home = std::env::home_dir().unwrap_or_default();
+    /// let options = NexusClientOptions::new("https://nexus.example.com")
+    ///     .lock_dir(home.join(".cache/nexus/locks"));
+    /// let client = NexusClient::new(options)?;
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    #[cfg(feature = "host-lock")]
+    #[must_use]
+    pub fn lock_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.lock_dir = Some(dir.into());
+        self
+    }
 }
 
 /// An environment variable without the white space around it; blank counts as not set.
@@ -223,6 +297,7 @@ impl fmt::Debug for NexusClientOptions {
             .field("max_body_bytes", &self.max_body_bytes)
             .field("allow_insecure_http", &self.allow_insecure_http)
             .field("log_level", &self.log_level)
+            .field("stale_if_error", &self.stale_if_error)
             .finish_non_exhaustive()
     }
 }

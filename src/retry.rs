@@ -1,14 +1,19 @@
-//! When to try again and how long to wait first. Arithmetic only: nothing here sleeps.
+//! When to try again, and how long to wait first.
 
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-/// How often a request to the gateway is tried again, and how long the waits are.
+use crate::clock::Deadline;
+use crate::error::NexusError;
+use crate::log::Log;
+
+/// How often a request to the gateway is retried, and how long the waits are.
 ///
-/// Retried are the statuses 502, 503 and 504 (429 when asked for), and network failures after
-/// which the request cannot have been acted on: any failure of an idempotent request (RFC 9110
-/// section 9.2.2), for a POST only one from before it was sent. Not retried is an error that
-/// embeds a 4xx status of the broker behind the gateway.
+/// The statuses 502, 503 and 504 are retried (429 on request), and so are network failures that
+/// leave no doubt: any failure of an idempotent request (RFC 9110 section 9.2.2), but of a POST only
+/// one from before it was sent. An error that shows that the broker behind the gateway has refused
+/// the request is not retried.
 ///
 /// The wait before attempt `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor
 /// between 0.2 and 0.8, or what the gateway's `Retry-After` asks for when that is longer, but at
@@ -30,13 +35,13 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// How many more attempts follow a failed first one. Default 0.
+    /// How many attempts may follow a failed first one. Default 0.
     pub retries: u32,
     /// The first wait, before its random factor. Default 200 ms.
     pub min_delay: Duration,
     /// The longest wait. Default 2 s.
     pub max_delay: Duration,
-    /// Whether 429 (`Too Many Requests`) is tried again too. Default `false`.
+    /// Whether 429 (`Too Many Requests`) is retried too. Default `false`.
     pub retry_on_429: bool,
 }
 
@@ -52,7 +57,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How many more attempts follow a failed first one. Default 0.
+    /// How many attempts may follow a failed first one. Default 0.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::RetryPolicy::default().retries(2).retries, 2);
@@ -91,7 +96,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether 429 (`Too Many Requests`) is tried again too. Default `false`.
+    /// Whether 429 (`Too Many Requests`) is retried too. Default `false`.
     ///
     /// ```
     /// assert!(nexus_sdk::RetryPolicy::default().retry_on_429(true).retry_on_429);
@@ -102,18 +107,13 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether a reply with this status is worth another attempt.
+    /// Whether a response with this status is worth another attempt.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
         matches!(status, 502..=504) || (status == 429 && self.retry_on_429)
     }
 
     /// The wait before the next attempt; `attempt` counts from 0, `chance` is in `0.0..1.0`.
-    pub(crate) fn delay(
-        &self,
-        attempt: u32,
-        chance: f64,
-        retry_after: Option<Duration>,
-    ) -> Duration {
+    fn delay(&self, attempt: u32, chance: f64, retry_after: Option<Duration>) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);
         let jittered = backoff.mul_f64(0.6_f64.mul_add(chance.clamp(0.0, 1.0), 0.2));
@@ -130,9 +130,59 @@ impl RetryPolicy {
     }
 }
 
+/// The attempts of one call, the failed ones counted.
+pub(crate) struct Attempts<'a> {
+    policy: &'a RetryPolicy,
+    deadline: Deadline,
+    log: Log,
+    failed: u32,
+}
+
+impl<'a> Attempts<'a> {
+    pub(crate) fn new(policy: &'a RetryPolicy, deadline: Deadline, log: Log) -> Self {
+        Self {
+            policy,
+            deadline,
+            log,
+            failed: 0,
+        }
+    }
+
+    /// After an attempt that failed: whether policy and deadline allow another. Then it has waited
+    /// for it, and has logged `why`.
+    pub(crate) fn another(
+        &mut self,
+        why: &dyn fmt::Display,
+        retry_after: Option<Duration>,
+    ) -> bool {
+        let wait = self.policy.delay(self.failed, chance(), retry_after);
+        self.failed = self.failed.saturating_add(1);
+        if self.failed > self.policy.retries {
+            return false;
+        }
+        if self.deadline.left().is_none_or(|left| left <= wait) {
+            return false;
+        }
+        self.log.warn(|| {
+            let (failed, wait) = (self.failed, wait.as_millis());
+            format!("attempt {failed} failed, retrying in {wait} ms: {why}")
+        });
+        std::thread::sleep(wait);
+        true
+    }
+
+    /// The error of a call that gives up: the last attempt's own, if there was to be one only.
+    pub(crate) fn give_up(self, last: NexusError) -> NexusError {
+        if self.policy.retries == 0 {
+            return last;
+        }
+        NexusError::exhausted(last, self.failed)
+    }
+}
+
 /// A random number in `0.0..1.0`, good enough to spread retries: the standard library seeds each
 /// hasher state differently.
-pub(crate) fn chance() -> f64 {
+fn chance() -> f64 {
     let bits = RandomState::new().hash_one(std::thread::current().id());
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
 }

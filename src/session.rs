@@ -1,4 +1,4 @@
-//! Agent sessions: short-lived, scoped credentials that an agent acts with.
+//! Agent sessions: short-lived credentials of few scopes, for an agent.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::connection;
-use crate::error::{self, ErrorKind, NexusError, Result};
+use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
 use crate::timestamp;
 use crate::token::CachedToken;
@@ -40,8 +40,8 @@ pub struct AgentSessionInput {
 }
 
 impl AgentSessionInput {
-    /// A session of an agent; [`provider`](Self::provider) or
-    /// [`connection_id`](Self::connection_id) has to follow.
+    /// A session for an agent; call [`provider`](Self::provider) or
+    /// [`connection_id`](Self::connection_id) next.
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("agent-7", ["repo:read"]);
@@ -213,10 +213,10 @@ impl fmt::Debug for OboSessionInput {
     }
 }
 
-/// A session of an agent, as the gateway describes it.
+/// An agent's session, as the gateway describes it.
 ///
-/// The token comes with the reply that made the session, and with no later one. `Debug` shows
-/// neither it nor the user.
+/// Only the response that makes the session has its token. `Debug` shows neither the token nor the
+/// user.
 ///
 /// ```
 /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
@@ -256,16 +256,13 @@ pub struct AgentSession {
     pub tenant_id: Option<String>,
     /// The user's clearance.
     pub clearance_level: Option<String>,
-    /// The whole reply.
+    /// The whole response.
     pub raw: Object,
 }
 
 impl AgentSession {
-    pub(crate) fn from_reply(raw: Object) -> Result<Self> {
-        let session_id = json::filled(&raw, "session_id").ok_or_else(|| {
-            let problem = "the gateway's reply has no `session_id`";
-            NexusError::new(ErrorKind::InvalidResponse, problem)
-        })?;
+    pub(crate) fn from_response(raw: Object) -> Result<Self> {
+        let session_id = json::required(&raw, &["session_id"])?;
         let token =
             json::filled(&raw, "access_token").or_else(|| json::filled(&raw, "session_token"));
         Ok(Self {
@@ -289,17 +286,11 @@ impl AgentSession {
     pub(crate) fn credential(&self) -> Result<CachedToken> {
         let Some(token) = &self.token else {
             let problem =
-                "this session came without its token; only the reply that makes one has it";
+                "this session came without its token; only the response that makes one has it";
             return Err(NexusError::invalid_input("session", problem));
         };
         let expires_at = self.expires_at.unwrap_or(SystemTime::UNIX_EPOCH);
-        Ok(CachedToken::new(
-            token,
-            "Bearer",
-            expires_at,
-            "Authorization",
-            "Bearer ",
-        ))
+        Ok(CachedToken::new(token, "Bearer", expires_at))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Credentials that sign a request and stay at home: an HMAC of the body, and AWS Signature
+//! Credentials that sign a request and are not sent: an HMAC of the body, and AWS Signature
 //! Version 4. Pure functions; the time is passed in.
 
 use std::fmt::Write as _;
@@ -11,12 +11,9 @@ use sha2::Sha256;
 use crate::base64::base64;
 
 mod canonical;
-mod date;
-mod sigv4;
+pub(crate) mod sigv4;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use sigv4::{AwsCredentials, AwsScope, sign_aws};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Digest {

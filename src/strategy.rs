@@ -1,36 +1,27 @@
-//! How a credential is put on a request: what the gateway's `strategy` says, as one of the three
-//! places that a credential can go to.
+//! How a credential is put on a request: the gateway's `strategy`, as one of the places that a
+//! credential can go to.
 
 use serde_json::Value;
-use ureq::http::header::AUTHORIZATION;
-use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 #[cfg(feature = "signing")]
 use {
     std::time::SystemTime,
-    ureq::http::{Method, Uri},
+    ureq::http::{HeaderMap, Method, Uri},
 };
 
 use crate::base64::base64;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::header;
 use crate::json::{self, Object};
 #[cfg(feature = "signing")]
-use crate::signing::{self, AwsCredentials, AwsScope, Digest, Encoding};
-use crate::url;
+use crate::signing::sigv4::{AwsCredentials, AwsScope, sign_aws};
+#[cfg(feature = "signing")]
+use crate::signing::{self, Digest, Encoding};
 
-/// Headers that frame the message or name its target; no strategy may set them.
-const FRAMING: [&str; 8] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
+mod target;
 
-/// The longest header that is sent; servers take much less.
-pub(crate) const LONGEST_HEADER: usize = 64 * 1024;
+#[cfg(any(test, fuzzing))]
+pub(crate) use target::param_name;
+pub(crate) use target::{fill_placeholders, with_query_param};
 
 /// Where the credential goes.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,12 +32,12 @@ pub(crate) enum Place {
     Query(String),
     /// The `{field}` placeholders of the URL.
     Path(Vec<(String, String)>),
-    /// Nowhere: it signs the request and stays at home.
+    /// Nowhere: it signs the request and is not sent.
     #[cfg(feature = "signing")]
     Signature(Signature),
 }
 
-/// What a signature is made with besides the secret.
+/// What makes a signature, besides the secret.
 #[cfg(feature = "signing")]
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Signature {
@@ -56,16 +47,28 @@ pub(crate) enum Signature {
     Aws(AwsCredentials, AwsScope),
 }
 
+#[cfg(feature = "signing")]
+impl Signature {
+    pub(crate) fn strategy(&self) -> &'static str {
+        match self {
+            Self::Hmac(..) => "hmac_payload",
+            Self::Aws(..) => "aws_sigv4",
+        }
+    }
+}
+
 /// A credential and the way to put it on a request.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Injection {
     pub(crate) secret: String,
     pub(crate) header_name: String,
     pub(crate) prefix: String,
+    /// The type of the credential, where the strategy has one of its own.
+    pub(crate) token_type: Option<String>,
     pub(crate) place: Place,
 }
 
-/// What a token reply says about its credential.
+/// What a token response says about its credential.
 pub(crate) struct Granted<'a> {
     pub(crate) strategy: Option<&'a Object>,
     pub(crate) credentials: &'a Object,
@@ -94,12 +97,13 @@ impl Granted<'_> {
             Some(other) => Err(unsupported(other)),
         }?;
         if injection.place == Place::Header {
-            header(&injection.header_name, &injection.prefix, &injection.secret)?;
+            header::of_credential(&injection.header_name, &injection.prefix, &injection.secret)?;
         }
         Ok(injection)
     }
 
-    /// Missing, `null` and empty are no strategy; what cannot be read is an unknown one, not none.
+    /// Missing, `null` and empty mean that there is no strategy. One that cannot be read is an unknown
+    /// strategy, which is not the same.
     fn kind(&self) -> Option<String> {
         match self.strategy?.get("type")? {
             Value::Null => None,
@@ -122,7 +126,7 @@ impl Granted<'_> {
         let secret = self
             .access_token
             .clone()
-            .ok_or_else(|| missing("access_token"))?;
+            .ok_or_else(|| NexusError::no_credential("access_token"))?;
         let scheme = self
             .token_type
             .as_deref()
@@ -143,22 +147,24 @@ impl Granted<'_> {
         } else {
             ""
         };
-        let prefix = self
-            .config("value_prefix")
-            .unwrap_or_else(|| bearer.to_owned());
-        Ok(in_header(
-            &name,
-            prefix,
-            secret.ok_or_else(|| missing(&field))?,
-        ))
+        let own = self.config("value_prefix");
+        let token_type = own.as_ref().map(|prefix| match prefix.trim() {
+            "" => name.clone(),
+            prefix => prefix.to_owned(),
+        });
+        let secret = secret.ok_or_else(|| NexusError::no_credential(&field))?;
+        Ok(Injection {
+            token_type,
+            ..in_header(&name, own.unwrap_or_else(|| bearer.to_owned()), secret)
+        })
     }
 
     /// RFC 7617 section 2: no colon in the user name, no control characters in either.
     fn basic_auth(&self) -> Result<Injection> {
         let user_field = self.config_or("username_field", "username");
         let password_field = self.config_or("password_field", "password");
-        let user =
-            json::filled(self.credentials, &user_field).ok_or_else(|| missing(&user_field))?;
+        let user = json::filled(self.credentials, &user_field)
+            .ok_or_else(|| NexusError::no_credential(&user_field))?;
         let password = json::text(self.credentials, &password_field).unwrap_or_default();
         let broken =
             user.contains(':') || user.chars().chain(password.chars()).any(char::is_control);
@@ -174,11 +180,13 @@ impl Granted<'_> {
         let name = self.config("param_name").filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| incomplete("query_param", "param_name"))?;
         let field = self.config_or("credential_field", "api_key");
-        let secret = json::filled(self.credentials, &field).ok_or_else(|| missing(&field))?;
+        let secret = json::filled(self.credentials, &field)
+            .ok_or_else(|| NexusError::no_credential(&field))?;
         Ok(Injection {
             secret,
             header_name: String::new(),
             prefix: String::new(),
+            token_type: None,
             place: Place::Query(name),
         })
     }
@@ -190,7 +198,8 @@ impl Granted<'_> {
             .filter(|name| !name.is_empty())
             .ok_or_else(|| incomplete("hmac_payload", "header_name"))?;
         let field = self.config_or("secret_field", "api_secret");
-        let secret = json::filled(self.credentials, &field).ok_or_else(|| missing(&field))?;
+        let secret = json::filled(self.credentials, &field)
+            .ok_or_else(|| NexusError::no_credential(&field))?;
         let digest = match self.config_or("algo", "sha256").as_str() {
             "sha256" => Digest::Sha256,
             "sha1" => Digest::Sha1,
@@ -201,13 +210,15 @@ impl Granted<'_> {
             "base64" => Encoding::Base64,
             _ => return Err(unsupported("hmac_payload with this encoding")),
         };
-        header(&name, "", "")?;
+        header::of_credential(&name, "", "")?;
         Ok(signed(name, secret, Signature::Hmac(digest, encoding)))
     }
 
     #[cfg(feature = "signing")]
     fn aws_sigv4(&self) -> Result<Injection> {
-        let required = |field| json::filled(self.credentials, field).ok_or_else(|| missing(field));
+        let required = |field| {
+            json::filled(self.credentials, field).ok_or_else(|| NexusError::no_credential(field))
+        };
         let service = self.config("service").filter(|name| !name.is_empty());
         let scope = AwsScope {
             region: self.config_or("region", "us-east-1"),
@@ -231,6 +242,7 @@ impl Granted<'_> {
             secret: String::new(),
             header_name: String::new(),
             prefix: String::new(),
+            token_type: None,
             place: Place::Path(fields.collect()),
         }
     }
@@ -242,6 +254,7 @@ fn signed(header_name: String, secret: String, signature: Signature) -> Injectio
         secret,
         header_name,
         prefix: String::new(),
+        token_type: None,
         place: Place::Signature(signature),
     }
 }
@@ -251,43 +264,9 @@ fn in_header(name: &str, prefix: String, secret: String) -> Injection {
         secret,
         header_name: name.to_owned(),
         prefix,
+        token_type: None,
         place: Place::Header,
     }
-}
-
-/// The header that carries a credential, checked and marked so that it does not show in `Debug`.
-pub(crate) fn header(name: &str, prefix: &str, secret: &str) -> Result<(HeaderName, HeaderValue)> {
-    let name = HeaderName::from_bytes(name.as_bytes())
-        .ok()
-        .filter(|name| !FRAMING.contains(&name.as_str()))
-        .ok_or_else(|| {
-            let problem = "the strategy's header_name is no header that may carry a credential";
-            NexusError::new(ErrorKind::InvalidResponse, problem)
-        })?;
-    let value = HeaderValue::try_from([prefix, secret].concat()).ok();
-    let mut value = value
-        .filter(|value| can_carry(&name, value))
-        .ok_or_else(|| {
-            let problem = "the credential has a line break, a control character or, for \
-                           Authorization, one beyond ASCII, or is longer than 64 KiB, which its \
-                           header cannot carry; store it again without";
-            NexusError::new(ErrorKind::InvalidCredentials, problem)
-        })?;
-    value.set_sensitive(true);
-    Ok((name, value))
-}
-
-/// Puts the credential's header among a request's, in the place of one of its name.
-pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
-    let put = headers.try_insert(name, value);
-    put.map_err(|_| NexusError::invalid_input("headers", "too many, with the credential's own"))?;
-    Ok(())
-}
-
-/// Whether this header can be sent: it is not too long, and RFC 9110 section 11.4 has `Authorization` in ASCII, and ureq
-/// refuses to send it otherwise.
-pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
-    value.len() <= LONGEST_HEADER && (name != AUTHORIZATION || value.to_str().is_ok())
 }
 
 /// Signs a request: its method, URL and body, and its headers, to which the signature is added.
@@ -303,88 +282,13 @@ pub(crate) fn sign(
     match signature {
         Signature::Hmac(digest, encoding) => {
             let mac = signing::hmac(*digest, *encoding, secret.as_bytes(), body);
-            let (name, value) = header(header_name, "", &mac)?;
-            put(headers, name, value)
+            let (name, value) = header::of_credential(header_name, "", &mac)?;
+            header::put(headers, name, value)
         }
         Signature::Aws(credentials, scope) => {
-            signing::sign_aws(credentials, scope, method, url, headers, body, now)
+            sign_aws(credentials, scope, method, url, headers, body, now)
         }
     }
-}
-
-/// Puts the credential's fields in the place of the `{field}` placeholders of the URL's path and
-/// query; a host name is never made from a credential.
-pub(crate) fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
-    let (head, mut rest) = split_authority(url);
-    let mut filled = head.to_owned();
-    while let Some((before, name, after)) = next_placeholder(rest) {
-        filled.push_str(before);
-        filled.push_str(&url::encode(field_named(fields, name)?));
-        rest = after;
-    }
-    if filled == head {
-        let problem = "the path strategy needs a {field} placeholder in the URL's path or query";
-        return Err(NexusError::invalid_input("url", problem));
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-/// Scheme and authority, and what comes after them.
-fn split_authority(url: &str) -> (&str, &str) {
-    let start = url.find("://").map_or(0, |at| at.saturating_add(3));
-    let end = url
-        .bytes()
-        .skip(start)
-        .position(|byte| matches!(byte, b'/' | b'?'));
-    let end = end.map_or(url.len(), |length| start.saturating_add(length));
-    url.split_at_checked(end).unwrap_or((url, ""))
-}
-
-/// The next `{field}`, with what stands before and after it.
-fn next_placeholder(url: &str) -> Option<(&str, &str, &str)> {
-    let (before, tail) = url.split_once('{')?;
-    let (name, after) = tail.split_once('}')?;
-    Some((before, name, after))
-}
-
-fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str> {
-    let found = fields
-        .iter()
-        .find(|(field, value)| field == name && !value.is_empty());
-    found
-        .map(|(_, value)| value.as_str())
-        .ok_or_else(|| missing(shown(name)))
-}
-
-/// A placeholder's name, if it can be one: other text between braces is the caller's query, which
-/// no error shows.
-fn shown(name: &str) -> &str {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    let named = name.len() <= 64 && name.bytes().all(plain);
-    if named { name } else { "{..}" }
-}
-
-/// The URL with one query parameter set to `value`, in the place of any others of that name.
-pub(crate) fn with_query_param(url: &str, name: &str, value: &str) -> String {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let others = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && param_name(pair) != name.as_bytes());
-    let own = format!("{}={}", url::encode(name), url::encode(value));
-    let pairs: Vec<&str> = others.chain([own.as_str()]).collect();
-    format!("{base}?{}", pairs.join("&"))
-}
-
-/// The decoded name of a `name=value` pair of a query.
-pub(crate) fn param_name(pair: &str) -> Vec<u8> {
-    url::decode(pair.split_once('=').map_or(pair, |(name, _)| name), true)
-}
-
-fn missing(field: &str) -> NexusError {
-    let message =
-        format!("the gateway's credentials have no usable `{field}`; connect the provider again");
-    NexusError::new(ErrorKind::InvalidCredentials, message)
 }
 
 fn incomplete(strategy: &str, field: &str) -> NexusError {

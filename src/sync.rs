@@ -1,21 +1,38 @@
-//! The lock and the condition under the cache: `parking_lot`'s, or the model checker's when every
+//! The locks, conditions and threads under the cache and the flights: `parking_lot`'s, or the model checker's when every
 //! interleaving of them is tried (`--cfg loom`).
 
 #[cfg(not(all(test, loom)))]
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use parking_lot::{Condvar, Mutex};
 #[cfg(not(all(test, loom)))]
-pub(crate) use std::sync::atomic::AtomicU64;
+pub(crate) use std::sync::Arc as Shared;
+
+#[cfg(test)]
+thread_local! {
+    /// Whether this thread cannot start others.
+    pub(crate) static NO_THREADS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
 
 #[cfg(all(test, loom))]
-pub(crate) use modelled::{AtomicU64, Condvar, Guard as MutexGuard, Mutex, count_in_model};
+pub(crate) use loom::sync::Arc as Shared;
+#[cfg(all(test, loom))]
+pub(crate) use modelled::{Condvar, Mutex, spawn};
+
+/// Starts a thread that nobody joins.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    #[cfg(test)]
+    if NO_THREADS.get() {
+        return Err(std::io::ErrorKind::OutOfMemory.into());
+    }
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    thread.spawn(run).map(drop)
+}
 
 /// Loom's types behind the signatures of `parking_lot` that the cache uses.
 #[cfg(all(test, loom))]
 mod modelled {
-    use std::cell::Cell;
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;
-    use std::sync::atomic::{self, Ordering};
     use std::time::Instant;
 
     #[derive(Debug)]
@@ -31,45 +48,9 @@ mod modelled {
         timed_out: bool,
     }
 
-    /// A count that is part of the model only where it is asked for. It changes under a lock; if
-    /// threads changed places there while one panics, loom's lock would count as poisoned.
-    #[derive(Debug)]
-    pub(crate) enum AtomicU64 {
-        Modelled(loom::sync::atomic::AtomicU64),
-        Plain(atomic::AtomicU64),
-    }
-
-    thread_local! {
-        static COUNT_IN_MODEL: Cell<bool> = const { Cell::new(false) };
-    }
-
-    /// Whether the counts that this test makes from now on are part of its models.
-    pub(crate) fn count_in_model(modelled: bool) {
-        COUNT_IN_MODEL.set(modelled);
-    }
-
-    impl AtomicU64 {
-        pub(crate) fn new(value: u64) -> Self {
-            if COUNT_IN_MODEL.get() {
-                Self::Modelled(loom::sync::atomic::AtomicU64::new(value))
-            } else {
-                Self::Plain(atomic::AtomicU64::new(value))
-            }
-        }
-
-        pub(crate) fn load(&self, order: Ordering) -> u64 {
-            match self {
-                Self::Modelled(count) => count.load(order),
-                Self::Plain(count) => count.load(order),
-            }
-        }
-
-        pub(crate) fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-            match self {
-                Self::Modelled(count) => count.fetch_add(value, order),
-                Self::Plain(count) => count.fetch_add(value, order),
-            }
-        }
+    pub(crate) fn spawn(_: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        drop(loom::thread::spawn(run));
+        Ok(())
     }
 
     impl<T> Mutex<T> {

@@ -1,15 +1,20 @@
 //! Dates off the wire: `expires_at` in all its forms, HTTP dates, `Retry-After`.
 
+mod calendar;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use self::calendar::start_of_day;
 use crate::json;
 
 /// The last second of the year 9999; anything later counts as then.
 const LAST_SECOND: u64 = 253_402_300_799;
 /// Above this, an epoch number is in milliseconds.
 const MILLIS_ABOVE: f64 = 1e12;
+/// The milliseconds of the year 10,000.
+const MAX_MILLIS: f64 = 253_402_300_800_000.0;
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
@@ -53,11 +58,13 @@ fn plain_number(text: &str) -> Option<f64> {
     json::parse(text.as_bytes()).ok()?.as_f64()
 }
 
+/// Seconds, or milliseconds; micro- and nanoseconds, which are past the year 9999 even as
+/// milliseconds, are none.
 fn from_epoch(number: f64) -> Option<SystemTime> {
-    let seconds = if number > MILLIS_ABOVE {
-        number / 1000.0
-    } else {
-        number
+    let seconds = match number {
+        number if number >= MAX_MILLIS => return None,
+        number if number > MILLIS_ABOVE => number / 1000.0,
+        number => number,
     };
     UNIX_EPOCH.checked_add(positive(seconds)?)
 }
@@ -75,7 +82,7 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     let time = cursor.clock()?;
     let nanos = cursor.fraction()?;
     let offset = cursor.offset()?;
-    let local = civil(year, month, day)?.checked_add(time)?;
+    let local = start_of_day(year, month, day)?.checked_add(time)?;
     let seconds = u64::try_from(local.checked_sub(offset)?).ok()?;
     let since = Duration::new(seconds.min(LAST_SECOND), nanos);
     (since > Duration::ZERO).then(|| UNIX_EPOCH.checked_add(since))?
@@ -98,7 +105,7 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
         .checked_add(1)?;
     let mut clock = Cursor(time.as_bytes());
     let time = clock.clock().filter(|_| clock.0.is_empty())?;
-    let date = civil(
+    let date = start_of_day(
         full_year(year)?,
         i64::try_from(month).ok()?,
         number(day, 2)?,
@@ -116,6 +123,18 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     Some(http_date(text)?.duration_since(now).unwrap_or_default())
 }
 
+/// ISO 8601's basic form in UTC, `20150830T123600Z`; `None` before 1970 and after 9999.
+#[cfg(feature = "signing")]
+pub(crate) fn basic(moment: SystemTime) -> Option<String> {
+    let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let (year, month, day) = calendar::date((since <= LAST_SECOND).then_some(since / 86_400)?);
+    let second = since % 86_400;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    Some(format!(
+        "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
+    ))
+}
+
 /// RFC 850 writes two digits: 70 to 99 are the last century's.
 fn full_year(text: &str) -> Option<i64> {
     let year = number(text, 4)?;
@@ -127,43 +146,9 @@ fn full_year(text: &str) -> Option<i64> {
     }
 }
 
-fn number(text: &str, most_digits: usize) -> Option<i64> {
-    let plain = (1..=most_digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+fn number(text: &str, max_digits: usize) -> Option<i64> {
+    let plain = (1..=max_digits).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| text.parse().ok())?
-}
-
-/// Seconds from 1970 to the start of a day of the proleptic Gregorian calendar.
-///
-/// Counts from March, so that the leap day is the last of the year, in eras of 400 years.
-fn civil(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=days_in(year, month)?).contains(&day) {
-        return None;
-    }
-    let early = i64::from(month <= 2);
-    let year = year.checked_sub(early)?;
-    let from_march = month.checked_add(9)?.checked_rem(12)?;
-    let (era, in_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = 153_i64.checked_mul(from_march)?.checked_add(2)? / 5;
-    let leap_days = (in_era / 4).checked_sub(in_era / 100)?;
-    let days = era
-        .checked_mul(146_097)?
-        .checked_add(in_era.checked_mul(365)?)?;
-    let days = days
-        .checked_add(leap_days)?
-        .checked_add(day_of_year)?
-        .checked_add(day)?;
-    days.checked_sub(719_469)?.checked_mul(86_400)
-}
-
-fn days_in(year: i64, month: i64) -> Option<i64> {
-    let leap =
-        year.checked_rem(4)? == 0 && (year.checked_rem(100)? != 0 || year.checked_rem(400)? == 0);
-    Some(match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    })
 }
 
 /// What is left of a text being read.

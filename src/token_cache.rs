@@ -1,16 +1,15 @@
-//! The cache: tokens by (workspace, provider), and who is resolving which.
+//! The cache: tokens by workspace and provider.
+
+mod entries;
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::clock::{Now, Received};
-use crate::error::{NexusError, Result};
-use crate::single_flight::Outcome;
-use crate::slots::{Landing, Slots, Stored};
-use crate::sync::{AtomicU64, Mutex, MutexGuard};
+use self::entries::{Entries, Stored};
+use crate::clock::Now;
+use crate::sync::Mutex;
+use crate::tenant::{OwnedTenant, Tenant};
 use crate::token::CachedToken;
 
 /// How long before its expiry a token counts as expired.
@@ -18,14 +17,20 @@ const BUFFER: Duration = Duration::from_secs(30);
 /// How long a token that arrives within its buffer is kept, so that its last seconds cost a few
 /// resolves: gateways hand the same token out until it has expired.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long after it was received a token without a known expiry may stand in for a newer one.
+const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 
 /// Tokens by workspace and provider, for any number of threads.
 ///
 /// A clone is a handle to the same cache. A token counts as expired 30 seconds (the buffer) before
-/// its `expires_at`, by the wall clock or the monotonic one, whichever says so first, and is
-/// dropped when that is noticed. At most 10,000 tokens are held; those that expire soonest make
-/// room. The key is the pair, so `("a:b", "c")` is not `("a", "b:c")`. It does not name the
-/// gateway: give clients of different gateways a cache each.
+/// its `expires_at`, by the wall clock or the monotonic one, whichever says so first. At most
+/// 10,000 tokens are held; those that expire soonest make room. The key is the pair, so
+/// `("a:b", "c")` is not `("a", "b:c")`. It does not name the gateway: give clients of different
+/// gateways a cache each.
+///
+/// A token within its buffer is no longer seen here, but kept until it has really expired: a client
+/// goes on with it while the gateway cannot be reached (see
+/// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
 ///
 /// No call does I/O or waits for one; each takes one short lock.
 ///
@@ -36,7 +41,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// let cache = TokenCache::new();
 /// let token = |secs| {
 ///     let expires_at = SystemTime::now() + Duration::from_secs(secs);
-///     CachedToken::new("t-1", "Bearer", expires_at, "Authorization", "Bearer ")
+///     CachedToken::new("t-1", "Bearer", expires_at)
 /// };
 /// cache.set("acme", "github", token(3600));
 /// assert_eq!(cache.get("acme", "github").unwrap().access_token, "t-1");
@@ -48,34 +53,23 @@ pub struct TokenCache(Arc<Inner>);
 
 struct Inner {
     buffer: Duration,
-    slots: Mutex<Slots>,
-    /// Counts the changes of `slots`, for those who remember what they saw there.
-    version: AtomicU64,
+    entries: Mutex<Entries>,
 }
 
-/// What was seen of a key, and when.
-pub(crate) struct Seen {
-    version: u64,
-    stored: Stored,
-}
-
-/// What a caller who wants a token is to do.
+/// What a cache has for a tenant.
 pub(crate) enum Lookup {
-    /// Use this one.
-    Hit(Arc<CachedToken>),
-    /// Ask the gateway, and end the flight with what it said.
-    Lead(Leader),
-    /// Wait for the thread that is asking.
-    Follow(Arc<Landing>),
+    /// A token to use.
+    Fresh(Arc<CachedToken>),
+    /// One that has not expired yet, to be used only if there is no newer one to be had.
+    Spare(Arc<CachedToken>),
+    Nothing,
 }
 
-/// The duty to end a flight; dropped without an end, it abandons it.
-pub(crate) struct Leader {
+/// The right to put a token here that is being asked for. A delete, set or clear meanwhile ends it.
+pub(crate) struct Claim {
     cache: TokenCache,
-    key: (Box<str>, Box<str>),
-    flight: Arc<Landing>,
-    stored: Option<Stored>,
-    outcome: Outcome<Result<Arc<CachedToken>>>,
+    tenant: OwnedTenant,
+    generation: u64,
 }
 
 impl TokenCache {
@@ -89,7 +83,8 @@ impl TokenCache {
         Self::with_buffer(BUFFER)
     }
 
-    /// An empty cache in which a token counts as expired this long before its `expires_at`.
+    /// An empty cache in which a token counts as expired this long before its `expires_at`. One that
+    /// the gateway hands out within that time is used for 5 s, so that its end costs few resolves.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -97,15 +92,14 @@ impl TokenCache {
     ///
     /// let cache = TokenCache::with_buffer(Duration::ZERO);
     /// let soon = SystemTime::now() + Duration::from_secs(20);
-    /// cache.set("acme", "github", CachedToken::new("t", "Bearer", soon, "Authorization", "Bearer "));
+    /// cache.set("acme", "github", CachedToken::new("t", "Bearer", soon));
     /// assert!(cache.get("acme", "github").is_some());
     /// ```
     #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
         Self(Arc::new(Inner {
             buffer,
-            slots: Mutex::new(Slots::new()),
-            version: AtomicU64::new(0),
+            entries: Mutex::new(Entries::new()),
         }))
     }
 
@@ -116,15 +110,19 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn get(&self, workspace_id: &str, provider: &str) -> Option<Arc<CachedToken>> {
-        self.get_at(workspace_id, provider, Now::read())
+        self.fresh(Tenant::new(workspace_id, provider), Now::read())
     }
 
-    fn get_at(&self, workspace_id: &str, provider: &str, now: Now) -> Option<Arc<CachedToken>> {
-        self.0.slots.lock().fresh(workspace_id, provider, now)
+    /// The same, at a moment that is passed in.
+    pub(crate) fn fresh(&self, tenant: Tenant<'_>, now: Now) -> Option<Arc<CachedToken>> {
+        let entries = self.0.entries.lock();
+        let stored = entries.stored(tenant)?;
+        now.is_before(stored.fresh_until)
+            .then(|| Arc::clone(&stored.token))
     }
 
-    /// Puts a token under this key; one that is expired, or within the buffer, is not kept. A
-    /// resolve in flight does not overwrite it.
+    /// Puts a token under this key; one that has expired is not kept, and one within the buffer is not
+    /// seen by [`get`](Self::get). A resolve under way does not overwrite it.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -132,24 +130,21 @@ impl TokenCache {
     ///
     /// let cache = TokenCache::new();
     /// let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
-    /// cache.set("acme", "weather", CachedToken::new("k-1", "api_key", in_an_hour, "X-API-Key", ""));
+    /// cache.set("acme", "weather", CachedToken::new("k-1", "api_key", in_an_hour).header("X-API-Key", ""));
     /// assert_eq!(cache.len(), 1);
     /// ```
     pub fn set(&self, workspace_id: &str, provider: &str, token: impl Into<Arc<CachedToken>>) {
-        self.set_at(workspace_id, provider, token.into(), Now::read());
+        let tenant = Tenant::new(workspace_id, provider);
+        self.set_at(tenant, token.into(), Now::read());
     }
 
-    fn set_at(&self, workspace_id: &str, provider: &str, token: Arc<CachedToken>, now: Now) {
+    fn set_at(&self, tenant: Tenant<'_>, token: Arc<CachedToken>, now: Now) {
         let stored = self.0.stored(token, now, Duration::ZERO);
-        let mut slots = self.0.change();
-        slots.remove(workspace_id, provider);
-        if let Some(stored) = stored {
-            slots.insert(workspace_id, provider, stored, now);
-        }
+        self.0.entries.lock().set(&tenant.to_owned(), stored, now);
     }
 
-    /// Drops the token of this key. A resolve in flight still answers those who wait for it, but
-    /// its result is not cached.
+    /// Drops the token of this key. A resolve under way still brings those who wait for it their
+    /// token, but that is not cached.
     ///
     /// ```
     /// let cache = nexus_sdk::TokenCache::new();
@@ -157,7 +152,10 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        self.0.change().remove(workspace_id, provider);
+        self.0
+            .entries
+            .lock()
+            .delete(Tenant::new(workspace_id, provider));
     }
 
     /// Drops every token, as [`delete`](Self::delete) does for one.
@@ -168,20 +166,24 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        self.0.change().clear();
+        self.0.entries.lock().clear();
     }
 
-    /// How many tokens are held, those included whose expiry nobody has noticed yet.
+    /// How many fresh tokens are held. Looks at each, unlike the other methods.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.slots.lock().len()
+        self.len_at(Now::read())
     }
 
-    /// Whether no tokens are held.
+    fn len_at(&self, now: Now) -> usize {
+        self.0.entries.lock().fresh(now)
+    }
+
+    /// Whether no fresh tokens are held.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().is_empty());
@@ -191,60 +193,73 @@ impl TokenCache {
         self.len() == 0
     }
 
-    /// The token of this key. As long as the cache does not change, what was seen of it last
-    /// answers without a look-up.
-    pub(crate) fn get_again(
-        &self,
-        workspace_id: &str,
-        provider: &str,
-        seen: &mut Option<Seen>,
-        now: Now,
-    ) -> Option<Arc<CachedToken>> {
-        let version = self.0.version.load(Ordering::Acquire);
-        if seen.as_ref().is_none_or(|seen| seen.version != version) {
-            *seen = self.see(workspace_id, provider);
-        }
-        let stored = &seen.as_ref()?.stored;
-        now.is_before(stored.fresh_until)
-            .then(|| Arc::clone(&stored.token))
-    }
-
-    fn see(&self, workspace_id: &str, provider: &str) -> Option<Seen> {
-        let mut slots = self.0.slots.lock();
-        let stored = slots.stored(workspace_id, provider)?.clone();
-        let version = self.0.version.load(Ordering::Relaxed);
-        Some(Seen { version, stored })
-    }
-
-    /// The token of this key, or what to do to get one.
-    pub(crate) fn look_up(&self, workspace_id: &str, provider: &str, now: Now) -> Lookup {
-        let mut slots = self.0.slots.lock();
-        if let Some(token) = slots.fresh(workspace_id, provider, now) {
-            return Lookup::Hit(token);
-        }
-        match slots.join(workspace_id, provider) {
-            Ok(flight) => Lookup::Follow(flight),
-            Err(flight) => Lookup::Lead(Leader {
-                cache: self.clone(),
-                key: (workspace_id.into(), provider.into()),
-                flight,
-                stored: None,
-                outcome: Outcome::Abandoned,
-            }),
+    pub(crate) fn look_up(&self, tenant: Tenant<'_>, now: Now) -> Lookup {
+        let entries = self.0.entries.lock();
+        match entries.stored(tenant) {
+            Some(stored) if now.is_before(stored.fresh_until) => {
+                Lookup::Fresh(Arc::clone(&stored.token))
+            }
+            Some(stored) if now.is_before(stored.usable_until) => {
+                Lookup::Spare(Arc::clone(&stored.token))
+            }
+            _ => Lookup::Nothing,
         }
     }
 
-    /// How many threads fly or wait for a key's flight.
-    #[cfg(test)]
-    pub(crate) fn on_board(&self, workspace_id: &str, provider: &str) -> usize {
-        self.0.slots.lock().on_board(workspace_id, provider)
+    /// Claims the place of a token that is about to be asked for.
+    pub(crate) fn claim(&self, tenant: &OwnedTenant) -> Claim {
+        Claim {
+            generation: self.0.entries.lock().claim(tenant),
+            cache: self.clone(),
+            tenant: tenant.clone(),
+        }
     }
 
-    /// Drops this very token, and no newer one that has taken its place.
-    pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
-        self.0.change().take_if(workspace_id, provider, |stored| {
-            Arc::ptr_eq(&stored.token, token)
-        });
+    /// Drops this very token, and not a newer one that has taken its place.
+    pub(crate) fn discard(&self, tenant: Tenant<'_>, token: &Arc<CachedToken>) {
+        let meant = |stored: &Stored| Arc::ptr_eq(&stored.token, token);
+        self.0.entries.lock().discard_if(tenant, meant);
+    }
+}
+
+impl Claim {
+    /// Puts the token into the cache, if it was asked for after the last delete.
+    pub(crate) fn keep(&self, token: Arc<CachedToken>, at: Now) {
+        let stored = self.cache.0.stored(token, at, GRACE);
+        let mut entries = self.cache.0.entries.lock();
+        entries.put(&self.tenant, self.generation, stored, at);
+    }
+
+    /// Drops the token that is here: the gateway has said that there is none.
+    pub(crate) fn refuse(&self) {
+        let mut entries = self.cache.0.entries.lock();
+        entries.put(&self.tenant, self.generation, None, Now::read());
+    }
+
+    /// The token that is here, if it is fresh.
+    pub(crate) fn fresh(&self, now: Now) -> Option<Arc<CachedToken>> {
+        self.cache.fresh(self.tenant.as_tenant(), now)
+    }
+
+    /// Whether both are for the same place.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.is_of_cache(other) && self.generation == other.generation
+    }
+
+    /// Whether the cache is the same and its token was deleted between the two.
+    pub(crate) fn is_apart_from(&self, other: &Self) -> bool {
+        self.is_of_cache(other) && self.generation != other.generation
+    }
+
+    fn is_of_cache(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cache.0, &other.cache.0)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut entries = self.cache.0.entries.lock();
+        entries.release(self.tenant.as_tenant(), self.generation);
     }
 }
 
@@ -262,52 +277,24 @@ impl fmt::Debug for TokenCache {
     }
 }
 
-impl Leader {
-    /// Ends the flight with a token off the gateway, and caches it if the key was not deleted or
-    /// set meanwhile.
-    pub(crate) fn land(mut self, token: Arc<CachedToken>, received: Received) {
-        self.stored = self.cache.0.stored(Arc::clone(&token), received.at, GRACE);
-        self.outcome = Outcome::Landed(Ok(token));
-    }
-
-    /// Ends the flight with an error for all who wait.
-    pub(crate) fn fail(mut self, error: NexusError) {
-        self.outcome = Outcome::Landed(Err(error));
-    }
-}
-
-impl Drop for Leader {
-    /// Every flight ends here, so that a panic or an early return strands nobody who waits.
-    fn drop(&mut self) {
-        let (workspace_id, provider) = &self.key;
-        let stored = self.stored.take();
-        let mut slots = self.cache.0.change();
-        slots.leave(workspace_id, provider, &self.flight, stored);
-        drop(slots);
-        let outcome = mem::replace(&mut self.outcome, Outcome::Abandoned);
-        self.flight.end(outcome);
-    }
-}
-
 impl Inner {
-    /// The slots, to change what a look-up finds there other than by its expiry.
-    fn change(&self) -> MutexGuard<'_, Slots> {
-        let slots = self.slots.lock();
-        self.version.fetch_add(1, Ordering::Release);
-        slots
-    }
-
     /// Until when to keep a token, or `None` for not at all. `grace` is what one within its buffer
     /// gets.
     fn stored(&self, token: Arc<CachedToken>, at: Now, grace: Duration) -> Option<Stored> {
         let left = token.expires_at.duration_since(at.wall).ok()?;
-        let keep = match left.checked_sub(self.buffer).filter(|keep| !keep.is_zero()) {
+        let fresh = match left.checked_sub(self.buffer).filter(|keep| !keep.is_zero()) {
             Some(keep) => keep,
             None => left.min(grace),
         };
-        (!keep.is_zero()).then(|| Stored {
+        let usable = if token.expiry_is_assumed {
+            MAX_ASSUMED_USE
+        } else {
+            left
+        };
+        (!left.is_zero()).then(|| Stored {
             token,
-            fresh_until: at.after(keep),
+            fresh_until: at.after(fresh),
+            usable_until: at.after(usable),
         })
     }
 }

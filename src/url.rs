@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ureq::http::Uri;
 
-/// Why a text is no usable URL, worded to follow its place: `url: <problem>`.
+/// Why a text is not a usable URL, worded to follow its place: `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
 /// Reads an absolute URL. The fragment is left out; in path and query, bytes that RFC 3986 does
@@ -18,10 +18,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
         return Err("empty; give an absolute URL such as https://api.example.com/user".into());
     }
-    if let Some(at) = text.bytes().position(|byte| byte <= b' ' || byte == 0x7F) {
-        let problem = format!("has a space or control character at byte {at}; percent-encode it");
-        return Err(problem.into());
-    }
+    check_bytes(text)?;
     let (scheme, rest) = split_scheme(without_fragment(text))?;
     let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
     let end = end.unwrap_or(rest.len());
@@ -35,6 +32,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     let path = encode_forbidden(path_and_query);
     let normal = [scheme, "://", &authority, slash, &path].concat();
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
+}
+
+pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
+    let mut bytes = text.bytes();
+    let Some(at) = bytes.position(|byte| byte <= b' ' || byte == 0x7F) else {
+        return Ok(());
+    };
+    Err(format!("has a space or control character at byte {at}; percent-encode it").into())
 }
 
 fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
@@ -52,7 +57,7 @@ fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
 }
 
 /// The scheme that a reference names itself (RFC 3986 section 3.1). `host:8080` names none.
-fn scheme_of(text: &str) -> Option<&str> {
+pub(crate) fn scheme_of(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(plain);
@@ -72,7 +77,7 @@ fn normal_authority(scheme: &str, authority: &str) -> Result<String, Problem> {
     let Some(mut normal) = normal_host(host) else {
         return Err(match host {
             "" => "has no host".into(),
-            host if host.is_ascii() => "its host is no host name or address".into(),
+            host if host.is_ascii() => "its host is not a host name or an address".into(),
             _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
         });
     };
@@ -101,7 +106,7 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem
 }
 
 /// A name, an IPv4 address or an IPv6 one in brackets, each in one spelling; a stricter set than RFC
-/// 3986 allows, since names outside of it are read differently by different software.
+/// 3986 allows, since other names are read differently by different software.
 fn normal_host(host: &str) -> Option<String> {
     if let Some(address) = host.strip_prefix('[') {
         let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
@@ -193,6 +198,12 @@ pub(crate) fn is_https(url: &Uri) -> bool {
     url.scheme_str() == Some("https")
 }
 
+/// Whether nobody on the way can read what is sent there: https, or http that does not leave this
+/// machine.
+pub(crate) fn is_private(url: &Uri) -> bool {
+    is_https(url) || is_loopback(url)
+}
+
 /// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
@@ -213,37 +224,48 @@ pub(crate) fn encode(value: &str) -> Cow<'_, str> {
     if matches!(value, "." | "..") {
         return value.replace('.', "%2E").into();
     }
-    let plain =
-        |byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~');
-    encode_unless(value, plain)
+    encode_if_needed(value, is_unreserved)
 }
 
-/// Encodes what may stand in no path or query, and leaves the rest, `%` included, as it is.
+/// RFC 3986 section 2.3.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
+/// Encodes what must not stand in a path or query, and leaves the rest, `%` included, as it is.
 fn encode_forbidden(path_and_query: &str) -> Cow<'_, str> {
-    let forbidden = |byte| {
-        matches!(
-            byte,
-            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}'
-        )
-    };
-    encode_unless(path_and_query, |byte| {
-        byte.is_ascii_graphic() && !forbidden(byte)
+    encode_if_needed(path_and_query, |byte| {
+        byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
     })
 }
 
-fn encode_unless(text: &str, plain: impl Fn(u8) -> bool) -> Cow<'_, str> {
-    if text.bytes().all(&plain) {
+fn encode_if_needed(text: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
+    if text.bytes().all(plain) {
         return text.into();
     }
-    let mut encoded = String::with_capacity(text.len().saturating_mul(3));
-    for byte in text.bytes() {
-        if plain(byte) {
-            encoded.push(char::from(byte));
+    encode_unless(text.as_bytes(), plain).into()
+}
+
+/// The bytes as text, all but the plain ones as `%XX`.
+pub(crate) fn encode_unless(bytes: &[u8], plain: impl Fn(u8) -> bool) -> String {
+    let mut encoded = String::with_capacity(bytes.len().saturating_mul(3));
+    for byte in bytes {
+        if plain(*byte) {
+            encoded.push(char::from(*byte));
         } else {
             let _ = write!(encoded, "%{byte:02X}");
         }
     }
-    encoded.into()
+    encoded
+}
+
+/// The byte that is written as two digits after a `%`.
+pub(crate) fn escaped_byte(after: &[u8]) -> Option<u8> {
+    let digits = after.first_chunk::<2>()?;
+    digits.iter().try_fold(0, |byte: u8, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(byte << 4 | u8::try_from(digit).ok()?)
+    })
 }
 
 /// The bytes that a piece of a path or query stands for; `+` is a space in queries.
@@ -252,12 +274,8 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         rest = after;
-        let hex = after
-            .first_chunk::<2>()
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        let hex = hex.filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
+        match (first, escaped_byte(after).filter(|_| *first == b'%')) {
+            (_, Some(byte)) => {
                 decoded.push(byte);
                 rest = after.get(2..).unwrap_or_default();
             }

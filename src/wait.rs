@@ -1,34 +1,176 @@
 //! Waiting for a connection's consent.
 
+use std::fmt;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::clock::Deadline;
-use crate::connection::{ConnectionStatus, WaitOptions};
+use crate::connection::ConnectionStatus;
 use crate::error::{ErrorKind, NexusError, Result};
 
-/// The shortest pause between two polls: `interval` must not make a busy loop.
-const SHORTEST: Duration = Duration::from_millis(10);
+/// How long a browser has to come back after its user has consented.
+#[cfg(feature = "consent")]
+const BROWSER_TIME: Duration = Duration::from_secs(1);
 
-/// Polls until the status is final or the time is up; sleeps in between, never past the deadline.
+/// The shortest pause between two polls: `interval` must not make a busy loop.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+
+type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + 'a>;
+
+/// How [`NexusClient::wait_for_active`](crate::NexusClient::wait_for_active) polls.
+///
+/// ```
+/// use nexus_sdk::WaitOptions;
+/// use std::time::Duration;
+///
+/// let options = WaitOptions::default();
+/// assert_eq!(options.interval, Duration::from_millis(1500));
+/// assert_eq!(options.timeout, Duration::from_secs(300));
+/// ```
+#[non_exhaustive]
+pub struct WaitOptions<'a> {
+    /// The pause between two polls. Default 1.5 s.
+    pub interval: Duration,
+    /// How long to wait in all. Default 300 s.
+    pub timeout: Duration,
+    pub(crate) on_poll: Option<OnPoll<'a>>,
+    #[cfg(feature = "consent")]
+    pub(crate) lookout: Option<crate::arrivals::Lookout>,
+}
+
+impl Default for WaitOptions<'_> {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_millis(1500),
+            timeout: Duration::from_secs(300),
+            on_poll: None,
+            #[cfg(feature = "consent")]
+            lookout: None,
+        }
+    }
+}
+
+impl<'a> WaitOptions<'a> {
+    /// The pause between two polls. Default 1.5 s; less than 10 ms counts as 10 ms.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = nexus_sdk::WaitOptions::default().interval(Duration::from_millis(100));
+    /// assert_eq!(options.interval, Duration::from_millis(100));
+    /// ```
+    #[must_use]
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How long to wait in all. Default 300 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = nexus_sdk::WaitOptions::default().timeout(Duration::from_secs(60));
+    /// assert_eq!(options.timeout, Duration::from_secs(60));
+    /// ```
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Called with the status after every poll that brought one, for a progress line or to end the
+    /// wait: [`ControlFlow::Break`] makes it the error `aborted`. A `failed` that may still become
+    /// active is shown as what it is, `pending`. Default: nothing is called.
+    ///
+    /// ```
+    /// use nexus_sdk::WaitOptions;
+    /// use std::ops::ControlFlow;
+    ///
+    /// let mut polls = 0;
+    /// let options = WaitOptions::default().on_poll(|_status| {
+    ///     polls += 1;
+    ///     if polls < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_poll(
+        mut self,
+        on_poll: impl FnMut(&ConnectionStatus) -> ControlFlow<()> + 'a,
+    ) -> Self {
+        self.on_poll = Some(Box::new(on_poll));
+        self
+    }
+}
+
+impl fmt::Debug for WaitOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitOptions")
+            .field("interval", &self.interval)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl WaitOptions<'_> {
+    fn report(&mut self, status: &ConnectionStatus) -> Result<()> {
+        match self.on_poll.as_mut().map(|call| call(status)) {
+            Some(ControlFlow::Break(())) => Err(aborted(status)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells the listener, if there is one, which connection this wait is for.
+    #[cfg(feature = "consent")]
+    pub(crate) fn awaiting(mut self, connection_id: &str) -> Self {
+        if let Some(lookout) = &mut self.lookout {
+            lookout.await_connection(connection_id);
+        }
+        self
+    }
+
+    /// The pause between two polls; never past the deadline, nor past the browser's return to a listener.
+    /// A poll may see the consent before the browser is back, and a listener that is dropped then
+    /// would leave its user on a dead page.
+    #[cfg(feature = "consent")]
+    fn let_the_browser_in(&mut self, status: &ConnectionStatus, deadline: Deadline) {
+        if let (Some(lookout), ConnectionStatus::Active) = (&mut self.lookout, status) {
+            lookout.linger(deadline.left().unwrap_or_default().min(BROWSER_TIME));
+        }
+    }
+
+    fn pause(&mut self, deadline: Deadline) {
+        let pause = self.interval.max(MIN_INTERVAL);
+        let pause = deadline.left().unwrap_or_default().min(pause);
+        #[cfg(feature = "consent")]
+        if let Some(lookout) = &mut self.lookout {
+            lookout.wait(pause);
+            return;
+        }
+        std::thread::sleep(pause);
+    }
+}
+
+/// Polls until the status is final or the time is up. `token` asks for the connection's token, which
+/// tells what a `failed` stands for.
 pub(crate) fn until_final(
     mut options: WaitOptions<'_>,
-    poll: impl Fn(Deadline) -> Result<ConnectionStatus>,
+    status: impl Fn(Deadline) -> Result<ConnectionStatus>,
+    token: impl Fn(Deadline) -> Result<()>,
 ) -> Result<ConnectionStatus> {
-    let start = Instant::now();
     let deadline = Deadline::after(options.timeout);
-    let mut seen = "no poll had an answer".to_owned();
+    let mut seen = "no poll had a response".to_owned();
     while deadline.left().is_some() {
-        match poll(deadline) {
+        let polled = match status(deadline) {
+            Ok(ConnectionStatus::Failed) => behind_failed(token(deadline)),
+            polled => polled,
+        };
+        match polled {
             Ok(status) => {
-                if let Some(ControlFlow::Break(())) =
-                    options.on_poll.as_mut().map(|call| call(&status))
-                {
-                    return Err(aborted(&status));
-                }
-                let early =
-                    status == ConnectionStatus::Failed && start.elapsed() < options.failed_grace;
-                if status.is_terminal() && !early {
+                options.report(&status)?;
+                if status.is_terminal() {
+                    #[cfg(feature = "consent")]
+                    options.let_the_browser_in(&status, deadline);
                     return Ok(status);
                 }
                 seen = format!("the last status was `{status}`");
@@ -40,18 +182,36 @@ pub(crate) fn until_final(
             }
             Err(error) => return Err(error),
         }
-        let pause = options.interval.max(SHORTEST);
-        std::thread::sleep(deadline.left().unwrap_or_default().min(pause));
+        options.pause(deadline);
     }
     Err(timed_out(options.timeout, &seen))
 }
 
+/// What a connection is that the gateway calls `failed`. It says so whenever the broker refuses the
+/// connection's token, also while the user has yet to consent; the refusal itself tells more. A
+/// gateway before 0.3 refuses with a bare status. What tells nothing leaves it at `failed`.
+fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
+    let Err(error) = token else {
+        return Ok(ConnectionStatus::Active);
+    };
+    match (error.status_code(), error.code()) {
+        (Some(400), "connection_not_active") | (Some(403), "http_403") => {
+            Ok(ConnectionStatus::Pending)
+        }
+        // Active, but the provider is out of reach just now.
+        (Some(409), "token_expired") => Ok(ConnectionStatus::Pending),
+        (Some(409), "attention_required" | "http_409") => Ok(ConnectionStatus::Attention),
+        (Some(410), _) => Ok(ConnectionStatus::Revoked),
+        (Some(401 | 403), _) => Err(error),
+        _ if error.is_retryable() => Err(error),
+        _ => Ok(ConnectionStatus::Failed),
+    }
+}
+
 /// What may pass by itself: the network, a deadline, and the gateway's own failures.
 fn is_transient(error: &NexusError) -> bool {
-    error.is_retryable()
-        || error
-            .status_code()
-            .is_some_and(|status| status == 429 || status >= 500)
+    let status = error.status_code().unwrap_or_default();
+    error.is_retryable() || status == 429 || status >= 500
 }
 
 fn timed_out(timeout: Duration, seen: &str) -> NexusError {
@@ -66,3 +226,6 @@ fn aborted(status: &ConnectionStatus) -> NexusError {
     let message = format!("on_poll ended the wait; the last status was `{status}`");
     NexusError::new(ErrorKind::Aborted, message)
 }
+
+#[cfg(test)]
+mod tests;

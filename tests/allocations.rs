@@ -12,18 +12,14 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
-use support::{Server, holder, text};
+use support::{Server, bytes, holder, options, text};
 
 #[test]
 fn a_hit_allocates_nothing() {
     let client = NexusClient::new(NexusClientOptions::new("http://localhost:1")).unwrap();
     let cache = TokenCache::new();
     let expires_at = SystemTime::now() + Duration::from_secs(3600);
-    cache.set(
-        "ws",
-        "p",
-        CachedToken::new("t", "Bearer", expires_at, "Authorization", "Bearer "),
-    );
+    cache.set("ws", "p", CachedToken::new("t", "Bearer", expires_at));
     let fetcher = client.fetcher(&cache, "ws", "p");
     assert!(fetcher.get_cached_token().is_ok(), "it has seen the token");
 
@@ -67,4 +63,24 @@ fn a_fetch_allocates_little_beyond_what_ureq_does() {
     let (bare, ours) = (per_call(&bare), per_call(&ours));
     assert!(bare > 10, "the counter counts: {bare}");
     assert!(ours <= bare + 12, "{ours} allocations, {bare} of bare ureq");
+}
+
+/// In memory, JSON can be twenty times as long.
+#[test]
+fn a_gateways_response_costs_a_bounded_amount_of_memory() {
+    const MIB: usize = 1 << 20;
+    let table = [
+        ("too long", 200, 99 * MIB, 8 * MIB),
+        ("too long an error", 500, 99 * MIB, 8 * MIB),
+        ("within the bound", 200, 19 * MIB / 10, 64 * MIB),
+        ("an error within the bound", 500, 19 * MIB / 10, 8 * MIB),
+    ];
+    for (case, status, length, most) in table {
+        let head = format!("HTTP/1.1 {status} Reason\r\n\r\n");
+        let body = format!("{head}[{}[]]", "[],".repeat(length / 3));
+        let gateway = Server::play(vec![bytes(body)]);
+        let client = NexusClient::new(options(&gateway)).unwrap();
+        let counted = allocation_counter::measure(|| assert!(client.providers().is_err()));
+        assert!(counted.bytes_max < most as u64, "{case}: {counted:?}");
+    }
 }

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};
 
-const KEY: &str = "key-of-the-gateway";
+const KEY: &str = "a-key-that-no-file-holds";
 /// What the API behind the gateway serves, and where.
 const FILE: &str = "/repository.json";
 const SCHEMA: &str = r#"{ "title": "Repository", "type": "object" }"#;
@@ -57,6 +57,7 @@ fn build(settings: &[(&str, String)]) -> Built {
     for name in SETTINGS {
         cargo.env_remove(name);
     }
+    cargo.env("NEXUS_LOCK_DIR", target().join("locks"));
     cargo.envs(settings.iter().cloned());
     let output = cargo.output().unwrap();
     Built {
@@ -126,6 +127,7 @@ fn with(settings: &Settings, name: &str, value: &str) -> Settings {
 
 // One test, because the steps share a target directory and build on each other.
 #[test]
+#[ignore = "builds a crate a dozen times: .ci/run does"]
 fn builds_as_it_is_configured() {
     let gateway = DevGateway::builder()
         .api_key(KEY)
@@ -139,6 +141,8 @@ fn builds_as_it_is_configured() {
     builds_only_when_it_must(&gateway, &settings);
     falls_back_offline(&gateway, &settings);
     refuses_what_is_wrong(&gateway, &settings);
+    takes_turns();
+    keeps_the_key_out_of_the_target_directory(&gateway);
 }
 
 fn falls_back(settings: &Settings, reason: &str) {
@@ -183,7 +187,10 @@ fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
         "connection refused",
     );
     falls_back(&with(settings, "SCHEMA_URL", nobody), "connection refused");
-    for (path, reason) in [("/v1/resolve", "503"), (FILE, "SCHEMA_URL answered 503")] {
+    for (path, reason) in [
+        ("/v1/resolve", "503"),
+        (FILE, "SCHEMA_URL responded with 503"),
+    ] {
         gateway.fail_next_at(path, 1, Fault::Status(503));
         falls_back(settings, reason);
         // The next fault needs a build that is not the same.
@@ -210,8 +217,12 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
             "http://192.0.2.1/",
             "set SCHEMA_URL to an https URL",
         ),
-        ("SCHEMA_URL", &missing, "answered 404; set it to"),
-        ("SCHEMA_URL", &no_schema, "no JSON object; set SCHEMA_URL"),
+        ("SCHEMA_URL", &missing, "responded with 404; set it to"),
+        (
+            "SCHEMA_URL",
+            &no_schema,
+            "not a JSON object; set SCHEMA_URL",
+        ),
     ];
     for (name, value, what_to_set) in cases {
         let built = build(&with(settings, name, value));
@@ -224,6 +235,43 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
         assert!(built.errors()[0].contains(what_to_set), "{}", built.log);
         assert!(!built.log.contains(KEY), "{}", built.log);
     }
+}
+
+/// With whoever else refreshes the same token.
+fn takes_turns() {
+    let locks = target().join("locks");
+    assert!(fs::read_dir(locks).unwrap().count() > 0);
+}
+
+/// Caches of CI carry that directory away.
+fn keeps_the_key_out_of_the_target_directory(gateway: &DevGateway) {
+    let requests = gateway.requests();
+    let token = requests.iter().find_map(|request| {
+        let header = request.headers.get("authorization")?.to_str().ok()?;
+        header.strip_prefix("Bearer ")
+    });
+    let secrets = [KEY, token.unwrap()];
+    let files = files(&target());
+    assert!(files.len() > 100, "{} files", files.len());
+    for path in files {
+        let bytes = fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let holds = secrets.iter().any(|secret| text.contains(secret));
+        assert!(!holds, "a secret is in {}", path.display());
+    }
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![path]
+        }
+    };
+    paths.flat_map(below).collect()
 }
 
 /// The example builds from what the main crate has downloaded.

@@ -1,12 +1,22 @@
 //! With the feature `log`, diagnostics are the program's logger's to write.
 #![cfg(feature = "log")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use nexus_sdk::testing::DevGateway;
-use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions, RetryPolicy};
+use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::{
+    AgentSessionInput, CachedToken, LogLevel, NexusClient, NexusClientOptions, RetryPolicy,
+    TokenCache,
+};
 
 static LINES: Mutex<Vec<(Level, String)>> = Mutex::new(Vec::new());
 
@@ -30,14 +40,10 @@ impl Log for Collector {
 fn lines_of(level: LogLevel) -> Vec<(Level, String)> {
     let gateway = DevGateway::builder().api_key("canary-key").start().unwrap();
     gateway.connect("acme", "github").unwrap();
-    gateway.fail_next(1, nexus_sdk::testing::Fault::Status(503));
+    gateway.fail_next(1, Fault::Status(503));
     let options = NexusClientOptions::new(gateway.url())
         .api_key("canary-key")
-        .retry_policy(
-            RetryPolicy::default()
-                .retries(1)
-                .min_delay(std::time::Duration::ZERO),
-        )
+        .retry_policy(RetryPolicy::default().retries(1).min_delay(Duration::ZERO))
         .log_level(level);
     let client = NexusClient::new(options).unwrap();
     let token = client.resolve_token("acme", "github").unwrap();
@@ -67,4 +73,65 @@ fn the_logger_decides_and_off_is_off() {
     assert!(lines[0].1.starts_with("attempt 1 failed"), "{lines:?}");
     log::set_max_level(LevelFilter::Trace);
     assert_eq!(lines_of(LogLevel::Off), []);
+    a_session_that_is_not_closed_is_an_error();
+    an_outage_is_told_when_it_matters_and_when_it_is_over();
+}
+
+fn an_outage_is_told_when_it_matters_and_when_it_is_over() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "github").unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let cache = TokenCache::new();
+    let warnings = || {
+        let lines = std::mem::take(&mut *LINES.lock().unwrap());
+        let warnings = lines.into_iter().filter(|line| line.0 == Level::Warn);
+        warnings.map(|(_, line)| line).collect::<Vec<_>>()
+    };
+    gateway.fail_next(2, Fault::Status(503));
+    assert!(client.get_cached_token(&cache, "acme", "github").is_err());
+    assert_eq!(warnings(), [""; 0], "the caller has the error");
+
+    let soon = SystemTime::now() + Duration::from_secs(20);
+    cache.set("acme", "github", CachedToken::new("old", "Bearer", soon));
+    for _ in 0..3 {
+        let token = client.get_cached_token(&cache, "acme", "github").unwrap();
+        assert_eq!(token.access_token, "old");
+    }
+    let told = warnings();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("no new token for \"github\""),
+        "{told:?}"
+    );
+
+    gateway.forget_faults();
+    client.resolve_token("acme", "github").unwrap();
+    // The flight says so after it has brought its token.
+    let (mut told, start) = (warnings(), Instant::now());
+    while told.is_empty() && start.elapsed() < Duration::from_secs(20) {
+        thread::yield_now();
+        told = warnings();
+    }
+    assert_eq!(told, ["the gateway responds again for \"github\""]);
+}
+
+fn a_session_that_is_not_closed_is_an_error() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "github").unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    let session = client.request_agent_session(&input).unwrap();
+    let guard = client.guard_agent_session(session);
+    gateway.fail_next(1, Fault::Status(500));
+    LINES.lock().unwrap().clear();
+    drop(guard);
+    let lines = std::mem::take(&mut *LINES.lock().unwrap());
+    let errors: Vec<_> = lines.iter().filter(|line| line.0 == Level::Error).collect();
+    assert_eq!(errors.len(), 1, "{lines:?}");
+    assert!(
+        errors[0]
+            .1
+            .starts_with("an agent session was not closed: http_500"),
+        "{lines:?}"
+    );
 }

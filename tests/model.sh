@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the model of the cache and its flights, src/resolve/model.rs: every interleaving of threads.
+# Runs the model of the cache and its flights, src/flights/model.rs: every interleaving of threads.
 # Only this crate is compiled with `--cfg loom`, so that what it depends on need not be built again:
 # cargo is told to take this very script for its compiler.
 if [ $# -gt 0 ]; then

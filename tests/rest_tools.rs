@@ -65,7 +65,7 @@ fn runs_on_what_is_configured() {
     let expected = "\
 1. searched for \"account arguments\": 2 found
    get_user: Says whose account it is
-   echo: Answers with its arguments
+   echo: Returns its arguments
 2. executed echo: {\"a\":1}
 ";
     assert_eq!(out, expected);
@@ -75,15 +75,36 @@ fn runs_on_what_is_configured() {
 }
 
 #[test]
+fn the_gateway_says_where_the_api_is() {
+    let gateway = start();
+    let (out, err) = said(&run(&gateway, &[], ("UPSTREAM_URL", "")));
+    assert_eq!(err, "");
+    assert!(out.contains("2. executed weather_forecast"), "{out}");
+    let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();
+    let expected = [
+        "/v1/providers",
+        "/v1/resolve",
+        "/tools/search",
+        "/tools/execute",
+    ];
+    assert_eq!(paths, expected);
+
+    let mut command = example::program("rest_tools");
+    let command = command.env("NEXUS_GATEWAY_URL", gateway.url());
+    let unknown = command.env("WORKSPACE_ID", "ws").env("PROVIDER", "other");
+    let problem = "the gateway has no api_base_url of \"other\"; set UPSTREAM_URL";
+    assert_failed(&unknown.output().unwrap(), problem);
+}
+
+#[test]
 fn errors_are_one_line() {
     let gateway = start();
     let usual = ("NEXUS_LOG", "warn");
     let no_args: &[&str] = &[];
     let cases = [
         (no_args, ("WORKSPACE_ID", ""), "WORKSPACE_ID is not"),
-        (no_args, ("UPSTREAM_URL", " "), "UPSTREAM_URL is not"),
-        (no_args, ("UPSTREAM_URL", "/api"), "not an https:// URL"),
-        (no_args, ("UPSTREAM_URL", "a b"), "UPSTREAM_URL: "),
+        (no_args, ("UPSTREAM_URL", "/api"), "base_url: has no scheme"),
+        (no_args, ("UPSTREAM_URL", "a b"), "base_url: "),
         (
             no_args,
             ("UPSTREAM_URL", "http://192.0.2.1"),
@@ -93,7 +114,7 @@ fn errors_are_one_line() {
         (no_args, ("NEXUS_GATEWAY_URL", "nowhere"), "gateway_url"),
         (&["weather", "echo"], usual, "echo is not among them"),
         (&["", "echo", "{"], usual, "ARGUMENTS: "),
-        (&["", "echo", "[]"], usual, "/tools/execute answered 400"),
+        (&["", "echo", "[]"], usual, "/tools/execute: 400"),
     ];
     for (args, setting, part) in cases {
         assert_failed(&run(&gateway, args, setting), part);
@@ -101,15 +122,20 @@ fn errors_are_one_line() {
 }
 
 #[test]
-fn answers_that_are_no_use_are_errors_too() {
+fn responses_of_no_use_are_errors_too() {
     let gateway = start();
     let failed = r#"{"isError": true, "content": [{"type": "text", "text": "no\nwind"}]}"#;
     let cases = [
         ("/api/tools/search", 401, "", "the key is refused"),
-        ("/api/tools/search", 503, "", "/tools/search answered 503"),
-        ("/api/tools/search", 200, "{", "answered no JSON"),
-        ("/api/tools/search", 200, "{}", "answered no list"),
-        ("/api/tools/execute", 200, "[]", "answered no content"),
+        ("/api/tools/search", 503, "", "/tools/search: 503"),
+        ("/api/tools/search", 200, "{", "the response is not JSON"),
+        ("/api/tools/search", 200, "{}", "the response is not a list"),
+        (
+            "/api/tools/execute",
+            200,
+            "[]",
+            "the response has no content",
+        ),
         ("/api/tools/execute", 200, failed, "failed: no wind"),
     ];
     for (path, status, body, part) in cases {

@@ -12,7 +12,7 @@
     clippy::similar_names
 )]
 
-#[path = "../src/seeded.rs"]
+#[path = "properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
 

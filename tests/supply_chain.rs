@@ -159,7 +159,7 @@ fn package(json: &Value) -> Package {
 
 /// A list of strings in deny.toml.
 fn list(section: &str, key: &str) -> Vec<String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/deny.toml");
     let text = fs::read_to_string(file).unwrap();
     let section = text.split(&format!("\n[{section}]\n")).nth(1).unwrap();
     let list = section.split(&format!("\n{key} = [\n")).nth(1).unwrap();

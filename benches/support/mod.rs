@@ -201,7 +201,7 @@ pub(crate) fn our_fetch(url: String) -> impl Fn() + Sync {
     let client = NexusClient::new(options).unwrap();
     let cache = TokenCache::new();
     let expires = SystemTime::now() + Duration::from_secs(36_000);
-    let token = CachedToken::new("t-1", "Bearer", expires, "Authorization", "Bearer ");
+    let token = CachedToken::new("t-1", "Bearer", expires);
     cache.set("workspace", "github", token);
     move || {
         let options = FetchOptions::default();

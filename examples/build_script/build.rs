@@ -3,6 +3,12 @@
 //! Not configured, or offline, the build takes the committed copy, with a warning. A configuration
 //! that is wrong fails it: to go on with an old schema would hide that.
 
+// A build script of your own wants copies of these two.
+#[path = "../nexus/landing.rs"]
+mod landing;
+#[path = "../nexus/locks.rs"]
+mod locks;
+
 use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
@@ -25,7 +31,9 @@ enum Problem {
 }
 
 fn main() {
-    for variable in [GATEWAY, "NEXUS_API_KEY", WORKSPACE, PROVIDER, SCHEMA] {
+    // Not NEXUS_API_KEY: Cargo writes the value of each of these into target/, which caches of CI carry
+    // away. Another key brings the same schema.
+    for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -33,6 +41,7 @@ fn main() {
     if let Err(problem) = generate() {
         println!("cargo::error={}", one_line(&problem));
     }
+    landing::land();
 }
 
 fn generate() -> Result<(), String> {
@@ -70,7 +79,11 @@ fn fetch() -> Result<Vec<u8>, Problem> {
 
 /// Nobody waits for a build for the half minute that is the default.
 fn client() -> Result<NexusClient, NexusError> {
-    NexusClient::new(NexusClientOptions::from_env()?.timeout(Duration::from_secs(10)))
+    let options = locks::take_turns(NexusClientOptions::from_env()?);
+    let client = NexusClient::new(options.timeout(Duration::from_secs(10)))?;
+    // Without, Ctrl-C ends the build at once, whatever is under way.
+    let _ = landing::watch(&client);
+    Ok(client)
 }
 
 fn required(variable: &str) -> Result<String, Problem> {
@@ -82,21 +95,21 @@ fn required(variable: &str) -> Result<String, Problem> {
     Ok(value)
 }
 
-/// The API answered, but not with a schema.
+/// The API has responded, but not with a schema.
 fn refused(status: u16) -> Problem {
     match status {
-        429 | 500.. => Problem::Unavailable(format!("{SCHEMA} answered {status}")),
+        429 | 500.. => Problem::Unavailable(format!("{SCHEMA} responded with {status}")),
         401 | 403 => Problem::Wrong(format!(
-            "{SCHEMA} answered {status}; set {WORKSPACE} and {PROVIDER} to a connection that may \
+            "{SCHEMA} responded with {status}; set {WORKSPACE} and {PROVIDER} to a connection that may \
              read it"
         )),
         _ => Problem::Wrong(format!(
-            "{SCHEMA} answered {status}; set it to the schema's URL"
+            "{SCHEMA} responded with {status}; set it to the schema's URL"
         )),
     }
 }
 
-/// There was no answer.
+/// There was no response.
 fn failed(error: &NexusError) -> Problem {
     let what_to_set = match (error.kind(), error.status_code()) {
         _ if error.is_retryable() => return Problem::Unavailable(error.to_string()),
@@ -117,7 +130,7 @@ fn constant(schema: &[u8]) -> Result<String, String> {
     let schema = nexus_sdk::serde_json::from_slice(schema)
         .ok()
         .filter(Value::is_object)
-        .ok_or_else(|| format!("the schema is no JSON object; set {SCHEMA} to the schema's URL"))?;
+        .ok_or_else(|| format!("the schema is not a JSON object; set {SCHEMA} to the schema's URL"))?;
     let text = schema.to_string();
     Ok(format!(
         "/// The schema, as JSON without white space.\npub const SCHEMA: &str = {text:?};\n"

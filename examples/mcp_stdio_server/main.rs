@@ -1,59 +1,26 @@
 //! An MCP server over stdin and stdout: threads, `serde_json` and `nexus_sdk`; no framework, no async.
 //!
-//! The tools and the one request that they all make are in this file, the protocol is in the others.
+//! This is the file to change: its tools, and how it is configured. `server` stays as it is; README.md is the manual.
 
 mod bench;
-mod config;
-mod failure;
-mod output;
-mod protocol;
-mod raw;
-mod reader;
-mod reply;
-mod rpc;
-mod schema;
 mod server;
-mod tools;
-mod turns;
-mod upstream;
 
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
-use nexus_sdk::{Fetcher, NexusClient, TokenCache};
-use serde_json::{Value, json};
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{NexusClient, NexusClientOptions};
+use serde_json::json;
 
-use config::Config;
-use server::Server;
-use tools::{Outcome, Tool, Tools};
+use server::api::{Account, Api, Upstream};
+use server::mcp::{Content, Server, Tool, note};
+use server::process;
 
-/// An API that needs a credential; the gateway has it, and the SDK puts it on each request to this
-/// API's host and to no other.
-struct Api {
-    fetcher: Fetcher,
-    cache: TokenCache,
-    config: Config,
-}
-
-impl Api {
-    fn fetch(&self, method: &str, path: &str, body: Option<&Value>) -> Outcome {
-        let (workspace, provider) = (&self.config.workspace_id, &self.config.provider);
-        let url = self.config.upstream.url(path)?;
-        let options = upstream::options(method, body);
-        let before = self.cache.get(workspace, provider);
-        let fetched = self.fetcher.fetch(&url, options);
-        let after = self.cache.get(workspace, provider);
-        let outcome = match fetched {
-            Ok((status, headers, body)) => upstream::answer(status, &headers, body),
-            Err(error) => Err(failure::explain(&error, &self.config)),
-        };
-        // Some APIs repeat the credential in what they answer; a model has no use for it.
-        upstream::without(outcome, before.iter().chain(&after))
-    }
-}
-
-fn tools(api: Arc<Api>) -> Vec<Tool> {
-    let (repos, user, any) = (Arc::clone(&api), Arc::clone(&api), api);
+fn tools(api: &Arc<Api>) -> Vec<Tool> {
+    let [repos, user, any] = [api, api, api].map(Arc::clone);
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -61,56 +28,158 @@ fn tools(api: Arc<Api>) -> Vec<Tool> {
     vec![
         Tool::new("list_repos", "Lists the connected user's repositories.")
             .optional("limit", limit)
-            .run(move |arguments, _| {
-                let limit = arguments.integer("limit").unwrap_or(30);
-                repos.fetch("GET", &format!("/user/repos?per_page={limit}"), None)
+            .returns(json!({
+                "type": "object",
+                "properties": {"repositories": {"type": "array", "items": {"type": "object"}}},
+                "required": ["repositories"],
+            }))
+            .run(move |call| {
+                let limit = call.integer("limit").unwrap_or(30);
+                let list = repos.json(call, "GET", &format!("/user/repos?per_page={limit}"))?;
+                Ok(Content::Json(json!({"repositories": list})))
             }),
         Tool::new("get_user", "Tells who the connected user is.")
-            .run(move |_, _| user.fetch("GET", "/user", None)),
+            .returns(json!({"type": "object"}))
+            .run(move |call| user.json(call, "GET", "/user").map(Content::Json)),
         Tool::new("fetch", "Sends a request to the provider's API.")
             .required("path", path)
             .optional("method", method)
             .optional("body", json!({"description": "sent as JSON"}))
             .writes()
-            .run(move |arguments, _| {
-                let method = arguments.text("method").unwrap_or("GET");
-                let path = arguments.text("path").unwrap_or_default();
-                any.fetch(method, path, arguments.get("body"))
+            .run(move |call| {
+                let method = call.text("method").unwrap_or("GET");
+                let path = call.text("path").unwrap_or_default();
+                let text = any.text(call, method, path, call.argument("body"))?;
+                Ok(Content::Text(text))
             }),
     ]
 }
+
+const HELP: &str = "\
+An MCP server over stdin and stdout.
+
+  --demo         serve a sample account from a built-in gateway; needs no configuration
+  --unconnected  with --demo: the account has yet to be connected
+  --bench        also offer `echo`, `slow`, `panic` and `bare`, to measure and test the server with
+
+Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway asks for one), WORKSPACE_ID,
+PROVIDER (as the gateway names it), UPSTREAM_URL (the provider's API, https://api.github.com),
+SCOPES (what to ask for when the user has to connect, as in `repo user`), CONNECT=off (do not ask).";
 
 fn main() -> ExitCode {
     match serve() {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            output::note(problem);
+            note(problem);
             ExitCode::from(2)
         }
     }
 }
 
 fn serve() -> Result<(), String> {
-    let Some(arguments) = config::Flags::read()? else {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let given = |name: &str| arguments.iter().any(|argument| argument == name);
+    if given("--help") || given("-h") {
+        note(HELP);
         return Ok(());
-    };
-    let (config, options, _gateway) = config::read(&arguments)?;
-    let client = NexusClient::new(options).map_err(|error| error.message().to_owned())?;
-    let cache = TokenCache::new();
-    let fetcher = client
-        .fetcher(&cache, &config.workspace_id, &config.provider)
-        .allow_hosts([config.upstream.host()]);
-    let api = Api {
-        fetcher,
-        cache,
-        config,
-    };
-    let mut tools = tools(Arc::new(api));
-    if arguments.bench {
-        tools.extend(bench::tools());
     }
-    if arguments.panics {
-        tools.push(bench::panics());
+    let flags = ["--demo", "--unconnected", "--bench"];
+    let is_unknown = |argument: &&OsString| !flags.iter().any(|flag| **argument == **flag);
+    if let Some(unknown) = arguments.iter().find(is_unknown) {
+        let unknown = unknown.to_string_lossy();
+        return Err(format!("unknown argument {unknown}; see --help"));
     }
-    Server::new(Tools::new(tools)).run()
+    let demo = given("--demo").then(|| demo(!given("--unconnected")));
+    let gateway = demo.transpose()?;
+    let (options, account) = gateway.as_ref().map_or_else(configured, sample)?;
+    let client = NexusClient::new(limited(options)).map_err(|error| error.message().to_owned())?;
+    let connects = variable("CONNECT").is_none_or(|value| value != "off");
+    let user = account.upstream.url("/user")?;
+    let mut tools = tools(&Api::new(&client, account, connects));
+    if given("--bench") {
+        tools.extend(bench::tools(user));
+    }
+    // A refresh that is cut short can cost the user's connection.
+    let server = Server::new(tools, move |time| client.drain(time));
+    process::end_on_signals(&server)
+        .map_err(|error| format!("cannot watch for signals: {error}"))?;
+    server.run()
+}
+
+/// What the environment says.
+fn configured() -> Result<(NexusClientOptions, Account), String> {
+    let names = [
+        "NEXUS_GATEWAY_URL",
+        "WORKSPACE_ID",
+        "PROVIDER",
+        "UPSTREAM_URL",
+    ];
+    let values = names.map(variable);
+    let missing = names.iter().zip(&values);
+    let missing: Vec<_> = missing
+        .filter(|(_, value)| value.is_none())
+        .map(|(name, _)| *name)
+        .collect();
+    let [
+        Some(gateway_url),
+        Some(workspace_id),
+        Some(provider),
+        Some(upstream),
+    ] = values
+    else {
+        return Err(format!(
+            "{} not set; set it in the client's configuration (`env`), or try --demo",
+            missing.join(", ")
+        ));
+    };
+    let upstream = Upstream::new(&upstream).map_err(|problem| format!("UPSTREAM_URL {problem}"))?;
+    let options = NexusClientOptions::from_env().map_err(|error| error.message().to_owned())?;
+    let options = process::take_turns(options);
+    let account = Account {
+        gateway_url,
+        workspace_id,
+        provider,
+        upstream,
+        scopes: scopes(),
+    };
+    Ok((options, account))
+}
+
+fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok()?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+fn scopes() -> Vec<String> {
+    let scopes = variable("SCOPES").unwrap_or_default();
+    let scopes = scopes.split([' ', ',']).filter(|scope| !scope.is_empty());
+    scopes.map(str::to_owned).collect()
+}
+
+/// A model cannot read more, and clients give a call up after a minute or less.
+fn limited(options: NexusClientOptions) -> NexusClientOptions {
+    options
+        .max_body_bytes(4 << 20)
+        .timeout(Duration::from_secs(30))
+}
+
+/// The gateway of `--demo`, which lives as long as the value.
+fn demo(connected: bool) -> Result<DevGateway, String> {
+    let mut gateway = DevGateway::builder();
+    if connected {
+        gateway = gateway.connection("demo", "github");
+    }
+    let gateway = gateway.start();
+    gateway.map_err(|error| format!("the demo gateway did not start: {error}"))
+}
+
+fn sample(gateway: &DevGateway) -> Result<(NexusClientOptions, Account), String> {
+    let account = Account {
+        gateway_url: gateway.url().to_owned(),
+        workspace_id: "demo".to_owned(),
+        provider: "github".to_owned(),
+        upstream: Upstream::new(gateway.url())?,
+        scopes: scopes(),
+    };
+    Ok((NexusClientOptions::new(gateway.url()), account))
 }

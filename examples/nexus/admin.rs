@@ -1,31 +1,32 @@
-//! `nexus providers` and `nexus revoke`: what there is to connect to, and the end of a connection.
+//! `nexus providers`, `nexus revoke` and `nexus health`.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use lexopt::Parser;
-use lexopt::prelude::*;
+use clap::Args;
 use nexus_sdk::serde_json::{Value as Json, json};
 use nexus_sdk::{NexusError, ProviderInfo, RevokeOptions, RevokeResult};
 
-use crate::args;
+use crate::args::{self, Timeout};
 use crate::output::{self, Fields};
 use crate::stop::{Stop, one_line};
+use crate::times;
 
-pub(crate) fn providers(parser: &mut Parser) -> Result<(), Stop> {
-    let (mut timeout, mut json) = (None, false);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("timeout") => timeout = Some(args::seconds(parser)?),
-            Long("json") => json = true,
-            other => return Err(args::unexpected(other)),
+#[derive(Args)]
+pub(crate) struct Providers {
+    #[command(flatten)]
+    timeout: Timeout,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Providers {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let providers = self.timeout.client()?.providers()?.all;
+        if self.json {
+            let all: Json = providers.iter().map(as_json).collect();
+            return output::print_fields(vec![("providers", all)], true);
         }
+        output::print(table(&providers).as_bytes())
     }
-    let providers = args::client(timeout)?.providers()?.all;
-    if json {
-        let all: Json = providers.iter().map(as_json).collect();
-        return output::print_fields(vec![("providers", all)], true);
-    }
-    output::print(table(&providers).as_bytes())
 }
 
 fn as_json(provider: &ProviderInfo) -> Json {
@@ -65,44 +66,52 @@ fn row(provider: &ProviderInfo) -> [String; 4] {
     [&provider.name, &provider.auth_type, &*scopes, description].map(one_line)
 }
 
-#[derive(Default)]
-struct Revoke {
-    connection: Option<String>,
-    options: RevokeOptions,
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// The connection's id
+    #[arg(value_parser = args::not_blank)]
+    connection: String,
+    /// Only if the connection is this workspace's
+    #[arg(short, long, value_name = "ID")]
+    workspace: Option<String>,
+    /// Kept with the revocation
+    #[arg(long, allow_hyphen_values = true)]
+    reason: Option<String>,
+    #[command(flatten)]
+    timeout: Timeout,
+    /// One line of JSON
+    #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn revoke(parser: &mut Parser) -> Result<(), Stop> {
-    let (mut revoke, mut timeout) = (Revoke::default(), None);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Short('w') | Long("workspace") => {
-                revoke.options = revoke.options.workspace_id(args::text(parser)?);
-            }
-            Long("reason") => revoke.options = revoke.options.reason(args::text(parser)?),
-            Long("timeout") => timeout = Some(args::seconds(parser)?),
-            Long("json") => revoke.json = true,
-            Value(id) if revoke.connection.is_none() => revoke.connection = Some(id.string()?),
-            other => return Err(args::unexpected(other)),
+impl Revoke {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let mut options = RevokeOptions::default();
+        if let Some(workspace) = self.workspace {
+            options = options.workspace_id(workspace);
         }
+        if let Some(reason) = self.reason {
+            options = options.reason(reason);
+        }
+        let client = self.timeout.client()?;
+        let done = client.revoke_connection(&self.connection, options);
+        let done = done.map_err(|error| unrevoked(&error))?;
+        output::print_fields(outcome(self.connection, &done, self.json), self.json)
     }
-    let id = args::required(revoke.connection, "connection id")?;
-    let outcome = args::client(timeout)?.revoke_connection(&id, revoke.options);
-    print(
-        id,
-        &outcome.map_err(|error| unrevoked(&error))?,
-        revoke.json,
-    )
 }
 
-fn print(id: String, done: &RevokeResult, json: bool) -> Result<(), Stop> {
-    let since = |moment: SystemTime| moment.duration_since(UNIX_EPOCH).ok();
-    let revoked_at = done.revoked_at.and_then(since).map(|since| since.as_secs());
+fn outcome(id: String, done: &RevokeResult, json: bool) -> Fields {
+    let at = done.revoked_at;
+    let revoked_at: Json = if json {
+        at.and_then(times::since_epoch).into()
+    } else {
+        at.and_then(times::date).into()
+    };
     let mut fields: Fields = vec![
         ("connection_id", id.into()),
         ("provider", done.provider_name.clone().into()),
         ("status", done.status.as_str().into()),
-        ("revoked_at", revoked_at.into()),
+        ("revoked_at", revoked_at),
         ("already_revoked", done.already_revoked.into()),
         ("token_deleted", done.token_deleted.into()),
         ("provider_revoked", done.provider_revoked.into()),
@@ -113,7 +122,7 @@ fn print(id: String, done: &RevokeResult, json: bool) -> Result<(), Stop> {
         ("sessions_closed", done.sessions_closed.into()),
     ];
     fields.retain(|(_, value)| !value.is_null());
-    output::print_fields(fields, json)
+    fields
 }
 
 /// Connecting, which is the advice elsewhere, is of no use to somebody who wants the opposite.
@@ -126,4 +135,31 @@ fn unrevoked(error: &NexusError) -> Stop {
         _ => return error.clone().into(),
     };
     Stop::failed(format!("{error}; {advice}"))
+}
+
+#[derive(Args)]
+pub(crate) struct Health {
+    #[command(flatten)]
+    timeout: Timeout,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Health {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let health = self.timeout.client()?.health()?;
+        let mut fields: Fields = vec![
+            ("status", health.status.as_str().into()),
+            ("version", health.version.into()),
+        ];
+        fields.retain(|(_, value)| !value.is_null());
+        output::print_fields(fields, self.json)?;
+        match health.status.as_str() {
+            "healthy" | "ok" => Ok(()),
+            other => Err(Stop::failed(format!(
+                "the gateway says that it is {other:?}; ask its operator"
+            ))),
+        }
+    }
 }

@@ -3,33 +3,27 @@
 use std::env;
 use std::time::Duration;
 
-use lexopt::prelude::*;
-use lexopt::{Arg, Parser};
+use clap::Args;
 use nexus_sdk::{NexusClient, NexusClientOptions};
 
 use crate::stop::Stop;
+use crate::{landing, locks};
 
 pub(crate) const WORKSPACE: &str = "WORKSPACE_ID";
 pub(crate) const PROVIDER: &str = "PROVIDER";
 
 /// Whose credential is wanted, as far as the arguments say it.
-#[derive(Default)]
+#[derive(Args, Clone, Default)]
 pub(crate) struct Tenant {
+    /// Whose connection [default: WORKSPACE_ID]
+    #[arg(short, long, value_name = "ID")]
     workspace: Option<String>,
+    /// To which provider [default: PROVIDER]
+    #[arg(short, long, value_name = "NAME")]
     provider: Option<String>,
 }
 
 impl Tenant {
-    pub(crate) fn set_workspace(&mut self, parser: &mut Parser) -> Result<(), Stop> {
-        self.workspace = Some(text(parser)?);
-        Ok(())
-    }
-
-    pub(crate) fn set_provider(&mut self, parser: &mut Parser) -> Result<(), Stop> {
-        self.provider = Some(text(parser)?);
-        Ok(())
-    }
-
     pub(crate) fn is_given(&self) -> bool {
         self.workspace.is_some() || self.provider.is_some()
     }
@@ -55,44 +49,44 @@ fn given_or_set(given: Option<String>, option: &str, variable: &str) -> Result<S
         })
 }
 
-/// The one positional argument of a command.
-pub(crate) fn required(value: Option<String>, what: &str) -> Result<String, Stop> {
-    value
-        .filter(|value| !value.trim().is_empty())
-        .ok_or_else(|| Stop::usage(format!("no {what} given; see `nexus --help`")))
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct Timeout {
+    /// How long to wait for the gateway, and for the upstream [default: 30]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
 }
 
-pub(crate) fn client(timeout: Option<Duration>) -> Result<NexusClient, Stop> {
-    client_with(timeout, |options| options)
-}
-
-pub(crate) fn client_with(
-    timeout: Option<Duration>,
-    change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,
-) -> Result<NexusClient, Stop> {
-    let mut options = change(NexusClientOptions::from_env()?);
-    if let Some(timeout) = timeout {
-        options = options.timeout(timeout);
+impl Timeout {
+    pub(crate) fn client(self) -> Result<NexusClient, Stop> {
+        self.client_with(|options| options)
     }
-    Ok(NexusClient::new(options)?)
+
+    pub(crate) fn client_with(
+        self,
+        change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,
+    ) -> Result<NexusClient, Stop> {
+        let mut options = change(locks::take_turns(NexusClientOptions::from_env()?));
+        if let Some(timeout) = self.timeout {
+            options = options.timeout(timeout);
+        }
+        let client = NexusClient::new(options)?;
+        let watched = landing::watch(&client);
+        watched.map_err(|error| Stop::failed(format!("cannot watch for signals: {error}")))?;
+        Ok(client)
+    }
 }
 
-pub(crate) fn text(parser: &mut Parser) -> Result<String, Stop> {
-    Ok(parser.value()?.string()?)
+/// An argument that is there and says nothing is a variable that was not set.
+pub(crate) fn not_blank(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is blank".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
-pub(crate) fn seconds(parser: &mut Parser) -> Result<Duration, Stop> {
-    let given = text(parser)?;
-    let seconds = given.parse().ok().map(Duration::try_from_secs_f64);
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
     seconds
         .and_then(Result::ok)
-        .ok_or_else(|| Stop::usage(format!("{given:?} is no number of seconds")))
-}
-
-/// For an argument that a command does not know; all of them know `--help`.
-pub(crate) fn unexpected(argument: Arg<'_>) -> Stop {
-    match argument {
-        Short('h') | Long("help") => Stop::Help,
-        other => other.unexpected().into(),
-    }
+        .ok_or_else(|| "not a number of seconds".to_owned())
 }

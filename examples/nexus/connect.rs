@@ -1,176 +1,239 @@
 //! `nexus connect`: from asking for a connection to the user's consent, or the user's credential.
 
-use std::mem;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use lexopt::Parser;
-use lexopt::prelude::*;
+use clap::Args;
 use nexus_sdk::{
-    ConnectionStatus, NexusClient, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
+    CaptureSchema, CapturedCredential, ConnectionStatus, ConsentListener, NexusClient, NexusError,
+    RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 
-use crate::args::{self, Tenant};
-use crate::credential::{self, Fields};
-use crate::output;
+use crate::args::{self, Tenant, Timeout};
 use crate::progress::{Progress, say};
 use crate::stop::{Stop, one_line};
+use crate::{browser, credential, output};
 
-struct Connect {
+/// For a browser whose way back nobody waits for.
+const NOWHERE: &str = "http://localhost/";
+
+#[derive(Args)]
+pub(crate) struct Connect {
+    #[command(flatten)]
     tenant: Tenant,
+    /// A scope to ask for; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    fields: Fields,
-    return_url: String,
-    wait: bool,
+    /// For a provider of keys or passwords: enter this field of the credential here, at a prompt or
+    /// as a line of stdin; may be repeated
+    #[arg(long = "field", value_name = "NAME=-", allow_hyphen_values = true)]
+    fields: Vec<OsString>,
+    /// Where the browser goes after the consent [default: a page that this command serves]
+    #[arg(long, value_name = "URL")]
+    return_url: Option<String>,
+    /// Open no browser
+    #[arg(long)]
+    no_browser: bool,
+    /// Print the id at once
+    #[arg(long)]
+    no_wait: bool,
+    /// Between two looks at the status
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
     interval: Duration,
+    /// How long to wait for the user
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
     timeout: Duration,
-    failed_grace: Option<Duration>,
+    /// One line of JSON
+    #[arg(long)]
     json: bool,
 }
 
-impl Default for Connect {
-    fn default() -> Self {
-        let wait = WaitOptions::default();
-        Self {
-            tenant: Tenant::default(),
-            scopes: Vec::new(),
-            fields: Fields::default(),
-            return_url: "http://localhost/".to_owned(),
-            wait: true,
-            interval: wait.interval,
-            timeout: wait.timeout,
-            failed_grace: None,
-            json: false,
-        }
-    }
+/// What became of a connection, or what it waits for.
+enum Step {
+    Done(ConnectionStatus),
+    Wait(Wait),
 }
 
-pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
-    let mut connect = parse(parser)?;
-    let (workspace, provider) = mem::take(&mut connect.tenant).resolve()?;
-    let client = args::client(None)?;
-    let scopes = mem::take(&mut connect.scopes);
-    let input = RequestConnectionInput::new(workspace, &provider, scopes, &connect.return_url);
-    let connection = client.request_connection(&input)?;
-    let status = if connect.fields.is_empty() {
-        connect.consent(&client, &provider, &connection)?
-    } else {
-        connect.enter(&client, &connection)?
-    };
-    print(&connection, &status, connect.json)
+struct Wait {
+    id: String,
+    /// Who has to do something.
+    who: &'static str,
+    /// What else to do the next time.
+    remedy: &'static str,
 }
 
 impl Connect {
-    /// The user goes to the browser.
-    fn consent(
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let names = credential::names(&self.fields)?;
+        let (workspace, provider) = self.tenant.clone().resolve()?;
+        let client = Timeout::default().client()?;
+        let listener = self.listener(names.is_empty());
+        let own = listener.as_ref().map(ConsentListener::return_url);
+        let return_url = self.return_url.as_deref().or(own).unwrap_or(NOWHERE);
+        let input = RequestConnectionInput::new(workspace, &provider, &self.scopes, return_url);
+        let asked = client.request_connection(&input);
+        let connection = asked.map_err(|error| unrequested(error, return_url))?;
+        let step = if names.is_empty() {
+            self.start(&client, &provider, &connection, listener.as_ref())?
+        } else {
+            let captured = credential::enter_named(&names, &client, &connection)?;
+            self.entered(&captured)
+        };
+        let status = match step {
+            Step::Done(status) => status,
+            Step::Wait(wait) => self.wait_for(&client, &wait, listener.as_ref())?,
+        };
+        self.print(&connection, &status)
+    }
+
+    /// What the browser comes back to, while this command is there to see it.
+    fn listener(&self, browser_goes: bool) -> Option<ConsentListener> {
+        if self.no_wait || !browser_goes {
+            return None;
+        }
+        let bound = ConsentListener::bind();
+        bound.inspect_err(|error| say(&one_line(error))).ok()
+    }
+
+    /// Sends the user where the connection is completed.
+    fn start(
         &self,
         client: &NexusClient,
         provider: &str,
         connection: &RequestConnectionResponse,
-    ) -> Result<ConnectionStatus, Stop> {
+        listener: Option<&ConsentListener>,
+    ) -> Result<Step, Stop> {
+        let form = credential::form(client, provider, connection);
+        let state = connection.state.as_deref().filter(|_| !self.no_wait);
+        if let (Some(form), Some(state)) = (&form, state) {
+            return self.ask_for(form, client, state, connection, listener);
+        }
         say(&format!(
             "to consent, open {}",
             one_line(&connection.auth_url)
         ));
-        if let Some(options) = credential::options(client, provider, connection) {
+        if let Some(form) = form {
+            let options = credential::as_options(&form);
             say(&format!("or enter the credential here, with {options}"));
         }
-        if !self.wait {
-            return Ok(ConnectionStatus::Pending);
+        if self.no_wait {
+            return Ok(Step::Done(ConnectionStatus::Pending));
         }
-        // Not the timeout: the last poll can end a moment after it.
-        let grace = self.failed_grace.unwrap_or(Duration::MAX);
-        let id = &connection.connection_id;
-        self.wait_for(client, id, grace, ("consent", "and consent"))
+        self.browse(&connection.auth_url);
+        Ok(waiting(connection, "consent", "and consent"))
     }
 
-    /// The user has the credential, and enters it here.
-    fn enter(
+    /// A credential is entered on a page of our own, or here at the terminal.
+    fn ask_for(
         &self,
+        form: &CaptureSchema,
         client: &NexusClient,
+        state: &str,
         connection: &RequestConnectionResponse,
-    ) -> Result<ConnectionStatus, Stop> {
-        let captured = self.fields.capture(client, connection)?;
-        if !self.wait || captured.status == ConnectionStatus::Active {
-            return Ok(captured.status);
+        listener: Option<&ConsentListener>,
+    ) -> Result<Step, Stop> {
+        let page = listener.map(|listener| listener.credential_form(client, state));
+        let page = page.transpose()?;
+        let opened = page.as_deref().is_some_and(|page| self.browse(page));
+        if !opened && io::stdin().is_terminal() {
+            let captured = credential::enter_all(form, client, state)?;
+            return Ok(self.entered(&captured));
         }
-        // Nothing but the credential can be to blame, so `failed` is final.
-        let grace = self.failed_grace.unwrap_or_default();
-        let id = &captured.connection_id;
-        self.wait_for(
-            client,
-            id,
-            grace,
-            ("the gateway", "with another credential"),
-        )
+        let options = credential::as_options(form);
+        match page {
+            Some(page) if opened => say(&format!("to enter the credential, open {page}")),
+            Some(page) => say(&format!(
+                "to enter the credential, open {page}, or give it with {options}"
+            )),
+            None => return Err(Stop::usage(format!("give the credential with {options}"))),
+        }
+        Ok(waiting(
+            connection,
+            "the credential",
+            "with another credential",
+        ))
+    }
+
+    /// Whether the browser has taken the address.
+    fn browse(&self, url: &str) -> bool {
+        !self.no_browser && browser::is_wanted() && browser::open(url)
+    }
+
+    fn entered(&self, captured: &CapturedCredential) -> Step {
+        if self.no_wait || captured.status == ConnectionStatus::Active {
+            return Step::Done(captured.status.clone());
+        }
+        Step::Wait(Wait {
+            id: captured.connection_id.clone(),
+            who: "the gateway",
+            remedy: "with another credential",
+        })
     }
 
     fn wait_for(
         &self,
         client: &NexusClient,
-        id: &str,
-        failed_grace: Duration,
-        (what, remedy): (&'static str, &str),
+        wait: &Wait,
+        listener: Option<&ConsentListener>,
     ) -> Result<ConnectionStatus, Stop> {
-        let mut progress = Progress::start(what);
-        let options = WaitOptions::default()
+        let mut progress = Progress::start(wait.who);
+        let mut options = WaitOptions::default()
             .interval(self.interval)
             .timeout(self.timeout)
-            .failed_grace(failed_grace)
             .on_poll(|status| {
                 progress.show(status);
                 ControlFlow::Continue(())
             });
-        let outcome = client.wait_for_active(id, options);
+        if let Some(listener) = listener {
+            options = options.consent(listener);
+        }
+        let outcome = client.wait_for_active(&wait.id, options);
         progress.end();
-        let status = outcome?;
-        if status == ConnectionStatus::Active {
-            return Ok(status);
+        match outcome? {
+            ConnectionStatus::Active => Ok(ConnectionStatus::Active),
+            status => Err(Stop::unconnected(format!(
+                "connection {} is {status}; run `nexus connect` again, {}",
+                wait.id, wait.remedy
+            ))),
         }
-        Err(Stop::unconnected(format!(
-            "connection {id} is {status}; run `nexus connect` again, {remedy}"
-        )))
+    }
+
+    fn print(
+        &self,
+        connection: &RequestConnectionResponse,
+        status: &ConnectionStatus,
+    ) -> Result<(), Stop> {
+        if !self.json {
+            return output::print(format!("{}\n", one_line(&connection.connection_id)).as_bytes());
+        }
+        let fields = vec![
+            ("connection_id", connection.connection_id.as_str().into()),
+            ("status", status.as_str().into()),
+            ("auth_url", connection.auth_url.as_str().into()),
+        ];
+        output::print_fields(fields, true)
     }
 }
 
-fn parse(parser: &mut Parser) -> Result<Connect, Stop> {
-    let mut connect = Connect::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Short('w') | Long("workspace") => connect.tenant.set_workspace(parser)?,
-            Short('p') | Long("provider") => connect.tenant.set_provider(parser)?,
-            Long("scope") => connect.scopes.push(args::text(parser)?),
-            Long("field") => connect.fields.add(parser)?,
-            Long("return-url") => connect.return_url = args::text(parser)?,
-            Long("no-wait") => connect.wait = false,
-            Long("interval") => connect.interval = args::seconds(parser)?,
-            Long("timeout") => connect.timeout = args::seconds(parser)?,
-            Long("failed-grace") => connect.failed_grace = Some(args::seconds(parser)?),
-            Long("json") => connect.json = true,
-            // Not repeated: it may be a secret whose `--field` was forgotten.
-            Value(_) => {
-                return Err(Stop::usage(
-                    "an argument without an option; see `nexus --help`",
-                ));
-            }
-            other => return Err(args::unexpected(other)),
-        }
-    }
-    Ok(connect)
-}
-
-fn print(
+fn waiting(
     connection: &RequestConnectionResponse,
-    status: &ConnectionStatus,
-    json: bool,
-) -> Result<(), Stop> {
-    if !json {
-        return output::print(format!("{}\n", one_line(&connection.connection_id)).as_bytes());
+    who: &'static str,
+    remedy: &'static str,
+) -> Step {
+    let id = connection.connection_id.clone();
+    Step::Wait(Wait { id, who, remedy })
+}
+
+/// The gateway tells only that its broker has refused the request, not that it was the return URL.
+fn unrequested(error: NexusError, return_url: &str) -> Stop {
+    let is_refused = error.code() == "broker_error" && !error.is_retryable();
+    if !is_refused {
+        return error.into();
     }
-    let fields = vec![
-        ("connection_id", connection.connection_id.as_str().into()),
-        ("status", status.as_str().into()),
-        ("auth_url", connection.auth_url.as_str().into()),
-    ];
-    output::print_fields(fields, true)
+    Stop::failed(format!(
+        "{error}; most likely the gateway does not allow the return URL {return_url:?}: give one \
+         that it allows with --return-url, or let its operator allow http://127.0.0.1"
+    ))
 }

@@ -1,83 +1,38 @@
-//! `nexus connect --field`: a credential that is entered here, where others go to the browser.
+//! `nexus connect` for a provider of static credentials: which fields there are, and what the user
+//! enters here, at a prompt or as lines of stdin.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use lexopt::Parser;
 use nexus_sdk::serde_json::{Map, Value as Json};
 use nexus_sdk::{
     CaptureSchema, CapturedCredential, NexusClient, NexusError, RequestConnectionResponse,
 };
 
+use crate::progress::{ask, say};
 use crate::stop::{Stop, one_line};
+
+/// How often a credential that the gateway refuses can be entered again.
+const MAX_TRIES: u32 = 3;
 
 type Credential = Map<String, Json>;
 
-/// The names of the credential's fields, in the order in which they are entered.
-#[derive(Default)]
-pub(crate) struct Fields(Vec<String>);
-
-impl Fields {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(crate) fn add(&mut self, parser: &mut Parser) -> Result<(), Stop> {
-        let given = parser.value()?;
-        let name = name(given.to_str().unwrap_or_default())?.to_owned();
-        if self.0.contains(&name) {
+/// The names that `--field` gives, in their order. Nothing given is repeated in an error: it may be a
+/// secret.
+pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
+    let mut names = Vec::new();
+    for field in given {
+        let name = name(field.to_str().unwrap_or_default())?.to_owned();
+        if names.contains(&name) {
             return Err(Stop::usage(format!("--field {name} is given twice")));
         }
-        self.0.push(name);
-        Ok(())
+        names.push(name);
     }
-
-    pub(crate) fn capture(
-        &self,
-        client: &NexusClient,
-        connection: &RequestConnectionResponse,
-    ) -> Result<CapturedCredential, Stop> {
-        let state = connection.state.as_deref().ok_or_else(|| {
-            Stop::failed("the gateway's reply has no `state`; open its page without --field")
-        })?;
-        let form = client.capture_schema(state).map_err(without_form)?;
-        self.check(&form)?;
-        let credential = self.read()?;
-        client
-            .capture_credential(state, &credential)
-            .map_err(Stop::from)
-    }
-
-    /// Before anything is entered, so that nobody types in vain.
-    fn check(&self, form: &CaptureSchema) -> Result<(), Stop> {
-        let (known, required) = (form.fields(), required(form));
-        let is_given = |name: &&str| self.0.iter().any(|given| given == name);
-        // A schema without properties says nothing about names.
-        let unknown = self.0.iter().map(String::as_str);
-        let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
-        let missing = required.iter().copied().filter(|name| !is_given(name));
-        let unknown: Vec<_> = unknown.map(|name| format!("unknown: {name}")).collect();
-        let missing: Vec<_> = missing.map(|name| format!("missing: {name}")).collect();
-        let problems = [unknown, missing].concat();
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let (problems, wanted) = (problems.join(", "), as_options(form));
-        Err(Stop::usage(format!("fields {problems}; give {wanted}")))
-    }
-
-    fn read(&self) -> Result<Credential, Stop> {
-        let ask = if io::stdin().is_terminal() {
-            prompt
-        } else {
-            next_line
-        };
-        let field = |name: &String| Ok((name.clone(), ask(name)?.into()));
-        self.0.iter().map(field).collect()
-    }
+    Ok(names)
 }
 
-/// The name in `NAME` or `NAME=-`. Nothing given is repeated in an error: it may be a secret.
+/// The name in `NAME` or `NAME=-`.
 fn name(given: &str) -> Result<&str, Stop> {
     match given.split_once('=').unwrap_or((given, "-")) {
         ("", _) => Err(Stop::usage("--field: write it as NAME=-")),
@@ -89,24 +44,209 @@ fn name(given: &str) -> Result<&str, Stop> {
     }
 }
 
-/// For a provider that asks for a credential in place of a consent: the options that give it.
-pub(crate) fn options(
+/// What a provider of static credentials wants to know; `None` for one that asks for consent, or of
+/// which the gateway tells nothing.
+pub(crate) fn form(
     client: &NexusClient,
     provider: &str,
     connection: &RequestConnectionResponse,
-) -> Option<String> {
-    // A gateway that tells nothing about its providers is no reason to fail.
+) -> Option<CaptureSchema> {
     let providers = client.providers().ok()?.all;
-    let mut kinds = providers.iter().filter(|known| known.name == provider);
+    // The gateway finds a provider whatever the case of its name.
+    let mut kinds = providers
+        .iter()
+        .filter(|known| known.name.eq_ignore_ascii_case(provider));
     let first = kinds.next()?;
     if first.auth_type == "oauth2" || kinds.any(|other| other.auth_type == "oauth2") {
         return None;
     }
     let form = client.capture_schema(connection.state.as_deref()?).ok()?;
-    (!form.fields().is_empty()).then(|| as_options(&form))
+    (!form.fields().is_empty()).then_some(form)
 }
 
-fn as_options(form: &CaptureSchema) -> String {
+/// The fields that `--field` names.
+pub(crate) fn enter_named(
+    names: &[String],
+    client: &NexusClient,
+    connection: &RequestConnectionResponse,
+) -> Result<CapturedCredential, Stop> {
+    let state = connection.state.as_deref().ok_or_else(|| {
+        Stop::failed("the gateway's response has no `state`; open its page without --field")
+    })?;
+    let form = client.capture_schema(state).map_err(without_form)?;
+    check(names, &form)?;
+    let all = fields(&form);
+    let field = |name: &String| {
+        let known = all.iter().find(|field| field.name == *name);
+        let field = known.cloned().unwrap_or_else(|| Field::named(name));
+        // What somebody has named is sent, empty or not.
+        Field {
+            is_required: true,
+            ..field
+        }
+    };
+    let wanted: Vec<_> = names.iter().map(field).collect();
+    capture(&wanted, client, state)
+}
+
+/// All the fields of the form, at the terminal.
+pub(crate) fn enter_all(
+    form: &CaptureSchema,
+    client: &NexusClient,
+    state: &str,
+) -> Result<CapturedCredential, Stop> {
+    let mut wanted = fields(form);
+    // As people know it: the user name comes before the password, and what may be empty is last.
+    wanted.sort_by_key(|field| (!field.is_required, field.is_hidden));
+    capture(&wanted, client, state)
+}
+
+/// At a terminal, what the gateway refuses can be mended.
+fn capture(
+    wanted: &[Field],
+    client: &NexusClient,
+    state: &str,
+) -> Result<CapturedCredential, Stop> {
+    let at_terminal = io::stdin().is_terminal();
+    let mut tries = 1..MAX_TRIES;
+    loop {
+        let credential = read(wanted, at_terminal)?;
+        match client.capture_credential(state, &credential) {
+            Err(error) if at_terminal && can_be_mended(&error) && tries.next().is_some() => {
+                say(&format!("{}; try again", one_line(&error)));
+            }
+            outcome => return outcome.map_err(Stop::from),
+        }
+    }
+}
+
+/// The gateway has understood the credential, and does not want it.
+fn can_be_mended(error: &NexusError) -> bool {
+    const CODES: [&str; 6] = [
+        "broker_error",
+        "credentials_rejected",
+        "invalid_base_url",
+        "missing_credential",
+        "missing_fields",
+        "validation_unreachable",
+    ];
+    CODES.contains(&error.code())
+}
+
+fn read(wanted: &[Field], at_terminal: bool) -> Result<Credential, Stop> {
+    let mut credential = Credential::new();
+    for field in wanted {
+        let value = if at_terminal {
+            field.prompt()
+        } else {
+            next_line(&field.name)
+        }?;
+        if field.is_required || !value.is_empty() {
+            credential.insert(field.name.clone(), value.into());
+        }
+    }
+    Ok(credential)
+}
+
+#[derive(Clone)]
+struct Field {
+    name: String,
+    title: String,
+    description: Option<String>,
+    is_required: bool,
+    is_hidden: bool,
+}
+
+fn fields(form: &CaptureSchema) -> Vec<Field> {
+    let required = required(form);
+    let properties = form.schema.get("properties").and_then(Json::as_object);
+    let field = |(name, schema): (&String, &Json)| {
+        let text = |key| schema.get(key).and_then(Json::as_str).map(one_line);
+        Field {
+            title: text("title")
+                .filter(|title| !title.is_empty())
+                .unwrap_or_else(|| one_line(name)),
+            description: text("description").filter(|text| !text.is_empty()),
+            is_required: required.contains(&name.as_str()),
+            is_hidden: is_secret(name, schema),
+            ..Field::named(name)
+        }
+    };
+    properties.into_iter().flatten().map(field).collect()
+}
+
+impl Field {
+    /// One of which nothing is known, so it may be a secret.
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: one_line(name),
+            description: None,
+            is_required: true,
+            is_hidden: true,
+        }
+    }
+
+    fn prompt(&self) -> Result<String, Stop> {
+        if let Some(description) = &self.description {
+            say(description);
+        }
+        let optional = if self.is_required { "" } else { " (optional)" };
+        let prompt = format!("{}{optional}: ", self.title);
+        let entered = if self.is_hidden {
+            rpassword::prompt_password(prompt)
+        } else {
+            ask(&prompt)
+        };
+        entered.map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
+    }
+}
+
+/// Shown is only what is known to be no secret.
+fn is_secret(name: &str, schema: &Json) -> bool {
+    const PLAIN: [&str; 14] = [
+        "account",
+        "address",
+        "domain",
+        "email",
+        "endpoint",
+        "host",
+        "login",
+        "organization",
+        "port",
+        "region",
+        "site",
+        "url",
+        "user",
+        "username",
+    ];
+    let marked = schema.get("format") == Some(&"password".into())
+        || schema.get("writeOnly") == Some(&true.into());
+    let name = name.to_ascii_lowercase();
+    let last = name.rsplit(['_', '-', '.']).next().unwrap_or(&name);
+    marked || !PLAIN.contains(&last)
+}
+
+/// Before anything is entered, so that nobody types in vain.
+fn check(names: &[String], form: &CaptureSchema) -> Result<(), Stop> {
+    let (known, required) = (form.fields(), required(form));
+    let is_given = |name: &&str| names.iter().any(|given| given == name);
+    // A schema without properties says nothing about names.
+    let unknown = names.iter().map(String::as_str);
+    let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
+    let missing = required.iter().copied().filter(|name| !is_given(name));
+    let unknown: Vec<_> = unknown.map(|name| format!("unknown: {name}")).collect();
+    let missing: Vec<_> = missing.map(|name| format!("missing: {name}")).collect();
+    let problems = [unknown, missing].concat();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let (problems, wanted) = (problems.join(", "), as_options(form));
+    Err(Stop::usage(format!("fields {problems}; give {wanted}")))
+}
+
+/// The options that give the credential in place of a page or a prompt.
+pub(crate) fn as_options(form: &CaptureSchema) -> String {
     let required = required(form);
     let names = if required.is_empty() {
         form.fields()
@@ -133,11 +273,6 @@ fn without_form(error: NexusError) -> Stop {
         )),
         _ => error.into(),
     }
-}
-
-fn prompt(name: &str) -> Result<String, Stop> {
-    rpassword::prompt_password(format!("{}: ", one_line(name)))
-        .map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
 }
 
 /// Without its line break, of which a secret has none.

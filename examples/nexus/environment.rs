@@ -2,21 +2,21 @@
 
 use std::env;
 
-use lexopt::Parser;
-use lexopt::prelude::*;
+use clap::Args;
 use nexus_sdk::serde_json::Value as Json;
 
-use crate::args;
-use crate::output;
+use crate::args::{self, Timeout};
+use crate::output::{self, Fields};
 use crate::stop::Stop;
 
 const SECRET: &str = "NEXUS_API_KEY";
-const VARIABLES: [&str; 13] = [
+const VARIABLES: [&str; 14] = [
     "NEXUS_GATEWAY_URL",
     SECRET,
     args::WORKSPACE,
     args::PROVIDER,
     "NEXUS_LOG",
+    "NEXUS_LOCK_DIR",
     "ALL_PROXY",
     "all_proxy",
     "HTTPS_PROXY",
@@ -27,14 +27,21 @@ const VARIABLES: [&str; 13] = [
     "no_proxy",
 ];
 
-pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
-    let mut json = false;
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("json") => json = true,
-            other => return Err(args::unexpected(other)),
-        }
+#[derive(Args)]
+pub(crate) struct Env {
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Env {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        output::print_fields(listed(self.json), self.json)?;
+        Timeout::default().client().map(drop)
     }
+}
+
+fn listed(json: bool) -> Fields {
     let fields = VARIABLES.map(|name| (name, configured(name)));
     // Proxies are worth a line only when there are any.
     let listed = fields
@@ -48,8 +55,19 @@ pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
         }
     };
     let listed = listed.map(|(name, value)| (name, unset(value)));
-    output::print_fields(listed.collect(), json)?;
-    args::client(None).map(drop)
+    listed.chain([("host_lock", host_lock())]).collect()
+}
+
+/// Whether this program takes turns with the others of this machine, and where.
+fn host_lock() -> Json {
+    #[cfg(feature = "host-lock")]
+    let said = match crate::locks::directory() {
+        Some(directory) => format!("compiled in, {}", directory.display()),
+        None => "compiled in, and switched off".to_owned(),
+    };
+    #[cfg(not(feature = "host-lock"))]
+    let said = "not compiled in; build with --features host-lock";
+    said.into()
 }
 
 fn is_proxy(name: &str) -> bool {

@@ -4,73 +4,71 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use lexopt::Parser;
-use lexopt::prelude::*;
+use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
 use nexus_sdk::{FetchOptions, Redirects, TokenCache};
 
-use crate::args::{self, Tenant};
+use crate::args::{self, Tenant, Timeout};
 use crate::output::Output;
 use crate::stop::Stop;
 
-#[derive(Default)]
-struct Fetch {
+#[derive(Args)]
+pub(crate) struct Fetch {
+    /// Where to; it goes to this host with the credential, and to no other
+    #[arg(value_parser = args::not_blank)]
+    url: String,
+    #[command(flatten)]
     tenant: Tenant,
-    url: Option<String>,
+    /// The method [default: GET, with --data POST]
+    #[arg(short = 'X', long)]
     method: Option<String>,
-    headers: Vec<(String, String)>,
+    /// A header; may be repeated
+    #[arg(
+        short = 'H',
+        long = "header",
+        value_name = "NAME: VALUE",
+        allow_hyphen_values = true
+    )]
+    headers: Vec<String>,
+    /// The body as it is: DATA itself, @FILE, or @- for stdin
+    #[arg(short, long, allow_hyphen_values = true)]
     data: Option<OsString>,
+    /// The status line and headers before the body
+    #[arg(short, long)]
     include: bool,
+    /// Write to FILE in place of stdout
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Exit with 3, 4 or 5 for a status 3xx, 4xx or 5xx
+    #[arg(short, long)]
     fail: bool,
-    redirects: Redirects,
+    /// Return a redirect in place of following it
+    #[arg(long)]
+    no_redirect: bool,
+    /// Send the credential over plain http to another machine
+    #[arg(long)]
     allow_insecure_http: bool,
-    timeout: Option<Duration>,
+    #[command(flatten)]
+    timeout: Timeout,
 }
 
-pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
-    let fetch = parse(parser)?;
-    let (include, fail) = (fetch.include, fetch.fail);
-    let (output, (status, headers, body)) = fetch.send()?;
-    if include {
-        output.write(&[head(status, &headers), body].concat())?;
-    } else {
-        output.write(&body)?;
-    }
-    if fail { check(status) } else { Ok(()) }
-}
-
-fn parse(parser: &mut Parser) -> Result<Fetch, Stop> {
-    let mut fetch = Fetch::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Short('w') | Long("workspace") => fetch.tenant.set_workspace(parser)?,
-            Short('p') | Long("provider") => fetch.tenant.set_provider(parser)?,
-            Short('X') | Long("method") => fetch.method = Some(args::text(parser)?),
-            Short('H') | Long("header") => {
-                let number = fetch.headers.len().saturating_add(1);
-                fetch.headers.push(header(&args::text(parser)?, number)?);
-            }
-            Short('d') | Long("data") if fetch.data.is_none() => {
-                fetch.data = Some(parser.value()?);
-            }
-            Short('i') | Long("include") => fetch.include = true,
-            Short('o') | Long("output") => fetch.output = Some(parser.value()?.into()),
-            Short('f') | Long("fail") => fetch.fail = true,
-            Long("no-redirect") => fetch.redirects = Redirects::Manual,
-            Long("allow-insecure-http") => fetch.allow_insecure_http = true,
-            Long("timeout") => fetch.timeout = Some(args::seconds(parser)?),
-            Value(url) if fetch.url.is_none() => fetch.url = Some(url.string()?),
-            other => return Err(args::unexpected(other)),
+impl Fetch {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let (include, fail) = (self.include, self.fail);
+        let (output, (status, headers, body)) = self.send()?;
+        if include {
+            output.write(&[head(status, &headers), body].concat())?;
+        } else {
+            output.write(&body)?;
         }
+        if fail { check(status) } else { Ok(()) }
     }
-    Ok(fetch)
 }
 
 /// The text itself is not repeated in the error: it may be half of a secret.
-fn header(text: &str, number: usize) -> Result<(String, String), Stop> {
+fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
+    let number = index.saturating_add(1);
     let (name, value) = text
         .split_once(':')
         .ok_or_else(|| Stop::usage(format!("header {number}: write it as 'Name: value'")))?;
@@ -81,22 +79,28 @@ type Response = (u16, HeaderMap, Vec<u8>);
 
 impl Fetch {
     fn send(self) -> Result<(Output, Response), Stop> {
-        let url = args::required(self.url, "URL")?;
+        let headers = self.headers.iter().enumerate().map(header);
+        let headers = headers.collect::<Result<Vec<_>, _>>()?;
         let (workspace, provider) = self.tenant.resolve()?;
-        let client = args::client_with(self.timeout, |options| {
-            options.allow_insecure_http(self.allow_insecure_http)
-        })?;
+        let client = self
+            .timeout
+            .client_with(|options| options.allow_insecure_http(self.allow_insecure_http))?;
+        let redirects = if self.no_redirect {
+            Redirects::Manual
+        } else {
+            Redirects::Follow
+        };
         let default_method = if self.data.is_some() { "POST" } else { "GET" };
         let mut options = FetchOptions::default()
             .method(self.method.as_deref().unwrap_or(default_method))
-            .headers(self.headers)
-            .redirects(self.redirects);
+            .headers(headers)
+            .redirects(redirects);
         if let Some(data) = self.data {
             options = options.data(read(data)?);
         }
         let output = Output::open(self.output)?;
         let cache = TokenCache::new();
-        match client.authenticated_fetch(&cache, &workspace, &provider, &url, options) {
+        match client.authenticated_fetch(&cache, &workspace, &provider, &self.url, options) {
             Ok(response) => Ok((output, response)),
             Err(error) => {
                 output.abandon();
@@ -152,7 +156,7 @@ fn named(status: u16) -> String {
 }
 
 fn check(status: u16) -> Result<(), Stop> {
-    let line = || format!("the upstream answered {}", named(status));
+    let line = || format!("the upstream responded with {}", named(status));
     match status {
         200..=299 => Ok(()),
         300..=399 => Err(Stop::new(3, line())),

@@ -4,74 +4,133 @@ use std::io::{self, Write as _};
 use std::net::Ipv4Addr;
 use std::thread;
 
-use lexopt::Parser;
-use lexopt::prelude::*;
-use nexus_sdk::serde_json::{Value as Json, json};
-use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Provider};
+use std::time::Duration;
+
+use clap::Args;
+use nexus_sdk::serde_json::{Map, Value as Json, json};
+use nexus_sdk::testing::{DevGateway, Provider};
 
 use crate::args;
 use crate::output;
 use crate::stop::Stop;
 
-pub(crate) fn run(parser: &mut Parser) -> Result<(), Stop> {
-    let (builder, pairs, json) = parse(parser)?;
-    let gateway = start(builder, &pairs)?;
-    let mut connections = Vec::new();
-    for (workspace, provider) in pairs {
-        let id = gateway
-            .connect(&workspace, &provider)
-            .map_err(|error| Stop::failed(error.to_string()))?;
-        connections.push([workspace, provider, id]);
-    }
-    announce(gateway.url(), &connections, json)?;
-    loop {
-        thread::park();
-    }
+const STRATEGIES: [&str; 4] = ["oauth2", "header", "basic_auth", "aws_sigv4"];
+
+#[derive(Args)]
+pub(crate) struct Gateway {
+    /// Connections to start with; a provider other than github, weather and registry is an OAuth 2
+    /// provider, or has the STRATEGY header, basic_auth or aws_sigv4
+    #[arg(value_name = "WORKSPACE:PROVIDER[=STRATEGY]", value_parser = pair)]
+    connections: Vec<Pair>,
+    /// The port on 127.0.0.1 [default: any free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Refuse requests without this key
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// How long tokens live [default: 3600]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds)]
+    token_lifetime: Option<Duration>,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
-type Pair = (String, String);
+#[derive(Clone)]
+struct Pair {
+    workspace: String,
+    provider: String,
+    strategy: Option<String>,
+}
 
-fn parse(parser: &mut Parser) -> Result<(DevGatewayBuilder, Vec<Pair>, bool), Stop> {
-    let (mut builder, mut pairs, mut json) = (DevGateway::builder(), Vec::new(), false);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("port") => {
-                let port = parser.value()?.parse()?;
-                builder = builder.bind((Ipv4Addr::LOCALHOST, port).into());
-            }
-            Long("api-key") => builder = builder.api_key(args::text(parser)?),
-            Long("token-lifetime") => builder = builder.token_lifetime(args::seconds(parser)?),
-            Long("json") => json = true,
-            Value(connection) => pairs.push(pair(&connection.string()?)?),
-            other => return Err(args::unexpected(other)),
+impl Gateway {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let gateway = self.start()?;
+        let mut connections = Vec::new();
+        for Pair {
+            workspace,
+            provider,
+            ..
+        } in self.connections
+        {
+            let id = gateway
+                .connect(&workspace, &provider)
+                .map_err(|error| Stop::failed(error.to_string()))?;
+            connections.push([workspace, provider, id]);
+        }
+        announce(gateway.url(), &connections, self.json)?;
+        loop {
+            thread::park();
         }
     }
-    Ok((builder, pairs, json))
+
+    fn start(&self) -> Result<DevGateway, Stop> {
+        let mut builder = DevGateway::builder().bind((Ipv4Addr::LOCALHOST, self.port).into());
+        if let Some(key) = &self.api_key {
+            builder = builder.api_key(key);
+        }
+        if let Some(lifetime) = self.token_lifetime {
+            builder = builder.token_lifetime(lifetime);
+        }
+        for provider in self.connections.iter().filter_map(made) {
+            builder = builder.provider(provider);
+        }
+        builder.start().map_err(|error| {
+            Stop::failed(format!(
+                "cannot start the gateway: {error}; try another --port"
+            ))
+        })
+    }
 }
 
 /// At the last colon, because a workspace may hold one.
-fn pair(text: &str) -> Result<Pair, Stop> {
-    match text.rsplit_once(':') {
-        Some((workspace, provider)) if !workspace.is_empty() && !provider.is_empty() => {
-            Ok((workspace.to_owned(), provider.to_owned()))
-        }
-        _ => Err(Stop::usage(format!(
-            "{text:?}: write it as WORKSPACE:PROVIDER"
-        ))),
+fn pair(text: &str) -> Result<Pair, String> {
+    let named = |(workspace, rest): (&str, &str)| {
+        let (provider, strategy) = match rest.split_once('=') {
+            Some((provider, strategy)) => (provider, Some(strategy.to_owned())),
+            None => (rest, None),
+        };
+        let pair = Pair {
+            workspace: workspace.to_owned(),
+            provider: provider.to_owned(),
+            strategy,
+        };
+        let is_known = |kind: &String| STRATEGIES.contains(&kind.as_str());
+        let is_whole = !workspace.is_empty() && !provider.is_empty();
+        (is_whole && pair.strategy.as_ref().is_none_or(is_known)).then_some(pair)
+    };
+    let form = || {
+        let strategies = STRATEGIES.join(", ");
+        format!(
+            "write it as WORKSPACE:PROVIDER, or with one of {strategies} as `=STRATEGY` behind it"
+        )
+    };
+    text.rsplit_once(':').and_then(named).ok_or_else(form)
+}
+
+/// The provider of a pair, unless the gateway has it anyway.
+fn made(pair: &Pair) -> Option<Provider> {
+    let name = &pair.provider;
+    match pair.strategy.as_deref() {
+        None if Provider::DEFAULTS.contains(&name.as_str()) => None,
+        Some("header") => Some(Provider::api_key(name)),
+        Some("basic_auth") => Some(Provider::basic(name)),
+        Some("aws_sigv4") => Some(aws(name)),
+        _ => Some(Provider::oauth2(name)),
     }
 }
 
-fn start(mut builder: DevGatewayBuilder, pairs: &[Pair]) -> Result<DevGateway, Stop> {
-    for (_, provider) in pairs {
-        if !Provider::DEFAULTS.contains(&provider.as_str()) {
-            builder = builder.provider(Provider::oauth2(provider));
-        }
-    }
-    builder.start().map_err(|error| {
-        Stop::failed(format!(
-            "cannot start the gateway: {error}; try another --port"
-        ))
-    })
+/// With the example keys of AWS's documentation.
+fn aws(name: &str) -> Provider {
+    let config = json!({"service": "execute-api", "region": "us-east-1"});
+    let keys = [
+        ("access_key", "AKIAIOSFODNN7EXAMPLE"),
+        ("secret_key", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    ];
+    let keys = keys.map(|(name, value)| (name.to_owned(), value.into()));
+    Provider::api_key(name)
+        .strategy(json!({"type": "aws_sigv4", "config": config}))
+        .credentials(Map::from_iter(keys))
 }
 
 fn announce(url: &str, connections: &[[String; 3]], json: bool) -> Result<(), Stop> {

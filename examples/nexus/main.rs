@@ -1,81 +1,50 @@
 //! `nexus`: connections, tokens and requests of a Nexus Gateway, from the command line.
 //!
-//! Install it with `cargo install --locked --path . --example nexus`; `nexus --help` says the rest.
+//! Each command is a file, with its options in front; `README.md` beside this file is the manual.
+
+#![allow(
+    clippy::doc_markdown,
+    clippy::struct_excessive_bools,
+    reason = "clap turns comments into help, and fields into options"
+)]
 
 mod admin;
 mod args;
+mod aws;
+mod browser;
 mod connect;
 mod credential;
 mod environment;
+mod exec;
 mod fetch;
 mod gateway;
+mod git;
+mod landing;
+mod locks;
 mod output;
 mod progress;
+mod single;
+mod status;
 mod stop;
+mod times;
 mod token;
 
 use std::process::ExitCode;
 
-use lexopt::prelude::*;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::generate;
+use clap_complete::shells::{Bash, Fish, Zsh};
 
 use stop::Stop;
 
-const HELP: &str = "\
-nexus: connections, tokens and requests of a Nexus Gateway
-
-Usage: nexus <command> [options]
-
-Commands:
-  connect             ask for a connection: shows the URL where the user consents, waits, and prints
-                      the connection's id on stdout
-    --scope SCOPE       a scope to ask for; may be repeated
-    --field NAME=-      for a provider of API keys or passwords: enter this field of the credential
-                        here, at a prompt or as a line of stdin; may be repeated
-    --return-url URL    where the browser goes after consent (default http://localhost/)
-    --no-wait           print the id at once
-    --interval SECONDS  between two looks at the status (default 1.5)
-    --failed-grace SECONDS
-                        gateways can report `failed` until the user consents: how long to take it
-                        for pending (default: until the timeout, with --field not at all)
-  status CONNECTION   print a connection's status, such as pending, active or attention
-  token CONNECTION    show a connection's token; nothing secret without --show
-  token               the same for a workspace's connection to a provider
-    --show              print the access token and nothing else, with --json all the secrets
-  refresh CONNECTION  make the gateway refresh a token now; shows the new one as `token` does
-  revoke CONNECTION   end a connection: the gateway deletes its token and tells the provider
-    -w, --workspace ID    only if the connection is this workspace's
-    --reason REASON       kept with the revocation
-  providers           list the providers that the gateway knows
-  fetch URL           send a request with the credential on it; the body goes to stdout
-    -X, --method METHOD   default GET, with -d POST
-    -H, --header 'NAME: VALUE'
-                          may be repeated
-    -d, --data DATA       the body as it is: DATA itself, @FILE, or @- for stdin
-    -i, --include         the status line and headers before the body
-    -o, --output FILE     write to FILE in place of stdout
-    -f, --fail            exit with 3, 4 or 5 for a status 3xx, 4xx or 5xx
-    --no-redirect         return a redirect in place of following it
-    --allow-insecure-http send the credential over plain http to another machine
-  env                 show what is configured, secrets masked, and whether it can be used
-  gateway [WORKSPACE:PROVIDER]...
-                      run a development gateway with these connections until Ctrl-C; a provider
-                      other than github, weather and registry becomes an OAuth 2 provider
-    --port PORT           default: any free one
-    --api-key KEY         refuse requests without this key
-    --token-lifetime SECONDS
-                          default 3600
-
-Options of several commands:
-  -w, --workspace ID    for connect, token and fetch (default WORKSPACE_ID)
-  -p, --provider NAME   for connect, token and fetch (default PROVIDER)
-  --timeout SECONDS     default 30, for connect 300
-  --json                one line of JSON on stdout, for all but fetch
-  -h, --help   -V, --version
-
+const AFTER: &str = "\
 Environment:
   NEXUS_GATEWAY_URL   the gateway's address, such as https://nexus.example.com
   NEXUS_API_KEY       its API key, if it asks for one
+  WORKSPACE_ID, PROVIDER
+                      used where --workspace and --provider are not given
   NEXUS_LOG           off, error, warn, info or debug: diagnostics on stderr
+  NEXUS_LOCK_DIR      where the processes of this machine take turns; empty: they do not
 
 Exit codes:
   0  done
@@ -84,43 +53,92 @@ Exit codes:
   3, 4, 5  with fetch --fail: the upstream's status was 3xx, 4xx or 5xx
   6  the user has to connect: there is no usable connection, or consent was refused
   7  timed out
-";
+  `nexus exec` ends with the exit code of its command";
 
-fn main() -> ExitCode {
-    let mut parser = lexopt::Parser::from_env();
-    // So that `-d=x` sends `=x`, as with curl.
-    parser.set_short_equals(false);
-    let outcome = match run(&mut parser) {
-        Err(Stop::Help) => output::print(HELP.as_bytes()),
-        outcome => outcome,
-    };
-    outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS)
+/// Connections, tokens and requests of a Nexus Gateway
+#[derive(Parser)]
+#[command(name = "nexus", version, after_help = AFTER, arg_required_else_help = false)]
+#[command(max_term_width = 100, infer_long_args = false)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
 
-fn run(parser: &mut lexopt::Parser) -> Result<(), Stop> {
-    let Some(argument) = parser.next()? else {
-        return Err(Stop::usage("no command; `nexus --help` lists them"));
+#[derive(Subcommand)]
+enum Command {
+    /// Ask for a connection, take the user to the consent, and print the connection's id
+    Connect(connect::Connect),
+    /// Print a connection's status, and why it is not active
+    Status(status::Query),
+    /// Show a token, of a connection or of a workspace and provider
+    Token(token::Token),
+    /// Make the gateway refresh a token now, and show the new one
+    Refresh(token::Refresh),
+    /// End a connection: the gateway deletes its token and tells the provider
+    Revoke(admin::Revoke),
+    /// List the providers that the gateway knows
+    Providers(admin::Providers),
+    /// Ask the gateway how it is
+    Health(admin::Health),
+    /// Send a request with the credential on it; the body goes to stdout
+    Fetch(fetch::Fetch),
+    /// Run a command with the token in its environment
+    Exec(exec::Exec),
+    /// Give git the token: a credential helper for https
+    GitCredential(git::GitCredential),
+    /// Give AWS tools the keys of a connection: a `credential_process`
+    AwsCredentials(aws::AwsCredentials),
+    /// Show what is configured, secrets masked, and whether it can be used
+    Env(environment::Env),
+    /// Run a development gateway until Ctrl-C
+    Gateway(gateway::Gateway),
+    /// Print a script that completes commands and options in a shell
+    Completions { shell: Shell },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => Err(Stop::from(error)),
     };
-    let command = match argument {
-        Short('V') | Long("version") => {
-            return output::print(concat!("nexus ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
-        }
-        Value(command) => command.string()?,
-        other => return Err(args::unexpected(other)),
-    };
-    match command.as_str() {
-        "connect" => connect::run(parser),
-        "providers" => admin::providers(parser),
-        "revoke" => admin::revoke(parser),
-        "status" => token::status(parser),
-        "token" => token::token(parser),
-        "refresh" => token::refresh(parser),
-        "fetch" => fetch::run(parser),
-        "env" => environment::run(parser),
-        "gateway" => gateway::run(parser),
-        "help" => Err(Stop::Help),
-        other => Err(Stop::usage(format!(
-            "no command {other:?}; `nexus --help` lists them"
-        ))),
+    // The message comes first: what still flies may take a while to land.
+    let code = outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS);
+    landing::land();
+    code
+}
+
+fn run(command: Command) -> Result<(), Stop> {
+    match command {
+        Command::Connect(it) => it.run(),
+        Command::Status(it) => it.run(),
+        Command::Token(it) => it.run(),
+        Command::Refresh(it) => it.run(),
+        Command::Revoke(it) => it.run(),
+        Command::Providers(it) => it.run(),
+        Command::Health(it) => it.run(),
+        Command::Fetch(it) => it.run(),
+        Command::Exec(it) => it.run(),
+        Command::GitCredential(it) => it.run(),
+        Command::AwsCredentials(it) => it.run(),
+        Command::Env(it) => it.run(),
+        Command::Gateway(it) => it.run(),
+        Command::Completions { shell } => completions(shell),
     }
+}
+
+fn completions(shell: Shell) -> Result<(), Stop> {
+    let (mut script, mut cli) = (Vec::new(), Cli::command());
+    match shell {
+        Shell::Bash => generate(Bash, &mut cli, "nexus", &mut script),
+        Shell::Zsh => generate(Zsh, &mut cli, "nexus", &mut script),
+        Shell::Fish => generate(Fish, &mut cli, "nexus", &mut script),
+    }
+    output::print(&script)
 }

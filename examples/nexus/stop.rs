@@ -5,7 +5,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind as Kind};
 use nexus_sdk::{ErrorKind, NexusError};
+
+use crate::output;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -13,8 +16,12 @@ const CONNECT: u8 = 6;
 const TIMED_OUT: u8 = 7;
 
 pub(crate) enum Stop {
-    Help,
-    Failure { code: u8, line: String },
+    /// What was asked for is a text about this program.
+    Help(String),
+    Failure {
+        code: u8,
+        line: String,
+    },
 }
 
 impl Stop {
@@ -41,8 +48,12 @@ impl Stop {
     }
 
     pub(crate) fn report(self) -> ExitCode {
-        let Self::Failure { code, line } = self else {
-            return ExitCode::SUCCESS;
+        let (code, line) = match self {
+            Self::Failure { code, line } => (code, line),
+            Self::Help(text) => match output::print(text.as_bytes()) {
+                Err(Self::Failure { code, line }) => (code, line),
+                _ => return ExitCode::SUCCESS,
+            },
         };
         // Nobody can be told that stderr is closed.
         let _ = writeln!(io::stderr(), "nexus: {}", one_line(&line));
@@ -50,10 +61,44 @@ impl Stop {
     }
 }
 
-impl From<lexopt::Error> for Stop {
-    fn from(error: lexopt::Error) -> Self {
-        Self::usage(format!("{error}; see `nexus --help`"))
+impl From<clap::Error> for Stop {
+    fn from(error: clap::Error) -> Self {
+        match error.kind() {
+            Kind::DisplayHelp | Kind::DisplayVersion => Self::Help(error.to_string()),
+            Kind::MissingSubcommand => Self::usage("no command; `nexus --help` lists them"),
+            _ => Self::usage(wrong_arguments(&error)),
+        }
     }
+}
+
+/// The problem and the tips, of the paragraphs that clap writes, and where to read on. What was typed
+/// as a value is left out: it may be a secret whose option was forgotten.
+fn wrong_arguments(error: &clap::Error) -> String {
+    let mut text = error.to_string();
+    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
+        if let Some(ContextValue::String(value)) = error.get(kind) {
+            if !value.starts_with('-') || kind == ContextKind::InvalidValue {
+                text = text.replace(&format!(" '{value}'"), "");
+            }
+        }
+    }
+    let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (tips, others): (Vec<_>, Vec<_>) = text
+        .split("\n\n")
+        .map(words)
+        .partition(|paragraph| paragraph.starts_with("tip: "));
+    let problem = others
+        .first()
+        .map_or("", |first| first.trim_start_matches("error: "));
+    let usage = others.iter().find_map(|it| it.strip_prefix("Usage: "));
+    let is_name = |word: &&str| !word.starts_with(['<', '[', '-']);
+    let command: Vec<_> = usage
+        .unwrap_or("nexus")
+        .split(' ')
+        .take_while(is_name)
+        .collect();
+    let said = [&[problem.to_owned()], tips.as_slice()].concat().join("; ");
+    format!("{said}; see `{} --help`", command.join(" "))
 }
 
 impl From<NexusError> for Stop {
@@ -69,7 +114,8 @@ impl From<NexusError> for Stop {
 }
 
 fn is_unconnected(error: &NexusError) -> bool {
-    error.needs_reconnect() || error.code() == "connection_not_found"
+    let codes = ["connection_not_found", "connection_not_active"];
+    error.needs_reconnect() || codes.contains(&error.code())
 }
 
 /// What the SDK cannot know: how this program is told what was missing.

@@ -1,4 +1,4 @@
-//! What is sent, and how replies of all sorts are read.
+//! What is sent, and how responses of all sorts are read.
 
 use super::*;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ fn object(value: Value) -> Object {
 }
 
 fn read(value: Value) -> AgentSession {
-    AgentSession::from_reply(object(value)).unwrap()
+    AgentSession::from_response(object(value)).unwrap()
 }
 
 fn input() -> AgentSessionInput {
@@ -88,7 +88,7 @@ fn a_reply_needs_an_id_and_nothing_else() {
         json!({"session_id": ""}),
         json!({"session_id": [1]}),
     ] {
-        let error = AgentSession::from_reply(object(id)).unwrap_err();
+        let error = AgentSession::from_response(object(id)).unwrap_err();
         assert_eq!(error.code(), "invalid_response");
     }
     assert_eq!(read(json!({"session_id": 7})).session_id, "7");
@@ -117,9 +117,9 @@ fn a_reply_needs_an_id_and_nothing_else() {
         (&None, &None, &None)
     );
     for odd in [Value::Null, json!({}), json!([]), json!("")] {
-        let mut reply = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
-        reply.insert("session_id".into(), "s".into());
-        let session = AgentSession::from_reply(reply).unwrap();
+        let mut response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
+        response.insert("session_id".into(), "s".into());
+        let session = AgentSession::from_response(response).unwrap();
         bare.raw.clone_from(&session.raw);
         assert_eq!(session, bare, "{odd}");
     }
@@ -176,11 +176,11 @@ fn the_token_has_two_names() {
         (json!({"access_token": "", "session_token": "s"}), Some("s")),
         (json!({}), None),
     ];
-    for (mut reply, expected) in table {
-        reply["session_id"] = json!("s");
-        reply["token_type"] = json!("session");
-        let credential = read(reply).credential();
-        let header = credential.map(|token| token.header().unwrap().unwrap().1);
+    for (mut response, expected) in table {
+        response["session_id"] = json!("s");
+        response["token_type"] = json!("session");
+        let credential = read(response).credential();
+        let header = credential.map(|token| token.to_header().unwrap().unwrap().1);
         match expected {
             Some(token) => assert_eq!(header.unwrap(), format!("Bearer {token}")),
             None => assert_eq!(header.unwrap_err().code(), "invalid_input"),

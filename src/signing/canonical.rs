@@ -2,7 +2,6 @@
 //! the way.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use ureq::http::{HeaderMap, Method, Uri};
 
@@ -162,14 +161,6 @@ fn folded(value: &[u8]) -> Vec<u8> {
 
 /// All but RFC 3986's unreserved characters, and those of `plain`, as `%XX`.
 fn encode(bytes: &[u8], plain: &[u8]) -> String {
-    let mut encoded = String::with_capacity(bytes.len());
-    for byte in bytes {
-        let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        if unreserved || plain.contains(byte) {
-            encoded.push(char::from(*byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    let plain = |byte| url::is_unreserved(byte) || plain.contains(&byte);
+    url::encode_unless(bytes, plain)
 }

@@ -7,15 +7,17 @@ use ureq::http::header::AUTHORIZATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::canonical::{Canonical, Paths, Target};
-use super::{date, hex, mac};
+use super::{hex, mac};
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::header::{self, put};
+use crate::timestamp;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const PAYLOAD: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// In the place of the payload's hash, where a caller wants the payload left out.
+/// In place of the payload's hash, where a caller wants the payload left out.
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// The signing names of S3, which share its rules.
@@ -44,7 +46,7 @@ pub(crate) struct AwsScope {
 ///
 /// # Errors
 ///
-/// `invalid_credentials` for a key or token that no header can carry, `invalid_response` for such a
+/// `invalid_credentials` for a key or token that a header cannot carry, `invalid_response` for such a
 /// region or service, `invalid_input` for a URL without a host or a time out of range.
 pub(crate) fn sign_aws(
     credentials: &AwsCredentials,
@@ -78,7 +80,7 @@ impl<'a> Signer<'a> {
         now: SystemTime,
     ) -> Result<Self> {
         let problem = "the clock stands before 1970 or after 9999";
-        let date_time = date::basic(now);
+        let date_time = timestamp::basic(now);
         let date_time = date_time.ok_or_else(|| NexusError::invalid_input("now", problem))?;
         check(credentials, scope)?;
         Ok(Self {
@@ -156,8 +158,8 @@ impl<'a> Signer<'a> {
 fn check(credentials: &AwsCredentials, scope: &AwsScope) -> Result<()> {
     let token = credentials.session_token.as_deref();
     if !is_word(&credentials.access_key) || !token.is_none_or(is_word) {
-        let problem = "the access key or session token is empty or has a character that no header \
-                       can carry; store it again without";
+        let problem = "the access key or session token is empty or has a character that a header \
+                       cannot carry; store it again without";
         return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
     }
     if credentials.secret_key.is_empty() {
@@ -165,7 +167,7 @@ fn check(credentials: &AwsCredentials, scope: &AwsScope) -> Result<()> {
         return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
     }
     if !is_word(&scope.region) || !is_word(&scope.service) {
-        let problem = "the strategy's region or service is empty or no name that AWS has";
+        let problem = "the strategy's region or service is empty or not a name that AWS has";
         return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
     }
     Ok(())
@@ -175,17 +177,8 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A header's value that does not show in `Debug`.
 fn value(text: &str) -> Result<HeaderValue> {
-    let problem = "a part of the signature has a character that no header can carry";
-    let mut value = HeaderValue::try_from(text)
-        .map_err(|_| NexusError::new(ErrorKind::InvalidCredentials, problem))?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
-    let put = headers.try_insert(name, value);
-    put.map_err(|_| NexusError::invalid_input("headers", "one header too many"))?;
-    Ok(())
+    let problem = "a part of the signature has a character that a header cannot carry";
+    header::secret_value(text)
+        .ok_or_else(|| NexusError::new(ErrorKind::InvalidCredentials, problem))
 }

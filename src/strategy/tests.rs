@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::seeded::Seeded;
 
-/// What a strategy makes of a reply with these credentials: `Name: value`, `?name=value`, `{..}` or
+/// What a strategy makes of a response with these credentials: `Name: value`, `?name=value`, `{..}` or
 /// the error's code.
 fn made_of(
     strategy: &Value,
@@ -258,7 +258,7 @@ fn headers_that_no_credential_goes_into() {
         }
         let made = made_of(&json!(null), &json!({}), Some(secret), None);
         assert_eq!(made, "invalid_credentials", "{secret:?}");
-        let error = super::header("X-A", "", secret).unwrap_err();
+        let error = header::of_credential("X-A", "", secret).unwrap_err();
         assert!(!error.message().contains(secret), "{error}");
     }
     let beyond_ascii = [
@@ -277,7 +277,7 @@ fn headers_that_no_credential_goes_into() {
         made_of(&prefix, &json!({"api_key": "k"}), None, None),
         "invalid_credentials"
     );
-    let (name, value) = super::header("X-A", "Key ", "canary").unwrap();
+    let (name, value) = header::of_credential("X-A", "Key ", "canary").unwrap();
     assert_eq!(
         (name.as_str(), value.as_bytes()),
         ("x-a", &b"Key canary"[..])

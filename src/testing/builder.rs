@@ -9,12 +9,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::clock::Clock;
+use super::connections::Connections;
+use super::gateway::DevGateway;
 use super::provider::{self, Provider};
 use super::server::Server;
-use super::service::{Service, Stop};
-use super::state::Connections;
-use super::upstream::File;
-use super::{DevGateway, connect};
+use super::service::{File, Service, Stop};
 
 /// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
 ///
@@ -32,6 +31,10 @@ use super::{DevGateway, connect};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that do not depend on each other"
+)]
 #[must_use = "nothing runs before `start`"]
 pub struct DevGatewayBuilder {
     bind: SocketAddr,
@@ -41,7 +44,9 @@ pub struct DevGatewayBuilder {
     connections: Vec<(String, String)>,
     sessions: bool,
     session_tokens: bool,
-    health_at: Option<String>,
+    health_at: String,
+    v0_2: bool,
+    rate_limits: bool,
     files: Vec<File>,
 }
 
@@ -62,13 +67,13 @@ impl DevGatewayBuilder {
     }
 
     /// The API key to ask for: `/v1` requests without it as `X-API-Key` get 401 `unauthorized`, all but
-    /// `/v1/health`. Default: none is asked for.
+    /// the health. Default: none is asked for.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
     /// let gateway = DevGateway::builder().api_key("test-key").start()?;
-    /// let token = format!("{}/v1/token/connection-1", gateway.url());
+    /// let token = format!("{}/v1/token/00000000-0000-4000-8000-000000000001", gateway.url());
     ///
     /// assert!(matches!(ureq::get(&token).call(), Err(ureq::Error::StatusCode(401))));
     /// let known = ureq::get(&token).header("X-API-Key", "test-key").call();
@@ -129,7 +134,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Whether there are agent sessions. Default `true`; without them their paths answer 404 as text, as gateways do
+    /// Whether there are agent sessions. Default `true`; without them their paths are 404 as text, as on gateways
     /// that do not have them yet.
     ///
     /// ```
@@ -137,8 +142,8 @@ impl DevGatewayBuilder {
     ///
     /// let gateway = DevGateway::builder().sessions(false).start()?;
     /// let session = ureq::get(format!("{}/v1/agent-sessions/session-1", gateway.url()));
-    /// let mut answer = session.config().http_status_as_error(false).build().call()?;
-    /// assert_eq!(answer.body_mut().read_to_string()?, "404 page not found\n");
+    /// let mut response = session.config().http_status_as_error(false).build().call()?;
+    /// assert_eq!(response.body_mut().read_to_string()?, "404 page not found\n");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sessions(mut self, sessions: bool) -> Self {
@@ -153,9 +158,9 @@ impl DevGatewayBuilder {
     /// use nexus_sdk::testing::DevGateway;
     ///
     /// let gateway = DevGateway::builder().session_tokens(true).connection("ws", "github").start()?;
-    /// let wanted = r#"{"agent_id": "a", "scopes": ["repo"], "connection_id": "connection-1"}"#;
-    /// let mut answer = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(wanted)?;
-    /// assert!(answer.body_mut().read_to_string()?.contains("session_token"));
+    /// let wanted = r#"{"agent_id": "a", "scopes": ["repo"], "workspace_id": "ws", "provider_name": "github"}"#;
+    /// let mut response = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(wanted)?;
+    /// assert!(response.body_mut().read_to_string()?.contains("session_token"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_tokens(mut self, session_tokens: bool) -> Self {
@@ -163,7 +168,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The only path to serve the health at. Default: both `/health` and `/v1/health`.
+    /// The path to serve the health at. Default `/health`; some gateways serve `/v1/health`.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -175,7 +180,49 @@ impl DevGatewayBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn health_at(mut self, path: impl Into<String>) -> Self {
-        self.health_at = Some(path.into());
+        self.health_at = path.into();
+        self
+    }
+
+    /// Whether calls are limited, by workspace: 10 a minute to request-connection, and 60 each to resolve, token and
+    /// refresh. Default `false`, as gateways have it. The 429 is text, with a `Retry-After`.
+    ///
+    /// A workspace is what the header `X-Workspace-Id` says, else the query's `workspace_id`; all calls that name none
+    /// count as one.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().rate_limits(true).start()?;
+    /// let ask = || ureq::post(format!("{}/v1/request-connection", gateway.url())).send("{}");
+    /// for _ in 0..10 {
+    ///     assert!(matches!(ask(), Err(ureq::Error::StatusCode(400))));
+    /// }
+    /// assert!(matches!(ask(), Err(ureq::Error::StatusCode(429))));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn rate_limits(mut self, rate_limits: bool) -> Self {
+        self.rate_limits = rate_limits;
+        self
+    }
+
+    /// Behaves as gateway 0.2.0 does: no resolve, no revoking and no agent sessions (404 as text), no refresh within
+    /// calls (an expired token comes with `credentials.expired: true`), and errors of token and refresh calls that are
+    /// a status and an empty body.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().like_v0_2().start()?;
+    /// let unknown = "00000000-0000-4000-8000-000000000001";
+    /// let token = ureq::get(format!("{}/v1/token/{unknown}", gateway.url()));
+    /// let mut response = token.config().http_status_as_error(false).build().call()?;
+    /// assert_eq!(response.status(), 404);
+    /// assert_eq!(response.body_mut().read_to_string()?, "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn like_v0_2(mut self) -> Self {
+        self.v0_2 = true;
         self
     }
 
@@ -216,7 +263,7 @@ impl DevGatewayBuilder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the address is no loopback address or a connection names an unknown provider; otherwise
+    /// `InvalidInput` when the address is not a loopback address or a connection names an unknown provider; otherwise
     /// what the system says when it gives no port or no thread.
     ///
     /// ```
@@ -243,19 +290,21 @@ impl DevGatewayBuilder {
 
     fn service(self, address: SocketAddr) -> io::Result<Service> {
         let providers = provider::defaults().into_iter().chain(self.providers);
-        let mut connections = Connections::new(providers);
+        let clock = Clock::new();
+        let mut connections = Connections::new(providers, self.token_lifetime);
         for (workspace_id, provider_name) in &self.connections {
-            connect(&mut connections, workspace_id, provider_name)?;
+            connections.connect(workspace_id, provider_name, clock.now())?;
         }
         Ok(Service {
             url: format!("http://{address}"),
             api_key: self.api_key,
-            token_lifetime: self.token_lifetime,
             sessions: self.sessions,
             session_tokens: self.session_tokens,
             health_at: self.health_at,
             files: self.files,
-            clock: Clock::new(),
+            v0_2: self.v0_2,
+            limits: self.rate_limits.then(Mutex::default),
+            clock,
             connections: Mutex::new(connections),
             faults: Mutex::default(),
             requests: Mutex::default(),
@@ -274,7 +323,9 @@ impl Default for DevGatewayBuilder {
             connections: Vec::new(),
             sessions: true,
             session_tokens: false,
-            health_at: None,
+            health_at: "/health".to_owned(),
+            v0_2: false,
+            rate_limits: false,
             files: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use crate::url;
 
-/// Decodes `%XX`; what is no valid escape stays as it is.
+/// Decodes `%XX`; what is not a valid escape stays as it is.
 pub(super) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&url::decode(text, false)).into_owned()
 }
@@ -28,6 +28,34 @@ pub(super) fn query_value(query: Option<&str>, name: &str) -> String {
         .find(|(found, _)| found == name)
         .map(|(_, value)| value)
         .unwrap_or_default()
+}
+
+/// A URL with these parameters set in its query, all of them in the order of their names.
+pub(super) fn with_query(target: &str, told: &[(&str, &str)]) -> String {
+    let (target, fragment) = match target.split_once('#') {
+        Some((target, fragment)) => (target, format!("#{fragment}")),
+        None => (target, String::new()),
+    };
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut pairs: Vec<_> = query_pairs(Some(query)).collect();
+    pairs.retain(|(name, _)| told.iter().all(|(set, _)| set != name));
+    pairs.extend(
+        told.iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    pairs.sort();
+    let pair =
+        |(name, value): &(String, String)| format!("{}={}", url::encode(name), url::encode(value));
+    let pairs: Vec<_> = pairs.iter().map(pair).collect();
+    format!("{path}?{}{fragment}", pairs.join("&"))
+}
+
+/// Whether a text is 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len());
+    let digits = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    lengths.eq([8, 4, 4, 4, 12]) && groups.iter().all(digits)
 }
 
 /// Text that is safe inside an HTML element and a quoted attribute.
@@ -80,6 +108,32 @@ mod tests {
             assert_eq!(query_value(query, name), value);
         }
         assert_eq!(query_pairs(None).count(), 0);
+    }
+
+    #[test]
+    fn parameters_are_set_in_a_url() {
+        let table = [
+            ("http://h/", "http://h/?id=1&z=%26"),
+            ("http://h/?q=a+b&id=9", "http://h/?id=1&q=a%20b&z=%26"),
+            ("http://h?#frag", "http://h?id=1&z=%26#frag"),
+        ];
+        for (target, expected) in table {
+            assert_eq!(with_query(target, &[("z", "&"), ("id", "1")]), expected);
+        }
+    }
+
+    #[test]
+    fn uuids() {
+        let table = [
+            ("00000000-0000-4000-8000-000000000001", true),
+            ("00000000-0000-4000-8000-00000000000g", false),
+            ("00000000-0000-4000-80000-00000000001", false),
+            ("nonsense", false),
+            ("", false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(is_uuid(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use super::answer::{Answer, TEXT};
+use super::response::{Response, TEXT};
 use ureq::http::header::RETRY_AFTER;
 
 /// What goes wrong with a request, ordered with [`DevGateway::fail_next`](super::DevGateway::fail_next) or
@@ -27,9 +27,9 @@ use ureq::http::header::RETRY_AFTER;
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Fault {
-    /// An answer with this status and an empty body.
+    /// A response with this status and an empty body.
     Status(u16),
-    /// An answer of your own; [`Fault::reply`] makes one.
+    /// A response of your own; [`Fault::reply`] makes one.
     Reply {
         /// The HTTP status.
         status: u16,
@@ -45,14 +45,22 @@ pub enum Fault {
         /// The header's value: seconds, or an HTTP date.
         value: String,
     },
-    /// The normal answer, this much later. The request is acted on after the delay.
+    /// The normal response, this much later. The request is acted on after the delay.
     Delay(Duration),
-    /// The request is read, then the connection closes without an answer.
+    /// The request is read, then the connection closes without a response.
     ///
     /// On a connection that had served a request before, that looks like one that the server had closed while it was
     /// idle. The SDK then sends a request of an idempotent method (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more, on a
     /// new connection: order two cuts to see such a request fail.
     Cut,
+    /// The gateway cannot reach its broker. This and what follows has no effect on the sample upstream.
+    BrokerDown,
+    /// The gateway's own key is not the broker's: 403 `invalid_api_key`, which only the operator can fix.
+    WrongBrokerKey,
+    /// The provider cannot be reached: what needs a refresh gets 409 `token_expired`, and the connection stays active.
+    ProviderDown,
+    /// The broker does not allow the return URL: request-connection gets 502 `broker_error` with `status` 400.
+    ReturnUrlRefused,
 }
 
 impl Fault {
@@ -98,8 +106,21 @@ impl fmt::Debug for Fault {
                 .finish(),
             Self::Delay(by) => f.debug_tuple("Delay").field(by).finish(),
             Self::Cut => f.write_str("Cut"),
+            Self::BrokerDown => f.write_str("BrokerDown"),
+            Self::WrongBrokerKey => f.write_str("WrongBrokerKey"),
+            Self::ProviderDown => f.write_str("ProviderDown"),
+            Self::ReturnUrlRefused => f.write_str("ReturnUrlRefused"),
         }
     }
+}
+
+/// What is wrong behind the gateway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    BrokerDown,
+    WrongBrokerKey,
+    ProviderDown,
+    ReturnUrlRefused,
 }
 
 /// What a fault means for the request at hand.
@@ -107,23 +128,28 @@ pub(super) enum Effect {
     None,
     Wait(Duration),
     Cut,
-    Answer(Answer),
+    Response(Response),
+    Trouble(Trouble),
 }
 
 impl From<Fault> for Effect {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Status(status) => Self::Answer(Answer::empty(status)),
+            Fault::Status(status) => Self::Response(Response::empty(status)),
             Fault::Reply {
                 status,
                 content_type,
                 body,
-            } => Self::Answer(Answer::new(status, &content_type, body)),
-            Fault::RetryAfter { status, value } => Self::Answer(
-                Answer::new(status, TEXT, "Too Many Requests").header(RETRY_AFTER, &value),
+            } => Self::Response(Response::new(status, &content_type, body)),
+            Fault::RetryAfter { status, value } => Self::Response(
+                Response::new(status, TEXT, "Too Many Requests\n").header(RETRY_AFTER, &value),
             ),
             Fault::Delay(delay) => Self::Wait(delay),
             Fault::Cut => Self::Cut,
+            Fault::BrokerDown => Self::Trouble(Trouble::BrokerDown),
+            Fault::WrongBrokerKey => Self::Trouble(Trouble::WrongBrokerKey),
+            Fault::ProviderDown => Self::Trouble(Trouble::ProviderDown),
+            Fault::ReturnUrlRefused => Self::Trouble(Trouble::ReturnUrlRefused),
         }
     }
 }
@@ -146,6 +172,10 @@ impl FaultPlan {
             left,
             fault,
         });
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
     }
 
     /// The effect on a request for `path`, which uses it up.

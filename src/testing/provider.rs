@@ -1,6 +1,7 @@
 //! Providers: the services whose credentials the gateway hands out.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -40,6 +41,8 @@ pub struct Provider {
     kind: Kind,
     strategy: Value,
     credentials: Map<String, Value>,
+    rotating: bool,
+    refresh_time: Duration,
 }
 
 impl Provider {
@@ -99,8 +102,8 @@ impl Provider {
 
     /// The strategy to serve in place of the usual one, exactly as given.
     ///
-    /// The sample upstream understands `oauth2`, `header`, `basic_auth`, `query_param` and `path`; it answers 401 to
-    /// anything else. `null` serves no strategy at all, which means `oauth2`.
+    /// The sample upstream understands `oauth2`, `header`, `basic_auth`, `query_param` and `path`; it responds with
+    /// 401 to anything else. `null` serves no strategy at all, which means `oauth2`.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -134,12 +137,50 @@ impl Provider {
         self
     }
 
+    /// Whether a refresh uses up the refresh token and brings a new one. Default `true`, as RFC 9700 recommends it.
+    ///
+    /// Such a provider takes a refresh token that is used twice for stolen and ends the grant: two calls at once after
+    /// the expiry cost the connection, and so does a caller that hangs up during a refresh. With `false` the refresh
+    /// token stays what it is, and earlier access tokens work until they expire.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Provider};
+    ///
+    /// let github = Provider::oauth2("github").rotating(false);
+    /// let gateway = DevGateway::builder().provider(github).connection("ws", "github").start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rotating(mut self, rotating: bool) -> Self {
+        self.rotating = rotating;
+        self
+    }
+
+    /// How long the provider takes for a refresh. Default none. The call that asks the gateway takes as long, up to
+    /// 30 s: then the gateway gives up with 502 `broker_unavailable`.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Provider};
+    /// use std::time::Duration;
+    ///
+    /// let slow = Provider::oauth2("github").refresh_time(Duration::from_millis(300));
+    /// let gateway = DevGateway::builder().provider(slow).connection("ws", "github").start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn refresh_time(mut self, time: Duration) -> Self {
+        self.refresh_time = time;
+        self
+    }
+
     fn new(name: String, kind: Kind, strategy: Value) -> Self {
         Self {
             name,
             kind,
             strategy,
             credentials: Map::new(),
+            rotating: true,
+            refresh_time: Duration::ZERO,
         }
     }
 
@@ -161,7 +202,7 @@ impl Provider {
 
     /// The fields that a user enters, and which of them are secret.
     pub(super) fn form(&self) -> Vec<(String, bool)> {
-        let fields = self.issue(false);
+        let fields = self.issue(&[], false);
         let field = |name: &String| (name.clone(), self.is_secret(name));
         fields.keys().map(field).collect()
     }
@@ -169,6 +210,23 @@ impl Provider {
     /// Basic allows an empty password, and no other field is allowed to be.
     pub(super) fn may_be_empty(&self, field: &str) -> bool {
         self.kind == Kind::Basic && field == self.config("password_field", "password")
+    }
+
+    pub(super) fn rotates(&self) -> bool {
+        self.rotating
+    }
+
+    pub(super) fn time_to_refresh(&self) -> Duration {
+        self.refresh_time
+    }
+
+    /// What a user is asked for when the application asks for nothing.
+    pub(super) fn scopes(&self) -> Vec<String> {
+        if self.serves_tokens() {
+            vec!["repo".into(), "user".into()]
+        } else {
+            Vec::new()
+        }
     }
 
     pub(super) fn serves_tokens(&self) -> bool {
@@ -180,9 +238,9 @@ impl Provider {
     }
 
     /// The credentials of a connection. `renewed`: they replace some that were handed out before.
-    pub(super) fn issue(&self, renewed: bool) -> Map<String, Value> {
+    pub(super) fn issue(&self, scopes: &[String], renewed: bool) -> Map<String, Value> {
         let mut issued = if self.credentials.is_empty() || self.serves_tokens() {
-            self.generated()
+            self.generated(scopes)
         } else {
             Map::new()
         };
@@ -193,12 +251,9 @@ impl Provider {
         issued
     }
 
-    fn generated(&self) -> Map<String, Value> {
+    fn generated(&self, scopes: &[String]) -> Map<String, Value> {
         let pairs = match self.kind {
-            Kind::OAuth2 => vec![
-                ("access_token", unguessable()),
-                ("token_type", "Bearer".into()),
-            ],
+            Kind::OAuth2 => tokens(scopes),
             Kind::ApiKey => vec![(self.config("credential_field", "api_key"), unguessable())],
             Kind::Basic => vec![
                 (self.config("username_field", "username"), "user".into()),
@@ -227,7 +282,7 @@ impl Provider {
 
     fn is_secret(&self, name: &str) -> bool {
         match self.kind {
-            Kind::OAuth2 => name == "access_token",
+            Kind::OAuth2 => matches!(name, "access_token" | "refresh_token" | "id_token"),
             _ => name != self.config("username_field", "username"),
         }
     }
@@ -240,6 +295,19 @@ impl fmt::Debug for Provider {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
+}
+
+fn tokens(scopes: &[String]) -> Vec<(&'static str, String)> {
+    let mut tokens = vec![
+        ("access_token", unguessable()),
+        ("token_type", "Bearer".into()),
+        ("refresh_token", unguessable()),
+        ("scope", scopes.join(" ")),
+    ];
+    if scopes.iter().any(|scope| scope == "openid") {
+        tokens.push(("id_token", unguessable()));
+    }
+    tokens
 }
 
 /// What every gateway starts with.

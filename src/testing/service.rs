@@ -1,28 +1,37 @@
-//! What one request meets: the log, the faults, then the routes.
+//! What the threads of a gateway share.
 
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::answer::Answer;
 use super::clock::Clock;
-use super::fault::{Effect, FaultPlan};
-use super::received::{ReceivedRequest, RequestLog};
-use super::routes;
-use super::state::Connections;
-use super::upstream::File;
+use super::connections::Connections;
+use super::fault::FaultPlan;
+use super::rate_limit::RateLimits;
+use super::received::RequestLog;
+
+/// What a user of the gateway has the upstream serve.
+#[derive(Clone)]
+pub(super) struct File {
+    /// With a leading slash.
+    pub(super) path: String,
+    pub(super) content_type: String,
+    pub(super) body: Vec<u8>,
+}
 
 /// Everything the threads of a gateway share.
 pub(super) struct Service {
     pub(super) url: String,
     pub(super) api_key: Option<String>,
-    pub(super) token_lifetime: Duration,
     /// Whether there are agent sessions.
     pub(super) sessions: bool,
     /// Whether their tokens come as `session_token`.
     pub(super) session_tokens: bool,
-    /// `None`: the two usual places.
-    pub(super) health_at: Option<String>,
+    pub(super) health_at: String,
+    /// Whether this is a gateway 0.2.
+    pub(super) v0_2: bool,
+    /// `None`: there are none.
+    pub(super) limits: Option<Mutex<RateLimits>>,
     /// What the upstream serves beside its own paths.
     pub(super) files: Vec<File>,
     pub(super) clock: Clock,
@@ -30,28 +39,6 @@ pub(super) struct Service {
     pub(super) faults: Mutex<FaultPlan>,
     pub(super) requests: Mutex<RequestLog>,
     pub(super) stop: Stop,
-}
-
-impl Service {
-    /// `None`: the connection is to be cut.
-    pub(super) fn answer(&self, request: &ReceivedRequest) -> Option<Answer> {
-        self.requests.lock().record(request.clone());
-        let effect = self.faults.lock().take(&request.path);
-        match effect {
-            Effect::Answer(answer) => return Some(answer),
-            Effect::Cut => return None,
-            Effect::Wait(delay) if self.stop.wait(delay) => return None,
-            Effect::Wait(_) | Effect::None => {}
-        }
-        Some(routes::answer(self, request))
-    }
-
-    pub(super) fn is_health(&self, path: &str) -> bool {
-        match &self.health_at {
-            Some(only) => only == path,
-            None => matches!(path, "/health" | "/v1/health"),
-        }
-    }
 }
 
 /// A flag that ends every wait.

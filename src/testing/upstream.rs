@@ -1,35 +1,22 @@
 //! The sample upstream: what the credentials are good for.
 
-use serde_json::{Map, Value, json};
-use ureq::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+mod caller;
+#[cfg(feature = "signing")]
+mod signed;
+mod tools;
 
-use super::answer::Answer;
-use super::encoding::{percent_decode, query_pairs, query_value};
-use super::provider::Provider;
+use serde_json::{Value, json};
+
+use super::encoding::query_value;
+use super::method::get;
 use super::received::ReceivedRequest;
-use super::routes::{Answered, get};
-use super::service::Service;
-use super::tools;
-use crate::base64::base64;
+use super::response::{Outcome, Response};
+use super::service::{File, Service};
+use caller::caller;
 
 const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dotfiles", false)];
 
-/// Whose credential a request carries.
-pub(super) struct Caller {
-    pub(super) workspace_id: String,
-    provider: String,
-}
-
-/// What a user of the gateway has the upstream serve.
-#[derive(Clone)]
-pub(super) struct File {
-    /// With a leading slash.
-    pub(super) path: String,
-    pub(super) content_type: String,
-    pub(super) body: Vec<u8>,
-}
-
-pub(super) fn answer(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Answered {
+pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     let mut files = service.files.iter().rev();
     if let Some(file) = files.find(|file| request.path.ends_with(&file.path)) {
         return serve(service, request, file);
@@ -39,28 +26,28 @@ pub(super) fn answer(service: &Service, request: &ReceivedRequest, path: &[&str]
         [.., "user", "repos"] => repos(service, request),
         [.., "tools", "search"] => tools::search(service, request),
         [.., "tools", "execute"] => tools::execute(service, request),
-        _ => Err(Answer::not_found()),
+        _ => Err(Response::not_found()),
     }
 }
 
-fn serve(service: &Service, request: &ReceivedRequest, file: &File) -> Answered {
+fn serve(service: &Service, request: &ReceivedRequest, file: &File) -> Outcome {
     get(request)?;
     caller(service, request)?;
     let body = file.body.as_slice();
-    Ok(Answer::new(200, &file.content_type, body))
+    Ok(Response::new(200, &file.content_type, body))
 }
 
-fn user(service: &Service, request: &ReceivedRequest) -> Answered {
+fn user(service: &Service, request: &ReceivedRequest) -> Outcome {
     get(request)?;
     let caller = caller(service, request)?;
     let user = json!({"login": caller.workspace_id, "provider": caller.provider});
-    Ok(Answer::json(200, &user))
+    Ok(Response::json(200, &user))
 }
 
-fn repos(service: &Service, request: &ReceivedRequest) -> Answered {
+fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
     let creates = request.method == "POST";
     if !creates && get(request).is_err() {
-        return Err(Answer::method_not_allowed("GET, HEAD, POST"));
+        return Err(Response::method_not_allowed("GET, HEAD, POST"));
     }
     let owner = caller(service, request)?.workspace_id;
     if creates {
@@ -70,132 +57,18 @@ fn repos(service: &Service, request: &ReceivedRequest) -> Answered {
     let limit = limit.parse().unwrap_or(REPOS.len());
     let repos = (1..).zip(REPOS).take(limit);
     let repos = repos.map(|(id, (name, private))| repo(&owner, id, name, private));
-    Ok(Answer::json(200, &repos.collect()))
+    Ok(Response::json(200, &repos.collect()))
 }
 
-fn create(owner: &str, body: &[u8]) -> Answered {
+fn create(owner: &str, body: &[u8]) -> Outcome {
     let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
-    let problem = || Answer::json(400, &json!({"message": "Problems parsing JSON"}));
+    let problem = || Response::json(400, &json!({"message": "Problems parsing JSON"}));
     let name = wanted.get("name").and_then(Value::as_str);
     let private = wanted.get("private") == Some(&Value::Bool(true));
     let created = repo(owner, 4, name.ok_or_else(problem)?, private);
-    Ok(Answer::json(201, &created))
+    Ok(Response::json(201, &created))
 }
 
 fn repo(owner: &str, id: u32, name: &str, private: bool) -> Value {
     json!({"id": id, "name": name, "full_name": format!("{owner}/{name}"), "private": private})
-}
-
-pub(super) fn caller(service: &Service, request: &ReceivedRequest) -> Result<Caller, Answer> {
-    let now = service.clock.now();
-    let connections = service.connections.lock();
-    let found = connections.newest_first().find(|connection| {
-        let working = connection.working_credential(now);
-        working.is_some_and(|credential| carries(request, &connection.provider, credential))
-    });
-    let of_session = || connections.by_session_token(session_token(request)?, now);
-    let refused = || {
-        Answer::json(401, &json!({"message": "Bad credentials"}))
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
-    };
-    let found = found.or_else(of_session);
-    found.ok_or_else(refused).map(|connection| Caller {
-        workspace_id: connection.workspace_id.clone(),
-        provider: connection.provider.name().to_owned(),
-    })
-}
-
-/// Whether a request carries a credential in the way its provider's strategy says.
-fn carries(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> bool {
-    let strategy = provider.served_strategy().get("type");
-    let matched = match strategy.and_then(Value::as_str).unwrap_or("oauth2") {
-        "oauth2" => bearer(request, credential),
-        "header" => header(request, provider, credential),
-        "basic_auth" => basic(request, provider, credential),
-        "query_param" => query_param(request, provider, credential),
-        "path" => Some(in_url(request, credential)),
-        #[cfg(feature = "signing")]
-        "hmac_payload" | "aws_sigv4" => super::signed::verify(request, provider, credential),
-        _ => None,
-    };
-    matched.unwrap_or(false)
-}
-
-fn text<'a>(credential: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
-    credential.get(field)?.as_str()
-}
-
-fn sends(headers: &HeaderMap, name: &str, expected: &str) -> bool {
-    let mut values = headers.get_all(name).iter();
-    values.any(|value| value.as_bytes() == expected.as_bytes())
-}
-
-/// Sessions have bearer tokens, whatever their connection's strategy.
-fn session_token(request: &ReceivedRequest) -> Option<&str> {
-    let (scheme, token) = authorization(request)?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
-}
-
-fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
-    let sent = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    sent.split_once(' ')
-}
-
-fn bearer(request: &ReceivedRequest, credential: &Map<String, Value>) -> Option<bool> {
-    let (scheme, token) = authorization(request)?;
-    let expected = text(credential, "token_type").unwrap_or("Bearer");
-    let scheme = scheme.eq_ignore_ascii_case(expected);
-    Some(scheme && text(credential, "access_token")? == token)
-}
-
-fn header(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> Option<bool> {
-    let name = provider.config("header_name", "Authorization");
-    let standard = name.eq_ignore_ascii_case("authorization");
-    let usual = if standard { "Bearer " } else { "" };
-    let field = provider.config("credential_field", "api_key");
-    let value = text(credential, "access_token").or_else(|| text(credential, field))?;
-    let expected = format!("{}{value}", provider.config("value_prefix", usual));
-    Some(sends(&request.headers, name, &expected))
-}
-
-fn basic(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> Option<bool> {
-    let user = text(credential, provider.config("username_field", "username"))?;
-    let password = provider.config("password_field", "password");
-    let password = text(credential, password).unwrap_or_default();
-    let pair = base64(format!("{user}:{password}").as_bytes());
-    let expected = format!("Basic {pair}");
-    Some(sends(&request.headers, "authorization", &expected))
-}
-
-fn query_param(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> Option<bool> {
-    let name = provider.config("param_name", "");
-    let expected = text(credential, provider.config("credential_field", "api_key"))?;
-    let mut sent = query_pairs(request.query.as_deref());
-    Some(sent.any(|(found, value)| found == name && value == expected))
-}
-
-/// Every string among the credentials has to be somewhere in the path or the query.
-fn in_url(request: &ReceivedRequest, credential: &Map<String, Value>) -> bool {
-    let segments = request.path.split('/').map(percent_decode);
-    let values = query_pairs(request.query.as_deref()).map(|(_, value)| value);
-    let places: Vec<String> = segments.chain(values).collect();
-    let mut secrets = credential.values().filter_map(Value::as_str).peekable();
-    secrets.peek().is_some()
-        && secrets.all(|secret| places.iter().any(|place| place.contains(secret)))
 }

@@ -2,24 +2,29 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{CONNECTION, TRANSFER_ENCODING};
-use ureq::http::{Request, Response, StatusCode};
+use ureq::http::{self, Request, StatusCode};
 use ureq_proto::server::state::{Cleanup, ProvideResponse, RecvBody, RecvRequest, SendBody};
 use ureq_proto::server::{RecvRequestResult, Reply, SendResponseResult};
 use ureq_proto::{BodyMode, Error};
 
-use super::answer::{Answer, TEXT};
+use super::call::Caller;
 use super::clock::imf_fixdate;
 use super::received::ReceivedRequest;
+use super::response::{Response, TEXT};
+use super::routes::respond;
 use super::service::Service;
 
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_BODY: usize = 1024 * 1024;
 const BUFFER: usize = 16 * 1024;
-/// How much of what a refused client still sends is read, so that it gets to see the answer.
+/// How much of what a refused client still sends is read, so that it gets to see the response.
 const MAX_DRAINED: u64 = 64 * 1024 * 1024;
+/// How often a waiting call looks after its caller.
+const LOOK: Duration = Duration::from_millis(10);
 const DRAIN_SILENCE: Duration = Duration::from_secs(2);
 
 /// Why an exchange ends early.
@@ -73,12 +78,12 @@ struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    /// One request and its answer; tells whether the connection stays open.
+    /// One request and its response; tells whether the connection stays open.
     fn exchange(&mut self) -> Result<bool, Failure> {
         let (reply, head) = self.read_head()?;
         let (reply, body) = self.read_body(reply, &head)?;
-        match self.service.answer(&received(head, body)) {
-            Some(answer) => self.send(reply, &answer),
+        match respond(self.service, &received(head, body), self.socket) {
+            Some(response) => self.send(reply, &response),
             None => Ok(false),
         }
     }
@@ -162,19 +167,23 @@ impl Wire<'_> {
         }
     }
 
-    /// Sends an answer; tells whether the connection stays open.
-    fn send(&mut self, reply: Reply<ProvideResponse>, answer: &Answer) -> Result<bool, Failure> {
-        let head = answer.head(&imf_fixdate(self.service.clock.now()));
+    /// Sends a response; tells whether the connection stays open.
+    fn send(
+        &mut self,
+        reply: Reply<ProvideResponse>,
+        response: &Response,
+    ) -> Result<bool, Failure> {
+        let head = response.head(&imf_fixdate(self.service.clock.now()));
         let mut output = Vec::new();
-        // An answer that HTTP does not allow here: a faulty one on order.
-        let reply = write(reply, head, &answer.body, &mut output).map_err(|_| Failure::Closed)?;
+        // A response that HTTP does not allow here: a fault on order.
+        let reply = write(reply, head, &response.body, &mut output).map_err(|_| Failure::Closed)?;
         self.socket.write_all(&output)?;
         Ok(!reply.must_close_connection())
     }
 
-    /// Answers what was no request, and reads on until the client has seen it.
+    /// Responds to what was not a request, and reads on until the client has seen it.
     fn refuse(&mut self, status: StatusCode) -> Result<(), Failure> {
-        // The protocol answers nothing but requests, so this one stands in.
+        // The protocol responds to nothing but requests, so this one stands in.
         let mut reply = Reply::new()?;
         let stand_in = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         reply.try_request(stand_in)?;
@@ -182,12 +191,48 @@ impl Wire<'_> {
             return Ok(());
         };
         let reason = status.canonical_reason().unwrap_or_default();
-        let answer = Answer::new(status.as_u16(), TEXT, reason);
-        self.send(reply, &answer.header(CONNECTION, "close"))?;
+        let response = Response::new(status.as_u16(), TEXT, reason);
+        self.send(reply, &response.header(CONNECTION, "close"))?;
         self.socket.shutdown(Shutdown::Write)?;
         self.socket.set_read_timeout(Some(DRAIN_SILENCE))?;
         io::copy(&mut self.socket.take(MAX_DRAINED), &mut io::sink())?;
         Ok(())
+    }
+}
+
+impl Caller for TcpStream {
+    fn hangs_up_within(&self, time: Duration) -> bool {
+        let began = Instant::now();
+        loop {
+            let left = time.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            if hung_up(self, left.min(LOOK)) {
+                return true;
+            }
+        }
+    }
+}
+
+/// Looks for that long whether the client has closed the connection.
+fn hung_up(socket: &TcpStream, time: Duration) -> bool {
+    if socket.set_read_timeout(Some(time)).is_err() {
+        return true;
+    }
+    let seen = socket.peek(&mut [0]);
+    let reset = socket.set_read_timeout(None);
+    match seen {
+        Ok(0) => true,
+        Ok(_) => {
+            // The next request is there already, and hides the end.
+            thread::sleep(time);
+            reset.is_err()
+        }
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+        ),
     }
 }
 
@@ -222,7 +267,7 @@ fn end_unframed(reply: &mut Reply<RecvBody>, head: &Request<()>) -> Result<(), F
 
 fn write(
     reply: Reply<ProvideResponse>,
-    head: Response<()>,
+    head: http::Response<()>,
     body: &[u8],
     output: &mut Vec<u8>,
 ) -> Result<Reply<Cleanup>, Error> {

@@ -1,7 +1,13 @@
+//! What a token response says, and what of it is cached.
+
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
+use ureq::http::{HeaderValue, Uri};
 
 use super::*;
 use crate::clock::Now;
+use crate::strategy::Place;
 
 /// 2025-06-15T14:30:00Z.
 const NOON: u64 = 1_749_997_800;
@@ -10,11 +16,11 @@ fn at(seconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-fn reply(value: &Value) -> Result<TokenResponse> {
-    TokenResponse::from_reply(value.as_object().unwrap().clone())
+fn response(value: &Value) -> Result<TokenResponse> {
+    TokenResponse::from_response(value.as_object().unwrap().clone())
 }
 
-/// A reply that came at noon by the local clock, and said to be sent at `date`.
+/// A response that came at noon by the local clock, and said to be sent at `date`.
 fn received(date: Option<u64>) -> Received {
     let now = Now {
         wall: at(NOON),
@@ -27,7 +33,7 @@ fn received(date: Option<u64>) -> Received {
 }
 
 fn cached(value: &Value) -> CachedToken {
-    reply(value).unwrap().to_cached(received(None)).unwrap()
+    response(value).unwrap().to_cached(received(None)).unwrap()
 }
 
 #[test]
@@ -42,7 +48,7 @@ fn fields_from_the_top_level_or_the_credentials() {
         (json!({"access_token": "t", "credentials": {}}), "t", None),
         (
             json!({"access_token": "t", "credentials": {"access_token": "u"}}),
-            "t",
+            "u",
             None,
         ),
         (
@@ -63,7 +69,7 @@ fn fields_from_the_top_level_or_the_credentials() {
         (
             json!({"access_token": "t", "token_type": "a", "credentials": {"token_type": "b"}}),
             "t",
-            Some("a"),
+            Some("b"),
         ),
         (json!({"access_token": 12}), "12", None),
         (
@@ -98,14 +104,14 @@ fn fields_from_the_top_level_or_the_credentials() {
         ),
     ];
     for (value, token, kind) in table {
-        let response = reply(&value).unwrap();
+        let response = response(&value).unwrap();
         assert_eq!(response.access_token, token, "{value}");
         assert_eq!(response.token_type.as_deref(), kind, "{value}");
         assert_eq!(Value::Object(response.raw), value);
     }
     let all = json!({"access_token": "t", "scope": "a b", "id_token": "i", "refresh_token": "r",
         "provider": "p", "strategy": {"type": "oauth2"}, "credentials": {"x": 1}});
-    let all = reply(&all).unwrap();
+    let all = response(&all).unwrap();
     let texts = [&all.scope, &all.id_token, &all.refresh_token, &all.provider];
     assert_eq!(
         texts.map(|text| text.clone().unwrap()),
@@ -127,7 +133,7 @@ fn fields_from_the_top_level_or_the_credentials() {
     ];
     for value in neither {
         assert_eq!(
-            reply(&value).unwrap_err().code(),
+            response(&value).unwrap_err().code(),
             "invalid_response",
             "{value}"
         );
@@ -167,12 +173,17 @@ fn the_expiry_in_the_contracts_order() {
             Some(9),
         ),
         (json!({"credentials": {"expiry": third}}), None),
+        // Epoch microseconds.
+        (
+            json!({"credentials": {"expires_at": base * 1_000_000}, "expires_at": second}),
+            Some(2),
+        ),
         (json!({"expires_in": 60}), None),
         (json!({"expires_at": -5}), None),
     ];
     for (mut value, expected) in table {
         value["access_token"] = json!("t");
-        let expires_at = reply(&value).unwrap().expires_at;
+        let expires_at = response(&value).unwrap().expires_at;
         assert_eq!(
             expires_at,
             expected.map(|seconds| at(base + seconds)),
@@ -263,7 +274,7 @@ fn the_expiry_by_the_local_clock() {
     ];
     for (case, mut value, date, left) in table {
         value["access_token"] = json!("t");
-        let token = reply(&value).unwrap().to_cached(received(date)).unwrap();
+        let token = response(&value).unwrap().to_cached(received(date)).unwrap();
         let expected = at(NOON.checked_add_signed(left).unwrap());
         assert_eq!(token.expires_at, expected, "{case}");
     }
@@ -272,6 +283,7 @@ fn the_expiry_by_the_local_clock() {
 #[test]
 fn what_is_cached() {
     let header = json!({"type": "header", "config": {"header_name": "X-API-Key", "credential_field": "api_key"}});
+    let with_prefix = |name: &str, prefix: &str| json!({"type": "header", "config": {"header_name": name, "value_prefix": prefix}});
     let query = json!({"type": "query_param", "config": {"param_name": "key"}});
     let table = [
         (
@@ -289,6 +301,22 @@ fn what_is_cached() {
         (
             json!({"strategy": header, "credentials": {"api_key": "k"}}),
             ["k", "Bearer", "X-API-Key", ""],
+        ),
+        (
+            json!({"strategy": with_prefix("X-A", " Key "), "credentials": {"api_key": "k"}, "token_type": "x"}),
+            ["k", "Key", "X-A", " Key "],
+        ),
+        (
+            json!({"strategy": with_prefix("X-A", ""), "credentials": {"api_key": "k"}, "token_type": "x"}),
+            ["k", "X-A", "X-A", ""],
+        ),
+        (
+            json!({"strategy": with_prefix("Authorization", "Bot "), "credentials": {"api_key": "k"}}),
+            ["k", "Bot", "Authorization", "Bot "],
+        ),
+        (
+            json!({"strategy": header, "credentials": {"api_key": "k"}, "token_type": "x"}),
+            ["k", "x", "X-API-Key", ""],
         ),
         (
             json!({"strategy": query, "credentials": {"api_key": "k"}}),
@@ -313,7 +341,7 @@ fn what_is_cached() {
         ];
         assert_eq!(fields, expected, "{value}");
         let sent = token
-            .header()
+            .to_header()
             .unwrap()
             .map(|(name, value)| (name.to_string(), value));
         let expected = (!expected[2].is_empty()).then(|| {
@@ -322,7 +350,8 @@ fn what_is_cached() {
         });
         assert_eq!(sent, expected, "{value}");
     }
-    let unsupported = reply(&json!({"access_token": "t", "strategy": {"type": "saml"}})).unwrap();
+    let unsupported =
+        response(&json!({"access_token": "t", "strategy": {"type": "saml"}})).unwrap();
     let error = unsupported.to_cached(received(None)).unwrap_err();
     assert_eq!(error.code(), "unsupported_strategy");
 }
@@ -380,6 +409,39 @@ fn where_the_credential_goes_in_a_url() {
 }
 
 #[test]
+fn what_else_the_response_knows() {
+    let table = [
+        // The response, whether its expiry is a guess, where the API begins.
+        (json!({}), true, None),
+        (
+            json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}),
+            true,
+            None,
+        ),
+        // Since the provider issued the token: it says nothing.
+        (json!({"credentials": {"expires_in": 3600}}), true, None),
+        (json!({"credentials": {"expired": true}}), false, None),
+        (json!({"expires_in": 60, "api_base_url": ""}), false, None),
+        (
+            json!({"expiry": NOON + 9, "api_base_url": "https://a"}),
+            false,
+            Some("https://a"),
+        ),
+        (
+            json!({"expires_in": 60, "api_base_url": "https://a", "credentials": {"base_url": "https://b"}}),
+            false,
+            Some("https://b"),
+        ),
+    ];
+    for (mut value, assumed, base) in table {
+        value["access_token"] = json!("t");
+        let token = cached(&value);
+        assert_eq!(token.expiry_is_assumed, assumed, "{value}");
+        assert_eq!(token.api_base_url.as_deref(), base, "{value}");
+    }
+}
+
+#[test]
 fn the_same_credential() {
     type Change = fn(&mut CachedToken);
     let value = json!({"access_token": "t", "expires_in": 60, "token_type": "a"});
@@ -412,9 +474,9 @@ fn debug_shows_no_secret() {
         let value = json!({"access_token": "canary-1", "refresh_token": "canary-2",
             "id_token": "canary-3", "expires_in": 60, "extra": "canary-4", "strategy": strategy,
             "credentials": {"api_key": "canary-5", "username": "canary-6", "password": "canary-7"}});
-        let response = reply(&value).unwrap();
+        let response = response(&value).unwrap();
         let token = response.to_cached(received(None)).unwrap();
-        let request = token.header().unwrap();
+        let request = token.to_header().unwrap();
         let encoded = crate::base64::base64(b"canary-6:canary-7");
         for shown in [
             format!("{response:?}"),
@@ -453,8 +515,8 @@ fn a_strategy_that_cannot_be_read_is_no_oauth2() {
         ),
     ];
     for (strategy, expected) in table {
-        let reply = json!({"access_token": "t", "strategy": strategy});
-        let token = TokenResponse::from_reply(reply.as_object().unwrap().clone()).unwrap();
+        let response = json!({"access_token": "t", "strategy": strategy});
+        let token = TokenResponse::from_response(response.as_object().unwrap().clone()).unwrap();
         let received = Received {
             at: Now::read(),
             date: None,

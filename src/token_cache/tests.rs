@@ -3,11 +3,15 @@
 mod time;
 
 use super::*;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 type Action = fn(&TokenCache, Now);
-type End = Box<dyn FnOnce(Leader)>;
-type Ended = Outcome<Result<String, String>>;
+type Change = fn(&TokenCache, &Arc<CachedToken>);
+
+const TENANT: Tenant<'_> = Tenant {
+    workspace_id: "ws",
+    provider: "p",
+};
 
 const fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -15,39 +19,27 @@ const fn secs(count: u64) -> Duration {
 
 fn token(name: &str, now: Now, lifetime: Duration) -> Arc<CachedToken> {
     let expires_at = now.wall + lifetime;
-    Arc::new(CachedToken::new(
-        name,
-        "Bearer",
-        expires_at,
-        "Authorization",
-        "Bearer ",
-    ))
+    Arc::new(CachedToken::new(name, "Bearer", expires_at))
 }
 
-fn name_at(cache: &TokenCache, workspace_id: &str, provider: &str, now: Now) -> Option<String> {
-    let found = cache.get_at(workspace_id, provider, now)?;
+fn name_of(cache: &TokenCache, tenant: Tenant<'_>, now: Now) -> Option<String> {
+    let found = cache.fresh(tenant, now)?;
     Some(found.access_token.clone())
 }
 
-fn leader(cache: &TokenCache, now: Now) -> Leader {
-    match cache.look_up("ws", "p", now) {
-        Lookup::Lead(leader) => leader,
-        Lookup::Hit(_) => panic!("a hit"),
-        Lookup::Follow(_) => panic!("somebody else is asking"),
+fn name_at(cache: &TokenCache, now: Now) -> Option<String> {
+    name_of(cache, TENANT, now)
+}
+
+fn spare_at(cache: &TokenCache, now: Now) -> Option<String> {
+    match cache.look_up(TENANT, now) {
+        Lookup::Spare(token) => Some(token.access_token.clone()),
+        Lookup::Fresh(_) | Lookup::Nothing => None,
     }
 }
 
-fn land(leader: Leader, token: Arc<CachedToken>, at: Now) {
-    leader.land(token, Received { at, date: None });
-}
-
-fn outcome(flight: &Landing) -> Option<Ended> {
-    let landed = match flight.wait(Instant::now())? {
-        Outcome::Landed(Ok(token)) => Ok(token.access_token.clone()),
-        Outcome::Landed(Err(error)) => Err(error.code().to_owned()),
-        Outcome::Abandoned => return Some(Outcome::Abandoned),
-    };
-    Some(Outcome::Landed(landed))
+fn claim(cache: &TokenCache) -> Claim {
+    cache.claim(&TENANT.to_owned())
 }
 
 #[test]
@@ -60,16 +52,16 @@ fn tenants_never_share_a_token() {
         ("", "a:b:c"),
         ("c", "a:b"),
     ];
-    for (workspace_id, provider) in pairs {
-        let name = format!("{workspace_id}|{provider}");
-        cache.set_at(workspace_id, provider, token(&name, now, secs(3600)), now);
+    let tenants = pairs.map(|(workspace_id, provider)| Tenant::new(workspace_id, provider));
+    for tenant in tenants {
+        let name = format!("{tenant:?}");
+        cache.set_at(tenant, token(&name, now, secs(3600)), now);
     }
-    for (workspace_id, provider) in pairs {
-        let expected = Some(format!("{workspace_id}|{provider}"));
-        assert_eq!(name_at(&cache, workspace_id, provider, now), expected);
+    for tenant in tenants {
+        assert_eq!(name_of(&cache, tenant, now), Some(format!("{tenant:?}")));
     }
     cache.delete("a:b", "c");
-    assert_eq!(name_at(&cache, "a:b", "c", now), None);
+    assert_eq!(name_of(&cache, tenants[0], now), None);
     assert_eq!(cache.len(), 4);
 }
 
@@ -95,13 +87,9 @@ fn a_token_is_evicted_within_the_buffer_by_either_clock() {
     ];
     for (case, now, fresh) in table {
         let cache = TokenCache::new();
-        cache.set_at("ws", "p", token("t", start, secs(100)), start);
-        assert_eq!(name_at(&cache, "ws", "p", now).is_some(), fresh, "{case}");
-        assert_eq!(
-            cache.len(),
-            usize::from(fresh),
-            "{case}: evicted when that is noticed"
-        );
+        cache.set_at(TENANT, token("t", start, secs(100)), start);
+        assert_eq!(name_at(&cache, now).is_some(), fresh, "{case}");
+        assert_eq!(cache.len_at(now), usize::from(fresh), "{case}");
     }
 }
 
@@ -122,10 +110,10 @@ fn set_keeps_only_what_is_outside_of_the_buffer() {
     ];
     for (buffer, lifetime, kept) in table {
         let cache = TokenCache::with_buffer(secs(buffer));
-        cache.set_at("ws", "p", token("old", now, secs(3600)), now);
-        cache.set_at("ws", "p", token("t", now, secs(lifetime)), now);
+        cache.set_at(TENANT, token("old", now, secs(3600)), now);
+        cache.set_at(TENANT, token("t", now, secs(lifetime)), now);
         let expected = kept.then(|| "t".to_owned());
-        let found = name_at(&cache, "ws", "p", now);
+        let found = name_at(&cache, now);
         assert_eq!(found, expected, "buffer {buffer}, lifetime {lifetime}");
     }
 }
@@ -146,12 +134,8 @@ fn a_token_that_arrives_within_its_buffer_is_kept_for_a_short_while() {
     ];
     for (lifetime, handed_out) in table {
         let cache = TokenCache::new();
-        land(
-            leader(&cache, start),
-            token("t", start, secs(lifetime)),
-            start,
-        );
-        let found = |after| name_at(&cache, "ws", "p", start.after(secs(after))).is_some();
+        claim(&cache).keep(token("t", start, secs(lifetime)), start);
+        let found = |after| name_at(&cache, start.after(secs(after))).is_some();
         let counted = (0..lifetime).take_while(|second| found(*second)).count();
         assert_eq!(counted, handed_out, "lifetime {lifetime}");
     }
@@ -164,98 +148,150 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
     for tenth in 0..300 {
         let now = start.after(Duration::from_millis(tenth * 100));
         let expires_at = start.wall + secs(30);
-        if let Lookup::Lead(leader) = cache.look_up("ws", "p", now) {
+        if name_at(&cache, now).is_none() {
             resolves += 1;
             let left = expires_at.duration_since(now.wall).unwrap();
-            land(leader, token("same", now, left), now);
+            claim(&cache).keep(token("same", now, left), now);
         }
     }
     assert_eq!(resolves, 6);
 }
 
 #[test]
-fn what_wins_against_a_resolve_in_flight() {
+fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 4] = [
+    let table: [(&str, Action, Option<&str>); 5] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
         (
             "set",
-            |cache, now| cache.set_at("ws", "p", token("set", now, secs(99)), now),
+            |cache, now| cache.set_at(TENANT, token("set", now, secs(99)), now),
             Some("set"),
+        ),
+        (
+            "another tenant deleted",
+            |cache, _| cache.delete("ws", "q"),
+            Some("resolved"),
         ),
     ];
     for (action, act, kept) in table {
         let cache = TokenCache::new();
-        let leader = leader(&cache, now);
-        let Lookup::Follow(follower) = cache.look_up("ws", "p", now) else {
-            panic!("{action}: nobody is asking");
-        };
+        let claim = claim(&cache);
         act(&cache, now);
-        land(leader, token("resolved", now, secs(3600)), now);
-        let landed = Some(Outcome::Landed(Ok("resolved".to_owned())));
-        assert_eq!(
-            outcome(&follower),
-            landed,
-            "{action}: who waited is answered"
-        );
-        assert_eq!(name_at(&cache, "ws", "p", now).as_deref(), kept, "{action}");
+        claim.keep(token("resolved", now, secs(3600)), now);
+        assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
     }
 }
 
 #[test]
-fn after_a_delete_the_next_caller_asks_anew() {
+fn after_a_delete_only_a_later_claim_counts() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let old = leader(&cache, now);
+    let old = claim(&cache);
     cache.delete("ws", "p");
-    let new = leader(&cache, now);
-    land(old, token("old", now, secs(3600)), now);
-    assert!(
-        matches!(cache.look_up("ws", "p", now), Lookup::Follow(_)),
-        "the new one still asks"
-    );
-    land(new, token("new", now, secs(3600)), now);
-    assert_eq!(name_at(&cache, "ws", "p", now).as_deref(), Some("new"));
+    let new = claim(&cache);
+    assert!(new.is_apart_from(&old) && !new.is_like(&old));
+    old.keep(token("old", now, secs(3600)), now);
+    assert_eq!(name_at(&cache, now), None);
+    new.keep(token("new", now, secs(3600)), now);
+    drop(old);
+    assert_eq!(name_at(&cache, now).as_deref(), Some("new"));
 }
 
 #[test]
-fn a_leader_that_fails_or_goes_away_strands_nobody() {
-    let now = Now::read();
-    let refused = || NexusError::invalid_input("here", "refused");
-    let table: [(&str, End, Ended); 3] = [
+fn claims_of_two_caches_have_nothing_to_do_with_one_another() {
+    let (one, other) = (claim(&TokenCache::new()), claim(&TokenCache::new()));
+    assert!(!one.is_like(&other) && !one.is_apart_from(&other));
+}
+
+#[test]
+fn within_the_buffer_a_token_is_hidden_and_spare_until_it_expires() {
+    let start = Now::read();
+    // Seconds after it was set: whether it is handed out, and whether it may stand in.
+    let table = [
+        (0, true, false),
+        (69, true, false),
+        (70, false, true),
+        (99, false, true),
+        (100, false, false),
+    ];
+    for (after, fresh, spare) in table {
+        let cache = TokenCache::new();
+        cache.set_at(TENANT, token("t", start, secs(100)), start);
+        let now = start.after(secs(after));
+        assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
+        assert_eq!(cache.len_at(now), usize::from(fresh), "{after} s");
+        assert_eq!(spare_at(&cache, now).is_some(), spare, "{after} s");
+    }
+}
+
+#[test]
+fn a_token_without_a_known_expiry_is_spare_for_an_hour() {
+    let start = Now::read();
+    let assumed = CachedToken {
+        expiry_is_assumed: true,
+        ..CachedToken::clone(&token("t", start, secs(300)))
+    };
+    let cache = TokenCache::new();
+    claim(&cache).keep(Arc::new(assumed), start);
+    let table = [(269, false), (270, true), (3599, true), (3600, false)];
+    for (after, spare) in table {
+        let now = start.after(secs(after));
+        assert_eq!(spare_at(&cache, now).is_some(), spare, "{after} s");
+    }
+}
+
+#[test]
+fn what_is_gone_is_no_longer_spare() {
+    let start = Now::read();
+    let late = start.after(secs(80));
+    let table: [(&str, Change, bool); 6] = [
+        ("nothing", |_, _| (), true),
+        ("delete", |cache, _| cache.delete("ws", "p"), false),
+        ("clear", |cache, _| cache.clear(), false),
+        ("a 401", |cache, token| cache.discard(TENANT, token), false),
+        ("a definite no", |cache, _| claim(cache).refuse(), false),
         (
-            "fails",
-            Box::new(move |leader| leader.fail(refused())),
-            Outcome::Landed(Err("invalid_input".to_owned())),
-        ),
-        ("goes away", Box::new(drop), Outcome::Abandoned),
-        (
-            "panics",
-            Box::new(|leader| {
-                let fly = std::panic::AssertUnwindSafe(|| {
-                    let _leader = leader;
-                    std::panic::resume_unwind(Box::new("a bug"));
-                });
-                std::panic::catch_unwind(fly).unwrap_err();
-            }),
-            Outcome::Abandoned,
+            "a claim without an end",
+            |cache, _| drop(claim(cache)),
+            true,
         ),
     ];
-    for (case, end, expected) in table {
-        let cache = TokenCache::new();
-        let first = leader(&cache, now);
-        let Lookup::Follow(follower) = cache.look_up("ws", "p", now) else {
-            panic!("{case}: nobody is asking");
-        };
-        end(first);
-        assert_eq!(outcome(&follower), Some(expected), "{case}");
-        land(leader(&cache, now), token("next", now, secs(3600)), now);
-        assert_eq!(
-            name_at(&cache, "ws", "p", now).as_deref(),
-            Some("next"),
-            "{case}"
-        );
+    for (case, change, spare) in table {
+        let (cache, token) = (TokenCache::new(), token("t", start, secs(100)));
+        cache.set_at(TENANT, Arc::clone(&token), start);
+        change(&cache, &token);
+        assert_eq!(spare_at(&cache, late).is_some(), spare, "{case}");
+    }
+}
+
+/// Nothing but a caller's own `Arc` keeps a token.
+#[test]
+fn a_token_that_is_gone_is_freed() {
+    let now = Now::read();
+    let table: [(&str, Change); 5] = [
+        ("delete", |cache, _| cache.delete("ws", "p")),
+        ("clear", |cache, _| cache.clear()),
+        ("a 401", |cache, token| cache.discard(TENANT, token)),
+        ("a newer one", |cache, _| {
+            cache.set("ws", "p", token("new", Now::read(), secs(99)));
+        }),
+        ("eviction", |cache, _| {
+            let now = Now::read();
+            for number in 0..20_000 {
+                let tenant = number.to_string();
+                let lifetime = token("t", now, secs(4000));
+                cache.set_at(Tenant::new(&tenant, "p"), lifetime, now);
+            }
+        }),
+    ];
+    for (case, change) in table {
+        let (cache, token) = (TokenCache::new(), token("t", now, secs(3600)));
+        cache.set_at(TENANT, Arc::clone(&token), now);
+        drop(cache.get("ws", "p"));
+        assert_eq!(Arc::strong_count(&token), 2, "{case}");
+        change(&cache, &token);
+        assert_eq!(Arc::strong_count(&token), 1, "{case}");
     }
 }
 
@@ -263,10 +299,10 @@ fn a_leader_that_fails_or_goes_away_strands_nobody() {
 fn only_the_very_token_is_discarded() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let (dead, newer) = (token("t", now, secs(3600)), token("t", now, secs(3600)));
-    cache.set_at("ws", "p", Arc::clone(&newer), now);
-    cache.discard("ws", "p", &dead);
+    cache.set_at(TENANT, Arc::clone(&newer), now);
+    cache.discard(TENANT, &dead);
     assert_eq!(cache.len(), 1, "an equal token that came later stays");
-    cache.discard("ws", "p", &newer);
+    cache.discard(TENANT, &newer);
     assert_eq!(cache.len(), 0);
 }
 
@@ -275,19 +311,21 @@ fn the_cache_is_bounded_and_those_that_expire_soonest_make_room() {
     let (cache, now) = (TokenCache::new(), Now::read());
     for number in 0..25_000_u64 {
         let lifetime = secs(100 + number);
-        cache.set_at(&number.to_string(), "p", token("t", now, lifetime), now);
+        let name = number.to_string();
+        cache.set_at(Tenant::new(&name, "p"), token("t", now, lifetime), now);
         assert!(cache.len() <= 10_000, "after {number}");
     }
     assert!(cache.len() > 9_000, "only as many as needed make room");
-    assert!(cache.get_at("24999", "p", now).is_some());
-    assert!(cache.get_at("0", "p", now).is_none());
+    assert!(cache.fresh(Tenant::new("24999", "p"), now).is_some());
+    assert!(cache.fresh(Tenant::new("0", "p"), now).is_none());
 }
 
 #[test]
 fn equal_expiries_do_not_empty_a_full_cache() {
     let (cache, now) = (TokenCache::new(), Now::read());
     for number in 0..10_001 {
-        cache.set_at(&format!("w{number}"), "p", token("t", now, secs(3600)), now);
+        let name = format!("w{number}");
+        cache.set_at(Tenant::new(&name, "p"), token("t", now, secs(3600)), now);
     }
     assert_eq!(cache.len(), 10_000 - 10_000 / 16 + 1);
 }
@@ -297,8 +335,12 @@ fn expired_tokens_are_purged_as_the_cache_grows() {
     let (cache, start) = (TokenCache::new(), Now::read());
     for number in 0..1000_u32 {
         let now = start.after(secs(10) * number);
-        cache.set_at(&format!("w{number}"), "p", token("t", now, secs(40)), now);
-        assert!(cache.len() <= 64, "each lives for one step of the clock");
+        let name = format!("w{number}");
+        cache.set_at(Tenant::new(&name, "p"), token("t", now, secs(40)), now);
+        assert!(
+            cache.len_at(now) <= 64,
+            "each lives for one step of the clock"
+        );
     }
 }
 
@@ -307,11 +349,10 @@ fn keys_that_hold_nothing_take_no_room() {
     let (cache, now) = (TokenCache::new(), Now::read());
     for number in 0..1000 {
         let workspace_id = format!("w{number}");
-        if let Lookup::Lead(leader) = cache.look_up(&workspace_id, "p", now) {
-            leader.fail(NexusError::invalid_input("here", "refused"));
-        }
-        cache.set_at(&workspace_id, "p", token("t", now, secs(3600)), now);
+        let tenant = Tenant::new(&workspace_id, "p");
+        drop(cache.claim(&tenant.to_owned()));
+        cache.set_at(tenant, token("t", now, secs(3600)), now);
         cache.delete(&workspace_id, "p");
     }
-    assert_eq!(cache.0.slots.lock().keys(), 0);
+    assert_eq!(cache.0.entries.lock().tenants(), 0);
 }

@@ -5,8 +5,9 @@ use std::io;
 
 use ureq::http::Uri;
 
-use crate::agent::LookUpFailed;
 use crate::error::{ErrorKind, NexusError};
+use crate::transport::dns::LookupFailed;
+use crate::transport::wire;
 use crate::url;
 
 /// An exchange that brought no response.
@@ -40,9 +41,20 @@ impl Failure {
         Self {
             error: NexusError::new(kind, message).retryable(retryable),
             unsent: phase == Phase::Request && is_unsent(error),
-            stale: phase == Phase::Request && is_disconnect(error),
+            stale: phase == Phase::Request
+                && matches!(error, ureq::Error::Io(error) if wire::is_disconnect(error)),
         }
     }
+}
+
+/// An error of ureq's that may be shown: this one repeats the URL, and the credential may be in it.
+pub(super) fn without_url(error: ureq::Error, origin: &str) -> ureq::Error {
+    let ureq::Error::RequireHttpsOnly(_) = error else {
+        return error;
+    };
+    let (kind, what) = describe(&error);
+    let shown = NexusError::new(kind, format!("{origin}: {what}"));
+    ureq::Error::Other(Box::new(shown))
 }
 
 /// What a failure of ureq is to the caller. Several of ureq's texts hold the URL, so only those
@@ -59,14 +71,17 @@ fn describe(error: &ureq::Error) -> (ErrorKind, String) {
         ureq::Error::Io(error) => io_problem(error),
         ureq::Error::HostNotFound => "the host name has no address; check its spelling".to_owned(),
         ureq::Error::ConnectionFailed => "no connection could be made".to_owned(),
-        ureq::Error::ConnectProxyFailed(_) => "the proxy refused to connect".to_owned(),
+        ureq::Error::ConnectProxyFailed(why) => {
+            let why = why.split('/').next().unwrap_or_default();
+            format!("the proxy refused to connect: {why}")
+        }
         ureq::Error::InvalidProxyUrl => "the proxy's URL is not valid".to_owned(),
         ureq::Error::TlsRequired => {
             "https needs one of this crate's features `rustls` (default) and `native-tls`"
                 .to_owned()
         }
         ureq::Error::LargeResponseHeader(..) => "the response's header is too large".to_owned(),
-        ureq::Error::Protocol(_) => "the answer is no valid HTTP/1.1".to_owned(),
+        ureq::Error::Protocol(_) => "the response is not valid HTTP/1.1".to_owned(),
         ureq::Error::Tls(problem) => format!("TLS failed: {problem}"),
         #[cfg(feature = "rustls")]
         ureq::Error::Rustls(problem) => format!("TLS failed: {problem}"),
@@ -81,15 +96,17 @@ fn describe(error: &ureq::Error) -> (ErrorKind, String) {
 
 fn timed_out(phase: ureq::Timeout) -> String {
     match phase {
-        ureq::Timeout::Resolve => "the name look-up did not end in time".to_owned(),
-        ureq::Timeout::Connect => "no connection in time".to_owned(),
-        _ => "no complete answer in time; raise `timeout` if the server is known to be slow"
-            .to_owned(),
+        ureq::Timeout::Resolve => "timed out while looking up the host name".to_owned(),
+        ureq::Timeout::Connect => "timed out while connecting".to_owned(),
+        _ => {
+            "timed out before the response was complete; raise `timeout` if the server is known to be slow"
+                .to_owned()
+        },
     }
 }
 
 fn io_problem(error: &io::Error) -> String {
-    if let Some(failed) = look_up_failed(error) {
+    if let Some(failed) = lookup_failed(error) {
         return format!("{failed}; check the host's spelling and the network");
     }
     match error.kind() {
@@ -101,7 +118,7 @@ fn io_problem(error: &io::Error) -> String {
     }
 }
 
-fn look_up_failed(error: &io::Error) -> Option<&LookUpFailed> {
+fn lookup_failed(error: &io::Error) -> Option<&LookupFailed> {
     error.get_ref()?.downcast_ref()
 }
 
@@ -109,6 +126,8 @@ fn look_up_failed(error: &io::Error) -> Option<&LookUpFailed> {
 fn is_permanent(error: &ureq::Error) -> bool {
     match error {
         ureq::Error::InvalidProxyUrl => true,
+        // Proxy Authentication Required (RFC 9110 section 15.5.8).
+        ureq::Error::ConnectProxyFailed(why) => why.contains(" 407/"),
         ureq::Error::Io(error) => error.kind() == io::ErrorKind::InvalidData,
         error => is_tls(error),
     }
@@ -136,7 +155,7 @@ fn is_unsent(error: &ureq::Error) -> bool {
         | ureq::Error::InvalidProxyUrl
         | ureq::Error::RequireHttpsOnly(_) => true,
         ureq::Error::Io(error) => {
-            look_up_failed(error).is_some()
+            lookup_failed(error).is_some()
                 || matches!(
                     error.kind(),
                     io::ErrorKind::ConnectionRefused
@@ -163,18 +182,4 @@ pub(super) fn is_empty_gzip(error: &ureq::Error) -> bool {
 #[cfg(not(feature = "gzip"))]
 pub(super) fn is_empty_gzip(_: &ureq::Error) -> bool {
     false
-}
-
-/// Whether the failure is that of a connection which the server has closed.
-fn is_disconnect(error: &ureq::Error) -> bool {
-    let ureq::Error::Io(error) = error else {
-        return false;
-    };
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-    )
 }

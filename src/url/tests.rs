@@ -62,7 +62,7 @@ fn the_normal_form() {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn what_is_no_url_and_why() {
+fn what_is_not_a_url_and_why() {
     let scheme = "its scheme is not http or https";
     let (slashes, none) = (
         "has no // after its scheme",
@@ -73,7 +73,7 @@ fn what_is_no_url_and_why() {
         "its port is not a number up to 65535",
     );
     let (host, ascii) = (
-        "its host is no host name or address",
+        "its host is not a host name or an address",
         "its host is not ASCII; write it in its xn-- form (RFC 5890)",
     );
     let empty = "empty; give an absolute URL such as https://api.example.com/user";

@@ -1,5 +1,8 @@
 //! What the commands print, and what they say when they cannot.
 
+#[cfg(unix)]
+use std::fs;
+
 use nexus_sdk::serde_json::Value;
 use nexus_sdk::testing::Fault;
 
@@ -10,11 +13,10 @@ fn every_command_prints_its_result() {
     let bench = Bench::new("results");
     let cases: &[(&str, &str)] = &[
         ("--help", "Exit codes:"),
-        ("fetch --help", "Exit codes:"),
+        ("fetch --help", "Usage: nexus fetch [OPTIONS] <URL>"),
         ("help", "Exit codes:"),
         ("--version", "nexus 0."),
         ("status {github}", "active\n"),
-        ("token {github}", "provider       github\n"),
         ("token {github}", "strategy       oauth2\n"),
         ("token -pweather", "header        X-API-Key\n"),
         ("token --workspace=acme", "(hidden; --show prints it)\n"),
@@ -80,15 +82,28 @@ fn errors_are_one_line_and_have_their_exit_code() {
     let bench = Bench::new("errors");
     let cases: &[(&str, i32, &str)] = &[
         ("", 2, "`nexus --help`"),
-        ("fly", 2, "no command \"fly\""),
-        ("fetch --fly", 2, "invalid option '--fly'"),
-        ("status", 2, "no connection id"),
-        ("status ' '", 2, "no connection id"),
+        ("", 2, "no command"),
+        ("revok", 2, "a similar subcommand exists: 'revoke'"),
+        (
+            "fly",
+            2,
+            "unrecognized subcommand 'fly'; see `nexus --help`",
+        ),
+        ("fetch --fly", 2, "unexpected argument '--fly' found"),
+        (
+            "status",
+            2,
+            "not provided: <CONNECTION>; see `nexus status --help`",
+        ),
+        ("status ' '", 2, "it is blank"),
         ("status a b", 2, "unexpected argument"),
         ("status a --show", 2, "--show"),
-        ("status nobody", 1, "check the connection id"),
-        ("token nobody", 6, "run `nexus connect`"),
-        ("token ' '", 2, "no connection id"),
+        (
+            "token 11111111-2222-3333-4444-555555555555",
+            6,
+            "run `nexus connect`",
+        ),
+        ("token ' '", 2, "it is blank"),
         (
             "token -w ' '",
             2,
@@ -102,9 +117,9 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ("token a -w b", 2, "give one of them"),
         ("token -w nobody", 6, "run `nexus connect`"),
         ("token --show {registry}", 1, "`--show --json`"),
-        ("refresh {registry}", 1, "nothing to refresh"),
+        ("refresh {registry}", 1, "cannot be refreshed"),
         ("connect -p nobody", 1, "give another --provider"),
-        ("revoke", 2, "no connection id"),
+        ("revoke", 2, "<CONNECTION>"),
         ("revoke nobody", 1, "check the connection id"),
         (
             "revoke {github} -w other",
@@ -115,9 +130,54 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ("revoke a b", 2, "unexpected argument"),
         ("providers --show", 2, "--show"),
         ("gateway acme", 2, "WORKSPACE:PROVIDER"),
-        ("gateway --port 99999", 2, "99999"),
+        ("gateway --port 99999", 2, "--port <PORT>"),
+        ("gateway a:b=saml", 2, "aws_sigv4"),
     ];
     bench.assert_errors(cases);
+}
+
+#[cfg(unix)]
+#[test]
+fn env_says_where_processes_take_turns() {
+    let bench = Bench::new("turns");
+    let home = bench.file("home");
+    let own = bench.file("own");
+    let own = own.to_str().unwrap();
+    let usual = home.join(".cache/nexus/locks");
+    let compiled_in = cfg!(feature = "host-lock");
+    // NEXUS_LOCK_DIR, and the directory
+    for (variable, directory) in [
+        (None, usual.to_str()),
+        (Some(own), Some(own)),
+        (Some(""), None),
+    ] {
+        let run = |args| {
+            let mut command = bench.command(args);
+            command
+                .env("HOME", &home)
+                .env("XDG_CACHE_HOME", bench.file("xdg"));
+            command.env_remove("NEXUS_LOCK_DIR");
+            finish(
+                spawn(command.envs(variable.map(|it| ("NEXUS_LOCK_DIR", it)))),
+                b"",
+            )
+        };
+        let said = run("env --json").json("env")["host_lock"].clone();
+        let said = said.as_str().unwrap();
+        assert_eq!(run("token").code, 0);
+        match directory {
+            Some(directory) if compiled_in => {
+                assert_eq!(said, format!("compiled in, {directory}"));
+                let files = fs::read_dir(directory).unwrap();
+                let empty = |file: fs::DirEntry| file.metadata().unwrap().len() == 0;
+                assert!(files.map(|file| empty(file.unwrap())).eq([true]));
+                fs::remove_dir_all(directory).unwrap();
+            }
+            _ if compiled_in => assert_eq!(said, "compiled in, and switched off"),
+            _ => assert_eq!(said, "not compiled in; build with --features host-lock"),
+        }
+        assert!(!usual.exists() && !bench.file("own").exists());
+    }
 }
 
 #[test]
@@ -198,7 +258,12 @@ fn revoke_ends_a_connection_once() {
     let query = bench.gateway.requests().pop().unwrap().query;
     let sent = "workspace_id=acme&reason=left%20the%20team";
     assert_eq!(query.as_deref(), Some(sent));
-    assert_eq!(bench.run("status {github}").out, "revoked\n");
+    assert!(
+        bench
+            .run("status {github}")
+            .out
+            .starts_with("failed: it was revoked; ")
+    );
     bench
         .run("token {github}")
         .assert_error(6, "run `nexus connect`", "token");
@@ -263,14 +328,18 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
                 .run(args)
                 .assert_error(6, "run `nexus connect`", status);
         }
-        assert_eq!(bench.run("status {github}").out, format!("{status}\n"));
+        let shown = bench.run("status {github}").out;
+        assert!(
+            shown.starts_with("failed: ") && shown.contains("run `nexus connect`"),
+            "{shown}"
+        );
     }
 }
 
 #[test]
 fn a_closed_stderr_changes_no_exit_code() {
     let bench = Bench::new("stderr");
-    let mut child = spawn(&mut bench.command("token nobody"));
+    let mut child = spawn(&mut bench.command("token 11111111-2222-3333-4444-555555555555"));
     drop(child.stderr.take());
     assert_eq!(finish(child, b"").code, 6);
 }

@@ -10,7 +10,13 @@
 mod commands;
 mod connect;
 mod credential;
+#[cfg(unix)]
+mod ending;
 mod fetch;
+mod hand_on;
+mod people;
+#[cfg(target_os = "linux")]
+mod terminal;
 
 #[path = "../support/example.rs"]
 mod example;
@@ -21,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nexus_sdk::serde_json::{self, Value};
-use nexus_sdk::testing::DevGateway;
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder};
 
 const KEY: &str = "key-of-the-gateway";
 
@@ -41,7 +47,11 @@ struct Ran {
 
 impl Bench {
     fn new(name: &str) -> Self {
-        let gateway = DevGateway::builder().api_key(KEY).start().unwrap();
+        Self::with(name, DevGateway::builder())
+    }
+
+    fn with(name: &str, builder: DevGatewayBuilder) -> Self {
+        let gateway = builder.api_key(KEY).start().unwrap();
         gateway.connect("acme", "weather").unwrap();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{name}"));
         let _ = fs::remove_dir_all(&directory);

@@ -8,6 +8,8 @@
 )]
 
 mod admin;
+mod recorded;
+mod refresh;
 mod sessions;
 mod tools;
 mod upstream;

@@ -16,7 +16,7 @@ fn gateway() -> DevGateway {
 
 /// A good request with some fields replaced; `null` leaves one out.
 fn wanted(changes: &Value) -> String {
-    let mut body = json!({"agent_id": "a", "scopes": ["repo"], "connection_id": "connection-1"});
+    let mut body = json!({"agent_id": "a", "scopes": ["repo"], "connection_id": "00000000-0000-4000-8000-000000000001"});
     let fields = body.as_object_mut().unwrap();
     fields.extend(changes.as_object().unwrap().clone());
     fields.retain(|_, value| !value.is_null());
@@ -40,7 +40,7 @@ fn a_session_has_all_fields_and_its_token_only_once() {
     for changes in [json!({}), pair] {
         let mut session = open(&gateway, &changes);
         let expected = json!({
-            "session_id": session["session_id"], "agent_id": "a", "connection_id": "connection-1",
+            "session_id": session["session_id"], "agent_id": "a", "connection_id": "00000000-0000-4000-8000-000000000001",
             "scopes_granted": ["repo"], "expires_at": session["expires_at"], "active": true,
             "token_type": "bearer", "access_token": session["access_token"], "obo": false,
             "acting_for": null, "tenant_id": null, "clearance_level": null,
@@ -66,12 +66,15 @@ fn a_session_works_until_it_is_over() {
             gateway.advance(Duration::from_secs(900));
         }),
         ("connection revoked", |gateway, _| {
-            let (_, reply) = delete(gateway, "/v1/connections/connection-1");
+            let (_, reply) = delete(
+                gateway,
+                "/v1/connections/00000000-0000-4000-8000-000000000001",
+            );
             assert_eq!(reply["sessions_closed"], 1);
-            assert!(gateway.set_status("connection-1", "active"));
+            assert!(gateway.set_status("00000000-0000-4000-8000-000000000001", "active"));
         }),
         ("connection not active", |gateway, _| {
-            assert!(gateway.set_status("connection-1", "attention"));
+            assert!(gateway.set_status("00000000-0000-4000-8000-000000000001", "attention"));
         }),
     ];
     for (case, end) in cases {
@@ -92,11 +95,17 @@ fn only_open_sessions_of_the_connection_are_closed_with_it() {
     let short = open(&gateway, &json!({"ttl_seconds": 1}));
     let closed = open(&gateway, &json!({}));
     let (one, two) = (open(&gateway, &json!({})), open(&gateway, &json!({})));
-    let other = open(&gateway, &json!({"connection_id": "connection-2"}));
+    let other = open(
+        &gateway,
+        &json!({"connection_id": "00000000-0000-4000-8000-000000000002"}),
+    );
     delete(&gateway, &path(&closed));
     gateway.advance(Duration::from_secs(1));
     let revoke = |expected: u64| {
-        let (_, reply) = delete(&gateway, "/v1/connections/connection-1");
+        let (_, reply) = delete(
+            &gateway,
+            "/v1/connections/00000000-0000-4000-8000-000000000001",
+        );
         assert_eq!(reply["sessions_closed"], expected);
     };
     revoke(2);
@@ -115,7 +124,10 @@ fn only_open_sessions_of_the_connection_are_closed_with_it() {
 #[test]
 fn a_session_of_a_key_provider_is_a_bearer_token_too() {
     let gateway = gateway();
-    let session = open(&gateway, &json!({"connection_id": "connection-2"}));
+    let session = open(
+        &gateway,
+        &json!({"connection_id": "00000000-0000-4000-8000-000000000002"}),
+    );
     let token = session["access_token"].as_str().unwrap();
     let table = [
         ("authorization", format!("Bearer {token}"), 200),
@@ -170,7 +182,7 @@ fn what_a_session_request_is_refused_for() {
             "connection_not_found",
         ),
         (
-            json!({"connection_id": "connection-3"}),
+            json!({"connection_id": "00000000-0000-4000-8000-000000000003"}),
             400,
             "connection_not_active",
         ),

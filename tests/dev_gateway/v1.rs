@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use nexus_sdk::http::Response;
 use nexus_sdk::testing::DevGateway;
 use serde_json::{Value, json};
+use ureq::Body;
 
-use crate::{agent, bearer, get, post, read, resolve};
+use crate::{agent, bearer, code, get, post, read, resolve};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -15,46 +17,80 @@ fn request_body(user: &str, provider: &str) -> String {
     .to_string()
 }
 
+/// What a browser gets to see, which is not sent on.
+fn browse(url: &str) -> Response<Body> {
+    let page = agent().get(url).config().max_redirects(0).build();
+    page.call().unwrap()
+}
+
 #[test]
 fn the_consent_walk() {
-    for (deny, status, resolved) in [("", "active", 200), ("&deny=1", "failed", 400)] {
+    for (deny, status, resolved) in [("", "active", 200), ("&deny=1", "failed", 404)] {
         let gateway = DevGateway::start().unwrap();
         let body = request_body("ws", "github");
-        let (code, answer) = post(&gateway, "/v1/request-connection", &body);
+        let (code, response) = post(&gateway, "/v1/request-connection", &body);
         assert_eq!(code, 200);
-        assert_eq!(answer["scopes"], json!(["repo", "user"]));
-        assert!(answer["provider_id"].is_string() && answer["state"].is_string());
+        assert_eq!(response["scopes"], json!(["repo", "user"]));
+        assert!(response["provider_id"].is_string() && response["state"].is_string());
 
-        let id = answer["connection_id"].as_str().unwrap();
+        let id = response["connection_id"].as_str().unwrap();
         let check = format!("/v1/check-connection/{id}");
-        assert_eq!(get(&gateway, &check), (200, json!({"status": "pending"})));
+        assert_eq!(get(&gateway, &check), (200, json!({"status": "failed"})));
         let (code, error) = get(&gateway, &format!("/v1/token/{id}"));
         assert_eq!(
             (code, &error["error"]),
             (400, &json!("connection_not_active"))
         );
 
-        let auth_url = answer["authUrl"].as_str().unwrap();
-        let page = agent().get(format!("{auth_url}{deny}")).call().unwrap();
+        let auth_url = response["authUrl"].as_str().unwrap();
+        let page = browse(&format!("{auth_url}{deny}"));
         assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
-        let page = read(page).1;
-        let link = "href=\"https://app.example/?a=1&amp;b=&quot;&lt;x&gt;\"";
-        assert!(page.as_str().unwrap().contains(link), "{page}");
+        let sent_to = page.headers().get("location");
+        let back = format!(
+            "https://app.example/?a=1&b=%22%3Cx%3E&connection_id={id}&provider=github&status=success"
+        );
+        let expected = (resolved == 200).then_some(back);
+        assert_eq!(sent_to.map(|to| to.to_str().unwrap().to_owned()), expected);
 
         assert_eq!(get(&gateway, &check), (200, json!({"status": status})));
         let path = "/v1/resolve?workspace_id=ws&provider_name=github";
         assert_eq!(get(&gateway, path).0, resolved);
+        assert_eq!(browse(auth_url).status(), 404, "the state is used up");
     }
 }
 
 #[test]
-fn a_return_url_that_would_run_code_is_no_link() {
+fn consent_has_ten_minutes() {
+    for (seconds, status) in [(540, 302), (600, 404)] {
+        let gateway = DevGateway::start().unwrap();
+        let body = request_body("ws", "github");
+        let (_, response) = post(&gateway, "/v1/request-connection", &body);
+        gateway.advance(Duration::from_secs(seconds));
+        let page = browse(response["authUrl"].as_str().unwrap());
+        assert_eq!(page.status(), status, "{seconds}");
+    }
+}
+
+#[test]
+fn the_address_of_a_form_is_a_json_document() {
+    let gateway = DevGateway::builder().api_key("key").start().unwrap();
+    let request = agent().post(format!("{}/v1/request-connection", gateway.url()));
+    let request = request.header("x-api-key", "key");
+    let (_, response) = read(request.send(request_body("ws", "weather")).unwrap());
+    let (status, form) = read(browse(response["authUrl"].as_str().unwrap()));
+    assert_eq!((status, &form["provider_name"]), (200, &json!("weather")));
+    assert!(form["schema"]["properties"]["api_key"].is_object());
+}
+
+#[test]
+fn nobody_is_sent_to_a_return_url_that_would_run_code() {
     let gateway = DevGateway::start().unwrap();
     let body = json!({"user_id": "u", "provider_name": "github", "return_url": "javascript:x()"});
-    let (_, answer) = post(&gateway, "/v1/request-connection", &body.to_string());
-    assert_eq!(answer["scopes"], Value::Null);
-    let page = agent().get(answer["authUrl"].as_str().unwrap()).call();
-    let (status, page) = read(page.unwrap());
+    let (_, response) = post(&gateway, "/v1/request-connection", &body.to_string());
+    assert_eq!(response["scopes"], Value::Null);
+    let page = browse(response["authUrl"].as_str().unwrap());
+    assert!(!page.headers().contains_key("location"));
+    let (status, page) = read(page);
     assert_eq!(
         (status, page.as_str().unwrap().contains("href")),
         (200, false)
@@ -93,25 +129,24 @@ fn the_status_of_a_connection_decides() {
     let id = gateway.connect("ws", "github").unwrap();
     let token = resolve(&gateway, "ws", "github");
     let table = [
-        ("attention", 409, "attention_required"),
-        ("revoked", 410, "connection_revoked"),
-        ("pending", 400, "connection_not_active"),
-        ("failed", 400, "connection_not_active"),
-        ("superseded", 400, "connection_not_active"),
-        ("new-one", 400, "connection_not_active"),
+        ("attention", 409, "attention_required", "detail"),
+        ("revoked", 410, "connection_revoked", "message"),
+        ("pending", 400, "connection_not_active", "message"),
+        ("failed", 400, "connection_not_active", "message"),
+        ("superseded", 400, "connection_not_active", "message"),
+        ("new-one", 400, "connection_not_active", "message"),
     ];
-    for (status, http, code) in table {
+    for (status, http, expected, says) in table {
         assert!(gateway.set_status(&id, status));
         let check = get(&gateway, &format!("/v1/check-connection/{id}"));
-        assert_eq!(check, (200, json!({"status": status})));
-        let (found, error) = get(&gateway, &format!("/v1/token/{id}"));
-        assert_eq!((found, &error["error"]), (http, &json!(code)));
-        let says = if http == 409 { "detail" } else { "message" };
-        assert_eq!(
-            (error.as_object().unwrap().len(), error[says].is_string()),
-            (2, true)
-        );
-        assert_eq!(post(&gateway, &format!("/v1/refresh/{id}"), "").0, http);
+        assert_eq!(check, (200, json!({"status": "failed"})), "{status}");
+        let response = get(&gateway, &format!("/v1/token/{id}"));
+        assert_eq!(code(&response), (http, expected));
+        assert!(response.1[says].is_string());
+        let pair = get(&gateway, "/v1/resolve?workspace_id=ws&provider_name=github");
+        assert_eq!(code(&pair), (404, "connection_not_found"));
+        let refused = post(&gateway, &format!("/v1/refresh/{id}"), "");
+        assert_eq!(code(&refused), (502, "upstream_error"));
         assert_eq!(bearer(&gateway, &token), 401);
     }
     assert!(gateway.set_status(&id, "active"));
@@ -132,19 +167,20 @@ fn paths_methods_and_errors() {
         ("GET", "/v1", 404, gone.clone()),
         ("GET", "/v1/token/a/b", 404, gone.clone()),
         ("GET", "/v1/user", 404, gone.clone()),
-        ("GET", "/consent?state=unknown", 404, gone),
+        (
+            "GET",
+            "/consent?state=unknown",
+            404,
+            code("connection_not_found"),
+        ),
+        ("GET", "/v1/health", 404, gone),
         ("DELETE", "/v1/resolve", 405, code("")),
         ("GET", "/v1/request-connection", 405, code("")),
-        ("GET", "/v1/refresh/connection-1", 405, code("")),
+        ("GET", "/v1/refresh/x", 405, code("")),
         ("DELETE", "/health", 405, code("")),
         ("DELETE", "/user", 405, code("")),
         ("DELETE", "/user/repos", 405, code("")),
-        (
-            "GET",
-            "/v1/check-connection/x%2Fy",
-            400,
-            code("no such connection\n"),
-        ),
+        ("GET", "/v1/token/x%2Fy", 400, code("invalid_connection_id")),
         (
             "GET",
             "/v1/resolve?workspace_id=ws",
@@ -157,7 +193,18 @@ fn paths_methods_and_errors() {
             404,
             code("connection_not_found"),
         ),
-        ("GET", "/v1/token/nobody", 404, code("connection_not_found")),
+        (
+            "GET",
+            "/v1/token/nobody",
+            400,
+            code("invalid_connection_id"),
+        ),
+        (
+            "GET",
+            "/v1/token/11111111-2222-3333-4444-555555555555",
+            404,
+            code("connection_not_found"),
+        ),
         ("DELETE", "/v1/token/nobody", 405, code("")),
     ];
     for (method, path, status, expected) in table {
@@ -170,17 +217,18 @@ fn paths_methods_and_errors() {
         let said = body.get("error").unwrap_or(&body);
         assert_eq!((found, said), (status, &expected), "{method} {path}");
     }
-    let (status, error) = post(&gateway, "/v1/refresh/connection-1", "");
-    assert_eq!((status, &error["error"]), (400, &json!("static_token")));
 }
 
 #[test]
 fn an_escaped_id_is_the_same_id() {
     let gateway = DevGateway::start().unwrap();
-    gateway.connect("a b/c", "github").unwrap();
-    let (status, _) = get(&gateway, "/v1/check-connection/connection%2D1");
-    assert_eq!(status, 200);
-    assert_eq!(resolve(&gateway, "a+b%2Fc", "github")["provider"], "github");
+    let id = gateway.connect("a b/c", "github").unwrap();
+    let path = format!("/v1/token/{}", id.replace('-', "%2D"));
+    assert_eq!(get(&gateway, &path).0, 200);
+    assert_eq!(
+        resolve(&gateway, "a+b%2Fc", "github"),
+        get(&gateway, &path).1
+    );
 }
 
 #[test]
@@ -189,7 +237,7 @@ fn a_token_is_renewed_only_once_it_has_expired() {
     let id = gateway.connect("ws", "github").unwrap();
     let first = resolve(&gateway, "ws", "github");
     assert_eq!(first["credentials"]["access_token"], first["access_token"]);
-    assert_eq!(first["credentials"]["expires_at"], first["expires_at"]);
+    assert_eq!(first["expires_at"], Value::Null);
     assert_eq!(first["token_type"], "Bearer");
     assert_eq!(first["strategy"], json!({"type": "oauth2"}));
 
@@ -204,7 +252,13 @@ fn a_token_is_renewed_only_once_it_has_expired() {
     assert_eq!(bearer(&gateway, &first), 401);
     let second = resolve(&gateway, "ws", "github");
     assert_ne!(second["access_token"], first["access_token"]);
-    assert!(second["expires_at"].as_str() > first["expires_at"].as_str());
+    let expires = |token: &Value| {
+        token["credentials"]["expires_at"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(expires(&second) > expires(&first));
     assert_eq!(
         (bearer(&gateway, &first), bearer(&gateway, &second)),
         (401, 200)
@@ -221,7 +275,7 @@ fn refreshing_replaces_the_token_at_once() {
     let keys: Vec<_> = keys.map(String::as_str).collect();
     assert_eq!(
         (status, keys),
-        (200, vec!["access_token", "expiry", "token_type"])
+        (200, vec!["access_token", "refresh_token", "token_type"])
     );
     assert_eq!(
         (bearer(&gateway, &old), bearer(&gateway, &fresh)),
@@ -241,7 +295,7 @@ fn only_v1_asks_for_the_api_key() {
     for (path, key, status) in [
         ("/v1/token/x", "wrong", 401),
         ("/v1/nowhere", "wrong", 401),
-        ("/v1/token/x", "right", 404),
+        ("/v1/token/x", "right", 400),
         ("/health", "wrong", 200),
         ("/consent", "wrong", 404),
     ] {

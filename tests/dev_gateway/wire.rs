@@ -58,7 +58,7 @@ fn faults_hit_the_next_requests_and_no_more() {
             &"x".repeat(70_000),
             None,
         ),
-        (retry, 429, text, "Too Many Requests", Some("7")),
+        (retry, 429, text, "Too Many Requests\n", Some("7")),
     ];
     for (fault, status, content_type, body, retry_after) in table {
         gateway.fail_next(2, fault);

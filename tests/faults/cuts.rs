@@ -115,7 +115,8 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
             0 => "ok",
             // Half of the last empty line: either is right.
             1 if whole.spare == 2 => return,
-            missing if missing == whole.spare => "ok",
+            // A reset is no end, though nothing of the body is missing.
+            missing if missing == whole.spare && !matches!(end, End::Reset) => "ok",
             _ => "request_failed",
         };
         let case = format!("{}, {length} bytes, {end:?}, {call:?}", whole.name);

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{
-    AgentSessionInput, CachedToken, ConnectionStatus, ErrorKind, FetchOptions, LogLevel,
-    NexusClient, NexusClientOptions, OboSessionInput, Redirects, RequestConnectionInput,
+    AgentSessionInput, CachedToken, ConnectionStatus, ConsentListener, ErrorKind, FetchOptions,
+    LogLevel, NexusClient, NexusClientOptions, OboSessionInput, Redirects, RequestConnectionInput,
     RetryPolicy, RevokeOptions, TokenCache, WaitOptions,
 };
 
@@ -95,7 +95,7 @@ fn see_options(seen: &mut Seen) {
 
 fn see_tokens(seen: &mut Seen) {
     let soon = SystemTime::now() + Duration::from_secs(60);
-    let own = CachedToken::new("canary", "Bearer", soon, "Authorization", "canary ");
+    let own = CachedToken::new("canary", "Bearer", soon).header("Authorization", "canary ");
     seen.see(&own);
     for strategy in strategies() {
         let gateway = Server::play(vec![json(200, &token(&strategy))]);
@@ -141,6 +141,10 @@ fn see_connections(seen: &mut Seen) {
     let providers = client.providers().unwrap();
     seen.see(providers.get("p").unwrap());
     seen.see(&providers);
+    let listener = ConsentListener::bind().unwrap();
+    let (_, path) = listener.return_url().rsplit_once('/').unwrap();
+    assert!(!format!("{listener:?}").contains(path));
+    seen.see(&listener);
     let refused = client.check_connection("").unwrap_err();
     seen.see(&refused);
 }

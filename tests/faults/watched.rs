@@ -104,7 +104,7 @@ fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
     for part in [
         "GET /v1/resolve: 200 in ",
         "GET /v1/resolve: request_failed in ",
-        "GET /v1/resolve: timeout in ",
+        "POST /v1/request-connection: timeout in ",
         "attempt 1 failed",
         "401 for the cached token",
         "credential dropped",

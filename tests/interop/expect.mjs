@@ -1,12 +1,14 @@
 // What every TypeScript client has to see.
 import assert from 'node:assert/strict';
 
-export const program = {
+export const program = (...flags) => ({
   command: process.env.MCP_WRAPPER,
-  args: [process.env.MCP_STATUS, process.env.MCP_SERVER, '--demo', '--bench'],
-};
+  args: [process.env.MCP_STATUS, process.env.MCP_SERVER, '--demo', ...flags],
+});
 
-const text = (result) => {
+export const names = ['list_repos', 'get_user', 'fetch', 'echo', 'slow', 'panic', 'bare'];
+
+export const text = (result) => {
   assert.equal(result.content.length, 1);
   return result.content[0].text;
 };
@@ -14,9 +16,11 @@ const text = (result) => {
 // `call` takes the name and the arguments of a tool, and the options of the request.
 export async function drive(client, call) {
   const { tools } = await client.listTools();
-  assert.deepEqual(tools.map((tool) => tool.name), ['list_repos', 'get_user', 'fetch', 'echo', 'slow']);
+  assert.deepEqual(tools.map((tool) => tool.name), names);
   assert.equal(text(await call('echo', { text: 'grüße\n' })), 'grüße\n');
-  assert.match(text(await call('list_repos', { limit: 1 })), /hello-world/);
+  const repos = await call('list_repos', { limit: 1 });
+  assert.match(text(repos), /hello-world/);
+  assert.equal(repos.structuredContent.repositories[0].name, 'hello-world');
   const refused = await call('fetch', { path: '//evil.example' });
   assert.equal(refused.isError, true);
   assert.match(text(refused), /is refused/);
@@ -27,6 +31,29 @@ export async function drive(client, call) {
   setTimeout(() => abort.abort('test'), 200);
   await assert.rejects(slow);
   assert.equal(text(await call('echo', { text: 'after' })), 'after');
+}
+
+// What the user's browser does: on the sample gateway that is the consent.
+export async function visit(url) {
+  assert.equal((await fetch(url)).status, 200);
+}
+
+// A legacy client that opens pages is sent to one by an error, and told when that is done.
+export async function connectByError(call, told) {
+  const refused = await call('get_user', {}).then(() => assert.fail('nothing was connected'), (error) => error);
+  assert.equal(refused.code, -32042);
+  const [page] = refused.data.elicitations;
+  await visit(page.url);
+  assert.equal(await told, page.elicitationId);
+  assert.equal((await call('get_user', {})).structuredContent.login, 'demo');
+}
+
+// Without that capability the address is in the text.
+export async function connectByText(call) {
+  const failed = await call('get_user', {});
+  assert.equal(failed.isError, true);
+  await visit(text(failed).split(' ').at(-1));
+  assert.match(text(await call('get_user', {})), /demo/);
 }
 
 // A call that was not cancelled would hold the shutdown up for 1.5 s.

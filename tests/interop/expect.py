@@ -2,14 +2,21 @@
 
 import os
 import time
+import urllib.request
 
-TOOLS = ["list_repos", "get_user", "fetch", "echo", "slow"]
+TOOLS = ["list_repos", "get_user", "fetch", "echo", "slow", "panic", "bare"]
 # A call that was not cancelled would hold the shutdown up for 1.5 s.
 QUICK = 1.2
 
 
-def command():
-    return os.environ["MCP_WRAPPER"], [os.environ["MCP_STATUS"], os.environ["MCP_SERVER"], "--demo", "--bench"]
+def command(*flags):
+    return os.environ["MCP_WRAPPER"], [os.environ["MCP_STATUS"], os.environ["MCP_SERVER"], "--demo", *flags]
+
+
+def visit(url):
+    """What the user's browser does: on the sample gateway that is the consent."""
+    with urllib.request.urlopen(url) as page:
+        same(page.status, 200)
 
 
 def text(result):

@@ -3,22 +3,23 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 
-import { program } from './expect.mjs';
+import { names, program } from './expect.mjs';
 
 const era = process.argv[2];
 
 function inspect(...request) {
-  const server = ['--cli', program.command, ...program.args, '--protocol-era', era, '--method', ...request];
+  const { command, args } = program('--bench');
+  const server = ['--cli', command, ...args, '--protocol-era', era, '--method', ...request];
   const run = spawnSync(process.execPath, [process.env.MCP_INSPECTOR, ...server], { encoding: 'utf8', timeout: 60_000 });
   return { code: run.status, said: run.stdout + run.stderr, result: () => JSON.parse(run.stdout) };
 }
 
-function call(name, args) {
-  return inspect('tools/call', '--tool-name', name, '--tool-args-json', JSON.stringify(args));
+function call(name, values) {
+  return inspect('tools/call', '--tool-name', name, '--tool-args-json', JSON.stringify(values));
 }
 
 const { tools } = inspect('tools/list', '--strict').result();
-assert.deepEqual(tools.map((tool) => tool.name), ['list_repos', 'get_user', 'fetch', 'echo', 'slow']);
+assert.deepEqual(tools.map((tool) => tool.name), names);
 assert.equal(call('echo', { text: 'grüße\n' }).result().content[0].text, 'grüße\n');
 assert.match(call('list_repos', { limit: 1 }).result().content[0].text, /hello-world/);
 

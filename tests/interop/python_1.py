@@ -3,8 +3,9 @@
 import anyio
 from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
+from mcp.shared.exceptions import UrlElicitationRequiredError
 
-from expect import TOOLS, Shutdown, command, holds, same, text
+from expect import TOOLS, Shutdown, command, holds, same, text, visit
 
 
 async def cancel(session):
@@ -25,7 +26,9 @@ async def drive(session):
     same(began.protocolVersion, "2025-11-25")
     same([tool.name for tool in (await session.list_tools()).tools], TOOLS)
     same(text(await session.call_tool("echo", {"text": "grüße\n"})), "grüße\n")
-    holds(text(await session.call_tool("list_repos", {"limit": 1})), "hello-world")
+    repos = await session.call_tool("list_repos", {"limit": 1})
+    holds(text(repos), "hello-world")
+    same(repos.structuredContent["repositories"][0]["name"], "hello-world")
     refused = await session.call_tool("fetch", {"path": "//evil.example"})
     same(refused.isError, True)
     holds(text(refused), "is refused")
@@ -39,15 +42,48 @@ async def drive(session):
     return began.protocolVersion
 
 
-async def main():
-    program, arguments = command()
+async def open_pages(context, params):
+    raise AssertionError("the server asks nothing of its own accord")
+
+
+async def connect(session):
+    """A client that opens pages is sent to one by an error."""
+    await session.initialize()
+    try:
+        await session.call_tool("get_user", {})
+        raise AssertionError("nothing was connected")
+    except McpError as error:
+        [page] = UrlElicitationRequiredError.from_error(error.error).elicitations
+    visit(page.url)
+    user = await session.call_tool("get_user", {})
+    same(user.structuredContent["login"], "demo")
+
+
+async def connect_by_text(session):
+    """Any other finds the address in the text."""
+    await session.initialize()
+    failed = await session.call_tool("get_user", {})
+    same(failed.isError, True)
+    visit(text(failed).split()[-1])
+    holds(text(await session.call_tool("get_user", {})), "demo")
+
+
+async def run(drive, *flags, **options):
+    program, arguments = command(*flags)
     shutdown = Shutdown()
     async with stdio_client(StdioServerParameters(command=program, args=arguments)) as streams:
-        async with ClientSession(*streams) as session:
-            version = await drive(session)
+        async with ClientSession(*streams, **options) as session:
+            result = await drive(session)
         shutdown.begin()
     shutdown.check()
-    print(f"speaks {version}")
+    return result
+
+
+async def main():
+    version = await run(drive, "--bench")
+    await run(connect, "--unconnected", elicitation_callback=open_pages)
+    await run(connect_by_text, "--unconnected")
+    print(f"speaks {version}, connects")
 
 
 anyio.run(main)

@@ -4,15 +4,18 @@ import sys
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
+from mcp.types import ElicitResult
 
-from expect import TOOLS, Shutdown, command, holds, same, text
+from expect import TOOLS, Shutdown, command, holds, same, text, visit
 
 
 async def drive(client, version):
     same(client.protocol_version, version)
     same([tool.name for tool in (await client.list_tools()).tools], TOOLS)
     same(text(await client.call_tool("echo", {"text": "grüße\n"})), "grüße\n")
-    holds(text(await client.call_tool("list_repos", {"limit": 1})), "hello-world")
+    repos = await client.call_tool("list_repos", {"limit": 1})
+    holds(text(repos), "hello-world")
+    same(repos.structured_content["repositories"][0]["name"], "hello-world")
     refused = await client.call_tool("fetch", {"path": "//evil.example"})
     same(refused.is_error, True)
     holds(text(refused), "is refused")
@@ -27,16 +30,67 @@ async def drive(client, version):
     same(text(await client.call_tool("echo", {"text": "after"})), "after")
 
 
+class User:
+    """Says no, then goes to the page."""
+
+    def __init__(self):
+        self.actions = ["decline", "accept"]
+        self.asked = []
+
+    async def __call__(self, context, params):
+        self.asked.append(params.url)
+        action = self.actions.pop(0)
+        if action == "accept":
+            visit(params.url)
+        return ElicitResult(action=action)
+
+
+async def connect(client, user):
+    declined = await client.call_tool("get_user", {})
+    same(declined.is_error, True)
+    holds(text(declined), "declined")
+    connected = await client.call_tool("get_user", {})
+    same(connected.structured_content["login"], "demo")
+    same(len(set(user.asked)), 1)
+
+
+async def connect_by_error(client):
+    try:
+        await client.call_tool("get_user", {})
+        raise AssertionError("nothing was connected")
+    except MCPError as error:
+        same(error.code, -32042)
+        [page] = error.data["elicitations"]
+    visit(page["url"])
+    connected = await client.call_tool("get_user", {})
+    same(connected.structured_content["login"], "demo")
+
+
+async def connect_by_text(client):
+    failed = await client.call_tool("get_user", {})
+    same(failed.is_error, True)
+    visit(text(failed).split()[-1])
+    holds(text(await client.call_tool("get_user", {})), "demo")
+
+
+async def run(mode, drive, *flags, **options):
+    program, arguments = command(*flags)
+    shutdown = Shutdown()
+    async with Client(StdioServerParameters(command=program, args=arguments), mode=mode, **options) as client:
+        await drive(client)
+        shutdown.begin()
+    shutdown.check()
+
+
 async def main():
     mode = sys.argv[1]
     version = "2025-11-25" if mode == "legacy" else "2026-07-28"
-    program, arguments = command()
-    shutdown = Shutdown()
-    async with Client(StdioServerParameters(command=program, args=arguments), mode=mode) as client:
-        await drive(client, version)
-        shutdown.begin()
-    shutdown.check()
-    print(f"speaks {version}")
+    await run(mode, lambda client: drive(client, version), "--bench")
+    user = User()
+    by_page = connect_by_error if mode == "legacy" else lambda client: connect(client, user)
+    await run(mode, by_page, "--unconnected", elicitation_callback=user)
+    await run(mode, connect_by_text, "--unconnected")
+    print(f"speaks {version}, connects")
 
 
 anyio.run(main)

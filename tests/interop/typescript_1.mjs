@@ -1,13 +1,28 @@
 // The 1.x line of the official TypeScript client.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { ElicitationCompleteNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 
-import { drive, program, shutDown } from './expect.mjs';
+import { connectByError, connectByText, drive, program, shutDown } from './expect.mjs';
 
-const client = new Client({ name: 'interop', version: '1.0.0' });
-await client.connect(new StdioClientTransport(program));
-await client.ping();
-await drive(client, (name, args, options) => client.callTool({ name, arguments: args }, undefined, options));
-const { version } = client.getServerVersion();
-await shutDown(client);
-console.log(`knows the server as ${version}`);
+async function run(capabilities, flags, use) {
+  const client = new Client({ name: 'interop', version: '1.0.0' }, { capabilities });
+  const told = new Promise((resolve) => {
+    const hear = (notification) => resolve(notification.params.elicitationId);
+    client.setNotificationHandler(ElicitationCompleteNotificationSchema, hear);
+  });
+  await client.connect(new StdioClientTransport(program(...flags)));
+  const call = (name, args, options) => client.callTool({ name, arguments: args }, undefined, options);
+  await use(client, call, told);
+  const { version } = client.getServerVersion();
+  await shutDown(client);
+  return version;
+}
+
+const version = await run({}, ['--bench'], async (client, call) => {
+  await client.ping();
+  await drive(client, call);
+});
+await run({ elicitation: { url: {} } }, ['--unconnected'], (_, call, told) => connectByError(call, told));
+await run({}, ['--unconnected'], (_, call) => connectByText(call));
+console.log(`knows the server as ${version}, connects`);

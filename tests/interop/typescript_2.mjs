@@ -4,14 +4,46 @@ import assert from 'node:assert/strict';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-import { drive, program, shutDown } from './expect.mjs';
+import { connectByError, connectByText, drive, program, shutDown, text, visit } from './expect.mjs';
 
 const asked = process.argv[2];
 const mode = ['legacy', 'auto'].includes(asked) ? asked : { pin: asked };
-const client = new Client({ name: 'interop', version: '1.0.0' }, { versionNegotiation: { mode } });
-await client.connect(new StdioClientTransport(program));
-const version = client.getNegotiatedProtocolVersion();
-assert.equal(version, asked === 'legacy' ? '2025-11-25' : '2026-07-28');
-await drive(client, (name, args, options) => client.callTool({ name, arguments: args }, options));
-await shutDown(client);
-console.log(`speaks ${version}`);
+
+async function run(capabilities, flags, use) {
+  const client = new Client({ name: 'interop', version: '1.0.0' }, { capabilities, versionNegotiation: { mode } });
+  const told = new Promise((resolve) => {
+    client.setNotificationHandler('notifications/elicitation/complete', ({ params }) => resolve(params.elicitationId));
+  });
+  // The user says no, then goes to the page.
+  const actions = ['decline', 'accept'];
+  if (capabilities.elicitation) {
+    client.setRequestHandler('elicitation/create', async ({ params }) => {
+      const action = actions.shift();
+      if (action === 'accept') await visit(params.url);
+      return { action };
+    });
+  }
+  await client.connect(new StdioClientTransport(program(...flags)));
+  const call = (name, args, options) => client.callTool({ name, arguments: args }, options);
+  await use(client, call, told);
+  await shutDown(client);
+}
+
+// A modern client asks its user and sends the call again by itself.
+async function connect(call) {
+  const declined = await call('get_user', {});
+  assert.equal(declined.isError, true);
+  assert.match(text(declined), /declined/);
+  assert.equal((await call('get_user', {})).structuredContent.login, 'demo');
+}
+
+let version;
+await run({}, ['--bench'], async (client, call) => {
+  version = client.getNegotiatedProtocolVersion();
+  assert.equal(version, asked === 'legacy' ? '2025-11-25' : '2026-07-28');
+  await drive(client, call);
+});
+const byPage = asked === 'legacy' ? connectByError : connect;
+await run({ elicitation: { url: {} } }, ['--unconnected'], (_, call, told) => byPage(call, told));
+await run({}, ['--unconnected'], (_, call) => connectByText(call));
+console.log(`speaks ${version}, connects`);

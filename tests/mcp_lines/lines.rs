@@ -1,42 +1,31 @@
 //! What holds for whatever a client of the MCP example writes to it. The example's own modules, with
 //! another stdout, and with one thread that works when a blank line lets it.
-//!
-//! The modules name each other as `crate::..`, so whoever uses this file brings them to its root.
 
-#![allow(dead_code, reason = "the example has further uses for its modules")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the example has further uses for its modules"
+)]
 
-#[path = "../../examples/mcp_stdio_server/bench.rs"]
-pub(crate) mod bench;
-#[path = "output.rs"]
-pub(crate) mod output;
-#[path = "../../examples/mcp_stdio_server/protocol.rs"]
-pub(crate) mod protocol;
-#[path = "../../examples/mcp_stdio_server/raw.rs"]
-pub(crate) mod raw;
-#[path = "../../examples/mcp_stdio_server/reader.rs"]
-pub(crate) mod reader;
-#[path = "../../examples/mcp_stdio_server/reply.rs"]
-pub(crate) mod reply;
-#[path = "../../examples/mcp_stdio_server/rpc.rs"]
-pub(crate) mod rpc;
-#[path = "../../examples/mcp_stdio_server/schema.rs"]
-pub(crate) mod schema;
-#[path = "../../examples/mcp_stdio_server/tools.rs"]
-pub(crate) mod tools;
-#[path = "../../examples/mcp_stdio_server/turns.rs"]
-pub(crate) mod turns;
-#[path = "../../examples/mcp_stdio_server/upstream.rs"]
-pub(crate) mod upstream;
+#[path = "../../examples/mcp_stdio_server/server/mcp/mod.rs"]
+mod mcp;
+#[path = "../../examples/mcp_stdio_server/server/api/upstream.rs"]
+mod upstream;
 
+use std::io::{self, Write};
+use std::mem;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use url::Url;
 
-use output::Output;
-use protocol::Session;
-use tools::{Tool, Tools};
-use turns::Turns;
+use mcp::inbox::take;
+use mcp::jsonrpc;
+use mcp::lines::{Output, read};
+use mcp::protocol::Session;
+use mcp::tool::Tools;
+use mcp::turns::Turns;
+use mcp::{Content, Page, Problem, Tool};
 use upstream::Upstream;
 
 const BASE: &str = "https://api.example.com/v3";
@@ -47,14 +36,14 @@ pub(crate) fn lines(mut input: &[u8]) {
     let mut host = Host::new(Arc::clone(&reached));
     let mut line = Vec::new();
     let mut session = Session::default();
-    while let Some(text) = reader::read(&mut input, &mut line) {
+    while let Some(text) = read(&mut input, &mut line, &host.output) {
         host.expect(text);
-        let work = reader::take(&mut session, text, &host.tools, &host.output);
-        work.calls.into_iter().for_each(|call| host.turns.add(call));
+        let work = take(&mut session, text, &host.tools, &host.output);
+        work.jobs.into_iter().for_each(|job| host.turns.add(job));
         for id in work.cancelled {
-            for call in host.turns.cancel(&id) {
-                call.reply.give(&host.output, None);
-                host.close(&rpc::answer(&call.id, &Ok(Value::Null)));
+            for job in host.turns.cancel(&id) {
+                job.destination.give(&host.output, None);
+                host.close(&jsonrpc::response(&job.id, &Ok(Value::Null)));
             }
         }
         if text.trim().is_empty() {
@@ -64,7 +53,7 @@ pub(crate) fn lines(mut input: &[u8]) {
     }
     host.work();
     host.check();
-    assert!(host.open.is_empty(), "no answer to {:?}", host.open);
+    assert!(host.open.is_empty(), "no response to {:?}", host.open);
     for url in reached.lock().unwrap().iter() {
         let url = Url::parse(url).unwrap();
         let there = (
@@ -75,19 +64,36 @@ pub(crate) fn lines(mut input: &[u8]) {
     }
 }
 
+/// Stands in for stdout: keeps the lines.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 struct Host {
     tools: Tools,
-    output: Output,
+    kept: Kept,
+    output: Arc<Output>,
     turns: Turns<()>,
-    /// The ids that are to be answered, and the number that they are written as in their line.
+    /// The ids that are to get a response, and the number that they are written as in their line.
     open: Vec<(Value, String)>,
 }
 
 impl Host {
     fn new(reached: Arc<Mutex<Vec<String>>>) -> Self {
+        let kept = Kept::default();
         Self {
             tools: tools(reached),
-            output: Output::default(),
+            output: Output::new(kept.clone(), |text| drop(text.to_string())),
+            kept,
             turns: Turns::new(()),
             open: Vec::new(),
         }
@@ -101,10 +107,10 @@ impl Host {
             Err(_) => return,
         };
         for message in messages {
-            let is_answer = message.get("method").is_none()
+            let is_response = message.get("method").is_none()
                 && (message.get("result").is_some() || message.get("error").is_some());
             let id = &message["id"];
-            if (id.is_string() || id.is_number()) && !is_answer {
+            if (id.is_string() || id.is_number()) && !is_response {
                 self.open.push((id.clone(), text.to_owned()));
             }
         }
@@ -112,39 +118,46 @@ impl Host {
 
     /// Runs the calls that wait.
     fn work(&mut self) {
-        while let Some(call) = self.turns.start() {
-            let result = call.invocation.run(&call.cancelled);
-            assert!(self.turns.settle(&call));
-            call.reply
-                .give(&self.output, Some(rpc::answer(&call.id, &Ok(result))));
-            self.turns.end(&call);
+        while let Some(job) = self.turns.start() {
+            let (outcome, _) = job.invocation.run();
+            assert!(self.turns.settle(&job));
+            let response = jsonrpc::response(&job.id, &outcome);
+            job.destination.give(&self.output, Some(response));
+            self.turns.end(&job);
         }
         assert!(self.turns.is_drained());
     }
 
-    /// Every line is an answer to a request, or to a batch of them; none is answered twice.
+    /// Every line is a response to a request, or to a batch of them; none gets two.
     fn check(&mut self) {
-        for line in self.output.take() {
-            assert!(!line.contains(['\n', '\r']), "{line:?}");
-            match serde_json::from_str(&line) {
-                Ok(Value::Array(answers)) => {
-                    assert!(!answers.is_empty(), "an empty batch");
-                    let pieces: Vec<&str> = raw::pieces(&line).collect();
-                    assert_eq!(pieces.len(), answers.len(), "{line:?}");
-                    for (answer, text) in answers.iter().zip(pieces) {
-                        self.answered(answer, text);
+        let written = mem::take(&mut *self.kept.0.lock().unwrap());
+        let written = String::from_utf8(written).unwrap();
+        assert!(written.is_empty() || written.ends_with('\n'), "{written:?}");
+        for line in written.split_terminator('\n') {
+            assert!(!line.contains('\r'), "{line:?}");
+            match serde_json::from_str(line) {
+                Ok(Value::Array(responses)) => {
+                    assert!(!responses.is_empty(), "an empty batch");
+                    let pieces: Vec<&str> = jsonrpc::pieces(line).collect();
+                    assert_eq!(pieces.len(), responses.len(), "{line:?}");
+                    for (response, text) in responses.iter().zip(pieces) {
+                        self.responded(response, text);
                     }
                 }
-                Ok(answer) => self.answered(&answer, &line),
+                Ok(response) => self.responded(&response, line),
                 Err(error) => panic!("{line:?}: {error}"),
             }
         }
     }
 
-    fn answered(&mut self, answer: &Value, text: &str) {
-        assert_eq!(answer["jsonrpc"], "2.0", "{text:?}");
-        let error = answer.get("error");
-        assert_ne!(answer.get("result").is_some(), error.is_some(), "{text:?}");
+    fn responded(&mut self, response: &Value, text: &str) {
+        assert_eq!(response["jsonrpc"], "2.0", "{text:?}");
+        let error = response.get("error");
+        assert_ne!(
+            response.get("result").is_some(),
+            error.is_some(),
+            "{text:?}"
+        );
         if let Some(error) = error {
             assert!(
                 error["code"].is_i64() && error["message"].is_string(),
@@ -161,37 +174,46 @@ impl Host {
         );
     }
 
-    /// Takes the request out that an answer is to, or was to be.
-    fn close(&mut self, answer: &str) -> (Value, String) {
-        let read: Value = serde_json::from_str(answer).unwrap();
+    /// Takes out the request that a response is to, or was to be.
+    fn close(&mut self, response: &str) -> (Value, String) {
+        let read: Value = serde_json::from_str(response).unwrap();
         let asked = self.open.iter().position(|(id, _)| *id == read["id"]);
         self.open
-            .remove(asked.unwrap_or_else(|| panic!("nothing asked for {answer:?}")))
+            .remove(asked.unwrap_or_else(|| panic!("nothing asked for {response:?}")))
     }
 }
 
 /// Tools with the arguments of the example's, that touch nothing. `reached` has the URLs.
 fn tools(reached: Arc<Mutex<Vec<String>>>) -> Tools {
-    let [echo, _] = bench::tools();
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let methods = json!({"type": "string", "enum": ["GET", "POST"], "default": "GET"});
+    let listed = json!({"type": "array", "items": {"type": "integer", "maximum": 50}});
+    let listed = json!({"type": "object", "properties": {"list": listed}, "required": ["list"]});
     let base = Upstream::new(BASE).unwrap();
+    let page = Page::new("1", "https://example.com/consent", "Please consent.");
     Tools::new(vec![
-        echo,
+        Tool::new("echo", "Returns its text.")
+            .required("text", json!({"type": "string"}))
+            .run(|call| Ok(Content::Text(call.text("text").unwrap().to_owned()))),
         Tool::new("list", "Lists.")
             .optional("limit", limit)
-            .run(|arguments, _| {
-                let limit = arguments.integer("limit").unwrap_or(30);
-                Ok(format!("{limit} of them"))
+            .returns(listed)
+            .run(|call| {
+                let limit = call.integer("limit").unwrap_or(30);
+                Ok(Content::Json(json!({"list": [limit]})))
             }),
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
             .optional("body", json!({}))
-            .run(move |arguments, _| {
-                let url = base.url(arguments.text("path").unwrap_or_default())?;
+            .run(move |call| {
+                let url = base.url(call.text("path").unwrap_or_default())?;
                 reached.lock().unwrap().push(url.clone());
-                Ok(url)
+                Ok(Content::Text(url))
             }),
+        Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit() {
+            Some(visit) => Ok(Content::Text(format!("{visit:?}"))),
+            None => Err(Problem::Visit(page.clone())),
+        }),
     ])
 }

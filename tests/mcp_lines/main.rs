@@ -9,15 +9,13 @@
 )]
 
 mod lines;
-#[path = "../../src/fuzzing/mutated.rs"]
+#[path = "../properties/mutated.rs"]
 mod mutated;
-#[path = "../../src/seeded.rs"]
+#[path = "../properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
 
-use lines::{output, protocol, raw, reply, rpc, schema, tools, turns};
-
 #[test]
-fn every_request_has_one_answer_and_nothing_else_has_any() {
+fn every_request_has_one_response_and_nothing_else_has_any() {
     mutated::each("mcp_line", 2_000, lines::lines);
 }

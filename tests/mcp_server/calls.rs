@@ -32,15 +32,15 @@ fn a_slow_call_delays_nothing() {
 }
 
 #[test]
-fn answers_come_in_the_order_of_their_ends() {
+fn responses_come_in_the_order_of_their_ends() {
     for revision in ALL {
         let mut client = Client::of(revision);
         let long = slow(&mut client, 300);
         let short = slow(&mut client, 0);
         assert_eq!(
             [
-                client.answer()["id"].as_u64(),
-                client.answer()["id"].as_u64()
+                client.response()["id"].as_u64(),
+                client.response()["id"].as_u64()
             ],
             [Some(short), Some(long)]
         );
@@ -48,7 +48,7 @@ fn answers_come_in_the_order_of_their_ends() {
 }
 
 #[test]
-fn a_cancelled_call_is_not_answered() {
+fn a_cancelled_call_gets_no_response() {
     for revision in ALL {
         let mut client = Client::of(revision);
         for _ in 0..200 {
@@ -56,7 +56,7 @@ fn a_cancelled_call_is_not_answered() {
             client.cancel(waits);
         }
         let finished = client.call("echo", &json!({"text": "a"}));
-        assert_eq!(client.answer()["id"], finished);
+        assert_eq!(client.response()["id"], finished);
         client.cancel(finished);
         assert_eq!(client.text("echo", &json!({"text": "b"})), Ok("b".into()));
         assert_eq!(client.close(), [] as [Value; 0]);
@@ -78,24 +78,24 @@ fn ids_of_every_kind_can_be_cancelled() {
         client.write(&format!(
             r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#
         ));
-        assert_eq!(client.answer()["id"], waiting);
+        assert_eq!(client.response()["id"], waiting);
     }
 }
 
 #[test]
 fn a_cancel_and_a_finish_can_meet() {
     let mut client = Client::of("2025-11-25");
-    let mut answered = 0;
+    let mut finished = 0;
     for _ in 0..300 {
         let id = slow(&mut client, 0);
         client.cancel(id);
         let ping = client.request("ping", json!({}));
-        while client.answer()["id"] != ping {
-            answered += 1;
+        while client.response()["id"] != ping {
+            finished += 1;
         }
     }
-    answered += client.close().len();
-    assert!(answered <= 300, "one answer each at most");
+    finished += client.close().len();
+    assert!(finished <= 300, "one response each at most");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn calls_beyond_the_limit_wait_in_order() {
     assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
     client.cancel(waiting[1]);
     client.cancel(first[5]);
-    assert_eq!(client.answer()["id"], waiting[0]);
-    assert_eq!(client.answer()["id"], waiting[2]);
+    assert_eq!(client.response()["id"], waiting[0]);
+    assert_eq!(client.response()["id"], waiting[2]);
     for id in first {
         client.cancel(id);
     }
@@ -139,17 +139,17 @@ fn whole_lines_come_from_many_threads() {
     let ids: Vec<_> = (0..64)
         .map(|_| client.call("echo", &json!({"text": text})))
         .collect();
-    let mut answered: Vec<_> = ids.iter().map(|_| client.answer()).collect();
+    let mut finished: Vec<_> = ids.iter().map(|_| client.response()).collect();
     assert!(
-        answered
+        finished
             .iter()
-            .all(|answer| outcome(answer).as_ref() == Ok(&text))
+            .all(|response| outcome(response).as_ref() == Ok(&text))
     );
-    answered.sort_by_key(|answer| answer["id"].as_u64());
+    finished.sort_by_key(|response| response["id"].as_u64());
     assert_eq!(
-        answered
+        finished
             .iter()
-            .map(|answer| answer["id"].as_u64().unwrap())
+            .map(|response| response["id"].as_u64().unwrap())
             .collect::<Vec<_>>(),
         ids
     );
@@ -163,7 +163,7 @@ fn the_end_of_stdin_lets_calls_finish() {
         let rest = client.close();
         assert_eq!(
             rest.iter()
-                .map(|answer| answer["id"].as_u64().unwrap())
+                .map(|response| response["id"].as_u64().unwrap())
                 .collect::<Vec<_>>(),
             [id]
         );
@@ -177,6 +177,21 @@ fn the_end_of_stdin_waits_for_no_endless_call() {
         slow(&mut client, ENDLESS);
     }
     assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_ends_it_as_the_end_of_stdin_does() {
+    assert_eq!(Client::of("2025-06-18").terminate(), [] as [Value; 0]);
+    let mut client = Client::of("2025-06-18");
+    let id = slow(&mut client, 200);
+    let first = slow(&mut client, 0);
+    assert_eq!(client.response()["id"], first);
+    let rest = client.terminate();
+    assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!(id)));
+    let mut client = Client::of("2025-06-18");
+    slow(&mut client, ENDLESS);
+    assert_eq!(client.terminate(), [] as [Value; 0]);
 }
 
 #[test]
@@ -193,7 +208,7 @@ fn a_last_line_needs_no_newline() {
 fn a_closed_stderr_does_no_harm() {
     let mut server = command();
     server
-        .args(["--demo", "--bench", "--panic-tool"])
+        .args(["--demo", "--bench"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = server.stderr(Stdio::piped()).spawn().unwrap();

@@ -19,6 +19,7 @@ pub(crate) struct Client {
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     revision: &'static str,
+    capabilities: Value,
     next: u64,
 }
 
@@ -37,7 +38,7 @@ pub(crate) fn command() -> Command {
 impl Client {
     /// The demo with all tools, and nothing sent yet.
     pub(crate) fn demo() -> Self {
-        Self::start(command().args(["--demo", "--bench", "--panic-tool"]))
+        Self::start(command().args(["--demo", "--bench"]))
     }
 
     pub(crate) fn start(command: &mut Command) -> Self {
@@ -57,8 +58,15 @@ impl Client {
             input,
             lines,
             revision: "",
+            capabilities: json!({}),
             next: 0,
         }
+    }
+
+    /// It opens the pages that it is sent to.
+    pub(crate) fn that_opens_pages(mut self) -> Self {
+        self.capabilities = json!({"elicitation": {"url": {}}});
+        self
     }
 
     /// The demo, with the handshake of a revision done.
@@ -74,11 +82,11 @@ impl Client {
                 json!([MODERN])
             );
         } else {
-            let answer = self.ask(
+            let response = self.ask(
                 "initialize",
-                json!({"protocolVersion": revision, "capabilities": {}}),
+                json!({"protocolVersion": revision, "capabilities": self.capabilities}),
             );
-            assert_eq!(answer["result"]["protocolVersion"], revision);
+            assert_eq!(response["result"]["protocolVersion"], revision);
             self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         }
         self
@@ -107,6 +115,7 @@ impl Client {
     pub(crate) fn message(&self, id: u64, method: &str, mut params: Value) -> Value {
         if self.revision == MODERN {
             params["_meta"] = meta(MODERN);
+            params["_meta"][CAPABILITIES] = self.capabilities.clone();
         }
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
     }
@@ -124,31 +133,44 @@ impl Client {
     }
 
     pub(crate) fn line(&mut self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("an answer")
+        self.lines.recv_timeout(PATIENCE).expect("a response")
     }
 
-    pub(crate) fn answer(&mut self) -> Value {
+    pub(crate) fn response(&mut self) -> Value {
         let line = self.line();
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    /// A request whose answer is the next that comes.
+    /// A request whose response is the next that comes.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         let id = self.request(method, params);
-        let answer = self.answer();
-        assert_eq!(answer["id"], id, "{answer}");
-        answer
+        let response = self.response();
+        assert_eq!(response["id"], id, "{response}");
+        response
     }
 
     /// A call and its text, as an error where it is one.
     pub(crate) fn text(&mut self, name: &str, arguments: &Value) -> Result<String, String> {
-        let answer = self.ask("tools/call", json!({"name": name, "arguments": arguments}));
-        outcome(&answer)
+        let response = self.ask("tools/call", json!({"name": name, "arguments": arguments}));
+        outcome(&response)
     }
 
     /// Closes stdin; what else comes until the server has ended, which has to be with 0.
     pub(crate) fn close(mut self) -> Vec<Value> {
         drop(self.input.take());
+        self.rest()
+    }
+
+    /// Sends SIGTERM; what else comes, as with `close`.
+    #[cfg(unix)]
+    pub(crate) fn terminate(self) -> Vec<Value> {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &process]).status();
+        assert!(sent.unwrap().success());
+        self.rest()
+    }
+
+    fn rest(mut self) -> Vec<Value> {
         let mut rest = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             rest.push(serde_json::from_str(&line).unwrap());
@@ -165,18 +187,20 @@ impl Drop for Client {
     }
 }
 
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+
 pub(crate) fn meta(version: &str) -> Value {
     json!({
         "io.modelcontextprotocol/protocolVersion": version,
-        "io.modelcontextprotocol/clientCapabilities": {},
+        CAPABILITIES: {},
     })
 }
 
-pub(crate) fn outcome(answer: &Value) -> Result<String, String> {
-    let result = &answer["result"];
+pub(crate) fn outcome(response: &Value) -> Result<String, String> {
+    let result = &response["result"];
     let text = result["content"][0]["text"].as_str();
     let text = text
-        .unwrap_or_else(|| panic!("no text: {answer}"))
+        .unwrap_or_else(|| panic!("no text: {response}"))
         .to_owned();
     if result["isError"] == true {
         Err(text)

@@ -10,6 +10,7 @@
 
 mod calls;
 mod client;
+mod connect;
 mod messages;
 mod revisions;
 mod upstream;

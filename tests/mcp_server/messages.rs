@@ -38,8 +38,8 @@ fn of_two_ids_the_one_that_is_read_is_echoed() {
     let mut client = Client::demo();
     client.write(r#"{"jsonrpc":"2.0","id":1500000000000000000000,"\u0069d":3e21,"method":"ping"}"#);
     // A version of it may write `3e21` or `3e+21`.
-    let answer: Value = serde_json::from_str(&client.line()).unwrap();
-    assert_eq!(answer["id"].as_f64(), Some(3e21));
+    let response: Value = serde_json::from_str(&client.line()).unwrap();
+    assert_eq!(response["id"].as_f64(), Some(3e21));
 }
 
 #[test]
@@ -86,19 +86,19 @@ fn what_parses_and_has_an_id_is_refused_with_it() {
     let mut client = Client::demo();
     for line in lines {
         client.write(line);
-        let answer = client.answer();
+        let response = client.response();
         assert_eq!(
-            (&answer["id"], &answer["error"]["code"]),
+            (&response["id"], &response["error"]["code"]),
             (&json!(5), &json!(-32600)),
             "{line}"
         );
     }
     client.write(r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#);
-    assert_eq!(client.answer()["error"]["code"], -32600);
+    assert_eq!(client.response()["error"]["code"], -32600);
 }
 
 #[test]
-fn answers_and_notifications_get_no_answer() {
+fn responses_and_notifications_get_no_response() {
     let mut client = Client::of("2025-06-18");
     client.send(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
     client.send(&json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "no"}}));
@@ -134,26 +134,26 @@ fn batch(client: &Client) -> Value {
     ])
 }
 
-fn ids(answers: &[Value]) -> Vec<u64> {
-    let mut ids: Vec<_> = answers
+fn ids(responses: &[Value]) -> Vec<u64> {
+    let mut ids: Vec<_> = responses
         .iter()
-        .map(|answer| answer["id"].as_u64().unwrap())
+        .map(|response| response["id"].as_u64().unwrap())
         .collect();
     ids.sort_unstable();
     ids
 }
 
 #[test]
-fn a_batch_has_one_answer() {
+fn a_batch_has_one_response() {
     let mut client = Client::of("2025-03-26");
     let batch = batch(&client);
     client.send(&batch);
-    let answers = client.answer();
-    let answers = answers.as_array().unwrap();
-    assert_eq!(ids(answers), [101, 102, 103, 104, 105]);
-    let failed = answers
+    let responses = client.response();
+    let responses = responses.as_array().unwrap();
+    assert_eq!(ids(responses), [101, 102, 103, 104, 105]);
+    let failed = responses
         .iter()
-        .filter(|answer| answer["error"]["code"] == -32600);
+        .filter(|response| response["error"]["code"] == -32600);
     assert_eq!(failed.count(), 2);
 
     client.send(&json!([{"jsonrpc": "2.0", "method": "notifications/unknown"}]));
@@ -174,8 +174,8 @@ fn a_cancelled_call_is_left_out_of_its_batch() {
     );
     client.send(&json!([slow, client.message(2, "ping", json!({}))]));
     client.cancel(1);
-    let answers = client.answer();
-    assert_eq!(ids(answers.as_array().unwrap()), [2]);
+    let responses = client.response();
+    assert_eq!(ids(responses.as_array().unwrap()), [2]);
     client.send(&json!([slow]));
     client.cancel(1);
     assert_eq!(client.close(), [] as [Value; 0]);
@@ -190,12 +190,12 @@ fn other_revisions_refuse_each_message_of_a_batch() {
         let mut client = Client::of(revision);
         let batch = batch(&client);
         client.send(&batch);
-        let answers: Vec<_> = (0..5).map(|_| client.answer()).collect();
-        assert_eq!(ids(&answers), [101, 102, 103, 104, 105]);
+        let responses: Vec<_> = (0..5).map(|_| client.response()).collect();
+        assert_eq!(ids(&responses), [101, 102, 103, 104, 105]);
         assert!(
-            answers
+            responses
                 .iter()
-                .all(|answer| answer["error"]["code"] == -32600)
+                .all(|response| response["error"]["code"] == -32600)
         );
     }
 }

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use crate::client::{Client, meta, outcome};
 use crate::{ALL, LEGACY, MODERN};
 
-fn code(answer: &Value) -> i64 {
-    answer["error"]["code"]
+fn code(response: &Value) -> i64 {
+    response["error"]["code"]
         .as_i64()
-        .unwrap_or_else(|| panic!("no error: {answer}"))
+        .unwrap_or_else(|| panic!("no error: {response}"))
 }
 
 #[test]
@@ -23,7 +23,15 @@ fn every_revision_lists_and_calls() {
             .collect();
         assert_eq!(
             names,
-            ["list_repos", "get_user", "fetch", "echo", "slow", "panic"]
+            [
+                "list_repos",
+                "get_user",
+                "fetch",
+                "echo",
+                "slow",
+                "panic",
+                "bare"
+            ]
         );
         assert!(
             tools
@@ -60,11 +68,11 @@ fn initialize_settles_the_revision() {
     ];
     let mut client = Client::demo();
     for (requested, agreed) in requests {
-        let answer = client.ask(
+        let response = client.ask(
             "initialize",
             json!({"protocolVersion": requested, "capabilities": {}}),
         );
-        let result = &answer["result"];
+        let result = &response["result"];
         assert_eq!(result["protocolVersion"], agreed);
         assert!(result["capabilities"]["tools"].is_object());
         assert!(
@@ -107,8 +115,8 @@ fn errors_have_their_codes() {
     for revision in ALL {
         let mut client = Client::of(revision);
         for (method, params, expected) in &table {
-            let answer = client.ask(method, params.clone());
-            assert_eq!(code(&answer), *expected, "{revision} {method} {params}");
+            let response = client.ask(method, params.clone());
+            assert_eq!(code(&response), *expected, "{revision} {method} {params}");
         }
     }
 }
@@ -121,7 +129,7 @@ fn arguments_are_validated() {
         (
             "echo",
             json!({"text": "a", "more": 1}),
-            "no argument \"more\"",
+            "\"more\" is not known",
         ),
         ("slow", json!({"ms": "10"}), "has to be an integer"),
         ("slow", json!({"ms": 1.5}), "has to be an integer"),
@@ -141,12 +149,12 @@ fn arguments_are_validated() {
     for revision in ALL {
         let mut client = Client::of(revision);
         for (tool, arguments, expected) in &table {
-            let answer = client.ask("tools/call", json!({"name": tool, "arguments": arguments}));
+            let response = client.ask("tools/call", json!({"name": tool, "arguments": arguments}));
             let problem = if revision < "2025-11-25" {
-                assert_eq!(code(&answer), -32602);
-                answer["error"]["message"].as_str().unwrap().to_owned()
+                assert_eq!(code(&response), -32602);
+                response["error"]["message"].as_str().unwrap().to_owned()
             } else {
-                outcome(&answer).unwrap_err()
+                outcome(&response).unwrap_err()
             };
             assert!(problem.contains(expected), "{revision}: {problem}");
         }
@@ -154,6 +162,34 @@ fn arguments_are_validated() {
             client.text("slow", &json!({"ms": 1.0})),
             Ok("slept 1 ms".into())
         );
+    }
+}
+
+/// Its schema is told, and its text says the same.
+#[test]
+fn json_is_returned_as_json_where_the_revision_has_that() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        let structured = revision >= "2025-06-18";
+        let listed = client.ask("tools/list", json!({}))["result"]["tools"].take();
+        let calls = [
+            ("list_repos", json!({"limit": 2}), true),
+            ("get_user", json!({}), true),
+            ("fetch", json!({"path": "/user"}), false),
+        ];
+        for (name, arguments, is_json) in calls {
+            let tools = listed.as_array().unwrap();
+            let tool = tools.iter().find(|tool| tool["name"] == name).unwrap();
+            let known = tool.get("outputSchema").is_some();
+            assert_eq!(known, structured && is_json, "{revision} {name}");
+            let params = json!({"name": name, "arguments": arguments});
+            let result = client.ask("tools/call", params)["result"].take();
+            let value = result.get("structuredContent");
+            assert_eq!(value.is_some(), structured && is_json, "{revision} {name}");
+            let text = result["content"][0]["text"].as_str().unwrap();
+            let text: Value = serde_json::from_str(text).unwrap();
+            assert!(value.is_none_or(|value| *value == text && value.is_object()));
+        }
     }
 }
 

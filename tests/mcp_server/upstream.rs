@@ -1,14 +1,15 @@
 //! The tools: configuration, what they send, and what they say when it fails.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
+use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::{Value, json};
 
 use crate::client::{Client, command};
 
-fn configured(gateway: &DevGateway) -> Command {
+pub(crate) fn configured(gateway: &DevGateway) -> Command {
     let mut command = command();
     command
         .env("NEXUS_GATEWAY_URL", gateway.url())
@@ -85,12 +86,13 @@ fn wrong_configuration_is_one_clear_line() {
 }
 
 #[test]
-fn the_tools_answer_what_the_api_says() {
+fn the_tools_return_what_the_api_says() {
     let (gateway, _, mut client) = connected();
     let listed = client.ask("tools/list", json!({}))["result"]["tools"].take();
     assert_eq!(listed.as_array().unwrap().len(), 3);
     let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
-    assert_eq!(serde_json::from_str::<Vec<Value>>(&repos).unwrap().len(), 2);
+    let repos: Value = serde_json::from_str(&repos).unwrap();
+    assert_eq!(repos["repositories"].as_array().unwrap().len(), 2);
     assert!(
         client
             .text("get_user", &json!({}))
@@ -150,7 +152,10 @@ fn a_path_does_not_leave_the_host() {
 
 #[test]
 fn failures_say_what_to_do() {
-    let (gateway, connection, mut client) = connected();
+    let gateway = DevGateway::start().unwrap();
+    let connection = gateway.connect("it's mine", "github").unwrap();
+    let mut client = configured(&gateway);
+    let mut client = Client::start(client.env("CONNECT", "off")).begin("2025-11-25");
     let connect = format!(
         "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github",
         gateway.url()
@@ -163,11 +168,10 @@ fn failures_say_what_to_do() {
         );
     };
     gateway.set_status(&connection, "attention");
-    fails(&["attention_required", "reconnect", &connect]);
-    gateway.set_status(&connection, "revoked");
-    fails(&["reconnect", &connect]);
-    gateway.set_status(&connection, "pending");
-    fails(&["no active connection", &connect]);
+    for status in ["attention", "revoked", "pending"] {
+        gateway.set_status(&connection, status);
+        fails(&["has to connect github", &connect]);
+    }
     gateway.set_status(&connection, "active");
     let gateway_faults = [
         (Fault::Status(503), "Retry in a moment"),
@@ -209,20 +213,60 @@ fn failures_say_what_to_do() {
 }
 
 #[test]
-fn a_pair_without_a_connection_is_told_how_to_get_one() {
-    let gateway = DevGateway::start().unwrap();
-    let mut client = Client::start(&mut configured(&gateway)).begin("2026-07-28");
-    let problem = client.text("list_repos", &json!({})).unwrap_err();
-    assert!(
-        problem.contains("connection_not_found") && problem.contains("nexus connect"),
-        "{problem}"
-    );
-    gateway.connect("it's mine", "github").unwrap();
-    assert!(client.text("list_repos", &json!({})).is_ok());
+fn responses_that_are_not_what_a_tool_promises_are_errors() {
+    let (gateway, _, mut client) = connected();
+    let responses = [
+        ("list_repos", "", "is not JSON"),
+        ("list_repos", "<html>", "is not JSON"),
+        ("list_repos", "{}", "\"repositories\" has to be an array"),
+        ("list_repos", "[{}, 1]", "item 1 has to be an object"),
+        ("get_user", "[]", "has to be an object"),
+    ];
+    for (tool, body, expected) in responses {
+        let fault = Fault::reply(200, "application/json", body);
+        gateway.fail_next_at("/user", 1, fault);
+        let problem = client.text(tool, &json!({})).unwrap_err();
+        assert!(problem.contains(expected), "{body}: {problem}");
+    }
+}
+
+/// Whatever a model writes into a path, the credential of a provider that has it in the path does not get there.
+#[test]
+fn a_model_does_not_place_the_credential() {
+    let bots = Provider::api_key("bots").strategy(json!({"type": "path"}));
+    let gateway = DevGateway::builder().provider(bots);
+    let gateway = gateway.connection("it's mine", "bots").start().unwrap();
+    let base = format!("{}/bot{{api_key}}", gateway.url());
+    let mut command = configured(&gateway);
+    command.env("PROVIDER", "bots").env("UPSTREAM_URL", base);
+    let mut client = Client::start(&mut command).begin("2025-11-25");
+    let paths = [
+        "/{api_key}",
+        "/user?x={api_key}",
+        "/user#{api_key}",
+        "/{",
+        "/}",
+    ];
+    for path in paths {
+        let problem = client.text("fetch", &json!({"path": path})).unwrap_err();
+        assert!(problem.contains("placeholders"), "{path}: {problem}");
+    }
+    assert_eq!(gateway.count(""), 0);
+    assert!(client.text("get_user", &json!({})).is_ok());
+    let path = "/%7Bapi_key%7D";
+    let problem = client.text("fetch", &json!({"path": path})).unwrap_err();
+    let requests = gateway.requests();
+    let sent = &requests.last().unwrap().path;
+    let key = sent
+        .strip_prefix("/bot")
+        .unwrap()
+        .strip_suffix(path)
+        .unwrap();
+    assert!(key.len() > 8 && !problem.contains(key), "{problem}");
 }
 
 #[test]
-fn no_answer_holds_a_credential() {
+fn no_response_holds_a_credential() {
     let (gateway, _, mut client) = connected();
     assert!(client.text("get_user", &json!({})).is_ok());
     let requests = gateway.requests();
@@ -236,12 +280,9 @@ fn no_answer_holds_a_credential() {
         .trim_start_matches("Bearer ")
         .to_owned();
     for status in [200, 400, 500] {
-        gateway.fail_next_at(
-            "/user",
-            1,
-            Fault::reply(status, "text/plain", format!("you sent {token}!")),
-        );
-        let (Ok(text) | Err(text)) = client.text("get_user", &json!({}));
+        let fault = Fault::reply(status, "text/plain", format!("you sent {token}!"));
+        gateway.fail_next_at("/user", 1, fault);
+        let (Ok(text) | Err(text)) = client.text("fetch", &json!({"path": "/user"}));
         assert!(text.contains("you sent [credential]!"), "{text}");
     }
 }
@@ -258,4 +299,52 @@ fn a_slow_upstream_holds_up_no_other_call() {
     assert!(client.text("list_repos", &json!({})).is_ok());
     client.cancel(stuck);
     assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+/// Cut short, a refresh of this provider ends the connection; it takes longer than calls have at the end.
+#[test]
+fn the_end_lets_a_refresh_land() {
+    let github = Provider::oauth2("github").refresh_time(Duration::from_millis(2500));
+    let gateway = DevGateway::builder()
+        .provider(github)
+        .connection("it's mine", "github")
+        .token_lifetime(Duration::from_secs(60));
+    let gateway = gateway.start().unwrap();
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    assert!(client.text("get_user", &json!({})).is_ok());
+    gateway.advance(Duration::from_secs(61));
+    let start = Instant::now();
+    client.call("get_user", &json!({}));
+    while gateway.count("/v1/resolve") < 2 && start.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    assert!(client.close().len() <= 1);
+    let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    assert!(other.resolve_token("it's mine", "github").is_ok());
+}
+
+#[cfg(all(unix, feature = "host-lock"))]
+#[test]
+fn the_lock_directory_is_below_home_unless_another_is_named() {
+    let home = std::env::temp_dir().join(format!("nexus-mcp-{}", std::process::id()));
+    let (usual, other) = (home.join(".cache/nexus/locks"), home.join("other"));
+    let other_text = other.to_str().unwrap();
+    let table = [
+        (None, Some(&usual)),
+        (Some(""), None),
+        (Some(other_text), Some(&other)),
+    ];
+    for (named, expected) in table {
+        let (gateway, _) = (DevGateway::start().unwrap(), std::fs::create_dir(&home));
+        gateway.connect("it's mine", "github").unwrap();
+        let mut command = configured(&gateway);
+        command.env("HOME", &home);
+        named.map(|named| command.env("NEXUS_LOCK_DIR", named));
+        let mut client = Client::start(&mut command).begin("2025-11-25");
+        assert!(client.text("get_user", &json!({})).is_ok());
+        for directory in [&usual, &other] {
+            assert_eq!(directory.is_dir(), Some(directory) == expected, "{named:?}");
+        }
+        std::fs::remove_dir_all(&home).unwrap();
+    }
 }

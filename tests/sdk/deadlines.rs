@@ -1,144 +1,10 @@
-//! Waiting for a consent, and deadlines: whatever a server does, every call ends.
+//! Deadlines: whatever a server does, every call ends.
 
-use std::cell::Cell;
-use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use crate::support::{self, End, LONG, Reply, Server, bytes, client, holder, json, options, text};
-use nexus_sdk::{
-    ConnectionStatus, FetchOptions, NexusClient, NexusError, RetryPolicy, WaitOptions,
-};
-use serde_json::json;
-
-fn status(name: &str) -> Reply {
-    json(200, &json!({ "status": name }))
-}
-
-fn soon() -> WaitOptions<'static> {
-    WaitOptions::default().interval(Duration::ZERO)
-}
-
-#[test]
-fn a_wait_ends_with_the_first_final_status() {
-    for last in ["active", "failed", "attention", "revoked", "superseded"] {
-        let gateway = Server::play(vec![
-            status("pending"),
-            status("archived"),
-            status("pending"),
-            status(last),
-        ]);
-        let seen = client(&gateway).wait_for_active("c/1", soon()).unwrap();
-        assert!(seen == last);
-        let targets = gateway.requests().into_iter().map(|request| request.target);
-        assert_eq!(
-            targets.collect::<Vec<_>>(),
-            ["/v1/check-connection/c%2F1"; 4]
-        );
-    }
-}
-
-#[test]
-fn within_its_grace_failed_counts_as_pending() {
-    for (grace, ends) in [(Duration::ZERO, "failed"), (Duration::MAX, "active")] {
-        let gateway = Server::play(vec![
-            status("pending"),
-            status("failed"),
-            status("failed"),
-            status("active"),
-        ]);
-        let seen = client(&gateway)
-            .wait_for_active("c", soon().failed_grace(grace))
-            .unwrap();
-        assert!(seen == ends, "{seen}");
-    }
-    let gateway = Server::play(vec![status("failed")]);
-    let seen = client(&gateway)
-        .wait_for_active("c", soon().failed_grace(Duration::from_millis(50)))
-        .unwrap();
-    assert!(seen == "failed", "once the grace is over");
-    let gateway = Server::play(vec![status("revoked")]);
-    let seen = client(&gateway)
-        .wait_for_active("c", soon().failed_grace(Duration::MAX))
-        .unwrap();
-    assert!(seen == "revoked", "it is about failed alone");
-}
-
-#[test]
-fn passing_failures_of_the_gateway_do_not_end_a_wait() {
-    let failures = [
-        text(502, "no broker"),
-        text(503, ""),
-        text(504, ""),
-        text(500, ""),
-        text(429, "Too Many Requests"),
-        bytes(""),
-        bytes("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
-    ];
-    for failure in failures {
-        for retries in [0, 1] {
-            let gateway = Server::play(vec![
-                failure.clone(),
-                failure.clone(),
-                status("pending"),
-                failure.clone(),
-                status("active"),
-            ]);
-            let policy = RetryPolicy::default()
-                .retries(retries)
-                .min_delay(Duration::ZERO);
-            let client = NexusClient::new(options(&gateway).retry_policy(policy)).unwrap();
-            assert!(client.wait_for_active("c", soon()).unwrap() == "active");
-            assert_eq!(gateway.requests().len(), 5);
-        }
-    }
-}
-
-#[test]
-fn a_refusal_ends_a_wait() {
-    for code in [400, 401, 403, 404, 410] {
-        let gateway = Server::play(vec![status("pending"), text(code, "no"), status("active")]);
-        let error = client(&gateway).wait_for_active("c", soon()).unwrap_err();
-        assert_eq!(
-            (error.status_code(), gateway.requests().len()),
-            (Some(code), 2)
-        );
-    }
-    let gateway = Server::play(vec![text(200, "no JSON")]);
-    assert_eq!(
-        client(&gateway)
-            .wait_for_active("c", soon())
-            .unwrap_err()
-            .code(),
-        "invalid_response"
-    );
-}
-
-#[test]
-fn a_wait_tells_every_status_and_ends_when_told_to() {
-    let gateway = Server::play(vec![
-        status("pending"),
-        text(503, ""),
-        status("attended"),
-        status("active"),
-    ]);
-    let polls = Cell::new(Vec::new());
-    let told = |status: &ConnectionStatus| {
-        polls.set([polls.take(), vec![status.to_string()]].concat());
-        ControlFlow::Continue(())
-    };
-    client(&gateway)
-        .wait_for_active("c", soon().on_poll(told))
-        .unwrap();
-    assert_eq!(polls.take(), ["pending", "attended", "active"]);
-
-    let gateway = Server::play(vec![status("pending")]);
-    let stop = |_: &ConnectionStatus| ControlFlow::Break(());
-    let error = client(&gateway)
-        .wait_for_active("c", soon().on_poll(stop))
-        .unwrap_err();
-    assert_eq!((error.code(), gateway.requests().len()), ("aborted", 1));
-    assert!(error.message().contains("pending"), "{error}");
-}
+use crate::support::{self, End, LONG, Server, bytes, client, holder, options, text};
+use crate::waiting::status;
+use nexus_sdk::{FetchOptions, NexusClient, NexusError, RetryPolicy, WaitOptions};
 
 /// Runs a call that must end with `timeout`, sooner than the durations that it was given.
 fn times_out<T: std::fmt::Debug>(
@@ -170,19 +36,17 @@ fn a_wait_never_sleeps_past_its_deadline() {
     let hole = Server::play(vec![bytes("").then(End::Hold)]);
     let client = NexusClient::new(options(&hole).timeout(hour)).unwrap();
     let brief = || WaitOptions::default().timeout(Duration::from_millis(100));
-    times_out("no answer", || client.wait_for_active("c", brief()));
+    times_out("no response", || client.wait_for_active("c", brief()));
+    drop(hole);
 
     let busy = Server::play(vec![text(503, "busy")]);
+    let second = Duration::from_secs(1);
     let policy = RetryPolicy::default()
-        .retries(9)
-        .min_delay(hour)
-        .max_delay(hour);
+        .retries(1)
+        .min_delay(second)
+        .max_delay(second);
     let client = NexusClient::new(options(&busy).retry_policy(policy)).unwrap();
-    let error = times_out("a retry's delay", || client.wait_for_active("c", brief()));
-    assert!(
-        error.message().contains("503") || error.message().contains("busy"),
-        "{error}"
-    );
+    times_out("a retry's delay", || client.wait_for_active("c", brief()));
 }
 
 /// Servers that take a request and never complete their answer.
@@ -216,6 +80,8 @@ fn no_answer_is_waited_for_past_the_deadline() {
         times_out(name, || {
             client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), options)
         });
+        // The flights end with it, so that no client waits for them.
+        drop(server);
     }
 }
 
@@ -246,6 +112,7 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
     times_out("resolve", || {
         client.authenticated_fetch(&cache, "ws", "p", &hole.url("/"), brief())
     });
+    drop(hole);
 
     let upstream = Server::start(|request| match request.path() {
         "/start" => support::redirect(302, "/hole"),

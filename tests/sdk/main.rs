@@ -1,4 +1,5 @@
-//! What the SDK sends and what it makes of the answers, with scripted servers on loopback.
+//! What the SDK sends and what it makes of the responses, against scripted servers and the
+//! development gateway.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,18 +9,33 @@
 )]
 
 mod bad_input;
+mod base_url;
 mod bodies;
+mod capture;
 mod connections;
 mod deadlines;
+mod errors;
 mod fetch;
-mod gateway;
-mod gateway_requests;
-mod native;
+mod fetcher;
+mod flights;
+mod headers;
+mod hide;
+mod middleware;
+mod pool;
+mod providers;
+#[cfg(not(feature = "socks-proxy"))]
+mod proxies;
+mod redirect_hosts;
 mod redirect_rules;
 mod redirects;
+mod replay;
+mod requests;
+mod retries;
+mod sessions;
 #[cfg(feature = "signing")]
 mod signing;
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(feature = "rustls")]
 mod tls_roots;
+mod waiting;

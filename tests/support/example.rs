@@ -22,6 +22,8 @@ pub(crate) fn program(name: &str) -> Command {
             command.env_remove(name);
         }
     }
+    // Tests leave nothing in the home directory of whoever runs them.
+    command.env("NEXUS_LOCK_DIR", "");
     command
 }
 

@@ -5,6 +5,7 @@
     reason = "every test file uses a part of it"
 )]
 
+mod dev;
 mod reply;
 mod tls;
 
@@ -16,11 +17,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nexus_sdk::http::HeaderMap;
+use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
     CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, Result, TokenCache,
 };
 use serde_json::Value;
 
+pub(crate) use dev::{connected, requested, said, user};
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 #[cfg(feature = "rustls")]
 pub(crate) use tls::agent;
@@ -378,20 +381,41 @@ pub(crate) fn gateway(token: &Value) -> Server {
     Server::play(vec![json(200, token)])
 }
 
-/// Quiet options for a client of this gateway.
-pub(crate) fn options(gateway: &Server) -> NexusClientOptions {
-    NexusClientOptions::new(gateway.url("")).log_level(LogLevel::Off)
+/// What a client can have as its gateway.
+pub(crate) trait Gateway {
+    fn base_url(&self) -> String;
 }
 
-pub(crate) fn client(gateway: &Server) -> NexusClient {
+impl Gateway for Server {
+    fn base_url(&self) -> String {
+        self.url("")
+    }
+}
+
+impl Gateway for DevGateway {
+    fn base_url(&self) -> String {
+        self.url().to_owned()
+    }
+}
+
+/// Quiet options for a client of this gateway.
+pub(crate) fn options(gateway: &impl Gateway) -> NexusClientOptions {
+    NexusClientOptions::new(gateway.base_url()).log_level(LogLevel::Off)
+}
+
+pub(crate) fn client(gateway: &impl Gateway) -> NexusClient {
     NexusClient::new(options(gateway)).unwrap()
+}
+
+pub(crate) fn client_of(url: &str) -> NexusClient {
+    NexusClient::new(NexusClientOptions::new(url).log_level(LogLevel::Off)).unwrap()
 }
 
 /// A client and a cache that holds the bearer token `token` for `ws` and `p`; no gateway needed.
 pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, TokenCache) {
     let cache = TokenCache::new();
     let expires = std::time::SystemTime::now() + Duration::from_secs(3600);
-    let token = CachedToken::new(token, "Bearer", expires, "Authorization", "Bearer ");
+    let token = CachedToken::new(token, "Bearer", expires);
     cache.set("ws", "p", token);
     (NexusClient::new(options).unwrap(), cache)
 }

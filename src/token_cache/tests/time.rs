@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock::Received;
 use crate::seeded::Seeded;
 use crate::timestamp;
 use crate::token::TokenResponse;
@@ -52,7 +53,7 @@ impl Clocks {
     }
 }
 
-/// How a reply states a lifetime.
+/// How a response states a lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stated {
     In,
@@ -108,7 +109,7 @@ fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, A
     let sent = clocks.server + took;
     let expires = sent + lifetime;
     let date = (stated == Stated::AtWithDate).then(|| sent.div_euclid(1000) * 1000);
-    let reply = if stated == Stated::In {
+    let response = if stated == Stated::In {
         let seconds = Duration::from_millis(lifetime.unsigned_abs()).as_secs_f64();
         json!({"access_token": "t", "expires_in": seconds})
     } else {
@@ -123,17 +124,17 @@ fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, A
         suspended: clocks.suspended,
         date,
     };
-    (reply, arrival)
+    (response, arrival)
 }
 
-fn arrive(leader: Leader, clocks: &Clocks, reply: &Value, date: Option<i64>) {
+fn arrive(claim: &Claim, clocks: &Clocks, response: &Value, date: Option<i64>) {
     let received = Received {
         at: clocks.now(),
         date: date.map(|date| clocks.wall(date)),
     };
-    let reply = TokenResponse::from_reply(reply.as_object().unwrap().clone());
-    let token = reply.unwrap().to_cached(received).unwrap();
-    leader.land(Arc::new(token), received);
+    let response = TokenResponse::from_response(response.as_object().unwrap().clone());
+    let token = response.unwrap().to_cached(received).unwrap();
+    claim.keep(Arc::new(token), received.at);
 }
 
 #[test]
@@ -144,16 +145,20 @@ fn no_token_is_handed_out_past_its_true_expiry_less_the_buffer() {
     let (mut hits, mut unseen) = (0, 0);
     for step in 0..100_000 {
         walk(&mut clocks, &mut seeded);
-        match cache.look_up("ws", "p", clocks.now()) {
-            Lookup::Follow(_) => panic!("nobody is asking"),
-            Lookup::Lead(leader) => {
+        let found = cache.look_up(TENANT, clocks.now());
+        if let (Lookup::Spare(_), Some(arrival)) = (&found, held) {
+            let (now, unseen) = (clocks.server, arrival.unseen(&clocks));
+            assert!(now < arrival.expires + unseen, "step {step}: {arrival:?}");
+        }
+        match found {
+            Lookup::Spare(_) | Lookup::Nothing => {
                 let lifetime = milliseconds(&mut seeded, 600_000);
                 let (stated, took) = (seeded.pick(&STATED), milliseconds(&mut seeded, 3000));
-                let (reply, arrival) = grant(&clocks, stated, took, lifetime + 1);
-                arrive(leader, &clocks, &reply, arrival.date);
+                let (response, arrival) = grant(&clocks, stated, took, lifetime + 1);
+                arrive(&claim(&cache), &clocks, &response, arrival.date);
                 held = Some(arrival);
             }
-            Lookup::Hit(_) => {
+            Lookup::Fresh(_) => {
                 let arrival = held.unwrap();
                 hits += 1;
                 unseen += usize::from(arrival.unseen(&clocks) > 0);
@@ -190,16 +195,16 @@ fn milliseconds(seeded: &mut Seeded, end: i64) -> i64 {
 
 /// Resolves of a minute in which a token is asked for ten times a second, and each resolve grants
 /// this anew.
-fn resolves(reply: impl Fn(&Clocks) -> (Value, Option<i64>), skew: i64) -> usize {
+fn resolves(response: impl Fn(&Clocks) -> (Value, Option<i64>), skew: i64) -> usize {
     let (cache, mut clocks) = (TokenCache::new(), Clocks::new());
     clocks.skew = skew;
     let mut resolves = 0;
     for tenth in 0..600 {
         clocks.server = tenth * 100;
-        if let Lookup::Lead(leader) = cache.look_up("ws", "p", clocks.now()) {
+        if cache.fresh(TENANT, clocks.now()).is_none() {
             resolves += 1;
-            let (reply, date) = reply(&clocks);
-            arrive(leader, &clocks, &reply, date);
+            let (response, date) = response(&clocks);
+            arrive(&claim(&cache), &clocks, &response, date);
         }
     }
     resolves
@@ -227,8 +232,8 @@ fn no_lifetime_makes_a_busy_loop() {
         assert_eq!(found, [by_in; 3], "expires_in {lifetime}");
         let absolute = |stated| {
             move |clocks: &Clocks| {
-                let (reply, arrival) = grant(clocks, stated, 0, lifetime * 1000);
-                (reply, arrival.date)
+                let (response, arrival) = grant(clocks, stated, 0, lifetime * 1000);
+                (response, arrival.date)
             }
         };
         let of = |stated| SKEWS.map(|skew| resolves(absolute(stated), skew));
@@ -238,7 +243,7 @@ fn no_lifetime_makes_a_busy_loop() {
     let year_9999 = json!("9999-12-31T23:59:59Z");
     assert!(timestamp::moment(&year_9999).is_some());
     for skew in SKEWS {
-        let reply = |_: &Clocks| (json!({"access_token": "t", "expires_at": year_9999}), None);
-        assert_eq!(resolves(reply, skew), 1, "the year 9999");
+        let response = |_: &Clocks| (json!({"access_token": "t", "expires_at": year_9999}), None);
+        assert_eq!(resolves(response, skew), 1, "the year 9999");
     }
 }

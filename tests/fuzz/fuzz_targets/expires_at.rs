@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../../src/fuzzing/by_jiff.rs"]
+#[path = "../../properties/by_jiff.rs"]
 #[allow(dead_code, reason = "each target needs a part")]
 mod by_jiff;
 

@@ -3,8 +3,6 @@
 #[path = "../../mcp_lines/lines.rs"]
 mod lines;
 
-use lines::{output, protocol, raw, reply, rpc, schema, tools, turns};
-
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| lines::lines(data));

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../../src/fuzzing/by_url.rs"]
+#[path = "../../properties/by_url.rs"]
 mod by_url;
 
 use libfuzzer_sys::fuzz_target;

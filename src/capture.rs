@@ -1,0 +1,191 @@
+//! How a connection is made without a browser: the form of a credential, and the credential.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use crate::connection::ConnectionStatus;
+use crate::error::Result;
+use crate::json::{self, Object};
+
+/// The form that a provider's credential has to be entered in.
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let scopes: [&str; 0] = [];
+/// let input = RequestConnectionInput::new("acme", "weather", scopes, "http://localhost:3000/");
+/// let connection = client.request_connection(&input)?;
+/// let form = client.capture_schema(connection.state.as_deref().unwrap())?;
+/// assert_eq!(form.fields(), ["api_key"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CaptureSchema {
+    /// The provider that the form is for.
+    pub provider_name: Option<String>,
+    /// A JSON Schema of the credentials object.
+    pub schema: Object,
+}
+
+impl CaptureSchema {
+    pub(crate) fn from_response(mut response: Object) -> Self {
+        let provider_name = json::filled(&response, "provider_name");
+        let schema = match response.remove("schema") {
+            Some(Value::Object(schema)) => schema,
+            _ => response,
+        };
+        Self {
+            provider_name,
+            schema,
+        }
+    }
+
+    /// The names of the credential's fields, in alphabetical order.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let input = RequestConnectionInput::new("acme", "registry", ["pull"], "http://localhost:3000/");
+    /// # let state = client.request_connection(&input)?.state.unwrap();
+    /// assert_eq!(client.capture_schema(&state)?.fields(), ["password", "username"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn fields(&self) -> Vec<&str> {
+        let properties = json::object(&self.schema, "properties")
+            .into_iter()
+            .flatten();
+        let mut names: Vec<&str> = properties.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// A credential that the gateway has taken.
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
+/// use nexus_sdk::serde_json::Map;
+///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let scopes: [&str; 0] = [];
+/// let input = RequestConnectionInput::new("acme", "weather", scopes, "http://localhost:3000/");
+/// let connection = client.request_connection(&input)?;
+/// let credentials = Map::from_iter([("api_key".to_string(), "k-1".into())]);
+/// let captured = client.capture_credential(connection.state.as_deref().unwrap(), &credentials)?;
+/// assert_eq!(captured.connection_id, connection.connection_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CapturedCredential {
+    /// The connection that it belongs to.
+    pub connection_id: String,
+    /// The connection's status now.
+    pub status: ConnectionStatus,
+    /// Where a browser would go next.
+    pub redirect_url: Option<String>,
+}
+
+impl CapturedCredential {
+    pub(crate) fn from_response(response: &Object) -> Result<Self> {
+        Ok(Self {
+            connection_id: json::required(response, &["connection_id"])?,
+            status: ConnectionStatus::from_response(response)?,
+            redirect_url: json::filled(response, "redirect_url"),
+        })
+    }
+}
+
+impl fmt::Debug for CapturedCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CapturedCredential")
+            .field("connection_id", &self.connection_id)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::NexusError;
+    use serde_json::json;
+
+    fn object(value: Value) -> Object {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_form_comes_wrapped_or_bare() {
+        let schema = json!({"type": "object", "properties": {"b": {}, "a": {}}, "required": ["a"]});
+        let table = [
+            (
+                json!({"provider_name": "p", "schema": schema}),
+                Some("p"),
+                schema.clone(),
+                vec!["a", "b"],
+            ),
+            (
+                json!({"provider_name": null, "schema": schema}),
+                None,
+                schema.clone(),
+                vec!["a", "b"],
+            ),
+            (schema.clone(), None, schema, vec!["a", "b"]),
+            (json!({"schema": {}}), None, json!({}), vec![]),
+            (
+                json!({"schema": {"properties": ["a"]}}),
+                None,
+                json!({"properties": ["a"]}),
+                vec![],
+            ),
+            (json!({"schema": null}), None, json!({}), vec![]),
+            (json!({}), None, json!({}), vec![]),
+        ];
+        for (response, provider, schema, fields) in table {
+            let form = CaptureSchema::from_response(object(response));
+            assert_eq!(form.provider_name.as_deref(), provider);
+            assert_eq!(form.fields(), fields);
+            assert_eq!(form.schema, object(schema));
+        }
+    }
+
+    #[test]
+    fn a_captured_credential_has_an_id_and_a_status() {
+        let table = [
+            (json!({"connection_id": "c", "status": "active"}), true),
+            (
+                json!({"connection_id": 7, "status": "new-one", "redirect_url": null}),
+                true,
+            ),
+            (json!({"connection_id": "c"}), false),
+            (json!({"connection_id": "c", "status": null}), false),
+            (json!({"status": "active"}), false),
+            (json!({"connection_id": "", "status": "active"}), false),
+        ];
+        for (response, fine) in table {
+            let captured = CapturedCredential::from_response(&object(response));
+            let code = captured.as_ref().err().map(NexusError::code);
+            assert_eq!(code, (!fine).then_some("invalid_response"));
+            assert!(captured.is_err() || captured.unwrap().redirect_url.is_none());
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_where_a_browser_would_go() {
+        let response = json!({"connection_id": "c", "status": "active", "redirect_url": "http://h/?state=canary"});
+        let captured = CapturedCredential::from_response(&object(response)).unwrap();
+        assert_eq!(
+            captured.redirect_url.as_deref(),
+            Some("http://h/?state=canary")
+        );
+        assert!(!format!("{captured:?}").contains("canary"));
+    }
+}

@@ -1,0 +1,245 @@
+//! The end of a connection.
+
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::connection::status::ConnectionStatus;
+use crate::error::{self, NexusError, Result};
+use crate::json::{self, Object};
+use crate::timestamp;
+use crate::url;
+
+/// The longest reason for a revocation that gateways take, in characters.
+const MAX_REASON: usize = 512;
+
+/// Whose connection is revoked, and why.
+///
+/// ```
+/// let options = nexus_sdk::RevokeOptions::default();
+/// assert_eq!((options.workspace_id, options.reason), (None, None));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct RevokeOptions {
+    /// Revoke only if the connection belongs to this workspace. Default: whatever workspace it belongs
+    /// to.
+    pub workspace_id: Option<String>,
+    /// Kept with the revocation; at most 512 characters. Default: none.
+    pub reason: Option<String>,
+}
+
+impl RevokeOptions {
+    /// Revoke only if the connection belongs to this workspace. Default: whatever workspace it belongs
+    /// to.
+    ///
+    /// ```
+    /// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme");
+    /// assert_eq!(options.workspace_id.as_deref(), Some("acme"));
+    /// ```
+    #[must_use]
+    pub fn workspace_id(mut self, workspace_id: impl Into<String>) -> Self {
+        self.workspace_id = Some(workspace_id.into());
+        self
+    }
+
+    /// Kept with the revocation; at most 512 characters. Default: none.
+    ///
+    /// ```
+    /// let options = nexus_sdk::RevokeOptions::default().reason("left the team");
+    /// assert_eq!(options.reason.as_deref(), Some("left the team"));
+    /// ```
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// The query of the request, with its question mark.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a reason that is too long, and for a blank workspace: gateways take that
+    /// for none, and would revoke any workspace's connection.
+    pub(crate) fn query(&self) -> Result<String> {
+        if let Some(workspace_id) = &self.workspace_id {
+            error::not_blank("workspace_id", workspace_id)?;
+        }
+        if self
+            .reason
+            .as_ref()
+            .is_some_and(|reason| reason.chars().count() > MAX_REASON)
+        {
+            return Err(NexusError::invalid_input(
+                "reason",
+                "longer than 512 characters",
+            ));
+        }
+        let pairs = [
+            ("workspace_id", &self.workspace_id),
+            ("reason", &self.reason),
+        ];
+        let given = pairs
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        let pairs: Vec<_> = given
+            .map(|(name, value)| format!("{name}={}", url::encode(value)))
+            .collect();
+        Ok(if pairs.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", pairs.join("&"))
+        })
+    }
+}
+
+/// What a revocation did. Revoking twice does no harm; `already_revoked` tells.
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// let connection = gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let result = client.revoke_connection(&connection, RevokeOptions::default())?;
+/// assert!(result.token_deleted && !result.already_revoked);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevokeResult {
+    /// The connection's id.
+    pub connection_id: Option<String>,
+    /// Its provider.
+    pub provider_name: Option<String>,
+    /// Its status now, `revoked`.
+    pub status: ConnectionStatus,
+    /// When it was revoked.
+    pub revoked_at: Option<SystemTime>,
+    /// Whether it had been revoked before.
+    pub already_revoked: bool,
+    /// Whether the gateway has deleted the token.
+    pub token_deleted: bool,
+    /// Whether the provider has revoked the grant.
+    pub provider_revoked: bool,
+    /// Why the provider has not.
+    pub provider_revocation_error: Option<String>,
+    /// How many agent sessions were closed along with it.
+    pub sessions_closed: u64,
+}
+
+impl RevokeResult {
+    pub(crate) fn from_response(response: &Object) -> Self {
+        let status = json::filled(response, "status").unwrap_or_else(|| "revoked".to_owned());
+        Self {
+            connection_id: json::filled(response, "connection_id"),
+            provider_name: json::filled(response, "provider_name"),
+            status: ConnectionStatus::from(status.as_str()),
+            revoked_at: response.get("revoked_at").and_then(timestamp::moment),
+            already_revoked: json::flag(response, "already_revoked"),
+            token_deleted: json::flag(response, "token_deleted"),
+            provider_revoked: json::flag(response, "provider_revoked"),
+            provider_revocation_error: json::filled(response, "provider_revocation_error"),
+            sessions_closed: response
+                .get("sessions_closed")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(value: Value) -> Object {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_a_revocation_asks_for() {
+        let options = RevokeOptions::default;
+        let reason = |length: usize| options().reason("é".repeat(length));
+        let table = [
+            (options(), Some(String::new())),
+            (
+                options().workspace_id("a b&c"),
+                Some("?workspace_id=a%20b%26c".into()),
+            ),
+            (options().reason("x=y"), Some("?reason=x%3Dy".into())),
+            (options().reason(""), Some("?reason=".into())),
+            (
+                options().reason("r").workspace_id("w"),
+                Some("?workspace_id=w&reason=r".into()),
+            ),
+            (
+                reason(512),
+                Some(format!("?reason={}", "%C3%A9".repeat(512))),
+            ),
+            (reason(513), None),
+            (options().workspace_id(""), None),
+            (options().workspace_id(" \t"), None),
+        ];
+        for (options, expected) in table {
+            let query = options.query();
+            let code = query.as_ref().err().map(NexusError::code);
+            assert_eq!(
+                code,
+                expected.is_none().then_some("invalid_input"),
+                "{options:?}"
+            );
+            assert_eq!(query.ok(), expected);
+        }
+    }
+
+    #[test]
+    fn a_revocation_that_says_little_was_one() {
+        let fields = [
+            "connection_id",
+            "provider_name",
+            "status",
+            "revoked_at",
+            "already_revoked",
+            "token_deleted",
+            "provider_revoked",
+            "provider_revocation_error",
+            "sessions_closed",
+        ];
+        let bare = RevokeResult::from_response(&Object::new());
+        assert!(bare.status == "revoked" && !bare.already_revoked && !bare.token_deleted);
+        assert_eq!(
+            (&bare.connection_id, bare.revoked_at, bare.sessions_closed),
+            (&None, None, 0)
+        );
+        for odd in [Value::Null, json!({}), json!([1]), json!("")] {
+            let response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
+            assert_eq!(RevokeResult::from_response(&response), bare, "{odd}");
+        }
+        for count in [json!(-1), json!(1.5), json!("3"), json!(true)] {
+            let response = object(json!({"sessions_closed": count}));
+            assert_eq!(
+                RevokeResult::from_response(&response).sessions_closed,
+                0,
+                "{count}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_revocation_is_read_in_full() {
+        let result = RevokeResult::from_response(&object(json!({
+            "connection_id": "c", "provider_name": "p", "status": "revoked", "revoked_at": 1_769_849_377,
+            "already_revoked": true, "token_deleted": true, "provider_revoked": false,
+            "provider_revocation_error": "unreachable", "sessions_closed": 3, "more": {},
+        })));
+        assert_eq!(result.connection_id.as_deref(), Some("c"));
+        assert_eq!(result.provider_name.as_deref(), Some("p"));
+        assert!(result.revoked_at.is_some() && result.already_revoked && result.token_deleted);
+        assert_eq!(
+            result.provider_revocation_error.as_deref(),
+            Some("unreachable")
+        );
+        assert!(!result.provider_revoked && result.sessions_closed == 3);
+    }
+}

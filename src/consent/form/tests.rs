@@ -1,0 +1,177 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn form(schema: &Value) -> Form {
+    let name = |name: &str| name.to_owned();
+    let schema = schema.as_object().unwrap();
+    Form::new(
+        name("tool"),
+        name("weather"),
+        name("https://nexus.example.com"),
+        schema,
+    )
+    .unwrap()
+}
+
+fn entered(pairs: &[(&str, &str)]) -> Entered {
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    pairs.iter().map(pair).collect()
+}
+
+#[test]
+fn the_fields_stand_in_a_sensible_order() {
+    let table = [
+        (
+            json!({"properties": {"a": {}, "b": {}, "c": {}}, "required": ["c", "b"]}),
+            vec!["c", "b", "a"],
+        ),
+        (
+            json!({"properties": {"password": {}, "username": {}}, "required": ["password", "username"]}),
+            vec!["username", "password"],
+        ),
+        (
+            json!({"properties": {"a": {"x-order": 2}, "b": {"order": 1}, "c": {}}, "required": ["c"]}),
+            vec!["b", "a", "c"],
+        ),
+        (
+            json!({
+                "properties": {"a": {}},
+                "allOf": [{"properties": {"b": {}}, "required": ["b"]}],
+                "oneOf": [{"properties": {"c": {}}, "required": ["c"]}, {"$ref": "#/$defs/d"}],
+                "$defs": {"d": {"properties": {"d": {"$ref": "#/$defs/e"}}}, "e": {"title": "E"}},
+            }),
+            vec!["b", "a", "c", "d"],
+        ),
+        (
+            json!({"properties": {"a": true, "b": {"readOnly": true}}}),
+            vec!["a"],
+        ),
+    ];
+    for (schema, expected) in table {
+        let form = form(&schema);
+        let names: Vec<&str> = form.fields.iter().map(|field| &*field.name).collect();
+        assert_eq!(names, expected, "{schema}");
+    }
+}
+
+#[test]
+fn a_schema_that_asks_for_nothing_has_no_form() {
+    let round = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a", "allOf": [{"$ref": "#/$defs/a"}]}}});
+    for schema in [
+        json!({}),
+        json!({"properties": {}}),
+        json!({"type": "string"}),
+        round,
+    ] {
+        let made = Form::new(
+            String::new(),
+            String::new(),
+            String::new(),
+            schema.as_object().unwrap(),
+        );
+        assert!(made.is_none(), "{schema}");
+    }
+}
+
+#[test]
+fn what_was_entered_is_shown_again_unless_it_is_secret() {
+    let form = form(&json!({
+        "properties": {
+            "region": {"enum": ["eu", "us"], "title": "Region"},
+            "user": {},
+            "api_key": {},
+            "private_key": {},
+            "verify": {"type": "boolean", "default": true},
+        },
+        "required": ["region", "api_key"],
+    }));
+    let entered = entered(&[
+        ("region", "us"),
+        ("user", "\"><script>"),
+        ("api_key", "canary-1"),
+        ("private_key", "canary-2"),
+    ]);
+    let problems = form.refused(Refusal {
+        advice: "no: <b>".into(),
+        code: "rejected".into(),
+        message: "bad api_key, <b>, region-name".into(),
+    });
+    let html = form.page(Some(&entered), &problems).html;
+    assert!(
+        !html.contains("canary") && !html.contains("<script") && !html.contains("<b>"),
+        "{html}"
+    );
+    for part in [
+        "<option value=\"us\" selected>us</option>",
+        "value=\"&#34;&gt;&lt;script&gt;\"",
+        "<p>no: &lt;b&gt;</p>",
+        "Details: bad api_key, &lt;b&gt;, region-name (rejected)",
+        "<a href=\"#f1\">Check API key.</a>",
+        "id=\"f1\" name=\"api_key\" aria-describedby=\"f1-problem\" required aria-invalid=\"true\"",
+        "role=\"alert\" tabindex=\"-1\" autofocus",
+        "<textarea rows=\"5\" class=\"hidden\"",
+        "Enter hidden fields again",
+    ] {
+        assert!(html.contains(part), "{part} in {html}");
+    }
+    assert_eq!(html.matches("autofocus").count(), 1);
+    // Not ticked this time, whatever the default is.
+    assert!(!html.contains(" checked"), "{html}");
+    let fresh = form.page(None, &Problems::default()).html;
+    assert!(
+        fresh.contains(" checked") && fresh.contains("<option value=\"\">Choose"),
+        "{fresh}"
+    );
+    assert!(!fresh.contains("role=\"alert\""));
+}
+
+#[test]
+fn the_page_tells_who_asks_and_where_it_goes() {
+    let form = form(
+        &json!({"description": "Get a key at <weather>", "properties": {"key": {"description": "32 letters"}}}),
+    );
+    let page = form.page(None, &Problems::default());
+    for part in [
+        "<title>Connect weather</title>",
+        "tool asks for your credentials",
+        "<h1>Connect weather</h1>",
+        "Get a key at &lt;weather&gt;",
+        "<label for=\"f0\">Key <span class=\"optional\">(optional)</span></label>",
+        "<p class=\"hint\" id=\"f0-hint\">32 letters</p>",
+        "type=\"password\" id=\"f0\" name=\"key\" aria-describedby=\"f0-hint\" autofocus",
+        "<strong>https://nexus.example.com</strong>",
+    ] {
+        assert!(page.html.contains(part), "{part} in {}", page.html);
+    }
+    assert_eq!(page.status, 200);
+}
+
+#[test]
+fn a_credential_has_what_was_entered_and_nothing_else() {
+    let form = form(&json!({
+        "properties": {"api_key": {}, "port": {"type": "integer"}, "note": {}},
+        "required": ["api_key", "port"],
+    }));
+    let good = entered(&[
+        ("api_key", "k"),
+        ("port", "8080"),
+        ("note", ""),
+        ("other", "x"),
+    ]);
+    let credential = form.read(&good).ok().unwrap();
+    assert_eq!(
+        Value::from(credential),
+        json!({"api_key": "k", "port": 8080})
+    );
+    let problems = form.read(&entered(&[("port", "x")])).err().unwrap();
+    let texts: Vec<_> = problems.fields.iter().map(|(_, text)| &**text).collect();
+    assert_eq!(
+        texts,
+        [
+            "Port has to be a whole number, such as 10.",
+            "API key is missing."
+        ]
+    );
+    assert_eq!(problems.refusal, None);
+}

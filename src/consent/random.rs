@@ -1,0 +1,13 @@
+//! What nobody can guess.
+
+use crate::error::{ErrorKind, NexusError, Result};
+
+/// 128 bits from the operating system, in hex.
+pub(super) fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).map_err(|error| {
+        let problem = format!("the operating system has no random bytes: {error}");
+        NexusError::new(ErrorKind::RequestFailed, problem)
+    })?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
+}

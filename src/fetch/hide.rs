@@ -1,0 +1,78 @@
+//! A response without the credentials that were used to get it.
+
+use ureq::http::header::CONTENT_LENGTH;
+use ureq::http::{HeaderMap, HeaderValue};
+
+use crate::base64;
+use crate::hiding::{MIN_LENGTH, Secrets};
+use crate::strategy::Place;
+#[cfg(feature = "signing")]
+use crate::strategy::Signature;
+use crate::token::CachedToken;
+use crate::transport::Response;
+
+/// What stands for a credential.
+const STAND_IN: &str = "[credential]";
+
+/// What a call has sent in confidence.
+#[derive(Default)]
+pub(super) struct Sent(Vec<Vec<u8>>);
+
+impl Sent {
+    /// Notes the credential of an attempt, and the headers that carry it.
+    pub(super) fn note(&mut self, token: &CachedToken, headers: &HeaderMap) {
+        let headers = headers.values().filter(|value| value.is_sensitive());
+        self.0
+            .extend(headers.map(|value| value.as_bytes().to_vec()));
+        self.0.extend(fields(token));
+    }
+
+    /// Takes it out of the response.
+    pub(super) fn hide(self, response: &mut Response) {
+        let long = self.0.into_iter().filter(|text| text.len() >= MIN_LENGTH);
+        let secrets = Secrets::new(long);
+        for value in response.headers.values_mut() {
+            let hidden = secrets.hidden(value.as_bytes(), STAND_IN);
+            if let Some(hidden) = hidden.and_then(|hidden| HeaderValue::try_from(hidden).ok()) {
+                *value = hidden;
+            }
+        }
+        if let Some(hidden) = secrets.hidden(&response.body, STAND_IN) {
+            response.body = hidden;
+            if let Some(length) = response.headers.get_mut(CONTENT_LENGTH) {
+                *length = response.body.len().into();
+            }
+        }
+    }
+}
+
+fn fields(token: &CachedToken) -> Vec<Vec<u8>> {
+    let mut fields = vec![token.access_token.as_bytes()];
+    match &token.place {
+        Place::Path(named) => fields.extend(named.iter().map(|(_, value)| value.as_bytes())),
+        #[cfg(feature = "signing")]
+        Place::Signature(Signature::Aws(keys, _)) => {
+            let token = keys.session_token.iter().map(String::as_bytes);
+            fields.extend(token.chain([keys.access_key.as_bytes()]));
+        }
+        _ => {}
+    }
+    let mut fields: Vec<_> = fields.into_iter().map(<[u8]>::to_vec).collect();
+    if token.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
+        fields.extend(basic(&token.access_token));
+    }
+    fields
+}
+
+/// What the base64 of Basic says: the pair, the name and the password (RFC 7617 section 2); and
+/// itself without the padding, which some leave out.
+fn basic(base64: &str) -> Vec<Vec<u8>> {
+    let pair = base64::decoded(base64).unwrap_or_default();
+    let mut parts = pair.splitn(2, |byte| *byte == b':');
+    let (name, password) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let (name, password) = (name.to_vec(), password.to_vec());
+    vec![pair, name, password, base64.trim_end_matches('=').into()]
+}

@@ -1,0 +1,409 @@
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::clock::{Now, Received};
+use crate::token::TokenResponse;
+
+fn bearer() -> CachedToken {
+    CachedToken::new("canary-token", "Bearer", SystemTime::now())
+}
+
+fn token_of(response: &Value) -> CachedToken {
+    let received = Received {
+        at: Now::read(),
+        date: None,
+    };
+    let response = TokenResponse::from_response(response.as_object().unwrap().clone()).unwrap();
+    response.to_cached(received).unwrap()
+}
+
+fn by_query() -> CachedToken {
+    token_of(
+        &json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
+        "credentials": {"api_key": "canary/key"}}),
+    )
+}
+
+fn by_path() -> CachedToken {
+    token_of(&json!({"strategy": "path", "credentials": {"key": "canary/key", "region": "eu"}}))
+}
+
+fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> Hop {
+    let headers = headers.iter().map(|(name, value)| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    });
+    Hop {
+        method: method.clone(),
+        url: url::parse(url).unwrap(),
+        headers: headers.collect(),
+        sends_body: true,
+        authenticated: true,
+    }
+}
+
+fn names(hop: &Hop) -> Vec<&str> {
+    let mut names: Vec<_> = hop.headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Where a chain of redirects ends, and whether the credential is still on board.
+fn chain(token: &CachedToken, url: &str, targets: &[&str]) -> (String, bool) {
+    let mut hop = hop(
+        &Method::GET,
+        url,
+        &[("authorization", "Bearer canary-token")],
+    );
+    for target in targets {
+        hop.redirect(302, target.as_bytes(), token, false).unwrap();
+    }
+    assert_eq!(hop.authenticated, hop.headers.contains_key("authorization"));
+    (hop.url.to_string(), hop.authenticated)
+}
+
+fn refusal(token: &CachedToken, url: &str, target: &[u8], insecure: bool) -> NexusError {
+    let mut hop = hop(&Method::GET, url, &[]);
+    hop.redirect(302, target, token, insecure).unwrap_err()
+}
+
+#[test]
+fn which_responses_redirect() {
+    let mut headers = HeaderMap::new();
+    for status in 100..600 {
+        assert_eq!(
+            location(status, &headers),
+            None,
+            "{status} without a Location"
+        );
+    }
+    headers.insert(LOCATION, HeaderValue::from_static("/next"));
+    for status in 100..600 {
+        let redirects = [301, 302, 303, 307, 308].contains(&status);
+        assert_eq!(location(status, &headers).is_some(), redirects, "{status}");
+    }
+}
+
+/// Fetch standard, "HTTP-redirect fetch", steps 12 and 13.
+#[test]
+fn methods_bodies_and_their_headers() {
+    const SENT: [(&str, &str); 6] = [
+        ("accept", "*/*"),
+        ("content-encoding", "gzip"),
+        ("content-language", "en"),
+        ("content-location", "/x"),
+        ("content-type", "text/plain"),
+        ("x-content", "1"),
+    ];
+    let methods = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "post",
+    ];
+    for status in [301, 302, 303, 307, 308] {
+        for method in methods {
+            let becomes_get = match (status, method) {
+                (301 | 302, "POST") => true,
+                (303, method) => !["GET", "HEAD"].contains(&method),
+                _ => false,
+            };
+            for target in ["/next", "https://b.example/next"] {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let mut hop = hop(&method, "https://a.example/", &SENT);
+                hop.redirect(status, target.as_bytes(), &bearer(), false)
+                    .unwrap();
+                let case = format!("{status} {method} {target}");
+                assert_eq!(
+                    hop.method == Method::GET && method != Method::GET,
+                    becomes_get,
+                    "{case}"
+                );
+                assert!(becomes_get || hop.method == method, "{case}");
+                assert_eq!(hop.sends_body, !becomes_get, "{case}");
+                let kept: &[_] = if becomes_get {
+                    &["accept", "x-content"]
+                } else {
+                    &SENT.map(|(name, _)| name)
+                };
+                assert_eq!(names(&hop), kept, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn credentials_stay_with_their_origin() {
+    const SENT: [(&str, &str); 22] = [
+        ("accept", "*/*"),
+        ("authorization", "x"),
+        ("cookie", "x"),
+        ("cookie2", "x"),
+        ("proxy-authorization", "x"),
+        ("x-api-key", "x"),
+        ("apikey", "x"),
+        ("api_key", "x"),
+        ("x-functions-key", "x"),
+        ("dd-application-key", "x"),
+        ("x-session-id", "x"),
+        ("x-jwt-assertion", "x"),
+        ("x-auth-token", "x"),
+        ("x-amz-security-token", "x"),
+        ("x-client-secret", "x"),
+        ("x-password", "x"),
+        ("x-credential-id", "x"),
+        ("www-authenticate", "x"),
+        ("x-injected", "canary-token"),
+        ("x-request-id", "1"),
+        ("idempotency-key", "1"),
+        ("user-agent", "x"),
+    ];
+    let token = CachedToken::new("canary-token", "x", SystemTime::now()).header("X-Injected", "");
+    let table = [
+        ("https://a.example/x", "/y", true),
+        ("https://a.example/x", "https://A.example:443/y", true),
+        ("https://a.example/x", "//a.example?y", true),
+        ("https://a.example:8443/x", "https://a.example:8443/", true),
+        ("https://[::1]/x", "https://[0:0:0:0:0:0:0:1]/", true),
+        ("https://a.example/x", "https://b.example/x", false),
+        ("https://a.example/x", "https://sub.a.example/x", false),
+        ("https://sub.a.example/x", "https://a.example/x", false),
+        ("https://a.example/x", "https://a.example./x", false),
+        ("https://a.example/x", "https://a.example:8443/x", false),
+        ("https://a.example:8443/x", "https://a.example/x", false),
+        ("http://127.0.0.1/x", "https://127.0.0.1/x", false),
+        ("http://127.0.0.1:80/x", "http://127.0.0.1:81/x", false),
+        ("http://localhost/x", "http://127.0.0.1/x", false),
+    ];
+    for (from, to, same) in table {
+        for status in [301, 302, 303, 307, 308] {
+            let mut hop = hop(&Method::GET, from, &SENT);
+            hop.redirect(status, to.as_bytes(), &token, false).unwrap();
+            assert_eq!(hop.authenticated, same, "{from} to {to}");
+            let mut kept = SENT.map(|(name, _)| name).to_vec();
+            if !same {
+                kept = vec!["accept", "idempotency-key", "user-agent", "x-request-id"];
+            }
+            kept.sort_unstable();
+            assert_eq!(names(&hop), kept, "{from} to {to}");
+        }
+    }
+}
+
+#[test]
+fn what_was_dropped_never_comes_back() {
+    let (a, b) = ("https://a.example/1", "https://b.example/2");
+    let here = "https://a.example/1?key=canary%2Fkey";
+    assert_eq!(
+        chain(&bearer(), a, &["/2", "3"]),
+        ("https://a.example/3".to_owned(), true)
+    );
+    assert_eq!(chain(&bearer(), a, &[b, a]), (a.to_owned(), false));
+    assert_eq!(
+        chain(&bearer(), a, &["/2", b, "/3", a, "/4"]),
+        ("https://a.example/4".to_owned(), false)
+    );
+    assert_eq!(
+        chain(&by_query(), here, &["/2"]),
+        ("https://a.example/2?key=canary%2Fkey".to_owned(), true)
+    );
+    assert_eq!(
+        chain(&by_query(), here, &["/2?key=old&a=1"]),
+        ("https://a.example/2?a=1&key=canary%2Fkey".to_owned(), true)
+    );
+    assert_eq!(chain(&by_query(), here, &[b]), (b.to_owned(), false));
+    assert_eq!(
+        chain(&by_query(), here, &[b, a, "/5"]),
+        ("https://a.example/5".to_owned(), false)
+    );
+    assert_eq!(
+        chain(&by_path(), a, &["/{key}/canary%2Fkey"]).0,
+        "https://a.example/%7Bkey%7D/canary%2Fkey"
+    );
+}
+
+#[test]
+fn a_credential_in_the_query_is_stripped() {
+    let table = [
+        ("?key=canary%2Fkey", ""),
+        ("?key=canary/key", ""),
+        ("?key=%63anary%2fkey", ""),
+        ("?canary/key", ""),
+        ("?canary/key=1", ""),
+        ("?other=canary/key&a=1", "?a=1"),
+        ("?a=1&key=canary/key&b=2&k=canary%2Fkey", "?a=1&b=2"),
+        ("?key=public", "?key=public"),
+        ("?a=1&b", "?a=1&b"),
+        ("?", "?"),
+        ("", ""),
+        (
+            "?next=https%3A%2F%2Fa.example%2F%3Fkey%3Dcanary%2Fkey&a=1",
+            "?a=1",
+        ),
+        (
+            "?next=https%3A%2F%2Fa.example%2F%3Fkey%3Dcanary%252Fkey&a=1",
+            "?a=1",
+        ),
+        ("?next=/%3Fkey=canary/key", ""),
+        ("?next=%252F%253Fkey%253Dcanary%25252Fkey", ""),
+        (
+            "?next=%25252F%25253Fkey%25253Dcanary%2525252Fkey&a=1",
+            "?a=1",
+        ),
+        ("?a=canary", "?a=canary"),
+    ];
+    for (query, kept) in table {
+        for token in [by_query(), by_path()] {
+            let (url, authenticated) = chain(
+                &token,
+                "https://a.example/",
+                &[&format!("https://b.example/x{query}")],
+            );
+            assert_eq!(
+                (url, authenticated),
+                (format!("https://b.example/x{kept}"), false),
+                "{query}"
+            );
+            let back = chain(
+                &token,
+                "https://a.example/",
+                &["https://b.example/", &format!("https://a.example/x{query}")],
+            );
+            assert_eq!(
+                back.0,
+                format!("https://a.example/x{kept}"),
+                "{query}, back"
+            );
+        }
+    }
+    let (url, _) = chain(
+        &bearer(),
+        "https://a.example/",
+        &["https://b.example/?t=canary-token&u=1"],
+    );
+    assert_eq!(url, "https://b.example/?u=1", "a header's too");
+    let base64 = CachedToken::new("ca+nary/+==", "x", SystemTime::now()).header("X-A", "");
+    for query in [
+        "?t=ca+nary/+==",
+        "?t=ca%2Bnary%2F%2B%3D%3D",
+        "?t=ca%2Bnary/%2B==",
+    ] {
+        let (url, _) = chain(
+            &base64,
+            "https://a.example/",
+            &[&format!("https://b.example/{query}")],
+        );
+        assert_eq!(url, "https://b.example/", "{query}");
+    }
+    let short = CachedToken::new("7", "x", SystemTime::now()).header("X-A", "");
+    let (url, _) = chain(
+        &short,
+        "https://a.example/",
+        &["https://b.example/7?page=17&id=7"],
+    );
+    assert_eq!(
+        url, "https://b.example/7?page=17",
+        "a short one only as a whole"
+    );
+}
+
+#[test]
+fn a_credential_in_the_path_is_refused() {
+    for target in [
+        "https://b.example/canary%2Fkey",
+        "//b.example/x/canary/key/y",
+        "//b.example/xcanary%2fkeyy?a",
+        "//b.example/https%3A%2F%2Fa.example%2Fcanary%252Fkey",
+        "//b.example/https%253A%252F%252Fa.example%252Fcanary%25252Fkey",
+    ] {
+        for token in [by_path(), by_query()] {
+            let error = refusal(&token, "https://a.example/", target.as_bytes(), false);
+            assert_eq!(error.code(), "insecure_url", "{target}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+    for target in [
+        "https://b.example/canary",
+        "https://b.example/eu/x",
+        "/canary%2Fkey",
+    ] {
+        hop(&Method::GET, "https://a.example/", &[])
+            .redirect(302, target.as_bytes(), &by_path(), false)
+            .unwrap();
+    }
+}
+
+#[test]
+fn schemes() {
+    let never = "https://a.example: redirects from https to http, which is never followed";
+    for target in [
+        "http://a.example/",
+        "http://b.example/",
+        "http://127.0.0.1/",
+        "http://localhost:443/",
+    ] {
+        for insecure in [false, true] {
+            let error = refusal(
+                &bearer(),
+                "https://a.example/x?canary",
+                target.as_bytes(),
+                insecure,
+            );
+            assert_eq!(
+                (error.code(), error.message()),
+                ("insecure_url", never),
+                "{target}"
+            );
+        }
+    }
+    let plain = "http://127.0.0.1: redirects to plain http on another machine; allow_insecure_http would follow it";
+    let error = refusal(&bearer(), "http://127.0.0.1/", b"http://b.example/", false);
+    assert_eq!((error.code(), error.message()), ("insecure_url", plain));
+    for (target, insecure) in [
+        ("http://b.example/", true),
+        ("http://[::1]/", false),
+        ("https://b.example/", false),
+    ] {
+        let mut hop = hop(&Method::GET, "http://127.0.0.1/", &[]);
+        hop.redirect(302, target.as_bytes(), &bearer(), insecure)
+            .unwrap();
+        assert_eq!(hop.url, target);
+    }
+}
+
+#[test]
+fn targets_that_are_no_url() {
+    let targets: [&[u8]; 12] = [
+        b"https://",
+        b"///b.example",
+        b"https:b.example",
+        b"https://u:canary@b.example/",
+        b"ftp://b.example/",
+        b"javascript:alert(1)",
+        b"https://b.example:99999/",
+        b"https://b\\c/",
+        b"/\t/b.example",
+        b"\xff",
+        b"https://127.1/",
+        b"data:,canary",
+    ];
+    for target in targets {
+        let error = refusal(&bearer(), "https://a.example/secret?canary", target, true);
+        let shown = format!("{error:?}");
+        assert_eq!(
+            (error.code(), error.status_code()),
+            ("invalid_response", Some(302)),
+            "{shown}"
+        );
+        assert!(
+            error
+                .message()
+                .starts_with("https://a.example: the redirect's Location is not usable")
+        );
+        assert!(
+            !shown.contains("canary") && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
+}

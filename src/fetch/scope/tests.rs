@@ -1,0 +1,257 @@
+use super::*;
+use crate::seeded::Seeded;
+
+fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
+    let base = BaseUrl::new(base);
+    let joined = base.absolute(url).map(Cow::into_owned);
+    joined.map_err(|error| (error.code().to_owned(), error.message().to_owned()))
+}
+
+#[test]
+fn what_is_relative_is_appended() {
+    let table = [
+        ("https://a.example/v3", "/user", "https://a.example/v3/user"),
+        ("https://a.example/v3", "user", "https://a.example/v3/user"),
+        (
+            "https://a.example/v3/",
+            "/user",
+            "https://a.example/v3/user",
+        ),
+        ("https://a.example/v3/", "user", "https://a.example/v3/user"),
+        ("https://a.example", "user", "https://a.example/user"),
+        ("https://a.example/", "/user/", "https://a.example/user/"),
+        (" https://a.example/v3 ", "", "https://a.example/v3"),
+        ("https://a.example/v3/", "", "https://a.example/v3/"),
+        ("https://a.example/v3", "/", "https://a.example/v3/"),
+        (
+            "https://a.example/v3",
+            "?q=/../x",
+            "https://a.example/v3?q=/../x",
+        ),
+        (
+            "https://a.example/v3",
+            "user?q=https://b.example",
+            "https://a.example/v3/user?q=https://b.example",
+        ),
+        (
+            "https://a.example/v3",
+            "user#part",
+            "https://a.example/v3/user#part",
+        ),
+        (
+            "https://a.example/v3",
+            "a//b/./c",
+            "https://a.example/v3/a//b/./c",
+        ),
+        (
+            "https://a.example/v3",
+            "a..b/...",
+            "https://a.example/v3/a..b/...",
+        ),
+        (
+            "https://a.example/v3",
+            "b.example:80/x",
+            "https://a.example/v3/b.example:80/x",
+        ),
+        (
+            "https://a.example/v3",
+            "\\b.example",
+            "https://a.example/v3/\\b.example",
+        ),
+        (
+            "https://a.example/v3",
+            "@b.example",
+            "https://a.example/v3/@b.example",
+        ),
+        (
+            "https://a.example/{key}",
+            "/x/{key}",
+            "https://a.example/{key}/x/%7Bkey%7D",
+        ),
+        (
+            "https://a.example/{key}",
+            "https://b.example/{key}",
+            "https://b.example/%7Bkey%7D",
+        ),
+        (
+            "https://a.example/v3",
+            "HTTPS://b.example/x",
+            "HTTPS://b.example/x",
+        ),
+    ];
+    for (base, url, expected) in table {
+        assert_eq!(joined(base, url).as_deref(), Ok(expected), "{base} {url}");
+    }
+}
+
+#[test]
+fn what_would_leave_the_base_is_refused() {
+    let urls = [
+        (
+            "//b.example/x",
+            "url: begins with two slashes, as the name of a host does; give one",
+        ),
+        (
+            "/\\b.example/x",
+            "url: begins with two slashes, as the name of a host does; give one",
+        ),
+        (
+            "\\\\b.example",
+            "url: begins with two slashes, as the name of a host does; give one",
+        ),
+        (
+            "/a b",
+            "url: has a space or control character at byte 2; percent-encode it",
+        ),
+        (
+            "..",
+            "url: has a `..` segment, which may lead out of the base_url; leave it out",
+        ),
+    ];
+    for (url, message) in urls {
+        let expected = Err(("invalid_input".to_owned(), message.to_owned()));
+        assert_eq!(joined("https://a.example/v3", url), expected, "{url}");
+    }
+    let climbing = [
+        "/../x",
+        "a/../b",
+        "a/..",
+        "a/..?q",
+        "a\\..\\b",
+        "%2e%2e/x",
+        ".%2E/x",
+        "a%2f..%2fb",
+        "a%5c..",
+        "%252e%252e/x",
+        "..;v=1/x",
+        "%2e%2e%3bv/x",
+        "%25252e%25252e",
+        "x/..#y",
+    ];
+    for url in climbing {
+        assert!(joined("https://a.example/v3", url).is_err(), "{url}");
+    }
+}
+
+/// By another library's reading, as it is written, as it is sent, and decoded once or twice.
+#[test]
+fn nothing_that_is_appended_leaves_the_base() {
+    let pieces = [
+        "/",
+        "\\",
+        ".",
+        "..",
+        "%2e",
+        "%2E",
+        "%252e",
+        "%2f",
+        "%5C",
+        "%255c",
+        ";",
+        "a",
+        "b.example",
+        ":",
+        "@",
+        "?",
+        "#",
+        "//",
+        "%",
+        "25",
+        "{",
+        "http",
+    ];
+    let mut random = Seeded::new(43);
+    let mut appended = 0;
+    for _ in 0..50_000 {
+        let url = random.text(&pieces, 8);
+        let Ok(text) = joined("https://a.example/v3", &url) else {
+            continue;
+        };
+        if url::scheme_of(&url).is_some() {
+            continue;
+        }
+        appended += 1;
+        let decoded = |text: &str| String::from_utf8_lossy(&url::decode(text, false)).into_owned();
+        let path = text.split(['?', '#']).next().unwrap();
+        let sent = url::parse(&text).unwrap().to_string();
+        let once = decoded(path);
+        for read in [&text, &sent, &once, &decoded(&once)] {
+            let read = ::url::Url::parse(read).unwrap();
+            assert_eq!(read.host_str(), Some("a.example"), "{url}");
+            let path = read.path();
+            assert!(path == "/v3" || path.starts_with("/v3/"), "{url}: {path}");
+        }
+    }
+    assert!(appended > 10_000, "{appended}");
+}
+
+#[test]
+fn a_base_that_is_not_usable_is_an_error() {
+    let table = [
+        ("", "base_url: empty"),
+        ("api.example", "base_url: has no scheme"),
+        ("ftp://a.example", "base_url: its scheme is not"),
+        ("https://u:p@a.example", "base_url: holds a user name"),
+        ("https://{host}.example", "base_url: its host"),
+        ("https://a.example/v3?key=1", "base_url: has a query"),
+        ("https://a.example/#x", "base_url: has a query"),
+    ];
+    for (base, message) in table {
+        for url in ["/user", "https://a.example/user", ""] {
+            let (code, said) = joined(base, url).unwrap_err();
+            assert_eq!(code, "invalid_input", "{base}");
+            assert!(said.starts_with(message), "{base}: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_host_of_the_base_and_those_that_are_allowed() {
+    let base = || Some(BaseUrl::new("https://a.example/v3"));
+    let hosts = |rule: &str| Some(AllowedHosts::new([rule]));
+    let table = [
+        (None, None, "https://b.example/", None),
+        (base(), None, "https://a.example/other", None),
+        (base(), None, "https://A.example:443/", None),
+        (
+            base(),
+            None,
+            "https://a.example:444/",
+            Some("host_not_allowed"),
+        ),
+        (base(), None, "http://a.example/", Some("host_not_allowed")),
+        (base(), None, "https://b.example/", Some("host_not_allowed")),
+        (
+            base(),
+            None,
+            "https://x.a.example/",
+            Some("host_not_allowed"),
+        ),
+        (base(), hosts("b.example"), "https://a.example/", None),
+        (base(), hosts("b.example"), "https://b.example/", None),
+        (
+            base(),
+            hosts("b.example"),
+            "https://c.example/",
+            Some("host_not_allowed"),
+        ),
+        (
+            base(),
+            hosts("*"),
+            "https://a.example/",
+            Some("invalid_input"),
+        ),
+        (
+            None,
+            hosts("b.example"),
+            "https://a.example/",
+            Some("host_not_allowed"),
+        ),
+    ];
+    for (base, hosts, target, code) in table {
+        let scope = Scope { base, hosts };
+        let checked = scope.check(&url::parse(target).unwrap());
+        let found = checked.err().map(|error| error.code().to_owned());
+        assert_eq!(found.as_deref(), code, "{scope:?} {target}");
+    }
+}

@@ -1,0 +1,351 @@
+//! The calls that can make a gateway refresh a token, and who waits for them.
+//!
+//! A gateway refreshes inside the call that asks, and gives the refresh up when its caller hangs up;
+//! two that ask at once spend the same refresh token. Either can end the user's grant. So each of
+//! these calls is a flight: it runs on a thread of its own until it has landed, however soon its
+//! callers leave, and there is one at a time for a tenant or a connection.
+
+#[cfg(feature = "host-lock")]
+mod host_lock;
+mod outages;
+mod table;
+
+use std::ops::Deref;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(feature = "host-lock")]
+use self::host_lock::HostLock;
+use self::outages::{Known, Outages};
+pub(crate) use self::table::Call;
+use self::table::{Flight, Landed, Subject, Table};
+use crate::clock::{Deadline, Now};
+use crate::error::{ErrorKind, NexusError, Result};
+use crate::gateway::{Gateway, Request, Success};
+use crate::json::Object;
+use crate::sync::{self, Shared};
+use crate::tenant::{OwnedTenant, Tenant};
+use crate::token::CachedToken;
+use crate::token_cache::{Claim, Lookup, TokenCache};
+use crate::url;
+
+/// How long the last handle of a client waits for flights under way.
+const LANDING_TIME: Duration = Duration::from_secs(5);
+/// How long a call that has a usable token waits for a newer one.
+const SPARE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What clients, fetchers, agents and session guards hold. The last one waits for the flights.
+#[derive(Clone)]
+pub(crate) struct Handle(Shared<LastHandle>);
+
+struct LastHandle(Arc<Flights>);
+
+/// A gateway, and the flights to it.
+pub(crate) struct Flights {
+    pub(crate) gateway: Gateway,
+    table: Table,
+    outages: Outages,
+    #[cfg(feature = "host-lock")]
+    host_lock: Option<HostLock>,
+    /// What stands in for the gateway.
+    #[cfg(test)]
+    script: Option<tests::Script>,
+}
+
+/// The gateway's code for a refresh that has failed, for a moment or for good.
+const TOKEN_EXPIRED: &str = "token_expired";
+
+/// Where a token came from: only one out of the cache can have died since it was handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Cache,
+    Gateway,
+}
+
+impl Handle {
+    pub(crate) fn new(gateway: Gateway) -> Self {
+        Self::of(Flights::new(gateway))
+    }
+
+    fn of(flights: Flights) -> Self {
+        Self(Shared::new(LastHandle(Arc::new(flights))))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Arc<Flights>;
+
+    fn deref(&self) -> &Arc<Flights> {
+        &self.0.0
+    }
+}
+
+impl Drop for LastHandle {
+    fn drop(&mut self) {
+        let flights = &self.0;
+        let flying = flights.table.len();
+        if flying > 0 {
+            flights.gateway.log.warn(|| {
+                format!(
+                    "waiting up to {} s for {flying} calls to the gateway; cut short, they could \
+                     cost a connection",
+                    LANDING_TIME.as_secs()
+                )
+            });
+            flights.drain(Deadline::after(LANDING_TIME));
+        }
+    }
+}
+
+impl Flights {
+    fn new(gateway: Gateway) -> Self {
+        Self {
+            #[cfg(feature = "host-lock")]
+            host_lock: gateway
+                .lock_dir
+                .clone()
+                .map(|dir| HostLock::new(dir, gateway.address())),
+            gateway,
+            table: Table::new(),
+            outages: Outages::new(),
+            #[cfg(test)]
+            script: None,
+        }
+    }
+
+    /// Blocks until nothing flies, at most until the deadline; whether nothing does.
+    pub(crate) fn drain(&self, deadline: Deadline) -> bool {
+        self.table.wait_until_empty(deadline)
+    }
+
+    /// The response to a call about one connection. Blocks until it is there, at most until the
+    /// deadline.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        call: Call,
+        connection_id: &str,
+        deadline: Deadline,
+    ) -> Result<Object> {
+        let subject = Subject::Connection(connection_id.into());
+        let landed = self.ride(&subject, call, None, deadline);
+        Ok(landed.ok_or_else(left)??.body.clone())
+    }
+
+    /// The tenant's token, past every cache. Blocks until it is there, at most until the deadline.
+    pub(crate) fn resolve(
+        self: &Arc<Self>,
+        tenant: Tenant<'_>,
+        deadline: Deadline,
+    ) -> Result<Arc<CachedToken>> {
+        self.ask(&tenant.to_owned(), None, deadline)
+            .ok_or_else(left)?
+    }
+
+    /// The token of the cache, or of the gateway and then cached. Blocks until it is there, at most
+    /// until the deadline, which is read only when there is something to wait for.
+    pub(crate) fn cached(
+        self: &Arc<Self>,
+        cache: &TokenCache,
+        tenant: Tenant<'_>,
+        deadline: impl FnOnce() -> Deadline,
+    ) -> Result<(Arc<CachedToken>, Source)> {
+        let spare = match cache.look_up(tenant, Now::read()) {
+            Lookup::Fresh(token) => return Ok((token, Source::Cache)),
+            Lookup::Spare(_) => self.gateway.stale_if_error,
+            Lookup::Nothing => false,
+        };
+        let (tenant, deadline) = (tenant.to_owned(), deadline());
+        if spare {
+            if let Some(newer) = self.newer(&tenant, cache, deadline) {
+                return newer.map(|token| (token, Source::Gateway));
+            }
+            // It may be gone by now, or replaced.
+            let found = cache.look_up(tenant.as_tenant(), Now::read());
+            if let Lookup::Fresh(token) | Lookup::Spare(token) = found {
+                self.outages.warn(&tenant, self.gateway.log);
+                return Ok((token, Source::Cache));
+            }
+        }
+        let asked = self.ask(&tenant, Some(cache), deadline);
+        asked
+            .ok_or_else(left)?
+            .map(|token| (token, Source::Gateway))
+    }
+
+    /// A newer token than the spare one if it is to be had soon, or the word that there is none for
+    /// this tenant any more. While an outage is known, a call now and then finds out whether it is
+    /// over, and does not wait for that.
+    fn newer(
+        self: &Arc<Self>,
+        tenant: &OwnedTenant,
+        cache: &TokenCache,
+        deadline: Deadline,
+    ) -> Option<Result<Arc<CachedToken>>> {
+        let known = self.outages.known(tenant, Now::read().mono);
+        let patience = match known {
+            Known::Recent => return None,
+            Known::Old => Duration::ZERO,
+            // The rest is for what the token is wanted for.
+            Known::Nothing => SPARE_PATIENCE.min(deadline.left().unwrap_or_default().mul_f64(0.5)),
+        };
+        let asked = self.ask(tenant, Some(cache), Deadline::after(patience));
+        if asked.is_none() && patience == SPARE_PATIENCE {
+            self.outages.begin(tenant, &slow(), Now::read().mono);
+        }
+        asked.filter(|token| token.as_ref().map_or_else(is_definite, |_| true))
+    }
+
+    /// `None` if the deadline came first.
+    fn ask(
+        self: &Arc<Self>,
+        tenant: &OwnedTenant,
+        cache: Option<&TokenCache>,
+        deadline: Deadline,
+    ) -> Option<Result<Arc<CachedToken>>> {
+        let subject = Subject::Tenant(tenant.clone());
+        let landed = self.ride(&subject, Call::Resolve, cache, deadline)?;
+        Some(landed.and_then(|landed| landed.token.clone()))
+    }
+
+    /// Joins a flight or starts one, and waits for it. `None` if the deadline came first.
+    fn ride(
+        self: &Arc<Self>,
+        subject: &Subject,
+        call: Call,
+        cache: Option<&TokenCache>,
+        deadline: Deadline,
+    ) -> Option<Result<Arc<Landed>>> {
+        let (flight, is_new) = self.table.board(subject, call, cache, deadline)?;
+        if is_new {
+            self.take_off(&flight);
+        }
+        flight.landed.wait(deadline.instant())
+    }
+
+    fn take_off(self: &Arc<Self>, flight: &Arc<Flight>) {
+        let (flights, flown) = (Arc::clone(self), Arc::clone(flight));
+        if sync::spawn("nexus-flight", move || flights.fly(&flown)).is_err() {
+            // No thread is to be had, so the caller flies and stays to the end.
+            self.fly(flight);
+        }
+    }
+
+    fn fly(&self, flight: &Flight) {
+        let request = || self.request(flight).map(Landed::of).map(Arc::new);
+        let landed = panic::catch_unwind(AssertUnwindSafe(request));
+        let landed = landed.unwrap_or_else(|_| Err(panicked()));
+        let mut over = false;
+        self.table.land(&flight.subject, |claims| {
+            over = self.settle(&flight.subject, landed.as_deref(), claims);
+        });
+        flight.landed.fulfil(landed);
+        // Last, as a log may take its time, or call us.
+        if let (true, Subject::Tenant(tenant)) = (over, &flight.subject) {
+            let provider = tenant.as_tenant().provider;
+            let log = self.gateway.log;
+            log.warn(|| format!("the gateway responds again for {provider:?}"));
+        }
+    }
+
+    fn request(&self, flight: &Flight) -> Result<Success> {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script(flight.call);
+        }
+        #[cfg(feature = "host-lock")]
+        let _turn = match &self.host_lock {
+            Some(lock) => lock.take(&flight.subject, self.gateway.log)?,
+            None => None,
+        };
+        match &flight.subject {
+            Subject::Tenant(tenant) => self.request_token(tenant.as_tenant()),
+            Subject::Connection(id) => {
+                let id = url::encode(id);
+                self.gateway.send_patiently(&match flight.call {
+                    Call::Refresh => Request::post(format!("/v1/refresh/{id}")),
+                    Call::Check => Request::get(format!("/v1/check-connection/{id}")),
+                    Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
+                })
+            }
+        }
+    }
+
+    /// `token_expired` covers a provider that is down for a moment, and one that has refused for
+    /// good: only the next resolve tells them apart.
+    fn request_token(&self, tenant: Tenant<'_>) -> Result<Success> {
+        let path = format!(
+            "/v1/resolve?workspace_id={}&provider_name={}",
+            url::encode(tenant.workspace_id),
+            url::encode(tenant.provider)
+        );
+        let request = Request::get(path).of_workspace(tenant.workspace_id);
+        match self.gateway.send_patiently(&request) {
+            Err(error) if error.code() == TOKEN_EXPIRED => self.gateway.send_patiently(&request),
+            first => first,
+        }
+    }
+
+    /// What a flight means to the caches of its callers, and for the next who asks; whether it has
+    /// ended an outage that the log knows of.
+    fn settle(
+        &self,
+        subject: &Subject,
+        landed: Result<&Landed, &NexusError>,
+        claims: &[Claim],
+    ) -> bool {
+        let token = landed.and_then(|landed| Ok((landed.token.as_ref()?, landed.at)));
+        let refused = token.as_ref().is_err_and(|error| is_definite(error));
+        for claim in claims {
+            match &token {
+                Ok((token, at)) => claim.keep(Arc::clone(token), *at),
+                Err(_) if refused => claim.refuse(),
+                Err(_) => {}
+            }
+        }
+        let Subject::Tenant(tenant) = subject else {
+            return false;
+        };
+        match token {
+            Err(error) if !refused => {
+                self.outages.begin(tenant, error, Now::read().mono);
+                false
+            }
+            _ => self.outages.end(tenant),
+        }
+    }
+}
+
+/// Whether the gateway has said that there is no token, not only that it has none now.
+fn is_definite(error: &NexusError) -> bool {
+    match error.kind() {
+        ErrorKind::Gateway => {
+            let status = error.status_code().unwrap_or_default();
+            (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
+        }
+        ErrorKind::InvalidInput
+        | ErrorKind::InvalidCredentials
+        | ErrorKind::UnsupportedStrategy => true,
+        _ => false,
+    }
+}
+
+fn left() -> NexusError {
+    let message = "timed out waiting for the gateway; a call that is under way goes on, so that no refresh is lost";
+    NexusError::new(ErrorKind::Timeout, message).retryable(true)
+}
+
+fn slow() -> NexusError {
+    let message = format!("no response within {} s", SPARE_PATIENCE.as_secs());
+    NexusError::new(ErrorKind::Timeout, message)
+}
+
+fn panicked() -> NexusError {
+    let message = "the call to the gateway panicked, which is a bug of this crate; try again";
+    NexusError::new(ErrorKind::RequestFailed, message).retryable(true)
+}
+
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,209 @@
+//! Which flights are under way: at most one for a tenant or connection, and a bounded number.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::{Deadline, Now};
+use crate::error::Result;
+use crate::gateway::Success;
+use crate::json::Object;
+use crate::promise::Promise;
+use crate::sync::{Condvar, Mutex};
+use crate::tenant::OwnedTenant;
+use crate::token::{CachedToken, TokenResponse};
+use crate::token_cache::{Claim, TokenCache};
+
+/// As many calls as a client has under way at a time.
+const MAX_FLIGHTS: usize = 256;
+
+/// Whom a flight is for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    Tenant(OwnedTenant),
+    Connection(Box<str>),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    Resolve,
+    Check,
+    Token,
+    Refresh,
+}
+
+/// One call to the gateway, from its start until it has landed.
+pub(super) struct Flight {
+    pub(super) subject: Subject,
+    pub(super) call: Call,
+    pub(super) landed: Promise<Result<Arc<Landed>>>,
+}
+
+/// What a flight brings.
+pub(super) struct Landed {
+    pub(super) body: Object,
+    pub(super) token: Result<Arc<CachedToken>>,
+    pub(super) at: Now,
+}
+
+/// A flight to wait for, and whether it is a new one that the caller has to get off the ground.
+pub(super) type Boarded = (Arc<Flight>, bool);
+
+pub(super) struct Table {
+    flying: Mutex<HashMap<Subject, Airborne>>,
+    landed: Condvar,
+}
+
+/// A flight, and where its token goes.
+struct Airborne {
+    flight: Arc<Flight>,
+    claims: Vec<Claim>,
+}
+
+impl Landed {
+    pub(super) fn of(success: Success) -> Self {
+        let response = TokenResponse::from_response(success.body.clone());
+        let token = response.and_then(|response| response.to_cached(success.received));
+        Self {
+            body: success.body,
+            token: token.map(Arc::new),
+            at: success.received.at,
+        }
+    }
+
+    fn with(token: Arc<CachedToken>, at: Now) -> Self {
+        Self {
+            body: Object::new(),
+            token: Ok(token),
+            at,
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Self {
+            flying: Mutex::new(HashMap::new()),
+            landed: Condvar::new(),
+        }
+    }
+
+    /// How many callers wait for a flight.
+    #[cfg(test)]
+    pub(super) fn aboard(&self, subject: &Subject) -> usize {
+        let flying = self.flying.lock();
+        let airborne = flying.get(subject);
+        // The table and the flight's own thread have it, too.
+        airborne.map_or(0, |airborne| {
+            Arc::strong_count(&airborne.flight).saturating_sub(2)
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.flying.lock().len()
+    }
+
+    /// Joins a flight or enters a new one; blocks while another call for the connection, or too many
+    /// for the client, are under way. `None` if the deadline came first.
+    pub(super) fn board(
+        &self,
+        subject: &Subject,
+        call: Call,
+        cache: Option<&TokenCache>,
+        deadline: Deadline,
+    ) -> Option<Boarded> {
+        let mut flying = self.flying.lock();
+        loop {
+            let claim = match (subject, cache) {
+                (Subject::Tenant(tenant), Some(cache)) => Some(cache.claim(tenant)),
+                _ => None,
+            };
+            let boarded = match flying.get_mut(subject) {
+                Some(airborne) => airborne.join(call, claim),
+                None => enter(&mut flying, subject, call, claim),
+            };
+            if boarded.is_some() {
+                return boarded;
+            }
+            if self
+                .landed
+                .wait_until(&mut flying, deadline.instant())
+                .timed_out()
+            {
+                return None;
+            }
+        }
+    }
+
+    /// Ends a flight. Its token is in the caches before it leaves the table, so that whoever does not
+    /// find the flight finds the token.
+    pub(super) fn land(&self, subject: &Subject, settle: impl FnOnce(&[Claim])) {
+        let mut flying = self.flying.lock();
+        if let Some(airborne) = flying.remove(subject) {
+            settle(&airborne.claims);
+        }
+        drop(flying);
+        self.landed.notify_all();
+    }
+
+    pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
+        let mut flying = self.flying.lock();
+        while !flying.is_empty() {
+            if self
+                .landed
+                .wait_until(&mut flying, deadline.instant())
+                .timed_out()
+            {
+                return flying.is_empty();
+            }
+        }
+        true
+    }
+}
+
+impl Airborne {
+    /// `None` for a flight of another call, and for one that was asked for before a delete.
+    fn join(&mut self, call: Call, claim: Option<Claim>) -> Option<Boarded> {
+        if self.flight.call != call {
+            return None;
+        }
+        if let Some(claim) = claim {
+            if self.claims.iter().any(|other| claim.is_apart_from(other)) {
+                return None;
+            }
+            if !self.claims.iter().any(|other| claim.is_like(other)) {
+                self.claims.push(claim);
+            }
+        }
+        Some((Arc::clone(&self.flight), false))
+    }
+}
+
+/// A new flight, or one that has landed with the token that another has brought meanwhile.
+fn enter(
+    flying: &mut HashMap<Subject, Airborne>,
+    subject: &Subject,
+    call: Call,
+    claim: Option<Claim>,
+) -> Option<Boarded> {
+    let flight = Arc::new(Flight {
+        subject: subject.clone(),
+        call,
+        landed: Promise::new(),
+    });
+    let now = Now::read();
+    if let Some(token) = claim.as_ref().and_then(|claim| claim.fresh(now)) {
+        let landed = Landed::with(token, now);
+        flight.landed.fulfil(Ok(Arc::new(landed)));
+        return Some((flight, false));
+    }
+    if flying.len() >= MAX_FLIGHTS {
+        return None;
+    }
+    let airborne = Airborne {
+        flight: Arc::clone(&flight),
+        claims: claim.into_iter().collect(),
+    };
+    flying.insert(subject.clone(), airborne);
+    Some((flight, true))
+}

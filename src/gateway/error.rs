@@ -1,0 +1,267 @@
+//! What gateways say when they refuse, in all the forms that are in use, as one error.
+
+mod advice;
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
+use ureq::http::{HeaderMap, HeaderName, StatusCode, Uri};
+
+use self::advice::Refusal;
+use crate::error::{ErrorKind, NexusError};
+use crate::hiding::Secrets;
+use crate::json::{self, Object};
+use crate::secrets;
+use crate::timestamp;
+use crate::transport::Response;
+use crate::url;
+
+/// As much of a body as an error shows, in characters.
+const MAX_TEXT: usize = 500;
+
+/// A shorter text of a request is likely to be part of a message by chance.
+const MIN_SECRET: usize = 4;
+
+/// The longest JSON that is read for that, in bytes.
+const MAX_JSON: usize = 64 << 10;
+
+/// The one place where a status that is not a success becomes an error. `path` is that of the call;
+/// `secrets` are the API key and what else was sent in confidence, which must not come back in a text
+/// that the gateway wrote.
+pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
+    let text = String::from_utf8_lossy(readable(&response.body));
+    let body = json::parse(text.as_bytes()).ok();
+    let fields = body.as_ref().and_then(Value::as_object);
+    let code = fields
+        .and_then(code_of)
+        .filter(|code| !secrets.iter().any(|secret| holds_key(code, secret)));
+    let refusal = Refusal {
+        path,
+        status: response.status,
+        code: code.as_deref(),
+        broker_status: fields.and_then(|fields| fields.get("status")?.as_u64()),
+        is_repeated: fields.is_some_and(repeats_another),
+        is_empty: is_blank(&text) && !is_too_long(&response.body),
+    };
+    let message = match response.status {
+        300..=399 => moved(&response.headers, base),
+        _ => fields
+            .and_then(message_of)
+            .unwrap_or_else(|| prose(&without_secrets(body, &text), response)),
+    };
+    let message = with_advice(shown(&message, secrets), refusal.advice());
+    NexusError::new(ErrorKind::Gateway, message)
+        .with_status(response.status)
+        .with_retry_after(retry_after(&response.headers))
+        .retryable(refusal.may_pass())
+        .reconnect(refusal.needs_reconnect())
+        .with_code(code.unwrap_or_else(|| format!("http_{}", response.status)))
+}
+
+/// A last full stop gives way, dots that stand for more do not.
+fn with_advice(message: String, advice: &str) -> String {
+    if advice.is_empty() {
+        return message;
+    }
+    let whole = message
+        .strip_suffix('.')
+        .filter(|text| !text.ends_with('.'));
+    format!("{}; {advice}", whole.unwrap_or(&message))
+}
+
+/// Whether the message is an error body of the broker, written as a string.
+fn repeats_another(fields: &Object) -> bool {
+    said(fields, "message").is_some_and(|message| unwrapped(&message).is_some())
+}
+
+fn readable(body: &[u8]) -> &[u8] {
+    if is_too_long(body) { &[] } else { body }
+}
+
+/// JSON can be twenty times as long in memory, and a part of it would not show which of its fields
+/// are secrets.
+fn is_too_long(body: &[u8]) -> bool {
+    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    is_json && body.len() > MAX_JSON
+}
+
+/// `error` if it looks like a code, else `error.code`, else `code`.
+fn code_of(fields: &Object) -> Option<String> {
+    let nested = json::object(fields, "error").and_then(|error| json::text(error, "code"));
+    let own = fields.get("error").and_then(Value::as_str);
+    let found = [own.map(str::to_owned), nested, json::text(fields, "code")];
+    found.into_iter().flatten().find(|code| is_code(code))
+}
+
+fn is_code(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=100).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// Whether a code gives the API key away. A short key is likely to be part of a code by chance, so
+/// only a code that is the whole of it counts.
+fn holds_key(code: &str, key: &str) -> bool {
+    code == key || (key.len() >= 5 && code.contains(key))
+}
+
+/// `message`, else `detail`, else `error.message`, else an `error` that is prose.
+fn message_of(fields: &Object) -> Option<String> {
+    let nested = json::object(fields, "error").and_then(|error| said(error, "message"));
+    let prose = said(fields, "error").filter(|error| !is_code(error));
+    let found = said(fields, "message")
+        .or_else(|| said(fields, "detail"))
+        .or(nested)
+        .or(prose)?;
+    Some(unwrapped(&found).unwrap_or(found))
+}
+
+/// A message that is another error body, written as a string: its code and its text.
+fn unwrapped(message: &str) -> Option<String> {
+    let inner = json::parse(message.as_bytes()).ok()?;
+    let inner = inner.as_object()?;
+    let text = said(inner, "message").or_else(|| said(inner, "detail"));
+    match (code_of(inner), text) {
+        (Some(code), Some(text)) => Some(format!("{code}: {text}")),
+        (None, Some(text)) => Some(text),
+        (_, None) => said(inner, "error"),
+    }
+}
+
+/// A field with something to read in it.
+fn said(fields: &Object, field: &str) -> Option<String> {
+    json::text(fields, field).filter(|text| !is_blank(text))
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c.is_control())
+}
+
+fn prose(text: &str, response: &Response) -> String {
+    if !is_blank(text) {
+        return text.trim().to_owned();
+    }
+    let status = response.status;
+    let reason = StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason());
+    let reason = reason.unwrap_or("(unknown)");
+    let body = if is_too_long(&response.body) {
+        "with JSON that is too long for an error"
+    } else {
+        "without a body"
+    };
+    format!("the gateway's response is {status} {reason} {body}")
+}
+
+/// A body without a message is shown whole, but not the credentials that it may hold.
+fn without_secrets(body: Option<Value>, text: &str) -> Cow<'_, str> {
+    let mut shown = body.unwrap_or_default();
+    if hide_secrets(&mut shown) {
+        return json::written(&shown).into();
+    }
+    text.into()
+}
+
+/// Replaces what is named as a secret; says whether there was any.
+fn hide_secrets(value: &mut Value) -> bool {
+    let mut hidden = false;
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let secret = secrets::is_field(name) && !value.is_null();
+                if secret {
+                    *value = "[redacted]".into();
+                }
+                hidden |= secret || hide_secrets(value);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                hidden |= hide_secrets(item);
+            }
+        }
+        _ => {}
+    }
+    hidden
+}
+
+/// The API key goes to the configured gateway only, so its redirects are not followed.
+fn moved(headers: &HeaderMap, base: &Uri) -> String {
+    let target = text_of(headers, LOCATION).and_then(|to| url::join(base, to).ok());
+    let target = target.map_or_else(|| "another address".to_owned(), |to| url::origin(&to));
+    format!(
+        "the gateway redirects to {target}, which is not followed; set gateway_url to its own address"
+    )
+}
+
+/// What a request holds in confidence: a connection's state, which completes it, and the texts of
+/// the fields of its body that are named as secrets.
+pub(crate) fn secrets_of(query: &str, body: &[u8]) -> Vec<String> {
+    let states = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("state="));
+    let mut found: Vec<_> = states
+        .flat_map(|state| {
+            let decoded = url::decode(state, true);
+            [
+                state.to_owned(),
+                String::from_utf8_lossy(&decoded).into_owned(),
+            ]
+        })
+        .collect();
+    if let Ok(body) = json::parse(body) {
+        collect_secrets(&body, false, &mut found);
+    }
+    found.retain(|secret| secret.len() >= MIN_SECRET);
+    found
+}
+
+fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let secret = secret || secrets::is_field(name) || name == "state";
+                collect_secrets(value, secret, found);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                collect_secrets(item, secret, found);
+            }
+        }
+        Value::String(text) if secret => found.push(text.clone()),
+        Value::Number(_) if secret => found.push(json::written(value)),
+        _ => {}
+    }
+}
+
+/// A text of bounded length, without the secrets.
+fn shown(message: &str, secrets: &[&str]) -> String {
+    let hidden = Secrets::new(secrets).hidden(message.as_bytes(), "[redacted]");
+    let hidden = hidden.unwrap_or_else(|| message.into());
+    let shown = String::from_utf8_lossy(&hidden);
+    match shown.char_indices().nth(MAX_TEXT) {
+        Some((end, _)) => shown.get(..end).unwrap_or_default().to_owned() + "...",
+        None => shown.into_owned(),
+    }
+}
+
+/// How long the server asks to wait.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let now = date(headers).unwrap_or_else(SystemTime::now);
+    timestamp::retry_after(text_of(headers, RETRY_AFTER)?, now)
+}
+
+/// The server's clock, as it wrote it.
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    timestamp::http_date(text_of(headers, DATE)?)
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,893 @@
+use ureq::http::HeaderValue;
+
+use super::*;
+use crate::seeded::Seeded;
+
+fn base() -> Uri {
+    Uri::from_static("https://gateway.example/base")
+}
+
+fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Response {
+    let headers = headers.iter().map(|(name, value)| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )
+    });
+    Response {
+        status,
+        headers: headers.collect(),
+        body: body.to_vec(),
+    }
+}
+
+fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
+    error_to("/v1/providers", status, body)
+}
+
+fn read(response: &Response, secrets: &[&str]) -> NexusError {
+    of("/v1/providers", response, &base(), secrets)
+}
+
+fn error_to(path: &str, status: u16, body: impl AsRef<[u8]>) -> NexusError {
+    of(
+        path,
+        &response(status, &[], body.as_ref()),
+        &base(),
+        &["key-1"],
+    )
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn every_form_of_an_error_body() {
+    let table = [
+        (
+            "1",
+            404,
+            r#"{"error":"provider_not_found","message":"no such","details":{"a":1}}"#,
+            "provider_not_found",
+            "no such",
+        ),
+        (
+            "1, trailing space",
+            400,
+            "{\"error\":\"invalid.json-2_x\",\"message\":\"no\"}\n",
+            "invalid.json-2_x",
+            "no",
+        ),
+        (
+            "2",
+            409,
+            r#"{"error":"attention_required","detail":"consent"}"#,
+            "attention_required",
+            "consent; let the user connect the provider again",
+        ),
+        (
+            "3",
+            400,
+            r#"{"code":"missing_fields","message":"user_id"}"#,
+            "missing_fields",
+            "user_id",
+        ),
+        (
+            "4",
+            500,
+            "",
+            "http_500",
+            "the gateway's response is 500 Internal Server Error without a body",
+        ),
+        (
+            "4, blank",
+            504,
+            " \r\n",
+            "http_504",
+            "the gateway's response is 504 Gateway Timeout without a body",
+        ),
+        (
+            "4, no such status",
+            599,
+            "",
+            "http_599",
+            "the gateway's response is 599 (unknown) without a body",
+        ),
+        (
+            "5",
+            429,
+            "Too Many Requests\n",
+            "http_429",
+            "Too Many Requests",
+        ),
+        (
+            "6",
+            404,
+            "404 page not found",
+            "http_404",
+            "404 page not found; is gateway_url the gateway's own address?",
+        ),
+        (
+            "7",
+            502,
+            r#"{"error":"failed to reach broker"}"#,
+            "http_502",
+            "failed to reach broker",
+        ),
+        (
+            "8",
+            502,
+            r#"{"error":"broker_error","message":"{\"error\":\"bad_key\",\"message\":\"key refused\"}"}"#,
+            "broker_error",
+            "bad_key: key refused",
+        ),
+        (
+            "8, detail",
+            502,
+            r#"{"error":"broker_error","message":"{\"detail\":\"refused\"}"}"#,
+            "broker_error",
+            "refused",
+        ),
+        (
+            "8, error",
+            502,
+            r#"{"error":"broker_error","message":"{\"error\":\"bad_key\"}"}"#,
+            "broker_error",
+            "bad_key",
+        ),
+        (
+            "8, none",
+            502,
+            r#"{"error":"broker_error","message":"{\"a\":1}"}"#,
+            "broker_error",
+            r#"{"a":1}"#,
+        ),
+        (
+            "8, cut off",
+            502,
+            r#"{"error":"broker_error","message":"{\"error\":"}"#,
+            "broker_error",
+            r#"{"error":"#,
+        ),
+        ("9, list", 500, r#"["a"]"#, "http_500", r#"["a"]"#),
+        ("9, string", 500, r#""broken""#, "http_500", r#""broken""#),
+        ("9, number", 500, "17", "http_500", "17"),
+        ("9, null", 500, "null", "http_500", "null"),
+        (
+            "9, truncated",
+            502,
+            r#"{"error":"broker_err"#,
+            "http_502",
+            r#"{"error":"broker_err"#,
+        ),
+        (
+            "9, nested",
+            403,
+            r#"{"error":{"code":"denied","message":"not you"}}"#,
+            "denied",
+            "not you",
+        ),
+        (
+            "9, nested in part",
+            403,
+            r#"{"error":{"message":"not you"}}"#,
+            "http_403",
+            "not you",
+        ),
+        (
+            "9, nested, a number",
+            403,
+            r#"{"error":{"code":7,"message":"not you"}}"#,
+            "7",
+            "not you",
+        ),
+        ("no text", 400, "{}", "http_400", "{}"),
+        (
+            "a code alone",
+            404,
+            r#"{"error":"not_found"}"#,
+            "not_found",
+            r#"{"error":"not_found"}"#,
+        ),
+        (
+            "null",
+            400,
+            r#"{"error":null,"code":null,"message":null}"#,
+            "http_400",
+            r#"{"error":null,"code":null,"message":null}"#,
+        ),
+        (
+            "empty",
+            400,
+            r#"{"error":"","code":"","message":"","detail":"d"}"#,
+            "http_400",
+            "d",
+        ),
+        (
+            "a flag",
+            400,
+            r#"{"error":true,"code":"c","message":"m"}"#,
+            "c",
+            "m",
+        ),
+        (
+            "a flag alone",
+            400,
+            r#"{"error":true,"message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "a number",
+            400,
+            r#"{"error":400,"message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "prose and a code",
+            400,
+            r#"{"error":"so it is","code":"c"}"#,
+            "c",
+            "so it is",
+        ),
+        (
+            "prose and a message",
+            400,
+            r#"{"error":"so it is","message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "error before code",
+            400,
+            r#"{"error":"a","code":"b","message":"m","detail":"d"}"#,
+            "a",
+            "m",
+        ),
+        (
+            "non-ASCII code",
+            400,
+            r#"{"error":"é","message":"m"}"#,
+            "http_400",
+            "m",
+        ),
+        (
+            "control characters",
+            400,
+            "{\"error\":\"a\\u0000b\",\"message\":\"a\\r\\nb\\u001b[31m\\u0085c\"}",
+            "http_400",
+            "a  b [31m c",
+        ),
+        (
+            "control characters in text",
+            400,
+            "a\r\nb\0\tc\x7f",
+            "http_400",
+            "a  b  c ",
+        ),
+        (
+            "duplicates",
+            400,
+            r#"{"error":"a","error":"b","message":"m"}"#,
+            "b",
+            "m",
+        ),
+    ];
+    for (case, status, body, code, message) in table {
+        let error = error_of(status, body);
+        assert_eq!(
+            (error.code(), error.message()),
+            (code, message),
+            "{case}: {body}"
+        );
+        assert_eq!(error.status_code(), Some(status), "{case}");
+        assert_eq!(
+            (error.kind(), error.retry_after()),
+            (ErrorKind::Gateway, None),
+            "{case}"
+        );
+        assert_eq!(error.to_string(), format!("{code}: {message}"), "{case}");
+    }
+    assert_eq!(
+        error_of(500, b"\xff\xfe caf\xe9").message(),
+        "\u{fffd}\u{fffd} caf\u{fffd}"
+    );
+}
+
+#[test]
+fn what_may_succeed_later() {
+    let broker =
+        |status: &str| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
+    for status in 400..600 {
+        let again = matches!(status, 429 | 502 | 503 | 504);
+        assert_eq!(error_of(status, "x").is_retryable(), again, "{status}");
+        assert!(!error_of(status, broker("404")).is_retryable(), "{status}");
+    }
+    let table = [
+        ("400", false),
+        ("404", false),
+        ("422", false),
+        ("429", false),
+        ("499", false),
+        ("399", true),
+        ("500", true),
+        ("502", true),
+        ("0", true),
+        ("-404", true),
+        ("404.5", true),
+        ("\"404\"", true),
+        ("null", true),
+        ("[404]", true),
+        ("\"failed\"", true),
+        ("99999999999999999999", true),
+    ];
+    for (status, again) in table {
+        assert_eq!(
+            error_of(502, broker(status)).is_retryable(),
+            again,
+            "{status}"
+        );
+    }
+}
+
+#[test]
+fn how_long_to_wait() {
+    let now = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let table = [
+        ("0", Some(0)),
+        ("7", Some(7)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+        ("Sunday, 06-Nov-94 08:48:37 GMT", Some(0)),
+        ("soon", None),
+        ("-1", None),
+        ("", None),
+    ];
+    for (value, wait) in table {
+        let response = response(
+            429,
+            &[("retry-after", value), ("date", now)],
+            b"Too Many Requests",
+        );
+        let error = read(&response, &[""]);
+        assert_eq!(
+            error.retry_after(),
+            wait.map(Duration::from_secs),
+            "{value:?}"
+        );
+        assert!(error.is_retryable() && error.code() == "http_429");
+    }
+    let undated = response(503, &[("retry-after", now)], b"");
+    assert_eq!(
+        retry_after(&undated.headers),
+        Some(Duration::ZERO),
+        "long ago by our own clock"
+    );
+    assert_eq!(date(&undated.headers), None);
+    let mut odd = HeaderMap::new();
+    odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());
+    assert_eq!(retry_after(&odd), None);
+}
+
+#[test]
+fn the_api_key_does_not_come_back() {
+    let bodies = [
+        "no such key: key-1",
+        r#"{"error":"invalid_key","message":"key-1 is unknown"}"#,
+        r#"{"error":"key-1","message":"unknown"}"#,
+        r#"{"error":{"code":"key-1"}}"#,
+        r#"{"code":"x.key-1.y"}"#,
+        r#"{"error":"b","message":"{\"message\":\"key-1\"}"}"#,
+        "key-1",
+        "[\"key-1\"]",
+        r#"{"error":"bad key-1 key-1"}"#,
+    ];
+    for body in bodies {
+        let error = error_of(401, body);
+        assert!(
+            !format!("{error} {error:?} {}", error.code()).contains("key-1"),
+            "{body}: {error}"
+        );
+    }
+    assert_eq!(
+        error_of(401, "bad key-1").message(),
+        "bad [redacted]; is api_key one that the gateway takes?"
+    );
+    let cut = format!("{}key-1", "x".repeat(MAX_TEXT - 2));
+    assert!(
+        !error_of(400, cut).message().contains("ke"),
+        "cut off within the key"
+    );
+    let without = read(&response(400, &[], b"bad"), &[""]);
+    assert_eq!(without.message(), "bad", "no key, nothing to hide");
+}
+
+#[test]
+fn a_credential_in_a_body_without_a_message_does_not_show() {
+    let bodies = [
+        r#"{"access_token":"canary"}"#,
+        r#"{"error":"other","refresh_token":"canary","expiry":null}"#,
+        r#"{"error":{"Session_Token":"canary"}}"#,
+        r#"{"credentials":{"username":"canary","x":["canary"]}}"#,
+        r#"{"message":null,"data":[{"api_key":"canary"}]}"#,
+        r#"{"client_secret":5,"password":"canary","Authorization":["canary"],"authUrl":"canary"}"#,
+        r#"[{"apiKey":"canary"}]"#,
+    ];
+    for body in bodies {
+        let error = error_of(409, body);
+        assert!(!error.message().contains("canary"), "{error}");
+        assert!(error.message().contains("[redacted]"), "{error}");
+    }
+    let harmless = r#"{ "error":"other", "id_token":null }"#;
+    assert_eq!(
+        error_of(409, harmless).message(),
+        harmless,
+        "as it was written"
+    );
+}
+
+#[test]
+fn a_blank_text_says_nothing() {
+    let without = "the gateway's response is 409 Conflict without a body";
+    let table = [
+        (" \t\r\n", without),
+        ("\0\0\u{1B}\n", without),
+        (
+            r#"{"message":" ","detail":"\n","error":"conflict of two"}"#,
+            "conflict of two",
+        ),
+        (r#"{"message":"\u0000","detail":"consent"}"#, "consent"),
+        (r#"{"error":{"message":" "},"detail":"consent"}"#, "consent"),
+        (
+            r#"{"message":"{\"message\":\" \",\"detail\":\"inner\"}"}"#,
+            "inner",
+        ),
+        (r#"{"message":" "}"#, r#"{"message":" "}"#),
+    ];
+    for (body, message) in table {
+        assert_eq!(error_of(409, body).message(), message, "{body:?}");
+    }
+}
+
+/// Each JSON library escapes what it likes: Go's `&`, PHP's `/`, Python's all but ASCII.
+#[test]
+fn a_secret_is_hidden_however_json_quotes_it() {
+    let secret = "c\"a\\n/é&\n\u{1F600}";
+    let spellings = [
+        secret,
+        r#"c\"a\\n/é&\n😀"#,
+        r#"c\"a\\n\/é&\n😀"#,
+        r#"c\"a\\n/\u00e9&\n\ud83d\ude00"#,
+        r#"c\"a\\n/é\u0026\n😀"#,
+        r"\u0063\u0022\u0061\u005C\u006E\u002F\u00E9\u0026\u000A\uD83D\uDE00",
+    ];
+    for spelling in spellings {
+        let body = format!(r#"refused {{"api_key": "{spelling}"}} \u00"#);
+        let error = read(&response(400, &[], body.as_bytes()), &[secret]);
+        let expected = r#"refused {"api_key": "[redacted]"} \u00"#;
+        assert_eq!(error.message(), expected, "{spelling}");
+    }
+    let others = [
+        r#"c\"a\n/é&\n😀"#,
+        r#"c\"a\\n/\u00e8&\n😀"#,
+        r#"c\"a\\n/é&\n\ud83d"#,
+    ];
+    for other in others {
+        let error = read(&response(400, &[], other.as_bytes()), &[secret]);
+        assert_eq!(error.message(), other, "another text is shown");
+    }
+}
+
+#[test]
+fn long_bodies_are_cut() {
+    for piece in ["x", "é", "日", "\u{1F600}"] {
+        let expected = format!("{}...", piece.repeat(MAX_TEXT));
+        let body = piece.repeat(1_000_000);
+        assert_eq!(error_of(500, &body).message(), expected);
+        let body = piece.repeat(16_000);
+        let json = format!(r#"{{"error":"{}","message":"{body}"}}"#, "c".repeat(101));
+        assert_eq!(error_of(500, &json).message(), expected);
+        assert_eq!(
+            error_of(500, &json).code(),
+            "http_500",
+            "no code is as long"
+        );
+    }
+    assert_eq!(
+        error_of(500, "x".repeat(MAX_TEXT)).message(),
+        "x".repeat(MAX_TEXT)
+    );
+    let deep = "[".repeat(60_000);
+    assert_eq!(error_of(500, deep).code(), "http_500");
+}
+
+#[test]
+fn json_that_is_too_long_is_not_read() {
+    let json = format!(
+        r#" {{"error":"no_such","filling":"{}"}}"#,
+        "x".repeat(MAX_JSON)
+    );
+    let error = error_of(404, json);
+    let expected = "the gateway's response is 404 Not Found with JSON that is too long for an error; is gateway_url the gateway's own address?";
+    assert_eq!((error.code(), error.message()), ("http_404", expected));
+}
+
+#[test]
+fn redirects_of_the_gateway() {
+    let table = [
+        (
+            "https://other.example/path?token=canary",
+            "https://other.example",
+        ),
+        ("/base/", "https://gateway.example"),
+        ("//other.example:8443/canary", "https://other.example:8443"),
+        ("http://other.example", "http://other.example"),
+        ("https://user:canary@other.example/", "another address"),
+        ("", "https://gateway.example"),
+    ];
+    for (location, shown) in table {
+        let error = read(&response(302, &[("location", location)], b"canary"), &[""]);
+        let expected = format!(
+            "the gateway redirects to {shown}, which is not followed; set gateway_url to its own address"
+        );
+        assert_eq!(error.message(), expected, "{location:?}");
+        assert_eq!((error.code(), error.is_retryable()), ("http_302", false));
+    }
+    let nowhere = read(&response(301, &[], b""), &[""]);
+    assert!(nowhere.message().contains("another address"), "{nowhere}");
+}
+
+#[test]
+fn no_body_panics() {
+    let pieces = [
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ":",
+        ",",
+        "\"error\"",
+        "\"message\"",
+        "\"code\"",
+        "\"status\"",
+        "404",
+        "\\",
+        "\\u",
+        "null",
+        "true",
+        "a b",
+        "\u{0}",
+        "é",
+        "key-1",
+        "1e999",
+        " ",
+    ];
+    let mut random = Seeded::new(31);
+    for _ in 0..10_000 {
+        let text = random.text(&pieces, 16).into_bytes();
+        for body in [random.bytes(48), text] {
+            let status = u16::try_from(random.below(1000)).unwrap();
+            let error = error_of(status, &body);
+            assert_eq!(error.status_code(), Some(status));
+            assert!(is_code(error.code()), "{error}");
+            assert!(!error.message().is_empty() && !error.message().contains(char::is_control));
+            assert!(!error.to_string().contains("key-1"));
+        }
+    }
+}
+
+#[test]
+fn secrets_that_overlap_are_hidden_whole() {
+    let table: [(&str, &[&str], &str); 9] = [
+        ("a key-1 b", &["key-1"], "a [redacted] b"),
+        ("key-1key-1", &["key-1"], "[redacted]"),
+        ("key-1 key%2d1", &["key-1"], "[redacted] [redacted]"),
+        ("a longer-key b", &["key", "longer-key"], "a [redacted] b"),
+        ("a longer-key b", &["nge", "longer-key"], "a [redacted] b"),
+        ("a longer-key b", &["long", "longer-key"], "a [redacted] b"),
+        (
+            "a one-two-three b",
+            &["one-two", "two-three"],
+            "a [redacted] b",
+        ),
+        (
+            "a one-two-three b",
+            &["two-three", "one-two"],
+            "a [redacted] b",
+        ),
+        ("aaaaaab", &["aaaa"], "[redacted]b"),
+    ];
+    for (body, secrets, expected) in table {
+        let error = read(&response(400, &[], body.as_bytes()), secrets);
+        assert_eq!(error.message(), expected, "{body}, {secrets:?}");
+    }
+}
+
+/// A body may be long, and made to be slow to look through.
+#[test]
+fn a_long_body_is_looked_through_in_one_go() {
+    const LENGTH: usize = 100_000;
+    let secret = format!("{}b", "a".repeat(63));
+    let rest = " and more".repeat(LENGTH);
+    for (piece, hidden) in [("a", None), ("\\", None), (&secret, Some("[redacted]"))] {
+        let body = piece.repeat(LENGTH) + &rest;
+        let error = read(&response(400, &[], body.as_bytes()), &[&secret]);
+        let shown = hidden.map_or(body.clone(), |hidden| format!("{hidden}{rest}"));
+        assert!(shown.starts_with(error.message().strip_suffix("...").unwrap()));
+        assert_eq!(error.message().len(), MAX_TEXT + 3, "{piece}");
+    }
+    let long = format!("k{}", "c".repeat(LENGTH));
+    let body = format!("{long} {long} {long}");
+    let error = read(&response(400, &[], body.as_bytes()), &[&long]);
+    assert_eq!(error.message(), "[redacted] [redacted] [redacted]");
+}
+
+/// What a gateway of 0.4 says, and one of 0.2, on which call; what of it needs the user, what may pass,
+/// and a part of the advice.
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn what_a_refusal_calls_for() {
+    let coded = |code: &str| format!(r#"{{"error":"{code}","message":"It is so."}}"#);
+    let broker =
+        |status: u16| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
+    let wrapped = r#"{"error":"broker_error","message":"{\"error\":\"credentials_rejected\",\"message\":\"401\"}"}"#;
+    let not_found = coded("connection_not_found");
+    let (resolve, token, refresh) = ("/v1/resolve?workspace_id=w", "/v1/token/c", "/v1/refresh/c");
+    let (request, capture) = ("/v1/request-connection", "/v1/capture-credential");
+    let (yes, no) = (true, false);
+    let table = [
+        (
+            resolve,
+            404,
+            not_found.clone(),
+            yes,
+            no,
+            "its name, whose case matters",
+        ),
+        (
+            token,
+            404,
+            not_found.clone(),
+            no,
+            no,
+            "check the connection's id",
+        ),
+        (
+            "/v1/connections/c",
+            404,
+            not_found.clone(),
+            no,
+            no,
+            "check the connection's id",
+        ),
+        ("/v1/agent-sessions", 404, not_found, no, no, "It is so."),
+        (
+            token,
+            400,
+            coded("connection_not_active"),
+            no,
+            no,
+            "the user has yet to consent",
+        ),
+        (
+            token,
+            409,
+            coded("attention_required"),
+            yes,
+            no,
+            "connect the provider again",
+        ),
+        (
+            token,
+            410,
+            coded("connection_revoked"),
+            yes,
+            no,
+            "connect the provider again",
+        ),
+        (
+            token,
+            410,
+            String::new(),
+            yes,
+            no,
+            "connect the provider again",
+        ),
+        (
+            token,
+            404,
+            coded("token_not_found"),
+            yes,
+            no,
+            "connect the provider again",
+        ),
+        (
+            resolve,
+            409,
+            coded("token_expired"),
+            no,
+            yes,
+            "try again later",
+        ),
+        (
+            token,
+            403,
+            coded("invalid_api_key"),
+            no,
+            no,
+            "the operator has to fix",
+        ),
+        (
+            resolve,
+            502,
+            coded("broker_unavailable"),
+            no,
+            yes,
+            "It is so.",
+        ),
+        (
+            resolve,
+            429,
+            "Too Many Requests\n".to_owned(),
+            no,
+            yes,
+            "Too Many Requests",
+        ),
+        (
+            resolve,
+            401,
+            coded("unauthorized"),
+            no,
+            no,
+            "is api_key one that the gateway takes?",
+        ),
+        (
+            resolve,
+            401,
+            String::new(),
+            no,
+            no,
+            "is api_key one that the gateway takes?",
+        ),
+        (
+            "/v1/agent-sessions/obo",
+            401,
+            coded("invalid_user_context_token"),
+            no,
+            no,
+            "It is so.",
+        ),
+        (
+            refresh,
+            502,
+            coded("upstream_error"),
+            no,
+            no,
+            "get_token_by_connection_id tells",
+        ),
+        (request, 502, coded("upstream_error"), no, yes, "It is so."),
+        (
+            refresh,
+            400,
+            coded("no_refresh_token"),
+            yes,
+            no,
+            "It is so.",
+        ),
+        (refresh, 400, coded("static_token"), no, no, "It is so."),
+        (request, 502, broker(400), no, no, "allow this return_url"),
+        (request, 502, broker(403), no, no, "the operator has to fix"),
+        (request, 502, broker(404), no, no, "m"),
+        (
+            "/v1/providers",
+            502,
+            broker(403),
+            no,
+            no,
+            "the operator has to fix",
+        ),
+        (capture, 502, broker(400), no, no, "m"),
+        (
+            capture,
+            502,
+            wrapped.to_owned(),
+            no,
+            no,
+            "credentials_rejected: 401",
+        ),
+        (
+            capture,
+            422,
+            coded("credentials_rejected"),
+            no,
+            no,
+            "It is so.",
+        ),
+        // A gateway of 0.2: bare statuses, and no resolve.
+        (
+            token,
+            403,
+            String::new(),
+            no,
+            no,
+            "the user has yet to consent",
+        ),
+        (
+            token,
+            404,
+            String::new(),
+            no,
+            no,
+            "check the connection's id",
+        ),
+        (
+            token,
+            409,
+            String::new(),
+            yes,
+            no,
+            "connect the provider again",
+        ),
+        (
+            refresh,
+            409,
+            String::new(),
+            yes,
+            no,
+            "connect the provider again",
+        ),
+        (
+            capture,
+            403,
+            String::new(),
+            no,
+            no,
+            "403 Forbidden without a body",
+        ),
+        (
+            capture,
+            409,
+            String::new(),
+            no,
+            no,
+            "409 Conflict without a body",
+        ),
+        (
+            token,
+            403,
+            "<h1>Forbidden</h1>".to_owned(),
+            no,
+            no,
+            "Forbidden",
+        ),
+        (
+            resolve,
+            404,
+            "404 page not found\n".to_owned(),
+            no,
+            no,
+            "older than 0.3",
+        ),
+        (
+            token,
+            404,
+            "404 page not found\n".to_owned(),
+            no,
+            no,
+            "is gateway_url the",
+        ),
+    ];
+    for (path, status, body, user, again, part) in table {
+        let error = error_to(path, status, &body);
+        let case = format!("{path} {status} {body}: {error}");
+        assert_eq!(error.needs_reconnect(), user, "{case}");
+        assert_eq!(error.is_retryable(), again, "{case}");
+        assert!(error.message().contains(part), "{case}");
+        assert!(!error.message().contains(".;"), "{case}");
+        let given_up = NexusError::exhausted(error, 3);
+        assert_eq!(
+            (given_up.needs_reconnect(), given_up.is_retryable()),
+            (user, again),
+            "{case}"
+        );
+    }
+}

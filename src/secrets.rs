@@ -1,0 +1,75 @@
+//! What is a secret by its name, and what stands for one in `Debug`.
+
+use std::fmt;
+
+/// A name with one of these anywhere in it is that of a secret.
+const PARTS: [&str; 10] = [
+    "auth",
+    "cookie",
+    "credential",
+    "jwt",
+    "passphrase",
+    "passwd",
+    "password",
+    "secret",
+    "signature",
+    "token",
+];
+
+/// Whether a field of this name, in a body, holds a secret: its text is then never shown. Any key
+/// counts; a session's id is not a secret.
+pub(crate) fn is_field(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.contains("key") || PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Whether a header of this name, in lower case, is meant for one origin alone: those of RFC 9110
+/// and RFC 6265, and whatever names itself a secret. A session is one, and so is a key, except for
+/// that of a request's repetition.
+pub(crate) fn is_header(name: &str) -> bool {
+    const KEYS: [&str; 3] = ["api-key", "api_key", "apikey"];
+    let is_key = name.ends_with("key") && name != "idempotency-key";
+    let mut parts = PARTS.iter().chain(&KEYS).chain(&["session"]);
+    is_key || parts.any(|part| name.contains(part))
+}
+
+/// Stands for a secret in `Debug`.
+pub(crate) struct Redacted;
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_marks_a_secret_in_a_body_and_in_a_header() {
+        let table = [
+            // The name, whether a field is a secret, whether a header is.
+            ("authorization", true, true),
+            ("set-cookie", true, true),
+            ("x-jwt-assertion", true, true),
+            ("x-signature", true, true),
+            ("user_context_token", true, true),
+            ("client_secret", true, true),
+            ("db_password", true, true),
+            ("credentials", true, true),
+            ("x-api-key-id", true, true),
+            ("ocp-apim-subscription-key", true, true),
+            ("session_id", false, true),
+            ("idempotency-key", true, false),
+            ("key_id", true, false),
+            ("message", false, false),
+            ("content-type", false, false),
+        ];
+        for (name, field, header) in table {
+            assert_eq!((is_field(name), is_header(name)), (field, header), "{name}");
+        }
+        assert!(is_field("ApiKey") && is_field("ACCESS_TOKEN"));
+        assert_eq!(format!("{Redacted:?}"), "[redacted]");
+    }
+}

@@ -1,0 +1,109 @@
+//! What the gateway says when it hands out nothing, word for word as gateway 0.4 does.
+
+use serde_json::json;
+
+use crate::testing::call::Call;
+use crate::testing::connections::Connection;
+use crate::testing::fault::Trouble;
+use crate::testing::response::{Response, TEXT};
+
+const NOT_ACTIVE: &str = "Connection not active";
+const NOT_FOUND: &str = "Connection not found";
+const REVOKED: &str = "Connection has been revoked. A new connection must be established.";
+const EXPIRED: &str =
+    "Token has expired and could not be refreshed. Re-authentication is required.";
+const ATTENTION: &str = "Connection requires attention. The user must re-authenticate.";
+
+/// What is between the gateway and its broker, for a path that relays the broker's errors.
+pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
+    if call.meets(Trouble::BrokerDown) {
+        return Err(broker_unavailable());
+    }
+    if call.meets(Trouble::WrongBrokerKey) {
+        return Err(Response::error(403, "invalid_api_key", "invalid api key"));
+    }
+    Ok(())
+}
+
+/// The same for a path that says of the broker's errors only that there was one.
+pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
+    if call.meets(Trouble::WrongBrokerKey) {
+        return Err(broker_error(403));
+    }
+    broker(call)
+}
+
+pub(super) fn broker_unavailable() -> Response {
+    Response::error(502, "broker_unavailable", "broker request failed")
+}
+
+pub(super) fn broker_error(status: u16) -> Response {
+    let message = format!("broker returned status {status}");
+    let body = json!({"error": "broker_error", "message": message, "status": status});
+    Response::json(502, &body)
+}
+
+/// The broker's own error, as a string.
+pub(super) fn quoted_broker_error(code: &str, message: &str) -> Response {
+    let inner = json!({"error": code, "message": message});
+    Response::error(502, "broker_error", &inner.to_string())
+}
+
+/// check-connection says it as text.
+pub(super) fn broker_unreachable_text() -> Response {
+    let reason = "dial tcp 127.0.0.1:8080: connect: connection refused";
+    Response::new(502, TEXT, format!("broker request failed: {reason}\n"))
+}
+
+pub(super) fn connection_not_found() -> Response {
+    Response::error(404, "connection_not_found", NOT_FOUND)
+}
+
+pub(super) fn no_active_connection() -> Response {
+    let message = "Active connection not found for workspace and provider";
+    Response::error(404, "connection_not_found", message)
+}
+
+pub(super) fn invalid_id(message: &str) -> Response {
+    Response::error(400, "invalid_connection_id", message)
+}
+
+pub(super) fn token_expired() -> Response {
+    Response::error(409, "token_expired", EXPIRED)
+}
+
+pub(super) fn attention_required() -> Response {
+    Response::json(
+        409,
+        &json!({"error": "attention_required", "detail": ATTENTION}),
+    )
+}
+
+/// An active connection, or why a token call has none to serve.
+pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connection, Response> {
+    let connection = connection.ok_or_else(connection_not_found)?;
+    match connection.status.as_str() {
+        "active" => Ok(connection),
+        "attention" => Err(attention_required()),
+        "revoked" => Err(Response::error(410, "connection_revoked", REVOKED)),
+        _ => Err(Response::error(400, "connection_not_active", NOT_ACTIVE)),
+    }
+}
+
+/// The same for a refresh, where all of it is 502 and only the message tells.
+pub(super) fn refreshable(
+    connection: Option<&mut Connection>,
+) -> Result<&mut Connection, Response> {
+    let unknown = "Connection not active or not found: sql: no rows in result set";
+    let connection = connection.ok_or_else(|| upstream_error(unknown))?;
+    match connection.status.as_str() {
+        "active" if connection.provider.serves_tokens() => Ok(connection),
+        "active" => Err(upstream_error("Static credentials cannot be refreshed")),
+        "revoked" => Err(upstream_error(REVOKED)),
+        _ => Err(upstream_error(NOT_ACTIVE)),
+    }
+}
+
+pub(super) fn upstream_error(message: &str) -> Response {
+    Response::error(502, "upstream_error", message)
+}

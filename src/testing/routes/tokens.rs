@@ -1,0 +1,148 @@
+//! The paths that hand out a connection's credential, or say how it is. All of them may refresh it.
+
+use serde_json::{Map, Value, json};
+
+use super::refresh::{self, Failure};
+use super::refusal;
+use crate::testing::call::Call;
+use crate::testing::connections::Connection;
+use crate::testing::encoding::{is_uuid, percent_decode, query_value};
+use crate::testing::fault::Trouble;
+use crate::testing::response::{Outcome, Response};
+use crate::testing::service::Service;
+
+/// The status is inferred from a token call, so that every refusal is `failed`.
+pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
+    if call.meets(Trouble::BrokerDown) {
+        return Err(refusal::broker_unreachable_text());
+    }
+    let status = match token(call, id) {
+        Ok(_) => "active",
+        Err(response) if (400..500).contains(&response.status()) => "failed",
+        Err(_) => "pending",
+    };
+    Ok(Response::json(200, &json!({"status": status})))
+}
+
+pub(super) fn resolve(call: &Call<'_>) -> Outcome {
+    let query = call.request.query.as_deref();
+    let workspace = query_value(query, "workspace_id");
+    let provider = query_value(query, "provider_name");
+    if workspace.is_empty() || provider.is_empty() {
+        let message = "missing workspace_id or provider_name";
+        return Err(Response::error(400, "missing_fields", message));
+    }
+    refusal::broker(call)?;
+    let mut connections = call.service.connections.lock();
+    let connection = connections.by_pair(&workspace, &provider);
+    let active = connection.filter(|found| found.is_active());
+    let id = active
+        .map(|found| found.id.clone())
+        .ok_or_else(refusal::no_active_connection)?;
+    drop(connections);
+    credential(call, &id)
+}
+
+pub(super) fn token(call: &Call<'_>, id: &str) -> Outcome {
+    refusal::broker(call)?;
+    credential(call, &known(id, "Invalid connection ID")?)
+}
+
+pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
+    refusal::broker(call)?;
+    let id = known(id, "Invalid connection ID")?;
+    let mut connections = call.service.connections.lock();
+    let connection = connections.by_id(&id);
+    if call.service.v0_2 {
+        refusal::usable(connection)?;
+    } else {
+        refusal::refreshable(connection)?;
+    }
+    drop(connections);
+    refresh::run(call, &id).map_err(|failure| match failure {
+        Failure::Refused => refusal::attention_required(),
+        Failure::NoRefreshToken => refusal::upstream_error("No refresh token available"),
+        Failure::Unreachable => refusal::upstream_error(
+            "refresh failed: Post \"http://127.0.0.1:3000/token\": dial tcp 127.0.0.1:3000: connect: connection refused",
+        ),
+        Failure::GivenUp => refusal::broker_unavailable(),
+    })?;
+    let mut connections = call.service.connections.lock();
+    let connection = connections
+        .by_id(&id)
+        .ok_or_else(refusal::connection_not_found)?;
+    let mut body = top_level(&connection.credential(call.service.clock.now()).fields);
+    body.remove("expiry");
+    Ok(Response::json(200, &body.into()))
+}
+
+/// The id as it was meant; what is not a UUID is refused.
+pub(super) fn known(id: &str, message: &str) -> Result<String, Response> {
+    let id = percent_decode(id);
+    if is_uuid(&id) {
+        return Ok(id);
+    }
+    Err(refusal::invalid_id(message))
+}
+
+/// The credential, refreshed within this call when it has expired.
+fn credential(call: &Call<'_>, id: &str) -> Outcome {
+    let service = call.service;
+    let now = service.clock.now();
+    let mut connections = service.connections.lock();
+    let connection = refusal::usable(connections.by_id(id))?;
+    if service.v0_2 || connection.credential(now).works_at(now) {
+        return Ok(token_response(service, connection));
+    }
+    drop(connections);
+    refresh::run(call, id).map_err(|failure| match failure {
+        Failure::GivenUp => refusal::broker_unavailable(),
+        _ => refusal::token_expired(),
+    })?;
+    // Whatever has become of the connection meanwhile: it is not looked at again.
+    let mut connections = service.connections.lock();
+    let connection = connections.by_id(id);
+    let held = connection.filter(|found| found.held.is_some());
+    let missing = || Response::error(404, "token_not_found", "Token not found");
+    held.map(|found| token_response(service, found))
+        .ok_or_else(missing)
+}
+
+fn token_response(service: &Service, connection: &mut Connection) -> Response {
+    let now = service.clock.now();
+    let health = if connection.healthy {
+        "healthy"
+    } else {
+        "unknown"
+    };
+    let credential = connection.credential(now);
+    let mut credentials = credential.fields.clone();
+    if credential.expires.is_some() {
+        let expired = !credential.works_at(now);
+        credentials.entry("expired").or_insert(expired.into());
+    }
+    let mut body = Map::new();
+    if connection.provider.serves_tokens() {
+        body = top_level(&credentials);
+    }
+    if !service.v0_2 {
+        body.insert("health_status".into(), health.into());
+    }
+    body.insert("credentials".into(), credentials.into());
+    let strategy = connection.provider.served_strategy().clone();
+    body.insert("strategy".into(), strategy);
+    Response::json(200, &body.into())
+}
+
+/// The fields that the gateway knows; others that a broker sends beside the credentials are lost.
+fn top_level(credentials: &Map<String, Value>) -> Map<String, Value> {
+    let names = [
+        "access_token",
+        "token_type",
+        "refresh_token",
+        "id_token",
+        "expiry",
+    ];
+    let known = |name: &str| Some((name.to_owned(), credentials.get(name)?.clone()));
+    names.into_iter().filter_map(known).collect()
+}

@@ -1,0 +1,80 @@
+//! Whether a request is signed as its provider's strategy says: it is signed again, and compared.
+
+use std::time::SystemTime;
+
+use serde_json::{Map, Value};
+use ureq::http::header::{AUTHORIZATION, HOST};
+use ureq::http::{HeaderMap, HeaderName, Method, Uri};
+
+use crate::strategy::{self, Granted, Injection, Place, Signature};
+use crate::testing::provider::Provider;
+use crate::testing::received::ReceivedRequest;
+use crate::timestamp;
+
+pub(super) fn verify(
+    request: &ReceivedRequest,
+    provider: &Provider,
+    credential: &Map<String, Value>,
+) -> Option<bool> {
+    let granted = Granted {
+        strategy: provider.served_strategy().as_object(),
+        credentials: credential,
+        access_token: None,
+        token_type: None,
+    };
+    let injection = granted.injection().ok()?;
+    let Place::Signature(signature) = &injection.place else {
+        return None;
+    };
+    let now = match signature {
+        Signature::Hmac(..) => SystemTime::UNIX_EPOCH,
+        Signature::Aws(..) => stated_time(request)?,
+    };
+    let mut headers = signed_headers(request, signature)?;
+    sign(request, &injection, signature, &mut headers, now)?;
+    let name = HeaderName::from_bytes(injection.header_name.as_bytes()).ok()?;
+    Some(headers.get(&name)? == request.headers.get(&name)?)
+}
+
+fn sign(
+    request: &ReceivedRequest,
+    injection: &Injection,
+    signature: &Signature,
+    headers: &mut HeaderMap,
+    now: SystemTime,
+) -> Option<()> {
+    let method = Method::from_bytes(request.method.as_bytes()).ok()?;
+    let host = request.headers.get(HOST)?.to_str().ok()?;
+    let query = request.query.as_ref().map(|query| format!("?{query}"));
+    let url = format!("http://{host}{}{}", request.path, query.unwrap_or_default());
+    let url: Uri = url.parse().ok()?;
+    let signed = (&method, &url, request.body.as_slice());
+    let (name, secret) = (&injection.header_name, &injection.secret);
+    strategy::sign(signature, name, secret, signed, headers, now).ok()
+}
+
+/// `X-Amz-Date: 20150830T123600Z`.
+fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
+    let text = request.headers.get("x-amz-date")?.to_str().ok()?;
+    let [year, month, day, hour, minute, second] =
+        [0..4, 4..6, 6..8, 9..11, 11..13, 13..15].map(|part| text.get(part).unwrap_or_default());
+    let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+    timestamp::moment(&Value::String(text))
+}
+
+/// The headers that the request says its signature covers; an HMAC covers none.
+fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if matches!(signature, Signature::Hmac(..)) {
+        return Some(headers);
+    }
+    let sent = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (_, names) = sent.split_once("SignedHeaders=")?;
+    for name in names.split(',').next()?.split(';') {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        for value in request.headers.get_all(&name) {
+            headers.try_append(name.clone(), value.clone()).ok()?;
+        }
+    }
+    Some(headers)
+}

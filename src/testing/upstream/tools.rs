@@ -1,0 +1,72 @@
+//! Tools of the sample upstream, in the way of an MCP gateway's REST API: search, then execute.
+
+use serde_json::{Map, Value, json};
+
+use super::caller::caller;
+use crate::testing::method::post;
+use crate::testing::received::ReceivedRequest;
+use crate::testing::response::{Outcome, Response};
+use crate::testing::service::Service;
+
+/// Name and description.
+const TOOLS: [(&str, &str); 3] = [
+    ("get_user", "Says whose account it is"),
+    ("weather_forecast", "Forecasts the weather of a city"),
+    ("echo", "Returns its arguments"),
+];
+
+/// The tools that have any word of the query in their name or description; all for an empty query.
+pub(super) fn search(service: &Service, request: &ReceivedRequest) -> Outcome {
+    let (_, asked) = asked(service, request)?;
+    let query = text(&asked, "query")?.to_lowercase();
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let found = TOOLS.iter().filter(|(name, description)| {
+        let tool = format!("{name} {description}").to_lowercase();
+        words.is_empty() || words.iter().any(|word| tool.contains(word))
+    });
+    let tools = found.map(|(name, description)| json!({"name": name, "description": description}));
+    Ok(Response::json(200, &tools.collect()))
+}
+
+/// What a tool has to say, as MCP has it.
+pub(super) fn execute(service: &Service, request: &ReceivedRequest) -> Outcome {
+    let (owner, asked) = asked(service, request)?;
+    let arguments = match asked.get("arguments") {
+        None | Some(Value::Null) => json!({}),
+        Some(given) if given.is_object() => given.clone(),
+        Some(_) => return Err(problem(400, "arguments is not an object")),
+    };
+    let text = match text(&asked, "name")? {
+        "get_user" => json!({"login": owner}).to_string(),
+        "weather_forecast" => {
+            let city = arguments.get("city").and_then(Value::as_str);
+            format!("{}: sunny, 21 °C", city.unwrap_or("anywhere"))
+        }
+        "echo" => arguments.to_string(),
+        _ => return Err(problem(404, "there is no tool of this name")),
+    };
+    let content = json!([{"type": "text", "text": text}]);
+    Ok(Response::json(200, &json!({"content": content})))
+}
+
+/// Who asks, and for what.
+fn asked(
+    service: &Service,
+    request: &ReceivedRequest,
+) -> Result<(String, Map<String, Value>), Response> {
+    post(request)?;
+    let owner = caller(service, request)?.workspace_id;
+    let asked = serde_json::from_slice(&request.body);
+    asked
+        .map(|asked| (owner, asked))
+        .map_err(|_| problem(400, "the body is not a JSON object"))
+}
+
+fn text<'a>(asked: &'a Map<String, Value>, field: &str) -> Result<&'a str, Response> {
+    let value = asked.get(field).and_then(Value::as_str);
+    value.ok_or_else(|| problem(400, &format!("{field} is not a string")))
+}
+
+fn problem(status: u16, message: &str) -> Response {
+    Response::json(status, &json!({"message": message}))
+}

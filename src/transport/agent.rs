@@ -1,0 +1,112 @@
+//! The agent that the SDK makes for itself: its settings, and the chain of connectors under it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::config::{Config, ConfigBuilder};
+use ureq::typestate::AgentScope;
+#[cfg(feature = "native-tls")]
+use ureq::unversioned::transport::NativeTlsConnector;
+#[cfg(feature = "rustls")]
+use ureq::unversioned::transport::RustlsConnector;
+use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector};
+
+use crate::clock::{Deadline, FOREVER};
+use crate::transport::dns::Names;
+use crate::transport::socket::{Dial, Opening};
+use crate::transport::socks;
+use crate::transport::wire::Wiring;
+
+/// Settings for many threads that talk to a few hosts, for days. The timeout is for requests that
+/// are sent without a deadline: those of an authenticated agent, whose streams may be long.
+pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
+    // ureq adds it to the present moment, which overflows for the longest ones.
+    let timeout = timeout.min(FOREVER);
+    let config = ureq::Agent::config_builder()
+        .user_agent(crate::header::USER_AGENT)
+        .max_idle_connections(64)
+        .max_idle_connections_per_host(16)
+        .max_idle_age(Duration::from_secs(60))
+        .timeout_resolve(Some(timeout))
+        .timeout_connect(Some(timeout))
+        .timeout_recv_response(Some(timeout))
+        .timeout_per_read(Some(timeout))
+        .timeout_per_write(Some(timeout));
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let config = config.tls_config(tls());
+    config
+}
+
+/// A feature that is off by default was asked for, so it decides.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn tls() -> ureq::tls::TlsConfig {
+    let builder = ureq::tls::TlsConfig::builder();
+    #[cfg(feature = "native-tls")]
+    let builder = builder.provider(ureq::tls::TlsProvider::NativeTls);
+    #[cfg(feature = "platform-verifier")]
+    let builder = builder.root_certs(ureq::tls::RootCerts::PlatformVerifier);
+    builder.build()
+}
+
+/// ureq's default chain of connectors, with the SDK's own sockets, and its wrapper beneath TLS.
+pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
+    let chain = ();
+    #[cfg(feature = "socks-proxy")]
+    let chain = chain.chain(socks::Socks::new(names));
+    let chain = chain.chain(ConnectProxyConnector::default());
+    let chain = chain.chain(Dial(names.clone())).chain(Wiring);
+    #[cfg(feature = "rustls")]
+    let chain = chain.chain(RustlsConnector::default());
+    #[cfg(feature = "native-tls")]
+    let chain = chain.chain(NativeTlsConnector::default());
+    let tls = tls_hash(&config);
+    ureq::Agent::with_parts(config, Opener { chain, tls }, names.clone())
+}
+
+/// Runs the chain within its deadline.
+///
+/// It also makes TLS ready once for all connections of an agent, with the sessions that later ones
+/// resume. ureq does so only for requests without settings of their own; all of the SDK's have some,
+/// but none about TLS. Of an authenticated agent there may be requests that do.
+#[derive(Debug)]
+struct Opener<Chain> {
+    chain: Chain,
+    tls: u64,
+}
+
+impl<Chain: Connector> Connector for Opener<Chain> {
+    type Out = Chain::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<()>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        socks::check(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let _opening = Opening::until(Deadline::after(*details.timeout.after));
+        let details = ConnectionDetails {
+            addrs: details.addrs.clone(),
+            request_level: details.request_level && tls_hash(details.config) != self.tls,
+            current_time: Arc::clone(&details.current_time),
+            run_connector: Arc::clone(&details.run_connector),
+            register_shutdown: Arc::clone(&details.register_shutdown),
+            ..*details
+        };
+        self.chain.connect(&details, chained)
+    }
+}
+
+/// Tells settings of TLS apart, as ureq does.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+fn tls_hash(config: &Config) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+    let mut hasher = DefaultHasher::new();
+    config.tls_config().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+fn tls_hash(_: &Config) -> u64 {
+    0
+}

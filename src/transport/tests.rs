@@ -1,0 +1,142 @@
+//! Servers and proxies that misbehave as real ones do.
+
+mod ends;
+mod leftovers;
+mod names;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod tls;
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
+
+use super::dns::Times;
+use super::*;
+
+type Builder = ConfigBuilder<AgentScope>;
+
+/// More than any call of these tests takes; a wait that ends here has failed.
+const LONG: Duration = Duration::from_secs(20);
+const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+/// Nothing hangs, and every address is remembered at once.
+const STEADY: Times = Times {
+    patience: LONG,
+    fresh: Duration::ZERO,
+};
+
+/// Every name is this machine.
+fn local() -> Names {
+    Names::new(|_| Ok(vec![SocketAddr::new(HERE, 0)]), STEADY)
+}
+
+fn transport(names: &Names, edit: impl FnOnce(Builder) -> Builder) -> Transport {
+    let config = edit(agent::settings(LONG).proxy(None)).build();
+    Transport {
+        agent: agent::agent(names, config),
+        names: Some(names.clone()),
+        idle: Mutex::default(),
+        max_body_bytes: 64 << 20,
+    }
+}
+
+/// The settings for a CONNECT proxy on this port.
+fn through(port: u16) -> impl FnOnce(Builder) -> Builder {
+    let proxy = ureq::Proxy::new(&format!("http://proxy.test:{port}")).unwrap();
+    move |config| config.proxy(Some(proxy))
+}
+
+struct Asked {
+    method: Method,
+    url: String,
+    body: Option<Vec<u8>>,
+    timeout: Duration,
+}
+
+fn get(url: impl Into<String>) -> Asked {
+    Asked {
+        method: Method::GET,
+        url: url.into(),
+        body: None,
+        timeout: LONG,
+    }
+}
+
+fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Asked {
+    Asked {
+        method: Method::POST,
+        body: Some(body.into()),
+        ..get(url)
+    }
+}
+
+impl Asked {
+    fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    fn of(self, transport: &Transport) -> Result<Response, NexusError> {
+        let outgoing = Outgoing {
+            method: &self.method,
+            url: &self.url.parse().unwrap(),
+            headers: &HeaderMap::new(),
+            body: self.body.as_deref(),
+            patient: false,
+        };
+        let sent = transport.send(
+            &outgoing,
+            Deadline::after(self.timeout),
+            transport.max_body_bytes,
+        );
+        sent.map_err(|failure| failure.error)
+    }
+
+    fn body_of(self, transport: &Transport) -> String {
+        String::from_utf8(self.of(transport).unwrap().body).unwrap()
+    }
+}
+
+/// Gives each connection to this on a thread of its own, for as long as the process lasts.
+fn serve(on: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) -> u16 {
+    serve_at(TcpListener::bind((HERE, 0)).unwrap(), on)
+}
+
+fn serve_at(
+    listener: TcpListener,
+    on: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static,
+) -> u16 {
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for socket in listener.incoming() {
+            let (socket, on) = (socket.unwrap(), on.clone());
+            socket.set_nodelay(true).unwrap();
+            thread::spawn(move || drop(on(socket)));
+        }
+    });
+    port
+}
+
+/// The head of the next request.
+fn head(stream: &mut impl Read) -> io::Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    Ok(String::from_utf8(head).unwrap())
+}
+
+/// Takes a CONNECT, so that what follows is the target's.
+fn tunnel(stream: &mut (impl Read + Write)) -> io::Result<()> {
+    assert!(head(stream)?.starts_with("CONNECT "));
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")
+}
+
+fn ok(body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}").into()
+}

@@ -1,0 +1,56 @@
+//! A certificate for `example.test`, and both sides that use it.
+
+use std::sync::LazyLock;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+use super::*;
+
+pub(super) type Stream = StreamOwned<ServerConnection, TcpStream>;
+
+static IDENTITY: LazyLock<(CertificateDer<'static>, Arc<ServerConfig>)> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(vec!["example.test".to_owned()]).unwrap();
+    let certificate = made.cert.der().clone();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], key)
+        .unwrap();
+    (certificate, Arc::new(config))
+});
+
+pub(super) fn accept(socket: TcpStream) -> Stream {
+    let connection = ServerConnection::new(Arc::clone(&IDENTITY.1)).unwrap();
+    StreamOwned::new(connection, socket)
+}
+
+/// What TLS makes of these bytes, without sending it.
+pub(super) fn sealed(connection: &mut ServerConnection, plain: &[u8]) -> Vec<u8> {
+    connection.writer().write_all(plain).unwrap();
+    let mut sealed = Vec::new();
+    while connection.wants_write() {
+        connection.write_tls(&mut sealed).unwrap();
+    }
+    sealed
+}
+
+pub(super) fn providers() -> impl Iterator<Item = TlsProvider> {
+    let built = [
+        (cfg!(feature = "rustls"), TlsProvider::Rustls),
+        (cfg!(feature = "native-tls"), TlsProvider::NativeTls),
+    ];
+    let built = built.into_iter().filter(|(built, _)| *built);
+    built.map(|(_, provider)| provider)
+}
+
+pub(super) fn trusting(provider: TlsProvider) -> impl FnOnce(Builder) -> Builder {
+    let certificate = Certificate::from_der(&IDENTITY.0).to_owned();
+    let roots = RootCerts::Specific(Arc::new(vec![certificate]));
+    let tls = TlsConfig::builder().provider(provider).root_certs(roots);
+    move |config| config.tls_config(tls.build())
+}

@@ -1,0 +1,172 @@
+//! What lies beneath TLS, or beneath HTTP without it, on any connection: direct or through a proxy.
+
+use std::fmt;
+use std::io;
+
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+
+use crate::url;
+
+/// Wraps each connection in a [`Wire`].
+#[derive(Debug)]
+pub(super) struct Wiring;
+
+impl<In: Transport> Connector<In> for Wiring {
+    type Out = Wire<In>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        Ok(chained.map(|mut inner| {
+            let mut records = url::is_https(details.uri).then(Records::default);
+            if let Some(records) = &mut records {
+                records.pass(inner.buffers().input());
+            }
+            Wire { inner, records }
+        }))
+    }
+}
+
+/// A connection whose end is an end only where the protocol above has one, and that is used again
+/// only if nothing is left on it.
+#[derive(Debug)]
+pub(super) struct Wire<In> {
+    inner: In,
+    /// What has arrived, if TLS is what arrives.
+    records: Option<Records>,
+}
+
+impl<In: Transport> Transport for Wire<In> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.inner.transmit_output(amount, timeout)
+    }
+
+    /// TLS reads no further than its own end (RFC 8446 section 6.1), so any other is a cut; and ureq
+    /// takes a reset for the end of a body that has no length.
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let before = self.inner.buffers().input().len();
+        match self.inner.await_input(timeout) {
+            Ok(true) => {
+                if let Some(records) = &mut self.records {
+                    let input = self.inner.buffers().input();
+                    records.pass(input.get(before..).unwrap_or_default());
+                }
+                Ok(true)
+            }
+            Ok(false) if self.records.is_some() => Err(cut()),
+            Err(ureq::Error::Io(error)) if is_disconnect(&error) => Err(cut()),
+            outcome => outcome,
+        }
+    }
+
+    /// Whatever has arrived has been handed upwards, and no half of a record with it: else TLS would
+    /// hold back the beginning of what somebody sent unasked until the next request brings the rest.
+    fn is_open(&mut self) -> bool {
+        self.inner.buffers().input().is_empty()
+            && self.records.as_ref().is_none_or(Records::are_whole)
+            && self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
+
+/// How far a stream of TLS records has come: a header of five bytes, of which the last two are the
+/// length of what follows (RFC 8446 section 5.1, RFC 5246 section 6.2.1).
+#[derive(Debug, Default)]
+struct Records {
+    /// The bytes of a header that were there.
+    header: u8,
+    /// The last two of them.
+    length: u16,
+    /// What is left of the record after its header.
+    left: usize,
+}
+
+impl Records {
+    fn pass(&mut self, mut bytes: &[u8]) {
+        loop {
+            let skipped = self.left.min(bytes.len());
+            self.left = self.left.saturating_sub(skipped);
+            let Some((byte, rest)) = bytes.get(skipped..).and_then(<[u8]>::split_first) else {
+                return;
+            };
+            bytes = rest;
+            self.length = (self.length << 8) | u16::from(*byte);
+            self.header = self.header.saturating_add(1);
+            if self.header == 5 {
+                self.header = 0;
+                self.left = self.length.into();
+            }
+        }
+    }
+
+    fn are_whole(&self) -> bool {
+        self.header == 0 && self.left == 0
+    }
+}
+
+/// The connection has ended, and not as its protocol says.
+#[derive(Debug)]
+pub(super) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server closed the connection early")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+/// Of a kind that ureq takes for nothing else.
+fn cut() -> ureq::Error {
+    ureq::Error::Io(io::Error::other(Cut))
+}
+
+/// Whether the failure is that of a connection which the other side has ended.
+pub(super) fn is_disconnect(error: &io::Error) -> bool {
+    let cut = matches!(error.get_ref(), Some(inner) if inner.is::<Cut>());
+    cut || matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_whole_only_between_them() {
+        let stream = [
+            &[22, 3, 3, 0, 2, 1, 2][..],
+            &[23, 3, 3, 0, 0],
+            &[23, 3, 3, 1, 1],
+            &[7; 257],
+        ]
+        .concat();
+        let ends = [0, 7, 12, stream.len()];
+        for step in 1..=stream.len() {
+            let (mut records, mut passed) = (Records::default(), 0);
+            for part in stream.chunks(step) {
+                records.pass(part);
+                passed += part.len();
+                assert_eq!(
+                    records.are_whole(),
+                    ends.contains(&passed),
+                    "{passed} by {step}"
+                );
+            }
+        }
+    }
+}

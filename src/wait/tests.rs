@@ -1,0 +1,123 @@
+//! What a poll and the question behind a `failed` come to, without a gateway.
+
+use std::cell::{Cell, RefCell};
+
+use super::*;
+
+fn refused(status: u16, code: &str) -> NexusError {
+    NexusError::new(ErrorKind::Gateway, "no")
+        .with_code(code.to_owned())
+        .with_status(status)
+        .retryable(matches!(status, 429 | 502..=504))
+}
+
+fn options() -> WaitOptions<'static> {
+    WaitOptions::default().interval(Duration::ZERO)
+}
+
+/// Waits for a connection that is `failed` until its token is asked for, and `active` from then on;
+/// returns the outcome and the statuses that were shown.
+fn wait(token: &Result<()>) -> (String, Vec<String>) {
+    let shown = RefCell::new(Vec::new());
+    let asked = Cell::new(false);
+    let options = options().on_poll(|status| {
+        shown.borrow_mut().push(status.to_string());
+        ControlFlow::Continue(())
+    });
+    let status = |_| {
+        let failed = !asked.get();
+        Ok(if failed {
+            ConnectionStatus::Failed
+        } else {
+            ConnectionStatus::Active
+        })
+    };
+    let token = |_| {
+        assert!(!asked.replace(true), "asked once");
+        token.clone()
+    };
+    let outcome = until_final(options, status, token);
+    let outcome = outcome.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
+    (outcome, shown.into_inner())
+}
+
+#[test]
+fn failed_is_asked_about() {
+    // Status and code of the token call; the outcome, and what was shown on the way.
+    let table: [(u16, &str, &str, &[&str]); 21] = [
+        // A gateway of 0.4.
+        (
+            400,
+            "connection_not_active",
+            "active",
+            &["pending", "active"],
+        ),
+        (409, "token_expired", "active", &["pending", "active"]),
+        (409, "attention_required", "attention", &["attention"]),
+        (410, "connection_revoked", "revoked", &["revoked"]),
+        (404, "connection_not_found", "failed", &["failed"]),
+        (400, "invalid_connection_id", "failed", &["failed"]),
+        (403, "invalid_api_key", "invalid_api_key", &[]),
+        (401, "unauthorized", "unauthorized", &[]),
+        (502, "broker_unavailable", "active", &["active"]),
+        // One of 0.2.0: bare statuses.
+        (403, "http_403", "active", &["pending", "active"]),
+        (409, "http_409", "attention", &["attention"]),
+        (410, "http_410", "revoked", &["revoked"]),
+        (404, "http_404", "failed", &["failed"]),
+        (401, "http_401", "http_401", &[]),
+        (429, "http_429", "active", &["active"]),
+        (503, "http_503", "active", &["active"]),
+        (504, "http_504", "active", &["active"]),
+        // A mock that knows check-connection alone.
+        (405, "http_405", "failed", &["failed"]),
+        (500, "http_500", "failed", &["failed"]),
+        (501, "http_501", "failed", &["failed"]),
+        (200, "invalid_response", "failed", &["failed"]),
+    ];
+    for (status, code, outcome, shown) in table {
+        let (ended, seen) = wait(&Err(refused(status, code)));
+        assert_eq!(
+            (&*ended, seen.as_slice()),
+            (outcome, &*to_strings(shown)),
+            "{status} {code}"
+        );
+    }
+    assert_eq!(
+        wait(&Ok(())),
+        ("active".to_owned(), to_strings(&["active"]))
+    );
+}
+
+fn to_strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn only_failed_is_asked_about() {
+    for last in ["active", "attention", "expired", "revoked", "superseded"] {
+        let polls = RefCell::new(vec![last, "archived", "pending"]);
+        let status = |_| Ok(polls.borrow_mut().pop().unwrap().into());
+        let ended = until_final(options(), status, |_| panic!("{last}: no question"));
+        assert!(ended.unwrap() == last);
+    }
+}
+
+#[test]
+fn a_wait_that_runs_out_says_what_was_seen_last() {
+    let brief = || options().timeout(Duration::from_millis(500));
+    let pending = || Err(refused(400, "connection_not_active"));
+    let ended = until_final(brief(), |_| Ok(ConnectionStatus::Failed), |_| pending());
+    let error = ended.unwrap_err();
+    assert_eq!(error.code(), "timeout");
+    assert!(
+        error.message().contains("the last status was `pending`"),
+        "{error}"
+    );
+    let down = |_| Err(refused(502, "broker_unavailable"));
+    let error = until_final(brief(), down, |_| Ok(())).unwrap_err();
+    assert!(
+        error.message().contains("failed with broker_unavailable"),
+        "{error}"
+    );
+}

@@ -1,0 +1,130 @@
+//! How the program ends while the gateway may refresh a token: not before the response is there.
+
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, ChildStderr, Command};
+
+use crate::{Bench, program, spawn};
+
+const BODY: &str = r#"{"access_token": "t-1", "expires_in": 3600}"#;
+
+/// A gateway that responds when it is told to.
+struct Slow {
+    listener: TcpListener,
+}
+
+impl Slow {
+    fn command(&self, args: &[&str]) -> Command {
+        let url = format!("http://{}", self.listener.local_addr().unwrap());
+        let mut command = program();
+        command
+            .args(args)
+            .envs([("NEXUS_GATEWAY_URL", url.as_str()), ("NEXUS_LOCK_DIR", "")])
+            .envs([("WORKSPACE_ID", "acme"), ("PROVIDER", "github")]);
+        command
+    }
+
+    /// The next request, read to the end of its head.
+    fn asked(&self) -> TcpStream {
+        let (mut stream, _) = self.listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        stream
+    }
+}
+
+/// Whether the client was still there for the response.
+fn respond(mut stream: TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let hung_up = matches!(stream.read(&mut [0]), Ok(0));
+    stream.set_nonblocking(false).unwrap();
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
+    let response = format!("{head}\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
+    stream.write_all(response.as_bytes()).is_ok() && !hung_up
+}
+
+fn slow() -> Slow {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    Slow { listener }
+}
+
+/// Starts a command and returns it with its first request.
+fn started(slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>, TcpStream) {
+    let mut child = spawn(&mut slow.command(args));
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    (child, stderr, slow.asked())
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([name, &id]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// Reads what is said up to this.
+fn expect(stderr: &mut impl BufRead, text: &str) {
+    let mut seen = String::new();
+    while !seen.contains(text) {
+        assert!(
+            stderr.read_line(&mut seen).unwrap() > 0,
+            "no {text:?}: {seen}"
+        );
+    }
+}
+
+const WAITING: &str = "waiting up to 5 s for the gateway";
+
+#[test]
+fn a_signal_waits_for_the_response() {
+    for (name, number) in [("-INT", 2), ("-TERM", 15)] {
+        for args in [&["token"][..], &["refresh", "c-1"], &["exec", "--", "true"]] {
+            let slow = slow();
+            let (mut child, mut stderr, request) = started(&slow, args);
+            signal(&child, name);
+            expect(&mut stderr, WAITING);
+            assert!(respond(request), "{args:?}: hung up");
+            let status = child.wait().unwrap();
+            // By the signal, or just before it by itself, because the response was there.
+            let ended = status.signal() == Some(number) || status.success();
+            assert!(ended, "{args:?}: {status}");
+        }
+    }
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    let slow = slow();
+    let (mut child, mut stderr, request) = started(&slow, &["token"]);
+    signal(&child, "-TERM");
+    expect(&mut stderr, WAITING);
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    drop(request);
+}
+
+#[test]
+fn a_timeout_is_told_at_once_and_the_response_waited_for() {
+    let slow = slow();
+    let (mut child, mut stderr, request) = started(&slow, &["token", "--timeout", "0.05"]);
+    expect(&mut stderr, "nexus: ");
+    expect(&mut stderr, WAITING);
+    assert!(respond(request), "hung up");
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+}
+
+#[test]
+fn a_signal_ends_a_command_that_waits_for_the_user() {
+    let bench = Bench::new("waits");
+    let mut command = bench.command("connect --interval 3600");
+    let mut child = spawn(&mut command);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    expect(&mut stderr, "waiting for consent: ");
+    // The next poll is an hour away.
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+}

@@ -1,0 +1,326 @@
+//! The commands that hand a credential to another program: `nexus exec`, `git-credential` and
+//! `aws-credentials`.
+
+use std::fs;
+use std::process::Command;
+
+use nexus_sdk::serde_json::{Map, Value, json};
+use nexus_sdk::testing::{DevGateway, Provider};
+
+use crate::{Bench, KEY, finish, spawn};
+
+/// A provider of each strategy whose credential is not, or not in a header, a single token.
+fn bench(name: &str) -> (Bench, String) {
+    let static_one = |name: &str, strategy: Value, fields: &[(&str, &str)]| {
+        let field = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).into());
+        Provider::api_key(name)
+            .strategy(strategy)
+            .credentials(fields.iter().map(field).collect::<Map<_, _>>())
+    };
+    let in_query = json!({"type": "query_param", "config": {"param_name": "key"}});
+    let hmac = json!({"type": "hmac_payload", "config": {"header_name": "X-Signature"}});
+    let aws = json!({"type": "aws_sigv4", "config": {"service": "execute-api"}});
+    let keys = [
+        ("access_key", "AKIDEXAMPLE"),
+        ("secret_key", "hunter2/+"),
+        ("session_token", "s-1"),
+    ];
+    let builder = DevGateway::builder()
+        .provider(static_one("maps", in_query, &[("api_key", "k-of-maps")]))
+        .provider(static_one(
+            "bot",
+            json!({"type": "path"}),
+            &[("token", "123:abc")],
+        ))
+        .provider(static_one("signed", hmac, &[("api_secret", "hunter2")]))
+        .provider(static_one("cloud", aws, &keys));
+    let bench = Bench::with(name, builder);
+    for provider in ["maps", "bot", "signed"] {
+        bench.gateway.connect("acme", provider).unwrap();
+    }
+    let cloud = bench.gateway.connect("acme", "cloud").unwrap();
+    (bench, cloud)
+}
+
+#[cfg(unix)]
+#[test]
+fn exec_runs_a_command_with_the_token() {
+    let (bench, _) = bench("exec");
+    let token = bench.run("token --show").out;
+    let cases: &[(&str, i32, &str)] = &[
+        ("-- sh -c 'echo $NEXUS_TOKEN'", 0, &token),
+        ("sh -c 'echo $NEXUS_TOKEN'", 0, &token),
+        (
+            "--env GH_TOKEN -- sh -c 'echo $GH_TOKEN$NEXUS_TOKEN'",
+            0,
+            &token,
+        ),
+        ("-p maps -- sh -c 'echo $NEXUS_TOKEN'", 0, "k-of-maps\n"),
+        ("-- echo --json -p", 0, "--json -p\n"),
+        ("-- cat", 0, "of stdin"),
+        ("-- sh -c 'exit 7'", 7, ""),
+        ("-- true", 0, ""),
+    ];
+    for (args, code, out) in cases {
+        let ran = bench.run_with(&format!("exec {args}"), b"of stdin");
+        assert_eq!(
+            (ran.code, ran.out.as_str(), ran.err.as_str()),
+            (*code, *out, ""),
+            "{args}"
+        );
+    }
+    // Not a child: the process itself has become the command.
+    let child = spawn(&mut bench.command("exec -- sh -c 'echo $$'"));
+    let id = child.id().to_string();
+    assert_eq!(finish(child, b"").out.trim(), id);
+}
+
+#[test]
+fn what_exec_cannot_run_has_the_exit_code_of_shells() {
+    let (bench, _) = bench("unrunnable");
+    fs::write(bench.file("data"), "no program").unwrap();
+    bench.assert_errors(&[
+        ("exec", 2, "<COMMAND>"),
+        ("exec --", 2, "<COMMAND>"),
+        ("exec --env A=B true", 2, "a variable's name has no `=`"),
+        ("exec --env '' true", 2, "give the variable a name"),
+        ("exec -- {dir}/missing", 127, "cannot run"),
+        ("exec -p nobody -- true", 6, "run `nexus connect`"),
+    ]);
+    #[cfg(unix)]
+    bench.assert_errors(&[("exec -- {dir}/data", 126, "ermission denied")]);
+}
+
+#[test]
+fn a_credential_that_is_no_single_token_is_not_handed_on() {
+    let (bench, _) = bench("several");
+    for (provider, strategy) in [
+        ("registry", "basic_auth"),
+        ("bot", "path"),
+        ("signed", "hmac_payload"),
+        ("cloud", "aws_sigv4"),
+    ] {
+        let ran = bench.run(&format!("exec -p {provider} -- true"));
+        ran.assert_error(1, strategy, provider);
+        assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+        let asked = b"protocol=https\nhost=example.com\n\n";
+        let args = format!("git-credential --host example.com -p {provider} get");
+        let ran = bench.run_with(&args, asked);
+        ran.assert_error(1, strategy, provider);
+        assert_eq!(ran.out, "", "{provider}");
+    }
+}
+
+#[test]
+fn git_gets_the_token_for_its_hosts_alone() {
+    let (bench, _) = bench("git");
+    let token = bench.run("token --show").out.trim().to_owned();
+    // (arguments, what git asks for, the user name of the response, if there is one)
+    let hosts = "--host example.com --host Git.example.org:8443";
+    let cases = [
+        (
+            "get",
+            "protocol=https\nhost=example.com\n\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "protocol=https\nhost=EXAMPLE.com:443\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "host=git.example.org:8443\npath=a=b\nprotocol=https\n\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get --username oauth2",
+            "protocol=https\nhost=example.com\nusername=me\n\n",
+            Some("oauth2"),
+        ),
+        (
+            "get",
+            "capability[]=authtype\nprotocol=https\nhost=example.com\nwwwauth[]=Basic realm=x\n\n",
+            Some("x-access-token"),
+        ),
+        ("get", "protocol=https\nhost=git.example.org\n\n", None),
+        (
+            "get",
+            "protocol=https\nhost=example.com.evil.example\n\n",
+            None,
+        ),
+        (
+            "get",
+            "protocol=https\nhost=evil.example\npath=example.com\n\n",
+            None,
+        ),
+        ("get", "protocol=https\nhost=\n\n", None),
+        ("get", "protocol=http\nhost=example.com\n\n", None),
+        ("get", "host=example.com\n\n", None),
+        ("get", "protocol=https\n\nhost=example.com\n", None),
+        ("get", "", None),
+        (
+            "store",
+            "protocol=https\nhost=example.com\npassword=x\n\n",
+            None,
+        ),
+        ("erase", "protocol=https\nhost=example.com\n\n", None),
+        ("capability", "", None),
+    ];
+    for (args, asked, username) in cases {
+        bench.gateway.forget_requests();
+        let ran = bench.run_with(&format!("git-credential {hosts} {args}"), asked.as_bytes());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args} {asked}");
+        let Some(username) = username else {
+            assert_eq!(
+                (ran.out.as_str(), bench.gateway.count("")),
+                ("", 0),
+                "{args} {asked}"
+            );
+            continue;
+        };
+        let lines: Vec<_> = ran.out.lines().collect();
+        assert_eq!(
+            lines[..2],
+            [format!("username={username}"), format!("password={token}")]
+        );
+        let expiry = lines[2].strip_prefix("password_expiry_utc=").unwrap();
+        let left = jiff::Timestamp::from_second(expiry.parse().unwrap()).unwrap();
+        assert!(left > jiff::Timestamp::now(), "{}", ran.out);
+        assert_eq!(lines.len(), 3, "{}", ran.out);
+    }
+    bench.assert_errors(&[
+        ("git-credential get", 2, "--host <HOST>"),
+        ("git-credential --host example.com", 2, "<OPERATION>"),
+        (
+            "git-credential --host a --username 'a\nb' get",
+            2,
+            "control character",
+        ),
+    ]);
+}
+
+/// Git itself, which asks the helper as it is configured in the manual.
+#[test]
+fn git_itself_takes_what_the_helper_gives() {
+    let (bench, _) = bench("real-git");
+    let token = bench.run("token --show").out.trim().to_owned();
+    let program = bench.command("").get_program().to_str().unwrap().to_owned();
+    let helper = format!("!'{program}' git-credential --host github.com");
+    let git = |operation: &str, host: &str| {
+        let mut git = Command::new("git");
+        git.args(["-c", "credential.helper=", "-c"])
+            .arg(format!("credential.helper={helper}"))
+            .args(["credential", operation])
+            .env("HOME", &bench.directory)
+            .envs([
+                ("GIT_CONFIG_NOSYSTEM", "1"),
+                ("GIT_TERMINAL_PROMPT", "0"),
+                ("GIT_ASKPASS", ""),
+            ])
+            .envs([
+                ("NEXUS_GATEWAY_URL", bench.gateway.url()),
+                ("NEXUS_API_KEY", KEY),
+            ])
+            .envs([
+                ("WORKSPACE_ID", "acme"),
+                ("PROVIDER", "github"),
+                ("NEXUS_LOCK_DIR", ""),
+            ]);
+        finish(
+            spawn(&mut git),
+            format!("protocol=https\nhost={host}\n\n").as_bytes(),
+        )
+    };
+    let filled = git("fill", "github.com");
+    let wanted =
+        format!("protocol=https\nhost=github.com\nusername=x-access-token\npassword={token}\n");
+    assert!(
+        filled.out.starts_with(&wanted),
+        "{} {}",
+        filled.out,
+        filled.err
+    );
+    for operation in ["approve", "reject"] {
+        let done = git(operation, "github.com");
+        assert_eq!(
+            (done.code, done.out.as_str(), done.err.as_str()),
+            (0, "", ""),
+            "{operation}"
+        );
+    }
+    // Another host: git would ask the user.
+    let other = git("fill", "example.com");
+    assert!(
+        other.code != 0 && !other.out.contains(&token),
+        "{}",
+        other.out
+    );
+}
+
+#[test]
+fn aws_tools_get_the_keys_of_a_connection() {
+    let (bench, cloud) = bench("aws");
+    let printed = bench.run(&format!("aws-credentials {cloud}"));
+    assert_eq!(printed.err, "");
+    let keys = json!({
+        "Version": 1,
+        "AccessKeyId": "AKIDEXAMPLE",
+        "SecretAccessKey": "hunter2/+",
+        "SessionToken": "s-1",
+    });
+    assert_eq!(printed.json("aws"), keys);
+    bench.assert_errors(&[
+        ("aws-credentials", 2, "<CONNECTION>"),
+        (
+            "aws-credentials {github}",
+            1,
+            "its strategy is oauth2, not aws_sigv4",
+        ),
+        (
+            "aws-credentials {registry}",
+            1,
+            "its strategy is basic_auth, not aws_sigv4",
+        ),
+        (
+            "aws-credentials 11111111-2222-3333-4444-555555555555",
+            6,
+            "run `nexus connect`",
+        ),
+    ]);
+}
+
+/// A response of the gateway, and what AWS's tools are told of it.
+#[test]
+fn aws_keys_have_the_expiry_that_the_gateway_states() {
+    use nexus_sdk::testing::Fault;
+    let (bench, cloud) = bench("aws-expiry");
+    let response = |credentials: Value| {
+        json!({"strategy": {"type": "AWS_SigV4"}, "credentials": credentials}).to_string()
+    };
+    let keys = json!({"access_key": "a", "secret_key": "s"});
+    let mut expiring = keys.clone();
+    expiring["expires_at"] = json!(4_000_000_000_u64);
+    let mut partial = keys.clone();
+    partial["secret_key"] = json!("");
+    let cases = [
+        (keys, json!(null), ""),
+        (expiring, json!("2096-10-02T07:06:40Z"), ""),
+        (partial, json!(null), "have no secret_key"),
+    ];
+    for (credentials, expiration, problem) in cases {
+        let fault = Fault::reply(200, "application/json", response(credentials));
+        bench.gateway.fail_next_at("/v1/token", 1, fault);
+        let ran = bench.run(&format!("aws-credentials {cloud}"));
+        if problem.is_empty() {
+            let printed = ran.json("aws");
+            assert_eq!(
+                printed.get("Expiration").unwrap_or(&Value::Null),
+                &expiration
+            );
+            assert_eq!(printed.get("SessionToken"), None);
+        } else {
+            ran.assert_error(1, problem, "aws");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What is for people to read: dates, reasons, and what to do.
+
+use nexus_sdk::serde_json::{Value, json};
+use nexus_sdk::testing::Fault;
+
+use crate::{Bench, Ran};
+
+fn reply(bench: &Bench, path: &str, status: u16, body: &Value) {
+    let fault = Fault::reply(status, "application/json", body.to_string());
+    bench.gateway.fail_next_at(path, 1, fault);
+}
+
+#[test]
+fn status_says_why_a_connection_is_not_active() {
+    let bench = Bench::new("why");
+    let error = |code: &str| json!({ "error": code });
+    // (status, the gateway's response to a call for the token, what is printed)
+    let cases = [
+        (
+            "failed",
+            400,
+            error("connection_not_active"),
+            "failed: the user has not consented",
+        ),
+        (
+            "failed",
+            409,
+            json!({"error": "attention_required", "detail": "x"}),
+            "failed: the provider no longer accepts its credential; run `nexus connect`",
+        ),
+        (
+            "failed",
+            410,
+            error("connection_revoked"),
+            "failed: it was revoked",
+        ),
+        (
+            "failed",
+            404,
+            error("connection_not_found"),
+            "failed: the gateway knows no such connection; check its id",
+        ),
+        (
+            "failed",
+            409,
+            error("token_expired"),
+            "failed: its token has expired, and the provider did not",
+        ),
+        (
+            "failed",
+            403,
+            error("invalid_api_key"),
+            "failed: the gateway has a wrong key for its broker",
+        ),
+        (
+            "pending",
+            502,
+            error("broker_unavailable"),
+            "pending: broker_unavailable",
+        ),
+        (
+            "failed",
+            200,
+            json!({"access_token": "t"}),
+            "failed: its token is usable all the same",
+        ),
+        (
+            "archived",
+            400,
+            error("connection_not_active"),
+            "archived: the user has not",
+        ),
+    ];
+    for (status, code, body, text) in cases {
+        reply(
+            &bench,
+            "/v1/check-connection",
+            200,
+            &json!({ "status": status }),
+        );
+        reply(&bench, "/v1/token", code, &body);
+        let ran = bench.run("status {github}");
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{body}");
+        assert!(ran.out.starts_with(text), "{body}: {}", ran.out);
+        assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
+    }
+    // What is for programs is what the gateway said, and nothing else is asked.
+    bench.gateway.forget_requests();
+    reply(&bench, "/v1/check-connection", 200, &error("x"));
+    reply(
+        &bench,
+        "/v1/check-connection",
+        200,
+        &json!({"status": "failed"}),
+    );
+    bench
+        .run("status {github} --json")
+        .assert_error(1, "status", "no status");
+    let exact = bench.run("status {github} --json").json("status");
+    assert_eq!(
+        exact,
+        json!({"connection_id": bench.github, "status": "failed"})
+    );
+    assert_eq!(bench.gateway.count("/v1/token"), 0);
+}
+
+/// The line of a text that starts with this name.
+fn line<'a>(ran: &'a Ran, name: &str) -> &'a str {
+    let line = ran.out.lines().find(|line| line.starts_with(name));
+    line.unwrap_or_else(|| panic!("no {name}: {}", ran.out))
+}
+
+#[test]
+fn an_expiry_is_a_date_and_how_long_that_is() {
+    let bench = Bench::new("dates");
+    let now = jiff::Timestamp::now().as_second();
+    // Seconds from now, far from where the text changes, and what is printed.
+    let cases = [
+        (118 * 60 + 50, "in 118 minutes"),
+        (26 * 3_600 + 1_800, "in 26 hours"),
+        (9 * 86_400 + 3_600, "in 9 days"),
+        (-150, "expired 2 minutes ago"),
+        (-7_300, "expired 2 hours ago"),
+    ];
+    for (seconds, text) in cases {
+        let at = jiff::Timestamp::from_second(now + seconds).unwrap();
+        let body = json!({"access_token": "t", "expires_at": at.to_string()});
+        reply(&bench, "/v1/token", 200, &body);
+        let ran = bench.run("token {github}");
+        let shown = line(&ran, "expires ");
+        assert!(shown.contains(&format!("  {at}, ")), "{shown}");
+        assert!(shown.ends_with(text), "{seconds}: {shown}");
+    }
+    reply(&bench, "/v1/token", 200, &json!({"access_token": "t"}));
+    let unknown = bench.run("token {github}");
+    assert!(!unknown.out.contains("expires"), "{}", unknown.out);
+    reply(
+        &bench,
+        "/v1/token",
+        200,
+        &json!({"access_token": "t", "expires_at": 4_000_000_000_u64}),
+    );
+    let exact = bench.run("token {github} --json").json("token");
+    assert_eq!(exact["expires_at"], 4_000_000_000_u64);
+    let left = exact["expires_in"].as_i64().unwrap() + now;
+    assert!((3_999_999_000..=4_000_000_000).contains(&left), "{exact}");
+}
+
+/// 0.4 says `upstream_error` for whatever is wrong; the call for the token tells.
+#[test]
+fn a_refused_refresh_asks_for_the_token() {
+    let bench = Bench::new("refused");
+    let refused = json!({"error": "upstream_error", "message": "Connection not active"});
+    let error = |code: &str| json!({ "error": code });
+    let cases = [
+        (
+            400,
+            error("connection_not_active"),
+            6,
+            "connection_not_active",
+        ),
+        (409, error("attention_required"), 6, "attention_required"),
+        (
+            404,
+            error("connection_not_found"),
+            6,
+            "connection_not_found",
+        ),
+        (502, error("broker_unavailable"), 1, "broker_unavailable"),
+        (
+            200,
+            json!({"access_token": "t", "expires_in": 1000}),
+            1,
+            "the connection has a usable token (it expires 2",
+        ),
+        (
+            200,
+            json!({"access_token": "t"}),
+            1,
+            "the connection has a usable token\n",
+        ),
+    ];
+    for (status, body, code, part) in cases {
+        reply(&bench, "/v1/refresh", 502, &refused);
+        reply(&bench, "/v1/token", status, &body);
+        bench
+            .run("refresh {github}")
+            .assert_error(code, part, &body.to_string());
+    }
+}
+
+#[test]
+fn a_return_url_that_is_refused_is_named() {
+    let bench = Bench::new("return-url");
+    let refused =
+        json!({"error": "broker_error", "message": "broker returned an error", "status": 400});
+    for (args, part) in [
+        ("connect", "\"http://127.0.0.1:"),
+        (
+            "connect --return-url https://example.com/done",
+            "\"https://example.com/done\": give one that it allows with --return-url",
+        ),
+    ] {
+        reply(&bench, "/v1/request-connection", 502, &refused);
+        let ran = bench.run(args);
+        ran.assert_error(1, part, args);
+        assert!(
+            ran.err.contains("does not allow the return URL"),
+            "{}",
+            ran.err
+        );
+    }
+}
+
+#[test]
+fn health_is_the_gateways_own_word() {
+    let bench = Bench::new("health");
+    let well = bench.run("health");
+    let words: Vec<_> = line(&well, "status").split_whitespace().collect();
+    assert_eq!((well.code, words), (0, vec!["status", "healthy"]));
+    reply(
+        &bench,
+        "/health",
+        200,
+        &json!({"status": "degraded", "version": "0.4.1"}),
+    );
+    let ill = bench.run("health --json");
+    assert_eq!(
+        (ill.code, ill.out.as_str()),
+        (1, "{\"status\":\"degraded\",\"version\":\"0.4.1\"}\n")
+    );
+    assert!(
+        ill.err.contains("\"degraded\"; ask its operator"),
+        "{}",
+        ill.err
+    );
+    let mut command = bench.command("health");
+    let down = crate::finish(
+        crate::spawn(command.env("NEXUS_GATEWAY_URL", "http://127.0.0.1:1")),
+        b"",
+    );
+    down.assert_error(1, "refused", "down");
+}
+
+#[test]
+fn completions_are_scripts_of_their_shells() {
+    let bench = Bench::new("completions");
+    for (shell, part) in [
+        ("bash", "complete -F _nexus"),
+        ("zsh", "#compdef nexus"),
+        ("fish", "complete -c nexus"),
+    ] {
+        let ran = bench.run(&format!("completions {shell}"));
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{shell}");
+        assert!(ran.out.contains(part), "{shell}");
+    }
+    bench.assert_errors(&[
+        ("completions tcsh", 2, "possible values: bash"),
+        ("completions", 2, "<SHELL>"),
+    ]);
+}
+
+/// As a TAB does it.
+#[cfg(target_os = "linux")]
+#[test]
+fn bash_completes_commands_and_options() {
+    let bench = Bench::new("bash");
+    let script = bench.run("completions bash").out;
+    for (typed, completed) in [
+        ("nexus git-", "git-credential"),
+        ("nexus exec --en", "--env"),
+        ("nexus completions z", "zsh"),
+    ] {
+        let ask = format!(
+            "{script}\nCOMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _nexus nexus \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = std::process::Command::new("bash")
+            .args(["-c", &ask])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).trim(),
+            completed,
+            "{typed}"
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! `nexus connect` at a terminal: the browser that it opens, and what it asks for.
+
+use std::fs;
+use std::io::{BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_sdk::serde_json::json;
+use nexus_sdk::testing::Fault;
+use nexus_sdk::ureq;
+
+use crate::{Bench, words};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program at a terminal of its own, which util-linux's `script` makes.
+struct Terminal {
+    child: Child,
+    keyboard: ChildStdin,
+    screen: BufReader<ChildStdout>,
+    /// All that was on the screen.
+    seen: String,
+    directory: PathBuf,
+}
+
+impl Terminal {
+    /// `browser`: whether the system has something that opens one.
+    fn start(bench: &Bench, args: &str, browser: bool) -> Self {
+        let directory = bench.file("terminal");
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir(&directory).unwrap();
+        if browser {
+            let opener = directory.join("xdg-open");
+            let script = format!(
+                "#!/bin/sh\necho \"$1\" >{0}/new\n/bin/mv {0}/new {0}/opened\n",
+                directory.display()
+            );
+            fs::write(&opener, script).unwrap();
+            fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let program = bench.command(&format!("connect --interval 0.02 {args}"));
+        let arguments = words(&format!("connect --interval 0.02 {args}")).join(" ");
+        let line = format!(
+            "/usr/bin/tty >{0}/tty; exec '{1}' {arguments} >{0}/stdout",
+            directory.display(),
+            program.get_program().to_str().unwrap(),
+        );
+        let mut script = Command::new("/usr/bin/script");
+        script.args([
+            "--quiet",
+            "--return",
+            "--flush",
+            "--command",
+            &line,
+            "/dev/null",
+        ]);
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        let mut child = script
+            .env("PATH", &directory)
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            keyboard: child.stdin.take().unwrap(),
+            screen: BufReader::new(child.stdout.take().unwrap()),
+            child,
+            seen: String::new(),
+            directory,
+        }
+    }
+
+    /// Waits for this text on the screen.
+    fn expect(&mut self, text: &str) {
+        let mut new = String::new();
+        while !new.contains(text) {
+            let mut byte = [0];
+            let count = self.screen.read(&mut byte).unwrap_or(0);
+            assert_eq!(count, 1, "{text:?} did not come: {}{new}", self.seen);
+            new.push(char::from(byte[0]));
+        }
+        self.seen.push_str(&new);
+    }
+
+    fn enter(&mut self, line: &str) {
+        writeln!(self.keyboard, "{line}").unwrap();
+    }
+
+    /// When the terminal has stopped to echo: until then a typed secret would show.
+    fn enter_secret(&mut self, line: &str) {
+        let tty = fs::read_to_string(self.directory.join("tty")).unwrap();
+        until("the echo is off", || {
+            let mut stty = Command::new("stty");
+            let output = stty.args(["-a", "-F", tty.trim()]).output().unwrap();
+            String::from_utf8_lossy(&output.stdout)
+                .contains(" -echo ")
+                .then_some(())
+        });
+        self.enter(line);
+    }
+
+    /// What the browser was sent to.
+    fn opened(&self) -> String {
+        let path = self.directory.join("opened");
+        let url = until("a browser", || fs::read_to_string(&path).ok());
+        url.trim().to_owned()
+    }
+
+    /// Exit code, what was printed, and all of the screen.
+    fn end(mut self) -> (i32, String, String) {
+        let mut rest = Vec::new();
+        // A terminal whose program has ended is an error to read.
+        let _ = self.screen.read_to_end(&mut rest);
+        self.seen.push_str(&String::from_utf8_lossy(&rest));
+        let code = self.child.wait().unwrap().code().unwrap();
+        let out = fs::read_to_string(self.directory.join("stdout")).unwrap();
+        (code, out, self.seen)
+    }
+}
+
+fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_browser_opens_at_the_consent() {
+    let bench = Bench::new("browser");
+    let mut terminal = Terminal::start(&bench, "--scope repo", true);
+    terminal.expect("to consent, open http://");
+    let url = terminal.opened();
+    assert!(url.starts_with(bench.gateway.url()), "{url}");
+    let page = ureq::get(url).config().max_redirects(0).build();
+    page.call().unwrap();
+    let (code, out, seen) = terminal.end();
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(bench.run(&format!("status {}", out.trim())).out, "active\n");
+}
+
+#[test]
+fn no_browser_opens_none() {
+    let bench = Bench::new("no-browser");
+    let mut terminal = Terminal::start(&bench, "--no-browser", true);
+    terminal.expect("to consent, open ");
+    terminal.expect("\n");
+    let url = terminal
+        .seen
+        .lines()
+        .next()
+        .unwrap()
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .to_owned();
+    ureq::get(url).call().unwrap();
+    let directory = terminal.directory.clone();
+    let (code, _, seen) = terminal.end();
+    assert_eq!(code, 0, "{seen}");
+    assert!(!directory.join("opened").exists());
+}
+
+#[test]
+fn a_credential_is_entered_on_a_page_of_our_own() {
+    let bench = Bench::new("page");
+    let mut terminal = Terminal::start(&bench, "-p weather", true);
+    terminal.expect("to enter the credential, open http://127.0.0.1:");
+    let page = terminal.opened();
+    assert!(!page.starts_with(bench.gateway.url()), "{page}");
+    ureq::post(&page)
+        .send_form([("api_key", "k-of-the-page")])
+        .unwrap();
+    let (code, out, seen) = terminal.end();
+    assert_eq!(code, 0, "{seen}");
+    let held = bench.run(&format!("token --show {}", out.trim()));
+    assert_eq!(held.out, "k-of-the-page\n");
+}
+
+#[test]
+fn without_a_browser_the_credential_is_asked_for() {
+    let bench = Bench::new("asked");
+    for args in ["-p registry --no-browser", "-p registry"] {
+        let mut terminal = Terminal::start(&bench, args, args.contains("--no-browser"));
+        terminal.expect("username: ");
+        terminal.enter("me");
+        terminal.expect("password: ");
+        terminal.enter_secret("hunter2");
+        let (code, out, seen) = terminal.end();
+        assert_eq!(code, 0, "{args}: {seen}");
+        assert!(seen.contains("me") && !seen.contains("hunter"), "{seen}");
+        let held = bench
+            .run(&format!("token --show --json {}", out.trim()))
+            .json(args);
+        assert_eq!(
+            held["credentials"],
+            json!({"username": "me", "password": "hunter2"})
+        );
+    }
+}
+
+#[test]
+fn a_refused_credential_can_be_entered_again() {
+    let bench = Bench::new("mended");
+    let refusal = json!({"error": "credentials_rejected", "message": "the provider says no"});
+    let refused = || Fault::reply(400, "application/json", refusal.to_string());
+    // (how often it is refused, exit code)
+    for (refusals, code) in [(2, 0), (3, 1)] {
+        bench
+            .gateway
+            .fail_next_at("/v1/capture-credential", refusals, refused());
+        let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
+        for _ in 0..3 {
+            terminal.expect("api_key: ");
+            terminal.enter_secret("hunter2");
+        }
+        let (ended, _, seen) = terminal.end();
+        assert_eq!(ended, code, "{seen}");
+        assert_eq!(
+            seen.matches("the provider says no").count(),
+            refusals,
+            "{seen}"
+        );
+        assert!(!seen.contains("hunter"), "{seen}");
+    }
+}

@@ -1,0 +1,68 @@
+//! A browser as far as the listener sees it: one request a connection, and what it is told.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use super::support::LONG;
+
+/// A response, in full.
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) html: String,
+}
+
+impl Page {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+}
+
+/// Authority and path of a URL of the listener.
+pub(crate) fn parts(url: &str) -> (&str, &str) {
+    let rest = url.strip_prefix("http://").unwrap();
+    rest.split_at(rest.find('/').unwrap())
+}
+
+pub(crate) fn connect(url: &str) -> TcpStream {
+    let stream = TcpStream::connect(parts(url).0).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    stream
+}
+
+/// What the listener says to these bytes; a status of 0 is a connection without a response.
+pub(crate) fn send(url: &str, bytes: &[u8]) -> Page {
+    let mut stream = connect(url);
+    // Who is refused early may close before all is sent.
+    let _ = stream.write_all(bytes);
+    response(stream)
+}
+
+pub(crate) fn response(mut stream: TcpStream) -> Page {
+    let mut text = Vec::new();
+    let _ = stream.read_to_end(&mut text);
+    let _ = stream.shutdown(Shutdown::Both);
+    let text = String::from_utf8(text).unwrap();
+    let (head, html) = text.split_once("\r\n\r\n").unwrap_or_default();
+    let status = head
+        .split(' ')
+        .nth(1)
+        .map_or(0, |code| code.parse().unwrap());
+    Page {
+        status,
+        head: head.to_owned(),
+        html: html.to_owned(),
+    }
+}
+
+/// Follows a link.
+pub(crate) fn get(url: &str) -> Page {
+    let (host, path) = parts(url);
+    send(
+        url,
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(),
+    )
+}

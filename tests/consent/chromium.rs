@@ -1,0 +1,166 @@
+//! A real browser: Chromium, driven by its own driver (W3C `WebDriver`) over plain HTTP.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_sdk::ureq;
+use serde_json::{Value, json};
+
+use super::support::LONG;
+
+pub(crate) const TAB: &str = "\u{E004}";
+pub(crate) const ENTER: &str = "\u{E007}";
+pub(crate) const SPACE: &str = " ";
+
+/// One window, closed when it is dropped.
+pub(crate) struct Chromium {
+    driver: Child,
+    session: String,
+}
+
+impl Chromium {
+    pub(crate) fn open() -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver runs; tests/interop/browser.sh installs it");
+        let port = port(&mut driver);
+        let options = json!({
+            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=800,900"],
+        });
+        let capabilities = json!({"alwaysMatch": {
+            "goog:chromeOptions": options,
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }});
+        let mut browser = Self {
+            driver,
+            session: format!("http://127.0.0.1:{port}/session"),
+        };
+        let made = browser.post("", &json!({ "capabilities": capabilities }));
+        browser.session.push('/');
+        browser.session += made["sessionId"].as_str().unwrap();
+        browser
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.session);
+        let mut response = ureq::post(&url)
+            .config()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build()
+            .content_type("application/json")
+            .send(body.to_string())
+            .unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}: {text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        value["value"].clone()
+    }
+
+    pub(crate) fn visit(&self, url: &str) {
+        self.post("/url", &json!({ "url": url }));
+    }
+
+    /// What a script in the page returns; the pages themselves have none.
+    pub(crate) fn look(&self, script: &str) -> Value {
+        let script = format!("return ({script});");
+        self.post("/execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    pub(crate) fn text(&self, script: &str) -> String {
+        self.look(script).as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Types on the keyboard, wherever the focus is.
+    pub(crate) fn press(&self, keys: &str) {
+        let actions: Vec<Value> = keys
+            .chars()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})))
+            .collect();
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": actions});
+        self.post("/actions", &json!({ "actions": [keyboard] }));
+    }
+
+    /// Waits for a page with this heading.
+    pub(crate) fn wait_for(&self, heading: &str) {
+        let start = Instant::now();
+        let script = "document.readyState + document.querySelector('h1')?.textContent";
+        while self.text(script) != format!("complete{heading}") {
+            let html = || self.text("document.documentElement.outerHTML");
+            assert!(start.elapsed() < LONG, "no {heading}: {}", html());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Saves a picture of the page in light and dark, if a folder is given.
+    pub(crate) fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("SCREENSHOTS").map(PathBuf::from) else {
+            return;
+        };
+        std::fs::create_dir_all(&folder).unwrap();
+        for scheme in ["dark", "light"] {
+            let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+            self.command(
+                "Emulation.setEmulatedMedia",
+                &json!({ "features": [feature] }),
+            );
+            let picture = self.command(
+                "Page.captureScreenshot",
+                &json!({"captureBeyondViewport": true}),
+            );
+            let picture = picture["data"].as_str().unwrap();
+            let file = folder.join(format!("{name}-{scheme}.png"));
+            std::fs::write(file, base64_decoded(picture)).unwrap();
+        }
+    }
+
+    fn command(&self, command: &str, params: &Value) -> Value {
+        self.post(
+            "/goog/cdp/execute",
+            &json!({"cmd": command, "params": params}),
+        )
+    }
+
+    /// What the browser complains about since the last time, what it could not find aside.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let log = self.post("/se/log", &json!({"type": "browser"}));
+        let lines = log.as_array().unwrap().iter();
+        let lines = lines.map(|line| line["message"].as_str().unwrap().to_owned());
+        lines
+            .filter(|line| !line.contains("Failed to load resource"))
+            .collect()
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        let _ = ureq::delete(&self.session).call();
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+fn port(driver: &mut Child) -> u16 {
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.find_map(|line| {
+        let line = line.unwrap();
+        let (_, port) = line.split_once("started successfully on port ")?;
+        port.trim_end_matches('.').parse().ok()
+    });
+    // What it says later has to go somewhere.
+    thread::spawn(move || lines.for_each(drop));
+    port.expect("chromedriver names its port")
+}
+
+fn base64_decoded(text: &str) -> Vec<u8> {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
+}

@@ -1,0 +1,383 @@
+//! The form for a credential: who may send it, what the gateway gets, and how a refusal is mended.
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{ConsentListener, NexusClient, RequestConnectionInput, WaitOptions};
+use serde_json::{Value, json as value};
+
+use super::browser::{Page, connect, get, parts, response, send};
+use super::support::{End, LONG, Reply, Server, bytes, client, json};
+
+/// A gateway whose provider wants an API key and may have a region.
+fn gateway(replies: Vec<Reply>) -> Server {
+    let replies = Mutex::new(replies.into_iter());
+    Server::start(move |request| {
+        if request.path() == "/v1/capture-credential" {
+            return replies.lock().unwrap().next().unwrap();
+        }
+        let properties = value!({"api_key": {"title": "API key"}, "region": {}});
+        let schema = value!({"properties": properties, "required": ["api_key"]});
+        json(200, &value!({"provider_name": "weather", "schema": schema}))
+    })
+}
+
+fn taken() -> Reply {
+    json(
+        200,
+        &value!({"connection_id": "c-1", "status": "success", "redirect_url": "http://127.0.0.1/"}),
+    )
+}
+
+/// As gateways pass on what the broker says.
+fn passed_on(code: &str, message: &str) -> Reply {
+    refused(
+        502,
+        "broker_error",
+        &value!({"error": code, "message": message}).to_string(),
+    )
+}
+
+fn refused(status: u16, code: &str, message: &str) -> Reply {
+    json(status, &value!({"error": code, "message": message}))
+}
+
+/// Sends the form as its own page does.
+fn submit(form: &str, body: &str) -> Page {
+    let (host, path) = parts(form);
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    send(form, head.as_bytes())
+}
+
+fn credentials(gateway: &Server) -> Vec<Value> {
+    let sent = gateway.requests().into_iter();
+    let sent = sent.filter(|request| request.path() == "/v1/capture-credential");
+    sent.map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect()
+}
+
+#[test]
+fn a_key_is_entered_refused_mended_and_taken() {
+    let refusal = "the provider said no to canary-1";
+    let gateway = gateway(vec![refused(422, "credentials_rejected", refusal), taken()]);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    assert_eq!(gateway.requests()[0].target, "/v1/capture-schema?state=s-1");
+
+    let page = get(&form);
+    assert_eq!(page.status, 200);
+    for part in [
+        "<h1>Connect weather</h1>",
+        "type=\"password\"",
+        &gateway.url(""),
+    ] {
+        assert!(page.html.contains(part), "{part} in {}", page.html);
+    }
+    assert!(!page.html.contains("s-1"), "{}", page.html);
+
+    // Without what is required nothing is sent.
+    let page = submit(&form, "api_key=&region=eu+%26+us");
+    assert_eq!(page.status, 422);
+    assert!(page.html.contains("API key is missing."), "{}", page.html);
+    assert!(page.html.contains("value=\"eu &amp; us\""), "{}", page.html);
+    assert_eq!(credentials(&gateway).len(), 0);
+
+    let page = submit(&form, "api_key=canary-1&region=eu");
+    assert_eq!(page.status, 422);
+    assert!(
+        page.html.contains("not accepted by weather."),
+        "{}",
+        page.html
+    );
+    assert!(
+        page.html.contains("Details: the provider said no to"),
+        "{}",
+        page.html
+    );
+    assert!(!page.html.contains("canary"), "{}", page.html);
+
+    let page = submit(&form, "api_key=canary-2&region=");
+    assert_eq!(page.status, 200);
+    assert!(page.html.contains("<h1>Connected</h1>"), "{}", page.html);
+    let credential = |fields: Value| value!({"state": "s-1", "credentials": fields});
+    let expected = [
+        credential(value!({"api_key": "canary-1", "region": "eu"})),
+        credential(value!({"api_key": "canary-2"})),
+    ];
+    assert_eq!(credentials(&gateway), expected);
+
+    // It is used up.
+    assert_eq!(get(&form).status, 404);
+    assert_eq!(submit(&form, "api_key=canary-3").status, 404);
+    assert_eq!(credentials(&gateway).len(), 2);
+}
+
+#[test]
+fn a_refusal_says_what_to_do() {
+    let table = [
+        (
+            passed_on("credentials_rejected", "401"),
+            "not accepted by weather.",
+        ),
+        (
+            passed_on("credentials_rejected", "401"),
+            "Details: 401 (credentials_rejected)",
+        ),
+        (
+            refused(400, "missing_credential", "region is required"),
+            "Check Region.",
+        ),
+        (
+            refused(400, "missing_credential", "region is required"),
+            "Details: region is required (missing_credential)",
+        ),
+        (
+            refused(422, "invalid_base_url", "no such host"),
+            "Check them and try again",
+        ),
+        (
+            refused(502, "validation_unreachable", "timed out"),
+            "could not reach weather",
+        ),
+        (refused(400, "invalid_state", "expired"), "connect again"),
+        (json(500, &value!({})), "(http_500)"),
+        (json(200, &value!({})), "(invalid_response)"),
+    ];
+    for (reply, expected) in table {
+        let gateway = gateway(vec![reply]);
+        let listener = ConsentListener::bind().unwrap();
+        let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+        let page = submit(&form, "api_key=canary-1");
+        assert_eq!(page.status, 422);
+        assert!(page.html.contains(expected), "{expected} in {}", page.html);
+        assert!(
+            !page.html.contains("canary") && !page.html.contains("s-1"),
+            "{}",
+            page.html
+        );
+        assert_eq!(get(&form).status, 200, "it can be tried again");
+    }
+}
+
+#[test]
+fn a_form_is_taken_from_its_own_page_only() {
+    let gateway = gateway(vec![taken()]);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (host, path) = parts(&form);
+    let own = format!("Host: {host}\r\nOrigin: http://{host}");
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    let length = "Content-Length: 9";
+    let table = [
+        (
+            403,
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: null\r\n{kind}\r\n{length}"),
+        ),
+        (
+            403,
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n{kind}\r\n{length}"
+            ),
+        ),
+        (
+            403,
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.example\r\n{kind}\r\n{length}"
+            ),
+        ),
+        (
+            403,
+            format!(
+                "POST {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Site: cross-site\r\n{kind}\r\n{length}"
+            ),
+        ),
+        (
+            403,
+            format!("POST {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Site: none\r\n{kind}\r\n{length}"),
+        ),
+        (415, format!("POST {path} HTTP/1.1\r\n{own}\r\n{length}")),
+        (
+            415,
+            format!("POST {path} HTTP/1.1\r\n{own}\r\nContent-Type: application/json\r\n{length}"),
+        ),
+        (
+            404,
+            format!("POST {path} HTTP/1.1\r\nHost: evil.example\r\n{kind}\r\n{length}"),
+        ),
+        (
+            404,
+            format!("POST {path}x HTTP/1.1\r\n{own}\r\n{kind}\r\n{length}"),
+        ),
+        (
+            404,
+            format!("PUT {path} HTTP/1.1\r\n{own}\r\n{kind}\r\n{length}"),
+        ),
+        (
+            404,
+            format!("GET {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Dest: iframe\r\n{length}"),
+        ),
+        (
+            404,
+            format!("GET {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Dest: empty\r\n{length}"),
+        ),
+        (
+            413,
+            format!("POST {path} HTTP/1.1\r\n{own}\r\n{kind}\r\nContent-Length: 70000"),
+        ),
+    ];
+    for (case, (status, head)) in table.into_iter().enumerate() {
+        let page = send(&form, format!("{head}\r\n\r\napi_key=k").as_bytes());
+        assert_eq!(page.status, status, "case {case}");
+        assert!(!page.html.contains("api_key"), "case {case}");
+    }
+    assert_eq!(submit(&form, "api_key=%FF").status, 400);
+    assert_eq!(credentials(&gateway).len(), 0);
+    // Neither is said by Safari before version 16.4.
+    let old =
+        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{kind}\r\n{length}\r\n\r\napi_key=k");
+    assert_eq!(send(&form, old.as_bytes()).status, 200);
+}
+
+#[test]
+fn who_clicks_twice_connects_once() {
+    let gateway = gateway(vec![taken()]);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (host, path) = parts(&form);
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 9\r\n\r\napi_key="
+    );
+    // Both are there but for a byte, so that neither has been served when the other begins.
+    let mut clicks: Vec<_> = (0..2).map(|_| connect(&form)).collect();
+    for click in &mut clicks {
+        click.write_all(request.as_bytes()).unwrap();
+    }
+    for click in &mut clicks {
+        click.write_all(b"k").unwrap();
+    }
+    let mut statuses: Vec<_> = clicks
+        .into_iter()
+        .map(|click| response(click).status)
+        .collect();
+    statuses.sort_unstable();
+    // The second sees the first one's result, or comes when all is over.
+    assert!(
+        statuses == [200, 200] || statuses == [200, 404],
+        "{statuses:?}"
+    );
+    assert_eq!(credentials(&gateway).len(), 1);
+}
+
+#[test]
+fn a_form_wakes_the_wait() {
+    let gateway = DevGateway::start().unwrap();
+    let client = super::support::client_of(gateway.url());
+    let listener = ConsentListener::bind().unwrap();
+    let connection = requested(&client, &listener, "registry");
+    let form = listener
+        .credential_form(&client, connection.state.as_deref().unwrap())
+        .unwrap();
+    let seen = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&seen);
+    let sent = std::thread::spawn(move || submit(&form, "username=ada&password=canary-1").status);
+    let options = WaitOptions::default()
+        .interval(LONG)
+        .timeout(LONG)
+        .on_poll(move |_| {
+            *count.lock().unwrap() += 1;
+            std::ops::ControlFlow::Continue(())
+        })
+        .consent(&listener);
+    assert!(
+        client
+            .wait_for_active(&connection.connection_id, options)
+            .unwrap()
+            == "active"
+    );
+    assert_eq!(sent.join().unwrap(), 200);
+    assert!(*seen.lock().unwrap() <= 2);
+}
+
+#[test]
+fn what_has_no_form_says_so() {
+    let gateway = DevGateway::start().unwrap();
+    let client = super::support::client_of(gateway.url());
+    let listener = ConsentListener::bind().unwrap();
+    let error = listener.credential_form(&client, " ").unwrap_err();
+    assert_eq!(error.code(), "invalid_input");
+    let connection = requested(&client, &listener, "github");
+    let error = listener.credential_form(&client, connection.state.as_deref().unwrap());
+    assert!(error.unwrap_err().status_code().is_some());
+    let empty = Server::play(vec![json(
+        200,
+        &value!({"provider_name": "p", "schema": {}}),
+    )]);
+    let error = listener
+        .credential_form(&super::support::client(&empty), "s")
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "invalid_response: the schema of the provider's credential has no properties to fill in"
+    );
+}
+
+#[test]
+fn a_listener_serves_the_latest_forms() {
+    let gateway = gateway(vec![]);
+    let listener = ConsentListener::bind().unwrap();
+    let client = client(&gateway);
+    let forms: Vec<_> = (0..9)
+        .map(|_| listener.credential_form(&client, "s").unwrap())
+        .collect();
+    let statuses: Vec<_> = forms.iter().map(|form| get(form).status).collect();
+    assert_eq!(statuses, [404, 200, 200, 200, 200, 200, 200, 200, 200]);
+    drop(listener);
+    assert!(std::net::TcpStream::connect(parts(&forms[8]).0).is_err());
+}
+
+#[test]
+fn dropping_it_does_not_wait_for_a_gateway_that_hangs() {
+    let gateway = gateway(vec![bytes("").then(End::Hold)]);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let address = parts(&form).0.to_owned();
+    let sent = std::thread::spawn(move || submit(&form, "api_key=k").status);
+    while gateway.count("/v1/capture-credential") == 0 {
+        std::thread::yield_now();
+    }
+    drop(listener);
+    assert!(std::net::TcpStream::connect(address).is_err());
+    assert_eq!(sent.join().unwrap(), 0);
+}
+
+#[test]
+fn a_gateway_that_refuses_the_return_url_says_whom_to_ask() {
+    let refusal =
+        value!({"error": "broker_error", "message": "broker returned 400", "status": 400});
+    let gateway = Server::play(vec![json(502, &refusal)]);
+    let listener = ConsentListener::bind().unwrap();
+    let none: [&str; 0] = [];
+    let input = RequestConnectionInput::new("acme", "github", none, listener.return_url());
+    let error = client(&gateway).request_connection(&input).unwrap_err();
+    assert!(
+        error.message().contains("return_url: ask its operator"),
+        "{error}"
+    );
+    assert!(!error.message().contains(listener.return_url()), "{error}");
+}
+
+fn requested(
+    client: &NexusClient,
+    listener: &ConsentListener,
+    provider: &str,
+) -> nexus_sdk::RequestConnectionResponse {
+    let none: [&str; 0] = [];
+    let input = RequestConnectionInput::new("acme", provider, none, listener.return_url());
+    client.request_connection(&input).unwrap()
+}

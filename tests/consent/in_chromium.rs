@@ -1,0 +1,192 @@
+//! Both pages in a real browser. `tests/interop/browser.sh` runs these, which need Chromium.
+
+use std::sync::Mutex;
+
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{ConsentListener, RequestConnectionInput, WaitOptions};
+use serde_json::{Value, json as value};
+
+use super::chromium::{Chromium, ENTER, SPACE, TAB};
+use super::support::{LONG, Server, client, client_of, json};
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_consent_ends_on_a_page_that_says_so() {
+    let gateway = DevGateway::start().unwrap();
+    let client = client_of(gateway.url());
+    let listener = ConsentListener::bind().unwrap();
+    let input = RequestConnectionInput::new("acme", "github", ["repo"], listener.return_url());
+    let connection = client.request_connection(&input).unwrap();
+    let browser = Chromium::open();
+    browser.visit(&connection.auth_url);
+    browser.wait_for("Connected");
+    assert!(
+        browser
+            .text("document.body.innerText")
+            .contains("You can close this window.")
+    );
+    assert!(
+        browser
+            .text("location.href")
+            .starts_with(listener.return_url())
+    );
+    browser.picture("connected");
+    assert_eq!(browser.complaints(), [""; 0]);
+    let options = WaitOptions::default().timeout(LONG).consent(&listener);
+    assert!(
+        client
+            .wait_for_active(&connection.connection_id, options)
+            .unwrap()
+            == "active"
+    );
+    browser.visit(listener.return_url());
+    browser.wait_for("Nothing here");
+    browser.picture("used");
+}
+
+/// Takes only `right` for a key.
+fn gateway() -> Server {
+    let tries = Mutex::new(0);
+    Server::start(move |request| {
+        if request.path() == "/v1/capture-schema" {
+            return json(
+                200,
+                &value!({"provider_name": "weather", "schema": schema()}),
+            );
+        }
+        if request.path() == "/v1/check-connection/c-1" {
+            return json(200, &value!({"status": "active"}));
+        }
+        *tries.lock().unwrap() += 1;
+        let sent: Value = serde_json::from_slice(&request.body).unwrap();
+        if sent["credentials"]["api_key"] == "right" {
+            return json(200, &value!({"connection_id": "c-1", "status": "success"}));
+        }
+        let refusal = value!({"error": "credentials_rejected", "message": "api_key: the provider returned 401"});
+        json(422, &refusal)
+    })
+}
+
+fn schema() -> Value {
+    value!({
+        "type": "object",
+        "title": "Weather",
+        "description": "Create a key under Settings, API keys, with the right to read forecasts.",
+        "required": ["region", "api_key"],
+        "properties": {
+            "api_key": {"type": "string", "title": "API key", "description": "32 letters and digits"},
+            "region": {"type": "string", "title": "Region", "enum": ["Europe", "Americas"]},
+            "base_url": {"type": "string", "format": "uri", "title": "Address of your own server", "examples": ["https://weather.example.com"]},
+            "verify": {"type": "boolean", "title": "Check its certificate", "default": true},
+        },
+    })
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_form_is_filled_in_refused_and_mended_by_keyboard() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client, "s-1").unwrap();
+    let browser = Chromium::open();
+    browser.visit(&form);
+    browser.wait_for("Connect weather");
+    browser.picture("form");
+    let focus = |what: &str| browser.text(&format!("document.activeElement.{what}"));
+    // The style is in force, and every control has its label.
+    assert_eq!(
+        browser.text("getComputedStyle(document.querySelector('main')).maxWidth"),
+        "480px"
+    );
+    let unlabelled = "[...document.querySelectorAll('input, select, textarea')].filter(e => !e.labels.length).length";
+    assert_eq!(browser.look(unlabelled), 0);
+
+    // The first field has the focus; a letter chooses an option.
+    assert_eq!(focus("name"), "region");
+    browser.press("E");
+    browser.press(TAB);
+    assert_eq!(focus("name"), "api_key");
+    assert_eq!(focus("type"), "password");
+    browser.press("canary-1");
+    browser.press(TAB);
+    assert_eq!(focus("name"), "base_url");
+    browser.press("https://weather.example.org/a?b=\"c\"");
+    browser.press(TAB);
+    assert_eq!(focus("name"), "verify");
+    browser.press(SPACE);
+    browser.press(TAB);
+    assert_eq!(focus("textContent"), "Connect");
+    browser.press(ENTER);
+
+    // The refusal has the focus, and leads to the field that it names.
+    browser.wait_for("Connect weather");
+    assert_eq!(browser.text("document.title"), "Error: Connect weather");
+    assert_eq!(focus("getAttribute('role')"), "alert");
+    browser.picture("refused");
+    assert!(
+        !browser
+            .text("document.documentElement.outerHTML")
+            .contains("canary")
+    );
+    let value =
+        |name: &str| browser.text(&format!("document.querySelector('[name={name}]').value"));
+    assert_eq!(value("region"), "Europe");
+    assert_eq!(value("base_url"), "https://weather.example.org/a?b=\"c\"");
+    assert_eq!(value("api_key"), "");
+    assert_eq!(
+        browser.look("document.querySelector('[name=verify]').checked"),
+        false
+    );
+    browser.press(TAB);
+    assert_eq!(focus("textContent"), "Check API key.");
+    browser.press(ENTER);
+    assert_eq!(focus("name"), "api_key");
+    browser.press("right");
+    browser.press(ENTER);
+
+    browser.wait_for("Connected");
+    browser.picture("form-connected");
+    assert_eq!(browser.complaints(), [""; 0]);
+    let options = WaitOptions::default().timeout(LONG).consent(&listener);
+    assert!(client.wait_for_active("c-1", options).unwrap() == "active");
+    let sent = gateway.requests();
+    let sent: Vec<Value> = sent
+        .iter()
+        .filter(|request| request.path() == "/v1/capture-credential")
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect();
+    let credential = |key: &str| {
+        value!({"state": "s-1", "credentials": {
+            "region": "Europe",
+            "api_key": key,
+            "base_url": "https://weather.example.org/a?b=\"c\"",
+            "verify": false,
+        }})
+    };
+    assert_eq!(sent, [credential("canary-1"), credential("right")]);
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn another_page_can_neither_send_the_form_nor_show_it() {
+    let gateway = gateway();
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let target = form.clone();
+    let elsewhere = Server::start(move |_| {
+        let html = format!(
+            "<!doctype html><h1>Elsewhere</h1><iframe src=\"{target}\"></iframe>\
+             <form method=\"post\" action=\"{target}\"><input name=\"region\" value=\"Europe\">\
+             <input name=\"api_key\" value=\"right\"><button autofocus>Go</button></form>"
+        );
+        super::support::reply(200, &[("Content-Type", "text/html")], html)
+    });
+    let browser = Chromium::open();
+    browser.visit(&elsewhere.url("/"));
+    browser.wait_for("Elsewhere");
+    browser.press(ENTER);
+    browser.wait_for("Not accepted");
+    browser.picture("refused-elsewhere");
+    assert_eq!(gateway.count("/v1/capture-credential"), 0);
+}

@@ -1,0 +1,436 @@
+//! What a gateway and broker 0.4 said (tests/recorded), played against the development gateway: status, content type,
+//! every field and what a later step sees of an earlier one have to agree. What differs is named in `Player::same`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::http::Response;
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault, Provider};
+use serde_json::{Map, Value, json};
+use ureq::Body;
+
+use crate::{agent, get, post};
+
+const RECORDED: &str = include_str!("../recorded/gateway-0.4.json");
+/// The recorded tokens' lifetime.
+const LIFETIME: Duration = Duration::from_secs(20);
+const FOREVER: usize = usize::MAX;
+
+/// The providers of the recording. Its gateway had no agent sessions: the development gateway serves them unless told
+/// otherwise, because programs that use them need a gateway that has them.
+fn builder(refresh_time: Duration) -> DevGatewayBuilder {
+    let key = Map::from_iter([("api_key".to_owned(), json!("the-api-key"))]);
+    DevGateway::builder()
+        .token_lifetime(LIFETIME)
+        .sessions(false)
+        .provider(Provider::oauth2("idp").refresh_time(refresh_time))
+        .provider(Provider::api_key("keyed").credentials(key))
+}
+
+/// One recorded exchange.
+#[derive(Clone)]
+struct Step {
+    scenario: String,
+    name: String,
+    request: Value,
+    response: Value,
+}
+
+fn recorded() -> Vec<Step> {
+    let all: Value = serde_json::from_str(RECORDED).unwrap();
+    let text = |step: &Value, field: &str| step[field].as_str().unwrap().to_owned();
+    let steps = all["exchanges"].as_array().unwrap().iter();
+    let step = |step: &Value| Step {
+        scenario: text(step, "scenario"),
+        name: text(step, "step"),
+        request: step["request"].clone(),
+        response: step["response"].clone(),
+    };
+    steps.map(step).collect()
+}
+
+fn scenario(name: &str) -> Vec<Step> {
+    let mut steps = recorded();
+    steps.retain(|step| step.scenario == name);
+    assert!(!steps.is_empty(), "{name}");
+    steps
+}
+
+/// Plays steps, and knows what each of the recording's numbered names stands for here.
+struct Player {
+    gateway: DevGateway,
+    /// From a name such as `<access token 1>` to the value here; no two have the same.
+    names: BTreeMap<String, String>,
+    /// A token's expiry stays what it is.
+    expiries: BTreeMap<String, String>,
+}
+
+impl Player {
+    fn new(gateway: DevGateway) -> Self {
+        Self {
+            gateway,
+            names: BTreeMap::new(),
+            expiries: BTreeMap::new(),
+        }
+    }
+
+    /// A connection that the recording made before it began, and whose token was handed out.
+    fn connect(&mut self, number: u32, workspace: &str) {
+        let wanted = json!({
+            "user_id": workspace, "provider_name": "idp", "scopes": ["openid", "offline_access"],
+            "return_url": "http://127.0.0.1:9999/cb",
+        });
+        let (_, connection) = post(&self.gateway, "/v1/request-connection", &wanted.to_string());
+        for (kind, field) in [("connection id", "connection_id"), ("state", "state")] {
+            let value = connection[field].as_str().unwrap().to_owned();
+            self.names.insert(format!("<{kind} {number}>"), value);
+        }
+        assert_eq!(self.browse(number, "").status(), 302);
+        let id = &self.names[&format!("<connection id {number}>")];
+        assert_eq!(get(&self.gateway, &format!("/v1/token/{id}")).0, 200);
+    }
+
+    /// What the browser gets to see of a connection's consent page.
+    fn browse(&self, number: u32, deny: &str) -> Response<Body> {
+        let state = &self.names[&format!("<state {number}>")];
+        let page = format!("{}/consent?state={state}{deny}", self.gateway.url());
+        let browser = agent().get(page).config().max_redirects(0).build();
+        browser.call().unwrap()
+    }
+
+    /// A recorded text as it reads here.
+    fn here(&self, text: &str) -> String {
+        let replace = |text: String, (name, value): (&String, &String)| text.replace(name, value);
+        self.names.iter().fold(text.to_owned(), replace)
+    }
+
+    fn send(&self, step: &Step) -> Response<Body> {
+        let request = &step.request;
+        let path = self.here(request["path"].as_str().unwrap());
+        let url = format!("{}{path}", self.gateway.url());
+        let mut head = nexus_sdk::http::Request::builder()
+            .method(request["method"].as_str().unwrap())
+            .uri(url);
+        for (name, value) in request["headers"].as_object().into_iter().flatten() {
+            head = head.header(name, value.as_str().unwrap());
+        }
+        let response = if request["body"].is_null() {
+            agent().run(head.body(()).unwrap())
+        } else {
+            agent().run(head.body(self.here(&request["body"].to_string())).unwrap())
+        };
+        response.unwrap()
+    }
+
+    fn play(&mut self, step: &Step) {
+        let response = self.send(step);
+        self.compare(step, response);
+    }
+
+    fn compare(&mut self, step: &Step, mut response: Response<Body>) {
+        let what = format!("{}: {}", step.scenario, step.name);
+        let header = |name: &str| {
+            let value = response.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        let (kind, retry_after) = (header("content-type"), header("retry-after"));
+        let status = response.status().as_u16();
+        let expected = &step.response;
+        assert_eq!(expected["status"], status, "{what}");
+        assert_eq!(expected["content_type"].as_str(), kind.as_deref(), "{what}");
+        // How long exactly depends on how fast the calls before were.
+        let seconds = retry_after
+            .as_deref()
+            .map(|text| text.parse::<u64>().unwrap());
+        assert_eq!(
+            expected["retry_after"].is_string(),
+            seconds.is_some(),
+            "{what}"
+        );
+        let text = response.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        self.same(&what, "", &expected["body"], &body);
+        self.keep_expiry(&what, &body);
+    }
+
+    /// Whether two values say the same, but for what is named here.
+    fn same(&mut self, what: &str, field: &str, recorded: &Value, here: &Value) {
+        let what = &format!("{what}, {field}");
+        match (recorded, here) {
+            (Value::Object(recorded), Value::Object(here)) => {
+                self.same_fields(what, field, recorded, here);
+            }
+            (Value::Array(recorded), Value::Array(here)) => {
+                assert_eq!(recorded.len(), here.len(), "{what}");
+                for (recorded, here) in recorded.iter().zip(here) {
+                    self.same(what, field, recorded, here);
+                }
+            }
+            (Value::String(recorded), Value::String(here)) => {
+                self.same_text(what, field, recorded, here);
+            }
+            _ => assert_eq!(recorded, here, "{what}"),
+        }
+    }
+
+    fn same_fields(
+        &mut self,
+        what: &str,
+        field: &str,
+        recorded: &Map<String, Value>,
+        here: &Map<String, Value>,
+    ) {
+        let names = |fields: &Map<String, Value>| fields.keys().cloned().collect::<BTreeSet<_>>();
+        match field {
+            // Providers that every development gateway has.
+            "api_key" | "oauth2" => assert!(names(here).is_superset(&names(recorded)), "{what}"),
+            _ if here.contains_key("basic_auth") => {}
+            // A provider's form is what its operator wrote; ours marks what is secret.
+            "properties" => return assert_eq!(names(recorded), names(here), "{what}"),
+            _ => assert_eq!(names(recorded), names(here), "{what}"),
+        }
+        if field == "idp" || field == "keyed" {
+            // The rest is what its operator wrote.
+            return self.same(what, "id", &recorded["id"], &here["id"]);
+        }
+        for (name, value) in recorded {
+            self.same(what, name, value, &here[name]);
+        }
+    }
+
+    fn same_text(&mut self, what: &str, field: &str, recorded: &str, here: &str) {
+        match field {
+            // The development gateway plays the provider's page, too; the form's address is the real one.
+            "authUrl" if recorded.contains("/auth/capture-schema?state=") => {
+                assert!(here.contains("/auth/capture-schema?state="), "{what}");
+            }
+            "authUrl" => assert!(here.starts_with("http"), "{what}"),
+            // Times differ, to the millisecond.
+            "expires_at" | "revoked_at" => {
+                here.parse::<jiff::Timestamp>().unwrap();
+            }
+            // The recorded provider issues the same one again within a second.
+            "id_token" => assert!(!here.is_empty(), "{what}"),
+            // Which address could not be reached.
+            _ if recorded.contains("dial tcp") => {
+                let start = |text: &str| text.split(':').next().unwrap().to_owned();
+                assert_eq!(start(recorded), start(here), "{what}");
+            }
+            _ if is_name(recorded) => self.bind(what, recorded, here),
+            _ => assert_eq!(self.here(recorded), here, "{what}"),
+        }
+    }
+
+    /// One name stands for one value, and one value has one name.
+    fn bind(&mut self, what: &str, name: &str, here: &str) {
+        if let Some(known) = self.names.get(name) {
+            assert_eq!(known, here, "{what}: {name}");
+            return;
+        }
+        let other = self.names.iter().find(|(_, value)| *value == here);
+        assert_eq!(other, None, "{what}: {name} is new");
+        self.names.insert(name.to_owned(), here.to_owned());
+    }
+
+    fn keep_expiry(&mut self, what: &str, body: &Value) {
+        let credentials = &body["credentials"];
+        let text = |field: &str| credentials[field].as_str().map(str::to_owned);
+        if let (Some(token), Some(expiry)) = (text("access_token"), text("expires_at")) {
+            let known = self.expiries.entry(token).or_insert_with(|| expiry.clone());
+            assert_eq!(*known, expiry, "{what}");
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with('<') && text.ends_with('>') && text.matches('<').count() == 1
+}
+
+#[test]
+fn one_user_after_the_other() {
+    let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
+    let scenarios = [
+        "consent",
+        "expiry",
+        "denied",
+        "superseded",
+        "revoked",
+        "unknown",
+        "api key",
+    ];
+    for step in scenarios.into_iter().flat_map(scenario) {
+        match (&*step.scenario, &*step.name) {
+            ("consent", "consented: check") => {
+                let page = player.browse(1, "");
+                let id = &player.names["<connection id 1>"];
+                let back = format!(
+                    "http://127.0.0.1:9999/cb?connection_id={id}&provider=idp&status=success"
+                );
+                assert_eq!(page.status(), 302);
+                assert_eq!(page.headers()["location"], back);
+            }
+            ("expiry", "just expired" | "expired: check (this refreshes)") => {
+                player.gateway.advance(LIFETIME);
+            }
+            ("denied", "denied: check") => {
+                let page = player.browse(2, "&deny=1");
+                assert!(!page.headers().contains_key("location"));
+            }
+            ("superseded", "the first: check") => {
+                assert_eq!(player.browse(3, "").status(), 302);
+            }
+            _ => {}
+        }
+        player.play(&step);
+    }
+}
+
+#[test]
+fn with_the_broker_out_of_reach() {
+    let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
+    player.connect(6, "w6");
+    let scenarios = [
+        (
+            "wrong key between gateway and broker",
+            Fault::WrongBrokerKey,
+        ),
+        ("broker down", Fault::BrokerDown),
+        ("return URL not allowed", Fault::ReturnUrlRefused),
+    ];
+    for (name, fault) in scenarios {
+        player.gateway.fail_next(FOREVER, fault);
+        for step in scenario(name) {
+            player.play(&step);
+        }
+        player.gateway.forget_faults();
+    }
+}
+
+#[test]
+fn with_rate_limits() {
+    let gateway = builder(Duration::ZERO).rate_limits(true).start().unwrap();
+    gateway.connect("w4", "keyed").unwrap();
+    let mut player = Player::new(gateway);
+    let [sixty_first, other, eleventh] = scenario("rate limits").try_into().ok().unwrap();
+    for (step, limit) in [(&sixty_first, 60), (&eleventh, 10)] {
+        if limit == 10 {
+            player.play(&other);
+        }
+        // Each call refills a little while it takes, so that more than the limit may pass.
+        let mut passed = 0;
+        let refused = loop {
+            let response = player.send(step);
+            if response.status() != 200 {
+                break response;
+            }
+            passed += 1;
+        };
+        assert!(passed >= limit, "{passed}");
+        player.compare(step, refused);
+    }
+}
+
+#[test]
+fn two_resolves_at_once_cost_the_connection() {
+    // Long enough for both to arrive within it.
+    let mut player = Player::new(builder(Duration::from_secs(3)).start().unwrap());
+    player.connect(7, "w7");
+    // The recorded health worker had come by.
+    player.gateway.run_health_worker();
+    let steps = scenario("two resolves at once after expiry, rotating provider");
+    let (both, after) = steps.split_at(2);
+    player.gateway.advance(LIFETIME);
+    let start = Barrier::new(2);
+    let race = || {
+        start.wait();
+        player.send(&both[0])
+    };
+    let mut responses = thread::scope(|scope| {
+        let threads = [scope.spawn(race), scope.spawn(race)];
+        threads.map(|thread| thread.join().unwrap())
+    });
+    responses.sort_by_key(|response| response.status() == 200);
+    for (step, response) in both.iter().zip(responses) {
+        player.compare(step, response);
+    }
+    for step in after {
+        player.play(step);
+    }
+    let dead = format!("Bearer {}", player.names["<access token 6>"]);
+    let user = agent().get(format!("{}/user", player.gateway.url()));
+    let refused = user.header("authorization", dead).call().unwrap();
+    assert_eq!(refused.status(), 401, "a token that was just handed out");
+}
+
+#[test]
+fn hanging_up_during_a_refresh_costs_the_connection() {
+    let mut player = Player::new(builder(Duration::from_secs(1)).start().unwrap());
+    player.connect(8, "w8");
+    player.gateway.advance(LIFETIME);
+    let steps = scenario("hang up during a refresh, rotating provider");
+    let (given_up, after) = steps.split_first().unwrap();
+    assert!(given_up.response.is_null());
+    let path = given_up.request["path"].as_str().unwrap();
+    let mut socket =
+        TcpStream::connect(player.gateway.url().trim_start_matches("http://")).unwrap();
+    socket
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+        .unwrap();
+    // Half closed, so that the end of the call is seen.
+    socket.shutdown(Shutdown::Write).unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    assert!(!response.contains("access_token"), "{response}");
+    for step in after {
+        player.play(step);
+    }
+}
+
+#[test]
+fn with_the_provider_down() {
+    let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
+    player.connect(9, "w9");
+    player.gateway.advance(LIFETIME);
+    player.gateway.fail_next(FOREVER, Fault::ProviderDown);
+    for step in scenario("provider down at the refresh") {
+        player.play(&step);
+    }
+    player.gateway.forget_faults();
+    let token = format!(
+        "{}/v1/token/{}",
+        player.gateway.url(),
+        player.names["<connection id 9>"]
+    );
+    assert_eq!(
+        agent().get(token).call().unwrap().status(),
+        200,
+        "it was only ill"
+    );
+}
+
+#[test]
+fn every_recorded_exchange_is_played() {
+    let played = [
+        "consent",
+        "expiry",
+        "denied",
+        "superseded",
+        "revoked",
+        "unknown",
+        "api key",
+        "wrong key between gateway and broker",
+        "broker down",
+        "return URL not allowed",
+        "rate limits",
+        "two resolves at once after expiry, rotating provider",
+        "hang up during a refresh, rotating provider",
+        "provider down at the refresh",
+    ];
+    let recorded = recorded();
+    let scenarios: BTreeSet<_> = recorded.iter().map(|step| &*step.scenario).collect();
+    assert_eq!(scenarios, BTreeSet::from(played));
+}

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Clones with the real git over https from a server that wants the token of `nexus git-credential`.
+#
+#   tests/interop/git_credential.sh [NEXUS]     NEXUS: the built example; without it, cargo builds one
+#
+# Needs git, openssl and Python. Environment: PYTHON (the command to use).
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+target=${CARGO_TARGET_DIR:-$root/target}
+
+die() {
+    echo "git_credential: $*" >&2
+    exit 1
+}
+
+for tool in git openssl "${PYTHON:-python3}"; do
+    command -v "$tool" >/dev/null || die "$tool is not installed"
+done
+nexus=${1:-}
+if [ -z "$nexus" ]; then
+    (cd "$root" && cargo build --quiet --example nexus) || die "the example does not build"
+    nexus=$target/debug/examples/nexus
+fi
+[ -x "$nexus" ] || die "$nexus is not a program"
+
+work=$(mktemp -d) || die "cannot make a directory"
+gateway='' server=''
+trap 'kill $gateway $server 2>/dev/null; rm -rf "$work"' EXIT
+
+# The first line that a program writes to a file.
+first_line() {
+    tries=0
+    until [ -s "$1" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 300 ] || die "nothing comes into $1: $(cat "$work/log")"
+        sleep 0.1
+    done
+    head -n 1 "$1"
+}
+
+"$nexus" gateway acme:git >"$work/gateway" 2>"$work/log" &
+gateway=$!
+NEXUS_GATEWAY_URL=$(first_line "$work/gateway") || exit 1
+export NEXUS_GATEWAY_URL WORKSPACE_ID=acme PROVIDER=git NEXUS_LOCK_DIR=''
+token=$("$nexus" token --show) || die "no token"
+
+# A repository as plain files, and a server with a certificate of its own.
+export HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b \
+    GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
+git init -q "$work/made" && echo cloned >"$work/made/file" && git -C "$work/made" add file &&
+    git -C "$work/made" commit -qm one && git clone -q --bare "$work/made" "$work/served/repo.git" &&
+    git -C "$work/served/repo.git" update-server-info || die "cannot make a repository"
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    -keyout "$work/key" -out "$work/cert" 2>"$work/log" || die "cannot make a certificate: $(cat "$work/log")"
+TOKEN=$token "${PYTHON:-python3}" "$here/git_credential.py" "$work/served" "$work/cert" "$work/key" >"$work/port" 2>"$work/log" &
+server=$!
+host=localhost:$(first_line "$work/port") || exit 1
+
+# As the manual says it.
+cat >"$work/.gitconfig" <<EOF
+[credential "https://$host"]
+    helper =
+    helper = !$nexus git-credential --host $host
+EOF
+export GIT_SSL_CAINFO="$work/cert" NO_PROXY=localhost,127.0.0.1 no_proxy=localhost,127.0.0.1
+timeout -k 5 60 git clone -q "https://$host/repo.git" "$work/clone" || die "git cannot clone: $(cat "$work/log")"
+[ "$(cat "$work/clone/file")" = cloned ] || die "the clone is not whole"
+grep -q '" 401 ' "$work/log" || die "the server asked for no credential"
+grep -rqF "$token" "$work" && die "the token is on disk: $(grep -rlF "$token" "$work")"
+
+# Without the helper there is no way in.
+git -c "credential.https://$host.helper=" clone -q "https://$host/repo.git" "$work/other" 2>/dev/null && die "cloned without the helper"
+echo "ok      $(git --version): cloned over https with the token of nexus git-credential"

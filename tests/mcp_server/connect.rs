@@ -1,0 +1,314 @@
+//! Connecting from inside: who is sent where, and what follows.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_sdk::testing::{DevGateway, Fault};
+use serde_json::{Value, json};
+
+use crate::client::{Client, outcome};
+use crate::upstream::configured;
+use crate::{ALL, LEGACY, MODERN};
+
+/// A gateway on which nothing is connected.
+fn gateway() -> DevGateway {
+    DevGateway::start().unwrap()
+}
+
+fn start(gateway: &DevGateway) -> Client {
+    Client::start(configured(gateway).env("SCOPES", "repo, user"))
+}
+
+fn call() -> Value {
+    json!({"name": "get_user", "arguments": {}})
+}
+
+/// The same call once more, with what the user did.
+fn again(client: &mut Client, action: &str) -> Value {
+    let mut params = call();
+    params["inputResponses"] = json!({"visit": {"action": action}});
+    client.ask("tools/call", params)
+}
+
+/// The page in the text of a failure.
+fn page(problem: &str) -> String {
+    let page = problem.rsplit(' ').next().unwrap().to_owned();
+    assert!(page.starts_with("http://127.0.0.1:"), "{problem}");
+    page
+}
+
+/// The page that a 2026-07-28 client is sent to.
+fn asked(response: &Value) -> String {
+    let result = &response["result"];
+    assert_eq!(result["resultType"], "input_required", "{response}");
+    let request = &result["inputRequests"]["visit"];
+    assert_eq!(request["method"], "elicitation/create");
+    assert_eq!(request["params"]["mode"], "url");
+    assert!(request["params"]["message"].is_string());
+    assert!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"].is_string());
+    request["params"]["url"].as_str().unwrap().to_owned()
+}
+
+/// What the user's browser does.
+fn visit(page: &str) {
+    // The return URL is nobody's.
+    let page = ureq::get(page).config().max_redirects(0).build();
+    page.call().unwrap();
+}
+
+/// Waits until the gateway has been asked for a token so often.
+fn resolved(gateway: &DevGateway, times: usize) {
+    let start = Instant::now();
+    while gateway.count("/v1/resolve") < times {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        thread::yield_now();
+    }
+}
+
+fn requests(gateway: &DevGateway) -> usize {
+    gateway.count("/v1/request-connection")
+}
+
+#[test]
+fn a_client_that_opens_no_pages_gets_the_address_as_text() {
+    for revision in ALL {
+        let gateway = gateway();
+        let mut client = start(&gateway).begin(revision);
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        assert!(
+            problem.contains("connection_not_found") && problem.contains("call the tool again"),
+            "{problem}"
+        );
+        visit(&page(&problem));
+        let user = client.text("get_user", &json!({})).unwrap();
+        assert!(user.contains("it's mine"), "{user}");
+        assert_eq!(requests(&gateway), 1);
+        let sent = gateway.requests();
+        let asked = sent.iter().find(|it| it.path == "/v1/request-connection");
+        let asked: Value = serde_json::from_slice(&asked.unwrap().body).unwrap();
+        assert_eq!(asked["scopes"], json!(["repo", "user"]));
+        assert_eq!(asked["user_id"], "it's mine");
+    }
+}
+
+#[test]
+fn a_legacy_client_that_opens_pages_gets_an_error() {
+    for revision in LEGACY {
+        let gateway = gateway();
+        let mut client = start(&gateway).that_opens_pages().begin(revision);
+        let response = client.ask("tools/call", call());
+        if revision < "2025-11-25" {
+            visit(&page(&outcome(&response).unwrap_err()));
+            continue;
+        }
+        let error = &response["error"];
+        assert_eq!(error["code"], -32042, "{response}");
+        let sent_to = &error["data"]["elicitations"][0];
+        assert_eq!(sent_to["mode"], "url");
+        let url = sent_to["url"].as_str().unwrap();
+        assert_eq!(page(error["message"].as_str().unwrap()), url);
+        visit(url);
+        let told = client.response();
+        assert_eq!(told["method"], "notifications/elicitation/complete");
+        assert_eq!(told["params"]["elicitationId"], sent_to["elicitationId"]);
+        assert!(client.text("get_user", &json!({})).is_ok());
+        assert_eq!(client.close(), [] as [Value; 0]);
+        assert_eq!(requests(&gateway), 1);
+    }
+}
+
+#[test]
+fn a_modern_client_that_opens_pages_is_asked_to() {
+    let gateway = gateway();
+    let mut client = start(&gateway).that_opens_pages().begin(MODERN);
+    let url = asked(&client.ask("tools/call", call()));
+    // Without an answer to the question it is asked again, at once.
+    for nothing in [
+        json!({}),
+        json!({"other": {"action": "accept"}}),
+        json!({"visit": 1}),
+    ] {
+        let mut params = call();
+        params["inputResponses"] = nothing;
+        params["requestState"] = json!("whatever");
+        assert_eq!(asked(&client.ask("tools/call", params)), url);
+    }
+    let mut params = call();
+    params["inputResponses"] = json!(1);
+    assert_eq!(client.ask("tools/call", params)["error"]["code"], -32602);
+
+    let before = thread::spawn(move || visit(&url));
+    let response = again(&mut client, "accept");
+    assert_eq!(response["result"]["resultType"], "complete");
+    assert!(outcome(&response).is_ok(), "{response}");
+    before.join().unwrap();
+    assert_eq!(requests(&gateway), 1);
+}
+
+#[test]
+fn a_user_who_says_no_is_heard() {
+    let gateway = gateway();
+    let mut client = start(&gateway).that_opens_pages().begin(MODERN);
+    let url = asked(&client.ask("tools/call", call()));
+    for (action, expected) in [("decline", "declined"), ("cancel", "dismissed")] {
+        let problem = outcome(&again(&mut client, action)).unwrap_err();
+        assert!(problem.contains(expected), "{problem}");
+        // Whoever calls once more is asked once more, and does not wait.
+        assert_eq!(asked(&client.ask("tools/call", call())), url);
+    }
+    assert_eq!((requests(&gateway), gateway.count("/user")), (1, 0));
+}
+
+#[test]
+fn calls_that_come_before_the_page_is_shown_all_get_it() {
+    let gateway = gateway();
+    let mut client = start(&gateway).begin("2025-03-26");
+    let calls: Vec<_> = (1..4)
+        .map(|id| client.message(id, "tools/call", call()))
+        .collect();
+    client.send(&calls.into());
+    let responses = client.response();
+    let pages = responses.as_array().unwrap().iter();
+    let pages: Vec<_> = pages.map(|it| page(&outcome(it).unwrap_err())).collect();
+    assert!(pages.len() == 3 && pages.iter().all(|page| *page == pages[0]));
+    assert_eq!(requests(&gateway), 1);
+}
+
+#[test]
+fn calls_that_come_later_wait_for_the_consent() {
+    let gateway = gateway();
+    let mut client = start(&gateway).begin("2025-11-25");
+    let page = page(&client.text("get_user", &json!({})).unwrap_err());
+    let cancelled = client.call("get_user", &json!({}));
+    resolved(&gateway, 2);
+    client.cancel(cancelled);
+    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    let wait = client.call("list_repos", &json!({}));
+    visit(&page);
+    let response = client.response();
+    assert_eq!(response["id"], wait);
+    assert!(outcome(&response).is_ok(), "{response}");
+    assert_eq!(client.close(), [] as [Value; 0]);
+    assert_eq!(gateway.count("/user"), 1, "a cancelled call does nothing");
+}
+
+/// What the gateway says is a schema; the page is a form of the server's own.
+#[test]
+fn a_static_credential_is_typed_into_a_form_on_loopback() {
+    let gateway = gateway();
+    let wanted = json!({
+        "user_id": "it's mine",
+        "provider_name": "weather",
+        "return_url": "http://127.0.0.1/",
+    });
+    let url = format!("{}/v1/request-connection", gateway.url());
+    let asked = ureq::post(url).send(wanted.to_string()).unwrap();
+    let asked = asked.into_body().read_to_string().unwrap();
+    let mut asked: Value = serde_json::from_str(&asked).unwrap();
+    let state = asked["state"].as_str().unwrap();
+    let schema = format!("{}/auth/capture-schema?state={state}", gateway.url());
+    asked["authUrl"] = schema.into();
+    let response = Fault::reply(200, "application/json", asked.to_string());
+    gateway.fail_next_at("/v1/request-connection", 1, response);
+
+    let mut command = configured(&gateway);
+    let mut client = Client::start(command.env("PROVIDER", "weather")).begin("2025-11-25");
+    let form = page(&client.text("get_user", &json!({})).unwrap_err());
+    assert!(!form.starts_with(gateway.url()), "{form}");
+    let shown = ureq::get(&form).call().unwrap();
+    assert!(
+        shown
+            .into_body()
+            .read_to_string()
+            .unwrap()
+            .contains("<form")
+    );
+    let key = "k-0123456789";
+    ureq::post(&form).send_form([("api_key", key)]).unwrap();
+    let user = client.text("get_user", &json!({})).unwrap();
+    assert!(user.contains("it's mine") && !user.contains(key), "{user}");
+    let sent = gateway.requests();
+    let mut sent = sent.iter().filter_map(|it| it.headers.get("x-api-key"));
+    assert_eq!(sent.next_back().unwrap(), key);
+}
+
+#[test]
+fn what_comes_to_nothing_is_said_and_can_be_tried_again() {
+    let gateway = gateway();
+    let mut client = start(&gateway).begin("2025-11-25");
+    let first = page(&client.text("get_user", &json!({})).unwrap_err());
+    let waits = client.call("get_user", &json!({}));
+    resolved(&gateway, 2);
+    assert!(gateway.set_status("00000000-0000-4000-8000-000000000001", "revoked"));
+    let response = client.response();
+    assert_eq!(response["id"], waits);
+    let problem = outcome(&response).unwrap_err();
+    assert!(problem.contains("the connection is revoked"), "{problem}");
+    let second = page(&client.text("get_user", &json!({})).unwrap_err());
+    assert_ne!(first, second);
+}
+
+#[test]
+fn what_needs_the_user_again_is_asked_for_again() {
+    for status in ["attention", "revoked"] {
+        let gateway = gateway();
+        let connection = gateway.connect("it's mine", "github").unwrap();
+        let mut client = start(&gateway).begin("2025-11-25");
+        assert!(client.text("get_user", &json!({})).is_ok());
+        gateway.set_status(&connection, status);
+        gateway.rotate("it's mine", "github");
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        visit(&page(&problem));
+        assert!(client.text("get_user", &json!({})).is_ok());
+    }
+}
+
+#[test]
+fn a_gateway_that_gives_no_page_is_not_hidden() {
+    let table = [
+        (
+            Fault::reply(
+                404,
+                "application/json",
+                r#"{"error": "provider_not_found"}"#,
+            ),
+            "provider_not_found",
+        ),
+        (
+            Fault::reply(
+                502,
+                "application/json",
+                r#"{"error": "broker_error", "status": 400}"#,
+            ),
+            "return URLs on http://127.0.0.1",
+        ),
+        (Fault::Status(500), "http_500"),
+    ];
+    let gateway = gateway();
+    let mut client = start(&gateway).begin("2025-11-25");
+    for (fault, expected) in table {
+        gateway.fail_next_at("/v1/request-connection", 1, fault);
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        assert!(
+            problem.contains(expected) && problem.contains("nexus connect"),
+            "{problem}"
+        );
+    }
+    page(&client.text("get_user", &json!({})).unwrap_err());
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let gateway = gateway();
+    for revision in ALL {
+        let mut command = configured(&gateway);
+        let client = Client::start(command.env("CONNECT", "off"));
+        let mut client = client.that_opens_pages().begin(revision);
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        assert!(
+            problem.contains("nexus connect") && !problem.contains("/consent"),
+            "{problem}"
+        );
+    }
+    assert_eq!(requests(&gateway), 0);
+}

@@ -1,0 +1,50 @@
+//! The fuzz targets in short: each on its seeds, and on changed ones.
+
+use super::mutated::each;
+use super::*;
+
+/// Changed seeds of a target: what takes a fraction of a second.
+const MANY: usize = 10_000;
+const FEW: usize = 2_000;
+
+#[test]
+fn tokens() {
+    each("token", MANY, token);
+}
+
+#[test]
+fn responses() {
+    each("response", MANY, response);
+}
+
+#[test]
+fn error_bodies() {
+    each("error_body", FEW, error_body);
+}
+
+#[test]
+fn expiries() {
+    each("expires_at", MANY, |data| expires_at(data, by_jiff::alike));
+}
+
+#[test]
+fn http_dates() {
+    each("http_date", MANY, |data| {
+        http_date(data, by_jiff::http_date, by_jiff::http_dates);
+    });
+}
+
+#[test]
+fn redirect_targets() {
+    each("redirect", FEW, |data| redirect(data, by_url::origin));
+}
+
+#[test]
+fn urls() {
+    each("url", MANY, |data| url(data, by_url::origin));
+}
+
+#[test]
+fn strategies() {
+    each("strategy", MANY, |data| strategy(data, by_url::origin));
+}

@@ -1,0 +1,134 @@
+//! Responses of resolve, token and refresh.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
+use crate::clock::{FOREVER, Now, Received};
+use crate::gateway;
+use crate::strategy::Place;
+use crate::tenant::Tenant;
+use crate::token::{CachedToken, TokenResponse};
+use crate::token_cache::TokenCache;
+
+/// 2025-06-15T14:30:00Z, the local time at which responses come.
+const NOON: u64 = 1_749_997_800;
+/// What a token without an expiry is given.
+const DEFAULT: Duration = Duration::from_secs(300);
+
+/// The body of a response.
+pub fn token(data: &[u8]) {
+    let body = match gateway::object(data) {
+        Ok(body) => body,
+        Err(problem) => return assert_line(&problem),
+    };
+    let response = match TokenResponse::from_response(body.clone()) {
+        Ok(response) => response,
+        Err(error) => return assert_clean(&error),
+    };
+    assert_eq!(response.raw, body, "the response is kept whole");
+    let credentials = response.credentials.as_ref();
+    assert!(!response.access_token.is_empty() || credentials.is_some());
+    hides_secrets(&response);
+    let wall = at(NOON);
+    let mono = Instant::now();
+    let skewed = [
+        None,
+        Some(wall),
+        Some(at(NOON + 600)),
+        Some(at(NOON - 600)),
+        Some(UNIX_EPOCH),
+        Some(at(253_402_300_799)),
+    ];
+    for date in skewed {
+        let at = Now { wall, mono };
+        let received = Received { at, date };
+        match response.to_cached(received) {
+            Ok(token) => {
+                never_outlives(&token, &response, received);
+                is_sent(&token);
+                is_never_served_late(&token, received);
+            }
+            Err(error) => assert_clean_beside(&error, &strategy_names(&body)),
+        }
+    }
+}
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// `Debug` shows the fields that are no secrets; the canary is none of them.
+fn hides_secrets(response: &TokenResponse) {
+    let kind = response
+        .strategy
+        .as_ref()
+        .and_then(|fields| fields.get("type"));
+    let shown = format!(
+        "{:?} {:?} {:?} {kind:?}",
+        response.token_type, response.scope, response.provider
+    );
+    let text = format!("{response:?}");
+    assert!(shown.contains(CANARY) || !text.contains(CANARY), "{text}");
+}
+
+/// The local expiry is at most as far away as the response says, by the gateway's own clock.
+fn never_outlives(token: &CachedToken, response: &TokenResponse, received: Received) {
+    let now = received.at.wall;
+    let left = token.expires_at.duration_since(now).unwrap_or_default();
+    let claimed = match (response.expires_at, response.expires_in) {
+        (Some(moment), _) => {
+            let clock = received.date.filter(|date| apart(*date, now) > 2);
+            moment
+                .duration_since(clock.unwrap_or(now))
+                .unwrap_or_default()
+        }
+        (None, length) => length.unwrap_or(DEFAULT).min(FOREVER),
+    };
+    assert!(left <= claimed, "{left:?} of {claimed:?}");
+    let expired = response
+        .credentials
+        .as_ref()
+        .and_then(|fields| fields.get("expired"));
+    assert!(expired != Some(&true.into()) || left.is_zero(), "{left:?}");
+}
+
+fn apart(a: SystemTime, b: SystemTime) -> u64 {
+    let apart = a.duration_since(b).unwrap_or_else(|error| error.duration());
+    apart.as_secs()
+}
+
+/// Whatever is kept for a header has one that can be sent.
+fn is_sent(token: &CachedToken) {
+    let (name, value) = match token.to_header() {
+        Ok(Some(header)) => header,
+        Ok(None) => return assert!(token.place != Place::Header),
+        Err(error) => return assert!(token.place != Place::Header, "{error}"),
+    };
+    let expected = format!("{}{}", token.value_prefix, token.access_token);
+    assert_eq!(value.as_bytes(), expected.as_bytes());
+    assert!(value.is_sensitive());
+    assert!(name.as_str().eq_ignore_ascii_case(&token.header_name));
+    assert!(!expected.contains(['\r', '\n', '\0']), "{name}");
+    assert!(!matches!(
+        name.as_str(),
+        "host" | "content-length" | "transfer-encoding"
+    ));
+}
+
+/// The cache never hands it out at or after its expiry.
+fn is_never_served_late(token: &CachedToken, received: Received) {
+    let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
+    let claim = cache.claim(&tenant.to_owned());
+    claim.keep(token.clone().into(), received.at);
+    let left = token.expires_at.duration_since(received.at.wall);
+    let left = left.unwrap_or_default();
+    // No token is kept for longer than that.
+    let left = if left < FOREVER { left } else { return };
+    for early in [0, 29].map(Duration::from_secs) {
+        let wait = left.saturating_sub(early);
+        let hit = cache.fresh(tenant, received.at.after(wait)).is_some();
+        // A token that arrives within its buffer is kept for five seconds.
+        let kept = !early.is_zero() && wait < Duration::from_secs(5);
+        assert!(!hit || kept, "served {early:?} before the end of {left:?}");
+    }
+}

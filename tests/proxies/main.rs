@@ -1,0 +1,174 @@
+//! Requests by the thousand through a real server or proxy. `tests/interop/proxies.sh` starts it, once
+//! for each; the environment says through which:
+//!
+//! - `NEXUS_CASE`: the name in the table.
+//! - `NEXUS_URL`: the upstream; what it serves is in `proxies.sh`.
+//! - `NEXUS_CALLS`, `NEXUS_THREADS`: how many.
+//! - `NEXUS_METHODS`: which methods, as `GET,POST`.
+//! - `NEXUS_PAUSE_MS`: how long every seventh call waits first. Default 0.
+//! - `NEXUS_EXPECT`: a part of the error that every call has to end with. Default: none ends with one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use nexus_sdk::{
+    CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, RetryPolicy, TokenCache,
+};
+
+#[test]
+#[ignore = "started by tests/interop/proxies.sh"]
+fn every_response_is_the_one_asked_for() {
+    let case = Case::from_env();
+    let start = Instant::now();
+    thread::scope(|threads| {
+        for _ in 0..case.threads {
+            threads.spawn(|| case.call_all());
+        }
+    });
+    case.report(start.elapsed());
+}
+
+struct Case {
+    name: String,
+    url: String,
+    calls: usize,
+    threads: usize,
+    methods: Vec<String>,
+    pause: Duration,
+    expected: Option<String>,
+    client: NexusClient,
+    cache: TokenCache,
+    next: AtomicUsize,
+    outcomes: Mutex<BTreeMap<Outcome, usize>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Right,
+    /// The body is not that of the request.
+    Wrong,
+    Status(u16),
+    Error(String),
+}
+
+impl Case {
+    fn from_env() -> Self {
+        let variable = |name: &str, default: &str| env::var(name).unwrap_or(default.to_owned());
+        let number = |name: &str, default: &str| variable(name, default).parse().unwrap();
+        let options = NexusClientOptions::new("http://127.0.0.1:1")
+            .log_level(LogLevel::Off)
+            .timeout(Duration::from_secs(20))
+            .allow_insecure_http(true);
+        let cache = TokenCache::new();
+        let expires_at = SystemTime::now() + Duration::from_secs(3600);
+        cache.set("ws", "p", CachedToken::new("t", "Bearer", expires_at));
+        Self {
+            name: variable("NEXUS_CASE", "?"),
+            url: variable("NEXUS_URL", ""),
+            calls: number("NEXUS_CALLS", "1000"),
+            threads: number("NEXUS_THREADS", "8"),
+            methods: variable("NEXUS_METHODS", "GET")
+                .split(',')
+                .map(str::to_owned)
+                .collect(),
+            pause: Duration::from_millis(number("NEXUS_PAUSE_MS", "0") as u64),
+            expected: env::var("NEXUS_EXPECT").ok(),
+            client: NexusClient::new(options).unwrap(),
+            cache,
+            next: AtomicUsize::new(0),
+            outcomes: Mutex::default(),
+        }
+    }
+
+    fn call_all(&self) {
+        loop {
+            let turn = self.next.fetch_add(1, Ordering::Relaxed);
+            if turn >= self.calls {
+                return;
+            }
+            if turn % 7 == 0 {
+                thread::sleep(self.pause);
+            }
+            let outcome = self.call(turn);
+            *self.outcomes.lock().unwrap().entry(outcome).or_default() += 1;
+        }
+    }
+
+    /// What is asked for is what comes back: the path, or the body.
+    fn call(&self, turn: usize) -> Outcome {
+        let method = self.methods[turn % self.methods.len()].as_str();
+        let filling = "x".repeat([0, 10, 3_000][turn % 3]);
+        let path = format!("/echo/{turn}/{filling}");
+        let sent = format!("{turn}:").repeat([1, 1_000, 20_000][turn % 3]);
+        let again = RetryPolicy::default()
+            .retries(if self.expected.is_some() { 0 } else { 20 })
+            .min_delay(Duration::from_millis(20))
+            .max_delay(Duration::from_millis(500));
+        let options = FetchOptions::default().method(method).retry_policy(again);
+        let has_body = matches!(method, "POST" | "PUT");
+        let options = if has_body {
+            options.data(sent.as_str())
+        } else {
+            options
+        };
+        let url = format!("{}{path}", self.url);
+        match self
+            .client
+            .authenticated_fetch(&self.cache, "ws", "p", &url, options)
+        {
+            Err(error) => Outcome::Error(error.message().to_owned()),
+            Ok((status, ..)) if status != 200 => Outcome::Status(status),
+            Ok((_, _, body)) => {
+                let wanted = match method {
+                    "HEAD" => "",
+                    _ if has_body => &sent,
+                    _ => &path,
+                };
+                if body == wanted.as_bytes() {
+                    Outcome::Right
+                } else {
+                    Outcome::Wrong
+                }
+            }
+        }
+    }
+
+    fn report(&self, took: Duration) {
+        let outcomes = self.outcomes.lock().unwrap();
+        let count = |of: &dyn Fn(&Outcome) -> bool| -> usize {
+            let named = outcomes.iter().filter(|(outcome, _)| of(outcome));
+            named.map(|(_, count)| count).sum()
+        };
+        let right = count(&|outcome| *outcome == Outcome::Right);
+        let wrong = count(&|outcome| *outcome == Outcome::Wrong);
+        let statuses = count(&|outcome| matches!(outcome, Outcome::Status(_)));
+        let errors = self.calls - right - wrong - statuses;
+        println!(
+            "| {:<34} | {:>5} | {right:>5} | {wrong:>5} | {statuses:>7} | {errors:>6} | {:>5.1} |",
+            self.name,
+            self.calls,
+            took.as_secs_f64()
+        );
+        let expected = |outcome: &Outcome| match (&self.expected, outcome) {
+            (None, outcome) => *outcome == Outcome::Right,
+            (Some(part), Outcome::Error(message)) => message.contains(part),
+            (Some(_), _) => false,
+        };
+        let unexpected: Vec<_> = outcomes
+            .iter()
+            .filter(|(outcome, _)| !expected(outcome))
+            .collect();
+        assert!(unexpected.is_empty(), "{}: {unexpected:?}", self.name);
+    }
+}

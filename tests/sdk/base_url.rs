@@ -1,0 +1,127 @@
+//! `Fetcher::base_url`: where relative URLs go, and that nothing leaves the base.
+
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{AgentSessionInput, TokenCache};
+use serde_json::{Value, json};
+
+use crate::support::{Server, client, gateway, redirect, text};
+
+fn bearer() -> Value {
+    json!({"access_token": "canary-token", "expires_in": 3600})
+}
+
+#[test]
+fn relative_urls_are_below_the_base() {
+    let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
+    let client = client(&gateway);
+    let fetcher = client.fetcher(&TokenCache::new(), "ws", "p");
+    let table = [
+        ("/v3", "/user", "/v3/user"),
+        ("/v3/", "user", "/v3/user"),
+        ("", "user?page=2#part", "/user?page=2"),
+        ("/v3", "?page=2", "/v3?page=2"),
+        ("/v3", "", "/v3"),
+        ("/v3", "/a%2Fb/{x}|\"", "/v3/a%2Fb/%7Bx%7D%7C%22"),
+        ("/v3", "\\evil.example", "/v3/%5Cevil.example"),
+        ("/v3", "evil.example:80/x", "/v3/evil.example:80/x"),
+    ];
+    for (base, url, target) in table {
+        let fetcher = fetcher.clone().base_url(upstream.url(base));
+        assert_eq!(fetcher.get(url).unwrap().0, 200, "{base} {url}");
+        assert_eq!(upstream.requests().pop().unwrap().target, target);
+    }
+    let fetcher = fetcher.base_url(upstream.url("/v3"));
+    assert_eq!(fetcher.get(&upstream.url("/other")).unwrap().0, 200);
+    assert_eq!(upstream.requests().pop().unwrap().target, "/other");
+}
+
+#[test]
+fn what_is_not_allowed_asks_nobody() {
+    let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let own = upstream.url("/v3");
+    let table = [
+        (&*own, "//evil.example/x", "invalid_input"),
+        (&own, "/\\evil.example/x", "invalid_input"),
+        (&own, "/../admin", "invalid_input"),
+        (&own, "/%2e%2e/admin", "invalid_input"),
+        (&own, "a\\..\\..\\admin", "invalid_input"),
+        (&own, "/a b", "invalid_input"),
+        (&own, "ftp://127.0.0.1/", "invalid_input"),
+        (&own, "https://evil.example/", "host_not_allowed"),
+        (&own, "http://127.0.0.1/", "host_not_allowed"),
+        (&own, "http://evil.example/", "insecure_url"),
+        ("api.github.com", "/user", "invalid_input"),
+        ("https://a.example/?key=1", "/user", "invalid_input"),
+        ("http://a.example/", "/user", "insecure_url"),
+    ];
+    for (base, url, code) in table {
+        let error = fetcher.clone().base_url(base).get(url).unwrap_err();
+        assert_eq!(error.code(), code, "{base} {url}: {error}");
+    }
+    assert_eq!((gateway.count("/"), upstream.count("/")), (0, 0));
+    let shown = format!("{:?}", fetcher.base_url("https://a.example/bot-canary"));
+    assert!(
+        shown.contains("https://a.example") && !shown.contains("canary"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn other_hosts_are_for_allow_hosts_to_add() {
+    let other = Server::play(vec![text(200, "other")]);
+    let to = other.url("/x");
+    let upstream = Server::start(move |_| redirect(302, &to));
+    let gateway = gateway(&bearer());
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let based = fetcher.clone().base_url(upstream.url(""));
+    for url in ["/", &other.url("/")] {
+        assert_eq!(based.get(url).unwrap_err().code(), "host_not_allowed");
+    }
+    assert_eq!(other.requests().len(), 0);
+    let allowed = format!("127.0.0.1:{}", other.port());
+    let either_order = [
+        based.allow_hosts([&allowed]),
+        fetcher.allow_hosts([&allowed]).base_url(upstream.url("")),
+    ];
+    for fetcher in either_order {
+        assert_eq!(fetcher.get("/").unwrap().2, b"other");
+        assert_eq!(fetcher.get(&other.url("/")).unwrap().2, b"other");
+        let error = fetcher.get("http://127.0.0.1:1/").unwrap_err();
+        assert_eq!(error.code(), "host_not_allowed");
+    }
+}
+
+/// A path that a model wrote gets no credential into the URL.
+#[test]
+fn placeholders_are_those_of_the_base() {
+    let token = json!({"strategy": {"type": "path"}, "credentials": {"token": "12345:canary"}});
+    let (gateway, upstream) = (gateway(&token), Server::play(vec![text(200, "")]));
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let bot = fetcher.clone().base_url(upstream.url("/bot{token}"));
+    bot.get("/getMe?{token}").unwrap();
+    let target = upstream.requests().pop().unwrap().target;
+    assert_eq!(target, "/bot12345%3Acanary/getMe?%7Btoken%7D");
+    let plain = fetcher.base_url(upstream.url(""));
+    for url in ["/{token}", &upstream.url("/{token}")] {
+        let error = plain.get(url).unwrap_err();
+        assert_eq!(error.code(), "invalid_input", "{error}");
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn sessions_have_it_too() {
+    let gateway = DevGateway::builder()
+        .connection("acme", "github")
+        .start()
+        .unwrap();
+    let client = client(&gateway);
+    let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    let session = client.request_agent_session(&input).unwrap();
+    let fetcher = client
+        .session_fetcher(&session)
+        .unwrap()
+        .base_url(gateway.url());
+    assert_eq!(fetcher.get("/user").unwrap().0, 200);
+}

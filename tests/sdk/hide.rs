@@ -1,0 +1,231 @@
+//! `hide_credential`: a response that a model will read.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nexus_sdk::http::HeaderMap;
+use nexus_sdk::{FetchOptions, Redirects, TokenCache};
+use serde_json::{Value, json};
+
+use crate::support::{Reply, Server, client, gateway, json as json_reply, reply};
+
+fn hiding() -> FetchOptions {
+    FetchOptions::default().hide_credential(true)
+}
+
+/// What a fetch with this token makes of this response.
+fn fetched(
+    token: &Value,
+    path: &str,
+    options: FetchOptions,
+    response: Reply,
+) -> (HeaderMap, Vec<u8>) {
+    let (gateway, upstream) = (gateway(token), Server::play(vec![response]));
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let (_, headers, body) = fetcher.fetch(&upstream.url(path), options).unwrap();
+    (headers, body)
+}
+
+fn bearer(token: &str) -> Value {
+    json!({"access_token": token, "expires_in": 3600})
+}
+
+fn by(strategy: &str, config: &Value, credentials: &Value) -> Value {
+    json!({"strategy": {"type": strategy, "config": config}, "credentials": credentials})
+}
+
+#[test]
+fn whatever_the_strategy_no_credential_is_returned() {
+    let basic = json!({"username": "user-name", "password": "p\u{e4}ss \"word\""});
+    let short_name = json!({"username": "me", "password": "pass-word"});
+    let path = json!({"key": "path/key-1", "region": "eu-west"});
+    // The token, the URL's path, what the upstream says, and what is returned.
+    let table = [
+        (
+            bearer("canary-token"),
+            "/",
+            r#"{"authorization": "Bearer canary-token", "token": "canary-token", "expires": 1}"#,
+            r#"{"authorization": "[credential]", "token": "[credential]", "expires": 1}"#,
+        ),
+        (
+            bearer("ca/na+ry"),
+            "/",
+            r"ca/na+ry ca%2Fna%2bry ca%2fna+ry ca\/na\u002bry ca%252Fna%252Bry canary",
+            "[credential] [credential] [credential] [credential] [credential] canary",
+        ),
+        (
+            by(
+                "header",
+                &json!({"header_name": "X-Key"}),
+                &json!({"api_key": "canary-key"}),
+            ),
+            "/",
+            "no API key canary-key",
+            "no API key [credential]",
+        ),
+        (
+            by("basic_auth", &json!({}), &basic),
+            "/",
+            r#"Basic dXNlci1uYW1lOnDDpHNzICJ3b3JkIg==, dXNlci1uYW1lOnDDpHNzICJ3b3JkIg, user-name, p\u00e4ss \"word\", p%C3%A4ss+%22word%22"#,
+            "[credential], [credential], [credential], [credential], [credential]",
+        ),
+        (
+            by("basic_auth", &json!({}), &short_name),
+            "/",
+            "me:pass-word, me, pass-word, bWU6cGFzcy13b3Jk",
+            "[credential], me, [credential], [credential]",
+        ),
+        (
+            by(
+                "query_param",
+                &json!({"param_name": "key"}),
+                &json!({"api_key": "canary key"}),
+            ),
+            "/",
+            "/?key=canary%20key or /?key=canary+key or canary key",
+            "/?key=[credential] or /?key=[credential] or [credential]",
+        ),
+        (
+            by("path", &json!({}), &path),
+            "/{key}/{region}",
+            "/path%2fkey-1/eu-west or /path/key-1/eu-west",
+            "/[credential]/eu-west or /[credential]/eu-west",
+        ),
+        (
+            bearer("7 bytes"),
+            "/",
+            "7 bytes, Bearer 7 bytes",
+            "7 bytes, [credential]",
+        ),
+        (bearer("canary-token"), "/", "canary-toke", "canary-toke"),
+        (bearer("canary-token"), "/", "", ""),
+    ];
+    for (token, path, said, expected) in table {
+        let (headers, body) = fetched(
+            &token,
+            path,
+            hiding(),
+            reply(200, &[("X-Said", said)], said),
+        );
+        assert_eq!(String::from_utf8(body).unwrap(), expected, "{token}");
+        let latin = |c: char| u8::try_from(u32::from(c)).unwrap();
+        assert_eq!(headers["x-said"], expected, "{token}");
+        assert!(expected.chars().map(latin).all(|byte| byte.is_ascii()));
+        assert_eq!(
+            headers["content-length"],
+            expected.len().to_string(),
+            "{token}"
+        );
+
+        let (headers, body) = fetched(
+            &token,
+            path,
+            FetchOptions::default(),
+            reply(200, &[("X-Said", said)], said),
+        );
+        assert_eq!(String::from_utf8(body).unwrap(), said, "off by default");
+        assert_eq!(headers["x-said"], said, "off by default");
+    }
+}
+
+#[test]
+fn both_tokens_are_hidden_after_a_401() {
+    let granted = AtomicUsize::new(0);
+    let gateway = Server::start(move |_| {
+        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
+        json_reply(200, &bearer(&format!("canary-{number}")))
+    });
+    let upstream = Server::start(|request| {
+        let status = match (request.path(), request.header("authorization")) {
+            ("/", Some("Bearer canary-1")) => 401,
+            _ => 200,
+        };
+        reply(status, &[], "canary-1 canary-2 canary-3")
+    });
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+    let (status, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(body, b"[credential] [credential] canary-3");
+}
+
+#[test]
+fn every_kind_of_response() {
+    let token = bearer("canary-token");
+    let location = "https://b.example/?t=canary%2Dtoken";
+    let headers = [
+        ("Location", location),
+        ("Set-Cookie", "a=canary-token"),
+        ("Set-Cookie", "b=2"),
+        ("Set-Cookie", "canary-tokenx"),
+    ];
+    let options = hiding().redirects(Redirects::Manual);
+    let (headers, body) = fetched(
+        &token,
+        "/",
+        options,
+        reply(302, &headers, b"\xff\0canary-token\xfe"),
+    );
+    assert_eq!(headers["location"], "https://b.example/?t=[credential]");
+    let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
+    assert_eq!(cookies, ["a=[credential]", "b=2", "[credential]x"]);
+    assert_eq!(body, b"\xff\0[credential]\xfe");
+
+    // The length that a HEAD tells is that of another response.
+    let head = reply(200, &[], "canary-token and more").then(crate::support::End::Close);
+    let (headers, body) = fetched(&token, "/", hiding().method("HEAD"), head);
+    assert_eq!(
+        (headers["content-length"].as_bytes(), &*body),
+        (&b"21"[..], &b""[..])
+    );
+
+    let gone = reply(500, &[], "Bearer canary-token");
+    assert_eq!(fetched(&token, "/", hiding(), gone).1, b"[credential]");
+}
+
+#[test]
+fn another_origin_is_not_believed_either() {
+    let other = Server::start(|_| reply(200, &[], "canary-token"));
+    let to = other.url("/");
+    let away = crate::support::redirect(302, &to);
+    assert_eq!(
+        fetched(&bearer("canary-token"), "/", hiding(), away).1,
+        b"[credential]"
+    );
+}
+
+#[cfg(feature = "signing")]
+#[test]
+fn signatures_are_hidden_too() {
+    let config = json!({"service": "s3", "region": "us-east-1"});
+    let keys = json!({"access_key": "AKIDEXAMPLE", "secret_key": "canary-secret", "session_token": "canary-session"});
+    let hmac = by(
+        "hmac_payload",
+        &json!({"header_name": "X-Mac"}),
+        &json!({"api_secret": "canary-secret"}),
+    );
+    for (token, header) in [
+        (by("aws_sigv4", &config, &keys), "authorization"),
+        (hmac, "x-mac"),
+    ] {
+        let gateway = gateway(&token);
+        let upstream = Server::start(move |request| {
+            let said = request.header(header).unwrap();
+            reply(
+                200,
+                &[],
+                format!("{said} AKIDEXAMPLE canary-secret canary-session"),
+            )
+        });
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+        let (_, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();
+        let shown = String::from_utf8(body).unwrap();
+        assert!(shown.starts_with("[credential] "), "{shown}");
+        assert!(!shown.contains("canary-secret"), "{shown}");
+        let aws = header == "authorization";
+        assert_eq!(
+            shown == "[credential] [credential] [credential] [credential]",
+            aws,
+            "{shown}"
+        );
+    }
+}

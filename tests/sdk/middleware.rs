@@ -1,0 +1,271 @@
+//! The authenticated agent: ureq as it is, with the credential on every request.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use nexus_sdk::http::{HeaderName, HeaderValue, Request};
+use nexus_sdk::serde_json::{Map, json};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
+use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
+use ureq::{Agent, SendBody};
+
+struct Setting {
+    gateway: DevGateway,
+    cache: TokenCache,
+    agent: Agent,
+}
+
+fn setting() -> Setting {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "github").unwrap();
+    gateway.connect("acme", "weather").unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let cache = TokenCache::new();
+    let agent = client.authenticated_agent(&cache, "acme", "github");
+    Setting {
+        gateway,
+        cache,
+        agent,
+    }
+}
+
+fn cached(name: &str) -> CachedToken {
+    let expires_at = SystemTime::now() + Duration::from_secs(3600);
+    CachedToken::new(name, "Bearer", expires_at)
+}
+
+fn code(error: &ureq::Error) -> String {
+    let ureq::Error::Other(inner) = error else {
+        panic!("not an error of the SDK: {error}");
+    };
+    inner
+        .downcast_ref::<NexusError>()
+        .unwrap()
+        .code()
+        .to_owned()
+}
+
+/// Answers one request on a connection with these bytes; gives back the request's head.
+fn once(answer: &'static str) -> (String, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let served = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    (url, served)
+}
+
+#[test]
+fn bodies_stream_in_both_directions_with_one_resolve() {
+    let Setting { gateway, agent, .. } = setting();
+    let url = format!("{}/user/repos", gateway.url());
+    let mut upload: &[u8] = br#"{"name": "streamed"}"#;
+    let mut created = agent
+        .post(&url)
+        .send(SendBody::from_reader(&mut upload))
+        .unwrap();
+    assert_eq!(created.status(), 201);
+    let mut start = [0; 1];
+    created
+        .body_mut()
+        .as_reader()
+        .read_exact(&mut start)
+        .unwrap();
+    assert_eq!(&start, b"{");
+    assert_eq!(agent.get(&url).call().unwrap().status(), 200);
+    assert_eq!(gateway.count("/v1/resolve"), 1);
+}
+
+#[test]
+fn a_dead_cached_token_is_replaced() {
+    // What is sent, and whether that very request succeeds or the next one.
+    for (method, at_once) in [("GET", true), ("POST", false)] {
+        for as_error in [true, false] {
+            let Setting {
+                gateway,
+                cache,
+                agent,
+            } = setting();
+            cache.set("acme", "github", cached("dead"));
+            let url = format!("{}/user/repos", gateway.url());
+            let send = || match method {
+                "GET" => agent
+                    .get(&url)
+                    .config()
+                    .http_status_as_error(as_error)
+                    .build()
+                    .call(),
+                _ => agent
+                    .post(&url)
+                    .config()
+                    .http_status_as_error(as_error)
+                    .build()
+                    .send("{\"name\":\"x\"}"),
+            };
+            let first = send().map(|response| response.status().as_u16());
+            let refused = matches!(first, Ok(401) | Err(ureq::Error::StatusCode(401)));
+            assert_eq!(refused, !at_once, "{method} {as_error}: {first:?}");
+            assert!(send().unwrap().status().is_success(), "{method} {as_error}");
+            assert_eq!(gateway.count("/v1/resolve"), 1, "{method} {as_error}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
+    let Setting { gateway, agent, .. } = setting();
+    gateway.fail_next_at("/user", 2, Fault::Status(401));
+    let error = agent
+        .get(format!("{}/user", gateway.url()))
+        .call()
+        .unwrap_err();
+    assert!(matches!(error, ureq::Error::StatusCode(401)));
+    assert_eq!(gateway.count("/user"), 1);
+}
+
+#[test]
+fn no_redirect_is_followed_whatever_the_request_asks_for() {
+    let setting = setting();
+    let (url, served) =
+        once("HTTP/1.1 302 Found\r\nLocation: http://localhost:1/\r\nContent-Length: 0\r\n\r\n");
+    let request = setting.agent.get(url);
+    let response = request.config().max_redirects(5).build().call().unwrap();
+    assert_eq!(response.status(), 302);
+    assert!(served.join().unwrap().contains("authorization: Bearer "));
+}
+
+#[test]
+fn the_strategy_decides_where_the_credential_goes() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "weather").unwrap();
+    gateway.connect("acme", "registry").unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    for provider in ["weather", "registry"] {
+        let agent = client.authenticated_agent(&TokenCache::new(), "acme", provider);
+        let response = agent.get(format!("{}/user", gateway.url())).call().unwrap();
+        assert_eq!(response.status(), 200, "{provider}");
+    }
+}
+
+#[test]
+fn what_is_refused_never_leaves() {
+    let Setting { gateway, agent, .. } = setting();
+    let table = [
+        ("http://api.example.com/", "insecure_url"),
+        ("http://user:password@127.0.0.1:1/", "invalid_input"),
+    ];
+    for (url, expected) in table {
+        assert_eq!(code(&agent.get(url).call().unwrap_err()), expected, "{url}");
+    }
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let url = format!("{}/user", gateway.url());
+    for (workspace_id, expected) in [(" ", "invalid_input"), ("nobody", "connection_not_found")] {
+        let agent = client.authenticated_agent(&TokenCache::new(), workspace_id, "github");
+        assert_eq!(
+            code(&agent.get(&url).call().unwrap_err()),
+            expected,
+            "{workspace_id:?}"
+        );
+    }
+    assert_eq!(gateway.count("/user"), 0);
+}
+
+#[test]
+fn any_method_that_may_carry_a_credential_is_sent() {
+    let setting = setting();
+    let table = [
+        ("PROPFIND", None),
+        ("QUERY", None),
+        ("OPTIONS", None),
+        ("TRACE", Some("invalid_input")),
+        ("CONNECT", Some("invalid_input")),
+    ];
+    for (method, refused) in table {
+        let request = Request::builder().method(method);
+        let request = request.uri(format!("{}/user", setting.gateway.url()));
+        let error = setting.agent.run(request.body(()).unwrap()).unwrap_err();
+        match refused {
+            Some(refused) => assert_eq!(code(&error), refused, "{method}"),
+            None => assert!(
+                matches!(error, ureq::Error::StatusCode(405)),
+                "{method}: {error}"
+            ),
+        }
+    }
+    assert_eq!(setting.gateway.count("/user"), 3);
+}
+
+#[test]
+fn one_header_too_many_is_an_error() {
+    let setting = setting();
+    for method in ["GET", "POST"] {
+        let mut request = Request::new("body");
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = "http://127.0.0.1:1/".parse().unwrap();
+        let headers = request.headers_mut();
+        for number in 0.. {
+            let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+            let value = HeaderValue::from_static("");
+            if headers.try_append(name, value).is_err() {
+                break;
+            }
+        }
+        let error = setting.agent.run(request).unwrap_err();
+        assert_eq!(code(&error), "invalid_input", "{method}");
+    }
+}
+
+#[test]
+fn an_error_does_not_repeat_the_url_with_its_credential() {
+    let provider = Provider::api_key("maps")
+        .strategy(json!({"type": "query_param", "config": {"param_name": "key"}}))
+        .credentials(Map::from_iter([("api_key".into(), json!("canary"))]));
+    let gateway = DevGateway::builder()
+        .provider(provider)
+        .connection("acme", "maps")
+        .start()
+        .unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "maps");
+    let request = agent.get("http://127.0.0.1:1/maps").config();
+    let error = request.https_only(true).build().call().unwrap_err();
+    assert_eq!(code(&error), "insecure_url");
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "github").unwrap();
+    let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_secs(2));
+    let client = NexusClient::new(options).unwrap();
+    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "github");
+    gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(3600)));
+    let error = agent
+        .get(format!("{}/user", gateway.url()))
+        .call()
+        .unwrap_err();
+    assert!(matches!(error, ureq::Error::Timeout(_)), "{error}");
+}
+
+#[test]
+fn the_longest_timeout_is_no_panic() {
+    let setting = setting();
+    for timeout in [Duration::MAX, Duration::from_secs(i64::MAX.unsigned_abs())] {
+        let options = NexusClientOptions::new(setting.gateway.url()).timeout(timeout);
+        let client = NexusClient::new(options).unwrap();
+        let agent = client.authenticated_agent(&setting.cache, "acme", "github");
+        let url = format!("{}/user", setting.gateway.url());
+        assert_eq!(agent.get(&url).call().unwrap().status(), 200, "{timeout:?}");
+    }
+}

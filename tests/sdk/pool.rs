@@ -1,0 +1,163 @@
+//! Connections that are used again, and those that end at the wrong time.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, mpsc};
+use std::thread;
+
+use crate::support::{End, LONG, Server, bytes, fetch, holder, options, reply, text};
+use nexus_sdk::{FetchOptions, NexusClientOptions};
+
+fn get() -> FetchOptions {
+    FetchOptions::default()
+}
+
+#[test]
+fn a_connection_is_used_again() {
+    let server = Server::play(vec![text(200, "ok")]);
+    let (client, cache) = holder(options(&server), "t-1");
+    for _ in 0..3 {
+        client
+            .authenticated_fetch(&cache, "ws", "p", &server.url("/"), get())
+            .unwrap();
+    }
+    assert_eq!((server.requests().len(), server.connections()), (3, 1));
+}
+
+#[test]
+fn a_connection_that_was_closed_while_idle_costs_no_error() {
+    for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"] {
+        let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
+        let (client, cache) = holder(options(&server), "t-1");
+        let fetch = |method: &str| {
+            client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), get().method(method))
+        };
+        assert_eq!(fetch("GET").unwrap().0, 200);
+        server.wait_ended(1);
+        assert_eq!(fetch(method).unwrap().0, 200, "{method}");
+        assert_eq!(
+            (server.requests().len(), server.connections()),
+            (2, 2),
+            "{method}"
+        );
+    }
+}
+
+/// Closes without an answer: the first connection upon its second request, later ones never.
+fn cuts_when_reused() -> Server {
+    let served = AtomicUsize::new(0);
+    Server::start(move |request| {
+        match (request.connection, served.fetch_add(1, Ordering::SeqCst)) {
+            (1, 1..) => bytes(""),
+            _ => reply(200, &[], ""),
+        }
+    })
+}
+
+#[test]
+fn a_connection_that_is_closed_as_it_is_used_again_is_replaced_for_idempotent_methods() {
+    let table = [
+        ("GET", true),
+        ("HEAD", true),
+        ("PUT", true),
+        ("DELETE", true),
+        ("OPTIONS", true),
+        ("POST", false),
+        ("PATCH", false),
+        ("PROPFIND", false),
+    ];
+    for (method, replaced) in table {
+        let server = cuts_when_reused();
+        let (client, cache) = holder(options(&server), "t-1");
+        let fetch = |method: &str| {
+            client.authenticated_fetch(
+                &cache,
+                "ws",
+                "p",
+                &server.url("/"),
+                get().method(method).data("x"),
+            )
+        };
+        assert_eq!(fetch("GET").unwrap().0, 200);
+        let second = fetch(method);
+        assert_eq!(second.is_ok(), replaced, "{method}: {second:?}");
+        if let Err(error) = second {
+            assert_eq!(error.code(), "request_failed");
+        }
+        let sent = server.requests().len();
+        assert_eq!(sent, if replaced { 3 } else { 2 }, "{method}");
+    }
+}
+
+#[test]
+fn a_new_connection_that_is_cut_is_an_error() {
+    for method in ["GET", "PUT", "POST"] {
+        let server = Server::play(vec![bytes("")]);
+        let error = fetch(&server.url("/"), get().method(method)).unwrap_err();
+        assert_eq!(
+            (error.code(), error.is_retryable()),
+            ("request_failed", true)
+        );
+        assert_eq!(server.requests().len(), 1, "{method}");
+    }
+}
+
+#[test]
+fn the_second_attempt_is_on_a_new_connection_whatever_else_is_idle() {
+    let both = Barrier::new(2);
+    let server = Server::start(move |request| match (request.path(), request.connection) {
+        ("/both", _) => {
+            both.wait();
+            text(200, "ok")
+        }
+        (_, 1 | 2) => bytes(""),
+        _ => text(200, "ok"),
+    });
+    let (client, cache) = holder(options(&server), "t-1");
+    let fetch = |path: &str| {
+        let url = server.url(path);
+        client
+            .authenticated_fetch(&cache, "ws", "p", &url, get())
+            .unwrap()
+            .0
+    };
+    thread::scope(|threads| {
+        threads.spawn(|| assert_eq!(fetch("/both"), 200));
+        threads.spawn(|| assert_eq!(fetch("/both"), 200));
+    });
+    assert_eq!(server.connections(), 2);
+    assert_eq!(fetch("/again"), 200);
+    assert_eq!((server.requests().len(), server.connections()), (4, 3));
+}
+
+/// A server, or who speaks in its place, may answer the next request before it is sent.
+#[test]
+fn bytes_that_come_after_a_response_are_not_the_next_one() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let (fetched, is_fetched) = mpsc::channel();
+    let (forged, is_forged) = mpsc::channel();
+    let server = thread::spawn(move || {
+        let answer = |body: &str| reply(200, &[], body).bytes;
+        let (mut first, _) = listener.accept().unwrap();
+        assert!(first.read(&mut [0; 4096]).unwrap() > 0);
+        first.write_all(&answer("first")).unwrap();
+        is_fetched.recv().unwrap();
+        first.write_all(&answer("forged")).unwrap();
+        forged.send(()).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        assert!(second.read(&mut [0; 4096]).unwrap() > 0);
+        second.write_all(&answer("second")).unwrap();
+    });
+
+    let unused = NexusClientOptions::new("http://127.0.0.1:1");
+    let (client, cache) = holder(unused, "t-1");
+    let options = || get().timeout(LONG);
+    let fetch = || client.authenticated_fetch(&cache, "ws", "p", &url, options());
+    assert_eq!(fetch().unwrap().2, b"first");
+    fetched.send(()).unwrap();
+    is_forged.recv().unwrap();
+    assert_eq!(fetch().unwrap().2, b"second");
+    server.join().unwrap();
+}

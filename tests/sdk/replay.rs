@@ -1,0 +1,175 @@
+//! What is sent again after a 401: the request that was refused, and none before it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nexus_sdk::{FetchOptions, TokenCache};
+use serde_json::{Value, json};
+
+use crate::support::{Request, Server, client, json as json_reply, redirect, text};
+
+/// A gateway that grants what `token` makes of 1, then of 2, and of 2 from then on.
+fn granting(token: fn(usize) -> Value) -> Server {
+    let granted = AtomicUsize::new(0);
+    Server::start(move |_| {
+        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
+        json_reply(200, &token(number.min(2)))
+    })
+}
+
+fn bearer(number: usize) -> Value {
+    json!({"access_token": format!("token-{number}"), "expires_in": 3600})
+}
+
+fn by_query(number: usize) -> Value {
+    json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
+        "credentials": {"api_key": format!("key/{number}:long")}})
+}
+
+fn by_path(number: usize) -> Value {
+    json!({"strategy": {"type": "path"},
+        "credentials": {"key": format!("key/{number}:long"), "region": "eu"}})
+}
+
+/// Which credential a request carries; each stands in but one place.
+fn number_of(request: &Request) -> usize {
+    let (_, number) = request
+        .head
+        .split_once("en-")
+        .or_else(|| request.head.split_once("key%2F"))
+        .unwrap();
+    number
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+type Token = fn(usize) -> Value;
+
+#[test]
+fn the_hop_that_was_refused_is_sent_again() {
+    let table: [(&str, Token, &str, [&str; 4]); 3] = [
+        (
+            "bearer",
+            bearer,
+            "",
+            [
+                "POST /start body",
+                "GET /region/eu/next",
+                "GET /region/eu/next",
+                "GET /region/eu/last",
+            ],
+        ),
+        (
+            "query_param",
+            by_query,
+            "",
+            [
+                "POST /start?key=key%2F1%3Along body",
+                "GET /region/eu/next?key=key%2F1%3Along",
+                "GET /region/eu/next?key=key%2F2%3Along",
+                "GET /region/eu/last?key=key%2F2%3Along",
+            ],
+        ),
+        (
+            "path",
+            by_path,
+            "/{key}",
+            [
+                "POST /key%2F1%3Along/start body",
+                "GET /key%2F1%3Along/region/eu/next",
+                "GET /key%2F2%3Along/region/eu/next",
+                "GET /key%2F2%3Along/region/eu/last",
+            ],
+        ),
+    ];
+    for (case, token, folder, expected) in table {
+        let upstream = Server::start(|request| {
+            let (folder, name) = request.path().rsplit_once('/').unwrap();
+            match (name, number_of(request)) {
+                // As some servers write what they were asked for: hardly encoded.
+                ("start", _) => redirect(
+                    303,
+                    &format!("{}/region/eu/next", folder.replace("%3A", ":")),
+                ),
+                ("next", 1) => text(401, "revoked"),
+                ("next", _) => redirect(302, "last"),
+                _ => text(200, "done"),
+            }
+        });
+        let gateway = granting(token);
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+        let url = |name: &str| upstream.url(&format!("{folder}/{name}"));
+        assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200, "{case}");
+        let (status, _, body) = fetcher.post(&url("start"), "body").unwrap();
+        assert_eq!((status, &*body), (200, &b"done"[..]), "{case}");
+        let heard = upstream.requests().into_iter().skip(1).map(|request| {
+            let body = String::from_utf8(request.body).unwrap();
+            format!(
+                "{} {} {body}",
+                request.method,
+                request.target.replace("1:long", "1%3Along")
+            )
+            .trim_end()
+            .to_owned()
+        });
+        assert_eq!(heard.collect::<Vec<_>>(), expected, "{case}");
+        assert_eq!(gateway.count("/v1/resolve"), 2, "{case}");
+    }
+}
+
+#[test]
+fn one_replay_a_call_and_none_without_the_credential() {
+    // Where a redirect leads that the second token brings, the status, and the tokens that are seen.
+    let other = Server::play(vec![text(401, "who are you?")]);
+    let elsewhere = other.url("/");
+    for (to, sent) in [("/again", vec![1, 2, 2]), (&elsewhere, vec![1, 2])] {
+        let to = to.to_owned();
+        let upstream = Server::start(move |request| match (request.path(), number_of(request)) {
+            ("/warm", _) => text(200, ""),
+            ("/start", 2) => redirect(307, &to),
+            _ => text(401, "revoked"),
+        });
+        let gateway = granting(bearer);
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+        assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+        assert_eq!(fetcher.get(&upstream.url("/start")).unwrap().0, 401);
+        let heard: Vec<_> = upstream.requests().iter().skip(1).map(number_of).collect();
+        assert_eq!(heard, sent);
+        assert_eq!(gateway.count("/v1/resolve"), 2);
+    }
+    assert_eq!(other.requests().len(), 1);
+}
+
+/// The second credential goes into another header: what the first one's had of the caller is back.
+#[test]
+fn a_replay_carries_nothing_of_the_credential_that_was_refused() {
+    let gateway = granting(|number| {
+        let name = ["X-First", "X-Second"][number - 1];
+        json!({"strategy": {"type": "header", "config": {"header_name": name}},
+            "credentials": {"api_key": format!("token-{number}")}})
+    });
+    let upstream = Server::start(|request| match request.header("x-second") {
+        Some("token-2") => text(200, ""),
+        _ if request.path() == "/warm" => text(200, ""),
+        _ => text(401, "revoked"),
+    });
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+    let options = FetchOptions::default().headers([("X-First", "mine"), ("X-Second", "mine")]);
+    assert_eq!(fetcher.fetch(&upstream.url("/"), options).unwrap().0, 200);
+    let sent: Vec<_> = upstream
+        .requests()
+        .iter()
+        .skip(1)
+        .map(|request| {
+            (
+                request.all("x-first").concat(),
+                request.all("x-second").concat(),
+            )
+        })
+        .collect();
+    let expected = [("token-1", "mine"), ("mine", "token-2")];
+    assert_eq!(sent, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+}

@@ -1,0 +1,285 @@
+//! Requests to the gateway: what they carry, where they go, and responses that are not usable.
+
+use crate::support::{Reply, Server, client, json, options, redirect, reply, text};
+use nexus_sdk::{
+    AgentSessionInput, NexusClient, NexusClientOptions, OboSessionInput, RequestConnectionInput,
+    RetryPolicy, RevokeOptions, ureq,
+};
+use serde_json::json;
+
+fn input() -> RequestConnectionInput {
+    RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/")
+}
+
+#[test]
+fn requests_carry_the_key_and_say_what_they_are() {
+    let answer = json!({"authUrl": "http://x/", "connection_id": "c", "status": "active", "access_token": "t"});
+    for key in ["", "key-1"] {
+        let gateway = Server::play(vec![json(200, &answer)]);
+        let client = NexusClient::new(options(&gateway).api_key(key)).unwrap();
+        client.check_connection("c").unwrap();
+        client.refresh_connection("c").unwrap();
+        client.request_connection(&input()).unwrap();
+        let requests = gateway.requests();
+        for request in &requests {
+            let keys: Vec<_> = Some(key)
+                .filter(|key| !key.is_empty())
+                .into_iter()
+                .collect();
+            assert_eq!(request.all("x-api-key"), keys);
+            assert_eq!(request.all("accept"), ["application/json"]);
+            assert_eq!(request.all("authorization"), [""; 0]);
+        }
+        let types = requests
+            .iter()
+            .map(|request| request.header("content-type"));
+        assert_eq!(
+            types.collect::<Vec<_>>(),
+            [None, None, Some("application/json")]
+        );
+        let lengths = requests
+            .iter()
+            .map(|request| request.header("content-length").is_some());
+        assert_eq!(lengths.collect::<Vec<_>>(), [false, true, true]);
+        let body: serde_json::Value = serde_json::from_slice(&requests[2].body).unwrap();
+        assert_eq!(
+            body,
+            json!({"user_id": "u", "provider_name": "github", "scopes": ["repo"], "return_url": "http://localhost/"})
+        );
+    }
+}
+
+#[test]
+fn calls_say_whose_they_are_where_a_header_can_carry_it() {
+    let response = json!({"authUrl": "http://x/", "connection_id": "c", "status": "active",
+        "access_token": "t", "session_id": "s"});
+    let ids = [
+        ("acme", Some("acme")),
+        ("a b/c?d=\"e\"", Some("a b/c?d=\"e\"")),
+        // The server reads each byte as a character.
+        ("caf\u{e9}", Some("caf\u{c3}\u{a9}")),
+        ("a\r\nX-Evil: y", None),
+        (" a", None),
+        ("a\0", None),
+    ];
+    for (id, sent) in ids {
+        let gateway = Server::play(vec![json(200, &response)]);
+        let client = client(&gateway);
+        let input = RequestConnectionInput::new(id, "github", ["repo"], "http://localhost/");
+        client.request_connection(&input).unwrap();
+        client.resolve_token(id, "github").unwrap();
+        let options = RevokeOptions::default().workspace_id(id);
+        client.revoke_connection("c", options).unwrap();
+        let session = AgentSessionInput::new("a", ["s"]).provider(id, "github");
+        client.request_agent_session(&session).unwrap();
+        let obo = OboSessionInput::new(session, "u");
+        client.request_obo_session(&obo).unwrap();
+        let requests = gateway.requests();
+        assert_eq!(requests.len(), 5);
+        for request in requests {
+            let expected: Vec<&str> = sent.into_iter().collect();
+            assert_eq!(
+                request.all("x-workspace-id"),
+                expected,
+                "{id:?}: {}",
+                request.target
+            );
+            assert!(request.header("x-evil").is_none(), "{id:?}");
+        }
+        client.check_connection("c").unwrap();
+        client
+            .revoke_connection("c", RevokeOptions::default())
+            .unwrap();
+        for request in &gateway.requests()[5..] {
+            assert_eq!(request.all("x-workspace-id"), [""; 0], "{}", request.target);
+        }
+    }
+}
+
+#[test]
+fn the_sdk_names_itself_unless_an_own_agent_says_otherwise() {
+    let own = concat!("nexus-gateway-sdk/", env!("CARGO_PKG_VERSION"), " (rust)");
+    let config = ureq::Agent::config_builder;
+    let table = [
+        (None, vec![own]),
+        (Some(config().build().new_agent()), vec![own]),
+        (
+            Some(config().user_agent("mine/1").build().new_agent()),
+            vec!["mine/1"],
+        ),
+        (Some(config().user_agent("").build().new_agent()), vec![]),
+    ];
+    for (agent, expected) in table {
+        let gateway = Server::play(vec![json(200, &json!({"status": "active"}))]);
+        let mut options = options(&gateway);
+        if let Some(agent) = agent {
+            options = options.agent(agent);
+        }
+        let client = NexusClient::new(options).unwrap();
+        client.check_connection("c").unwrap();
+        assert_eq!(gateway.requests()[0].all("user-agent"), expected);
+    }
+}
+
+/// The bytes that a percent-encoded text stands for.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap().as_bytes().to_vec();
+    for part in parts {
+        let (hex, plain) = part.split_at(2);
+        bytes.push(u8::from_str_radix(hex, 16).unwrap());
+        bytes.extend(plain.bytes());
+    }
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Ids that a careless client would send as something else.
+const IDS: [&str; 19] = [
+    "c-1",
+    "a/b",
+    "a?b=c",
+    "a#b",
+    "100%",
+    "%2F",
+    "a b",
+    " a ",
+    "caf\u{e9} \u{1f511}",
+    ".",
+    "..",
+    "../../admin",
+    "a&b=c",
+    "a+b",
+    "a\r\nX: y",
+    "\0",
+    "{id}",
+    "a\\b",
+    ";:@,'\"<>|^`~",
+];
+
+#[test]
+fn ids_arrive_whole() {
+    let answer = json(200, &json!({"status": "active", "access_token": "t"}));
+    for id in IDS {
+        let gateway = Server::play(vec![answer.clone()]);
+        let client = client(&gateway);
+        client.check_connection(id).unwrap();
+        client.get_token_by_connection_id(id).unwrap();
+        client.refresh_connection(id).unwrap();
+        client.resolve_token(id, id).unwrap();
+        let requests = gateway.requests();
+        assert_eq!(requests.len(), 4, "{id:?}");
+        for request in &requests[..3] {
+            let target = &request.target;
+            let segments: Vec<_> = target.split('/').collect();
+            assert_eq!(segments.len(), 4, "{id:?}: {target}");
+            assert!(!matches!(segments[3], "." | ".."), "a step in the path");
+            assert!(
+                target.is_ascii() && !target.contains(['?', '#', '+']),
+                "{target}"
+            );
+            assert_eq!(decoded(segments[3]), id, "{target}");
+        }
+        let (workspace, provider) = requests[3].query().split_once('&').unwrap();
+        let workspace = workspace.strip_prefix("workspace_id=").unwrap();
+        let provider = provider.strip_prefix("provider_name=").unwrap();
+        assert_eq!(
+            (decoded(workspace), decoded(provider)),
+            (id.into(), id.into())
+        );
+    }
+}
+
+#[test]
+fn a_gateway_may_live_below_a_path() {
+    for (base, path) in [
+        ("", "/v1/check-connection/c"),
+        ("/", "/v1/check-connection/c"),
+        ("/nexus", "/nexus/v1/check-connection/c"),
+        ("/a/b/", "/a/b/v1/check-connection/c"),
+    ] {
+        let gateway = Server::play(vec![json(200, &json!({"status": "active"}))]);
+        let options = NexusClientOptions::new(gateway.url(base));
+        NexusClient::new(options)
+            .unwrap()
+            .check_connection("c")
+            .unwrap();
+        assert_eq!(gateway.requests()[0].target, path);
+    }
+}
+
+#[test]
+fn a_gateway_that_redirects_is_an_error_and_the_key_stays_home() {
+    for status in [301, 302, 303, 307, 308] {
+        let other = Server::play(vec![json(200, &json!({"status": "active"}))]);
+        let gateway = Server::play(vec![redirect(status, &other.url("/v1/path?query"))]);
+        let client = NexusClient::new(
+            options(&gateway)
+                .api_key("key-1")
+                .retry_policy(RetryPolicy::default().retries(2)),
+        )
+        .unwrap();
+        let errors = [
+            client.check_connection("c").unwrap_err(),
+            client.request_connection(&input()).unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(error.code(), format!("http_{status}"));
+            assert_eq!(error.status_code(), Some(status));
+            assert!(error.message().contains(&other.url("")), "{error}");
+            assert!(!error.message().contains("/v1/path"), "{error}");
+        }
+        assert_eq!((other.requests().len(), gateway.requests().len()), (0, 2));
+    }
+}
+
+#[test]
+fn a_success_that_is_no_json_object_is_an_invalid_response() {
+    let answers: [&[u8]; 9] = [
+        b"",
+        b"null",
+        b"[]",
+        b"7",
+        b"\"text\"",
+        b"{\"a\":",
+        b"<html>",
+        b"\xFF\xFE",
+        b"{}",
+    ];
+    for answer in answers {
+        let gateway = Server::play(vec![reply(200, &[], answer)]);
+        let policy = RetryPolicy::default().retries(2);
+        let client = NexusClient::new(options(&gateway).retry_policy(policy)).unwrap();
+        let errors = [
+            client.check_connection("c").unwrap_err(),
+            client.request_connection(&input()).unwrap_err(),
+            client.resolve_token("w", "p").unwrap_err(),
+            client.get_token_by_connection_id("c").unwrap_err(),
+        ];
+        for error in errors {
+            assert_eq!(
+                error.code(),
+                "invalid_response",
+                "{:?}: {error}",
+                String::from_utf8_lossy(answer)
+            );
+        }
+        assert_eq!(
+            gateway.requests().len(),
+            4,
+            "asked again, it would say the same"
+        );
+    }
+}
+
+#[test]
+fn a_gateways_body_over_the_limit_is_an_error() {
+    let answers: [Reply; 2] = [text(200, &" ".repeat(100)), text(500, &" ".repeat(100))];
+    for answer in answers {
+        let gateway = Server::play(vec![answer]);
+        let client = NexusClient::new(options(&gateway).max_body_bytes(99)).unwrap();
+        assert_eq!(
+            client.check_connection("c").unwrap_err().code(),
+            "body_too_large"
+        );
+    }
+}

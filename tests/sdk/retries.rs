@@ -1,0 +1,228 @@
+//! Requests to the gateway: when they are sent again, and what is left when that does not help.
+
+use std::error::Error as _;
+use std::time::{Duration, Instant};
+
+use crate::support::{self, Server, bytes, client, json, options, reply, text};
+use nexus_sdk::{ErrorKind, NexusClient, NexusError, RequestConnectionInput, RetryPolicy};
+use serde_json::json;
+
+fn quick(retries: u32) -> RetryPolicy {
+    let delay = Duration::from_millis(1);
+    RetryPolicy::default()
+        .retries(retries)
+        .min_delay(delay)
+        .max_delay(delay)
+}
+
+fn patient(gateway: &Server, policy: RetryPolicy) -> NexusClient {
+    NexusClient::new(options(gateway).retry_policy(policy)).unwrap()
+}
+
+fn input() -> RequestConnectionInput {
+    RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/")
+}
+
+/// A GET and a POST.
+fn both(client: &NexusClient) -> [(&'static str, Option<NexusError>); 2] {
+    [
+        ("GET", client.check_connection("c").err()),
+        ("POST", client.request_connection(&input()).err()),
+    ]
+}
+
+#[test]
+fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
+    let with_429 = quick(2).retry_on_429(true);
+    let table = [
+        (502, quick(2), 3),
+        (503, quick(2), 3),
+        (504, quick(2), 3),
+        (503, quick(0), 1),
+        (503, RetryPolicy::default(), 1),
+        (429, quick(2), 1),
+        (429, with_429.clone(), 3),
+        (500, with_429.clone(), 1),
+        (501, with_429.clone(), 1),
+        (400, with_429.clone(), 1),
+        (409, with_429, 1),
+    ];
+    for (status, policy, sent) in table {
+        let gateway = Server::play(vec![json(
+            status,
+            &json!({"error": "some_code", "message": "why"}),
+        )]);
+        let client = patient(&gateway, policy.clone());
+        for (method, error) in both(&client) {
+            let error = error.unwrap();
+            let case = format!("{method} {status}, {} retries", policy.retries);
+            let requests = gateway.requests();
+            let own = requests.iter().filter(|request| request.method == method);
+            assert_eq!(own.count(), sent, "{case}");
+            assert_eq!(error.status_code(), Some(status), "{case}");
+            let code = if sent > 1 {
+                "max_retries_exceeded"
+            } else {
+                "some_code"
+            };
+            assert_eq!(error.code(), code, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_of_the_broker_is_not_tried_again() {
+    for (embedded, sent) in [
+        (json!(400), 1),
+        (json!(404), 1),
+        (json!(499), 1),
+        (json!(500), 3),
+        (json!(399), 3),
+        (json!("400"), 3),
+        (json!(null), 3),
+    ] {
+        let body = json!({"error": "broker_error", "message": "m", "status": embedded});
+        let gateway = Server::play(vec![json(502, &body)]);
+        let error = patient(&gateway, quick(2))
+            .check_connection("c")
+            .unwrap_err();
+        assert_eq!(gateway.requests().len(), sent, "{embedded}");
+        assert_eq!(error.is_retryable(), sent > 1, "{embedded}");
+    }
+}
+
+#[test]
+fn a_refresh_that_failed_upstream_is_one_request_and_says_whom_to_ask() {
+    let body = json!({"error": "upstream_error", "message": "Connection not active"});
+    let gateway = Server::play(vec![json(502, &body)]);
+    let error = patient(&gateway, quick(3))
+        .refresh_connection("c")
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.status_code()),
+        ("upstream_error", Some(502))
+    );
+    assert!(!error.is_retryable() && !error.needs_reconnect());
+    assert_eq!(
+        error.message(),
+        "Connection not active; get_token_by_connection_id tells what has become of the connection"
+    );
+    assert_eq!(gateway.requests().len(), 1);
+}
+
+#[test]
+fn a_retry_that_works_is_all_that_the_caller_sees() {
+    let active = json(200, &json!({"status": "active"}));
+    let failures = [
+        text(503, "busy"),
+        text(502, ""),
+        bytes(""),
+        bytes("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
+    ];
+    for failure in failures {
+        let gateway = Server::play(vec![failure.clone(), failure, active.clone()]);
+        let status = patient(&gateway, quick(2)).check_connection("c").unwrap();
+        assert!(status == "active");
+        assert_eq!(gateway.requests().len(), 3);
+    }
+}
+
+#[test]
+fn a_cut_connection_is_tried_again_unless_a_post_may_have_been_acted_on() {
+    let gateway = Server::play(vec![bytes("")]);
+    let client = patient(&gateway, quick(2));
+    let error = client.check_connection("c").unwrap_err();
+    assert_eq!(
+        (error.code(), gateway.requests().len()),
+        ("max_retries_exceeded", 3)
+    );
+    let error = client.request_connection(&input()).unwrap_err();
+    assert_eq!(
+        (error.code(), gateway.requests().len()),
+        ("request_failed", 4)
+    );
+    let error = client.refresh_connection("c").unwrap_err();
+    assert_eq!(
+        (error.code(), gateway.requests().len()),
+        ("request_failed", 5)
+    );
+}
+
+#[test]
+fn a_refused_connection_is_tried_again_for_every_method() {
+    // No server ever listens on this port of loopback.
+    let unreachable = nexus_sdk::NexusClientOptions::new("http://127.0.0.1:1")
+        .log_level(nexus_sdk::LogLevel::Off);
+    let client = NexusClient::new(unreachable.retry_policy(quick(2))).unwrap();
+    for (method, error) in both(&client) {
+        let error = error.unwrap();
+        assert_eq!(error.code(), "max_retries_exceeded", "{method}");
+        assert!(error.message().contains("3 attempts"), "{method}: {error}");
+        assert_eq!((error.status_code(), error.is_retryable()), (None, true));
+    }
+}
+
+#[test]
+fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
+    let body = json!({"error": "broker_unavailable", "message": "the broker is away"});
+    let gateway = Server::play(vec![text(504, ""), json(503, &body)]);
+    let error = patient(&gateway, quick(1))
+        .check_connection("c")
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code()),
+        (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded")
+    );
+    assert_eq!(error.status_code(), Some(503));
+    for part in ["2 attempts", "broker_unavailable", "the broker is away"] {
+        assert!(error.message().contains(part), "{error}");
+    }
+    let source = error
+        .source()
+        .unwrap()
+        .downcast_ref::<NexusError>()
+        .unwrap();
+    assert_eq!(
+        (source.code(), source.status_code()),
+        ("broker_unavailable", Some(503))
+    );
+}
+
+#[test]
+fn retry_after_is_read_and_honoured_up_to_the_longest_delay() {
+    let date = ("Date", "Tue, 01 Jul 2025 12:00:00 GMT");
+    let table = [
+        ("7", Some(7)),
+        ("0", Some(0)),
+        ("Tue, 01 Jul 2025 12:00:09 GMT", Some(9)),
+        ("Tue, 01 Jul 2025 11:00:00 GMT", Some(0)),
+        ("soon", None),
+        ("-1", None),
+    ];
+    for (value, seconds) in table {
+        let gateway = Server::play(vec![reply(
+            429,
+            &[date, ("Retry-After", value)],
+            "Too Many Requests",
+        )]);
+        let error = client(&gateway).check_connection("c").unwrap_err();
+        assert_eq!(
+            error.retry_after(),
+            seconds.map(Duration::from_secs),
+            "{value}"
+        );
+        assert_eq!(
+            (error.code(), error.message()),
+            ("http_429", "Too Many Requests")
+        );
+    }
+    let gateway = Server::play(vec![
+        reply(503, &[("Retry-After", "3600")], ""),
+        json(200, &json!({"status": "active"})),
+    ]);
+    let policy = quick(1).max_delay(Duration::from_millis(150));
+    let start = Instant::now();
+    patient(&gateway, policy).check_connection("c").unwrap();
+    // Without the header it were a millisecond at most, by the header alone an hour.
+    assert!((Duration::from_millis(150)..support::LONG).contains(&start.elapsed()));
+}

@@ -1,0 +1,221 @@
+//! Agent sessions: used, closed, and closed by their guard.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::time::{Duration, SystemTime};
+
+use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::{AgentSession, AgentSessionInput, NexusClient, OboSessionInput, RevokeOptions};
+
+use crate::support::{client, client_of, connected, said};
+
+fn input() -> AgentSessionInput {
+    AgentSessionInput::new("agent-7", ["repo", "user"]).provider("acme", "github")
+}
+
+fn open(client: &NexusClient) -> AgentSession {
+    client.request_agent_session(&input()).unwrap()
+}
+
+fn used(gateway: &DevGateway, session: &AgentSession) -> u16 {
+    let fetcher = client(gateway).session_fetcher(session).unwrap();
+    fetcher.get(&format!("{}/user", gateway.url())).unwrap().0
+}
+
+fn is_active(client: &NexusClient, session_id: &str) -> bool {
+    client.get_agent_session(session_id).unwrap().active
+}
+
+#[test]
+fn a_session_is_used_and_closed() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let session = open(&client);
+    assert_eq!(session.agent_id.as_deref(), Some("agent-7"));
+    assert_eq!(
+        session.connection_id.as_deref(),
+        Some("00000000-0000-4000-8000-000000000001")
+    );
+    assert_eq!(session.scopes_granted, ["repo", "user"]);
+    assert_eq!(session.token_type.as_deref(), Some("bearer"));
+    assert!(session.active && !session.obo && session.acting_for.is_none());
+    let left = session
+        .expires_at
+        .unwrap()
+        .duration_since(SystemTime::now());
+    let left = left.unwrap().as_secs();
+    assert!((800..1000).contains(&left), "15 minutes: {left}");
+    let token = session.token.as_deref().unwrap();
+    assert!(!format!("{session:?}").contains(token));
+
+    assert_eq!(used(&gateway, &session), 200);
+    assert_eq!(
+        gateway.count("/v1/resolve"),
+        0,
+        "the session has its own token"
+    );
+    client.close_agent_session(&session.session_id).unwrap();
+    assert_eq!(used(&gateway, &session), 401, "a status is data");
+    client.close_agent_session(&session.session_id).unwrap();
+
+    let later = client.get_agent_session(&session.session_id).unwrap();
+    assert!(!later.active && later.token.is_none());
+    assert_eq!(
+        (later.expires_at, &later.agent_id),
+        (session.expires_at, &session.agent_id)
+    );
+    let unusable = client.session_fetcher(&later).unwrap_err();
+    assert_eq!(said(&unusable), ("invalid_input", None));
+}
+
+#[test]
+fn a_session_ends_by_itself_and_with_its_connection() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let short = input().ttl(Duration::from_millis(60_900));
+    let short = client.request_agent_session(&short).unwrap();
+    let by_id = AgentSessionInput::new("agent-7", ["repo"])
+        .connection_id("00000000-0000-4000-8000-000000000002");
+    let (usual, other) = (open(&client), client.request_agent_session(&by_id).unwrap());
+    gateway.advance(Duration::from_secs(61));
+    let states = [&short, &usual, &other].map(|session| used(&gateway, session));
+    assert_eq!(states, [401, 200, 200]);
+
+    let revoked = client.revoke_connection(
+        "00000000-0000-4000-8000-000000000001",
+        RevokeOptions::default(),
+    );
+    assert_eq!(revoked.unwrap().sessions_closed, 1);
+    let states = [&short, &usual, &other].map(|session| used(&gateway, session));
+    assert_eq!(states, [401, 401, 200]);
+    let error = client.request_agent_session(&input()).unwrap_err();
+    assert_eq!(error.code(), "connection_not_found");
+}
+
+#[test]
+fn a_session_on_behalf_of_a_user() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let asked = OboSessionInput::new(input(), "user:ada");
+    let session = client.request_obo_session(&asked).unwrap();
+    assert_eq!(used(&gateway, &session), 200);
+    let later = client.get_agent_session(&session.session_id).unwrap();
+    for session in [session, later] {
+        assert!(session.obo && session.active);
+        assert_eq!(session.acting_for.as_deref(), Some("ada"));
+        assert_eq!(session.tenant_id.as_deref(), Some("acme"));
+        assert_eq!(session.clearance_level.as_deref(), Some("standard"));
+        assert!(!format!("{session:?}").contains("ada"));
+    }
+}
+
+#[test]
+fn a_token_of_the_gateways_own_kind_is_a_bearer_token() {
+    let builder = DevGateway::builder().session_tokens(true);
+    let gateway = builder.connection("acme", "github").start().unwrap();
+    let session = open(&client(&gateway));
+    assert_eq!(session.token_type.as_deref(), Some("session"));
+    assert_eq!(used(&gateway, &session), 200);
+}
+
+#[test]
+fn a_gateway_without_sessions_is_told_apart() {
+    let builder = DevGateway::builder().sessions(false);
+    let gateway = builder.connection("acme", "github").start().unwrap();
+    let client = client(&gateway);
+    let obo = OboSessionInput::new(input(), "user:ada");
+    let errors = [
+        client.request_agent_session(&input()).unwrap_err(),
+        client.request_obo_session(&obo).unwrap_err(),
+        client.get_agent_session("session-1").unwrap_err(),
+        client.close_agent_session("session-1").unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(said(&error), ("sessions_not_supported", Some(404)));
+        assert!(error.message().contains("does not have agent sessions"));
+        assert!(!error.is_retryable() && !error.needs_reconnect());
+    }
+}
+
+#[test]
+fn the_guard_closes_its_session() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let guard = client.guard_agent_session(open(&client));
+    let id = guard.session_id.clone();
+    let token = guard.token.clone().unwrap();
+    assert!(!format!("{guard:?}").contains(&token));
+    let fetcher = guard.fetcher().unwrap();
+    let url = format!("{}/user", gateway.url());
+    assert_eq!(fetcher.get(&url).unwrap().0, 200);
+    drop(guard);
+    assert!(!is_active(&client, &id));
+    assert_eq!(
+        fetcher.get(&url).unwrap().0,
+        401,
+        "a fetcher does not outlive the session"
+    );
+}
+
+#[test]
+fn the_guard_closes_its_session_while_unwinding() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let guard = client.guard_agent_session(open(&client));
+    let id = guard.session_id.clone();
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        let _guard = guard;
+        panic::resume_unwind(Box::new("unwinding"));
+    }));
+    assert!(ended.is_err());
+    assert!(!is_active(&client, &id));
+}
+
+#[test]
+fn a_guard_that_cannot_close_does_not_panic() {
+    let faults = [
+        None,
+        Some(Fault::Cut),
+        Some(Fault::Status(500)),
+        Some(Fault::reply(200, "text/html", "<p>")),
+    ];
+    for fault in faults {
+        for unwinding in [false, true] {
+            let gateway = connected();
+            let live = client(&gateway);
+            let session = open(&live);
+            let guard = match &fault {
+                Some(fault) => {
+                    // As many as a client could try.
+                    gateway.fail_next(9, fault.clone());
+                    live.guard_agent_session(session)
+                }
+                // Gone: nobody listens on port 1, and no other test can come to.
+                None => client_of("http://127.0.0.1:1").guard_agent_session(session),
+            };
+            let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+                let _guard = guard;
+                if unwinding {
+                    panic::resume_unwind(Box::new("unwinding"));
+                }
+            }));
+            assert_eq!(ended.is_err(), unwinding, "a second panic would abort");
+        }
+    }
+}
+
+#[test]
+fn ids_are_encoded() {
+    let gateway = connected();
+    let client = client(&gateway);
+    for id in ["a/b", "../health", "a?b#c", "é %"] {
+        let error = client.get_agent_session(id).unwrap_err();
+        assert_eq!(said(&error), ("session_not_found", Some(404)), "{id}");
+    }
+    let sent = gateway.requests();
+    let paths: Vec<_> = sent
+        .iter()
+        .filter_map(|r| r.path.strip_prefix("/v1/agent-sessions/"))
+        .collect();
+    assert_eq!(paths, ["a%2Fb", "..%2Fhealth", "a%3Fb%23c", "%C3%A9%20%25"]);
+    assert!(sent.iter().all(|request| request.query.is_none()));
+}

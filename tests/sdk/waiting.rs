@@ -1,0 +1,201 @@
+//! Waiting for a consent: which status ends it, and which failure.
+
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use crate::support::{Reply, Server, bytes, client, json, options, text};
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{
+    ConnectionStatus, NexusClient, RequestConnectionInput, RetryPolicy, RevokeOptions, WaitOptions,
+    ureq,
+};
+use serde_json::json;
+
+pub(crate) fn status(name: &str) -> Reply {
+    json(200, &json!({ "status": name }))
+}
+
+fn soon() -> WaitOptions<'static> {
+    WaitOptions::default().interval(Duration::ZERO)
+}
+
+#[test]
+fn a_wait_ends_with_the_first_final_status() {
+    for last in ["active", "attention", "expired", "revoked", "superseded"] {
+        let gateway = Server::play(vec![
+            status("pending"),
+            status("archived"),
+            status("pending"),
+            status(last),
+        ]);
+        let seen = client(&gateway).wait_for_active("c/1", soon()).unwrap();
+        assert!(seen == last);
+        let targets = gateway.requests().into_iter().map(|request| request.target);
+        assert_eq!(
+            targets.collect::<Vec<_>>(),
+            ["/v1/check-connection/c%2F1"; 4]
+        );
+    }
+}
+
+#[test]
+fn failed_is_asked_about_on_the_token_path() {
+    let not_active = json(
+        400,
+        &json!({"error": "connection_not_active", "message": "no"}),
+    );
+    let gateway = Server::play(vec![
+        status("failed"),
+        not_active,
+        status("failed"),
+        text(403, ""),
+        status("active"),
+    ]);
+    let seen = client(&gateway).wait_for_active("c/1", soon()).unwrap();
+    assert!(seen == "active", "{seen}");
+    let targets = gateway.requests().into_iter().map(|request| request.target);
+    let (check, token) = ("/v1/check-connection/c%2F1", "/v1/token/c%2F1");
+    assert_eq!(
+        targets.collect::<Vec<_>>(),
+        [check, token, check, token, check]
+    );
+}
+
+#[test]
+fn passing_failures_of_the_gateway_do_not_end_a_wait() {
+    let failures = [
+        text(502, "no broker"),
+        text(503, ""),
+        text(504, ""),
+        text(500, ""),
+        text(429, "Too Many Requests"),
+        bytes(""),
+        bytes("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+    ];
+    for failure in failures {
+        for retries in [0, 1] {
+            let gateway = Server::play(vec![
+                failure.clone(),
+                failure.clone(),
+                status("pending"),
+                failure.clone(),
+                status("active"),
+            ]);
+            let policy = RetryPolicy::default()
+                .retries(retries)
+                .min_delay(Duration::ZERO);
+            let client = NexusClient::new(options(&gateway).retry_policy(policy)).unwrap();
+            assert!(client.wait_for_active("c", soon()).unwrap() == "active");
+            assert_eq!(gateway.requests().len(), 5);
+        }
+    }
+}
+
+#[test]
+fn a_refusal_ends_a_wait() {
+    for code in [400, 401, 403, 404, 410] {
+        let gateway = Server::play(vec![status("pending"), text(code, "no"), status("active")]);
+        let error = client(&gateway).wait_for_active("c", soon()).unwrap_err();
+        assert_eq!(
+            (error.status_code(), gateway.requests().len()),
+            (Some(code), 2)
+        );
+    }
+    let gateway = Server::play(vec![text(200, "no JSON")]);
+    assert_eq!(
+        client(&gateway)
+            .wait_for_active("c", soon())
+            .unwrap_err()
+            .code(),
+        "invalid_response"
+    );
+}
+
+#[test]
+fn a_wait_tells_every_status_and_ends_when_told_to() {
+    let gateway = Server::play(vec![
+        status("pending"),
+        text(503, ""),
+        status("attended"),
+        status("active"),
+    ]);
+    let polls = Cell::new(Vec::new());
+    let told = |status: &ConnectionStatus| {
+        polls.set([polls.take(), vec![status.to_string()]].concat());
+        ControlFlow::Continue(())
+    };
+    client(&gateway)
+        .wait_for_active("c", soon().on_poll(told))
+        .unwrap();
+    assert_eq!(polls.take(), ["pending", "attended", "active"]);
+
+    let gateway = Server::play(vec![status("pending")]);
+    let stop = |_: &ConnectionStatus| ControlFlow::Break(());
+    let error = client(&gateway)
+        .wait_for_active("c", soon().on_poll(stop))
+        .unwrap_err();
+    assert_eq!((error.code(), gateway.requests().len()), ("aborted", 1));
+    assert!(error.message().contains("pending"), "{error}");
+}
+
+/// The first connection, as the README has it, on a gateway that says `failed` until the consent.
+#[test]
+fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
+    let gateway = DevGateway::start().unwrap();
+    let client = client(&gateway);
+    let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost/");
+    let connection = client.request_connection(&input).unwrap();
+    let id = connection.connection_id.as_str();
+    assert!(client.check_connection(id).unwrap() == "failed");
+
+    let shown = Cell::new(Vec::new());
+    let consent = |status: &ConnectionStatus| {
+        shown.set([shown.take(), vec![status.to_string()]].concat());
+        if *status == ConnectionStatus::Pending {
+            visit(&connection.auth_url);
+        }
+        ControlFlow::Continue(())
+    };
+    let status = client.wait_for_active(id, soon().on_poll(consent));
+    assert!(status.unwrap() == "active");
+    assert_eq!(shown.take(), ["pending", "active"]);
+
+    let wait = |id: &str| client.wait_for_active(id, soon()).unwrap();
+    assert!(gateway.set_status(id, "attention"));
+    assert_eq!(wait(id), ConnectionStatus::Attention);
+    assert!(gateway.set_status(id, "active"));
+    client
+        .revoke_connection(id, RevokeOptions::default())
+        .unwrap();
+    assert_eq!(wait(id), ConnectionStatus::Revoked);
+    assert_eq!(wait("nobody"), ConnectionStatus::Failed);
+}
+
+#[test]
+fn a_consent_that_was_denied_looks_like_one_that_is_awaited() {
+    let gateway = DevGateway::start().unwrap();
+    let client = client(&gateway);
+    let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost/");
+    let connection = client.request_connection(&input).unwrap();
+    visit(&format!("{}&deny=1", connection.auth_url));
+    let mut polls = 0;
+    let thrice = |status: &ConnectionStatus| {
+        assert_eq!(*status, ConnectionStatus::Pending);
+        polls += 1;
+        if polls < 3 {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    };
+    let ended = client.wait_for_active(&connection.connection_id, soon().on_poll(thrice));
+    assert_eq!(ended.unwrap_err().code(), "aborted");
+}
+
+/// What the user's browser does, up to where it is sent next.
+fn visit(url: &str) {
+    let browser = ureq::get(url).config().max_redirects(0);
+    let browser = browser.http_status_as_error(false).build();
+    browser.call().unwrap();
+}

@@ -16,6 +16,9 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// Set for the process that measures: the server's port.
 const PORT: &str = "NEXUS_BENCH_PORT";
 
+/// The provider whose tokens take time.
+pub(crate) const SLOW: &str = "slow-provider";
+
 /// Answered to all that is not the gateway's.
 const BODY: &str = r#"{"login":"octocat","id":583231,"name":"The Octocat","company":"@github","public_repos":8,"followers":20000}"#;
 const TOKEN: &str = r#"{"access_token":"bench-token-0123456789","token_type":"Bearer","expires_in":3600,"strategy":{"type":"oauth2"}}"#;
@@ -26,7 +29,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// First in each `main`. The server's gateway takes this long for a token.
+    /// First in each `main`. The server's gateway takes this long for a token of [`SLOW`].
     pub(crate) fn start(delay: Duration) -> Self {
         match std::env::var(PORT) {
             Ok(port) => Self {
@@ -136,7 +139,9 @@ impl Routes {
     fn answer(&self, head: &[u8]) -> String {
         if head.starts_with(b"GET /v1/resolve?") {
             self.resolves.fetch_add(1, Ordering::SeqCst);
-            thread::sleep(self.delay);
+            if head.windows(SLOW.len()).any(|part| part == SLOW.as_bytes()) {
+                thread::sleep(self.delay);
+            }
             return response(TOKEN);
         }
         if head.starts_with(b"GET /resolves ") {

@@ -46,6 +46,7 @@ pub(crate) struct Flights {
     pub(crate) gateway: Gateway,
     table: Table,
     outages: Outages,
+    spare_patience: Duration,
     #[cfg(feature = "host-lock")]
     host_lock: Option<HostLock>,
     /// What stands in for the gateway.
@@ -109,6 +110,7 @@ impl Flights {
             gateway,
             table: Table::new(),
             outages: Outages::new(),
+            spare_patience: SPARE_PATIENCE,
             #[cfg(test)]
             script: None,
         }
@@ -187,10 +189,13 @@ impl Flights {
             Known::Recent => return None,
             Known::Old => Duration::ZERO,
             // The rest is for what the token is wanted for.
-            Known::Nothing => SPARE_PATIENCE.min(deadline.left().unwrap_or_default().mul_f64(0.5)),
+            Known::Nothing => {
+                let left = deadline.left().unwrap_or_default();
+                self.spare_patience.min(left.mul_f64(0.5))
+            }
         };
         let asked = self.ask(tenant, Some(cache), Deadline::after(patience));
-        if asked.is_none() && patience == SPARE_PATIENCE {
+        if asked.is_none() && patience == self.spare_patience {
             self.outages.begin(tenant, &slow(), Now::read().mono);
         }
         asked.filter(|token| token.as_ref().map_or_else(is_definite, |_| true))

@@ -9,6 +9,7 @@ use crate::fetch::fetcher::Fetcher;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::sync::NO_THREADS;
+use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -25,6 +26,8 @@ pub(super) fn handle(script: Script) -> Handle {
     let options = NexusClientOptions::new("http://127.0.0.1:9").log_level(LogLevel::Off);
     Handle::of(Flights {
         script: Some(script),
+        // A busy machine may take longer than users would wait.
+        spare_patience: Duration::from_secs(30),
         ..Flights::new(Gateway::new(options).unwrap())
     })
 }
@@ -54,23 +57,25 @@ impl Scripted {
     }
 }
 
-/// Lets a script go on.
+/// Lets scripts go on. Hundreds of threads may wait here, so they sleep.
 #[derive(Clone, Default)]
-struct Gate(Arc<AtomicBool>);
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
     fn open(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        *self.0.0.lock() = true;
+        self.0.1.notify_all();
     }
 
     fn pass(&self) {
-        wait_until(|| self.0.load(Ordering::SeqCst));
+        let mut open = self.0.0.lock();
+        self.0.1.wait_while(&mut open, |open| !*open);
     }
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {
-        thread::yield_now();
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

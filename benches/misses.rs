@@ -27,9 +27,7 @@ fn main() {
     let miss = |threads| {
         let (cache, before) = (TokenCache::new(), server.resolves());
         let time = on_threads(threads, || {
-            client
-                .get_cached_token(&cache, "workspace", SLOW)
-                .unwrap();
+            client.get_cached_token(&cache, "workspace", SLOW).unwrap();
         });
         assert_eq!(server.resolves() - before, 1, "one of {threads} asks");
         time

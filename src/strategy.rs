@@ -13,7 +13,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
 #[cfg(feature = "signing")]
-use crate::signing::sigv4::{AwsCredentials, AwsScope, sign_aws};
+use crate::signing::sigv4::{AwsKey, sign_aws};
 #[cfg(feature = "signing")]
 use crate::signing::{self, Digest, Encoding};
 
@@ -44,7 +44,7 @@ pub(crate) enum Signature {
     /// An HMAC of the body.
     Hmac(Digest, Encoding),
     /// AWS Signature Version 4.
-    Aws(AwsCredentials, AwsScope),
+    Aws(AwsKey),
 }
 
 #[cfg(feature = "signing")]
@@ -122,6 +122,16 @@ impl Granted<'_> {
             .unwrap_or_else(|| default.to_owned())
     }
 
+    fn config_needed(&self, strategy: &str, field: &str) -> Result<String> {
+        self.config(field)
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| incomplete(strategy, field))
+    }
+
+    fn credential(&self, field: &str) -> Result<String> {
+        json::filled(self.credentials, field).ok_or_else(|| NexusError::no_credential(field))
+    }
+
     fn oauth2(&self) -> Result<Injection> {
         let secret = self
             .access_token
@@ -163,8 +173,7 @@ impl Granted<'_> {
     fn basic_auth(&self) -> Result<Injection> {
         let user_field = self.config_or("username_field", "username");
         let password_field = self.config_or("password_field", "password");
-        let user = json::filled(self.credentials, &user_field)
-            .ok_or_else(|| NexusError::no_credential(&user_field))?;
+        let user = self.credential(&user_field)?;
         let password = json::text(self.credentials, &password_field).unwrap_or_default();
         let broken =
             user.contains(':') || user.chars().chain(password.chars()).any(char::is_control);
@@ -177,29 +186,15 @@ impl Granted<'_> {
     }
 
     fn query_param(&self) -> Result<Injection> {
-        let name = self.config("param_name").filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| incomplete("query_param", "param_name"))?;
-        let field = self.config_or("credential_field", "api_key");
-        let secret = json::filled(self.credentials, &field)
-            .ok_or_else(|| NexusError::no_credential(&field))?;
-        Ok(Injection {
-            secret,
-            header_name: String::new(),
-            prefix: String::new(),
-            token_type: None,
-            place: Place::Query(name),
-        })
+        let name = self.config_needed("query_param", "param_name")?;
+        let secret = self.credential(&self.config_or("credential_field", "api_key"))?;
+        Ok(Injection::new(secret, Place::Query(name)))
     }
 
     #[cfg(feature = "signing")]
     fn hmac_payload(&self) -> Result<Injection> {
-        let name = self
-            .config("header_name")
-            .filter(|name| !name.is_empty())
-            .ok_or_else(|| incomplete("hmac_payload", "header_name"))?;
-        let field = self.config_or("secret_field", "api_secret");
-        let secret = json::filled(self.credentials, &field)
-            .ok_or_else(|| NexusError::no_credential(&field))?;
+        let name = self.config_needed("hmac_payload", "header_name")?;
+        let secret = self.credential(&self.config_or("secret_field", "api_secret"))?;
         let digest = match self.config_or("algo", "sha256").as_str() {
             "sha256" => Digest::Sha256,
             "sha1" => Digest::Sha1,
@@ -211,61 +206,54 @@ impl Granted<'_> {
             _ => return Err(unsupported("hmac_payload with this encoding")),
         };
         header::of_credential(&name, "", "")?;
-        Ok(signed(name, secret, Signature::Hmac(digest, encoding)))
+        let place = Place::Signature(Signature::Hmac(digest, encoding));
+        Ok(Injection {
+            header_name: name,
+            ..Injection::new(secret, place)
+        })
     }
 
     #[cfg(feature = "signing")]
     fn aws_sigv4(&self) -> Result<Injection> {
-        let required = |field| {
-            json::filled(self.credentials, field).ok_or_else(|| NexusError::no_credential(field))
-        };
-        let service = self.config("service").filter(|name| !name.is_empty());
-        let scope = AwsScope {
+        let key = AwsKey {
             region: self.config_or("region", "us-east-1"),
-            service: service.ok_or_else(|| incomplete("aws_sigv4", "service"))?,
-        };
-        let credentials = AwsCredentials {
-            access_key: required("access_key")?,
-            secret_key: required("secret_key")?,
+            service: self.config_needed("aws_sigv4", "service")?,
+            access_key: self.credential("access_key")?,
+            secret_key: self.credential("secret_key")?,
             session_token: json::filled(self.credentials, "session_token"),
         };
-        let secret = credentials.secret_key.clone();
-        let signature = Signature::Aws(credentials, scope);
-        Ok(signed("Authorization".to_owned(), secret, signature))
+        let secret = key.secret_key.clone();
+        Ok(Injection {
+            header_name: "Authorization".to_owned(),
+            ..Injection::new(secret, Place::Signature(Signature::Aws(key)))
+        })
     }
 
     fn path(&self) -> Injection {
         let fields = self.credentials.keys();
         let fields =
             fields.filter_map(|name| Some((name.clone(), json::text(self.credentials, name)?)));
-        Injection {
-            secret: String::new(),
-            header_name: String::new(),
-            prefix: String::new(),
-            token_type: None,
-            place: Place::Path(fields.collect()),
-        }
+        Injection::new(String::new(), Place::Path(fields.collect()))
     }
 }
 
-#[cfg(feature = "signing")]
-fn signed(header_name: String, secret: String, signature: Signature) -> Injection {
-    Injection {
-        secret,
-        header_name,
-        prefix: String::new(),
-        token_type: None,
-        place: Place::Signature(signature),
+impl Injection {
+    fn new(secret: String, place: Place) -> Self {
+        Self {
+            secret,
+            header_name: String::new(),
+            prefix: String::new(),
+            token_type: None,
+            place,
+        }
     }
 }
 
 fn in_header(name: &str, prefix: String, secret: String) -> Injection {
     Injection {
-        secret,
         header_name: name.to_owned(),
         prefix,
-        token_type: None,
-        place: Place::Header,
+        ..Injection::new(secret, Place::Header)
     }
 }
 
@@ -285,9 +273,7 @@ pub(crate) fn sign(
             let (name, value) = header::of_credential(header_name, "", &mac)?;
             header::put(headers, name, value)
         }
-        Signature::Aws(credentials, scope) => {
-            sign_aws(credentials, scope, method, url, headers, body, now)
-        }
+        Signature::Aws(key) => sign_aws(key, method, url, headers, body, now),
     }
 }
 

@@ -51,7 +51,7 @@ fn fields(token: &CachedToken) -> Vec<Vec<u8>> {
     match &token.place {
         Place::Path(named) => fields.extend(named.iter().map(|(_, value)| value.as_bytes())),
         #[cfg(feature = "signing")]
-        Place::Signature(Signature::Aws(keys, _)) => {
+        Place::Signature(Signature::Aws(keys)) => {
             let token = keys.session_token.iter().map(String::as_bytes);
             fields.extend(token.chain([keys.access_key.as_bytes()]));
         }

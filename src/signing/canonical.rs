@@ -39,42 +39,6 @@ const UNSIGNED: [&str; 27] = [
     "x-real-ip",
 ];
 
-/// How a service reads the path of a request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paths {
-    /// As it was sent, dot segments and empty ones resolved, encoded once more.
-    Normal,
-    /// S3: as the name of an object, which may hold dots and slashes of any kind, encoded once.
-    Object,
-}
-
-/// What a request is for: host, path and query as they are sent.
-pub(super) struct Target<'a> {
-    pub(super) host: String,
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-}
-
-impl<'a> Target<'a> {
-    /// `None` without a host.
-    pub(super) fn of(url: &'a Uri) -> Option<Self> {
-        Some(Self {
-            host: host(url)?,
-            path: url.path(),
-            query: url.query().unwrap_or_default(),
-        })
-    }
-}
-
-/// The `Host` that ureq sends: with the port, unless it is the scheme's own.
-fn host(url: &Uri) -> Option<String> {
-    let host = url.host().filter(|host| !host.is_empty())?;
-    Some(match (url.scheme_str(), url.port_u16()) {
-        (_, None) | (Some("http"), Some(80)) | (Some("https"), Some(443)) => host.to_owned(),
-        (_, Some(port)) => format!("{host}:{port}"),
-    })
-}
-
 /// A request in canonical form, and the names of the headers in it.
 pub(super) struct Canonical {
     pub(super) text: Vec<u8>,
@@ -83,15 +47,14 @@ pub(super) struct Canonical {
 
 impl Canonical {
     pub(super) fn new(
-        method: &Method,
-        target: &Target<'_>,
-        paths: Paths,
+        (method, url, host): (&Method, &Uri, &str),
+        path: &str,
         headers: &HeaderMap,
         payload: &str,
     ) -> Self {
-        let signed = signed(headers, &target.host);
-        let path = path(target.path, paths);
-        let mut text = format!("{method}\n{path}\n{}\n", query(target.query)).into_bytes();
+        let signed = signed(headers, host);
+        let query = query(url.query().unwrap_or_default());
+        let mut text = format!("{method}\n{path}\n{query}\n").into_bytes();
         for (name, value) in &signed {
             text.extend([name.as_bytes(), b":", value, b"\n"].concat());
         }
@@ -104,19 +67,18 @@ impl Canonical {
     }
 }
 
-fn path(path: &str, paths: Paths) -> String {
-    match paths {
-        Paths::Normal => encode(normalized(path).as_bytes(), b"/"),
-        // S3 reads a path as it reads a query: a plus sign is a space.
-        Paths::Object => encode(&url::decode(path, true), b"/"),
-    }
-}
-
-/// Without dot segments and empty ones.
-fn normalized(path: &str) -> String {
+/// A path as it was sent, dot segments and empty ones resolved, encoded once more.
+pub(super) fn path(path: &str) -> String {
     let segments = path.split('/');
     let segments = segments.map(|segment| if segment.is_empty() { "." } else { segment });
-    url::without_dots(&format!("/{}", segments.collect::<Vec<_>>().join("/")))
+    let normal = url::without_dots(&format!("/{}", segments.collect::<Vec<_>>().join("/")));
+    encode(normal.as_bytes(), b"/")
+}
+
+/// A path as the name of an object of S3, which may hold dots and slashes of any kind, encoded once. S3
+/// reads it as it reads a query: a plus sign is a space.
+pub(super) fn object_path(path: &str) -> String {
+    encode(&url::decode(path, true), b"/")
 }
 
 /// Decoded before it is encoded, so that all spellings of a parameter are one.

@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use ureq::http::header::AUTHORIZATION;
+use ureq::http::uri::Authority;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use super::canonical::{Canonical, Paths, Target};
+use super::canonical::{self, Canonical};
 use super::{hex, mac};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header::{self, put};
@@ -25,15 +26,12 @@ const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
 /// Further services that refuse a request without the hash of its payload in a header.
 const PAYLOAD_HEADER: [&str; 2] = ["aoss", "glacier"];
 
+/// An account's key, and the region and service that it signs for.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct AwsCredentials {
+pub(crate) struct AwsKey {
     pub(crate) access_key: String,
     pub(crate) secret_key: String,
     pub(crate) session_token: Option<String>,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct AwsScope {
     pub(crate) region: String,
     pub(crate) service: String,
 }
@@ -49,8 +47,7 @@ pub(crate) struct AwsScope {
 /// `invalid_credentials` for a key or token that a header cannot carry, `invalid_response` for such a
 /// region or service, `invalid_input` for a URL without a host or a time out of range.
 pub(crate) fn sign_aws(
-    credentials: &AwsCredentials,
-    scope: &AwsScope,
+    key: &AwsKey,
     method: &Method,
     url: &Uri,
     headers: &mut HeaderMap,
@@ -58,55 +55,46 @@ pub(crate) fn sign_aws(
     now: SystemTime,
 ) -> Result<()> {
     headers.remove(AUTHORIZATION);
-    let problem = "has no host";
-    let target = Target::of(url).ok_or_else(|| NexusError::invalid_input("url", problem))?;
-    let signer = Signer::new(credentials, scope, now)?;
+    let host = url.authority().map(Authority::as_str);
+    let host = host.ok_or_else(|| NexusError::invalid_input("url", "has no host"))?;
+    let signer = Signer::new(key, now)?;
     let payload = signer.prepare(headers, body)?;
-    let canonical = Canonical::new(method, &target, signer.paths(), headers, &payload);
+    let canonical = Canonical::new((method, url, host), &signer.path(url), headers, &payload);
     put(headers, AUTHORIZATION, signer.authorization(&canonical)?)
 }
 
 /// Who signs, for what, and when.
-pub(super) struct Signer<'a> {
-    credentials: &'a AwsCredentials,
-    scope: &'a AwsScope,
+struct Signer<'a> {
+    key: &'a AwsKey,
     date_time: String,
 }
 
 impl<'a> Signer<'a> {
-    pub(super) fn new(
-        credentials: &'a AwsCredentials,
-        scope: &'a AwsScope,
-        now: SystemTime,
-    ) -> Result<Self> {
+    fn new(key: &'a AwsKey, now: SystemTime) -> Result<Self> {
         let problem = "the clock stands before 1970 or after 9999";
         let date_time = timestamp::basic(now);
         let date_time = date_time.ok_or_else(|| NexusError::invalid_input("now", problem))?;
-        check(credentials, scope)?;
-        Ok(Self {
-            credentials,
-            scope,
-            date_time,
-        })
+        check(key)?;
+        Ok(Self { key, date_time })
     }
 
     fn is_s3(&self) -> bool {
-        S3.contains(&self.scope.service.as_str())
+        S3.contains(&self.key.service.as_str())
     }
 
-    fn paths(&self) -> Paths {
+    fn path(&self, url: &Uri) -> String {
         if self.is_s3() {
-            Paths::Object
+            canonical::object_path(url.path())
         } else {
-            Paths::Normal
+            canonical::path(url.path())
         }
     }
 
     /// Puts all but the signature on the headers; returns what stands for the payload.
-    pub(super) fn prepare(&self, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
+    fn prepare(&self, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
         put(headers, DATE, value(&self.date_time)?)?;
         headers.remove(TOKEN);
-        if let Some(token) = &self.credentials.session_token {
+        if let Some(token) = &self.key.session_token {
             put(headers, TOKEN, value(token)?)?;
         }
         let own = headers.get(PAYLOAD);
@@ -114,18 +102,18 @@ impl<'a> Signer<'a> {
             return Ok(UNSIGNED_PAYLOAD.to_owned());
         }
         let hash = hex(&Sha256::digest(body));
-        let service = self.scope.service.as_str();
+        let service = self.key.service.as_str();
         if own.is_some() || self.is_s3() || PAYLOAD_HEADER.contains(&service) {
             put(headers, PAYLOAD, value(&hash)?)?;
         }
         Ok(hash)
     }
 
-    pub(super) fn authorization(&self, canonical: &Canonical) -> Result<HeaderValue> {
+    fn authorization(&self, canonical: &Canonical) -> Result<HeaderValue> {
         let signature = self.signature(canonical);
         value(&format!(
             "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={signature}",
-            self.credentials.access_key,
+            self.key.access_key,
             self.credential_scope(),
             canonical.signed_headers,
         ))
@@ -135,7 +123,7 @@ impl<'a> Signer<'a> {
         let hash = hex(&Sha256::digest(&canonical.text));
         let scope = self.credential_scope();
         let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{hash}", self.date_time);
-        hex(&mac::<Sha256>(&self.key(), to_sign.as_bytes()))
+        hex(&mac::<Sha256>(&self.derived_key(), to_sign.as_bytes()))
     }
 
     fn credential_scope(&self) -> String {
@@ -143,30 +131,30 @@ impl<'a> Signer<'a> {
     }
 
     /// The key for this day, region and service alone.
-    fn key(&self) -> Vec<u8> {
-        let secret = format!("AWS4{}", self.credentials.secret_key).into_bytes();
+    fn derived_key(&self) -> Vec<u8> {
+        let secret = format!("AWS4{}", self.key.secret_key).into_bytes();
         let parts = self.scope_parts().into_iter();
         parts.fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()))
     }
 
     fn scope_parts(&self) -> [&str; 4] {
         let (day, _) = self.date_time.split_once('T').unwrap_or_default();
-        [day, &self.scope.region, &self.scope.service, "aws4_request"]
+        [day, &self.key.region, &self.key.service, "aws4_request"]
     }
 }
 
-fn check(credentials: &AwsCredentials, scope: &AwsScope) -> Result<()> {
-    let token = credentials.session_token.as_deref();
-    if !is_word(&credentials.access_key) || !token.is_none_or(is_word) {
+fn check(key: &AwsKey) -> Result<()> {
+    let token = key.session_token.as_deref();
+    if !is_word(&key.access_key) || !token.is_none_or(is_word) {
         let problem = "the access key or session token is empty or has a character that a header \
                        cannot carry; store it again without";
         return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
     }
-    if credentials.secret_key.is_empty() {
+    if key.secret_key.is_empty() {
         let problem = "the secret key is empty; connect the provider again";
         return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
     }
-    if !is_word(&scope.region) || !is_word(&scope.service) {
+    if !is_word(&key.region) || !is_word(&key.service) {
         let problem = "the strategy's region or service is empty or not a name that AWS has";
         return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
     }

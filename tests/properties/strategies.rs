@@ -157,11 +157,11 @@ fn stays_at_home(token: &CachedToken, signature: &Signature, headers: &HeaderMap
             };
             return assert_eq!(headers[token.header_name.as_str()].len(), length);
         }
-        Signature::Aws(credentials, scope) => [
-            credentials.access_key.as_str(),
-            credentials.session_token.as_deref().unwrap_or_default(),
-            &scope.region,
-            &scope.service,
+        Signature::Aws(key) => [
+            key.access_key.as_str(),
+            key.session_token.as_deref().unwrap_or_default(),
+            &key.region,
+            &key.service,
         ]
         .concat(),
     };

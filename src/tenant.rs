@@ -40,7 +40,7 @@ impl<'a> Tenant<'a> {
 /// The same, to be kept. Both names lie in one place, because each further one costs more than the
 /// rest of a hit in a full cache; where the first ends is part of the key, so `("a:b", "c")` is not
 /// `("a", "b:c")`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnedTenant {
     names: Arc<str>,
     split: usize,
@@ -100,14 +100,6 @@ impl Hash for OwnedTenant {
         (self as &dyn Named).hash(state);
     }
 }
-
-impl PartialEq for OwnedTenant {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_tenant() == other.as_tenant()
-    }
-}
-
-impl Eq for OwnedTenant {}
 
 #[cfg(test)]
 mod tests {

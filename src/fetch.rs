@@ -4,7 +4,6 @@
 pub(crate) mod credential;
 pub(crate) mod fetcher;
 mod hide;
-pub(crate) mod hosts;
 pub(crate) mod middleware;
 pub(crate) mod options;
 pub(crate) mod redirect;

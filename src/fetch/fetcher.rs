@@ -7,9 +7,8 @@ use ureq::http::HeaderMap;
 
 use crate::error::Result;
 use crate::fetch::credential::Credential;
-use crate::fetch::hosts::AllowedHosts;
 use crate::fetch::options::FetchOptions;
-use crate::fetch::scope::{BaseUrl, Scope};
+use crate::fetch::scope::Scope;
 use crate::fetch::{self, Caller};
 use crate::flights::Handle;
 use crate::token::CachedToken;
@@ -75,7 +74,7 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.scope_mut().hosts = Some(AllowedHosts::new(hosts));
+        self.scope_mut().set_hosts(hosts);
         self
     }
 
@@ -110,7 +109,7 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn base_url(mut self, url: impl AsRef<str>) -> Self {
-        self.scope_mut().base = Some(BaseUrl::new(url.as_ref()));
+        self.scope_mut().set_base(url.as_ref());
         self
     }
 

@@ -2,25 +2,36 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use ureq::http::Uri;
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::hosts::AllowedHosts;
 use crate::url;
 
 /// How often a path is decoded in search of dot segments.
 const MAX_DECODINGS: usize = 4;
 
 /// [`Fetcher::base_url`](crate::Fetcher::base_url) and
-/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts).
+/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts), read once; one that cannot be used is the error
+/// of every fetch.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    pub(crate) base: Option<BaseUrl>,
-    pub(crate) hosts: Option<AllowedHosts>,
+    base: Option<Result<Base>>,
+    hosts: Option<Result<Vec<Rule>>>,
 }
 
 impl Scope {
+    pub(crate) fn set_base(&mut self, text: &str) {
+        self.base = Some(Base::parse(text.trim()));
+    }
+
+    pub(crate) fn set_hosts<H: AsRef<str>>(&mut self, hosts: impl IntoIterator<Item = H>) {
+        let rules = hosts.into_iter();
+        let rules = rules.map(|host| Rule::parse(&host.as_ref().trim().to_ascii_lowercase()));
+        self.hosts = Some(rules.collect());
+    }
+
     /// The URL in full.
     ///
     /// # Errors
@@ -28,7 +39,7 @@ impl Scope {
     /// `invalid_input` for a base that is not usable, or a relative URL that would leave it.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         match &self.base {
-            Some(base) => base.absolute(url),
+            Some(base) => base.as_ref().map_err(Clone::clone)?.absolute(url),
             None => Ok(url.into()),
         }
     }
@@ -38,13 +49,13 @@ impl Scope {
     /// `invalid_input` for a host rule that can match no URL, `host_not_allowed` if none matches.
     pub(crate) fn check(&self, target: &Uri) -> Result<()> {
         let listed = match &self.hosts {
-            Some(hosts) => hosts.include(target)?,
+            Some(rules) => {
+                let rules = rules.as_ref().map_err(Clone::clone)?;
+                rules.iter().any(|rule| rule.matches(target))
+            }
             None => self.base.is_none(),
         };
-        let of_base = self
-            .base
-            .as_ref()
-            .is_some_and(|base| base.has_host_of(target));
+        let of_base = matches!(&self.base, Some(Ok(base)) if base.has_host_of(target));
         if listed || of_base {
             return Ok(());
         }
@@ -56,10 +67,6 @@ impl Scope {
     }
 }
 
-/// A base, read once; one that cannot be used is the error of every fetch.
-#[derive(Clone)]
-pub(crate) struct BaseUrl(Result<Base>);
-
 #[derive(Clone)]
 struct Base {
     /// As it was written: it may have placeholders.
@@ -67,31 +74,24 @@ struct Base {
     url: Uri,
 }
 
-impl BaseUrl {
-    pub(crate) fn new(text: &str) -> Self {
-        let text = text.trim();
+impl Base {
+    fn parse(text: &str) -> Result<Self> {
         let url = if text.contains(['?', '#']) {
             Err("has a query or a fragment; give the address without it".into())
         } else {
             url::parse(text)
         };
-        let base = url.map(|url| Base {
-            text: text.to_owned(),
-            url,
-        });
-        Self(base.map_err(|problem| NexusError::invalid_input("base_url", problem)))
+        let text = text.to_owned();
+        url.map(|url| Self { text, url })
+            .map_err(|problem| NexusError::invalid_input("base_url", problem))
     }
 
     fn has_host_of(&self, target: &Uri) -> bool {
-        let is_it = |base: &Base| {
-            base.url.host() == target.host() && url::port(&base.url) == url::port(target)
-        };
-        self.0.as_ref().is_ok_and(is_it)
+        self.url.host() == target.host() && url::port(&self.url) == url::port(target)
     }
 
     /// Placeholders are the base's alone: what is put below it may be written by a model.
     fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        let base = self.0.as_ref().map_err(Clone::clone)?;
         let plain = if url.contains(['{', '}']) {
             Cow::from(url.replace('{', "%7B").replace('}', "%7D"))
         } else {
@@ -102,19 +102,20 @@ impl BaseUrl {
         }
         check_relative(url).map_err(|problem| NexusError::invalid_input("url", problem))?;
         let (base, slash) = match url.as_bytes().first() {
-            None | Some(b'?' | b'#') => (base.text.as_str(), ""),
-            Some(b'/') => (base.text.trim_end_matches('/'), ""),
-            Some(_) => (base.text.trim_end_matches('/'), "/"),
+            None | Some(b'?' | b'#') => (self.text.as_str(), ""),
+            Some(b'/') => (self.text.trim_end_matches('/'), ""),
+            Some(_) => (self.text.trim_end_matches('/'), "/"),
         };
         Ok([base, slash, &plain].concat().into())
     }
 }
 
 /// No more than an error shows: there may be a credential in the path.
-impl fmt::Debug for BaseUrl {
+impl fmt::Debug for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let origin = self.0.as_ref().map(|base| url::origin(&base.url));
-        f.debug_tuple("BaseUrl").field(&origin).finish()
+        f.debug_tuple("Base")
+            .field(&url::origin(&self.url))
+            .finish()
     }
 }
 
@@ -137,6 +138,55 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
         path = String::from_utf8_lossy(&url::decode(&path, false)).into_owned();
     }
     Ok(())
+}
+
+/// `host`, `host:port` or `*.host`.
+#[derive(Debug, Clone)]
+struct Rule {
+    /// In the one spelling that URLs are brought to.
+    host: String,
+    /// Whether names below it are meant, and not the name itself.
+    below: bool,
+    port: Option<u16>,
+}
+
+impl Rule {
+    fn parse(text: &str) -> Result<Self> {
+        Self::read(text).ok_or_else(|| {
+            let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");
+            NexusError::invalid_input("allow_hosts", problem)
+        })
+    }
+
+    /// `None` for what could not be the authority of any URL.
+    fn read(text: &str) -> Option<Self> {
+        let (below, authority) = match text.strip_prefix("*.") {
+            Some(authority) => (true, authority),
+            None => (false, text),
+        };
+        let plain = url::parse(&format!("http://{authority}/")).ok()?;
+        let host = plain.host()?;
+        let address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
+        // A leading dot means all names below to some software.
+        let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
+        if unclear || (below && address) {
+            return None;
+        }
+        let (_, port) = url::split_port(authority).ok()?;
+        let host = host.to_owned();
+        Some(Self { host, below, port })
+    }
+
+    fn matches(&self, target: &Uri) -> bool {
+        let host = target.host().unwrap_or_default();
+        let named = if self.below {
+            let name = host.strip_suffix(&self.host);
+            name.is_some_and(|name| name.len() > 1 && name.ends_with('.'))
+        } else {
+            host == self.host
+        };
+        named && self.port.is_none_or(|port| port == url::port(target))
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! URLs of callers, and the hosts that a credential may go to.
 
 use super::{CANARY, Origin, assert_line, split};
-use crate::fetch::hosts::AllowedHosts;
 use crate::fetch::scope::Scope;
 use crate::url;
 
@@ -28,10 +27,8 @@ pub fn url(data: &[u8], theirs: Origin) {
     assert!(same || ours.contains("::ffff:"), "{origin:?} and {ours}");
     let rules = String::from_utf8_lossy(rules);
     let rules: Vec<&str> = rules.split('\n').take(8).collect();
-    let scope = Scope {
-        base: None,
-        hosts: Some(AllowedHosts::new(&rules)),
-    };
+    let mut scope = Scope::default();
+    scope.set_hosts(&rules);
     match scope.check(&parsed) {
         Ok(()) => is_meant(&rules, origin.as_ref().unwrap_or(&ours)),
         Err(error) if error.code() == "host_not_allowed" => {

@@ -2,8 +2,9 @@ use super::*;
 use crate::seeded::Seeded;
 
 fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
-    let base = BaseUrl::new(base);
-    let joined = base.absolute(url).map(Cow::into_owned);
+    let mut scope = Scope::default();
+    scope.set_base(base);
+    let joined = scope.absolute(url).map(Cow::into_owned);
     joined.map_err(|error| (error.code().to_owned(), error.message().to_owned()))
 }
 
@@ -207,8 +208,8 @@ fn a_base_that_is_not_usable_is_an_error() {
 
 #[test]
 fn the_host_of_the_base_and_those_that_are_allowed() {
-    let base = || Some(BaseUrl::new("https://a.example/v3"));
-    let hosts = |rule: &str| Some(AllowedHosts::new([rule]));
+    let base = || Some(Base::parse("https://a.example/v3"));
+    let hosts = |rule: &str| Some(Rule::parse(rule).map(|rule| vec![rule]));
     let table = [
         (None, None, "https://b.example/", None),
         (base(), None, "https://a.example/other", None),
@@ -254,4 +255,107 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
         let found = checked.err().map(|error| error.code().to_owned());
         assert_eq!(found.as_deref(), code, "{scope:?} {target}");
     }
+}
+
+/// Whether the rules alone let the credential go there.
+fn include(rules: &[&str], target: &Uri) -> Result<bool> {
+    let mut scope = Scope::default();
+    scope.set_hosts(rules);
+    match scope.check(target) {
+        Err(error) if error.code() == "host_not_allowed" => Ok(false),
+        checked => checked.map(|()| true),
+    }
+}
+
+#[test]
+fn which_hosts_match_which_rules() {
+    let table = [
+        ("api.github.com", "https://api.github.com/user", true),
+        ("api.github.com", "https://API.GitHub.com/user", true),
+        ("API.github.com", "https://api.github.com:8443/", true),
+        (
+            "api.github.com",
+            "https://api.github.com.evil.example/",
+            false,
+        ),
+        ("api.github.com", "https://evil-api.github.com/", false),
+        ("api.github.com", "https://x.api.github.com/", false),
+        ("api.github.com:443", "https://api.github.com/", true),
+        ("api.github.com:443", "http://api.github.com/", false),
+        ("api.github.com:8443", "https://api.github.com:8443/", true),
+        ("api.github.com:8443", "https://api.github.com/", false),
+        ("*.github.com", "https://api.github.com/", true),
+        ("*.github.com", "https://a.b.github.com/", true),
+        ("*.github.com", "https://github.com/", false),
+        ("*.github.com", "https://evilgithub.com/", false),
+        ("*.github.com", "https://.github.com/", false),
+        ("*.github.com:8443", "https://api.github.com:8443/", true),
+        ("*.github.com:8443", "https://api.github.com/", false),
+        ("127.0.0.1", "http://127.0.0.1:8080/", true),
+        ("[::1]", "http://[::1]:8080/", true),
+        ("[::1]:8080", "http://[::1]:8081/", false),
+        ("[::1]", "http://127.0.0.1/", false),
+        ("[0:0:0:0:0:0:0:1]", "http://[::1]:8080/", true),
+        ("[2001:DB8::0:1]:443", "https://[2001:db8::1]/", true),
+        (" api.github.com ", "https://api.github.com/", true),
+        ("api.github.com", "https://api.github.com./", false),
+        ("*.GitHub.com", "https://API.github.COM/", true),
+        ("*.github.com", "https://github.com.evil.example/", false),
+        ("api.github.com:80", "http://api.github.com/", true),
+        ("localhost", "http://127.0.0.1/", false),
+        ("github.com", "https://evil.example/github.com", false),
+        ("github.com", "https://evil.example/?github.com", false),
+    ];
+    for (rule, target, allowed) in table {
+        let included = include(&[rule], &url::parse(target).unwrap());
+        assert_eq!(included.unwrap(), allowed, "{rule} and {target}");
+    }
+}
+
+#[test]
+fn any_rule_will_do_and_a_broken_one_is_never_passed_over() {
+    let target = url::parse("https://api.github.com/?key=canary").unwrap();
+    let table = [
+        (vec!["gitlab.com", "api.github.com"], Some(true)),
+        (vec!["gitlab.com", "*.example"], Some(false)),
+        (vec!["api.github.com", "https://gitlab.com"], None),
+    ];
+    for (rules, expected) in table {
+        let included = include(&rules, &target);
+        assert!(!format!("{included:?}").contains("canary"));
+        assert_eq!(included.ok(), expected);
+    }
+}
+
+#[test]
+fn a_rule_that_can_match_nothing_is_refused() {
+    let target = url::parse("https://api.github.com/").unwrap();
+    let rules = [
+        "",
+        "*",
+        "*.",
+        "https://api.github.com",
+        "api.github.com/user",
+        "a b",
+        "u@h",
+        "h:x",
+        "h:65536",
+        "h?q",
+        "h#f",
+        "//h",
+        "*.*.h",
+        "a.*",
+        "[::1",
+        "::1",
+        ".h",
+        "*..h",
+        "*.127.0.0.1",
+        "*.[::1]",
+    ];
+    for rule in rules {
+        let error = include(&[rule], &target).unwrap_err();
+        assert_eq!(error.code(), "invalid_input", "{rule}");
+    }
+    let included = include(&[], &target).unwrap();
+    assert!(!included, "an empty list allows nothing");
 }

@@ -32,10 +32,8 @@ pub(super) struct HostLock {
     warned: AtomicBool,
 }
 
-/// Held until it is dropped, or its process ends.
-pub(super) struct Turn {
-    _file: File,
-}
+/// A locked file: the turn lasts until it is dropped, or its process ends.
+pub(super) type Turn = File;
 
 impl HostLock {
     pub(super) fn new(dir: PathBuf, gateway: String) -> Self {
@@ -64,7 +62,7 @@ impl HostLock {
         let mut pause = FIRST_PAUSE;
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(Some(Turn { _file: file })),
+                Ok(()) => return Ok(Some(file)),
                 Err(TryLockError::Error(problem)) => return Ok(self.go_without(&problem, log)),
                 Err(TryLockError::WouldBlock) => {}
             }

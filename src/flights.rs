@@ -17,7 +17,7 @@ use std::time::Duration;
 
 #[cfg(feature = "host-lock")]
 use self::host_lock::HostLock;
-use self::outages::{Known, Outages};
+use self::outages::{Outages, PAUSE};
 pub(crate) use self::table::Call;
 use self::table::{Flight, Landed, Subject, Table};
 use crate::clock::{Deadline, Now};
@@ -106,7 +106,7 @@ impl Flights {
             host_lock: gateway
                 .lock_dir
                 .clone()
-                .map(|dir| HostLock::new(dir, gateway.address())),
+                .map(|dir| HostLock::new(dir, gateway.address.clone())),
             gateway,
             table: Table::new(),
             outages: Outages::new(),
@@ -184,12 +184,11 @@ impl Flights {
         cache: &TokenCache,
         deadline: Deadline,
     ) -> Option<Result<Arc<CachedToken>>> {
-        let known = self.outages.known(tenant, Now::read().mono);
-        let patience = match known {
-            Known::Recent => return None,
-            Known::Old => Duration::ZERO,
+        let patience = match self.outages.since(tenant, Now::read().mono) {
+            Some(since) if since < PAUSE => return None,
+            Some(_) => Duration::ZERO,
             // The rest is for what the token is wanted for.
-            Known::Nothing => {
+            None => {
                 let left = deadline.left().unwrap_or_default();
                 self.spare_patience.min(left.mul_f64(0.5))
             }

@@ -36,6 +36,8 @@ pub(crate) struct Gateway {
     #[cfg(feature = "host-lock")]
     pub(crate) lock_dir: Option<std::path::PathBuf>,
     base: Uri,
+    /// Its URL without a slash at the end.
+    pub(crate) address: String,
     api_key: String,
     headers: HeaderMap,
     policy: RetryPolicy,
@@ -110,8 +112,8 @@ impl Gateway {
             ));
         }
         let log = Log::new(options.log_level);
+        let origin = url::origin(&base);
         if !url::is_private(&base) && !options.allow_insecure_http {
-            let origin = url::origin(&base);
             log.warn(|| {
                 format!("the gateway {origin} is reached over plain http: tokens travel in clear")
             });
@@ -125,6 +127,7 @@ impl Gateway {
             stale_if_error: options.stale_if_error,
             #[cfg(feature = "host-lock")]
             lock_dir: options.lock_dir,
+            address: origin + base.path().trim_end_matches('/'),
             base,
             headers,
             api_key: options.api_key,
@@ -135,15 +138,6 @@ impl Gateway {
     /// The longest that a call can take, retries and the waits between them included.
     pub(crate) fn longest_call(&self) -> Deadline {
         Deadline::after(self.policy.longest_call(self.timeout))
-    }
-
-    /// Its URL without a slash at the end.
-    pub(crate) fn address(&self) -> String {
-        format!(
-            "{}{}",
-            self.origin(),
-            self.base.path().trim_end_matches('/')
-        )
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -228,7 +222,7 @@ impl Gateway {
     }
 
     fn url(&self, path: &str) -> Result<Uri> {
-        let text = format!("{}{path}", self.address());
+        let text = format!("{}{path}", self.address);
         text.parse()
             .map_err(|_| NexusError::invalid_input("id", "too long for a URL"))
     }

@@ -216,15 +216,9 @@ fn decoded(text: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
         return None;
     }
     let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| *byte == encoding.mark) {
-        let (plain, marked) = rest.split_at_checked(at)?;
-        let step = (encoding.read)(marked).unwrap_or_else(|| Step::of(encoding.mark, 1));
-        decoded.extend_from_slice(plain);
+    for step in steps(text, encoding) {
         decoded.extend_from_slice(step.bytes.get(..step.stands_for)?);
-        rest = marked.get(step.length..)?;
     }
-    decoded.extend_from_slice(rest);
     (decoded.len() < text.len()).then_some(decoded)
 }
 

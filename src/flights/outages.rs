@@ -11,7 +11,7 @@ use crate::sync::Mutex;
 use crate::tenant::OwnedTenant;
 
 /// How long after a failure the gateway is asked again.
-const PAUSE: Duration = Duration::from_secs(5);
+pub(super) const PAUSE: Duration = Duration::from_secs(5);
 const MAX_OUTAGES: usize = 1000;
 
 /// By tenant. `None` is the gateway itself, which cannot be reached for anybody.
@@ -24,29 +24,17 @@ struct Outage {
     warned: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    Nothing,
-    /// It failed within the last seconds.
-    Recent,
-    /// It failed a while ago: time to ask again.
-    Old,
-}
-
 impl Outages {
     pub(super) fn new() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
 
-    pub(super) fn known(&self, tenant: &OwnedTenant, now: Instant) -> Known {
+    /// How long ago the gateway has failed, if it has since it last had a token.
+    pub(super) fn since(&self, tenant: &OwnedTenant, now: Instant) -> Option<Duration> {
         let outages = self.0.lock();
         let keys = [None, Some(tenant.clone())];
         let failed = keys.iter().filter_map(|key| Some(outages.get(key)?.failed));
-        match failed.max().map(|last| now.saturating_duration_since(last)) {
-            None => Known::Nothing,
-            Some(since) if since < PAUSE => Known::Recent,
-            Some(_) => Known::Old,
-        }
+        failed.max().map(|last| now.saturating_duration_since(last))
     }
 
     /// The gateway has failed to bring this tenant's token, or not brought it in time.
@@ -68,7 +56,14 @@ impl Outages {
 
     /// A call goes on with an old token: a warning, once for each outage.
     pub(super) fn warn(&self, tenant: &OwnedTenant, log: Log) {
-        if let Some(why) = self.unwarned(tenant) {
+        let mut outages = self.0.lock();
+        let unwarned = [None, Some(tenant.clone())].iter().find_map(|key| {
+            let outage = outages.get_mut(key).filter(|outage| !outage.warned)?;
+            outage.warned = true;
+            Some(outage.why.clone())
+        });
+        drop(outages);
+        if let Some(why) = unwarned {
             let provider = tenant.as_tenant().provider;
             log.warn(|| {
                 format!(
@@ -76,16 +71,6 @@ impl Outages {
                 )
             });
         }
-    }
-
-    /// Why there is no new token, if nobody has been told so.
-    fn unwarned(&self, tenant: &OwnedTenant) -> Option<NexusError> {
-        let mut outages = self.0.lock();
-        [None, Some(tenant.clone())].iter().find_map(|key| {
-            let outage = outages.get_mut(key).filter(|outage| !outage.warned)?;
-            outage.warned = true;
-            Some(outage.why.clone())
-        })
     }
 
     /// The gateway has said what there is for this tenant; whether that ends what was warned of.

@@ -70,14 +70,6 @@ impl Landed {
             at: success.received.at,
         }
     }
-
-    fn with(token: Arc<CachedToken>, at: Now) -> Self {
-        Self {
-            body: Object::new(),
-            token: Ok(token),
-            at,
-        }
-    }
 }
 
 impl Table {
@@ -193,7 +185,11 @@ fn enter(
     });
     let now = Now::read();
     if let Some(token) = claim.as_ref().and_then(|claim| claim.fresh(now)) {
-        let landed = Landed::with(token, now);
+        let landed = Landed {
+            body: Object::new(),
+            token: Ok(token),
+            at: now,
+        };
         flight.landed.fulfil(Ok(Arc::new(landed)));
         return Some((flight, false));
     }

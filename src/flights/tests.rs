@@ -536,19 +536,17 @@ fn an_outage_is_the_tenants_or_everybodys() {
     let provider = error(ErrorKind::Gateway, "token_expired", 409);
     let retried = NexusError::exhausted(network.clone(), 3);
     let table = [
-        (network, Known::Recent),
-        (retried, Known::Recent),
-        (provider, Known::Nothing),
+        (network, Some(Duration::ZERO)),
+        (retried, Some(Duration::ZERO)),
+        (provider, None),
     ];
     for (why, for_theirs) in table {
         let outages = Outages::new();
         outages.begin(&ours, &why, start);
-        assert_eq!(outages.known(&theirs, start), for_theirs);
-        for (seconds, known) in [(0, Known::Recent), (4, Known::Recent), (5, Known::Old)] {
-            let now = start + Duration::from_secs(seconds);
-            assert_eq!(outages.known(&ours, now), known, "{seconds} s");
-        }
+        assert_eq!(outages.since(&theirs, start), for_theirs);
+        let since = Duration::from_secs(4);
+        assert_eq!(outages.since(&ours, start + since), Some(since));
         outages.end(&ours);
-        assert_eq!(outages.known(&ours, start), Known::Nothing);
+        assert_eq!(outages.since(&ours, start), None);
     }
 }

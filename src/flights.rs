@@ -17,7 +17,7 @@ use std::time::Duration;
 
 #[cfg(feature = "host-lock")]
 use self::host_lock::HostLock;
-use self::outages::{Outages, PAUSE};
+use self::outages::{Outages, PAUSE, TOKEN_EXPIRED, is_definite};
 pub(crate) use self::table::Call;
 use self::table::{Flight, Landed, Subject, Table};
 use crate::clock::{Deadline, Now};
@@ -53,9 +53,6 @@ pub(crate) struct Flights {
     #[cfg(test)]
     script: Option<tests::Script>,
 }
-
-/// The gateway's code for a refresh that has failed, for a moment or for good.
-const TOKEN_EXPIRED: &str = "token_expired";
 
 /// Where a token came from: only one out of the cache can have died since it was handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,20 +314,6 @@ impl Flights {
             }
             _ => self.outages.end(tenant),
         }
-    }
-}
-
-/// Whether the gateway has said that there is no token, not only that it has none now.
-fn is_definite(error: &NexusError) -> bool {
-    match error.kind() {
-        ErrorKind::Gateway => {
-            let status = error.status_code().unwrap_or_default();
-            (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
-        }
-        ErrorKind::InvalidInput
-        | ErrorKind::InvalidCredentials
-        | ErrorKind::UnsupportedStrategy => true,
-        _ => false,
     }
 }
 

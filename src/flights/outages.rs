@@ -1,5 +1,5 @@
 //! Which tenants the gateway has no token for at the moment, so that calls with a usable one need not
-//! wait to find that out.
+//! wait to find that out; and which errors are an outage, which are a definite no.
 
 use std::collections::HashMap;
 use std::error::Error as _;
@@ -13,6 +13,8 @@ use crate::tenant::OwnedTenant;
 /// How long after a failure the gateway is asked again.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
 const MAX_OUTAGES: usize = 1000;
+/// The gateway's code for a refresh that has failed, for a moment or for good.
+pub(super) const TOKEN_EXPIRED: &str = "token_expired";
 
 /// By tenant. `None` is the gateway itself, which cannot be reached for anybody.
 pub(super) struct Outages(Mutex<HashMap<Option<OwnedTenant>, Outage>>);
@@ -78,6 +80,20 @@ impl Outages {
         let mut outages = self.0.lock();
         let ended = [outages.remove(&None), outages.remove(&Some(tenant.clone()))];
         ended.iter().flatten().any(|outage| outage.warned)
+    }
+}
+
+/// Whether the gateway has said that there is no token, not only that it has none now.
+pub(super) fn is_definite(error: &NexusError) -> bool {
+    match error.kind() {
+        ErrorKind::Gateway => {
+            let status = error.status_code().unwrap_or_default();
+            (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
+        }
+        ErrorKind::InvalidInput
+        | ErrorKind::InvalidCredentials
+        | ErrorKind::UnsupportedStrategy => true,
+        _ => false,
     }
 }
 

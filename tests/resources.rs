@@ -9,21 +9,20 @@
     clippy::print_stdout
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+mod support;
+
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use allocation_counter::measure;
-use nexus_sdk::{CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, TokenCache};
+use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use support::{End, LONG, Server, bearer, bytes, client, text};
 
 const CALLERS: usize = 8;
 /// What may be left in use after thousands of calls, in bytes.
 const SLACK: i64 = 8 * 1024;
-/// A wait that takes longer has failed.
-const LONG: Duration = Duration::from_secs(20);
 
 /// Open files and running threads of this process.
 #[derive(Clone, Copy, Debug)]
@@ -59,56 +58,20 @@ impl Open {
     }
 }
 
-/// Gateway and upstream, for as long as the process lasts; it keeps nothing of what it served.
-fn serve() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let together = Arc::new(Barrier::new(CALLERS));
-    thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            let together = Arc::clone(&together);
-            thread::spawn(move || answer(&socket, &together));
+/// Gateway and upstream; it keeps nothing of what it served.
+fn serve() -> Server {
+    let (tokens, together) = (AtomicUsize::new(0), Barrier::new(CALLERS));
+    Server::forgetful(move |request| match request.path() {
+        "/v1/resolve" => bearer(&format!("t-{}", tokens.fetch_add(1, Ordering::Relaxed))),
+        "/together" => {
+            together.wait();
+            text(200, "")
         }
-    });
-    address
-}
-
-/// One connection, until either side ends it.
-fn answer(socket: &TcpStream, together: &Barrier) -> Option<()> {
-    static TOKENS: AtomicUsize = AtomicUsize::new(0);
-    socket.set_nodelay(true).ok()?;
-    let mut reader = BufReader::new(socket);
-    loop {
-        let (status, body) = match read_path(&mut reader)?.as_str() {
-            "/v1/resolve" => {
-                let token = TOKENS.fetch_add(1, Ordering::Relaxed);
-                (
-                    200,
-                    format!(r#"{{"access_token": "t-{token}", "expires_in": 3600}}"#),
-                )
-            }
-            "/together" => {
-                together.wait();
-                (200, String::new())
-            }
-            "/401" => (401, String::new()),
-            "/cut" => return None,
-            "/hold" => return reader.read_to_end(&mut Vec::new()).ok().map(drop),
-            _ => (200, "fine".to_owned()),
-        };
-        let length = body.len();
-        let reply = format!("HTTP/1.1 {status} Reason\r\nContent-Length: {length}\r\n\r\n{body}");
-        (&*socket).write_all(reply.as_bytes()).ok()?;
-    }
-}
-
-/// The path of the next request, which has no body.
-fn read_path(reader: &mut BufReader<&TcpStream>) -> Option<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        reader.read_line(&mut head).ok().filter(|read| *read > 0)?;
-    }
-    head.split([' ', '?']).nth(1).map(str::to_owned)
+        "/401" => text(401, ""),
+        "/cut" => bytes(""),
+        "/hold" => bytes("").then(End::Hold),
+        _ => text(200, "fine"),
+    })
 }
 
 /// Does it so many times over all callers' threads; the bytes that they allocated and did not free.
@@ -133,10 +96,9 @@ struct Caller {
 }
 
 impl Caller {
-    fn new(server: SocketAddr) -> Self {
-        let url = format!("http://{server}");
-        let options = NexusClientOptions::new(&url).log_level(LogLevel::Off);
-        let (client, cache) = (NexusClient::new(options).unwrap(), TokenCache::new());
+    fn new(server: &Server) -> Self {
+        let (client, cache) = (client(server), TokenCache::new());
+        let url = server.url("");
         Self { client, cache, url }
     }
 
@@ -180,12 +142,12 @@ impl Caller {
 fn nothing_is_left_behind() {
     let server = serve();
     let began = Open::now();
-    let caller = Caller::new(server);
+    let caller = Caller::new(&server);
     fetches_leave_nothing(&caller);
     failures_leave_nothing(&caller);
     drop(caller);
     began.check_nothing_is_left("a client that was dropped");
-    workspaces_are_bounded(server);
+    workspaces_are_bounded(&server);
     began.check_nothing_is_left("27,000 workspaces");
     clients_are_cheap();
     began.check_nothing_is_left("1,000 clients");
@@ -225,7 +187,7 @@ fn failures_leave_nothing(caller: &Caller) {
 }
 
 /// Those of the cache alone, then those that a gateway resolves on top of them.
-fn workspaces_are_bounded(server: SocketAddr) {
+fn workspaces_are_bounded(server: &Server) {
     let caller = Caller::new(server);
     caller.connect();
     let expires = SystemTime::now() + Duration::from_secs(3600);

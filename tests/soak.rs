@@ -15,21 +15,18 @@
 #[path = "properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
+mod support;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use nexus_sdk::{
-    CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, NexusError, RetryPolicy,
-    TokenCache,
-};
+use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusError, RetryPolicy, TokenCache};
 use seeded::Seeded;
+use support::{LONG, Reply, Request, Server, options, reply};
 
 const THREADS: u64 = 16;
 const KEYS: usize = 64;
@@ -38,8 +35,6 @@ const KEYS: usize = 64;
 struct Service {
     start: Instant,
     lifetime: Duration,
-    url: String,
-    stopped: AtomicBool,
     random: AtomicU64,
     /// Numbers the tokens.
     issued: AtomicU64,
@@ -105,41 +100,16 @@ fn next(state: &AtomicU64) -> u64 {
 }
 
 impl Service {
-    fn serve(self: &Arc<Self>, listener: &TcpListener) {
-        for socket in listener.incoming() {
-            if self.stopped.load(SeqCst) {
-                return;
+    fn respond(&self, request: &Request) -> Reply {
+        let (status, body) = match request.target.strip_prefix("/up/") {
+            Some(key) => {
+                let credential = request.header("authorization").unwrap();
+                let token = credential.strip_prefix("Bearer ").unwrap();
+                self.upstream(key.parse().unwrap(), token)
             }
-            let (own, socket) = (Arc::clone(self), socket.unwrap());
-            thread::spawn(move || drop(own.converse(&socket)));
-        }
-    }
-
-    fn converse(&self, mut socket: &TcpStream) -> io::Result<()> {
-        socket.set_nodelay(true)?;
-        let mut lines = BufReader::new(socket);
-        let (mut target, mut token, mut line) = (String::new(), String::new(), String::new());
-        loop {
-            line.clear();
-            if lines.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            let text = line.trim_end();
-            if let Some(rest) = text.strip_prefix("GET ") {
-                rest.split(' ').next().unwrap().clone_into(&mut target);
-            } else if let Some(rest) = text.strip_prefix("authorization: Bearer ") {
-                rest.clone_into(&mut token);
-            } else if text.is_empty() {
-                let (status, body) = match target.strip_prefix("/up/") {
-                    Some(key) => self.upstream(key.parse().unwrap(), &token),
-                    None => self.resolve(&target),
-                };
-                let length = body.len();
-                let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
-                socket.write_all(format!("{head}{body}").as_bytes())?;
-                token.clear();
-            }
-        }
+            None => self.resolve(&request.target),
+        };
+        reply(status, &[], body)
     }
 
     fn resolve(&self, target: &str) -> (u16, String) {
@@ -187,6 +157,7 @@ impl Service {
 /// One thread's calls.
 struct Caller<'a> {
     service: &'a Service,
+    url: String,
     client: NexusClient,
     caches: [TokenCache; 2],
     random: AtomicU64,
@@ -256,7 +227,7 @@ impl Caller<'_> {
 
     fn fetch(&self, key: usize, cache: &TokenCache, workspace: &str, provider: &str) {
         add(&self.service.seen.fetches);
-        let url = format!("{}/up/{key}", self.service.url);
+        let url = format!("{}/up/{key}", self.url);
         let revoked = self.service.keys[key].revoked.load(SeqCst);
         let (_, deleted) = self.begin(key);
         let once = FetchOptions::default().retry_policy(RetryPolicy::default());
@@ -324,25 +295,19 @@ fn every_answer_is_right_and_nothing_is_left_over() {
     eprintln!("seed {seed}, {calls} calls, {THREADS} threads, tokens of {lifetime:?}");
 
     let before = held();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let service = Arc::new(Service {
         start: Instant::now(),
         lifetime,
-        url: format!("http://{address}"),
-        stopped: AtomicBool::new(false),
         random: AtomicU64::new(seed),
         issued: AtomicU64::new(0),
         keys: (0..KEYS).map(|_| Key::default()).collect(),
         seen: Counts::default(),
     });
     let own = Arc::clone(&service);
-    let server = thread::spawn(move || own.serve(&listener));
+    let server = Server::forgetful(move |request| own.respond(request));
 
-    let [warm, end] = soak(&service, seed, calls);
-    service.stopped.store(true, SeqCst);
-    drop(TcpStream::connect(address).unwrap());
-    server.join().unwrap();
+    let [warm, end] = soak(&service, &server, seed, calls);
+    drop(server);
     let after = settled(before);
 
     let seen = &service.seen;
@@ -372,12 +337,10 @@ fn every_answer_is_right_and_nothing_is_left_over() {
 }
 
 /// All the calls; what is held after a tenth of them, and after the last.
-fn soak(service: &Service, seed: u64, calls: u64) -> [Held; 2] {
+fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [Held; 2] {
     let policy = RetryPolicy::default().retries(1);
     let wait = Duration::from_millis(1);
-    let options = NexusClientOptions::new(&service.url)
-        .log_level(LogLevel::Off)
-        .retry_policy(policy.min_delay(wait).max_delay(wait));
+    let options = options(server).retry_policy(policy.min_delay(wait).max_delay(wait));
     let client = NexusClient::new(options).unwrap();
     let caches = [
         TokenCache::with_buffer(service.lifetime / 4),
@@ -389,6 +352,7 @@ fn soak(service: &Service, seed: u64, calls: u64) -> [Held; 2] {
             for number in 0..THREADS {
                 let caller = Caller {
                     service,
+                    url: server.url(""),
                     client: client.clone(),
                     caches: caches.clone(),
                     random: AtomicU64::new(seed ^ (calls << 8) ^ number),
@@ -403,7 +367,7 @@ fn soak(service: &Service, seed: u64, calls: u64) -> [Held; 2] {
 
 /// What is held once the server's threads have seen that their clients went away.
 fn settled(before: Held) -> Held {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + LONG;
     loop {
         let now = held();
         let same = (now.threads, now.files) == (before.threads, before.files);

@@ -1,56 +1,45 @@
 //! Two tenants, eight threads, and a server that gives each tenant a session of its own.
 #![cfg(test)]
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+#[path = "../support/reply.rs"]
+#[allow(dead_code, reason = "the other tests need all of it")]
+mod reply;
+#[path = "../support/server.rs"]
+#[allow(dead_code, reason = "the other tests need all of it")]
+mod server;
+
+/// No https here.
+mod tls {
+    use std::io;
+    use std::net::TcpStream;
+
+    pub(super) type Stream = TcpStream;
+
+    pub(super) fn serve(
+        _: TcpStream,
+        _: impl FnOnce(&mut Stream) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::{CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, TokenCache};
+use server::{Request, Server};
 
-/// The `Cookie` headers that came, by the credential that came with them.
-type Came = Arc<Mutex<BTreeMap<String, Vec<Vec<String>>>>>;
-
-fn serve(came: &Came, connections: &Arc<Mutex<usize>>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    let (came, connections) = (Arc::clone(came), Arc::clone(connections));
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            *connections.lock().unwrap() += 1;
-            let (socket, came) = (socket.unwrap(), Arc::clone(&came));
-            thread::spawn(move || answer_all(&socket, &came));
-        }
-    });
-    url
+/// Sets a cookie that holds the credential that came.
+fn serve() -> Server {
+    Server::start(|request| {
+        let tenant = tenant(request).replace(' ', "-");
+        let cookie = format!("session={tenant}; Path=/");
+        reply::reply(200, &[("Set-Cookie", &cookie)], "ok")
+    })
 }
 
-fn answer_all(socket: &TcpStream, came: &Came) -> Option<()> {
-    let mut lines = BufReader::new(socket).lines();
-    loop {
-        let (mut tenant, mut cookies) = (String::new(), Vec::new());
-        loop {
-            let line = lines.next()?.ok()?;
-            if line.is_empty() {
-                break;
-            }
-            let (name, value) = line.split_once(": ").unwrap_or_default();
-            match name.to_ascii_lowercase().as_str() {
-                "authorization" => tenant = value.to_owned(),
-                "cookie" => cookies.push(value.to_owned()),
-                _ => {}
-            }
-        }
-        let session = tenant.replace(' ', "-");
-        came.lock()
-            .unwrap()
-            .entry(tenant)
-            .or_default()
-            .push(cookies);
-        write!(&*socket, "HTTP/1.1 200 OK\r\nSet-Cookie: session={session}; Path=/\r\nContent-Length: 2\r\n\r\nok").ok()?;
-    }
+fn tenant(request: &Request) -> &str {
+    request.header("authorization").unwrap()
 }
 
 fn client_and_cache() -> (NexusClient, TokenCache) {
@@ -85,8 +74,8 @@ fn the_feature_is_on() {
 
 #[test]
 fn a_fetch_sends_its_callers_cookies_and_no_others() {
-    let (came, connections) = (Came::default(), Arc::default());
-    let url = serve(&came, &connections);
+    let server = serve();
+    let url = server.url("/");
     let (client, cache) = client_and_cache();
     on_threads(|workspace| {
         let options = FetchOptions::default().header("Cookie", format!("own={workspace}"));
@@ -95,14 +84,16 @@ fn a_fetch_sends_its_callers_cookies_and_no_others() {
             .unwrap();
         assert_eq!((status, headers.contains_key("set-cookie")), (200, true));
     });
-    let came = came.lock().unwrap();
+    let came = server.requests();
     for workspace in ["red", "blue"] {
-        let cookies = &came[&format!("Bearer {workspace}")];
+        let credential = format!("Bearer {workspace}");
+        let cookies = came.iter().filter(|request| tenant(request) == credential);
+        let cookies: Vec<_> = cookies.map(|request| request.all("cookie")).collect();
         assert_eq!(cookies.len(), 200);
         let own = [format!("own={workspace}")];
         assert!(cookies.iter().all(|sent| *sent == own), "{cookies:?}");
     }
-    let connections = *connections.lock().unwrap();
+    let connections = server.connections();
     assert!(
         connections <= 16,
         "connections are used again: {connections}"
@@ -111,8 +102,8 @@ fn a_fetch_sends_its_callers_cookies_and_no_others() {
 
 #[test]
 fn an_authenticated_agent_keeps_no_cookies() {
-    let (came, connections) = (Came::default(), Arc::default());
-    let url = serve(&came, &connections);
+    let server = serve();
+    let url = server.url("/");
     let (client, cache) = client_and_cache();
     on_threads(|workspace| {
         let agent = client.authenticated_agent(&cache, workspace, "p");
@@ -121,8 +112,10 @@ fn an_authenticated_agent_keeps_no_cookies() {
             assert_eq!(response.body_mut().read_to_string().unwrap(), "ok");
         }
     });
-    let came = came.lock().unwrap();
-    let sent: usize = came.values().map(Vec::len).sum();
-    assert_eq!(sent, 800);
-    assert!(came.values().flatten().all(Vec::is_empty), "{came:?}");
+    let came = server.requests();
+    assert_eq!(came.len(), 800);
+    assert!(
+        came.iter()
+            .all(|request| request.header("cookie").is_none())
+    );
 }

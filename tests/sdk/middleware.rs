@@ -1,8 +1,6 @@
 //! The authenticated agent: ureq as it is, with the credential on every request.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::thread::{self, JoinHandle};
+use std::io::Read as _;
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::http::{HeaderName, HeaderValue, Request};
@@ -10,6 +8,8 @@ use nexus_sdk::serde_json::{Map, json};
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
 use ureq::{Agent, SendBody};
+
+use crate::support::{Server, redirect};
 
 struct Setting {
     gateway: DevGateway,
@@ -45,24 +45,6 @@ fn code(error: &ureq::Error) -> String {
         .unwrap()
         .code()
         .to_owned()
-}
-
-/// Answers one request on a connection with these bytes; gives back the request's head.
-fn once(answer: &'static str) -> (String, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let served = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        stream.write_all(answer.as_bytes()).unwrap();
-        String::from_utf8(head).unwrap()
-    });
-    (url, served)
 }
 
 #[test]
@@ -136,12 +118,13 @@ fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
 #[test]
 fn no_redirect_is_followed_whatever_the_request_asks_for() {
     let setting = setting();
-    let (url, served) =
-        once("HTTP/1.1 302 Found\r\nLocation: http://localhost:1/\r\nContent-Length: 0\r\n\r\n");
-    let request = setting.agent.get(url);
+    let server = Server::play(vec![redirect(302, "http://localhost:1/")]);
+    let request = setting.agent.get(server.url("/"));
     let response = request.config().max_redirects(5).build().call().unwrap();
     assert_eq!(response.status(), 302);
-    assert!(served.join().unwrap().contains("authorization: Bearer "));
+    let sent = server.requests();
+    let credential = sent[0].header("authorization").unwrap();
+    assert!(credential.starts_with("Bearer "), "{credential}");
 }
 
 #[test]
@@ -246,10 +229,12 @@ fn an_error_does_not_repeat_the_url_with_its_credential() {
 #[test]
 fn a_server_that_says_nothing_is_given_up() {
     let gateway = DevGateway::start().unwrap();
-    gateway.connect("acme", "github").unwrap();
-    let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_secs(2));
+    let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_millis(200));
     let client = NexusClient::new(options).unwrap();
-    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "github");
+    let cache = TokenCache::new();
+    // So that the time is the upstream's alone.
+    cache.set("acme", "github", cached("held"));
+    let agent = client.authenticated_agent(&cache, "acme", "github");
     gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(3600)));
     let error = agent
         .get(format!("{}/user", gateway.url()))

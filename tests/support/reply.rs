@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use nexus_sdk::serde_json::Value;
 
 /// Bytes, and what happens to the connection after them.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
-//! A certificate for loopback, and both sides that use it.
+//! A certificate for loopback, and the server that has it.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, LazyLock};
 
@@ -33,26 +33,25 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
     }
 });
 
-pub(crate) fn accept(socket: TcpStream) -> io::Result<StreamOwned<ServerConnection, TcpStream>> {
+pub(crate) type Stream = StreamOwned<ServerConnection, TcpStream>;
+
+/// Says whether the client came with the session of an earlier connection.
+pub(crate) fn serve(
+    socket: TcpStream,
+    exchange: impl FnOnce(&mut Stream) -> io::Result<()>,
+) -> io::Result<bool> {
     let connection =
         ServerConnection::new(Arc::clone(&IDENTITY.config)).map_err(io::Error::other)?;
-    Ok(StreamOwned::new(connection, socket))
+    let mut stream = StreamOwned::new(connection, socket);
+    exchange(&mut stream)?;
+    let resumed = stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    stream.conn.send_close_notify();
+    stream.flush()?;
+    Ok(resumed)
 }
 
-/// Whether the client came with the session of an earlier connection.
-pub(crate) fn resumed(stream: &StreamOwned<ServerConnection, TcpStream>) -> bool {
-    stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
-}
-
-/// An agent that trusts the certificate and nothing else.
-#[cfg(feature = "rustls")]
-pub(crate) fn agent() -> ureq::Agent {
-    use ureq::tls::{Certificate, RootCerts, TlsConfig};
-    let certificate = Certificate::from_der(&IDENTITY.certificate).to_owned();
-    let roots = RootCerts::Specific(Arc::new(vec![certificate]));
-    let tls = TlsConfig::builder().root_certs(roots).build();
-    let config = ureq::Agent::config_builder().tls_config(tls);
-    config.build().new_agent()
+pub(crate) fn certificate() -> &'static [u8] {
+    &IDENTITY.certificate
 }
 
 /// The certificate as its own authority, in the form of `SSL_CERT_FILE`.

@@ -1,79 +1,107 @@
 //! Calls that can make the gateway refresh a token run to their end, whoever leaves.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use crate::support::{LONG, Server, client, json, options};
 use nexus_sdk::serde_json::json;
-use nexus_sdk::{
-    AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, TokenCache, ureq,
-};
+use nexus_sdk::{AgentSessionInput, FetchOptions, NexusClient, TokenCache, ureq};
 
-/// Longer than any caller here waits.
-const SLOW: Duration = Duration::from_millis(300);
+/// What a caller waits who leaves; a flight takes longer.
 const HASTY: Duration = Duration::from_millis(30);
 
-/// A gateway that takes its time over tokens.
-fn slow_gateway() -> Server {
-    Server::start(|request| match request.path() {
-        "/v1/agent-sessions" => json(201, &json!({"session_id": "s", "access_token": "a"})),
-        path if path.starts_with("/v1/agent-sessions/") => json(200, &json!({})),
-        _ => {
-            thread::sleep(SLOW);
-            json(200, &json!({"access_token": "t", "expires_in": 3600}))
+/// A gateway that takes its time over tokens: it says nothing before it is told that the caller has
+/// left, and then not at once.
+struct Slow {
+    server: Server,
+    left: Arc<AtomicBool>,
+}
+
+impl Slow {
+    fn start() -> Self {
+        let left = Arc::<AtomicBool>::default();
+        let told = Arc::clone(&left);
+        let server = Server::start(move |request| match request.path() {
+            "/v1/agent-sessions" => json(201, &json!({"session_id": "s", "access_token": "a"})),
+            path if path.starts_with("/v1/agent-sessions/") => json(200, &json!({})),
+            _ => {
+                while !told.load(Ordering::SeqCst) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                thread::sleep(HASTY * 5);
+                json(200, &json!({"access_token": "t", "expires_in": 3600}))
+            }
+        });
+        Self { server, left }
+    }
+
+    fn go_on(&self) {
+        self.left.store(true, Ordering::SeqCst);
+    }
+
+    /// Starts a flight and leaves it.
+    fn leave(&self, client: &NexusClient, cache: &TokenCache) {
+        // On a busy machine the gateway may hear of it later than its caller leaves.
+        while self.server.count("/v1/resolve") == 0 {
+            let hasty = FetchOptions::default().timeout(HASTY);
+            let url = self.server.url("/");
+            let fetched = client.authenticated_fetch(cache, "ws", "p", &url, hasty);
+            assert_eq!(fetched.unwrap_err().code(), "timeout");
         }
-    })
+        self.go_on();
+    }
 }
 
 /// Leaves a flight behind and drops the last handle of its client.
-type Leave = fn(NexusClient, &TokenCache, &Server);
-
-fn hasty_fetch(client: &NexusClient, cache: &TokenCache, server: &Server) {
-    let hasty = FetchOptions::default().timeout(HASTY);
-    let fetched = client.authenticated_fetch(cache, "ws", "p", &server.url("/"), hasty);
-    assert_eq!(fetched.unwrap_err().code(), "timeout");
-}
+type Leave = fn(NexusClient, &TokenCache, &Slow);
 
 /// Each kind of handle waits for what flies when it is the last.
 #[test]
 fn the_last_handle_of_any_kind_waits_for_the_flight() {
     let table: [(&str, Leave); 4] = [
-        ("a client", |client, cache, server| {
-            hasty_fetch(&client, cache, server);
+        ("a client", |client, cache, gateway| {
+            gateway.leave(&client, cache);
         }),
-        ("a fetcher", |client, cache, server| {
+        ("a fetcher", |client, cache, gateway| {
             let _fetcher = client.fetcher(cache, "ws", "p");
-            hasty_fetch(&client, cache, server);
+            gateway.leave(&client, cache);
             drop(client);
         }),
-        ("an agent", |client, cache, server| {
+        ("an agent", |client, cache, gateway| {
             let _agent = client.authenticated_agent(cache, "ws", "p");
-            hasty_fetch(&client, cache, server);
+            gateway.leave(&client, cache);
             drop(client);
         }),
-        ("a session guard", |client, cache, server| {
+        ("a session guard", |client, cache, gateway| {
             let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
             let session = client.request_agent_session(&input).unwrap();
             let _guard = client.guard_agent_session(session);
-            hasty_fetch(&client, cache, server);
+            gateway.leave(&client, cache);
             drop(client);
         }),
     ];
-    for (case, leave) in table {
-        let (server, cache) = (slow_gateway(), TokenCache::new());
-        leave(client(&server), &cache, &server);
-        let token = cache.get("ws", "p");
-        assert!(token.is_some(), "{case}: the flight has not landed");
-    }
+    thread::scope(|scope| {
+        for (case, leave) in table {
+            scope.spawn(move || {
+                let (gateway, cache) = (Slow::start(), TokenCache::new());
+                leave(client(&gateway.server), &cache, &gateway);
+                let token = cache.get("ws", "p");
+                assert!(token.is_some(), "{case}: the flight has not landed");
+            });
+        }
+    });
 }
 
 #[test]
 fn drain_waits_for_what_was_left() {
-    let (server, cache) = (slow_gateway(), TokenCache::new());
-    let client = NexusClient::new(options(&server).timeout(HASTY)).unwrap();
+    let (gateway, cache) = (Slow::start(), TokenCache::new());
+    let client = NexusClient::new(options(&gateway.server).timeout(HASTY)).unwrap();
     assert!(client.drain(Duration::ZERO), "nothing has been asked");
     assert!(client.get_cached_token(&cache, "ws", "p").is_err());
     assert!(!client.drain(Duration::ZERO), "it is under way");
+    gateway.go_on();
     assert!(client.drain(LONG));
     assert!(cache.get("ws", "p").is_some());
 }
@@ -90,11 +118,16 @@ fn the_timeouts_of_an_own_agent_do_not_end_a_flight() {
         ("body", builder().timeout_recv_body(hasty)),
         ("read", builder().timeout_per_read(hasty)),
     ];
-    for (case, agent) in agents {
-        let (server, cache) = (slow_gateway(), TokenCache::new());
-        let options: NexusClientOptions = options(&server).agent(agent.build().new_agent());
-        let client = NexusClient::new(options).unwrap();
-        let token = client.get_cached_token(&cache, "ws", "p");
-        assert_eq!(token.unwrap().access_token, "t", "{case}");
-    }
+    thread::scope(|scope| {
+        for (case, agent) in agents {
+            scope.spawn(move || {
+                let (gateway, cache) = (Slow::start(), TokenCache::new());
+                gateway.go_on();
+                let options = options(&gateway.server).agent(agent.build().new_agent());
+                let client = NexusClient::new(options).unwrap();
+                let token = client.get_cached_token(&cache, "ws", "p");
+                assert_eq!(token.unwrap().access_token, "t", "{case}");
+            });
+        }
+    });
 }

@@ -16,12 +16,14 @@ use crate::table::{self, Row};
 /// hang, and all without those that end at the limit of a body: theirs are 100 MiB.
 fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
     let (bench, rows) = (table::bench(), table::rows());
-    let cases: Vec<usize> = (0..rows.len())
+    let mut cases: Vec<usize> = (0..rows.len())
         .filter(|case| has_timeout || !rows[*case].hangs())
         .filter(|case| rows[*case].upstream() != "body_too_large")
         .collect();
     assert!(cases.len() > 40);
-    all(&cases, 8, |&case| run(&bench, case, rows[case]));
+    // All that hang wait together, while the others run.
+    cases.sort_by_key(|case| !rows[*case].hangs());
+    all(&cases, 32, |&case| run(&bench, case, rows[case]));
 }
 
 /// The same server by another name: connections to the gateway are none to the upstream.

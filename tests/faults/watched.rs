@@ -60,12 +60,8 @@ fn run_child(tests: &[&str], level: &str) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args(tests)
-        .args([
-            "--exact",
-            "--nocapture",
-            "--include-ignored",
-            "--test-threads=1",
-        ])
+        .args(["--exact", "--nocapture", "--include-ignored"])
+        .arg(format!("--test-threads={}", tests.len()))
         .env(CHILD, "1")
         .env("NEXUS_LOG", level)
         .env_remove("RUST_BACKTRACE");

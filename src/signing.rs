@@ -10,7 +10,6 @@ use sha2::Sha256;
 
 use crate::base64::base64;
 
-mod canonical;
 pub(crate) mod sigv4;
 #[cfg(test)]
 mod tests;

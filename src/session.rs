@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::connection;
 use crate::error::{self, NexusError, Result};
@@ -126,31 +127,24 @@ impl AgentSessionInput {
         }
     }
 
-    fn entries<S: Serializer>(&self, map: &mut S::SerializeMap) -> Result<(), S::Error> {
-        map.serialize_entry("agent_id", &self.agent_id)?;
-        map.serialize_entry("scopes", &self.scopes)?;
-        let selectors = [
-            ("workspace_id", &self.workspace_id),
-            ("provider_name", &self.provider_name),
-            ("connection_id", &self.connection_id),
+    fn body(&self) -> Vec<(&'static str, Value)> {
+        let given = |name, text: &Option<String>| Some((name, text.as_deref()?.into()));
+        let ttl = self.ttl.map(|ttl| ("ttl_seconds", ttl.as_secs().into()));
+        let body = [
+            Some(("agent_id", self.agent_id.as_str().into())),
+            Some(("scopes", self.scopes.as_slice().into())),
+            given("workspace_id", &self.workspace_id),
+            given("provider_name", &self.provider_name),
+            given("connection_id", &self.connection_id),
+            ttl,
         ];
-        for (name, value) in selectors {
-            if let Some(value) = value {
-                map.serialize_entry(name, value)?;
-            }
-        }
-        match self.ttl {
-            Some(ttl) => map.serialize_entry("ttl_seconds", &ttl.as_secs()),
-            None => Ok(()),
-        }
+        body.into_iter().flatten().collect()
     }
 }
 
 impl Serialize for AgentSessionInput {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.entries::<S>(&mut map)?;
-        map.end()
+        serializer.collect_map(self.body())
     }
 }
 
@@ -198,10 +192,12 @@ impl OboSessionInput {
 
 impl Serialize for OboSessionInput {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        self.session.entries::<S>(&mut map)?;
-        map.serialize_entry("user_context_token", &self.user_context_token)?;
-        map.end()
+        let mut body = self.session.body();
+        body.push((
+            "user_context_token",
+            self.user_context_token.as_str().into(),
+        ));
+        serializer.collect_map(body)
     }
 }
 

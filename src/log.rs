@@ -71,16 +71,12 @@ pub(crate) struct Log {
 impl Log {
     /// The program's level, unless `NEXUS_LOG` says another.
     pub(crate) fn new(configured: LogLevel) -> Self {
-        let Some(name) = std::env::var("NEXUS_LOG")
-            .ok()
-            .filter(|name| !name.trim().is_empty())
-        else {
-            return Self { level: configured };
-        };
+        let name = std::env::var("NEXUS_LOG").unwrap_or_default();
+        let named = LogLevel::from_name(&name);
         let log = Self {
-            level: LogLevel::from_name(&name).unwrap_or(configured),
+            level: named.unwrap_or(configured),
         };
-        if LogLevel::from_name(&name).is_none() {
+        if named.is_none() && !name.trim().is_empty() {
             log.warn(|| "NEXUS_LOG is not off, error, warn, info or debug; it is ignored");
         }
         log

@@ -125,7 +125,11 @@ impl Granted<'_> {
     fn config_needed(&self, strategy: &str, field: &str) -> Result<String> {
         self.config(field)
             .filter(|name| !name.is_empty())
-            .ok_or_else(|| incomplete(strategy, field))
+            .ok_or_else(|| {
+                let problem =
+                    format!("the gateway's strategy `{strategy}` has no `{field}` in its config");
+                NexusError::new(ErrorKind::InvalidResponse, problem)
+            })
     }
 
     fn credential(&self, field: &str) -> Result<String> {
@@ -275,11 +279,6 @@ pub(crate) fn sign(
         }
         Signature::Aws(key) => sign_aws(key, method, url, headers, body, now),
     }
-}
-
-fn incomplete(strategy: &str, field: &str) -> NexusError {
-    let message = format!("the gateway's strategy `{strategy}` has no `{field}` in its config");
-    NexusError::new(ErrorKind::InvalidResponse, message)
 }
 
 fn unsupported(kind: &str) -> NexusError {

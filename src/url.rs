@@ -146,15 +146,13 @@ pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let (path, query) = match path {
         "" => (base.path().to_owned(), query.or(base.query())),
         path if path.starts_with('/') => (without_dots(path), query),
-        path => (without_dots(&merged(base.path(), path)), query),
+        path => {
+            let (folder, _) = base.path().rsplit_once('/').unwrap_or_default();
+            (without_dots(&format!("{folder}/{path}")), query)
+        }
     };
     let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     parse(&format!("{}{path}{query}", origin(base)))
-}
-
-fn merged(base: &str, relative: &str) -> String {
-    let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
-    format!("{folder}/{relative}")
 }
 
 /// RFC 3986 section 5.2.4, for a path that begins with a slash.

@@ -8,7 +8,10 @@ use crate::url;
 pub(crate) fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
     let (head, mut rest) = split_authority(url);
     let mut filled = head.to_owned();
-    while let Some((before, name, after)) = next_placeholder(rest) {
+    while let Some((before, tail)) = rest.split_once('{') {
+        let Some((name, after)) = tail.split_once('}') else {
+            break;
+        };
         filled.push_str(before);
         filled.push_str(&url::encode(field_named(fields, name)?));
         rest = after;
@@ -30,13 +33,6 @@ fn split_authority(url: &str) -> (&str, &str) {
         .position(|byte| matches!(byte, b'/' | b'?'));
     let end = end.map_or(url.len(), |length| start.saturating_add(length));
     url.split_at_checked(end).unwrap_or((url, ""))
-}
-
-/// The next `{field}`, with what stands before and after it.
-fn next_placeholder(url: &str) -> Option<(&str, &str, &str)> {
-    let (before, tail) = url.split_once('{')?;
-    let (name, after) = tail.split_once('}')?;
-    Some((before, name, after))
 }
 
 fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str> {

@@ -1,12 +1,13 @@
 //! Dates off the wire: `expires_at` in all its forms, HTTP dates, `Retry-After`.
-
-mod calendar;
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "what is added up has few digits: years four, all else two, and days of the epoch 22 bits"
+)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use self::calendar::start_of_day;
 use crate::json;
 
 /// The last second of the year 9999; anything later counts as then.
@@ -82,8 +83,8 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     let time = cursor.clock()?;
     let nanos = cursor.fraction()?;
     let offset = cursor.offset()?;
-    let local = start_of_day(year, month, day)?.checked_add(time)?;
-    let seconds = u64::try_from(local.checked_sub(offset)?).ok()?;
+    let seconds = start_of_day(year, month, day)? + time - offset;
+    let seconds = u64::try_from(seconds).ok()?;
     let since = Duration::new(seconds.min(LAST_SECOND), nanos);
     (since > Duration::ZERO).then(|| UNIX_EPOCH.checked_add(since))?
 }
@@ -99,20 +100,11 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     else {
         return None;
     };
-    let month = MONTHS
-        .iter()
-        .position(|name| name == month)?
-        .checked_add(1)?;
+    let (month, _) = (1..).zip(MONTHS).find(|(_, name)| name == month)?;
     let mut clock = Cursor(time.as_bytes());
     let time = clock.clock().filter(|_| clock.0.is_empty())?;
-    let date = start_of_day(
-        full_year(year)?,
-        i64::try_from(month).ok()?,
-        number(day, 2)?,
-    )?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(
-        u64::try_from(date.checked_add(time)?).ok()?,
-    ))
+    let seconds = start_of_day(full_year(year)?, month, number(day, 2)?)? + time;
+    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date to be read against `now`.
@@ -127,7 +119,7 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 #[cfg(feature = "signing")]
 pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    let (year, month, day) = calendar::date((since <= LAST_SECOND).then_some(since / 86_400)?);
+    let (year, month, day) = date((since <= LAST_SECOND).then_some(since / 86_400)?);
     let second = since % 86_400;
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
     Some(format!(
@@ -140,8 +132,8 @@ fn full_year(text: &str) -> Option<i64> {
     let year = number(text, 4)?;
     match text.len() {
         4 => Some(year),
-        2 if year < 70 => year.checked_add(2000),
-        2 => year.checked_add(1900),
+        2 if year < 70 => Some(year + 2000),
+        2 => Some(year + 1900),
         _ => None,
     }
 }
@@ -175,10 +167,7 @@ impl Cursor<'_> {
         let minutes = self.digits(2).filter(|minutes| *minutes < 60)?;
         self.one_of(b":")?;
         let seconds = self.digits(2).filter(|seconds| *seconds <= 60)?;
-        hours
-            .checked_mul(3600)?
-            .checked_add(minutes.checked_mul(60)?)?
-            .checked_add(seconds)
+        Some(hours * 3600 + minutes * 60 + seconds)
     }
 
     /// A fraction of a second in nanoseconds; further digits are cut off.
@@ -186,13 +175,12 @@ impl Cursor<'_> {
         if self.one_of(b".,").is_none() {
             return Some(0);
         }
-        let mut scale = 100_000_000;
-        let mut nanos = self.one_of(b"0123456789").map(|digit| unit(digit, scale))?;
+        let (mut nanos, mut scale) = (0, 1_000_000_000);
         while let Some(digit) = self.one_of(b"0123456789") {
             scale /= 10;
-            nanos = nanos.saturating_add(unit(digit, scale));
+            nanos += u32::from(digit - b'0') * scale;
         }
-        Some(nanos)
+        (scale < 1_000_000_000).then_some(nanos)
     }
 
     /// The zone, in seconds east of UTC, and nothing after it.
@@ -209,15 +197,46 @@ impl Cursor<'_> {
             let _ = self.one_of(b":");
             self.digits(2).filter(|minutes| *minutes < 60)?
         };
-        let east = hours
-            .checked_mul(3600)?
-            .checked_add(minutes.checked_mul(60)?)?;
-        self.0.is_empty().then(|| east.checked_mul(sign))?
+        let east = hours * 3600 + minutes * 60;
+        self.0.is_empty().then_some(east * sign)
     }
 }
 
-fn unit(digit: u8, scale: u32) -> u32 {
-    u32::from(digit.saturating_sub(b'0')).saturating_mul(scale)
+/// Seconds from 1970 to the start of a day of the proleptic Gregorian calendar, counted like `date` from
+/// March, so that the leap day is the last of the year, in eras of 400 years; `None` for one that no calendar has. The year has four
+/// digits.
+fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
+        return None;
+    }
+    let year = year - i64::from(month <= 2);
+    let (era, in_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day;
+    let days = era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + day_of_year;
+    Some((days - 719_469) * 86_400)
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Year, month and day of a day counted from 1970, before the year 10,000.
+#[cfg(feature = "signing")]
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let in_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (in_era * 365 + in_era / 4 - in_era / 100);
+    let from_march = (day * 5 + 2) / 153;
+    let day = day - (from_march * 153 + 2) / 5 + 1;
+    let month = (from_march + 2) % 12 + 1;
+    (era * 400 + in_era + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

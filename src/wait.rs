@@ -113,13 +113,6 @@ impl fmt::Debug for WaitOptions<'_> {
 }
 
 impl WaitOptions<'_> {
-    fn report(&mut self, status: &ConnectionStatus) -> Result<()> {
-        match self.on_poll.as_mut().map(|call| call(status)) {
-            Some(ControlFlow::Break(())) => Err(aborted(status)),
-            _ => Ok(()),
-        }
-    }
-
     /// Tells the listener, if there is one, which connection this wait is for.
     #[cfg(feature = "consent")]
     pub(crate) fn awaiting(mut self, connection_id: &str) -> Self {
@@ -167,7 +160,10 @@ pub(crate) fn until_final(
         };
         match polled {
             Ok(status) => {
-                options.report(&status)?;
+                let on_poll = options.on_poll.as_mut();
+                if on_poll.is_some_and(|call| call(&status).is_break()) {
+                    return Err(aborted(&status));
+                }
                 if status.is_terminal() {
                     #[cfg(feature = "consent")]
                     options.let_the_browser_in(&status, deadline);

@@ -79,17 +79,14 @@ impl RevokeOptions {
             ("workspace_id", &self.workspace_id),
             ("reason", &self.reason),
         ];
-        let given = pairs
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_ref()?)));
-        let pairs: Vec<_> = given
-            .map(|(name, value)| format!("{name}={}", url::encode(value)))
-            .collect();
-        Ok(if pairs.is_empty() {
-            String::new()
-        } else {
-            format!("?{}", pairs.join("&"))
-        })
+        let mut query = String::new();
+        for (name, value) in pairs {
+            if let Some(value) = value {
+                let mark = if query.is_empty() { '?' } else { '&' };
+                query += &format!("{mark}{name}={}", url::encode(value));
+            }
+        }
+        Ok(query)
     }
 }
 

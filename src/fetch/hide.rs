@@ -68,11 +68,11 @@ fn fields(token: &CachedToken) -> Vec<Vec<u8>> {
 /// itself without the padding, which some leave out.
 fn basic(base64: &str) -> Vec<Vec<u8>> {
     let pair = base64::decoded(base64).unwrap_or_default();
-    let mut parts = pair.splitn(2, |byte| *byte == b':');
-    let (name, password) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
-    let (name, password) = (name.to_vec(), password.to_vec());
-    vec![pair, name, password, base64.trim_end_matches('=').into()]
+    let mut hidden: Vec<_> = pair
+        .splitn(2, |byte| *byte == b':')
+        .map(<[u8]>::to_vec)
+        .collect();
+    hidden.push(base64.trim_end_matches('=').into());
+    hidden.push(pair);
+    hidden
 }

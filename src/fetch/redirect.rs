@@ -131,15 +131,9 @@ impl Hop {
 
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
-        if let Ok(injected) = HeaderName::from_bytes(token.header_name.as_bytes()) {
-            self.headers.remove(injected);
-        }
-        let names: Vec<_> = self
-            .headers
-            .keys()
-            .filter(|name| secrets::is_header(name.as_str()))
-            .cloned()
-            .collect();
+        let is_secret =
+            |name: &&HeaderName| secrets::is_header(name.as_str()) || **name == *token.header_name;
+        let names: Vec<_> = self.headers.keys().filter(is_secret).cloned().collect();
         for name in names {
             self.headers.remove(name);
         }

@@ -180,11 +180,9 @@ fn json_escape(text: &[u8]) -> Option<Step> {
 /// `\uXXXX`, or a pair of surrogates, `\uXXXX\uXXXX`.
 fn code_point(text: &[u8]) -> Option<Step> {
     let unit = |text: &[u8]| {
-        let digits = text.strip_prefix(b"\\u")?.first_chunk::<4>()?;
-        digits.iter().try_fold(0, |unit: u16, digit| {
-            let digit = char::from(*digit).to_digit(16)?;
-            Some(unit << 4 | u16::try_from(digit).ok()?)
-        })
+        let digits = text.strip_prefix(b"\\u")?;
+        let low = url::escaped_byte(digits.get(2..)?)?;
+        Some(u16::from_be_bytes([url::escaped_byte(digits)?, low]))
     };
     let units = [Some(unit(text)?), text.get(6..).and_then(unit)];
     let read = char::decode_utf16(units.into_iter().flatten()).next()?;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use crate::clock::{Deadline, Now};
 use crate::error::Result;
-use crate::gateway::Success;
 use crate::json::Object;
 use crate::promise::Promise;
 use crate::sync::{Condvar, Mutex};
 use crate::tenant::OwnedTenant;
-use crate::token::{CachedToken, TokenResponse};
+use crate::token::CachedToken;
 use crate::token_cache::{Claim, TokenCache};
 
 /// As many calls as a client has under way at a time.
@@ -58,18 +57,6 @@ pub(super) struct Table {
 struct Airborne {
     flight: Arc<Flight>,
     claims: Vec<Claim>,
-}
-
-impl Landed {
-    pub(super) fn of(success: Success) -> Self {
-        let response = TokenResponse::from_response(success.body.clone());
-        let token = response.and_then(|response| response.to_cached(success.received));
-        Self {
-            body: success.body,
-            token: token.map(Arc::new),
-            at: success.received.at,
-        }
-    }
 }
 
 impl Table {

@@ -82,8 +82,8 @@ impl RevokeOptions {
         let mut query = String::new();
         for (name, value) in pairs {
             if let Some(value) = value {
-                let mark = if query.is_empty() { '?' } else { '&' };
-                query += &format!("{mark}{name}={}", url::encode(value));
+                let mark = if query.is_empty() { "?" } else { "&" };
+                query += &[mark, name, "=", &url::encode(value)].concat();
             }
         }
         Ok(query)

@@ -202,7 +202,7 @@ impl Gateway {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // Rate limits count by it, and without it by address. Not every id fits into a header.
-        if let Some(id) = request.workspace_id.and_then(header::plain_value) {
+        if let Some(id) = request.workspace_id.and_then(plain_value) {
             headers.insert(HeaderName::from_static("x-workspace-id"), id);
         }
         headers
@@ -255,6 +255,13 @@ fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
         headers.insert(HeaderName::from_static("x-api-key"), value);
     }
     Ok(headers)
+}
+
+/// The text as a value; `None` where a header cannot carry it, or would lose its white space.
+fn plain_value(text: &str) -> Option<HeaderValue> {
+    let value = HeaderValue::from_str(text).ok()?;
+    let whole = text.trim() == text && value.len() <= header::MAX_LENGTH;
+    whole.then_some(value)
 }
 
 fn has_no_user_agent(agent: &ureq::Agent) -> bool {

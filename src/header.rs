@@ -55,13 +55,6 @@ pub(crate) fn secret_value(text: &str) -> Option<HeaderValue> {
     (value.len() <= MAX_LENGTH).then_some(value)
 }
 
-/// The text as a value; `None` where a header cannot carry it, or would lose its white space.
-pub(crate) fn plain_value(text: &str) -> Option<HeaderValue> {
-    let value = HeaderValue::from_str(text).ok()?;
-    let whole = text.trim() == text && value.len() <= MAX_LENGTH;
-    whole.then_some(value)
-}
-
 /// Sets a header of a request; it replaces those of the same name.
 ///
 /// # Errors

@@ -31,7 +31,8 @@ const MAX_JSON: usize = 64 << 10;
 /// `secrets` are the API key and what else was sent in confidence, which must not come back in a text
 /// that the gateway wrote.
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
-    let text = String::from_utf8_lossy(readable(&response.body));
+    let too_long = is_too_long(&response.body);
+    let text = String::from_utf8_lossy(if too_long { &[] } else { &response.body });
     let body = json::parse(text.as_bytes()).ok();
     let fields = body.as_ref().and_then(Value::as_object);
     let code = fields
@@ -43,7 +44,7 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
         code: code.as_deref(),
         broker_status: fields.and_then(|fields| fields.get("status")?.as_u64()),
         is_repeated: fields.is_some_and(repeats_another),
-        is_empty: is_blank(&text) && !is_too_long(&response.body),
+        is_empty: is_blank(&text) && !too_long,
     };
     let message = match response.status {
         300..=399 => moved(&response.headers, base),
@@ -74,10 +75,6 @@ fn with_advice(message: String, advice: &str) -> String {
 /// Whether the message is an error body of the broker, written as a string.
 fn repeats_another(fields: &Object) -> bool {
     said(fields, "message").is_some_and(|message| unwrapped(&message).is_some())
-}
-
-fn readable(body: &[u8]) -> &[u8] {
-    if is_too_long(body) { &[] } else { body }
 }
 
 /// JSON can be twenty times as long in memory, and a part of it would not show which of its fields

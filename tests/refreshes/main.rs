@@ -1,6 +1,6 @@
-//! Several processes of one host share a connection whose provider rotates refresh tokens. A soak, which
-//! `cargo test --features host-lock --test refreshes -- --ignored --nocapture soak` runs for about a minute;
-//! `SOAK_SECONDS` sets how long its first row takes.
+//! Several processes of one host share a connection whose provider rotates refresh tokens: expiry by expiry, and
+//! as a soak, which `cargo test --features host-lock --test refreshes -- --ignored --nocapture soak` runs for about
+//! a minute; `SOAK_SECONDS` sets how long its first row takes.
 #![cfg(all(unix, feature = "host-lock"))]
 #![allow(
     clippy::unwrap_used,
@@ -11,9 +11,11 @@
     clippy::print_stderr
 )]
 
-#[path = "properties/seeded.rs"]
+#[path = "../properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
+
+mod expiries;
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
@@ -103,6 +105,8 @@ impl Counts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Locked,
+    /// With the lock, and a name that the gateway sees.
+    Named,
     Unlocked,
     Bare,
 }
@@ -128,15 +132,19 @@ fn process() {
     });
     let options = NexusClientOptions::new(text("url")).log_level(LogLevel::Off);
     let options = match text("way") {
-        "Locked" => options.lock_dir(text("dir")),
-        _ => options,
+        "Unlocked" | "Bare" => options,
+        _ => options.lock_dir(text("dir")),
     };
+    if text("way") == "Named" {
+        let counts = expiries::call(text("url"), options, text("name"), &stopped);
+        println!("\ncounts {}", counts.write());
+        return;
+    }
     let caller = Caller {
         url: text("url").to_owned(),
         client: NexusClient::new(options).unwrap(),
         cache: TokenCache::new(),
         stopped,
-        once: task["once"] == true,
     };
     let counts = caller.run(text("way") == "Bare", task["seed"].as_u64().unwrap());
     // What flies lands before the process ends.
@@ -149,15 +157,12 @@ struct Caller {
     client: NexusClient,
     cache: TokenCache,
     stopped: Arc<AtomicBool>,
-    /// Ends after one call.
-    once: bool,
 }
 
 impl Caller {
     fn run(&self, bare: bool, seed: u64) -> Counts {
-        let threads = if self.once { 1 } else { THREADS };
         let all = thread::scope(|scope| {
-            let threads = (0..threads).map(|thread| {
+            let threads = (0..THREADS).map(|thread| {
                 let random = Seeded::new(seed.wrapping_add(thread.wrapping_mul(0x9E37_79B9)));
                 scope.spawn(move || self.calls(bare, random))
             });
@@ -177,19 +182,12 @@ impl Caller {
     fn calls(&self, bare: bool, mut random: Seeded) -> Counts {
         let mut counts = Counts::default();
         while !self.stopped.load(SeqCst) {
-            let timeout = if self.once {
-                Duration::from_secs(60)
-            } else {
-                between(&mut random, 5, 2000)
-            };
+            let timeout = between(&mut random, 5, 2000);
             if bare {
                 self.bare(timeout, &mut counts);
             } else {
                 self.fetch(timeout, &mut counts);
                 self.use_cached(&mut counts);
-            }
-            if self.once {
-                break;
             }
             thread::sleep(between(&mut random, 0, 50));
         }
@@ -278,22 +276,22 @@ struct Soak {
 }
 
 impl Soak {
-    fn new(name: &str, provider: Provider, seed: u64) -> Self {
+    fn new(name: &str, lifetime: Duration, seed: u64) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refreshes-{name}"));
         let _ = fs::remove_dir_all(&dir);
         let gateway = DevGateway::builder()
-            .token_lifetime(LIFETIME)
-            .provider(provider)
+            .token_lifetime(lifetime)
+            .provider(Provider::oauth2("idp").refresh_time(REFRESH_TIME))
             .connection("ws", "idp")
             .start()
             .unwrap();
         Self { gateway, dir, seed }
     }
 
-    fn spawn(&self, way: Way, once: bool, seed: u64) -> Child {
+    fn spawn(&self, way: Way, name: &str, seed: u64) -> Child {
         let task = json!({
             "url": self.gateway.url(), "dir": self.dir, "way": format!("{way:?}"),
-            "seed": seed, "once": once,
+            "seed": seed, "name": name,
         });
         Command::new(env::current_exe().unwrap())
             .args(["--exact", "process", "--ignored", "--nocapture"])
@@ -337,7 +335,7 @@ impl Soak {
         sum: &Mutex<(Counts, u64)>,
     ) {
         while !over.load(SeqCst) {
-            let child = self.spawn(row.way, false, random.next());
+            let child = self.spawn(row.way, "", random.next());
             let (start, life) = (Instant::now(), between(&mut random, 500, 4000));
             while !over.load(SeqCst) && (!row.restarts || start.elapsed() < life) {
                 thread::sleep(Duration::from_millis(20));
@@ -370,10 +368,6 @@ fn result(child: Child) -> Counts {
     counts.map(Counts::read).unwrap_or_default()
 }
 
-fn rotating() -> Provider {
-    Provider::oauth2("idp").refresh_time(REFRESH_TIME)
-}
-
 #[test]
 #[ignore = "takes a minute; `SOAK_SECONDS` makes it longer"]
 fn soak() {
@@ -403,7 +397,7 @@ fn soak() {
     );
     let mut outcomes = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let soak = Soak::new(&format!("row-{index}"), rotating(), seed);
+        let soak = Soak::new(&format!("row-{index}"), LIFETIME, seed);
         let outcome = soak.row(row);
         let counts = &outcome.counts;
         eprintln!(
@@ -431,34 +425,5 @@ fn soak() {
         } else {
             assert!(counts.is_lost(), "{:?} keeps the connection", row.way);
         }
-    }
-}
-
-#[test]
-fn a_killed_process_leaves_no_lock_behind() {
-    // Killed within its refresh: with a provider that rotates that may cost the connection.
-    let slow = Provider::oauth2("idp")
-        .rotating(false)
-        .refresh_time(Duration::from_secs(1));
-    let soak = Soak::new("killed", slow, 1);
-    let resolve = format!(
-        "{}/v1/resolve?workspace_id=ws&provider_name=idp",
-        soak.gateway.url()
-    );
-    ureq::get(resolve).call().unwrap();
-    soak.gateway.advance(LIFETIME);
-    soak.gateway.forget_requests();
-    let mut holder = soak.spawn(Way::Locked, true, 1);
-    while soak.gateway.count("/v1/resolve") == 0 {
-        thread::sleep(Duration::from_millis(1));
-    }
-    let others: Vec<_> = (2..6)
-        .map(|seed| soak.spawn(Way::Locked, true, seed))
-        .collect();
-    signal(&holder, "KILL");
-    holder.wait().unwrap();
-    for other in others {
-        let counts = result(other);
-        assert_eq!((counts.good, counts.errors), (1, BTreeMap::new()));
     }
 }

@@ -1,0 +1,181 @@
+//! Expiry by expiry: whenever the gateway's token expires, one of all processes refreshes it, and all go on with what
+//! that one got. One is killed while it holds the lock, and another takes its place.
+
+use std::collections::{BTreeMap, HashSet};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_sdk::http::HeaderMap;
+use nexus_sdk::testing::Fault;
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+
+use crate::{Counts, Soak, Way, result, signal};
+
+/// Longer than the test: tokens expire when they are told to.
+const HOUR: Duration = Duration::from_secs(3600);
+const PROCESSES: usize = 16;
+const EXPIRIES: usize = 10;
+/// The expiry at which the process is killed that was the first to ask.
+const KILLED_AT: usize = 5;
+/// More than any of this takes; a wait that ends here has failed.
+const LONG: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a process does: one call after the other, each under its name. Who is told to try again holds the lock
+/// until then, which is longer than it lives.
+pub(crate) fn call(
+    url: &str,
+    options: NexusClientOptions,
+    name: &str,
+    stopped: &AtomicBool,
+) -> Counts {
+    let policy = RetryPolicy::default().retries(1);
+    let options = options.api_key(name).timeout(LONG);
+    let options = options.retry_policy(policy.min_delay(LONG * 10).max_delay(LONG * 10));
+    let (client, cache) = (NexusClient::new(options).unwrap(), TokenCache::new());
+    let mut counts = Counts::default();
+    while !stopped.load(SeqCst) {
+        let user = format!("{url}/user");
+        let options = FetchOptions::default().header("x-process", name);
+        match client.authenticated_fetch(&cache, "ws", "idp", &user, options) {
+            Ok((200, ..)) => counts.good += 1,
+            // The token expired after it had come from the gateway.
+            Ok((401, ..)) => counts.late_401s += 1,
+            Ok((status, ..)) => counts.failed(&format!("upstream_{status}")),
+            Err(error) => counts.failed(error.code()),
+        }
+        thread::sleep(PAUSE);
+    }
+    counts
+}
+
+/// A process; killed if the test fails before it has ended it.
+struct Process {
+    name: String,
+    child: Option<Child>,
+}
+
+impl Process {
+    fn start(soak: &Soak, number: usize) -> Self {
+        let name = format!("process-{number}");
+        let child = Some(soak.spawn(Way::Named, &name, 0));
+        Self { name, child }
+    }
+
+    /// Says whether it was alive until now.
+    fn kill(mut self) -> bool {
+        let mut child = self.child.take().unwrap();
+        signal(&child, "KILL");
+        child.wait().unwrap().signal() == Some(9)
+    }
+
+    fn end(mut self) -> Counts {
+        let child = self.child.take().unwrap();
+        signal(&child, "TERM");
+        result(child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+struct Watch<'a> {
+    soak: &'a Soak,
+    /// All tokens that the upstream has seen.
+    tokens: HashSet<String>,
+}
+
+impl Watch<'_> {
+    /// Waits until each process has used one new token, the same for all.
+    fn see_all_go_on(&mut self, processes: &[Process], case: &str) {
+        let mut new = HashSet::new();
+        wait_until(case, || {
+            let mut gone_on = HashSet::new();
+            for request in self.soak.gateway.requests() {
+                let token = text(&request.headers, "authorization");
+                let process = text(&request.headers, "x-process");
+                if let (Some(token), Some(process)) = (token, process) {
+                    if !self.tokens.contains(&token) {
+                        new.insert(token);
+                        gone_on.insert(process);
+                    }
+                }
+            }
+            let all = processes.iter().all(|one| gone_on.contains(&one.name));
+            all.then_some(())
+        });
+        assert_eq!(new.len(), 1, "{case}: as many refreshes");
+        self.tokens.extend(new);
+    }
+
+    /// The name of the process whose request was the first that the gateway got for a token.
+    fn first_to_ask(&self) -> String {
+        wait_until("who asks", || {
+            let requests = self.soak.gateway.requests();
+            let asked = requests.iter().find(|one| one.path == "/v1/resolve")?;
+            text(&asked.headers, "x-api-key")
+        })
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().unwrap().to_owned())
+}
+
+fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(start.elapsed() < LONG, "waited in vain: {what}");
+        thread::sleep(PAUSE);
+    }
+}
+
+#[test]
+fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
+    let soak = Soak::new("expiries", HOUR, 1);
+    let mut processes: Vec<_> = (0..PROCESSES)
+        .map(|number| Process::start(&soak, number))
+        .collect();
+    let mut watch = Watch {
+        soak: &soak,
+        tokens: HashSet::new(),
+    };
+    watch.see_all_go_on(&processes, "the start");
+    for expiry in 1..=EXPIRIES {
+        soak.gateway.forget_requests();
+        if expiry == KILLED_AT {
+            soak.gateway
+                .fail_next_at("/v1/resolve", 1, Fault::Status(503));
+        }
+        soak.gateway.advance(HOUR);
+        if expiry == KILLED_AT {
+            let holder = watch.first_to_ask();
+            thread::sleep(PAUSE * 10);
+            assert_eq!(soak.gateway.count("/v1/resolve"), 1, "it holds the lock");
+            let place = processes.iter().position(|one| one.name == holder).unwrap();
+            assert!(processes.swap_remove(place).kill());
+            processes.push(Process::start(&soak, PROCESSES));
+        }
+        watch.see_all_go_on(&processes, &format!("expiry {expiry}"));
+    }
+    assert_eq!(watch.tokens.len(), EXPIRIES + 1);
+    for process in processes {
+        let name = process.name.clone();
+        let counts = process.end();
+        let failed = (counts.timeouts, counts.errors);
+        assert_eq!(failed, (0, BTreeMap::new()), "{name}");
+        assert!(counts.good > 0, "{name}");
+    }
+}

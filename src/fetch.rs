@@ -37,7 +37,7 @@ pub(crate) type Fetched = (u16, HeaderMap, Vec<u8>);
 #[derive(Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) flights: &'a Arc<Flights>,
-    pub(crate) credential: &'a Credential,
+    pub(crate) credential: Credential<'a>,
     pub(crate) scope: Option<&'a Scope>,
 }
 

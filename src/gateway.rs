@@ -250,7 +250,7 @@ fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
     }
     if !options.api_key.is_empty() {
         let problem = "has a line break or a character that a header cannot carry, or is too long";
-        let value = header::secret_value(&options.api_key)
+        let value = header::secret_value(options.api_key.clone())
             .ok_or_else(|| NexusError::invalid_input("api_key", problem))?;
         headers.insert(HeaderName::from_static("x-api-key"), value);
     }

@@ -37,7 +37,7 @@ pub(crate) fn of_credential(
             let problem = "the strategy's header_name is not a header that may carry a credential";
             NexusError::new(ErrorKind::InvalidResponse, problem)
         })?;
-    let value = secret_value(&[prefix, secret].concat())
+    let value = secret_value([prefix, secret].concat())
         .filter(|value| can_carry(&name, value))
         .ok_or_else(|| {
             let problem = "the credential has a line break, a control character or, for \
@@ -49,8 +49,8 @@ pub(crate) fn of_credential(
 }
 
 /// A value that does not show in `Debug`; `None` for a text that a header cannot carry.
-pub(crate) fn secret_value(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
+pub(crate) fn secret_value(text: String) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(text).ok()?;
     value.set_sensitive(true);
     (value.len() <= MAX_LENGTH).then_some(value)
 }

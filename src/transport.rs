@@ -6,17 +6,19 @@ mod failure;
 mod jar;
 mod socket;
 mod socks;
+mod until;
 mod wire;
 
 use std::io::Read as _;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use ureq::config::ConfigBuilder;
+use ureq::config::{Config, ConfigBuilder};
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
 use ureq::typestate::HttpCrateScope;
 
 use self::dns::Names;
+use self::until::Until;
 use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError};
 use crate::url;
@@ -47,6 +49,8 @@ pub(crate) struct Response {
 
 pub(crate) struct Transport {
     agent: ureq::Agent,
+    /// Has the settings of the requests that have no deadline.
+    streaming: ureq::Agent,
     /// The resolver of the agent, when it is the SDK's own.
     names: Option<Names>,
     /// Agents like it that nobody uses just now: see `jar`.
@@ -60,22 +64,27 @@ impl Transport {
         timeout: Duration,
         max_body_bytes: u64,
     ) -> Result<Self, NexusError> {
-        let names = agent.is_none().then(Names::default);
-        let agent = agent.unwrap_or_else(|| match &names {
-            Some(names) => agent::agent(names, agent::settings(timeout).build()),
-            None => ureq::Agent::new_with_defaults(),
-        });
+        let (agent, streaming, names) = if let Some(agent) = agent {
+            (agent.clone(), agent, None)
+        } else {
+            let names = Names::default();
+            let agent = agent::agent(&names, agent::settings().build());
+            let streaming = agent::streaming(timeout).build().new_agent();
+            (agent, streaming, Some(names))
+        };
         socks::check(agent.config())?;
         Ok(Self {
             agent,
+            streaming,
             names,
             idle: Mutex::default(),
             max_body_bytes,
         })
     }
 
-    pub(crate) fn agent(&self) -> &ureq::Agent {
-        &self.agent
+    /// The settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent).
+    pub(crate) fn config(&self) -> &Config {
+        self.streaming.config()
     }
 
     /// One exchange; blocks until the body is complete, at most until the deadline.
@@ -89,6 +98,7 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
+        let _until = self.names.as_ref().map(|_| Until::set(deadline));
         let opened = socket::opened();
         let exchange = |max_idle_age| self.exchange(request, deadline, max_body, max_idle_age);
         let first = exchange(None);
@@ -121,10 +131,7 @@ impl Transport {
         deadline: Deadline,
         max_idle_age: Option<Duration>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let left = deadline
-            .left()
-            .ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
-        let configured = self.configured(request, left, max_idle_age);
+        let configured = self.configured(request, deadline, max_idle_age)?;
         match request.body {
             Some(body) => self.run_alone(configured.map(|()| body)),
             None => self.run_alone(configured),
@@ -152,18 +159,23 @@ impl Transport {
     fn configured(
         &self,
         request: &Outgoing<'_>,
-        left: Duration,
+        deadline: Deadline,
         max_idle_age: Option<Duration>,
-    ) -> Request<()> {
+    ) -> Result<Request<()>, ureq::Error> {
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        let mut config = self
-            .configure(built)
+        let own = self.names.is_some();
+        if own && max_idle_age.is_none() && self.agent.config().proxy().is_none() {
+            return Ok(built);
+        }
+        let left = deadline.left();
+        let left = left.ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
+        let mut config = configure(&self.agent, built)
             .http_status_as_error(false)
             .timeout_global(Some(left));
-        if self.names.is_some() || request.patient {
+        if request.patient && !own {
             // The deadline may be later than the agent's own timeouts.
             config = config
                 .timeout_per_call(None)
@@ -179,7 +191,7 @@ impl Transport {
         if let Some(age) = max_idle_age {
             config = config.max_idle_age(age);
         }
-        config.build()
+        Ok(config.build())
     }
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent): within the
@@ -189,25 +201,9 @@ impl Transport {
         request: Request<B>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let origin = url::origin(request.uri());
-        let configured = self.configure(request).build();
+        let configured = configure(&self.streaming, request).build();
         let sent = self.run_alone(configured);
         sent.map_err(|error| failure::without_url(error, &origin))
-    }
-
-    /// The settings of every request, whatever it or the agent asks for.
-    fn configure<B: ureq::AsSendBody>(
-        &self,
-        request: Request<B>,
-    ) -> ConfigBuilder<HttpCrateScope<B>> {
-        let is_loopback = url::is_loopback(request.uri());
-        // ureq would take the credential along to another origin.
-        let config = self.agent.configure_request(request).max_redirects(0);
-        let config = config.allow_non_standard_methods(true);
-        if is_loopback {
-            // Plain http to this machine is allowed because it does not leave it.
-            return config.proxy(None);
-        }
-        config
     }
 
     fn read(
@@ -269,6 +265,22 @@ impl Transport {
             names.forget(host);
         }
     }
+}
+
+/// The settings of every request, whatever it asks for; the rest are the agent's.
+fn configure<B: ureq::AsSendBody>(
+    agent: &ureq::Agent,
+    request: Request<B>,
+) -> ConfigBuilder<HttpCrateScope<B>> {
+    // Plain http to this machine is allowed because it does not leave it.
+    let around_proxy = agent.config().proxy().is_some() && url::is_loopback(request.uri());
+    // ureq would take the credential along to another origin.
+    let config = agent.configure_request(request).max_redirects(0);
+    let config = config.allow_non_standard_methods(true);
+    if around_proxy {
+        return config.proxy(None);
+    }
+    config
 }
 
 /// RFC 9110 section 9.2.2.

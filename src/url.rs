@@ -23,14 +23,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
     let end = end.unwrap_or(rest.len());
     let (authority, path_and_query) = rest.split_at_checked(end).unwrap_or((rest, ""));
-    let slash = if path_and_query.starts_with('/') {
-        ""
-    } else {
-        "/"
-    };
-    let authority = normal_authority(scheme, authority)?;
-    let path = encode_forbidden(path_and_query);
-    let normal = [scheme, "://", &authority, slash, &path].concat();
+    let mut normal = String::with_capacity(text.len());
+    normal.push_str(scheme);
+    normal.push_str("://");
+    push_authority(&mut normal, scheme, authority)?;
+    if !path_and_query.starts_with('/') {
+        normal.push('/');
+    }
+    normal.push_str(&encode_forbidden(path_and_query));
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
@@ -69,23 +69,23 @@ fn without_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)
 }
 
-fn normal_authority(scheme: &str, authority: &str) -> Result<String, Problem> {
+fn push_authority(normal: &mut String, scheme: &str, authority: &str) -> Result<(), Problem> {
     if authority.contains('@') {
         return Err("holds a user name or password; credentials come from the gateway".into());
     }
     let (host, port) = split_port(authority)?;
-    let Some(mut normal) = normal_host(host) else {
+    if push_host(normal, host).is_none() {
         return Err(match host {
             "" => "has no host".into(),
             host if host.is_ascii() => "its host is not a host name or an address".into(),
             _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
         });
-    };
+    }
     match (scheme, port) {
         (_, None) | ("http", Some(80)) | ("https", Some(443)) => {}
         (_, Some(port)) => drop(write!(normal, ":{port}")),
     }
-    Ok(normal)
+    Ok(())
 }
 
 pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
@@ -105,17 +105,17 @@ pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem
     }
 }
 
-/// A name, an IPv4 address or an IPv6 one in brackets, each in one spelling; a stricter set than RFC
-/// 3986 allows, since other names are read differently by different software.
-fn normal_host(host: &str) -> Option<String> {
+/// A name, an IPv4 address or an IPv6 one in brackets, each in one spelling; `None` for any other. A
+/// stricter set than RFC 3986 allows, since other names are read differently by different software.
+fn push_host(normal: &mut String, host: &str) -> Option<()> {
     if let Some(address) = host.strip_prefix('[') {
         let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
-        return Some(format!("[{address}]"));
+        return write!(normal, "[{address}]").ok();
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let named = !host.is_empty() && host.bytes().all(plain);
     let address = !ends_in_number(host) || host.parse::<Ipv4Addr>().is_ok();
-    (named && address).then(|| host.to_ascii_lowercase())
+    (named && address).then(|| normal.extend(host.chars().map(|c| c.to_ascii_lowercase())))
 }
 
 /// Whether a host is an IPv4 address to some (`127.1`, `0x7f000001`) and a name to others.

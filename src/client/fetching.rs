@@ -4,7 +4,7 @@ use ureq::http::HeaderMap;
 
 use super::NexusClient;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::credential::Credential;
+use crate::fetch::credential::{Credential, OwnedCredential};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::{self, Caller, middleware};
@@ -52,7 +52,7 @@ impl NexusClient {
         let tenant = Tenant::new(workspace_id, provider);
         let caller = Caller {
             flights: &self.0,
-            credential: &Credential::of_tenant(cache, tenant),
+            credential: Credential::Tenant(cache, tenant),
             scope: None,
         };
         fetch::fetch(caller, url, options)
@@ -74,7 +74,7 @@ impl NexusClient {
     #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
         let tenant = Tenant::new(workspace_id, provider);
-        Fetcher::new(self.0.clone(), Credential::of_tenant(cache, tenant))
+        Fetcher::new(self.0.clone(), OwnedCredential::of_tenant(cache, tenant))
     }
 
     /// Returns the headers that carry the credential, for a connection that the SDK does not make itself: a
@@ -162,6 +162,6 @@ impl NexusClient {
         provider: &str,
     ) -> ureq::Agent {
         let tenant = Tenant::new(workspace_id, provider);
-        middleware::authenticated_agent(self.0.clone(), Credential::of_tenant(cache, tenant))
+        middleware::authenticated_agent(self.0.clone(), OwnedCredential::of_tenant(cache, tenant))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{NexusClient, with_id};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::credential::Credential;
+use crate::fetch::credential::OwnedCredential;
 use crate::fetch::fetcher::Fetcher;
 use crate::gateway::Request;
 use crate::json::Object;
@@ -144,7 +144,10 @@ impl NexusClient {
     /// ```
     pub fn session_fetcher(&self, session: &AgentSession) -> Result<Fetcher> {
         let token = Arc::new(session.credential()?);
-        Ok(Fetcher::new(self.0.clone(), Credential::Session(token)))
+        Ok(Fetcher::new(
+            self.0.clone(),
+            OwnedCredential::Session(token),
+        ))
     }
 
     /// Returns a guard that closes the session when it is dropped. Does not block.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ureq::http::HeaderMap;
 
 use crate::error::Result;
-use crate::fetch::credential::Credential;
+use crate::fetch::credential::OwnedCredential;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::Scope;
 use crate::fetch::{self, Caller};
@@ -37,12 +37,12 @@ use crate::token::CachedToken;
 #[derive(Clone)]
 pub struct Fetcher {
     handle: Handle,
-    credential: Credential,
+    credential: OwnedCredential,
     scope: Option<Arc<Scope>>,
 }
 
 impl Fetcher {
-    pub(crate) fn new(handle: Handle, credential: Credential) -> Self {
+    pub(crate) fn new(handle: Handle, credential: OwnedCredential) -> Self {
         Self {
             handle,
             credential,
@@ -140,9 +140,10 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        self.credential.check()?;
+        let credential = self.credential.as_credential();
+        credential.check()?;
         let deadline = || self.handle.gateway.longest_call();
-        let token = self.credential.token(&self.handle, deadline);
+        let token = credential.token(&self.handle, deadline);
         token.map(|(token, _)| token)
     }
 
@@ -298,7 +299,7 @@ impl Fetcher {
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let caller = Caller {
             flights: &self.handle,
-            credential: &self.credential,
+            credential: self.credential.as_credential(),
             scope: self.scope.as_deref(),
         };
         fetch::fetch(caller, url, options)

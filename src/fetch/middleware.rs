@@ -9,15 +9,15 @@ use ureq::{Body, SendBody};
 
 use crate::error::{NexusError, Result};
 use crate::fetch::Caller;
-use crate::fetch::credential::Credential;
+use crate::fetch::credential::OwnedCredential;
 use crate::fetch::options;
 use crate::flights::{Handle, Source};
 use crate::header;
 use crate::token::CachedToken;
 
 /// An agent with the settings, the connections and the resolver of the client's own.
-pub(crate) fn authenticated_agent(handle: Handle, credential: Credential) -> ureq::Agent {
-    let config = config_like(handle.gateway.transport.agent().config());
+pub(crate) fn authenticated_agent(handle: Handle, credential: OwnedCredential) -> ureq::Agent {
+    let config = config_like(handle.gateway.transport.config());
     let injector = Injector { handle, credential };
     config.middleware(injector).build().new_agent()
 }
@@ -61,7 +61,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
 /// Resolves, checks and injects; the client's agent then sends.
 struct Injector {
     handle: Handle,
-    credential: Credential,
+    credential: OwnedCredential,
 }
 
 impl Middleware for Injector {
@@ -78,7 +78,8 @@ impl Middleware for Injector {
         let (token, source) = self.token()?;
         let response = self.send_streaming(request, &token);
         if source == Source::Cache && is_401(&response) {
-            self.credential.discard(&token, self.handle.gateway.log);
+            let credential = self.credential.as_credential();
+            credential.discard(&token, self.handle.gateway.log);
         }
         response
     }
@@ -101,7 +102,8 @@ impl Injector {
         }
         let refused = (&token, source);
         let deadline = self.handle.gateway.longest_call();
-        let fresh = self.credential.replacement(&self.handle, refused, deadline);
+        let credential = self.credential.as_credential();
+        let fresh = credential.replacement(&self.handle, refused, deadline);
         match fresh.map_err(other)? {
             Some(fresh) => self.send_kept(request(parts), &kept, &fresh),
             None => response,
@@ -150,7 +152,7 @@ impl Injector {
     fn target(&self, requested: &Uri, token: &CachedToken) -> Result<Uri> {
         let caller = Caller {
             flights: &self.handle,
-            credential: &self.credential,
+            credential: self.credential.as_credential(),
             scope: None,
         };
         let requested = requested.to_string();
@@ -160,8 +162,9 @@ impl Injector {
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {
         let deadline = || self.handle.gateway.longest_call();
-        let checked = self.credential.check();
-        let token = checked.and_then(|()| self.credential.token(&self.handle, deadline));
+        let credential = self.credential.as_credential();
+        let checked = credential.check();
+        let token = checked.and_then(|()| credential.token(&self.handle, deadline));
         token.map_err(other)
     }
 }

@@ -1,5 +1,6 @@
 //! What a fetch sends, checked before anything is resolved or sent.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ const MAX_METHOD: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct FetchOptions {
-    method: String,
+    method: Cow<'static, str>,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
     data: Option<Vec<u8>>,
     timeout: Option<Duration>,
@@ -44,7 +45,7 @@ pub struct FetchOptions {
 impl Default for FetchOptions {
     fn default() -> Self {
         Self {
-            method: "GET".to_owned(),
+            method: "GET".into(),
             headers: Vec::new(),
             data: None,
             timeout: None,
@@ -65,7 +66,7 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
-        method.as_ref().clone_into(&mut self.method);
+        self.method = Cow::Owned(method.as_ref().to_owned());
         self
     }
 

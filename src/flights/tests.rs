@@ -4,7 +4,7 @@
 use super::*;
 use crate::clock::Received;
 use crate::error::Result;
-use crate::fetch::credential::Credential;
+use crate::fetch::credential::OwnedCredential;
 use crate::fetch::fetcher::Fetcher;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -155,7 +155,7 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_are_on_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.handle.resolve(tenant("p"), far()).unwrap());
         scope.spawn(|| {
-            let credential = Credential::of_tenant(&one, tenant("p"));
+            let credential = OwnedCredential::of_tenant(&one, tenant("p"));
             let fetcher = Fetcher::new(scripted.handle.clone(), credential);
             fetcher.get_cached_token().unwrap()
         });

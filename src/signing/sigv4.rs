@@ -288,6 +288,6 @@ fn is_word(text: &str) -> bool {
 
 fn value(text: &str) -> Result<HeaderValue> {
     let problem = "a part of the signature has a character that a header cannot carry";
-    header::secret_value(text)
+    header::secret_value(text.to_owned())
         .ok_or_else(|| NexusError::new(ErrorKind::InvalidCredentials, problem))
 }

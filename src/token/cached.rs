@@ -105,13 +105,13 @@ impl CachedToken {
 
     /// The URL as this credential wants it: with its query parameter, with its placeholders filled.
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        let bare = url.split_once('#').map_or(url, |(before, _)| before);
+        let bare = || url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
             Place::Header => Ok(url.into()),
             Place::Query(name) => {
-                Ok(strategy::with_query_param(bare, name, &self.access_token).into())
+                Ok(strategy::with_query_param(bare(), name, &self.access_token).into())
             }
-            Place::Path(fields) => Ok(strategy::fill_placeholders(bare, fields)?.into()),
+            Place::Path(fields) => Ok(strategy::fill_placeholders(bare(), fields)?.into()),
             #[cfg(feature = "signing")]
             Place::Signature(_) => Ok(url.into()),
         }

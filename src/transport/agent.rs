@@ -11,30 +11,41 @@ use ureq::unversioned::transport::NativeTlsConnector;
 use ureq::unversioned::transport::RustlsConnector;
 use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector};
 
-use crate::clock::{Deadline, FOREVER};
+use crate::clock::FOREVER;
 use crate::transport::dns::Names;
-use crate::transport::socket::{Dial, Opening};
+use crate::transport::socket::Dial;
 use crate::transport::socks;
+use crate::transport::until::{Until, deadline};
 use crate::transport::wire::Wiring;
 
-/// Settings for many threads that talk to a few hosts, for days. The timeout is for requests that
-/// are sent without a deadline: those of an authenticated agent, whose streams may be long.
-pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    // ureq adds it to the present moment, which overflows for the longest ones.
-    let timeout = timeout.min(FOREVER);
+/// Settings for many threads that talk to a few hosts, for days. They are those of a request, too,
+/// unless it goes through a proxy; its deadline is kept by [`Until`].
+pub(super) fn settings() -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
         .max_idle_connections(64)
         .max_idle_connections_per_host(16)
         .max_idle_age(Duration::from_secs(60))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .allow_non_standard_methods(true);
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let config = config.tls_config(tls());
+    config
+}
+
+/// The same for the requests of an authenticated agent, which have no deadline, as their streams may
+/// be long.
+pub(super) fn streaming(timeout: Duration) -> ConfigBuilder<AgentScope> {
+    // ureq adds it to the present moment, which overflows for the longest ones.
+    let timeout = timeout.min(FOREVER);
+    settings()
+        .http_status_as_error(true)
         .timeout_resolve(Some(timeout))
         .timeout_connect(Some(timeout))
         .timeout_recv_response(Some(timeout))
         .timeout_per_read(Some(timeout))
-        .timeout_per_write(Some(timeout));
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let config = config.tls_config(tls());
-    config
+        .timeout_per_write(Some(timeout))
 }
 
 /// A feature that is off by default was asked for, so it decides.
@@ -83,7 +94,7 @@ impl<Chain: Connector> Connector for Opener<Chain> {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         socks::check(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
-        let _opening = Opening::until(Deadline::after(*details.timeout.after));
+        let _until = Until::set(deadline(*details.timeout.after));
         let details = ConnectionDetails {
             addrs: details.addrs.clone(),
             request_level: details.request_level && tls_hash(details.config) != self.tls,

@@ -20,6 +20,7 @@ use ureq::unversioned::transport::NextTimeout;
 
 use crate::clock::Deadline;
 use crate::promise::Promise;
+use crate::transport::until::deadline;
 use crate::url;
 
 /// How long the addresses of a host are used again.
@@ -224,17 +225,19 @@ impl Resolver for Names {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
-        let addresses = match url::address(host) {
-            Some(address) => vec![SocketAddr::new(address, 0)],
-            None => self.look_up(host, Deadline::after(*timeout.after))?,
-        };
         let port = port(uri);
         let mut resolved = self.empty();
-        let family = config.ip_family();
-        let wanted = family.keep_wanted(addresses.into_iter());
-        for mut address in wanted.take(MAX_ADDRESSES) {
-            address.set_port(port);
-            resolved.push(address);
+        let mut add = |addresses: &[SocketAddr]| {
+            let family = config.ip_family();
+            let wanted = family.keep_wanted(addresses.iter().copied());
+            for mut address in wanted.take(MAX_ADDRESSES) {
+                address.set_port(port);
+                resolved.push(address);
+            }
+        };
+        match url::address(host) {
+            Some(address) => add(&[SocketAddr::new(address, 0)]),
+            None => add(&self.look_up(host, deadline(*timeout.after))?),
         }
         if resolved.is_empty() {
             Err(ureq::Error::HostNotFound)

@@ -15,6 +15,7 @@ use ureq::unversioned::transport::{
 
 use crate::clock::Deadline;
 use crate::transport::dns::Names;
+use crate::transport::until::deadline;
 
 /// How long an address is tried that is remembered, or not the last one.
 const MAX_CONNECT: Duration = Duration::from_secs(2);
@@ -23,36 +24,12 @@ const MAX_LIMIT: u64 = 1 << 31;
 
 thread_local! {
     static OPENED: Cell<u64> = const { Cell::new(0) };
-    static OPEN_UNTIL: Cell<Option<Deadline>> = const { Cell::new(None) };
 }
 
 /// How many connections default agents have opened on this thread. ureq connects on the thread of
 /// the request, so a request that left the number alone ran on a pooled connection.
 pub(super) fn opened() -> u64 {
     OPENED.get()
-}
-
-/// While this lives, the thread opens a connection: whatever it reads and writes has to be done by
-/// the deadline. ureq itself gives every piece of a proxy's response the whole of the time.
-pub(super) struct Opening(Option<Deadline>);
-
-impl Opening {
-    pub(super) fn until(deadline: Deadline) -> Self {
-        let outer = OPEN_UNTIL.get();
-        OPEN_UNTIL.set(outer.or(Some(deadline)));
-        Self(outer)
-    }
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        OPEN_UNTIL.set(self.0);
-    }
-}
-
-fn deadline(after: Duration) -> Deadline {
-    let deadline = Deadline::after(after);
-    OPEN_UNTIL.get().map_or(deadline, |open| open.min(deadline))
 }
 
 /// Opens a connection unless one is there already, to a proxy or through one.
@@ -176,12 +153,11 @@ impl Socket {
 
     fn write(
         &mut self,
-        from: usize,
-        to: usize,
+        (from, to): (usize, usize),
         timeout: NextTimeout,
+        until: Deadline,
     ) -> Result<usize, ureq::Error> {
-        let timeout = timeout.for_write();
-        let deadline = deadline(*timeout.after);
+        let deadline = deadline(*timeout.after).min(until);
         loop {
             let left = deadline.left();
             let left = left.ok_or(ureq::Error::Timeout(timeout.reason))?;
@@ -244,9 +220,8 @@ impl Transport for Socket {
         let until = deadline(*timeout.after);
         let mut sent = 0;
         while sent < amount {
-            let after = until.left().unwrap_or_default().into();
-            let left = NextTimeout { after, ..timeout };
-            sent = sent.saturating_add(self.write(sent, amount, left)?);
+            let written = self.write((sent, amount), timeout.for_write(), until)?;
+            sent = sent.saturating_add(written);
         }
         Ok(())
     }

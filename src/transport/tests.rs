@@ -34,9 +34,11 @@ fn local() -> Names {
 }
 
 fn transport(names: &Names, edit: impl FnOnce(Builder) -> Builder) -> Transport {
-    let config = edit(agent::settings(LONG).proxy(None)).build();
+    let config = edit(agent::settings().proxy(None)).build();
+    let agent = agent::agent(names, config);
     Transport {
-        agent: agent::agent(names, config),
+        streaming: agent.clone(),
+        agent,
         names: Some(names.clone()),
         idle: Mutex::default(),
         max_body_bytes: 64 << 20,

@@ -129,11 +129,7 @@ fn resolve(names: &Names, url: &str, timeout: Duration) -> Result<Vec<SocketAddr
         after: timeout.into(),
         ..NextTimeout::default()
     };
-    let found = names.resolve(
-        &url.parse().unwrap(),
-        &ureq::config::Config::default(),
-        timeout,
-    )?;
+    let found = names.resolve(&url.parse().unwrap(), &Config::default(), timeout)?;
     Ok(found.to_vec())
 }
 

@@ -196,7 +196,9 @@ impl<'a> Turn<'a> {
     fn patiently(&self, id: &str) -> String {
         let start = Instant::now();
         let mut outcome = self.run(id, 2);
-        let mut again = outcome == "timeout" || self.is_post() && outcome == "request_failed";
+        // A POST, and whatever an agent sends, may meet a pooled connection that is being closed.
+        let once = self.is_post() || self.call == Call::Agent;
+        let mut again = outcome == "timeout" || once && outcome == "request_failed";
         while again && start.elapsed() < LONG {
             outcome = self.run(id, 2);
             again = outcome == "timeout";

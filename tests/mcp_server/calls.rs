@@ -31,6 +31,21 @@ fn a_slow_call_delays_nothing() {
     }
 }
 
+/// While the calls of a tool are quick, no thread is woken for the next.
+#[test]
+fn nor_does_a_call_that_was_quick_before() {
+    let mut client = Client::of("2025-11-25");
+    for _ in 0..50 {
+        for _ in 0..10 {
+            assert!(client.text("slow", &json!({"ms": 0})).is_ok());
+        }
+        let waits = slow(&mut client, ENDLESS);
+        assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+        client.cancel(waits);
+    }
+    assert_eq!(client.close(), [] as [Value; 0]);
+}
+
 #[test]
 fn responses_come_in_the_order_of_their_ends() {
     for revision in ALL {

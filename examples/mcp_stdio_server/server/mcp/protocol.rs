@@ -223,6 +223,11 @@ impl Invocation {
         (Ok(result), None)
     }
 
+    /// Whether the tool's last call was a quick one.
+    pub(crate) fn was_quick(&self) -> bool {
+        self.tool.was_quick()
+    }
+
     pub(crate) fn cancel(&self) {
         self.call.cancel();
     }

@@ -1,5 +1,8 @@
-//! Leader and followers: the thread that has read a call lets another take over reading, and then
-//! runs the call itself. So a slow call delays nothing, and a quick one waits for no other thread.
+//! Leader and followers: the thread that has read a call lets another take over reading, and then runs the call itself.
+//! So a slow call delays nothing.
+//!
+//! To wake that other thread takes as long as a quick call. So a tool that was quick the last time is run without; but
+//! only while a thread that has nothing to do looks by itself, every now and then, whether nobody reads.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,9 +12,11 @@ use super::inbox::{Reader, Work};
 use super::jsonrpc;
 use super::lines::Output;
 use super::page::Page;
-use super::tool::Tools;
+use super::tool::{QUICK, Tools};
 use super::turns::{Job, Turns};
 
+/// How often a thread looks for what there is to do, each time after [`QUICK`], before it sleeps.
+const LOOKS: u32 = 10;
 /// Clients kill a server two seconds after they have closed its stdin, so calls have this long to finish.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
 /// For what must not be cut short whatever the client does then.
@@ -52,15 +57,17 @@ impl Server {
 
     /// Serves until stdin ends, and then ends the process.
     pub(crate) fn run(self: &Arc<Self>) -> ! {
+        let mut looks = 0;
         let mut turns = self.turns();
         turns.called = false;
         loop {
             if let Some(job) = turns.start() {
-                self.let_another_lead(turns);
+                self.let_another_lead(turns, &job);
                 self.perform(&job);
                 turns = self.turns();
                 turns.end(&job);
                 self.ended.notify_all();
+                looks = if job.invocation.was_quick() { LOOKS } else { 0 };
             } else if let Some(mut reader) = turns.reader.take() {
                 drop(turns);
                 let Some(work) = reader.next(&self.tools, &self.output) else {
@@ -70,7 +77,7 @@ impl Server {
                 turns.reader = Some(reader);
                 self.accept(&mut turns, work);
             } else {
-                turns = self.follow(turns);
+                turns = self.follow(turns, &mut looks);
             }
         }
     }
@@ -98,18 +105,25 @@ impl Server {
     fn follow<'a>(
         &self,
         mut turns: MutexGuard<'a, Turns<Reader>>,
+        looks: &mut u32,
     ) -> MutexGuard<'a, Turns<Reader>> {
+        let watches = *looks > 0 && !turns.watched;
+        let time = if watches { QUICK } else { Duration::MAX };
+        *looks = looks.saturating_sub(1);
+        turns.watched |= watches;
         turns.idle = turns.idle.saturating_add(1);
-        let woken = self.changed.wait(turns);
-        let mut turns = woken.unwrap_or_else(PoisonError::into_inner);
+        let woken = self.changed.wait_timeout(turns, time);
+        let (mut turns, _) = woken.unwrap_or_else(PoisonError::into_inner);
         turns.idle = turns.idle.saturating_sub(1);
+        turns.watched &= !watches;
         turns.called = false;
         turns
     }
 
     /// Gives the lock back first: a thread that wakes up takes it.
-    fn let_another_lead(self: &Arc<Self>, mut turns: MutexGuard<'_, Turns<Reader>>) {
-        if turns.reader.is_none() || turns.called {
+    fn let_another_lead(self: &Arc<Self>, mut turns: MutexGuard<'_, Turns<Reader>>, job: &Job) {
+        let is_seen = turns.watched && job.invocation.was_quick();
+        if turns.reader.is_none() || turns.called || is_seen {
             return;
         }
         turns.called = true;

@@ -1,6 +1,7 @@
 //! What a tool is, and a call of it.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::page::{Page, Visit};
 use super::schema;
+
+/// A call that takes less is a quick one: it is not worth waking a thread.
+pub(super) const QUICK: Duration = Duration::from_micros(50);
 
 pub(crate) type Outcome = Result<Content, Problem>;
 
@@ -42,6 +46,7 @@ pub(crate) struct Tool {
     input: Value,
     output: Option<Value>,
     read_only: bool,
+    was_quick: AtomicBool,
     run: Box<Run>,
 }
 
@@ -59,6 +64,7 @@ impl Tool {
             input,
             output: None,
             read_only: true,
+            was_quick: AtomicBool::new(false),
             run: Box::new(|_| Err("this tool does nothing yet".to_owned().into())),
         }
     }
@@ -108,6 +114,7 @@ impl Tool {
 
     /// Runs the tool. Its panic is its own: the hook has written it to stderr, the server goes on.
     pub(super) fn call(&self, call: &Call) -> Outcome {
+        let start = Instant::now();
         let run = AssertUnwindSafe(|| (self.run)(call));
         let outcome = panic::catch_unwind(run).unwrap_or_else(|_| {
             let name = self.name;
@@ -116,7 +123,13 @@ impl Tool {
             );
             Err(problem.into())
         });
+        self.was_quick.store(start.elapsed() < QUICK, Relaxed);
         outcome.and_then(|content| self.fitting(content))
+    }
+
+    /// Whether the last call was a quick one; so will the next be, mostly.
+    pub(super) fn was_quick(&self) -> bool {
+        self.was_quick.load(Relaxed)
     }
 
     /// Clients that know the schema refuse what does not fit it, with less to say about why.

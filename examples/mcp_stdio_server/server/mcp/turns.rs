@@ -31,6 +31,8 @@ enum Stage {
 pub(crate) struct Turns<R> {
     pub(crate) reader: Option<R>,
     pub(crate) idle: usize,
+    /// One of the idle threads looks by itself, every now and then, what there is to do.
+    pub(crate) watched: bool,
     /// A thread was woken or started, and has yet to look at what there is to do.
     pub(crate) called: bool,
     waiting: VecDeque<Arc<Job>>,
@@ -43,6 +45,7 @@ impl<R> Turns<R> {
         Self {
             reader: Some(reader),
             idle: 0,
+            watched: false,
             called: false,
             waiting: VecDeque::new(),
             working: Vec::new(),

@@ -60,6 +60,7 @@ An MCP server over stdin and stdout.
 
   --demo         serve a sample account from a built-in gateway; needs no configuration
   --unconnected  with --demo: the account has yet to be connected
+  --form         with --demo: so has one with an API key, which the user enters in a form
   --bench        also offer `echo`, `slow`, `panic` and `bare`, to measure and test the server with
 
 Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway asks for one), WORKSPACE_ID,
@@ -83,14 +84,17 @@ fn serve() -> Result<(), String> {
         note(HELP);
         return Ok(());
     }
-    let flags = ["--demo", "--unconnected", "--bench"];
+    let flags = ["--demo", "--unconnected", "--form", "--bench"];
     let is_unknown = |argument: &&OsString| !flags.iter().any(|flag| **argument == **flag);
     if let Some(unknown) = arguments.iter().find(is_unknown) {
         let unknown = unknown.to_string_lossy();
         return Err(format!("unknown argument {unknown}; see --help"));
     }
-    let demo = given("--demo").then(|| demo(!given("--unconnected")));
+    let provider = if given("--form") { "weather" } else { "github" };
+    let connected = !given("--unconnected") && !given("--form");
+    let demo = given("--demo").then(|| demo(connected));
     let gateway = demo.transpose()?;
+    let sample = |gateway| sample(gateway, provider);
     let (options, account) = gateway.as_ref().map_or_else(configured, sample)?;
     let client = NexusClient::new(limited(options)).map_err(|error| error.message().to_owned())?;
     let connects = variable("CONNECT").is_none_or(|value| value != "off");
@@ -173,11 +177,11 @@ fn demo(connected: bool) -> Result<DevGateway, String> {
     gateway.map_err(|error| format!("the demo gateway did not start: {error}"))
 }
 
-fn sample(gateway: &DevGateway) -> Result<(NexusClientOptions, Account), String> {
+fn sample(gateway: &DevGateway, provider: &str) -> Result<(NexusClientOptions, Account), String> {
     let account = Account {
         gateway_url: gateway.url().to_owned(),
         workspace_id: "demo".to_owned(),
-        provider: "github".to_owned(),
+        provider: provider.to_owned(),
         upstream: Upstream::new(gateway.url())?,
         scopes: scopes(),
     };

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 
 export const program = (...flags) => ({
   command: process.env.MCP_WRAPPER,
-  args: [process.env.MCP_STATUS, process.env.MCP_SERVER, '--demo', ...flags],
+  args: [process.env.MCP_STATUS, process.env.MCP_SAID, process.env.MCP_SERVER, '--demo', ...flags],
 });
 
 export const names = ['list_repos', 'get_user', 'fetch', 'echo', 'slow', 'panic', 'bare'];
@@ -33,10 +33,26 @@ export async function drive(client, call) {
   assert.equal(text(await call('echo', { text: 'after' })), 'after');
 }
 
-// What the user's browser does: on the sample gateway that is the consent.
+// What the user's browser does: on the sample gateway's page that is the consent, a form is filled in and sent.
 export async function visit(url) {
-  assert.equal((await fetch(url)).status, 200);
+  const page = await fetch(url);
+  assert.equal(page.status, 200);
+  const shown = await page.text();
+  const fields = Array.from(shown.matchAll(/<input [^>]*name="([^"]+)"/g), ([, name]) => name);
+  assert.deepEqual(fields, shown.includes('<form') ? ['api_key'] : []);
+  if (fields.length > 0) {
+    const body = new URLSearchParams({ api_key: process.env.MCP_SECRET });
+    const sent = await fetch(url, { method: 'POST', body, headers: { Origin: new URL(url).origin } });
+    assert.match(await sent.text(), /Connected/);
+  }
 }
+
+// Connects with the secret. The upstream sends back what it is sent; `run.sh` looks that the server does not.
+export const byForm = (connect) => async (call, told) => {
+  await connect(call, told);
+  const created = await call('fetch', { method: 'POST', path: '/user/repos', body: { name: process.env.MCP_SECRET } });
+  assert.match(text(created), /\[credential\]/);
+};
 
 // A legacy client that opens pages is sent to one by an error, and told when that is done.
 export async function connectByError(call, told) {

@@ -5,7 +5,7 @@ from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import UrlElicitationRequiredError
 
-from expect import TOOLS, Shutdown, command, holds, same, text, visit
+from expect import TOOLS, Shutdown, by_form, command, holds, same, text, visit
 
 
 async def cancel(session):
@@ -81,9 +81,10 @@ async def run(drive, *flags, **options):
 
 async def main():
     version = await run(drive, "--bench")
-    await run(connect, "--unconnected", elicitation_callback=open_pages)
-    await run(connect_by_text, "--unconnected")
-    print(f"speaks {version}, connects")
+    for flag, how in [("--unconnected", lambda connect: connect), ("--form", by_form)]:
+        await run(how(connect), flag, elicitation_callback=open_pages)
+        await run(how(connect_by_text), flag)
+    print(f"speaks {version}, connects by page, form and text")
 
 
 anyio.run(main)

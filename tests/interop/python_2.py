@@ -6,7 +6,7 @@ import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import ElicitResult
 
-from expect import TOOLS, Shutdown, command, holds, same, text, visit
+from expect import TOOLS, Shutdown, by_form, command, holds, same, text, visit
 
 
 async def drive(client, version):
@@ -86,11 +86,12 @@ async def main():
     mode = sys.argv[1]
     version = "2025-11-25" if mode == "legacy" else "2026-07-28"
     await run(mode, lambda client: drive(client, version), "--bench")
-    user = User()
-    by_page = connect_by_error if mode == "legacy" else lambda client: connect(client, user)
-    await run(mode, by_page, "--unconnected", elicitation_callback=user)
-    await run(mode, connect_by_text, "--unconnected")
-    print(f"speaks {version}, connects")
+    for flag, how in [("--unconnected", lambda connect: connect), ("--form", by_form)]:
+        user = User()
+        by_page = connect_by_error if mode == "legacy" else lambda client: connect(client, user)
+        await run(mode, how(by_page), flag, elicitation_callback=user)
+        await run(mode, how(connect_by_text), flag)
+    print(f"speaks {version}, connects by page, form and text")
 
 
 anyio.run(main)

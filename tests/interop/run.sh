@@ -59,13 +59,19 @@ node=$work/node/node_modules/.bin/node
 passed=0
 failed=0
 
-# client NAME COMMAND ..: the command gets the server as MCP_SERVER, and MCP_STATUS, a file for its exit codes.
+# What the clients type into the form.
+secret=k-0123456789-not-for-clients
+export MCP_SERVER="$server" MCP_WRAPPER="$here/server.sh" MCP_STATUS="$work/status" MCP_SAID="$work/said" MCP_SECRET="$secret" \
+    MCP_INSPECTOR="$work/node/node_modules/.bin/mcp-inspector"
+
+# client NAME COMMAND ..: the command is to run the server MCP_SERVER by MCP_WRAPPER, with the files MCP_STATUS, for its exit
+# codes, and MCP_SAID, for what it says.
 client() {
     name=$1
     shift
-    export MCP_SERVER="$server" MCP_WRAPPER="$here/server.sh" MCP_STATUS="$work/status" MCP_INSPECTOR="$work/node/node_modules/.bin/mcp-inspector"
     : >"$MCP_STATUS"
-    if timeout -k 5 120 "$@" >"$work/log" 2>&1 && ! grep -qv '^0$' "$MCP_STATUS" && [ -s "$MCP_STATUS" ]; then
+    : >"$MCP_SAID"
+    if timeout -k 5 120 "$@" >"$work/log" 2>&1 && ended_well && said_no_secret; then
         passed=$((passed + 1))
         echo "ok      $name: $(tail -n 1 "$work/log")"
     else
@@ -73,8 +79,12 @@ client() {
         echo "FAILED  $name"
         sed 's/^/        /' "$work/log"
         echo "        exit codes of the server: $(tr '\n' ' ' <"$MCP_STATUS")"
+        said_no_secret || echo "        the server has told the secret"
     fi
 }
+
+ended_well() { [ -s "$MCP_STATUS" ] && ! grep -qv '^0$' "$MCP_STATUS"; }
+said_no_secret() { [ -s "$MCP_SAID" ] && ! grep -q "$secret" "$MCP_SAID"; }
 
 client 'Python 1.x' "$work/python-1/bin/python" "$here/python_1.py"
 for mode in auto legacy 2026-07-28; do

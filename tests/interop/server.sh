@@ -1,6 +1,10 @@
 #!/bin/sh
-# server.sh STATUS SERVER ARGUMENT ..: runs the server and notes its exit code, which no client tells.
+# server.sh STATUS SAID SERVER ARGUMENT ..: runs the server; notes its exit code, which no client tells, and all that it
+# says to its client, on stdout and on stderr.
 status=$1
-shift
-"$@"
-echo $? >>"$status"
+said=$2
+shift 2
+{
+    "$@" 2>>"$said"
+    echo $? >>"$status"
+} | tee -a "$said"

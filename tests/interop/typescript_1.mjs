@@ -3,7 +3,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { ElicitationCompleteNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 
-import { connectByError, connectByText, drive, program, shutDown } from './expect.mjs';
+import { byForm, connectByError, connectByText, drive, program, shutDown } from './expect.mjs';
 
 async function run(capabilities, flags, use) {
   const client = new Client({ name: 'interop', version: '1.0.0' }, { capabilities });
@@ -23,6 +23,8 @@ const version = await run({}, ['--bench'], async (client, call) => {
   await client.ping();
   await drive(client, call);
 });
-await run({ elicitation: { url: {} } }, ['--unconnected'], (_, call, told) => connectByError(call, told));
-await run({}, ['--unconnected'], (_, call) => connectByText(call));
-console.log(`knows the server as ${version}, connects`);
+for (const [flag, how] of [['--unconnected', (connect) => connect], ['--form', byForm]]) {
+  await run({ elicitation: { url: {} } }, [flag], (_, call, told) => how(connectByError)(call, told));
+  await run({}, [flag], (_, call) => how(connectByText)(call));
+}
+console.log(`knows the server as ${version}, connects by page, form and text`);

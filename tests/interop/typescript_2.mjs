@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 
-import { connectByError, connectByText, drive, program, shutDown, text, visit } from './expect.mjs';
+import { byForm, connectByError, connectByText, drive, program, shutDown, text, visit } from './expect.mjs';
 
 const asked = process.argv[2];
 const mode = ['legacy', 'auto'].includes(asked) ? asked : { pin: asked };
@@ -44,6 +44,8 @@ await run({}, ['--bench'], async (client, call) => {
   await drive(client, call);
 });
 const byPage = asked === 'legacy' ? connectByError : connect;
-await run({ elicitation: { url: {} } }, ['--unconnected'], (_, call, told) => byPage(call, told));
-await run({}, ['--unconnected'], (_, call) => connectByText(call));
-console.log(`speaks ${version}, connects`);
+for (const [flag, how] of [['--unconnected', (connect) => connect], ['--form', byForm]]) {
+  await run({ elicitation: { url: {} } }, [flag], (_, call, told) => how(byPage)(call, told));
+  await run({}, [flag], (_, call) => how(connectByText)(call));
+}
+console.log(`speaks ${version}, connects by page, form and text`);

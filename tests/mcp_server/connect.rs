@@ -196,21 +196,6 @@ fn calls_that_come_later_wait_for_the_consent() {
 #[test]
 fn a_static_credential_is_typed_into_a_form_on_loopback() {
     let gateway = gateway();
-    let wanted = json!({
-        "user_id": "it's mine",
-        "provider_name": "weather",
-        "return_url": "http://127.0.0.1/",
-    });
-    let url = format!("{}/v1/request-connection", gateway.url());
-    let asked = ureq::post(url).send(wanted.to_string()).unwrap();
-    let asked = asked.into_body().read_to_string().unwrap();
-    let mut asked: Value = serde_json::from_str(&asked).unwrap();
-    let state = asked["state"].as_str().unwrap();
-    let schema = format!("{}/auth/capture-schema?state={state}", gateway.url());
-    asked["authUrl"] = schema.into();
-    let response = Fault::reply(200, "application/json", asked.to_string());
-    gateway.fail_next_at("/v1/request-connection", 1, response);
-
     let mut command = configured(&gateway);
     let mut client = Client::start(command.env("PROVIDER", "weather")).begin("2025-11-25");
     let form = page(&client.text("get_user", &json!({})).unwrap_err());

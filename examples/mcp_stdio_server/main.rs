@@ -112,33 +112,25 @@ fn serve() -> Result<(), String> {
 
 /// What the environment says.
 fn configured() -> Result<(NexusClientOptions, Account), String> {
-    let names = [
-        "NEXUS_GATEWAY_URL",
-        "WORKSPACE_ID",
-        "PROVIDER",
-        "UPSTREAM_URL",
-    ];
-    let values = names.map(variable);
-    let missing = names.iter().zip(&values);
-    let missing: Vec<_> = missing
-        .filter(|(_, value)| value.is_none())
-        .map(|(name, _)| *name)
-        .collect();
-    let [
-        Some(gateway_url),
-        Some(workspace_id),
-        Some(provider),
-        Some(upstream),
-    ] = values
-    else {
-        return Err(format!(
-            "{} not set; set it in the client's configuration (`env`), or try --demo",
-            missing.join(", ")
-        ));
+    let mut missing = Vec::new();
+    let mut required = |name| {
+        let value = variable(name);
+        if value.is_none() {
+            missing.push(name);
+        }
+        value.unwrap_or_default()
     };
+    let gateway_url = required("NEXUS_GATEWAY_URL");
+    let workspace_id = required("WORKSPACE_ID");
+    let provider = required("PROVIDER");
+    let upstream = required("UPSTREAM_URL");
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        let advice = "set it in the client's configuration (`env`), or try --demo";
+        return Err(format!("{missing} not set; {advice}"));
+    }
     let upstream = Upstream::new(&upstream).map_err(|problem| format!("UPSTREAM_URL {problem}"))?;
     let options = NexusClientOptions::from_env().map_err(|error| error.message().to_owned())?;
-    let options = process::take_turns(options);
     let account = Account {
         gateway_url,
         workspace_id,
@@ -146,7 +138,7 @@ fn configured() -> Result<(NexusClientOptions, Account), String> {
         upstream,
         scopes: scopes(),
     };
-    Ok((options, account))
+    Ok((process::take_turns(options), account))
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! From lines to what they ask for. What needs no tool is responded to at once, by the thread that reads.
 
-use std::io::{self, Stdin};
+use std::io;
 
 use serde_json::Value;
 
@@ -10,8 +10,9 @@ use super::protocol::{Session, Step};
 use super::tool::Tools;
 use super::turns::Job;
 
+/// What is known of stdin between two lines.
+#[derive(Default)]
 pub(crate) struct Reader {
-    input: Stdin,
     line: Vec<u8>,
     session: Session,
 }
@@ -23,21 +24,11 @@ pub(crate) struct Work {
     pub(crate) cancelled: Vec<Id>,
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self {
-            input: io::stdin(),
-            line: Vec::new(),
-            session: Session::default(),
-        }
-    }
-}
-
 impl Reader {
     /// Reads and responds until there is work; `None` at the end of stdin.
     pub(crate) fn next(&mut self, tools: &Tools, output: &Output) -> Option<Work> {
         loop {
-            let text = lines::read(self.input.lock(), &mut self.line, output)?;
+            let text = lines::read(io::stdin().lock(), &mut self.line, output)?;
             let work = take(&mut self.session, text, tools, output);
             if !work.jobs.is_empty() || !work.cancelled.is_empty() {
                 return Some(work);
@@ -74,27 +65,19 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// One response for all; where the revision has no batches, each message is refused for itself.
     fn batch(&mut self, messages: Vec<Value>, text: &str) {
-        let messages: Vec<_> = messages
-            .into_iter()
-            .zip(jsonrpc::pieces(text))
-            .map(|(value, text)| (Message::new(value, text), text))
-            .collect();
         let allowed = self.session.has_batches();
-        let responses = messages
-            .iter()
-            .filter(|(message, _)| message.has_response())
-            .count();
+        let checked = if allowed { in_batch } else { refused };
+        let pieces = messages.into_iter().zip(jsonrpc::pieces(text));
+        let messages: Vec<_> = pieces
+            .map(|(value, text)| (checked(Message::new(value, text)), text))
+            .collect();
+        let expected = messages.iter().filter(|(it, _)| it.has_response());
         let destination = if allowed {
-            Destination::Batch(Batch::new(responses))
+            Destination::Batch(Batch::new(expected.count()))
         } else {
             Destination::Line
         };
         for (message, text) in messages {
-            let message = if allowed {
-                in_batch(message)
-            } else {
-                refused(message)
-            };
             self.receive(message, text, &destination);
         }
     }

@@ -119,9 +119,7 @@ impl Message {
             },
         }
     }
-}
 
-impl Message {
     pub(crate) fn has_response(&self) -> bool {
         matches!(
             self,

@@ -185,7 +185,8 @@ pub(crate) struct Call {
     received: Instant,
     arguments: Map<String, Value>,
     visit: Option<Visit>,
-    cancelled: Cancelled,
+    is_cancelled: Mutex<bool>,
+    cancelled: Condvar,
 }
 
 impl Call {
@@ -194,7 +195,8 @@ impl Call {
             received: Instant::now(),
             arguments,
             visit,
-            cancelled: Cancelled::default(),
+            is_cancelled: Mutex::default(),
+            cancelled: Condvar::new(),
         }
     }
 
@@ -222,40 +224,24 @@ impl Call {
     /// Waits so long, or until the client no longer wants the response.
     #[allow(dead_code, reason = "for tools that wait")]
     pub(crate) fn wait(&self, time: Duration) {
-        self.cancelled.wait(time);
+        let waiting = |cancelled: &mut bool| !*cancelled;
+        let waited = self
+            .cancelled
+            .wait_timeout_while(self.lock(), time, waiting);
+        drop(waited);
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        *self.cancelled.lock()
+        *self.lock()
     }
 
     pub(super) fn cancel(&self) {
-        self.cancelled.set();
-    }
-}
-
-#[derive(Default)]
-struct Cancelled {
-    cancelled: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Cancelled {
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.cancelled
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self) {
         *self.lock() = true;
-        self.changed.notify_all();
+        self.cancelled.notify_all();
     }
 
-    fn wait(&self, time: Duration) {
-        let waited = self
-            .changed
-            .wait_timeout_while(self.lock(), time, |cancelled| !*cancelled);
-        drop(waited);
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        let is_cancelled = self.is_cancelled.lock();
+        is_cancelled.unwrap_or_else(PoisonError::into_inner)
     }
 }

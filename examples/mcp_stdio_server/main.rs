@@ -3,6 +3,7 @@
 //! This is the file to change: its tools, and how it is configured. `server` stays as it is; README.md is the manual.
 
 mod bench;
+mod demo;
 mod server;
 
 use std::env;
@@ -11,7 +12,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::json;
 
@@ -92,10 +92,12 @@ fn serve() -> Result<(), String> {
     }
     let provider = if given("--form") { "weather" } else { "github" };
     let connected = !given("--unconnected") && !given("--form");
-    let demo = given("--demo").then(|| demo(connected));
-    let gateway = demo.transpose()?;
-    let sample = |gateway| sample(gateway, provider);
-    let (options, account) = gateway.as_ref().map_or_else(configured, sample)?;
+    let demo = given("--demo").then(|| demo::start(connected));
+    let demo = demo.transpose()?;
+    let (options, account) = match &demo {
+        Some(gateway) => demo::configured(gateway, provider, scopes())?,
+        None => configured()?,
+    };
     let client = NexusClient::new(limited(options)).map_err(|error| error.message().to_owned())?;
     let connects = variable("CONNECT").is_none_or(|value| value != "off");
     let user = account.upstream.url("/user")?;
@@ -157,25 +159,4 @@ fn limited(options: NexusClientOptions) -> NexusClientOptions {
     options
         .max_body_bytes(4 << 20)
         .timeout(Duration::from_secs(30))
-}
-
-/// The gateway of `--demo`, which lives as long as the value.
-fn demo(connected: bool) -> Result<DevGateway, String> {
-    let mut gateway = DevGateway::builder();
-    if connected {
-        gateway = gateway.connection("demo", "github");
-    }
-    let gateway = gateway.start();
-    gateway.map_err(|error| format!("the demo gateway did not start: {error}"))
-}
-
-fn sample(gateway: &DevGateway, provider: &str) -> Result<(NexusClientOptions, Account), String> {
-    let account = Account {
-        gateway_url: gateway.url().to_owned(),
-        workspace_id: "demo".to_owned(),
-        provider: provider.to_owned(),
-        upstream: Upstream::new(gateway.url())?,
-        scopes: scopes(),
-    };
-    Ok((NexusClientOptions::new(gateway.url()), account))
 }

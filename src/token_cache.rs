@@ -117,8 +117,7 @@ impl TokenCache {
     pub(crate) fn fresh(&self, tenant: Tenant<'_>, now: Now) -> Option<Arc<CachedToken>> {
         let entries = self.0.entries.lock();
         let stored = entries.stored(tenant)?;
-        now.is_before(stored.fresh_until)
-            .then(|| Arc::clone(&stored.token))
+        stored.is_fresh(now).then(|| Arc::clone(&stored.token))
     }
 
     /// Puts a token under this key; one that has expired is not kept, and one within the buffer is not
@@ -196,12 +195,8 @@ impl TokenCache {
     pub(crate) fn look_up(&self, tenant: Tenant<'_>, now: Now) -> Lookup {
         let entries = self.0.entries.lock();
         match entries.stored(tenant) {
-            Some(stored) if now.is_before(stored.fresh_until) => {
-                Lookup::Fresh(Arc::clone(&stored.token))
-            }
-            Some(stored) if now.is_before(stored.usable_until) => {
-                Lookup::Spare(Arc::clone(&stored.token))
-            }
+            Some(stored) if stored.is_fresh(now) => Lookup::Fresh(Arc::clone(&stored.token)),
+            Some(stored) if stored.is_usable(now) => Lookup::Spare(Arc::clone(&stored.token)),
             _ => Lookup::Nothing,
         }
     }
@@ -294,7 +289,7 @@ impl Inner {
         (!left.is_zero()).then(|| Stored {
             token,
             fresh_until: at.after(fresh),
-            usable_until: at.after(usable),
+            spare_for: usable.saturating_sub(fresh),
         })
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct HostLock {
     /// The gateway's address: part of what a lock is for.
     gateway: String,
     warned: AtomicBool,
+    /// Whether the directory is known to be this user's own.
+    checked: AtomicBool,
 }
 
 /// A locked file: the turn lasts until it is dropped, or its process ends.
@@ -41,6 +43,7 @@ impl HostLock {
             dir,
             gateway,
             warned: AtomicBool::new(false),
+            checked: AtomicBool::new(false),
         }
     }
 
@@ -91,7 +94,10 @@ impl HostLock {
             Err(error) if error.kind() == Io::NotFound => return self.make(&path),
             opened => opened?,
         };
-        check_owner(&self.dir.metadata()?, &file.metadata()?)?;
+        if !self.checked.load(Ordering::Relaxed) {
+            check_owner(&self.dir.metadata()?, &file.metadata()?)?;
+            self.checked.store(true, Ordering::Relaxed);
+        }
         Ok(file)
     }
 

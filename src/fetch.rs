@@ -52,11 +52,10 @@ pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Res
     let call = Call {
         caller,
         text: &text,
-        url,
         deadline: Deadline::after(request.timeout),
         request,
     };
-    let response = call.perform()?;
+    let response = call.perform(url)?;
     Ok((response.status, response.headers, response.body))
 }
 
@@ -74,10 +73,10 @@ impl Caller<'_> {
         Err(NexusError::new(ErrorKind::InsecureUrl, message))
     }
 
-    /// The URL as the credential wants it; `parsed` is the text, checked already.
-    pub(crate) fn target(&self, text: &str, parsed: &Uri, token: &CachedToken) -> Result<Uri> {
+    /// The URL as the credential wants it; `checked` is the text.
+    pub(crate) fn target(&self, text: &str, checked: Uri, token: &CachedToken) -> Result<Uri> {
         match token.target(text)? {
-            Cow::Borrowed(_) => Ok(parsed.clone()),
+            Cow::Borrowed(_) => Ok(checked),
             Cow::Owned(target) => self.check_url(&target),
         }
     }
@@ -91,7 +90,6 @@ impl Caller<'_> {
 struct Call<'a> {
     caller: Caller<'a>,
     text: &'a str,
-    url: Uri,
     request: Checked,
     deadline: Deadline,
 }
@@ -99,16 +97,16 @@ struct Call<'a> {
 impl Call<'_> {
     /// A 401 to a token out of the cache may mean that it was revoked: then the request that was
     /// refused, and none before it, is sent once more with the token that replaces it.
-    fn perform(mut self) -> Result<Response> {
+    fn perform(mut self, url: Uri) -> Result<Response> {
         let (mut token, mut source) = self.token()?;
         let mut sent = self.request.hide_credential.then(Sent::default);
-        let mut hop = self.first_hop(&token)?;
+        let mut hop = self.first_hop(url, &token)?;
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&hop, &token, &mut sent)?;
             if response.status == 401 && hop.authenticated {
                 if let Some(fresh) = self.replacement(&token, source)? {
                     hop.url = match number {
-                        0 => self.caller.target(self.text, &self.url, &fresh)?,
+                        0 => self.caller.target(self.text, self.url()?, &fresh)?,
                         _ => redirect::renewed(&hop.url, &token, &fresh)?,
                     };
                     (token, source) = (fresh, Source::Gateway);
@@ -125,11 +123,15 @@ impl Call<'_> {
             };
             self.next_hop(&mut hop, response.status, target, &token)?;
         }
-        let origin = url::origin(&self.url);
+        let origin = url::origin(&self.url()?);
         let message = format!(
             "{origin}: more than {MAX_REDIRECTS} redirects; Redirects::Manual returns the first"
         );
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
+    }
+
+    fn url(&self) -> Result<Uri> {
+        self.caller.check_url(self.text)
     }
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source)> {
@@ -158,10 +160,10 @@ impl Call<'_> {
         self.caller.flights.gateway.log
     }
 
-    fn first_hop(&mut self, token: &CachedToken) -> Result<Hop> {
+    fn first_hop(&mut self, url: Uri, token: &CachedToken) -> Result<Hop> {
         Ok(Hop {
             method: self.request.method.clone(),
-            url: self.caller.target(self.text, &self.url, token)?,
+            url: self.caller.target(self.text, url, token)?,
             headers: mem::take(&mut self.request.headers),
             sends_body: self.request.data.is_some(),
             authenticated: true,

@@ -205,7 +205,8 @@ pub(crate) fn is_private(url: &Uri) -> bool {
 /// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
-    host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
+    let is_address = || host.starts_with("127.") && ends_in_number(host);
+    matches!(host, "localhost" | "[::1]") || is_address()
 }
 
 /// The address that a URL's host is, unless it is a name.

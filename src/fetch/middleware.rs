@@ -157,7 +157,7 @@ impl Injector {
         };
         let requested = requested.to_string();
         let checked = caller.check_url(&requested)?;
-        caller.target(&requested, &checked, token)
+        caller.target(&requested, checked, token)
     }
 
     fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {

@@ -26,12 +26,12 @@ const TARGET: &str = "nexus_sdk";
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// A failure that no caller is told of: an agent session that could not be closed.
+    /// A failure that no caller hears of: an agent session that could not be closed.
     Error,
     /// What works, but should be changed: plain http to a remote gateway, a call being retried.
     #[default]
     Warn,
-    /// What happens seldom: a credential dropped after a 401, or on the way to another origin.
+    /// Rare events: a credential dropped after a 401, or on the way to another origin.
     Info,
     /// Every request to the gateway, with its status and duration.
     Debug,

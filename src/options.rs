@@ -249,11 +249,11 @@ impl NexusClientOptions {
     /// id, one at a time. Default: they do not. Needs Rust 1.89.
     ///
     /// Two processes that refresh the same token at once can cost its connection. A call waits up to
-    /// 60 s for its turn, then fails with `timeout`; its caller waits no longer than for any other. The directory is made, for
-    /// this user alone, when it is first needed; the files in it are empty and may stay. A process
-    /// that is killed leaves no lock behind. Where locks do not work (a network file system, a
-    /// directory that cannot be written or is open to other users), a warning says so once, and
-    /// calls go on without.
+    /// 60 s for its turn, then fails with `timeout`; its caller waits no longer than for any other
+    /// call. The directory is created, for this user alone, when it is first needed; the files in it
+    /// are empty and may stay. A process that is killed leaves no lock behind. Where locks do not work
+    /// (a network file system, a directory that cannot be written or is open to other users), a
+    /// warning says so once, and calls go on without them.
     ///
     /// ```no_run
     /// use nexus_sdk::{NexusClient, NexusClientOptions};

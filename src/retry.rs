@@ -10,10 +10,10 @@ use crate::log::Log;
 
 /// How often a request to the gateway is retried, and how long the waits are.
 ///
-/// The statuses 502, 503 and 504 are retried (429 on request), and so are network failures that
-/// leave no doubt: any failure of an idempotent request (RFC 9110 section 9.2.2), but of a POST only
-/// one from before it was sent. An error that shows that the broker behind the gateway has refused
-/// the request is not retried.
+/// Retried are the statuses 502, 503 and 504 (429 on request), and network failures after which the
+/// gateway cannot have acted on the request twice: any failure of an idempotent request (RFC 9110
+/// section 9.2.2), but of a POST only one from before it was sent. An error that says that the broker
+/// behind the gateway has refused the request is not retried.
 ///
 /// The wait before attempt `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor
 /// between 0.2 and 0.8, or what the gateway's `Retry-After` asks for when that is longer, but at

@@ -49,7 +49,8 @@ pub(crate) struct Response {
 
 pub(crate) struct Transport {
     agent: ureq::Agent,
-    /// Has the settings of the requests that have no deadline.
+    /// Sends nothing; has the settings of the requests that have no deadline. They differ in nothing
+    /// that a connection depends on, so `agent` can send them.
     streaming: ureq::Agent,
     /// The resolver of the agent, when it is the SDK's own.
     names: Option<Names>,
@@ -272,12 +273,12 @@ fn configure<B: ureq::AsSendBody>(
     agent: &ureq::Agent,
     request: Request<B>,
 ) -> ConfigBuilder<HttpCrateScope<B>> {
-    // Plain http to this machine is allowed because it does not leave it.
-    let around_proxy = agent.config().proxy().is_some() && url::is_loopback(request.uri());
+    let is_loopback = url::is_loopback(request.uri());
     // ureq would take the credential along to another origin.
     let config = agent.configure_request(request).max_redirects(0);
     let config = config.allow_non_standard_methods(true);
-    if around_proxy {
+    if is_loopback {
+        // Plain http to this machine is allowed because it does not leave it.
         return config.proxy(None);
     }
     config

@@ -205,7 +205,7 @@ pub(crate) fn is_private(url: &Uri) -> bool {
 /// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
-    let is_address = || host.starts_with("127.") && ends_in_number(host);
+    let is_address = || host.starts_with("127.") && host.parse::<Ipv4Addr>().is_ok();
     matches!(host, "localhost" | "[::1]") || is_address()
 }
 

@@ -8,9 +8,11 @@
     reason = "std's file locks need Rust 1.89, which this feature says"
 )]
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as Io};
 use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -30,8 +32,9 @@ pub(super) struct HostLock {
     /// The gateway's address: part of what a lock is for.
     gateway: String,
     warned: AtomicBool,
-    /// Whether the directory is known to be this user's own.
-    checked: AtomicBool,
+    /// The user whose directory and files these are, once that has been checked.
+    #[cfg(unix)]
+    owner: OnceLock<u32>,
 }
 
 /// A locked file: the turn lasts until it is dropped, or its process ends.
@@ -43,7 +46,8 @@ impl HostLock {
             dir,
             gateway,
             warned: AtomicBool::new(false),
-            checked: AtomicBool::new(false),
+            #[cfg(unix)]
+            owner: OnceLock::new(),
         }
     }
 
@@ -94,10 +98,7 @@ impl HostLock {
             Err(error) if error.kind() == Io::NotFound => return self.make(&path),
             opened => opened?,
         };
-        if !self.checked.load(Ordering::Relaxed) {
-            check_owner(&self.dir.metadata()?, &file.metadata()?)?;
-            self.checked.store(true, Ordering::Relaxed);
-        }
+        self.check_owner(&file)?;
         Ok(file)
     }
 
@@ -110,11 +111,38 @@ impl HostLock {
             .truncate(false)
             .write(true)
             .open(path)?;
-        let checked = check_owner(&self.dir.metadata()?, &file.metadata()?);
+        let checked = self.check_owner(&file);
         if checked.is_err() {
             let _ = fs::remove_file(path);
         }
         checked.map(|()| file)
+    }
+
+    /// Another user could hold a lock for as long as he likes. Once the directory is known to be this
+    /// user's own, a file of the same user's tells that it still is.
+    #[cfg(unix)]
+    fn check_owner(&self, file: &File) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let owner = file.metadata()?.uid();
+        if self.owner.get() == Some(&owner) {
+            return Ok(());
+        }
+        let dir = self.dir.metadata()?;
+        if dir.mode() & 0o077 != 0 {
+            let problem = "the directory is open to other users; make its mode 0700";
+            return Err(io::Error::other(problem));
+        }
+        if dir.uid() != owner {
+            return Err(io::Error::other("the directory belongs to another user"));
+        }
+        self.owner.get_or_init(|| owner);
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn check_owner(&self, _: &File) -> io::Result<()> {
+        Ok(())
     }
 
     fn file_name(&self, subject: &Subject) -> String {
@@ -149,27 +177,6 @@ fn create_private(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
-}
-
-/// Another user could hold a lock for as long as he likes.
-#[cfg(unix)]
-fn check_owner(dir: &Metadata, file: &Metadata) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt as _;
-
-    if dir.mode() & 0o077 != 0 {
-        return Err(io::Error::other(
-            "the directory is open to other users; make its mode 0700",
-        ));
-    }
-    if dir.uid() != file.uid() {
-        return Err(io::Error::other("the directory belongs to another user"));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn check_owner(_: &Metadata, _: &Metadata) -> io::Result<()> {
-    Ok(())
 }
 
 fn waited_too_long() -> NexusError {

@@ -1,6 +1,7 @@
 //! The authenticated agent: ureq as it is, with the credential on every request.
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
+use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::http::{HeaderName, HeaderValue, Request};
@@ -45,6 +46,21 @@ fn code(error: &ureq::Error) -> String {
         .unwrap()
         .code()
         .to_owned()
+}
+
+/// It would go to the proxy in clear, and to the proxy's own machine.
+#[test]
+fn what_is_for_this_machine_goes_through_no_proxy_of_the_request() {
+    let Setting { gateway, agent, .. } = setting();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let proxy = ureq::Proxy::new(&proxy).unwrap();
+    let request = agent.get(format!("{}/user", gateway.url()));
+    let request = request.config().proxy(Some(proxy)).build();
+    assert_eq!(request.call().unwrap().status(), 200);
+    let met = listener.accept().unwrap_err();
+    assert_eq!(met.kind(), ErrorKind::WouldBlock, "the proxy was met");
 }
 
 #[test]

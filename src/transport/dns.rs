@@ -2,12 +2,12 @@
 //!
 //! A deadline over a whole request makes ureq's own resolver start a thread for every request, to
 //! look up its host again. [`Names`] answers addresses itself, and starts a thread only for a name
-//! that it does not know: as a rule one at a time for each name.
+//! that it does not know, as a rule one at a time for each name, and only for a new connection.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 const MAX_NAMES: usize = 256;
 /// As many addresses of a host are tried as ureq has room for.
 const MAX_ADDRESSES: usize = 16;
+/// In place of an address that nobody needs; ureq expects one.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// The lookups of one host at a time, those that hang included.
 const MAX_LOOKUPS: usize = 4;
 
@@ -217,33 +219,50 @@ fn lookup_failed(problem: String) -> ureq::Error {
     ureq::Error::Io(io::Error::other(LookupFailed(problem)))
 }
 
+impl Names {
+    /// The addresses of a URL's host. Blocks until they are there, at most until the deadline.
+    pub(super) fn addresses(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        deadline: Deadline,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default();
+        let known = match url::address(host) {
+            Some(address) => vec![SocketAddr::new(address, 0)],
+            None => self.look_up(host, deadline)?,
+        };
+        let port = port(uri);
+        let mut addresses = self.empty();
+        let family = config.ip_family();
+        let wanted = family.keep_wanted(known.into_iter());
+        for mut address in wanted.take(MAX_ADDRESSES) {
+            address.set_port(port);
+            addresses.push(address);
+        }
+        if addresses.is_empty() {
+            Err(ureq::Error::HostNotFound)
+        } else {
+            Ok(addresses)
+        }
+    }
+}
+
 impl Resolver for Names {
+    /// ureq asks before it looks for a pooled connection, which needs no address. So whoever opens a
+    /// connection asks, and this says something that nobody reads; but some proxies are told an address.
     fn resolve(
         &self,
         uri: &Uri,
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default();
-        let port = port(uri);
-        let mut resolved = self.empty();
-        let mut add = |addresses: &[SocketAddr]| {
-            let family = config.ip_family();
-            let wanted = family.keep_wanted(addresses.iter().copied());
-            for mut address in wanted.take(MAX_ADDRESSES) {
-                address.set_port(port);
-                resolved.push(address);
-            }
-        };
-        match url::address(host) {
-            Some(address) => add(&[SocketAddr::new(address, 0)]),
-            None => add(&self.look_up(host, deadline(*timeout.after))?),
+        if config.proxy().is_some() {
+            return self.addresses(uri, config, deadline(*timeout.after));
         }
-        if resolved.is_empty() {
-            Err(ureq::Error::HostNotFound)
-        } else {
-            Ok(resolved)
-        }
+        let mut none = self.empty();
+        none.push(NOWHERE);
+        Ok(none)
     }
 }
 

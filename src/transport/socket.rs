@@ -7,7 +7,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ureq::unversioned::resolver::Resolver as _;
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, ShutdownHandle,
     Transport,
@@ -64,17 +63,13 @@ impl Dial {
     pub(super) fn open(&self, details: &ConnectionDetails<'_>) -> Result<TcpStream, ureq::Error> {
         let deadline = deadline(*details.timeout.after);
         let host = details.uri.host().unwrap_or_default();
+        let addresses = || self.0.addresses(details.uri, details.config, deadline);
+        let known = addresses()?;
         let remembered = self.0.remembers(host);
-        match open_any(&details.addrs, remembered, deadline) {
+        match open_any(&known, remembered, deadline) {
             Err(_) if remembered => {
                 self.0.forget(host);
-                let left = deadline.left().unwrap_or_default().into();
-                let timeout = NextTimeout {
-                    after: left,
-                    ..details.timeout
-                };
-                let found = self.0.resolve(details.uri, details.config, timeout)?;
-                open_any(&found, false, deadline)
+                open_any(&addresses()?, false, deadline)
             }
             outcome => outcome,
         }

@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use super::*;
@@ -123,14 +124,29 @@ fn an_address_that_cannot_be_used_is_not_the_last_tried() {
 }
 
 fn resolve(names: &Names, url: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ureq::Error> {
-    use ureq::unversioned::resolver::Resolver as _;
-    use ureq::unversioned::transport::NextTimeout;
-    let timeout = NextTimeout {
-        after: timeout.into(),
-        ..NextTimeout::default()
-    };
-    let found = names.resolve(&url.parse().unwrap(), &Config::default(), timeout)?;
+    let deadline = Deadline::after(timeout);
+    let found = names.addresses(&url.parse().unwrap(), &Config::default(), deadline)?;
     Ok(found.to_vec())
+}
+
+#[test]
+fn a_pooled_connection_needs_no_lookup() {
+    let url = format!("http://example.test:{}/", answering());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let names = Names::new(
+        move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => Ok(vec![at(1)]),
+            _ => Err(io::Error::other("the name service is down")),
+        },
+        STEADY,
+    );
+    let transport = transport(&names, |config| config);
+    for _ in 0..3 {
+        assert_eq!(get(&url).body_of(&transport), "here");
+        names.forget("example.test");
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[test]

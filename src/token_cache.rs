@@ -4,7 +4,7 @@ mod entries;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::entries::{Entries, Stored};
 use crate::clock::Now;
@@ -151,10 +151,8 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        self.0
-            .entries
-            .lock()
-            .delete(Tenant::new(workspace_id, provider));
+        let tenant = Tenant::new(workspace_id, provider);
+        self.0.entries.lock().delete(tenant, Instant::now());
     }
 
     /// Drops every token, as [`delete`](Self::delete) does for one.
@@ -165,7 +163,7 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        self.0.entries.lock().clear();
+        self.0.entries.lock().clear(Instant::now());
     }
 
     /// How many fresh tokens are held. Looks at each, unlike the other methods.
@@ -244,6 +242,13 @@ impl Claim {
     /// Whether the cache is the same and its token was deleted between the two.
     pub(crate) fn is_apart_from(&self, other: &Self) -> bool {
         self.is_of_cache(other) && self.generation != other.generation
+    }
+
+    /// Whether what was asked for at `began` may have been deleted since. It looks at the whole cache,
+    /// since it is asked only of one that comes to a flight later than others.
+    pub(crate) fn may_be_deleted_since(&self, began: Instant) -> bool {
+        let deleted = self.cache.0.entries.lock().deleted;
+        deleted.is_some_and(|deleted| deleted >= began)
     }
 
     fn is_of_cache(&self, other: &Self) -> bool {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::clock::{Deadline, Now};
 use crate::error::Result;
@@ -57,6 +58,7 @@ pub(super) struct Table {
 struct Airborne {
     flight: Arc<Flight>,
     claims: Vec<Claim>,
+    began: Instant,
 }
 
 impl Table {
@@ -151,6 +153,9 @@ impl Airborne {
                 return None;
             }
             if !self.claims.iter().any(|other| claim.is_like(other)) {
+                if claim.may_be_deleted_since(self.began) {
+                    return None;
+                }
                 self.claims.push(claim);
             }
         }
@@ -186,6 +191,7 @@ fn enter(
     let airborne = Airborne {
         flight: Arc::clone(&flight),
         claims: claim.into_iter().collect(),
+        began: now.mono,
     };
     flying.insert(subject.clone(), airborne);
     Some((flight, true))

@@ -233,6 +233,40 @@ fn after_a_delete_the_next_caller_waits_and_then_asks_anew() {
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-2");
 }
 
+/// Whoever began the flight, and into whichever cache.
+#[test]
+fn a_delete_wins_against_a_flight_of_others() {
+    for began_with_a_cache in [true, false] {
+        let gate = Gate::default();
+        let opened = gate.clone();
+        let scripted = Scripted::new(move |number, _| {
+            if number == 1 {
+                gate.pass();
+            }
+            token(&format!("t-{number}"), 3600)
+        });
+        let (theirs, ours) = (TokenCache::new(), TokenCache::new());
+        thread::scope(|scope| {
+            let before = scope.spawn(|| {
+                if began_with_a_cache {
+                    return scripted.cached(&theirs).unwrap().0;
+                }
+                let token = scripted.handle.resolve(tenant("p"), far()).unwrap();
+                token.access_token.clone()
+            });
+            wait_until(|| scripted.calls() == 1);
+            ours.delete("ws", "p");
+            let after = scope.spawn(|| scripted.cached(&ours).unwrap());
+            let hasty = scripted.handle.cached(&ours, tenant("p"), at_once);
+            assert_eq!(hasty.unwrap_err().code(), "timeout");
+            opened.open();
+            assert_eq!(before.join().unwrap(), "t-1");
+            assert_eq!(after.join().unwrap().0, "t-2");
+        });
+        assert_eq!(ours.get("ws", "p").unwrap().access_token, "t-2");
+    }
+}
+
 #[test]
 fn calls_for_one_connection_join_or_take_turns() {
     let gate = Gate::default();

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::Now;
 use crate::tenant::{Named, OwnedTenant, Tenant};
@@ -19,6 +19,8 @@ pub(super) struct Entries {
     claimed: HashMap<OwnedTenant, Claimed>,
     purge_at: usize,
     generations: u64,
+    /// When anything was deleted last.
+    pub(super) deleted: Option<Instant>,
 }
 
 /// A token, until when it is handed out, and for how long after that it may stand in for one that
@@ -54,6 +56,7 @@ impl Entries {
             claimed: HashMap::new(),
             purge_at: FIRST_PURGE,
             generations: 0,
+            deleted: None,
         }
     }
 
@@ -71,14 +74,16 @@ impl Entries {
         self.tokens.get(&tenant as &dyn Named)
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(super) fn clear(&mut self, now: Instant) {
         self.tokens.clear();
         self.claimed.clear();
+        self.deleted = Some(now);
     }
 
-    pub(super) fn delete(&mut self, tenant: Tenant<'_>) {
+    pub(super) fn delete(&mut self, tenant: Tenant<'_>, now: Instant) {
         self.tokens.remove(&tenant as &dyn Named);
         self.claimed.remove(&tenant as &dyn Named);
+        self.deleted = Some(now);
     }
 
     /// The generation of those who wait for a token of the tenant.
@@ -121,7 +126,7 @@ impl Entries {
     }
 
     pub(super) fn set(&mut self, tenant: &OwnedTenant, stored: Option<Stored>, now: Now) {
-        self.delete(tenant.as_tenant());
+        self.claimed.remove(tenant);
         self.replace(tenant, stored, now);
     }
 

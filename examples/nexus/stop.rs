@@ -75,9 +75,12 @@ impl From<clap::Error> for Stop {
 /// as a value is left out: it may be a secret whose option was forgotten.
 fn wrong_arguments(error: &clap::Error) -> String {
     let mut text = error.to_string();
+    // Of other errors, the name of the argument may be what was typed.
+    let is_declared = matches!(error.kind(), Kind::ValueValidation | Kind::InvalidValue);
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
         if let Some(ContextValue::String(value)) = error.get(kind) {
-            if !value.starts_with('-') || kind == ContextKind::InvalidValue {
+            let declared = is_declared || value.starts_with('-');
+            if kind == ContextKind::InvalidValue || !declared {
                 text = text.replace(&format!(" '{value}'"), "");
             }
         }

@@ -95,7 +95,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
             2,
             "not provided: <CONNECTION>; see `nexus status --help`",
         ),
-        ("status ' '", 2, "it is blank"),
+        ("status ' '", 2, "for '<CONNECTION>': it is blank"),
         ("status a b", 2, "unexpected argument"),
         ("status a --show", 2, "--show"),
         (
@@ -129,7 +129,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ("revoke {github} -w ''", 2, "workspace_id"),
         ("revoke a b", 2, "unexpected argument"),
         ("providers --show", 2, "--show"),
-        ("gateway acme", 2, "WORKSPACE:PROVIDER"),
+        ("gateway acme", 2, "[=STRATEGY]]...': write it"),
         ("gateway --port 99999", 2, "--port <PORT>"),
         ("gateway a:b=saml", 2, "aws_sigv4"),
     ];

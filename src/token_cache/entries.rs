@@ -67,7 +67,8 @@ impl Entries {
     }
 
     pub(super) fn fresh(&self, now: Now) -> usize {
-        self.all().filter(|stored| stored.is_fresh(now)).count()
+        let tokens = self.tokens.values();
+        tokens.filter(|stored| stored.is_fresh(now)).count()
     }
 
     pub(super) fn stored(&self, tenant: Tenant<'_>) -> Option<&Stored> {
@@ -159,7 +160,7 @@ impl Entries {
 
     fn drop_soonest(&mut self, count: usize) {
         let mut soonest = BinaryHeap::with_capacity(count);
-        for end in self.all().map(|stored| stored.fresh_until.mono) {
+        for end in self.tokens.values().map(|stored| stored.fresh_until.mono) {
             if soonest.len() < count {
                 soonest.push(end);
             } else if let Some(mut last) = soonest.peek_mut().filter(|last| end < **last) {
@@ -180,9 +181,5 @@ impl Entries {
                     keep
                 }
             });
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Stored> {
-        self.tokens.values()
     }
 }

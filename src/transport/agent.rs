@@ -77,8 +77,8 @@ pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
 /// Runs the chain within its deadline.
 ///
 /// It also makes TLS ready once for all connections of an agent, with the sessions that later ones
-/// resume. ureq does so only for requests without settings of their own; all of the SDK's have some,
-/// but none about TLS. Of an authenticated agent there may be requests that do.
+/// resume. ureq does so only for requests without settings of their own. Those through a proxy, those
+/// sent again and those of an authenticated agent have some, but few of the latter about TLS.
 #[derive(Debug)]
 struct Opener<Chain> {
     chain: Chain,

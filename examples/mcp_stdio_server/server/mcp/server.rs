@@ -1,7 +1,7 @@
 //! Leader and followers: the thread that has read a call lets another take over reading, and then runs the call itself.
 //! So a slow call delays nothing.
 //!
-//! To wake that other thread takes as long as a quick call. So a tool that was quick the last time is run without; but
+//! Waking that other thread takes as long as a quick call. So a tool that was quick the last time is run without; but
 //! only while a thread that has nothing to do looks by itself, every now and then, whether nobody reads.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -70,7 +70,7 @@ impl Transport {
         } else {
             let names = Names::default();
             let agent = agent::agent(&names, agent::settings().build());
-            let streaming = agent::streaming(timeout).build().new_agent();
+            let streaming = agent::agent(&names, agent::streaming(timeout).build());
             (agent, streaming, Some(names))
         };
         socks::check(agent.config())?;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::entries::{Entries, Stored};
+use self::entries::{Entries, Mark, Stored};
 use crate::clock::Now;
 use crate::sync::Mutex;
 use crate::tenant::{OwnedTenant, Tenant};
@@ -69,7 +69,7 @@ pub(crate) enum Lookup {
 pub(crate) struct Claim {
     cache: TokenCache,
     tenant: OwnedTenant,
-    generation: u64,
+    mark: Mark,
 }
 
 impl TokenCache {
@@ -202,7 +202,7 @@ impl TokenCache {
     /// Claims the place of a token that is about to be asked for.
     pub(crate) fn claim(&self, tenant: &OwnedTenant) -> Claim {
         Claim {
-            generation: self.0.entries.lock().claim(tenant),
+            mark: self.0.entries.lock().claim(tenant),
             cache: self.clone(),
             tenant: tenant.clone(),
         }
@@ -220,13 +220,13 @@ impl Claim {
     pub(crate) fn keep(&self, token: Arc<CachedToken>, at: Now) {
         let stored = self.cache.0.stored(token, at, GRACE);
         let mut entries = self.cache.0.entries.lock();
-        entries.put(&self.tenant, self.generation, stored, at);
+        entries.put(&self.tenant, &self.mark, stored, at);
     }
 
     /// Drops the token that is here: the gateway has said that there is none.
     pub(crate) fn refuse(&self) {
         let mut entries = self.cache.0.entries.lock();
-        entries.put(&self.tenant, self.generation, None, Now::read());
+        entries.put(&self.tenant, &self.mark, None, Now::read());
     }
 
     /// The token that is here, if it is fresh.
@@ -234,14 +234,13 @@ impl Claim {
         self.cache.fresh(self.tenant.as_tenant(), now)
     }
 
-    /// Whether both are for the same place.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        self.is_of_cache(other) && self.generation == other.generation
+    pub(crate) fn is_of_cache(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.cache.0, &other.cache.0)
     }
 
-    /// Whether the cache is the same and its token was deleted between the two.
-    pub(crate) fn is_apart_from(&self, other: &Self) -> bool {
-        self.is_of_cache(other) && self.generation != other.generation
+    /// Whether no delete lies between the two, which are of one cache.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mark, &other.mark)
     }
 
     /// Whether what was asked for at `began` may have been deleted since. It looks at the whole cache,
@@ -249,17 +248,6 @@ impl Claim {
     pub(crate) fn may_be_deleted_since(&self, began: Instant) -> bool {
         let deleted = self.cache.0.entries.lock().deleted;
         deleted.is_some_and(|deleted| deleted >= began)
-    }
-
-    fn is_of_cache(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.cache.0, &other.cache.0)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let mut entries = self.cache.0.entries.lock();
-        entries.release(self.tenant.as_tenant(), self.generation);
     }
 }
 

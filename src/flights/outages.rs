@@ -1,7 +1,6 @@
 //! Which tenants the gateway has no token for at the moment, so that calls with a usable one need not
 //! wait to find that out; and which errors are an outage, which are a definite no.
 
-use std::collections::HashMap;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
@@ -12,58 +11,68 @@ use crate::tenant::OwnedTenant;
 
 /// How long after a failure the gateway is asked again.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
-const MAX_OUTAGES: usize = 1000;
+const MAX_OUTAGES: usize = 256;
 /// The gateway's code for a refresh that has failed, for a moment or for good.
 pub(super) const TOKEN_EXPIRED: &str = "token_expired";
 
-/// By tenant. `None` is the gateway itself, which cannot be reached for anybody.
-pub(super) struct Outages(Mutex<HashMap<Option<OwnedTenant>, Outage>>);
+pub(super) struct Outages(Mutex<Vec<Outage>>);
 
 struct Outage {
+    /// `None` for the gateway itself, which cannot be reached for anybody.
+    tenant: Option<OwnedTenant>,
     failed: Instant,
     why: NexusError,
     /// Whether the log knows that calls go on with an old token.
     warned: bool,
 }
 
+impl Outage {
+    fn concerns(&self, tenant: &OwnedTenant) -> bool {
+        self.tenant.as_ref().is_none_or(|own| own == tenant)
+    }
+}
+
 impl Outages {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self(Mutex::new(Vec::new()))
     }
 
     /// How long ago the gateway has failed, if it has since it last had a token.
     pub(super) fn since(&self, tenant: &OwnedTenant, now: Instant) -> Option<Duration> {
         let outages = self.0.lock();
-        let keys = [None, Some(tenant.clone())];
-        let failed = keys.iter().filter_map(|key| Some(outages.get(key)?.failed));
-        failed.max().map(|last| now.saturating_duration_since(last))
+        let known = outages.iter().filter(|outage| outage.concerns(tenant));
+        let last = known.map(|outage| outage.failed).max();
+        last.map(|last| now.saturating_duration_since(last))
     }
 
     /// The gateway has failed to bring this tenant's token, or not brought it in time.
     pub(super) fn begin(&self, tenant: &OwnedTenant, why: &NexusError, now: Instant) {
-        let whose = (!is_network(why)).then(|| tenant.clone());
+        let tenant = (!is_network(why)).then(|| tenant.clone());
         let mut outages = self.0.lock();
+        let known = outages.iter().position(|outage| outage.tenant == tenant);
+        let warned = known.is_some_and(|place| outages.swap_remove(place).warned);
         if outages.len() >= MAX_OUTAGES {
             // Whoever is forgotten waits once more to find out.
             outages.clear();
         }
-        let warned = outages.get(&whose).is_some_and(|outage| outage.warned);
-        let outage = Outage {
+        outages.push(Outage {
+            tenant,
             failed: now,
             why: why.clone(),
             warned,
-        };
-        outages.insert(whose, outage);
+        });
     }
 
     /// A call goes on with an old token: a warning, once for each outage.
     pub(super) fn warn(&self, tenant: &OwnedTenant, log: Log) {
         let mut outages = self.0.lock();
-        let unwarned = [None, Some(tenant.clone())].iter().find_map(|key| {
-            let outage = outages.get_mut(key).filter(|outage| !outage.warned)?;
-            outage.warned = true;
-            Some(outage.why.clone())
-        });
+        let mut unwarned = outages.iter_mut().filter(|outage| !outage.warned);
+        let unwarned = unwarned
+            .find(|outage| outage.concerns(tenant))
+            .map(|outage| {
+                outage.warned = true;
+                outage.why.clone()
+            });
         drop(outages);
         if let Some(why) = unwarned {
             let provider = tenant.as_tenant().provider;
@@ -78,8 +87,12 @@ impl Outages {
     /// The gateway has said what there is for this tenant; whether that ends what was warned of.
     pub(super) fn end(&self, tenant: &OwnedTenant) -> bool {
         let mut outages = self.0.lock();
-        let ended = [outages.remove(&None), outages.remove(&Some(tenant.clone()))];
-        ended.iter().flatten().any(|outage| outage.warned)
+        let mut warned = false;
+        outages.retain(|outage| {
+            warned |= outage.concerns(tenant) && outage.warned;
+            !outage.concerns(tenant)
+        });
+        warned
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which flights are under way: at most one for a tenant or connection, and a bounded number.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +16,7 @@ use crate::token_cache::{Claim, TokenCache};
 const MAX_FLIGHTS: usize = 256;
 
 /// Whom a flight is for.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     Tenant(OwnedTenant),
     Connection(Box<str>),
@@ -50,7 +49,7 @@ pub(super) struct Landed {
 pub(super) type Boarded = (Arc<Flight>, bool);
 
 pub(super) struct Table {
-    flying: Mutex<HashMap<Subject, Airborne>>,
+    flying: Mutex<Vec<Airborne>>,
     landed: Condvar,
 }
 
@@ -64,7 +63,7 @@ struct Airborne {
 impl Table {
     pub(super) fn new() -> Self {
         Self {
-            flying: Mutex::new(HashMap::new()),
+            flying: Mutex::new(Vec::new()),
             landed: Condvar::new(),
         }
     }
@@ -73,7 +72,7 @@ impl Table {
     #[cfg(test)]
     pub(super) fn aboard(&self, subject: &Subject) -> usize {
         let flying = self.flying.lock();
-        let airborne = flying.get(subject);
+        let airborne = flying.iter().find(|airborne| airborne.is_for(subject));
         // The table and the flight's own thread have it, too.
         airborne.map_or(0, |airborne| {
             Arc::strong_count(&airborne.flight).saturating_sub(2)
@@ -99,7 +98,8 @@ impl Table {
                 (Subject::Tenant(tenant), Some(cache)) => Some(cache.claim(tenant)),
                 _ => None,
             };
-            let boarded = match flying.get_mut(subject) {
+            let airborne = flying.iter_mut().find(|airborne| airborne.is_for(subject));
+            let boarded = match airborne {
                 Some(airborne) => airborne.join(call, claim),
                 None => enter(&mut flying, subject, call, claim),
             };
@@ -120,7 +120,8 @@ impl Table {
     /// find the flight finds the token.
     pub(super) fn land(&self, subject: &Subject, settle: impl FnOnce(&[Claim])) {
         let mut flying = self.flying.lock();
-        if let Some(airborne) = flying.remove(subject) {
+        let place = flying.iter().position(|airborne| airborne.is_for(subject));
+        if let Some(airborne) = place.map(|place| flying.swap_remove(place)) {
             settle(&airborne.claims);
         }
         drop(flying);
@@ -143,20 +144,20 @@ impl Table {
 }
 
 impl Airborne {
+    fn is_for(&self, subject: &Subject) -> bool {
+        self.flight.subject == *subject
+    }
+
     /// `None` for a flight of another call, and for one that was asked for before a delete.
     fn join(&mut self, call: Call, claim: Option<Claim>) -> Option<Boarded> {
         if self.flight.call != call {
             return None;
         }
         if let Some(claim) = claim {
-            if self.claims.iter().any(|other| claim.is_apart_from(other)) {
-                return None;
-            }
-            if !self.claims.iter().any(|other| claim.is_like(other)) {
-                if claim.may_be_deleted_since(self.began) {
-                    return None;
-                }
-                self.claims.push(claim);
+            match self.claims.iter().find(|own| own.is_of_cache(&claim)) {
+                Some(own) if own.is_like(&claim) => {}
+                None if !claim.may_be_deleted_since(self.began) => self.claims.push(claim),
+                _ => return None,
             }
         }
         Some((Arc::clone(&self.flight), false))
@@ -165,7 +166,7 @@ impl Airborne {
 
 /// A new flight, or one that has landed with the token that another has brought meanwhile.
 fn enter(
-    flying: &mut HashMap<Subject, Airborne>,
+    flying: &mut Vec<Airborne>,
     subject: &Subject,
     call: Call,
     claim: Option<Claim>,
@@ -193,6 +194,6 @@ fn enter(
         claims: claim.into_iter().collect(),
         began: now.mono,
     };
-    flying.insert(subject.clone(), airborne);
+    flying.push(airborne);
     Some((flight, true))
 }

@@ -1,8 +1,7 @@
-//! The maps under the cache: the tokens of tenants, who waits for one, and how room is made.
+//! What is under the cache: the tokens of tenants, whose are being asked for, and how room is made.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::clock::Now;
@@ -16,9 +15,10 @@ const FIRST_PURGE: usize = 64;
 
 pub(super) struct Entries {
     tokens: HashMap<OwnedTenant, Stored>,
-    claimed: HashMap<OwnedTenant, Claimed>,
+    /// Whose token is being asked for. A delete forgets them, so that whoever asks next has another
+    /// mark.
+    claimed: Vec<(OwnedTenant, Weak<()>)>,
     purge_at: usize,
-    generations: u64,
     /// When anything was deleted last.
     pub(super) deleted: Option<Instant>,
 }
@@ -32,12 +32,8 @@ pub(super) struct Stored {
     pub(super) spare_for: Duration,
 }
 
-/// How many wait for a token of a tenant. A delete ends it, so that the next who waits are of another
-/// generation.
-struct Claimed {
-    generation: u64,
-    count: usize,
-}
+/// What those who wait for a token of one tenant together hold.
+pub(super) type Mark = Arc<()>;
 
 impl Stored {
     pub(super) fn is_fresh(&self, now: Now) -> bool {
@@ -53,9 +49,8 @@ impl Entries {
     pub(super) fn new() -> Self {
         Self {
             tokens: HashMap::new(),
-            claimed: HashMap::new(),
+            claimed: Vec::new(),
             purge_at: FIRST_PURGE,
-            generations: 0,
             deleted: None,
         }
     }
@@ -83,51 +78,47 @@ impl Entries {
 
     pub(super) fn delete(&mut self, tenant: Tenant<'_>, now: Instant) {
         self.tokens.remove(&tenant as &dyn Named);
-        self.claimed.remove(&tenant as &dyn Named);
+        self.unclaim(tenant);
         self.deleted = Some(now);
     }
 
-    /// The generation of those who wait for a token of the tenant.
-    pub(super) fn claim(&mut self, tenant: &OwnedTenant) -> u64 {
-        let generations = &mut self.generations;
-        let claimed = self.claimed.entry(tenant.clone()).or_insert_with(|| {
-            *generations = generations.wrapping_add(1);
-            Claimed {
-                generation: *generations,
-                count: 0,
-            }
-        });
-        claimed.count = claimed.count.saturating_add(1);
-        claimed.generation
+    /// The mark of those who wait for a token of the tenant.
+    pub(super) fn claim(&mut self, tenant: &OwnedTenant) -> Mark {
+        self.claimed.retain(|(_, mark)| mark.strong_count() > 0);
+        self.mark(tenant).unwrap_or_else(|| {
+            let mark = Mark::default();
+            let claimed = (tenant.clone(), Arc::downgrade(&mark));
+            self.claimed.push(claimed);
+            mark
+        })
     }
 
-    pub(super) fn release(&mut self, tenant: Tenant<'_>, generation: u64) {
-        let claimed = self.claimed.get_mut(&tenant as &dyn Named);
-        let Some(claimed) = claimed.filter(|claimed| claimed.generation == generation) else {
-            return;
-        };
-        claimed.count = claimed.count.saturating_sub(1);
-        if claimed.count == 0 {
-            self.claimed.remove(&tenant as &dyn Named);
-        }
+    fn mark(&self, tenant: &OwnedTenant) -> Option<Mark> {
+        let mut claimed = self.claimed.iter();
+        let (_, mark) = claimed.find(|(claimed, _)| claimed == tenant)?;
+        mark.upgrade()
+    }
+
+    fn unclaim(&mut self, tenant: Tenant<'_>) {
+        self.claimed
+            .retain(|(claimed, _)| claimed.as_tenant() != tenant);
     }
 
     /// Puts what a claim has brought, unless the tenant's token was deleted or set meanwhile.
     pub(super) fn put(
         &mut self,
         tenant: &OwnedTenant,
-        generation: u64,
+        mark: &Mark,
         stored: Option<Stored>,
         now: Now,
     ) {
-        let claimed = self.claimed.get(tenant);
-        if claimed.is_some_and(|claimed| claimed.generation == generation) {
+        if self.mark(tenant).is_some_and(|own| Arc::ptr_eq(&own, mark)) {
             self.replace(tenant, stored, now);
         }
     }
 
     pub(super) fn set(&mut self, tenant: &OwnedTenant, stored: Option<Stored>, now: Now) {
-        self.claimed.remove(tenant);
+        self.unclaim(tenant.as_tenant());
         self.replace(tenant, stored, now);
     }
 
@@ -158,28 +149,14 @@ impl Entries {
         self.purge_at = doubled.clamp(FIRST_PURGE, MAX_TOKENS);
     }
 
-    fn drop_soonest(&mut self, count: usize) {
-        let mut soonest = BinaryHeap::with_capacity(count);
-        for end in self.tokens.values().map(|stored| stored.fresh_until.mono) {
-            if soonest.len() < count {
-                soonest.push(end);
-            } else if let Some(mut last) = soonest.peek_mut().filter(|last| end < **last) {
-                *last = end;
-            }
-        }
-        let Some(last) = soonest.peek().copied() else {
-            return;
-        };
-        let mut ties = soonest.iter().filter(|end| **end == last).count();
-        self.tokens
-            .retain(|_, stored| match stored.fresh_until.mono.cmp(&last) {
-                Ordering::Less => false,
-                Ordering::Greater => true,
-                Ordering::Equal => {
-                    let keep = ties == 0;
-                    ties = ties.saturating_sub(1);
-                    keep
-                }
-            });
+    fn drop_soonest(&mut self, mut count: usize) {
+        let ends = self.tokens.values().map(|stored| stored.fresh_until.mono);
+        let mut ends: Vec<Instant> = ends.collect();
+        let (_, last, _) = ends.select_nth_unstable(count);
+        self.tokens.retain(|_, stored| {
+            let goes = count > 0 && stored.fresh_until.mono <= *last;
+            count = count.saturating_sub(usize::from(goes));
+            !goes
+        });
     }
 }

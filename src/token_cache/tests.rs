@@ -190,7 +190,7 @@ fn after_a_delete_only_a_later_claim_counts() {
     let old = claim(&cache);
     cache.delete("ws", "p");
     let new = claim(&cache);
-    assert!(new.is_apart_from(&old) && !new.is_like(&old));
+    assert!(new.is_of_cache(&old) && !new.is_like(&old));
     old.keep(token("old", now, secs(3600)), now);
     assert_eq!(name_at(&cache, now), None);
     new.keep(token("new", now, secs(3600)), now);
@@ -201,7 +201,7 @@ fn after_a_delete_only_a_later_claim_counts() {
 #[test]
 fn claims_of_two_caches_have_nothing_to_do_with_one_another() {
     let (one, other) = (claim(&TokenCache::new()), claim(&TokenCache::new()));
-    assert!(!one.is_like(&other) && !one.is_apart_from(&other));
+    assert!(!one.is_like(&other) && !one.is_of_cache(&other));
 }
 
 #[test]

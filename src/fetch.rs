@@ -19,7 +19,7 @@ use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::credential::Credential;
 use crate::fetch::hide::Sent;
-use crate::fetch::options::{Checked, FetchOptions};
+use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::fetch::scope::Scope;
 use crate::flights::{Flights, Source};
@@ -48,11 +48,11 @@ pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Res
         None => url.into(),
     };
     let url = caller.check_url(&text)?;
-    let request = options.check(caller.flights.gateway.timeout)?;
+    let request = options.check()?;
     let call = Call {
         caller,
         text: &text,
-        deadline: Deadline::after(request.timeout),
+        deadline: Deadline::after(request.timeout.unwrap_or(caller.flights.gateway.timeout)),
         request,
     };
     let response = call.perform(url)?;
@@ -90,7 +90,7 @@ impl Caller<'_> {
 struct Call<'a> {
     caller: Caller<'a>,
     text: &'a str,
-    request: Checked,
+    request: FetchOptions,
     deadline: Deadline,
 }
 

@@ -1,6 +1,5 @@
 //! What a fetch sends, checked before anything is resolved or sent.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -33,25 +32,28 @@ const MAX_METHOD: usize = 64;
 /// ```
 #[derive(Clone)]
 pub struct FetchOptions {
-    method: Cow<'static, str>,
-    headers: Vec<(Vec<u8>, Vec<u8>)>,
-    data: Option<Vec<u8>>,
-    timeout: Option<Duration>,
-    redirects: Redirects,
-    retry_policy: RetryPolicy,
-    hide_credential: bool,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) data: Option<Vec<u8>>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) redirects: Redirects,
+    pub(super) retry_policy: RetryPolicy,
+    pub(super) hide_credential: bool,
+    /// The first part that cannot be sent.
+    problem: Option<NexusError>,
 }
 
 impl Default for FetchOptions {
     fn default() -> Self {
         Self {
-            method: "GET".into(),
-            headers: Vec::new(),
+            method: Method::GET,
+            headers: HeaderMap::new(),
             data: None,
             timeout: None,
             redirects: Redirects::default(),
             retry_policy: RetryPolicy::default(),
             hide_credential: false,
+            problem: None,
         }
     }
 }
@@ -66,7 +68,10 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
-        self.method = Cow::Owned(method.as_ref().to_owned());
+        match checked_method(method.as_ref()) {
+            Ok(method) => self.method = method,
+            Err(problem) => drop(self.problem.get_or_insert(problem)),
+        }
         self
     }
 
@@ -78,8 +83,9 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.headers
-            .push((name.as_ref().to_vec(), value.as_ref().to_vec()));
+        if let Err(problem) = add_header(&mut self.headers, name.as_ref(), value.as_ref()) {
+            self.problem.get_or_insert(problem);
+        }
         self
     }
 
@@ -183,45 +189,38 @@ impl FetchOptions {
         self
     }
 
-    /// Checks it all.
+    /// What can be sent.
     ///
     /// # Errors
     ///
     /// `invalid_input` that names the part.
-    pub(crate) fn check(self, default_timeout: Duration) -> Result<Checked> {
-        let timeout = self.timeout.unwrap_or(default_timeout);
-        if timeout.is_zero() {
-            return Err(NexusError::invalid_input(
-                "timeout",
-                "zero; the call would fail",
-            ));
+    pub(super) fn check(mut self) -> Result<Self> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
         }
-        let method = checked_method(&self.method)?;
-        let headers = checked_headers(&self.headers, self.data.as_deref())?;
-        let data = self
-            .data
-            .or_else(|| WITH_BODY.contains(&method).then(Vec::new));
-        Ok(Checked {
-            method,
-            headers,
-            data,
-            timeout,
-            redirects: self.redirects,
-            retry_policy: self.retry_policy,
-            hide_credential: self.hide_credential,
-        })
+        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            let problem = "zero; the call would fail";
+            return Err(NexusError::invalid_input("timeout", problem));
+        }
+        let length = self.data.as_ref().map_or(0, Vec::len);
+        let mut lengths = self.headers.get_all(CONTENT_LENGTH).iter();
+        if lengths.any(|own| own.as_bytes() != length.to_string().as_bytes()) {
+            let problem = "not the length of the data; leave it out";
+            return Err(NexusError::invalid_input("header Content-Length", problem));
+        }
+        self.headers.remove(CONTENT_LENGTH);
+        if WITH_BODY.contains(&self.method) {
+            self.data.get_or_insert_default();
+        }
+        Ok(self)
     }
 }
 
 impl fmt::Debug for FetchOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self
-            .headers
-            .iter()
-            .map(|(name, _)| String::from_utf8_lossy(name));
         f.debug_struct("FetchOptions")
             .field("method", &self.method)
-            .field("headers", &names.collect::<Vec<_>>())
+            .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("data_bytes", &self.data.as_ref().map(Vec::len))
             .field("timeout", &self.timeout)
             .field("redirects", &self.redirects)
@@ -229,17 +228,6 @@ impl fmt::Debug for FetchOptions {
             .field("hide_credential", &self.hide_credential)
             .finish()
     }
-}
-
-/// Options that can be sent.
-pub(crate) struct Checked {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
-    pub(crate) data: Option<Vec<u8>>,
-    pub(crate) timeout: Duration,
-    pub(crate) redirects: Redirects,
-    pub(crate) retry_policy: RetryPolicy,
-    pub(crate) hide_credential: bool,
 }
 
 fn checked_method(method: &str) -> Result<Method> {
@@ -263,42 +251,30 @@ pub(crate) fn no_credential() -> NexusError {
     NexusError::invalid_input("method", "CONNECT and TRACE cannot carry a credential")
 }
 
-fn checked_headers(headers: &[(Vec<u8>, Vec<u8>)], data: Option<&[u8]>) -> Result<HeaderMap> {
-    let mut checked = HeaderMap::with_capacity(headers.len().min(1000));
-    for (index, (name, value)) in headers.iter().enumerate() {
-        let place = || format!("header {} ({})", index.saturating_add(1), shown(name));
-        let invalid = |problem: &str| NexusError::invalid_input(&place(), problem);
-        let name = HeaderName::from_bytes(name)
-            .map_err(|_| invalid("its name has a character that no header name has"))?;
-        if name.as_str().len().saturating_add(value.len()) > header::MAX_LENGTH {
-            return Err(invalid("it is longer than 64 KiB"));
-        }
-        let value = HeaderValue::from_bytes(value)
-            .map_err(|_| invalid("its value has a line break or control character"))?;
-        if !header::can_carry(&name, &value) {
-            return Err(invalid("its value has a character beyond ASCII"));
-        }
-        match name {
-            CONTENT_LENGTH if is_length_of(&value, data) => continue,
-            CONTENT_LENGTH => {
-                return Err(invalid("it is not the length of the data; leave it out"));
-            }
-            HOST | TRANSFER_ENCODING => {
-                return Err(invalid(
-                    "it follows from the URL and the data; leave it out",
-                ));
-            }
-            _ => {}
-        }
-        checked
-            .try_append(name, value)
-            .map_err(|_| invalid("one header too many"))?;
+fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
+    let number = headers.len().saturating_add(1);
+    let invalid = |problem: &str| {
+        let place = format!("header {number} ({})", shown(name));
+        NexusError::invalid_input(&place, problem)
+    };
+    let own = HeaderName::from_bytes(name)
+        .map_err(|_| invalid("its name has a character that no header name has"))?;
+    if name.len().saturating_add(value.len()) > header::MAX_LENGTH {
+        return Err(invalid("it is longer than 64 KiB"));
     }
-    Ok(checked)
-}
-
-fn is_length_of(value: &HeaderValue, data: Option<&[u8]>) -> bool {
-    value.as_bytes() == data.map_or(0, <[u8]>::len).to_string().as_bytes()
+    let value = HeaderValue::from_bytes(value)
+        .map_err(|_| invalid("its value has a line break or control character"))?;
+    if !header::can_carry(&own, &value) {
+        return Err(invalid("its value has a character beyond ASCII"));
+    }
+    if own == HOST || own == TRANSFER_ENCODING {
+        return Err(invalid(
+            "it follows from the URL and the data; leave it out",
+        ));
+    }
+    let added = headers.try_append(own, value);
+    added.map_err(|_| invalid("one header too many"))?;
+    Ok(())
 }
 
 /// A header's name as far as it can be shown in one line.

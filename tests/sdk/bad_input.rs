@@ -249,7 +249,7 @@ fn methods() {
 #[test]
 fn headers() {
     let server = Server::play(vec![bearer("t")]);
-    let headers: [(&str, &[u8]); 19] = [
+    let headers: [(&str, &[u8]); 17] = [
         ("", b"x"),
         (" ", b"x"),
         ("X Y", b"x"),
@@ -264,8 +264,6 @@ fn headers() {
         ("X-Ok", b"\0"),
         ("X-Ok", b"\x7f"),
         ("Authorization", b"Bearer kl\xc3\xbc"),
-        ("Content-Length", b"1"),
-        ("content-length", b"+0"),
         ("Host", b"evil.example"),
         ("Transfer-Encoding", b"chunked"),
         ("TRANSFER-ENCODING", b"identity"),
@@ -278,19 +276,17 @@ fn headers() {
         (name, error, "invalid_input", "header 2 (")
     });
     check(&server, table.into());
-    let options = FetchOptions::default()
-        .header("Content-Length", "5")
-        .data("four");
-    let error = refused(&server, &server.url("/"), options);
-    check(
-        &server,
-        vec![(
-            "length",
-            error,
-            "invalid_input",
-            "header 1 (Content-Length)",
-        )],
-    );
+    let lengths = [
+        ("Content-Length", "1", ""),
+        ("content-length", "+0", ""),
+        ("Content-Length", "5", "four"),
+    ];
+    let table = lengths.map(|(name, length, data)| {
+        let options = FetchOptions::default().data(data).header(name, length);
+        let error = refused(&server, &server.url("/"), options);
+        (length, error, "invalid_input", "header Content-Length: not")
+    });
+    check(&server, table.into());
 }
 
 #[test]

@@ -226,7 +226,7 @@ impl fmt::Debug for FetchOptions {
             .field("redirects", &self.redirects)
             .field("retry_policy", &self.retry_policy)
             .field("hide_credential", &self.hide_credential)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

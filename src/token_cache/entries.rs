@@ -149,14 +149,16 @@ impl Entries {
         self.purge_at = doubled.clamp(FIRST_PURGE, MAX_TOKENS);
     }
 
-    fn drop_soonest(&mut self, mut count: usize) {
+    fn drop_soonest(&mut self, count: usize) {
         let ends = self.tokens.values().map(|stored| stored.fresh_until.mono);
         let mut ends: Vec<Instant> = ends.collect();
-        let (_, last, _) = ends.select_nth_unstable(count);
+        let (sooner, last, _) = ends.select_nth_unstable(count);
+        let mut ties = sooner.iter().filter(|end| *end == last).count();
         self.tokens.retain(|_, stored| {
-            let goes = count > 0 && stored.fresh_until.mono <= *last;
-            count = count.saturating_sub(usize::from(goes));
-            !goes
+            let end = &stored.fresh_until.mono;
+            let tie = end == last && ties > 0;
+            ties = ties.saturating_sub(usize::from(tie));
+            end >= last && !tie
         });
     }
 }

@@ -1,7 +1,7 @@
 //! `authenticated_fetch`: one request with the credential on it, its redirects, and one replay of the
 //! request to which the credential turns out to be dead.
 
-pub(crate) mod credential;
+pub(crate) mod caller;
 pub(crate) mod fetcher;
 mod hide;
 pub(crate) mod middleware;
@@ -9,20 +9,17 @@ pub(crate) mod options;
 pub(crate) mod redirect;
 pub(crate) mod scope;
 
-use std::borrow::Cow;
 use std::mem;
-use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
 use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::credential::Credential;
+use crate::fetch::caller::Caller;
 use crate::fetch::hide::Sent;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
-use crate::fetch::scope::Scope;
-use crate::flights::{Flights, Source};
+use crate::flights::Source;
 use crate::gateway::error::retry_after;
 use crate::log::Log;
 use crate::retry::Attempts;
@@ -33,17 +30,9 @@ use crate::url;
 /// A response: status, headers, body.
 pub(crate) type Fetched = (u16, HeaderMap, Vec<u8>);
 
-/// Whose credential goes on a request, and where to.
-#[derive(Clone, Copy)]
-pub(crate) struct Caller<'a> {
-    pub(crate) flights: &'a Arc<Flights>,
-    pub(crate) credential: Credential<'a>,
-    pub(crate) scope: Option<&'a Scope>,
-}
-
-pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Result<Fetched> {
-    caller.credential.check()?;
-    let text = match caller.scope {
+pub(crate) fn fetch(caller: &Caller, url: &str, options: FetchOptions) -> Result<Fetched> {
+    caller.check()?;
+    let text = match &caller.scope {
         Some(scope) => scope.absolute(url)?,
         None => url.into(),
     };
@@ -59,36 +48,9 @@ pub(crate) fn fetch(caller: Caller<'_>, url: &str, options: FetchOptions) -> Res
     Ok((response.status, response.headers, response.body))
 }
 
-impl Caller<'_> {
-    pub(crate) fn check_url(&self, text: &str) -> Result<Uri> {
-        let parsed =
-            url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
-        if url::is_private(&parsed) || self.flights.gateway.allow_insecure_http {
-            return self.check_host(&parsed).map(|()| parsed);
-        }
-        let message = format!(
-            "url: {} would carry the credential in clear; use https, or allow_insecure_http",
-            url::origin(&parsed)
-        );
-        Err(NexusError::new(ErrorKind::InsecureUrl, message))
-    }
-
-    /// The URL as the credential wants it; `checked` is the text.
-    pub(crate) fn target(&self, text: &str, checked: Uri, token: &CachedToken) -> Result<Uri> {
-        match token.target(text)? {
-            Cow::Borrowed(_) => Ok(checked),
-            Cow::Owned(target) => self.check_url(&target),
-        }
-    }
-
-    fn check_host(&self, target: &Uri) -> Result<()> {
-        self.scope.map_or(Ok(()), |scope| scope.check(target))
-    }
-}
-
 /// A fetch that has been checked.
 struct Call<'a> {
-    caller: Caller<'a>,
+    caller: &'a Caller,
     text: &'a str,
     request: FetchOptions,
     deadline: Deadline,
@@ -98,13 +60,13 @@ impl Call<'_> {
     /// A 401 to a token out of the cache may mean that it was revoked: then the request that was
     /// refused, and none before it, is sent once more with the token that replaces it.
     fn perform(mut self, url: Uri) -> Result<Response> {
-        let (mut token, mut source) = self.token()?;
+        let (mut token, mut source) = self.caller.token(|| self.deadline)?;
         let mut sent = self.request.hide_credential.then(Sent::default);
         let mut hop = self.first_hop(url, &token)?;
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&hop, &token, &mut sent)?;
             if response.status == 401 && hop.authenticated {
-                if let Some(fresh) = self.replacement(&token, source)? {
+                if let Some(fresh) = self.caller.replacement((&token, source), self.deadline)? {
                     hop.url = match number {
                         0 => self.caller.target(self.text, self.url()?, &fresh)?,
                         _ => redirect::renewed(&hop.url, &token, &fresh)?,
@@ -132,28 +94,6 @@ impl Call<'_> {
 
     fn url(&self) -> Result<Uri> {
         self.caller.check_url(self.text)
-    }
-
-    fn token(&self) -> Result<(Arc<CachedToken>, Source)> {
-        let Caller {
-            credential,
-            flights,
-            ..
-        } = self.caller;
-        credential.token(flights, || self.deadline)
-    }
-
-    fn replacement(
-        &self,
-        refused: &Arc<CachedToken>,
-        source: Source,
-    ) -> Result<Option<Arc<CachedToken>>> {
-        let Caller {
-            credential,
-            flights,
-            ..
-        } = self.caller;
-        credential.replacement(flights, (refused, source), self.deadline)
     }
 
     fn log(&self) -> Log {

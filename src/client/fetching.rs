@@ -4,10 +4,10 @@ use ureq::http::HeaderMap;
 
 use super::NexusClient;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::credential::{Credential, OwnedCredential};
+use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
-use crate::fetch::{self, Caller, middleware};
+use crate::fetch::{self, middleware};
 use crate::tenant::Tenant;
 use crate::token_cache::TokenCache;
 
@@ -50,12 +50,8 @@ impl NexusClient {
         options: FetchOptions,
     ) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let tenant = Tenant::new(workspace_id, provider);
-        let caller = Caller {
-            flights: &self.0,
-            credential: Credential::Tenant(cache, tenant),
-            scope: None,
-        };
-        fetch::fetch(caller, url, options)
+        let caller = Caller::of_tenant(&self.0, cache, tenant);
+        fetch::fetch(&caller, url, options)
     }
 
     /// Returns a fetcher for one workspace and provider. Does not block; with a blank name, its fetches
@@ -74,7 +70,7 @@ impl NexusClient {
     #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
         let tenant = Tenant::new(workspace_id, provider);
-        Fetcher::new(self.0.clone(), OwnedCredential::of_tenant(cache, tenant))
+        Fetcher::new(Caller::of_tenant(&self.0, cache, tenant))
     }
 
     /// Returns the headers that carry the credential, for a connection that the SDK does not make itself: a
@@ -162,6 +158,6 @@ impl NexusClient {
         provider: &str,
     ) -> ureq::Agent {
         let tenant = Tenant::new(workspace_id, provider);
-        middleware::authenticated_agent(self.0.clone(), OwnedCredential::of_tenant(cache, tenant))
+        middleware::authenticated_agent(Caller::of_tenant(&self.0, cache, tenant))
     }
 }

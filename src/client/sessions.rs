@@ -1,11 +1,10 @@
 //! Agent sessions, and the guard that closes one.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
 use super::{NexusClient, with_id};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::credential::OwnedCredential;
+use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::gateway::Request;
 use crate::json::Object;
@@ -143,11 +142,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_fetcher(&self, session: &AgentSession) -> Result<Fetcher> {
-        let token = Arc::new(session.credential()?);
-        Ok(Fetcher::new(
-            self.0.clone(),
-            OwnedCredential::Session(token),
-        ))
+        let caller = Caller::of_session(&self.0, session.credential()?);
+        Ok(Fetcher::new(caller))
     }
 
     /// Returns a guard that closes the session when it is dropped. Does not block.

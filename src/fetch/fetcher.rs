@@ -6,11 +6,10 @@ use std::sync::Arc;
 use ureq::http::HeaderMap;
 
 use crate::error::Result;
-use crate::fetch::credential::OwnedCredential;
+use crate::fetch;
+use crate::fetch::caller::Caller;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::Scope;
-use crate::fetch::{self, Caller};
-use crate::flights::Handle;
 use crate::token::CachedToken;
 
 /// Fetches with one credential: that of a workspace and provider, or of an agent session.
@@ -35,19 +34,11 @@ use crate::token::CachedToken;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Fetcher {
-    handle: Handle,
-    credential: OwnedCredential,
-    scope: Option<Arc<Scope>>,
-}
+pub struct Fetcher(Caller);
 
 impl Fetcher {
-    pub(crate) fn new(handle: Handle, credential: OwnedCredential) -> Self {
-        Self {
-            handle,
-            credential,
-            scope: None,
-        }
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self(caller)
     }
 
     /// Allows these hosts and no others but that of a [`base_url`](Self::base_url), for a URL that a
@@ -114,7 +105,7 @@ impl Fetcher {
     }
 
     fn scope_mut(&mut self) -> &mut Scope {
-        Arc::make_mut(self.scope.get_or_insert_default())
+        Arc::make_mut(self.0.scope.get_or_insert_default())
     }
 
     /// The token that the next request would carry, for a client of another protocol: the quickest
@@ -140,11 +131,7 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        let credential = self.credential.as_credential();
-        credential.check()?;
-        let deadline = || self.handle.gateway.longest_call();
-        let token = credential.token(&self.handle, deadline);
-        token.map(|(token, _)| token)
+        self.0.get_token().map(|(token, _)| token)
     }
 
     /// `GET`. The URL is absolute, or below the [`base_url`](Self::base_url).
@@ -297,20 +284,12 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let caller = Caller {
-            flights: &self.handle,
-            credential: self.credential.as_credential(),
-            scope: self.scope.as_deref(),
-        };
-        fetch::fetch(caller, url, options)
+        fetch::fetch(&self.0, url, options)
     }
 }
 
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetcher")
-            .field("credential", &self.credential)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
+        self.0.fmt(f)
     }
 }

@@ -1,25 +1,22 @@
 //! A `ureq::Agent` that puts the credential on every request, for code that wants one.
 
 use std::io::Read as _;
-use std::sync::Arc;
 
 use ureq::http::{Method, Request, Response, Uri};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
 use crate::error::{NexusError, Result};
-use crate::fetch::Caller;
-use crate::fetch::credential::OwnedCredential;
+use crate::fetch::caller::Caller;
 use crate::fetch::options;
-use crate::flights::{Handle, Source};
+use crate::flights::Source;
 use crate::header;
 use crate::token::CachedToken;
 
 /// An agent with the settings, the connections and the resolver of the client's own.
-pub(crate) fn authenticated_agent(handle: Handle, credential: OwnedCredential) -> ureq::Agent {
-    let config = config_like(handle.gateway.transport.config());
-    let injector = Injector { handle, credential };
-    config.middleware(injector).build().new_agent()
+pub(crate) fn authenticated_agent(caller: Caller) -> ureq::Agent {
+    let config = config_like(caller.flights.gateway.transport.config());
+    config.middleware(Injector(caller)).build().new_agent()
 }
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
@@ -59,10 +56,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
 }
 
 /// Resolves, checks and injects; the client's agent then sends.
-struct Injector {
-    handle: Handle,
-    credential: OwnedCredential,
-}
+struct Injector(Caller);
 
 impl Middleware for Injector {
     fn handle(
@@ -75,11 +69,10 @@ impl Middleware for Injector {
             Method::CONNECT | Method::TRACE => return Err(other(options::no_credential())),
             _ => {}
         }
-        let (token, source) = self.token()?;
+        let (token, source) = self.0.get_token().map_err(other)?;
         let response = self.send_streaming(request, &token);
         if source == Source::Cache && is_401(&response) {
-            let credential = self.credential.as_credential();
-            credential.discard(&token, self.handle.gateway.log);
+            self.0.discard(&token);
         }
         response
     }
@@ -95,15 +88,14 @@ impl Injector {
         let mut kept = Vec::new();
         body.into_reader().read_to_end(&mut kept)?;
         let request = |parts| Request::from_parts(parts, ());
-        let (token, source) = self.token()?;
+        let (token, source) = self.0.get_token().map_err(other)?;
         let response = self.send_kept(request(parts.clone()), &kept, &token);
         if !is_401(&response) {
             return response;
         }
         let refused = (&token, source);
-        let deadline = self.handle.gateway.longest_call();
-        let credential = self.credential.as_credential();
-        let fresh = credential.replacement(&self.handle, refused, deadline);
+        let deadline = self.0.flights.gateway.longest_call();
+        let fresh = self.0.replacement(refused, deadline);
         match fresh.map_err(other)? {
             Some(fresh) => self.send_kept(request(parts), &kept, &fresh),
             None => response,
@@ -146,26 +138,13 @@ impl Injector {
         target: Uri,
     ) -> Result<Response<Body>, ureq::Error> {
         *request.uri_mut() = target;
-        self.handle.gateway.transport.pass_on(request)
+        self.0.flights.gateway.transport.pass_on(request)
     }
 
     fn target(&self, requested: &Uri, token: &CachedToken) -> Result<Uri> {
-        let caller = Caller {
-            flights: &self.handle,
-            credential: self.credential.as_credential(),
-            scope: None,
-        };
         let requested = requested.to_string();
-        let checked = caller.check_url(&requested)?;
-        caller.target(&requested, checked, token)
-    }
-
-    fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {
-        let deadline = || self.handle.gateway.longest_call();
-        let credential = self.credential.as_credential();
-        let checked = credential.check();
-        let token = checked.and_then(|()| credential.token(&self.handle, deadline));
-        token.map_err(other)
+        let checked = self.0.check_url(&requested)?;
+        self.0.target(&requested, checked, token)
     }
 }
 

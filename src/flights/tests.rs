@@ -4,7 +4,7 @@
 use super::*;
 use crate::clock::Received;
 use crate::error::Result;
-use crate::fetch::credential::OwnedCredential;
+use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -155,9 +155,8 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_are_on_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.handle.resolve(tenant("p"), far()).unwrap());
         scope.spawn(|| {
-            let credential = OwnedCredential::of_tenant(&one, tenant("p"));
-            let fetcher = Fetcher::new(scripted.handle.clone(), credential);
-            fetcher.get_cached_token().unwrap()
+            let caller = Caller::of_tenant(&scripted.handle, &one, tenant("p"));
+            Fetcher::new(caller).get_cached_token().unwrap()
         });
         scripted.wait_until_aboard("p", 4);
         opened.open();

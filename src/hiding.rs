@@ -19,13 +19,13 @@ const MAX_JSONS: usize = 2;
 ///
 /// A search reads the text once for each secret and each way to decode it, however often and however
 /// nearly they occur.
-pub(crate) struct Secrets(Vec<Secret>);
+pub(crate) struct Secrets(BTreeSet<Vec<u8>>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let texts = secrets.into_iter().map(|text| text.as_ref().to_vec());
-        let texts: BTreeSet<_> = texts.filter(|text| !text.is_empty()).collect();
-        Self(texts.iter().map(|text| Secret::new(text)).collect())
+        let texts = secrets.into_iter();
+        let texts = texts.map(|text| text.as_ref().iter().map(|byte| spaced(*byte)).collect());
+        Self(texts.filter(|text: &Vec<u8>| !text.is_empty()).collect())
     }
 
     /// The text with `stand_in` for each secret; `None` if it holds none.
@@ -53,29 +53,31 @@ impl Secrets {
     /// Where they are: in order, and apart from one another. Encoders of JSON leave percent-encoding as
     /// it is, so that what is encoded as both hardly needs to be decoded in both orders.
     fn find(&self, text: &[u8], urls: usize, jsons: usize) -> Vec<Range<usize>> {
-        let mut found: Vec<_> = self.0.iter().flat_map(|secret| secret.find(text)).collect();
-        if let Some(decoded) = (jsons > 0).then(|| decoded(text, JSON)).flatten() {
-            let within = self.find(&decoded, urls.min(1), jsons.saturating_sub(1));
-            outward(text, JSON, within, &mut found);
-        }
-        if let Some(decoded) = (urls > 0).then(|| decoded(text, PERCENT)).flatten() {
-            let within = self.find(&decoded, urls.saturating_sub(1), jsons);
-            outward(text, PERCENT, within, &mut found);
+        let mut found: Vec<_> = self
+            .0
+            .iter()
+            .flat_map(|secret| find(secret, text))
+            .collect();
+        let json = jsons.checked_sub(1).map(|jsons| (JSON, urls.min(1), jsons));
+        let percent = urls.checked_sub(1).map(|urls| (PERCENT, urls, jsons));
+        for (encoding, urls, jsons) in [json, percent].into_iter().flatten() {
+            if let Some(decoded) = Decoded::new(text, encoding) {
+                let within = self.find(&decoded.text, urls, jsons);
+                found.extend(within.iter().map(|span| decoded.outward(span)));
+            }
         }
         found.sort_unstable_by_key(|span| span.start);
-        found.into_iter().fold(Vec::new(), |mut apart, span| {
-            push(&mut apart, span);
-            apart
-        })
+        found.into_iter().fold(Vec::new(), joined)
     }
 }
 
 /// Adds a span that does not begin before the last one; those that touch become one.
-fn push(spans: &mut Vec<Range<usize>>, span: Range<usize>) {
+fn joined(mut spans: Vec<Range<usize>>, span: Range<usize>) -> Vec<Range<usize>> {
     match spans.last_mut() {
         Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
         _ => spans.push(span),
     }
+    spans
 }
 
 /// A plus may stand for a space or for itself.
@@ -83,89 +85,53 @@ fn spaced(byte: u8) -> u8 {
     if byte == b'+' { b' ' } else { byte }
 }
 
-/// A text with its borders, by which Knuth, Morris and Pratt find it without ever going back.
-struct Secret {
-    bytes: Vec<u8>,
-    /// For each beginning, the length of the longest shorter one that it ends with.
-    borders: Vec<usize>,
-}
-
-impl Secret {
-    fn new(text: &[u8]) -> Self {
-        let mut secret = Self {
-            bytes: text.iter().map(|byte| spaced(*byte)).collect(),
-            borders: vec![0],
-        };
-        let mut matched = 0;
-        for byte in text.iter().skip(1) {
-            matched = secret.matched(matched, spaced(*byte));
-            secret.borders.push(matched);
-        }
-        secret
-    }
-
-    /// How much of this text has been read, one byte after so much of it was.
-    fn matched(&self, mut before: usize, byte: u8) -> usize {
-        while self.bytes.get(before) != Some(&byte) {
-            let Some(last) = before.checked_sub(1) else {
-                return 0;
-            };
-            before = self.borders.get(last).copied().unwrap_or_default();
-        }
-        before.saturating_add(1)
-    }
-
-    fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut found = Vec::new();
-        let mut matched = 0;
-        for (before, byte) in text.iter().enumerate() {
-            matched = self.matched(matched, spaced(*byte));
-            if matched == self.bytes.len() {
-                let end = before.saturating_add(1);
-                push(&mut found, end.saturating_sub(matched)..end);
+/// As Knuth, Morris and Pratt search, without ever going back in the text: for each beginning of the
+/// secret, `borders` has the length of the longest shorter one that it ends with.
+fn find(secret: &[u8], text: &[u8]) -> Vec<Range<usize>> {
+    let advance = |borders: &[usize], mut length: usize, byte: u8| {
+        while secret.get(length) != Some(&byte) {
+            match length.checked_sub(1) {
+                Some(last) => length = borders.get(last).copied().unwrap_or_default(),
+                None => return 0,
             }
         }
-        found
+        length.saturating_add(1)
+    };
+    let (mut borders, mut length) = (vec![0], 0);
+    for byte in secret.iter().skip(1) {
+        length = advance(&borders, length, *byte);
+        borders.push(length);
     }
-}
-
-/// A way to write bytes: what an escape begins with, and how the one that a text begins with is read.
-#[derive(Clone, Copy)]
-struct Encoding {
-    mark: u8,
-    read: fn(&[u8]) -> Option<Step>,
-}
-
-const PERCENT: Encoding = Encoding {
-    mark: b'%',
-    read: |text| Some(Step::of(url::escaped_byte(text.get(1..)?)?, 3)),
-};
-
-const JSON: Encoding = Encoding {
-    mark: b'\\',
-    read: json_escape,
-};
-
-/// A byte or an escape: what it stands for, and how long it is.
-struct Step {
-    bytes: [u8; 4],
-    stands_for: usize,
-    length: usize,
-}
-
-impl Step {
-    fn of(byte: u8, length: usize) -> Self {
-        Self {
-            bytes: [byte, 0, 0, 0],
-            stands_for: 1,
-            length,
+    let mut found = Vec::new();
+    length = 0;
+    for (before, byte) in text.iter().enumerate() {
+        length = advance(&borders, length, spaced(*byte));
+        if length == secret.len() {
+            let end = before.saturating_add(1);
+            found = joined(found, end.saturating_sub(length)..end);
         }
     }
+    found
 }
 
-fn json_escape(text: &[u8]) -> Option<Step> {
-    let byte = match *text.get(1)? {
-        b'u' => return code_point(text),
+/// What escapes begin with, and how one is read: what it stands for is added to the bytes. Returns how
+/// long it is.
+type Encoding = (u8, fn(&[u8], &mut Vec<u8>) -> Option<usize>);
+
+const PERCENT: Encoding = (b'%', |escape, decoded| {
+    decoded.push(url::escaped_byte(escape.get(1..)?)?);
+    Some(3)
+});
+
+const JSON: Encoding = (b'\\', |escape, decoded| {
+    let byte = match *escape.get(1)? {
+        b'u' => {
+            // One unit, or the two of a surrogate pair.
+            let units = escape.chunks(6).map_while(code_unit);
+            let read = char::decode_utf16(units).next()?.ok()?;
+            decoded.extend_from_slice(read.encode_utf8(&mut [0; 4]).as_bytes());
+            return Some(read.len_utf16().saturating_mul(6));
+        }
         b'b' => 8,
         b'f' => 12,
         b'n' => b'\n',
@@ -174,73 +140,52 @@ fn json_escape(text: &[u8]) -> Option<Step> {
         kind @ (b'"' | b'\\' | b'/') => kind,
         _ => return None,
     };
-    Some(Step::of(byte, 2))
+    decoded.push(byte);
+    Some(2)
+});
+
+/// `\uXXXX`.
+fn code_unit(escape: &[u8]) -> Option<u16> {
+    let digits = escape.strip_prefix(b"\\u")?;
+    let low = url::escaped_byte(digits.get(2..)?)?;
+    Some(u16::from_be_bytes([url::escaped_byte(digits)?, low]))
 }
 
-/// `\uXXXX`, or a pair of surrogates, `\uXXXX\uXXXX`.
-fn code_point(text: &[u8]) -> Option<Step> {
-    let unit = |text: &[u8]| {
-        let digits = text.strip_prefix(b"\\u")?;
-        let low = url::escaped_byte(digits.get(2..)?)?;
-        Some(u16::from_be_bytes([url::escaped_byte(digits)?, low]))
-    };
-    let units = [Some(unit(text)?), text.get(6..).and_then(unit)];
-    let read = char::decode_utf16(units.into_iter().flatten()).next()?;
-    let read = read.ok()?;
-    let mut bytes = [0; 4];
-    let stands_for = read.encode_utf8(&mut bytes).len();
-    Some(Step {
-        bytes,
-        stands_for,
-        length: read.len_utf16().saturating_mul(6),
-    })
+/// What a text says, and for each escape in it, where it ends here and there.
+struct Decoded {
+    text: Vec<u8>,
+    ends: Vec<(usize, usize)>,
 }
 
-/// The steps of a text, with what is not an escape as the bytes that it is.
-fn steps(mut text: &[u8], encoding: Encoding) -> impl Iterator<Item = Step> {
-    std::iter::from_fn(move || {
-        let first = *text.first()?;
-        let escape = (first == encoding.mark).then(|| (encoding.read)(text));
-        let step = escape.flatten().unwrap_or_else(|| Step::of(first, 1));
-        text = text.get(step.length..)?;
-        Some(step)
-    })
-}
-
-/// The text as it reads once decoded; `None` if it says the same. Every escape is longer than what it
-/// stands for.
-fn decoded(text: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
-    if !text.contains(&encoding.mark) {
-        return None;
-    }
-    let mut decoded = Vec::with_capacity(text.len());
-    for step in steps(text, encoding) {
-        decoded.extend_from_slice(step.bytes.get(..step.stands_for)?);
-    }
-    (decoded.len() < text.len()).then_some(decoded)
-}
-
-/// Adds where spans of the decoded text are in the text itself.
-fn outward(
-    text: &[u8],
-    encoding: Encoding,
-    within: Vec<Range<usize>>,
-    found: &mut Vec<Range<usize>>,
-) {
-    let mut within = within.into_iter().peekable();
-    let mut own = Vec::new();
-    let (mut at, mut start) = (0_usize, 0_usize);
-    for step in steps(text, encoding) {
-        while within.next_if(|span| span.end <= at).is_some() {}
-        let Some(span) = within.peek() else { break };
-        let end = start.saturating_add(step.length);
-        let after = at.saturating_add(step.stands_for);
-        if span.start < after {
-            push(&mut own, start..end);
+impl Decoded {
+    /// `None` for a text without an escape.
+    fn new(encoded: &[u8], (mark, read): Encoding) -> Option<Self> {
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        let mut rest = encoded;
+        while let Some(at) = rest.iter().position(|byte| *byte == mark) {
+            let (plain, escape) = rest.split_at_checked(at)?;
+            text.extend_from_slice(plain);
+            let length = read(escape, &mut text);
+            rest = escape.get(length.unwrap_or(1)..)?;
+            match length {
+                Some(_) => ends.push((text.len(), encoded.len().saturating_sub(rest.len()))),
+                None => text.push(mark),
+            }
         }
-        (at, start) = (after, end);
+        text.extend_from_slice(rest);
+        (!ends.is_empty()).then_some(Self { text, ends })
     }
-    found.append(&mut own);
+
+    /// Where a span is in the encoded text.
+    fn outward(&self, span: &Range<usize>) -> Range<usize> {
+        let outward = |at: usize| {
+            let before = self.ends.partition_point(|(end, _)| *end <= at);
+            let last = before.checked_sub(1).and_then(|last| self.ends.get(last));
+            let (here, there) = last.copied().unwrap_or_default();
+            at.saturating_sub(here).saturating_add(there)
+        };
+        outward(span.start)..outward(span.end)
+    }
 }
 
 #[cfg(test)]

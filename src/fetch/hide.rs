@@ -22,9 +22,27 @@ impl Sent {
     /// Notes the credential of an attempt, and the headers that carry it.
     pub(super) fn note(&mut self, token: &CachedToken, headers: &HeaderMap) {
         let headers = headers.values().filter(|value| value.is_sensitive());
-        self.0
-            .extend(headers.map(|value| value.as_bytes().to_vec()));
-        self.0.extend(fields(token));
+        let mut texts: Vec<&[u8]> = headers.map(HeaderValue::as_bytes).collect();
+        texts.push(token.access_token.as_bytes());
+        match &token.place {
+            Place::Path(named) => texts.extend(named.iter().map(|(_, value)| value.as_bytes())),
+            #[cfg(feature = "signing")]
+            Place::Signature(Signature::Aws(keys)) => {
+                texts.push(keys.access_key.as_bytes());
+                texts.extend(keys.session_token.iter().map(String::as_bytes));
+            }
+            _ => {}
+        }
+        // What the base64 of Basic says: the pair, the name and the password (RFC 7617 section 2);
+        // and itself without the padding, which some leave out.
+        let is_basic = token.value_prefix.trim_end().eq_ignore_ascii_case("basic");
+        let pair = is_basic.then(|| base64::decoded(&token.access_token).unwrap_or_default());
+        if let Some(pair) = &pair {
+            texts.push(pair);
+            texts.extend(pair.splitn(2, |byte| *byte == b':'));
+            texts.push(token.access_token.trim_end_matches('=').as_bytes());
+        }
+        self.0.extend(texts.into_iter().map(<[u8]>::to_vec));
     }
 
     /// Takes it out of the response.
@@ -44,35 +62,4 @@ impl Sent {
             }
         }
     }
-}
-
-fn fields(token: &CachedToken) -> Vec<Vec<u8>> {
-    let mut fields = vec![token.access_token.as_bytes()];
-    match &token.place {
-        Place::Path(named) => fields.extend(named.iter().map(|(_, value)| value.as_bytes())),
-        #[cfg(feature = "signing")]
-        Place::Signature(Signature::Aws(keys)) => {
-            let token = keys.session_token.iter().map(String::as_bytes);
-            fields.extend(token.chain([keys.access_key.as_bytes()]));
-        }
-        _ => {}
-    }
-    let mut fields: Vec<_> = fields.into_iter().map(<[u8]>::to_vec).collect();
-    if token.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
-        fields.extend(basic(&token.access_token));
-    }
-    fields
-}
-
-/// What the base64 of Basic says: the pair, the name and the password (RFC 7617 section 2); and
-/// itself without the padding, which some leave out.
-fn basic(base64: &str) -> Vec<Vec<u8>> {
-    let pair = base64::decoded(base64).unwrap_or_default();
-    let mut hidden: Vec<_> = pair
-        .splitn(2, |byte| *byte == b':')
-        .map(<[u8]>::to_vec)
-        .collect();
-    hidden.push(base64.trim_end_matches('=').into());
-    hidden.push(pair);
-    hidden
 }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ureq::http::Uri;
 
@@ -19,18 +19,30 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
         return Err("empty; give an absolute URL such as https://api.example.com/user".into());
     }
     check_bytes(text)?;
-    let (scheme, rest) = split_scheme(without_fragment(text))?;
-    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
-    let end = end.unwrap_or(rest.len());
-    let (authority, path_and_query) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    let text = without_fragment(text);
+    let (scheme, rest) = split_scheme(text).ok_or("has no scheme; write it as https://...")?;
+    if !["https", "http"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known))
+    {
+        return Err("its scheme is not http or https".into());
+    }
+    let rest = rest
+        .strip_prefix("//")
+        .ok_or("has no // after its scheme")?;
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
     let mut normal = String::with_capacity(text.len());
     normal.push_str(scheme);
     normal.push_str("://");
-    push_authority(&mut normal, scheme, authority)?;
-    if !path_and_query.starts_with('/') {
+    push_authority(&mut normal, authority)?;
+    if !target.starts_with('/') {
         normal.push('/');
     }
-    normal.push_str(&encode_forbidden(path_and_query));
+    // What must not stand in a path or query is encoded; a `%` is left as it is.
+    normal.push_str(&encode_if_needed(target, |byte| {
+        byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
+    }));
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
@@ -42,89 +54,64 @@ pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     Err(format!("has a space or control character at byte {at}; percent-encode it").into())
 }
 
-fn split_scheme(text: &str) -> Result<(&'static str, &str), Problem> {
-    for scheme in ["https", "http"] {
-        let (start, rest) = text.split_at_checked(scheme.len()).unwrap_or_default();
-        if let (true, Some(rest)) = (start.eq_ignore_ascii_case(scheme), rest.strip_prefix("://")) {
-            return Ok((scheme, rest));
-        }
-    }
-    Err(match scheme_of(text) {
-        Some("http" | "https") => "has no // after its scheme".into(),
-        Some(_) => "its scheme is not http or https".into(),
-        None => "has no scheme; write it as https://...".into(),
-    })
-}
-
-/// The scheme that a reference names itself (RFC 3986 section 3.1). `host:8080` names none.
-pub(crate) fn scheme_of(text: &str) -> Option<&str> {
+/// The scheme that a reference names itself (RFC 3986 section 3.1), and what follows its colon.
+/// `host:8080` names none.
+pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(plain);
     let port = rest.starts_with(|c: char| c.is_ascii_digit());
-    (named && !port).then_some(scheme)
+    (named && !port).then_some((scheme, rest))
 }
 
 fn without_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)
 }
 
-fn push_authority(normal: &mut String, scheme: &str, authority: &str) -> Result<(), Problem> {
+/// Brings what is in `normal` before it, the scheme, into lower case as well.
+fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     if authority.contains('@') {
         return Err("holds a user name or password; credentials come from the gateway".into());
     }
-    let (host, port) = split_port(authority)?;
-    if push_host(normal, host).is_none() {
-        return Err(match host {
-            "" => "has no host".into(),
-            host if host.is_ascii() => "its host is not a host name or an address".into(),
-            _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
-        });
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let number = port.parse::<u16>().ok();
+    let number = number.filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if number.is_none() && !port.is_empty() {
+        return Err("its port is not a number up to 65535".into());
     }
-    match (scheme, port) {
-        (_, None) | ("http", Some(80)) | ("https", Some(443)) => {}
+    match address(host) {
+        Some(IpAddr::V6(address)) => drop(write!(normal, "[{address}]")),
+        None if !is_name(host) => {
+            return Err(match host {
+                "" => "has no host".into(),
+                host if host.is_ascii() => "its host is not a host name or an address".into(),
+                _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
+            });
+        }
+        _ => normal.push_str(host),
+    }
+    normal.make_ascii_lowercase();
+    match (normal.starts_with("https:"), number) {
+        (_, None) | (true, Some(443)) | (false, Some(80)) => {}
         (_, Some(port)) => drop(write!(normal, ":{port}")),
     }
     Ok(())
 }
 
-pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<u16>), Problem> {
-    let digits = authority
-        .rsplit_once(':')
-        .filter(|(_, port)| !port.contains(']'));
-    let Some((host, port)) = digits else {
-        return Ok((authority, None));
-    };
-    if port.is_empty() {
-        return Ok((host, None));
-    }
-    let plain = port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse() {
-        Ok(port) if plain => Ok((host, Some(port))),
-        _ => Err("its port is not a number up to 65535".into()),
-    }
-}
-
-/// A name, an IPv4 address or an IPv6 one in brackets, each in one spelling; `None` for any other. A
-/// stricter set than RFC 3986 allows, since other names are read differently by different software.
-fn push_host(normal: &mut String, host: &str) -> Option<()> {
-    if let Some(address) = host.strip_prefix('[') {
-        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
-        return write!(normal, "[{address}]").ok();
-    }
+/// A stricter set than RFC 3986 allows, since other names are read differently by different software:
+/// what ends in a number is an IPv4 address to some (`127.1`, `0x7f000001`).
+fn is_name(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let named = !host.is_empty() && host.bytes().all(plain);
-    let address = !ends_in_number(host) || host.parse::<Ipv4Addr>().is_ok();
-    (named && address).then(|| normal.extend(host.chars().map(|c| c.to_ascii_lowercase())))
-}
-
-/// Whether a host is an IPv4 address to some (`127.1`, `0x7f000001`) and a name to others.
-fn ends_in_number(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let last = host.rsplit_once('.').map_or(host, |(_, last)| last);
-    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
-    let decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
-    decimal || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = match last.strip_prefix("0x").or(last.strip_prefix("0X")) {
+        Some(hex) => hex.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        None => !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()),
+    };
+    !host.is_empty() && host.bytes().all(plain) && !is_number
 }
 
 /// Resolves the target of a redirect against the URL that sent it (RFC 3986 section 5.2). Spaces,
@@ -132,47 +119,41 @@ fn ends_in_number(host: &str) -> bool {
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let reference = reference.trim().replace(' ', "%20");
     let reference = without_fragment(&reference);
-    if scheme_of(reference).is_some() {
+    if split_scheme(reference).is_some() {
         return parse(reference);
     }
     let scheme = base.scheme_str().unwrap_or_default();
     if reference.starts_with("//") {
         return parse(&format!("{scheme}:{reference}"));
     }
-    let (path, query) = match reference.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (reference, None),
+    if reference.is_empty() {
+        return Ok(base.clone());
+    }
+    let end = reference.find('?').unwrap_or(reference.len());
+    let (path, query) = reference.split_at_checked(end).unwrap_or_default();
+    let (folder, _) = base.path().rsplit_once('/').unwrap_or_default();
+    let path = match path {
+        "" => base.path().to_owned(),
+        path if path.starts_with('/') => without_dots(path),
+        path => without_dots(&format!("{folder}/{path}")),
     };
-    let (path, query) = match path {
-        "" => (base.path().to_owned(), query.or(base.query())),
-        path if path.starts_with('/') => (without_dots(path), query),
-        path => {
-            let (folder, _) = base.path().rsplit_once('/').unwrap_or_default();
-            (without_dots(&format!("{folder}/{path}")), query)
-        }
-    };
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
     parse(&format!("{}{path}{query}", origin(base)))
 }
 
 /// RFC 3986 section 5.2.4, for a path that begins with a slash.
 pub(crate) fn without_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut ends_in_folder = false;
+    let mut kept = vec![""];
     for segment in path.split('/').skip(1) {
-        ends_in_folder = matches!(segment, "." | "..");
         match segment {
-            "." => {}
-            ".." => drop(kept.pop()),
+            ".." if kept.len() > 1 => drop(kept.pop()),
+            "." | ".." => {}
             name => kept.push(name),
         }
     }
-    let end = if ends_in_folder && !kept.is_empty() {
-        "/"
-    } else {
-        ""
-    };
-    format!("/{}{end}", kept.join("/"))
+    if path.ends_with("/.") || path.ends_with("/..") {
+        kept.push("");
+    }
+    kept.join("/")
 }
 
 /// Scheme, host and port as text: all of a URL that may be shown, since paths and queries can hold
@@ -205,8 +186,7 @@ pub(crate) fn is_private(url: &Uri) -> bool {
 /// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
-    let is_address = || host.starts_with("127.") && host.parse::<Ipv4Addr>().is_ok();
-    matches!(host, "localhost" | "[::1]") || is_address()
+    host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
 
 /// The address that a URL's host is, unless it is a name.
@@ -231,13 +211,6 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// Encodes what must not stand in a path or query, and leaves the rest, `%` included, as it is.
-fn encode_forbidden(path_and_query: &str) -> Cow<'_, str> {
-    encode_if_needed(path_and_query, |byte| {
-        byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
-    })
-}
-
 fn encode_if_needed(text: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
     if text.bytes().all(plain) {
         return text.into();
@@ -260,11 +233,9 @@ pub(crate) fn encode_unless(bytes: &[u8], plain: impl Fn(u8) -> bool) -> String 
 
 /// The byte that is written as two digits after a `%`.
 pub(crate) fn escaped_byte(after: &[u8]) -> Option<u8> {
-    let digits = after.first_chunk::<2>()?;
-    digits.iter().try_fold(0, |byte: u8, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        Some(byte << 4 | u8::try_from(digit).ok()?)
-    })
+    let [high, low] = *after.first_chunk()?;
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
+    Some(digit(high)? << 4 | digit(low)?)
 }
 
 /// The bytes that a piece of a path or query stands for; `+` is a space in queries.
@@ -272,15 +243,13 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match (first, escaped_byte(after).filter(|_| *first == b'%')) {
-            (_, Some(byte)) => {
-                decoded.push(byte);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            (b'+', _) if plus_is_space => decoded.push(b' '),
-            (byte, _) => decoded.push(*byte),
-        }
+        let escaped = escaped_byte(after).filter(|_| *first == b'%');
+        let length = if escaped.is_some() { 3 } else { 1 };
+        rest = rest.get(length..).unwrap_or_default();
+        decoded.push(match first {
+            b'+' if plus_is_space => b' ',
+            byte => escaped.unwrap_or(*byte),
+        });
     }
     decoded
 }

@@ -97,7 +97,7 @@ impl Base {
         } else {
             Cow::from(url)
         };
-        if url::scheme_of(url).is_some() {
+        if url::split_scheme(url).is_some() {
             return Ok(plain);
         }
         check_relative(url).map_err(|problem| NexusError::invalid_input("url", problem))?;
@@ -172,7 +172,8 @@ impl Rule {
         if unclear || (below && address) {
             return None;
         }
-        let (_, port) = url::split_port(authority).ok()?;
+        let port = authority.rsplit_once(':');
+        let port = port.and_then(|(_, port)| port.parse().ok());
         let host = host.to_owned();
         Some(Self { host, below, port })
     }

@@ -2,7 +2,6 @@
 
 mod advice;
 
-use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
@@ -33,24 +32,24 @@ const MAX_JSON: usize = 64 << 10;
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
     let too_long = is_too_long(&response.body);
     let text = String::from_utf8_lossy(if too_long { &[] } else { &response.body });
-    let body = json::parse(text.as_bytes()).ok();
-    let fields = body.as_ref().and_then(Value::as_object);
-    let code = fields
-        .and_then(code_of)
-        .filter(|code| !secrets.iter().any(|secret| holds_key(code, secret)));
+    let body = json::parse(text.as_bytes()).unwrap_or_default();
+    let none = Object::new();
+    let fields = body.as_object().unwrap_or(&none);
+    let code = code_of(fields).filter(|code| !secrets.iter().any(|key| holds_key(code, key)));
+    let said = message_of(fields);
+    let repeated = said.as_deref().and_then(unwrapped);
     let refusal = Refusal {
         path,
         status: response.status,
         code: code.as_deref(),
-        broker_status: fields.and_then(|fields| fields.get("status")?.as_u64()),
-        is_repeated: fields.is_some_and(repeats_another),
+        broker_status: fields.get("status").and_then(Value::as_u64),
+        is_repeated: repeated.is_some(),
         is_empty: is_blank(&text) && !too_long,
     };
     let message = match response.status {
         300..=399 => moved(&response.headers, base),
-        _ => fields
-            .and_then(message_of)
-            .unwrap_or_else(|| prose(&without_secrets(body, &text), response)),
+        status if is_blank(&text) => nothing(status, too_long),
+        _ => repeated.or(said).unwrap_or_else(|| whole(body, &text)),
     };
     let message = with_advice(shown(&message, secrets), refusal.advice());
     NexusError::new(ErrorKind::Gateway, message)
@@ -70,11 +69,6 @@ fn with_advice(message: String, advice: &str) -> String {
         .strip_suffix('.')
         .filter(|text| !text.ends_with('.'));
     format!("{}; {advice}", whole.unwrap_or(&message))
-}
-
-/// Whether the message is an error body of the broker, written as a string.
-fn repeats_another(fields: &Object) -> bool {
-    said(fields, "message").is_some_and(|message| unwrapped(&message).is_some())
 }
 
 /// JSON can be twenty times as long in memory, and a part of it would not show which of its fields
@@ -105,13 +99,10 @@ fn holds_key(code: &str, key: &str) -> bool {
 
 /// `message`, else `detail`, else `error.message`, else an `error` that is prose.
 fn message_of(fields: &Object) -> Option<String> {
-    let nested = json::object(fields, "error").and_then(|error| said(error, "message"));
-    let prose = said(fields, "error").filter(|error| !is_code(error));
-    let found = said(fields, "message")
+    said(fields, "message")
         .or_else(|| said(fields, "detail"))
-        .or(nested)
-        .or(prose)?;
-    Some(unwrapped(&found).unwrap_or(found))
+        .or_else(|| said(json::object(fields, "error")?, "message"))
+        .or_else(|| said(fields, "error").filter(|error| !is_code(error)))
 }
 
 /// A message that is another error body, written as a string: its code and its text.
@@ -135,16 +126,11 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control())
 }
 
-fn prose(text: &str, response: &Response) -> String {
-    if !is_blank(text) {
-        return text.trim().to_owned();
-    }
-    let status = response.status;
-    let reason = StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason());
+fn nothing(status: u16, too_long: bool) -> String {
+    let known = StatusCode::from_u16(status).ok();
+    let reason = known.and_then(|status| status.canonical_reason());
     let reason = reason.unwrap_or("(unknown)");
-    let body = if is_too_long(&response.body) {
+    let body = if too_long {
         "with JSON that is too long for an error"
     } else {
         "without a body"
@@ -153,35 +139,38 @@ fn prose(text: &str, response: &Response) -> String {
 }
 
 /// A body without a message is shown whole, but not the credentials that it may hold.
-fn without_secrets(body: Option<Value>, text: &str) -> Cow<'_, str> {
-    let mut shown = body.unwrap_or_default();
-    if hide_secrets(&mut shown) {
-        return json::written(&shown).into();
+fn whole(mut body: Value, text: &str) -> String {
+    let mut hidden = false;
+    each_secret(&mut body, false, &mut |value| {
+        if !value.is_null() {
+            *value = "[redacted]".into();
+            hidden = true;
+        }
+    });
+    if hidden {
+        return json::written(&body);
     }
-    text.into()
+    text.trim().to_owned()
 }
 
-/// Replaces what is named as a secret; says whether there was any.
-fn hide_secrets(value: &mut Value) -> bool {
-    let mut hidden = false;
+/// Visits what is named as a secret, and what is in it.
+fn each_secret(value: &mut Value, is_secret: bool, visit: &mut dyn FnMut(&mut Value)) {
+    if is_secret {
+        visit(value);
+    }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let secret = secrets::is_field(name) && !value.is_null();
-                if secret {
-                    *value = "[redacted]".into();
-                }
-                hidden |= secret || hide_secrets(value);
+                each_secret(value, is_secret || secrets::is_field(name), visit);
             }
         }
         Value::Array(items) => {
             for item in items {
-                hidden |= hide_secrets(item);
+                each_secret(item, is_secret, visit);
             }
         }
         _ => {}
     }
-    hidden
 }
 
 /// The API key goes to the configured gateway only, so its redirects are not followed.
@@ -199,39 +188,17 @@ pub(crate) fn secrets_of(query: &str, body: &[u8]) -> Vec<String> {
     let states = query
         .split('&')
         .filter_map(|pair| pair.strip_prefix("state="));
-    let mut found: Vec<_> = states
-        .flat_map(|state| {
-            let decoded = url::decode(state, true);
-            [
-                state.to_owned(),
-                String::from_utf8_lossy(&decoded).into_owned(),
-            ]
-        })
-        .collect();
-    if let Ok(body) = json::parse(body) {
-        collect_secrets(&body, false, &mut found);
-    }
+    let states = states.map(|state| String::from_utf8_lossy(&url::decode(state, true)).into());
+    let mut found: Vec<String> = states.collect();
+    let mut body = json::parse(body).unwrap_or_default();
+    found.extend(body.get("state").and_then(Value::as_str).map(str::to_owned));
+    each_secret(&mut body, false, &mut |value| match value {
+        Value::String(text) => found.push(text.clone()),
+        Value::Number(_) => found.push(json::written(value)),
+        _ => {}
+    });
     found.retain(|secret| secret.len() >= MIN_SECRET);
     found
-}
-
-fn collect_secrets(value: &Value, secret: bool, found: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let secret = secret || secrets::is_field(name) || name == "state";
-                collect_secrets(value, secret, found);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                collect_secrets(item, secret, found);
-            }
-        }
-        Value::String(text) if secret => found.push(text.clone()),
-        Value::Number(_) if secret => found.push(json::written(value)),
-        _ => {}
-    }
 }
 
 /// A text of bounded length, without the secrets.

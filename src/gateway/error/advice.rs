@@ -32,7 +32,9 @@ impl Refusal<'_> {
         match self.meaning() {
             "token_expired" => true,
             "upstream_error" if self.asks("/v1/refresh/") => false,
-            _ => matches!(self.status, 429 | 502..=504) && !self.is_the_brokers(),
+            // The broker has refused the request itself, so that no other attempt can help.
+            _ if self.is_repeated || matches!(self.broker_status, Some(400..=499)) => false,
+            _ => matches!(self.status, 429 | 502..=504),
         }
     }
 
@@ -60,7 +62,13 @@ impl Refusal<'_> {
                 "get_token_by_connection_id tells what has become of the connection"
             }
             ("invalid_api_key", 403) => KEYS,
-            ("broker_error", _) => self.broker_advice(),
+            ("broker_error", _) => match self.broker_status {
+                Some(401 | 403) => KEYS,
+                Some(400) if self.asks("/v1/request-connection") => {
+                    "most likely the gateway is not set to allow this return_url: ask its operator"
+                }
+                _ => "",
+            },
             ("", 404) if self.asks("/v1/resolve") => {
                 "this gateway has no /v1/resolve: it is older than 0.3, or gateway_url is not its \
                  address"
@@ -71,24 +79,6 @@ impl Refusal<'_> {
             ("" | "unauthorized", 401) => "is api_key one that the gateway takes?",
             _ => "",
         }
-    }
-
-    fn broker_advice(&self) -> &'static str {
-        match self.broker_status {
-            Some(401 | 403) => KEYS,
-            Some(400) if self.asks("/v1/request-connection") => {
-                "most likely the gateway is not set to allow this return_url: ask its operator"
-            }
-            _ => "",
-        }
-    }
-
-    /// Whether the broker has refused the request itself, so that no other attempt can help.
-    fn is_the_brokers(&self) -> bool {
-        let refused = self
-            .broker_status
-            .is_some_and(|status| (400..500).contains(&status));
-        refused || self.is_repeated
     }
 
     /// The code; of a gateway before 0.3, which refuses tokens with a bare status, the one that a

@@ -167,19 +167,16 @@ fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
     let Some(query) = next.query() else {
         return Ok(next);
     };
+    // A short one only as a whole value.
+    let all = Secrets::new(token.secrets());
     let shows = |pair: &&str| {
-        long.are_within(pair, MAX_URLS) || token.secrets().any(|secret| is_value(pair, secret))
+        let value = pair.split_once('=').map_or(*pair, |(_, value)| value);
+        let rest = all.hidden(value.as_bytes(), "");
+        long.are_within(pair, MAX_URLS) || rest.is_some_and(|rest| rest.is_empty())
     };
     let kept: Vec<&str> = query.split('&').filter(|pair| !shows(pair)).collect();
     let mark = if kept.is_empty() { "" } else { "?" };
     with_path(&next, &format!("{}{mark}{}", next.path(), kept.join("&")))
-}
-
-/// Whether a short secret is the value of a pair of a query. A plus may stand for a space.
-fn is_value(pair: &str, secret: &str) -> bool {
-    let value = pair.split_once('=').map_or(pair, |(_, value)| value);
-    let decoded = [true, false].map(|plus_is_space| url::decode(value, plus_is_space));
-    value == secret || decoded.contains(&secret.into())
 }
 
 fn with_path(url: &Uri, path_and_query: &str) -> Result<Uri> {
@@ -193,15 +190,14 @@ pub(crate) fn renewed(url: &Uri, refused: &CachedToken, fresh: &CachedToken) -> 
     let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
     let mut path = path.to_owned();
     if let (Place::Path(old), Place::Path(new)) = (&refused.place, &fresh.place) {
-        let long = old.iter().filter(|(_, value)| value.len() >= MIN_LENGTH);
-        for (name, value) in long {
-            let new = new.iter().find(|(own, _)| own == name);
-            let renewed = new.and_then(|(_, new)| {
-                Secrets::new([value]).hidden(path.as_bytes(), &url::encode(new))
-            });
-            path = renewed
-                .and_then(|path| String::from_utf8(path).ok())
-                .unwrap_or(path);
+        for (name, value) in old.iter().filter(|(_, value)| value.len() >= MIN_LENGTH) {
+            let Some((_, new)) = new.iter().find(|(own, _)| own == name) else {
+                continue;
+            };
+            let renewed = Secrets::new([value]).hidden(path.as_bytes(), &url::encode(new));
+            if let Some(Ok(renewed)) = renewed.map(String::from_utf8) {
+                path = renewed;
+            }
         }
     }
     fresh.redirect_target(with_path(url, &path)?)

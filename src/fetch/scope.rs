@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use ureq::http::Uri;
 
@@ -39,7 +38,7 @@ impl Scope {
     /// `invalid_input` for a base that is not usable, or a relative URL that would leave it.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         match &self.base {
-            Some(base) => base.as_ref().map_err(Clone::clone)?.absolute(url),
+            Some(base) => Ok(base.as_ref().map_err(Clone::clone)?.absolute(url)?.into()),
             None => Ok(url.into()),
         }
     }
@@ -91,12 +90,8 @@ impl Base {
     }
 
     /// Placeholders are the base's alone: what is put below it may be written by a model.
-    fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        let plain = if url.contains(['{', '}']) {
-            Cow::from(url.replace('{', "%7B").replace('}', "%7D"))
-        } else {
-            Cow::from(url)
-        };
+    fn absolute(&self, url: &str) -> Result<String> {
+        let plain = url.replace('{', "%7B").replace('}', "%7D");
         if url::split_scheme(url).is_some() {
             return Ok(plain);
         }
@@ -106,7 +101,7 @@ impl Base {
             Some(b'/') => (self.text.trim_end_matches('/'), ""),
             Some(_) => (self.text.trim_end_matches('/'), "/"),
         };
-        Ok([base, slash, &plain].concat().into())
+        Ok([base, slash, &plain].concat())
     }
 }
 
@@ -166,10 +161,9 @@ impl Rule {
         };
         let plain = url::parse(&format!("http://{authority}/")).ok()?;
         let host = plain.host()?;
-        let address = host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok();
         // A leading dot means all names below to some software.
         let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
-        if unclear || (below && address) {
+        if unclear || (below && url::address(host).is_some()) {
             return None;
         }
         let port = authority.rsplit_once(':');

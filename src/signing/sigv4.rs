@@ -90,118 +90,90 @@ pub(crate) fn sign_aws(
     headers.remove(AUTHORIZATION);
     let host = url.authority().map(Authority::as_str);
     let host = host.ok_or_else(|| NexusError::invalid_input("url", "has no host"))?;
-    let signer = Signer::new(key, now)?;
-    let payload = signer.prepare(headers, body)?;
-    let canonical = Canonical::new((method, url, host), &signer.path(url), headers, &payload);
-    put(headers, AUTHORIZATION, signer.authorization(&canonical)?)
+    let date_time = timestamp::basic(now).ok_or_else(|| {
+        NexusError::invalid_input("now", "the clock stands before 1970 or after 9999")
+    })?;
+    check(key)?;
+    put(headers, DATE, value(&date_time)?)?;
+    headers.remove(TOKEN);
+    if let Some(token) = &key.session_token {
+        put(headers, TOKEN, value(token)?)?;
+    }
+    let service = key.service.as_str();
+    let payload = put_payload(service, headers, body)?;
+    let (request, names) = canonical((method, url, host), service, headers, &payload);
+    put(
+        headers,
+        AUTHORIZATION,
+        authorization(key, &date_time, &request, &names)?,
+    )
 }
 
-/// Who signs, for what, and when.
-struct Signer<'a> {
-    key: &'a AwsKey,
-    date_time: String,
+/// What stands for the payload; the header of it goes to the services that ask for it.
+fn put_payload(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
+    let own = headers.get(PAYLOAD);
+    if own.is_some_and(|own| own == UNSIGNED_PAYLOAD) {
+        return Ok(UNSIGNED_PAYLOAD.to_owned());
+    }
+    let hash = hex(&Sha256::digest(body));
+    if own.is_some() || S3.contains(&service) || PAYLOAD_HEADER.contains(&service) {
+        put(headers, PAYLOAD, value(&hash)?)?;
+    }
+    Ok(hash)
 }
 
-impl<'a> Signer<'a> {
-    fn new(key: &'a AwsKey, now: SystemTime) -> Result<Self> {
-        let problem = "the clock stands before 1970 or after 9999";
-        let date_time = timestamp::basic(now);
-        let date_time = date_time.ok_or_else(|| NexusError::invalid_input("now", problem))?;
-        check(key)?;
-        Ok(Self { key, date_time })
-    }
-
-    fn is_s3(&self) -> bool {
-        S3.contains(&self.key.service.as_str())
-    }
-
-    fn path(&self, url: &Uri) -> String {
-        if self.is_s3() {
-            object_path(url.path())
-        } else {
-            path(url.path())
+/// The one form of a request that both sides hash, however it is written on the way, and the names of
+/// the headers in it.
+fn canonical(
+    (method, url, host): (&Method, &Uri, &str),
+    service: &str,
+    headers: &HeaderMap,
+    payload: &str,
+) -> (Vec<u8>, String) {
+    let path = if S3.contains(&service) {
+        object_path(url.path())
+    } else {
+        path(url.path())
+    };
+    let query = query(url.query().unwrap_or_default());
+    let mut signed: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
+    for (name, value) in headers {
+        if is_signed(name.as_str()) {
+            let values = signed.entry(name.as_str()).or_default();
+            values.push(folded(value.as_bytes()));
         }
     }
-
-    /// Puts all but the signature on the headers; returns what stands for the payload.
-    fn prepare(&self, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
-        put(headers, DATE, value(&self.date_time)?)?;
-        headers.remove(TOKEN);
-        if let Some(token) = &self.key.session_token {
-            put(headers, TOKEN, value(token)?)?;
-        }
-        let own = headers.get(PAYLOAD);
-        if own.is_some_and(|own| own == UNSIGNED_PAYLOAD) {
-            return Ok(UNSIGNED_PAYLOAD.to_owned());
-        }
-        let hash = hex(&Sha256::digest(body));
-        let service = self.key.service.as_str();
-        if own.is_some() || self.is_s3() || PAYLOAD_HEADER.contains(&service) {
-            put(headers, PAYLOAD, value(&hash)?)?;
-        }
-        Ok(hash)
+    let host = || vec![host.as_bytes().to_vec()];
+    signed.entry("host").or_insert_with(host);
+    let mut text = format!("{method}\n{path}\n{query}\n").into_bytes();
+    for (name, values) in &signed {
+        text.extend([name.as_bytes(), b":", &values.join(&b','), b"\n"].concat());
     }
-
-    fn authorization(&self, canonical: &Canonical) -> Result<HeaderValue> {
-        let signature = self.signature(canonical);
-        value(&format!(
-            "{ALGORITHM} Credential={}/{}, SignedHeaders={}, Signature={signature}",
-            self.key.access_key,
-            self.credential_scope(),
-            canonical.signed_headers,
-        ))
-    }
-
-    fn signature(&self, canonical: &Canonical) -> String {
-        let hash = hex(&Sha256::digest(&canonical.text));
-        let scope = self.credential_scope();
-        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{hash}", self.date_time);
-        hex(&mac::<Sha256>(&self.derived_key(), to_sign.as_bytes()))
-    }
-
-    fn credential_scope(&self) -> String {
-        self.scope_parts().join("/")
-    }
-
-    /// The key for this day, region and service alone.
-    fn derived_key(&self) -> Vec<u8> {
-        let secret = format!("AWS4{}", self.key.secret_key).into_bytes();
-        let parts = self.scope_parts().into_iter();
-        parts.fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()))
-    }
-
-    fn scope_parts(&self) -> [&str; 4] {
-        let (day, _) = self.date_time.split_once('T').unwrap_or_default();
-        [day, &self.key.region, &self.key.service, "aws4_request"]
-    }
+    let names = signed.into_keys().collect::<Vec<_>>().join(";");
+    text.extend(format!("\n{names}\n{payload}").into_bytes());
+    (text, names)
 }
 
-/// The one form of a request that both sides hash, however it is written on the way, and the names of the headers in it.
-struct Canonical {
-    text: Vec<u8>,
-    signed_headers: String,
-}
-
-impl Canonical {
-    fn new(
-        (method, url, host): (&Method, &Uri, &str),
-        path: &str,
-        headers: &HeaderMap,
-        payload: &str,
-    ) -> Self {
-        let signed = signed(headers, host);
-        let query = query(url.query().unwrap_or_default());
-        let mut text = format!("{method}\n{path}\n{query}\n").into_bytes();
-        for (name, value) in &signed {
-            text.extend([name.as_bytes(), b":", value, b"\n"].concat());
-        }
-        let signed_headers = signed.into_keys().collect::<Vec<_>>().join(";");
-        text.extend(format!("\n{signed_headers}\n{payload}").into_bytes());
-        Self {
-            text,
-            signed_headers,
-        }
-    }
+fn authorization(
+    key: &AwsKey,
+    date_time: &str,
+    request: &[u8],
+    names: &str,
+) -> Result<HeaderValue> {
+    let (day, _) = date_time.split_once('T').unwrap_or_default();
+    let scope = [day, &key.region, &key.service, "aws4_request"];
+    // The key for this day, region and service alone.
+    let secret = format!("AWS4{}", key.secret_key).into_bytes();
+    let derived = scope
+        .iter()
+        .fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()));
+    let (scope, hash) = (scope.join("/"), hex(&Sha256::digest(request)));
+    let to_sign = format!("{ALGORITHM}\n{date_time}\n{scope}\n{hash}");
+    let signature = hex(&mac::<Sha256>(&derived, to_sign.as_bytes()));
+    value(&format!(
+        "{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
+        key.access_key
+    ))
 }
 
 /// A path as it was sent, dot segments and empty ones resolved, encoded once more.
@@ -231,22 +203,6 @@ fn query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// The signed headers by name, each with its values in order.
-fn signed<'a>(headers: &'a HeaderMap, host: &str) -> BTreeMap<&'a str, Vec<u8>> {
-    let names = headers.keys().filter(|name| is_signed(name.as_str()));
-    let joined = |name| {
-        let values = headers.get_all(name).iter();
-        let values: Vec<Vec<u8>> = values.map(|value| folded(value.as_bytes())).collect();
-        values.join(&b',')
-    };
-    let mut signed: BTreeMap<&str, Vec<u8>> =
-        names.map(|name| (name.as_str(), joined(name))).collect();
-    signed
-        .entry("host")
-        .or_insert_with(|| host.as_bytes().to_vec());
-    signed
-}
-
 fn is_signed(name: &str) -> bool {
     !UNSIGNED.contains(&name) && !name.starts_with("x-forwarded-")
 }
@@ -266,20 +222,20 @@ fn encode(bytes: &[u8], plain: &[u8]) -> String {
 
 fn check(key: &AwsKey) -> Result<()> {
     let token = key.session_token.as_deref();
-    if !is_word(&key.access_key) || !token.is_none_or(is_word) {
+    let (kind, problem) = if !is_word(&key.access_key) || !token.is_none_or(is_word) {
         let problem = "the access key or session token is empty or has a character that a header \
                        cannot carry; store it again without";
-        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
-    }
-    if key.secret_key.is_empty() {
+        (ErrorKind::InvalidCredentials, problem)
+    } else if key.secret_key.is_empty() {
         let problem = "the secret key is empty; connect the provider again";
-        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
-    }
-    if !is_word(&key.region) || !is_word(&key.service) {
+        (ErrorKind::InvalidCredentials, problem)
+    } else if !is_word(&key.region) || !is_word(&key.service) {
         let problem = "the strategy's region or service is empty or not a name that AWS has";
-        return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
-    }
-    Ok(())
+        (ErrorKind::InvalidResponse, problem)
+    } else {
+        return Ok(());
+    };
+    Err(NexusError::new(kind, problem))
 }
 
 fn is_word(text: &str) -> bool {

@@ -1,12 +1,11 @@
 //! How a connection is made without a browser: the form of a credential, and the credential.
 
-use std::fmt;
-
 use serde_json::Value;
 
 use crate::connection::ConnectionStatus;
 use crate::error::Result;
 use crate::json::{self, Object};
+use crate::secrets::shows;
 
 /// The form that a provider's credential has to be entered in.
 ///
@@ -103,14 +102,7 @@ impl CapturedCredential {
     }
 }
 
-impl fmt::Debug for CapturedCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CapturedCredential")
-            .field("connection_id", &self.connection_id)
-            .field("status", &self.status)
-            .finish_non_exhaustive()
-    }
-}
+shows!(CapturedCredential: connection_id, status);
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,11 @@
 mod revoke;
 mod status;
 
-use std::fmt;
-
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::error::Result;
 use crate::json::{self, Object};
+use crate::secrets::shows;
 use crate::url;
 
 pub use revoke::{RevokeOptions, RevokeResult};
@@ -105,15 +104,7 @@ impl Serialize for RequestConnectionInput {
     }
 }
 
-impl fmt::Debug for RequestConnectionInput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestConnectionInput")
-            .field("user_id", &self.user_id)
-            .field("provider_name", &self.provider_name)
-            .field("scopes", &self.scopes)
-            .finish_non_exhaustive()
-    }
-}
+shows!(RequestConnectionInput: user_id, provider_name, scopes);
 
 /// Texts of any kind, a `&[&str]` included, as a list of their own.
 pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
@@ -177,15 +168,7 @@ fn state_of(auth_url: &str) -> Option<String> {
         .filter(|state| !state.is_empty())
 }
 
-impl fmt::Debug for RequestConnectionResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestConnectionResponse")
-            .field("connection_id", &self.connection_id)
-            .field("scopes", &self.scopes)
-            .field("provider_id", &self.provider_id)
-            .finish_non_exhaustive()
-    }
-}
+shows!(RequestConnectionResponse: connection_id, scopes, provider_id);
 
 #[cfg(test)]
 mod tests {

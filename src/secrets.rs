@@ -42,6 +42,20 @@ impl fmt::Debug for Redacted {
     }
 }
 
+/// A `Debug` that shows the named fields and no others, which may be secret.
+macro_rules! shows {
+    ($type:ident: $($field:ident),+) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))
+                    $(.field(stringify!($field), &self.$field))+
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use shows;
+
 #[cfg(test)]
 mod tests {
     use super::*;

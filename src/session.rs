@@ -1,6 +1,5 @@
 //! Agent sessions: short-lived credentials of few scopes, for an agent.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -9,6 +8,7 @@ use serde_json::Value;
 use crate::connection;
 use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
+use crate::secrets::shows;
 use crate::timestamp;
 use crate::token::CachedToken;
 
@@ -201,13 +201,7 @@ impl Serialize for OboSessionInput {
     }
 }
 
-impl fmt::Debug for OboSessionInput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OboSessionInput")
-            .field("session", &self.session)
-            .finish_non_exhaustive()
-    }
-}
+shows!(OboSessionInput: session);
 
 /// An agent's session, as the gateway describes it.
 ///
@@ -290,20 +284,10 @@ impl AgentSession {
     }
 }
 
-impl fmt::Debug for AgentSession {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AgentSession")
-            .field("session_id", &self.session_id)
-            .field("agent_id", &self.agent_id)
-            .field("connection_id", &self.connection_id)
-            .field("scopes_granted", &self.scopes_granted)
-            .field("expires_at", &self.expires_at)
-            .field("active", &self.active)
-            .field("token_type", &self.token_type)
-            .field("obo", &self.obo)
-            .finish_non_exhaustive()
-    }
-}
+shows!(
+    AgentSession: session_id, agent_id, connection_id, scopes_granted, expires_at, active,
+    token_type, obo
+);
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,6 @@
 //! The form of a token that is cached and put on requests.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -11,7 +10,7 @@ use crate::error::ErrorKind;
 use crate::error::{NexusError, Result};
 use crate::header;
 use crate::hiding::MIN_LENGTH;
-use crate::secrets::Redacted;
+use crate::secrets::shows;
 use crate::strategy::{self, Place};
 
 /// A credential, the header that carries it, and when it expires.
@@ -200,13 +199,4 @@ impl CachedToken {
     }
 }
 
-impl fmt::Debug for CachedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CachedToken")
-            .field("access_token", &Redacted)
-            .field("expires_at", &self.expires_at)
-            .field("header_name", &self.header_name)
-            .field("api_base_url", &self.api_base_url)
-            .finish_non_exhaustive()
-    }
-}
+shows!(CachedToken: expires_at, header_name, api_base_url);

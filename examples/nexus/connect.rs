@@ -51,17 +51,19 @@ pub(crate) struct Connect {
 }
 
 /// What became of a connection, or what it waits for.
-enum Step {
+enum Step<'a> {
     Done(ConnectionStatus),
-    Wait(Wait),
+    Wait(Wait<'a>),
 }
 
-struct Wait {
+struct Wait<'a> {
     id: String,
     /// Who has to do something.
     who: &'static str,
     /// What else to do the next time.
     remedy: &'static str,
+    /// Where a browser comes back to.
+    listener: Option<&'a ConsentListener>,
 }
 
 impl Connect {
@@ -83,7 +85,7 @@ impl Connect {
         };
         let status = match step {
             Step::Done(status) => status,
-            Step::Wait(wait) => self.wait_for(&client, &wait, listener.as_ref())?,
+            Step::Wait(wait) => self.wait_for(&client, &wait)?,
         };
         self.print(&connection, &status)
     }
@@ -98,13 +100,13 @@ impl Connect {
     }
 
     /// Sends the user where the connection is completed.
-    fn start(
+    fn start<'a>(
         &self,
         client: &NexusClient,
         provider: &str,
         connection: &RequestConnectionResponse,
-        listener: Option<&ConsentListener>,
-    ) -> Result<Step, Stop> {
+        listener: Option<&'a ConsentListener>,
+    ) -> Result<Step<'a>, Stop> {
         let form = credential::form(client, provider, connection);
         let state = connection.state.as_deref().filter(|_| !self.no_wait);
         if let (Some(form), Some(state)) = (&form, state) {
@@ -122,18 +124,23 @@ impl Connect {
             return Ok(Step::Done(ConnectionStatus::Pending));
         }
         self.browse(&connection.auth_url);
-        Ok(waiting(connection, "consent", "and consent"))
+        Ok(Step::Wait(Wait {
+            id: connection.connection_id.clone(),
+            who: "consent",
+            remedy: "and consent",
+            listener,
+        }))
     }
 
     /// A credential is entered on a page of our own, or here at the terminal.
-    fn ask_for(
+    fn ask_for<'a>(
         &self,
         form: &CaptureSchema,
         client: &NexusClient,
         state: &str,
         connection: &RequestConnectionResponse,
-        listener: Option<&ConsentListener>,
-    ) -> Result<Step, Stop> {
+        listener: Option<&'a ConsentListener>,
+    ) -> Result<Step<'a>, Stop> {
         let page = listener.map(|listener| listener.credential_form(client, state));
         let page = page.transpose()?;
         let opened = page.as_deref().is_some_and(|page| self.browse(page));
@@ -149,11 +156,12 @@ impl Connect {
             )),
             None => return Err(Stop::usage(format!("give the credential with {options}"))),
         }
-        Ok(waiting(
-            connection,
-            "the credential",
-            "with another credential",
-        ))
+        Ok(Step::Wait(Wait {
+            id: connection.connection_id.clone(),
+            who: "the credential",
+            remedy: "with another credential",
+            listener,
+        }))
     }
 
     /// Whether the browser has taken the address.
@@ -161,7 +169,7 @@ impl Connect {
         !self.no_browser && browser::is_wanted() && browser::open(url)
     }
 
-    fn entered(&self, captured: &CapturedCredential) -> Step {
+    fn entered(&self, captured: &CapturedCredential) -> Step<'static> {
         if self.no_wait || captured.status == ConnectionStatus::Active {
             return Step::Done(captured.status.clone());
         }
@@ -169,15 +177,12 @@ impl Connect {
             id: captured.connection_id.clone(),
             who: "the gateway",
             remedy: "with another credential",
+            // No browser was sent anywhere.
+            listener: None,
         })
     }
 
-    fn wait_for(
-        &self,
-        client: &NexusClient,
-        wait: &Wait,
-        listener: Option<&ConsentListener>,
-    ) -> Result<ConnectionStatus, Stop> {
+    fn wait_for(&self, client: &NexusClient, wait: &Wait<'_>) -> Result<ConnectionStatus, Stop> {
         let mut progress = Progress::start(wait.who);
         let mut options = WaitOptions::default()
             .interval(self.interval)
@@ -186,7 +191,7 @@ impl Connect {
                 progress.show(status);
                 ControlFlow::Continue(())
             });
-        if let Some(listener) = listener {
+        if let Some(listener) = wait.listener {
             options = options.consent(listener);
         }
         let outcome = client.wait_for_active(&wait.id, options);
@@ -215,15 +220,6 @@ impl Connect {
         ];
         output::print_fields(fields, true)
     }
-}
-
-fn waiting(
-    connection: &RequestConnectionResponse,
-    who: &'static str,
-    remedy: &'static str,
-) -> Step {
-    let id = connection.connection_id.clone();
-    Step::Wait(Wait { id, who, remedy })
 }
 
 /// The gateway tells only that its broker has refused the request, not that it was the return URL.

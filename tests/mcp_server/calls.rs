@@ -1,10 +1,15 @@
 //! Calls side by side, their cancellation, and the end.
 
 use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::{Value, json};
 
 use crate::client::{Client, command, outcome};
+use crate::upstream::configured;
 use crate::{ALL, LEGACY};
 
 /// Longer than any test is let run: such a call ends because it is cancelled.
@@ -14,6 +19,16 @@ const CALLS: usize = 32;
 
 fn slow(client: &mut Client, ms: u64) -> u64 {
     client.call("slow", &json!({"ms": ms}))
+}
+
+/// A client of each revision, all at the same time.
+fn of_all(run: impl Fn(Client) + Sync) {
+    let run = &run;
+    thread::scope(|threads| {
+        for revision in ALL {
+            threads.spawn(move || run(Client::of(revision)));
+        }
+    });
 }
 
 #[test]
@@ -48,9 +63,8 @@ fn nor_does_a_call_that_was_quick_before() {
 
 #[test]
 fn responses_come_in_the_order_of_their_ends() {
-    for revision in ALL {
-        let mut client = Client::of(revision);
-        let long = slow(&mut client, 300);
+    of_all(|mut client| {
+        let long = slow(&mut client, 500);
         let short = slow(&mut client, 0);
         assert_eq!(
             [
@@ -59,7 +73,7 @@ fn responses_come_in_the_order_of_their_ends() {
             ],
             [Some(short), Some(long)]
         );
-    }
+    });
 }
 
 #[test]
@@ -151,7 +165,7 @@ fn a_panic_is_the_tools_own() {
 fn whole_lines_come_from_many_threads() {
     let mut client = Client::of("2025-06-18");
     let text = "long ".repeat(20_000);
-    let ids: Vec<_> = (0..64)
+    let ids: Vec<_> = (0..CALLS + 8)
         .map(|_| client.call("echo", &json!({"text": text})))
         .collect();
     let mut finished: Vec<_> = ids.iter().map(|_| client.response()).collect();
@@ -172,8 +186,7 @@ fn whole_lines_come_from_many_threads() {
 
 #[test]
 fn the_end_of_stdin_lets_calls_finish() {
-    for revision in ALL {
-        let mut client = Client::of(revision);
+    of_all(|mut client| {
         let id = slow(&mut client, 200);
         let rest = client.close();
         assert_eq!(
@@ -182,16 +195,52 @@ fn the_end_of_stdin_lets_calls_finish() {
                 .collect::<Vec<_>>(),
             [id]
         );
-    }
+    });
 }
 
+/// The end of stdin, and SIGTERM where there is one.
 #[test]
-fn the_end_of_stdin_waits_for_no_endless_call() {
-    let mut client = Client::of("2025-06-18");
-    for _ in 0..CALLS + 8 {
-        slow(&mut client, ENDLESS);
+fn no_end_waits_for_an_endless_call() {
+    let ends: &[fn(Client) -> Vec<Value>] = &[
+        Client::close,
+        #[cfg(unix)]
+        Client::terminate,
+    ];
+    thread::scope(|threads| {
+        for end in ends {
+            threads.spawn(move || {
+                let mut client = Client::of("2025-06-18");
+                for _ in 0..CALLS + 8 {
+                    slow(&mut client, ENDLESS);
+                }
+                // All that came before it have begun, so that there is something not to wait for.
+                assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+                assert_eq!(end(client), [] as [Value; 0]);
+            });
+        }
+    });
+}
+
+/// Cut short, a refresh of this provider ends the connection; it takes longer than calls have at the end.
+#[test]
+fn the_end_lets_a_refresh_land() {
+    let github = Provider::oauth2("github").refresh_time(Duration::from_secs(2));
+    let gateway = DevGateway::builder()
+        .provider(github)
+        .connection("it's mine", "github")
+        .token_lifetime(Duration::from_secs(60));
+    let gateway = gateway.start().unwrap();
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    assert!(client.text("get_user", &json!({})).is_ok());
+    gateway.advance(Duration::from_secs(61));
+    let start = Instant::now();
+    client.call("get_user", &json!({}));
+    while gateway.count("/v1/resolve") < 2 && start.elapsed() < Duration::from_secs(20) {
+        thread::yield_now();
     }
-    assert_eq!(client.close(), [] as [Value; 0]);
+    assert!(client.close().len() <= 1);
+    let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    assert!(other.resolve_token("it's mine", "github").is_ok());
 }
 
 #[cfg(unix)]
@@ -204,9 +253,6 @@ fn sigterm_ends_it_as_the_end_of_stdin_does() {
     assert_eq!(client.response()["id"], first);
     let rest = client.terminate();
     assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!(id)));
-    let mut client = Client::of("2025-06-18");
-    slow(&mut client, ENDLESS);
-    assert_eq!(client.terminate(), [] as [Value; 0]);
 }
 
 #[test]

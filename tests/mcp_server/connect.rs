@@ -51,9 +51,21 @@ fn asked(response: &Value) -> String {
 
 /// What the user's browser does.
 fn visit(page: &str) {
-    // The return URL is nobody's.
     let page = ureq::get(page).config().max_redirects(0).build();
-    page.call().unwrap();
+    let consented = page.call().unwrap();
+    come_back(consented.headers()["location"].to_str().unwrap());
+}
+
+/// To the server, which then looks at once, and may have seen the consent before.
+fn come_back(url: &str) {
+    let _ = ureq::get(url).call();
+}
+
+/// What the server asked the gateway for.
+fn wanted(gateway: &DevGateway) -> Value {
+    let sent = gateway.requests();
+    let asked = sent.iter().find(|it| it.path == "/v1/request-connection");
+    serde_json::from_slice(&asked.unwrap().body).unwrap()
 }
 
 /// Waits until the gateway has been asked for a token so often.
@@ -83,9 +95,7 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
         let user = client.text("get_user", &json!({})).unwrap();
         assert!(user.contains("it's mine"), "{user}");
         assert_eq!(requests(&gateway), 1);
-        let sent = gateway.requests();
-        let asked = sent.iter().find(|it| it.path == "/v1/request-connection");
-        let asked: Value = serde_json::from_slice(&asked.unwrap().body).unwrap();
+        let asked = wanted(&gateway);
         assert_eq!(asked["scopes"], json!(["repo", "user"]));
         assert_eq!(asked["user_id"], "it's mine");
     }
@@ -224,7 +234,13 @@ fn what_comes_to_nothing_is_said_and_can_be_tried_again() {
     let first = page(&client.text("get_user", &json!({})).unwrap_err());
     let waits = client.call("get_user", &json!({}));
     resolved(&gateway, 2);
-    assert!(gateway.set_status("00000000-0000-4000-8000-000000000001", "revoked"));
+    let connection = "00000000-0000-4000-8000-000000000001";
+    assert!(gateway.set_status(connection, "revoked"));
+    let back = wanted(&gateway)["return_url"].take();
+    come_back(&format!(
+        "{}?connection_id={connection}",
+        back.as_str().unwrap()
+    ));
     let response = client.response();
     assert_eq!(response["id"], waits);
     let problem = outcome(&response).unwrap_err();

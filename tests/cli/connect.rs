@@ -20,14 +20,13 @@ fn connect(bench: &Bench, args: &str) -> (Child, BufReader<ChildStderr>, String)
     (child, stderr, url)
 }
 
-/// Opens the consent with this added, and returns what is said until the program ends, and its end.
+/// Opens the consent with this added, and returns what is said until the program ends, and its end. The browser comes
+/// back, maybe to nobody, because the program has seen the consent before.
 fn answered(
     (child, mut stderr, url): (Child, BufReader<ChildStderr>, String),
     answer: &str,
 ) -> (String, Ran) {
-    let page = ureq::get(format!("{url}{answer}")).config();
-    let page = page.http_status_as_error(false).max_redirects(0).build();
-    page.call().unwrap();
+    let _ = ureq::get(format!("{url}{answer}")).call();
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
     (rest, finish_quietly(child))
@@ -55,7 +54,7 @@ fn connect_waits_for_consent() {
 fn connect_waits_no_longer_than_it_is_told_to() {
     let bench = Bench::new("denied");
     // On a busy machine the time may be over before the first look: then more of it.
-    for seconds in [2, 8, 32] {
+    for seconds in [0.3, 3.0, 30.0] {
         let mut started = connect(&bench, &format!("--timeout {seconds}"));
         let mut first = String::new();
         started.1.read_line(&mut first).unwrap();

@@ -68,11 +68,11 @@ fn is_stretched() -> bool {
         socket.write_all(b"HTTP/1.1 200 OK\r\nX: ")?;
         for _ in 0..30 {
             socket.write_all(b"x")?;
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(20));
         }
         socket.write_all(b"\r\n\r\n")
     });
-    let timeout = Duration::from_millis(500);
+    let timeout = Duration::from_millis(200);
     let settings = through(port, settings()).timeout_global(Some(timeout));
     let start = Instant::now();
     get(&settings.build().new_agent(), "http://example.test/").unwrap_err();

@@ -120,7 +120,7 @@ impl Gateway {
         }
         let headers = headers(&options)?;
         Ok(Self {
-            transport: Transport::new(options.agent, options.timeout, options.max_body_bytes)?,
+            transport: Transport::new(options.agent, options.max_body_bytes)?,
             timeout: options.timeout,
             log,
             allow_insecure_http: options.allow_insecure_http,

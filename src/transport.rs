@@ -5,26 +5,24 @@ mod dns;
 mod failure;
 mod jar;
 mod socket;
-mod socks;
-mod until;
 mod wire;
 
 use std::io::Read as _;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use ureq::RequestExt as _;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
 use ureq::typestate::HttpCrateScope;
 
 use self::dns::Names;
-use self::until::Until;
+use self::socket::Exchange;
 use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError};
 use crate::url;
 
 pub(crate) use failure::Failure;
-use failure::{Phase, is_empty_gzip};
 
 /// The most memory that a body gets before any of it is there.
 const MAX_RESERVED: u64 = 64 * 1024;
@@ -49,43 +47,43 @@ pub(crate) struct Response {
 
 pub(crate) struct Transport {
     agent: ureq::Agent,
-    /// Sends nothing; has the settings of the requests that have no deadline. They differ in nothing
-    /// that a connection depends on, so `agent` can send them.
-    streaming: ureq::Agent,
-    /// The resolver of the agent, when it is the SDK's own.
-    names: Option<Names>,
-    /// Agents like it that nobody uses just now: see `jar`.
-    idle: Mutex<Vec<ureq::Agent>>,
+    /// Where the agent is the SDK's own.
+    own: Option<Own>,
     pub(crate) max_body_bytes: u64,
 }
 
+/// What it takes to make agents like the SDK's own.
+#[derive(Default)]
+struct Own {
+    names: Names,
+    /// Those that nobody uses just now, where each request needs one for itself: see `jar`.
+    idle: Mutex<Vec<ureq::Agent>>,
+}
+
 impl Transport {
-    pub(crate) fn new(
-        agent: Option<ureq::Agent>,
-        timeout: Duration,
-        max_body_bytes: u64,
-    ) -> Result<Self, NexusError> {
-        let (agent, streaming, names) = if let Some(agent) = agent {
-            (agent.clone(), agent, None)
+    pub(crate) fn new(agent: Option<ureq::Agent>, max_body_bytes: u64) -> Result<Self, NexusError> {
+        let (agent, own) = if let Some(agent) = agent {
+            (agent, None)
         } else {
-            let names = Names::default();
-            let agent = agent::agent(&names, agent::settings().build());
-            let streaming = agent::agent(&names, agent::streaming(timeout).build());
-            (agent, streaming, Some(names))
+            let own = Own::default();
+            let agent = agent::agent(&own.names, agent::settings().build());
+            (agent, Some(own))
         };
-        socks::check(agent.config())?;
+        agent::check_proxy(agent.config())?;
         Ok(Self {
             agent,
-            streaming,
-            names,
-            idle: Mutex::default(),
+            own,
             max_body_bytes,
         })
     }
 
-    /// The settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent).
-    pub(crate) fn config(&self) -> &Config {
-        self.streaming.config()
+    /// The settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). They differ in
+    /// nothing that a connection depends on, so `agent` can send its requests.
+    pub(crate) fn config(&self, timeout: Duration) -> Config {
+        match self.own {
+            Some(_) => agent::streaming(timeout).build(),
+            None => self.agent.config().clone(),
+        }
     }
 
     /// One exchange; blocks until the body is complete, at most until the deadline.
@@ -99,30 +97,19 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let _until = self.names.as_ref().map(|_| Until::set(deadline));
-        let opened = socket::opened();
-        let exchange = |max_idle_age| self.exchange(request, deadline, max_body, max_idle_age);
-        let first = exchange(None);
-        let pooled = self.names.is_none() || socket::opened() == opened;
-        match first {
-            Err(failure) if failure.stale && pooled && is_idempotent(request.method) => {
-                exchange(Some(Duration::ZERO))
+        let exchange = self.own.as_ref().map(|_| Exchange::begin(deadline));
+        let first = self.run(request, deadline, None);
+        let outcome = match first {
+            Err(error)
+                if wire::is_disconnect(&error)
+                    && is_idempotent(request.method)
+                    && exchange.is_none_or(|exchange| exchange.is_pooled()) =>
+            {
+                self.run(request, deadline, Some(Duration::ZERO))
             }
             outcome => outcome,
-        }
-    }
-
-    fn exchange(
-        &self,
-        request: &Outgoing<'_>,
-        deadline: Deadline,
-        max_body: u64,
-        max_idle_age: Option<Duration>,
-    ) -> Result<Response, Failure> {
-        let response = self.run(request, deadline, max_idle_age).map_err(|error| {
-            self.forget_name(request.url);
-            Failure::of(&error, request.url, Phase::Request)
-        })?;
+        };
+        let response = outcome.map_err(|error| Failure::of(&error, &url::origin(request.url)))?;
         self.read(response, request, max_body)
     }
 
@@ -132,10 +119,28 @@ impl Transport {
         deadline: Deadline,
         max_idle_age: Option<Duration>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let configured = self.configured(request, deadline, max_idle_age)?;
+        let mut built = Request::new(());
+        *built.method_mut() = request.method.clone();
+        *built.uri_mut() = request.url.clone();
+        *built.headers_mut() = request.headers.clone();
+        let is_plain = self.own.is_some() && self.agent.config().proxy().is_none();
+        if max_idle_age.is_some() || !is_plain {
+            let left = deadline.left();
+            let left = left.ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
+            let mut config = configure(self.agent.configure_request(built), request.url)
+                .http_status_as_error(false)
+                .timeout_global(Some(left));
+            if request.patient {
+                config = without_timeouts(config);
+            }
+            if let Some(age) = max_idle_age {
+                config = config.max_idle_age(age);
+            }
+            built = config.build();
+        }
         match request.body {
-            Some(body) => self.run_alone(configured.map(|()| body)),
-            None => self.run_alone(configured),
+            Some(body) => self.run_alone(built.map(|()| body)),
+            None => self.run_alone(built),
         }
     }
 
@@ -145,54 +150,16 @@ impl Transport {
         &self,
         request: Request<B>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let own = self.names.as_ref().filter(|_| jar::is_kept(&self.agent));
-        let Some(names) = own else {
+        let own = self.own.as_ref().filter(|_| jar::is_kept(&self.agent));
+        let Some(Own { names, idle }) = own else {
             return self.agent.run(request);
         };
-        let idle = self.idle.lock().pop();
-        let agent = idle.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
+        let free = idle.lock().pop();
+        let agent = free.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
         jar::empty(&agent);
         let response = agent.run(request);
-        self.idle.lock().push(agent);
+        idle.lock().push(agent);
         response
-    }
-
-    fn configured(
-        &self,
-        request: &Outgoing<'_>,
-        deadline: Deadline,
-        max_idle_age: Option<Duration>,
-    ) -> Result<Request<()>, ureq::Error> {
-        let mut built = Request::new(());
-        *built.method_mut() = request.method.clone();
-        *built.uri_mut() = request.url.clone();
-        *built.headers_mut() = request.headers.clone();
-        let own = self.names.is_some();
-        if own && max_idle_age.is_none() && self.agent.config().proxy().is_none() {
-            return Ok(built);
-        }
-        let left = deadline.left();
-        let left = left.ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
-        let mut config = configure(&self.agent, built)
-            .http_status_as_error(false)
-            .timeout_global(Some(left));
-        if request.patient && !own {
-            // The deadline may be later than the agent's own timeouts.
-            config = config
-                .timeout_per_call(None)
-                .timeout_resolve(None)
-                .timeout_connect(None)
-                .timeout_send_request(None)
-                .timeout_send_body(None)
-                .timeout_recv_response(None)
-                .timeout_recv_body(None)
-                .timeout_per_read(None)
-                .timeout_per_write(None);
-        }
-        if let Some(age) = max_idle_age {
-            config = config.max_idle_age(age);
-        }
-        Ok(config.build())
     }
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent): within the
@@ -201,10 +168,19 @@ impl Transport {
         &self,
         request: Request<B>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let origin = url::origin(request.uri());
-        let configured = configure(&self.streaming, request).build();
-        let sent = self.run_alone(configured);
-        sent.map_err(|error| failure::without_url(error, &origin))
+        let url = request.uri().clone();
+        // Every request of an agent has its settings.
+        let config = request.middleware_config();
+        let config = config.ok_or(ureq::Error::ConnectionFailed)?;
+        let sent = self.run_alone(configure(config, &url).build());
+        sent.map_err(|error| match error {
+            // It repeats the URL, and the credential may be in it.
+            ureq::Error::RequireHttpsOnly(_) => {
+                let shown = Failure::of(&error, &url::origin(&url));
+                ureq::Error::Other(Box::new(shown.error))
+            }
+            error => error,
+        })
     }
 
     fn read(
@@ -238,15 +214,13 @@ impl Transport {
         let mut bytes = Vec::with_capacity(capacity);
         let bounded = max.saturating_add(1);
         let read = body.into_reader().take(bounded).read_to_end(&mut bytes);
-        if let Err(error) = read.map_err(ureq::Error::from) {
-            if !(bytes.is_empty() && is_empty_gzip(&error)) {
-                return Err(Failure::of(&error, url, Phase::Body));
-            }
-        }
-        if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) {
-            Ok(bytes)
-        } else {
-            Err(self.too_large(url, max))
+        match read.map_err(ureq::Error::from) {
+            Err(error) if !bytes.is_empty() || !failure::is_empty_gzip(&error) => Err(Failure {
+                unsent: false,
+                ..Failure::of(&error, &url::origin(url))
+            }),
+            _ if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) => Ok(bytes),
+            _ => Err(self.too_large(url, max)),
         }
     }
 
@@ -258,30 +232,38 @@ impl Transport {
         };
         let origin = url::origin(url);
         let message = format!("{origin}: the response body is larger than {max} bytes{help}");
-        Failure::plain(NexusError::new(ErrorKind::BodyTooLarge, message))
-    }
-
-    fn forget_name(&self, url: &Uri) {
-        if let (Some(names), Some(host)) = (&self.names, url.host()) {
-            names.forget(host);
+        Failure {
+            error: NexusError::new(ErrorKind::BodyTooLarge, message),
+            unsent: false,
         }
     }
 }
 
+type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
+
 /// The settings of every request, whatever it asks for; the rest are the agent's.
-fn configure<B: ureq::AsSendBody>(
-    agent: &ureq::Agent,
-    request: Request<B>,
-) -> ConfigBuilder<HttpCrateScope<B>> {
-    let is_loopback = url::is_loopback(request.uri());
+fn configure<B: ureq::AsSendBody>(config: RequestConfig<B>, url: &Uri) -> RequestConfig<B> {
     // ureq would take the credential along to another origin.
-    let config = agent.configure_request(request).max_redirects(0);
-    let config = config.allow_non_standard_methods(true);
-    if is_loopback {
+    let config = config.max_redirects(0).allow_non_standard_methods(true);
+    if url::is_loopback(url) {
         // Plain http to this machine is allowed because it does not leave it.
         return config.proxy(None);
     }
     config
+}
+
+/// The deadline may be later than the timeouts of a caller's own agent.
+fn without_timeouts(config: RequestConfig<()>) -> RequestConfig<()> {
+    config
+        .timeout_per_call(None)
+        .timeout_resolve(None)
+        .timeout_connect(None)
+        .timeout_send_request(None)
+        .timeout_send_body(None)
+        .timeout_recv_response(None)
+        .timeout_recv_body(None)
+        .timeout_per_read(None)
+        .timeout_per_write(None)
 }
 
 /// RFC 9110 section 9.2.2.

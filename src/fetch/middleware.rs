@@ -15,7 +15,8 @@ use crate::token::CachedToken;
 
 /// An agent with the settings, the connections and the resolver of the client's own.
 pub(crate) fn authenticated_agent(caller: Caller) -> ureq::Agent {
-    let config = config_like(caller.flights.gateway.transport.config());
+    let gateway = &caller.flights.gateway;
+    let config = config_like(&gateway.transport.config(gateway.timeout));
     config.middleware(Injector(caller)).build().new_agent()
 }
 
@@ -32,6 +33,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
         .proxy(config.proxy().cloned())
         .no_delay(config.no_delay())
         .max_redirects(0)
+        .save_redirect_history(config.save_redirect_history())
         .user_agent(config.user_agent().clone())
         .accept(config.accept().clone())
         .accept_encoding(config.accept_encoding().clone())
@@ -45,6 +47,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
         .timeout_resolve(timeouts.resolve)
         .timeout_connect(timeouts.connect)
         .timeout_send_request(timeouts.send_request)
+        .timeout_await_100(timeouts.await_100)
         .timeout_send_body(timeouts.send_body)
         .timeout_recv_response(timeouts.recv_response)
         .timeout_recv_body(timeouts.recv_body)

@@ -9,17 +9,19 @@ use ureq::typestate::AgentScope;
 use ureq::unversioned::transport::NativeTlsConnector;
 #[cfg(feature = "rustls")]
 use ureq::unversioned::transport::RustlsConnector;
+#[cfg(feature = "socks-proxy")]
+use ureq::unversioned::transport::SocksConnector;
 use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector};
+use ureq::{Proxy, ProxyProtocol};
 
 use crate::clock::FOREVER;
+use crate::error::NexusError;
 use crate::transport::dns::Names;
-use crate::transport::socket::Dial;
-use crate::transport::socks;
-use crate::transport::until::{Until, deadline};
+use crate::transport::socket::{Dial, Exchange};
 use crate::transport::wire::Wiring;
 
 /// Settings for many threads that talk to a few hosts, for days. They are those of a request, too,
-/// unless it goes through a proxy; its deadline is kept by [`Until`].
+/// unless it goes through a proxy; its deadline is that of the [`Exchange`].
 pub(super) fn settings() -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
@@ -61,17 +63,38 @@ fn tls() -> ureq::tls::TlsConfig {
 
 /// ureq's default chain of connectors, with the SDK's own sockets, and its wrapper beneath TLS.
 pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
+    let dial = Dial(names.clone());
     let chain = ();
     #[cfg(feature = "socks-proxy")]
-    let chain = chain.chain(socks::Socks::new(names));
+    let chain = chain.chain(SocksConnector::default());
     let chain = chain.chain(ConnectProxyConnector::default());
-    let chain = chain.chain(Dial(names.clone())).chain(Wiring);
+    let chain = chain.chain(dial.clone()).chain(Wiring);
     #[cfg(feature = "rustls")]
     let chain = chain.chain(RustlsConnector::default());
     #[cfg(feature = "native-tls")]
     let chain = chain.chain(NativeTlsConnector::default());
-    let tls = tls_hash(&config);
-    ureq::Agent::with_parts(config, Opener { chain, tls }, names.clone())
+    let opener = Opener {
+        tls: tls_hash(&config),
+        dial: dial.clone(),
+        chain,
+    };
+    ureq::Agent::with_parts(config, opener, dial)
+}
+
+/// Without its feature for SOCKS, ureq goes past such a proxy, or panics.
+pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
+    let is_known = |proxy: &&Proxy| {
+        cfg!(feature = "socks-proxy")
+            || matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
+    };
+    let place = match config.proxy() {
+        Some(proxy) if is_known(&proxy) => return Ok(()),
+        Some(proxy) if proxy.is_from_env() => "ALL_PROXY",
+        Some(_) => "agent",
+        None => return Ok(()),
+    };
+    let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or name an http:// proxy";
+    Err(NexusError::invalid_input(place, problem))
 }
 
 /// Runs the chain within its deadline.
@@ -82,6 +105,7 @@ pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
 #[derive(Debug)]
 struct Opener<Chain> {
     chain: Chain,
+    dial: Dial,
     tls: u64,
 }
 
@@ -93,11 +117,17 @@ impl<Chain: Connector> Connector for Opener<Chain> {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
-        socks::check(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
-        let _until = Until::set(deadline(*details.timeout.after));
+        let ConnectionDetails { uri, config, .. } = *details;
+        check_proxy(config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let _exchange = Exchange::opening(details.timeout.after);
+        let is_told = |proxy: &&Proxy| proxy.resolve_target() && !proxy.is_no_proxy(uri);
+        let addrs = match config.proxy().filter(is_told) {
+            Some(_) => self.dial.first(uri, config)?,
+            None => details.addrs.clone(),
+        };
         let details = ConnectionDetails {
-            addrs: details.addrs.clone(),
-            request_level: details.request_level && tls_hash(details.config) != self.tls,
+            addrs,
+            request_level: details.request_level && tls_hash(config) != self.tls,
             current_time: Arc::clone(&details.current_time),
             run_connector: Arc::clone(&details.run_connector),
             register_shutdown: Arc::clone(&details.register_shutdown),

@@ -1,138 +1,99 @@
-//! Host names and their addresses, remembered for a few seconds.
+//! The addresses of hosts, looked up for each new connection.
 //!
-//! A deadline over a whole request makes ureq's own resolver start a thread for every request, to
-//! look up its host again. [`Names`] answers addresses itself, and starts a thread only for a name
-//! that it does not know, as a rule one at a time for each name, and only for a new connection.
+//! The system's lookup knows no deadline and may hang. So each runs on a thread of its own, as a rule
+//! one at a time for a host, and whoever wants that host waits for it as long as he can.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
+use std::mem;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use ureq::config::Config;
+use ureq::config::IpFamily;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
-use crate::clock::Deadline;
 use crate::promise::Promise;
-use crate::transport::until::deadline;
+use crate::sync;
 use crate::url;
 
-/// How long the addresses of a host are used again.
-const REMEMBERED: Duration = Duration::from_secs(10);
-/// The size at which old addresses are dropped.
-const MAX_NAMES: usize = 256;
-/// As many addresses of a host are tried as ureq has room for.
-const MAX_ADDRESSES: usize = 16;
-/// In place of an address that nobody needs; ureq expects one.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 /// The lookups of one host at a time, those that hang included.
 const MAX_LOOKUPS: usize = 4;
 
 #[derive(Clone)]
-pub(crate) struct Names(Arc<Shared>);
+pub(super) struct Names(Arc<Shared>);
 
 struct Shared {
-    known: Mutex<HashMap<Box<str>, Known>>,
+    asking: Mutex<HashMap<Box<str>, Asking>>,
     ask: Box<Ask>,
-    times: Times,
+    /// A lookup that takes longer may hang, so the host is looked up anew.
+    patience: Duration,
 }
 
 /// The system's lookup of a name, which may hang.
 type Ask = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
-#[derive(Clone, Copy)]
-pub(super) struct Times {
-    /// A lookup that takes longer may hang: who comes then asks anew.
-    pub(super) patience: Duration,
-    /// An address that is younger need not be looked up again when it fails.
-    pub(super) fresh: Duration,
-}
-
-enum Known {
-    Addresses(Vec<SocketAddr>, Instant),
-    Asking(Asking),
-}
-
+/// The lookups of a host that have not ended.
 struct Asking {
+    running: usize,
+    /// When the newest of them began; `None` once there was a result.
+    since: Option<Instant>,
     found: Arc<Promise<Found>>,
-    since: Instant,
-    /// Held by each lookup of the host that has not ended.
-    running: Arc<()>,
 }
 
 type Found = Result<Vec<SocketAddr>, String>;
 
-/// The name service has no address for the host, or did not answer.
-#[derive(Debug)]
-pub(super) struct LookupFailed(String);
-
-impl fmt::Display for LookupFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for LookupFailed {}
-
 impl Default for Names {
     fn default() -> Self {
         let ask = |host: &str| (host, 0).to_socket_addrs().map(Iterator::collect);
-        let times = Times {
-            patience: Duration::from_secs(3),
-            fresh: Duration::from_secs(1),
-        };
-        Self::new(ask, times)
+        Self::new(ask, Duration::from_secs(3))
     }
 }
 
 impl Names {
     pub(super) fn new(
         ask: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
-        times: Times,
+        patience: Duration,
     ) -> Self {
         Self(Arc::new(Shared {
-            known: Mutex::default(),
+            asking: Mutex::default(),
             ask: Box::new(ask),
-            times,
+            patience,
         }))
     }
 
-    #[cfg(test)]
-    pub(super) fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
-    }
-
-    /// Whether the addresses of a host may be out of date.
-    pub(super) fn remembers(&self, host: &str) -> bool {
-        let fresh = self.0.times.fresh;
-        let known = self.0.known.lock();
-        matches!(known.get(host), Some(Known::Addresses(_, since)) if since.elapsed() >= fresh)
-    }
-
-    /// Forgets a host: its address may be why it cannot be reached.
-    pub(super) fn forget(&self, host: &str) {
-        let mut known = self.0.known.lock();
-        if matches!(known.get(host), Some(Known::Addresses(..))) {
-            known.remove(host);
+    /// The addresses of a URL's host, at least one. Blocks until they are there, at most until then.
+    pub(super) fn addresses(
+        &self,
+        uri: &Uri,
+        family: IpFamily,
+        until: Instant,
+    ) -> Result<Vec<SocketAddr>, ureq::Error> {
+        let host = uri.host().unwrap_or_default();
+        let found = match url::address(host) {
+            Some(address) => vec![SocketAddr::new(address, 0)],
+            None => self.look_up(host, until)?,
+        };
+        let mut wanted: Vec<_> = family.keep_wanted(found.into_iter()).collect();
+        for address in &mut wanted {
+            address.set_port(port(uri));
         }
+        if wanted.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        Ok(wanted)
     }
 
-    fn look_up(&self, host: &str, deadline: Deadline) -> Result<Vec<SocketAddr>, ureq::Error> {
+    fn look_up(&self, host: &str, until: Instant) -> Result<Vec<SocketAddr>, ureq::Error> {
         loop {
-            let asked = match self.known_or_asked(host) {
-                Ok(addresses) => return Ok(addresses),
-                Err(asked) => asked,
-            };
-            let patience = Deadline::after(self.0.times.patience).min(deadline);
-            match asked.wait(patience.instant()) {
-                Some(found) => return found.map_err(lookup_failed),
-                None if deadline.left().is_none() => {
+            let asked = self.asked(host);
+            let now = Instant::now();
+            let patience = now.checked_add(self.0.patience).unwrap_or(now);
+            match asked.wait(patience.min(until)) {
+                Some(found) => return found.map_err(failed),
+                None if Instant::now() >= until => {
                     return Err(ureq::Error::Timeout(ureq::Timeout::Resolve));
                 }
                 None => {}
@@ -140,130 +101,67 @@ impl Names {
         }
     }
 
-    /// The addresses, or the lookup to wait for.
-    fn known_or_asked(&self, host: &str) -> Result<Vec<SocketAddr>, Arc<Promise<Found>>> {
-        let mut known = self.0.known.lock();
-        let running = match known.get(host) {
-            Some(Known::Addresses(addresses, since)) if since.elapsed() < REMEMBERED => {
-                return Ok(addresses.clone());
-            }
-            Some(Known::Asking(asking)) if self.is_joined(asking) => {
-                return Err(Arc::clone(&asking.found));
-            }
-            Some(Known::Asking(asking)) => Arc::clone(&asking.running),
-            _ => Arc::default(),
-        };
-        if known.len() >= MAX_NAMES {
-            known.retain(|_, entry| entry.is_current());
-        }
-        let asking = Asking {
+    /// What the lookups of the host will find. Starts one unless there is one that does not hang.
+    fn asked(&self, host: &str) -> Arc<Promise<Found>> {
+        let mut hosts = self.0.asking.lock();
+        let asking = hosts.entry(host.into()).or_insert_with(|| Asking {
+            running: 0,
+            since: None,
             found: Arc::new(Promise::new()),
-            since: Instant::now(),
-            running: Arc::clone(&running),
-        };
+        });
         let found = Arc::clone(&asking.found);
-        known.insert(host.into(), Known::Asking(asking));
-        drop(known);
-        self.ask(host, &found, running);
-        Err(found)
+        let hangs = |since: Instant| since.elapsed() >= self.0.patience;
+        if asking.running < MAX_LOOKUPS && asking.since.is_none_or(hangs) {
+            let began = Instant::now();
+            asking.since = Some(began);
+            asking.running = asking.running.saturating_add(1);
+            drop(hosts);
+            self.start(host, began);
+        }
+        found
     }
 
-    fn is_joined(&self, asking: &Asking) -> bool {
-        asking.since.elapsed() < self.0.times.patience
-            || Arc::strong_count(&asking.running) > MAX_LOOKUPS
-    }
-
-    /// Looks the host up on a thread of its own, which may outlive the caller's patience.
-    fn ask(&self, host: &str, asked: &Arc<Promise<Found>>, running: Arc<()>) {
-        let (names, name, own) = (self.clone(), Box::<str>::from(host), Arc::clone(asked));
-        let ask = move || {
+    /// Looks the host up on a thread, which may outlive the patience of all who wait.
+    fn start(&self, host: &str, began: Instant) {
+        let (names, name) = (self.clone(), Box::<str>::from(host));
+        let look_up = move || {
             let found = (names.0.ask)(&name).map_err(|error| error.to_string());
-            drop(running);
-            names.settle(&name, &own, found);
+            names.settle(&name, began, found);
         };
-        let thread = thread::Builder::new().name("nexus-names".to_owned());
-        if let Err(error) = thread.spawn(ask) {
+        if let Err(error) = sync::spawn("nexus-names", look_up) {
             let found = Err(format!("no thread to look the host up: {error}"));
-            self.settle(host, asked, found);
+            self.settle(host, began, found);
         }
     }
 
-    /// Ends a lookup; one that comes late replaces no newer one.
-    fn settle(&self, host: &str, asked: &Arc<Promise<Found>>, found: Found) {
-        let mut known = self.0.known.lock();
-        let own = |entry: &Known| matches!(entry, Known::Asking(asking) if Arc::ptr_eq(&asking.found, asked));
-        if known.get(host).is_some_and(own) {
-            match &found {
-                Ok(addresses) => {
-                    let entry = Known::Addresses(addresses.clone(), Instant::now());
-                    known.insert(host.into(), entry);
-                }
-                Err(_) => drop(known.remove(host)),
-            }
-        }
-        drop(known);
-        asked.fulfil(found);
-    }
-}
-
-impl Known {
-    fn is_current(&self) -> bool {
-        match self {
-            Self::Addresses(_, since) => since.elapsed() < REMEMBERED,
-            Self::Asking(_) => true,
-        }
-    }
-}
-
-fn lookup_failed(problem: String) -> ureq::Error {
-    ureq::Error::Io(io::Error::other(LookupFailed(problem)))
-}
-
-impl Names {
-    /// The addresses of a URL's host. Blocks until they are there, at most until the deadline.
-    pub(super) fn addresses(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        deadline: Deadline,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default();
-        let known = match url::address(host) {
-            Some(address) => vec![SocketAddr::new(address, 0)],
-            None => self.look_up(host, deadline)?,
+    /// Ends a lookup. Addresses are good whichever lookup brings them; the failure of one that hung says
+    /// nothing of a newer one.
+    fn settle(&self, host: &str, began: Instant, found: Found) {
+        let mut hosts = self.0.asking.lock();
+        let Some(asking) = hosts.get_mut(host) else {
+            return;
         };
-        let port = port(uri);
-        let mut addresses = self.empty();
-        let family = config.ip_family();
-        let wanted = family.keep_wanted(known.into_iter());
-        for mut address in wanted.take(MAX_ADDRESSES) {
-            address.set_port(port);
-            addresses.push(address);
+        if found.is_ok() || asking.since == Some(began) {
+            asking.since = None;
+            mem::replace(&mut asking.found, Arc::new(Promise::new())).fulfil(found);
         }
-        if addresses.is_empty() {
-            Err(ureq::Error::HostNotFound)
-        } else {
-            Ok(addresses)
+        asking.running = asking.running.saturating_sub(1);
+        if asking.running == 0 {
+            hosts.remove(host);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn running(&self, host: &str) -> usize {
+        let hosts = self.0.asking.lock();
+        hosts.get(host).map_or(0, |asking| asking.running)
     }
 }
 
-impl Resolver for Names {
-    /// ureq asks before it looks for a pooled connection, which needs no address. So whoever opens a
-    /// connection asks, and this says something that nobody reads; but some proxies are told an address.
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        if config.proxy().is_some() {
-            return self.addresses(uri, config, deadline(*timeout.after));
-        }
-        let mut none = self.empty();
-        none.push(NOWHERE);
-        Ok(none)
-    }
+/// Of a kind that no connection fails with.
+fn failed(problem: String) -> ureq::Error {
+    let advice = format!("{problem}; check the host's spelling and the network");
+    ureq::Error::Io(io::Error::new(io::ErrorKind::NotFound, advice))
 }
 
 /// The port, the scheme's own if none is written; the schemes of proxies are more than a URL's.

@@ -14,7 +14,6 @@ use std::thread;
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
-use super::dns::Times;
 use super::*;
 
 type Builder = ConfigBuilder<AgentScope>;
@@ -22,25 +21,19 @@ type Builder = ConfigBuilder<AgentScope>;
 /// More than any call of these tests takes; a wait that ends here has failed.
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-/// Nothing hangs, and every address is remembered at once.
-const STEADY: Times = Times {
-    patience: LONG,
-    fresh: Duration::ZERO,
-};
-
 /// Every name is this machine.
 fn local() -> Names {
-    Names::new(|_| Ok(vec![SocketAddr::new(HERE, 0)]), STEADY)
+    Names::new(|_| Ok(vec![SocketAddr::new(HERE, 0)]), LONG)
 }
 
 fn transport(names: &Names, edit: impl FnOnce(Builder) -> Builder) -> Transport {
     let config = edit(agent::settings().proxy(None)).build();
-    let agent = agent::agent(names, config);
     Transport {
-        streaming: agent.clone(),
-        agent,
-        names: Some(names.clone()),
-        idle: Mutex::default(),
+        agent: agent::agent(names, config),
+        own: Some(Own {
+            names: names.clone(),
+            idle: Mutex::default(),
+        }),
         max_body_bytes: 64 << 20,
     }
 }

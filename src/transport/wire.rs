@@ -1,6 +1,5 @@
 //! What lies beneath TLS, or beneath HTTP without it, on any connection: direct or through a proxy.
 
-use std::fmt;
 use std::io;
 
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
@@ -60,7 +59,7 @@ impl<In: Transport> Transport for Wire<In> {
                 Ok(true)
             }
             Ok(false) if self.records.is_some() => Err(cut()),
-            Err(ureq::Error::Io(error)) if is_disconnect(&error) => Err(cut()),
+            Err(error) if is_disconnect(&error) => Err(cut()),
             outcome => outcome,
         }
     }
@@ -113,27 +112,18 @@ impl Records {
     }
 }
 
-/// The connection has ended, and not as its protocol says.
-#[derive(Debug)]
-pub(super) struct Cut;
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server closed the connection early")
-    }
-}
-
-impl std::error::Error for Cut {}
-
-/// Of a kind that ureq takes for nothing else.
+/// The connection has ended, and not as its protocol says: of a kind that ureq takes for nothing else.
 fn cut() -> ureq::Error {
-    ureq::Error::Io(io::Error::other(Cut))
+    let text = "the server closed the connection early";
+    ureq::Error::Io(io::Error::new(io::ErrorKind::BrokenPipe, text))
 }
 
 /// Whether the failure is that of a connection which the other side has ended.
-pub(super) fn is_disconnect(error: &io::Error) -> bool {
-    let cut = matches!(error.get_ref(), Some(inner) if inner.is::<Cut>());
-    cut || matches!(
+pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else {
+        return false;
+    };
+    matches!(
         error.kind(),
         io::ErrorKind::UnexpectedEof
             | io::ErrorKind::ConnectionReset

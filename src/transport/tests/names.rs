@@ -2,8 +2,10 @@
 
 use std::net::Ipv6Addr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Instant;
+
+use ureq::config::IpFamily;
 
 use super::*;
 
@@ -51,6 +53,13 @@ fn hole(address: SocketAddr) -> Hole {
 
 fn answering() -> u16 {
     serve(|mut socket| {
+        let mut first = [0];
+        socket.peek(&mut first)?;
+        match first {
+            [4] => take_socks4(&mut socket)?,
+            [5] => take_socks5(&mut socket)?,
+            _ => {}
+        }
         loop {
             if head(&mut socket)?.starts_with("CONNECT ") {
                 socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
@@ -61,53 +70,79 @@ fn answering() -> u16 {
     })
 }
 
+/// Version, command, port, address, user; for an address 0.0.0.1 a name.
+fn take_socks4(socket: &mut TcpStream) -> io::Result<()> {
+    let mut asked = [0; 9];
+    socket.read_exact(&mut asked)?;
+    if asked[4..] == [0, 0, 0, 1, 0] {
+        let mut name = [0; b"example.test\0".len()];
+        socket.read_exact(&mut name)?;
+    }
+    socket.write_all(&[0, 90, 0, 0, 0, 0, 0, 0])
+}
+
+/// RFC 1928, without a password.
+fn take_socks5(socket: &mut TcpStream) -> io::Result<()> {
+    socket.read_exact(&mut [0; 3])?;
+    socket.write_all(&[5, 0])?;
+    let mut asked = [0; 4];
+    socket.read_exact(&mut asked)?;
+    let address = if asked[3] == 3 {
+        1 + "example.test".len()
+    } else {
+        4
+    };
+    socket.read_exact(&mut vec![0; address + 2])?;
+    socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+}
+
+/// The ways to a server on this port that speaks HTTP, CONNECT and, where the build does, SOCKS.
+fn ways(port: u16) -> Vec<(&'static str, Option<ureq::Proxy>)> {
+    let proxy = |scheme| {
+        let url = format!("{scheme}://proxy.test:{port}");
+        (scheme, Some(ureq::Proxy::new(&url).unwrap()))
+    };
+    let mut ways = vec![("directly", None), proxy("http")];
+    if cfg!(feature = "socks-proxy") {
+        ways.extend(["socks4", "socks4a", "socks5", "socks5h"].map(proxy));
+    }
+    ways
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_that_swallows_leaves_time_for_the_next() {
     let port = answering();
     let _hole = hole(SocketAddr::from(([127, 0, 0, 2], port)));
-    // All at once, or only the dead one, which has been remembered; directly and through a proxy.
-    let cases = [vec![vec![at(2), at(1)]], vec![vec![at(2)], vec![at(1)]]];
-    let cases = cases.map(|answers| [(answers.clone(), false), (answers, true)]);
     thread::scope(|threads| {
-        for (answers, proxied) in cases.into_iter().flatten() {
+        for (way, proxy) in ways(port) {
             threads.spawn(move || {
-                let names = Names::new(service(answers.clone()), STEADY);
-                let transport = transport(&names, |config| {
-                    if proxied {
-                        through(port)(config)
-                    } else {
-                        config
-                    }
-                });
+                let names = Names::new(|_| Ok(vec![at(2), at(1)]), LONG);
+                let transport = transport(&names, |config| config.proxy(proxy));
                 let url = format!("http://example.test:{port}/");
-                let body = get(url).body_of(&transport);
-                assert_eq!(body, "here", "{answers:?}, {proxied}");
+                assert_eq!(get(url).body_of(&transport), "here", "{way}");
             });
         }
     });
 }
 
+#[cfg(target_os = "linux")]
 #[test]
-fn a_host_that_has_moved_is_found_again() {
-    let port = answering();
-    let names = Names::new(service(vec![vec![at(1)], vec![at(3)], vec![at(1)]]), STEADY);
+fn a_host_that_has_moved_is_found_at_once() {
+    let says = |body| {
+        move |mut socket: TcpStream| {
+            head(&mut socket)?;
+            socket.write_all(&ok(body))
+        }
+    };
+    let port = serve(says("at the old place"));
+    let moved = TcpListener::bind(SocketAddr::from(([127, 0, 0, 2], port))).unwrap();
+    serve_at(moved, says("at the new place"));
+    let names = Names::new(service(vec![vec![at(1)], vec![at(2)]]), LONG);
     let transport = transport(&names, |config| config);
     let url = format!("http://example.test:{port}/");
-    assert_eq!(get(&url).body_of(&transport), "here");
-    names.forget("example.test");
-    // Now it is 127.0.0.3, where nobody listens, and then 127.0.0.1 again.
-    let asked = post(&url, "x");
-    let age = Some(Duration::ZERO);
-    let outgoing = Outgoing {
-        method: &asked.method,
-        url: &asked.url.parse().unwrap(),
-        headers: &HeaderMap::new(),
-        body: asked.body.as_deref(),
-        patient: false,
-    };
-    let sent = transport.exchange(&outgoing, Deadline::after(LONG), 99, age);
-    assert_eq!(sent.ok().unwrap().body, b"here");
+    assert_eq!(post(&url, "x").body_of(&transport), "at the old place");
+    assert_eq!(post(&url, "x").body_of(&transport), "at the new place");
 }
 
 #[test]
@@ -115,7 +150,7 @@ fn an_address_that_cannot_be_used_is_not_the_last_tried() {
     let port = answering();
     // A link-local address of an interface that is not there: EINVAL or ENODEV.
     let local = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 0, 0, u32::MAX);
-    let names = Names::new(service(vec![vec![local.into(), at(1)]]), STEADY);
+    let names = Names::new(service(vec![vec![local.into(), at(1)]]), LONG);
     let url = format!("http://example.test:{port}/");
     assert_eq!(
         get(url).body_of(&transport(&names, |config| config)),
@@ -124,35 +159,47 @@ fn an_address_that_cannot_be_used_is_not_the_last_tried() {
 }
 
 fn resolve(names: &Names, url: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ureq::Error> {
-    let deadline = Deadline::after(timeout);
-    let found = names.addresses(&url.parse().unwrap(), &Config::default(), deadline)?;
-    Ok(found.to_vec())
+    let until = Instant::now() + timeout;
+    names.addresses(&url.parse().unwrap(), IpFamily::Any, until)
 }
 
 #[test]
 fn a_pooled_connection_needs_no_lookup() {
-    let url = format!("http://example.test:{}/", answering());
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
-    let names = Names::new(
-        move |_| match counted.fetch_add(1, Ordering::SeqCst) {
-            0 => Ok(vec![at(1)]),
-            _ => Err(io::Error::other("the name service is down")),
-        },
-        STEADY,
-    );
-    let transport = transport(&names, |config| config);
-    for _ in 0..3 {
-        assert_eq!(get(&url).body_of(&transport), "here");
-        names.forget("example.test");
+    let port = answering();
+    let bypassed = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
+        .host("proxy.test")
+        .no_proxy("example.test")
+        .build();
+    let mut ways = ways(port);
+    ways.push(("past a proxy", Some(bypassed.unwrap())));
+    for (way, proxy) in ways {
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&asked);
+        let names = Names::new(
+            move |host| {
+                noted.lock().unwrap().push(host.to_owned());
+                Ok(vec![at(1)])
+            },
+            LONG,
+        );
+        let transport = transport(&names, |config| config.proxy(proxy));
+        for _ in 0..3 {
+            let url = format!("http://example.test:{port}/");
+            assert_eq!(get(url).body_of(&transport), "here", "{way}");
+        }
+        let expected: &[&str] = match way {
+            "directly" | "past a proxy" => &["example.test"],
+            "http" | "socks4a" | "socks5h" => &["proxy.test"],
+            _ => &["example.test", "proxy.test"],
+        };
+        assert_eq!(*asked.lock().unwrap(), expected, "{way}");
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn an_address_keeps_its_scope_and_gets_its_port() {
     let scoped = std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 7);
-    let names = Names::new(service(vec![vec![scoped.into()]]), STEADY);
+    let names = Names::new(service(vec![vec![scoped.into()]]), LONG);
     let table = [
         ("http://a.test", 80),
         ("https://a.test", 443),
@@ -182,11 +229,7 @@ fn hanging() -> (Names, Receiver<Sender<SocketAddr>>) {
             .map(|found| vec![found])
             .map_err(io::Error::other)
     };
-    let times = Times {
-        patience: Duration::from_millis(50),
-        ..STEADY
-    };
-    (Names::new(ask, times), begun)
+    (Names::new(ask, Duration::from_millis(50)), begun)
 }
 
 #[test]
@@ -195,13 +238,23 @@ fn a_lookup_that_hangs_holds_up_no_later_one() {
     let own = names.clone();
     let waiting = thread::spawn(move || resolve(&own, "http://a.test", LONG));
     let first = begun.recv().unwrap();
+    let second = begun.recv().unwrap();
+    // That the first one fails in the end is no news.
+    drop(first);
+    second.send(at(2)).ok();
     end_all(&begun, &waiting, at(2));
     assert_eq!(waiting.join().unwrap().unwrap()[0].ip(), at(2).ip());
-    // The late response is of no use to anybody.
-    first.send(at(1)).unwrap();
-    wait_for_lookups(&names);
-    let known = resolve(&names, "http://a.test", LONG).unwrap();
-    assert_eq!(known[0].ip(), at(2).ip());
+}
+
+#[test]
+fn a_lookup_that_is_only_slow_is_of_use() {
+    let (names, begun) = hanging();
+    let own = names.clone();
+    let waiting = thread::spawn(move || resolve(&own, "http://a.test", LONG));
+    let slow = begun.recv().unwrap();
+    let _hangs = begun.recv().unwrap();
+    slow.send(at(1)).unwrap();
+    assert_eq!(waiting.join().unwrap().unwrap()[0].ip(), at(1).ip());
 }
 
 #[test]
@@ -221,7 +274,9 @@ fn lookups_that_hang_are_bounded() {
     assert!(begun.try_recv().is_err(), "a fifth one");
     // Once they have ended, there is room again.
     drop(hanging);
-    wait_for_lookups(&names);
+    while names.running("a.test") > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
     let own = names.clone();
     let waiting = thread::spawn(move || resolve(&own, "http://a.test", LONG));
     end_all(&begun, &waiting, at(1));
@@ -238,12 +293,5 @@ fn end_all<T>(
         if let Ok(lookup) = begun.recv_timeout(Duration::from_millis(10)) {
             let _ = lookup.send(found);
         }
-    }
-}
-
-/// Each has a handle of its own.
-fn wait_for_lookups(names: &Names) {
-    while names.handles() > 1 {
-        thread::sleep(Duration::from_millis(1));
     }
 }

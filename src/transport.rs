@@ -25,7 +25,7 @@ use crate::url;
 pub(crate) use failure::Failure;
 
 /// The most memory that a body gets before any of it is there.
-const MAX_RESERVED: u64 = 64 * 1024;
+const MAX_RESERVED: usize = 64 * 1024;
 
 /// A request, borrowed, so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
@@ -47,32 +47,27 @@ pub(crate) struct Response {
 
 pub(crate) struct Transport {
     agent: ureq::Agent,
-    /// Where the agent is the SDK's own.
-    own: Option<Own>,
-    pub(crate) max_body_bytes: u64,
-}
-
-/// What it takes to make agents like the SDK's own.
-#[derive(Default)]
-struct Own {
-    names: Names,
-    /// Those that nobody uses just now, where each request needs one for itself: see `jar`.
+    /// The resolver of the agent, when it is the SDK's own.
+    names: Option<Names>,
+    /// Agents like it that nobody uses just now: see `jar`.
     idle: Mutex<Vec<ureq::Agent>>,
+    pub(crate) max_body_bytes: u64,
 }
 
 impl Transport {
     pub(crate) fn new(agent: Option<ureq::Agent>, max_body_bytes: u64) -> Result<Self, NexusError> {
-        let (agent, own) = if let Some(agent) = agent {
+        let (agent, names) = if let Some(agent) = agent {
             (agent, None)
         } else {
-            let own = Own::default();
-            let agent = agent::agent(&own.names, agent::settings().build());
-            (agent, Some(own))
+            let names = Names::default();
+            let agent = agent::agent(&names, agent::settings(None).build());
+            (agent, Some(names))
         };
         agent::check_proxy(agent.config())?;
         Ok(Self {
             agent,
-            own,
+            names,
+            idle: Mutex::default(),
             max_body_bytes,
         })
     }
@@ -80,8 +75,8 @@ impl Transport {
     /// The settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). They differ in
     /// nothing that a connection depends on, so `agent` can send its requests.
     pub(crate) fn config(&self, timeout: Duration) -> Config {
-        match self.own {
-            Some(_) => agent::streaming(timeout).build(),
+        match self.names {
+            Some(_) => agent::settings(Some(timeout)).build(),
             None => self.agent.config().clone(),
         }
     }
@@ -97,13 +92,12 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let exchange = self.own.as_ref().map(|_| Exchange::begin(deadline));
-        let first = self.run(request, deadline, None);
-        let outcome = match first {
+        let _exchange = Exchange::begin(deadline);
+        let outcome = match self.run(request, deadline, None) {
             Err(error)
                 if wire::is_disconnect(&error)
                     && is_idempotent(request.method)
-                    && exchange.is_none_or(|exchange| exchange.is_pooled()) =>
+                    && Exchange::was_pooled() =>
             {
                 self.run(request, deadline, Some(Duration::ZERO))
             }
@@ -123,7 +117,7 @@ impl Transport {
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        let is_plain = self.own.is_some() && self.agent.config().proxy().is_none();
+        let is_plain = self.names.is_some() && self.agent.config().proxy().is_none();
         if max_idle_age.is_some() || !is_plain {
             let left = deadline.left();
             let left = left.ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
@@ -150,15 +144,14 @@ impl Transport {
         &self,
         request: Request<B>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let own = self.own.as_ref().filter(|_| jar::is_kept(&self.agent));
-        let Some(Own { names, idle }) = own else {
+        let Some(names) = self.names.as_ref().filter(|_| jar::is_kept(&self.agent)) else {
             return self.agent.run(request);
         };
-        let free = idle.lock().pop();
-        let agent = free.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
+        let idle = self.idle.lock().pop();
+        let agent = idle.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
         jar::empty(&agent);
         let response = agent.run(request);
-        idle.lock().push(agent);
+        self.idle.lock().push(agent);
         response
     }
 
@@ -170,8 +163,9 @@ impl Transport {
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let url = request.uri().clone();
         // Every request of an agent has its settings.
-        let config = request.middleware_config();
-        let config = config.ok_or(ureq::Error::ConnectionFailed)?;
+        let config = request
+            .middleware_config()
+            .ok_or(ureq::Error::ConnectionFailed)?;
         let sent = self.run_alone(configure(config, &url).build());
         sent.map_err(|error| match error {
             // It repeats the URL, and the credential may be in it.
@@ -191,11 +185,9 @@ impl Transport {
     ) -> Result<Response, Failure> {
         let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
-        let bodyless = request.method == Method::HEAD || matches!(status, 204 | 304);
-        let body = if bodyless {
-            Vec::new()
-        } else {
-            self.read_body(body, request.url, max_body)?
+        let body = match (request.method, status) {
+            (&Method::HEAD, _) | (_, 204 | 304) => Vec::new(),
+            _ => self.read_body(body, request.url, max_body)?,
         };
         Ok(Response {
             status,
@@ -210,10 +202,10 @@ impl Transport {
             return Err(self.too_large(url, max));
         }
         // In one piece, as long as a promise costs little to believe.
-        let capacity = promised.min(MAX_RESERVED).try_into().unwrap_or_default();
-        let mut bytes = Vec::with_capacity(capacity);
-        let bounded = max.saturating_add(1);
-        let read = body.into_reader().take(bounded).read_to_end(&mut bytes);
+        let capacity = usize::try_from(promised).unwrap_or(MAX_RESERVED);
+        let mut bytes = Vec::with_capacity(capacity.min(MAX_RESERVED));
+        let mut bounded = body.into_reader().take(max.saturating_add(1));
+        let read = bounded.read_to_end(&mut bytes);
         match read.map_err(ureq::Error::from) {
             Err(error) if !bytes.is_empty() || !failure::is_empty_gzip(&error) => Err(Failure {
                 unsent: false,

@@ -1,5 +1,7 @@
 //! The agent that the SDK makes for itself: its settings, and the chain of connectors under it.
 
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,36 +20,31 @@ use crate::clock::FOREVER;
 use crate::error::NexusError;
 use crate::transport::dns::Names;
 use crate::transport::socket::{Dial, Exchange};
-use crate::transport::wire::Wiring;
 
 /// Settings for many threads that talk to a few hosts, for days. They are those of a request, too,
 /// unless it goes through a proxy; its deadline is that of the [`Exchange`].
-pub(super) fn settings() -> ConfigBuilder<AgentScope> {
+///
+/// With a timeout they are those of an authenticated agent. Its requests have no deadline, as their
+/// streams may be long.
+pub(super) fn settings(timeout: Option<Duration>) -> ConfigBuilder<AgentScope> {
+    // ureq adds it to the present moment, which overflows for the longest ones.
+    let limit = timeout.map(|timeout| timeout.min(FOREVER));
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
         .max_idle_connections(64)
         .max_idle_connections_per_host(16)
         .max_idle_age(Duration::from_secs(60))
-        .http_status_as_error(false)
+        .http_status_as_error(timeout.is_some())
         .max_redirects(0)
-        .allow_non_standard_methods(true);
+        .allow_non_standard_methods(true)
+        .timeout_resolve(limit)
+        .timeout_connect(limit)
+        .timeout_recv_response(limit)
+        .timeout_per_read(limit)
+        .timeout_per_write(limit);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
     config
-}
-
-/// The same for the requests of an authenticated agent, which have no deadline, as their streams may
-/// be long.
-pub(super) fn streaming(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    // ureq adds it to the present moment, which overflows for the longest ones.
-    let timeout = timeout.min(FOREVER);
-    settings()
-        .http_status_as_error(true)
-        .timeout_resolve(Some(timeout))
-        .timeout_connect(Some(timeout))
-        .timeout_recv_response(Some(timeout))
-        .timeout_per_read(Some(timeout))
-        .timeout_per_write(Some(timeout))
 }
 
 /// A feature that is off by default was asked for, so it decides.
@@ -63,22 +60,21 @@ fn tls() -> ureq::tls::TlsConfig {
 
 /// ureq's default chain of connectors, with the SDK's own sockets, and its wrapper beneath TLS.
 pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
-    let dial = Dial(names.clone());
     let chain = ();
     #[cfg(feature = "socks-proxy")]
     let chain = chain.chain(SocksConnector::default());
     let chain = chain.chain(ConnectProxyConnector::default());
-    let chain = chain.chain(dial.clone()).chain(Wiring);
+    let chain = chain.chain(Dial);
     #[cfg(feature = "rustls")]
     let chain = chain.chain(RustlsConnector::default());
     #[cfg(feature = "native-tls")]
     let chain = chain.chain(NativeTlsConnector::default());
     let opener = Opener {
         tls: tls_hash(&config),
-        dial: dial.clone(),
+        names: names.clone(),
         chain,
     };
-    ureq::Agent::with_parts(config, opener, dial)
+    ureq::Agent::with_parts(config, opener, names.clone())
 }
 
 /// Without its feature for SOCKS, ureq goes past such a proxy, or panics.
@@ -97,7 +93,8 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     Err(NexusError::invalid_input(place, problem))
 }
 
-/// Runs the chain within its deadline.
+/// Looks up what is connected to, or what a proxy is told in place of a name, and runs the chain within
+/// its deadline.
 ///
 /// It also makes TLS ready once for all connections of an agent, with the sessions that later ones
 /// resume. ureq does so only for requests without settings of their own. Those through a proxy, those
@@ -105,7 +102,7 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
 #[derive(Debug)]
 struct Opener<Chain> {
     chain: Chain,
-    dial: Dial,
+    names: Names,
     tls: u64,
 }
 
@@ -120,10 +117,11 @@ impl<Chain: Connector> Connector for Opener<Chain> {
         let ConnectionDetails { uri, config, .. } = *details;
         check_proxy(config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let _exchange = Exchange::opening(details.timeout.after);
-        let is_told = |proxy: &&Proxy| proxy.resolve_target() && !proxy.is_no_proxy(uri);
-        let addrs = match config.proxy().filter(is_told) {
-            Some(_) => self.dial.first(uri, config)?,
-            None => details.addrs.clone(),
+        let proxy = config.proxy().filter(|proxy| !proxy.is_no_proxy(uri));
+        let addrs = if proxy.is_none_or(Proxy::resolve_target) {
+            self.names.addresses(uri, config)?
+        } else {
+            details.addrs.clone()
         };
         let details = ConnectionDetails {
             addrs,
@@ -140,11 +138,7 @@ impl<Chain: Connector> Connector for Opener<Chain> {
 /// Tells settings of TLS apart, as ureq does.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-    let mut hasher = DefaultHasher::new();
-    config.tls_config().hash(&mut hasher);
-    hasher.finish()
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(config.tls_config())
 }
 
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]

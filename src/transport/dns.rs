@@ -7,36 +7,45 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use ureq::config::IpFamily;
+use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+use ureq::unversioned::transport::time::Duration as Limit;
 
+use crate::clock::Deadline;
 use crate::promise::Promise;
 use crate::sync;
+use crate::transport::socket::{end_of, left, open};
 use crate::url;
 
 /// The lookups of one host at a time, those that hang included.
 const MAX_LOOKUPS: usize = 4;
+/// As many addresses of a host are tried as ureq has room for.
+const MAX_ADDRESSES: usize = 16;
+/// In place of an address that nobody needs; ureq expects one.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 #[derive(Clone)]
-pub(super) struct Names(Arc<Shared>);
+pub(super) struct Names(pub(super) Arc<Shared>);
 
-struct Shared {
-    asking: Mutex<HashMap<Box<str>, Asking>>,
-    ask: Box<Ask>,
+pub(super) struct Shared {
+    pub(super) asking: Mutex<HashMap<Box<str>, Asking>>,
+    pub(super) ask: Box<Ask>,
     /// A lookup that takes longer may hang, so the host is looked up anew.
-    patience: Duration,
+    pub(super) patience: Duration,
 }
 
 /// The system's lookup of a name, which may hang.
-type Ask = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
+pub(super) type Ask = dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync;
 
 /// The lookups of a host that have not ended.
-struct Asking {
+pub(super) struct Asking {
     running: usize,
     /// When the newest of them began; `None` once there was a result.
     since: Option<Instant>,
@@ -47,57 +56,50 @@ type Found = Result<Vec<SocketAddr>, String>;
 
 impl Default for Names {
     fn default() -> Self {
-        let ask = |host: &str| (host, 0).to_socket_addrs().map(Iterator::collect);
-        Self::new(ask, Duration::from_secs(3))
+        Self(Arc::new(Shared {
+            asking: Mutex::default(),
+            ask: Box::new(|host| (host, 0).to_socket_addrs().map(Iterator::collect)),
+            patience: Duration::from_secs(3),
+        }))
     }
 }
 
 impl Names {
-    pub(super) fn new(
-        ask: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
-        patience: Duration,
-    ) -> Self {
-        Self(Arc::new(Shared {
-            asking: Mutex::default(),
-            ask: Box::new(ask),
-            patience,
-        }))
-    }
-
-    /// The addresses of a URL's host, at least one. Blocks until they are there, at most until then.
+    /// The addresses of a URL's host, at least one. Blocks until they are there, at most until the
+    /// exchange has to end.
     pub(super) fn addresses(
         &self,
         uri: &Uri,
-        family: IpFamily,
-        until: Instant,
-    ) -> Result<Vec<SocketAddr>, ureq::Error> {
+        config: &Config,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let host = uri.host().unwrap_or_default();
         let found = match url::address(host) {
             Some(address) => vec![SocketAddr::new(address, 0)],
-            None => self.look_up(host, until)?,
+            None => self.look_up(host)?,
         };
-        let mut wanted: Vec<_> = family.keep_wanted(found.into_iter()).collect();
-        for address in &mut wanted {
-            address.set_port(port(uri));
+        let port = port(uri);
+        let mut addresses = self.empty();
+        let family = config.ip_family();
+        let wanted = family.keep_wanted(found.into_iter());
+        for mut address in wanted.take(MAX_ADDRESSES) {
+            address.set_port(port);
+            addresses.push(address);
         }
-        if wanted.is_empty() {
+        if addresses.is_empty() {
             return Err(ureq::Error::HostNotFound);
         }
-        Ok(wanted)
+        Ok(addresses)
     }
 
-    fn look_up(&self, host: &str, until: Instant) -> Result<Vec<SocketAddr>, ureq::Error> {
+    fn look_up(&self, host: &str) -> Result<Vec<SocketAddr>, ureq::Error> {
+        let until = end_of(Limit::NotHappening);
         loop {
-            let asked = self.asked(host);
-            let now = Instant::now();
-            let patience = now.checked_add(self.0.patience).unwrap_or(now);
-            match asked.wait(patience.min(until)) {
-                Some(found) => return found.map_err(failed),
-                None if Instant::now() >= until => {
-                    return Err(ureq::Error::Timeout(ureq::Timeout::Resolve));
-                }
-                None => {}
+            let patience = Deadline::after(self.0.patience).instant();
+            if let Some(found) = self.asked(host).wait(patience.min(until)) {
+                // Of a kind that no connection fails with.
+                return Ok(found.map_err(|why| io::Error::new(io::ErrorKind::NotFound, why))?);
             }
+            left(until, ureq::Timeout::Resolve)?;
         }
     }
 
@@ -124,8 +126,9 @@ impl Names {
     /// Looks the host up on a thread, which may outlive the patience of all who wait.
     fn start(&self, host: &str, began: Instant) {
         let (names, name) = (self.clone(), Box::<str>::from(host));
+        let advise = |why| format!("{why}; check the host's spelling and the network");
         let look_up = move || {
-            let found = (names.0.ask)(&name).map_err(|error| error.to_string());
+            let found = (names.0.ask)(&name).map_err(advise);
             names.settle(&name, began, found);
         };
         if let Err(error) = sync::spawn("nexus-names", look_up) {
@@ -150,18 +153,31 @@ impl Names {
             hosts.remove(host);
         }
     }
-
-    #[cfg(test)]
-    pub(super) fn running(&self, host: &str) -> usize {
-        let hosts = self.0.asking.lock();
-        hosts.get(host).map_or(0, |asking| asking.running)
-    }
 }
 
-/// Of a kind that no connection fails with.
-fn failed(problem: String) -> ureq::Error {
-    let advice = format!("{problem}; check the host's spelling and the network");
-    ureq::Error::Io(io::Error::new(io::ErrorKind::NotFound, advice))
+impl Resolver for Names {
+    /// ureq asks before it looks for a pooled connection, which needs no address. So whoever opens a
+    /// connection looks its host up, and this says something that nobody reads. Only the connector for
+    /// SOCKS asks for its proxy's addresses while it opens a connection; it would give the first of them
+    /// most of the time, so it gets one that has just taken a connection.
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut only = self.empty();
+        if matches!(uri.scheme_str(), Some("http" | "https")) {
+            only.push(NOWHERE);
+            return Ok(only);
+        }
+        let addresses = self.addresses(uri, config)?;
+        if addresses.len() == 1 {
+            return Ok(addresses);
+        }
+        only.push(open(&addresses)?.peer_addr()?);
+        Ok(only)
+    }
 }
 
 /// The port, the scheme's own if none is written; the schemes of proxies are more than a URL's.

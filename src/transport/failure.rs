@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use ureq::Timeout;
+use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError};
 
@@ -29,10 +29,10 @@ enum Verdict {
 use Verdict::{Permanent, Unclear, Unsent};
 
 impl Failure {
-    pub(super) fn of(error: &ureq::Error, origin: &str) -> Self {
+    pub(super) fn of(error: &Error, origin: &str) -> Self {
         let kind = match error {
-            ureq::Error::Timeout(_) => ErrorKind::Timeout,
-            ureq::Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
+            Error::Timeout(_) => ErrorKind::Timeout,
+            Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
             _ => ErrorKind::RequestFailed,
         };
         let (verdict, what) = judge(error);
@@ -45,55 +45,60 @@ impl Failure {
 }
 
 /// Several of ureq's texts hold the URL, so only those are passed on that cannot.
-fn judge(error: &ureq::Error) -> (Verdict, Cow<'static, str>) {
+fn judge(error: &Error) -> (Verdict, Cow<'static, str>) {
     match error {
-        ureq::Error::Timeout(Timeout::Resolve) => {
+        Error::Timeout(Timeout::Resolve) => {
             (Unsent, "timed out while looking up the host name".into())
         }
-        ureq::Error::Timeout(Timeout::Connect) => (Unsent, "timed out while connecting".into()),
-        ureq::Error::Timeout(_) => (
-            Unclear,
-            "timed out before the response was complete; raise `timeout` if the server is known to be slow".into(),
-        ),
-        ureq::Error::Io(error) => judge_io(error),
-        ureq::Error::HostNotFound => (
+        Error::Timeout(Timeout::Connect) => (Unsent, "timed out while connecting".into()),
+        Error::Timeout(_) => {
+            let what = "timed out before the response was complete; \
+                raise `timeout` if the server is known to be slow";
+            (Unclear, what.into())
+        }
+        Error::Io(error) => judge_io(error),
+        Error::HostNotFound => (
             Unsent,
             "the host name has no address; check its spelling".into(),
         ),
-        ureq::Error::ConnectionFailed => (Unsent, "no connection could be made".into()),
-        ureq::Error::ConnectProxyFailed(why) => {
+        Error::ConnectionFailed => (Unsent, "no connection could be made".into()),
+        Error::ConnectProxyFailed(why) => {
             let told = why.split('/').next().unwrap_or_default();
             // Proxy Authentication Required (RFC 9110 section 15.5.8).
-            let verdict = if told.ends_with(" 407") { Permanent } else { Unsent };
-            (verdict, format!("the proxy refused to connect: {told}").into())
+            let verdict = if told.ends_with(" 407") {
+                Permanent
+            } else {
+                Unsent
+            };
+            (
+                verdict,
+                format!("the proxy refused to connect: {told}").into(),
+            )
         }
-        ureq::Error::InvalidProxyUrl => (Permanent, "the proxy's URL is not valid".into()),
-        ureq::Error::RequireHttpsOnly(_) => (Permanent, "the agent is set to https only".into()),
-        ureq::Error::TlsRequired => (
-            Permanent,
-            "https needs one of this crate's features `rustls` (default) and `native-tls`".into(),
-        ),
-        ureq::Error::Tls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
+        Error::InvalidProxyUrl => (Permanent, "the proxy's URL is not valid".into()),
+        Error::RequireHttpsOnly(_) => (Permanent, "the agent is set to https only".into()),
+        Error::TlsRequired => {
+            let what =
+                "https needs one of this crate's features `rustls` (default) and `native-tls`";
+            (Permanent, what.into())
+        }
+        Error::Tls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
         #[cfg(feature = "rustls")]
-        ureq::Error::Rustls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
+        Error::Rustls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
         #[cfg(feature = "native-tls")]
-        ureq::Error::NativeTls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
-        ureq::Error::LargeResponseHeader(..) => {
-            (Unclear, "the response's header is too large".into())
-        }
-        ureq::Error::Protocol(_) => (Unclear, "the response is not valid HTTP/1.1".into()),
+        Error::NativeTls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
+        Error::LargeResponseHeader(..) => (Unclear, "the response's header is too large".into()),
+        Error::Protocol(_) => (Unclear, "the response is not valid HTTP/1.1".into()),
         #[cfg(feature = "gzip")]
-        ureq::Error::Decompress(..) => (Unclear, "the compressed body is corrupt".into()),
+        Error::Decompress(..) => (Unclear, "the compressed body is corrupt".into()),
         _ => (Unclear, "the request failed".into()),
     }
 }
 
 fn judge_io(error: &io::Error) -> (Verdict, Cow<'static, str>) {
+    let refused = "connection refused; is the server running, and the port right?";
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => (
-            Unsent,
-            "connection refused; is the server running, and the port right?".into(),
-        ),
+        io::ErrorKind::ConnectionRefused => (Unsent, refused.into()),
         io::ErrorKind::UnexpectedEof => (Unclear, "the server closed the connection early".into()),
         // The first is that of a lookup.
         io::ErrorKind::NotFound
@@ -108,10 +113,10 @@ fn judge_io(error: &io::Error) -> (Verdict, Cow<'static, str>) {
 /// Whether a body that says gzip ended, as its framing allows, before the gzip header did: servers
 /// label bodies of no bytes so, and ureq gives them to its decoder all the same. A connection that
 /// was cut has a text with its error, the decoder's end of input has none.
-pub(super) fn is_empty_gzip(error: &ureq::Error) -> bool {
+pub(super) fn is_empty_gzip(error: &Error) -> bool {
     match error {
         #[cfg(feature = "gzip")]
-        ureq::Error::Decompress(_, cause) => {
+        Error::Decompress(_, cause) => {
             cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none()
         }
         _ => false,

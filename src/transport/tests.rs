@@ -14,6 +14,7 @@ use std::thread;
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
+use super::dns::Shared;
 use super::*;
 
 type Builder = ConfigBuilder<AgentScope>;
@@ -21,19 +22,29 @@ type Builder = ConfigBuilder<AgentScope>;
 /// More than any call of these tests takes; a wait that ends here has failed.
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+/// Names that this looks up.
+fn names(
+    ask: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    patience: Duration,
+) -> Names {
+    Names(Arc::new(Shared {
+        asking: Mutex::default(),
+        ask: Box::new(ask),
+        patience,
+    }))
+}
+
 /// Every name is this machine.
 fn local() -> Names {
-    Names::new(|_| Ok(vec![SocketAddr::new(HERE, 0)]), LONG)
+    names(|_| Ok(vec![SocketAddr::new(HERE, 0)]), LONG)
 }
 
 fn transport(names: &Names, edit: impl FnOnce(Builder) -> Builder) -> Transport {
-    let config = edit(agent::settings().proxy(None)).build();
+    let config = edit(agent::settings(None).proxy(None)).build();
     Transport {
         agent: agent::agent(names, config),
-        own: Some(Own {
-            names: names.clone(),
-            idle: Mutex::default(),
-        }),
+        names: Some(names.clone()),
+        idle: Mutex::default(),
         max_body_bytes: 64 << 20,
     }
 }

@@ -2,31 +2,7 @@
 
 use std::io;
 
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
-
-use crate::url;
-
-/// Wraps each connection in a [`Wire`].
-#[derive(Debug)]
-pub(super) struct Wiring;
-
-impl<In: Transport> Connector<In> for Wiring {
-    type Out = Wire<In>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        Ok(chained.map(|mut inner| {
-            let mut records = url::is_https(details.uri).then(Records::default);
-            if let Some(records) = &mut records {
-                records.pass(inner.buffers().input());
-            }
-            Wire { inner, records }
-        }))
-    }
-}
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 /// A connection whose end is an end only where the protocol above has one, and that is used again
 /// only if nothing is left on it.
@@ -35,6 +11,16 @@ pub(super) struct Wire<In> {
     inner: In,
     /// What has arrived, if TLS is what arrives.
     records: Option<Records>,
+}
+
+impl<In: Transport> Wire<In> {
+    pub(super) fn new(mut inner: In, is_tls: bool) -> Self {
+        let mut records = is_tls.then(Records::default);
+        if let Some(records) = &mut records {
+            records.pass(inner.buffers().input());
+        }
+        Self { inner, records }
+    }
 }
 
 impl<In: Transport> Transport for Wire<In> {

@@ -3,9 +3,6 @@
 use std::net::Ipv6Addr;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Instant;
-
-use ureq::config::IpFamily;
 
 use super::*;
 
@@ -117,7 +114,7 @@ fn an_address_that_swallows_leaves_time_for_the_next() {
     thread::scope(|threads| {
         for (way, proxy) in ways(port) {
             threads.spawn(move || {
-                let names = Names::new(|_| Ok(vec![at(2), at(1)]), LONG);
+                let names = names(|_| Ok(vec![at(2), at(1)]), LONG);
                 let transport = transport(&names, |config| config.proxy(proxy));
                 let url = format!("http://example.test:{port}/");
                 assert_eq!(get(url).body_of(&transport), "here", "{way}");
@@ -138,7 +135,7 @@ fn a_host_that_has_moved_is_found_at_once() {
     let port = serve(says("at the old place"));
     let moved = TcpListener::bind(SocketAddr::from(([127, 0, 0, 2], port))).unwrap();
     serve_at(moved, says("at the new place"));
-    let names = Names::new(service(vec![vec![at(1)], vec![at(2)]]), LONG);
+    let names = names(service(vec![vec![at(1)], vec![at(2)]]), LONG);
     let transport = transport(&names, |config| config);
     let url = format!("http://example.test:{port}/");
     assert_eq!(post(&url, "x").body_of(&transport), "at the old place");
@@ -150,7 +147,7 @@ fn an_address_that_cannot_be_used_is_not_the_last_tried() {
     let port = answering();
     // A link-local address of an interface that is not there: EINVAL or ENODEV.
     let local = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 0, 0, u32::MAX);
-    let names = Names::new(service(vec![vec![local.into(), at(1)]]), LONG);
+    let names = names(service(vec![vec![local.into(), at(1)]]), LONG);
     let url = format!("http://example.test:{port}/");
     assert_eq!(
         get(url).body_of(&transport(&names, |config| config)),
@@ -159,8 +156,9 @@ fn an_address_that_cannot_be_used_is_not_the_last_tried() {
 }
 
 fn resolve(names: &Names, url: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ureq::Error> {
-    let until = Instant::now() + timeout;
-    names.addresses(&url.parse().unwrap(), IpFamily::Any, until)
+    let _exchange = Exchange::begin(Deadline::after(timeout));
+    let found = names.addresses(&url.parse().unwrap(), &Config::default())?;
+    Ok(found.to_vec())
 }
 
 #[test]
@@ -175,7 +173,7 @@ fn a_pooled_connection_needs_no_lookup() {
     for (way, proxy) in ways {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let noted = Arc::clone(&asked);
-        let names = Names::new(
+        let names = names(
             move |host| {
                 noted.lock().unwrap().push(host.to_owned());
                 Ok(vec![at(1)])
@@ -199,7 +197,7 @@ fn a_pooled_connection_needs_no_lookup() {
 #[test]
 fn an_address_keeps_its_scope_and_gets_its_port() {
     let scoped = std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 7);
-    let names = Names::new(service(vec![vec![scoped.into()]]), LONG);
+    let names = names(service(vec![vec![scoped.into()]]), LONG);
     let table = [
         ("http://a.test", 80),
         ("https://a.test", 443),
@@ -229,7 +227,7 @@ fn hanging() -> (Names, Receiver<Sender<SocketAddr>>) {
             .map(|found| vec![found])
             .map_err(io::Error::other)
     };
-    (Names::new(ask, Duration::from_millis(50)), begun)
+    (names(ask, Duration::from_millis(50)), begun)
 }
 
 #[test]
@@ -274,7 +272,8 @@ fn lookups_that_hang_are_bounded() {
     assert!(begun.try_recv().is_err(), "a fifth one");
     // Once they have ended, there is room again.
     drop(hanging);
-    while names.running("a.test") > 0 {
+    // Each has a handle of its own.
+    while Arc::strong_count(&names.0) > 1 {
         thread::sleep(Duration::from_millis(1));
     }
     let own = names.clone();

@@ -51,12 +51,10 @@ fn positive(seconds: f64) -> Option<Duration> {
 /// Seconds, or milliseconds; micro- and nanoseconds, which are past the year 9999 even as
 /// milliseconds, are none.
 fn from_epoch(number: f64) -> Option<SystemTime> {
-    let seconds = match number {
-        number if number >= MAX_MILLIS => return None,
-        number if number > MILLIS_ABOVE => number / 1000.0,
-        number => number,
-    };
-    UNIX_EPOCH.checked_add(positive(seconds)?)
+    let in_millis = number > MILLIS_ABOVE;
+    let seconds = if in_millis { number / 1000.0 } else { number };
+    let since = positive(seconds).filter(|_| number < MAX_MILLIS)?;
+    UNIX_EPOCH.checked_add(since)
 }
 
 /// RFC 3339 section 5.6, and what is seen beside it: a space for the `T`, no zone (then UTC),
@@ -143,21 +141,16 @@ fn nanos(text: &str) -> Option<u32> {
 
 /// A zone, in seconds east of UTC.
 fn offset(text: &str) -> Option<i64> {
-    if matches!(text, "" | "Z" | "z") {
-        return Some(0);
-    }
-    let (sign, east) = text.split_at_checked(1)?;
+    let Some(east) = text.strip_prefix(['+', '-']) else {
+        return matches!(text, "" | "Z" | "z").then_some(0);
+    };
     let (hours, minutes) = match east.len() {
         2 => (east, "00"),
         4 => east.split_at_checked(2)?,
         _ => east.split_once(':')?,
     };
-    let east = clock(&format!("{hours}:{minutes}:00"))?;
-    match sign {
-        "+" => Some(east),
-        "-" => Some(-east),
-        _ => None,
-    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    Some(clock(&format!("{hours}:{minutes}:00"))? * sign)
 }
 
 /// Seconds from 1970 to the start of a day of the Gregorian calendar; `None` for one that it does not

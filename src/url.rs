@@ -30,7 +30,8 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     let rest = rest
         .strip_prefix("//")
         .ok_or("has no // after its scheme")?;
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
+    let end = end.unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
     let mut normal = String::with_capacity(text.len());
     normal.push_str(scheme);
@@ -41,7 +42,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     }
     // What must not stand in a path or query is encoded; a `%` is left as it is.
     normal.push_str(&encode_if_needed(target, |byte| {
-        byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
+        matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~')
     }));
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }

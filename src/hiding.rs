@@ -1,8 +1,5 @@
 //! Finding texts that must not be shown, whichever way they are written.
 
-use std::collections::BTreeSet;
-use std::ops::Range;
-
 use crate::url;
 
 /// A shorter text is likely to be part of another by chance.
@@ -19,65 +16,59 @@ const MAX_JSONS: usize = 2;
 ///
 /// A search reads the text once for each secret and each way to decode it, however often and however
 /// nearly they occur.
-pub(crate) struct Secrets(BTreeSet<Vec<u8>>);
+pub(crate) struct Secrets(Vec<Vec<u8>>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let texts = secrets.into_iter();
-        let texts = texts.map(|text| text.as_ref().iter().map(|byte| spaced(*byte)).collect());
-        Self(texts.filter(|text: &Vec<u8>| !text.is_empty()).collect())
+        let mut texts: Vec<Vec<u8>> = Vec::new();
+        for secret in secrets {
+            let text = secret.as_ref().iter().map(|byte| spaced(*byte)).collect();
+            if !secret.as_ref().is_empty() && !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
+        Self(texts)
     }
 
     /// The text with `stand_in` for each secret; `None` if it holds none.
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
-        let found = self.find(text, MAX_URLS, MAX_JSONS);
-        if found.is_empty() {
-            return None;
-        }
+        let marks = self.find(text, MAX_URLS, MAX_JSONS)?;
         let mut shown = Vec::with_capacity(text.len());
-        let mut end = 0;
-        for span in &found {
-            shown.extend_from_slice(text.get(end..span.start)?);
-            shown.extend_from_slice(stand_in.as_bytes());
-            end = span.end;
+        let mut is_within = false;
+        for (byte, is_secret) in text.iter().zip(marks) {
+            match (is_within, is_secret) {
+                (_, false) => shown.push(*byte),
+                (false, true) => shown.extend_from_slice(stand_in.as_bytes()),
+                (true, true) => {}
+            }
+            is_within = is_secret;
         }
-        shown.extend_from_slice(text.get(end..)?);
         Some(shown)
     }
 
     /// Whether any of them is in a part of a URL, or in one of up to `urls` URLs within it.
     pub(crate) fn are_within(&self, part: &str, urls: usize) -> bool {
-        !self.find(part.as_bytes(), urls, 0).is_empty()
+        self.find(part.as_bytes(), urls, 0).is_some()
     }
 
-    /// Where they are: in order, and apart from one another. Encoders of JSON leave percent-encoding as
+    /// Which bytes of the text are theirs; `None` if none is. Encoders of JSON leave percent-encoding as
     /// it is, so that what is encoded as both hardly needs to be decoded in both orders.
-    fn find(&self, text: &[u8], urls: usize, jsons: usize) -> Vec<Range<usize>> {
-        let mut found: Vec<_> = self
-            .0
-            .iter()
-            .flat_map(|secret| find(secret, text))
-            .collect();
+    fn find(&self, text: &[u8], urls: usize, jsons: usize) -> Option<Vec<bool>> {
+        let mut marks = vec![false; text.len()];
+        for secret in &self.0 {
+            mark(secret, text, &mut marks);
+        }
         let json = jsons.checked_sub(1).map(|jsons| (JSON, urls.min(1), jsons));
         let percent = urls.checked_sub(1).map(|urls| (PERCENT, urls, jsons));
         for (encoding, urls, jsons) in [json, percent].into_iter().flatten() {
             if let Some(decoded) = Decoded::new(text, encoding) {
-                let within = self.find(&decoded.text, urls, jsons);
-                found.extend(within.iter().map(|span| decoded.outward(span)));
+                if let Some(within) = self.find(&decoded.text, urls, jsons) {
+                    decoded.mark(&within, &mut marks);
+                }
             }
         }
-        found.sort_unstable_by_key(|span| span.start);
-        found.into_iter().fold(Vec::new(), joined)
+        marks.contains(&true).then_some(marks)
     }
-}
-
-/// Adds a span that does not begin before the last one; those that touch become one.
-fn joined(mut spans: Vec<Range<usize>>, span: Range<usize>) -> Vec<Range<usize>> {
-    match spans.last_mut() {
-        Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
-        _ => spans.push(span),
-    }
-    spans
 }
 
 /// A plus may stand for a space or for itself.
@@ -87,7 +78,7 @@ fn spaced(byte: u8) -> u8 {
 
 /// As Knuth, Morris and Pratt search, without ever going back in the text: for each beginning of the
 /// secret, `borders` has the length of the longest shorter one that it ends with.
-fn find(secret: &[u8], text: &[u8]) -> Vec<Range<usize>> {
+fn mark(secret: &[u8], text: &[u8], marks: &mut [bool]) {
     let advance = |borders: &[usize], mut length: usize, byte: u8| {
         while secret.get(length) != Some(&byte) {
             match length.checked_sub(1) {
@@ -102,16 +93,21 @@ fn find(secret: &[u8], text: &[u8]) -> Vec<Range<usize>> {
         length = advance(&borders, length, *byte);
         borders.push(length);
     }
-    let mut found = Vec::new();
+    let mut marked = 0;
     length = 0;
-    for (before, byte) in text.iter().enumerate() {
-        length = advance(&borders, length, spaced(*byte));
+    for (last, byte) in text.iter().map(|byte| spaced(*byte)).enumerate() {
+        // Most bytes begin nothing.
+        if length == 0 && secret.first() != Some(&byte) {
+            continue;
+        }
+        length = advance(&borders, length, byte);
         if length == secret.len() {
-            let end = before.saturating_add(1);
-            found = joined(found, end.saturating_sub(length)..end);
+            let end = last.saturating_add(1);
+            let start = end.saturating_sub(length).max(marked);
+            marks.get_mut(start..end).unwrap_or_default().fill(true);
+            marked = end;
         }
     }
-    found
 }
 
 /// What escapes begin with, and how one is read: what it stands for is added to the bytes. Returns how
@@ -176,15 +172,19 @@ impl Decoded {
         (!ends.is_empty()).then_some(Self { text, ends })
     }
 
-    /// Where a span is in the encoded text.
-    fn outward(&self, span: &Range<usize>) -> Range<usize> {
-        let outward = |at: usize| {
-            let before = self.ends.partition_point(|(end, _)| *end <= at);
-            let last = before.checked_sub(1).and_then(|last| self.ends.get(last));
-            let (here, there) = last.copied().unwrap_or_default();
-            at.saturating_sub(here).saturating_add(there)
-        };
-        outward(span.start)..outward(span.end)
+    /// Marks in the encoded text what is marked `within` this one.
+    fn mark(&self, within: &[bool], marks: &mut [bool]) {
+        let (mut here, mut there) = (0, 0);
+        let last = (within.len(), marks.len());
+        for (end, encoded_end) in self.ends.iter().copied().chain([last]) {
+            // Plain bytes, and the escape, which is longer than what it stands for.
+            let within = within.get(here..end).unwrap_or_default();
+            let marks = marks.get_mut(there..encoded_end).unwrap_or_default();
+            for (at, mark) in marks.iter_mut().enumerate() {
+                *mark |= within.get(at).or(within.last()) == Some(&true);
+            }
+            (here, there) = (end, encoded_end);
+        }
     }
 }
 

@@ -220,7 +220,7 @@ fn encode_if_needed(text: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
 }
 
 /// The bytes as text, all but the plain ones as `%XX`.
-pub(crate) fn encode_unless(bytes: &[u8], plain: impl Fn(u8) -> bool) -> String {
+pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(bytes.len().saturating_mul(3));
     for byte in bytes {
         if plain(*byte) {

@@ -181,23 +181,26 @@ fn path(path: &str) -> String {
     let segments = path.split('/');
     let segments = segments.map(|segment| if segment.is_empty() { "." } else { segment });
     let normal = url::without_dots(&format!("/{}", segments.collect::<Vec<_>>().join("/")));
-    encode(normal.as_bytes(), b"/")
+    url::encode_unless(normal.as_bytes(), is_plain_in_path)
 }
 
 /// A path as the name of an object of S3, which may hold dots and slashes of any kind, encoded once. S3
 /// reads it as it reads a query: a plus sign is a space.
 fn object_path(path: &str) -> String {
-    encode(&url::decode(path, true), b"/")
+    url::encode_unless(&url::decode(path, true), is_plain_in_path)
+}
+
+fn is_plain_in_path(byte: u8) -> bool {
+    byte == b'/' || url::is_unreserved(byte)
 }
 
 /// Decoded before it is encoded, so that all spellings of a parameter are one.
 fn query(query: &str) -> String {
+    let canonical = |text| url::encode_unless(&url::decode(text, true), url::is_unreserved);
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let canonical = |text| encode(&url::decode(text, true), b"");
-    let mut pairs: Vec<(String, String)> = pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (canonical(name), canonical(value)))
-        .collect();
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.map(|(name, value)| (canonical(name), canonical(value)));
+    let mut pairs: Vec<(String, String)> = pairs.collect();
     pairs.sort_unstable();
     let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
     pairs.collect::<Vec<_>>().join("&")
@@ -212,12 +215,6 @@ fn folded(value: &[u8]) -> Vec<u8> {
     let words = value.split(u8::is_ascii_whitespace);
     let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
     words.join(&b' ')
-}
-
-/// All but RFC 3986's unreserved characters, and those of `plain`, as `%XX`.
-fn encode(bytes: &[u8], plain: &[u8]) -> String {
-    let plain = |byte| url::is_unreserved(byte) || plain.contains(&byte);
-    url::encode_unless(bytes, plain)
 }
 
 fn check(key: &AwsKey) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::table::{self, Row};
 /// Runs an example on the faults. Those that cannot be given a timeout do without the faults that
 /// hang, and all without those that end at the limit of a body: theirs are 100 MiB.
 fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
-    let (bench, rows) = (table::bench(), table::rows());
+    let (bench, rows) = (table::bench_for_programs(), table::rows());
     let mut cases: Vec<usize> = (0..rows.len())
         .filter(|case| has_timeout || !rows[*case].hangs())
         .filter(|case| rows[*case].upstream() != "body_too_large")

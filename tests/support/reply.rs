@@ -1,8 +1,11 @@
 //! What the scripted server answers.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use nexus_sdk::serde_json::Value;
+
+use super::server::LONG;
 
 /// Bytes, and what happens to the connection after them.
 #[derive(Clone)]
@@ -10,7 +13,12 @@ pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     pub(crate) end: End,
     pub(crate) byte_by_byte: bool,
+    /// After this the connection is closed, however it is to end.
+    pub(crate) patience: Duration,
 }
+
+/// Nothing of a script goes on for longer, so that a call without an end is a failure and no hang.
+const PATIENCE: Duration = Duration::from_secs(LONG.as_secs() + 10);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
@@ -39,6 +47,11 @@ impl Reply {
         self.byte_by_byte = true;
         self
     }
+
+    pub(crate) fn at_most(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
 }
 
 /// These very bytes, and then the end of the connection.
@@ -47,6 +60,7 @@ pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
         bytes: bytes.into(),
         end: End::Close,
         byte_by_byte: false,
+        patience: PATIENCE,
     }
 }
 
@@ -65,6 +79,7 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]
         bytes: [head.as_bytes(), body].concat(),
         end: End::Keep,
         byte_by_byte: false,
+        patience: PATIENCE,
     }
 }
 

@@ -301,28 +301,30 @@ fn answer(stream: &mut (impl Read + Write), socket: &TcpStream, reply: &Reply) -
         End::Keep => return Ok(true),
         End::Close | End::Reset => {}
         // Silence, until the client or the test hangs up.
-        End::Hold => wait_for_end(stream, socket)?,
+        End::Hold => wait_for_end(stream, socket, reply.patience)?,
         End::HalfClose => {
             socket.shutdown(Shutdown::Write)?;
-            wait_for_end(stream, socket)?;
+            wait_for_end(stream, socket, reply.patience)?;
         }
-        End::Drip(drop) => repeat(stream, drop, Duration::from_millis(20))?,
-        End::Flood(drop) => repeat(stream, drop, Duration::ZERO)?,
+        End::Drip(drop) => repeat(stream, drop, Duration::from_millis(20), reply.patience)?,
+        End::Flood(drop) => repeat(stream, drop, Duration::ZERO, reply.patience)?,
     }
     Ok(false)
 }
 
-/// Nothing of a script goes on for longer, so that a call without an end is a failure and no hang.
-const PATIENCE: Duration = Duration::from_secs(LONG.as_secs() + 10);
-
-fn wait_for_end(stream: &mut impl Read, socket: &TcpStream) -> io::Result<()> {
-    socket.set_read_timeout(Some(PATIENCE))?;
+fn wait_for_end(stream: &mut impl Read, socket: &TcpStream, patience: Duration) -> io::Result<()> {
+    socket.set_read_timeout(Some(patience))?;
     stream.read(&mut [0]).map(drop)
 }
 
-fn repeat(stream: &mut impl Write, drop: &[u8], pause: Duration) -> io::Result<()> {
+fn repeat(
+    stream: &mut impl Write,
+    drop: &[u8],
+    pause: Duration,
+    patience: Duration,
+) -> io::Result<()> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < patience {
         stream.write_all(drop)?;
         stream.flush()?;
         thread::sleep(pause);

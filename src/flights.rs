@@ -86,8 +86,8 @@ impl Drop for LastHandle {
         if flying > 0 {
             flights.gateway.log.warn(|| {
                 format!(
-                    "waiting up to {} s for {flying} calls to the gateway; cut short, they could \
-                     cost a connection",
+                    "waiting up to {} s for calls to the gateway ({flying}); cut short, they \
+                     could cost a connection",
                     LANDING_TIME.as_secs()
                 )
             });
@@ -160,10 +160,13 @@ impl Flights {
                 return newer.map(|token| (token, Source::Gateway));
             }
             // It may be gone by now, or replaced.
-            let found = cache.look_up(tenant.as_tenant(), Now::read());
-            if let Lookup::Fresh(token) | Lookup::Spare(token) = found {
-                self.outages.warn(&tenant, self.gateway.log);
-                return Ok((token, Source::Cache));
+            match cache.look_up(tenant.as_tenant(), Now::read()) {
+                Lookup::Fresh(token) => return Ok((token, Source::Cache)),
+                Lookup::Spare(token) => {
+                    self.outages.warn(&tenant, self.gateway.log);
+                    return Ok((token, Source::Cache));
+                }
+                Lookup::Nothing => {}
             }
         }
         let asked = self.ask(&tenant, Some(cache), deadline);
@@ -192,7 +195,11 @@ impl Flights {
         };
         let asked = self.ask(tenant, Some(cache), Deadline::after(patience));
         if asked.is_none() && patience == self.spare_patience {
-            self.outages.begin(tenant, &slow(), Now::read().mono);
+            let now = Now::read();
+            // The flight may have landed meanwhile.
+            if cache.fresh(tenant.as_tenant(), now).is_none() {
+                self.outages.begin(tenant, &slow(), now.mono);
+            }
         }
         asked.filter(|token| token.as_ref().map_or_else(is_definite, |_| true))
     }

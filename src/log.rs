@@ -12,7 +12,8 @@ const TARGET: &str = "nexus_sdk";
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides what
 /// the program sets. With the feature `log`, lines go to the `log` facade under the target
 /// `nexus_sdk`: then the program's logger decides, and only [`Off`](Self::Off) matters here. No
-/// line at any level holds a token, a key, a body or a URL's query. (ureq logs there too, and at its
+/// line at any level holds a token, a key, what a request carries or a URL's query; an error that the
+/// gateway explains is shown with its explanation. (ureq logs there too, and at its
 /// trace level everything that it sends.)
 ///
 /// ```

@@ -171,9 +171,10 @@ impl<'a> Attempts<'a> {
         true
     }
 
-    /// The error of a call that gives up: the last attempt's own, if there was to be one only.
+    /// The error of a call that gives up: the last attempt's own, if there was to be one only or the
+    /// deadline has left no time for another.
     pub(crate) fn give_up(self, last: NexusError) -> NexusError {
-        if self.policy.retries == 0 {
+        if self.policy.retries == 0 || self.failed <= self.policy.retries {
             return last;
         }
         NexusError::exhausted(last, self.failed)

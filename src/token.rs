@@ -110,13 +110,17 @@ impl TokenResponse {
 
     /// A static key is the access token of its provider, as in the Python SDK.
     fn fill_access_token(&mut self) {
-        if self.access_token.is_empty() {
-            let key = self
-                .injection()
-                .ok()
-                .filter(|injection| injection.prefix != "Basic ");
-            self.access_token = key.map(|injection| injection.secret).unwrap_or_default();
+        let is_pair = self
+            .strategy_type()
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("basic_auth"));
+        if self.access_token.is_empty() && !is_pair {
+            let key = self.injection().map(|injection| injection.secret);
+            self.access_token = key.unwrap_or_default();
         }
+    }
+
+    fn strategy_type(&self) -> Option<String> {
+        json::text(self.strategy.as_ref()?, "type")
     }
 
     fn injection(&self) -> Result<Injection> {
@@ -184,10 +188,6 @@ fn strategy_of(raw: &Object) -> Option<Object> {
 
 impl fmt::Debug for TokenResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self
-            .strategy
-            .as_ref()
-            .and_then(|strategy| json::text(strategy, "type"));
         f.debug_struct("TokenResponse")
             .field("access_token", &Redacted)
             .field("token_type", &self.token_type)
@@ -200,7 +200,7 @@ impl fmt::Debug for TokenResponse {
                 &self.refresh_token.as_ref().map(|_| Redacted),
             )
             .field("provider", &self.provider)
-            .field("strategy", &kind)
+            .field("strategy", &self.strategy_type())
             .field("credentials", &self.credentials.as_ref().map(|_| Redacted))
             .finish_non_exhaustive()
     }

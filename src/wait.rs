@@ -122,7 +122,6 @@ impl WaitOptions<'_> {
         self
     }
 
-    /// The pause between two polls; never past the deadline, nor past the browser's return to a listener.
     /// A poll may see the consent before the browser is back, and a listener that is dropped then
     /// would leave its user on a dead page.
     #[cfg(feature = "consent")]
@@ -132,6 +131,7 @@ impl WaitOptions<'_> {
         }
     }
 
+    /// The pause between two polls; never past the deadline, nor past the browser's return to a listener.
     fn pause(&mut self, deadline: Deadline) {
         let pause = self.interval.max(MIN_INTERVAL);
         let pause = deadline.left().unwrap_or_default().min(pause);

@@ -168,7 +168,8 @@ impl NexusClient {
     }
 
     /// Revokes a connection: the gateway deletes its token, tells the provider and closes its agent
-    /// sessions. Needs a gateway of version 0.4 or later. Tokens in a cache are not touched.
+    /// sessions. Needs a gateway of version 0.4 or later. Tokens in a cache are not touched: drop
+    /// the connection's with [`clear_token`](Self::clear_token).
     ///
     /// Blocks for one request to the gateway.
     ///

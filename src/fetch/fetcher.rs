@@ -47,7 +47,9 @@ impl Fetcher {
     /// A rule is `host` (any port), `host:port`, or `*.host` (all names below it, not the name
     /// itself). A URL or redirect elsewhere is the error `host_not_allowed`, a URL before anything
     /// is resolved. An empty list allows nothing; a rule that can match no URL is the error
-    /// `invalid_input` of every fetch.
+    /// `invalid_input` of every fetch. A provider whose credential goes into the path fills
+    /// placeholders wherever the URL has them, so give its URLs with `base_url`, which fills those of
+    /// the base alone.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};

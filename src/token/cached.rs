@@ -5,9 +5,7 @@ use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-#[cfg(feature = "signing")]
-use crate::error::ErrorKind;
-use crate::error::{NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::hiding::MIN_LENGTH;
 use crate::secrets::shows;
@@ -123,9 +121,10 @@ impl CachedToken {
             return Ok(url);
         };
         let target = strategy::with_query_param(&url.to_string(), name, &self.access_token);
+        let problem = "the URL of a redirect is too long with the credential";
         target
             .parse()
-            .map_err(|_| NexusError::invalid_input("url", "too long with its credential"))
+            .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
     /// Every text that must not leave the origin. Short fields of a path are left out: an account's

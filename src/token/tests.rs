@@ -93,6 +93,11 @@ fn fields_from_the_top_level_or_the_credentials() {
             None,
         ),
         (
+            json!({"strategy": {"type": "header", "config": {"value_prefix": "Basic "}}, "credentials": {"api_key": "k"}}),
+            "k",
+            None,
+        ),
+        (
             json!({"strategy": {"type": "path"}, "credentials": {"a": "b"}}),
             "",
             None,

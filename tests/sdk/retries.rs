@@ -3,8 +3,11 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
-use crate::support::{self, Server, bytes, client, json, options, reply, text};
-use nexus_sdk::{ErrorKind, NexusClient, NexusError, RequestConnectionInput, RetryPolicy};
+use crate::support::{self, Server, bearer, bytes, client, json, options, reply, text};
+use nexus_sdk::{
+    ErrorKind, FetchOptions, NexusClient, NexusError, RequestConnectionInput, RetryPolicy,
+    TokenCache,
+};
 use serde_json::json;
 
 fn quick(retries: u32) -> RetryPolicy {
@@ -160,6 +163,21 @@ fn a_refused_connection_is_tried_again_for_every_method() {
         assert!(error.message().contains("3 attempts"), "{method}: {error}");
         assert_eq!((error.status_code(), error.is_retryable()), (None, true));
     }
+}
+
+#[test]
+fn without_time_for_another_attempt_the_error_is_that_of_the_last() {
+    let gateway = Server::play(vec![bearer("t")]);
+    let hour = Duration::from_secs(3600);
+    let policy = RetryPolicy::default().retries(3).min_delay(hour);
+    let options = FetchOptions::default().retry_policy(policy.max_delay(hour));
+    let error = client(&gateway)
+        .authenticated_fetch(&TokenCache::new(), "w", "p", "http://127.0.0.1:1/", options)
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.is_retryable()),
+        ("request_failed", true)
+    );
 }
 
 #[test]

@@ -37,6 +37,13 @@ fn cached(value: &Value) -> CachedToken {
 }
 
 #[test]
+fn the_key_of_a_header_is_its_token_whatever_the_prefix() {
+    let strategy = json!({"type": "header", "config": {"value_prefix": "Basic "}});
+    let value = json!({"strategy": strategy, "credentials": {"api_key": "k"}});
+    assert_eq!(response(&value).unwrap().access_token, "k");
+}
+
+#[test]
 fn fields_from_the_top_level_or_the_credentials() {
     let table = [
         (json!({"access_token": "t"}), "t", None),
@@ -90,11 +97,6 @@ fn fields_from_the_top_level_or_the_credentials() {
         (
             json!({"strategy": {"type": "basic_auth"}, "credentials": {"username": "u", "password": "p"}}),
             "",
-            None,
-        ),
-        (
-            json!({"strategy": {"type": "header", "config": {"value_prefix": "Basic "}}, "credentials": {"api_key": "k"}}),
-            "k",
             None,
         ),
         (

@@ -47,10 +47,7 @@ pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
 
 /// A field that is `true`; missing is `false`.
 pub(crate) fn flag(object: &Object, field: &str) -> bool {
-    object
-        .get(field)
-        .and_then(Value::as_bool)
-        .unwrap_or_default()
+    matches!(object.get(field), Some(Value::Bool(true)))
 }
 
 /// A field that is an object itself.
@@ -60,10 +57,7 @@ pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Option<&'a Object> 
 
 /// A field that is a list of strings.
 pub(crate) fn strings(object: &Object, field: &str) -> Option<Vec<String>> {
-    let list = object.get(field)?.as_array()?;
-    Some(
-        list.iter()
-            .filter_map(|item| item.as_str().map(str::to_owned))
-            .collect(),
-    )
+    let texts = object.get(field)?.as_array()?.iter();
+    let texts = texts.filter_map(Value::as_str).map(str::to_owned);
+    Some(texts.collect())
 }

@@ -147,29 +147,22 @@ struct Rule {
 
 impl Rule {
     fn parse(text: &str) -> Result<Self> {
-        Self::read(text).ok_or_else(|| {
-            let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");
-            NexusError::invalid_input("allow_hosts", problem)
-        })
-    }
-
-    /// `None` for what could not be the authority of any URL.
-    fn read(text: &str) -> Option<Self> {
-        let (below, authority) = match text.strip_prefix("*.") {
-            Some(authority) => (true, authority),
-            None => (false, text),
-        };
-        let plain = url::parse(&format!("http://{authority}/")).ok()?;
-        let host = plain.host()?;
+        let below = text.strip_prefix("*.");
+        let authority = below.unwrap_or(text);
+        let plain = url::parse(&format!("http://{authority}/")).unwrap_or_default();
+        let host = plain.host().unwrap_or_default();
         // A leading dot means all names below to some software.
         let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
-        if unclear || (below && url::address(host).is_some()) {
-            return None;
+        if host.is_empty() || unclear || (below.is_some() && url::address(host).is_some()) {
+            let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");
+            return Err(NexusError::invalid_input("allow_hosts", problem));
         }
         let port = authority.rsplit_once(':');
-        let port = port.and_then(|(_, port)| port.parse().ok());
-        let host = host.to_owned();
-        Some(Self { host, below, port })
+        Ok(Self {
+            host: host.to_owned(),
+            below: below.is_some(),
+            port: port.and_then(|(_, port)| port.parse().ok()),
+        })
     }
 
     fn matches(&self, target: &Uri) -> bool {

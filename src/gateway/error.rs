@@ -30,7 +30,10 @@ const MAX_JSON: usize = 64 << 10;
 /// `secrets` are the API key and what else was sent in confidence, which must not come back in a text
 /// that the gateway wrote.
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
-    let too_long = is_too_long(&response.body);
+    // JSON can be twenty times as long in memory, and a part of it would not show which of its fields
+    // are secrets.
+    let is_json = matches!(response.body.trim_ascii_start(), [b'{' | b'[', ..]);
+    let too_long = is_json && response.body.len() > MAX_JSON;
     let text = String::from_utf8_lossy(if too_long { &[] } else { &response.body });
     let body = json::parse(text.as_bytes()).unwrap_or_default();
     let none = Object::new();
@@ -69,13 +72,6 @@ fn with_advice(message: String, advice: &str) -> String {
         .strip_suffix('.')
         .filter(|text| !text.ends_with('.'));
     format!("{}; {advice}", whole.unwrap_or(&message))
-}
-
-/// JSON can be twenty times as long in memory, and a part of it would not show which of its fields
-/// are secrets.
-fn is_too_long(body: &[u8]) -> bool {
-    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-    is_json && body.len() > MAX_JSON
 }
 
 /// `error` if it looks like a code, else `error.code`, else `code`.

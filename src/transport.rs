@@ -49,8 +49,8 @@ pub(crate) struct Transport {
     agent: ureq::Agent,
     /// The resolver of the agent, when it is the SDK's own.
     names: Option<Names>,
-    /// Agents like it that nobody uses just now: see `jar`.
-    idle: Mutex<Vec<ureq::Agent>>,
+    /// Agents like it that nobody uses just now, where it keeps cookies: see `jar`.
+    idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
 
@@ -65,9 +65,9 @@ impl Transport {
         };
         agent::check_proxy(agent.config())?;
         Ok(Self {
+            idle: jar::is_kept(&agent).then(Mutex::default),
             agent,
             names,
-            idle: Mutex::default(),
             max_body_bytes,
         })
     }
@@ -144,14 +144,14 @@ impl Transport {
         &self,
         request: Request<B>,
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let Some(names) = self.names.as_ref().filter(|_| jar::is_kept(&self.agent)) else {
+        let (Some(names), Some(idle)) = (&self.names, &self.idle) else {
             return self.agent.run(request);
         };
-        let idle = self.idle.lock().pop();
-        let agent = idle.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
+        let free = idle.lock().pop();
+        let agent = free.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
         jar::empty(&agent);
         let response = agent.run(request);
-        self.idle.lock().push(agent);
+        idle.lock().push(agent);
         response
     }
 

@@ -20,6 +20,7 @@ use crate::clock::FOREVER;
 use crate::error::NexusError;
 use crate::transport::dns::Names;
 use crate::transport::socket::{Dial, Exchange};
+use crate::url;
 
 /// Settings for many threads that talk to a few hosts, for days. They are those of a request, too,
 /// unless it goes through a proxy; its deadline is that of the [`Exchange`].
@@ -119,7 +120,8 @@ impl<Chain: Connector> Connector for Opener<Chain> {
         let _exchange = Exchange::opening(details.timeout.after);
         let proxy = config.proxy().filter(|proxy| !proxy.is_no_proxy(uri));
         let addrs = if proxy.is_none_or(Proxy::resolve_target) {
-            self.names.addresses(uri, config)?
+            let host = uri.host().unwrap_or_default();
+            self.names.addresses((host, url::port(uri)), config)?
         } else {
             details.addrs.clone()
         };

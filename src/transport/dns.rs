@@ -15,8 +15,7 @@ use parking_lot::Mutex;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
-use ureq::unversioned::transport::time::Duration as Limit;
+use ureq::unversioned::transport::{NextTimeout, time::Duration as Limit};
 
 use crate::clock::Deadline;
 use crate::promise::Promise;
@@ -65,19 +64,17 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The addresses of a URL's host, at least one. Blocks until they are there, at most until the
-    /// exchange has to end.
+    /// The addresses of a host, at least one. Blocks until they are there, at most until the exchange
+    /// has to end.
     pub(super) fn addresses(
         &self,
-        uri: &Uri,
+        (host, port): (&str, u16),
         config: &Config,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default();
         let found = match url::address(host) {
             Some(address) => vec![SocketAddr::new(address, 0)],
             None => self.look_up(host)?,
         };
-        let port = port(uri);
         let mut addresses = self.empty();
         let family = config.ip_family();
         let wanted = family.keep_wanted(found.into_iter());
@@ -167,24 +164,17 @@ impl Resolver for Names {
         _: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let mut only = self.empty();
-        if matches!(uri.scheme_str(), Some("http" | "https")) {
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        let Some(socks) = config.proxy().filter(|_| !is_http) else {
             only.push(NOWHERE);
             return Ok(only);
-        }
-        let addresses = self.addresses(uri, config)?;
+        };
+        let addresses = self.addresses((socks.host(), socks.port()), config)?;
         if addresses.len() == 1 {
             return Ok(addresses);
         }
         only.push(open(&addresses)?.peer_addr()?);
         Ok(only)
-    }
-}
-
-/// The port, the scheme's own if none is written; the schemes of proxies are more than a URL's.
-fn port(uri: &Uri) -> u16 {
-    match uri.scheme_str() {
-        Some("http" | "https") => url::port(uri),
-        _ => uri.port_u16().unwrap_or(1080),
     }
 }
 

@@ -5,7 +5,7 @@
 //! SDK's own agents do on a thread ends by the deadline of the exchange that the thread is in.
 
 use std::cell::Cell;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -24,6 +24,12 @@ use crate::url;
 const MAX_CONNECT: Duration = Duration::from_secs(2);
 /// Sockets know no longer time limits on some systems.
 const MAX_LIMIT: u128 = 1 << 31;
+/// Failures that leave the rest of the time.
+const INTERIM: [ErrorKind; 3] = [
+    ErrorKind::WouldBlock,
+    ErrorKind::TimedOut,
+    ErrorKind::Interrupted,
+];
 
 thread_local! {
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -110,18 +116,13 @@ pub(super) fn open(addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
         };
         failed = match TcpStream::connect_timeout(address, limit) {
             Ok(stream) => return Ok(stream),
-            Err(error) if is_late(&error) => ureq::Error::Timeout(Timeout::Connect),
+            Err(error) if error.kind() == ErrorKind::TimedOut => {
+                ureq::Error::Timeout(Timeout::Connect)
+            }
             Err(error) => error.into(),
         };
     }
     Err(failed)
-}
-
-fn is_late(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
 }
 
 /// A connection without anything on top.
@@ -167,7 +168,7 @@ impl Transport for Socket {
             let end = (end_of(after).min(until), reason);
             let written = within(end, &mut self.writing, set, || (&*stream).write(rest))?;
             if written == 0 {
-                return Err(io::Error::from(io::ErrorKind::WriteZero).into());
+                return Err(io::Error::from(ErrorKind::WriteZero).into());
             }
             rest = rest.get(written..).unwrap_or_default();
         }
@@ -189,7 +190,7 @@ impl Transport for Socket {
     /// system calls, and the second finds what the first would have.
     fn is_open(&mut self) -> bool {
         mem::take(&mut self.used)
-            || matches!(probe(&self.stream), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            || matches!(probe(&self.stream), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 }
 
@@ -213,13 +214,13 @@ fn within(
         let wanted = Duration::from_micros(1 << micros.ilog2());
         if wanted != mem::replace(limit, wanted) {
             // macOS says so of a connection that the peer has closed: reading it tells more.
-            let is_telling = |error: &io::Error| error.kind() != io::ErrorKind::InvalidInput;
+            let is_telling = |error: &io::Error| error.kind() != ErrorKind::InvalidInput;
             if let Some(error) = set(Some(wanted)).err().filter(is_telling) {
                 return Err(error.into());
             }
         }
         match once() {
-            Err(error) if is_late(&error) || error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if INTERIM.contains(&error.kind()) => {}
             done => return Ok(done?),
         }
     }

@@ -44,7 +44,7 @@ fn transport(names: &Names, edit: impl FnOnce(Builder) -> Builder) -> Transport 
     Transport {
         agent: agent::agent(names, config),
         names: Some(names.clone()),
-        idle: Mutex::default(),
+        idle: None,
         max_body_bytes: 64 << 20,
     }
 }

@@ -4,6 +4,9 @@ use std::net::Ipv6Addr;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
 
+use ureq::unversioned::resolver::Resolver as _;
+use ureq::unversioned::transport::NextTimeout;
+
 use super::*;
 
 type Answers = Mutex<Vec<Vec<SocketAddr>>>;
@@ -158,9 +161,9 @@ fn an_address_that_cannot_be_used_is_not_the_last_tried() {
     );
 }
 
-fn resolve(names: &Names, url: &str, timeout: Duration) -> Result<Vec<SocketAddr>, ureq::Error> {
+fn resolve(names: &Names, timeout: Duration) -> Result<Vec<SocketAddr>, ureq::Error> {
     let _exchange = Exchange::begin(Deadline::after(timeout));
-    let found = names.addresses(&url.parse().unwrap(), &Config::default())?;
+    let found = names.addresses(("a.test", 80), &Config::default())?;
     Ok(found.to_vec())
 }
 
@@ -201,20 +204,18 @@ fn a_pooled_connection_needs_no_lookup() {
 fn an_address_keeps_its_scope_and_gets_its_port() {
     let scoped = std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 7);
     let names = names(service(vec![vec![scoped.into()]]), LONG);
+    let with_port = |port| std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 7);
+    assert_eq!(resolve(&names, LONG).unwrap(), [with_port(80).into()]);
     let table = [
-        ("http://a.test", 80),
-        ("https://a.test", 443),
         ("socks4://a.test", 1080),
         ("socks5://a.test", 1080),
         ("socks5h://a.test:9", 9),
     ];
     for (url, port) in table {
-        let wanted = std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 7);
-        assert_eq!(
-            resolve(&names, url, LONG).unwrap(),
-            [wanted.into()],
-            "{url}"
-        );
+        let proxy = ureq::Proxy::new(url).unwrap();
+        let config = agent::settings(None).proxy(Some(proxy.clone())).build();
+        let found = names.resolve(proxy.uri(), &config, NextTimeout::default());
+        assert_eq!(found.unwrap()[..], [with_port(port).into()], "{url}");
     }
 }
 
@@ -237,7 +238,7 @@ fn hanging() -> (Names, Receiver<Sender<SocketAddr>>) {
 fn a_lookup_that_hangs_holds_up_no_later_one() {
     let (names, begun) = hanging();
     let own = names.clone();
-    let waiting = thread::spawn(move || resolve(&own, "http://a.test", LONG));
+    let waiting = thread::spawn(move || resolve(&own, LONG));
     let first = begun.recv().unwrap();
     let second = begun.recv().unwrap();
     // That the first one fails in the end is no news.
@@ -251,7 +252,7 @@ fn a_lookup_that_hangs_holds_up_no_later_one() {
 fn a_lookup_that_is_only_slow_is_of_use() {
     let (names, begun) = hanging();
     let own = names.clone();
-    let waiting = thread::spawn(move || resolve(&own, "http://a.test", LONG));
+    let waiting = thread::spawn(move || resolve(&own, LONG));
     let slow = begun.recv().unwrap();
     let _hangs = begun.recv().unwrap();
     slow.send(at(1)).unwrap();
@@ -261,7 +262,7 @@ fn a_lookup_that_is_only_slow_is_of_use() {
 #[test]
 fn lookups_that_hang_are_bounded() {
     let (names, begun) = hanging();
-    let ask = |millis| resolve(&names, "http://a.test", Duration::from_millis(millis));
+    let ask = |millis| resolve(&names, Duration::from_millis(millis));
     let mut hanging = Vec::new();
     while hanging.len() < 4 {
         let error = ask(100).unwrap_err();
@@ -280,7 +281,7 @@ fn lookups_that_hang_are_bounded() {
         thread::sleep(Duration::from_millis(1));
     }
     let own = names.clone();
-    let waiting = thread::spawn(move || resolve(&own, "http://a.test", LONG));
+    let waiting = thread::spawn(move || resolve(&own, LONG));
     end_all(&begun, &waiting, at(1));
     assert_eq!(waiting.join().unwrap().unwrap()[0].ip(), at(1).ip());
 }

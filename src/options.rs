@@ -159,8 +159,8 @@ impl NexusClientOptions {
     /// - Bytes that a server sends unasked over TLS never become the next response, and a body that
     ///   has no length ends with a reset, or with TLS's own end missing, as an error.
     /// - The deadline holds while a proxy drips its response, or while a slow server takes a body.
-    /// - Of several addresses a dead one takes 2 s at most; a name is looked up on a thread that later
-    ///   requests share, and not on one for each request.
+    /// - Of several addresses a dead one takes 2 s at most; a name is looked up for new connections only,
+    ///   on a thread that requests share.
     /// - No cookies. Where any crate in the program enables ureq's feature `cookies`, an agent keeps
     ///   one jar, and what a response sets goes out with the requests of all workspaces: do without
     ///   that feature, or use a client for each workspace.

@@ -93,16 +93,11 @@ impl Transport {
         max_body: u64,
     ) -> Result<Response, Failure> {
         let _exchange = Exchange::begin(deadline);
-        let outcome = match self.run(request, deadline, None) {
-            Err(error)
-                if wire::is_disconnect(&error)
-                    && is_idempotent(request.method)
-                    && Exchange::was_pooled() =>
-            {
-                self.run(request, deadline, Some(Duration::ZERO))
-            }
-            outcome => outcome,
-        };
+        let mut outcome = self.run(request, deadline, None);
+        let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
+        if was_cut && is_idempotent(request.method) && Exchange::was_pooled() {
+            outcome = self.run(request, deadline, Some(Duration::ZERO));
+        }
         let response = outcome.map_err(|error| Failure::of(&error, &url::origin(request.url)))?;
         self.read(response, request, max_body)
     }
@@ -119,8 +114,7 @@ impl Transport {
         *built.headers_mut() = request.headers.clone();
         let is_plain = self.names.is_some() && self.agent.config().proxy().is_none();
         if max_idle_age.is_some() || !is_plain {
-            let left = deadline.left();
-            let left = left.ok_or(ureq::Error::Timeout(ureq::Timeout::Global))?;
+            let left = socket::left(deadline.instant(), ureq::Timeout::Global)?;
             let mut config = configure(self.agent.configure_request(built), request.url)
                 .http_status_as_error(false)
                 .timeout_global(Some(left));
@@ -163,9 +157,8 @@ impl Transport {
     ) -> Result<http::Response<ureq::Body>, ureq::Error> {
         let url = request.uri().clone();
         // Every request of an agent has its settings.
-        let config = request
-            .middleware_config()
-            .ok_or(ureq::Error::ConnectionFailed)?;
+        let config = request.middleware_config();
+        let config = config.ok_or(ureq::Error::ConnectionFailed)?;
         let sent = self.run_alone(configure(config, &url).build());
         sent.map_err(|error| match error {
             // It repeats the URL, and the credential may be in it.

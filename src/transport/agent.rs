@@ -80,15 +80,14 @@ pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
 
 /// Without its feature for SOCKS, ureq goes past such a proxy, or panics.
 pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
-    let is_known = |proxy: &&Proxy| {
+    let is_known = |proxy: &Proxy| {
         cfg!(feature = "socks-proxy")
             || matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
     };
     let place = match config.proxy() {
-        Some(proxy) if is_known(&proxy) => return Ok(()),
-        Some(proxy) if proxy.is_from_env() => "ALL_PROXY",
-        Some(_) => "agent",
-        None => return Ok(()),
+        Some(proxy) if !is_known(proxy) && proxy.is_from_env() => "ALL_PROXY",
+        Some(proxy) if !is_known(proxy) => "agent",
+        _ => return Ok(()),
     };
     let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or name an http:// proxy";
     Err(NexusError::invalid_input(place, problem))

@@ -46,53 +46,45 @@ impl Failure {
 
 /// Several of ureq's texts hold the URL, so only those are passed on that cannot.
 fn judge(error: &Error) -> (Verdict, Cow<'static, str>) {
-    match error {
-        Error::Timeout(Timeout::Resolve) => {
-            (Unsent, "timed out while looking up the host name".into())
-        }
-        Error::Timeout(Timeout::Connect) => (Unsent, "timed out while connecting".into()),
-        Error::Timeout(_) => {
-            let what = "timed out before the response was complete; \
-                raise `timeout` if the server is known to be slow";
-            (Unclear, what.into())
-        }
-        Error::Io(error) => judge_io(error),
-        Error::HostNotFound => (
-            Unsent,
-            "the host name has no address; check its spelling".into(),
-        ),
-        Error::ConnectionFailed => (Unsent, "no connection could be made".into()),
-        Error::ConnectProxyFailed(why) => {
-            let told = why.split('/').next().unwrap_or_default();
-            // Proxy Authentication Required (RFC 9110 section 15.5.8).
-            let verdict = if told.ends_with(" 407") {
-                Permanent
-            } else {
-                Unsent
-            };
-            (
-                verdict,
-                format!("the proxy refused to connect: {told}").into(),
-            )
-        }
-        Error::InvalidProxyUrl => (Permanent, "the proxy's URL is not valid".into()),
-        Error::RequireHttpsOnly(_) => (Permanent, "the agent is set to https only".into()),
-        Error::TlsRequired => {
-            let what =
-                "https needs one of this crate's features `rustls` (default) and `native-tls`";
-            (Permanent, what.into())
-        }
-        Error::Tls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
+    let (verdict, what) = match error {
+        Error::Io(error) => return judge_io(error),
+        Error::ConnectProxyFailed(why) => return judge_refusal(why),
+        Error::Tls(problem) => return (Permanent, format!("TLS failed: {problem}").into()),
         #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
+        Error::Rustls(problem) => return (Permanent, format!("TLS failed: {problem}").into()),
         #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => (Permanent, format!("TLS failed: {problem}").into()),
-        Error::LargeResponseHeader(..) => (Unclear, "the response's header is too large".into()),
-        Error::Protocol(_) => (Unclear, "the response is not valid HTTP/1.1".into()),
+        Error::NativeTls(problem) => return (Permanent, format!("TLS failed: {problem}").into()),
+        Error::Timeout(Timeout::Resolve) => (Unsent, "timed out while looking up the host name"),
+        Error::Timeout(Timeout::Connect) => (Unsent, "timed out while connecting"),
+        Error::Timeout(_) => (
+            Unclear,
+            "timed out before the response was complete; \
+             raise `timeout` if the server is known to be slow",
+        ),
+        Error::HostNotFound => (Unsent, "the host name has no address; check its spelling"),
+        Error::ConnectionFailed => (Unsent, "no connection could be made"),
+        Error::InvalidProxyUrl => (Permanent, "the proxy's URL is not valid"),
+        Error::RequireHttpsOnly(_) => (Permanent, "the agent is set to https only"),
+        Error::TlsRequired => (
+            Permanent,
+            "https needs one of this crate's features `rustls` (default) and `native-tls`",
+        ),
+        Error::LargeResponseHeader(..) => (Unclear, "the response's header is too large"),
+        Error::Protocol(_) => (Unclear, "the response is not valid HTTP/1.1"),
         #[cfg(feature = "gzip")]
-        Error::Decompress(..) => (Unclear, "the compressed body is corrupt".into()),
-        _ => (Unclear, "the request failed".into()),
-    }
+        Error::Decompress(..) => (Unclear, "the compressed body is corrupt"),
+        _ => (Unclear, "the request failed"),
+    };
+    (verdict, what.into())
+}
+
+fn judge_refusal(why: &str) -> (Verdict, Cow<'static, str>) {
+    let told = why.split('/').next().unwrap_or_default();
+    // Proxy Authentication Required (RFC 9110 section 15.5.8).
+    let wants_password = told.ends_with(" 407");
+    let verdict = if wants_password { Permanent } else { Unsent };
+    let what = format!("the proxy refused to connect: {told}");
+    (verdict, what.into())
 }
 
 fn judge_io(error: &io::Error) -> (Verdict, Cow<'static, str>) {

@@ -5,7 +5,8 @@
 //! SDK's own agents do on a thread ends by the deadline of the exchange that the thread is in.
 
 use std::cell::Cell;
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::ErrorKind::{self, Interrupted, TimedOut, WouldBlock};
+use std::io::{self, Read as _, Write as _};
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -25,11 +26,7 @@ const MAX_CONNECT: Duration = Duration::from_secs(2);
 /// Sockets know no longer time limits on some systems.
 const MAX_LIMIT: u128 = 1 << 31;
 /// Failures that leave the rest of the time.
-const INTERIM: [ErrorKind; 3] = [
-    ErrorKind::WouldBlock,
-    ErrorKind::TimedOut,
-    ErrorKind::Interrupted,
-];
+const INTERIM: [ErrorKind; 3] = [WouldBlock, TimedOut, Interrupted];
 
 thread_local! {
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -116,9 +113,7 @@ pub(super) fn open(addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
         };
         failed = match TcpStream::connect_timeout(address, limit) {
             Ok(stream) => return Ok(stream),
-            Err(error) if error.kind() == ErrorKind::TimedOut => {
-                ureq::Error::Timeout(Timeout::Connect)
-            }
+            Err(error) if error.kind() == TimedOut => ureq::Error::Timeout(Timeout::Connect),
             Err(error) => error.into(),
         };
     }
@@ -190,7 +185,7 @@ impl Transport for Socket {
     /// system calls, and the second finds what the first would have.
     fn is_open(&mut self) -> bool {
         mem::take(&mut self.used)
-            || matches!(probe(&self.stream), Err(error) if error.kind() == ErrorKind::WouldBlock)
+            || matches!(probe(&self.stream), Err(error) if error.kind() == WouldBlock)
     }
 }
 

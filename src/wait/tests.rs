@@ -103,9 +103,13 @@ fn only_failed_is_asked_about() {
     }
 }
 
+/// Which takes as long as it says, so that each outcome is waited for in a test of its own.
+fn brief() -> WaitOptions<'static> {
+    options().timeout(Duration::from_millis(500))
+}
+
 #[test]
-fn a_wait_that_runs_out_says_what_was_seen_last() {
-    let brief = || options().timeout(Duration::from_millis(500));
+fn a_wait_that_runs_out_says_which_status_was_the_last() {
     let pending = || Err(refused(400, "connection_not_active"));
     let ended = until_final(brief(), |_| Ok(ConnectionStatus::Failed), |_| pending());
     let error = ended.unwrap_err();
@@ -114,8 +118,13 @@ fn a_wait_that_runs_out_says_what_was_seen_last() {
         error.message().contains("the last status was `pending`"),
         "{error}"
     );
+}
+
+#[test]
+fn a_wait_that_runs_out_says_which_failure_was_the_last() {
     let down = |_| Err(refused(502, "broker_unavailable"));
     let error = until_final(brief(), down, |_| Ok(())).unwrap_err();
+    assert_eq!(error.code(), "timeout");
     assert!(
         error.message().contains("failed with broker_unavailable"),
         "{error}"

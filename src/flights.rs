@@ -26,7 +26,7 @@ use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
 use crate::tenant::{OwnedTenant, Tenant};
-use crate::token::{CachedToken, TokenResponse};
+use crate::token::CachedToken;
 use crate::token_cache::{Claim, Lookup, TokenCache};
 use crate::url;
 
@@ -240,7 +240,7 @@ impl Flights {
     }
 
     fn fly(&self, flight: &Flight) {
-        let request = || self.request(flight).map(read).map(Arc::new);
+        let request = || self.request(flight).map(Landed::of).map(Arc::new);
         let landed = panic::catch_unwind(AssertUnwindSafe(request));
         let landed = landed.unwrap_or_else(|_| Err(panicked()));
         let mut over = false;
@@ -321,17 +321,6 @@ impl Flights {
             }
             _ => self.outages.end(tenant),
         }
-    }
-}
-
-/// What a flight with this response brings.
-fn read(success: Success) -> Landed {
-    let response = TokenResponse::from_response(success.body.clone());
-    let token = response.and_then(|response| response.to_cached(success.received));
-    Landed {
-        body: success.body,
-        token: token.map(Arc::new),
-        at: success.received.at,
     }
 }
 

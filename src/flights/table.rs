@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::clock::{Deadline, Now};
 use crate::error::Result;
+use crate::gateway::Success;
 use crate::json::Object;
 use crate::promise::Promise;
 use crate::sync::{Condvar, Mutex};
 use crate::tenant::OwnedTenant;
-use crate::token::CachedToken;
+use crate::token::{CachedToken, TokenResponse};
 use crate::token_cache::{Claim, TokenCache};
 
 /// As many calls as a client has under way at a time.
@@ -43,6 +44,18 @@ pub(super) struct Landed {
     pub(super) body: Object,
     pub(super) token: Result<Arc<CachedToken>>,
     pub(super) at: Now,
+}
+
+impl Landed {
+    pub(super) fn of(success: Success) -> Self {
+        let response = TokenResponse::from_response(success.body.clone());
+        let token = response.and_then(|response| response.to_cached(success.received));
+        Self {
+            body: success.body,
+            token: token.map(Arc::new),
+            at: success.received.at,
+        }
+    }
 }
 
 /// A flight to wait for, and whether it is a new one that the caller has to get off the ground.

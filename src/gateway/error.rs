@@ -105,12 +105,9 @@ fn message_of(fields: &Object) -> Option<String> {
 fn unwrapped(message: &str) -> Option<String> {
     let inner = json::parse(message.as_bytes()).ok()?;
     let inner = inner.as_object()?;
-    let text = said(inner, "message").or_else(|| said(inner, "detail"));
-    match (code_of(inner), text) {
-        (Some(code), Some(text)) => Some(format!("{code}: {text}")),
-        (None, Some(text)) => Some(text),
-        (_, None) => said(inner, "error"),
-    }
+    let said = [code_of(inner), message_of(inner)].into_iter().flatten();
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| said.join(": "))
 }
 
 /// A field with something to read in it.

@@ -20,14 +20,18 @@ pub(crate) struct Secrets(Vec<Vec<u8>>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut texts: Vec<Vec<u8>> = Vec::new();
+        let mut all = Self(Vec::new());
         for secret in secrets {
-            let text = secret.as_ref().iter().map(|byte| spaced(*byte)).collect();
-            if !secret.as_ref().is_empty() && !texts.contains(&text) {
-                texts.push(text);
-            }
+            all.add(secret.as_ref());
         }
-        Self(texts)
+        all
+    }
+
+    fn add(&mut self, secret: &[u8]) {
+        let text: Vec<u8> = secret.iter().map(|byte| spaced(*byte)).collect();
+        if !text.is_empty() && !self.0.contains(&text) {
+            self.0.push(text);
+        }
     }
 
     /// The text with `stand_in` for each secret; `None` if it holds none.

@@ -144,8 +144,8 @@ fn a_host_that_has_moved_is_found_at_once() {
     let names = names(service(vec![vec![at(1)], vec![at(2)]]), LONG);
     let transport = transport(&names, |config| config);
     let url = format!("http://example.test:{port}/");
-    assert_eq!(get(&url).body_of(&transport), "at the old place");
-    assert_eq!(get(&url).body_of(&transport), "at the new place");
+    assert_eq!(post(&url, "x").body_of(&transport), "at the old place");
+    assert_eq!(post(&url, "x").body_of(&transport), "at the new place");
 }
 
 #[test]

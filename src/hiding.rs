@@ -16,18 +16,19 @@ const MAX_JSONS: usize = 2;
 ///
 /// A search reads the text once for each secret and each way to decode it, however often and however
 /// nearly they occur.
+#[derive(Default)]
 pub(crate) struct Secrets(Vec<Vec<u8>>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut all = Self(Vec::new());
+        let mut all = Self::default();
         for secret in secrets {
             all.add(secret.as_ref());
         }
         all
     }
 
-    fn add(&mut self, secret: &[u8]) {
+    pub(crate) fn add(&mut self, secret: &[u8]) {
         let text: Vec<u8> = secret.iter().map(|byte| spaced(*byte)).collect();
         if !text.is_empty() && !self.0.contains(&text) {
             self.0.push(text);

@@ -16,7 +16,7 @@ const STAND_IN: &str = "[credential]";
 
 /// What a call has sent in confidence.
 #[derive(Default)]
-pub(super) struct Sent(Vec<Vec<u8>>);
+pub(super) struct Sent(Secrets);
 
 impl Sent {
     /// Notes the credential of an attempt, and the headers that carry it.
@@ -42,13 +42,14 @@ impl Sent {
             texts.extend(pair.splitn(2, |byte| *byte == b':'));
             texts.push(token.access_token.trim_end_matches('=').as_bytes());
         }
-        self.0.extend(texts.into_iter().map(<[u8]>::to_vec));
+        for text in texts.into_iter().filter(|text| text.len() >= MIN_LENGTH) {
+            self.0.add(text);
+        }
     }
 
     /// Takes it out of the response.
     pub(super) fn hide(self, response: &mut Response) {
-        let long = self.0.into_iter().filter(|text| text.len() >= MIN_LENGTH);
-        let secrets = Secrets::new(long);
+        let Self(secrets) = self;
         for value in response.headers.values_mut() {
             let hidden = secrets.hidden(value.as_bytes(), STAND_IN);
             if let Some(hidden) = hidden.and_then(|hidden| HeaderValue::try_from(hidden).ok()) {

@@ -80,9 +80,7 @@ impl Hop {
         token: &CachedToken,
         allow_insecure_http: bool,
     ) -> Result<()> {
-        let next = self
-            .resolve(target)
-            .map_err(|error| error.with_status(status))?;
+        let next = self.resolve(status, target)?;
         check_scheme(&self.url, &next, allow_insecure_http)?;
         self.change_method(status);
         if !url::same_origin(&self.url, &next) {
@@ -96,11 +94,11 @@ impl Hop {
         Ok(())
     }
 
-    fn resolve(&self, target: &[u8]) -> Result<Uri> {
+    fn resolve(&self, status: u16, target: &[u8]) -> Result<Uri> {
         let from = url::origin(&self.url);
         let problem = |problem: &str| {
             let message = format!("{from}: the redirect's Location is not usable: {problem}");
-            NexusError::new(ErrorKind::InvalidResponse, message)
+            NexusError::new(ErrorKind::InvalidResponse, message).with_status(status)
         };
         let target = std::str::from_utf8(target).map_err(|_| problem("not UTF-8"))?;
         url::join(&self.url, target).map_err(|reason| problem(&reason))

@@ -10,7 +10,7 @@ pub(crate) const USER_AGENT: &str =
     concat!("nexus-gateway-sdk/", env!("CARGO_PKG_VERSION"), " (rust)");
 
 /// Headers that frame the message or name its target; strategies must not set them.
-const FRAMING: [&str; 8] = [
+pub(crate) const FRAMING: [&str; 8] = [
     "connection",
     "content-length",
     "expect",

@@ -27,18 +27,15 @@ const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
 /// Further services that refuse a request without the hash of its payload in a header.
 const PAYLOAD_HEADER: [&str; 2] = ["aoss", "glacier"];
 
-/// Headers that ureq or a hop may add, change or drop on the way, which would break a signature
-/// over them. AWS asks for none of them to be signed.
-const UNSIGNED: [&str; 27] = [
+/// Headers beside those of framing that ureq or a hop may add, change or drop on the way, which would
+/// break a signature over them. AWS asks for none of them to be signed.
+const UNSIGNED: [&str; 20] = [
     "accept",
     "accept-encoding",
     "authorization",
     "baggage",
     "cache-control",
-    "connection",
-    "content-length",
     "cookie",
-    "expect",
     "forwarded",
     "keep-alive",
     "max-forwards",
@@ -47,12 +44,8 @@ const UNSIGNED: [&str; 27] = [
     "proxy-authorization",
     "proxy-connection",
     "referer",
-    "te",
     "traceparent",
     "tracestate",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "user-agent",
     "via",
     "x-amzn-trace-id",
@@ -207,7 +200,8 @@ fn query(query: &str) -> String {
 }
 
 fn is_signed(name: &str) -> bool {
-    !UNSIGNED.contains(&name) && !name.starts_with("x-forwarded-")
+    let is_framing = header::FRAMING.contains(&name) && name != "host";
+    !is_framing && !UNSIGNED.contains(&name) && !name.starts_with("x-forwarded-")
 }
 
 /// Without white space at the ends, and with one space for each run of it inside.

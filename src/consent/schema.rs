@@ -9,13 +9,23 @@ use crate::json::{self, Object};
 const MAX_FIELDS: usize = 100;
 /// As deep as references and combinations are followed.
 const MAX_DEPTH: usize = 8;
+/// As many schemas, properties and required names as are looked at: a few references to each other make
+/// a short schema a large one.
+const MAX_VISITS: usize = 1_000;
 
 /// The fields of a schema: first what is required, in the schema's order of it, then the rest; what is
 /// secret comes after what it belongs to. An order that the schema gives goes before all that.
 pub(super) fn fields(schema: &Object) -> Vec<Field> {
-    let mut found = Vec::new();
-    let mut required = Vec::new();
-    collect(schema, schema, true, MAX_DEPTH, &mut found, &mut required);
+    let mut search = Search {
+        root: schema,
+        visits: 0,
+        found: Vec::new(),
+        required: Vec::new(),
+    };
+    search.collect(schema, true, MAX_DEPTH);
+    let Search {
+        found, required, ..
+    } = search;
     let mut placed: Vec<_> = found
         .into_iter()
         .map(|(name, property)| {
@@ -28,44 +38,61 @@ pub(super) fn fields(schema: &Object) -> Vec<Field> {
         })
         .collect();
     placed.sort_by(|(a, place_a, _), (b, place_b, _)| (a, place_a).cmp(&(b, place_b)));
-    placed
-        .into_iter()
-        .map(|(_, _, field)| field)
-        .take(MAX_FIELDS)
-        .collect()
+    placed.into_iter().map(|(_, _, field)| field).collect()
 }
 
-/// The properties of a schema and of those that it combines; only `allOf` makes theirs required.
-fn collect(
-    root: &Object,
-    schema: &Object,
-    firm: bool,
-    depth: usize,
-    found: &mut Vec<(String, Object)>,
-    required: &mut Vec<String>,
-) {
-    let Some(deeper) = depth.checked_sub(1) else {
-        return;
-    };
-    let schema = referred(root, schema);
-    for (name, property) in json::object(schema, "properties").into_iter().flatten() {
+struct Search<'a> {
+    root: &'a Object,
+    visits: usize,
+    found: Vec<(String, Object)>,
+    required: Vec<&'a str>,
+}
+
+impl<'a> Search<'a> {
+    /// The properties of a schema and of those that it combines; only `allOf` makes theirs required.
+    fn collect(&mut self, schema: &'a Object, firm: bool, depth: usize) {
+        let Some(deeper) = depth.checked_sub(1).filter(|_| self.may_visit()) else {
+            return;
+        };
+        let schema = referred(self.root, schema);
+        for (name, property) in json::object(schema, "properties").into_iter().flatten() {
+            if !self.may_visit() {
+                return;
+            }
+            self.add(name, property);
+        }
+        for name in list(schema, "required").filter_map(Value::as_str) {
+            if !firm || !self.may_visit() {
+                break;
+            }
+            self.required.push(name);
+        }
+        for (combination, firm) in [("allOf", firm), ("anyOf", false), ("oneOf", false)] {
+            for part in list(schema, combination).filter_map(Value::as_object) {
+                self.collect(part, firm, deeper);
+            }
+        }
+    }
+
+    fn may_visit(&mut self) -> bool {
+        self.visits = self.visits.saturating_add(1);
+        self.visits <= MAX_VISITS
+    }
+
+    fn add(&mut self, name: &str, property: &Value) {
         // `true` is the schema that takes whatever comes.
         let nothing = Object::new();
-        let property = referred(root, property.as_object().unwrap_or(&nothing));
-        let hidden = json::flag(property, "readOnly");
-        if !hidden && found.iter().all(|(own, _)| own != name) {
-            found.push((name.clone(), property.clone()));
+        let property = referred(self.root, property.as_object().unwrap_or(&nothing));
+        let is_new = self.found.iter().all(|(own, _)| own != name);
+        if is_new && self.found.len() < MAX_FIELDS && !json::flag(property, "readOnly") {
+            self.found.push((name.to_owned(), property.clone()));
         }
     }
-    if firm {
-        required.extend(json::strings(schema, "required").unwrap_or_default());
-    }
-    for (combination, firm) in [("allOf", firm), ("anyOf", false), ("oneOf", false)] {
-        let parts = schema.get(combination).and_then(Value::as_array);
-        for part in parts.into_iter().flatten().filter_map(Value::as_object) {
-            collect(root, part, firm, deeper, found, required);
-        }
-    }
+}
+
+fn list<'a>(schema: &'a Object, field: &str) -> impl Iterator<Item = &'a Value> {
+    let list = schema.get(field).and_then(Value::as_array);
+    list.into_iter().flatten()
 }
 
 /// The schema that a `$ref` within the same document leads to.

@@ -55,6 +55,24 @@ fn the_fields_stand_in_a_sensible_order() {
     }
 }
 
+/// Without a bound these would take from minutes to years.
+#[test]
+fn a_schema_that_refers_to_itself_many_times_is_read_in_no_time() {
+    let names: Vec<String> = (0..5_000).map(|number| format!("n{number:04}")).collect();
+    let own = json!({"$ref": "#/$defs/a"});
+    let part = |part: Value| json!({"allOf": vec![&own; 1_000], "$defs": {"a": part}, "properties": {"own": {}}});
+    let wide: Object = names.iter().map(|name| (name.clone(), json!({}))).collect();
+    let table = [
+        (part(json!({"allOf": vec![&own; 1_000]})), 1),
+        (part(json!({"required": names})), 1),
+        (part(json!({"properties": wide})), 100),
+        (json!({"properties": wide}), 100),
+    ];
+    for (schema, fields) in table {
+        assert_eq!(form(&schema).fields.len(), fields);
+    }
+}
+
 #[test]
 fn a_schema_that_asks_for_nothing_has_no_form() {
     let round = json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a", "allOf": [{"$ref": "#/$defs/a"}]}}});

@@ -1,6 +1,6 @@
 //! A form at its address: who may send it, and what the gateway makes of it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -10,6 +10,7 @@ use super::input::Entered;
 use super::page;
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError};
+use crate::json::Object;
 
 /// One credential's way to the gateway. No `Debug`: whoever has the path or the state can use it up.
 pub(super) struct Entry {
@@ -17,9 +18,23 @@ pub(super) struct Entry {
     form: Form,
     client: NexusClient,
     state: String,
-    /// One attempt at a time: who clicks twice sees the result of the first.
-    turn: Mutex<()>,
-    used: AtomicBool,
+    turn: Mutex<Turn>,
+}
+
+/// One attempt at a time: who clicks twice sees the result of the first.
+#[derive(Default)]
+enum Turn {
+    #[default]
+    Free,
+    Taken(Arc<Attempt>),
+    /// The gateway has a credential.
+    Over,
+}
+
+/// What the gateway makes of a credential, for all who send it meanwhile: the connection, or what to mend.
+struct Attempt {
+    credential: Object,
+    outcome: OnceLock<Result<String, Problems>>,
 }
 
 impl Entry {
@@ -29,14 +44,13 @@ impl Entry {
             form,
             client: client.clone(),
             state: state.to_owned(),
-            turn: Mutex::new(()),
-            used: AtomicBool::new(false),
+            turn: Mutex::default(),
         }
     }
 
     /// The response, and the connection that was made. `origin` is the listener's own.
     pub(super) fn respond(&self, request: &Request, origin: &str) -> (Response, Option<String>) {
-        if self.used.load(Ordering::SeqCst) {
+        if matches!(*self.turn.lock(), Turn::Over) {
             return (page::not_found(), None);
         }
         match request.method.as_str() {
@@ -51,24 +65,50 @@ impl Entry {
     }
 
     fn submit(&self, entered: &Entered) -> (Response, Option<String>) {
-        let _turn = self.turn.lock();
-        if self.used.load(Ordering::SeqCst) {
-            return (page::connected(), None);
-        }
         let credential = match self.form.read(entered) {
             Ok(credential) => credential,
             Err(problems) => return (self.form.page(Some(entered), &problems), None),
         };
-        match self.client.capture_credential(&self.state, &credential) {
-            Ok(captured) => {
-                self.used.store(true, Ordering::SeqCst);
-                (page::connected(), Some(captured.connection_id))
-            }
-            Err(error) => {
-                let problems = self.form.refused(self.refusal(&error));
-                (self.form.page(Some(entered), &problems), None)
+        while let Some(attempt) = self.attempt(&credential) {
+            match attempt.outcome.get_or_init(|| self.capture(&attempt)) {
+                Ok(connection_id) => return (page::connected(), Some(connection_id.clone())),
+                Err(problems) if attempt.credential == credential => {
+                    return (self.form.page(Some(entered), problems), None);
+                }
+                // Another credential's turn has ended.
+                Err(_) => {}
             }
         }
+        (page::connected(), None)
+    }
+
+    /// The attempt under way, or a new one; `None` when all is over.
+    fn attempt(&self, credential: &Object) -> Option<Arc<Attempt>> {
+        let mut turn = self.turn.lock();
+        match &*turn {
+            Turn::Over => None,
+            Turn::Taken(attempt) => Some(Arc::clone(attempt)),
+            Turn::Free => {
+                let attempt = Arc::new(Attempt {
+                    credential: credential.clone(),
+                    outcome: OnceLock::new(),
+                });
+                *turn = Turn::Taken(Arc::clone(&attempt));
+                Some(attempt)
+            }
+        }
+    }
+
+    fn capture(&self, attempt: &Attempt) -> Result<String, Problems> {
+        let captured = self
+            .client
+            .capture_credential(&self.state, &attempt.credential);
+        let (turn, outcome) = match captured {
+            Ok(captured) => (Turn::Over, Ok(captured.connection_id)),
+            Err(error) => (Turn::Free, Err(self.form.refused(self.refusal(&error)))),
+        };
+        *self.turn.lock() = turn;
+        outcome
     }
 
     fn refusal(&self, error: &NexusError) -> Refusal {
@@ -135,3 +175,6 @@ fn entered(request: &Request) -> Result<Entered, u16> {
     let text = std::str::from_utf8(&request.body).map_err(|_| 400_u16)?;
     http::fields(text).ok_or(400)
 }
+
+#[cfg(test)]
+mod tests;

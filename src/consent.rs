@@ -38,8 +38,10 @@ use site::Site;
 /// status ends the wait, which also polls as ever, since a consent that was denied sends nobody back.
 ///
 /// The URL works once, for the connection that is waited for, and holds 128 bits from the operating
-/// system. Whatever else comes is answered 404 and changes nothing. A request may take 10 s and have
-/// 16 KiB, and 64 KiB in a form; of more than 64 connections the oldest that has sent no request is cut off.
+/// system. Whatever else comes changes nothing: its response is a 404, or another 4xx where it is no
+/// request that can be read, is too large, or is sent from another page than the form's own. A request
+/// may take 10 s and have 16 KiB, and 64 KiB in a form; of more than 64 connections the oldest that has
+/// sent no request is cut off.
 /// One thread listens, and one serves each connection. Dropping it closes the port; responses under
 /// way have up to a second to get to the browser.
 ///

@@ -172,6 +172,11 @@ fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
     );
     assert_eq!(gateway.count(""), 0);
 
+    let mut without_locks = settings.clone();
+    without_locks.push(("NEXUS_LOCK_DIR", String::new()));
+    assert!(build(&without_locks).succeeded);
+    assert_eq!(gateway.count(FILE), 1);
+
     // The same schema from elsewhere: the script runs, and leaves the file alone.
     let written = generated_at();
     let elsewhere = format!("{}/v2{FILE}", gateway.url());

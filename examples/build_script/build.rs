@@ -21,6 +21,7 @@ const GATEWAY: &str = "NEXUS_GATEWAY_URL";
 const WORKSPACE: &str = "WORKSPACE_ID";
 const PROVIDER: &str = "PROVIDER";
 const SCHEMA: &str = "SCHEMA_URL";
+const LOCKS: &str = "NEXUS_LOCK_DIR";
 
 /// Why there is no schema from the API.
 enum Problem {
@@ -33,7 +34,7 @@ enum Problem {
 fn main() {
     // Not NEXUS_API_KEY: Cargo writes the value of each of these into target/, which caches of CI carry
     // away. Another key brings the same schema.
-    for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA] {
+    for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA, LOCKS] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     println!("cargo::rerun-if-changed=build.rs");

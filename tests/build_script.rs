@@ -240,6 +240,12 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
         assert!(built.errors()[0].contains(what_to_set), "{}", built.log);
         assert!(!built.log.contains(KEY), "{}", built.log);
     }
+    // Nothing that is set here would help.
+    gateway.fail_next(1, Fault::WrongBrokerKey);
+    let built = build(settings);
+    let said = built.errors();
+    assert!(!built.succeeded && said.len() == 1, "{}", built.log);
+    assert!(said[0].ends_with("which the operator has to fix"));
 }
 
 /// With whoever else refreshes the same token.

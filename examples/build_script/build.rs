@@ -118,7 +118,9 @@ fn failed(error: &NexusError) -> Problem {
         (ErrorKind::InvalidInput | ErrorKind::InsecureUrl, _) => {
             format!("set {SCHEMA} to an https URL")
         }
-        (_, Some(401 | 403)) => "set NEXUS_API_KEY to a key that the gateway accepts".to_owned(),
+        (_, Some(401)) => "set NEXUS_API_KEY to a key that the gateway accepts".to_owned(),
+        // The error itself says who can help.
+        (_, Some(403)) => return Problem::Wrong(error.to_string()),
         _ if error.needs_reconnect() || error.status_code() == Some(404) => {
             format!("set {WORKSPACE} and {PROVIDER} to an active connection, or connect it")
         }

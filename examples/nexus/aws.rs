@@ -26,7 +26,8 @@ pub(crate) struct AwsCredentials {
 impl AwsCredentials {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let client = self.timeout.client()?;
-        let token = client.get_token_by_connection_id(&self.connection)?;
+        let token = client.get_token_by_connection_id(&self.connection);
+        let token = token.map_err(Stop::no_token)?;
         output::print_fields(document(&token)?, true)
     }
 }

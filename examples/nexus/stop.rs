@@ -15,6 +15,8 @@ const USAGE: u8 = 2;
 const CONNECT: u8 = 6;
 const TIMED_OUT: u8 = 7;
 
+const TO_CONNECT: &str = "; run `nexus connect`";
+
 pub(crate) enum Stop {
     /// What was asked for is a text about this program.
     Help(String),
@@ -41,6 +43,14 @@ impl Stop {
     /// Only the user can help, by consenting.
     pub(crate) fn unconnected(line: impl Into<String>) -> Self {
         Self::new(CONNECT, line)
+    }
+
+    /// For the calls for a connection's token: a gateway of 0.2 says with a bare 403 that the user has yet to consent.
+    pub(crate) fn no_token(error: NexusError) -> Self {
+        match error.code() {
+            "http_403" => Self::unconnected(format!("{error}{TO_CONNECT}")),
+            _ => error.into(),
+        }
     }
 
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
@@ -124,12 +134,12 @@ fn is_unconnected(error: &NexusError) -> bool {
 /// What the SDK cannot know: how this program is told what was missing.
 fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
-        _ if is_unconnected(error) => "; run `nexus connect`",
+        _ if is_unconnected(error) => TO_CONNECT,
         ("insecure_url", _) => " (here: --allow-insecure-http)",
         ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
         ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
         ("http_400", _) => "; check the connection id",
-        (_, Some(401 | 403)) => "; set NEXUS_API_KEY to a key that the gateway accepts",
+        (_, Some(401)) => "; set NEXUS_API_KEY to a key that the gateway accepts",
         _ => "",
     }
 }

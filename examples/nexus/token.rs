@@ -41,7 +41,8 @@ impl Token {
                 "a connection id and a workspace or provider; give one of them",
             )),
             Some(id) => {
-                let token = self.timeout.client()?.get_token_by_connection_id(&id)?;
+                let token = self.timeout.client()?.get_token_by_connection_id(&id);
+                let token = token.map_err(Stop::no_token)?;
                 of_connection(id, &token).print(self.form)
             }
             None => {
@@ -81,10 +82,10 @@ impl Refresh {
 /// A refresh is refused as `upstream_error`, whatever the reason; a call for the token names it.
 fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     if error.code() != "upstream_error" {
-        return error.into();
+        return Stop::no_token(error);
     }
     match client.get_token_by_connection_id(id) {
-        Err(reason) => reason.into(),
+        Err(reason) => Stop::no_token(reason),
         Ok(token) => {
             let until = times::expiry(&token)
                 .map(|moment| format!(" (it expires {})", times::shown(moment, SystemTime::now())));

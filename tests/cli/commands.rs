@@ -4,7 +4,7 @@
 use std::fs;
 
 use nexus_sdk::serde_json::Value;
-use nexus_sdk::testing::Fault;
+use nexus_sdk::testing::{DevGateway, Fault};
 
 use crate::{Bench, KEY, finish, spawn};
 
@@ -334,6 +334,29 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn a_403_says_who_can_help() {
+    let old = Bench::with("old", DevGateway::builder().like_v0_2());
+    assert!(old.gateway.set_status(&old.github, "pending"));
+    for args in ["token", "refresh", "aws-credentials"] {
+        let args = format!("{args} {{github}}");
+        let part =
+            "has yet to consent, or a newer connection has taken its place; run `nexus connect`";
+        old.run(&args).assert_error(6, part, &args);
+    }
+    let bench = Bench::new("wrong-key");
+    for args in ["token", "token {github}", "refresh {github}"] {
+        bench.gateway.fail_next(1, Fault::WrongBrokerKey);
+        let part = "which the operator has to fix\n";
+        bench.run(args).assert_error(1, part, args);
+    }
+    let proxy = Fault::reply(403, "text/plain", "not from here");
+    bench.gateway.fail_next(1, proxy);
+    bench
+        .run("connect")
+        .assert_error(1, "http_403: not from here\n", "connect");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use nexus_sdk::NexusClientOptions;
 use nexus_sdk::testing::DevGateway;
 
-use crate::server::api::{Account, Upstream};
+use crate::server::api::Account;
 
 /// They live as long as the value. Without a connection, the user has to make one.
 pub(crate) fn start(connected: bool) -> Result<DevGateway, String> {
@@ -20,13 +20,13 @@ pub(crate) fn configured(
     gateway: &DevGateway,
     provider: &str,
     scopes: Vec<String>,
-) -> Result<(NexusClientOptions, Account), String> {
+) -> (NexusClientOptions, Account) {
     let account = Account {
         gateway_url: gateway.url().to_owned(),
         workspace_id: "demo".to_owned(),
         provider: provider.to_owned(),
-        upstream: Upstream::new(gateway.url())?,
+        upstream: gateway.url().to_owned(),
         scopes,
     };
-    Ok((NexusClientOptions::new(gateway.url()), account))
+    (NexusClientOptions::new(gateway.url()), account)
 }

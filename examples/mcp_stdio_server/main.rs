@@ -15,7 +15,7 @@ use std::time::Duration;
 use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::json;
 
-use server::api::{Account, Api, Upstream};
+use server::api::{self, Account, Api};
 use server::mcp::{Content, Server, Tool, note};
 use server::process;
 
@@ -95,12 +95,12 @@ fn serve() -> Result<(), String> {
     let demo = given("--demo").then(|| demo::start(connected));
     let demo = demo.transpose()?;
     let (options, account) = match &demo {
-        Some(gateway) => demo::configured(gateway, provider, scopes())?,
+        Some(gateway) => demo::configured(gateway, provider, scopes()),
         None => configured()?,
     };
     let client = NexusClient::new(limited(options)).map_err(|error| error.message().to_owned())?;
     let connects = variable("CONNECT").is_none_or(|value| value != "off");
-    let user = account.upstream.url("/user")?;
+    let user = format!("{}/user", account.upstream.trim_end_matches('/'));
     let mut tools = tools(&Api::new(&client, account, connects));
     if given("--bench") {
         tools.extend(bench::tools(user));
@@ -131,7 +131,12 @@ fn configured() -> Result<(NexusClientOptions, Account), String> {
         let advice = "set it in the client's configuration (`env`), or try --demo";
         return Err(format!("{missing} not set; {advice}"));
     }
-    let upstream = Upstream::new(&upstream).map_err(|problem| format!("UPSTREAM_URL {problem}"))?;
+    if !api::is_address(&upstream) {
+        let advice = "write it as https://api.example.com";
+        return Err(format!(
+            "UPSTREAM_URL is not the address of an API; {advice}"
+        ));
+    }
     let options = NexusClientOptions::from_env().map_err(|error| error.message().to_owned())?;
     let account = Account {
         gateway_url,

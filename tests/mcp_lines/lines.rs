@@ -9,15 +9,12 @@
 
 #[path = "../../examples/mcp_stdio_server/server/mcp/mod.rs"]
 mod mcp;
-#[path = "../../examples/mcp_stdio_server/server/api/upstream.rs"]
-mod upstream;
 
 use std::io::{self, Write};
 use std::mem;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use url::Url;
 
 use mcp::inbox::take;
 use mcp::jsonrpc;
@@ -26,14 +23,10 @@ use mcp::protocol::Session;
 use mcp::tool::Tools;
 use mcp::turns::Turns;
 use mcp::{Content, Page, Problem, Tool};
-use upstream::Upstream;
-
-const BASE: &str = "https://api.example.com/v3";
 
 /// Lines of a client, up to the end of its stdin.
 pub(crate) fn lines(mut input: &[u8]) {
-    let reached = Arc::default();
-    let mut host = Host::new(Arc::clone(&reached));
+    let mut host = Host::new();
     let mut line = Vec::new();
     let mut session = Session::default();
     while let Some(text) = read(&mut input, &mut line, &host.output) {
@@ -54,14 +47,6 @@ pub(crate) fn lines(mut input: &[u8]) {
     host.work();
     host.check();
     assert!(host.open.is_empty(), "no response to {:?}", host.open);
-    for url in reached.lock().unwrap().iter() {
-        let url = Url::parse(url).unwrap();
-        let there = (
-            url.origin().ascii_serialization(),
-            url.path().starts_with("/v3/"),
-        );
-        assert_eq!(there, ("https://api.example.com".to_owned(), true), "{url}");
-    }
 }
 
 /// Stands in for stdout: keeps the lines.
@@ -88,10 +73,10 @@ struct Host {
 }
 
 impl Host {
-    fn new(reached: Arc<Mutex<Vec<String>>>) -> Self {
+    fn new() -> Self {
         let kept = Kept::default();
         Self {
-            tools: tools(reached),
+            tools: tools(),
             output: Output::new(kept.clone(), |text| drop(text.to_string())),
             kept,
             turns: Turns::new(()),
@@ -183,13 +168,12 @@ impl Host {
     }
 }
 
-/// Tools with the arguments of the example's, that touch nothing. `reached` has the URLs.
-fn tools(reached: Arc<Mutex<Vec<String>>>) -> Tools {
+/// Tools with the arguments of the example's, that touch nothing.
+fn tools() -> Tools {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let methods = json!({"type": "string", "enum": ["GET", "POST"], "default": "GET"});
     let listed = json!({"type": "array", "items": {"type": "integer", "maximum": 50}});
     let listed = json!({"type": "object", "properties": {"list": listed}, "required": ["list"]});
-    let base = Upstream::new(BASE).unwrap();
     let page = Page::new("1", "https://example.com/consent", "Please consent.");
     Tools::new(vec![
         Tool::new("echo", "Returns its text.")
@@ -206,11 +190,7 @@ fn tools(reached: Arc<Mutex<Vec<String>>>) -> Tools {
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
             .optional("body", json!({}))
-            .run(move |call| {
-                let url = base.url(call.text("path").unwrap_or_default())?;
-                reached.lock().unwrap().push(url.clone());
-                Ok(Content::Text(url))
-            }),
+            .run(|call| Ok(Content::Text(call.text("path").unwrap().to_owned()))),
         Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit() {
             Some(visit) => Ok(Content::Text(format!("{visit:?}"))),
             None => Err(Problem::Visit(page.clone())),

@@ -1,30 +1,30 @@
 //! The provider's API, as the tools use it: one request with the connected user's credential, and what to say when
 //! there is no good response.
 //!
-//! The gateway has the credential, and the SDK puts it on each request to this API's host and to no other.
+//! The gateway has the credential, and the SDK puts it on each request below this API's address and on no other.
 
 mod advice;
 mod connect;
-mod upstream;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use nexus_sdk::http::HeaderMap;
 use nexus_sdk::http::header::CONTENT_TYPE;
+use nexus_sdk::http::{HeaderMap, Uri};
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, Redirects, TokenCache};
 use serde_json::Value;
 
 use super::mcp::{Call, Problem};
 use connect::Connect;
-pub(crate) use upstream::Upstream;
 
 /// Whose credential is used, and where.
 pub(crate) struct Account {
     pub(crate) gateway_url: String,
     pub(crate) workspace_id: String,
     pub(crate) provider: String,
-    pub(crate) upstream: Upstream,
+    /// The address of the provider's API. It may have placeholders, such as `{token}`, for a provider whose credential
+    /// belongs into the path.
+    pub(crate) upstream: String,
     /// What a connection is asked for with.
     pub(crate) scopes: Vec<String>,
 }
@@ -41,7 +41,7 @@ impl Api {
         let cache = TokenCache::new();
         let fetcher = client
             .fetcher(&cache, &account.workspace_id, &account.provider)
-            .allow_hosts([account.upstream.host()]);
+            .base_url(&account.upstream);
         let account = Arc::new(account);
         Arc::new(Self {
             fetcher,
@@ -67,11 +67,16 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<String, Problem> {
-        let url = self.account.upstream.url(path)?;
+        // The SDK keeps what is relative below the API's address; a URL in full could be elsewhere on its host.
+        if !path.starts_with('/') {
+            return Err(
+                format!("path {path:?} is refused: begin it with /, as in /user/repos").into(),
+            );
+        }
         if let Some(connect) = &self.connect {
             connect.respect(call)?;
         }
-        let fetch = || self.fetcher.fetch(&url, options(method, body));
+        let fetch = || self.fetcher.fetch(path, options(method, body));
         let start = Instant::now();
         let fetched = match (fetch(), &self.connect) {
             (Err(error), Some(connect)) if advice::needs_connection(&error) => {
@@ -84,6 +89,15 @@ impl Api {
             fetched.map_err(|error| advice::explain(&error, &self.account))?;
         Ok(read(status, &headers, body)?)
     }
+}
+
+/// Whether this can be the address of an API; the SDK says more of one that it refuses.
+pub(crate) fn is_address(text: &str) -> bool {
+    let Ok(url) = text.parse::<Uri>() else {
+        return false;
+    };
+    let has_user = url.authority().is_some_and(|it| it.as_str().contains('@'));
+    matches!(url.scheme_str(), Some("https" | "http")) && !has_user && !text.contains(['?', '#'])
 }
 
 fn options(method: &str, body: Option<&Value>) -> FetchOptions {

@@ -170,6 +170,20 @@ fn a_user_who_says_no_is_heard() {
 }
 
 #[test]
+fn a_user_who_says_no_waits_for_no_gateway() {
+    let gateway = gateway();
+    let slow = Fault::Delay(Duration::from_secs(20));
+    gateway.fail_next_at("/v1/request-connection", 1, slow);
+    let mut client = start(&gateway).that_opens_pages().begin(MODERN);
+    client.request("tools/call", call());
+    while requests(&gateway) == 0 {
+        thread::yield_now();
+    }
+    let problem = outcome(&again(&mut client, "decline")).unwrap_err();
+    assert!(problem.contains("declined"), "{problem}");
+}
+
+#[test]
 fn calls_that_come_before_the_page_is_shown_all_get_it() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-03-26");

@@ -4,7 +4,7 @@
 //! There is one request for a connection at a time, for all calls. A thread watches it until it ends, and calls that
 //! come after the page was shown wait for that.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,8 +29,11 @@ pub(super) struct Connect {
     client: NexusClient,
     account: Arc<Account>,
     /// The last one, which may have ended.
-    request: Mutex<Option<Arc<Request>>>,
+    request: Mutex<Arc<Asked>>,
 }
+
+/// Set once the gateway has responded. The first call asks it, others wait for that.
+type Asked = OnceLock<Result<Arc<Request>, String>>;
 
 /// A connection that was asked for.
 struct Request {
@@ -64,7 +67,7 @@ impl Connect {
             }
             _ => return Ok(()),
         };
-        if let Some(request) = &*lock(&self.request) {
+        if let Some(Ok(request)) = lock(&self.request).get() {
             lock(&request.state).shown = None;
         }
         let advice = "Call the tool again only if the user wants to be asked again.";
@@ -97,10 +100,25 @@ impl Connect {
 
     /// The request that was under way at `since`, or a new one.
     fn request(&self, reason: &NexusError, since: Instant) -> Result<Arc<Request>, String> {
+        let asked = self.last(since);
+        asked.get_or_init(|| self.ask(reason)).clone()
+    }
+
+    /// Where that request is, or will be.
+    fn last(&self, since: Instant) -> Arc<Asked> {
         let mut last = lock(&self.request);
-        if let Some(request) = last.as_ref().filter(|request| !request.ended_before(since)) {
-            return Ok(Arc::clone(request));
+        let is_over = match last.get() {
+            Some(Ok(request)) => request.ended_before(since),
+            Some(Err(_)) => true,
+            None => false,
+        };
+        if is_over {
+            *last = Arc::default();
         }
+        Arc::clone(&last)
+    }
+
+    fn ask(&self, reason: &NexusError) -> Result<Arc<Request>, String> {
         let failed = |problem: &NexusError| advice::not_asked(reason, problem, &self.account);
         let listener = ConsentListener::bind().map_err(|problem| failed(&problem))?;
         let Account {
@@ -125,7 +143,6 @@ impl Connect {
             ended: Condvar::new(),
         });
         self.watch(Arc::clone(&request), listener, asked.connection_id)?;
-        *last = Some(Arc::clone(&request));
         Ok(request)
     }
 

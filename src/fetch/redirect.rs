@@ -154,8 +154,8 @@ fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
 
 /// The target without the credential, which servers copy into it along with the query.
 fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
-    let long = token.secrets().filter(|secret| secret.len() >= MIN_LENGTH);
-    let long = Secrets::new(long);
+    let all = token.secrets();
+    let long = Secrets::new(all.iter().filter(|secret| secret.len() >= MIN_LENGTH));
     if long.are_within(next.path(), MAX_URLS) {
         let origin = url::origin(&next);
         let message =
@@ -166,7 +166,7 @@ fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
         return Ok(next);
     };
     // A short one only as a whole value.
-    let all = Secrets::new(token.secrets());
+    let all = Secrets::new(all);
     let shows = |pair: &&str| {
         let value = pair.split_once('=').map_or(*pair, |(_, value)| value);
         let rest = all.hidden(value.as_bytes(), "");

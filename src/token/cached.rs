@@ -5,10 +5,13 @@ use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
+use crate::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::hiding::MIN_LENGTH;
 use crate::secrets::shows;
+#[cfg(feature = "signing")]
+use crate::strategy::Signature;
 use crate::strategy::{self, Place};
 
 /// A credential, the header that carries it, and when it expires.
@@ -127,20 +130,32 @@ impl CachedToken {
             .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Every text that must not leave the origin. Short fields of a path are left out: an account's
-    /// region stands beside its key, and keys are longer.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        let fields: &[(String, String)] = match &self.place {
-            Place::Path(fields) => fields,
-            _ => &[],
-        };
-        let fields = fields
-            .iter()
-            .map(|(_, value)| value.as_str())
-            .filter(|value| value.len() >= MIN_LENGTH);
-        fields
-            .chain([self.access_token.as_str()])
-            .filter(|secret| !secret.is_empty())
+    /// Every text that must not leave the origin, and that a server may send back. What stands beside
+    /// the key counts from a certain length, as an account's region is no secret.
+    pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
+        let mut beside: Vec<Vec<u8>> = Vec::new();
+        match &self.place {
+            Place::Path(fields) => {
+                beside.extend(fields.iter().map(|(_, value)| value.clone().into()));
+            }
+            #[cfg(feature = "signing")]
+            Place::Signature(Signature::Aws(keys)) => {
+                beside.push(keys.access_key.clone().into());
+                beside.extend(keys.session_token.iter().map(|token| token.clone().into()));
+            }
+            _ => {}
+        }
+        // What the base64 of Basic says: the pair, the name and the password (RFC 7617 section 2);
+        // and itself without the padding, which some leave out.
+        if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
+            let pair = base64::decoded(&self.access_token).unwrap_or_default();
+            beside.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
+            beside.extend([pair, self.access_token.trim_end_matches('=').into()]);
+        }
+        beside.retain(|text| text.len() >= MIN_LENGTH);
+        let key = self.access_token.as_bytes().to_vec();
+        beside.extend(Some(key).filter(|key| !key.is_empty()));
+        beside
     }
 
     /// The header that carries it; `None` when it is in the URL.

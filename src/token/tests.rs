@@ -407,12 +407,44 @@ fn where_the_credential_goes_in_a_url() {
         query.redirect_target(next()).unwrap(),
         "https://h/{id}?key=k%2F1"
     );
-    assert_eq!(
-        path.secrets().collect::<Vec<_>>(),
-        ["long-enough/1"],
-        "eu is no secret"
-    );
-    assert_eq!(query.secrets().collect::<Vec<_>>(), ["k/1"]);
+}
+
+#[test]
+fn the_secrets_of_a_token() {
+    let token = |secret: &str| CachedToken::new(secret, "Bearer", at(NOON));
+    let path = [("region", "eu"), ("key", "long-enough/1")];
+    let path = path.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let of_path = CachedToken {
+        place: Place::Path(path.into()),
+        ..token("")
+    };
+    let table: [(CachedToken, &[&str]); 5] = [
+        (token("k/1"), &["k/1"]),
+        (token(""), &[]),
+        (of_path, &["long-enough/1"]),
+        // `user:pass` and `somebody:password`.
+        (
+            token("dXNlcjpwYXNz").header("Authorization", "Basic "),
+            &["user:pass", "dXNlcjpwYXNz", "dXNlcjpwYXNz"],
+        ),
+        (
+            token("c29tZWJvZHk6cGFzc3dvcmQ=").header("Authorization", "basic "),
+            &[
+                "somebody",
+                "password",
+                "somebody:password",
+                "c29tZWJvZHk6cGFzc3dvcmQ",
+                "c29tZWJvZHk6cGFzc3dvcmQ=",
+            ],
+        ),
+    ];
+    for (token, expected) in table {
+        let secrets = token.secrets().into_iter();
+        let secrets: Vec<_> = secrets
+            .map(|text| String::from_utf8(text).unwrap())
+            .collect();
+        assert_eq!(secrets, expected);
+    }
 }
 
 #[test]

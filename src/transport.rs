@@ -22,6 +22,7 @@ use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError};
 use crate::url;
 
+pub(crate) use agent::without_connections;
 pub(crate) use failure::Failure;
 
 /// The most memory that a body gets before any of it is there.

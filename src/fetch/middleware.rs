@@ -12,12 +12,13 @@ use crate::fetch::options;
 use crate::flights::Source;
 use crate::header;
 use crate::token::CachedToken;
+use crate::transport;
 
 /// An agent with the settings, the connections and the resolver of the client's own.
 pub(crate) fn authenticated_agent(caller: Caller) -> ureq::Agent {
     let gateway = &caller.flights.gateway;
     let config = config_like(&gateway.transport.config(gateway.timeout));
-    config.middleware(Injector(caller)).build().new_agent()
+    transport::without_connections(config.middleware(Injector(caller)).build())
 }
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;

@@ -78,6 +78,12 @@ pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
     ureq::Agent::with_parts(config, opener, names.clone())
 }
 
+/// An agent whose middleware sends each request another way. ureq's own connectors, which it would
+/// never use, would be a hundred kilobytes of the program.
+pub(crate) fn without_connections(config: Config) -> ureq::Agent {
+    agent(&Names::default(), config)
+}
+
 /// Without its feature for SOCKS, ureq goes past such a proxy, or panics.
 pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     let is_known = |proxy: &Proxy| {

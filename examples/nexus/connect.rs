@@ -222,14 +222,12 @@ impl Connect {
     }
 }
 
-/// The gateway tells only that its broker has refused the request, not that it was the return URL.
+/// Where the SDK suspects the return URL, says which one that was.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
-    let is_refused = error.code() == "broker_error" && !error.is_retryable();
-    if !is_refused {
+    if !error.message().contains("return_url") {
         return error.into();
     }
     Stop::failed(format!(
-        "{error}; most likely the gateway does not allow the return URL {return_url:?}: give one \
-         that it allows with --return-url, or let its operator allow http://127.0.0.1"
+        "{error}: {return_url:?}; or give one that it allows with --return-url"
     ))
 }

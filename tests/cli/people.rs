@@ -198,18 +198,20 @@ fn a_return_url_that_is_refused_is_named() {
         ("connect", "\"http://127.0.0.1:"),
         (
             "connect --return-url https://example.com/done",
-            "\"https://example.com/done\": give one that it allows with --return-url",
+            "\"https://example.com/done\"; or give one that it allows with --return-url",
         ),
     ] {
         reply(&bench, "/v1/request-connection", 502, &refused);
         let ran = bench.run(args);
         ran.assert_error(1, part, args);
-        assert!(
-            ran.err.contains("does not allow the return URL"),
-            "{}",
-            ran.err
-        );
+        let suspected = ran.err.contains("not set to allow this return_url");
+        assert!(suspected, "{}", ran.err);
     }
+    let disagree = json!({"error": "broker_error", "message": "no", "status": 403});
+    reply(&bench, "/v1/request-connection", 502, &disagree);
+    let ran = bench.run("connect");
+    ran.assert_error(1, "disagree on their key", "403");
+    assert!(!ran.err.contains("return"), "{}", ran.err);
 }
 
 #[test]

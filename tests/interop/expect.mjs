@@ -23,7 +23,7 @@ export async function drive(client, call) {
   assert.equal(repos.structuredContent.repositories[0].name, 'hello-world');
   const refused = await call('fetch', { path: '//evil.example' });
   assert.equal(refused.isError, true);
-  assert.match(text(refused), /is refused/);
+  assert.match(text(refused), /two slashes/);
   await assert.rejects(call('no_such_tool', {}), (error) => error.code === -32602);
 
   const abort = new AbortController();

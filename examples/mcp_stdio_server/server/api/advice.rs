@@ -52,8 +52,7 @@ pub(super) fn unconnected(error: &NexusError, account: &Account) -> String {
 /// The user cannot be sent to a page.
 pub(super) fn not_asked(reason: &NexusError, problem: &NexusError, account: &Account) -> String {
     let mut text = format!("{reason}\nAsking the gateway for a connection failed: {problem}\n");
-    let refused = problem.code() == "broker_error" && !problem.is_retryable();
-    if refused {
+    if problem.message().contains("return_url") {
         text.push_str(
             "The gateway may not allow return URLs on http://127.0.0.1, which it has to. ",
         );

@@ -140,7 +140,7 @@ impl NexusClient {
         let tenant = Tenant::new(workspace_id, provider);
         tenant.check()?;
         let deadline = || self.0.gateway.longest_call();
-        let cached = self.0.cached(cache, tenant, deadline);
+        let cached = self.0.cached(cache, tenant, &deadline);
         cached.map(|(token, _)| token)
     }
 

@@ -147,7 +147,7 @@ impl Flights {
         self: &Arc<Self>,
         cache: &TokenCache,
         tenant: Tenant<'_>,
-        deadline: impl FnOnce() -> Deadline,
+        deadline: &dyn Fn() -> Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
         let spare = match cache.look_up(tenant, Now::read()) {
             Lookup::Fresh(token) => return Ok((token, Source::Cache)),

@@ -60,14 +60,14 @@ impl Caller {
     /// Blocks until there is a token, at most as long as a call to the gateway.
     pub(super) fn get_token(&self) -> Result<(Arc<CachedToken>, Source)> {
         self.check()?;
-        self.token(|| self.flights.gateway.longest_call())
+        self.token(&|| self.flights.gateway.longest_call())
     }
 
     /// Blocks until there is a token, at most until the deadline, which is read only when there is
     /// something to wait for.
     pub(super) fn token(
         &self,
-        deadline: impl FnOnce() -> Deadline,
+        deadline: &dyn Fn() -> Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
@@ -88,7 +88,7 @@ impl Caller {
             return Ok(None);
         }
         self.discard(refused);
-        let (fresh, _) = self.token(|| deadline)?;
+        let (fresh, _) = self.token(&|| deadline)?;
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
     }
 

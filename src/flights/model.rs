@@ -88,7 +88,7 @@ impl World {
     }
 
     fn call(&self, deadline: Deadline) -> Got {
-        let cached = self.handle.cached(&self.cache, tenant(), || deadline);
+        let cached = self.handle.cached(&self.cache, tenant(), &|| deadline);
         match cached {
             Ok((token, _)) => got(&token),
             Err(error) if error.message() == left().message() => Got::TimeUp,
@@ -270,7 +270,7 @@ fn the_last_handle_outlasts_the_flights() {
 #[test]
 fn a_discarded_token_does_not_come_back() {
     let twice = |world: &World| {
-        let token = || world.handle.cached(&world.cache, tenant(), far).unwrap().0;
+        let token = || world.handle.cached(&world.cache, tenant(), &far).unwrap().0;
         let refused = token();
         world.cache.discard(tenant(), &refused);
         assert!(!Arc::ptr_eq(&refused, &token()), "it was discarded");

@@ -47,7 +47,7 @@ impl Scripted {
     }
 
     fn cached(&self, cache: &TokenCache) -> Result<(String, Source)> {
-        let cached = self.handle.cached(cache, tenant("p"), far);
+        let cached = self.handle.cached(cache, tenant("p"), &far);
         cached.map(|(token, source)| (token.access_token.clone(), source))
     }
 
@@ -179,7 +179,7 @@ fn another_tenant_is_not_held_up() {
     });
     let cache = TokenCache::new();
     thread::scope(|scope| {
-        let slow = scope.spawn(|| scripted.handle.cached(&cache, tenant("slow"), far));
+        let slow = scope.spawn(|| scripted.handle.cached(&cache, tenant("slow"), &far));
         wait_until(|| scripted.calls() == 1);
         assert!(scripted.cached(&cache).is_ok());
         opened.open();
@@ -196,7 +196,7 @@ fn a_flight_lands_in_the_cache_of_a_caller_who_has_left() {
         token("t", 3600)
     });
     let cache = TokenCache::new();
-    let error = scripted.handle.cached(&cache, tenant("p"), at_once);
+    let error = scripted.handle.cached(&cache, tenant("p"), &at_once);
     let error = error.unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
     assert!(!scripted.handle.drain(at_once()), "it still flies");
@@ -221,7 +221,7 @@ fn after_a_delete_the_next_caller_waits_and_then_asks_anew() {
         let before = scope.spawn(|| scripted.cached(&cache).unwrap());
         wait_until(|| scripted.calls() == 1);
         cache.delete("ws", "p");
-        let hasty = scripted.handle.cached(&cache, tenant("p"), at_once);
+        let hasty = scripted.handle.cached(&cache, tenant("p"), &at_once);
         assert_eq!(hasty.unwrap_err().code(), "timeout");
         assert_eq!(scripted.calls(), 1, "one at a time for a tenant");
         let after = scope.spawn(|| scripted.cached(&cache).unwrap());
@@ -256,7 +256,7 @@ fn a_delete_wins_against_a_flight_of_others() {
             wait_until(|| scripted.calls() == 1);
             ours.delete("ws", "p");
             let after = scope.spawn(|| scripted.cached(&ours).unwrap());
-            let hasty = scripted.handle.cached(&ours, tenant("p"), at_once);
+            let hasty = scripted.handle.cached(&ours, tenant("p"), &at_once);
             assert_eq!(hasty.unwrap_err().code(), "timeout");
             opened.open();
             assert_eq!(before.join().unwrap(), "t-1");
@@ -557,7 +557,7 @@ fn the_option_switches_it_off() {
     });
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let asked = handle.cached(&cache, tenant("p"), far);
+    let asked = handle.cached(&cache, tenant("p"), &far);
     assert_eq!(asked.unwrap_err().code(), "request_failed");
 }
 

@@ -3,8 +3,13 @@ import os
 import gdb
 
 
+def return_address(stack):
+    """Of the call whose part of the stack begins there, as long as it has not returned and given way to another."""
+    return bytes(gdb.selected_inferior().read_memory(stack, 8))
+
+
 class Path:
-    """The calls that one thread is in: where their part of the stack begins, and their file."""
+    """The calls that one thread is in: where their part of the stack begins, their return address, and their file."""
 
     def __init__(self, number, ignored):
         self.number, self.ignored, self.over = number, ignored, False
@@ -12,9 +17,10 @@ class Path:
         self.changes = 0
 
     def leave(self, stack):
-        while self.calls and self.calls[-1][0] <= stack:
-            _, file = self.calls.pop()
-            self.changes += bool(self.calls) and self.calls[-1][1] != file
+        ended = (at for at, (begin, back, _) in enumerate(self.calls) if begin <= stack or return_address(begin) != back)
+        left = next(ended, len(self.calls))
+        while len(self.calls) > left:
+            self.calls.pop()
 
     def enter(self, stack, file, name):
         self.leave(stack)
@@ -22,9 +28,10 @@ class Path:
         self.over = self.number == 1 and self.changes > 0 and not self.calls
         if self.over:
             return
-        change = bool(self.calls) and self.calls[-1][1] != file
+        # A method of a trait is called by ureq or by an operator, not by a name that leads to the file.
+        change = bool(self.calls) and self.calls[-1][2] != file and not name.startswith("<")
         self.changes += change
-        self.calls.append((stack, file))
+        self.calls.append((stack, return_address(stack), file))
         mark = "*" if change else " "
         print(f"cold-path: {self.number} {mark} {'  ' * len(self.calls)}{file}  {name}")
 
@@ -61,9 +68,7 @@ with open(os.environ["ENTRIES"], encoding="utf-8") as entries:
         address, file, name = entry.rstrip("\n").split("\t")
         Entry(base + int(address, 16), file, name)
 gdb.execute("continue")
-for path in paths.values():
-    path.leave(1 << 64)
 if not paths:
     raise gdb.GdbError("authenticated_fetch was not called")
 changes = sum(path.changes for path in paths.values())
-print(f"cold-path: {changes // 2} calls into another file of src, and as many returns")
+print(f"cold-path: {changes} calls into another file of src, and as many returns")

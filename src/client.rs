@@ -102,7 +102,6 @@ impl NexusClient {
     /// ```
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
         let tenant = Tenant::new(workspace_id, provider);
-        tenant.check()?;
         let token = self.0.resolve(tenant, self.0.gateway.longest_call())?;
         Ok(CachedToken::clone(&token))
     }
@@ -138,7 +137,6 @@ impl NexusClient {
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
         let tenant = Tenant::new(workspace_id, provider);
-        tenant.check()?;
         let deadline = || self.0.gateway.longest_call();
         let cached = self.0.cached(cache, tenant, &deadline);
         cached.map(|(token, _)| token)

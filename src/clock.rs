@@ -38,23 +38,23 @@ impl Now {
 
 /// The moment at which a call gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Deadline(Instant);
+pub(crate) struct Deadline {
+    pub(crate) at: Instant,
+}
 
 impl Deadline {
     pub(crate) fn after(budget: Duration) -> Self {
         let now = Instant::now();
-        Self(now.checked_add(budget.min(FOREVER)).unwrap_or(now))
+        Self {
+            at: now.checked_add(budget.min(FOREVER)).unwrap_or(now),
+        }
     }
 
     /// What is left; `None` once it has passed.
     pub(crate) fn left(self) -> Option<Duration> {
-        self.0
+        self.at
             .checked_duration_since(Instant::now())
             .filter(|left| !left.is_zero())
-    }
-
-    pub(crate) fn instant(self) -> Instant {
-        self.0
     }
 }
 

@@ -137,6 +137,7 @@ impl Flights {
         tenant: Tenant<'_>,
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
+        tenant.check()?;
         self.ask(&tenant.to_owned(), None, deadline)
             .ok_or_else(left)?
     }
@@ -154,6 +155,7 @@ impl Flights {
             Lookup::Spare(_) => self.gateway.stale_if_error,
             Lookup::Nothing => false,
         };
+        tenant.check()?;
         let (tenant, deadline) = (tenant.to_owned(), deadline());
         if spare {
             if let Some(newer) = self.newer(&tenant, cache, deadline) {
@@ -228,7 +230,7 @@ impl Flights {
         if is_new {
             self.take_off(&flight);
         }
-        flight.landed.wait(deadline.instant())
+        flight.landed.wait(deadline.at)
     }
 
     fn take_off(self: &Arc<Self>, flight: &Arc<Flight>) {

@@ -31,6 +31,14 @@ pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
 
+/// Each of these fields, of the first object that has something in it.
+pub(crate) fn filled_in<const N: usize>(
+    objects: &[&Object],
+    fields: [&str; N],
+) -> [Option<String>; N] {
+    fields.map(|field| objects.iter().find_map(|object| filled(object, field)))
+}
+
 /// The first of these fields of a response that has something in it.
 ///
 /// # Errors

@@ -73,32 +73,32 @@ impl TokenResponse {
         let credentials = json::object(&raw, "credentials")
             .filter(|fields| !fields.is_empty())
             .cloned();
-        let of_both = |field| {
-            let nested = credentials.as_ref();
-            nested
-                .and_then(|fields| json::filled(fields, field))
-                .or_else(|| json::filled(&raw, field))
-        };
-        if credentials.is_none() && of_both("access_token").is_none() {
+        let both: Vec<&Object> = credentials.iter().chain([&raw]).collect();
+        let [access_token, token_type, scope, id_token, refresh_token] = json::filled_in(
+            &both,
+            [
+                "access_token",
+                "token_type",
+                "scope",
+                "id_token",
+                "refresh_token",
+            ],
+        );
+        if credentials.is_none() && access_token.is_none() {
             let problem = "the gateway's response has neither an access_token nor credentials";
             return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
         }
-        let moments = [
-            credentials
-                .as_ref()
-                .and_then(|fields| fields.get("expires_at")),
-            raw.get("expires_at"),
-            raw.get("expiry"),
-        ];
-        let expires_at = moments.into_iter().flatten().find_map(timestamp::moment);
+        let moments = both.iter().map(|fields| fields.get("expires_at"));
+        let moments = moments.chain([raw.get("expiry")]);
+        let expires_at = moments.flatten().find_map(timestamp::moment);
         let mut response = Self {
-            access_token: of_both("access_token").unwrap_or_default(),
-            token_type: of_both("token_type"),
+            access_token: access_token.unwrap_or_default(),
+            token_type,
             expires_in: raw.get("expires_in").and_then(timestamp::seconds),
             expires_at,
-            scope: of_both("scope"),
-            id_token: of_both("id_token"),
-            refresh_token: of_both("refresh_token"),
+            scope,
+            id_token,
+            refresh_token,
             provider: json::filled(&raw, "provider"),
             strategy: strategy_of(&raw),
             credentials,

@@ -115,7 +115,7 @@ impl Transport {
         *built.headers_mut() = request.headers.clone();
         let is_plain = self.names.is_some() && self.agent.config().proxy().is_none();
         if max_idle_age.is_some() || !is_plain {
-            let left = socket::left(deadline.instant(), ureq::Timeout::Global)?;
+            let left = socket::left(deadline.at, ureq::Timeout::Global)?;
             let mut config = configure(self.agent.configure_request(built), request.url)
                 .http_status_as_error(false)
                 .timeout_global(Some(left));

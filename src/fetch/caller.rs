@@ -50,16 +50,8 @@ impl Caller {
         }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        match &self.credential {
-            Credential::Tenant(_, tenant) => tenant.as_tenant().check(),
-            Credential::Session(_) => Ok(()),
-        }
-    }
-
     /// Blocks until there is a token, at most as long as a call to the gateway.
     pub(super) fn get_token(&self) -> Result<(Arc<CachedToken>, Source)> {
-        self.check()?;
         self.token(&|| self.flights.gateway.longest_call())
     }
 

@@ -119,11 +119,7 @@ impl Table {
             if boarded.is_some() {
                 return boarded;
             }
-            if self
-                .landed
-                .wait_until(&mut flying, deadline.instant())
-                .timed_out()
-            {
+            if self.landed.wait_until(&mut flying, deadline.at).timed_out() {
                 return None;
             }
         }
@@ -144,11 +140,7 @@ impl Table {
     pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
         let mut flying = self.flying.lock();
         while !flying.is_empty() {
-            if self
-                .landed
-                .wait_until(&mut flying, deadline.instant())
-                .timed_out()
-            {
+            if self.landed.wait_until(&mut flying, deadline.at).timed_out() {
                 return flying.is_empty();
             }
         }

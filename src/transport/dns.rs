@@ -91,7 +91,7 @@ impl Names {
     fn look_up(&self, host: &str) -> Result<Vec<SocketAddr>, ureq::Error> {
         let until = end_of(Limit::NotHappening);
         loop {
-            let patience = Deadline::after(self.0.patience).instant();
+            let patience = Deadline::after(self.0.patience).at;
             if let Some(found) = self.asked(host).wait(patience.min(until)) {
                 // Of a kind that no connection fails with.
                 return Ok(found.map_err(|why| io::Error::new(io::ErrorKind::NotFound, why))?);

@@ -40,7 +40,7 @@ pub(super) struct Exchange(Option<Instant>);
 impl Exchange {
     pub(super) fn begin(deadline: Deadline) -> Self {
         OPENED.set(false);
-        Self(UNTIL.replace(Some(earlier(deadline.instant()))))
+        Self(UNTIL.replace(Some(earlier(deadline.at))))
     }
 
     /// The part that opens a connection; ureq does it on the thread of the request.
@@ -70,7 +70,7 @@ fn earlier(end: Instant) -> Instant {
 pub(super) fn end_of(limit: Limit) -> Instant {
     match UNTIL.get() {
         Some(until) if limit.is_not_happening() => until,
-        _ => earlier(Deadline::after(*limit).instant()),
+        _ => earlier(Deadline::after(*limit).at),
     }
 }
 

@@ -198,7 +198,7 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
         (Some(409), "token_expired") => Ok(ConnectionStatus::Pending),
         (Some(409), "attention_required" | "http_409") => Ok(ConnectionStatus::Attention),
         (Some(410), _) => Ok(ConnectionStatus::Revoked),
-        (Some(401 | 403), _) => Err(error),
+        (Some(401 | 403), _) | (Some(500), "http_500") => Err(error),
         _ if error.is_retryable() => Err(error),
         _ => Ok(ConnectionStatus::Failed),
     }

@@ -106,6 +106,7 @@ impl NexusClient {
         connection_id: &str,
         options: WaitOptions<'_>,
     ) -> Result<ConnectionStatus> {
+        error::not_blank("connection_id", connection_id)?;
         #[cfg(feature = "consent")]
         let options = options.awaiting(connection_id);
         wait::until_final(

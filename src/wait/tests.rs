@@ -44,7 +44,7 @@ fn wait(token: &Result<()>) -> (String, Vec<String>) {
 #[test]
 fn failed_is_asked_about() {
     // Status and code of the token call; the outcome, and what was shown on the way.
-    let table: [(u16, &str, &str, &[&str]); 21] = [
+    let table: [(u16, &str, &str, &[&str]); 22] = [
         // A gateway of 0.4.
         (
             400,
@@ -67,11 +67,13 @@ fn failed_is_asked_about() {
         (404, "http_404", "failed", &["failed"]),
         (401, "http_401", "http_401", &[]),
         (429, "http_429", "active", &["active"]),
+        // A panic.
+        (500, "http_500", "active", &["active"]),
+        (500, "decrypt_failed", "failed", &["failed"]),
         (503, "http_503", "active", &["active"]),
         (504, "http_504", "active", &["active"]),
         // A mock that knows check-connection alone.
         (405, "http_405", "failed", &["failed"]),
-        (500, "http_500", "failed", &["failed"]),
         (501, "http_501", "failed", &["failed"]),
         (200, "invalid_response", "failed", &["failed"]),
     ];

@@ -138,18 +138,19 @@ impl TokenResponse {
     pub(crate) fn to_cached(&self, received: Received) -> Result<CachedToken> {
         let injection = self.injection()?;
         let stated = self.local_expiry(received);
+        let assumed = received.at.after(DEFAULT_TTL).wall;
         Ok(CachedToken {
             access_token: injection.secret,
             token_type: injection
                 .token_type
                 .or_else(|| self.token_type.clone())
                 .unwrap_or_else(|| "Bearer".to_owned()),
-            expires_at: stated.unwrap_or_else(|| received.at.after(DEFAULT_TTL).wall),
+            expires_at: stated.unwrap_or(assumed),
             header_name: injection.header_name,
             value_prefix: injection.prefix,
             api_base_url: self.api_base_url(),
             place: injection.place,
-            expiry_is_assumed: stated.is_none(),
+            assumed_expiry: stated.is_none().then_some(assumed),
         })
     }
 

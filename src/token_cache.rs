@@ -208,10 +208,13 @@ impl TokenCache {
         }
     }
 
-    /// Drops this very token, and not a newer one that has taken its place.
+    /// Deletes this very token, and not a newer one that has taken its place.
     pub(crate) fn discard(&self, tenant: Tenant<'_>, token: &Arc<CachedToken>) {
-        let meant = |stored: &Stored| Arc::ptr_eq(&stored.token, token);
-        self.0.entries.lock().discard_if(tenant, meant);
+        let mut entries = self.0.entries.lock();
+        let stored = entries.stored(tenant);
+        if stored.is_some_and(|stored| Arc::ptr_eq(&stored.token, token)) {
+            entries.delete(tenant, Instant::now());
+        }
     }
 }
 
@@ -274,7 +277,7 @@ impl Inner {
             Some(keep) => keep,
             None => left.min(grace),
         };
-        let usable = if token.expiry_is_assumed {
+        let usable = if token.assumed_expiry == Some(token.expires_at) {
             MAX_ASSUMED_USE
         } else {
             left

@@ -49,8 +49,8 @@ pub struct CachedToken {
     /// self-hosted instance; [`ProviderInfo`](crate::ProviderInfo) has the provider's.
     pub api_base_url: Option<String>,
     pub(crate) place: Place,
-    /// The gateway gave no usable expiry, so `expires_at` is a guess.
-    pub(crate) expiry_is_assumed: bool,
+    /// Where the gateway gave no usable expiry: the guess. Whoever sets `expires_at` knows better.
+    pub(crate) assumed_expiry: Option<SystemTime>,
 }
 
 impl CachedToken {
@@ -80,7 +80,7 @@ impl CachedToken {
             value_prefix: "Bearer ".to_owned(),
             api_base_url: None,
             place: Place::Header,
-            expiry_is_assumed: false,
+            assumed_expiry: None,
         }
     }
 

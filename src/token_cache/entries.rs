@@ -122,13 +122,6 @@ impl Entries {
         self.replace(tenant, stored, now);
     }
 
-    /// Drops the token of a tenant if it is the one meant; who waits for another still gets it.
-    pub(super) fn discard_if(&mut self, tenant: Tenant<'_>, meant: impl Fn(&Stored) -> bool) {
-        if self.stored(tenant).is_some_and(meant) {
-            self.tokens.remove(&tenant as &dyn Named);
-        }
-    }
-
     fn replace(&mut self, tenant: &OwnedTenant, stored: Option<Stored>, now: Now) {
         self.tokens.remove(tenant);
         let Some(stored) = stored else { return };

@@ -228,14 +228,26 @@ fn within_the_buffer_a_token_is_hidden_and_spare_until_it_expires() {
 #[test]
 fn a_token_without_a_known_expiry_is_spare_for_an_hour() {
     let start = Now::read();
+    let token = token("t", start, secs(300));
     let assumed = CachedToken {
-        expiry_is_assumed: true,
-        ..CachedToken::clone(&token("t", start, secs(300)))
+        assumed_expiry: Some(token.expires_at),
+        ..CachedToken::clone(&token)
     };
-    let cache = TokenCache::new();
-    claim(&cache).keep(Arc::new(assumed), start);
-    let table = [(269, false), (270, true), (3599, true), (3600, false)];
-    for (after, spare) in table {
+    let known_better = CachedToken {
+        expires_at: start.wall + secs(301),
+        ..assumed.clone()
+    };
+    let table = [
+        (&assumed, 269, false),
+        (&assumed, 270, true),
+        (&assumed, 3599, true),
+        (&assumed, 3600, false),
+        (&known_better, 300, true),
+        (&known_better, 301, false),
+    ];
+    for (token, after, spare) in table {
+        let cache = TokenCache::new();
+        claim(&cache).keep(Arc::new(token.clone()), start);
         let now = start.after(secs(after));
         assert_eq!(spare_at(&cache, now).is_some(), spare, "{after} s");
     }
@@ -292,6 +304,21 @@ fn a_token_that_is_gone_is_freed() {
         assert_eq!(Arc::strong_count(&token), 2, "{case}");
         change(&cache, &token);
         assert_eq!(Arc::strong_count(&token), 1, "{case}");
+    }
+}
+
+/// A flight from before may bring the dead token once more.
+#[test]
+fn a_claim_from_before_a_401_brings_nothing() {
+    let (cache, now) = (TokenCache::new(), Now::read());
+    let dead = token("t", now, secs(3600));
+    for (discarded, kept) in [(&token("t", now, secs(3600)), true), (&dead, false)] {
+        cache.set_at(TENANT, Arc::clone(&dead), now);
+        let claim = claim(&cache);
+        cache.discard(TENANT, discarded);
+        claim.keep(token("again", now, secs(3600)), now);
+        assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
+        assert_eq!(claim.may_be_deleted_since(now.mono), !kept);
     }
 }
 

@@ -170,8 +170,7 @@ impl Gateway {
         loop {
             let at = Now::read();
             let ends = deadline.min(Deadline::after(timeout));
-            let max_body = self.transport.max_body_bytes.min(MAX_RESPONSE);
-            let sent = self.transport.send(&request, ends, max_body);
+            let sent = self.transport.send(&request, ends, MAX_RESPONSE);
             self.log.debug(|| exchange_line(&request, at.mono, &sent));
             let (error, again) = match sent {
                 Ok(response) if (200..300).contains(&response.status) => {

@@ -19,8 +19,8 @@ use crate::watched;
 
 /// What a call is given that the server lets hang.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
-/// More than any answer of these tests that is meant to be read.
-pub(crate) const LIMIT: u64 = 64 << 10;
+/// More than any answer of these tests that is meant to be read, and what a gateway's may have.
+pub(crate) const LIMIT: u64 = 2 << 20;
 
 /// The answer to everything: a token, a status, a connection, a document.
 pub(crate) fn document(turn: usize) -> String {

@@ -272,10 +272,10 @@ const ENDLESS: &[Row] = &[
         chunked("0\r\n").then(End::Flood(&HEADERS))
     }),
     Row("a body of the limit", INVALID, "other", |_| {
-        reply(200, &[], vec![b'x'; 64 << 10])
+        reply(200, &[], vec![b'x'; 2 << 20])
     }),
     Row("a body of one byte more", LARGE, LARGE, |_| {
-        reply(200, &[], vec![b'x'; (64 << 10) + 1])
+        reply(200, &[], vec![b'x'; (2 << 20) + 1])
     }),
 ];
 
@@ -293,7 +293,7 @@ mod packed {
         let packed = named.write(Vec::new(), flate2::Compression::default());
         packed.finish().unwrap().leak()
     });
-    static ZEROS: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![0; 1 << 20]));
+    static ZEROS: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![0; 3 << 20]));
 
     pub(super) const ROWS: &[Row] = &[
         Row("a gzip bomb", LARGE, LARGE, |_| gzipped(&ZEROS)),

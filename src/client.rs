@@ -209,7 +209,8 @@ impl NexusClient {
     /// passed: cut short, it could cost the user's connection. Dropping the last handle of a client
     /// (clients, fetchers, authenticated agents, session guards) waits for such calls for up to 5 s.
     /// This is for programs that end otherwise: with [`std::process::exit`], or with a client in a
-    /// static.
+    /// static. Meanwhile no such call retries, asks a second time, or begins once another process has had
+    /// its turn: it ends with the error that it has.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};

@@ -91,6 +91,7 @@ impl Drop for LastHandle {
                     LANDING_TIME.as_secs()
                 )
             });
+            flights.gateway.set_ending(true);
             flights.drain(Deadline::after(LANDING_TIME));
         }
     }
@@ -100,10 +101,7 @@ impl Flights {
     fn new(gateway: Gateway) -> Self {
         Self {
             #[cfg(feature = "host-lock")]
-            host_lock: gateway
-                .lock_dir
-                .clone()
-                .map(|dir| HostLock::new(dir, gateway.address.clone())),
+            host_lock: gateway.lock_dir.clone().map(HostLock::new),
             gateway,
             table: Table::new(),
             outages: Outages::new(),
@@ -115,7 +113,10 @@ impl Flights {
 
     /// Blocks until nothing flies, at most until the deadline; whether nothing does.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
-        self.table.wait_until_empty(deadline)
+        self.gateway.set_ending(true);
+        let is_empty = self.table.wait_until_empty(deadline);
+        self.gateway.set_ending(false);
+        is_empty
     }
 
     /// The response to a call about one connection. Blocks until it is there, at most until the
@@ -265,7 +266,7 @@ impl Flights {
         }
         #[cfg(feature = "host-lock")]
         let _turn = match &self.host_lock {
-            Some(lock) => lock.take(&flight.subject, self.gateway.log)?,
+            Some(lock) => lock.take(&flight.subject, &self.gateway)?,
             None => None,
         };
         match &flight.subject {
@@ -291,7 +292,9 @@ impl Flights {
         );
         let request = Request::get(path).of_workspace(tenant.workspace_id);
         match self.gateway.send_patiently(&request) {
-            Err(error) if error.code() == TOKEN_EXPIRED => self.gateway.send_patiently(&request),
+            Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
+                self.gateway.send_patiently(&request)
+            }
             first => first,
         }
     }

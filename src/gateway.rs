@@ -3,6 +3,7 @@
 pub(crate) mod error;
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -41,6 +42,7 @@ pub(crate) struct Gateway {
     api_key: String,
     headers: HeaderMap,
     policy: RetryPolicy,
+    ending: AtomicUsize,
 }
 
 /// A call to the gateway.
@@ -132,7 +134,21 @@ impl Gateway {
             headers,
             api_key: options.api_key,
             policy: options.retry_policy,
+            ending: AtomicUsize::new(0),
         })
+    }
+
+    /// While anyone says that the program may be about to end, what could be cut short does not begin.
+    pub(crate) fn set_ending(&self, ending: bool) {
+        if ending {
+            self.ending.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.ending.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed) > 0
     }
 
     /// The longest that a call can take, retries and the waits between them included.
@@ -189,7 +205,8 @@ impl Gateway {
             if !again {
                 return Err(error);
             }
-            if !attempts.another(&error, error.retry_after()) {
+            let another = attempts.another(&error, error.retry_after());
+            if !another || (patient && self.is_ending()) {
                 return Err(attempts.give_up(error));
             }
         }

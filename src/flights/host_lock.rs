@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::table::Subject;
 use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::gateway::Gateway;
 use crate::log::Log;
 
 /// How long a flight waits for those of other processes.
@@ -29,8 +30,6 @@ const MAX_PAUSE: Duration = Duration::from_millis(25);
 
 pub(super) struct HostLock {
     dir: PathBuf,
-    /// The gateway's address: part of what a lock is for.
-    gateway: String,
     warned: AtomicBool,
     /// The user whose directory and files these are, once that has been checked.
     #[cfg(unix)]
@@ -41,10 +40,9 @@ pub(super) struct HostLock {
 pub(super) type Turn = File;
 
 impl HostLock {
-    pub(super) fn new(dir: PathBuf, gateway: String) -> Self {
+    pub(super) fn new(dir: PathBuf) -> Self {
         Self {
             dir,
-            gateway,
             warned: AtomicBool::new(false),
             #[cfg(unix)]
             owner: OnceLock::new(),
@@ -57,25 +55,40 @@ impl HostLock {
     /// # Errors
     ///
     /// `timeout` after a minute.
-    pub(super) fn take(&self, subject: &Subject, log: Log) -> Result<Option<Turn>> {
-        self.take_within(subject, Deadline::after(MAX_WAIT), log)
+    pub(super) fn take(&self, subject: &Subject, gateway: &Gateway) -> Result<Option<Turn>> {
+        self.take_within(subject, gateway, Deadline::after(MAX_WAIT))
     }
 
-    fn take_within(&self, subject: &Subject, deadline: Deadline, log: Log) -> Result<Option<Turn>> {
-        let file = match self.open(subject) {
-            Ok(file) => file,
-            Err(problem) => return Ok(self.go_without(&problem, log)),
-        };
+    fn take_within(
+        &self,
+        subject: &Subject,
+        gateway: &Gateway,
+        deadline: Deadline,
+    ) -> Result<Option<Turn>> {
+        let path = self.dir.join(file_name(&gateway.address, subject));
         let mut pause = FIRST_PAUSE;
         loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
-                Err(TryLockError::Error(problem)) => return Ok(self.go_without(&problem, log)),
-                Err(TryLockError::WouldBlock) => {}
+            match self.try_take(&path) {
+                Ok(None) => {}
+                Ok(turn) => return Ok(turn),
+                Err(problem) => return Ok(self.go_without(&problem, gateway.log)),
             }
-            let left = deadline.left().ok_or_else(waited_too_long)?;
-            thread::sleep(left.min(pause));
+            let left = deadline.left().filter(|_| !gateway.is_ending());
+            thread::sleep(left.ok_or_else(waited_too_long)?.min(pause));
             pause = pause.saturating_mul(2).min(MAX_PAUSE);
+        }
+    }
+
+    /// `None` while it is another's turn, or no file is to be had that could tell.
+    fn try_take(&self, path: &Path) -> io::Result<Option<Turn>> {
+        let file = match self.open(path) {
+            Err(error) if has_too_many_files(&error) => return Ok(None),
+            opened => opened?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
@@ -92,10 +105,9 @@ impl HostLock {
         None
     }
 
-    fn open(&self, subject: &Subject) -> io::Result<File> {
-        let path = self.dir.join(self.file_name(subject));
-        let file = match OpenOptions::new().write(true).open(&path) {
-            Err(error) if error.kind() == Io::NotFound => return self.make(&path),
+    fn open(&self, path: &Path) -> io::Result<File> {
+        let file = match OpenOptions::new().write(true).open(path) {
+            Err(error) if error.kind() == Io::NotFound => return self.make(path),
             opened => opened?,
         };
         self.check_owner(&file)?;
@@ -144,22 +156,18 @@ impl HostLock {
     fn check_owner(&self, _: &File) -> io::Result<()> {
         Ok(())
     }
+}
 
-    fn file_name(&self, subject: &Subject) -> String {
-        let hash = match subject {
-            Subject::Tenant(tenant) => {
-                let tenant = tenant.as_tenant();
-                stable_hash(&[
-                    &self.gateway,
-                    "tenant",
-                    tenant.workspace_id,
-                    tenant.provider,
-                ])
-            }
-            Subject::Connection(id) => stable_hash(&[&self.gateway, "connection", id]),
-        };
-        format!("{hash:016x}.lock")
-    }
+/// `address` is the gateway's.
+fn file_name(address: &str, subject: &Subject) -> String {
+    let hash = match subject {
+        Subject::Tenant(tenant) => {
+            let tenant = tenant.as_tenant();
+            stable_hash(&[address, "tenant", tenant.workspace_id, tenant.provider])
+        }
+        Subject::Connection(id) => stable_hash(&[address, "connection", id]),
+    };
+    format!("{hash:016x}.lock")
 }
 
 /// FNV-1a: the same in every version of this crate and of Rust, as processes have to agree on it.
@@ -169,6 +177,13 @@ fn stable_hash(parts: &[&str]) -> u64 {
     ends.flatten().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// Of the process or the system: not to be able to look is no proof that nobody holds the lock.
+fn has_too_many_files(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 fn create_private(dir: &Path) -> io::Result<()> {
@@ -189,6 +204,7 @@ fn waited_too_long() -> NexusError {
 mod tests {
     use super::*;
     use crate::log::LogLevel;
+    use crate::options::NexusClientOptions;
     use crate::tenant::Tenant;
     use std::sync::atomic::AtomicU32;
 
@@ -206,7 +222,7 @@ mod tests {
         }
 
         fn lock(&self, below: &str) -> HostLock {
-            HostLock::new(self.0.join(below), "https://gateway".to_owned())
+            HostLock::new(self.0.join(below))
         }
     }
 
@@ -221,8 +237,16 @@ mod tests {
     }
 
     fn take(lock: &HostLock, subject: &Subject) -> Result<Option<Turn>> {
-        let at_once = Deadline::after(Duration::ZERO);
-        lock.take_within(subject, at_once, Log::new(LogLevel::Off))
+        take_of(lock, subject, &gateway("https://gateway"))
+    }
+
+    fn take_of(lock: &HostLock, subject: &Subject, gateway: &Gateway) -> Result<Option<Turn>> {
+        lock.take_within(subject, gateway, Deadline::after(Duration::ZERO))
+    }
+
+    fn gateway(address: &str) -> Gateway {
+        let options = NexusClientOptions::new(address).log_level(LogLevel::Off);
+        Gateway::new(options).unwrap()
     }
 
     #[test]
@@ -249,23 +273,43 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_in_a_program_that_ends() {
+        let scratch = Scratch::new();
+        let (lock, tenant) = (scratch.lock("locks"), tenant("ws", "p"));
+        let gateway = gateway("https://gateway");
+        gateway.set_ending(true);
+        let turn = lock.take(&tenant, &gateway).unwrap();
+        let error = lock.take(&tenant, &gateway).unwrap_err();
+        assert_eq!((turn.is_some(), error.code()), (true, "timeout"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_cannot_be_opened_for_want_of_another_is_waited_for() {
+        let table = [(24, true), (23, true), (13, false), (30, false)];
+        for (number, waits) in table {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(has_too_many_files(&error), waits, "{error}");
+        }
+    }
+
+    #[test]
     fn gateways_have_locks_of_their_own() {
         let scratch = Scratch::new();
-        let lock = scratch.lock("locks");
-        let other = HostLock::new(lock.dir.clone(), "https://other".to_owned());
-        let _turn = take(&lock, &tenant("ws", "p")).unwrap();
-        assert!(take(&other, &tenant("ws", "p")).unwrap().is_some());
+        let (lock, tenant) = (scratch.lock("locks"), tenant("ws", "p"));
+        let _turn = take(&lock, &tenant).unwrap();
+        let other = take_of(&lock, &tenant, &gateway("https://other"));
+        assert!(other.unwrap().is_some());
     }
 
     #[test]
     fn names_of_files_never_change_and_tell_nothing() {
-        let lock = Scratch::new().lock("locks");
         let table = [
             (tenant("acme", "github"), "ec35b1c7f7be2397.lock"),
             (Subject::Connection("c-1".into()), "a506d1ca8f7eac72.lock"),
         ];
         for (subject, name) in table {
-            assert_eq!(lock.file_name(&subject), name);
+            assert_eq!(file_name("https://gateway", &subject), name);
         }
     }
 

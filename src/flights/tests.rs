@@ -8,10 +8,14 @@ use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
+use crate::retry::RetryPolicy;
 use crate::sync::NO_THREADS;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{OnceLock, Weak};
 use std::thread;
 
 pub(super) type Script = Box<dyn Fn(Call) -> Result<Success> + Send + Sync>;
@@ -378,6 +382,78 @@ fn the_last_handle_waits_for_what_flies() {
     drop(clone);
     assert!(landed.load(Ordering::SeqCst));
     other.join().unwrap();
+}
+
+/// A process that ends in the middle of a call hangs up on it.
+#[test]
+fn a_program_that_ends_asks_for_nothing_more() {
+    let responses = [
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\":\"token_expired\"}",
+    ];
+    for (response, ending, times) in responses
+        .into_iter()
+        .flat_map(|response| [(response, false, 2), (response, true, 1)])
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut lines = BufReader::new(stream.unwrap());
+                while lines
+                    .by_ref()
+                    .lines()
+                    .next()
+                    .is_some_and(|line| !line.unwrap().is_empty())
+                {}
+                counted.fetch_add(1, Ordering::SeqCst);
+                lines.get_mut().write_all(response.as_bytes()).unwrap();
+            }
+        });
+        let policy = RetryPolicy::default().min_delay(Duration::ZERO);
+        let options = NexusClientOptions::new(url)
+            .retry_policy(policy.retries(u32::from(response.contains("503"))))
+            .log_level(LogLevel::Off);
+        let handle = Handle::new(Gateway::new(options).unwrap());
+        if ending {
+            handle.gateway.set_ending(true);
+        }
+        let error = handle.resolve(tenant("p"), far()).unwrap_err();
+        assert_eq!(asked.load(Ordering::SeqCst), times, "{response} {error:?}");
+    }
+}
+
+#[test]
+fn drain_and_the_last_handle_say_that_the_program_may_end() {
+    type End = fn(Handle);
+    let table: [(&str, End); 2] = [
+        ("drain", |handle| {
+            assert!(handle.drain(far()));
+            assert!(!handle.gateway.is_ending(), "it may go on");
+        }),
+        ("drop", drop),
+    ];
+    for (case, end) in table {
+        let told = Arc::new(AtomicBool::new(false));
+        let (noted, of) = (
+            Arc::clone(&told),
+            Arc::new(OnceLock::<Weak<Flights>>::new()),
+        );
+        let flights = Arc::clone(&of);
+        let handle = handle(Box::new(move |_| {
+            let flights = flights.get().and_then(Weak::upgrade).unwrap();
+            let patience = far();
+            wait_until(|| flights.gateway.is_ending() || patience.left().is_none());
+            noted.store(flights.gateway.is_ending(), Ordering::SeqCst);
+            token("t", 3600)
+        }));
+        of.set(Arc::downgrade(&handle)).unwrap();
+        handle.resolve(tenant("p"), at_once()).unwrap_err();
+        end(handle);
+        assert!(told.load(Ordering::SeqCst), "{case}");
+    }
 }
 
 /// A token within its buffer, and what comes of asking for a newer one.

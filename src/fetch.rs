@@ -55,7 +55,7 @@ struct Call<'a> {
     deadline: Deadline,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// A 401 to a token out of the cache may mean that it was revoked: then the request that was
     /// refused, and none before it, is sent once more with the token that replaces it.
     fn perform(mut self, url: Uri) -> Result<Response> {
@@ -99,8 +99,9 @@ impl Call<'_> {
         self.caller.flights.gateway.log
     }
 
-    fn first_hop(&mut self, url: Uri, token: &CachedToken) -> Result<Hop> {
+    fn first_hop(&mut self, url: Uri, token: &CachedToken) -> Result<Hop<'a>> {
         Ok(Hop {
+            call: self.text,
             method: self.request.method.clone(),
             url: self.caller.target(self.text, url, token)?,
             headers: mem::take(&mut self.request.headers),
@@ -109,7 +110,13 @@ impl Call<'_> {
         })
     }
 
-    fn next_hop(&self, hop: &mut Hop, status: u16, to: &[u8], token: &CachedToken) -> Result<()> {
+    fn next_hop(
+        &self,
+        hop: &mut Hop<'_>,
+        status: u16,
+        to: &[u8],
+        token: &CachedToken,
+    ) -> Result<()> {
         let was_authenticated = hop.authenticated;
         let allow_insecure_http = self.caller.flights.gateway.allow_insecure_http;
         hop.redirect(status, to, token, allow_insecure_http)?;
@@ -124,7 +131,12 @@ impl Call<'_> {
 
     /// One hop, retried as the options say; a response is returned as it is when they are used up.
     /// Each attempt is signed at its own time: a wait may have outlived an earlier signature.
-    fn try_hop(&self, hop: &Hop, token: &CachedToken, sent: &mut Option<Sent>) -> Result<Response> {
+    fn try_hop(
+        &self,
+        hop: &Hop<'_>,
+        token: &CachedToken,
+        sent: &mut Option<Sent>,
+    ) -> Result<Response> {
         let policy = &self.request.retry_policy;
         let idempotent = transport::is_idempotent(&hop.method);
         let body = self.request.data.as_deref().filter(|_| hop.sends_body);
@@ -156,7 +168,7 @@ impl Call<'_> {
 
     fn attempt(
         &self,
-        hop: &Hop,
+        hop: &Hop<'_>,
         headers: &HeaderMap,
         body: Option<&[u8]>,
     ) -> Result<Response, Failure> {

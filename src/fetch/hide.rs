@@ -19,7 +19,7 @@ impl Sent {
     pub(super) fn note(&mut self, token: &CachedToken, headers: &HeaderMap) {
         let headers = headers.values().filter(|value| value.is_sensitive());
         let headers = headers.map(|value| value.as_bytes().to_vec());
-        for text in token.secrets().into_iter().chain(headers) {
+        for text in token.secrets(None).into_iter().chain(headers) {
             if text.len() >= MIN_LENGTH {
                 self.0.add(&text);
             }

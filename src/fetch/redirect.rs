@@ -38,7 +38,9 @@ pub enum Redirects {
 }
 
 /// One request of a chain of redirects.
-pub(crate) struct Hop {
+pub(crate) struct Hop<'a> {
+    /// The URL of the call, with its placeholders.
+    pub(crate) call: &'a str,
     pub(crate) method: Method,
     pub(crate) url: Uri,
     /// The caller's own.
@@ -57,7 +59,7 @@ pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
         .map(HeaderValue::as_bytes)
 }
 
-impl Hop {
+impl Hop<'_> {
     /// What is sent as headers, with the credential as long as it is still on board.
     pub(crate) fn headers(&self, token: &CachedToken, body: &[u8]) -> Result<HeaderMap> {
         let mut headers = self.headers.clone();
@@ -89,7 +91,7 @@ impl Hop {
         self.url = if self.authenticated {
             token.redirect_target(next)?
         } else {
-            without_secrets(next, token)?
+            without_secrets(next, &token.secrets(Some(self.call)))?
         };
         Ok(())
     }
@@ -153,8 +155,7 @@ fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
 }
 
 /// The target without the credential, which servers copy into it along with the query.
-fn without_secrets(next: Uri, token: &CachedToken) -> Result<Uri> {
-    let all = token.secrets();
+fn without_secrets(next: Uri, all: &[Vec<u8>]) -> Result<Uri> {
     let long = Secrets::new(all.iter().filter(|secret| secret.len() >= MIN_LENGTH));
     if long.are_within(next.path(), MAX_URLS) {
         let origin = url::origin(&next);

@@ -130,13 +130,17 @@ impl CachedToken {
             .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Every text that must not leave the origin, and that a server may send back. What stands beside
-    /// the key counts from a certain length, as an account's region is no secret.
-    pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
+    /// Every text of the credential that a server may send back; of a call to this URL, those that must
+    /// not leave its origin: no field that it has no placeholder for, and no user name. What stands
+    /// beside the key counts from a certain length, as an account's region is no secret.
+    pub(crate) fn secrets(&self, call: Option<&str>) -> Vec<Vec<u8>> {
         let mut beside: Vec<Vec<u8>> = Vec::new();
         match &self.place {
             Place::Path(fields) => {
-                beside.extend(fields.iter().map(|(_, value)| value.clone().into()));
+                let is_in =
+                    |name: &str| call.is_none_or(|url| url.contains(&format!("{{{name}}}")));
+                let used = fields.iter().filter(|(name, _)| is_in(name));
+                beside.extend(used.map(|(_, value)| value.clone().into()));
             }
             #[cfg(feature = "signing")]
             Place::Signature(Signature::Aws(keys)) => {
@@ -149,7 +153,8 @@ impl CachedToken {
         // and itself without the padding, which some leave out.
         if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
             let pair = base64::decoded(&self.access_token).unwrap_or_default();
-            beside.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
+            let parts = pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec);
+            beside.extend(parts.skip(usize::from(call.is_some())));
             beside.extend([pair, self.access_token.trim_end_matches('=').into()]);
         }
         beside.retain(|text| text.len() >= MIN_LENGTH);

@@ -412,19 +412,25 @@ fn where_the_credential_goes_in_a_url() {
 #[test]
 fn the_secrets_of_a_token() {
     let token = |secret: &str| CachedToken::new(secret, "Bearer", at(NOON));
-    let path = [("region", "eu"), ("key", "long-enough/1")];
+    let path = [
+        ("region", "eu"),
+        ("key", "long-enough/1"),
+        ("owner", "somebody"),
+    ];
     let path = path.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let of_path = CachedToken {
         place: Place::Path(path.into()),
         ..token("")
     };
-    let table: [(CachedToken, &[&str]); 5] = [
-        (token("k/1"), &["k/1"]),
-        (token(""), &[]),
-        (of_path, &["long-enough/1"]),
+    let table: [(CachedToken, &[&str], &[&str]); 5] = [
+        // All, and those that must not leave the origin.
+        (token("k/1"), &["k/1"], &["k/1"]),
+        (token(""), &[], &[]),
+        (of_path, &["long-enough/1", "somebody"], &["long-enough/1"]),
         // `user:pass` and `somebody:password`.
         (
             token("dXNlcjpwYXNz").header("Authorization", "Basic "),
+            &["user:pass", "dXNlcjpwYXNz", "dXNlcjpwYXNz"],
             &["user:pass", "dXNlcjpwYXNz", "dXNlcjpwYXNz"],
         ),
         (
@@ -436,14 +442,25 @@ fn the_secrets_of_a_token() {
                 "c29tZWJvZHk6cGFzc3dvcmQ",
                 "c29tZWJvZHk6cGFzc3dvcmQ=",
             ],
+            &[
+                "password",
+                "somebody:password",
+                "c29tZWJvZHk6cGFzc3dvcmQ",
+                "c29tZWJvZHk6cGFzc3dvcmQ=",
+            ],
         ),
     ];
-    for (token, expected) in table {
-        let secrets = token.secrets().into_iter();
-        let secrets: Vec<_> = secrets
-            .map(|text| String::from_utf8(text).unwrap())
-            .collect();
-        assert_eq!(secrets, expected);
+    for (token, all, abroad) in table {
+        for (call, expected) in [
+            (None, all),
+            (Some("https://h/{key}/{region}?owner"), abroad),
+        ] {
+            let secrets = token.secrets(call).into_iter();
+            let secrets: Vec<_> = secrets
+                .map(|text| String::from_utf8(text).unwrap())
+                .collect();
+            assert_eq!(secrets, expected, "{call:?}");
+        }
     }
 }
 

@@ -56,7 +56,7 @@ fn token_of(response: &Value) -> CachedToken {
 }
 
 struct Chain<'a> {
-    hop: Hop,
+    hop: Hop<'a>,
     token: &'a CachedToken,
     allow_insecure_http: bool,
     theirs: Origin,
@@ -66,7 +66,7 @@ struct Chain<'a> {
 
 impl<'a> Chain<'a> {
     fn start(
-        first: &str,
+        first: &'a str,
         token: &'a CachedToken,
         allow_insecure_http: bool,
         theirs: Origin,
@@ -81,6 +81,7 @@ impl<'a> Chain<'a> {
         let mut headers = HeaderMap::from_iter(own);
         headers.insert("x-plain", HeaderValue::from_static("kept"));
         let hop = Hop {
+            call: first,
             method: Method::POST,
             url,
             headers,
@@ -185,7 +186,7 @@ impl<'a> Chain<'a> {
         let injected = headers.contains_key("x-own");
         let private = PRIVATE.iter().any(|name| headers.contains_key(name));
         assert!(!own && !injected && !private, "{headers:?}");
-        for secret in self.token.secrets() {
+        for secret in self.token.secrets(Some(self.hop.call)) {
             let secret = String::from_utf8_lossy(&secret);
             assert!(
                 !query.contains(&*secret) && !decoded(&query).contains(&*secret),

@@ -30,7 +30,7 @@ fn by_path() -> CachedToken {
     token_of(&json!({"strategy": "path", "credentials": {"key": "canary/key", "region": "eu"}}))
 }
 
-fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> Hop {
+fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> Hop<'static> {
     let headers = headers.iter().map(|(name, value)| {
         (
             HeaderName::from_static(name),
@@ -38,6 +38,7 @@ fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> 
         )
     });
     Hop {
+        call: "/{key}",
         method: method.clone(),
         url: url::parse(url).unwrap(),
         headers: headers.collect(),
@@ -46,7 +47,7 @@ fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> 
     }
 }
 
-fn names(hop: &Hop) -> Vec<&str> {
+fn names<'a>(hop: &'a Hop<'_>) -> Vec<&'a str> {
     let mut names: Vec<_> = hop.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     names
@@ -331,6 +332,20 @@ fn a_credential_in_the_path_is_refused() {
         hop(&Method::GET, "https://a.example/", &[])
             .redirect(302, target.as_bytes(), &by_path(), false)
             .unwrap();
+    }
+}
+
+/// As in the signed URL of a store, which is invalid without any of its parameters.
+#[test]
+fn what_names_the_account_is_no_secret() {
+    let fields = json!({"key": "canary/key", "owner": "octocat-org"});
+    let by_path = token_of(&json!({"strategy": "path", "credentials": fields}));
+    let basic = token_of(&json!({"strategy": "basic_auth",
+        "credentials": {"username": "octocat-org", "password": "canary-pass"}}));
+    for token in [by_path, basic] {
+        let to = "https://b.example/octocat-org/x?owner=octocat-org&sig=1";
+        let ended = chain(&token, "https://a.example/", &[to]);
+        assert_eq!(ended, (to.to_owned(), false));
     }
 }
 

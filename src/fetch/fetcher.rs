@@ -79,7 +79,7 @@ impl Fetcher {
     /// `invalid_input`: with a `..` segment, however it is encoded, or with two slashes at its
     /// beginning. So it may come from a tool's argument.
     ///
-    /// The base's host and port are allowed and no others, also in absolute URLs and redirects;
+    /// The base's scheme, host and port are allowed and no others, also in absolute URLs and redirects;
     /// [`allow_hosts`](Self::allow_hosts) adds to them. The `{field}` placeholders of a provider with
     /// the strategy `path` are filled in the base alone: in other URLs braces stand for themselves.
     ///

@@ -54,7 +54,7 @@ impl Scope {
             }
             None => self.base.is_none(),
         };
-        let of_base = matches!(&self.base, Some(Ok(base)) if base.has_host_of(target));
+        let of_base = matches!(&self.base, Some(Ok(base)) if url::same_origin(&base.url, target));
         if listed || of_base {
             return Ok(());
         }
@@ -83,10 +83,6 @@ impl Base {
         let text = text.to_owned();
         url.map(|url| Self { text, url })
             .map_err(|problem| NexusError::invalid_input("base_url", problem))
-    }
-
-    fn has_host_of(&self, target: &Uri) -> bool {
-        self.url.host() == target.host() && url::port(&self.url) == url::port(target)
     }
 
     /// Placeholders are the base's alone: what is put below it may be written by a model.

@@ -221,6 +221,12 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
             Some("host_not_allowed"),
         ),
         (base(), None, "http://a.example/", Some("host_not_allowed")),
+        (
+            base(),
+            None,
+            "http://a.example:443/",
+            Some("host_not_allowed"),
+        ),
         (base(), None, "https://b.example/", Some("host_not_allowed")),
         (
             base(),

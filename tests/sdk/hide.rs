@@ -33,6 +33,29 @@ fn by(strategy: &str, config: &Value, credentials: &Value) -> Value {
     json!({"strategy": {"type": strategy, "config": config}, "credentials": credentials})
 }
 
+/// The time and the hash of the payload are in the headers of a signature, and no secret.
+#[cfg(feature = "signing")]
+#[test]
+fn what_a_signature_covers_is_returned() {
+    let keys = json!({"access_key": "AKIDEXAMPLE", "secret_key": "canary-secret"});
+    let gateway = gateway(&by("aws_sigv4", &json!({"service": "s3"}), &keys));
+    let upstream = Server::start(|request| {
+        let part = |name| request.header(name).unwrap();
+        let parts = ["x-amz-date", "x-amz-content-sha256", "authorization"].map(part);
+        reply(200, &[], parts.join(" "))
+    });
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let (_, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();
+    let request = &upstream.requests()[0];
+    let part = |name| request.header(name).unwrap();
+    let expected = [
+        part("x-amz-date"),
+        part("x-amz-content-sha256"),
+        "[credential]",
+    ];
+    assert_eq!(String::from_utf8(body).unwrap(), expected.join(" "));
+}
+
 #[test]
 fn whatever_the_strategy_no_credential_is_returned() {
     let basic = json!({"username": "user-name", "password": "p\u{e4}ss \"word\""});

@@ -3,6 +3,9 @@
 use crate::error::{NexusError, Result};
 use crate::url;
 
+/// How many of a credential's fields an error names.
+const MAX_SHOWN: usize = 16;
+
 /// Puts the credential's fields in place of the `{field}` placeholders of the URL's path and
 /// query; a host name is never made from a credential.
 pub(crate) fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
@@ -36,12 +39,20 @@ fn split_authority(url: &str) -> (&str, &str) {
 }
 
 fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str> {
-    let found = fields
-        .iter()
-        .find(|(field, value)| field == name && !value.is_empty());
-    found
-        .map(|(_, value)| value.as_str())
-        .ok_or_else(|| NexusError::no_credential(shown(name)))
+    match fields.iter().find(|(field, _)| field == name) {
+        Some((_, value)) if value.is_empty() => Err(NexusError::no_credential(shown(name))),
+        Some((_, value)) => Ok(value),
+        None => {
+            let known = fields.iter().take(MAX_SHOWN).map(|(field, _)| shown(field));
+            let known: Vec<_> = known.collect();
+            let problem = format!(
+                "the credential has no field for the placeholder `{}`, only {known:?}; write braces \
+                 that are none as %7B and %7D",
+                shown(name)
+            );
+            Err(NexusError::invalid_input("url", problem))
+        }
+    }
 }
 
 /// A placeholder's name, if it can be one: other text between braces is part of the caller's query,

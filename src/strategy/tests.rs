@@ -575,11 +575,11 @@ fn placeholders() {
         ("https://{id}/", "invalid_input"),
         ("https://h/{id", "invalid_input"),
         ("https://h/}id{", "invalid_input"),
-        ("https://h/{none}", "invalid_credentials"),
-        ("https://h/{ID}", "invalid_credentials"),
-        ("https://h/{}", "invalid_credentials"),
+        ("https://h/{none}", "invalid_input"),
+        ("https://h/{ID}", "invalid_input"),
+        ("https://h/{}", "invalid_input"),
         ("https://h/{empty}", "invalid_credentials"),
-        ("https://h/{id}/{none}", "invalid_credentials"),
+        ("https://h/{id}/{none}", "invalid_input"),
     ];
     for (url, expected) in table {
         let filled = fill_placeholders(url, &fields).unwrap_or_else(|e| e.code().to_owned());
@@ -601,6 +601,14 @@ fn what_stands_between_braces_shows_only_if_it_is_a_name() {
         let shown = error.message().split('`').nth(1);
         assert_eq!(shown, Some(expected), "{error}");
     }
+    let fields = [("key", "canary"), ("a canary", "x")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let error = fill_placeholders("https://h/{key}/{owner}", &fields).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "url: the credential has no field for the placeholder `owner`, only [\"key\", \"{..}\"]; write \
+         braces that are none as %7B and %7D"
+    );
 }
 
 #[test]

@@ -38,8 +38,8 @@ const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// The token, or the key of a `header` provider. Empty for a provider whose credential is not a
-    /// single value (`basic_auth`, `path`): then it is in `credentials`.
+    /// The token, or the key of a `header` or `query_param` provider. Empty for a provider of another
+    /// kind (`basic_auth`, `path`, those that sign): then the credential is in `credentials`.
     pub access_token: String,
     /// How the token is meant to be used, such as `Bearer`.
     pub token_type: Option<String>,
@@ -110,10 +110,9 @@ impl TokenResponse {
 
     /// A static key is the access token of its provider, as in the Python SDK.
     fn fill_access_token(&mut self) {
-        let is_pair = self
-            .strategy_type()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case("basic_auth"));
-        if self.access_token.is_empty() && !is_pair {
+        let kind = self.strategy_type().unwrap_or_default();
+        let is_key = ["header", "query_param"].contains(&&*kind.to_ascii_lowercase());
+        if self.access_token.is_empty() && is_key {
             let key = self.injection().map(|injection| injection.secret);
             self.access_token = key.unwrap_or_default();
         }

@@ -44,6 +44,19 @@ fn the_key_of_a_header_is_its_token_whatever_the_prefix() {
 }
 
 #[test]
+fn a_key_that_signs_is_no_token_whether_the_build_can_sign_or_not() {
+    let credentials = json!({"api_secret": "s", "access_key": "a", "secret_key": "k"});
+    for (kind, config) in [
+        ("hmac_payload", json!({"header_name": "X-A"})),
+        ("aws_sigv4", json!({"service": "s3"})),
+    ] {
+        let strategy = json!({"type": kind, "config": config});
+        let value = json!({"strategy": strategy, "credentials": credentials});
+        assert_eq!(response(&value).unwrap().access_token, "", "{kind}");
+    }
+}
+
+#[test]
 fn fields_from_the_top_level_or_the_credentials() {
     let table = [
         (json!({"access_token": "t"}), "t", None),

@@ -98,10 +98,15 @@ fn fill(mut stream: &TcpStream, input: &mut Vec<u8>, end: Instant) -> Result<(),
     Ok(())
 }
 
+/// Bytes beyond ASCII may stand in a header, whatever they say (RFC 9110 section 5.5): a browser sends
+/// all cookies of this address, not only ours.
 fn parse(head: &[u8]) -> Option<Request> {
-    let head = std::str::from_utf8(head).ok()?;
+    let head = String::from_utf8_lossy(head);
     let mut lines = head.split("\r\n");
-    let mut line = lines.next()?.split(' ');
+    let line = lines
+        .next()
+        .filter(|line| !line.contains(char::REPLACEMENT_CHARACTER));
+    let mut line = line?.split(' ');
     let (method, target) = (line.next()?, line.next()?);
     let version = line.next()?;
     let known = matches!(version, "HTTP/1.1" | "HTTP/1.0") && line.next().is_none();
@@ -120,7 +125,7 @@ fn parse(head: &[u8]) -> Option<Request> {
 fn header(line: &str) -> Option<(String, String)> {
     let (name, value) = line.split_once(':')?;
     let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
-    let clean = !value.contains(|c: char| c.is_control() && c != '\t');
+    let clean = !value.contains(|c: char| c.is_ascii_control() && c != '\t');
     (plain && clean).then(|| (name.to_owned(), value.trim().to_owned()))
 }
 
@@ -279,6 +284,16 @@ mod tests {
             assert_eq!(found, expected, "{head:?}");
         }
         assert!(parse(b"GET /\xFF HTTP/1.1").is_none());
+        for value in [
+            &b"caf\xE9"[..],
+            b"\x85",
+            b"\xC2\x85",
+            "caf\u{e9}".as_bytes(),
+        ] {
+            let head = [&b"GET / HTTP/1.1\r\nCookie: a="[..], value, b"\r\nHost: x"].concat();
+            let found = parse(&head).unwrap();
+            assert!(found.has("cookie") && found.header("host") == Some("x"));
+        }
     }
 
     #[test]

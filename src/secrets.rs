@@ -3,34 +3,43 @@
 use std::fmt;
 
 /// A name with one of these anywhere in it is that of a secret.
-const PARTS: [&str; 10] = [
+const PARTS: [&str; 14] = [
     "auth",
+    "bearer",
     "cookie",
     "credential",
+    "dpop",
     "jwt",
+    "passcode",
     "passphrase",
     "passwd",
     "password",
+    "pwd",
     "secret",
     "signature",
     "token",
 ];
 
+/// Whether a name, in lower case, says that it is a secret's. `otp` counts at its end, as it is in the
+/// middle of `footprint` and `rootpath`.
+fn says_secret(name: &str) -> bool {
+    name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
+}
+
 /// Whether a field of this name, in a body, holds a secret: its text is then never shown. Any key
 /// counts; a session's id is not a secret.
 pub(crate) fn is_field(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.contains("key") || PARTS.iter().any(|part| name.contains(part))
+    name.contains("key") || says_secret(&name)
 }
 
 /// Whether a header of this name, in lower case, is meant for one origin alone: those of RFC 9110
 /// and RFC 6265, and whatever names itself a secret. A session is one, and so is a key, except for
 /// that of a request's repetition.
 pub(crate) fn is_header(name: &str) -> bool {
-    const KEYS: [&str; 3] = ["api-key", "api_key", "apikey"];
+    const OTHERS: [&str; 4] = ["api-key", "api_key", "apikey", "session"];
     let is_key = name.ends_with("key") && name != "idempotency-key";
-    let mut parts = PARTS.iter().chain(&KEYS).chain(&["session"]);
-    is_key || parts.any(|part| name.contains(part))
+    is_key || says_secret(name) || OTHERS.iter().any(|part| name.contains(part))
 }
 
 /// Stands for a secret in `Debug`.
@@ -69,6 +78,14 @@ mod tests {
             ("x-jwt-assertion", true, true),
             ("x-signature", true, true),
             ("user_context_token", true, true),
+            ("x-github-otp", true, true),
+            ("otp", true, true),
+            ("dpop", true, true),
+            ("x-bearer", true, true),
+            ("x-passcode", true, true),
+            ("db_pwd", true, true),
+            ("rootpath", false, false),
+            ("x-carbon-footprint", false, false),
             ("client_secret", true, true),
             ("db_password", true, true),
             ("credentials", true, true),

@@ -116,8 +116,8 @@ impl FetchOptions {
         self
     }
 
-    /// The bound on the whole call: resolving, redirects, replay and body. Default: the client's
-    /// timeout (30 s).
+    /// The bound on the whole call: resolving, redirects, replay and body, but not the search of
+    /// [`hide_credential`](Self::hide_credential) after it. Default: the client's timeout (30 s).
     ///
     /// ```
     /// use std::time::Duration;
@@ -167,6 +167,10 @@ impl FetchOptions {
     /// text. **Shorter fields stay**, since they may be part of a response by chance, and so does what
     /// the upstream has changed in another way, such as by a hash or by a compression that is not
     /// decoded here. `Content-Length` is that of the new body.
+    ///
+    /// The search begins when the body is complete, whatever is left of the
+    /// [`timeout`](Self::timeout), and takes 20 ms or so for a MiB, 0.1 s for one that is all escapes;
+    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) bounds it.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

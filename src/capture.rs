@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::connection::ConnectionStatus;
-use crate::error::Result;
+use crate::error::{self, Result};
+use crate::gateway::{Gateway, Request};
 use crate::json::{self, Object};
 use crate::secrets::shows;
 
@@ -93,6 +94,15 @@ pub struct CapturedCredential {
 }
 
 impl CapturedCredential {
+    pub(crate) fn capture(gateway: &Gateway, state: &str, credentials: &Object) -> Result<Self> {
+        error::not_blank("state", state)?;
+        let mut body = Object::new();
+        body.insert("state".to_owned(), state.into());
+        body.insert("credentials".to_owned(), credentials.clone().into());
+        let request = Request::post("/v1/capture-credential").json(&body)?;
+        Self::from_response(&gateway.send(&request)?.body)
+    }
+
     pub(crate) fn from_response(response: &Object) -> Result<Self> {
         Ok(Self {
             connection_id: json::required(response, &["connection_id"])?,

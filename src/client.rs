@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::error::{self, Result};
+#[cfg(feature = "consent")]
+use crate::flights::Flights;
 use crate::flights::Handle;
 use crate::gateway::{Gateway, Request};
 use crate::health::Health;
@@ -232,9 +234,9 @@ impl NexusClient {
 
 #[cfg(feature = "consent")]
 impl NexusClient {
-    /// The gateway's scheme, host and port.
-    pub(crate) fn origin(&self) -> String {
-        self.0.gateway.origin()
+    /// What is no handle: the last of those does not wait for who holds it.
+    pub(crate) fn flights(&self) -> &Arc<Flights> {
+        &self.0
     }
 }
 

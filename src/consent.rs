@@ -188,7 +188,12 @@ impl ConsentListener {
         let provider = schema
             .provider_name
             .unwrap_or_else(|| "the provider".to_owned());
-        let form = Form::new(program(), provider, client.origin(), &schema.schema);
+        let form = Form::new(
+            program(),
+            provider,
+            client.flights().gateway.origin(),
+            &schema.schema,
+        );
         let form = form.ok_or_else(|| {
             let problem = "the schema of the provider's credential has no properties to fill in";
             NexusError::new(ErrorKind::InvalidResponse, problem)

@@ -262,12 +262,7 @@ impl NexusClient {
         state: &str,
         credentials: &Object,
     ) -> Result<CapturedCredential> {
-        error::not_blank("state", state)?;
-        let mut body = Object::new();
-        body.insert("state".to_owned(), state.into());
-        body.insert("credentials".to_owned(), credentials.clone().into());
-        let request = Request::post("/v1/capture-credential").json(&body)?;
-        CapturedCredential::from_response(&self.send(&request)?)
+        CapturedCredential::capture(&self.0.gateway, state, credentials)
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {

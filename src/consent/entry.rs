@@ -8,15 +8,18 @@ use super::form::{Form, Problems, Refusal};
 use super::http::{self, Request, Response};
 use super::input::Entered;
 use super::page;
+use crate::capture::CapturedCredential;
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError};
+use crate::flights::Flights;
 use crate::json::Object;
 
 /// One credential's way to the gateway. No `Debug`: whoever has the path or the state can use it up.
 pub(super) struct Entry {
     pub(super) path: String,
     form: Form,
-    client: NexusClient,
+    /// Of the client, and no handle of it: a form may outlive the last one.
+    flights: Arc<Flights>,
     state: String,
     turn: Mutex<Turn>,
 }
@@ -42,7 +45,7 @@ impl Entry {
         Self {
             path,
             form,
-            client: client.clone(),
+            flights: Arc::clone(client.flights()),
             state: state.to_owned(),
             turn: Mutex::default(),
         }
@@ -100,9 +103,8 @@ impl Entry {
     }
 
     fn capture(&self, attempt: &Attempt) -> Result<String, Problems> {
-        let captured = self
-            .client
-            .capture_credential(&self.state, &attempt.credential);
+        let gateway = &self.flights.gateway;
+        let captured = CapturedCredential::capture(gateway, &self.state, &attempt.credential);
         let (turn, outcome) = match captured {
             Ok(captured) => (Turn::Over, Ok(captured.connection_id)),
             Err(error) => (Turn::Free, Err(self.form.refused(self.refusal(&error)))),

@@ -25,6 +25,7 @@ impl Slow {
         let told = Arc::clone(&left);
         let server = Server::start(move |request| match request.path() {
             "/v1/agent-sessions" => json(201, &json!({"session_id": "s", "access_token": "a"})),
+            "/v1/capture-schema" => json(200, &json!({"properties": {"key": {}}})),
             path if path.starts_with("/v1/agent-sessions/") => json(200, &json!({})),
             _ => {
                 while !told.load(Ordering::SeqCst) {
@@ -92,6 +93,19 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
             });
         }
     });
+}
+
+/// It stays open for as long as its listener, which may be as long as the program.
+#[cfg(feature = "consent")]
+#[test]
+fn a_form_is_no_handle() {
+    let (gateway, cache) = (Slow::start(), TokenCache::new());
+    let client = client(&gateway.server);
+    let listener = nexus_sdk::ConsentListener::bind().unwrap();
+    listener.credential_form(&client, "s").unwrap();
+    gateway.leave(&client, &cache);
+    drop(client);
+    assert!(cache.get("ws", "p").is_some(), "the flight has not landed");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
-use crate::tenant::{OwnedTenant, Tenant};
+use crate::tenant::{Named as _, OwnedTenant, Tenant};
 use crate::token::CachedToken;
 use crate::token_cache::{Claim, Lookup, TokenCache};
 use crate::url;
@@ -163,7 +163,7 @@ impl Flights {
                 return newer.map(|token| (token, Source::Gateway));
             }
             // It may be gone by now, or replaced.
-            match cache.look_up(tenant.as_tenant(), Now::read()) {
+            match cache.look_up(tenant.names(), Now::read()) {
                 Lookup::Fresh(token) => return Ok((token, Source::Cache)),
                 Lookup::Spare(token) => {
                     self.outages.warn(&tenant, self.gateway.log);
@@ -200,7 +200,7 @@ impl Flights {
         if asked.is_none() && patience == self.spare_patience {
             let now = Now::read();
             // The flight may have landed meanwhile.
-            if cache.fresh(tenant.as_tenant(), now).is_none() {
+            if cache.fresh(tenant.names(), now).is_none() {
                 self.outages.begin(tenant, &slow(), now.mono);
             }
         }
@@ -253,7 +253,7 @@ impl Flights {
         flight.landed.fulfil(landed);
         // Last, as a log may take its time, or call us.
         if let (true, Subject::Tenant(tenant)) = (over, &flight.subject) {
-            let provider = tenant.as_tenant().provider;
+            let provider = tenant.names().provider;
             let log = self.gateway.log;
             log.warn(|| format!("the gateway responds again for {provider:?}"));
         }
@@ -270,7 +270,7 @@ impl Flights {
             None => None,
         };
         match &flight.subject {
-            Subject::Tenant(tenant) => self.request_token(tenant.as_tenant()),
+            Subject::Tenant(tenant) => self.request_token(tenant.names()),
             Subject::Connection(id) => {
                 let id = url::encode(id);
                 self.gateway.send_patiently(&match flight.call {
@@ -285,12 +285,12 @@ impl Flights {
     /// `token_expired` covers a provider that is down for a moment, and one that has refused for
     /// good: only the next resolve tells them apart.
     fn request_token(&self, tenant: Tenant<'_>) -> Result<Success> {
-        let path = format!(
-            "/v1/resolve?workspace_id={}&provider_name={}",
-            url::encode(tenant.workspace_id),
-            url::encode(tenant.provider)
-        );
-        let request = Request::get(path).of_workspace(tenant.workspace_id);
+        let parameters = [
+            ("workspace_id", Some(tenant.workspace_id)),
+            ("provider_name", Some(tenant.provider)),
+        ];
+        let request = Request::get(url::with_query("/v1/resolve", &parameters));
+        let request = request.of_workspace(tenant.workspace_id);
         match self.gateway.send_patiently(&request) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
                 self.gateway.send_patiently(&request)

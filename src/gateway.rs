@@ -19,6 +19,7 @@ use crate::json::{self, Object};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::retry::{Attempts, RetryPolicy};
+use crate::timestamp;
 use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
 
@@ -293,7 +294,7 @@ fn success(request: &Outgoing<'_>, response: &Response, at: Now) -> Result<Succe
             NexusError::new(ErrorKind::InvalidResponse, problem).with_status(response.status)
         })?
     };
-    let date = error::date(&response.headers);
+    let date = timestamp::server_time(&response.headers);
     let received = Received { at, date };
     Ok(Success { body, received })
 }

@@ -31,7 +31,7 @@ impl<'a> Tenant<'a> {
 
     pub(crate) fn to_owned(self) -> OwnedTenant {
         OwnedTenant {
-            names: [self.workspace_id, self.provider].concat().into(),
+            text: [self.workspace_id, self.provider].concat().into(),
             split: self.workspace_id.len(),
         }
     }
@@ -42,32 +42,25 @@ impl<'a> Tenant<'a> {
 /// `("a", "b:c")`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnedTenant {
-    names: Arc<str>,
+    text: Arc<str>,
     split: usize,
 }
 
-impl OwnedTenant {
-    pub(crate) fn as_tenant(&self) -> Tenant<'_> {
-        let (workspace_id, provider) = self.names.split_at(self.split);
-        Tenant::new(workspace_id, provider)
-    }
-}
-
-/// What a key is found by: the map asks for a reference to a single thing, so it gets one to whatever
-/// has both names.
+/// Whatever has both names. A key is found by it, because a map asks for a reference to a single thing.
 pub(crate) trait Named {
-    fn tenant(&self) -> Tenant<'_>;
+    fn names(&self) -> Tenant<'_>;
 }
 
 impl Named for Tenant<'_> {
-    fn tenant(&self) -> Tenant<'_> {
+    fn names(&self) -> Tenant<'_> {
         *self
     }
 }
 
 impl Named for OwnedTenant {
-    fn tenant(&self) -> Tenant<'_> {
-        self.as_tenant()
+    fn names(&self) -> Tenant<'_> {
+        let (workspace_id, provider) = self.text.split_at(self.split);
+        Tenant::new(workspace_id, provider)
     }
 }
 
@@ -81,7 +74,7 @@ impl Hash for dyn Named + '_ {
     /// Pairs that differ only in where the one name ends and the other begins share a hash, and are
     /// told apart by `eq`: marking the place would be a third of the cost.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let tenant = self.tenant();
+        let tenant = self.names();
         state.write(tenant.workspace_id.as_bytes());
         state.write(tenant.provider.as_bytes());
     }
@@ -89,7 +82,7 @@ impl Hash for dyn Named + '_ {
 
 impl PartialEq for dyn Named + '_ {
     fn eq(&self, other: &Self) -> bool {
-        self.tenant() == other.tenant()
+        self.names() == other.names()
     }
 }
 
@@ -127,7 +120,7 @@ mod tests {
         for (number, pair) in pairs.into_iter().enumerate() {
             let found = numbers.get(&tenant(pair) as &dyn Named);
             assert_eq!(found, Some(&number), "{pair:?}");
-            assert_eq!(tenant(pair).to_owned().as_tenant(), tenant(pair));
+            assert_eq!(tenant(pair).to_owned().names(), tenant(pair));
         }
         assert!(!numbers.contains_key(&tenant(("y", "")) as &dyn Named));
     }

@@ -8,6 +8,8 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use ureq::http::HeaderMap;
+use ureq::http::header::DATE;
 
 use crate::json;
 
@@ -71,6 +73,11 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     let seconds = u64::try_from(seconds).ok()?;
     let since = Duration::new(seconds.min(LAST_SECOND), nanos(fraction)?);
     (!since.is_zero()).then(|| UNIX_EPOCH.checked_add(since))?
+}
+
+/// The server's clock, as it wrote it.
+pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
 /// An HTTP date in any of the three forms of RFC 9110 section 5.6.7.

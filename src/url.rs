@@ -207,6 +207,19 @@ pub(crate) fn encode(value: &str) -> Cow<'_, str> {
     encode_if_needed(value, is_unreserved)
 }
 
+/// A path with those of the parameters that have a value.
+pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut url = path.to_owned();
+    let mut mark = "?";
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            url += &[mark, name, "=", &encode(value)].concat();
+            mark = "&";
+        }
+    }
+    url
+}
+
 /// RFC 3986 section 2.3.
 pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)

@@ -200,7 +200,7 @@ impl NexusClient {
         options: RevokeOptions,
     ) -> Result<RevokeResult> {
         let path = with_id("/v1/connections/", "connection_id", connection_id)?;
-        let request = Request::delete(path + &options.query()?);
+        let request = Request::delete(options.on(&path)?);
         let request = request.of_workspace(options.workspace_id.as_deref());
         Ok(RevokeResult::from_response(&self.send(&request)?))
     }
@@ -228,7 +228,7 @@ impl NexusClient {
     /// ```
     pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
         error::not_blank("state", state)?;
-        let path = format!("/v1/capture-schema?state={}", url::encode(state));
+        let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
         self.send(&Request::get(path))
             .map(CaptureSchema::from_response)
     }

@@ -55,13 +55,13 @@ impl RevokeOptions {
         self
     }
 
-    /// The query of the request, with its question mark.
+    /// The path with what is asked for.
     ///
     /// # Errors
     ///
     /// `invalid_input` for a reason that is too long, and for a blank workspace: gateways take that
     /// for none, and would revoke any workspace's connection.
-    pub(crate) fn query(&self) -> Result<String> {
+    pub(crate) fn on(&self, path: &str) -> Result<String> {
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;
         }
@@ -75,18 +75,11 @@ impl RevokeOptions {
                 "longer than 512 characters",
             ));
         }
-        let pairs = [
-            ("workspace_id", &self.workspace_id),
-            ("reason", &self.reason),
+        let parameters = [
+            ("workspace_id", self.workspace_id.as_deref()),
+            ("reason", self.reason.as_deref()),
         ];
-        let mut query = String::new();
-        for (name, value) in pairs {
-            if let Some(value) = value {
-                let mark = if query.is_empty() { "?" } else { "&" };
-                query += &[mark, name, "=", &url::encode(value)].concat();
-            }
-        }
-        Ok(query)
+        Ok(url::with_query(path, &parameters))
     }
 }
 
@@ -179,7 +172,7 @@ mod tests {
             (options().workspace_id(" \t"), None),
         ];
         for (options, expected) in table {
-            let query = options.query();
+            let query = options.on("");
             let code = query.as_ref().err().map(NexusError::code);
             assert_eq!(
                 code,

@@ -10,7 +10,7 @@ use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::scope::Scope;
 use crate::flights::{Handle, Source};
-use crate::tenant::{OwnedTenant, Tenant};
+use crate::tenant::{Named as _, OwnedTenant, Tenant};
 use crate::token::CachedToken;
 use crate::token_cache::TokenCache;
 use crate::url;
@@ -63,7 +63,7 @@ impl Caller {
     ) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
-                self.flights.cached(cache, tenant.as_tenant(), deadline)
+                self.flights.cached(cache, tenant.names(), deadline)
             }
             Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
         }
@@ -99,7 +99,7 @@ impl Caller {
     /// Drops this very token from the cache that it came from: a 401 has met it.
     pub(super) fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
-            let tenant = tenant.as_tenant();
+            let tenant = tenant.names();
             cache.discard(tenant, token);
             let log = self.flights.gateway.log;
             log.info(|| format!("401 for the cached token of {:?}: dropped", tenant.provider));
@@ -143,7 +143,7 @@ impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Fetcher");
         match &self.credential {
-            Credential::Tenant(_, tenant) => debug.field("credential", &tenant.as_tenant()),
+            Credential::Tenant(_, tenant) => debug.field("credential", &tenant.names()),
             Credential::Session(_) => debug.field("credential", &format_args!("Session")),
         };
         debug.field("scope", &self.scope).finish_non_exhaustive()

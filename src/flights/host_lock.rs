@@ -22,6 +22,7 @@ use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Gateway;
 use crate::log::Log;
+use crate::tenant::Named as _;
 
 /// How long a flight waits for those of other processes.
 const MAX_WAIT: Duration = Duration::from_secs(60);
@@ -162,7 +163,7 @@ impl HostLock {
 fn file_name(address: &str, subject: &Subject) -> String {
     let hash = match subject {
         Subject::Tenant(tenant) => {
-            let tenant = tenant.as_tenant();
+            let tenant = tenant.names();
             stable_hash(&[address, "tenant", tenant.workspace_id, tenant.provider])
         }
         Subject::Connection(id) => stable_hash(&[address, "connection", id]),

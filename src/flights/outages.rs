@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::{ErrorKind, NexusError};
 use crate::log::Log;
 use crate::sync::Mutex;
-use crate::tenant::OwnedTenant;
+use crate::tenant::{Named as _, OwnedTenant};
 
 /// How long after a failure the gateway is asked again.
 pub(super) const PAUSE: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ impl Outages {
             });
         drop(outages);
         if let Some(why) = unwarned {
-            let provider = tenant.as_tenant().provider;
+            let provider = tenant.names().provider;
             log.warn(|| {
                 format!(
                     "no new token for {provider:?}; the old one is used until it expires: {why}"

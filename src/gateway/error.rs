@@ -5,7 +5,7 @@ mod advice;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
+use ureq::http::header::{LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, StatusCode, Uri};
 
 use self::advice::Refusal;
@@ -207,13 +207,8 @@ fn shown(message: &str, secrets: &[&str]) -> String {
 
 /// How long the server asks to wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let now = date(headers).unwrap_or_else(SystemTime::now);
+    let now = timestamp::server_time(headers).unwrap_or_else(SystemTime::now);
     timestamp::retry_after(text_of(headers, RETRY_AFTER)?, now)
-}
-
-/// The server's clock, as it wrote it.
-pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    timestamp::http_date(text_of(headers, DATE)?)
 }
 
 fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -1,7 +1,7 @@
 //! What the arguments of several commands have in common.
 
 use std::env;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -56,7 +56,17 @@ pub(crate) struct Timeout {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// The SDK's own.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 impl Timeout {
+    /// What is left of it, and never nothing, which the SDK refuses.
+    pub(crate) fn left(self, since: Instant) -> Duration {
+        let timeout = self.timeout.unwrap_or(TIMEOUT);
+        let left = timeout.saturating_sub(since.elapsed());
+        left.max(Duration::from_millis(1))
+    }
+
     pub(crate) fn client(self) -> Result<NexusClient, Stop> {
         self.client_with(|options| options)
     }

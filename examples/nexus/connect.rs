@@ -14,7 +14,7 @@ use nexus_sdk::{
 use crate::args::{self, Tenant, Timeout};
 use crate::progress::{Progress, say};
 use crate::stop::{Stop, one_line};
-use crate::{browser, credential, output};
+use crate::{browser, credential, landing, output};
 
 /// For a browser whose way back nobody waits for.
 const NOWHERE: &str = "http://localhost/";
@@ -76,6 +76,7 @@ impl Connect {
         let return_url = self.return_url.as_deref().or(own).unwrap_or(NOWHERE);
         let input = RequestConnectionInput::new(workspace, &provider, &self.scopes, return_url);
         let asked = client.request_connection(&input);
+        landing::go_on();
         let connection = asked.map_err(|error| unrequested(error, return_url))?;
         let step = if names.is_empty() {
             self.start(&client, &provider, &connection, listener.as_ref())?
@@ -188,6 +189,7 @@ impl Connect {
             .interval(self.interval)
             .timeout(self.timeout)
             .on_poll(|status| {
+                landing::go_on();
                 progress.show(status);
                 ControlFlow::Continue(())
             });

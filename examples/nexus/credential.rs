@@ -10,8 +10,9 @@ use nexus_sdk::{
     CaptureSchema, CapturedCredential, NexusClient, NexusError, RequestConnectionResponse,
 };
 
-use crate::progress::{ask, say};
+use crate::progress::say;
 use crate::stop::{Stop, one_line};
+use crate::terminal;
 
 /// How often a credential that the gateway refuses can be entered again.
 const MAX_TRIES: u32 = 3;
@@ -194,9 +195,9 @@ impl Field {
         let optional = if self.is_required { "" } else { " (optional)" };
         let prompt = format!("{}{optional}: ", self.title);
         let entered = if self.is_hidden {
-            rpassword::prompt_password(prompt)
+            terminal::ask_hidden(&prompt)
         } else {
-            ask(&prompt)
+            terminal::ask(&prompt)
         };
         entered.map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
     }

@@ -45,7 +45,7 @@ impl Exec {
         let mut command = Command::new(program);
         command.args(arguments).env(&self.env, &token.access_token);
         // Nothing lands in a process that has been replaced.
-        landing::land();
+        landing::hand_over();
         let error = replace_by(command);
         Err(not_run(&program.to_string_lossy(), &error))
     }

@@ -4,12 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
 use nexus_sdk::{FetchOptions, Redirects, TokenCache};
 
 use crate::args::{self, Tenant, Timeout};
+use crate::landing;
 use crate::output::Output;
 use crate::stop::Stop;
 
@@ -99,8 +101,15 @@ impl Fetch {
             options = options.data(read(data)?);
         }
         let output = Output::open(self.output)?;
-        let cache = TokenCache::new();
-        match client.authenticated_fetch(&cache, &workspace, &provider, &self.url, options) {
+        let fetch = |cache: &TokenCache| {
+            let start = Instant::now();
+            // The token comes first: nothing is sent to the upstream after a signal.
+            client.get_cached_token(cache, &workspace, &provider)?;
+            landing::go_on();
+            let options = options.timeout(self.timeout.left(start));
+            client.authenticated_fetch(cache, &workspace, &provider, &self.url, options)
+        };
+        match fetch(&TokenCache::new()) {
             Ok(response) => Ok((output, response)),
             Err(error) => {
                 output.abandon();

@@ -26,6 +26,7 @@ mod progress;
 mod single;
 mod status;
 mod stop;
+mod terminal;
 mod times;
 mod token;
 
@@ -108,6 +109,7 @@ fn main() -> ExitCode {
         Ok(cli) => run(cli.command),
         Err(error) => Err(Stop::from(error)),
     };
+    landing::go_on();
     // The message comes first: what still flies may take a while to land.
     let code = outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS);
     landing::land();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use nexus_sdk::serde_json::Value;
 
+use crate::landing;
 use crate::stop::{Stop, one_line};
 
 /// A result by name, in the order of the text form.
@@ -39,6 +40,7 @@ fn as_text(fields: &Fields) -> String {
 
 /// A reader that has gone, such as `head`, has what it wanted.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Stop> {
+    landing::go_on();
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {

@@ -49,15 +49,3 @@ impl Progress {
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
-
-/// A line from the terminal, without its line break.
-pub(crate) fn ask(prompt: &str) -> io::Result<String> {
-    let mut stderr = io::stderr();
-    stderr.write_all(prompt.as_bytes())?;
-    stderr.flush()?;
-    let mut line = String::new();
-    match io::stdin().read_line(&mut line)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
-    }
-}

@@ -6,6 +6,7 @@ use nexus_sdk::{CachedToken, NexusClient, NexusError, TokenCache};
 use std::sync::Arc;
 
 use crate::args::{Tenant, Timeout};
+use crate::landing;
 use crate::stop::Stop;
 
 #[derive(Args)]
@@ -25,6 +26,7 @@ impl Single {
         let client = self.timeout.client()?;
         let cache = TokenCache::new();
         let token = client.get_cached_token(&cache, &workspace, &provider);
+        landing::go_on();
         let token = token.map_err(|error| unsupported(error, &provider))?;
         if token.value_prefix == "Basic " {
             return Err(several("basic_auth", &provider));

@@ -4,6 +4,7 @@ use clap::Args;
 use nexus_sdk::{ConnectionStatus, NexusClient, NexusError};
 
 use crate::args::{self, Timeout};
+use crate::landing;
 use crate::output;
 use crate::stop::{Stop, one_line};
 
@@ -41,6 +42,7 @@ impl Query {
 
 /// `failed` says nothing: the gateway infers it from any refusal of the token, so that is asked for.
 fn why(client: &NexusClient, id: &str) -> String {
+    landing::go_on();
     match client.get_token_by_connection_id(id) {
         Ok(_) => "its token is usable all the same".to_owned(),
         Err(error) => reason(&error),

@@ -7,6 +7,7 @@ use nexus_sdk::serde_json::Value as Json;
 use nexus_sdk::{CachedToken, NexusClient, NexusError, TokenResponse};
 
 use crate::args::{self, Tenant, Timeout};
+use crate::landing;
 use crate::output::{self, Fields};
 use crate::stop::Stop;
 use crate::times;
@@ -84,6 +85,7 @@ fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     if error.code() != "upstream_error" {
         return Stop::no_token(error);
     }
+    landing::go_on();
     match client.get_token_by_connection_id(id) {
         Err(reason) => Stop::no_token(reason),
         Ok(token) => {

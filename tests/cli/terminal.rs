@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufReader, Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
@@ -43,8 +43,12 @@ impl Terminal {
         }
         let program = bench.command(&format!("connect --interval 0.02 {args}"));
         let arguments = words(&format!("connect --interval 0.02 {args}")).join(" ");
+        // The program finds nothing but this.
+        symlink("/bin/stty", directory.join("stty")).unwrap();
         let line = format!(
-            "/usr/bin/tty >{0}/tty; exec '{1}' {arguments} >{0}/stdout",
+            "cd '{}'; /usr/bin/tty >tty; \
+             /bin/sh -c 'echo $$ >pid; exec \"$0\" \"$@\"' '{}' {arguments} >stdout; \
+             code=$?; /bin/stty -a >after; exit $code",
             directory.display(),
             program.get_program().to_str().unwrap(),
         );
@@ -97,7 +101,13 @@ impl Terminal {
 
     /// When the terminal has stopped to echo: until then a typed secret would show.
     fn enter_secret(&mut self, line: &str) {
-        let tty = fs::read_to_string(self.directory.join("tty")).unwrap();
+        self.hides();
+        self.enter(line);
+    }
+
+    /// Waits until the terminal has stopped to echo.
+    fn hides(&self) {
+        let tty = self.file("tty");
         until("the echo is off", || {
             let mut stty = Command::new("stty");
             let output = stty.args(["-a", "-F", tty.trim()]).output().unwrap();
@@ -105,7 +115,10 @@ impl Terminal {
                 .contains(" -echo ")
                 .then_some(())
         });
-        self.enter(line);
+    }
+
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.directory.join(name)).unwrap()
     }
 
     /// What the browser was sent to.
@@ -239,5 +252,32 @@ fn a_refused_credential_can_be_entered_again() {
             "{seen}"
         );
         assert!(!seen.contains("hunter"), "{seen}");
+    }
+}
+
+#[test]
+fn a_signal_at_the_prompt_for_a_secret_leaves_the_terminal_as_it_was() {
+    let bench = Bench::new("prompt");
+    // (the key, or else the signal; exit code)
+    for (how, code) in [("\x03", 130), ("-INT", 130), ("-TERM", 143)] {
+        let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
+        terminal.expect("api_key: ");
+        terminal.hides();
+        if how.starts_with('-') {
+            let mut kill = Command::new("kill");
+            let sent = kill.args([how, terminal.file("pid").trim()]).status();
+            assert!(sent.unwrap().success());
+        } else {
+            terminal.keyboard.write_all(how.as_bytes()).unwrap();
+        }
+        let after = terminal.directory.join("after");
+        let (ended, _, seen) = terminal.end();
+        assert_eq!(ended, code, "{how:?}: {seen}");
+        let after = fs::read_to_string(after).unwrap();
+        for set in ["echo", "icanon", "isig"] {
+            let is_set = after.split_whitespace().any(|word| word == set);
+            assert!(is_set, "{how:?}: {set}: {after}");
+        }
+        assert!(!seen.contains("cannot read"), "{how:?}: {seen}");
     }
 }

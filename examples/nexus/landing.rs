@@ -85,10 +85,12 @@ fn on_signals() -> io::Result<()> {
     use signal_hook::flag;
     use signal_hook::iterator::Signals;
 
-    let watched = [SIGINT, SIGTERM];
-    for signal in watched {
-        flag::register(signal, Arc::clone(&ENDING))?;
-        flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
+    let ignored = ignored();
+    let watched = [SIGINT, SIGTERM].into_iter();
+    let watched: Vec<_> = watched.filter(|it| !ignored.contains(it)).collect();
+    for signal in &watched {
+        flag::register(*signal, Arc::clone(&ENDING))?;
+        flag::register_conditional_default(*signal, Arc::clone(&AT_ONCE))?;
     }
     let mut signals = Signals::new(watched)?;
     let watch = move || {
@@ -100,6 +102,20 @@ fn on_signals() -> io::Result<()> {
     thread::Builder::new().spawn(watch)?;
     AT_ONCE.store(false, SeqCst);
     Ok(())
+}
+
+/// The signals that were ignored when the program began, as SIGINT is in a background job of a script:
+/// they stay so, for what replaces the program, too. Only Linux tells without `unsafe`.
+#[cfg(unix)]
+fn ignored() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let mask = mask.unwrap_or(0);
+    // Its lowest bit is that of signal 1.
+    let signals = (1..=64).zip(0..64);
+    let ignored = signals.filter(|(_, bit)| mask >> bit & 1 == 1);
+    ignored.map(|(signal, _)| signal).collect()
 }
 
 /// By the signal itself, so that a shell's loop ends as well.

@@ -121,6 +121,34 @@ fn nothing_new_begins_after_a_signal() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_ignored_signal_stays_ignored() {
+    let slow = slow();
+    let program = slow.command(&["exec", "--", "grep", "SigIgn", "/proc/self/status"]);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", r#"trap "" INT; exec "$0" "$@""#])
+        .arg(program.get_program())
+        .args(program.get_args());
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    let child = spawn(&mut shell);
+    let request = slow.asked();
+    signal(&child, "-INT");
+    assert!(respond(request));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+    let mask = String::from_utf8(output.stdout).unwrap();
+    let mask = mask.trim_start_matches("SigIgn:").trim();
+    let mask = u64::from_str_radix(mask, 16).unwrap();
+    assert_eq!(mask & 0b10, 0b10, "{mask:b}");
+}
+
 #[test]
 fn a_second_signal_does_not_wait() {
     let slow = slow();

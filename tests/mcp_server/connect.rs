@@ -282,12 +282,8 @@ fn what_needs_the_user_again_is_asked_for_again() {
 fn a_gateway_that_gives_no_page_is_not_hidden() {
     let table = [
         (
-            Fault::reply(
-                404,
-                "application/json",
-                r#"{"error": "provider_not_found"}"#,
-            ),
-            "provider_not_found",
+            Fault::reply(404, "application/json", r#"{"error": "missing_fields"}"#),
+            "missing_fields",
         ),
         (
             Fault::reply(
@@ -310,6 +306,70 @@ fn a_gateway_that_gives_no_page_is_not_hidden() {
         );
     }
     page(&client.text("get_user", &json!({})).unwrap_err());
+}
+
+#[test]
+fn a_provider_that_cannot_be_connected_is_not_asked_for() {
+    let gateway = gateway();
+    let mut command = configured(&gateway);
+    let mut client = Client::start(command.env("PROVIDER", "gitub")).begin("2025-11-25");
+    let ambiguous = r#"{"error": "provider_ambiguous"}"#;
+    let ambiguous = Fault::reply(409, "application/json", ambiguous);
+    // (what the gateway says besides, what the model is told)
+    let table = [
+        (None, "does not know the provider gitub"),
+        (Some(ambiguous), "several providers named gitub"),
+    ];
+    for (fault, expected) in table {
+        if let Some(fault) = fault {
+            gateway.fail_next_at("/v1/request-connection", 1, fault);
+        }
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        let is_clear = problem.contains(expected) && problem.contains("check PROVIDER");
+        assert!(is_clear && !problem.contains("nexus connect"), "{problem}");
+    }
+}
+
+/// The gateway finds the provider whatever the case of its name, and a connection only by the very name.
+#[test]
+fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
+    for revision in ALL {
+        let gateway = gateway();
+        let mut command = configured(&gateway);
+        let mut client = Client::start(command.env("PROVIDER", "GitHub")).begin(revision);
+        visit(&page(&client.text("get_user", &json!({})).unwrap_err()));
+        for _ in 0..3 {
+            let problem = client.text("get_user", &json!({})).unwrap_err();
+            let is_clear = problem.contains("check PROVIDER, whose case matters");
+            assert!(is_clear && !problem.contains("http"), "{problem}");
+        }
+        assert_eq!(requests(&gateway), 1);
+    }
+}
+
+#[test]
+fn a_connection_that_is_found_later_makes_good_for_it() {
+    let gateway = gateway();
+    let mut client = start(&gateway).begin("2025-11-25");
+    let first = page(&client.text("get_user", &json!({})).unwrap_err());
+    // The next call looks twice: before it waits for the consent, and after.
+    let missing = r#"{"error": "connection_not_found"}"#;
+    let missing = Fault::reply(404, "application/json", missing);
+    gateway.fail_next_at("/v1/resolve", 2, missing);
+    let waits = client.call("get_user", &json!({}));
+    resolved(&gateway, 2);
+    visit(&first);
+    let response = client.response();
+    assert_eq!(response["id"], waits);
+    let problem = outcome(&response).unwrap_err();
+    assert!(problem.contains("check PROVIDER"), "{problem}");
+
+    assert!(client.text("get_user", &json!({})).is_ok());
+    let connection = "00000000-0000-4000-8000-000000000001";
+    assert!(gateway.set_status(connection, "revoked"));
+    gateway.rotate("it's mine", "github");
+    page(&client.text("get_user", &json!({})).unwrap_err());
+    assert_eq!(requests(&gateway), 2);
 }
 
 #[test]

@@ -24,6 +24,9 @@ fn advice(error: &NexusError, account: &Account) -> String {
         ("provider_not_found", _) => {
             format!("The gateway does not know the provider {provider}: check PROVIDER.")
         }
+        ("provider_ambiguous", _) => {
+            format!("The gateway knows several providers named {provider}: check PROVIDER.")
+        }
         (_, ErrorKind::InvalidInput) => "Check the arguments.".to_owned(),
         (_, ErrorKind::InsecureUrl) => "Set UPSTREAM_URL to an https address.".to_owned(),
         (_, ErrorKind::BodyTooLarge) => "Ask for less, for instance a smaller page.".to_owned(),
@@ -57,7 +60,27 @@ pub(super) fn not_asked(reason: &NexusError, problem: &NexusError, account: &Acc
             "The gateway may not allow return URLs on http://127.0.0.1, which it has to. ",
         );
     }
-    text + &advice(reason, account)
+    // Nobody can connect such a provider.
+    let is_wrong = ["provider_not_found", "provider_ambiguous"].contains(&problem.code());
+    text + &advice(if is_wrong { problem } else { reason }, account)
+}
+
+/// Whether the gateway knows no usable connection. It finds a provider whatever the case of its name, but a connection by
+/// the very name.
+pub(super) fn is_missing(error: &NexusError) -> bool {
+    error.code() == "connection_not_found"
+}
+
+/// The user has consented, and it did not help.
+pub(super) fn after_consent(error: &NexusError, account: &Account) -> String {
+    if !is_missing(error) {
+        return explain(error, account);
+    }
+    let provider = &account.provider;
+    format!(
+        "{error}\nThe user has connected {provider}, and the gateway still finds no connection: check PROVIDER, whose \
+         case matters. To connect once more will not help."
+    )
 }
 
 /// The user's consent came to nothing.

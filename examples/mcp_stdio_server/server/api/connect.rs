@@ -37,6 +37,8 @@ type Asked = OnceLock<Result<Arc<Request>, String>>;
 
 /// A connection that was asked for.
 struct Request {
+    /// Its id.
+    connection: String,
     page: Page,
     state: Mutex<State>,
     ended: Condvar,
@@ -82,6 +84,9 @@ impl Connect {
         reason: &NexusError,
         since: Instant,
     ) -> Result<(), Problem> {
+        if advice::is_missing(reason) && self.has_connected(since) {
+            return Err(advice::after_consent(reason, &self.account).into());
+        }
         let request = self.request(reason, since)?;
         if request.shows(call) {
             return Err(Problem::Visit(request.page.clone()));
@@ -96,6 +101,18 @@ impl Connect {
             }
             None => Err(Problem::Visit(request.page.clone())),
         }
+    }
+
+    /// Whether the last connection that the user has made is active, so that another would not be found either, and
+    /// would end one that works under the right name.
+    fn has_connected(&self, since: Instant) -> bool {
+        let last = lock(&self.request).get().cloned();
+        let Some(Ok(request)) = last else {
+            return false;
+        };
+        let status = || self.client.check_connection(&request.connection);
+        request.succeeded_before(since)
+            && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
     /// The request that was under way at `since`, or a new one.
@@ -134,6 +151,7 @@ impl Connect {
         let url = page(&listener, &self.client, &asked);
         let url = url.map_err(|problem| failed(&problem))?;
         let request = Arc::new(Request {
+            connection: asked.connection_id.clone(),
             page: Page::new(
                 &asked.connection_id,
                 url,
@@ -142,22 +160,17 @@ impl Connect {
             state: Mutex::default(),
             ended: Condvar::new(),
         });
-        self.watch(Arc::clone(&request), listener, asked.connection_id)?;
+        self.watch(Arc::clone(&request), listener)?;
         Ok(request)
     }
 
     /// Ends the request when the gateway says so.
-    fn watch(
-        &self,
-        request: Arc<Request>,
-        listener: ConsentListener,
-        connection: String,
-    ) -> Result<(), String> {
+    fn watch(&self, request: Arc<Request>, listener: ConsentListener) -> Result<(), String> {
         let (client, account) = (self.client.clone(), Arc::clone(&self.account));
         let watch = move || {
             let options = WaitOptions::default().interval(INTERVAL);
             let options = options.timeout(MAX_REQUEST).consent(&listener);
-            let outcome = match client.wait_for_active(&connection, options) {
+            let outcome = match client.wait_for_active(&request.connection, options) {
                 Ok(ConnectionStatus::Active) => Ok(()),
                 Ok(status) => Err(advice::not_active(&status, &account)),
                 Err(error) if error.kind() == ErrorKind::Timeout => Err(advice::too_late(&account)),
@@ -175,6 +188,12 @@ impl Request {
     fn ended_before(&self, moment: Instant) -> bool {
         let state = lock(&self.state);
         state.ended.as_ref().is_some_and(|(end, _)| *end < moment)
+    }
+
+    fn succeeded_before(&self, moment: Instant) -> bool {
+        let state = lock(&self.state);
+        let ended = state.ended.as_ref();
+        ended.is_some_and(|(end, outcome)| outcome.is_ok() && *end < moment)
     }
 
     /// Whether this call is to show the page, as one that came before it was known; later ones wait for the consent.

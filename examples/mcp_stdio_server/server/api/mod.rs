@@ -81,12 +81,11 @@ impl Api {
         let fetched = match (fetch(), &self.connect) {
             (Err(error), Some(connect)) if advice::needs_connection(&error) => {
                 connect.connect(call, &error, start)?;
-                fetch()
+                fetch().map_err(|error| advice::after_consent(&error, &self.account))
             }
-            (fetched, _) => fetched,
+            (fetched, _) => fetched.map_err(|error| advice::explain(&error, &self.account)),
         };
-        let (status, headers, body) =
-            fetched.map_err(|error| advice::explain(&error, &self.account))?;
+        let (status, headers, body) = fetched?;
         Ok(read(status, &headers, body)?)
     }
 }

@@ -19,7 +19,8 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::clock::FOREVER;
 use crate::error::NexusError;
 use crate::transport::dns::Names;
-use crate::transport::socket::{Dial, Exchange};
+use crate::transport::socket::Exchange;
+use crate::transport::wire::Dial;
 use crate::url;
 
 /// Settings for many threads that talk to a few hosts, for days. They are those of a request, too,

@@ -14,12 +14,10 @@ use std::time::{Duration, Instant};
 use ureq::Timeout;
 use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport,
 };
 
 use crate::clock::Deadline;
-use crate::transport::wire::Wire;
-use crate::url;
 
 /// How long an address is tried that is not the last one.
 const MAX_CONNECT: Duration = Duration::from_secs(2);
@@ -81,26 +79,6 @@ pub(super) fn left(until: Instant, reason: Timeout) -> Result<Duration, ureq::Er
     left.ok_or(ureq::Error::Timeout(reason))
 }
 
-/// Opens a connection unless one is there already, to a proxy or through one.
-#[derive(Debug)]
-pub(super) struct Dial;
-
-impl<In: Transport> Connector<In> for Dial {
-    type Out = Wire<Either<In, Socket>>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        let connection = match chained {
-            Some(chained) => Either::A(chained),
-            None => Either::B(Socket::connect(details)?),
-        };
-        Ok(Some(Wire::new(connection, url::is_https(details.uri))))
-    }
-}
-
 /// Connects to the first of these addresses that can be reached, by the end of the exchange.
 pub(super) fn open(addresses: &[SocketAddr]) -> Result<TcpStream, ureq::Error> {
     let until = end_of(Limit::NotHappening);
@@ -133,7 +111,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    fn connect(details: &ConnectionDetails<'_>) -> Result<Self, ureq::Error> {
+    pub(super) fn connect(details: &ConnectionDetails<'_>) -> Result<Self, ureq::Error> {
         let stream = open(&details.addrs)?;
         let config = details.config;
         stream.set_nodelay(config.no_delay())?;

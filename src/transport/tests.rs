@@ -5,6 +5,7 @@ mod leftovers;
 mod names;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
+mod uploads;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};

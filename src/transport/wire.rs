@@ -1,8 +1,35 @@
 //! What lies beneath TLS, or beneath HTTP without it, on any connection: direct or through a proxy.
 
 use std::io;
+use std::mem;
+use std::time::Instant;
 
-use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+};
+
+use crate::transport::socket::{Socket, end_of, left};
+use crate::url;
+
+/// Opens a connection unless one is there already, to a proxy or through one.
+#[derive(Debug)]
+pub(super) struct Dial;
+
+impl<In: Transport> Connector<In> for Dial {
+    type Out = Wire<Either<In, Socket>>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let connection = match chained {
+            Some(chained) => Either::A(chained),
+            None => Either::B(Socket::connect(details)?),
+        };
+        Ok(Some(Wire::new(connection, url::is_https(details.uri))))
+    }
+}
 
 /// A connection whose end is an end only where the protocol above has one, and that is used again
 /// only if nothing is left on it.
@@ -11,6 +38,11 @@ pub(super) struct Wire<In> {
     inner: In,
     /// What has arrived, if TLS is what arrives.
     records: Option<Records>,
+    /// The server has responded and closed before it had all of the request: the end of the time in which
+    /// the rest may be sent to nobody.
+    refused: Option<Instant>,
+    /// The beginning of that response has been read, and who asks for it next gets it.
+    unannounced: bool,
 }
 
 impl<In: Transport> Wire<In> {
@@ -19,7 +51,12 @@ impl<In: Transport> Wire<In> {
         if let Some(records) = &mut records {
             records.pass(inner.buffers().input());
         }
-        Self { inner, records }
+        Self {
+            inner,
+            records,
+            refused: None,
+            unannounced: false,
+        }
     }
 }
 
@@ -28,14 +65,31 @@ impl<In: Transport> Transport for Wire<In> {
         self.inner.buffers()
     }
 
+    /// A server may respond and close before it has read the request (RFC 9112 section 9.5). ureq would
+    /// fail with what it could not send, and read nothing; so it seems to be sent.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        self.inner.transmit_output(amount, timeout)
+        let limit = timeout.for_write();
+        if let Some(until) = self.refused {
+            return left(until, limit.reason).map(drop);
+        }
+        let until = end_of(limit.after);
+        let Err(error) = self.inner.transmit_output(amount, timeout) else {
+            return Ok(());
+        };
+        if !is_disconnect(&error) || !matches!(self.await_input(timeout), Ok(true)) {
+            return Err(error);
+        }
+        (self.refused, self.unannounced) = (Some(until), true);
+        Ok(())
     }
 
     /// TLS reads no further than its own end (RFC 8446 section 6.1), so any other is a cut; and ureq
     /// takes a reset for the end of a body that has no length.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let before = self.inner.buffers().input().len();
+        if mem::take(&mut self.unannounced) && before > 0 {
+            return Ok(true);
+        }
         match self.inner.await_input(timeout) {
             Ok(true) => {
                 if let Some(records) = &mut self.records {
@@ -44,7 +98,7 @@ impl<In: Transport> Transport for Wire<In> {
                 }
                 Ok(true)
             }
-            Ok(false) if self.records.is_some() => Err(cut()),
+            Ok(false) if self.records.is_some() || self.refused.is_some() => Err(cut()),
             Err(error) if is_disconnect(&error) => Err(cut()),
             outcome => outcome,
         }
@@ -53,7 +107,8 @@ impl<In: Transport> Transport for Wire<In> {
     /// Whatever has arrived has been handed upwards, and no half of a record with it: else TLS would
     /// hold back the beginning of what somebody sent unasked until the next request brings the rest.
     fn is_open(&mut self) -> bool {
-        self.inner.buffers().input().is_empty()
+        self.refused.is_none()
+            && self.inner.buffers().input().is_empty()
             && self.records.as_ref().is_none_or(Records::are_whole)
             && self.inner.is_open()
     }

@@ -124,11 +124,10 @@ defaults
     timeout client 10s
     timeout server 10s
     timeout http-keep-alive 40ms
-frontend tls
+frontend all
     bind 127.0.0.1:$haproxy ssl crt $work/both.pem
-    default_backend all
-frontend plain
     bind 127.0.0.1:$haplain
+    http-request deny deny_status 413 if { path_beg /denied/ }
     default_backend all
 backend all
     server nginx 127.0.0.1:$plain
@@ -213,6 +212,8 @@ run "nginx, HTTP/1.0 upstream" "https://localhost:$via10" GET,POST
 run "nginx, first address dead" "https://dead.test:$tls13" GET,HEAD,POST
 run "HAProxy, idle for 40 ms at most" "https://localhost:$haproxy" GET,HEAD,PUT NEXUS_PAUSE_MS=41
 run "HAProxy, plain http" "http://localhost:$haplain" GET,HEAD,PUT NEXUS_PAUSE_MS=40
+calls=60 run "HAProxy, uploads that it denies" "https://localhost:$haproxy/denied" POST,PUT NEXUS_EXPECT=413 NEXUS_LARGEST=3000000
+calls=60 run "HAProxy, the same, plain http" "http://localhost:$haplain/denied" POST,PUT NEXUS_EXPECT=413 NEXUS_LARGEST=3000000
 echo "$haproxy_pid" >"$work/haproxy.pid"
 meanwhile restart "HAProxy, killed every 0.3 s" "https://localhost:$haproxy" GET,HEAD NEXUS_PAUSE_MS=30
 pids="$pids $(cat "$work/haproxy.pid")"

@@ -6,7 +6,9 @@
 //! - `NEXUS_CALLS`, `NEXUS_THREADS`: how many.
 //! - `NEXUS_METHODS`: which methods, as `GET,POST`.
 //! - `NEXUS_PAUSE_MS`: how long every seventh call waits first. Default 0.
-//! - `NEXUS_EXPECT`: a part of the error that every call has to end with. Default: none ends with one.
+//! - `NEXUS_LARGEST`: how often every third body repeats the number of its call. Default 20000.
+//! - `NEXUS_EXPECT`: a part of the error that every call has to end with, or the status of every response.
+//!   Default: no error, and 200.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -46,6 +48,7 @@ struct Case {
     threads: usize,
     methods: Vec<String>,
     pause: Duration,
+    largest: usize,
     expected: Option<String>,
     client: NexusClient,
     cache: TokenCache,
@@ -83,6 +86,7 @@ impl Case {
                 .map(str::to_owned)
                 .collect(),
             pause: Duration::from_millis(number("NEXUS_PAUSE_MS", "0") as u64),
+            largest: number("NEXUS_LARGEST", "20000"),
             expected: env::var("NEXUS_EXPECT").ok(),
             client: NexusClient::new(options).unwrap(),
             cache,
@@ -110,7 +114,7 @@ impl Case {
         let method = self.methods[turn % self.methods.len()].as_str();
         let filling = "x".repeat([0, 10, 3_000][turn % 3]);
         let path = format!("/echo/{turn}/{filling}");
-        let sent = format!("{turn}:").repeat([1, 1_000, 20_000][turn % 3]);
+        let sent = format!("{turn}:").repeat([1, 1_000, self.largest][turn % 3]);
         let again = RetryPolicy::default()
             .retries(if self.expected.is_some() { 0 } else { 20 })
             .min_delay(Duration::from_millis(20))
@@ -163,6 +167,7 @@ impl Case {
         let expected = |outcome: &Outcome| match (&self.expected, outcome) {
             (None, outcome) => *outcome == Outcome::Right,
             (Some(part), Outcome::Error(message)) => message.contains(part),
+            (Some(expected), Outcome::Status(status)) => *expected == status.to_string(),
             (Some(_), _) => false,
         };
         let unexpected: Vec<_> = outcomes

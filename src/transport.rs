@@ -96,10 +96,16 @@ impl Transport {
         let _exchange = Exchange::begin(deadline);
         let mut outcome = self.run(request, deadline, None);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        if was_cut && is_idempotent(request.method) && Exchange::was_pooled() {
+        // An agent of the caller's own does not say how far it has come.
+        let says = self.names.is_some();
+        if was_cut && is_idempotent(request.method) && says && Exchange::was_pooled() {
             outcome = self.run(request, deadline, Some(Duration::ZERO));
         }
-        let response = outcome.map_err(|error| Failure::of(&error, &url::origin(request.url)))?;
+        let response = outcome.map_err(|error| {
+            let failure = Failure::of(&error, &url::origin(request.url));
+            let unsent = failure.unsent && (!says || Exchange::was_opening());
+            Failure { unsent, ..failure }
+        })?;
         self.read(response, request, max_body)
     }
 

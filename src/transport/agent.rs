@@ -107,10 +107,10 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
 /// resume. ureq does so only for requests without settings of their own. Those through a proxy, those
 /// sent again and those of an authenticated agent have some, but few of the latter about TLS.
 #[derive(Debug)]
-struct Opener<Chain> {
-    chain: Chain,
-    names: Names,
-    tls: u64,
+pub(super) struct Opener<Chain> {
+    pub(super) chain: Chain,
+    pub(super) names: Names,
+    pub(super) tls: u64,
 }
 
 impl<Chain: Connector> Connector for Opener<Chain> {
@@ -139,7 +139,9 @@ impl<Chain: Connector> Connector for Opener<Chain> {
             register_shutdown: Arc::clone(&details.register_shutdown),
             ..*details
         };
-        self.chain.connect(&details, chained)
+        let connected = self.chain.connect(&details, chained);
+        Exchange::opened(connected.is_ok());
+        connected
     }
 }
 

@@ -7,6 +7,7 @@ use std::io;
 use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError};
+use crate::transport::socket::Exchange;
 
 /// An exchange that brought no response.
 pub(crate) struct Failure {
@@ -93,10 +94,15 @@ fn judge_io(error: &io::Error) -> (Verdict, Cow<'static, str>) {
         io::ErrorKind::ConnectionRefused => (Unsent, refused.into()),
         io::ErrorKind::UnexpectedEof => (Unclear, "the server closed the connection early".into()),
         // The first is that of a lookup.
-        io::ErrorKind::NotFound
-        | io::ErrorKind::HostUnreachable
-        | io::ErrorKind::NetworkUnreachable
-        | io::ErrorKind::AddrNotAvailable => (Unsent, error.to_string().into()),
+        io::ErrorKind::NotFound | io::ErrorKind::AddrNotAvailable => {
+            (Unsent, error.to_string().into())
+        }
+        // A connection that was there for long may end so, too.
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
+            if Exchange::was_opening() =>
+        {
+            (Unsent, error.to_string().into())
+        }
         io::ErrorKind::InvalidData => (Permanent, error.to_string().into()),
         _ => (Unclear, error.to_string().into()),
     }

@@ -28,7 +28,7 @@ const INTERIM: [ErrorKind; 3] = [WouldBlock, TimedOut, Interrupted];
 
 thread_local! {
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
-    static OPENED: Cell<bool> = const { Cell::new(false) };
+    static OPENED: Cell<Option<bool>> = const { Cell::new(None) };
 }
 
 /// While this lives, whatever the thread looks up, connects, reads and writes has to be done by its
@@ -37,19 +37,29 @@ pub(super) struct Exchange(Option<Instant>);
 
 impl Exchange {
     pub(super) fn begin(deadline: Deadline) -> Self {
-        OPENED.set(false);
+        OPENED.set(None);
         Self(UNTIL.replace(Some(earlier(deadline.at))))
     }
 
     /// The part that opens a connection; ureq does it on the thread of the request.
     pub(super) fn opening(limit: Limit) -> Self {
-        OPENED.set(true);
+        OPENED.set(Some(false));
         Self(UNTIL.replace(Some(end_of(limit))))
     }
 
-    /// Whether the thread's last one has opened no connection.
+    /// Through a proxy one connection is opened within the other; the last word is that of the outer.
+    pub(super) fn opened(is_open: bool) {
+        OPENED.set(Some(is_open));
+    }
+
+    /// Whether the thread's last one got no further than to open a connection.
+    pub(super) fn was_opening() -> bool {
+        OPENED.get() == Some(false)
+    }
+
+    /// Whether the thread's last one has not had to open a connection.
     pub(super) fn was_pooled() -> bool {
-        !OPENED.get()
+        OPENED.get().is_none()
     }
 }
 

@@ -3,6 +3,7 @@
 mod ends;
 mod leftovers;
 mod names;
+mod places;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod uploads;
@@ -86,6 +87,10 @@ impl Asked {
     }
 
     fn of(self, transport: &Transport) -> Result<Response, NexusError> {
+        self.sent(transport).map_err(|failure| failure.error)
+    }
+
+    fn sent(self, transport: &Transport) -> Result<Response, Failure> {
         let outgoing = Outgoing {
             method: &self.method,
             url: &self.url.parse().unwrap(),
@@ -93,12 +98,8 @@ impl Asked {
             body: self.body.as_deref(),
             patient: false,
         };
-        let sent = transport.send(
-            &outgoing,
-            Deadline::after(self.timeout),
-            transport.max_body_bytes,
-        );
-        sent.map_err(|failure| failure.error)
+        let deadline = Deadline::after(self.timeout);
+        transport.send(&outgoing, deadline, transport.max_body_bytes)
     }
 
     fn body_of(self, transport: &Transport) -> String {

@@ -1,20 +1,22 @@
 //! The only place that sends: one HTTP exchange with a deadline and a bounded body.
 
 mod agent;
+mod coding;
 mod dns;
 mod failure;
 mod jar;
 mod socket;
 mod wire;
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use ureq::RequestExt as _;
 use ureq::config::{Config, ConfigBuilder};
+use ureq::http::response::Parts;
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
 use ureq::typestate::HttpCrateScope;
+use ureq::{Body, RequestExt as _};
 
 use self::dns::Names;
 use self::socket::Exchange;
@@ -82,6 +84,11 @@ impl Transport {
         }
     }
 
+    /// Whether the agent is the caller's own.
+    fn is_own(&self) -> bool {
+        self.names.is_none()
+    }
+
     /// One exchange; blocks until the body is complete, at most until the deadline.
     ///
     /// A server may close an idle connection just as it is used again. So an idempotent request
@@ -96,14 +103,14 @@ impl Transport {
         let _exchange = Exchange::begin(deadline);
         let mut outcome = self.run(request, deadline, None);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        // An agent of the caller's own does not say how far it has come.
-        let says = self.names.is_some();
-        if was_cut && is_idempotent(request.method) && says && Exchange::was_pooled() {
+        // The caller's own agent does not tell how far it has come.
+        let is_own = self.is_own();
+        if was_cut && is_idempotent(request.method) && !is_own && Exchange::was_pooled() {
             outcome = self.run(request, deadline, Some(Duration::ZERO));
         }
         let response = outcome.map_err(|error| {
             let failure = Failure::of(&error, &url::origin(request.url));
-            let unsent = failure.unsent && (!says || Exchange::was_opening());
+            let unsent = failure.unsent && (is_own || Exchange::was_opening());
             Failure { unsent, ..failure }
         })?;
         self.read(response, request, max_body)
@@ -114,12 +121,12 @@ impl Transport {
         request: &Outgoing<'_>,
         deadline: Deadline,
         max_idle_age: Option<Duration>,
-    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    ) -> Result<http::Response<Body>, ureq::Error> {
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        let is_plain = self.names.is_some() && self.agent.config().proxy().is_none();
+        let is_plain = !self.is_own() && self.agent.config().proxy().is_none();
         if max_idle_age.is_some() || !is_plain {
             let left = socket::left(deadline.at, ureq::Timeout::Global)?;
             let mut config = configure(self.agent.configure_request(built), request.url)
@@ -144,7 +151,7 @@ impl Transport {
     fn run_alone<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
-    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    ) -> Result<http::Response<Body>, ureq::Error> {
         let (Some(names), Some(idle)) = (&self.names, &self.idle) else {
             return self.agent.run(request);
         };
@@ -161,7 +168,7 @@ impl Transport {
     pub(crate) fn pass_on<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
-    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
         // Every request of an agent has its settings.
         let config = request.middleware_config();
@@ -179,7 +186,7 @@ impl Transport {
 
     fn read(
         &self,
-        response: http::Response<ureq::Body>,
+        response: http::Response<Body>,
         request: &Outgoing<'_>,
         max_body: u64,
     ) -> Result<Response, Failure> {
@@ -187,7 +194,7 @@ impl Transport {
         let status = parts.status.as_u16();
         let body = match (request.method, status) {
             (&Method::HEAD, _) | (_, 204 | 304) => Vec::new(),
-            _ => self.read_body(body, request.url, max_body)?,
+            _ => self.read_body(body, &parts, request.url, max_body)?,
         };
         Ok(Response {
             status,
@@ -196,7 +203,15 @@ impl Transport {
         })
     }
 
-    fn read_body(&self, body: ureq::Body, url: &Uri, max: u64) -> Result<Vec<u8>, Failure> {
+    fn read_body(&self, body: Body, head: &Parts, url: &Uri, max: u64) -> Result<Vec<u8>, Failure> {
+        let failed = |error| Failure {
+            unsent: false,
+            ..Failure::of(&error, &url::origin(url))
+        };
+        if !coding::is_framed(head) {
+            let what = "the response has a Transfer-Encoding other than `chunked` of HTTP/1.1";
+            return Err(failed(io::Error::other(what).into()));
+        }
         let promised = body.content_length().unwrap_or_default();
         if promised > max {
             return Err(self.too_large(url, max));
@@ -205,14 +220,17 @@ impl Transport {
         let capacity = usize::try_from(promised).unwrap_or(MAX_RESERVED);
         let mut bytes = Vec::with_capacity(capacity.min(MAX_RESERVED));
         let mut bounded = body.into_reader().take(max.saturating_add(1));
-        let read = bounded.read_to_end(&mut bytes);
-        match read.map_err(ureq::Error::from) {
-            Err(error) if !bytes.is_empty() || !failure::is_empty_gzip(&error) => Err(Failure {
-                unsent: false,
-                ..Failure::of(&error, &url::origin(url))
-            }),
-            _ if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) => Ok(bytes),
-            _ => Err(self.too_large(url, max)),
+        let read = bounded.read_to_end(&mut bytes).map_err(ureq::Error::from);
+        #[cfg(feature = "gzip")]
+        let read = read.or_else(|error| {
+            let is_empty = bytes.is_empty() && coding::is_empty_gzip(&error, head, self.is_own());
+            if is_empty { Ok(0) } else { Err(error) }
+        });
+        read.map_err(failed)?;
+        if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) {
+            Ok(bytes)
+        } else {
+            Err(self.too_large(url, max))
         }
     }
 

@@ -107,16 +107,3 @@ fn judge_io(error: &io::Error) -> (Verdict, Cow<'static, str>) {
         _ => (Unclear, error.to_string().into()),
     }
 }
-
-/// Whether a body that says gzip ended, as its framing allows, before the gzip header did: servers
-/// label bodies of no bytes so, and ureq gives them to its decoder all the same. A connection that
-/// was cut has a text with its error, the decoder's end of input has none.
-pub(super) fn is_empty_gzip(error: &Error) -> bool {
-    match error {
-        #[cfg(feature = "gzip")]
-        Error::Decompress(_, cause) => {
-            cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none()
-        }
-        _ => false,
-    }
-}

@@ -97,6 +97,43 @@ fn a_body_that_ends_early_is_an_error() {
     }
 }
 
+#[test]
+fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
+    let table = [
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", false),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip", false),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", false),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+            false,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 15",
+            false,
+        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked ", true),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            true,
+        ),
+    ];
+    for (head, is_known) in table {
+        let answer = format!("{head}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        match fetch_limited(bytes(answer), 99) {
+            Ok((.., body)) => assert!(is_known && body == b"hello", "{head}"),
+            Err(error) => {
+                assert!(
+                    !is_known && error.code() == "request_failed",
+                    "{head}: {error}"
+                );
+                assert!(error.message().contains("Transfer-Encoding"), "{error}");
+            }
+        }
+    }
+    let identity = "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello";
+    assert_eq!(fetch_limited(bytes(identity), 99).unwrap().2, b"hello");
+}
+
 #[cfg(feature = "gzip")]
 mod gzip {
     use std::io::Write as _;
@@ -229,6 +266,9 @@ mod gzip {
             ("cut by a byte", whole[..whole.len() - 1].to_vec()),
             ("wrong sum", flipped),
             ("no gzip", b"plain text".to_vec()),
+            ("no gzip, short", b"ok".to_vec()),
+            ("cut in the header", whole[..9].to_vec()),
+            ("cut after a byte", whole[..1].to_vec()),
         ];
         for (case, packed) in table {
             for (framing, answer) in framed("Content-Encoding: gzip\r\n", &packed) {

@@ -68,8 +68,8 @@ impl Connection for Line {
     }
 }
 
-/// A transport whose agent is the SDK's own, or a caller's.
-fn failing(place: Place, kind: io::ErrorKind, own: bool) -> (Transport, Arc<AtomicUsize>) {
+/// A transport whose agent is the caller's own, or the SDK's.
+fn failing(place: Place, kind: io::ErrorKind, is_own: bool) -> (Transport, Arc<AtomicUsize>) {
     let failed = Arc::default();
     let chain = Faulty {
         place,
@@ -78,19 +78,19 @@ fn failing(place: Place, kind: io::ErrorKind, own: bool) -> (Transport, Arc<Atom
     };
     let config = agent::settings(None).proxy(None).build();
     let names = local();
-    let agent = if own {
+    let agent = if is_own {
+        ureq::Agent::with_parts(config, chain, names.clone())
+    } else {
         let opener = Opener {
             chain,
             names: names.clone(),
             tls: 0,
         };
         ureq::Agent::with_parts(config, opener, names.clone())
-    } else {
-        ureq::Agent::with_parts(config, chain, names.clone())
     };
     let transport = Transport {
         agent,
-        names: own.then_some(names),
+        names: (!is_own).then_some(names),
         idle: None,
         max_body_bytes: 1 << 20,
     };
@@ -116,12 +116,16 @@ fn a_post_may_be_sent_again_only_where_no_connection_was_open() {
         (ConnectionReset, &[], &[]),
     ];
     for (kind, known, guessed) in table {
-        for (own, allowed) in [(true, known), (false, guessed)] {
+        for (is_own, allowed) in [(false, known), (true, guessed)] {
             for place in [Opening, Sending, Receiving] {
-                let (transport, _) = failing(place, kind, own);
+                let (transport, _) = failing(place, kind, is_own);
                 let failure = post("http://example.test/", "x").sent(&transport).err();
                 let again = failure.unwrap().allows_another(&Method::POST);
-                assert_eq!(again, allowed.contains(&place), "{kind}, {place:?}, {own}");
+                assert_eq!(
+                    again,
+                    allowed.contains(&place),
+                    "{kind}, {place:?}, {is_own}"
+                );
             }
         }
     }
@@ -129,11 +133,11 @@ fn a_post_may_be_sent_again_only_where_no_connection_was_open() {
 
 #[test]
 fn a_new_connection_that_is_cut_is_not_tried_twice() {
-    for own in [true, false] {
+    for is_own in [true, false] {
         for place in [Place::Sending, Place::Receiving] {
-            let (transport, failed) = failing(place, io::ErrorKind::ConnectionReset, own);
+            let (transport, failed) = failing(place, io::ErrorKind::ConnectionReset, is_own);
             get("http://example.test/").of(&transport).err().unwrap();
-            assert_eq!(failed.load(Ordering::Relaxed), 1, "{place:?}, {own}");
+            assert_eq!(failed.load(Ordering::Relaxed), 1, "{place:?}, {is_own}");
         }
     }
 }

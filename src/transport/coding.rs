@@ -1,0 +1,33 @@
+//! How a body is coded on its way, as far as ureq does not see to it, or does not tell.
+
+#[cfg(feature = "gzip")]
+use std::io;
+
+use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
+use ureq::http::{Version, response::Parts};
+
+#[cfg(feature = "gzip")]
+use crate::transport::wire::was_bare;
+
+/// Whether ureq finds the body in what arrives. Where not, it returns all of it, chunks and all; nobody
+/// asked for another coding, and HTTP/1.0 has none (RFC 9112 section 6.1).
+pub(super) fn is_framed(head: &Parts) -> bool {
+    let is_known = |coding: &HeaderValue| {
+        let is = |name| coding.as_bytes().eq_ignore_ascii_case(name);
+        is(b"identity") || is(b"chunked") && head.version == Version::HTTP_11
+    };
+    head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
+}
+
+/// Whether a body that says gzip has no bytes: servers label empty ones so, and ureq decodes them all the
+/// same. A connection that was cut has a text with its error, the decoder's end of input has none. It
+/// may come within the header of gzip, too, which a caller's own agent does not tell apart.
+#[cfg(feature = "gzip")]
+pub(super) fn is_empty_gzip(error: &ureq::Error, head: &Parts, is_own: bool) -> bool {
+    let ureq::Error::Decompress(_, cause) = error else {
+        return false;
+    };
+    cause.kind() == io::ErrorKind::UnexpectedEof
+        && cause.get_ref().is_none()
+        && (is_own || was_bare(head.headers.contains_key(TRANSFER_ENCODING)))
+}

@@ -190,7 +190,8 @@ impl Transport {
         request: &Outgoing<'_>,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
+        coding::relabel(&body, &mut parts.headers);
         let status = parts.status.as_u16();
         let body = match (request.method, status) {
             (&Method::HEAD, _) | (_, 204 | 304) => Vec::new(),

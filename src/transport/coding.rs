@@ -3,8 +3,9 @@
 #[cfg(feature = "gzip")]
 use std::io;
 
-use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
-use ureq::http::{Version, response::Parts};
+use ureq::Body;
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
+use ureq::http::{HeaderMap, Version, response::Parts};
 
 #[cfg(feature = "gzip")]
 use crate::transport::wire::was_bare;
@@ -30,4 +31,29 @@ pub(super) fn is_empty_gzip(error: &ureq::Error, head: &Parts, is_own: bool) -> 
     cause.kind() == io::ErrorKind::UnexpectedEof
         && cause.get_ref().is_none()
         && (is_own || was_bare(head.headers.contains_key(TRANSFER_ENCODING)))
+}
+
+/// With ureq's feature `charset`, which another crate may switch on, texts become UTF-8 as they are read,
+/// and nothing turns that off. So the header says it, too.
+pub(super) fn relabel(body: &Body, headers: &mut HeaderMap) {
+    let mime = body.mime_type().filter(|mime| mime.starts_with("text/"));
+    let (Some(mime), Some(charset)) = (mime, body.charset()) else {
+        return;
+    };
+    // In UTF-8 this byte is never alone.
+    let mut sample = Body::builder()
+        .mime_type(mime)
+        .charset(charset)
+        .data(*b"\xE9");
+    if sample.read_to_vec().is_ok_and(|read| read == b"\xE9") {
+        return;
+    }
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let value = value.map(|value| value.replace(&format!("charset={charset}"), "charset=utf-8"));
+    if let Some(Ok(value)) = value.map(HeaderValue::try_from) {
+        headers.insert(CONTENT_TYPE, value);
+    }
+    headers.remove(CONTENT_LENGTH);
 }

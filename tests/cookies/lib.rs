@@ -1,4 +1,5 @@
-//! Two tenants, eight threads, and a server that gives each tenant a session of its own.
+//! Two tenants, eight threads, and a server that gives each tenant a session of its own; and texts that
+//! ureq decodes.
 #![cfg(test)]
 
 #[path = "../support/reply.rs"]
@@ -67,9 +68,48 @@ fn on_threads(work: impl Fn(&'static str) + Sync) {
 }
 
 #[test]
-fn the_feature_is_on() {
+fn the_features_are_on() {
     let jar = ureq::Agent::new_with_defaults();
     assert_eq!(jar.cookie_jar_lock().iter().count(), 0);
+    let latin = ureq::Body::builder()
+        .mime_type("text/plain")
+        .charset("latin1");
+    let read = latin.data(*b"caf\xE9").read_to_vec().unwrap();
+    assert_eq!(read, "café".as_bytes());
+}
+
+#[test]
+fn a_text_that_was_decoded_says_so() {
+    let table: [(_, _, &[u8]); 5] = [
+        (
+            "text/csv; charset=iso-8859-1; header=absent",
+            "text/csv; charset=utf-8; header=absent",
+            "café".as_bytes(),
+        ),
+        ("text/plain; charset=utf-8", "", b"caf\xE9"),
+        ("text/plain; charset=nonsense", "", b"caf\xE9"),
+        ("text/plain", "", b"caf\xE9"),
+        ("application/xml; charset=iso-8859-1", "", b"caf\xE9"),
+    ];
+    for (came, shown, body) in table {
+        let server = Server::start(|_| reply::reply(200, &[("Content-Type", came)], b"caf\xE9"));
+        let (client, cache) = client_and_cache();
+        let fetcher = client.fetcher(&cache, "red", "p");
+        let (_, headers, got) = fetcher.get(&server.url("/")).unwrap();
+        let (shown, length) = if shown.is_empty() {
+            (came, Some("4"))
+        } else {
+            (shown, None)
+        };
+        assert_eq!(
+            (&headers["content-type"], &*got),
+            (&shown.parse().unwrap(), body)
+        );
+        let sent = headers
+            .get("content-length")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(sent, length, "{came}");
+    }
 }
 
 #[test]

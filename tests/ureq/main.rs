@@ -1,4 +1,4 @@
-//! Faults of ureq that the SDK mends beneath or around it, each on bare ureq.
+//! Faults of ureq that the SDK mends beneath or around it, or has to live with, each on bare ureq.
 //!
 //! A test that fails here is good news: the pinned ureq no longer has that fault, and what is named
 //! with it in `src/transport` can go.
@@ -92,6 +92,71 @@ fn a_reset_passes_for_the_end_of_a_body() {
         &format!("http://127.0.0.1:{port}/"),
     );
     assert!(matches!(got.as_deref(), Ok("half a bo")), "mended: {got:?}");
+}
+
+/// `wire.rs` (`refused`): what a server says and closes before it has read the request.
+#[test]
+fn a_response_before_the_request_was_read_is_lost() {
+    let port = once(|mut socket| {
+        read_head(&mut socket)?;
+        socket.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+    });
+    let agent = settings().http_status_as_error(false).build().new_agent();
+    let url = format!("http://127.0.0.1:{port}/");
+    let sent = agent.post(&url).send(vec![0; 16 << 20]);
+    assert!(matches!(sent, Err(ureq::Error::Io(_))), "mended: {sent:?}");
+}
+
+fn read_once(response: impl Into<Vec<u8>>) -> Result<String, ureq::Error> {
+    let response = response.into();
+    let port = once(move |mut socket| {
+        read_head(&mut socket)?;
+        socket.write_all(&response)
+    });
+    get(
+        &settings().build().new_agent(),
+        &format!("http://127.0.0.1:{port}/"),
+    )
+}
+
+/// `coding.rs` (`is_empty_gzip`), `wire.rs` (`was_bare`): no bytes are no error, and bytes are another one.
+#[cfg(feature = "gzip")]
+#[test]
+fn an_empty_body_that_says_gzip_fails_as_a_short_one_does() {
+    let errors = ["", "ok"].map(|body| {
+        let length = body.len();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}");
+        read_once(format!("{head}\r\n\r\n{body}"))
+            .unwrap_err()
+            .to_string()
+    });
+    assert_eq!(errors[0], errors[1], "mended");
+}
+
+/// `coding.rs` (`is_framed`): RFC 9112 section 6.1.
+#[test]
+fn a_body_that_is_not_taken_apart_is_returned() {
+    let got =
+        read_once("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+    assert!(
+        matches!(got.as_deref(), Ok("2\r\nok\r\n0\r\n\r\n")),
+        "mended: {got:?}"
+    );
+}
+
+/// Not mended: valid HTTP that is refused (RFC 9110 section 15.2, RFC 9112 section 7.1.1).
+#[test]
+fn fields_of_an_interim_response_and_long_chunk_extensions_are_errors() {
+    for response in [
+        "HTTP/1.1 100 Continue\r\nX: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;name=0123456789012345\r\nok\r\n0\r\n\r\n",
+    ] {
+        let got = read_once(response);
+        assert!(
+            matches!(got, Err(ureq::Error::Protocol(_))),
+            "mended: {got:?}"
+        );
+    }
 }
 
 #[cfg(feature = "rustls")]

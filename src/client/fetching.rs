@@ -17,9 +17,7 @@ impl NexusClient {
     ///
     /// Blocks for the options' timeout (by default the client's, 30 s) in all: resolving,
     /// redirects, replay and body. A 401 to a cached token drops it; if the gateway then has
-    /// another, the request that was refused is sent once more with that, and none before it. If the
-    /// gateway has none just now (network, timeout, 429, 5xx, `token_expired`), the 401 is the response;
-    /// what it says for good, such as that the user has to connect again, is the error.
+    /// another, the request that was refused is sent once more with that, and none before it.
     /// Redirects are followed (at most ten) and never take the credential, or the caller's own, to
     /// another origin.
     ///
@@ -131,8 +129,8 @@ impl NexusClient {
     /// closes just as it is used, as a fetch does. With a `query_param` provider, the response's
     /// own URI (ureq's `get_uri`) holds the credential.
     ///
-    /// A 401 to a cached token drops it. `GET` and `HEAD` are then sent once more, as a fetch is, if
-    /// there is another token; other methods are not, because their body may be gone: the next request has
+    /// A 401 to a cached token drops it. `GET` and `HEAD` are then sent once more if there is
+    /// another token; other methods are not, because their body may be gone: the next request has
     /// the new one. A strategy that signs bodies signs those of `GET` and `HEAD` alone. What the SDK
     /// refuses is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside: besides the
     /// errors of [`get_cached_token`](Self::get_cached_token) `insecure_url`, `invalid_input` and

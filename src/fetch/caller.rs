@@ -70,12 +70,7 @@ impl Caller {
     }
 
     /// After a 401: the token that replaces a cached one, which is dropped. `None` if there is none,
-    /// just now or at all, or if it is the same one, so that there is nothing to replay the request
-    /// with.
-    ///
-    /// # Errors
-    ///
-    /// What the gateway says for good, such as that the user has to connect again.
+    /// or if it is the same one, so that there is nothing to replay the request with.
     pub(super) fn replacement(
         &self,
         (refused, source): (&Arc<CachedToken>, Source),
@@ -85,15 +80,8 @@ impl Caller {
             return Ok(None);
         }
         self.discard(refused);
-        match self.token(&|| deadline) {
-            Ok((fresh, _)) => Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused))),
-            Err(error) if is_transient(&error) => {
-                let log = self.flights.gateway.log;
-                log.warn(|| format!("no other token after a 401, which is the response: {error}"));
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        let (fresh, _) = self.token(&|| deadline)?;
+        Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
     }
 
     /// Drops this very token from the cache that it came from: a 401 has met it.
@@ -133,10 +121,6 @@ impl Caller {
             .as_ref()
             .map_or(Ok(()), |scope| scope.check(target))
     }
-}
-
-fn is_transient(error: &NexusError) -> bool {
-    error.is_retryable() || error.status_code().is_some_and(|status| status >= 500)
 }
 
 impl fmt::Debug for Caller {

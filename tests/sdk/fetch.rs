@@ -4,10 +4,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::{
-    self, End, Request, Server, bearer, bytes, client, fetch, holder, json, options, reply, text,
-};
-use nexus_sdk::{FetchOptions, NexusClient, NexusError, RetryPolicy, TokenCache};
+use crate::support::{self, End, Request, Server, bearer, client, fetch, reply, text};
+use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
 use std::time::Duration;
 
 fn get() -> FetchOptions {
@@ -107,43 +105,6 @@ fn a_401_replaces_a_cached_token_and_replays_once() {
         assert_eq!(requests.iter().map(token_of).collect::<Vec<_>>(), sent);
         assert!(requests.iter().all(|request| request.body == b"payload"));
         assert_eq!(gateway.count("/v1/resolve"), resolves);
-    }
-}
-
-/// A definite no of the gateway is the error; what may pass leaves the upstream's response.
-#[test]
-fn a_401_is_the_response_while_the_gateway_is_out_of_reach() {
-    let said = |status, code: &str| json(status, &serde_json::json!({"error": code}));
-    let table = [
-        (bytes(""), Ok(401)),
-        (text(429, "Too Many Requests"), Ok(401)),
-        (text(500, ""), Ok(401)),
-        (text(503, ""), Ok(401)),
-        (said(409, "token_expired"), Ok(401)),
-        (
-            said(404, "connection_not_found"),
-            Err("connection_not_found"),
-        ),
-        (said(403, "invalid_api_key"), Err("invalid_api_key")),
-    ];
-    for (reply, expected) in table {
-        let gateway = Server::play(vec![reply]);
-        let upstream = Server::play(vec![text(401, "not yours")]);
-        let (client, cache) = holder(options(&gateway), "dead");
-        let url = upstream.url("/");
-        let got = client.authenticated_fetch(&cache, "ws", "p", &url, get());
-        let code = got.as_ref().map(|got| got.0).map_err(NexusError::code);
-        assert_eq!(code, expected);
-        assert!(got.is_err() || got.unwrap().2 == b"not yours");
-        assert_eq!((cache.len(), upstream.requests().len()), (0, 1));
-
-        let (client, cache) = holder(options(&gateway), "dead");
-        let got = client
-            .authenticated_agent(&cache, "ws", "p")
-            .get(&url)
-            .call();
-        let refused = matches!(got, Err(ureq::Error::StatusCode(401)));
-        assert_eq!(refused, expected.is_ok(), "{got:?}");
     }
 }
 

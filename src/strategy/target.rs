@@ -1,6 +1,6 @@
 //! Credentials that go into the URL: as a query parameter, or in place of its placeholders.
 
-use crate::error::{NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
 /// How many of a credential's fields an error names.
@@ -46,11 +46,11 @@ fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str
             let known = fields.iter().take(MAX_SHOWN).map(|(field, _)| shown(field));
             let known: Vec<_> = known.collect();
             let problem = format!(
-                "the credential has no field for the placeholder `{}`, only {known:?}; write braces \
-                 that are none as %7B and %7D",
+                "url: the credential has no field for the placeholder `{}`, only {known:?}; write \
+                 braces that are none as %7B and %7D",
                 shown(name)
             );
-            Err(NexusError::invalid_input("url", problem))
+            Err(NexusError::new(ErrorKind::InvalidCredentials, problem))
         }
     }
 }

@@ -575,11 +575,11 @@ fn placeholders() {
         ("https://{id}/", "invalid_input"),
         ("https://h/{id", "invalid_input"),
         ("https://h/}id{", "invalid_input"),
-        ("https://h/{none}", "invalid_input"),
-        ("https://h/{ID}", "invalid_input"),
-        ("https://h/{}", "invalid_input"),
+        ("https://h/{none}", "invalid_credentials"),
+        ("https://h/{ID}", "invalid_credentials"),
+        ("https://h/{}", "invalid_credentials"),
         ("https://h/{empty}", "invalid_credentials"),
-        ("https://h/{id}/{none}", "invalid_input"),
+        ("https://h/{id}/{none}", "invalid_credentials"),
     ];
     for (url, expected) in table {
         let filled = fill_placeholders(url, &fields).unwrap_or_else(|e| e.code().to_owned());

@@ -17,7 +17,8 @@ impl NexusClient {
     ///
     /// Blocks for the options' timeout (by default the client's, 30 s) in all: resolving,
     /// redirects, replay and body. A 401 to a cached token drops it; if the gateway then has
-    /// another, the request that was refused is sent once more with that, and none before it.
+    /// another, the request that was refused is sent once more with that, and none before it. If the
+    /// gateway fails, that is the error, and the next call asks it again.
     /// Redirects are followed (at most ten) and never take the credential, or the caller's own, to
     /// another origin.
     ///

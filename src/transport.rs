@@ -224,7 +224,7 @@ impl Transport {
         let read = bounded.read_to_end(&mut bytes).map_err(ureq::Error::from);
         #[cfg(feature = "gzip")]
         let read = read.or_else(|error| {
-            let is_empty = bytes.is_empty() && coding::is_empty_gzip(&error, head, self.is_own());
+            let is_empty = bytes.is_empty() && coding::is_empty_gzip(&error);
             if is_empty { Ok(0) } else { Err(error) }
         });
         read.map_err(failed)?;

@@ -60,7 +60,7 @@ fn tls() -> ureq::tls::TlsConfig {
     builder.build()
 }
 
-/// ureq's default chain of connectors, with the SDK's own sockets, and its wrapper around TLS.
+/// ureq's default chain of connectors, with the SDK's own sockets, and its wrapper beneath TLS.
 pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
     let chain = ();
     #[cfg(feature = "socks-proxy")]
@@ -71,9 +71,6 @@ pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
     let chain = chain.chain(RustlsConnector::default());
     #[cfg(feature = "native-tls")]
     let chain = chain.chain(NativeTlsConnector::default());
-    // Above TLS, too.
-    #[cfg(any(feature = "rustls", feature = "native-tls"))]
-    let chain = chain.chain(Dial);
     let opener = Opener {
         tls: tls_hash(&config),
         names: names.clone(),

@@ -7,9 +7,6 @@ use ureq::Body;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
 use ureq::http::{HeaderMap, Version, response::Parts};
 
-#[cfg(feature = "gzip")]
-use crate::transport::wire::was_bare;
-
 /// Whether ureq finds the body in what arrives. Where not, it returns all of it, chunks and all; nobody
 /// asked for another coding, and HTTP/1.0 has none (RFC 9112 section 6.1).
 pub(super) fn is_framed(head: &Parts) -> bool {
@@ -20,17 +17,13 @@ pub(super) fn is_framed(head: &Parts) -> bool {
     head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
 }
 
-/// Whether a body that says gzip has no bytes: servers label empty ones so, and ureq decodes them all the
-/// same. A connection that was cut has a text with its error, the decoder's end of input has none. It
-/// may come within the header of gzip, too, which a caller's own agent does not tell apart.
+/// Whether a body that says gzip ended, as its framing allows, before the header of gzip did: servers
+/// label bodies of no bytes so, and ureq decodes them all the same. A connection that was cut has a text
+/// with its error, the decoder's end of input has none.
 #[cfg(feature = "gzip")]
-pub(super) fn is_empty_gzip(error: &ureq::Error, head: &Parts, is_own: bool) -> bool {
-    let ureq::Error::Decompress(_, cause) = error else {
-        return false;
-    };
-    cause.kind() == io::ErrorKind::UnexpectedEof
-        && cause.get_ref().is_none()
-        && (is_own || was_bare(head.headers.contains_key(TRANSFER_ENCODING)))
+pub(super) fn is_empty_gzip(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Decompress(_, cause)
+        if cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none())
 }
 
 /// With ureq's feature `charset`, which another crate may switch on, texts become UTF-8 as they are read,

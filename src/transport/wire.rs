@@ -1,6 +1,5 @@
-//! What lies beneath TLS and beneath HTTP, on any connection: direct or through a proxy.
+//! What lies beneath TLS, or beneath HTTP without it, on any connection: direct or through a proxy.
 
-use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::time::Instant;
@@ -12,22 +11,7 @@ use ureq::unversioned::transport::{
 use crate::transport::socket::{Socket, end_of, left};
 use crate::url;
 
-thread_local! {
-    static LAST: Cell<[u8; 9]> = const { Cell::new([0; 9]) };
-}
-
-/// Whether what the thread read last was the head of a response, and at most a chunk of no bytes.
-#[cfg(feature = "gzip")]
-pub(super) fn was_bare(is_chunked: bool) -> bool {
-    let end = if is_chunked {
-        "\r\n\r\n0\r\n\r\n"
-    } else {
-        "\r\n\r\n"
-    };
-    LAST.get().ends_with(end.as_bytes())
-}
-
-/// Opens a connection unless one is there already, to a proxy, through one, or with TLS.
+/// Opens a connection unless one is there already, to a proxy or through one.
 #[derive(Debug)]
 pub(super) struct Dial;
 
@@ -43,8 +27,7 @@ impl<In: Transport> Connector<In> for Dial {
             Some(chained) => Either::A(chained),
             None => Either::B(Socket::connect(details)?),
         };
-        let is_tls = url::is_https(details.uri) && !connection.is_tls();
-        Ok(Some(Wire::new(connection, is_tls)))
+        Ok(Some(Wire::new(connection, url::is_https(details.uri))))
     }
 }
 
@@ -55,8 +38,6 @@ pub(super) struct Wire<In> {
     inner: In,
     /// What has arrived, if TLS is what arrives.
     records: Option<Records>,
-    /// The last of it.
-    last: [u8; 9],
     /// The server has responded and closed before it had all of the request: the end of the time in which
     /// the rest may be sent to nobody.
     refused: Option<Instant>,
@@ -73,7 +54,6 @@ impl<In: Transport> Wire<In> {
         Self {
             inner,
             records,
-            last: [0; 9],
             refused: None,
             unannounced: false,
         }
@@ -115,17 +95,10 @@ impl<In: Transport> Transport for Wire<In> {
             Err(error) if is_disconnect(&error) => return Err(cut()),
             outcome => outcome?,
         };
-        let input = self.inner.buffers().input();
-        let new = input.get(before..).unwrap_or_default();
         if let Some(records) = &mut self.records {
-            records.pass(new);
+            let input = self.inner.buffers().input();
+            records.pass(input.get(before..).unwrap_or_default());
         }
-        for byte in new.iter().rev().take(9).rev() {
-            self.last.rotate_left(1);
-            self.last[8] = *byte;
-        }
-        // What lies beneath has done so before, with what it has read.
-        LAST.set(self.last);
         Ok(more)
     }
 

@@ -319,7 +319,8 @@ mod packed {
         Row("gzip and junk", FAILED, FAILED, |body| {
             gzipped(&[&gzip(body.as_bytes())[..], b"junk"].concat())
         }),
-        Row("gzip of its first bytes alone", FAILED, FAILED, |body| {
+        // ureq does not tell how many bytes it was given, so these are as good as none.
+        Row("gzip of its first bytes alone", INVALID, "empty", |body| {
             gzipped(&gzip(body.as_bytes())[..9])
         }),
         Row("gzip of no bytes at all", INVALID, "empty", |_| {

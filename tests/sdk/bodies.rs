@@ -266,9 +266,6 @@ mod gzip {
             ("cut by a byte", whole[..whole.len() - 1].to_vec()),
             ("wrong sum", flipped),
             ("no gzip", b"plain text".to_vec()),
-            ("no gzip, short", b"ok".to_vec()),
-            ("cut in the header", whole[..9].to_vec()),
-            ("cut after a byte", whole[..1].to_vec()),
         ];
         for (case, packed) in table {
             for (framing, answer) in framed("Content-Encoding: gzip\r\n", &packed) {

@@ -119,20 +119,6 @@ fn read_once(response: impl Into<Vec<u8>>) -> Result<String, ureq::Error> {
     )
 }
 
-/// `coding.rs` (`is_empty_gzip`), `wire.rs` (`was_bare`): no bytes are no error, and bytes are another one.
-#[cfg(feature = "gzip")]
-#[test]
-fn an_empty_body_that_says_gzip_fails_as_a_short_one_does() {
-    let errors = ["", "ok"].map(|body| {
-        let length = body.len();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {length}");
-        read_once(format!("{head}\r\n\r\n{body}"))
-            .unwrap_err()
-            .to_string()
-    });
-    assert_eq!(errors[0], errors[1], "mended");
-}
-
 /// `coding.rs` (`is_framed`): RFC 9112 section 6.1.
 #[test]
 fn a_body_that_is_not_taken_apart_is_returned() {

@@ -79,69 +79,6 @@ fn a_body_over_tls_ends_with_a_word_of_its_server() {
     }
 }
 
-/// A gzip header is ten bytes, and its decoder says the same of none and of nine.
-#[cfg(all(feature = "gzip", any(feature = "rustls", feature = "native-tls")))]
-#[test]
-fn only_a_body_of_no_bytes_is_an_empty_gzip() {
-    use super::tls;
-    let table: [(&'static [u8], bool); 8] = [
-        (b"Content-Length: 0\r\n\r\n", true),
-        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true),
-        (b"\r\n", true),
-        (b"Content-Length: 2\r\n\r\nok", false),
-        (b"Content-Length: 9\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0", false),
-        (
-            b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-            false,
-        ),
-        (
-            b"Transfer-Encoding: chunked\r\n\r\n1\r\n0\r\n0\r\n\r\n",
-            false,
-        ),
-        (b"\r\nok", false),
-    ];
-    for provider in [None].into_iter().chain(tls::providers().map(Some)) {
-        for ((rest, is_empty), step) in table.into_iter().flat_map(|row| [(row, 1), (row, 99)]) {
-            let port = serve(move |mut socket| {
-                let said = [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n", rest].concat();
-                if provider.is_none() {
-                    head(&mut socket)?;
-                    return said
-                        .chunks(step)
-                        .try_for_each(|part| socket.write_all(part));
-                }
-                let mut stream = tls::accept(socket);
-                head(&mut stream)?;
-                said.chunks(step)
-                    .try_for_each(|part| stream.write_all(part))?;
-                thread::sleep(Duration::from_millis(2));
-                stream.conn.send_close_notify();
-                stream.flush()
-            });
-            let scheme = if provider.is_some() { "https" } else { "http" };
-            let transport = transport(&local(), |config| match provider {
-                Some(provider) => tls::trusting(provider)(config),
-                None => config,
-            });
-            let got = get(format!("{scheme}://example.test:{port}/")).of(&transport);
-            let got = got
-                .map(|response| response.body)
-                .map_err(|error| error.code().to_owned());
-            let wanted = if is_empty {
-                Ok(vec![])
-            } else {
-                Err("request_failed".to_owned())
-            };
-            assert_eq!(
-                got,
-                wanted,
-                "{provider:?}, {:?}, {step}",
-                rest.escape_ascii().to_string()
-            );
-        }
-    }
-}
-
 /// Runs out of time, and not much later.
 fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     let start = Instant::now();

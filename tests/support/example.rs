@@ -14,6 +14,8 @@ pub(crate) fn program(name: &str) -> Command {
         path.exists() && is_newer(&path, &built.unwrap_or_default()),
         "run `cargo build --examples`: `cargo test --test ..` alone does not"
     );
+    #[cfg(unix)]
+    heed_signals();
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
@@ -25,6 +27,22 @@ pub(crate) fn program(name: &str) -> Command {
     // Tests leave nothing in the home directory of whoever runs them.
     command.env("NEXUS_LOCK_DIR", "");
     command
+}
+
+/// Whatever a script starts in its background ignores SIGINT, and so would all programs of a test run
+/// there. What a process handles itself is not ignored in those that it starts.
+#[cfg(unix)]
+fn heed_signals() {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag::register_conditional_default;
+    use std::sync::{Arc, Once};
+
+    static HEED: Once = Once::new();
+    HEED.call_once(|| {
+        for signal in [SIGINT, SIGTERM] {
+            register_conditional_default(signal, Arc::new(true.into())).unwrap();
+        }
+    });
 }
 
 /// Whether a program is as new as its sources, which Cargo lists after the program's name.

@@ -159,7 +159,8 @@ impl NexusClientOptions {
     /// - Bytes that a server sends unasked over TLS never become the next response, and a body that
     ///   has no length ends with a reset, or with TLS's own end missing, as an error.
     /// - A response counts although the server closed before it had all of the request.
-    /// - An idempotent request whose pooled connection was closed is sent once more.
+    /// - An idempotent request is sent once more only where the connection that was closed came from the
+    ///   pool; with an agent of yours, also on a new one.
     /// - The deadline holds while a proxy drips its response, or while a slow server takes a body.
     /// - Of several addresses a dead one takes 2 s at most; a name is looked up for new connections only,
     ///   on a thread that requests share.

@@ -103,14 +103,13 @@ impl Transport {
         let _exchange = Exchange::begin(deadline);
         let mut outcome = self.run(request, deadline, None);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        // The caller's own agent does not tell how far it has come.
-        let is_own = self.is_own();
-        if was_cut && is_idempotent(request.method) && !is_own && Exchange::was_pooled() {
+        if was_cut && is_idempotent(request.method) && Exchange::was_pooled() {
             outcome = self.run(request, deadline, Some(Duration::ZERO));
         }
         let response = outcome.map_err(|error| {
             let failure = Failure::of(&error, &url::origin(request.url));
-            let unsent = failure.unsent && (is_own || Exchange::was_opening());
+            // The caller's own agent does not tell how far it has come.
+            let unsent = failure.unsent && (self.is_own() || Exchange::was_opening());
             Failure { unsent, ..failure }
         })?;
         self.read(response, request, max_body)

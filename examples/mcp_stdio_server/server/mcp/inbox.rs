@@ -4,7 +4,7 @@ use std::io;
 
 use serde_json::Value;
 
-use super::jsonrpc::{self, Failure, INVALID_REQUEST, Id, Message, PARSE_ERROR};
+use super::jsonrpc::{self, Failure, INVALID_REQUEST, Id, Message};
 use super::lines::{self, Batch, Destination, Output};
 use super::protocol::{Session, Step};
 use super::tool::Tools;
@@ -49,7 +49,7 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools, output: &Ou
         Ok(Value::Array(messages)) => desk.batch(messages, text),
         Ok(value) => desk.receive(Message::new(value, text), text, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
-        Err(error) => desk.refuse(text.trim(), &error),
+        Err(error) => output.note(format_args!("a line is not JSON: {error}")),
     }
     desk.work
 }
@@ -65,52 +65,20 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// One response for all; where the revision has no batches, each message is refused for itself.
     fn batch(&mut self, messages: Vec<Value>, text: &str) {
-        let checked = if self.session.has_batches() {
-            in_batch
-        } else {
-            refused
-        };
+        let allowed = self.session.has_batches();
+        let checked = if allowed { in_batch } else { refused };
         let pieces = messages.into_iter().zip(jsonrpc::pieces(text));
         let messages: Vec<_> = pieces
             .map(|(value, text)| (checked(Message::new(value, text)), text))
             .collect();
         let expected = messages.iter().filter(|(it, _)| it.has_response());
-        let destination = self.destination(expected.count());
+        let destination = if allowed {
+            Destination::Batch(Batch::new(expected.count()))
+        } else {
+            Destination::Line
+        };
         for (message, text) in messages {
             self.receive(message, text, &destination);
-        }
-    }
-
-    /// Of the responses to a batch.
-    fn destination(&self, requests: usize) -> Destination {
-        if self.session.has_batches() {
-            Destination::Batch(Batch::new(requests))
-        } else {
-            Destination::Line
-        }
-    }
-
-    /// Refuses the requests of a line that cannot be read: else their client would wait for them.
-    fn refuse(&self, text: &str, error: &serde_json::Error) {
-        let is_batch = text.starts_with('[') && text.ends_with(']');
-        let ids: Vec<_> = if is_batch {
-            jsonrpc::pieces(text).filter_map(jsonrpc::unread).collect()
-        } else {
-            jsonrpc::unread(text).into_iter().collect()
-        };
-        if ids.is_empty() {
-            let problem = format_args!("a line is not JSON: {error}");
-            return self.output.note(problem);
-        }
-        let destination = if is_batch {
-            self.destination(ids.len())
-        } else {
-            Destination::Line
-        };
-        let problem = format!("the line cannot be read: {error}");
-        let failure = Err(Failure::new(PARSE_ERROR, problem));
-        for id in &ids {
-            destination.give(self.output, Some(jsonrpc::response(id, &failure)));
         }
     }
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-pub(crate) const PARSE_ERROR: i64 = -32700;
 pub(crate) const INVALID_REQUEST: i64 = -32600;
 pub(crate) const UNKNOWN_METHOD: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
@@ -129,17 +128,6 @@ impl Message {
     }
 }
 
-/// The id of a request that cannot be read as a whole, as when half of a surrogate pair is in it, a number beyond all
-/// bounds, or more nesting than `serde_json` takes.
-pub(crate) fn unread(text: &str) -> Option<Id> {
-    let text = text.trim();
-    let read = |name| serde_json::from_str::<Value>(member(text, name)?).ok();
-    let is_object = text.starts_with('{') && text.ends_with('}');
-    let is_request = is_object && read("jsonrpc")? == "2.0" && read("method")?.is_string();
-    let id = read("id").filter(|id| is_request && Id::is_valid(id))?;
-    Id::new(&id, || member(text, "id"))
-}
-
 /// One response, without the newline.
 pub(crate) fn response(id: &Id, outcome: &Result<Value, Failure>) -> String {
     let Id(id) = id;
@@ -163,7 +151,7 @@ pub(crate) fn notification(method: &str, params: &Value) -> String {
 // Pieces of JSON as they stand in the text: `serde_json` reads an integer beyond 64 bits as a float, but an id has to
 // be echoed digit by digit.
 
-/// The members of an object, or the elements of an array; of a text that is not JSON, what looks like them.
+/// The members of an object, or the elements of an array, of a text that is known to be JSON.
 pub(crate) fn pieces(json: &str) -> impl Iterator<Item = &str> {
     let inner = json.trim();
     let inner = inner

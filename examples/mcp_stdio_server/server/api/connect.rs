@@ -111,7 +111,7 @@ impl Connect {
             return false;
         };
         let status = || self.client.check_connection(&request.connection);
-        request.succeeded_before(since)
+        request.outcome_before(since) == Some(Ok(()))
             && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
@@ -125,7 +125,7 @@ impl Connect {
     fn last(&self, since: Instant) -> Arc<Asked> {
         let mut last = lock(&self.request);
         let is_over = match last.get() {
-            Some(Ok(request)) => request.ended_before(since),
+            Some(Ok(request)) => request.outcome_before(since).is_some(),
             Some(Err(_)) => true,
             None => false,
         };
@@ -185,15 +185,10 @@ impl Connect {
 }
 
 impl Request {
-    fn ended_before(&self, moment: Instant) -> bool {
-        let state = lock(&self.state);
-        state.ended.as_ref().is_some_and(|(end, _)| *end < moment)
-    }
-
-    fn succeeded_before(&self, moment: Instant) -> bool {
-        let state = lock(&self.state);
-        let ended = state.ended.as_ref();
-        ended.is_some_and(|(end, outcome)| outcome.is_ok() && *end < moment)
+    /// What came of it, if that was known before this moment.
+    fn outcome_before(&self, moment: Instant) -> Option<Result<(), String>> {
+        let (end, outcome) = lock(&self.state).ended.clone()?;
+        (end < moment).then_some(outcome)
     }
 
     /// Whether this call is to show the page, as one that came before it was known; later ones wait for the consent.

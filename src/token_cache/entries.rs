@@ -26,20 +26,20 @@ pub(super) struct Entries {
     claimed: Vec<(OwnedTenant, Weak<()>)>,
     purge_at: usize,
     /// When anything was deleted last.
-    pub(super) deleted: Option<Instant>,
+    deleted: Option<Instant>,
 }
 
 /// A token, until when it is handed out, and for how long after that it may stand in for one that
 /// cannot be had. The smaller it is, the quicker a hit in a full cache.
 #[derive(Clone)]
 pub(super) struct Stored {
-    pub(super) token: Arc<CachedToken>,
-    pub(super) fresh_until: Now,
-    pub(super) spare_for: Duration,
+    token: Arc<CachedToken>,
+    fresh_until: Now,
+    spare_for: Duration,
 }
 
 /// What those who wait for a token of one tenant together hold.
-pub(super) type Mark = Arc<()>;
+type Mark = Arc<()>;
 
 /// Tokens by workspace and provider, for any number of threads.
 ///
@@ -193,11 +193,11 @@ impl Inner {
 }
 
 impl Stored {
-    pub(super) fn is_fresh(&self, now: Now) -> bool {
+    fn is_fresh(&self, now: Now) -> bool {
         now.is_before(self.fresh_until)
     }
 
-    pub(super) fn is_usable(&self, now: Now) -> bool {
+    fn is_usable(&self, now: Now) -> bool {
         now.is_before(self.fresh_until.after(self.spare_for))
     }
 }
@@ -223,7 +223,7 @@ impl Entries {
         tokens.filter(|stored| stored.is_fresh(now)).count()
     }
 
-    pub(super) fn stored(&self, tenant: Tenant<'_>) -> Option<&Stored> {
+    fn stored(&self, tenant: Tenant<'_>) -> Option<&Stored> {
         self.tokens.get(&tenant as &dyn Named)
     }
 
@@ -240,7 +240,7 @@ impl Entries {
     }
 
     /// The mark of those who wait for a token of the tenant.
-    pub(super) fn claim(&mut self, tenant: &OwnedTenant) -> Mark {
+    fn claim(&mut self, tenant: &OwnedTenant) -> Mark {
         self.claimed.retain(|(_, mark)| mark.strong_count() > 0);
         self.mark(tenant).unwrap_or_else(|| {
             let mark = Mark::default();
@@ -262,13 +262,7 @@ impl Entries {
     }
 
     /// Puts what a claim has brought, unless the tenant's token was deleted or set meanwhile.
-    pub(super) fn put(
-        &mut self,
-        tenant: &OwnedTenant,
-        mark: &Mark,
-        stored: Option<Stored>,
-        now: Now,
-    ) {
+    fn put(&mut self, tenant: &OwnedTenant, mark: &Mark, stored: Option<Stored>, now: Now) {
         if self.mark(tenant).is_some_and(|own| Arc::ptr_eq(&own, mark)) {
             self.replace(tenant, stored, now);
         }

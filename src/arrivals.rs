@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::clock::FOREVER;
+use crate::time::FOREVER;
 
 /// As many arrivals as are kept. One listener has one return URL and a few forms.
 const MAX_KEPT: usize = 32;

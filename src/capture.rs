@@ -6,7 +6,7 @@ use crate::connection::ConnectionStatus;
 use crate::error::{self, Result};
 use crate::gateway::{Gateway, Request};
 use crate::json::{self, Object};
-use crate::secrets::shows;
+use crate::secret::shows;
 
 /// The form that a provider's credential has to be entered in.
 ///

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Deadline;
+use crate::cache::TokenCache;
 use crate::error::{self, Result};
 #[cfg(feature = "consent")]
 use crate::flights::Flights;
@@ -19,8 +19,8 @@ use crate::json::Object;
 use crate::options::NexusClientOptions;
 use crate::providers::Providers;
 use crate::tenant::Tenant;
+use crate::time::Deadline;
 use crate::token::CachedToken;
-use crate::token_cache::TokenCache;
 use crate::url;
 
 /// A client of one Nexus Gateway, to be shared by any number of threads.

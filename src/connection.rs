@@ -7,7 +7,7 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
 use crate::error::Result;
 use crate::json::{self, Object};
-use crate::secrets::shows;
+use crate::secret::shows;
 use crate::url;
 
 pub use revoke::{RevokeOptions, RevokeResult};

@@ -13,16 +13,16 @@ use std::mem;
 
 use ureq::http::{HeaderMap, Uri};
 
-use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::caller::Caller;
 use crate::fetch::hide::Sent;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
-use crate::gateway::error::retry_after;
+use crate::gateway::refusal::retry_after;
 use crate::log::Log;
 use crate::retry::Attempts;
+use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::transport::{self, Failure, Outgoing, Response};
 use crate::url;

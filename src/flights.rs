@@ -6,7 +6,7 @@
 //! callers leave, and there is one at a time for a tenant or a connection.
 
 #[cfg(feature = "host-lock")]
-mod host_lock;
+mod lock;
 mod outages;
 mod table;
 
@@ -16,18 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "host-lock")]
-use self::host_lock::HostLock;
+use self::lock::HostLock;
 use self::outages::{Outages, PAUSE, TOKEN_EXPIRED, is_definite};
 pub(crate) use self::table::Call;
 use self::table::{Flight, Landed, Subject, Table};
-use crate::clock::{Deadline, Now};
+use crate::cache::{Claim, Lookup, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
 use crate::tenant::{Named as _, OwnedTenant, Tenant};
+use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
-use crate::token_cache::{Claim, Lookup, TokenCache};
 use crate::url;
 
 /// How long the last handle of a client waits for flights under way.

@@ -1,6 +1,6 @@
 //! Requests to the gateway: address, API key, retries, and responses that are JSON objects.
 
-pub(crate) mod error;
+pub(crate) mod refusal;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +12,14 @@ use ureq::config::AutoHeaderValue;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::clock::{Deadline, Now, Received};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::retry::{Attempts, RetryPolicy};
-use crate::timestamp;
+use crate::time::date;
+use crate::time::{Deadline, Now, Received};
 use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
 
@@ -232,10 +232,10 @@ impl Gateway {
         response: &Response,
     ) -> NexusError {
         let query = request.url.query().unwrap_or_default();
-        let sent = error::secrets_of(query, request.body.unwrap_or_default());
+        let sent = refusal::secrets_of(query, request.body.unwrap_or_default());
         let secrets = sent.iter().map(String::as_str);
         let secrets: Vec<&str> = secrets.chain([self.api_key.as_str()]).collect();
-        error::of(&asked.path, response, &self.base, &secrets)
+        refusal::of(&asked.path, response, &self.base, &secrets)
     }
 
     fn url(&self, path: &str) -> Result<Uri> {
@@ -294,7 +294,7 @@ fn success(request: &Outgoing<'_>, response: &Response, at: Now) -> Result<Succe
             NexusError::new(ErrorKind::InvalidResponse, problem).with_status(response.status)
         })?
     };
-    let date = timestamp::server_time(&response.headers);
+    let date = date::server_time(&response.headers);
     let received = Received { at, date };
     Ok(Success { body, received })
 }

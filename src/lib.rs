@@ -23,9 +23,9 @@
 #[cfg(feature = "consent")]
 mod arrivals;
 mod base64;
+mod cache;
 mod capture;
 mod client;
-mod clock;
 mod connection;
 #[cfg(feature = "consent")]
 mod consent;
@@ -46,7 +46,7 @@ mod options;
 mod promise;
 mod providers;
 mod retry;
-mod secrets;
+mod secret;
 #[cfg(test)]
 #[path = "../tests/properties/seeded.rs"]
 mod seeded;
@@ -56,9 +56,8 @@ mod signing;
 mod strategy;
 mod sync;
 mod tenant;
-mod timestamp;
+mod time;
 mod token;
-mod token_cache;
 mod transport;
 mod url;
 mod wait;
@@ -69,6 +68,7 @@ pub mod testing;
 pub use serde_json;
 pub use ureq::{self, http};
 
+pub use cache::TokenCache;
 pub use capture::{CaptureSchema, CapturedCredential};
 pub use client::NexusClient;
 pub use client::sessions::AgentSessionGuard;
@@ -89,5 +89,4 @@ pub use providers::{ProviderInfo, Providers};
 pub use retry::RetryPolicy;
 pub use session::{AgentSession, AgentSessionInput, OboSessionInput};
 pub use token::{CachedToken, TokenResponse};
-pub use token_cache::TokenCache;
 pub use wait::WaitOptions;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use crate::clock::Deadline;
 use crate::error::NexusError;
 use crate::log::Log;
+use crate::time::Deadline;
 
 /// How often a request to the gateway is retried, and how long the waits are.
 ///

@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::connection;
 use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
-use crate::secrets::shows;
-use crate::timestamp;
+use crate::secret::shows;
+use crate::time::date;
 use crate::token::CachedToken;
 
 /// What [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session) asks for:
@@ -260,7 +260,7 @@ impl AgentSession {
             agent_id: json::filled(&raw, "agent_id"),
             connection_id: json::filled(&raw, "connection_id"),
             scopes_granted: json::strings(&raw, "scopes_granted").unwrap_or_default(),
-            expires_at: raw.get("expires_at").and_then(timestamp::moment),
+            expires_at: raw.get("expires_at").and_then(date::moment),
             active: json::flag(&raw, "active"),
             token_type: json::filled(&raw, "token_type"),
             token,

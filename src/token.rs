@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::clock::Received;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
-use crate::secrets::Redacted;
+use crate::secret::Redacted;
 use crate::strategy::{Granted, Injection};
-use crate::timestamp;
+use crate::time::Received;
+use crate::time::date;
 
 pub use cached::CachedToken;
 
@@ -90,11 +90,11 @@ impl TokenResponse {
         }
         let moments = both.iter().map(|fields| fields.get("expires_at"));
         let moments = moments.chain([raw.get("expiry")]);
-        let expires_at = moments.flatten().find_map(timestamp::moment);
+        let expires_at = moments.flatten().find_map(date::moment);
         let mut response = Self {
             access_token: access_token.unwrap_or_default(),
             token_type,
-            expires_in: raw.get("expires_in").and_then(timestamp::seconds),
+            expires_in: raw.get("expires_in").and_then(date::seconds),
             expires_at,
             scope,
             id_token,

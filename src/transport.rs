@@ -20,8 +20,8 @@ use ureq::{Body, RequestExt as _};
 
 use self::dns::Names;
 use self::socket::Exchange;
-use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError};
+use crate::time::Deadline;
 use crate::url;
 
 pub(crate) use agent::without_connections;

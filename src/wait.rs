@@ -4,9 +4,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::clock::Deadline;
 use crate::connection::ConnectionStatus;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::time::Deadline;
 
 /// How long a browser has to come back after its user has consented.
 #[cfg(feature = "consent")]

@@ -2,7 +2,6 @@
 
 use super::{NexusClient, with_id};
 use crate::capture::{CaptureSchema, CapturedCredential};
-use crate::clock::Deadline;
 use crate::connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
     RevokeResult,
@@ -11,6 +10,7 @@ use crate::error::{self, Result};
 use crate::flights::Call;
 use crate::gateway::Request;
 use crate::json::Object;
+use crate::time::Deadline;
 use crate::token::TokenResponse;
 use crate::url;
 use crate::wait::{self, WaitOptions};

@@ -3,13 +3,13 @@
 use ureq::http::HeaderMap;
 
 use super::NexusClient;
+use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::{self, middleware};
 use crate::tenant::Tenant;
-use crate::token_cache::TokenCache;
 
 impl NexusClient {
     /// Sends a request with the credential on it, as the provider's strategy says, and returns

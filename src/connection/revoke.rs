@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::connection::status::ConnectionStatus;
 use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
-use crate::timestamp;
+use crate::time::date;
 use crate::url;
 
 /// The longest reason for a revocation that gateways take, in characters.
@@ -125,7 +125,7 @@ impl RevokeResult {
             connection_id: json::filled(response, "connection_id"),
             provider_name: json::filled(response, "provider_name"),
             status: ConnectionStatus::from(status.as_str()),
-            revoked_at: response.get("revoked_at").and_then(timestamp::moment),
+            revoked_at: response.get("revoked_at").and_then(date::moment),
             already_revoked: json::flag(response, "already_revoked"),
             token_deleted: json::flag(response, "token_deleted"),
             provider_revoked: json::flag(response, "provider_revoked"),

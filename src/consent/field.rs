@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::json::{self, Object};
-use crate::secrets;
+use crate::secret;
 
 /// What a person enters, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,7 +206,7 @@ fn is_secret(name: &str, property: &Object) -> bool {
     let is_address = matches!(&*format, "uri" | "url" | "iri" | "email" | "hostname")
         || lower.ends_with("url")
         || lower.ends_with("uri");
-    secrets::is_field(name) && !is_address
+    secret::is_field(name) && !is_address
 }
 
 /// The title, unless it is only the name again; then the name in words.

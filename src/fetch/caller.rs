@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use ureq::http::Uri;
 
-use crate::clock::Deadline;
+use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::scope::Scope;
 use crate::flights::{Handle, Source};
 use crate::tenant::{Named as _, OwnedTenant, Tenant};
+use crate::time::Deadline;
 use crate::token::CachedToken;
-use crate::token_cache::TokenCache;
 use crate::url;
 
 #[derive(Clone)]

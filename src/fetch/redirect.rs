@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::hiding::{MIN_LENGTH, Secrets};
-use crate::secrets;
+use crate::secret;
 use crate::strategy::Place;
 use crate::token::CachedToken;
 use crate::url;
@@ -132,7 +132,7 @@ impl Hop<'_> {
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
         let is_secret =
-            |name: &&HeaderName| secrets::is_header(name.as_str()) || **name == *token.header_name;
+            |name: &&HeaderName| secret::is_header(name.as_str()) || **name == *token.header_name;
         let names: Vec<_> = self.headers.keys().filter(is_secret).cloned().collect();
         for name in names {
             self.headers.remove(name);

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::clock::{Deadline, Now};
+use crate::cache::{Claim, TokenCache};
 use crate::error::Result;
 use crate::gateway::Success;
 use crate::json::Object;
 use crate::promise::Promise;
 use crate::sync::{Condvar, Mutex};
 use crate::tenant::OwnedTenant;
+use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
-use crate::token_cache::{Claim, TokenCache};
 
 /// As many calls as a client has under way at a time.
 const MAX_FLIGHTS: usize = 256;

@@ -2,7 +2,6 @@
 //! depends on timing.
 
 use super::*;
-use crate::clock::Received;
 use crate::error::Result;
 use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
@@ -10,6 +9,7 @@ use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
 use crate::sync::NO_THREADS;
+use crate::time::Received;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

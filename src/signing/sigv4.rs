@@ -11,7 +11,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use super::{hex, mac};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header::{self, put};
-use crate::timestamp;
+use crate::time::date;
 use crate::url;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -83,7 +83,7 @@ pub(crate) fn sign_aws(
     headers.remove(AUTHORIZATION);
     let host = url.authority().map(Authority::as_str);
     let host = host.ok_or_else(|| NexusError::invalid_input("url", "has no host"))?;
-    let date_time = timestamp::basic(now).ok_or_else(|| {
+    let date_time = date::basic(now).ok_or_else(|| {
         NexusError::invalid_input("now", "the clock stands before 1970 or after 9999")
     })?;
     check(key)?;

@@ -8,7 +8,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use super::sigv4::{AwsKey, sign_aws};
 use super::*;
 use crate::error::ErrorKind;
-use crate::timestamp;
+use crate::time::date;
 
 mod mac;
 mod published;
@@ -27,10 +27,10 @@ fn dates() {
         (4_107_542_400, "21000301T000000Z"),
         (253_402_300_799, "99991231T235959Z"),
     ] {
-        assert_eq!(timestamp::basic(at(seconds)).unwrap(), expected);
+        assert_eq!(date::basic(at(seconds)).unwrap(), expected);
     }
-    assert_eq!(timestamp::basic(at(253_402_300_800)), None);
-    assert_eq!(timestamp::basic(UNIX_EPOCH - Duration::from_secs(1)), None);
+    assert_eq!(date::basic(at(253_402_300_800)), None);
+    assert_eq!(date::basic(UNIX_EPOCH - Duration::from_secs(1)), None);
 }
 
 /// Every day of four centuries, read back by the other half of the calendar.
@@ -38,14 +38,14 @@ fn dates() {
 fn dates_read_back() {
     for day in 1..=146_097 {
         let moment = at(day * 86_400 + day % 86_400);
-        let text = timestamp::basic(moment).unwrap();
+        let text = date::basic(moment).unwrap();
         let (day, time) = text.split_at(8);
         let (year, day) = day.split_at(4);
         let (month, day) = day.split_at(2);
         let (hour, time) = time.trim_matches(['T', 'Z']).split_at(2);
         let (minute, second) = time.split_at(2);
         let text = Value::from(format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"));
-        assert_eq!(timestamp::moment(&text), Some(moment));
+        assert_eq!(date::moment(&text), Some(moment));
     }
 }
 

@@ -9,7 +9,7 @@ use crate::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::hiding::MIN_LENGTH;
-use crate::secrets::shows;
+use crate::secret::shows;
 #[cfg(feature = "signing")]
 use crate::strategy::Signature;
 use crate::strategy::{self, Place};

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use ureq::http::{HeaderValue, Uri};
 
 use super::*;
-use crate::clock::Now;
 use crate::strategy::Place;
+use crate::time::Now;
 
 /// 2025-06-15T14:30:00Z.
 const NOON: u64 = 1_749_997_800;

@@ -16,8 +16,8 @@ use ureq::unversioned::transport::SocksConnector;
 use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector};
 use ureq::{Proxy, ProxyProtocol};
 
-use crate::clock::FOREVER;
 use crate::error::NexusError;
+use crate::time::FOREVER;
 use crate::transport::dns::Names;
 use crate::transport::socket::Exchange;
 use crate::transport::wire::Dial;

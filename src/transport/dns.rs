@@ -17,9 +17,9 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{NextTimeout, time::Duration as Limit};
 
-use crate::clock::Deadline;
 use crate::promise::Promise;
 use crate::sync;
+use crate::time::Deadline;
 use crate::transport::socket::{end_of, left, open};
 use crate::url;
 

@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, LazyBuffers, NextTimeout, Transport,
 };
 
-use crate::clock::Deadline;
+use crate::time::Deadline;
 
 /// How long an address is tried that is not the last one.
 const MAX_CONNECT: Duration = Duration::from_secs(2);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::timestamp::{http_date as read, moment, retry_after, seconds};
+use crate::time::date::{http_date as read, moment, retry_after, seconds};
 
 /// The last second of the year 9999.
 const LAST: u64 = 253_402_300_799;

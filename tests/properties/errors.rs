@@ -4,7 +4,7 @@ use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue, Uri};
 
 use super::{assert_line, split};
-use crate::gateway::error as gateway_error;
+use crate::gateway::refusal as gateway_error;
 use crate::transport::Response;
 
 /// What was sent in confidence, and is repeated by gateways.

@@ -8,8 +8,8 @@ use ureq::http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{CANARY, Origin, assert_clean_beside, split};
-use crate::clock::{Now, Received};
 use crate::fetch::redirect::{self, Hop};
+use crate::time::{Now, Received};
 use crate::token::{CachedToken, TokenResponse};
 use crate::url;
 

@@ -5,7 +5,6 @@ use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 #[cfg(feature = "signing")]
 use super::CANARY;
 use super::{Origin, assert_clean_beside, split, strategy_names};
-use crate::clock::{Now, Received};
 use crate::error::Result;
 use crate::gateway;
 use crate::header;
@@ -15,6 +14,7 @@ use crate::signing::{Digest, Encoding};
 #[cfg(feature = "signing")]
 use crate::strategy::Signature;
 use crate::strategy::{self, Place};
+use crate::time::{Now, Received};
 use crate::token::{CachedToken, TokenResponse};
 use crate::url;
 

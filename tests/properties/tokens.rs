@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
-use crate::clock::{FOREVER, Now, Received};
+use crate::cache::TokenCache;
 use crate::gateway;
 use crate::strategy::Place;
 use crate::tenant::Tenant;
+use crate::time::{FOREVER, Now, Received};
 use crate::token::{CachedToken, TokenResponse};
-use crate::token_cache::TokenCache;
 
 /// 2025-06-15T14:30:00Z, the local time at which responses come.
 const NOON: u64 = 1_749_997_800;

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::clock::{Now, Received};
+use crate::time::{Now, Received};
 use crate::token::TokenResponse;
 
 fn bearer() -> CachedToken {

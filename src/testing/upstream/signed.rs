@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, Method, Uri};
 use crate::strategy::{self, Granted, Injection, Place, Signature};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
-use crate::timestamp;
+use crate::time::date;
 
 pub(super) fn verify(
     request: &ReceivedRequest,
@@ -59,7 +59,7 @@ fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
     let [year, month, day, hour, minute, second] =
         [0..4, 4..6, 6..8, 9..11, 11..13, 13..15].map(|part| text.get(part).unwrap_or_default());
     let text = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
-    timestamp::moment(&Value::String(text))
+    date::moment(&Value::String(text))
 }
 
 /// The headers that the request says its signature covers; an HMAC covers none.

@@ -18,11 +18,11 @@ use std::thread;
 use std::time::Duration;
 
 use super::table::Subject;
-use crate::clock::Deadline;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Gateway;
 use crate::log::Log;
 use crate::tenant::Named as _;
+use crate::time::Deadline;
 
 /// How long a flight waits for those of other processes.
 const MAX_WAIT: Duration = Duration::from_secs(60);

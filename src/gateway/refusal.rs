@@ -12,8 +12,8 @@ use self::advice::Refusal;
 use crate::error::{ErrorKind, NexusError};
 use crate::hiding::Secrets;
 use crate::json::{self, Object};
-use crate::secrets;
-use crate::timestamp;
+use crate::secret;
+use crate::time::date;
 use crate::transport::Response;
 use crate::url;
 
@@ -154,7 +154,7 @@ fn each_secret(value: &mut Value, is_secret: bool, visit: &mut dyn FnMut(&mut Va
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                each_secret(value, is_secret || secrets::is_field(name), visit);
+                each_secret(value, is_secret || secret::is_field(name), visit);
             }
         }
         Value::Array(items) => {
@@ -207,8 +207,8 @@ fn shown(message: &str, secrets: &[&str]) -> String {
 
 /// How long the server asks to wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let now = timestamp::server_time(headers).unwrap_or_else(SystemTime::now);
-    timestamp::retry_after(text_of(headers, RETRY_AFTER)?, now)
+    let now = date::server_time(headers).unwrap_or_else(SystemTime::now);
+    date::retry_after(text_of(headers, RETRY_AFTER)?, now)
 }
 
 fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::clock::Now;
 use crate::sync::Mutex;
 use crate::tenant::{Named, OwnedTenant, Tenant};
+use crate::time::Now;
 use crate::token::CachedToken;
 
 /// How long a token that arrives within its buffer is kept, so that its last seconds cost a few

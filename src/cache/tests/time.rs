@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::clock::Received;
 use crate::seeded::Seeded;
-use crate::timestamp;
+use crate::time::Received;
+use crate::time::date;
 use crate::token::TokenResponse;
 
 const MINUTE: i64 = 60_000;
@@ -241,7 +241,7 @@ fn no_lifetime_makes_a_busy_loop() {
         assert_eq!(of(Stated::At), undated, "{lifetime} s, without Date");
     }
     let year_9999 = json!("9999-12-31T23:59:59Z");
-    assert!(timestamp::moment(&year_9999).is_some());
+    assert!(date::moment(&year_9999).is_some());
     for skew in SKEWS {
         let response = |_: &Clocks| (json!({"access_token": "t", "expires_at": year_9999}), None);
         assert_eq!(resolves(response, skew), 1, "the year 9999");

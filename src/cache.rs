@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::entries::{Entries, Inner};
-use crate::clock::Now;
 use crate::sync::Mutex;
 use crate::tenant::Tenant;
+use crate::time::Now;
 use crate::token::CachedToken;
 
 pub use self::entries::TokenCache;

@@ -1,5 +1,7 @@
 //! The two clocks, read together, and deadlines. Time is passed in everywhere else.
 
+pub(crate) mod date;
+
 use std::time::{Duration, Instant, SystemTime};
 
 /// No wait or lifetime is ever longer than this; it keeps every sum of times representable.

@@ -361,7 +361,7 @@ fn how_long_to_wait() {
         Some(Duration::ZERO),
         "long ago by our own clock"
     );
-    assert_eq!(timestamp::server_time(&undated.headers), None);
+    assert_eq!(date::server_time(&undated.headers), None);
     let mut odd = HeaderMap::new();
     odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());
     assert_eq!(retry_after(&odd), None);

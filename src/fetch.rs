@@ -177,7 +177,7 @@ impl<'a> Call<'a> {
             url: &hop.url,
             headers,
             body,
-            patient: false,
+            ignores_agent_timeouts: false,
         };
         let transport = &self.caller.flights.gateway.transport;
         transport.send(&outgoing, self.deadline, transport.max_body_bytes)

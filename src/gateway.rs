@@ -123,7 +123,7 @@ impl Gateway {
         }
         let headers = headers(&options)?;
         Ok(Self {
-            transport: Transport::new(options.agent, options.max_body_bytes)?,
+            transport: Transport::new(options.agent, options.max_body_bytes, options.timeout)?,
             timeout: options.timeout,
             log,
             allow_insecure_http: options.allow_insecure_http,
@@ -181,7 +181,7 @@ impl Gateway {
             url: &url,
             headers: &headers,
             body: asked.body.as_deref(),
-            patient,
+            ignores_agent_timeouts: patient,
         };
         let mut attempts = Attempts::new(&self.policy, deadline, self.log);
         loop {

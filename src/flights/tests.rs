@@ -108,7 +108,7 @@ pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
     })
 }
 
-fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
+pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
     NexusError::new(kind, "scripted")
         .with_code(code)
         .with_status(status)

@@ -104,14 +104,12 @@ impl World {
     }
 
     fn cached(&self, cache: &TokenCache, deadline: Deadline) -> Result<Arc<CachedToken>> {
-        let cached = self
-            .handle
-            .cached(cache, Tenant::new("ws", "p"), &|| deadline);
+        let cached = self.handle.cached(cache, "ws", "p", deadline);
         cached.map(|(token, _)| token)
     }
 
     fn discard(&self, token: &Arc<CachedToken>) {
-        self.cache.discard(Tenant::new("ws", "p"), token);
+        self.cache.discard("ws", "p", token);
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {

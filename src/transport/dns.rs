@@ -17,8 +17,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{NextTimeout, time::Duration as Limit};
 
-use crate::promise::Promise;
-use crate::sync;
+use crate::sync::{self, Promise};
 use crate::time::Deadline;
 use crate::transport::socket::{end_of, left, open};
 use crate::url;

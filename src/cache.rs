@@ -52,11 +52,9 @@ const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 /// assert!(cache.get("acme", "github").is_none(), "within the buffer of 30 seconds");
 /// ```
 #[derive(Clone)]
-pub struct TokenCache(Arc<Inner>);
-
-struct Inner {
+pub struct TokenCache {
     buffer: Duration,
-    entries: Mutex<Entries>,
+    entries: Arc<Mutex<Entries>>,
 }
 
 /// What a cache has for a tenant.
@@ -94,10 +92,10 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
-        Self(Arc::new(Inner {
+        Self {
             buffer,
-            entries: Mutex::new(Entries::new()),
-        }))
+            entries: Arc::new(Mutex::new(Entries::default())),
+        }
     }
 
     /// Returns the tenant's token if it is fresh.
@@ -136,9 +134,9 @@ impl TokenCache {
         now: Now,
     ) {
         let entry = self.entry(token, now, Duration::ZERO);
-        let mut entries = self.0.entries.lock();
+        let mut entries = self.entries.lock();
         entries.raise_generation();
-        entries.replace((workspace_id, provider), entry, now);
+        entries.replace(workspace_id, provider, entry, now);
     }
 
     /// Drops the tenant's token.
@@ -153,7 +151,7 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        let mut entries = self.0.entries.lock();
+        let mut entries = self.entries.lock();
         entries.raise_generation();
         entries.remove(workspace_id, provider);
     }
@@ -166,7 +164,7 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        let mut entries = self.0.entries.lock();
+        let mut entries = self.entries.lock();
         entries.raise_generation();
         entries.clear();
     }
@@ -182,7 +180,7 @@ impl TokenCache {
     }
 
     fn len_at(&self, now: Now) -> usize {
-        self.0.entries.lock().count_fresh(now)
+        self.entries.lock().count_fresh(now)
     }
 
     /// Returns whether the cache holds no fresh token.
@@ -196,14 +194,14 @@ impl TokenCache {
     }
 
     fn get_at(&self, workspace_id: &str, provider: &str, now: Now) -> Option<Arc<CachedToken>> {
-        let entries = self.0.entries.lock();
+        let entries = self.entries.lock();
         let entry = entries.get(workspace_id, provider)?;
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
     /// Returns the token that makes a resolve unnecessary. A stale token does not, even if it is extended.
     pub(crate) fn newest(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
-        let entries = self.0.entries.lock();
+        let entries = self.entries.lock();
         let entry = entries.get(&tenant.workspace_id, &tenant.provider)?;
         (entry.is_fresh(now) && !entry.extended).then(|| Arc::clone(&entry.token))
     }
@@ -211,7 +209,7 @@ impl TokenCache {
     /// Looks up a token for a caller that asks the gateway if the token is not fresh. In an outage, that is
     /// one caller every 5 s. The others use the old token meanwhile.
     pub(crate) fn look_up(&self, workspace_id: &str, provider: &str, now: Now) -> Lookup {
-        match self.0.entries.lock().get_mut(workspace_id, provider) {
+        match self.entries.lock().get_mut(workspace_id, provider) {
             Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
             Some(entry) if entry.is_usable(now) => {
                 if entry.extended {
@@ -226,46 +224,34 @@ impl TokenCache {
     /// Makes a token that has not expired fresh for 5 s, because the gateway has not brought a newer one.
     /// Returns the token, and whether this is its first extension.
     pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
-        let mut entries = self.0.entries.lock();
+        let mut entries = self.entries.lock();
         let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
         let is_first = !entry.extended && !entry.is_fresh(now);
         if !entry.is_fresh(now) {
-            if !entry.is_usable(now) {
-                return None;
-            }
-            entry.extend(now);
+            entry.is_usable(now).then(|| entry.extend(now))?;
         }
         Some((Arc::clone(&entry.token), is_first))
     }
 
-    /// Puts a token from the gateway into the cache, unless the cache was changed after `asked`.
-    pub(crate) fn keep(
+    /// Puts what the gateway has returned in the place of the tenant's token: a newer token, or `None` if it
+    /// has refused to return one. Does nothing if the cache was changed after `asked`.
+    pub(crate) fn update(
         &self,
         tenant: &Tenant,
-        token: Arc<CachedToken>,
-        received: Now,
+        token: Option<Arc<CachedToken>>,
+        asked_at: Now,
         asked: Generation,
     ) {
-        let entry = self.entry(token, received, GRACE);
-        self.replace(tenant, entry, received, asked);
-    }
-
-    /// Drops the tenant's token because the gateway has refused a new one, unless the cache was changed
-    /// after `asked`.
-    pub(crate) fn refuse(&self, tenant: &Tenant, asked: Generation) {
-        self.replace(tenant, None, Now::read(), asked);
-    }
-
-    fn replace(&self, tenant: &Tenant, entry: Option<Entry>, now: Now, asked: Generation) {
-        let mut entries = self.0.entries.lock();
+        let entry = token.and_then(|token| self.entry(token, asked_at, GRACE));
+        let mut entries = self.entries.lock();
         if entries.is_unchanged_since(asked) {
-            entries.replace((&tenant.workspace_id, &tenant.provider), entry, now);
+            entries.replace(&tenant.workspace_id, &tenant.provider, entry, asked_at);
         }
     }
 
     /// Drops this very token, for example after a 401. A newer token that has replaced it is kept.
     pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
-        let mut entries = self.0.entries.lock();
+        let mut entries = self.entries.lock();
         let entry = entries.get(workspace_id, provider);
         if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
             entries.raise_generation();
@@ -274,29 +260,23 @@ impl TokenCache {
     }
 
     pub(crate) fn is_unchanged_since(&self, generation: Generation) -> bool {
-        self.0.entries.lock().is_unchanged_since(generation)
+        self.entries.lock().is_unchanged_since(generation)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.entries, &other.entries)
     }
 
-    /// Returns the entry for a token, or `None` if the token has expired. A token within its buffer is
-    /// fresh for `grace`.
-    fn entry(&self, token: Arc<CachedToken>, received: Now, grace: Duration) -> Option<Entry> {
-        let left = token.expires_at.duration_since(received.wall).ok()?;
-        let before_buffer = left
-            .checked_sub(self.0.buffer)
-            .filter(|time| !time.is_zero());
-        let usable = if token.assumed_expiry == Some(token.expires_at) {
-            MAX_ASSUMED_USE
-        } else {
-            left
-        };
+    /// Returns `None` for an expired token. A token within its buffer is fresh for `grace`.
+    fn entry(&self, token: Arc<CachedToken>, asked_at: Now, grace: Duration) -> Option<Entry> {
+        let left = token.expires_at.duration_since(asked_at.wall).ok()?;
+        let before_buffer = left.checked_sub(self.buffer).filter(|time| !time.is_zero());
+        let is_assumed = token.assumed_expiry == Some(token.expires_at);
+        let usable = if is_assumed { MAX_ASSUMED_USE } else { left };
         (!left.is_zero()).then(|| Entry {
             token,
-            fresh_until: received.after(before_buffer.unwrap_or(left.min(grace))),
-            usable_until: received.after(usable),
+            fresh_until: asked_at.after(before_buffer.unwrap_or(left.min(grace))),
+            usable_until: asked_at.after(usable),
             extended: false,
         })
     }
@@ -311,7 +291,7 @@ impl Default for TokenCache {
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache")
-            .field("buffer", &self.0.buffer)
+            .field("buffer", &self.buffer)
             .finish_non_exhaustive()
     }
 }

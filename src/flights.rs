@@ -22,7 +22,7 @@ use std::time::Duration;
 #[cfg(feature = "host-lock")]
 use self::lock::HostLock;
 pub(crate) use self::table::{Call, Source};
-use self::table::{Flight, Joined, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
+use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
 use crate::cache::{Lookup, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Request, Success};
@@ -86,6 +86,7 @@ impl Drop for LastHandle {
                     DROP_TIMEOUT.as_secs()
                 )
             });
+            // Stays set: what goes on after the wait must not begin anything new.
             gateway.set_ending(true);
             self.0.drain(Deadline::after(DROP_TIMEOUT));
         }
@@ -146,13 +147,12 @@ impl Flights {
         provider: &str,
         deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
-        let is_stale = match cache.look_up(workspace_id, provider, Now::read()) {
-            Lookup::Fresh(token) => return Ok((token, Source::Cache)),
-            Lookup::Stale => self.gateway.stale_if_error,
-            Lookup::Nothing => false,
-        };
+        let found = cache.look_up(workspace_id, provider, Now::read());
+        if let Lookup::Fresh(token) = found {
+            return Ok((token, Source::Cache));
+        }
         let tenant = Tenant::checked(workspace_id, provider)?;
-        if is_stale {
+        if matches!(found, Lookup::Stale) && self.gateway.stale_if_error {
             let soon = self.stale_deadline(deadline);
             match self.resolve_into(Some(cache), &tenant, soon) {
                 Err(error) if !is_definite(&error) => {
@@ -210,7 +210,7 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
         let joined = self.table.join_or_register(subject, call, cache, deadline);
-        let Joined { flight, is_new } = joined.ok_or_else(wait_timed_out)?;
+        let (flight, is_new) = joined.ok_or_else(wait_timed_out)?;
         if is_new {
             self.start(&flight);
         }

@@ -33,6 +33,7 @@ impl Generation {
     }
 }
 
+#[derive(Default)]
 pub(super) struct Entries {
     /// By provider and then by workspace. Providers are few, so a lookup in a full cache costs little more
     /// than one in a single map.
@@ -73,15 +74,6 @@ impl Entry {
 }
 
 impl Entries {
-    pub(super) fn new() -> Self {
-        Self {
-            providers: HashMap::new(),
-            len: 0,
-            purge_at: FIRST_PURGE,
-            generation: Generation::default(),
-        }
-    }
-
     pub(super) fn get(&self, workspace_id: &str, provider: &str) -> Option<&Entry> {
         self.providers.get(provider)?.get(workspace_id)
     }
@@ -109,16 +101,17 @@ impl Entries {
         self.len = 0;
     }
 
-    /// Puts an entry in the place of the tenant's present one, or only removes that.
+    /// Removes the tenant's entry, and puts another one in its place if there is one.
     pub(super) fn replace(
         &mut self,
-        (workspace_id, provider): (&str, &str),
+        workspace_id: &str,
+        provider: &str,
         entry: Option<Entry>,
         now: Now,
     ) {
         self.remove(workspace_id, provider);
         let Some(entry) = entry else { return };
-        if self.len >= self.purge_at {
+        if self.len >= self.purge_at.max(FIRST_PURGE) {
             self.purge(now);
         }
         let workspaces = self.providers.entry(provider.into()).or_default();
@@ -144,7 +137,7 @@ impl Entries {
         if self.len >= MAX_TOKENS {
             self.drop_soonest(MAX_TOKENS / 16);
         }
-        self.purge_at = self.len.saturating_mul(2).clamp(FIRST_PURGE, MAX_TOKENS);
+        self.purge_at = self.len.saturating_mul(2).min(MAX_TOKENS);
     }
 
     fn drop_soonest(&mut self, count: usize) {

@@ -41,7 +41,7 @@ fn extended(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
 
 /// Brings a token from the gateway, asked for at present.
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    cache.keep(&tenant(), token, received, Generation::now());
+    cache.update(&tenant(), Some(token), received, Generation::now());
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
@@ -194,8 +194,8 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         (
             "another tenant resolved",
             |cache, now| {
-                let token = token("theirs", now, secs(99));
-                cache.keep(&Tenant::new("ws", "q"), token, now, Generation::now());
+                let token = Some(token("theirs", now, secs(99)));
+                cache.update(&Tenant::new("ws", "q"), token, now, Generation::now());
             },
             Some("resolved"),
         ),
@@ -210,7 +210,12 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         set(&cache, token("old", now, secs(99)), now);
         let asked = Generation::now();
         act(&cache, now);
-        cache.keep(&tenant(), token("resolved", now, secs(3600)), now, asked);
+        cache.update(
+            &tenant(),
+            Some(token("resolved", now, secs(3600))),
+            now,
+            asked,
+        );
         assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
         let unchanged = kept == Some("resolved");
         assert_eq!(cache.is_unchanged_since(asked), unchanged, "{action}");
@@ -223,9 +228,9 @@ fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
     set(&cache, token("old", now, secs(99)), now);
     let asked = Generation::now();
     set(&cache, token("set", now, secs(99)), now);
-    cache.refuse(&tenant(), asked);
+    cache.update(&tenant(), None, now, asked);
     assert_eq!(name_at(&cache, now).as_deref(), Some("set"));
-    cache.refuse(&tenant(), Generation::now());
+    cache.update(&tenant(), None, now, Generation::now());
     assert_eq!(name_at(&cache, now), None);
 }
 
@@ -235,7 +240,8 @@ fn after_a_delete_only_a_later_resolve_counts() {
     let before = Generation::now();
     cache.delete("ws", "p");
     let after = Generation::now();
-    let resolved = |name, asked| cache.keep(&tenant(), token(name, now, secs(3600)), now, asked);
+    let resolved =
+        |name, asked| cache.update(&tenant(), Some(token(name, now, secs(3600))), now, asked);
     resolved("old", before);
     assert_eq!(name_at(&cache, now), None);
     resolved("new", after);
@@ -366,7 +372,7 @@ fn a_token_that_is_gone_is_not_extended() {
         ),
         (
             "a definite no",
-            |cache, _| cache.refuse(&tenant(), Generation::now()),
+            |cache, _| cache.update(&tenant(), None, Now::read(), Generation::now()),
             false,
         ),
     ];
@@ -441,7 +447,7 @@ fn a_resolve_from_before_a_401_is_not_cached() {
         set(&cache, Arc::clone(&dead), now);
         let asked = Generation::now();
         cache.discard("ws", "p", discarded);
-        cache.keep(&tenant(), token("again", now, secs(3600)), now, asked);
+        cache.update(&tenant(), Some(token("again", now, secs(3600))), now, asked);
         assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
         assert_eq!(cache.is_unchanged_since(asked), kept);
     }
@@ -466,7 +472,7 @@ fn the_cache_is_bounded_and_those_that_expire_soonest_make_room() {
         let name = number.to_string();
         cache.set_at(&name, "p", token("t", now, lifetime), now);
         // Not `len`, which looks at each token.
-        let held = cache.0.entries.lock().size();
+        let held = cache.entries.lock().size();
         assert!(held <= 10_001, "after {number}, with the provider's name");
     }
     assert!(cache.len() > 9_000, "only as many as needed make room");
@@ -521,5 +527,5 @@ fn keys_that_hold_nothing_take_no_room() {
         cache.set_at(&workspace_id, &provider, token, now);
         cache.delete(&workspace_id, &provider);
     }
-    assert_eq!(cache.0.entries.lock().size(), 0);
+    assert_eq!(cache.entries.lock().size(), 0);
 }

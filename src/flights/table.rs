@@ -50,7 +50,7 @@ pub(super) struct Flight {
     cache: Option<TokenCache>,
     /// The last change to any cache before the call.
     asked: Generation,
-    pub(super) outcome: Promise<Result<Arc<Outcome>>>,
+    outcome: Promise<Result<Arc<Outcome>>>,
 }
 
 /// The response to a call, and the token in it.
@@ -61,11 +61,8 @@ pub(super) struct Outcome {
     asked_at: Now,
 }
 
-/// A flight to wait for, and whether the caller has to start it.
-pub(super) struct Joined {
-    pub(super) flight: Arc<Flight>,
-    pub(super) is_new: bool,
-}
+/// A flight to wait for, and whether it is new, so that the caller has to start it.
+pub(super) type Joined = (Arc<Flight>, bool);
 
 pub(super) struct Table {
     flights: Mutex<Vec<Arc<Flight>>>,
@@ -129,14 +126,10 @@ impl Flight {
         Some(outcome)
     }
 
-    /// `None` for another operation, and for a caller that asks after a change to its cache: the flight may
-    /// bring the token that was deleted.
-    fn join(self: &Arc<Self>, call: Call, cache: Option<&TokenCache>) -> Option<Joined> {
-        let is_current = |cache: &TokenCache| cache.is_unchanged_since(self.asked);
-        (self.call == call && cache.is_none_or(is_current)).then(|| Joined {
-            flight: Arc::clone(self),
-            is_new: false,
-        })
+    /// Whether a caller may join the flight. It must not if it asks after a change to its cache: the flight
+    /// may bring the token that was deleted.
+    fn serves(&self, call: Call, cache: Option<&TokenCache>) -> bool {
+        self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.asked))
     }
 
     /// Returns the token that another flight has brought in the meantime.
@@ -147,6 +140,7 @@ impl Flight {
         }
     }
 
+    /// Brings the token to a cache. Only a definite no removes the token that is there.
     fn update(&self, cache: &TokenCache, outcome: &Result<Arc<Outcome>>) {
         let Subject::Tenant(tenant) = &self.subject else {
             return;
@@ -155,8 +149,10 @@ impl Flight {
             .as_ref()
             .and_then(|outcome| Ok((outcome.token.as_ref()?, outcome.asked_at)));
         match token {
-            Ok((token, at)) => cache.keep(tenant, Arc::clone(token), at, self.asked),
-            Err(error) if is_definite(error) => cache.refuse(tenant, self.asked),
+            Ok((token, at)) => cache.update(tenant, Some(Arc::clone(token)), at, self.asked),
+            Err(error) if is_definite(error) => {
+                cache.update(tenant, None, Now::read(), self.asked);
+            }
             Err(_) => {}
         }
     }
@@ -196,7 +192,8 @@ impl Table {
         loop {
             let known = flights.iter().find(|flight| flight.subject == *subject);
             let joined = match known {
-                Some(flight) => flight.join(call, cache),
+                Some(flight) if flight.serves(call, cache) => Some((Arc::clone(flight), false)),
+                Some(_) => None,
                 None => register(&mut flights, Flight::new(subject, call, cache)),
             };
             if joined.is_some() {
@@ -237,17 +234,15 @@ impl Table {
 /// Adds a flight, or ends it at once if its token is in the cache by now. `None` if there is no room.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
     let now = Now::read();
-    let cached = flight.cached(now);
-    let is_new = cached.is_none();
-    if let Some(token) = cached {
+    if let Some(token) = flight.cached(now) {
         let outcome = Outcome::cached(token, now);
         flight.outcome.fulfil(Ok(Arc::new(outcome)));
-    } else if has_room(flights, &flight.subject) {
-        flights.push(Arc::clone(&flight));
-    } else {
-        return None;
+        return Some((flight, false));
     }
-    Some(Joined { flight, is_new })
+    has_room(flights, &flight.subject).then(|| {
+        flights.push(Arc::clone(&flight));
+        (flight, true)
+    })
 }
 
 fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {

@@ -118,8 +118,8 @@ fn is_sent(token: &CachedToken) {
 /// The cache never hands it out at or after its expiry.
 fn is_never_served_late(token: &CachedToken, received: Received) {
     let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
-    let kept = token.clone().into();
-    cache.keep(&tenant, kept, received.at, Generation::now());
+    let kept = Some(token.clone().into());
+    cache.update(&tenant, kept, received.at, Generation::now());
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.

@@ -18,7 +18,6 @@ use crate::health::Health;
 use crate::json::Object;
 use crate::options::NexusClientOptions;
 use crate::providers::Providers;
-use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
@@ -103,8 +102,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
-        let tenant = Tenant::new(workspace_id, provider);
-        let token = self.0.resolve(tenant, self.0.gateway.longest_call())?;
+        let deadline = self.0.gateway.longest_call();
+        let token = self.0.resolve(workspace_id, provider, deadline)?;
         Ok(CachedToken::clone(&token))
     }
 
@@ -138,10 +137,9 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
-        let tenant = Tenant::new(workspace_id, provider);
-        let deadline = || self.0.gateway.longest_call();
-        let cached = self.0.cached(cache, tenant, &deadline);
-        cached.map(|(token, _)| token)
+        let deadline = self.0.gateway.longest_call();
+        let (token, _) = self.0.cached(cache, workspace_id, provider, deadline)?;
+        Ok(token)
     }
 
     /// Drops a token from the cache; the same as [`TokenCache::delete`]. Does not block.

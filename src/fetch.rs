@@ -59,7 +59,7 @@ impl<'a> Call<'a> {
     /// A 401 to a token out of the cache may mean that it was revoked: then the request that was
     /// refused, and none before it, is sent once more with the token that replaces it.
     fn perform(mut self, url: Uri) -> Result<Response> {
-        let (mut token, mut source) = self.caller.token(&|| self.deadline)?;
+        let (mut token, mut source) = self.caller.token(self.deadline)?;
         let mut sent = self.request.hide_credential.then(Sent::default);
         let mut hop = self.first_hop(url, &token)?;
         for number in 0..=MAX_REDIRECTS {

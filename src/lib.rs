@@ -43,7 +43,6 @@ mod hiding;
 mod json;
 mod log;
 mod options;
-mod promise;
 mod providers;
 mod retry;
 mod secret;

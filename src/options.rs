@@ -229,10 +229,9 @@ impl NexusClientOptions {
     /// Whether calls go on with a token that has not expired while no newer one can be had (network,
     /// timeout, 429, 5xx, `token_expired`, a response that makes no sense). Default true.
     ///
-    /// Such a token is one within the cache's buffer or, where its expiry is not known, one that was
-    /// received within the last hour. A call that has one waits for the gateway at most 1 s, and not
-    /// at all while it is known to be out of reach; it is asked again every 5 s, by a call. A
-    /// warning says when that begins and when it is over.
+    /// Such a token is one within the cache's buffer or, if its expiry is not known, one that was
+    /// received within the last hour. When a newer token fails to come within 1 s, the old one is used for
+    /// another 5 s, and then one call asks again. A warning is written once for each token.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;

@@ -21,7 +21,6 @@ use super::table::Subject;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Gateway;
 use crate::log::Log;
-use crate::tenant::Named as _;
 use crate::time::Deadline;
 
 /// How long a flight waits for those of other processes.
@@ -163,8 +162,8 @@ impl HostLock {
 fn file_name(address: &str, subject: &Subject) -> String {
     let hash = match subject {
         Subject::Tenant(tenant) => {
-            let tenant = tenant.names();
-            stable_hash(&[address, "tenant", tenant.workspace_id, tenant.provider])
+            let (workspace_id, provider) = (&*tenant.workspace_id, &*tenant.provider);
+            stable_hash(&[address, "tenant", workspace_id, provider])
         }
         Subject::Connection(id) => stable_hash(&[address, "connection", id]),
     };
@@ -234,7 +233,7 @@ mod tests {
     }
 
     fn tenant(workspace_id: &str, provider: &str) -> Subject {
-        Subject::Tenant(Tenant::new(workspace_id, provider).to_owned())
+        Subject::Tenant(Tenant::new(workspace_id, provider))
     }
 
     fn take(lock: &HostLock, subject: &Subject) -> Result<Option<Turn>> {

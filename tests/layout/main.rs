@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "ground",
         &[
             "arrivals", "base64", "time", "error", "header", "hiding", "json", "log", "options",
-            "promise", "retry", "secret", "sync", "tenant", "url",
+            "retry", "secret", "sync", "tenant", "url",
         ],
     ),
     ("strategy", &["signing", "strategy"]),

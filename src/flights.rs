@@ -5,7 +5,6 @@
 //! these calls is a flight: it runs on a thread of its own until it has landed, however soon its
 //! callers leave, and there is one at a time for a tenant or a connection.
 
-#[cfg(feature = "host-lock")]
 mod lock;
 mod outages;
 mod table;
@@ -15,14 +14,13 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "host-lock")]
-use self::lock::HostLock;
+pub(crate) use self::lock::ProcessLock;
 use self::outages::{Outages, PAUSE, TOKEN_EXPIRED, is_definite};
 pub(crate) use self::table::Call;
 use self::table::{Flight, Landed, Subject, Table};
 use crate::cache::{Claim, Lookup, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::gateway::{Gateway, Request, Success};
+use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
 use crate::tenant::{Named as _, OwnedTenant, Tenant};
@@ -47,8 +45,7 @@ pub(crate) struct Flights {
     table: Table,
     outages: Outages,
     spare_patience: Duration,
-    #[cfg(feature = "host-lock")]
-    host_lock: Option<HostLock>,
+    process_lock: Option<ProcessLock>,
     /// What stands in for the gateway.
     #[cfg(test)]
     script: Option<tests::Script>,
@@ -62,8 +59,11 @@ pub(crate) enum Source {
 }
 
 impl Handle {
-    pub(crate) fn new(gateway: Gateway) -> Self {
-        Self::of(Flights::new(gateway))
+    pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
+        Self::of(Flights {
+            process_lock,
+            ..Flights::new(gateway)
+        })
     }
 
     fn of(flights: Flights) -> Self {
@@ -100,8 +100,7 @@ impl Drop for LastHandle {
 impl Flights {
     fn new(gateway: Gateway) -> Self {
         Self {
-            #[cfg(feature = "host-lock")]
-            host_lock: gateway.lock_dir.clone().map(HostLock::new),
+            process_lock: None,
             gateway,
             table: Table::new(),
             outages: Outages::new(),
@@ -129,7 +128,7 @@ impl Flights {
     ) -> Result<Object> {
         let subject = Subject::Connection(connection_id.into());
         let landed = self.ride(&subject, call, None, deadline);
-        Ok(landed.ok_or_else(left)??.body.clone())
+        Ok(landed.ok_or_else(|| self.left(&subject))??.body.clone())
     }
 
     /// The tenant's token, past every cache. Blocks until it is there, at most until the deadline.
@@ -139,8 +138,9 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
         tenant.check()?;
-        self.ask(&tenant.to_owned(), None, deadline)
-            .ok_or_else(left)?
+        let tenant = tenant.to_owned();
+        self.ask(&tenant, None, deadline)
+            .ok_or_else(|| self.left(&Subject::Tenant(tenant)))?
     }
 
     /// The token of the cache, or of the gateway and then cached. Blocks until it is there, at most
@@ -174,7 +174,7 @@ impl Flights {
         }
         let asked = self.ask(&tenant, Some(cache), deadline);
         asked
-            .ok_or_else(left)?
+            .ok_or_else(|| self.left(&Subject::Tenant(tenant)))?
             .map(|token| (token, Source::Gateway))
     }
 
@@ -264,39 +264,47 @@ impl Flights {
         if let Some(script) = &self.script {
             return script(flight.call);
         }
-        #[cfg(feature = "host-lock")]
-        let _turn = match &self.host_lock {
-            Some(lock) => lock.take(&flight.subject, &self.gateway)?,
-            None => None,
+        let acquire = |longest| match &self.process_lock {
+            Some(lock) => lock.acquire(&flight.subject, longest, &self.gateway),
+            None => Ok(None),
         };
         match &flight.subject {
-            Subject::Tenant(tenant) => self.request_token(tenant.names()),
+            Subject::Tenant(tenant) => self.request_token(tenant.names(), &acquire),
             Subject::Connection(id) => {
                 let id = url::encode(id);
-                self.gateway.send_patiently(&match flight.call {
+                let request = match flight.call {
                     Call::Refresh => Request::post(format!("/v1/refresh/{id}")),
                     Call::Check => Request::get(format!("/v1/check-connection/{id}")),
                     Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
-                })
+                };
+                self.gateway.send_patiently(&request, &acquire)
             }
         }
     }
 
     /// `token_expired` covers a provider that is down for a moment, and one that has refused for
     /// good: only the next resolve tells them apart.
-    fn request_token(&self, tenant: Tenant<'_>) -> Result<Success> {
+    fn request_token(&self, tenant: Tenant<'_>, acquire: Acquire<'_>) -> Result<Success> {
         let parameters = [
             ("workspace_id", Some(tenant.workspace_id)),
             ("provider_name", Some(tenant.provider)),
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
         let request = request.of_workspace(tenant.workspace_id);
-        match self.gateway.send_patiently(&request) {
+        match self.gateway.send_patiently(&request, acquire) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
-                self.gateway.send_patiently(&request)
+                self.gateway.send_patiently(&request, acquire)
             }
             first => first,
         }
+    }
+
+    /// The error of a caller whose deadline came before the end of its flight.
+    fn left(&self, subject: &Subject) -> NexusError {
+        let waiting = self.process_lock.as_ref();
+        waiting
+            .and_then(|lock| lock.caller_timed_out(subject, &self.gateway.address))
+            .unwrap_or_else(left)
     }
 
     /// What a flight means to the caches of its callers, and for the next who asks; whether it has

@@ -64,15 +64,16 @@ impl<'a> Call<'a> {
         let mut hop = self.first_hop(url, &token)?;
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&hop, &token, &mut sent)?;
-            if response.status == 401 && hop.authenticated {
-                if let Some(fresh) = self.caller.replacement((&token, source), self.deadline)? {
-                    hop.url = match number {
-                        0 => self.caller.target(self.text, self.url()?, &fresh)?,
-                        _ => redirect::renewed(&hop.url, &token, &fresh)?,
-                    };
-                    (token, source) = (fresh, Source::Gateway);
-                    response = self.try_hop(&hop, &token, &mut sent)?;
-                }
+            if response.status == 401
+                && hop.authenticated
+                && let Some(fresh) = self.caller.replacement((&token, source), self.deadline)?
+            {
+                hop.url = match number {
+                    0 => self.caller.target(self.text, self.url()?, &fresh)?,
+                    _ => redirect::renewed(&hop.url, &token, &fresh)?,
+                };
+                (token, source) = (fresh, Source::Gateway);
+                response = self.try_hop(&hop, &token, &mut sent)?;
             }
             let target = redirect::location(response.status, &response.headers);
             let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)

@@ -9,7 +9,6 @@
 //! ([`table`]), and waits. The flight puts its token into the cache before it wakes its callers. If the
 //! gateway cannot be reached, a token that has not expired is used for longer (`Flights::extend`).
 
-#[cfg(feature = "host-lock")]
 mod lock;
 mod table;
 
@@ -19,13 +18,12 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "host-lock")]
-use self::lock::HostLock;
+pub(crate) use self::lock::ProcessLock;
 pub(crate) use self::table::{Call, Source};
 use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
 use crate::cache::{Lookup, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::gateway::{Gateway, Request, Success};
+use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
 use crate::tenant::Tenant;
@@ -49,16 +47,18 @@ pub(crate) struct Flights {
     pub(crate) gateway: Gateway,
     table: Table,
     max_stale_wait: Duration,
-    #[cfg(feature = "host-lock")]
-    host_lock: Option<HostLock>,
+    process_lock: Option<ProcessLock>,
     /// Replaces the gateway.
     #[cfg(test)]
     script: Option<tests::Script>,
 }
 
 impl Handle {
-    pub(crate) fn new(gateway: Gateway) -> Self {
-        Self::of(Flights::new(gateway))
+    pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
+        Self::of(Flights {
+            process_lock,
+            ..Flights::new(gateway)
+        })
     }
 
     fn of(flights: Flights) -> Self {
@@ -96,8 +96,7 @@ impl Drop for LastHandle {
 impl Flights {
     fn new(gateway: Gateway) -> Self {
         Self {
-            #[cfg(feature = "host-lock")]
-            host_lock: gateway.lock_dir.clone().map(HostLock::new),
+            process_lock: None,
             gateway,
             table: Table::new(),
             max_stale_wait: MAX_STALE_WAIT,
@@ -210,12 +209,19 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
         let joined = self.table.join_or_register(subject, call, cache, deadline);
-        let (flight, is_new) = joined.ok_or_else(wait_timed_out)?;
+        let (flight, is_new) = joined.ok_or_else(|| self.timed_out(subject))?;
         if is_new {
             self.start(&flight);
         }
         let outcome = flight.wait(cache, deadline);
-        outcome.ok_or_else(wait_timed_out)?
+        outcome.ok_or_else(|| self.timed_out(subject))?
+    }
+
+    /// Returns the error for a caller whose deadline came before the end of the flight.
+    fn timed_out(&self, subject: &Subject) -> NexusError {
+        let lock = self.process_lock.as_ref();
+        let waiting = lock.and_then(|lock| lock.caller_timed_out(subject, &self.gateway.address));
+        waiting.unwrap_or_else(wait_timed_out)
     }
 
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
@@ -237,36 +243,36 @@ impl Flights {
         if let Some(script) = &self.script {
             return script(flight.call);
         }
-        #[cfg(feature = "host-lock")]
-        let _turn = match &self.host_lock {
-            Some(lock) => lock.take(&flight.subject, &self.gateway)?,
-            None => None,
+        let acquire = |longest| match &self.process_lock {
+            Some(lock) => lock.acquire(&flight.subject, longest, &self.gateway),
+            None => Ok(None),
         };
         match &flight.subject {
-            Subject::Tenant(tenant) => self.request_token(tenant),
+            Subject::Tenant(tenant) => self.request_token(tenant, &acquire),
             Subject::Connection(id) => {
                 let id = url::encode(id);
-                self.gateway.send_patiently(&match flight.call {
+                let request = match flight.call {
                     Call::Refresh => Request::post(format!("/v1/refresh/{id}")),
                     Call::Check => Request::get(format!("/v1/check-connection/{id}")),
                     Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
-                })
+                };
+                self.gateway.send_patiently(&request, &acquire)
             }
         }
     }
 
     /// Asks a second time after `token_expired`. The provider may be down for a moment or may have refused
     /// for good, and only the next resolve tells these apart.
-    fn request_token(&self, tenant: &Tenant) -> Result<Success> {
+    fn request_token(&self, tenant: &Tenant, acquire: Acquire<'_>) -> Result<Success> {
         let parameters = [
             ("workspace_id", Some(&*tenant.workspace_id)),
             ("provider_name", Some(&*tenant.provider)),
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
         let request = request.of_workspace(&*tenant.workspace_id);
-        match self.gateway.send_patiently(&request) {
+        match self.gateway.send_patiently(&request, acquire) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
-                self.gateway.send_patiently(&request)
+                self.gateway.send_patiently(&request, acquire)
             }
             first => first,
         }

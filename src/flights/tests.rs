@@ -548,7 +548,7 @@ fn a_program_that_ends_asks_for_nothing_more() {
         let options = NexusClientOptions::new(url)
             .retry_policy(policy.retries(u32::from(response.contains("503"))))
             .log_level(LogLevel::Off);
-        let handle = Handle::new(Gateway::new(options).unwrap());
+        let handle = Handle::new(Gateway::new(options).unwrap(), None);
         if ending {
             handle.gateway.set_ending(true);
         }

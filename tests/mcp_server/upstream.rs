@@ -305,7 +305,7 @@ fn a_slow_upstream_holds_up_no_other_call() {
     assert_eq!(client.close(), [] as [Value; 0]);
 }
 
-#[cfg(all(unix, feature = "host-lock"))]
+#[cfg(unix)]
 #[test]
 fn the_lock_directory_is_below_home_unless_another_is_named() {
     let home = std::env::temp_dir().join(format!("nexus-mcp-{}", std::process::id()));

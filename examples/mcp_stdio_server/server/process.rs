@@ -28,18 +28,16 @@ pub(crate) fn end_on_signals(_: &Arc<Server>) -> io::Result<()> {
     Ok(())
 }
 
-/// Has the processes of this machine take turns to refresh a token, where the feature `host-lock` is compiled in: in
+/// Has the processes of this machine take turns to refresh a token: in
 /// `NEXUS_LOCK_DIR`, or not at all when that is empty; by default in a directory that depends on HOME alone, because many
 /// clients pass nothing else on.
 pub(crate) fn take_turns(options: NexusClientOptions) -> NexusClientOptions {
-    #[cfg(feature = "host-lock")]
     if let Some(directory) = lock_dir() {
         return options.lock_dir(directory);
     }
     options
 }
 
-#[cfg(feature = "host-lock")]
 fn lock_dir() -> Option<std::path::PathBuf> {
     use std::env::var_os;
     use std::path::Path;

@@ -48,7 +48,8 @@ pub(crate) struct Response {
 pub(crate) struct Transport {
     agent: ureq::Agent,
     has_callers_agent: bool,
-    /// Agents with the same settings that no request uses at present, if agents keep cookies: see `jar`.
+    /// Agents with the same settings that no request uses at present. Only needed where agents keep cookies:
+    /// see `jar`.
     idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
@@ -65,7 +66,7 @@ impl Transport {
         let agent =
             agent.unwrap_or_else(|| agent::agent(agent::settings(timeout).build(), HostResolver));
         agent::check_proxy(agent.config())?;
-        let needs_turns = !has_callers_agent && jar::is_kept(&agent);
+        let needs_turns = !has_callers_agent && jar::is_present(&agent);
         Ok(Self {
             agent,
             has_callers_agent,

@@ -1,23 +1,32 @@
-//! Finding texts that must not be shown, whichever way they are written.
+//! Searches texts for secrets, and replaces the secrets.
+
+use ureq::http::header::CONTENT_LENGTH;
+use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::url;
 
-/// A shorter text is likely to be part of another by chance.
+/// Texts shorter than this occur in other texts by chance, so that only longer ones of a credential
+/// are searched for.
 pub(crate) const MIN_LENGTH: usize = 8;
 
-/// How many URLs may be within one another in a text that is searched; each is percent-encoded once
-/// more.
-const MAX_URLS: usize = 4;
-/// How many JSON texts may be strings of one another.
-const MAX_JSONS: usize = 2;
+/// How often an escape may be escaped again, as in `%25252F`. It bounds the work at each byte.
+const MAX_NESTING: usize = 8;
 
-/// Texts to look for. Percent-encoding, `+` for a space, and the escapes of JSON strings (RFC 8259
-/// section 7) count as the characters that they stand for.
-///
-/// A search reads the text once for each secret and each way to decode it, however often and however
-/// nearly they occur.
+/// The named references of HTML that escapers write.
+const NAMED: [(&[u8], char); 7] = [
+    (b"quot", '"'),
+    (b"apos", '\''),
+    (b"lt", '<'),
+    (b"gt", '>'),
+    (b"sol", '/'),
+    (b"plus", '+'),
+    (b"equals", '='),
+];
+
+/// Texts to search for. Each character of a secret may be written as itself, percent-encoded (a space
+/// as `+`, too), as an escape of JSON (RFC 8259 section 7) or as a character reference of HTML.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<Vec<u8>>);
+pub(crate) struct Secrets(Vec<Vec<char>>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
@@ -28,169 +37,228 @@ impl Secrets {
         all
     }
 
+    /// A secret is text: bytes that are not UTF-8 are never found.
     pub(crate) fn add(&mut self, secret: &[u8]) {
-        let text: Vec<u8> = secret.iter().map(|byte| spaced(*byte)).collect();
+        let text = String::from_utf8_lossy(secret).replace('+', " ");
+        let text: Vec<char> = text.chars().collect();
         if !text.is_empty() && !self.0.contains(&text) {
             self.0.push(text);
         }
     }
 
-    /// The text with `stand_in` for each secret; `None` if it holds none.
+    /// Returns the text with `stand_in` for each secret, or `None` if no secret is in the text.
+    /// Secrets that overlap or touch are replaced together.
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
-        let marks = self.find(text, MAX_URLS, MAX_JSONS)?;
-        let mut shown = Vec::with_capacity(text.len());
-        let mut is_within = false;
-        for (byte, is_secret) in text.iter().zip(marks) {
-            match (is_within, is_secret) {
-                (_, false) => shown.push(*byte),
-                (false, true) => shown.extend_from_slice(stand_in.as_bytes()),
-                (true, true) => {}
+        let mut search = Search::default();
+        let (mut shown, mut is_found) = (Vec::new(), false);
+        // `rest` is what is still to be copied, `candidates` what is still to be searched.
+        let (mut rest, mut candidates) = (text, text);
+        let starts = self.starts();
+        while let Some(at) = candidates.iter().position(|byte| starts.contains(byte)) {
+            let candidate = candidates.get(at..).unwrap_or_default();
+            candidates = candidate.get(1..).unwrap_or_default();
+            let after = self
+                .0
+                .iter()
+                .filter_map(|secret| search.after(secret, candidate));
+            let Some(after) = after.min_by_key(|after| after.len()) else {
+                continue;
+            };
+            let plain = rest.len().saturating_sub(candidate.len());
+            if plain > 0 || !is_found {
+                shown.extend_from_slice(rest.get(..plain).unwrap_or_default());
+                shown.extend_from_slice(stand_in.as_bytes());
             }
-            is_within = is_secret;
+            is_found = true;
+            if after.len() < rest.len() {
+                rest = after;
+            }
         }
+        if !is_found {
+            return None;
+        }
+        shown.extend_from_slice(rest);
         Some(shown)
     }
 
-    /// Whether any of them is in a part of a URL, or in one of up to `urls` URLs within it.
-    pub(crate) fn are_within(&self, part: &str, urls: usize) -> bool {
-        self.find(part.as_bytes(), urls, 0).is_some()
+    /// Replaces each secret in a response by `[credential]`.
+    pub(crate) fn hide_in(&self, headers: &mut HeaderMap, body: &mut Vec<u8>) {
+        let hidden = |text: &[u8]| self.hidden(text, "[credential]");
+        for value in headers.values_mut() {
+            let shown = hidden(value.as_bytes());
+            if let Some(shown) = shown.and_then(|shown| HeaderValue::try_from(shown).ok()) {
+                *value = shown;
+            }
+        }
+        if let Some(shown) = hidden(body) {
+            *body = shown;
+            if let Some(length) = headers.get_mut(CONTENT_LENGTH) {
+                *length = body.len().into();
+            }
+        }
     }
 
-    /// Which bytes of the text are theirs; `None` if none is. Encoders of JSON leave percent-encoding as
-    /// it is, so that what is encoded as both hardly needs to be decoded in both orders.
-    fn find(&self, text: &[u8], urls: usize, jsons: usize) -> Option<Vec<bool>> {
-        let mut marks = vec![false; text.len()];
-        for secret in &self.0 {
-            mark(secret, text, &mut marks);
+    /// Returns the bytes that a secret can begin with, however it is written.
+    fn starts(&self) -> Vec<u8> {
+        let mut utf8 = [0; 4];
+        let firsts = self.0.iter().filter_map(|secret| secret.first());
+        let firsts = firsts.filter_map(|c| c.encode_utf8(&mut utf8).bytes().next());
+        firsts.chain(*b"+%\\&").collect()
+    }
+}
+
+/// The texts that may follow the part of a secret that was found so far. There are several where one
+/// character can be read in two ways, such as the `%25` of a secret that has a percent sign.
+#[derive(Default)]
+struct Search<'a> {
+    now: Vec<&'a [u8]>,
+    next: Vec<&'a [u8]>,
+}
+
+impl<'a> Search<'a> {
+    /// Returns what follows the secret, if the text begins with it.
+    fn after(&mut self, secret: &[char], mut text: &'a [u8]) -> Option<&'a [u8]> {
+        let mut secret = secret.iter();
+        // Up to the first escape there is but one way to read the text.
+        while !matches!(text, [b'%' | b'\\' | b'&' | b'+', ..]) {
+            let Some(c) = secret.next() else {
+                return Some(text);
+            };
+            text = text.strip_prefix(c.encode_utf8(&mut [0; 4]).as_bytes())?;
         }
-        let json = jsons.checked_sub(1).map(|jsons| (JSON, urls.min(1), jsons));
-        let percent = urls.checked_sub(1).map(|urls| (PERCENT, urls, jsons));
-        for (encoding, urls, jsons) in [json, percent].into_iter().flatten() {
-            if let Some(decoded) = Decoded::new(text, encoding) {
-                if let Some(within) = self.find(&decoded.text, urls, jsons) {
-                    decoded.mark(&within, &mut marks);
+        let Self { now, next } = self;
+        now.clear();
+        now.push(text);
+        for c in secret {
+            next.clear();
+            for text in now.drain(..) {
+                let add = &mut |rest: &'a [u8]| {
+                    if next.iter().all(|known: &&[u8]| known.len() != rest.len()) {
+                        next.push(rest);
+                    }
+                };
+                each_spelling(text, *c, add);
+                if *c == ' ' {
+                    each_spelling(text, '+', add);
                 }
             }
+            std::mem::swap(now, next);
+            if now.is_empty() {
+                return None;
+            }
         }
-        marks.contains(&true).then_some(marks)
+        now.iter().copied().min_by_key(|rest| rest.len())
     }
 }
 
-/// A plus may stand for a space or for itself.
-fn spaced(byte: u8) -> u8 {
-    if byte == b'+' { b' ' } else { byte }
+/// Passes on what follows each spelling of the character that the text begins with.
+fn each_spelling<'a>(text: &'a [u8], c: char, add: &mut impl FnMut(&'a [u8])) {
+    let mut utf8 = [0; 4];
+    let utf8 = c.encode_utf8(&mut utf8).as_bytes();
+    if let Some(rest) = text.strip_prefix(utf8) {
+        add(rest);
+    }
+    match text.first() {
+        Some(b'%') => percent(text, utf8, add),
+        Some(b'\\') => {
+            json(text, c, add);
+            utf16(text, c).into_iter().for_each(add);
+        }
+        Some(b'&') => html(text, c, add).unwrap_or_default(),
+        _ => {}
+    }
 }
 
-/// As Knuth, Morris and Pratt search, without ever going back in the text: for each beginning of the
-/// secret, `borders` has the length of the longest shorter one that it ends with.
-fn mark(secret: &[u8], text: &[u8], marks: &mut [bool]) {
-    let advance = |borders: &[usize], mut length: usize, byte: u8| {
-        while secret.get(length) != Some(&byte) {
-            match length.checked_sub(1) {
-                Some(last) => length = borders.get(last).copied().unwrap_or_default(),
-                None => return 0,
-            }
-        }
-        length.saturating_add(1)
+/// `%2F`, or `%252F` if that was encoded again.
+fn percent<'a>(text: &'a [u8], bytes: &[u8], add: &mut impl FnMut(&'a [u8])) {
+    let Some((byte, others)) = bytes.split_first() else {
+        return add(text);
     };
-    let (mut borders, mut length) = (vec![0], 0);
-    for byte in secret.iter().skip(1) {
-        length = advance(&borders, length, *byte);
-        borders.push(length);
-    }
-    let mut marked = 0;
-    length = 0;
-    for (last, byte) in text.iter().map(|byte| spaced(*byte)).enumerate() {
-        // Most bytes begin nothing.
-        if length == 0 && secret.first() != Some(&byte) {
-            continue;
+    let mut digits = text.strip_prefix(b"%");
+    for _ in 0..MAX_NESTING {
+        let Some(found) = digits else { return };
+        if url::escaped_byte(found) == Some(*byte) {
+            percent(found.get(2..).unwrap_or_default(), others, add);
         }
-        length = advance(&borders, length, byte);
-        if length == secret.len() {
-            let end = last.saturating_add(1);
-            let start = end.saturating_sub(length).max(marked);
-            marks.get_mut(start..end).unwrap_or_default().fill(true);
-            marked = end;
+        digits = found.strip_prefix(b"25");
+    }
+}
+
+/// `\/`, or `\\/` in a string within a string.
+fn json<'a>(text: &'a [u8], c: char, add: &mut impl FnMut(&'a [u8])) {
+    let mut text = text;
+    for _ in 0..MAX_NESTING {
+        let Some(escape) = text.strip_prefix(b"\\") else {
+            return;
+        };
+        text = escape;
+        let Some((kind, rest)) = escape.split_first() else {
+            return;
+        };
+        let said = match kind {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'"' | b'\'' | b'\\' | b'/' => char::from(*kind),
+            _ => continue,
+        };
+        if said == c {
+            add(rest);
         }
     }
 }
 
-/// What escapes begin with, and how one is read: what it stands for is added to the bytes. Returns how
-/// long it is.
-type Encoding = (u8, fn(&[u8], &mut Vec<u8>) -> Option<usize>);
-
-const PERCENT: Encoding = (b'%', |escape, decoded| {
-    decoded.push(url::escaped_byte(escape.get(1..)?)?);
-    Some(3)
-});
-
-const JSON: Encoding = (b'\\', |escape, decoded| {
-    let byte = match *escape.get(1)? {
-        b'u' => {
-            // One unit, or the two of a surrogate pair.
-            let units = escape.chunks(6).map_while(code_unit);
-            let read = char::decode_utf16(units).next()?.ok()?;
-            decoded.extend_from_slice(read.encode_utf8(&mut [0; 4]).as_bytes());
-            return Some(read.len_utf16().saturating_mul(6));
+/// `\u002F`, or `\uD83D\uDD11` for a character beyond 16 bits.
+fn utf16(text: &[u8], c: char) -> Option<&[u8]> {
+    let mut text = text;
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        let marks = text.iter().take(MAX_NESTING);
+        let marks = marks.take_while(|byte| **byte == b'\\').count();
+        let digits = text.get(marks..)?.strip_prefix(b"u")?;
+        let bytes = [
+            url::escaped_byte(digits)?,
+            url::escaped_byte(digits.get(2..)?)?,
+        ];
+        text = digits.get(4..)?;
+        if marks == 0 || u16::from_be_bytes(bytes) != *unit {
+            return None;
         }
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        kind @ (b'"' | b'\\' | b'/') => kind,
-        _ => return None,
+    }
+    Some(text)
+}
+
+/// `&#47;`, `&#x2F;` or a name, or `&amp;#47;` if that was escaped again.
+fn html<'a>(text: &'a [u8], c: char, add: &mut impl FnMut(&'a [u8])) -> Option<()> {
+    let mut reference = text.strip_prefix(b"&")?;
+    for _ in 0..MAX_NESTING {
+        let Some(rest) = reference.strip_prefix(b"amp;") else {
+            break;
+        };
+        reference = rest;
+        if c == '&' {
+            add(rest);
+        }
+    }
+    let end = reference.iter().take(12).position(|byte| *byte == b';')?;
+    let (name, rest) = reference.split_at_checked(end)?;
+    let number = |digits, radix| {
+        let digits = std::str::from_utf8(digits).ok()?;
+        char::from_u32(u32::from_str_radix(digits, radix).ok()?)
     };
-    decoded.push(byte);
-    Some(2)
-});
-
-/// `\uXXXX`.
-fn code_unit(escape: &[u8]) -> Option<u16> {
-    let digits = escape.strip_prefix(b"\\u")?;
-    let low = url::escaped_byte(digits.get(2..)?)?;
-    Some(u16::from_be_bytes([url::escaped_byte(digits)?, low]))
-}
-
-/// What a text says, and for each escape in it, where it ends here and there.
-struct Decoded {
-    text: Vec<u8>,
-    ends: Vec<(usize, usize)>,
-}
-
-impl Decoded {
-    /// `None` for a text without an escape.
-    fn new(encoded: &[u8], (mark, read): Encoding) -> Option<Self> {
-        let (mut text, mut ends) = (Vec::new(), Vec::new());
-        let mut rest = encoded;
-        while let Some(at) = rest.iter().position(|byte| *byte == mark) {
-            let (plain, escape) = rest.split_at_checked(at)?;
-            text.extend_from_slice(plain);
-            let length = read(escape, &mut text);
-            rest = escape.get(length.unwrap_or(1)..)?;
-            match length {
-                Some(_) => ends.push((text.len(), encoded.len().saturating_sub(rest.len()))),
-                None => text.push(mark),
-            }
-        }
-        text.extend_from_slice(rest);
-        (!ends.is_empty()).then_some(Self { text, ends })
+    let said = match name {
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16),
+        [b'#', digits @ ..] => number(digits, 10),
+        name => NAMED
+            .iter()
+            .find(|known| known.0 == name)
+            .map(|known| known.1),
+    };
+    if said == Some(c) {
+        add(rest.get(1..)?);
     }
-
-    /// Marks in the encoded text what is marked `within` this one.
-    fn mark(&self, within: &[bool], marks: &mut [bool]) {
-        let (mut here, mut there) = (0, 0);
-        let last = (within.len(), marks.len());
-        for (end, encoded_end) in self.ends.iter().copied().chain([last]) {
-            // Plain bytes, and the escape, which is longer than what it stands for.
-            let within = within.get(here..end).unwrap_or_default();
-            let marks = marks.get_mut(there..encoded_end).unwrap_or_default();
-            for (at, mark) in marks.iter_mut().enumerate() {
-                *mark |= within.get(at).or(within.last()) == Some(&true);
-            }
-            (here, there) = (end, encoded_end);
-        }
-    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::error::Result;
-use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -159,8 +158,8 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_are_on_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.handle.resolve(tenant("p"), far()).unwrap());
         scope.spawn(|| {
-            let caller = Caller::of_tenant(&scripted.handle, &one, tenant("p"));
-            Fetcher::new(caller).get_cached_token().unwrap()
+            let fetcher = Fetcher::of_tenant(&scripted.handle, &one, "ws", "p");
+            fetcher.get_cached_token().unwrap()
         });
         scripted.wait_until_aboard("p", 4);
         opened.open();

@@ -184,6 +184,9 @@ fn any_method_that_may_carry_a_credential_is_sent() {
         ("OPTIONS", None),
         ("TRACE", Some("invalid_input")),
         ("CONNECT", Some("invalid_input")),
+        ("TRACK", Some("invalid_input")),
+        ("track", Some("invalid_input")),
+        ("PRI", Some("invalid_input")),
     ];
     for (method, refused) in table {
         let request = Request::builder().method(method);

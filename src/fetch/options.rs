@@ -226,19 +226,18 @@ impl FetchOptions {
         self
     }
 
-    /// Appends the query to a URL, before its fragment.
+    /// Appends the query to a URL, in place of its fragment, which is never sent.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
             return url.into();
         }
-        let end = url.find('#').unwrap_or(url.len());
-        let (url, fragment) = url.split_at_checked(end).unwrap_or((url, ""));
+        let (url, _) = url.split_once('#').unwrap_or((url, ""));
         let mark = match url.find('?') {
             None => "?",
             Some(_) if url.ends_with(['?', '&']) => "",
             Some(_) => "&",
         };
-        [url, mark, &self.query, fragment].concat().into()
+        [url, mark, &self.query].concat().into()
     }
 
     /// Keeps the first problem, which is the error of the fetch.

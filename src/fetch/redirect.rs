@@ -1,8 +1,6 @@
 //! Redirects: the URL, method, body and headers of the request that follows one.
 
-use ureq::http::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION,
-};
+use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
@@ -109,23 +107,16 @@ impl Hop<'_> {
     /// Fetch standard, "HTTP-redirect fetch": 303 turns all methods but GET and HEAD into GET, 301 and
     /// 302 turn POST into GET. A GET loses the body.
     fn change_method(&mut self, status: u16) {
-        let keeps = match status {
-            303 => matches!(self.method, Method::GET | Method::HEAD),
-            301 | 302 => self.method != Method::POST,
-            _ => true,
+        let becomes_get = match status {
+            303 => !matches!(self.method, Method::GET | Method::HEAD),
+            301 | 302 => self.method == Method::POST,
+            _ => false,
         };
-        if keeps {
-            return;
-        }
-        self.method = Method::GET;
-        self.sends_body = false;
-        for name in [
-            CONTENT_ENCODING,
-            CONTENT_LANGUAGE,
-            CONTENT_LOCATION,
-            CONTENT_TYPE,
-        ] {
-            self.headers.remove(name);
+        if becomes_get {
+            (self.method, self.sends_body) = (Method::GET, false);
+            for name in ["encoding", "language", "location", "type"] {
+                self.headers.remove(format!("content-{name}"));
+            }
         }
     }
 
@@ -149,15 +140,14 @@ impl Hop<'_> {
         }
         let secrets = token.secrets(Some(self.call)).into_iter();
         let secrets = Secrets::new(secrets.filter(|secret| secret.len() >= MIN_LENGTH));
-        if secrets.hidden(target.to_string().as_bytes(), "").is_none() {
-            return Ok(target);
+        match secrets.hidden(target.to_string().as_bytes(), "") {
+            None => Ok(target),
+            Some(_) => Err(insecure(
+                &self.url,
+                "redirects to another origin with the credential in the URL, which is not followed; \
+                 Redirects::Manual returns the redirect",
+            )),
         }
-        let message = format!(
-            "{}: redirects to another origin with the credential in the URL, which is not followed; \
-             Redirects::Manual returns the redirect",
-            url::origin(&self.url)
-        );
-        Err(NexusError::new(ErrorKind::InsecureUrl, message))
     }
 }
 
@@ -182,10 +172,12 @@ fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(NexusError::new(
-        ErrorKind::InsecureUrl,
-        format!("{}: {problem}", url::origin(from)),
-    ))
+    Err(insecure(from, problem))
+}
+
+fn insecure(from: &Uri, problem: &str) -> NexusError {
+    let message = format!("{}: {problem}", url::origin(from));
+    NexusError::new(ErrorKind::InsecureUrl, message)
 }
 
 #[cfg(test)]

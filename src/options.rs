@@ -142,7 +142,7 @@ impl NexusClientOptions {
     ///
     /// let options = NexusClientOptions::new("http://localhost:8080")
     ///     .retry_policy(RetryPolicy::default().retries(3));
-    /// assert_eq!(options.retry_policy.retries, 3);
+    /// assert_eq!(options.retry_policy, RetryPolicy::default().retries(3));
     /// ```
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {

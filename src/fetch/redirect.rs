@@ -10,8 +10,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::secret;
-use crate::strategy::Place;
-use crate::token::CachedToken;
+use crate::token::{CachedToken, Place};
 use crate::url;
 
 /// How many redirects are followed in one call.
@@ -131,8 +130,9 @@ impl Hop<'_> {
 
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
-        let is_secret =
-            |name: &&HeaderName| secret::is_header(name.as_str()) || **name == *token.header_name;
+        let is_secret = |name: &&HeaderName| {
+            secret::is_secret_header(name.as_str()) || **name == *token.header_name
+        };
         let names: Vec<_> = self.headers.keys().filter(is_secret).cloned().collect();
         for name in names {
             self.headers.remove(name);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::cache::{Claim, TokenCache};
 use crate::error::Result;
 use crate::gateway::Success;
-use crate::json::Object;
+use crate::json::{FromResponse as _, Object};
 use crate::promise::Promise;
 use crate::sync::{Condvar, Mutex};
 use crate::tenant::OwnedTenant;

@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Con
 use ureq::{Proxy, ProxyProtocol};
 
 use crate::error::NexusError;
-use crate::time::FOREVER;
+use crate::time::MAX_DURATION;
 use crate::transport::dns::Names;
 use crate::transport::socket::Exchange;
 use crate::transport::wire::Dial;
@@ -30,7 +30,7 @@ use crate::url;
 /// streams may be long.
 pub(super) fn settings(timeout: Option<Duration>) -> ConfigBuilder<AgentScope> {
     // ureq adds it to the present moment, which overflows for the longest ones.
-    let limit = timeout.map(|timeout| timeout.min(FOREVER));
+    let limit = timeout.map(|timeout| timeout.min(MAX_DURATION));
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
         .max_idle_connections(64)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::time::FOREVER;
+use crate::time::MAX_DURATION;
 
 /// As many arrivals as are kept. One listener has one return URL and a few forms.
 const MAX_KEPT: usize = 32;
@@ -89,7 +89,7 @@ impl Lookout {
     /// afterwards this is a sleep.
     pub(crate) fn wait(&mut self, pause: Duration) {
         let now = Instant::now();
-        let end = now.checked_add(pause.min(FOREVER)).unwrap_or(now);
+        let end = now.checked_add(pause.min(MAX_DURATION)).unwrap_or(now);
         let mut state = self.arrivals.state.lock();
         loop {
             if !self.seen && state.announced.contains(&self.connection_id) {

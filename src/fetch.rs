@@ -19,9 +19,8 @@ use crate::gateway::refusal::retry_after;
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::log::Log;
 use crate::retry::Attempts;
-use crate::strategy::Place;
 use crate::time::Deadline;
-use crate::token::CachedToken;
+use crate::token::{CachedToken, Place};
 use crate::transport::{self, Failure, Outgoing, Response};
 use crate::url;
 
@@ -170,13 +169,13 @@ impl<'a> Call<'a> {
                 }
                 Ok(response) => {
                     let why = format!("the upstream's response is a {}", response.status);
-                    if !attempts.another(&why, retry_after(&response.headers)) {
+                    if !attempts.wait_for_retry(&why, retry_after(&response.headers)) {
                         return Ok(response);
                     }
                 }
                 Err(failure) if !failure.allows_another(&hop.method) => return Err(failure.error),
                 Err(failure) => {
-                    if !attempts.another(&failure.error, None) {
+                    if !attempts.wait_for_retry(&failure.error, None) {
                         return Err(attempts.give_up(failure.error));
                     }
                 }

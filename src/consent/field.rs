@@ -206,7 +206,7 @@ fn is_secret(name: &str, property: &Object) -> bool {
     let is_address = matches!(&*format, "uri" | "url" | "iri" | "email" | "hostname")
         || lower.ends_with("url")
         || lower.ends_with("uri");
-    secret::is_field(name) && !is_address
+    secret::is_secret_field(name) && !is_address
 }
 
 /// The title, unless it is only the name again; then the name in words.

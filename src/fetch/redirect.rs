@@ -6,8 +6,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::secret;
-use crate::strategy::{self, Place};
-use crate::token::CachedToken;
+use crate::token::{CachedToken, Place, param_name};
 use crate::url;
 
 /// How many redirects are followed in one call.
@@ -122,8 +121,9 @@ impl Hop<'_> {
 
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
-        let is_secret =
-            |name: &&HeaderName| secret::is_header(name.as_str()) || **name == *token.header_name;
+        let is_secret = |name: &&HeaderName| {
+            secret::is_secret_header(name.as_str()) || **name == *token.header_name
+        };
         let names: Vec<_> = self.headers.keys().filter(is_secret).cloned().collect();
         for name in names {
             self.headers.remove(name);
@@ -152,7 +152,7 @@ impl Hop<'_> {
 }
 
 fn without_parameter(target: Uri, name: &str) -> Result<Uri> {
-    let is_ours = |pair: &&str| strategy::param_name(pair) == name.as_bytes();
+    let is_ours = |pair: &&str| param_name(pair) == name.as_bytes();
     let query = target.query().unwrap_or_default();
     if !query.split('&').any(|pair| is_ours(&pair)) {
         return Ok(target);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cache::{Generation, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Success;
-use crate::json::Object;
+use crate::json::{FromResponse as _, Object};
 use crate::sync::{Condvar, Mutex, Promise};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};

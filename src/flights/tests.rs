@@ -8,7 +8,7 @@ use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
 use crate::sync::NO_THREADS;
-use crate::time::Received;
+use crate::time::ResponseClock;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -124,7 +124,7 @@ fn at_once() -> Deadline {
 #[allow(clippy::unnecessary_wraps, reason = "a script returns this")]
 pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
     let body = json!({"access_token": name, "expires_in": lifetime, "status": "active"});
-    let received = Received {
+    let received = ResponseClock {
         at: Now::read(),
         date: None,
     };
@@ -136,7 +136,7 @@ pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
 
 pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
     NexusError::new(kind, "scripted")
-        .with_code(code)
+        .coded(code)
         .with_status(status)
 }
 

@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "options", "retry", "secret", "sync", "tenant", "url",
         ],
     ),
-    ("strategy", &["signing", "strategy"]),
+    ("signing", &["signing"]),
     ("transport", &["transport"]),
     ("gateway", &["gateway"]),
     (
@@ -33,9 +33,9 @@ const ROOMS: &[(&str, &[&str])] = &[
         &[
             "capture",
             "connection",
-            "health",
             "providers",
             "session",
+            "strategy",
             "token",
             "wait",
         ],

@@ -8,14 +8,11 @@ use super::{Origin, assert_clean_beside, split, strategy_names};
 use crate::error::Result;
 use crate::gateway;
 use crate::header;
-use crate::json::Object;
+use crate::json::{FromResponse as _, Object};
 #[cfg(feature = "signing")]
-use crate::signing::{Digest, Encoding};
-#[cfg(feature = "signing")]
-use crate::strategy::Signature;
-use crate::strategy::{self, Place};
-use crate::time::{Now, Received};
-use crate::token::{CachedToken, TokenResponse};
+use crate::signing::{Digest, Encoding, Signature};
+use crate::time::{Now, ResponseClock};
+use crate::token::{CachedToken, Place, TokenResponse, param_name};
 use crate::url;
 
 /// The caller's URL, a line, and a token response. `theirs` is another library's reading of URLs.
@@ -32,7 +29,7 @@ pub fn strategy(data: &[u8], theirs: Origin) {
 }
 
 fn request(caller: &str, body: Object, theirs: Origin) -> Result<()> {
-    let received = Received {
+    let received = ResponseClock {
         at: Now::read(),
         date: None,
     };
@@ -66,7 +63,7 @@ fn has_one_parameter(own: &Uri, url: &Uri, name: &str, value: &str) {
             .collect()
     };
     let mut expected = pairs(own);
-    expected.retain(|pair| strategy::param_name(pair) != name.as_bytes());
+    expected.retain(|pair| param_name(pair) != name.as_bytes());
     let mut found = pairs(url);
     let last = found.pop().unwrap();
     assert_eq!(found, expected);

@@ -75,10 +75,10 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
             gateway.leave(&client, cache);
             drop(client);
         }),
-        ("a session guard", |client, cache, gateway| {
+        ("a session's fetcher", |client, cache, gateway| {
             let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
             let session = client.request_agent_session(&input).unwrap();
-            let _guard = client.guard_agent_session(session);
+            let _fetcher = client.session_fetcher(&session).unwrap();
             gateway.leave(&client, cache);
             drop(client);
         }),

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::json::FromResponse as _;
 use crate::seeded::Seeded;
-use crate::time::Received;
+use crate::time::ResponseClock;
 use crate::time::date;
 use crate::token::TokenResponse;
 
@@ -128,7 +129,7 @@ fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, A
 }
 
 fn arrive(cache: &TokenCache, clocks: &Clocks, response: &Value, date: Option<i64>) {
-    let received = Received {
+    let received = ResponseClock {
         at: clocks.now(),
         date: date.map(|date| clocks.wall(date)),
     };

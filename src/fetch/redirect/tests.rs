@@ -3,7 +3,8 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::time::{Now, Received};
+use crate::json::FromResponse as _;
+use crate::time::{Now, ResponseClock};
 use crate::token::TokenResponse;
 
 fn bearer() -> CachedToken {
@@ -11,7 +12,7 @@ fn bearer() -> CachedToken {
 }
 
 fn token_of(response: &Value) -> CachedToken {
-    let received = Received {
+    let received = ResponseClock {
         at: Now::read(),
         date: None,
     };

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::table::Subject;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Guard};
-use crate::lock::{LockOption, NamedLock, RefreshLock};
+use crate::lock::{LockOption, RefreshLock};
 use crate::log::Log;
 use crate::time::Deadline;
 
@@ -42,7 +42,7 @@ impl ProcessLock {
     /// `invalid_input` for a relative directory.
     pub(crate) fn new(option: LockOption, log: Log) -> Result<Option<Self>> {
         let chosen = option.choose(log)?;
-        Ok(chosen.map(|NamedLock { lock, prefix }| Self {
+        Ok(chosen.map(|(lock, prefix)| Self {
             lock,
             prefix,
             failed: AtomicBool::new(false),

@@ -8,8 +8,8 @@ use crate::url;
 /// The least length of a credential that is searched for. Shorter texts occur by chance.
 pub(crate) const MIN_LENGTH: usize = 8;
 
-/// How many backslashes an escape of JSON may have, with two further ones for each string within a
-/// string. The limit bounds the work for a body of backslashes.
+/// The most backslashes before one character: three, where JSON is a string of JSON, and seven, where
+/// that is a string again. The limit bounds the work for a body of backslashes.
 const MAX_BACKSLASHES: usize = 7;
 
 /// The longest reference of HTML: `&#x0010FFFF;` without the `&`.
@@ -80,8 +80,8 @@ impl Secrets {
     }
 }
 
-/// Returns what follows the secret, if the text begins with it. A secret that has `%25` in it, or
-/// another escape, is found in its plain form as well.
+/// Returns what follows the secret, if the text begins with it. The plain form is tried as well,
+/// because a secret such as `a%41` looks escaped.
 fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
     let plain = text.strip_prefix(secret.as_bytes());
     let escaped = secret.chars().try_fold(text, after_char);

@@ -23,10 +23,11 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 pub enum Redirects {
     /// Follows up to ten redirects, with methods and bodies as the Fetch standard says.
     ///
-    /// The credential, and headers of the caller that are secret by their name, stay with their origin
-    /// (scheme, host and port). A redirect to another origin loses them, and loses any query parameter
-    /// of the name that a `query_param` credential has. A target that still holds a credential of the
-    /// URL is the error `insecure_url`.
+    /// The credential goes only to the origin (scheme, host and port) that it was meant for, and so do
+    /// the caller's headers with the name of a secret, such as `Cookie` or `X-Api-Key`. A redirect to
+    /// another origin loses them for good. If the credential is a query parameter, the target loses
+    /// the parameter of that name. A target that still holds a credential from the URL, of at least 8
+    /// bytes, is the error `insecure_url`.
     #[default]
     Follow,
     /// Returns the redirect itself as the response.
@@ -70,8 +71,8 @@ impl Hop<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http, or
-    /// holds the credential and is of another origin.
+    /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http on
+    /// another machine, or is of another origin and holds the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
@@ -103,8 +104,8 @@ impl Hop<'_> {
         url::join(&self.url, target).map_err(|reason| problem(&reason))
     }
 
-    /// Fetch standard, "HTTP-redirect fetch": 303 turns all methods but GET and HEAD into GET, 301 and
-    /// 302 turn POST into GET. A GET loses the body.
+    /// Changes the method as the Fetch standard says ("HTTP-redirect fetch"): 303 turns all methods but
+    /// GET and HEAD into GET, 301 and 302 turn POST into GET. The new GET has no body.
     fn change_method(&mut self, status: u16) {
         let becomes_get = match status {
             303 => !matches!(self.method, Method::GET | Method::HEAD),
@@ -130,8 +131,8 @@ impl Hop<'_> {
         }
     }
 
-    /// Returns the target of another origin without the credential. Many servers copy the query of the
-    /// request into the target, and some the path.
+    /// Takes the credential out of a target of another origin. Many servers copy the query of a request
+    /// into the target, and some copy the path.
     fn without_credential(&self, mut target: Uri, token: &CachedToken) -> Result<Uri> {
         match &token.place {
             Place::Query(name) => target = without_parameter(target, name)?,

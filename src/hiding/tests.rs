@@ -4,7 +4,7 @@ use super::*;
 use crate::seeded::Seeded;
 
 /// With everything that one encoder or another changes.
-const SECRET: &str = "s3cr/t+k y\"q\\n\u{fc}%41\u{1f511}=";
+const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=";
 
 type Encoder = (&'static str, fn(&str) -> String);
 
@@ -40,7 +40,7 @@ const ENCODERS: [Encoder; 11] = [
     }),
     ("html", |text| {
         let escaped = text.replace('&', "&amp;").replace('"', "&quot;");
-        escaped.replace('\'', "&apos;").replace('/', "&sol;")
+        escaped.replace('\'', "&apos;").replace('<', "&lt;")
     }),
     // As Go's html/template does.
     ("html in attributes", |text| {
@@ -148,8 +148,8 @@ fn a_secret_that_looks_like_an_escape_is_found() {
 fn what_is_not_a_secret_stays_as_it_is() {
     let texts = [
         "",
-        "s3cr/t+k y\"q\\n\u{fc}%41\u{1f511}",
-        "3cr/t+k y\"q\\n\u{fc}%41\u{1f511}=",
+        "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}",
+        "3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=",
         "100% \\ \\u12 \\uD800 \\uD83D\\u0041 %4 %zz %",
         "&#115 &#x73; &#; &#xFFFFFF; &amp;&amp;#11; & &;",
     ];
@@ -178,7 +178,7 @@ fn where_a_secret_begins_and_ends() {
         (&["a b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] a%2Bb"),
         (
             &["a+b"],
-            "a&#43;b a&plus;b a&#x2b;b a\\u002bb",
+            "a&#43;b a&#043;b a&#x2b;b a\\u002bb",
             "[..] [..] [..] [..]",
         ),
         (&["\u{fc}a"], "\\u00fca %C3%bca %FCa", "[..] [..] %FCa"),

@@ -35,7 +35,7 @@ pub struct WaitOptions<'a> {
     pub timeout: Duration,
     pub(crate) on_poll: Option<OnPoll<'a>>,
     #[cfg(feature = "consent")]
-    pub(crate) lookout: Option<crate::arrivals::Lookout>,
+    pub(crate) browser: Option<crate::browser::BrowserWait>,
 }
 
 impl Default for WaitOptions<'_> {
@@ -45,7 +45,7 @@ impl Default for WaitOptions<'_> {
             timeout: Duration::from_secs(300),
             on_poll: None,
             #[cfg(feature = "consent")]
-            lookout: None,
+            browser: None,
         }
     }
 }
@@ -116,18 +116,18 @@ impl WaitOptions<'_> {
     /// Tells the listener, if there is one, which connection this wait is for.
     #[cfg(feature = "consent")]
     pub(crate) fn awaiting(mut self, connection_id: &str) -> Self {
-        if let Some(lookout) = &mut self.lookout {
-            lookout.await_connection(connection_id);
+        if let Some(browser) = &mut self.browser {
+            browser.start(connection_id, Deadline::after(self.timeout));
         }
         self
     }
 
-    /// A poll may see the consent before the browser is back, and a listener that is dropped then
-    /// would leave its user on a dead page.
+    /// Waits for a browser that has not returned yet. A poll can see the consent first, and a caller that then drops
+    /// its listener would send the user to an error page.
     #[cfg(feature = "consent")]
-    fn let_the_browser_in(&mut self, status: &ConnectionStatus, deadline: Deadline) {
-        if let (Some(lookout), ConnectionStatus::Active) = (&mut self.lookout, status) {
-            lookout.linger(deadline.left().unwrap_or_default().min(BROWSER_TIME));
+    fn wait_for_browser(&mut self, status: &ConnectionStatus, deadline: Deadline) {
+        if let (Some(browser), ConnectionStatus::Active) = (&mut self.browser, status) {
+            browser.wait_for_browser(deadline.left().unwrap_or_default().min(BROWSER_TIME));
         }
     }
 
@@ -136,8 +136,8 @@ impl WaitOptions<'_> {
         let pause = self.interval.max(MIN_INTERVAL);
         let pause = deadline.left().unwrap_or_default().min(pause);
         #[cfg(feature = "consent")]
-        if let Some(lookout) = &mut self.lookout {
-            lookout.wait(pause);
+        if let Some(browser) = &mut self.browser {
+            browser.sleep(pause);
             return;
         }
         std::thread::sleep(pause);
@@ -166,7 +166,7 @@ pub(crate) fn until_final(
                 }
                 if status.is_terminal() {
                     #[cfg(feature = "consent")]
-                    options.let_the_browser_in(&status, deadline);
+                    options.wait_for_browser(&status, deadline);
                     return Ok(status);
                 }
                 seen = format!("the last status was `{status}`");

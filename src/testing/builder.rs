@@ -12,8 +12,17 @@ use super::clock::Clock;
 use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
-use super::server::Server;
 use super::service::{Route, Service, Stop};
+use crate::loopback::{Limits, Server};
+
+const LIMITS: Limits = Limits {
+    head: 64 * 1024,
+    body: 1024 * 1024,
+    // Clients keep idle connections open.
+    request_time: Duration::from_secs(300),
+    connections: 2048,
+    grace: Duration::ZERO,
+};
 
 /// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
 ///
@@ -316,12 +325,11 @@ impl DevGatewayBuilder {
             return Err(io::Error::new(ErrorKind::InvalidInput, reason));
         }
         let listener = TcpListener::bind(self.bind)?;
-        let service = self.service(listener.local_addr()?)?;
-        let service = Arc::new(service);
-        let server = Server::start(listener, Arc::clone(&service))?;
+        let service = Arc::new(self.service(listener.local_addr()?)?);
+        let shared = Arc::clone(&service);
         Ok(DevGateway {
             service,
-            _server: server,
+            _server: Server::start(listener, LIMITS, shared)?,
         })
     }
 

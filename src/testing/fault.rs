@@ -1,11 +1,7 @@
 //! Faults on order.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
-
-use super::response::{Response, TEXT};
-use ureq::http::header::RETRY_AFTER;
 
 /// What goes wrong with a request, ordered with [`DevGateway::fail_next`](super::DevGateway::fail_next) or
 /// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
@@ -24,7 +20,7 @@ use ureq::http::header::RETRY_AFTER;
 /// assert_eq!(ureq::get(&health).call()?.status(), 200);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// A response with this status and an empty body.
@@ -88,7 +84,7 @@ impl Fault {
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => f.debug_tuple("Status").field(status).finish(),
+            Self::Status(status) => write!(f, "Status({status})"),
             Self::Reply {
                 status,
                 content_type,
@@ -99,57 +95,15 @@ impl fmt::Debug for Fault {
                 .field("content_type", content_type)
                 .field("body_len", &body.len())
                 .finish_non_exhaustive(),
-            Self::RetryAfter { status, value } => f
-                .debug_struct("RetryAfter")
-                .field("status", status)
-                .field("value", value)
-                .finish(),
-            Self::Delay(by) => f.debug_tuple("Delay").field(by).finish(),
+            Self::RetryAfter { status, value } => {
+                write!(f, "RetryAfter {{ status: {status}, value: {value:?} }}")
+            }
+            Self::Delay(delay) => write!(f, "Delay({delay:?})"),
             Self::Cut => f.write_str("Cut"),
             Self::BrokerDown => f.write_str("BrokerDown"),
             Self::WrongBrokerKey => f.write_str("WrongBrokerKey"),
             Self::ProviderDown => f.write_str("ProviderDown"),
             Self::ReturnUrlRefused => f.write_str("ReturnUrlRefused"),
-        }
-    }
-}
-
-/// What is wrong behind the gateway.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
-    BrokerDown,
-    WrongBrokerKey,
-    ProviderDown,
-    ReturnUrlRefused,
-}
-
-/// What a fault means for the request at hand.
-pub(super) enum Effect {
-    None,
-    Wait(Duration),
-    Cut,
-    Response(Response),
-    Trouble(Trouble),
-}
-
-impl From<Fault> for Effect {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Status(status) => Self::Response(Response::empty(status)),
-            Fault::Reply {
-                status,
-                content_type,
-                body,
-            } => Self::Response(Response::new(status, &content_type, body)),
-            Fault::RetryAfter { status, value } => Self::Response(
-                Response::new(status, TEXT, "Too Many Requests\n").header(RETRY_AFTER, &value),
-            ),
-            Fault::Delay(delay) => Self::Wait(delay),
-            Fault::Cut => Self::Cut,
-            Fault::BrokerDown => Self::Trouble(Trouble::BrokerDown),
-            Fault::WrongBrokerKey => Self::Trouble(Trouble::WrongBrokerKey),
-            Fault::ProviderDown => Self::Trouble(Trouble::ProviderDown),
-            Fault::ReturnUrlRefused => Self::Trouble(Trouble::ReturnUrlRefused),
         }
     }
 }
@@ -160,14 +114,14 @@ struct Order {
     fault: Fault,
 }
 
-/// The faults still to come, in the order in which they were asked for.
+/// The faults still to come, in the order of their calls.
 #[derive(Default)]
-pub(super) struct FaultPlan(VecDeque<Order>);
+pub(super) struct FaultPlan(Vec<Order>);
 
 impl FaultPlan {
     pub(super) fn order(&mut self, prefix: &str, left: usize, fault: Fault) {
         let prefix = prefix.to_owned();
-        self.0.push_back(Order {
+        self.0.push(Order {
             prefix,
             left,
             fault,
@@ -178,13 +132,11 @@ impl FaultPlan {
         self.0.clear();
     }
 
-    /// The effect on a request for `path`, which uses it up.
-    pub(super) fn take(&mut self, path: &str) -> Effect {
+    /// Takes the fault for one request to `path`.
+    pub(super) fn take(&mut self, path: &str) -> Option<Fault> {
         self.0.retain(|order| order.left > 0);
-        let due = self.0.iter_mut().find(|o| path.starts_with(&o.prefix));
-        due.map_or(Effect::None, |order| {
-            order.left = order.left.saturating_sub(1);
-            order.fault.clone().into()
-        })
+        let order = self.0.iter_mut().find(|o| path.starts_with(&o.prefix))?;
+        order.left = order.left.saturating_sub(1);
+        Some(order.fault.clone())
     }
 }

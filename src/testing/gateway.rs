@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::received::ReceivedRequest;
-use super::server::Server;
 use super::service::Service;
+use crate::loopback::Server;
 
 /// A Nexus Gateway of your own, for as long as the value lives.
 ///
@@ -285,10 +285,46 @@ impl DevGateway {
     }
 }
 
+impl Drop for DevGateway {
+    fn drop(&mut self) {
+        // The server, which is dropped next, waits for requests in progress.
+        self.service.stop.set();
+    }
+}
+
 impl fmt::Debug for DevGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DevGateway")
             .field("url", &self.service.url)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::TcpStream;
+    use std::thread;
+
+    #[test]
+    fn dropping_ends_every_thread_that_shares_the_gateway() -> io::Result<()> {
+        let gateway = DevGateway::start()?;
+        gateway.fail_next(1, Fault::Delay(Duration::MAX));
+        let address = gateway.url().trim_start_matches("http://").to_owned();
+        let mut delayed = TcpStream::connect(&address)?;
+        delayed.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        let idle = TcpStream::connect(&address)?;
+        while gateway.count("/health") == 0 {
+            thread::yield_now();
+        }
+        let service = Arc::clone(&gateway.service);
+        drop(gateway);
+        // Their connections are closed, and nothing else keeps the threads from ending.
+        while Arc::strong_count(&service) > 1 {
+            thread::yield_now();
+        }
+        drop((delayed, idle));
+        Ok(())
     }
 }

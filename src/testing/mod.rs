@@ -68,11 +68,9 @@ mod rate_limit;
 mod received;
 mod response;
 mod routes;
-mod server;
 mod service;
 mod session;
 mod upstream;
-mod wire;
 
 use std::io;
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use ureq::http::{HeaderMap, HeaderName};
 
+use crate::loopback::Request;
+
 const KEPT: usize = 10_000;
 
 /// A request as [`DevGateway`](super::DevGateway) received it.
@@ -39,6 +41,19 @@ pub struct ReceivedRequest {
     pub headers: HeaderMap,
     /// The body, after any chunked framing was taken off.
     pub body: Vec<u8>,
+}
+
+impl ReceivedRequest {
+    pub(super) fn new(request: Request) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            method: head.method.as_str().to_owned(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers,
+            body,
+        }
+    }
 }
 
 impl fmt::Debug for ReceivedRequest {

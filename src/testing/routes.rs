@@ -8,40 +8,63 @@ mod refusal;
 mod sessions;
 mod tokens;
 
-use serde_json::json;
-use ureq::http::header::RETRY_AFTER;
+use std::net::TcpStream;
 
-use super::call::{Call, Caller};
-use super::fault::Effect;
+use serde_json::json;
+use ureq::http::StatusCode;
+use ureq::http::header::{DATE, RETRY_AFTER};
+
+use super::call::Call;
+use super::clock::imf_fixdate;
+use super::fault::Fault;
 use super::method::{delete, get, post};
 use super::received::ReceivedRequest;
 use super::response::{Outcome, Response, TEXT};
 use super::service::Service;
 use super::upstream;
+use crate::loopback::{self, Request};
 
-/// `None`: the connection is to be cut.
-pub(super) fn respond(
-    service: &Service,
-    request: &ReceivedRequest,
-    caller: &dyn Caller,
-) -> Option<Response> {
-    service.requests.lock().record(request.clone());
-    let effect = service.faults.lock().take(&request.path);
-    let trouble = match effect {
-        Effect::Response(response) => return Some(response),
-        Effect::Cut => return None,
-        Effect::Wait(delay) if service.stop.wait(delay) => return None,
-        Effect::Wait(_) | Effect::None => None,
-        Effect::Trouble(trouble) => Some(trouble),
-    };
-    let call = Call {
-        service,
-        request,
-        caller,
-        trouble,
-    };
-    let (Ok(response) | Err(response)) = route(&call);
-    Some(response)
+impl loopback::Service for Service {
+    fn respond(&self, request: Request, client: &TcpStream) -> Option<Response> {
+        let request = ReceivedRequest::new(request);
+        self.requests.lock().record(request.clone());
+        let fault = self.faults.lock().take(&request.path);
+        let response = match fault {
+            Some(Fault::Status(status)) => Response::empty(status),
+            Some(Fault::Reply {
+                status,
+                content_type,
+                body,
+            }) => Response::new(status, &content_type, body),
+            Some(Fault::RetryAfter { status, value }) => too_many_requests(status, &value),
+            Some(Fault::Cut) => return None,
+            Some(Fault::Delay(delay)) if self.stop.wait(delay) => return None,
+            fault => {
+                let call = Call {
+                    service: self,
+                    request: &request,
+                    client,
+                    fault,
+                };
+                let (Ok(response) | Err(response)) = route(&call);
+                response
+            }
+        };
+        Some(dated(self, response))
+    }
+
+    fn refuse(&self, status: StatusCode) -> Response {
+        let reason = status.canonical_reason().unwrap_or_default();
+        dated(self, Response::new(status.as_u16(), TEXT, reason))
+    }
+}
+
+fn dated(service: &Service, response: Response) -> Response {
+    response.header(DATE, &imf_fixdate(service.clock.now()))
+}
+
+fn too_many_requests(status: u16, retry_after: &str) -> Response {
+    Response::new(status, TEXT, "Too Many Requests\n").header(RETRY_AFTER, retry_after)
 }
 
 fn route(call: &Call<'_>) -> Outcome {
@@ -116,9 +139,8 @@ fn check_rate(call: &Call<'_>) -> Result<(), Response> {
         return Ok(());
     };
     let now = call.service.clock.now();
-    limits.lock().take(call.request, now).map_err(|seconds| {
-        Response::new(429, TEXT, "Too Many Requests\n").header(RETRY_AFTER, &seconds.to_string())
-    })
+    let taken = limits.lock().take(call.request, now);
+    taken.map_err(|seconds| too_many_requests(429, &seconds.to_string()))
 }
 
 fn health() -> Response {

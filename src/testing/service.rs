@@ -56,10 +56,6 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        *self.stopped.lock()
-    }
-
     /// Waits that long, or until the gateway stops; tells whether it did.
     pub(super) fn wait(&self, time: Duration) -> bool {
         let mut stopped = self.stopped.lock();

@@ -21,10 +21,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "ground",
         &[
-            "arrivals", "base64", "time", "error", "header", "hiding", "json", "log", "options",
+            "base64", "browser", "time", "error", "header", "hiding", "json", "log", "options",
             "promise", "retry", "secret", "sync", "tenant", "url",
         ],
     ),
+    ("loopback", &["loopback"]),
     ("strategy", &["signing", "strategy"]),
     ("transport", &["transport"]),
     ("gateway", &["gateway"]),

@@ -8,7 +8,7 @@ use crate::testing::call::Call;
 use crate::testing::clock;
 use crate::testing::connections::Connection;
 use crate::testing::encoding::query_value;
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
 use crate::testing::provider::Provider;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
@@ -64,7 +64,7 @@ fn revoked(connection: &mut Connection, now: u64) -> Map<String, Value> {
 
 /// By auth type and name.
 pub(super) fn providers(call: &Call<'_>) -> Outcome {
-    if call.meets(Trouble::BrokerDown) {
+    if call.has_fault(&Fault::BrokerDown) {
         let reason = "broker_unavailable: dial tcp 127.0.0.1:8080: connect: connection refused";
         return Err(Response::error(502, reason, "failed to fetch providers"));
     }

@@ -7,7 +7,7 @@ use super::refusal;
 use crate::testing::call::Call;
 use crate::testing::connections::{Connection, ConnectionRequest};
 use crate::testing::encoding::{html_escape, query_value, with_query};
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
@@ -40,7 +40,7 @@ pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     let wanted = wanted(&call.request.body).ok_or_else(invalid)?;
     check_fields(&wanted)?;
     refusal::hidden_broker(call)?;
-    if call.meets(Trouble::ReturnUrlRefused) {
+    if call.has_fault(&Fault::ReturnUrlRefused) {
         return Err(refusal::broker_error(400));
     }
     let service = call.service;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::testing::call::Call;
 use crate::testing::credential::Credential;
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
 
 /// After this time a gateway gives the provider up.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ pub(super) enum Failure {
 /// same meanwhile, with the same refresh token.
 pub(super) fn run(call: &Call<'_>, id: &str) -> Result<(), Failure> {
     let (result, time) = spend(call, id)?;
-    if call.caller.hangs_up_within(time.min(PATIENCE)) || time > PATIENCE {
+    if call.hangs_up_within(time.min(PATIENCE)) || time > PATIENCE {
         return Err(Failure::GivenUp);
     }
     let mut connections = call.service.connections.lock();
@@ -50,7 +50,7 @@ fn spend(call: &Call<'_>, id: &str) -> Result<(Result<Credential, Failure>, Dura
     let connection = connections.by_id(id).ok_or(Failure::Refused)?;
     let token = connection.credential(now).text("refresh_token");
     let token = token.map(str::to_owned).ok_or(Failure::NoRefreshToken)?;
-    if call.meets(Trouble::ProviderDown) {
+    if call.has_fault(&Fault::ProviderDown) {
         return Err(Failure::Unreachable);
     }
     let issued = connection.grant.refresh(&token, now);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::testing::call::Call;
 use crate::testing::connections::Connection;
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
 use crate::testing::response::{Response, TEXT};
 
 const NOT_ACTIVE: &str = "Connection not active";
@@ -16,10 +16,10 @@ const ATTENTION: &str = "Connection requires attention. The user must re-authent
 
 /// What is between the gateway and its broker, for a path that relays the broker's errors.
 pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
-    if call.meets(Trouble::BrokerDown) {
+    if call.has_fault(&Fault::BrokerDown) {
         return Err(broker_unavailable());
     }
-    if call.meets(Trouble::WrongBrokerKey) {
+    if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(Response::error(403, "invalid_api_key", "invalid api key"));
     }
     Ok(())
@@ -27,7 +27,7 @@ pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
 
 /// The same for a path that says of the broker's errors only that there was one.
 pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
-    if call.meets(Trouble::WrongBrokerKey) {
+    if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(broker_error(403));
     }
     broker(call)

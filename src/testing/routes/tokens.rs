@@ -7,13 +7,13 @@ use super::refusal;
 use crate::testing::call::Call;
 use crate::testing::connections::Connection;
 use crate::testing::encoding::{is_uuid, percent_decode, query_value};
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
 /// The status is inferred from a token call, so that every refusal is `failed`.
 pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
-    if call.meets(Trouble::BrokerDown) {
+    if call.has_fault(&Fault::BrokerDown) {
         return Err(refusal::broker_unreachable_text());
     }
     let status = match token(call, id) {

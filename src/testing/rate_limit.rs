@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::encoding::query_value;
+use super::encoding::parameter;
 use super::received::ReceivedRequest;
 
 const MINUTE: u64 = 60_000;
@@ -49,7 +49,7 @@ fn who(request: &ReceivedRequest) -> Option<String> {
     let header = request.headers.get("x-workspace-id");
     let header = header.and_then(|value| value.to_str().ok());
     let header = header.filter(|value| !value.is_empty());
-    let query = query_value(request.query.as_deref(), "workspace_id");
+    let query = parameter(request.query.as_deref(), "workspace_id");
     header
         .map(str::to_owned)
         .or_else(|| Some(query).filter(|value| !value.is_empty()))

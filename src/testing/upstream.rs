@@ -7,7 +7,7 @@ mod tools;
 
 use serde_json::{Value, json};
 
-use super::encoding::query_value;
+use super::encoding::parameter;
 use super::method::get;
 use super::received::ReceivedRequest;
 use super::response::{Outcome, Response};
@@ -67,7 +67,7 @@ fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
     if creates {
         return create(&owner, &request.body);
     }
-    let limit = query_value(request.query.as_deref(), "per_page");
+    let limit = parameter(request.query.as_deref(), "per_page");
     let limit = limit.parse().unwrap_or(REPOS.len());
     let repos = (1..).zip(REPOS).take(limit);
     let repos = repos.map(|(id, (name, private))| repo(&owner, id, name, private));

@@ -89,10 +89,10 @@ fn the_second_of_two_different_submissions_is_told_that_it_was_not_used() {
                 (html, connected)
             })
         };
-        let sent = [send("a"), send("b"), send("a")];
+        let clicks = [send("a"), send("b"), send("a")];
         let first = asked(&gateway, &page, 3, 200);
-        for (key, sent) in ["a", "b", "a"].into_iter().zip(sent) {
-            let (html, connected) = sent.join().unwrap();
+        for (key, click) in ["a", "b", "a"].into_iter().zip(clicks) {
+            let (html, connected) = click.join().unwrap();
             let is_first = key == first;
             assert_eq!(
                 html.contains("<h1>Connected</h1>"),

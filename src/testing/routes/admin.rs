@@ -7,7 +7,7 @@ use super::tokens::known;
 use crate::testing::call::Call;
 use crate::testing::clock;
 use crate::testing::connections::Connection;
-use crate::testing::encoding::query_value;
+use crate::testing::encoding::parameter;
 use crate::testing::fault::Fault;
 use crate::testing::provider::Provider;
 use crate::testing::response::{Outcome, Response};
@@ -20,11 +20,11 @@ pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
     refusal::broker(call)?;
     let id = known(id, "connection_id must be a UUID")?;
     let query = call.request.query.as_deref();
-    if query_value(query, "reason").chars().count() > MAX_REASON {
+    if parameter(query, "reason").chars().count() > MAX_REASON {
         let message = "the reason is longer than 512 characters";
         return Err(Response::error(400, "reason_too_long", message));
     }
-    let owner = query_value(query, "workspace_id");
+    let owner = parameter(query, "workspace_id");
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();
     let connection = connections

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::quoted_broker_error;
 use crate::testing::connections::{Connection, Connections};
-use crate::testing::encoding::{query_value, with_query};
+use crate::testing::encoding::{parameter, with_parameters};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
@@ -13,7 +13,7 @@ use crate::testing::service::Service;
 /// The form of a connection that waits for its credential.
 pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
     let mut connections = service.connections.lock();
-    let state = query_value(request.query.as_deref(), "state");
+    let state = parameter(request.query.as_deref(), "state");
     let waiting = waiting(&mut connections, &state, service.clock.now());
     let provider = &waiting
         .map_err(|(code, message)| Response::error(400, code, message))?
@@ -47,7 +47,7 @@ pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcom
     connection.capture(credentials.clone());
     let id = connection.id.clone();
     let told = [("connection_id", id.as_str()), ("status", "success")];
-    let redirect_url = with_query(&connection.request.return_url, &told);
+    let redirect_url = with_parameters(&connection.request.return_url, &told);
     connections.activate(&id);
     let body = json!({"connection_id": id, "status": "success", "redirect_url": redirect_url});
     Ok(Response::json(200, &body))

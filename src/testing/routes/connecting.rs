@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 use ureq::http::header::LOCATION;
 
 use super::refusal;
+use crate::loopback::escape;
 use crate::testing::call::Call;
 use crate::testing::connections::{Connection, ConnectionRequest};
-use crate::testing::encoding::{html_escape, query_value, with_query};
+use crate::testing::encoding::{parameter, with_parameters};
 use crate::testing::fault::Fault;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
@@ -91,10 +92,10 @@ pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
     let now = service.clock.now();
     let mut connections = service.connections.lock();
     let connection = connections
-        .by_state(&query_value(query, "state"))
+        .by_state(&parameter(query, "state"))
         .filter(|found| found.waits_for_consent(now) && found.provider.serves_tokens())
         .ok_or_else(expired)?;
-    if query_value(query, "deny") == "1" {
+    if parameter(query, "deny") == "1" {
         "failed".clone_into(&mut connection.status);
         return Ok(denied(connection));
     }
@@ -121,19 +122,19 @@ fn granted(connection: &Connection) -> Response {
         .any(|scheme| target.starts_with(scheme));
     if !web {
         // Another target, as javascript:, is shown, and nobody is sent to it.
-        return page(200, connection, "granted", &html_escape(target));
+        return page(200, connection, "granted", &escape(target));
     }
     let told = [
         ("connection_id", connection.id.as_str()),
         ("provider", connection.provider.name()),
         ("status", "success"),
     ];
-    let target = with_query(target, &told);
+    let target = with_parameters(target, &told);
     page(302, connection, "granted", "").header(LOCATION, &target)
 }
 
 fn page(status: u16, connection: &Connection, outcome: &str, more: &str) -> Response {
-    let provider = html_escape(connection.provider.name());
+    let provider = escape(connection.provider.name());
     let page = format!(
         "<!doctype html>\n<title>Consent</title>\n<p>Consent for {provider} {outcome}.</p>\n<p>{more}</p>\n"
     );

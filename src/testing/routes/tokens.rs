@@ -6,7 +6,7 @@ use super::refresh::{self, Failure};
 use super::refusal;
 use crate::testing::call::Call;
 use crate::testing::connections::Connection;
-use crate::testing::encoding::{is_uuid, percent_decode, query_value};
+use crate::testing::encoding::{is_uuid, parameter, percent_decode};
 use crate::testing::fault::Fault;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
@@ -26,8 +26,8 @@ pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
 
 pub(super) fn resolve(call: &Call<'_>) -> Outcome {
     let query = call.request.query.as_deref();
-    let workspace = query_value(query, "workspace_id");
-    let provider = query_value(query, "provider_name");
+    let workspace = parameter(query, "workspace_id");
+    let provider = parameter(query, "provider_name");
     if workspace.is_empty() || provider.is_empty() {
         let message = "missing workspace_id or provider_name";
         return Err(Response::error(400, "missing_fields", message));

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use ureq::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 
 use crate::base64::base64;
-use crate::testing::encoding::{percent_decode, query_pairs};
+use crate::testing::encoding::{parameters, percent_decode};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::Response;
@@ -117,14 +117,14 @@ fn query_param(
 ) -> Option<bool> {
     let name = provider.config("param_name", "");
     let expected = text(credential, provider.config("credential_field", "api_key"))?;
-    let mut sent = query_pairs(request.query.as_deref());
+    let mut sent = parameters(request.query.as_deref());
     Some(sent.any(|(found, value)| found == name && value == expected))
 }
 
 /// Every string among the credentials has to be somewhere in the path or the query.
 fn in_url(request: &ReceivedRequest, credential: &Map<String, Value>) -> bool {
     let segments = request.path.split('/').map(percent_decode);
-    let values = query_pairs(request.query.as_deref()).map(|(_, value)| value);
+    let values = parameters(request.query.as_deref()).map(|(_, value)| value);
     let places: Vec<String> = segments.chain(values).collect();
     let mut secrets = credential.values().filter_map(Value::as_str).peekable();
     secrets.peek().is_some()

@@ -46,7 +46,7 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
         let ended = notice(
             CROSS,
             "This form has ended",
-            "Nothing was sent. The program that opened this form has stopped waiting for it. Go back to that program \
+            "Its contents were not sent. The program that opened this form is no longer waiting for it. Go back to that program \
              and connect again.",
         );
         end = format!(

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
-use super::service::{Route, Service, Stop};
+use super::service::{Route, Service, Settings, Stop};
 use crate::loopback::{Limits, Server};
 
 const LIMITS: Limits = Limits {
@@ -40,23 +40,13 @@ const LIMITS: Limits = Limits {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches that do not depend on each other"
-)]
 #[must_use = "nothing runs before `start`"]
 pub struct DevGatewayBuilder {
     bind: SocketAddr,
-    api_key: Option<String>,
     token_lifetime: Duration,
     providers: Vec<Provider>,
     connections: Vec<(String, String)>,
-    sessions: bool,
-    session_tokens: bool,
-    health_at: String,
-    v0_2: bool,
-    rate_limits: bool,
-    routes: Vec<Route>,
+    settings: Settings,
 }
 
 impl DevGatewayBuilder {
@@ -90,7 +80,7 @@ impl DevGatewayBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.settings.api_key = Some(key.into());
         self
     }
 
@@ -156,7 +146,7 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn sessions(mut self, sessions: bool) -> Self {
-        self.sessions = sessions;
+        self.settings.sessions = sessions;
         self
     }
 
@@ -173,7 +163,7 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_tokens(mut self, session_tokens: bool) -> Self {
-        self.session_tokens = session_tokens;
+        self.settings.session_tokens = session_tokens;
         self
     }
 
@@ -189,7 +179,7 @@ impl DevGatewayBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn health_at(mut self, path: impl Into<String>) -> Self {
-        self.health_at = path.into();
+        self.settings.health_at = path.into();
         self
     }
 
@@ -211,7 +201,7 @@ impl DevGatewayBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn rate_limits(mut self, rate_limits: bool) -> Self {
-        self.rate_limits = rate_limits;
+        self.settings.rate_limits = rate_limits;
         self
     }
 
@@ -231,7 +221,7 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn like_v0_2(mut self) -> Self {
-        self.v0_2 = true;
+        self.settings.v0_2 = true;
         self
     }
 
@@ -295,7 +285,7 @@ impl DevGatewayBuilder {
         content_type: impl Into<String>,
         body: impl Into<Vec<u8>>,
     ) -> Self {
-        self.routes.push(Route {
+        self.settings.routes.push(Route {
             method: method.into(),
             path: format!("/{}", path.as_ref().trim_start_matches('/')),
             status,
@@ -342,14 +332,9 @@ impl DevGatewayBuilder {
         }
         Ok(Service {
             url: format!("http://{address}"),
-            api_key: self.api_key,
-            sessions: self.sessions,
-            session_tokens: self.session_tokens,
-            health_at: self.health_at,
-            routes: self.routes,
-            v0_2: self.v0_2,
-            limits: self.rate_limits.then(Mutex::default),
+            settings: self.settings,
             clock,
+            limits: Mutex::default(),
             connections: Mutex::new(connections),
             faults: Mutex::default(),
             requests: Mutex::default(),
@@ -362,16 +347,18 @@ impl Default for DevGatewayBuilder {
     fn default() -> Self {
         Self {
             bind: (Ipv4Addr::LOCALHOST, 0).into(),
-            api_key: None,
             token_lifetime: Duration::from_secs(3600),
             providers: Vec::new(),
             connections: Vec::new(),
-            sessions: true,
-            session_tokens: false,
-            health_at: "/health".to_owned(),
-            v0_2: false,
-            rate_limits: false,
-            routes: Vec::new(),
+            settings: Settings {
+                api_key: None,
+                sessions: true,
+                session_tokens: false,
+                health_at: "/health".to_owned(),
+                v0_2: false,
+                rate_limits: false,
+                routes: Vec::new(),
+            },
         }
     }
 }

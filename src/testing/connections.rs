@@ -202,7 +202,7 @@ impl Connections {
         let mut closed = 0_u64;
         for session in self.sessions.iter_mut().filter(of_connection) {
             closed = closed.saturating_add(session.is_open(now).into());
-            session.close();
+            session.closed = true;
         }
         closed
     }
@@ -210,7 +210,7 @@ impl Connections {
     /// The active connection that an open session of this token uses.
     pub(super) fn by_session_token(&self, token: &str, now: u64) -> Option<&Connection> {
         let mut sessions = self.sessions.iter();
-        let session = sessions.find(|session| session.is_opened_by(token, now))?;
+        let session = sessions.find(|session| session.token == token && session.is_open(now))?;
         let mut active = self.list.iter().filter(|found| found.is_active());
         active.find(|found| found.id == session.connection_id)
     }

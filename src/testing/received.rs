@@ -3,8 +3,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
+use serde_json::{Map, Value};
 use ureq::http::{HeaderMap, HeaderName};
 
+use super::response::Response;
 use crate::loopback::Request;
 
 const KEPT: usize = 10_000;
@@ -53,6 +55,11 @@ impl ReceivedRequest {
             headers: head.headers,
             body,
         }
+    }
+
+    pub(super) fn json_object(&self) -> Result<Map<String, Value>, Response> {
+        let refused = |_| Response::error(400, "invalid_json", "the body is not a JSON object");
+        serde_json::from_slice(&self.body).map_err(refused)
     }
 }
 

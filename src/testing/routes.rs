@@ -71,7 +71,7 @@ fn route(call: &Call<'_>) -> Outcome {
     let (service, request) = (call.service, call.request);
     let segments: Vec<_> = request.path.split('/').skip(1).collect();
     match segments.as_slice() {
-        _ if request.path == service.health_at => get(request).map(|()| health()),
+        _ if request.path == service.settings.health_at => get(request).map(|()| health()),
         ["v1", path @ ..] => v1(call, path),
         ["consent"] => get(request).and_then(|()| connecting::consent(service, request)),
         ["auth", "capture-schema"] => get(request).and_then(|()| capture::schema(service, request)),
@@ -82,14 +82,14 @@ fn route(call: &Call<'_>) -> Outcome {
 fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     check_api_key(service, request)?;
-    if service.v0_2 {
+    if service.settings.v0_2 {
         return v0_2(call, path);
     }
     check_rate(call)?;
     match path {
         ["resolve"] => get(request).and_then(|()| tokens::resolve(call)),
         ["connections", id] => delete(request).and_then(|()| admin::revoke(call, id)),
-        ["agent-sessions", path @ ..] if service.sessions => {
+        ["agent-sessions", path @ ..] if service.settings.sessions => {
             sessions::respond(service, request, path)
         }
         path => always(call, path),
@@ -126,7 +126,7 @@ fn always(call: &Call<'_>, path: &[&str]) -> Outcome {
 
 fn check_api_key(service: &Service, request: &ReceivedRequest) -> Result<(), Response> {
     let sent = request.headers.get("x-api-key");
-    match &service.api_key {
+    match &service.settings.api_key {
         Some(key) if sent.is_none_or(|sent| sent.as_bytes() != key.as_bytes()) => Err(
             Response::error(401, "unauthorized", "missing or wrong API key"),
         ),
@@ -135,11 +135,11 @@ fn check_api_key(service: &Service, request: &ReceivedRequest) -> Result<(), Res
 }
 
 fn check_rate(call: &Call<'_>) -> Result<(), Response> {
-    let Some(limits) = &call.service.limits else {
+    if !call.service.settings.rate_limits {
         return Ok(());
-    };
+    }
     let now = call.service.clock.now();
-    let taken = limits.lock().take(call.request, now);
+    let taken = call.service.limits.lock().take(call.request, now);
     taken.map_err(|seconds| too_many_requests(429, &seconds.to_string()))
 }
 

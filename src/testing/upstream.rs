@@ -18,7 +18,7 @@ const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dot
 
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     let at_path = |route: &&Route| request.path.ends_with(&route.path);
-    let routes: Vec<&Route> = service.routes.iter().filter(at_path).collect();
+    let routes: Vec<&Route> = service.settings.routes.iter().filter(at_path).collect();
     let served_method = if request.method == "HEAD" {
         "GET"
     } else {

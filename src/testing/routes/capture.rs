@@ -33,8 +33,7 @@ pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
 }
 
 pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcome {
-    let body: Map<String, Value> = serde_json::from_slice(&request.body)
-        .map_err(|_| Response::error(400, "invalid_json", "the body is not a JSON object"))?;
+    let body = request.json_object()?;
     let state = body.get("state").and_then(Value::as_str);
     let credentials = body.get("credentials").and_then(Value::as_object);
     let (Some(state), Some(credentials)) = (state, credentials) else {

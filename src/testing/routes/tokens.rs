@@ -53,7 +53,7 @@ pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
     let id = known(id, "Invalid connection ID")?;
     let mut connections = call.service.connections.lock();
     let connection = connections.by_id(&id);
-    if call.service.v0_2 {
+    if call.service.settings.v0_2 {
         refusal::usable(connection)?;
     } else {
         refusal::refreshable(connection)?;
@@ -91,7 +91,7 @@ fn credential(call: &Call<'_>, id: &str) -> Outcome {
     let now = service.clock.now();
     let mut connections = service.connections.lock();
     let connection = refusal::usable(connections.by_id(id))?;
-    if service.v0_2 || connection.credential(now).works_at(now) {
+    if service.settings.v0_2 || connection.credential(now).works_at(now) {
         return Ok(token_response(service, connection));
     }
     drop(connections);
@@ -125,7 +125,7 @@ fn token_response(service: &Service, connection: &mut Connection) -> Response {
     if connection.provider.serves_tokens() {
         body = top_level(&credentials);
     }
-    if !service.v0_2 {
+    if !service.settings.v0_2 {
         body.insert("health_status".into(), health.into());
     }
     body.insert("credentials".into(), credentials.into());

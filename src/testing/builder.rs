@@ -1,4 +1,4 @@
-//! How a gateway is set up.
+//! The settings of a gateway.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
     grace: Duration::ZERO,
 };
 
-/// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
+/// The settings of a [`DevGateway`], which [`start`](Self::start) starts.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -50,7 +50,7 @@ pub struct DevGatewayBuilder {
 }
 
 impl DevGatewayBuilder {
-    /// The address to listen on, a loopback one. Default `127.0.0.1:0`, any free port.
+    /// The loopback address to listen on. Default `127.0.0.1:0`, which means any free port.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -65,8 +65,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The API key to ask for: `/v1` requests without it as `X-API-Key` get 401 `unauthorized`, all but
-    /// the health. Default: none is asked for.
+    /// Requires an API key in the header `X-API-Key`. Requests below `/v1` without it get 401 `unauthorized`, except for
+    /// the health. Default: no key is required.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -84,7 +84,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// How long an OAuth 2 token works after it was issued. Default 1 hour; precise to the millisecond.
+    /// The time from the issue of an OAuth 2 token to its expiry, in whole milliseconds. Default 1 hour.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -98,7 +98,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Adds a provider, or replaces the one of the same name. [`Provider::DEFAULTS`] are there from the start.
+    /// Adds a provider, or replaces the provider of the same name. Default: [`Provider::DEFAULTS`].
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -112,7 +112,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Adds a connection that is active from the start. The provider may be added before or after.
+    /// Adds an active connection. The provider may be added before or after it. Default: no connections.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -133,8 +133,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Whether there are agent sessions. Default `true`; without them their paths are 404 as text, as on gateways
-    /// that do not have them yet.
+    /// Enables agent sessions. Default `true`. With `false` their paths get 404 as text, as on older gateways.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -150,8 +149,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Whether the token of an agent session comes as `session_token`, with the `token_type` `session`. Default
-    /// `false`: as `access_token`, with `bearer`. The upstream takes either as a bearer token.
+    /// Sends the token of an agent session in `session_token`, with the `token_type` `session`. Default `false`: in
+    /// `access_token`, with `bearer`. The upstream accepts both as bearer tokens.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -167,7 +166,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The path to serve the health at. Default `/health`; some gateways serve `/v1/health`.
+    /// The path of the health check. Default `/health`. Some gateways have it at `/v1/health`.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -183,11 +182,11 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Whether calls are limited, by workspace: 10 a minute to request-connection, and 60 each to resolve, token and
-    /// refresh. Default `false`, as gateways have it. The 429 is text, with a `Retry-After`.
+    /// Limits the calls of each workspace to 10 per minute for request-connection, and to 60 per minute each for
+    /// resolve, token and refresh. Default `false`, the default of gateways. The 429 is text, with a `Retry-After`.
     ///
-    /// A workspace is what the header `X-Workspace-Id` says, else the query's `workspace_id`; all calls that name none
-    /// count as one.
+    /// The header `X-Workspace-Id` names the workspace, or else the query's `workspace_id`. Calls without a workspace
+    /// share one limit.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -205,9 +204,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Behaves as gateway 0.2.0 does: no resolve, no revoking and no agent sessions (404 as text), no refresh within
-    /// calls (an expired token comes with `credentials.expired: true`), and errors of token and refresh calls that are
-    /// a status and an empty body.
+    /// Behaves as gateway 0.2.0 does. Resolving, revoking and agent sessions get 404 as text. Calls do not refresh:
+    /// an expired token has `credentials.expired: true`. Errors of the token and refresh calls have an empty body.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -225,8 +223,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Serves `body` with status 200 at a path of the sample upstream, for `GET` and `HEAD`: the same as
-    /// [`upstream_route`](Self::upstream_route) with `GET` and 200.
+    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential. The same as
+    /// [`upstream_route`](Self::upstream_route) with `GET` and status 200.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -295,12 +293,12 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Starts the gateway, within milliseconds.
+    /// Starts the gateway. Blocks for milliseconds.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the address is not a loopback address or a connection names an unknown provider; otherwise
-    /// what the system says when it gives no port or no thread.
+    /// `InvalidInput` if the address is not a loopback address or a connection names an unknown provider; otherwise the
+    /// system's error if it provides no port or no thread.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

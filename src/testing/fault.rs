@@ -1,13 +1,13 @@
-//! Faults on order.
+//! Faults that a test orders.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What goes wrong with a request, ordered with [`DevGateway::fail_next`](super::DevGateway::fail_next) or
+/// A failure for [`DevGateway::fail_next`](super::DevGateway::fail_next) or
 /// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
 ///
-/// A status outside of 100 to 999 is sent as 500. A `content_type` or a `value` that no header can hold is left out.
-/// `Debug` shows the length of a body, which may hold a credential.
+/// A status outside of 100 to 999 is sent as 500. A `content_type` or `value` that is not valid in a header is left out.
+/// `Debug` shows only the length of a body, which may contain a credential.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Fault};
@@ -25,42 +25,43 @@ use std::time::Duration;
 pub enum Fault {
     /// A response with this status and an empty body.
     Status(u16),
-    /// A response of your own; [`Fault::reply`] makes one.
+    /// A response of your own. [`Fault::reply`] creates one.
     Reply {
         /// The HTTP status.
         status: u16,
         /// The `Content-Type`.
         content_type: String,
-        /// The body, sent as it is; left out with 1xx, 204 and 304, which have none.
+        /// The body. It is left out with the statuses 1xx, 204 and 304, which have none.
         body: Vec<u8>,
     },
     /// The text `Too Many Requests`, with a `Retry-After` header.
     RetryAfter {
-        /// The HTTP status, as 429 or 503.
+        /// The HTTP status, such as 429 or 503.
         status: u16,
-        /// The header's value: seconds, or an HTTP date.
+        /// The value of the header: seconds or an HTTP date.
         value: String,
     },
-    /// The normal response, this much later. The request is acted on after the delay.
+    /// The normal response after a delay. The request takes effect after the delay.
     Delay(Duration),
-    /// The request is read, then the connection closes without a response.
+    /// The connection closes after the request without a response.
     ///
-    /// On a connection that had served a request before, that looks like one that the server had closed while it was
-    /// idle. The SDK then sends a request of an idempotent method (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more, on a
-    /// new connection: order two cuts to see such a request fail.
+    /// On a reused connection this looks as if the server had closed an idle connection. The SDK then sends an idempotent
+    /// request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Order two cuts to make such a request
+    /// fail.
     Cut,
-    /// The gateway cannot reach its broker. This and what follows has no effect on the sample upstream.
+    /// The gateway cannot reach its broker. This fault and the next ones have no effect on the sample upstream.
     BrokerDown,
-    /// The gateway's own key is not the broker's: 403 `invalid_api_key`, which only the operator can fix.
+    /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
-    /// The provider cannot be reached: what needs a refresh gets 409 `token_expired`, and the connection stays active.
+    /// The gateway cannot reach the provider. Calls that need a refresh get 409 `token_expired`, and the connection stays
+    /// active.
     ProviderDown,
-    /// The broker does not allow the return URL: request-connection gets 502 `broker_error` with `status` 400.
+    /// The broker does not allow the return URL. request-connection gets 502 `broker_error` with the `status` 400.
     ReturnUrlRefused,
 }
 
 impl Fault {
-    /// A [`Fault::Reply`].
+    /// Creates a [`Fault::Reply`].
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};

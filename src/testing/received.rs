@@ -1,4 +1,4 @@
-//! What the gateway received.
+//! The requests that the gateway has received.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -11,10 +11,10 @@ use crate::loopback::Request;
 
 const KEPT: usize = 10_000;
 
-/// A request as [`DevGateway`](super::DevGateway) received it.
+/// A request that a [`DevGateway`](super::DevGateway) has received.
 ///
-/// `Debug` shows the method, the path, the names of the headers and the length of the body, never their values: they
-/// hold credentials.
+/// `Debug` shows the method, the path, the names of the headers and the length of the body. It omits the query, the
+/// values of headers and the body, which may contain credentials.
 ///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
@@ -33,15 +33,15 @@ const KEPT: usize = 10_000;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// The method, as `GET`.
+    /// The method, such as `GET`.
     pub method: String,
-    /// The path without the query, percent-encoded as it came.
+    /// The path without the query. It stays percent-encoded.
     pub path: String,
-    /// What came after `?`, percent-encoded as it came.
+    /// The text after `?`. It stays percent-encoded.
     pub query: Option<String>,
-    /// All headers, credentials included.
+    /// All headers, including credentials.
     pub headers: HeaderMap,
-    /// The body, after any chunked framing was taken off.
+    /// The body without its chunked framing.
     pub body: Vec<u8>,
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for ReceivedRequest {
     }
 }
 
-/// The last requests, and how many came per path since the beginning.
+/// The last requests, and the number of all requests by path.
 #[derive(Default)]
 pub(super) struct RequestLog {
     kept: VecDeque<ReceivedRequest>,

@@ -1,4 +1,4 @@
-//! What a request meets: the log, the faults, the limits, then the gateway's own paths and the sample upstream.
+//! Routes a request: the log and the faults, then the gateway's own paths, then the sample upstream.
 
 mod admin;
 mod capture;
@@ -71,7 +71,9 @@ fn route(call: &Call<'_>) -> Outcome {
     let (service, request) = (call.service, call.request);
     let segments: Vec<_> = request.path.split('/').skip(1).collect();
     match segments.as_slice() {
-        _ if request.path == service.settings.health_at => get(request).map(|()| health()),
+        _ if request.path == service.settings.health_at => {
+            get(request).map(|()| Response::json(200, &json!({"status": "healthy"})))
+        }
         ["v1", path @ ..] => v1(call, path),
         ["consent"] => get(request).and_then(|()| connecting::consent(service, request)),
         ["auth", "capture-schema"] => get(request).and_then(|()| capture::schema(service, request)),
@@ -92,13 +94,13 @@ fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
         ["agent-sessions", path @ ..] if service.settings.sessions => {
             sessions::respond(service, request, path)
         }
-        path => always(call, path),
+        path => all_versions(call, path),
     }
 }
 
-/// Gateway 0.2 has neither resolve nor revoking nor sessions, and forwards errors of tokens without a body.
+/// Gateway 0.2 has neither resolve nor revoking nor sessions, and its errors of token and refresh have no body.
 fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
-    let response = always(call, path);
+    let response = all_versions(call, path);
     match path {
         ["token" | "refresh", _] => response.map_err(|error| match error.status() {
             400 => Response::empty(403),
@@ -108,7 +110,7 @@ fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
     }
 }
 
-fn always(call: &Call<'_>, path: &[&str]) -> Outcome {
+fn all_versions(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     match path {
         ["request-connection"] => post(request).and_then(|()| connecting::request_connection(call)),
@@ -141,8 +143,4 @@ fn check_rate(call: &Call<'_>) -> Result<(), Response> {
     let now = call.service.clock.now();
     let taken = call.service.limits.lock().take(call.request, now);
     taken.map_err(|seconds| too_many_requests(429, &seconds.to_string()))
-}
-
-fn health() -> Response {
-    Response::json(200, &json!({"status": "healthy"}))
 }

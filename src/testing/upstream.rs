@@ -1,4 +1,4 @@
-//! The sample upstream: what the credentials are good for.
+//! The sample upstream, which accepts the credentials.
 
 mod caller;
 #[cfg(feature = "signing")]

@@ -1,4 +1,4 @@
-//! Credentials that are entered in a form.
+//! Credentials that a user enters.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// The form of a connection that waits for its credential.
+/// The JSON Schema of the form for a connection that waits for its credential.
 pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
     let mut connections = service.connections.lock();
     let state = parameter(request.query.as_deref(), "state");
@@ -19,16 +19,17 @@ pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
         .map_err(|(code, message)| Response::error(400, code, message))?
         .provider;
     let property = |(name, secret): &(String, bool)| {
-        let mut property = json!({"type": "string", "title": name});
-        if let Some(property) = property.as_object_mut().filter(|_| *secret) {
-            property.insert("format".to_owned(), "password".into());
-        }
+        let property = if *secret {
+            json!({"type": "string", "title": name, "format": "password"})
+        } else {
+            json!({"type": "string", "title": name})
+        };
         (name.clone(), property)
     };
     let properties: Map<String, Value> = provider.form().iter().map(property).collect();
     let required: Vec<_> = properties.keys().collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
-    let body = json!({"provider_name": provider.name(), "schema": schema});
+    let body = json!({"provider_name": provider.name, "schema": schema});
     Ok(Response::json(200, &body))
 }
 
@@ -52,7 +53,11 @@ pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcom
     Ok(Response::json(200, &body))
 }
 
-/// A state is good until its connection is made. The error is the broker's.
+/// The connection that waits for this state's credential.
+///
+/// # Errors
+///
+/// The broker's code and message.
 fn waiting<'a>(
     connections: &'a mut Connections,
     state: &str,
@@ -62,7 +67,7 @@ fn waiting<'a>(
     let connection = connection
         .filter(|found| found.waits_for_consent(now))
         .ok_or(("invalid_state", "Invalid state"))?;
-    if connection.provider.serves_tokens() {
+    if connection.provider.has_tokens() {
         return Err((
             "unsupported_auth_type",
             "this provider asks for consent and has no form",
@@ -71,7 +76,7 @@ fn waiting<'a>(
     Ok(connection)
 }
 
-/// The refusal is the broker's, which the gateway passes on as a string.
+/// Refuses missing fields. The refusal is the broker's, which the gateway returns as text.
 fn check(provider: &Provider, credentials: &Map<String, Value>) -> Result<(), Response> {
     let given = |name: &str| {
         let value = credentials.get(name).and_then(Value::as_str);

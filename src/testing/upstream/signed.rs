@@ -1,4 +1,4 @@
-//! Whether a request is signed as its provider's strategy says: it is signed again, and compared.
+//! Verifies a signature: signs the request again and compares.
 
 use std::time::SystemTime;
 
@@ -17,7 +17,7 @@ pub(super) fn verify(
     credential: &Map<String, Value>,
 ) -> Option<bool> {
     let granted = Granted {
-        strategy: provider.served_strategy().as_object(),
+        strategy: provider.strategy.as_object(),
         credentials: credential,
         access_token: None,
         token_type: None,
@@ -62,7 +62,7 @@ fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
     date::moment(&Value::String(text))
 }
 
-/// The headers that the request says its signature covers; an HMAC covers none.
+/// The headers that the signature covers, as the request lists them. An HMAC covers none.
 fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     if matches!(signature, Signature::Hmac(..)) {

@@ -43,8 +43,16 @@ impl BrowserReturns {
         true
     }
 
-    /// Wakes the waits for this connection, including waits that have not started yet.
-    pub(crate) fn notify(&self, connection_id: String) {
+    /// Returns a function that wakes the waits for this connection, including waits that have not started yet.
+    pub(crate) fn notifier(
+        self: &Arc<Self>,
+        connection_id: String,
+    ) -> Box<dyn FnOnce() + Send + 'static> {
+        let returns = Arc::clone(self);
+        Box::new(move || returns.notify(connection_id))
+    }
+
+    fn notify(&self, connection_id: String) {
         let mut state = self.state.lock();
         if state.notified.len() >= MAX_KEPT {
             state.notified.remove(0);

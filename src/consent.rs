@@ -210,8 +210,13 @@ impl ConsentListener {
         })?;
         let path = format!("/{}", random()?);
         let address = format!("{}{path}", self.site.origin());
-        self.site
-            .add(CredentialPage::new(path, form, client, state));
+        self.site.add(CredentialPage::new(
+            path,
+            form,
+            client,
+            state,
+            &self.returns,
+        ));
         Ok(address)
     }
 }

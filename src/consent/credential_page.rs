@@ -10,6 +10,7 @@ use super::input::Entered;
 use super::page::{self, Check};
 use super::random::random;
 use super::request::{entered, field, is_same_origin, is_visit};
+use crate::browser::BrowserReturns;
 use crate::capture::CapturedCredential;
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError};
@@ -31,6 +32,7 @@ pub(super) struct CredentialPage {
     /// The client's shared state, which does not keep the client open.
     flights: Arc<Flights>,
     state: String,
+    returns: Arc<BrowserReturns>,
     /// Pairs of a challenge and its proof, one for each page that was sent.
     proofs: Mutex<Vec<(String, String)>>,
     submission: Mutex<SubmissionState>,
@@ -52,48 +54,44 @@ struct Submission {
 }
 
 impl CredentialPage {
-    pub(super) fn new(path: String, form: Form, client: &NexusClient, state: &str) -> Self {
+    pub(super) fn new(
+        path: String,
+        form: Form,
+        client: &NexusClient,
+        state: &str,
+        returns: &Arc<BrowserReturns>,
+    ) -> Self {
         Self {
             path,
             form,
             flights: Arc::clone(client.flights()),
             state: state.to_owned(),
+            returns: Arc::clone(returns),
             proofs: Mutex::default(),
             submission: Mutex::default(),
         }
     }
 
-    /// The response, and the connection that was made. `origin` is the listener's own, and `left` is the time until
-    /// the wait ends.
-    pub(super) fn respond(
-        &self,
-        request: &Request,
-        origin: &str,
-        left: Option<Duration>,
-    ) -> (Response, Option<String>) {
+    /// Responds to a request for this page. `origin` is the listener's own.
+    pub(super) fn respond(&self, request: &Request, origin: &str) -> Response {
         if matches!(*self.submission.lock(), SubmissionState::Accepted) {
-            return (page::not_found(), None);
+            return page::not_found();
         }
         let challenge = field(request.uri().query().unwrap_or_default(), "challenge");
-        let response = match (request.method().as_str(), challenge) {
+        match (request.method().as_str(), challenge) {
             ("GET", Some(challenge)) if is_same_origin(request, origin) => self.prove(&challenge),
-            ("GET", None) if is_visit(request) => self.page(None, &Problems::default(), left),
+            ("GET", None) if is_visit(request) => self.page(None, &Problems::default()),
             ("POST", _) if !is_same_origin(request, origin) => page::refused(403),
             ("POST", _) => match entered(request) {
-                Ok(entered) => return self.submit(&entered, left),
+                Ok(entered) => self.submit(&entered),
                 Err(status) => page::refused(status),
             },
             _ => page::not_found(),
-        };
-        (response, None)
+        }
     }
 
-    fn page(
-        &self,
-        entered: Option<&Entered>,
-        problems: &Problems,
-        left: Option<Duration>,
-    ) -> Response {
+    fn page(&self, entered: Option<&Entered>, problems: &Problems) -> Response {
+        let left = self.returns.time_left();
         let time = left.map_or(TIME_WITHOUT_WAIT, |left| left.saturating_sub(MARGIN));
         let (Ok(challenge), Ok(proof)) = (random(), random()) else {
             return page::refused(500);
@@ -120,24 +118,27 @@ impl CredentialPage {
         }
     }
 
-    fn submit(&self, entered: &Entered, left: Option<Duration>) -> (Response, Option<String>) {
+    fn submit(&self, entered: &Entered) -> Response {
         let credential = match self.form.read(entered) {
             Ok(credential) => credential,
-            Err(problems) => return (self.page(Some(entered), &problems, left), None),
+            Err(problems) => return self.page(Some(entered), &problems),
         };
         loop {
             let Some(submission) = self.join_or_start(&credential) else {
-                return (page::not_used(), None);
+                return page::not_used();
             };
             let outcome = submission.outcome.get_or_init(|| self.send(&submission));
             if submission.credential != credential {
                 // Another credential was first: if it was refused, this one is next.
                 continue;
             }
-            return match outcome {
-                Ok(connection_id) => (page::connected(), Some(connection_id.clone())),
-                Err(problems) => (self.page(Some(entered), problems, left), None),
+            let connection_id = match outcome {
+                Ok(connection_id) => connection_id.clone(),
+                Err(problems) => return self.page(Some(entered), problems),
             };
+            let mut page = page::connected();
+            page.on_sent = Some(self.returns.notifier(connection_id));
+            return page;
         }
     }
 

@@ -3,10 +3,7 @@
 use std::fmt::Write as _;
 
 use ureq::http::HeaderName;
-use ureq::http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
-};
+use ureq::http::header::CONTENT_SECURITY_POLICY;
 
 use super::random::random;
 use crate::loopback::{Response, escape};
@@ -34,21 +31,14 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
     let mut policy = format!("{own}; style-src 'nonce-{nonce}'");
     let (mut head, mut end) = (String::new(), String::new());
     if let Some(check) = check {
-        let Check {
-            challenge,
-            proof,
-            seconds,
-        } = check;
         let _ = write!(policy, "; script-src 'nonce-{nonce}'; connect-src 'self'");
-        head = format!(
-            "<noscript><meta http-equiv=\"refresh\" content=\"{seconds};url=about:blank\"></noscript>\n"
-        );
-        let ended = notice(
-            CROSS,
-            "This form has ended",
-            "Its contents were not sent. The program that opened this form is no longer waiting for it. Go back to that program \
-             and connect again.",
-        );
+        let refresh = format!("{};url=about:blank", check.seconds);
+        head =
+            format!("<noscript><meta http-equiv=\"refresh\" content=\"{refresh}\"></noscript>\n");
+        let (challenge, proof) = (&check.challenge, &check.proof);
+        let ended = "Its contents were not sent. The program that opened this form is no longer waiting for it. Go back \
+                     to that program and connect again.";
+        let ended = notice(CROSS, "This form has ended", ended);
         end = format!(
             "<template>{ended}</template>\n<script nonce=\"{nonce}\" data-challenge=\"{challenge}\" \
              data-proof=\"{proof}\">{SCRIPT}</script>\n"
@@ -67,21 +57,16 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
 /// with `Origin: null` (Fetch standard, "append a request `Origin` header"). Other origins get no referrer either way.
 pub(super) fn secured(response: Response) -> Response {
     let headers = [
-        (CACHE_CONTROL, "no-store"),
-        (CONNECTION, "close"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        (REFERRER_POLICY, "same-origin"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
+        ("cache-control", "no-store"),
+        ("connection", "close"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("referrer-policy", "same-origin"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
     ];
-    let set = |response: Response, (name, value)| response.header(name, value);
+    let set =
+        |response: Response, (name, value)| response.header(HeaderName::from_static(name), value);
     headers.into_iter().fold(response, set)
 }
 

@@ -51,14 +51,13 @@ impl Site {
         forms.push(Arc::new(form));
     }
 
-    /// The response, and the connection to notify once it is sent.
-    fn route(&self, request: &Request) -> (Response, Option<String>) {
+    fn route(&self, request: &Request) -> Response {
         if request.uri().authority().is_some() {
-            // Browsers send this form of a request to proxies only.
-            return (page::refused(400), None);
+            // Browsers send a URL in place of a path to proxies only.
+            return page::refused(400);
         }
         if only_header(request, &HOST) != Some(&self.authority) {
-            return (page::not_found(), None);
+            return page::not_found();
         }
         let path = request.uri().path();
         if path == self.return_path && request.method() == "GET" {
@@ -68,33 +67,28 @@ impl Site {
         let form = forms.iter().find(|form| form.path == path).cloned();
         drop(forms);
         match form {
-            Some(form) => form.respond(request, &self.origin(), self.returns.time_left()),
-            None => (page::not_found(), None),
+            Some(form) => form.respond(request, &self.origin()),
+            None => page::not_found(),
         }
     }
 
-    fn returned(&self, query: &str) -> (Response, Option<String>) {
+    fn returned(&self, query: &str) -> Response {
         let id = field(query, "connection_id").filter(|id| !id.is_empty());
         let Some(id) = id.filter(|id| self.returns.use_return_url(id)) else {
-            return (page::not_found(), None);
+            return page::not_found();
         };
-        let page = match field(query, "status").as_deref() {
+        let mut page = match field(query, "status").as_deref() {
             None | Some("success" | "active") => page::connected(),
             Some(_) => page::not_connected(),
         };
-        (page, Some(id))
+        page.on_sent = Some(self.returns.notifier(id));
+        page
     }
 }
 
 impl Service for Site {
     fn respond(&self, request: Request, _: &TcpStream) -> Option<Response> {
-        let (mut response, connected) = self.route(&request);
-        if let Some(id) = connected {
-            let returns = Arc::clone(&self.returns);
-            // Not before the page is sent: a wait that ends may end the program.
-            response.on_sent = Some(Box::new(move || returns.notify(id)));
-        }
-        Some(response)
+        Some(self.route(&request))
     }
 
     fn refuse(&self, status: StatusCode) -> Response {

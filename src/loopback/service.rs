@@ -38,6 +38,7 @@ pub(crate) struct Limits {
 pub(crate) struct Response {
     /// In a box, because responses are also errors, which should be small.
     pub(crate) message: Box<http::Response<Vec<u8>>>,
+    /// Not called before the response is sent, because it may end the program.
     pub(crate) on_sent: Option<Box<dyn FnOnce() + Send>>,
 }
 

@@ -20,9 +20,9 @@
     )
 )]
 
-#[cfg(feature = "consent")]
-mod arrivals;
 mod base64;
+#[cfg(feature = "consent")]
+mod browser;
 mod cache;
 mod capture;
 mod client;
@@ -42,6 +42,8 @@ mod hiding;
 mod json;
 mod lock;
 mod log;
+#[cfg(any(feature = "consent", feature = "testing"))]
+mod loopback;
 mod options;
 mod providers;
 mod retry;

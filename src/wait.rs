@@ -33,7 +33,7 @@ pub struct WaitOptions<'a> {
     timeout: Duration,
     on_poll: Option<OnPoll<'a>>,
     #[cfg(feature = "consent")]
-    pub(crate) lookout: Option<crate::arrivals::Lookout>,
+    pub(crate) browser: Option<crate::browser::BrowserWait>,
 }
 
 impl Default for WaitOptions<'_> {
@@ -43,7 +43,7 @@ impl Default for WaitOptions<'_> {
             timeout: Duration::from_secs(300),
             on_poll: None,
             #[cfg(feature = "consent")]
-            lookout: None,
+            browser: None,
         }
     }
 }
@@ -114,18 +114,18 @@ impl WaitOptions<'_> {
     /// Tells the listener, if there is one, which connection is awaited.
     #[cfg(feature = "consent")]
     pub(crate) fn awaiting(mut self, connection_id: &str) -> Self {
-        if let Some(lookout) = &mut self.lookout {
-            lookout.await_connection(connection_id);
+        if let Some(browser) = &mut self.browser {
+            browser.start(connection_id, Deadline::after(self.timeout));
         }
         self
     }
 
-    /// Waits for the browser's return to the listener. A poll may see the consent first, and if the
-    /// listener were dropped then, the user would see a connection error.
+    /// Waits for a browser that has not returned yet. A poll can see the consent first, and a caller that then drops
+    /// its listener would send the user to an error page.
     #[cfg(feature = "consent")]
     fn wait_for_browser(&mut self, status: &ConnectionStatus, deadline: Deadline) {
-        if let (Some(lookout), ConnectionStatus::Active) = (&mut self.lookout, status) {
-            lookout.linger(deadline.left().unwrap_or_default().min(BROWSER_TIME));
+        if let (Some(browser), ConnectionStatus::Active) = (&mut self.browser, status) {
+            browser.wait_for_browser(deadline.left().unwrap_or_default().min(BROWSER_TIME));
         }
     }
 
@@ -135,8 +135,8 @@ impl WaitOptions<'_> {
         let pause = self.interval.max(MIN_INTERVAL);
         let pause = deadline.left().unwrap_or_default().min(pause);
         #[cfg(feature = "consent")]
-        if let Some(lookout) = &mut self.lookout {
-            lookout.wait(pause);
+        if let Some(browser) = &mut self.browser {
+            browser.sleep(pause);
             return;
         }
         std::thread::sleep(pause);

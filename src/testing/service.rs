@@ -1,4 +1,4 @@
-//! What the threads of a gateway share.
+//! The shared state of a gateway's threads.
 
 use std::time::Duration;
 
@@ -10,31 +10,40 @@ use super::fault::FaultPlan;
 use super::rate_limit::RateLimits;
 use super::received::RequestLog;
 
-/// What a user of the gateway has the upstream serve.
+/// A response that a test has set up for the sample upstream.
 #[derive(Clone)]
-pub(super) struct File {
-    /// With a leading slash.
+pub(super) struct Route {
+    pub(super) method: String,
+    /// With a leading slash. A request matches if its path ends in this.
     pub(super) path: String,
+    pub(super) status: u16,
     pub(super) content_type: String,
     pub(super) body: Vec<u8>,
 }
 
-/// Everything the threads of a gateway share.
-pub(super) struct Service {
-    pub(super) url: String,
+/// The settings of a gateway. [`DevGatewayBuilder`](super::DevGatewayBuilder) documents them.
+#[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that do not depend on each other"
+)]
+pub(super) struct Settings {
     pub(super) api_key: Option<String>,
-    /// Whether there are agent sessions.
     pub(super) sessions: bool,
-    /// Whether their tokens come as `session_token`.
     pub(super) session_tokens: bool,
     pub(super) health_at: String,
-    /// Whether this is a gateway 0.2.
     pub(super) v0_2: bool,
-    /// `None`: there are none.
-    pub(super) limits: Option<Mutex<RateLimits>>,
-    /// What the upstream serves beside its own paths.
-    pub(super) files: Vec<File>,
+    pub(super) rate_limits: bool,
+    /// In the order in which they were set up. The last match is served.
+    pub(super) routes: Vec<Route>,
+}
+
+/// The state that the threads of a gateway share.
+pub(super) struct Service {
+    pub(super) url: String,
+    pub(super) settings: Settings,
     pub(super) clock: Clock,
+    pub(super) limits: Mutex<RateLimits>,
     pub(super) connections: Mutex<Connections>,
     pub(super) faults: Mutex<FaultPlan>,
     pub(super) requests: Mutex<RequestLog>,
@@ -54,11 +63,7 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        *self.stopped.lock()
-    }
-
-    /// Waits that long, or until the gateway stops; tells whether it did.
+    /// Waits this long, or until the gateway stops. Returns whether it stopped.
     pub(super) fn wait(&self, time: Duration) -> bool {
         let mut stopped = self.stopped.lock();
         self.changed

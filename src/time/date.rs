@@ -162,7 +162,7 @@ fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// Returns the year, month and day of a day that is counted from 1970, for the years 0 to 9999.
-fn date(days: i64) -> (i64, i64, i64) {
+pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let in_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;

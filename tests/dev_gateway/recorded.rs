@@ -18,7 +18,7 @@ use crate::{agent, get, post};
 const RECORDED: &str = include_str!("../recorded/gateway-0.4.json");
 /// The recorded tokens' lifetime.
 const LIFETIME: Duration = Duration::from_secs(20);
-const FOREVER: usize = usize::MAX;
+const MAX_DURATION: usize = usize::MAX;
 
 /// The providers of the recording. Its gateway had no agent sessions: the development gateway serves them unless told
 /// otherwise, because programs that use them need a gateway that has them.
@@ -302,7 +302,7 @@ fn with_the_broker_out_of_reach() {
         ("return URL not allowed", Fault::ReturnUrlRefused),
     ];
     for (name, fault) in scenarios {
-        player.gateway.fail_next(FOREVER, fault);
+        player.gateway.fail_next(MAX_DURATION, fault);
         for step in scenario(name) {
             player.play(&step);
         }
@@ -404,7 +404,7 @@ fn with_the_provider_down() {
     let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
     player.connect(9, "w9");
     player.gateway.advance(LIFETIME);
-    player.gateway.fail_next(FOREVER, Fault::ProviderDown);
+    player.gateway.fail_next(MAX_DURATION, Fault::ProviderDown);
     for step in scenario("provider down at the refresh") {
         player.play(&step);
     }

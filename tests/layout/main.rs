@@ -21,10 +21,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "ground",
         &[
-            "arrivals", "base64", "time", "error", "header", "hiding", "json", "lock", "log",
+            "base64", "browser", "time", "error", "header", "hiding", "json", "lock", "log",
             "options", "retry", "secret", "sync", "tenant", "url",
         ],
     ),
+    ("loopback", &["loopback"]),
     ("signing", &["signing"]),
     ("transport", &["transport"]),
     ("gateway", &["gateway"]),

@@ -1,16 +1,16 @@
-//! Whose credential a request to the sample upstream carries.
+//! Finds the connection whose credential a request carries.
 
 use serde_json::{Map, Value, json};
 use ureq::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
 
 use crate::base64::base64;
-use crate::testing::encoding::{percent_decode, query_pairs};
+use crate::testing::encoding::{parameters, percent_decode};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::Response;
 use crate::testing::service::Service;
 
-/// Whose credential a request carries.
+/// The owner of a credential.
 pub(super) struct Caller {
     pub(super) workspace_id: String,
     pub(super) provider: String,
@@ -32,17 +32,17 @@ pub(super) fn caller(service: &Service, request: &ReceivedRequest) -> Result<Cal
     let found = found.or_else(of_session);
     found.ok_or_else(refused).map(|connection| Caller {
         workspace_id: connection.workspace_id.clone(),
-        provider: connection.provider.name().to_owned(),
+        provider: connection.provider.name.clone(),
     })
 }
 
-/// Whether a request carries a credential in the way its provider's strategy says.
+/// Returns whether a request carries a credential as the provider's strategy demands.
 fn carries(
     request: &ReceivedRequest,
     provider: &Provider,
     credential: &Map<String, Value>,
 ) -> bool {
-    let strategy = provider.served_strategy().get("type");
+    let strategy = provider.strategy.get("type");
     let matched = match strategy.and_then(Value::as_str).unwrap_or("oauth2") {
         "oauth2" => bearer(request, credential),
         "header" => header(request, provider, credential),
@@ -65,7 +65,7 @@ fn sends(headers: &HeaderMap, name: &str, expected: &str) -> bool {
     values.any(|value| value.as_bytes() == expected.as_bytes())
 }
 
-/// Sessions have bearer tokens, whatever their connection's strategy.
+/// The token of an agent session is a bearer token, whatever the strategy of its connection is.
 fn session_token(request: &ReceivedRequest) -> Option<&str> {
     let (scheme, token) = authorization(request)?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -117,14 +117,14 @@ fn query_param(
 ) -> Option<bool> {
     let name = provider.config("param_name", "");
     let expected = text(credential, provider.config("credential_field", "api_key"))?;
-    let mut sent = query_pairs(request.query.as_deref());
+    let mut sent = parameters(request.query.as_deref());
     Some(sent.any(|(found, value)| found == name && value == expected))
 }
 
-/// Every string among the credentials has to be somewhere in the path or the query.
+/// Returns whether every text of the credential occurs in the path or the query.
 fn in_url(request: &ReceivedRequest, credential: &Map<String, Value>) -> bool {
     let segments = request.path.split('/').map(percent_decode);
-    let values = query_pairs(request.query.as_deref()).map(|(_, value)| value);
+    let values = parameters(request.query.as_deref()).map(|(_, value)| value);
     let places: Vec<String> = segments.chain(values).collect();
     let mut secrets = credential.values().filter_map(Value::as_str).peekable();
     secrets.peek().is_some()

@@ -1,4 +1,4 @@
-//! Whether a request is signed as its provider's strategy says: it is signed again, and compared.
+//! Verifies a signature: signs the request again and compares.
 
 use std::time::SystemTime;
 
@@ -34,7 +34,7 @@ pub(super) fn verify(
 
 fn token(provider: &Provider, credential: &Map<String, Value>) -> Option<CachedToken> {
     let mut response = Map::new();
-    response.insert("strategy".to_owned(), provider.served_strategy().clone());
+    response.insert("strategy".to_owned(), provider.strategy.clone());
     response.insert("credentials".to_owned(), credential.clone().into());
     let (at, date) = (Now::read(), None);
     let clock = ResponseClock { at, date };
@@ -68,7 +68,7 @@ fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
     date::moment(&Value::String(text))
 }
 
-/// The headers that the request says its signature covers; an HMAC covers none.
+/// The headers that the signature covers, as the request lists them. An HMAC covers none.
 fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     if matches!(signature, Signature::Hmac(..)) {

@@ -1,5 +1,4 @@
-//! `nexus connect` for a provider of static credentials: which fields there are, and what the user
-//! enters here, at a prompt or as lines of stdin.
+//! Credentials for `nexus connect` that the user enters at a prompt or as lines of stdin.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -7,20 +6,21 @@ use std::path::Path;
 
 use nexus_sdk::serde_json::{Map, Value as Json};
 use nexus_sdk::{
-    CaptureSchema, CapturedCredential, NexusClient, NexusError, RequestConnectionResponse,
+    CaptureSchema, CapturedCredential, NexusClient, NexusError, ProviderInfo,
+    RequestConnectionResponse,
 };
 
 use crate::progress::say;
-use crate::stop::{Stop, one_line};
+use crate::stop::Stop;
 use crate::terminal;
+use crate::text::one_line;
 
-/// How often a credential that the gateway refuses can be entered again.
+/// The number of times that a credential can be entered at a terminal until the gateway accepts it.
 const MAX_TRIES: u32 = 3;
 
 type Credential = Map<String, Json>;
 
-/// The names that `--field` gives, in their order. Nothing given is repeated in an error: it may be a
-/// secret.
+/// Returns the names in `--field` options, in their order. Errors repeat no value: it may be a secret.
 pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
     let mut names = Vec::new();
     for field in given {
@@ -33,7 +33,7 @@ pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
     Ok(names)
 }
 
-/// The name in `NAME` or `NAME=-`.
+/// Returns the name in `NAME` or `NAME=-`.
 fn name(given: &str) -> Result<&str, Stop> {
     match given.split_once('=').unwrap_or((given, "-")) {
         ("", _) => Err(Stop::usage("--field: write it as NAME=-")),
@@ -45,27 +45,21 @@ fn name(given: &str) -> Result<&str, Stop> {
     }
 }
 
-/// What a provider of static credentials wants to know; `None` for one that asks for consent, or of
-/// which the gateway tells nothing.
+/// Returns the form for a provider of static credentials, or `None` for a provider that asks for
+/// consent, and where the gateway has no form.
 pub(crate) fn form(
     client: &NexusClient,
-    provider: &str,
+    kinds: &[ProviderInfo],
     connection: &RequestConnectionResponse,
 ) -> Option<CaptureSchema> {
-    let providers = client.providers().ok()?.all;
-    // The gateway finds a provider whatever the case of its name.
-    let mut kinds = providers
-        .iter()
-        .filter(|known| known.name.eq_ignore_ascii_case(provider));
-    let first = kinds.next()?;
-    if first.auth_type == "oauth2" || kinds.any(|other| other.auth_type == "oauth2") {
+    if kinds.is_empty() || kinds.iter().any(|kind| kind.auth_type == "oauth2") {
         return None;
     }
     let form = client.capture_schema(connection.state.as_deref()?).ok()?;
     (!form.fields().is_empty()).then_some(form)
 }
 
-/// The fields that `--field` names.
+/// Reads the named fields and sends them to the gateway.
 pub(crate) fn enter_named(
     names: &[String],
     client: &NexusClient,
@@ -80,7 +74,7 @@ pub(crate) fn enter_named(
     let field = |name: &String| {
         let known = all.iter().find(|field| field.name == *name);
         let field = known.cloned().unwrap_or_else(|| Field::named(name));
-        // What somebody has named is sent, empty or not.
+        // A named field is sent even if it is empty.
         Field {
             is_required: true,
             ..field
@@ -90,19 +84,19 @@ pub(crate) fn enter_named(
     capture(&wanted, client, state)
 }
 
-/// All the fields of the form, at the terminal.
+/// Reads all fields of the form at the terminal and sends them to the gateway.
 pub(crate) fn enter_all(
     form: &CaptureSchema,
     client: &NexusClient,
     state: &str,
 ) -> Result<CapturedCredential, Stop> {
     let mut wanted = fields(form);
-    // As people know it: the user name comes before the password, and what may be empty is last.
+    // The user name comes before the password, and optional fields come last.
     wanted.sort_by_key(|field| (!field.is_required, field.is_hidden));
     capture(&wanted, client, state)
 }
 
-/// At a terminal, what the gateway refuses can be mended.
+/// Sends the credential. At a terminal, a refused credential can be entered again.
 fn capture(
     wanted: &[Field],
     client: &NexusClient,
@@ -113,7 +107,7 @@ fn capture(
     loop {
         let credential = read(wanted, at_terminal)?;
         match client.capture_credential(state, &credential) {
-            Err(error) if at_terminal && can_be_mended(&error) && tries.next().is_some() => {
+            Err(error) if at_terminal && can_be_corrected(&error) && tries.next().is_some() => {
                 say(&format!("{}; try again", one_line(&error)));
             }
             outcome => return outcome.map_err(Stop::from),
@@ -121,8 +115,8 @@ fn capture(
     }
 }
 
-/// The gateway has understood the credential, and does not want it.
-fn can_be_mended(error: &NexusError) -> bool {
+/// Returns whether the gateway has read the credential and refused it.
+fn can_be_corrected(error: &NexusError) -> bool {
     const CODES: [&str; 6] = [
         "broker_error",
         "credentials_rejected",
@@ -177,7 +171,7 @@ fn fields(form: &CaptureSchema) -> Vec<Field> {
 }
 
 impl Field {
-    /// One of which nothing is known, so it may be a secret.
+    /// A field without a schema: it may be a secret.
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -203,32 +197,19 @@ impl Field {
     }
 }
 
-/// Shown is only what is known to be no secret.
+/// Returns whether a field is entered without echo: every field is, unless its name ends in one of
+/// a few words.
 fn is_secret(name: &str, schema: &Json) -> bool {
-    const PLAIN: [&str; 14] = [
-        "account",
-        "address",
-        "domain",
-        "email",
-        "endpoint",
-        "host",
-        "login",
-        "organization",
-        "port",
-        "region",
-        "site",
-        "url",
-        "user",
-        "username",
-    ];
+    const PLAIN: &str = "account address domain email endpoint host login organization port region \
+                         site url user username";
     let marked = schema.get("format") == Some(&"password".into())
         || schema.get("writeOnly") == Some(&true.into());
     let name = name.to_ascii_lowercase();
     let last = name.rsplit(['_', '-', '.']).next().unwrap_or(&name);
-    marked || !PLAIN.contains(&last)
+    marked || !PLAIN.split_whitespace().any(|plain| plain == last)
 }
 
-/// Before anything is entered, so that nobody types in vain.
+/// Compares the names with the form, before the user enters anything.
 fn check(names: &[String], form: &CaptureSchema) -> Result<(), Stop> {
     let (known, required) = (form.fields(), required(form));
     let is_given = |name: &&str| names.iter().any(|given| given == name);
@@ -246,7 +227,7 @@ fn check(names: &[String], form: &CaptureSchema) -> Result<(), Stop> {
     Err(Stop::usage(format!("fields {problems}; give {wanted}")))
 }
 
-/// The options that give the credential in place of a page or a prompt.
+/// Returns the options that give the credential without a page or a prompt.
 pub(crate) fn as_options(form: &CaptureSchema) -> String {
     let required = required(form);
     let names = if required.is_empty() {
@@ -276,12 +257,12 @@ fn without_form(error: NexusError) -> Stop {
     }
 }
 
-/// Without its line break, of which a secret has none.
+/// Reads a line of stdin without its line break, which is never part of a secret.
 fn next_line(name: &str) -> Result<String, Stop> {
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
         Ok(0) => Err(Stop::usage(format!(
-            "stdin ended before {name}: it takes one line for each --field, in their order"
+            "stdin ended before {name}: give one line for each --field, in their order"
         ))),
         Ok(_) => {
             let text = line.strip_suffix('\n').unwrap_or(&line);

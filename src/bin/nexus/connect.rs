@@ -1,4 +1,4 @@
-//! `nexus connect`: from asking for a connection to the user's consent, or the user's credential.
+//! `nexus connect`: requests a connection and waits for the user's consent or credential.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -7,23 +7,25 @@ use std::time::Duration;
 
 use clap::Args;
 use nexus_sdk::{
-    CaptureSchema, CapturedCredential, ConnectionStatus, ConsentListener, NexusClient, NexusError,
-    RequestConnectionInput, RequestConnectionResponse, WaitOptions,
+    CaptureSchema, CapturedCredential, ConnectionStatus, ConsentListener, ErrorKind, NexusClient,
+    NexusError, ProviderInfo, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 
 use crate::args::{self, Tenant, Timeout};
+use crate::browser::{self, Redirect};
 use crate::progress::{Progress, say};
-use crate::stop::{Stop, one_line};
-use crate::{browser, credential, landing, output};
+use crate::stop::Stop;
+use crate::text::one_line;
+use crate::{credential, ending, output};
 
-/// For a browser whose way back nobody waits for.
+/// The return URL when nothing waits for the browser.
 const NOWHERE: &str = "http://localhost/";
 
 #[derive(Args)]
 pub(crate) struct Connect {
     #[command(flatten)]
     tenant: Tenant,
-    /// A scope to ask for; may be repeated
+    /// A scope to ask for; may be repeated [default: those that the gateway lists]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
     /// For a provider of keys or passwords: enter this field of the credential here, at a prompt or
@@ -33,16 +35,16 @@ pub(crate) struct Connect {
     /// Where the browser goes after the consent [default: a page that this command serves]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
-    /// Open no browser
+    /// Do not open a browser
     #[arg(long)]
     no_browser: bool,
     /// Print the id at once
     #[arg(long)]
     no_wait: bool,
-    /// Between two looks at the status
+    /// Time between two checks of the status
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
     interval: Duration,
-    /// How long to wait for the user
+    /// How long to wait for the user; 0: check once
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
     timeout: Duration,
     /// One line of JSON
@@ -50,7 +52,6 @@ pub(crate) struct Connect {
     json: bool,
 }
 
-/// What became of a connection, or what it waits for.
 enum Step<'a> {
     Done(ConnectionStatus),
     Wait(Wait<'a>),
@@ -58,12 +59,13 @@ enum Step<'a> {
 
 struct Wait<'a> {
     id: String,
-    /// Who has to do something.
-    who: &'static str,
-    /// What else to do the next time.
+    /// Shown while waiting.
+    awaited: &'static str,
+    /// Completes "run `nexus connect` again, ..".
     remedy: &'static str,
-    /// Where a browser comes back to.
     listener: Option<&'a ConsentListener>,
+    /// Keeps the browser's file while waiting.
+    _redirect: Option<Redirect>,
 }
 
 impl Connect {
@@ -71,18 +73,25 @@ impl Connect {
         let names = credential::names(&self.fields)?;
         let (workspace, provider) = self.tenant.clone().resolve()?;
         let client = Timeout::default().client()?;
-        let listener = self.listener(names.is_empty());
+        let has_names = !names.is_empty();
+        let kinds = if has_names {
+            Vec::new()
+        } else {
+            kinds(&client, &provider)?
+        };
+        let listener = self.listener(has_names);
         let own = listener.as_ref().map(ConsentListener::return_url);
         let return_url = self.return_url.as_deref().or(own).unwrap_or(NOWHERE);
-        let input = RequestConnectionInput::new(workspace, &provider, &self.scopes, return_url);
-        let asked = client.request_connection(&input);
-        landing::go_on();
-        let connection = asked.map_err(|error| unrequested(error, return_url))?;
-        let step = if names.is_empty() {
-            self.start(&client, &provider, &connection, listener.as_ref())?
-        } else {
+        let input =
+            RequestConnectionInput::new(workspace, provider, self.scopes(&kinds), return_url);
+        let requested = client.request_connection(&input);
+        ending::checkpoint();
+        let connection = requested.map_err(|error| unrequested(error, return_url))?;
+        let step = if has_names {
             let captured = credential::enter_named(&names, &client, &connection)?;
             self.entered(&captured)
+        } else {
+            self.start(&client, &kinds, &connection, listener.as_ref())?
         };
         let status = match step {
             Step::Done(status) => status,
@@ -91,32 +100,39 @@ impl Connect {
         self.print(&connection, &status)
     }
 
-    /// What the browser comes back to, while this command is there to see it.
-    fn listener(&self, browser_goes: bool) -> Option<ConsentListener> {
-        if self.no_wait || !browser_goes {
+    /// Without scopes, an OpenID provider refuses the user after the browser has opened.
+    fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
+        let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
+        match &*self.scopes {
+            [] => listed.unwrap_or_default(),
+            given => given.to_vec(),
+        }
+    }
+
+    /// Serves the page for the browser's return, if this command waits for a browser.
+    fn listener(&self, has_names: bool) -> Option<ConsentListener> {
+        if self.no_wait || has_names {
             return None;
         }
         let bound = ConsentListener::bind();
         bound.inspect_err(|error| say(&one_line(error))).ok()
     }
 
-    /// Sends the user where the connection is completed.
+    /// Takes the user to the consent, or to the form for a credential.
     fn start<'a>(
         &self,
         client: &NexusClient,
-        provider: &str,
+        kinds: &[ProviderInfo],
         connection: &RequestConnectionResponse,
         listener: Option<&'a ConsentListener>,
     ) -> Result<Step<'a>, Stop> {
-        let form = credential::form(client, provider, connection);
+        let form = credential::form(client, kinds, connection);
         let state = connection.state.as_deref().filter(|_| !self.no_wait);
         if let (Some(form), Some(state)) = (&form, state) {
             return self.ask_for(form, client, state, connection, listener);
         }
-        say(&format!(
-            "to consent, open {}",
-            one_line(&connection.auth_url)
-        ));
+        let url = one_line(&connection.auth_url);
+        say(&format!("to consent, open {url}"));
         if let Some(form) = form {
             let options = credential::as_options(&form);
             say(&format!("or enter the credential here, with {options}"));
@@ -124,16 +140,19 @@ impl Connect {
         if self.no_wait {
             return Ok(Step::Done(ConnectionStatus::Pending));
         }
-        self.browse(&connection.auth_url);
+        if self.opens_browser() {
+            browser::open(&connection.auth_url);
+        }
         Ok(Step::Wait(Wait {
             id: connection.connection_id.clone(),
-            who: "consent",
+            awaited: "consent",
             remedy: "and consent",
             listener,
+            _redirect: None,
         }))
     }
 
-    /// A credential is entered on a page of our own, or here at the terminal.
+    /// Asks for the credential on the listener's page; without a browser, at the terminal.
     fn ask_for<'a>(
         &self,
         form: &CaptureSchema,
@@ -144,14 +163,17 @@ impl Connect {
     ) -> Result<Step<'a>, Stop> {
         let page = listener.map(|listener| listener.credential_form(client, state));
         let page = page.transpose()?;
-        let opened = page.as_deref().is_some_and(|page| self.browse(page));
-        if !opened && io::stdin().is_terminal() {
+        let wanted = page.as_deref().filter(|_| self.opens_browser());
+        let redirect = wanted.and_then(Redirect::open);
+        if redirect.is_none() && io::stdin().is_terminal() {
             let captured = credential::enter_all(form, client, state)?;
             return Ok(self.entered(&captured));
         }
         let options = credential::as_options(form);
         match page {
-            Some(page) if opened => say(&format!("to enter the credential, open {page}")),
+            Some(page) if redirect.is_some() => {
+                say(&format!("to enter the credential, open {page}"));
+            }
             Some(page) => say(&format!(
                 "to enter the credential, open {page}, or give it with {options}"
             )),
@@ -159,15 +181,15 @@ impl Connect {
         }
         Ok(Step::Wait(Wait {
             id: connection.connection_id.clone(),
-            who: "the credential",
+            awaited: "the credential",
             remedy: "with another credential",
             listener,
+            _redirect: redirect,
         }))
     }
 
-    /// Whether the browser has taken the address.
-    fn browse(&self, url: &str) -> bool {
-        !self.no_browser && browser::is_wanted() && browser::open(url)
+    fn opens_browser(&self) -> bool {
+        !self.no_browser && browser::is_wanted()
     }
 
     fn entered(&self, captured: &CapturedCredential) -> Step<'static> {
@@ -176,20 +198,20 @@ impl Connect {
         }
         Step::Wait(Wait {
             id: captured.connection_id.clone(),
-            who: "the gateway",
+            awaited: "the gateway",
             remedy: "with another credential",
-            // No browser was sent anywhere.
             listener: None,
+            _redirect: None,
         })
     }
 
     fn wait_for(&self, client: &NexusClient, wait: &Wait<'_>) -> Result<ConnectionStatus, Stop> {
-        let mut progress = Progress::start(wait.who);
+        let mut progress = Progress::start(wait.awaited);
         let mut options = WaitOptions::default()
             .interval(self.interval)
             .timeout(self.timeout)
             .on_poll(|status| {
-                landing::go_on();
+                ending::checkpoint();
                 progress.show(status);
                 ControlFlow::Continue(())
             });
@@ -213,7 +235,7 @@ impl Connect {
         status: &ConnectionStatus,
     ) -> Result<(), Stop> {
         if !self.json {
-            return output::print(format!("{}\n", one_line(&connection.connection_id)).as_bytes());
+            return output::print_line(one_line(&connection.connection_id));
         }
         let fields = vec![
             ("connection_id", connection.connection_id.as_str().into()),
@@ -224,7 +246,21 @@ impl Connect {
     }
 }
 
-/// Where the SDK suspects the return URL, says which one that was.
+/// Returns the gateway's providers of this name, in any case, with one entry for each auth type. A
+/// gateway that cannot list its providers may still know this one.
+fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop> {
+    let listed = client.providers();
+    ending::checkpoint();
+    let mut all = match listed {
+        Ok(providers) => providers.all,
+        Err(error) if error.kind() == ErrorKind::Timeout => return Err(error.into()),
+        Err(_) => Vec::new(),
+    };
+    all.retain(|known| known.name.eq_ignore_ascii_case(provider));
+    Ok(all)
+}
+
+/// Names the return URL where the SDK suspects it.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if !error.message().contains("return_url") {
         return error.into();

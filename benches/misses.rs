@@ -1,13 +1,5 @@
 //! Threads that miss the same key of an empty cache together, beside one that misses it alone; and one
 //! miss, beside the bare request that it makes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::time::Duration;
 
@@ -67,7 +59,6 @@ fn one_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
         |calls| repeat(calls, || miss(&client)),
     );
     report.medians(3, what, Unit::Nanos, &pair, Goal::Over(250_000.0));
-    #[cfg(feature = "host-lock")]
     {
         let dir = std::env::temp_dir().join(format!("nexus-bench-locks-{}", std::process::id()));
         let locked = NexusClient::new(options.lock_dir(&dir)).unwrap();

@@ -100,7 +100,7 @@ impl Connect {
         self.print(&connection, &status)
     }
 
-    /// Without scopes, an OpenID provider refuses the user after the browser has opened.
+    /// Without any scope, an identity provider refuses the user after the browser has opened.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
         let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
         match &*self.scopes {

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use clap::Args;
 use nexus_sdk::{
-    CaptureSchema, CapturedCredential, ConnectionStatus, ConsentListener, ErrorKind, NexusClient,
-    NexusError, ProviderInfo, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
+    CapturedCredential, ConnectionStatus, ConsentListener, ErrorKind, NexusClient, NexusError,
+    ProviderInfo, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 
 use crate::args::{self, Tenant, Timeout};
 use crate::browser::{self, Redirect};
+use crate::credential::{self, Form};
 use crate::progress::{Progress, say};
 use crate::stop::Stop;
 use crate::text::one_line;
-use crate::{credential, ending, output};
+use crate::{ending, output};
 
 /// The return URL when nothing waits for the browser.
 const NOWHERE: &str = "http://localhost/";
@@ -52,18 +53,15 @@ pub(crate) struct Connect {
     json: bool,
 }
 
-enum Step<'a> {
-    Done(ConnectionStatus),
-    Wait(Wait<'a>),
-}
+/// A wait for the user, or the status of a connection that needs none.
+type Step = ControlFlow<ConnectionStatus, Wait>;
 
-struct Wait<'a> {
+struct Wait {
     id: String,
     /// Shown while waiting.
     awaited: &'static str,
-    /// Completes "run `nexus connect` again, ..".
-    remedy: &'static str,
-    listener: Option<&'a ConsentListener>,
+    /// Whether a browser comes back to the listener.
+    in_browser: bool,
     /// Keeps the browser's file while waiting.
     _redirect: Option<Redirect>,
 }
@@ -88,14 +86,14 @@ impl Connect {
         ending::checkpoint();
         let connection = requested.map_err(|error| unrequested(error, return_url))?;
         let step = if has_names {
-            let captured = credential::enter_named(&names, &client, &connection)?;
-            self.entered(&captured)
+            let captured = Form::of(&client, &connection)?.enter(&client, &names)?;
+            self.entered(captured)
         } else {
             self.start(&client, &kinds, &connection, listener.as_ref())?
         };
         let status = match step {
-            Step::Done(status) => status,
-            Step::Wait(wait) => self.wait_for(&client, &wait)?,
+            Step::Break(status) => status,
+            Step::Continue(wait) => self.wait_for(&client, &wait, listener.as_ref())?,
         };
         self.print(&connection, &status)
     }
@@ -119,71 +117,65 @@ impl Connect {
     }
 
     /// Takes the user to the consent, or to the form for a credential.
-    fn start<'a>(
+    fn start(
         &self,
         client: &NexusClient,
         kinds: &[ProviderInfo],
         connection: &RequestConnectionResponse,
-        listener: Option<&'a ConsentListener>,
-    ) -> Result<Step<'a>, Stop> {
-        let form = credential::form(client, kinds, connection);
-        let state = connection.state.as_deref().filter(|_| !self.no_wait);
-        if let (Some(form), Some(state)) = (&form, state) {
-            return self.ask_for(form, client, state, connection, listener);
+        listener: Option<&ConsentListener>,
+    ) -> Result<Step, Stop> {
+        let form = Form::offered(client, kinds, connection);
+        if let Some(form) = form.as_ref().filter(|_| !self.no_wait) {
+            return self.ask_for(form, client, &connection.connection_id, listener);
         }
         let url = one_line(&connection.auth_url);
         say(&format!("to consent, open {url}"));
         if let Some(form) = form {
-            let options = credential::as_options(&form);
+            let options = form.as_options();
             say(&format!("or enter the credential here, with {options}"));
         }
         if self.no_wait {
-            return Ok(Step::Done(ConnectionStatus::Pending));
+            return Ok(Step::Break(ConnectionStatus::Pending));
         }
         if self.opens_browser() {
             browser::open(&connection.auth_url);
         }
-        Ok(Step::Wait(Wait {
+        Ok(Step::Continue(Wait {
             id: connection.connection_id.clone(),
             awaited: "consent",
-            remedy: "and consent",
-            listener,
+            in_browser: true,
             _redirect: None,
         }))
     }
 
     /// Asks for the credential on the listener's page; without a browser, at the terminal.
-    fn ask_for<'a>(
+    fn ask_for(
         &self,
-        form: &CaptureSchema,
+        form: &Form,
         client: &NexusClient,
-        state: &str,
-        connection: &RequestConnectionResponse,
-        listener: Option<&'a ConsentListener>,
-    ) -> Result<Step<'a>, Stop> {
-        let page = listener.map(|listener| listener.credential_form(client, state));
+        id: &str,
+        listener: Option<&ConsentListener>,
+    ) -> Result<Step, Stop> {
+        let page = listener.map(|listener| listener.credential_form(client, &form.state));
         let page = page.transpose()?;
         let wanted = page.as_deref().filter(|_| self.opens_browser());
         let redirect = wanted.and_then(Redirect::open);
         if redirect.is_none() && io::stdin().is_terminal() {
-            let captured = credential::enter_all(form, client, state)?;
-            return Ok(self.entered(&captured));
+            return Ok(self.entered(form.enter(client, &[])?));
         }
-        let options = credential::as_options(form);
-        match page {
-            Some(page) if redirect.is_some() => {
-                say(&format!("to enter the credential, open {page}"));
-            }
-            Some(page) => say(&format!(
-                "to enter the credential, open {page}, or give it with {options}"
-            )),
-            None => return Err(Stop::usage(format!("give the credential with {options}"))),
-        }
-        Ok(Step::Wait(Wait {
-            id: connection.connection_id.clone(),
+        let options = form.as_options();
+        let Some(page) = page else {
+            return Err(Stop::usage(format!("give the credential with {options}")));
+        };
+        let otherwise = match redirect {
+            Some(_) => String::new(),
+            None => format!(", or give it with {options}"),
+        };
+        say(&format!("to enter the credential, open {page}{otherwise}"));
+        Ok(Step::Continue(Wait {
+            id: id.to_owned(),
             awaited: "the credential",
-            remedy: "with another credential",
-            listener,
+            in_browser: true,
             _redirect: redirect,
         }))
     }
@@ -192,20 +184,24 @@ impl Connect {
         !self.no_browser && browser::is_wanted()
     }
 
-    fn entered(&self, captured: &CapturedCredential) -> Step<'static> {
+    fn entered(&self, captured: CapturedCredential) -> Step {
         if self.no_wait || captured.status == ConnectionStatus::Active {
-            return Step::Done(captured.status.clone());
+            return Step::Break(captured.status);
         }
-        Step::Wait(Wait {
-            id: captured.connection_id.clone(),
+        Step::Continue(Wait {
+            id: captured.connection_id,
             awaited: "the gateway",
-            remedy: "with another credential",
-            listener: None,
+            in_browser: false,
             _redirect: None,
         })
     }
 
-    fn wait_for(&self, client: &NexusClient, wait: &Wait<'_>) -> Result<ConnectionStatus, Stop> {
+    fn wait_for(
+        &self,
+        client: &NexusClient,
+        wait: &Wait,
+        listener: Option<&ConsentListener>,
+    ) -> Result<ConnectionStatus, Stop> {
         let mut progress = Progress::start(wait.awaited);
         let mut options = WaitOptions::default()
             .interval(self.interval)
@@ -215,18 +211,23 @@ impl Connect {
                 progress.show(status);
                 ControlFlow::Continue(())
             });
-        if let Some(listener) = wait.listener {
+        if let Some(listener) = listener.filter(|_| wait.in_browser) {
             options = options.consent(listener);
         }
         let outcome = client.wait_for_active(&wait.id, options);
         progress.end();
-        match outcome? {
-            ConnectionStatus::Active => Ok(ConnectionStatus::Active),
-            status => Err(Stop::unconnected(format!(
-                "connection {} is {status}; run `nexus connect` again, {}",
-                wait.id, wait.remedy
-            ))),
+        let status = outcome?;
+        if status == ConnectionStatus::Active {
+            return Ok(status);
         }
+        let remedy = match wait.awaited {
+            "consent" => "and consent",
+            _ => "with another credential",
+        };
+        Err(Stop::unconnected(format!(
+            "connection {} is {status}; run `nexus connect` again, {remedy}",
+            wait.id
+        )))
     }
 
     fn print(

@@ -18,8 +18,6 @@ use crate::text::one_line;
 /// The number of times that a credential can be entered at a terminal until the gateway accepts it.
 const MAX_TRIES: u32 = 3;
 
-type Credential = Map<String, Json>;
-
 /// Returns the names in `--field` options, in their order. Errors repeat no value: it may be a secret.
 pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
     let mut names = Vec::new();
@@ -45,73 +43,134 @@ fn name(given: &str) -> Result<&str, Stop> {
     }
 }
 
-/// Returns the form for a provider of static credentials, or `None` for a provider that asks for
-/// consent, and where the gateway has no form.
-pub(crate) fn form(
-    client: &NexusClient,
-    kinds: &[ProviderInfo],
-    connection: &RequestConnectionResponse,
-) -> Option<CaptureSchema> {
-    if kinds.is_empty() || kinds.iter().any(|kind| kind.auth_type == "oauth2") {
-        return None;
+/// The gateway's form for the credential of one connection.
+pub(crate) struct Form {
+    pub(crate) state: String,
+    schema: CaptureSchema,
+}
+
+impl Form {
+    /// Returns `None` for a provider that asks for consent, and where the gateway has no form.
+    pub(crate) fn offered(
+        client: &NexusClient,
+        kinds: &[ProviderInfo],
+        connection: &RequestConnectionResponse,
+    ) -> Option<Self> {
+        if kinds.is_empty() || kinds.iter().any(|kind| kind.auth_type == "oauth2") {
+            return None;
+        }
+        let form = Self::of(client, connection).ok()?;
+        (!form.schema.fields().is_empty()).then_some(form)
     }
-    let form = client.capture_schema(connection.state.as_deref()?).ok()?;
-    (!form.fields().is_empty()).then_some(form)
-}
 
-/// Reads the named fields and sends them to the gateway.
-pub(crate) fn enter_named(
-    names: &[String],
-    client: &NexusClient,
-    connection: &RequestConnectionResponse,
-) -> Result<CapturedCredential, Stop> {
-    let state = connection.state.as_deref().ok_or_else(|| {
-        Stop::failed("the gateway's response has no `state`; open its page without --field")
-    })?;
-    let form = client.capture_schema(state).map_err(without_form)?;
-    check(names, &form)?;
-    let all = fields(&form);
-    let field = |name: &String| {
-        let known = all.iter().find(|field| field.name == *name);
-        let field = known.cloned().unwrap_or_else(|| Field::named(name));
-        // A named field is sent even if it is empty.
-        Field {
-            is_required: true,
-            ..field
-        }
-    };
-    let wanted: Vec<_> = names.iter().map(field).collect();
-    capture(&wanted, client, state)
-}
+    pub(crate) fn of(
+        client: &NexusClient,
+        connection: &RequestConnectionResponse,
+    ) -> Result<Self, Stop> {
+        let state = connection.state.clone().ok_or_else(|| {
+            Stop::failed("the gateway's response has no `state`; open its page without --field")
+        })?;
+        let schema = client.capture_schema(&state).map_err(without_form)?;
+        Ok(Self { state, schema })
+    }
 
-/// Reads all fields of the form at the terminal and sends them to the gateway.
-pub(crate) fn enter_all(
-    form: &CaptureSchema,
-    client: &NexusClient,
-    state: &str,
-) -> Result<CapturedCredential, Stop> {
-    let mut wanted = fields(form);
-    // The user name comes before the password, and optional fields come last.
-    wanted.sort_by_key(|field| (!field.is_required, field.is_hidden));
-    capture(&wanted, client, state)
-}
-
-/// Sends the credential. At a terminal, a refused credential can be entered again.
-fn capture(
-    wanted: &[Field],
-    client: &NexusClient,
-    state: &str,
-) -> Result<CapturedCredential, Stop> {
-    let at_terminal = io::stdin().is_terminal();
-    let mut tries = 1..MAX_TRIES;
-    loop {
-        let credential = read(wanted, at_terminal)?;
-        match client.capture_credential(state, &credential) {
-            Err(error) if at_terminal && can_be_corrected(&error) && tries.next().is_some() => {
-                say(&format!("{}; try again", one_line(&error)));
+    /// Reads the named fields, or all fields, and sends them to the gateway. At a terminal, a refused
+    /// credential can be entered again.
+    pub(crate) fn enter(
+        &self,
+        client: &NexusClient,
+        names: &[String],
+    ) -> Result<CapturedCredential, Stop> {
+        let wanted = self.wanted(names)?;
+        let at_terminal = io::stdin().is_terminal();
+        let mut tries = 1..MAX_TRIES;
+        loop {
+            let mut credential = Map::new();
+            for field in &wanted {
+                let value = field.read(at_terminal)?;
+                if field.is_required || !value.is_empty() {
+                    credential.insert(field.name.clone(), value.into());
+                }
             }
-            outcome => return outcome.map_err(Stop::from),
+            match client.capture_credential(&self.state, &credential) {
+                Err(error) if at_terminal && can_be_corrected(&error) && tries.next().is_some() => {
+                    say(&format!("{}; try again", one_line(&error)));
+                }
+                outcome => return outcome.map_err(Stop::from),
+            }
         }
+    }
+
+    fn wanted(&self, names: &[String]) -> Result<Vec<Field>, Stop> {
+        let mut all = self.fields();
+        if names.is_empty() {
+            // The user name comes before the password, and optional fields come last.
+            all.sort_by_key(|field| (!field.is_required, field.is_hidden));
+            return Ok(all);
+        }
+        self.check(names)?;
+        let field = |name: &String| {
+            let known = all.iter().position(|field| field.name == *name);
+            let field = known.map_or_else(|| Field::named(name), |at| all.swap_remove(at));
+            // A named field is sent even if it is empty.
+            Field {
+                is_required: true,
+                ..field
+            }
+        };
+        Ok(names.iter().map(field).collect())
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let required = self.required();
+        let properties = self.schema.schema.get("properties");
+        let properties = properties.and_then(Json::as_object);
+        let field = |(name, schema): (&String, &Json)| {
+            let text = |key| schema.get(key).and_then(Json::as_str).map(one_line);
+            let text = |key| text(key).filter(|text| !text.is_empty());
+            Field {
+                title: text("title").unwrap_or_else(|| one_line(name)),
+                description: text("description"),
+                is_required: required.contains(&name.as_str()),
+                is_hidden: is_secret(name, schema),
+                ..Field::named(name)
+            }
+        };
+        properties.into_iter().flatten().map(field).collect()
+    }
+
+    fn required(&self) -> Vec<&str> {
+        let names = self.schema.schema.get("required").and_then(Json::as_array);
+        let names = names.into_iter().flatten();
+        names.filter_map(Json::as_str).collect()
+    }
+
+    /// Compares the names with the form, before the user enters anything.
+    fn check(&self, names: &[String]) -> Result<(), Stop> {
+        let (known, required) = (self.schema.fields(), self.required());
+        let is_given = |name: &&str| names.iter().any(|given| given == name);
+        // A schema without properties says nothing about names.
+        let unknown = names.iter().map(String::as_str);
+        let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
+        let missing = required.iter().copied().filter(|name| !is_given(name));
+        let unknown = unknown.map(|name| format!("unknown: {name}"));
+        let missing = missing.map(|name| format!("missing: {name}"));
+        let problems: Vec<_> = unknown.chain(missing).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let (problems, wanted) = (problems.join(", "), self.as_options());
+        Err(Stop::usage(format!("fields {problems}; give {wanted}")))
+    }
+
+    /// Returns the options that give the credential without a page or a prompt.
+    pub(crate) fn as_options(&self) -> String {
+        let mut names = self.required();
+        if names.is_empty() {
+            names = self.schema.fields();
+        }
+        let options: Vec<_> = names.iter().map(|it| format!("--field {it}=-")).collect();
+        one_line(options.join(" "))
     }
 }
 
@@ -128,46 +187,12 @@ fn can_be_corrected(error: &NexusError) -> bool {
     CODES.contains(&error.code())
 }
 
-fn read(wanted: &[Field], at_terminal: bool) -> Result<Credential, Stop> {
-    let mut credential = Credential::new();
-    for field in wanted {
-        let value = if at_terminal {
-            field.prompt()
-        } else {
-            next_line(&field.name)
-        }?;
-        if field.is_required || !value.is_empty() {
-            credential.insert(field.name.clone(), value.into());
-        }
-    }
-    Ok(credential)
-}
-
-#[derive(Clone)]
 struct Field {
     name: String,
     title: String,
     description: Option<String>,
     is_required: bool,
     is_hidden: bool,
-}
-
-fn fields(form: &CaptureSchema) -> Vec<Field> {
-    let required = required(form);
-    let properties = form.schema.get("properties").and_then(Json::as_object);
-    let field = |(name, schema): (&String, &Json)| {
-        let text = |key| schema.get(key).and_then(Json::as_str).map(one_line);
-        Field {
-            title: text("title")
-                .filter(|title| !title.is_empty())
-                .unwrap_or_else(|| one_line(name)),
-            description: text("description").filter(|text| !text.is_empty()),
-            is_required: required.contains(&name.as_str()),
-            is_hidden: is_secret(name, schema),
-            ..Field::named(name)
-        }
-    };
-    properties.into_iter().flatten().map(field).collect()
 }
 
 impl Field {
@@ -182,7 +207,10 @@ impl Field {
         }
     }
 
-    fn prompt(&self) -> Result<String, Stop> {
+    fn read(&self, at_terminal: bool) -> Result<String, Stop> {
+        if !at_terminal {
+            return next_line(&self.name);
+        }
         if let Some(description) = &self.description {
             say(description);
         }
@@ -207,45 +235,6 @@ fn is_secret(name: &str, schema: &Json) -> bool {
     let name = name.to_ascii_lowercase();
     let last = name.rsplit(['_', '-', '.']).next().unwrap_or(&name);
     marked || !PLAIN.split_whitespace().any(|plain| plain == last)
-}
-
-/// Compares the names with the form, before the user enters anything.
-fn check(names: &[String], form: &CaptureSchema) -> Result<(), Stop> {
-    let (known, required) = (form.fields(), required(form));
-    let is_given = |name: &&str| names.iter().any(|given| given == name);
-    // A schema without properties says nothing about names.
-    let unknown = names.iter().map(String::as_str);
-    let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
-    let missing = required.iter().copied().filter(|name| !is_given(name));
-    let unknown: Vec<_> = unknown.map(|name| format!("unknown: {name}")).collect();
-    let missing: Vec<_> = missing.map(|name| format!("missing: {name}")).collect();
-    let problems = [unknown, missing].concat();
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let (problems, wanted) = (problems.join(", "), as_options(form));
-    Err(Stop::usage(format!("fields {problems}; give {wanted}")))
-}
-
-/// Returns the options that give the credential without a page or a prompt.
-pub(crate) fn as_options(form: &CaptureSchema) -> String {
-    let required = required(form);
-    let names = if required.is_empty() {
-        form.fields()
-    } else {
-        required
-    };
-    let options: Vec<_> = names.iter().map(|it| format!("--field {it}=-")).collect();
-    one_line(options.join(" "))
-}
-
-fn required(form: &CaptureSchema) -> Vec<&str> {
-    let names = form.schema.get("required").and_then(Json::as_array);
-    names
-        .into_iter()
-        .flatten()
-        .filter_map(Json::as_str)
-        .collect()
 }
 
 fn without_form(error: NexusError) -> Stop {

@@ -5,30 +5,16 @@ use std::env;
 use clap::Args;
 use nexus_sdk::serde_json::Value as Json;
 
-use crate::args::{self, Timeout};
+use crate::args::Timeout;
 use crate::output;
 use crate::stop::Stop;
 
 const SECRET: &str = "NEXUS_API_KEY";
-const VARIABLES: [&str; 6] = [
-    args::GATEWAY,
-    SECRET,
-    args::WORKSPACE,
-    args::PROVIDER,
-    "NEXUS_LOG",
-    "NEXUS_LOCK_DIR",
-];
+const VARIABLES: &str =
+    "NEXUS_GATEWAY_URL NEXUS_API_KEY WORKSPACE_ID PROVIDER NEXUS_LOG NEXUS_LOCK_DIR";
 /// Shown only if set.
-const PROXIES: [&str; 8] = [
-    "ALL_PROXY",
-    "all_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "HTTP_PROXY",
-    "http_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
+const PROXIES: &str =
+    "ALL_PROXY all_proxy HTTPS_PROXY https_proxy HTTP_PROXY http_proxy NO_PROXY no_proxy";
 
 #[derive(Args)]
 pub(crate) struct Env {
@@ -44,10 +30,11 @@ impl Env {
         } else {
             "(not set)".into()
         };
-        let variables = VARIABLES.map(|name| (name, value(name).unwrap_or_else(|| unset.clone())));
-        let proxies = PROXIES.into_iter();
+        let variables = VARIABLES.split(' ');
+        let variables = variables.map(|name| (name, value(name).unwrap_or_else(|| unset.clone())));
+        let proxies = PROXIES.split(' ');
         let proxies = proxies.filter_map(|name| Some((name, value(name)?)));
-        let fields = variables.into_iter().chain(proxies).collect();
+        let fields = variables.chain(proxies).collect();
         output::print_fields(fields, self.json)?;
         Timeout::default().client().map(drop)
     }

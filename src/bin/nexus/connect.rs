@@ -107,7 +107,7 @@ impl Connect {
         }
     }
 
-    /// Serves the page for the browser's return, if this command waits for a browser.
+    /// Serves the page to which the browser comes back, if this command waits for a browser.
     fn listener(&self, has_names: bool) -> Option<ConsentListener> {
         if self.no_wait || has_names {
             return None;
@@ -247,8 +247,8 @@ impl Connect {
     }
 }
 
-/// Returns the gateway's providers of this name, in any case, with one entry for each auth type. A
-/// gateway that cannot list its providers may still know this one.
+/// Returns the providers of this name, one for each auth type; case does not count. A gateway that
+/// cannot list its providers may still know this one.
 fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop> {
     let listed = client.providers();
     ending::checkpoint();
@@ -261,7 +261,7 @@ fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop
     Ok(all)
 }
 
-/// Names the return URL where the SDK suspects it.
+/// Adds the return URL to an error that blames it.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if !error.message().contains("return_url") {
         return error.into();

@@ -15,7 +15,7 @@ use crate::stop::Stop;
 use crate::terminal;
 use crate::text::one_line;
 
-/// The number of times that a credential can be entered at a terminal until the gateway accepts it.
+/// The number of attempts to enter a credential that the gateway accepts.
 const MAX_TRIES: u32 = 3;
 
 /// Returns the names in `--field` options, in their order. Errors repeat no value: it may be a secret.
@@ -145,7 +145,7 @@ impl Form {
         names.filter_map(Json::as_str).collect()
     }
 
-    /// Compares the names with the form, before the user enters anything.
+    /// Refuses names that do not fit the form, before the user enters anything.
     fn check(&self, names: &[String]) -> Result<(), Stop> {
         let (known, required) = (self.schema.fields(), self.required());
         let is_given = |name: &&str| names.iter().any(|given| given == name);

@@ -1,14 +1,6 @@
 //! A cached token, beside the least that such a cache can do: one lock, a two-level look-up, both
 //! clocks, one clone of an `Arc`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_precision_loss,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
+#![allow(clippy::cast_precision_loss)]
 
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::*;
 use crate::seeded::Seeded;
@@ -7,6 +7,13 @@ use crate::seeded::Seeded;
 const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=";
 
 type Encoder = (&'static str, fn(&str) -> String);
+
+/// The characters that a form escapes, and the space.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
 
 /// Encoders of other crates, and what their options would be. The first three are of URLs, the next
 /// four of JSON, the last four of HTML.
@@ -23,7 +30,8 @@ const ENCODERS: [Encoder; 11] = [
         pieces.collect::<Vec<_>>().join("%")
     }),
     ("form", |text| {
-        ::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+        let spaced = utf8_percent_encode(text, FORM).to_string();
+        spaced.replace("%20", "+")
     }),
     ("json", json),
     ("json in ascii", |text| {

@@ -211,7 +211,11 @@ impl Player {
             "authUrl" => assert!(here.starts_with("http"), "{what}"),
             // Times differ, to the millisecond.
             "expires_at" | "revoked_at" => {
-                here.parse::<jiff::Timestamp>().unwrap();
+                let shape = here.replace(|c: char| c.is_ascii_digit(), "0");
+                let (moment, fraction) = shape.trim_end_matches('Z').split_at(19);
+                assert_eq!(moment, "0000-00-00T00:00:00", "{what}");
+                assert_eq!(fraction.trim_start_matches('.').trim_matches('0'), "");
+                assert!(here.ends_with('Z'), "{what}");
             }
             // The recorded provider issues the same one again within a second.
             "id_token" => assert!(!here.is_empty(), "{what}"),

@@ -1,4 +1,5 @@
 use super::*;
+#[cfg(differential)]
 use crate::seeded::Seeded;
 
 fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
@@ -135,6 +136,7 @@ fn what_would_leave_the_base_is_refused() {
 }
 
 /// By another library's reading, as it is written, as it is sent, and decoded once or twice.
+#[cfg(differential)]
 #[test]
 fn nothing_that_is_appended_leaves_the_base() {
     let pieces = [

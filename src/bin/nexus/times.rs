@@ -1,9 +1,12 @@
-//! Moments as people read them.
+//! Times as people and programs read them.
 
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::TokenResponse;
 use nexus_sdk::serde_json::Value as Json;
+
+/// The end of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// `2026-11-22T14:03:10Z, in 14 minutes`.
 pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
@@ -13,10 +16,27 @@ pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// As RFC 3339 section 5.6 writes it, in whole seconds.
+/// The date in RFC 3339 section 5.6, in whole seconds; `None` outside the years 1970 to 9999.
+#[allow(clippy::arithmetic_side_effects, reason = "the seconds are bounded")]
 pub(crate) fn date(moment: SystemTime) -> Option<String> {
-    let seconds = jiff::Timestamp::from_second(since_epoch(moment)?.try_into().ok()?);
-    Some(seconds.ok()?.to_string())
+    let seconds = since_epoch(moment).filter(|seconds| *seconds <= LAST_SECOND)?;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March end with the leap day. Such a year 0 began 719,468 days before 1970.
+    let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, passed) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + passed;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    ))
 }
 
 pub(crate) fn since_epoch(moment: SystemTime) -> Option<u64> {
@@ -25,14 +45,14 @@ pub(crate) fn since_epoch(moment: SystemTime) -> Option<u64> {
 }
 
 /// `in 14 minutes`, or `expired 2 minutes ago`.
-pub(crate) fn relative(moment: SystemTime, now: SystemTime) -> String {
+fn relative(moment: SystemTime, now: SystemTime) -> String {
     match moment.duration_since(now) {
         Ok(left) => format!("in {}", rough(left)),
         Err(past) => format!("expired {} ago", rough(past.duration())),
     }
 }
 
-/// Cut off, never rounded up: nobody is promised a minute that is not there.
+/// Rounds down, so that no promised minute is missing.
 fn rough(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (count, unit) = match seconds {
@@ -45,7 +65,7 @@ fn rough(duration: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The moment that the response states, or the end of the lifetime that it states.
+/// The expiry that the response states, or the end of the lifetime that it states.
 pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
     let lifetime = token
         .expires_in
@@ -53,7 +73,7 @@ pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
     token.expires_at.or(lifetime.flatten())
 }
 
-/// For JSON: in seconds since the epoch, and from now.
+/// The expiry for JSON: in seconds since 1970, and from now.
 pub(crate) fn exact(moment: Option<SystemTime>) -> [(&'static str, Json); 2] {
     let left = |moment: SystemTime| {
         let left = moment.duration_since(SystemTime::now());

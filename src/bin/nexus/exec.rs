@@ -1,4 +1,4 @@
-//! `nexus exec`: a command with the token in its environment.
+//! `nexus exec`: runs a command with the token in its environment.
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -6,9 +6,10 @@ use std::process::Command;
 
 use clap::Args;
 
-use crate::landing;
+use crate::ending;
 use crate::single::Single;
-use crate::stop::{Stop, one_line};
+use crate::stop::Stop;
+use crate::text::one_line;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -16,7 +17,7 @@ Example:
   nexus exec --provider github --env GH_TOKEN -- gh repo list
 
 The token is in the environment of COMMAND alone: nothing is printed, nothing is written. It is not
-renewed while COMMAND runs.")]
+renewed while COMMAND runs. NEXUS_API_KEY is removed from that environment.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     single: Single,
@@ -28,10 +29,17 @@ pub(crate) struct Exec {
     command: Vec<OsString>,
 }
 
+/// Refuses names that no variable can have, and variables without which no command runs as intended.
 fn variable(name: &str) -> Result<String, String> {
+    const RESERVED: [&str; 7] = ["PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "PWD"];
+    let upper = name.to_ascii_uppercase();
+    let is_loader = upper.starts_with("LD_") || upper.starts_with("DYLD_");
     match name {
         "" => Err("give the variable a name".to_owned()),
         _ if name.contains(['=', '\0']) => Err("a variable's name has no `=`".to_owned()),
+        _ if is_loader || RESERVED.contains(&&*upper) => {
+            Err("the command needs this variable itself; give another name".to_owned())
+        }
         _ => Ok(name.to_owned()),
     }
 }
@@ -43,11 +51,19 @@ impl Exec {
             return Err(Stop::usage("no command given; see `nexus exec --help`"));
         };
         let mut command = Command::new(program);
-        command.args(arguments).env(&self.env, &token.access_token);
-        // Nothing lands in a process that has been replaced.
-        landing::hand_over();
+        command
+            .args(arguments)
+            .env_remove("NEXUS_API_KEY")
+            .env(&self.env, &token.access_token);
+        ending::hand_over();
         let error = replace_by(command);
-        Err(not_run(&program.to_string_lossy(), &error))
+        // The exit codes of `env` and of shells.
+        let code = match error.kind() {
+            ErrorKind::NotFound => 127,
+            _ => 126,
+        };
+        let program = one_line(program.to_string_lossy());
+        Err(Stop::new(code, format!("cannot run {program}: {error}")))
     }
 }
 
@@ -64,13 +80,4 @@ fn replace_by(mut command: Command) -> io::Error {
         Ok(status) => std::process::exit(status.code().unwrap_or(1)),
         Err(error) => error,
     }
-}
-
-/// The exit codes of `env` and of shells.
-fn not_run(program: &str, error: &io::Error) -> Stop {
-    let code = match error.kind() {
-        ErrorKind::NotFound => 127,
-        _ => 126,
-    };
-    Stop::new(code, format!("cannot run {}: {error}", one_line(program)))
 }

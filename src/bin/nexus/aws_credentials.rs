@@ -1,5 +1,5 @@
-//! `nexus aws-credentials`: the keys of an `aws_sigv4` provider as a `credential_process` prints
-//! them (AWS SDKs and Tools Reference Guide, "Process credential provider").
+//! `nexus aws-credentials`: prints the keys of an `aws_sigv4` provider as a `credential_process`
+//! does (AWS SDKs and Tools Reference Guide, "Process credential provider").
 
 use clap::Args;
 use nexus_sdk::TokenResponse;
@@ -40,16 +40,14 @@ fn document(token: &TokenResponse) -> Result<Fields, Stop> {
             "this connection has no keys for AWS: its strategy is {strategy}, not aws_sigv4"
         )));
     }
+    // Without an expiry, AWS tools keep the keys until they end.
+    let expiry = times::expiry(token).and_then(times::date);
     let mut fields: Fields = vec![
         ("Version", 1.into()),
         ("AccessKeyId", required(token, "access_key")?.into()),
         ("SecretAccessKey", required(token, "secret_key")?.into()),
         ("SessionToken", field(token, "session_token").into()),
-        // Without one, AWS tools keep the keys until they end.
-        (
-            "Expiration",
-            times::expiry(token).and_then(times::date).into(),
-        ),
+        ("Expiration", expiry.into()),
     ];
     fields.retain(|(_, value)| !value.is_null());
     Ok(fields)
@@ -58,7 +56,7 @@ fn document(token: &TokenResponse) -> Result<Fields, Stop> {
 fn required<'a>(token: &'a TokenResponse, name: &str) -> Result<&'a str, Stop> {
     field(token, name).ok_or_else(|| {
         Stop::failed(format!(
-            "the connection's credentials have no {name}; connect it again, with all of its fields"
+            "the connection's credentials have no {name}; connect it again, with all fields"
         ))
     })
 }

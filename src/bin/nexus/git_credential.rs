@@ -11,7 +11,7 @@ use crate::single::Single;
 use crate::stop::Stop;
 use crate::times;
 
-/// What git describes takes some hundred bytes.
+/// A description by git has a few hundred bytes.
 const MAX_INPUT: u64 = 64 * 1024;
 
 #[derive(Args)]
@@ -21,21 +21,32 @@ In ~/.gitconfig:
       helper =
       helper = !nexus git-credential --host github.com --workspace acme --provider github
 
-The empty helper keeps git from asking those of other files, which might store the token.")]
+The empty helper keeps git from asking the helpers of other files, which might store the token.")]
 pub(crate) struct GitCredential {
     /// A host that may have the token, with its port if git's URL has one; may be repeated
-    #[arg(long, required = true, value_name = "HOST")]
+    #[arg(long, required = true, value_name = "HOST", value_parser = host)]
     host: Vec<String>,
     /// The user name that goes with the token
     #[arg(long, value_name = "NAME", default_value = "x-access-token", value_parser = username)]
     username: String,
     #[command(flatten)]
     single: Single,
-    /// What git adds: get; for store, erase and what else it may say nothing is done
+    /// Added by git: get; store, erase and others do nothing
     operation: String,
 }
 
-/// The protocol has a value a line.
+/// Accepts a host, also with `https://` before it.
+fn host(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").unwrap_or(text);
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let is_host = |c: char| !"/\\@?#".contains(c) && !c.is_whitespace() && !c.is_control();
+    if host.is_empty() || !host.chars().all(is_host) {
+        return Err("write it as git's URL has it, such as github.com".to_owned());
+    }
+    Ok(host.to_owned())
+}
+
+/// The protocol has a value on each line.
 fn username(name: &str) -> Result<String, String> {
     match name {
         "" => Err("give a name".to_owned()),
@@ -49,56 +60,63 @@ impl GitCredential {
         if self.operation != "get" {
             return Ok(());
         }
-        let asked = Asked::read(&mut io::stdin().lock().take(MAX_INPUT))
+        let request = Request::read(&mut io::stdin().lock().take(MAX_INPUT))
             .map_err(|error| Stop::file("read", Path::new("stdin"), &error))?;
-        // For other hosts git goes on to its next helper, or to its prompt.
-        if !asked.is_https || !self.host.iter().any(|host| same_host(host, &asked.host)) {
+        let [wanted] = &*request.hosts else {
+            return match &*request.hosts {
+                [] => Ok(()),
+                _ => Err(Stop::usage(
+                    "git named several hosts; only one was expected",
+                )),
+            };
+        };
+        // For other hosts, git goes on to its next helper or its prompt.
+        if !request.is_https || !self.host.iter().any(|host| same_host(host, wanted)) {
             return Ok(());
         }
         let token = self.single.token()?;
-        output::print(response(&self.username, &token)?.as_bytes())
+        output::print(response(&self.username, &token)?)
     }
 }
 
-#[derive(Default, Debug, PartialEq)]
-struct Asked {
+#[derive(Default)]
+struct Request {
     is_https: bool,
-    host: String,
+    hosts: Vec<String>,
 }
 
-impl Asked {
-    /// Lines of `name=value`, up to an empty one or the end.
+impl Request {
+    /// Reads lines of `name=value`, up to an empty line or the end.
     fn read(input: &mut impl BufRead) -> io::Result<Self> {
-        let mut asked = Self::default();
+        let mut request = Self::default();
         for line in input.split(b'\n') {
             let line = line?;
             let line = String::from_utf8_lossy(&line);
             match line.split_once('=') {
-                Some(("protocol", value)) => asked.is_https = value == "https",
-                Some(("host", value)) => value.clone_into(&mut asked.host),
+                Some(("protocol", value)) => request.is_https = value == "https",
+                Some(("host", value)) => request.hosts.push(value.to_owned()),
                 None if line.is_empty() => break,
                 _ => {}
             }
         }
-        Ok(asked)
+        Ok(request)
     }
 }
 
-/// Host names have no case, and 443 is https's own port.
+/// Host names have no case, and 443 is the default port of https.
 fn same_host(one: &str, other: &str) -> bool {
     let bare = |host: &str| {
-        host.strip_suffix(":443")
-            .unwrap_or(host)
-            .to_ascii_lowercase()
+        let host = host.strip_suffix(":443").unwrap_or(host);
+        host.to_ascii_lowercase()
     };
-    !other.is_empty() && bare(one) == bare(other)
+    bare(one) == bare(other)
 }
 
 fn response(username: &str, token: &CachedToken) -> Result<String, Stop> {
     let password = &token.access_token;
     if password.contains(['\n', '\r', '\0']) {
         return Err(Stop::failed(
-            "the token has a line break, which git cannot take; store it again without",
+            "the token has a line break, which git does not accept; store it again without",
         ));
     }
     let expiry = times::since_epoch(token.expires_at)

@@ -1,6 +1,6 @@
 //! `nexus`: connections, tokens and requests of a Nexus Gateway, from the command line.
 //!
-//! Each command is a file, with its options in front; `README.md` beside this file is the manual.
+//! Each command is a file, which begins with its options. `README.md` beside this file is the manual.
 
 #![allow(
     clippy::doc_markdown,
@@ -8,33 +8,37 @@
     reason = "clap turns comments into help, and fields into options"
 )]
 
-mod admin;
 mod args;
-mod aws;
+mod aws_credentials;
 mod browser;
+mod completions;
 mod connect;
 mod credential;
-mod environment;
+mod ending;
+mod env;
 mod exec;
 mod fetch;
 mod gateway;
-mod git;
-mod landing;
-mod locks;
+mod git_credential;
+mod health;
 mod output;
 mod progress;
+mod providers;
+mod refresh;
+mod revoke;
+mod shown;
 mod single;
 mod status;
 mod stop;
 mod terminal;
+mod text;
 mod times;
 mod token;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use clap_complete::generate;
-use clap_complete::shells::{Bash, Fish, Zsh};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use stop::Stop;
 
@@ -43,18 +47,18 @@ Environment:
   NEXUS_GATEWAY_URL   the gateway's address, such as https://nexus.example.com
   NEXUS_API_KEY       its API key, if it asks for one
   WORKSPACE_ID, PROVIDER
-                      used where --workspace and --provider are not given
+                      the defaults of --workspace and --provider
   NEXUS_LOG           off, error, warn, info or debug: diagnostics on stderr
-  NEXUS_LOCK_DIR      where the processes of this machine take turns; empty: they do not
+  NEXUS_LOCK_DIR      the directory of the lock for refreshes; empty: no lock
 
 Exit codes:
-  0  done
-  1  failed: the network, the gateway, a file
+  0  done; with status, the connection has a usable token
+  1  failed: the network, the gateway, a file; with health, the gateway is not healthy
   2  wrong usage or configuration
   3, 4, 5  with fetch --fail: the upstream's status was 3xx, 4xx or 5xx
   6  the user has to connect: there is no usable connection, or consent was refused
   7  timed out
-  `nexus exec` ends with the exit code of its command";
+  `nexus exec` ends with the exit code of its command, or with 126 or 127 if it cannot run";
 
 /// Connections, tokens and requests of a Nexus Gateway
 #[derive(Parser)]
@@ -67,52 +71,46 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Ask for a connection, take the user to the consent, and print the connection's id
+    /// Request a connection, take the user to the consent, and print the connection's id
     Connect(connect::Connect),
     /// Print a connection's status, and why it is not active
-    Status(status::Query),
+    Status(status::Status),
     /// Show a token, of a connection or of a workspace and provider
     Token(token::Token),
     /// Make the gateway refresh a token now, and show the new one
-    Refresh(token::Refresh),
+    Refresh(refresh::Refresh),
     /// End a connection: the gateway deletes its token and tells the provider
-    Revoke(admin::Revoke),
+    Revoke(revoke::Revoke),
     /// List the providers that the gateway knows
-    Providers(admin::Providers),
-    /// Ask the gateway how it is
-    Health(admin::Health),
-    /// Send a request with the credential on it; the body goes to stdout
+    Providers(providers::Providers),
+    /// Ask the gateway for its health
+    Health(health::Health),
+    /// Send a request with the credential; the body goes to stdout
     Fetch(fetch::Fetch),
     /// Run a command with the token in its environment
     Exec(exec::Exec),
     /// Give git the token: a credential helper for https
-    GitCredential(git::GitCredential),
+    GitCredential(git_credential::GitCredential),
     /// Give AWS tools the keys of a connection: a `credential_process`
-    AwsCredentials(aws::AwsCredentials),
-    /// Show what is configured, secrets masked, and whether it can be used
-    Env(environment::Env),
+    AwsCredentials(aws_credentials::AwsCredentials),
+    /// Show the configuration with secrets hidden, and check it
+    Env(env::Env),
     /// Run a development gateway until Ctrl-C
     Gateway(gateway::Gateway),
     /// Print a script that completes commands and options in a shell
-    Completions { shell: Shell },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Shell {
-    Bash,
-    Zsh,
-    Fish,
+    Completions(completions::Completions),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => run(cli.command),
-        Err(error) => Err(Stop::from(error)),
+        Err(error) if !error.use_stderr() => output::print(error.to_string()),
+        Err(error) => Err(usage::stop(&error)),
     };
-    landing::go_on();
-    // The message comes first: what still flies may take a while to land.
+    ending::checkpoint();
+    // The message comes before the wait for calls that are still under way.
     let code = outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS);
-    landing::land();
+    ending::finish();
     code
 }
 
@@ -131,16 +129,6 @@ fn run(command: Command) -> Result<(), Stop> {
         Command::AwsCredentials(it) => it.run(),
         Command::Env(it) => it.run(),
         Command::Gateway(it) => it.run(),
-        Command::Completions { shell } => completions(shell),
+        Command::Completions(it) => it.run(Cli::command()),
     }
-}
-
-fn completions(shell: Shell) -> Result<(), Stop> {
-    let (mut script, mut cli) = (Vec::new(), Cli::command());
-    match shell {
-        Shell::Bash => generate(Bash, &mut cli, "nexus", &mut script),
-        Shell::Zsh => generate(Zsh, &mut cli, "nexus", &mut script),
-        Shell::Fish => generate(Fish, &mut cli, "nexus", &mut script),
-    }
-    output::print(&script)
 }

@@ -1,25 +1,24 @@
-//! What a command that takes its time says meanwhile, on stderr.
+//! Progress of a command that takes its time, on stderr.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Instant;
 
 use nexus_sdk::ConnectionStatus;
 
-use crate::stop::one_line;
+use crate::text::one_line;
 
-/// Where the wait has got to: on a terminal one line that changes, elsewhere a line a status.
+/// A line that changes on a terminal; elsewhere a line for each new status.
 pub(crate) struct Progress {
-    /// What is waited for.
-    what: &'static str,
+    awaited: &'static str,
     on_terminal: bool,
     since: Instant,
     shown: Option<ConnectionStatus>,
 }
 
 impl Progress {
-    pub(crate) fn start(what: &'static str) -> Self {
+    pub(crate) fn start(awaited: &'static str) -> Self {
         Self {
-            what,
+            awaited,
             on_terminal: io::stderr().is_terminal(),
             since: Instant::now(),
             shown: None,
@@ -27,10 +26,10 @@ impl Progress {
     }
 
     pub(crate) fn show(&mut self, status: &ConnectionStatus) {
-        let line = format!("waiting for {}: {}", self.what, one_line(status));
+        let line = format!("waiting for {}: {}", self.awaited, one_line(status));
         if self.on_terminal {
             let seconds = self.since.elapsed().as_secs();
-            // To the start of the line, and clear what was there.
+            // Back to the start of the line, and clear it.
             let _ = write!(io::stderr(), "\r\x1b[K{line}, {seconds} s");
         } else if self.shown.as_ref() != Some(status) {
             say(&line);
@@ -45,7 +44,7 @@ impl Progress {
     }
 }
 
-/// A closed stderr is no reason to stop waiting.
+/// Prints a line to stderr. A closed stderr is no reason to stop.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,10 +1,10 @@
-//! What the user enters at the terminal, which is left as it was.
+//! Input at the terminal, whose settings stay as they were.
 
 use std::io::{self, Write as _};
 
-use crate::landing;
+use crate::ending;
 
-/// A line from the terminal, without its line break.
+/// Reads a line from the terminal, without its line break.
 pub(crate) fn ask(prompt: &str) -> io::Result<String> {
     let mut stderr = io::stderr();
     stderr.write_all(prompt.as_bytes())?;
@@ -16,26 +16,26 @@ pub(crate) fn ask(prompt: &str) -> io::Result<String> {
     }
 }
 
-/// The same without echo, which is on again afterwards, whatever happens meanwhile.
+/// Does the same without echo.
 pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
-    landing::on_end(settings::put_back());
+    ending::on_end(settings::restore());
     let entered = rpassword::prompt_password(prompt);
-    landing::on_end(None);
-    // Ctrl-C at this prompt is a signal and an error.
-    landing::go_on();
+    ending::on_end(None);
+    // Ctrl-C at this prompt is both a signal and an error.
+    ending::checkpoint();
     entered
 }
 
-/// A signal leaves rpassword no time to put the terminal's settings back.
+/// Restores the terminal after a signal, which leaves rpassword no time to do so.
 #[cfg(unix)]
 mod settings {
     use std::fs::File;
     use std::process::{Command, Stdio};
 
-    use crate::landing::Undo;
+    use crate::ending::Undo;
 
-    /// Puts back what is set now.
-    pub(super) fn put_back() -> Option<Undo> {
+    /// Returns what restores the present settings.
+    pub(super) fn restore() -> Option<Undo> {
         let now = stty("-g")?;
         Some(Box::new(move || drop(stty(&now))))
     }
@@ -49,12 +49,12 @@ mod settings {
     }
 }
 
-/// Elsewhere a signal ends the program without a chance to do anything.
+/// Elsewhere a signal ends the program at once.
 #[cfg(not(unix))]
 mod settings {
-    use crate::landing::Undo;
+    use crate::ending::Undo;
 
-    pub(super) fn put_back() -> Option<Undo> {
+    pub(super) fn restore() -> Option<Undo> {
         None
     }
 }

@@ -1,4 +1,4 @@
-//! Where redirects lead, and what they take along.
+//! Chains of redirects: their targets, and the credentials that they carry.
 
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
@@ -99,7 +99,7 @@ impl<'a> Chain<'a> {
         })
     }
 
-    /// Follows one redirect; `None` where that ends the chain.
+    /// Follows one redirect, or returns `None` if the chain ends.
     fn follow(&mut self, line: &[u8]) -> Option<()> {
         let space = line.iter().position(|byte| *byte == b' ')?;
         let (status, target) = line.split_at(space);
@@ -132,7 +132,7 @@ impl<'a> Chain<'a> {
         Some(())
     }
 
-    /// Either to where another library says, or nowhere else than before.
+    /// Asserts that the origin is the one that another library reads, or the one before.
     fn leads_to(&self, from: &str, target: &str) {
         let here = self.hop.url.to_string();
         let ours = (self.theirs)(&here, "");
@@ -187,7 +187,7 @@ impl<'a> Chain<'a> {
         let injected = headers.contains_key("x-own");
         let private = PRIVATE.iter().any(|name| headers.contains_key(name));
         assert!(!own && !injected && !private, "{headers:?}");
-        // A server never gets the credential of a header from a URL.
+        // The credential of a header was never in a URL.
         if !self.token.header_name.is_empty() {
             return;
         }

@@ -13,7 +13,7 @@ use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
 use super::server::Server;
-use super::service::{File, Service, Stop};
+use super::service::{Route, Service, Stop};
 
 /// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
 ///
@@ -47,7 +47,7 @@ pub struct DevGatewayBuilder {
     health_at: String,
     v0_2: bool,
     rate_limits: bool,
-    files: Vec<File>,
+    routes: Vec<Route>,
 }
 
 impl DevGatewayBuilder {
@@ -226,9 +226,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential; 401 without. As
-    /// with the upstream's own paths any prefix will do. A later one at the same path counts, also in place of the
-    /// upstream's own, but the gateway's paths (`/v1/..`, `/consent`, the health) stay what they are.
+    /// Serves `body` with status 200 at a path of the sample upstream, for `GET` and `HEAD`: the same as
+    /// [`upstream_route`](Self::upstream_route) with `GET` and 200.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -246,13 +245,51 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn upstream(
-        mut self,
+        self,
         path: impl AsRef<str>,
         content_type: impl Into<String>,
         body: impl Into<Vec<u8>>,
     ) -> Self {
-        self.files.push(File {
+        self.upstream_route("GET", path, 200, content_type, body)
+    }
+
+    /// Sets the response of the sample upstream to one method at one path. Requests without a working credential get
+    /// 401. [`DevGateway::requests`] shows what was sent.
+    ///
+    /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix: a route at
+    /// `/notes` also serves `/v3/notes`. A route replaces an earlier one and the upstream's own response for the same
+    /// method and path, but none of the gateway's own paths (`/v1/..`, `/consent`, `/auth/capture-schema`, the
+    /// health). Any other method at the path gets 405. A status outside of 100 to 999 is sent as 500.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let gateway = DevGateway::builder()
+    ///     .connection("workspace-1", "github")
+    ///     .upstream_route("POST", "/notes", 201, "application/json", r#"{"id": 7}"#)
+    ///     .start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "workspace-1", "github");
+    /// let (status, _, body) = github.post(&format!("{}/notes", gateway.url()), "buy milk")?;
+    /// assert_eq!((status, &*body), (201, r#"{"id": 7}"#.as_bytes()));
+    ///
+    /// let written = gateway.requests().pop().unwrap();
+    /// assert_eq!((&*written.method, &*written.body), ("POST", b"buy milk".as_slice()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn upstream_route(
+        mut self,
+        method: impl Into<String>,
+        path: impl AsRef<str>,
+        status: u16,
+        content_type: impl Into<String>,
+        body: impl Into<Vec<u8>>,
+    ) -> Self {
+        self.routes.push(Route {
+            method: method.into(),
             path: format!("/{}", path.as_ref().trim_start_matches('/')),
+            status,
             content_type: content_type.into(),
             body: body.into(),
         });
@@ -301,7 +338,7 @@ impl DevGatewayBuilder {
             sessions: self.sessions,
             session_tokens: self.session_tokens,
             health_at: self.health_at,
-            files: self.files,
+            routes: self.routes,
             v0_2: self.v0_2,
             limits: self.rate_limits.then(Mutex::default),
             clock,
@@ -326,7 +363,7 @@ impl Default for DevGatewayBuilder {
             health_at: "/health".to_owned(),
             v0_2: false,
             rate_limits: false,
-            files: Vec::new(),
+            routes: Vec::new(),
         }
     }
 }

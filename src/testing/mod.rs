@@ -24,7 +24,7 @@
 //! | `GET /health` | `{"status": "healthy"}` |
 //! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream, 401 without a working credential |
 //! | `POST /tools/search`, `POST /tools/execute` | its tools, as an MCP gateway offers them over REST: `{"query": ..}` finds them by name or description, `{"name": .., "arguments": {..}}` runs one |
-//! | [`DevGatewayBuilder::upstream`] | what else it serves |
+//! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!
 //! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` serves the strategy `path`.
 //! Request bodies are limited to 1 MiB and header sections to 64 KiB.

@@ -10,11 +10,13 @@ use super::fault::FaultPlan;
 use super::rate_limit::RateLimits;
 use super::received::RequestLog;
 
-/// What a user of the gateway has the upstream serve.
+/// A response that a test has set up for the sample upstream.
 #[derive(Clone)]
-pub(super) struct File {
-    /// With a leading slash.
+pub(super) struct Route {
+    pub(super) method: String,
+    /// With a leading slash. A request matches if its path ends in this.
     pub(super) path: String,
+    pub(super) status: u16,
     pub(super) content_type: String,
     pub(super) body: Vec<u8>,
 }
@@ -32,8 +34,8 @@ pub(super) struct Service {
     pub(super) v0_2: bool,
     /// `None`: there are none.
     pub(super) limits: Option<Mutex<RateLimits>>,
-    /// What the upstream serves beside its own paths.
-    pub(super) files: Vec<File>,
+    /// In the order in which they were set up; the last match is served.
+    pub(super) routes: Vec<Route>,
     pub(super) clock: Clock,
     pub(super) connections: Mutex<Connections>,
     pub(super) faults: Mutex<FaultPlan>,

@@ -11,30 +11,44 @@ use super::encoding::query_value;
 use super::method::get;
 use super::received::ReceivedRequest;
 use super::response::{Outcome, Response};
-use super::service::{File, Service};
+use super::service::{Route, Service};
 use caller::caller;
 
 const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dotfiles", false)];
 
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
-    let mut files = service.files.iter().rev();
-    if let Some(file) = files.find(|file| request.path.ends_with(&file.path)) {
-        return serve(service, request, file);
+    let at_path = |route: &&Route| request.path.ends_with(&route.path);
+    let routes: Vec<&Route> = service.routes.iter().filter(at_path).collect();
+    let served_method = if request.method == "HEAD" {
+        "GET"
+    } else {
+        &request.method
+    };
+    let mut newest_first = routes.iter().rev();
+    if let Some(route) = newest_first.find(|route| route.method == served_method) {
+        caller(service, request)?;
+        let body = route.body.as_slice();
+        return Ok(Response::new(route.status, &route.content_type, body));
     }
     match path {
         [.., "user"] => user(service, request),
         [.., "user", "repos"] => repos(service, request),
         [.., "tools", "search"] => tools::search(service, request),
         [.., "tools", "execute"] => tools::execute(service, request),
-        _ => Err(Response::not_found()),
+        _ if routes.is_empty() => Err(Response::not_found()),
+        _ => Err(Response::method_not_allowed(&methods(&routes))),
     }
 }
 
-fn serve(service: &Service, request: &ReceivedRequest, file: &File) -> Outcome {
-    get(request)?;
-    caller(service, request)?;
-    let body = file.body.as_slice();
-    Ok(Response::new(200, &file.content_type, body))
+/// The value of an `Allow` header.
+fn methods(routes: &[&Route]) -> String {
+    let mut methods: Vec<&str> = routes.iter().map(|route| &*route.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
 }
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {

@@ -1,5 +1,6 @@
 //! What the sample upstream serves beside its account: tools, and files of the user's own.
 
+use nexus_sdk::http::Request;
 use nexus_sdk::testing::{DevGateway, Provider};
 use serde_json::{Value, json};
 
@@ -129,4 +130,66 @@ fn files_of_the_users_own_ask_for_a_credential_too() {
     let url = format!("{}/schema.json", gateway.url());
     let answer = agent().get(url).header("x-api-key", &key).call().unwrap();
     assert_eq!(answer.headers()["content-type"], "text/x-schema");
+}
+
+#[test]
+fn routes_respond_to_their_method_only() {
+    let gateway = DevGateway::builder()
+        .provider(Provider::api_key("tools"))
+        .connection("ws", "tools")
+        .upstream("/notes", "application/json", "[]")
+        .upstream_route("POST", "notes", 500, "text/plain", "replaced")
+        .upstream_route("POST", "/notes", 201, "application/json", "{\"id\":7}")
+        .upstream_route("PATCH", "/notes/7", 204, "text/plain", "")
+        .upstream_route("DELETE", "/user", 202, "text/plain", "gone")
+        .start()
+        .unwrap();
+    let key = resolve(&gateway, "ws", "tools")["credentials"]["api_key"].clone();
+    let key = key.as_str().unwrap();
+    let table = [
+        ("GET", "/notes", key, 200, "[]", ""),
+        ("HEAD", "/notes", key, 200, "", ""),
+        ("POST", "/v3/notes?draft=1", key, 201, "{\"id\":7}", ""),
+        (
+            "POST",
+            "/notes",
+            "wrong",
+            401,
+            "{\"message\":\"Bad credentials\"}",
+            "",
+        ),
+        ("PATCH", "/notes/7", key, 204, "", ""),
+        ("PUT", "/notes", key, 405, "", "GET, HEAD, POST"),
+        ("GET", "/notes/7", key, 405, "", "PATCH"),
+        ("DELETE", "/user", key, 202, "gone", ""),
+        (
+            "GET",
+            "/user",
+            key,
+            200,
+            "{\"login\":\"ws\",\"provider\":\"tools\"}",
+            "",
+        ),
+        ("POST", "/no-route", key, 404, "404 page not found\n", ""),
+    ];
+    for (method, path, key, status, body, allow) in table {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", gateway.url()))
+            .header("x-api-key", key);
+        let request = request.body(b"sent".as_slice()).unwrap();
+        let request = agent()
+            .configure_request(request)
+            .allow_non_standard_methods(true);
+        let mut response = agent().run(request.build()).unwrap();
+        assert_eq!(response.status(), status, "{method} {path}");
+        let header = response.headers().get("allow");
+        let header = header.map_or("", |value| value.to_str().unwrap());
+        assert_eq!(header, allow, "{method} {path}");
+        let text = response.body_mut().read_to_string().unwrap();
+        assert_eq!(text, body, "{method} {path}");
+    }
+    let written = gateway.requests().into_iter().find(|r| r.method == "PATCH");
+    let written = written.unwrap();
+    assert_eq!((&*written.path, &*written.body), ("/notes/7", &b"sent"[..]));
 }

@@ -340,7 +340,7 @@ fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
         visit(&page(&client.text("get_user", &json!({})).unwrap_err()));
         for _ in 0..3 {
             let problem = client.text("get_user", &json!({})).unwrap_err();
-            let is_clear = problem.contains("check PROVIDER, whose case matters");
+            let is_clear = problem.contains("Check PROVIDER: its case");
             assert!(is_clear && !problem.contains("http"), "{problem}");
         }
         assert_eq!(requests(&gateway), 1);
@@ -362,7 +362,7 @@ fn a_connection_that_is_found_later_makes_good_for_it() {
     let response = client.response();
     assert_eq!(response["id"], waits);
     let problem = outcome(&response).unwrap_err();
-    assert!(problem.contains("check PROVIDER"), "{problem}");
+    assert!(problem.contains("Check PROVIDER"), "{problem}");
 
     assert!(client.text("get_user", &json!({})).is_ok());
     let connection = "00000000-0000-4000-8000-000000000001";

@@ -101,6 +101,28 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
     }
 }
 
+/// The gateway ignores the case of a provider's name when it is asked for a connection.
+#[test]
+fn without_scopes_it_asks_for_those_that_the_gateway_lists() {
+    let table = [
+        ("github", json!(["repo", "user"])),
+        ("GitHub", json!(["repo", "user"])),
+        ("weather", json!([])),
+    ];
+    for (provider, scopes) in table {
+        let gateway = gateway();
+        let mut command = configured(&gateway);
+        let mut client = Client::start(command.env("PROVIDER", provider)).begin("2025-11-25");
+        page(&client.text("get_user", &json!({})).unwrap_err());
+        assert_eq!(wanted(&gateway)["scopes"], scopes, "{provider}");
+    }
+    let gateway = gateway();
+    gateway.fail_next_at("/v1/providers", 1, Fault::Status(404));
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    page(&client.text("get_user", &json!({})).unwrap_err());
+    assert_eq!(wanted(&gateway)["scopes"], json!([]));
+}
+
 #[test]
 fn a_legacy_client_that_opens_pages_gets_an_error() {
     for revision in LEGACY {

@@ -12,6 +12,7 @@ mod calls;
 mod client;
 mod connect;
 mod messages;
+mod minimal;
 mod revisions;
 mod upstream;
 

@@ -111,6 +111,43 @@ fn the_tools_return_what_the_api_says() {
 }
 
 #[test]
+fn a_tool_writes() {
+    let gateway = DevGateway::builder()
+        .connection("it's mine", "github")
+        .upstream_route(
+            "PUT",
+            "/user/starred/octo%2Fcat/a%20b",
+            204,
+            "text/plain",
+            "",
+        )
+        .start()
+        .unwrap();
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    let starred = json!({"owner": "octo/cat", "repository": "a b"});
+    let text = client.text("star", &starred).unwrap();
+    assert_eq!(text, "HTTP 204 No Content, no body");
+    let written = gateway.requests().pop().unwrap();
+    assert_eq!(written.method, "PUT");
+
+    let unknown = json!({"owner": "octo", "repository": "none"});
+    let problem = client.text("star", &unknown).unwrap_err();
+    assert!(problem.contains("HTTP 404"), "{problem}");
+    // Dots would lead out of the path.
+    let dots = json!({"owner": "..", "repository": ".."});
+    assert!(
+        client
+            .text("star", &dots)
+            .unwrap_err()
+            .contains("invalid_input")
+    );
+
+    let mut demo = Client::of("2025-11-25");
+    let starred = json!({"owner": "demo", "repository": "hello-world"});
+    assert!(demo.text("star", &starred).is_ok());
+}
+
+#[test]
 fn a_path_does_not_leave_the_api() {
     let (gateway, _, mut client) = connected();
     let paths = [
@@ -165,9 +202,13 @@ fn failures_say_what_to_do() {
     let gateway = DevGateway::start().unwrap();
     let connection = gateway.connect("it's mine", "github").unwrap();
     let mut client = configured(&gateway);
-    let mut client = Client::start(client.env("CONNECT", "off")).begin("2025-11-25");
+    client
+        .env("CONNECT", "off")
+        .env("SCOPES", "repo, user:email");
+    let mut client = Client::start(&mut client).begin("2025-11-25");
     let connect = format!(
-        "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github",
+        "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github --scope repo --scope \
+         user:email",
         gateway.url()
     );
     let mut fails = |expected: &[&str]| {

@@ -1,25 +1,72 @@
-//! The cache as its users see it: tokens by workspace and provider.
+//! Tokens by workspace and provider, and how long each is used.
 
 mod entries;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use self::entries::{Entries, Inner};
+use self::entries::{Entries, Entry};
 use crate::sync::Mutex;
 use crate::tenant::Tenant;
 use crate::time::Now;
 use crate::token::CachedToken;
 
-pub use self::entries::TokenCache;
-pub(crate) use self::entries::{Claim, Lookup};
+pub(crate) use self::entries::Generation;
 
 /// How long before its expiry a token counts as expired.
 const BUFFER: Duration = Duration::from_secs(30);
+/// How long a token that arrives within its buffer is fresh. Gateways return the same token until it has
+/// expired, so without this its last 30 s would cost a resolve for each call.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long after its receipt a token without a known expiry may be used if there is no newer one.
+const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
+
+/// Tokens by workspace and provider, for any number of threads.
+///
+/// A clone is a handle to the same cache. A token counts as expired 30 seconds (the buffer) before
+/// its `expires_at`, by the wall clock or the monotonic one, whichever says so first. The cache holds at
+/// most 10,000 tokens, and drops those that expire soonest to make room. The key is the pair of workspace
+/// and provider, so `("a:b", "c")` is not `("a", "b:c")`. The key does not name the gateway: use one cache
+/// for each gateway.
+///
+/// A token within its buffer is hidden, but kept until it has really expired. A client uses such a token
+/// while the gateway cannot be reached (see
+/// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)), and then shows it again for 5 s at a
+/// time.
+///
+/// No call does I/O or waits for it. Each takes one short lock.
+///
+/// ```
+/// use nexus_sdk::{CachedToken, TokenCache};
+/// use std::time::{Duration, SystemTime};
+///
+/// let cache = TokenCache::new();
+/// let token = |secs| {
+///     let expires_at = SystemTime::now() + Duration::from_secs(secs);
+///     CachedToken::new("t-1", "Bearer", expires_at)
+/// };
+/// cache.set("acme", "github", token(3600));
+/// assert_eq!(cache.get("acme", "github").unwrap().access_token, "t-1");
+/// cache.set("acme", "github", token(29));
+/// assert!(cache.get("acme", "github").is_none(), "within the buffer of 30 seconds");
+/// ```
+#[derive(Clone)]
+pub struct TokenCache {
+    buffer: Duration,
+    entries: Arc<Mutex<Entries>>,
+}
+
+/// What a cache has for a tenant.
+pub(crate) enum Lookup {
+    Fresh(Arc<CachedToken>),
+    /// A token that has not expired, to be used only if the gateway has no newer one.
+    Stale,
+    Nothing,
+}
 
 impl TokenCache {
-    /// An empty cache with a buffer of 30 seconds.
+    /// Returns an empty cache with a buffer of 30 seconds.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
@@ -29,8 +76,10 @@ impl TokenCache {
         Self::with_buffer(BUFFER)
     }
 
-    /// An empty cache in which a token counts as expired this long before its `expires_at`. One that
-    /// the gateway hands out within that time is used for 5 s, so that its end costs few resolves.
+    /// Returns an empty cache in which a token counts as expired this long before its `expires_at`.
+    ///
+    /// A token that comes from the gateway when its buffer has already begun is used for 5 s, so that the
+    /// end of its life costs few resolves.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -43,24 +92,26 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
-        Self(Arc::new(Inner {
+        Self {
             buffer,
-            entries: Mutex::new(Entries::new()),
-        }))
+            entries: Arc::new(Mutex::new(Entries::default())),
+        }
     }
 
-    /// The token of this key, if there is one that is fresh.
+    /// Returns the tenant's token if it is fresh.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().get("acme", "github").is_none());
     /// ```
     #[must_use]
     pub fn get(&self, workspace_id: &str, provider: &str) -> Option<Arc<CachedToken>> {
-        self.fresh(Tenant::new(workspace_id, provider), Now::read())
+        self.get_at(workspace_id, provider, Now::read())
     }
 
-    /// Puts a token under this key; one that has expired is not kept, and one within the buffer is not
-    /// seen by [`get`](Self::get). A resolve under way does not overwrite it.
+    /// Puts a token into the cache in place of the tenant's present one.
+    ///
+    /// An expired token is not kept, and a token within its buffer is hidden from [`get`](Self::get). The
+    /// result of a resolve that is under way does not overwrite the token.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -72,17 +123,27 @@ impl TokenCache {
     /// assert_eq!(cache.len(), 1);
     /// ```
     pub fn set(&self, workspace_id: &str, provider: &str, token: impl Into<Arc<CachedToken>>) {
-        let tenant = Tenant::new(workspace_id, provider);
-        self.set_at(tenant, token.into(), Now::read());
+        self.set_at(workspace_id, provider, token.into(), Now::read());
     }
 
-    fn set_at(&self, tenant: Tenant<'_>, token: Arc<CachedToken>, now: Now) {
-        let stored = self.0.stored(token, now, Duration::ZERO);
-        self.0.entries.lock().set(&tenant.to_owned(), stored, now);
+    pub(crate) fn set_at(
+        &self,
+        workspace_id: &str,
+        provider: &str,
+        token: Arc<CachedToken>,
+        now: Now,
+    ) {
+        let entry = self.entry(token, now, Duration::ZERO);
+        let mut entries = self.entries.lock();
+        entries.raise_generation();
+        entries.replace(workspace_id, provider, entry, now);
     }
 
-    /// Drops the token of this key. A resolve under way still brings those who wait for it their
-    /// token, but that is not cached.
+    /// Drops the tenant's token.
+    ///
+    /// Callers that wait for a resolve of the tenant still get its token, but the token is not cached. Later
+    /// callers cause a new resolve. The same holds for resolves of other tenants that are under way: they
+    /// are not cached either, which costs one more resolve.
     ///
     /// ```
     /// let cache = nexus_sdk::TokenCache::new();
@@ -90,8 +151,9 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        let tenant = Tenant::new(workspace_id, provider);
-        self.0.entries.lock().delete(tenant, Instant::now());
+        let mut entries = self.entries.lock();
+        entries.raise_generation();
+        entries.remove(workspace_id, provider);
     }
 
     /// Drops every token, as [`delete`](Self::delete) does for one.
@@ -102,10 +164,12 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        self.0.entries.lock().clear(Instant::now());
+        let mut entries = self.entries.lock();
+        entries.raise_generation();
+        entries.clear();
     }
 
-    /// How many fresh tokens are held. Looks at each, unlike the other methods.
+    /// Returns the number of fresh tokens. Takes longer the more tokens there are.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
@@ -116,10 +180,10 @@ impl TokenCache {
     }
 
     fn len_at(&self, now: Now) -> usize {
-        self.0.entries.lock().fresh(now)
+        self.entries.lock().count_fresh(now)
     }
 
-    /// Whether no fresh tokens are held.
+    /// Returns whether the cache holds no fresh token.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().is_empty());
@@ -127,6 +191,94 @@ impl TokenCache {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn get_at(&self, workspace_id: &str, provider: &str, now: Now) -> Option<Arc<CachedToken>> {
+        let entries = self.entries.lock();
+        let entry = entries.get(workspace_id, provider)?;
+        entry.is_fresh(now).then(|| Arc::clone(&entry.token))
+    }
+
+    /// Returns the token that makes a resolve unnecessary. A stale token does not, even if it is extended.
+    pub(crate) fn newest(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
+        let entries = self.entries.lock();
+        let entry = entries.get(&tenant.workspace_id, &tenant.provider)?;
+        (entry.is_fresh(now) && !entry.extended).then(|| Arc::clone(&entry.token))
+    }
+
+    /// Looks up a token for a caller that asks the gateway if the token is not fresh. In an outage, that is
+    /// one caller every 5 s. The others use the old token meanwhile.
+    pub(crate) fn look_up(&self, workspace_id: &str, provider: &str, now: Now) -> Lookup {
+        match self.entries.lock().get_mut(workspace_id, provider) {
+            Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
+            Some(entry) if entry.is_usable(now) => {
+                if entry.extended {
+                    entry.extend(now);
+                }
+                Lookup::Stale
+            }
+            _ => Lookup::Nothing,
+        }
+    }
+
+    /// Makes a token that has not expired fresh for 5 s, because the gateway has not brought a newer one.
+    /// Returns the token, and whether this is its first extension.
+    pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
+        let is_first = !entry.extended && !entry.is_fresh(now);
+        if !entry.is_fresh(now) {
+            entry.is_usable(now).then(|| entry.extend(now))?;
+        }
+        Some((Arc::clone(&entry.token), is_first))
+    }
+
+    /// Puts what the gateway has returned in the place of the tenant's token: a newer token, or `None` if it
+    /// has refused to return one. Does nothing if the cache was changed after `asked`.
+    pub(crate) fn update(
+        &self,
+        tenant: &Tenant,
+        token: Option<Arc<CachedToken>>,
+        asked_at: Now,
+        asked: Generation,
+    ) {
+        let entry = token.and_then(|token| self.entry(token, asked_at, GRACE));
+        let mut entries = self.entries.lock();
+        if entries.is_unchanged_since(asked) {
+            entries.replace(&tenant.workspace_id, &tenant.provider, entry, asked_at);
+        }
+    }
+
+    /// Drops this very token, for example after a 401. A newer token that has replaced it is kept.
+    pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
+        let mut entries = self.entries.lock();
+        let entry = entries.get(workspace_id, provider);
+        if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
+            entries.raise_generation();
+            entries.remove(workspace_id, provider);
+        }
+    }
+
+    pub(crate) fn is_unchanged_since(&self, generation: Generation) -> bool {
+        self.entries.lock().is_unchanged_since(generation)
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.entries, &other.entries)
+    }
+
+    /// Returns `None` for an expired token. A token within its buffer is fresh for `grace`.
+    fn entry(&self, token: Arc<CachedToken>, asked_at: Now, grace: Duration) -> Option<Entry> {
+        let left = token.expires_at.duration_since(asked_at.wall).ok()?;
+        let before_buffer = left.checked_sub(self.buffer).filter(|time| !time.is_zero());
+        let is_assumed = token.assumed_expiry == Some(token.expires_at);
+        let usable = if is_assumed { MAX_ASSUMED_USE } else { left };
+        (!left.is_zero()).then(|| Entry {
+            token,
+            fresh_until: asked_at.after(before_buffer.unwrap_or(left.min(grace))),
+            usable_until: asked_at.after(usable),
+            extended: false,
+        })
     }
 }
 
@@ -139,7 +291,7 @@ impl Default for TokenCache {
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache")
-            .field("buffer", &self.0.buffer)
+            .field("buffer", &self.buffer)
             .finish_non_exhaustive()
     }
 }

@@ -12,13 +12,12 @@ use crate::cache::TokenCache;
 use crate::error::{self, Result};
 #[cfg(feature = "consent")]
 use crate::flights::Flights;
-use crate::flights::Handle;
+use crate::flights::{Handle, ProcessLock};
 use crate::gateway::{Gateway, Request};
 use crate::health::Health;
 use crate::json::Object;
 use crate::options::NexusClientOptions;
 use crate::providers::Providers;
-use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
@@ -30,6 +29,11 @@ use crate::url;
 /// a call waits for the gateway at most [`timeout`](NexusClientOptions::timeout) (30 s); with
 /// retries, that for each attempt and `max_delay` between two. A call that may refresh a token goes
 /// on when its caller has timed out: see [`drain`](Self::drain).
+///
+/// # Fork
+///
+/// A client does not survive `fork` without `exec`. Parent and child would share its pooled connections, and one
+/// process could read the response to the other's request. Create the client after the fork.
 ///
 /// # Errors
 ///
@@ -67,7 +71,7 @@ impl NexusClient {
     /// `invalid_input` that names the option: a `gateway_url` that is not an absolute http or https
     /// URL, or has a user name, password or query; an `api_key` that does not fit into a header; a
     /// `timeout` of zero; a SOCKS proxy, of the `agent` or of `ALL_PROXY`, without the feature
-    /// `socks-proxy`.
+    /// `socks-proxy`; a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -77,7 +81,10 @@ impl NexusClient {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn new(options: NexusClientOptions) -> Result<Self> {
-        Gateway::new(options).map(|gateway| Self(Handle::new(gateway)))
+        let lock = options.lock.clone();
+        let gateway = Gateway::new(options)?;
+        let lock = ProcessLock::new(lock, gateway.log)?;
+        Ok(Self(Handle::new(gateway, lock)))
     }
 
     /// Asks the gateway for the token of a workspace's connection to a provider, past every cache.
@@ -103,8 +110,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
-        let tenant = Tenant::new(workspace_id, provider);
-        let token = self.0.resolve(tenant, self.0.gateway.longest_call())?;
+        let deadline = self.0.gateway.longest_call();
+        let token = self.0.resolve(workspace_id, provider, deadline)?;
         Ok(CachedToken::clone(&token))
     }
 
@@ -138,10 +145,9 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
-        let tenant = Tenant::new(workspace_id, provider);
-        let deadline = || self.0.gateway.longest_call();
-        let cached = self.0.cached(cache, tenant, &deadline);
-        cached.map(|(token, _)| token)
+        let deadline = self.0.gateway.longest_call();
+        let (token, _) = self.0.cached(cache, workspace_id, provider, deadline)?;
+        Ok(token)
     }
 
     /// Drops a token from the cache; the same as [`TokenCache::delete`]. Does not block.

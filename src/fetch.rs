@@ -59,20 +59,21 @@ impl<'a> Call<'a> {
     /// A 401 to a token out of the cache may mean that it was revoked: then the request that was
     /// refused, and none before it, is sent once more with the token that replaces it.
     fn perform(mut self, url: Uri) -> Result<Response> {
-        let (mut token, mut source) = self.caller.token(&|| self.deadline)?;
+        let (mut token, mut source) = self.caller.token(self.deadline)?;
         let mut sent = self.request.hide_credential.then(Sent::default);
         let mut hop = self.first_hop(url, &token)?;
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&hop, &token, &mut sent)?;
-            if response.status == 401 && hop.authenticated {
-                if let Some(fresh) = self.caller.replacement((&token, source), self.deadline)? {
-                    hop.url = match number {
-                        0 => self.caller.target(self.text, self.url()?, &fresh)?,
-                        _ => redirect::renewed(&hop.url, &token, &fresh)?,
-                    };
-                    (token, source) = (fresh, Source::Gateway);
-                    response = self.try_hop(&hop, &token, &mut sent)?;
-                }
+            if response.status == 401
+                && hop.authenticated
+                && let Some(fresh) = self.caller.replacement((&token, source), self.deadline)?
+            {
+                hop.url = match number {
+                    0 => self.caller.target(self.text, self.url()?, &fresh)?,
+                    _ => redirect::renewed(&hop.url, &token, &fresh)?,
+                };
+                (token, source) = (fresh, Source::Gateway);
+                response = self.try_hop(&hop, &token, &mut sent)?;
             }
             let target = redirect::location(response.status, &response.headers);
             let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
@@ -177,7 +178,7 @@ impl<'a> Call<'a> {
             url: &hop.url,
             headers,
             body,
-            patient: false,
+            ignores_agent_timeouts: false,
         };
         let transport = &self.caller.flights.gateway.transport;
         transport.send(&outgoing, self.deadline, transport.max_body_bytes)

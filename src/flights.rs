@@ -1,69 +1,64 @@
-//! The calls that can make a gateway refresh a token, and who waits for them.
+//! Calls that can make the gateway refresh a token.
 //!
-//! A gateway refreshes inside the call that asks, and gives the refresh up when its caller hangs up;
-//! two that ask at once spend the same refresh token. Either can end the user's grant. So each of
-//! these calls is a flight: it runs on a thread of its own until it has landed, however soon its
-//! callers leave, and there is one at a time for a tenant or a connection.
+//! A gateway refreshes a token inside the call that needs it. If the caller hangs up, the refresh is lost,
+//! and two calls at once spend the same refresh token. In either case the provider may revoke the user's
+//! grant. Each of these calls is therefore a flight: it runs to its end on a thread of its own, even if all
+//! of its callers have left, and a tenant or connection has one at a time.
+//!
+//! A call looks into the cache first. If it has to ask, it joins the tenant's flight or starts one
+//! ([`table`]), and waits. The flight puts its token into the cache before it wakes its callers. If the
+//! gateway cannot be reached, a token that has not expired is used for longer (`Flights::extend`).
 
-#[cfg(feature = "host-lock")]
 mod lock;
-mod outages;
 mod table;
 
+use std::io;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(feature = "host-lock")]
-use self::lock::HostLock;
-use self::outages::{Outages, PAUSE, TOKEN_EXPIRED, is_definite};
-pub(crate) use self::table::Call;
-use self::table::{Flight, Landed, Subject, Table};
-use crate::cache::{Claim, Lookup, TokenCache};
+pub(crate) use self::lock::ProcessLock;
+pub(crate) use self::table::{Call, Source};
+use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
+use crate::cache::{Lookup, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::gateway::{Gateway, Request, Success};
+use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
-use crate::tenant::{Named as _, OwnedTenant, Tenant};
+use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
 
-/// How long the last handle of a client waits for flights under way.
-const LANDING_TIME: Duration = Duration::from_secs(5);
-/// How long a call that has a usable token waits for a newer one.
-const SPARE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the last handle of a client waits for flights.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a call with a stale token waits for a newer one.
+const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
-/// What clients, fetchers, agents and session guards hold. The last one waits for the flights.
+/// A counted handle to a client: a client, fetcher or agent. The last one to drop waits for flights.
 #[derive(Clone)]
 pub(crate) struct Handle(Shared<LastHandle>);
 
 struct LastHandle(Arc<Flights>);
 
-/// A gateway, and the flights to it.
+/// A gateway and the flights to it. A flight holds this, and no handle.
 pub(crate) struct Flights {
     pub(crate) gateway: Gateway,
     table: Table,
-    outages: Outages,
-    spare_patience: Duration,
-    #[cfg(feature = "host-lock")]
-    host_lock: Option<HostLock>,
-    /// What stands in for the gateway.
+    max_stale_wait: Duration,
+    process_lock: Option<ProcessLock>,
+    /// Replaces the gateway.
     #[cfg(test)]
     script: Option<tests::Script>,
 }
 
-/// Where a token came from: only one out of the cache can have died since it was handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Cache,
-    Gateway,
-}
-
 impl Handle {
-    pub(crate) fn new(gateway: Gateway) -> Self {
-        Self::of(Flights::new(gateway))
+    pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
+        Self::of(Flights {
+            process_lock,
+            ..Flights::new(gateway)
+        })
     }
 
     fn of(flights: Flights) -> Self {
@@ -81,18 +76,19 @@ impl Deref for Handle {
 
 impl Drop for LastHandle {
     fn drop(&mut self) {
-        let flights = &self.0;
-        let flying = flights.table.len();
-        if flying > 0 {
-            flights.gateway.log.warn(|| {
+        let (gateway, table) = (&self.0.gateway, &self.0.table);
+        let count = table.len();
+        if count > 0 {
+            gateway.log.warn(|| {
                 format!(
-                    "waiting up to {} s for calls to the gateway ({flying}); cut short, they \
-                     could cost a connection",
-                    LANDING_TIME.as_secs()
+                    "waiting up to {} s for {count} call(s) to the gateway; if one is cut short, the \
+                     provider may revoke the user's grant",
+                    DROP_TIMEOUT.as_secs()
                 )
             });
-            flights.gateway.set_ending(true);
-            flights.drain(Deadline::after(LANDING_TIME));
+            // Stays set: what goes on after the wait must not begin anything new.
+            gateway.set_ending(true);
+            self.0.drain(Deadline::after(DROP_TIMEOUT));
         }
     }
 }
@@ -100,18 +96,16 @@ impl Drop for LastHandle {
 impl Flights {
     fn new(gateway: Gateway) -> Self {
         Self {
-            #[cfg(feature = "host-lock")]
-            host_lock: gateway.lock_dir.clone().map(HostLock::new),
+            process_lock: None,
             gateway,
             table: Table::new(),
-            outages: Outages::new(),
-            spare_patience: SPARE_PATIENCE,
+            max_stale_wait: MAX_STALE_WAIT,
             #[cfg(test)]
             script: None,
         }
     }
 
-    /// Blocks until nothing flies, at most until the deadline; whether nothing does.
+    /// Blocks until there are no flights, at most until the deadline. Returns whether there are none.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         self.gateway.set_ending(true);
         let is_empty = self.table.wait_until_empty(deadline);
@@ -119,8 +113,7 @@ impl Flights {
         is_empty
     }
 
-    /// The response to a call about one connection. Blocks until it is there, at most until the
-    /// deadline.
+    /// Makes a call about one connection and returns the response. Blocks at most until the deadline.
     pub(crate) fn call(
         self: &Arc<Self>,
         call: Call,
@@ -128,135 +121,121 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Object> {
         let subject = Subject::Connection(connection_id.into());
-        let landed = self.ride(&subject, call, None, deadline);
-        Ok(landed.ok_or_else(left)??.body.clone())
+        let outcome = self.join_or_start(&subject, call, None, deadline)?;
+        Ok(outcome.body.clone())
     }
 
-    /// The tenant's token, past every cache. Blocks until it is there, at most until the deadline.
+    /// Resolves the tenant's token, bypassing every cache. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,
-        tenant: Tenant<'_>,
+        workspace_id: &str,
+        provider: &str,
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
-        tenant.check()?;
-        self.ask(&tenant.to_owned(), None, deadline)
-            .ok_or_else(left)?
+        let tenant = Tenant::checked(workspace_id, provider)?;
+        let (token, _) = self.resolve_into(None, &tenant, deadline)?;
+        Ok(token)
     }
 
-    /// The token of the cache, or of the gateway and then cached. Blocks until it is there, at most
-    /// until the deadline, which is read only when there is something to wait for.
+    /// Returns the token in the cache, or resolves it and caches it. Blocks at most until the deadline, and
+    /// at most 1 s if there is a token that can be used in an outage.
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
-        tenant: Tenant<'_>,
-        deadline: &dyn Fn() -> Deadline,
+        workspace_id: &str,
+        provider: &str,
+        deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
-        let spare = match cache.look_up(tenant, Now::read()) {
-            Lookup::Fresh(token) => return Ok((token, Source::Cache)),
-            Lookup::Spare(_) => self.gateway.stale_if_error,
-            Lookup::Nothing => false,
-        };
-        tenant.check()?;
-        let (tenant, deadline) = (tenant.to_owned(), deadline());
-        if spare {
-            if let Some(newer) = self.newer(&tenant, cache, deadline) {
-                return newer.map(|token| (token, Source::Gateway));
-            }
-            // It may be gone by now, or replaced.
-            match cache.look_up(tenant.names(), Now::read()) {
-                Lookup::Fresh(token) => return Ok((token, Source::Cache)),
-                Lookup::Spare(token) => {
-                    self.outages.warn(&tenant, self.gateway.log);
-                    return Ok((token, Source::Cache));
+        let found = cache.look_up(workspace_id, provider, Now::read());
+        if let Lookup::Fresh(token) = found {
+            return Ok((token, Source::Cache));
+        }
+        let tenant = Tenant::checked(workspace_id, provider)?;
+        if matches!(found, Lookup::Stale) && self.gateway.stale_if_error {
+            let soon = self.stale_deadline(deadline);
+            match self.resolve_into(Some(cache), &tenant, soon) {
+                Err(error) if !is_definite(&error) => {
+                    if let Some(token) = self.extend(cache, &tenant, &error) {
+                        return Ok((token, Source::Cache));
+                    }
+                    // The old token was deleted in the meantime, or has expired.
                 }
-                Lookup::Nothing => {}
+                resolved => return resolved,
             }
         }
-        let asked = self.ask(&tenant, Some(cache), deadline);
-        asked
-            .ok_or_else(left)?
-            .map(|token| (token, Source::Gateway))
+        self.resolve_into(Some(cache), &tenant, deadline)
     }
 
-    /// A newer token than the spare one if it is to be had soon, or the word that there is none for
-    /// this tenant any more. While an outage is known, a call now and then finds out whether it is
-    /// over, and does not wait for that.
-    fn newer(
-        self: &Arc<Self>,
-        tenant: &OwnedTenant,
+    /// A caller with a stale token keeps half of its time for the request that the token is for.
+    fn stale_deadline(&self, deadline: Deadline) -> Deadline {
+        let left = deadline.left().unwrap_or_default();
+        Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
+    }
+
+    /// Returns the old token, and makes the next calls use it too. Warns once for each token, so an outage
+    /// costs one line for each tenant.
+    fn extend(
+        &self,
         cache: &TokenCache,
-        deadline: Deadline,
-    ) -> Option<Result<Arc<CachedToken>>> {
-        let patience = match self.outages.since(tenant, Now::read().mono) {
-            Some(since) if since < PAUSE => return None,
-            Some(_) => Duration::ZERO,
-            // The rest is for what the token is wanted for.
-            None => {
-                let left = deadline.left().unwrap_or_default();
-                self.spare_patience.min(left.mul_f64(0.5))
-            }
-        };
-        let asked = self.ask(tenant, Some(cache), Deadline::after(patience));
-        if asked.is_none() && patience == self.spare_patience {
-            let now = Now::read();
-            // The flight may have landed meanwhile.
-            if cache.fresh(tenant.names(), now).is_none() {
-                self.outages.begin(tenant, &slow(), now.mono);
-            }
+        tenant: &Tenant,
+        why: &NexusError,
+    ) -> Option<Arc<CachedToken>> {
+        let (token, is_first) = cache.extend(tenant, Now::read())?;
+        if is_first {
+            let provider = &tenant.provider;
+            self.gateway.log.warn(|| {
+                format!("no new token for {provider:?}, using the old one until it expires: {why}")
+            });
         }
-        asked.filter(|token| token.as_ref().map_or_else(is_definite, |_| true))
+        Some(token)
     }
 
-    /// `None` if the deadline came first.
-    fn ask(
+    fn resolve_into(
         self: &Arc<Self>,
-        tenant: &OwnedTenant,
         cache: Option<&TokenCache>,
+        tenant: &Tenant,
         deadline: Deadline,
-    ) -> Option<Result<Arc<CachedToken>>> {
+    ) -> Result<(Arc<CachedToken>, Source)> {
         let subject = Subject::Tenant(tenant.clone());
-        let landed = self.ride(&subject, Call::Resolve, cache, deadline)?;
-        Some(landed.and_then(|landed| landed.token.clone()))
+        let outcome = self.join_or_start(&subject, Call::Resolve, cache, deadline)?;
+        Ok((outcome.token.clone()?, outcome.source))
     }
 
-    /// Joins a flight or starts one, and waits for it. `None` if the deadline came first.
-    fn ride(
+    fn join_or_start(
         self: &Arc<Self>,
         subject: &Subject,
         call: Call,
         cache: Option<&TokenCache>,
         deadline: Deadline,
-    ) -> Option<Result<Arc<Landed>>> {
-        let (flight, is_new) = self.table.board(subject, call, cache, deadline)?;
+    ) -> Result<Arc<Outcome>> {
+        let joined = self.table.join_or_register(subject, call, cache, deadline);
+        let (flight, is_new) = joined.ok_or_else(|| self.timed_out(subject))?;
         if is_new {
-            self.take_off(&flight);
+            self.start(&flight);
         }
-        flight.landed.wait(deadline.at)
+        let outcome = flight.wait(cache, deadline);
+        outcome.ok_or_else(|| self.timed_out(subject))?
     }
 
-    fn take_off(self: &Arc<Self>, flight: &Arc<Flight>) {
-        let (flights, flown) = (Arc::clone(self), Arc::clone(flight));
-        if sync::spawn("nexus-flight", move || flights.fly(&flown)).is_err() {
-            // No thread is to be had, so the caller flies and stays to the end.
-            self.fly(flight);
+    /// Returns the error for a caller whose deadline came before the end of the flight.
+    fn timed_out(&self, subject: &Subject) -> NexusError {
+        let lock = self.process_lock.as_ref();
+        let waiting = lock.and_then(|lock| lock.caller_timed_out(subject, &self.gateway.address));
+        waiting.unwrap_or_else(wait_timed_out)
+    }
+
+    fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
+        let (flights, started) = (Arc::clone(self), Arc::clone(flight));
+        let run = move || flights.table.finish(&started, flights.run(&started));
+        if let Err(error) = sync::spawn("nexus-flight", run) {
+            self.table.finish(flight, Err(no_thread(&error)));
         }
     }
 
-    fn fly(&self, flight: &Flight) {
-        let request = || self.request(flight).map(Landed::of).map(Arc::new);
-        let landed = panic::catch_unwind(AssertUnwindSafe(request));
-        let landed = landed.unwrap_or_else(|_| Err(panicked()));
-        let mut over = false;
-        self.table.land(&flight.subject, |claims| {
-            over = self.settle(&flight.subject, landed.as_deref(), claims);
-        });
-        flight.landed.fulfil(landed);
-        // Last, as a log may take its time, or call us.
-        if let (true, Subject::Tenant(tenant)) = (over, &flight.subject) {
-            let provider = tenant.names().provider;
-            let log = self.gateway.log;
-            log.warn(|| format!("the gateway responds again for {provider:?}"));
-        }
+    fn run(&self, flight: &Flight) -> Result<Arc<Outcome>> {
+        let request = || self.request(flight).map(Outcome::of).map(Arc::new);
+        let outcome = panic::catch_unwind(AssertUnwindSafe(request));
+        outcome.unwrap_or_else(|_| Err(panicked()))
     }
 
     fn request(&self, flight: &Flight) -> Result<Success> {
@@ -264,83 +243,55 @@ impl Flights {
         if let Some(script) = &self.script {
             return script(flight.call);
         }
-        #[cfg(feature = "host-lock")]
-        let _turn = match &self.host_lock {
-            Some(lock) => lock.take(&flight.subject, &self.gateway)?,
-            None => None,
+        let acquire = |longest| match &self.process_lock {
+            Some(lock) => lock.acquire(&flight.subject, longest, &self.gateway),
+            None => Ok(None),
         };
         match &flight.subject {
-            Subject::Tenant(tenant) => self.request_token(tenant.names()),
+            Subject::Tenant(tenant) => self.request_token(tenant, &acquire),
             Subject::Connection(id) => {
                 let id = url::encode(id);
-                self.gateway.send_patiently(&match flight.call {
+                let request = match flight.call {
                     Call::Refresh => Request::post(format!("/v1/refresh/{id}")),
                     Call::Check => Request::get(format!("/v1/check-connection/{id}")),
                     Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
-                })
+                };
+                self.gateway.send_patiently(&request, &acquire)
             }
         }
     }
 
-    /// `token_expired` covers a provider that is down for a moment, and one that has refused for
-    /// good: only the next resolve tells them apart.
-    fn request_token(&self, tenant: Tenant<'_>) -> Result<Success> {
+    /// Asks a second time after `token_expired`. The provider may be down for a moment or may have refused
+    /// for good, and only the next resolve tells these apart.
+    fn request_token(&self, tenant: &Tenant, acquire: Acquire<'_>) -> Result<Success> {
         let parameters = [
-            ("workspace_id", Some(tenant.workspace_id)),
-            ("provider_name", Some(tenant.provider)),
+            ("workspace_id", Some(&*tenant.workspace_id)),
+            ("provider_name", Some(&*tenant.provider)),
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
-        let request = request.of_workspace(tenant.workspace_id);
-        match self.gateway.send_patiently(&request) {
+        let request = request.of_workspace(&*tenant.workspace_id);
+        match self.gateway.send_patiently(&request, acquire) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
-                self.gateway.send_patiently(&request)
+                self.gateway.send_patiently(&request, acquire)
             }
             first => first,
         }
     }
-
-    /// What a flight means to the caches of its callers, and for the next who asks; whether it has
-    /// ended an outage that the log knows of.
-    fn settle(
-        &self,
-        subject: &Subject,
-        landed: Result<&Landed, &NexusError>,
-        claims: &[Claim],
-    ) -> bool {
-        let token = landed.and_then(|landed| Ok((landed.token.as_ref()?, landed.at)));
-        let refused = token.as_ref().is_err_and(|error| is_definite(error));
-        for claim in claims {
-            match &token {
-                Ok((token, at)) => claim.keep(Arc::clone(token), *at),
-                Err(_) if refused => claim.refuse(),
-                Err(_) => {}
-            }
-        }
-        let Subject::Tenant(tenant) = subject else {
-            return false;
-        };
-        match token {
-            Err(error) if !refused => {
-                self.outages.begin(tenant, error, Now::read().mono);
-                false
-            }
-            _ => self.outages.end(tenant),
-        }
-    }
 }
 
-fn left() -> NexusError {
-    let message = "timed out waiting for the gateway; a call that is under way goes on, so that no refresh is lost";
+fn wait_timed_out() -> NexusError {
+    let message = "timed out waiting for the gateway; a call under way continues in the background, so that no \
+                   refresh is lost";
     NexusError::new(ErrorKind::Timeout, message).retryable(true)
 }
 
-fn slow() -> NexusError {
-    let message = format!("no response within {} s", SPARE_PATIENCE.as_secs());
-    NexusError::new(ErrorKind::Timeout, message)
+fn no_thread(error: &io::Error) -> NexusError {
+    let message = format!("no thread can be started to call the gateway: {error}; try again");
+    NexusError::new(ErrorKind::RequestFailed, message).retryable(true)
 }
 
 fn panicked() -> NexusError {
-    let message = "the call to the gateway panicked, which is a bug of this crate; try again";
+    let message = "the call to the gateway panicked, which is a bug in this crate; try again";
     NexusError::new(ErrorKind::RequestFailed, message).retryable(true)
 }
 

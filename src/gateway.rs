@@ -19,12 +19,18 @@ use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::date;
-use crate::time::{Deadline, Now, Received};
+use crate::time::{Deadline, FOREVER, Now, Received};
 use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
 
 /// How long each attempt of a call has that may refresh a token, whatever the client's timeout.
 const MIN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What an attempt holds until it has ended; dropping it releases a lock.
+pub(crate) type Guard = Box<dyn Send>;
+
+/// Acquires what an attempt has to hold, for at most this long. Called anew before each attempt.
+pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 
 /// The largest response of a gateway. In memory its JSON can be twenty times as large.
 const MAX_RESPONSE: u64 = 2 << 20;
@@ -35,8 +41,6 @@ pub(crate) struct Gateway {
     pub(crate) log: Log,
     pub(crate) allow_insecure_http: bool,
     pub(crate) stale_if_error: bool,
-    #[cfg(feature = "host-lock")]
-    pub(crate) lock_dir: Option<std::path::PathBuf>,
     base: Uri,
     /// Its URL without a slash at the end.
     pub(crate) address: String,
@@ -123,13 +127,11 @@ impl Gateway {
         }
         let headers = headers(&options)?;
         Ok(Self {
-            transport: Transport::new(options.agent, options.max_body_bytes)?,
+            transport: Transport::new(options.agent, options.max_body_bytes, options.timeout)?,
             timeout: options.timeout,
             log,
             allow_insecure_http: options.allow_insecure_http,
             stale_if_error: options.stale_if_error,
-            #[cfg(feature = "host-lock")]
-            lock_dir: options.lock_dir,
             address: origin + base.path().trim_end_matches('/'),
             base,
             headers,
@@ -163,17 +165,27 @@ impl Gateway {
 
     /// Sends and retries, and reads the response. Each attempt has the client's timeout.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Success> {
-        self.send_with(request, self.timeout, false)
+        self.send_with(request, self.timeout, None)
     }
 
     /// The same for a call that may make the gateway refresh a token: each attempt has a minute at
-    /// least, since hanging up in the middle of a refresh can cost the connection.
-    pub(crate) fn send_patiently(&self, request: &Request<'_>) -> Result<Success> {
-        self.send_with(request, self.timeout.max(MIN_PATIENCE), true)
+    /// least, since hanging up in the middle of a refresh can cost the connection. Each attempt holds what `acquire`
+    /// returns.
+    pub(crate) fn send_patiently(
+        &self,
+        request: &Request<'_>,
+        acquire: Acquire<'_>,
+    ) -> Result<Success> {
+        self.send_with(request, self.timeout.max(MIN_PATIENCE), Some(acquire))
     }
 
-    fn send_with(&self, asked: &Request<'_>, timeout: Duration, patient: bool) -> Result<Success> {
-        let deadline = Deadline::after(self.policy.longest_call(timeout));
+    fn send_with(
+        &self,
+        asked: &Request<'_>,
+        timeout: Duration,
+        acquire: Option<Acquire<'_>>,
+    ) -> Result<Success> {
+        let patient = acquire.is_some();
         let url = self.url(&asked.path)?;
         let headers = self.headers_for(asked);
         let request = Outgoing {
@@ -181,13 +193,17 @@ impl Gateway {
             url: &url,
             headers: &headers,
             body: asked.body.as_deref(),
-            patient,
+            ignores_agent_timeouts: patient,
         };
-        let mut attempts = Attempts::new(&self.policy, deadline, self.log);
+        // The policy bounds the attempts. Waiting for a lock takes no time from those that follow.
+        let mut attempts = Attempts::new(&self.policy, Deadline::after(FOREVER), self.log);
         loop {
+            let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)))?;
             let at = Now::read();
-            let ends = deadline.min(Deadline::after(timeout));
-            let sent = self.transport.send(&request, ends, MAX_RESPONSE);
+            let sent = self
+                .transport
+                .send(&request, Deadline::after(timeout), MAX_RESPONSE);
+            drop(guard);
             self.log.debug(|| exchange_line(&request, at.mono, &sent));
             let (error, again) = match sent {
                 Ok(response) if (200..300).contains(&response.status) => {
@@ -272,6 +288,11 @@ fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
         headers.insert(HeaderName::from_static("x-api-key"), value);
     }
     Ok(headers)
+}
+
+/// The longest that an attempt holds its lock: a deadline is kept to a twentieth.
+fn longest_turn(timeout: Duration) -> Duration {
+    timeout.saturating_add(timeout.div_f64(20.0))
 }
 
 /// The text as a value; `None` where a header cannot carry it, or would lose its white space.

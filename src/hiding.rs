@@ -66,10 +66,10 @@ impl Secrets {
         let json = jsons.checked_sub(1).map(|jsons| (JSON, urls.min(1), jsons));
         let percent = urls.checked_sub(1).map(|urls| (PERCENT, urls, jsons));
         for (encoding, urls, jsons) in [json, percent].into_iter().flatten() {
-            if let Some(decoded) = Decoded::new(text, encoding) {
-                if let Some(within) = self.find(&decoded.text, urls, jsons) {
-                    decoded.mark(&within, &mut marks);
-                }
+            if let Some(decoded) = Decoded::new(text, encoding)
+                && let Some(within) = self.find(&decoded.text, urls, jsons)
+            {
+                decoded.mark(&within, &mut marks);
             }
         }
         marks.contains(&true).then_some(marks)

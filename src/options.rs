@@ -1,67 +1,57 @@
 //! How a client is configured, in code or from the environment.
 
 use std::fmt;
-#[cfg(feature = "host-lock")]
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{NexusError, Result};
+use crate::lock::{LockOption, RefreshLock};
 use crate::log::LogLevel;
 use crate::retry::RetryPolicy;
 
 const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 const KEY_VARIABLE: &str = "NEXUS_API_KEY";
 
-/// What a [`NexusClient`](crate::NexusClient) is made from.
+/// The options of a [`NexusClient`](crate::NexusClient).
 ///
-/// Nothing is checked here; [`NexusClient::new`](crate::NexusClient::new) names what it cannot use.
+/// The setters accept any value. [`NexusClient::new`](crate::NexusClient::new) checks all of them and names the
+/// option that it cannot use.
 ///
 /// ```
-/// use nexus_sdk::{LogLevel, NexusClientOptions, RetryPolicy};
-/// use std::time::Duration;
+/// use nexus_sdk::NexusClientOptions;
 ///
 /// let options = NexusClientOptions::new("https://nexus.example.com");
-/// assert_eq!(options.gateway_url, "https://nexus.example.com");
-/// assert_eq!(options.api_key, "");
-/// assert_eq!(options.timeout, Duration::from_secs(30));
-/// assert_eq!(options.retry_policy, RetryPolicy::default());
-/// assert_eq!(options.max_body_bytes, 100 * 1024 * 1024);
-/// assert!(!options.allow_insecure_http);
-/// assert_eq!(options.log_level, LogLevel::Warn);
+/// assert_eq!(
+///     format!("{options:?}"),
+///     "NexusClientOptions { api_key: none, timeout: 30s, retry_policy: RetryPolicy { retries: 0, \
+///      min_delay: 200ms, max_delay: 2s, retry_on_429: false }, max_body_bytes: 104857600, \
+///      allow_insecure_http: false, log_level: Warn, stale_if_error: true, lock: Default, .. }"
+/// );
 /// ```
 #[derive(Clone)]
-#[non_exhaustive]
 pub struct NexusClientOptions {
-    /// The gateway's address, such as `https://nexus.example.com`; a path before `/v1` is allowed.
-    pub gateway_url: String,
-    /// Sent to the gateway as `X-API-Key`; empty (the default) sends none.
-    pub api_key: String,
-    /// How long a call waits for the gateway, and the whole of a fetch. Default 30 s.
-    pub timeout: Duration,
-    /// How requests to the gateway are retried. Default: not at all.
-    pub retry_policy: RetryPolicy,
-    /// The largest response body, after decompression. Default 100 MiB.
-    pub max_body_bytes: u64,
-    /// Whether credentials may travel over plain http to other machines. Default `false`.
-    pub allow_insecure_http: bool,
-    /// How much is said on stderr. Default [`LogLevel::Warn`]; `NEXUS_LOG` overrides it.
-    pub log_level: LogLevel,
-    /// Whether calls go on with a token that has not expired while the gateway cannot be reached.
-    /// Default true.
-    pub stale_if_error: bool,
-    /// Where the processes of this host lock one another out while a token is refreshed. Default:
-    /// nowhere.
-    #[cfg(feature = "host-lock")]
-    pub lock_dir: Option<PathBuf>,
+    pub(crate) gateway_url: String,
+    pub(crate) api_key: String,
+    pub(crate) timeout: Duration,
+    pub(crate) retry_policy: RetryPolicy,
+    pub(crate) max_body_bytes: u64,
+    pub(crate) allow_insecure_http: bool,
+    pub(crate) log_level: LogLevel,
+    pub(crate) stale_if_error: bool,
+    pub(crate) lock: LockOption,
     pub(crate) agent: Option<ureq::Agent>,
 }
 
 impl NexusClientOptions {
-    /// Options for the gateway at this address, with the defaults for all else.
+    /// Options for the gateway at this URL, such as `https://nexus.example.com`. The URL may have a path, to which the
+    /// SDK appends `/v1`. All other options have their defaults.
     ///
     /// ```
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080");
-    /// assert_eq!(options.gateway_url, "http://localhost:8080");
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    ///
+    /// assert!(NexusClient::new(NexusClientOptions::new("http://localhost:8080/nexus")).is_ok());
+    /// assert!(NexusClient::new(NexusClientOptions::new("localhost:8080")).is_err());
     /// ```
     #[must_use]
     pub fn new(gateway_url: impl Into<String>) -> Self {
@@ -74,18 +64,17 @@ impl NexusClientOptions {
             allow_insecure_http: false,
             log_level: LogLevel::default(),
             stale_if_error: true,
-            #[cfg(feature = "host-lock")]
-            lock_dir: None,
+            lock: LockOption::default(),
             agent: None,
         }
     }
 
-    /// Options from the environment: `NEXUS_GATEWAY_URL`, and `NEXUS_API_KEY` if it is set. White
-    /// space around a value is dropped.
+    /// Options from the environment: the URL from `NEXUS_GATEWAY_URL`, and the API key from `NEXUS_API_KEY` if that is
+    /// set. White space around the values is removed.
     ///
     /// # Errors
     ///
-    /// `invalid_input` when `NEXUS_GATEWAY_URL` is not set or blank, or either is not UTF-8.
+    /// `invalid_input` if `NEXUS_GATEWAY_URL` is not set or blank, or if one of the two is not UTF-8.
     ///
     /// ```no_run
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -102,11 +91,11 @@ impl NexusClientOptions {
         Ok(Self::new(url).api_key(variable(KEY_VARIABLE)?.unwrap_or_default()))
     }
 
-    /// Sent to the gateway as `X-API-Key`. Default empty: none is sent.
+    /// The API key, sent to the gateway as `X-API-Key`. Default: empty, which sends no such header.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").api_key("k-1");
-    /// assert_eq!(options.api_key, "k-1");
+    /// assert!(format!("{options:?}").contains("api_key: [redacted]"));
     /// ```
     #[must_use]
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
@@ -114,20 +103,20 @@ impl NexusClientOptions {
         self
     }
 
-    /// How long a call waits for the gateway, for each attempt, and the whole of a fetch. Default 30 s;
-    /// zero is refused by [`NexusClient::new`](crate::NexusClient::new).
+    /// How long a call waits for each response of the gateway, and how long a whole fetch may take, including
+    /// redirects and the replay after a 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
-    /// A call that may refresh a token (resolve, token, refresh, status) is never cut short: its caller
-    /// gets `timeout`, while the request goes on in the background for 60 s, or this if it is longer. A
-    /// fetch has it for the whole call, redirects and replay included, unless its
-    /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) says otherwise.
+    /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
+    /// timeout. Its caller gets the error `timeout`, and the request goes on in the background for up to 60 s, or for
+    /// this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) overrides the timeout of
+    /// one fetch.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080")
     ///     .timeout(Duration::from_secs(5));
-    /// assert_eq!(options.timeout, Duration::from_secs(5));
+    /// assert!(format!("{options:?}").contains("timeout: 5s"));
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -142,7 +131,7 @@ impl NexusClientOptions {
     ///
     /// let options = NexusClientOptions::new("http://localhost:8080")
     ///     .retry_policy(RetryPolicy::default().retries(3));
-    /// assert_eq!(options.retry_policy.retries, 3);
+    /// assert!(format!("{options:?}").contains("retries: 3"));
     /// ```
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
@@ -150,26 +139,22 @@ impl NexusClientOptions {
         self
     }
 
-    /// An agent of your own, for its TLS roots, client certificate or proxy.
+    /// The ureq agent for all requests, with TLS roots, a client certificate or a proxy of your own.
     ///
-    /// The SDK sets what it relies on for each request: no redirects of ureq's own, statuses as
-    /// data, any method, an overall deadline. What lies below stays the agent's own, so these things
-    /// hold for the SDK's default agent and not for one of yours:
+    /// For each request, the SDK turns off ureq's redirects, accepts any method and status, and sets a deadline. All
+    /// other settings stay as they are. Some guarantees hold only for the SDK's default agent:
     ///
-    /// - Bytes that a server sends unasked over TLS never become the next response, and a body that
-    ///   has no length ends with a reset, or with TLS's own end missing, as an error.
-    /// - A response counts although the server closed before it had all of the request.
-    /// - An idempotent request is sent once more only where the connection that was closed came from the
-    ///   pool; with an agent of yours, also on a new one.
-    /// - The deadline holds while a proxy drips its response, or while a slow server takes a body.
-    /// - Of several addresses a dead one takes 2 s at most; a name is looked up for new connections only,
-    ///   on a thread that requests share.
-    /// - No cookies. Where any crate in the program enables ureq's feature `cookies`, an agent keeps
-    ///   one jar, and what a response sets goes out with the requests of all workspaces: do without
-    ///   that feature, or use a client for each workspace.
+    /// - Bytes that a server sends unasked over TLS never become part of the next response. A body without a length
+    ///   that ends with a reset, or without the end of TLS, is an error.
+    /// - A response counts even if the server closed the connection before it had read the whole request.
+    /// - An idempotent request is sent again only if its connection came from the pool. With your agent, it may also
+    ///   be sent again after a new connection failed.
+    /// - No cookies. If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of
+    ///   all responses and sends them with the requests of all workspaces. Disable that feature, or use a client for
+    ///   each workspace.
     ///
-    /// An agent with a SOCKS proxy needs this crate's feature `socks-proxy`;
-    /// [`NexusClient::new`](crate::NexusClient::new) says so otherwise (`invalid_input`).
+    /// An agent with a SOCKS proxy needs the feature `socks-proxy` of this crate. Without it,
+    /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -183,13 +168,12 @@ impl NexusClientOptions {
         self
     }
 
-    /// The largest response body, in bytes after decompression; a larger one is the error
-    /// `body_too_large`, never a truncation. Default 100 MiB. A gateway's response has 2 MiB at most,
-    /// whatever this says.
+    /// The largest response body of a fetch, in bytes after decompression. Default 100 MiB. A larger body is the error
+    /// `body_too_large`. A response of the gateway may have 2 MiB, whatever this option says.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);
-    /// assert_eq!(options.max_body_bytes, 1024);
+    /// assert!(format!("{options:?}").contains("max_body_bytes: 1024"));
     /// ```
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: u64) -> Self {
@@ -197,14 +181,14 @@ impl NexusClientOptions {
         self
     }
 
-    /// Whether credentials may travel over plain http to other machines. Default `false`.
+    /// Whether credentials may be sent over plain http to other machines. Default `false`.
     ///
-    /// Loopback is always allowed. Without this, a fetch from an `http` URL elsewhere is the error
-    /// `insecure_url`; a gateway on one works with a warning, because its operator chose it.
+    /// Loopback addresses are always allowed. By default, a fetch from any other `http` URL is the error
+    /// `insecure_url`. A gateway at such a URL works with a warning, because its operator chose the URL.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://nexus").allow_insecure_http(true);
-    /// assert!(options.allow_insecure_http);
+    /// assert!(format!("{options:?}").contains("allow_insecure_http: true"));
     /// ```
     #[must_use]
     pub fn allow_insecure_http(mut self, allow: bool) -> Self {
@@ -212,13 +196,14 @@ impl NexusClientOptions {
         self
     }
 
-    /// How much is said on stderr. Default [`LogLevel::Warn`]; `NEXUS_LOG` overrides it.
+    /// The least severe level that is logged. Default [`LogLevel::Warn`]. The environment variable `NEXUS_LOG`
+    /// overrides it.
     ///
     /// ```
     /// use nexus_sdk::{LogLevel, NexusClientOptions};
     ///
     /// let options = NexusClientOptions::new("http://localhost:8080").log_level(LogLevel::Off);
-    /// assert_eq!(options.log_level, LogLevel::Off);
+    /// assert!(format!("{options:?}").contains("log_level: Off"));
     /// ```
     #[must_use]
     pub fn log_level(mut self, level: LogLevel) -> Self {
@@ -226,20 +211,16 @@ impl NexusClientOptions {
         self
     }
 
-    /// Whether calls go on with a token that has not expired while no newer one can be had (network,
-    /// timeout, 429, 5xx, `token_expired`, a response that makes no sense). Default true.
+    /// Whether calls use a token that is about to expire while the gateway cannot provide a newer one: for network
+    /// errors, timeouts, 429, 5xx, `token_expired` and invalid responses. Default `true`.
     ///
-    /// Such a token is one within the cache's buffer or, where its expiry is not known, one that was
-    /// received within the last hour. A call that has one waits for the gateway at most 1 s, and not
-    /// at all while it is known to be out of reach; it is asked again every 5 s, by a call. A
-    /// warning says when that begins and when it is over.
+    /// Such a token is one within the cache's buffer or, if its expiry is not known, one that was
+    /// received within the last hour. When a newer token fails to come within 1 s, the old one is used for
+    /// another 5 s, and then one call asks again. A warning is written once for each token.
     ///
     /// ```
-    /// use nexus_sdk::NexusClientOptions;
-    ///
-    /// let options = NexusClientOptions::new("https://nexus.example.com");
-    /// assert!(options.stale_if_error);
-    /// assert!(!options.stale_if_error(false).stale_if_error);
+    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
+    /// assert!(format!("{options:?}").contains("stale_if_error: false"));
     /// ```
     #[must_use]
     pub fn stale_if_error(mut self, stale_if_error: bool) -> Self {
@@ -247,30 +228,52 @@ impl NexusClientOptions {
         self
     }
 
-    /// Lets processes of this host take turns at refreshing a token: those whose clients have the
-    /// same gateway and directory ask for the token of a workspace and provider, or of a connection
-    /// id, one at a time. Default: they do not. Needs Rust 1.89.
+    /// The directory of the files that processes lock while they refresh a token: an absolute path. Overrides
+    /// `NEXUS_LOCK_DIR` and the default, `$XDG_STATE_HOME/nexus/locks` or `~/.local/state/nexus/locks` (macOS:
+    /// `~/Library/Application Support/nexus/locks`, Windows: `%LOCALAPPDATA%\nexus\locks`).
     ///
-    /// Two processes that refresh the same token at once can cost its connection. A call waits up to
-    /// 60 s for its turn, then fails with `timeout`; its caller waits no longer than for any other
-    /// call. The directory is created, for this user alone, when it is first needed; the files in it
-    /// are empty and may stay. A process that is killed leaves no lock behind. Where locks do not work
-    /// (a network file system, a directory that cannot be written or is open to other users), a
-    /// warning says so once, and calls go on without them.
+    /// Two processes that refresh the same token at once can cost the user's connection. Processes with the same
+    /// gateway URL and directory take turns, for each workspace and provider and for each connection id. A call by
+    /// connection id and one by workspace and provider do not exclude each other.
     ///
-    /// ```no_run
+    /// A request waits up to 78 s for its turn and then fails with `timeout`; its caller still leaves at the client's
+    /// own timeout. Missing directories are created with mode 0700. The files are empty and stay. A process that is
+    /// killed leaves no lock behind. If a process is stopped while it holds a lock, the others go on without the lock
+    /// 10 s after the end of its turn. If the directory cannot be used, or its file system has no locks, one warning
+    /// is logged and requests are sent without a lock.
+    ///
+    /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
     ///
-    /// let home = std::env::home_dir().unwrap_or_default();
-    /// let options = NexusClientOptions::new("https://nexus.example.com")
-    ///     .lock_dir(home.join(".cache/nexus/locks"));
-    /// let client = NexusClient::new(options)?;
-    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// let options = NexusClientOptions::new("https://nexus.example.com");
+    /// let dir = std::env::temp_dir().join("nexus-locks");
+    /// assert!(NexusClient::new(options.clone().lock_dir(dir)).is_ok());
+    /// assert!(NexusClient::new(options.lock_dir("locks")).is_err(), "a relative path");
     /// ```
-    #[cfg(feature = "host-lock")]
     #[must_use]
     pub fn lock_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.lock_dir = Some(dir.into());
+        self.lock = LockOption::Directory(dir.into());
+        self
+    }
+
+    /// Turns the lock that processes share off. By default it is on: see [`lock_dir`](Self::lock_dir). Setting
+    /// `NEXUS_LOCK_DIR` to an empty value has the same effect on clients with the default.
+    ///
+    /// ```
+    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").without_lock();
+    /// assert!(format!("{options:?}").contains("lock: Off"));
+    /// ```
+    #[must_use]
+    pub fn without_lock(mut self) -> Self {
+        self.lock = LockOption::Off;
+        self
+    }
+
+    /// A lock of your own in place of the lock files, for processes on several hosts. Default: lock files, see
+    /// [`lock_dir`](Self::lock_dir). [`RefreshLock`] has an example.
+    #[must_use]
+    pub fn refresh_lock(mut self, lock: impl RefreshLock + 'static) -> Self {
+        self.lock = LockOption::Own(Arc::new(lock));
         self
     }
 }
@@ -301,6 +304,7 @@ impl fmt::Debug for NexusClientOptions {
             .field("allow_insecure_http", &self.allow_insecure_http)
             .field("log_level", &self.log_level)
             .field("stale_if_error", &self.stale_if_error)
+            .field("lock", &self.lock)
             .finish_non_exhaustive()
     }
 }

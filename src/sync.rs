@@ -1,5 +1,7 @@
-//! The locks, conditions and threads under the cache and the flights: `parking_lot`'s, or the model checker's when every
-//! interleaving of them is tried (`--cfg loom`).
+//! Locks, condition variables and threads. With `--cfg loom` they are those of the model checker loom, which
+//! runs every interleaving of threads.
+
+use std::time::Instant;
 
 #[cfg(not(all(test, loom)))]
 pub(crate) use parking_lot::{Condvar, Mutex};
@@ -8,7 +10,7 @@ pub(crate) use std::sync::Arc as Shared;
 
 #[cfg(test)]
 thread_local! {
-    /// Whether this thread cannot start others.
+    /// Makes this thread fail to start other threads.
     pub(crate) static NO_THREADS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
@@ -17,7 +19,40 @@ pub(crate) use loom::sync::Arc as Shared;
 #[cfg(all(test, loom))]
 pub(crate) use modelled::{Condvar, Mutex, spawn};
 
-/// Starts a thread that nobody joins.
+/// A value that one thread provides and other threads wait for.
+#[derive(Debug)]
+pub(crate) struct Promise<T> {
+    value: Mutex<Option<T>>,
+    fulfilled: Condvar,
+}
+
+impl<T: Clone> Promise<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            value: Mutex::new(None),
+            fulfilled: Condvar::new(),
+        }
+    }
+
+    /// Provides the value and wakes all waiting threads. Only the first value counts.
+    pub(crate) fn fulfil(&self, value: T) {
+        self.value.lock().get_or_insert(value);
+        self.fulfilled.notify_all();
+    }
+
+    /// Blocks until there is a value. Returns `None` if the deadline comes first.
+    pub(crate) fn wait(&self, deadline: Instant) -> Option<T> {
+        let mut value = self.value.lock();
+        while value.is_none() {
+            if self.fulfilled.wait_until(&mut value, deadline).timed_out() {
+                break;
+            }
+        }
+        value.clone()
+    }
+}
+
+/// Starts a detached thread.
 #[cfg(not(all(test, loom)))]
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     #[cfg(test)]
@@ -28,7 +63,7 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io:
     thread.spawn(run).map(drop)
 }
 
-/// Loom's types behind the signatures of `parking_lot` that the cache uses.
+/// Loom's types with the signatures of `parking_lot`.
 #[cfg(all(test, loom))]
 mod modelled {
     use std::ops::{Deref, DerefMut};
@@ -41,7 +76,7 @@ mod modelled {
     #[derive(Debug)]
     pub(crate) struct Condvar(loom::sync::Condvar);
 
-    /// `None` only while a wait has it.
+    /// The inner guard is `None` only during a wait.
     pub(crate) struct Guard<'a, T>(&'a Mutex<T>, Option<loom::sync::MutexGuard<'a, T>>);
 
     pub(crate) struct Waited {
@@ -75,9 +110,9 @@ mod modelled {
             self.0.notify_all();
         }
 
-        /// A model has no clock. A deadline that has passed lets the others go on for as long as
-        /// they please and then times out; any other never does, so that who is not woken is a
-        /// deadlock.
+        /// A model has no clock. A wait whose deadline has passed times out, after any number of steps of
+        /// other threads. All other waits never time out, so loom reports a thread that is never woken as
+        /// a deadlock.
         pub(crate) fn wait_until<T>(&self, guard: &mut Guard<'_, T>, deadline: Instant) -> Waited {
             let timed_out = deadline <= Instant::now();
             let held = guard.1.take().unwrap();
@@ -109,5 +144,47 @@ mod modelled {
         fn deref_mut(&mut self) -> &mut T {
             self.1.as_mut().unwrap()
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    fn far() -> Instant {
+        Instant::now() + Duration::from_secs(60)
+    }
+
+    #[test]
+    fn everyone_who_waits_gets_the_value() {
+        let promise = Arc::new(Promise::new());
+        let waiting: Vec<_> = (0..16)
+            .map(|_| {
+                let promise = Arc::clone(&promise);
+                thread::spawn(move || promise.wait(far()))
+            })
+            .collect();
+        promise.fulfil(7);
+        for thread in waiting {
+            assert_eq!(thread.join().unwrap(), Some(7));
+        }
+        assert_eq!(promise.wait(far()), Some(7), "a late caller");
+    }
+
+    #[test]
+    fn the_first_value_counts() {
+        let promise = Promise::new();
+        promise.fulfil(1);
+        promise.fulfil(2);
+        assert_eq!(promise.wait(far()), Some(1));
+    }
+
+    #[test]
+    fn a_wait_ends_at_its_deadline() {
+        let promise = Promise::<()>::new();
+        assert_eq!(promise.wait(Instant::now()), None);
     }
 }

@@ -1,11 +1,8 @@
 //! The only place that sends: one HTTP exchange with a deadline and a bounded body.
 
 mod agent;
-mod coding;
-mod dns;
 mod failure;
 mod jar;
-mod socket;
 mod wire;
 
 use std::io::{self, Read as _};
@@ -13,32 +10,32 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ureq::config::{Config, ConfigBuilder};
+use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
-use ureq::http::{self, HeaderMap, Method, Request, Uri};
+use ureq::http::{self, HeaderMap, Method, Request, Uri, Version};
 use ureq::typestate::HttpCrateScope;
 use ureq::{Body, RequestExt as _};
 
-use self::dns::Names;
-use self::socket::Exchange;
+use self::agent::{HostResolver, OPENED};
 use crate::error::{ErrorKind, NexusError};
 use crate::time::Deadline;
 use crate::url;
 
 pub(crate) use agent::without_connections;
-pub(crate) use failure::Failure;
+pub(crate) use failure::{Failure, is_idempotent};
 
-/// The most memory that a body gets before any of it is there.
+/// The most memory that is reserved for a body before it arrives.
 const MAX_RESERVED: usize = 64 * 1024;
 
-/// A request, borrowed, so that it can be sent again.
+/// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Uri,
     pub(crate) headers: &'a HeaderMap,
-    /// `None` sends no body at all, an empty one says that there is one of no bytes.
+    /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// Whether the deadline alone ends it, whatever timeouts the caller's own agent has.
-    pub(crate) patient: bool,
+    /// Whether only the deadline ends the exchange, not the timeouts of the caller's own agent.
+    pub(crate) ignores_agent_timeouts: bool,
 }
 
 /// A response, read to its end.
@@ -50,92 +47,94 @@ pub(crate) struct Response {
 
 pub(crate) struct Transport {
     agent: ureq::Agent,
-    /// The resolver of the agent, when it is the SDK's own.
-    names: Option<Names>,
-    /// Agents like it that nobody uses just now, where it keeps cookies: see `jar`.
+    has_callers_agent: bool,
+    /// Agents with the same settings that no request uses at present, if agents keep cookies: see `jar`.
     idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
 
 impl Transport {
-    pub(crate) fn new(agent: Option<ureq::Agent>, max_body_bytes: u64) -> Result<Self, NexusError> {
-        let (agent, names) = if let Some(agent) = agent {
-            (agent, None)
-        } else {
-            let names = Names::default();
-            let agent = agent::agent(&names, agent::settings(None).build());
-            (agent, Some(names))
-        };
+    /// Builds the SDK's own agent unless the caller brings one. Requests whose deadline is about `timeout`
+    /// away are the cheapest to send.
+    pub(crate) fn new(
+        agent: Option<ureq::Agent>,
+        max_body_bytes: u64,
+        timeout: Duration,
+    ) -> Result<Self, NexusError> {
+        let has_callers_agent = agent.is_some();
+        let agent =
+            agent.unwrap_or_else(|| agent::agent(agent::settings(timeout).build(), HostResolver));
         agent::check_proxy(agent.config())?;
+        let needs_turns = !has_callers_agent && jar::is_kept(&agent);
         Ok(Self {
-            idle: jar::is_kept(&agent).then(Mutex::default),
             agent,
-            names,
+            has_callers_agent,
+            idle: needs_turns.then(Mutex::default),
             max_body_bytes,
         })
     }
 
-    /// The settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). They differ in
-    /// nothing that a connection depends on, so `agent` can send its requests.
+    /// Returns the settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). A request
+    /// with these settings can use the pooled connections of `agent`.
     pub(crate) fn config(&self, timeout: Duration) -> Config {
-        match self.names {
-            Some(_) => agent::settings(Some(timeout)).build(),
-            None => self.agent.config().clone(),
+        if self.has_callers_agent {
+            self.agent.config().clone()
+        } else {
+            agent::streaming_settings(timeout).build()
         }
     }
 
-    /// Whether the agent is the caller's own.
-    fn is_own(&self) -> bool {
-        self.names.is_none()
-    }
-
-    /// One exchange; blocks until the body is complete, at most until the deadline.
+    /// Sends the request and reads the response. Blocks until the body is complete or the deadline has
+    /// passed.
     ///
-    /// A server may close an idle connection just as it is used again. So an idempotent request
-    /// (RFC 9110 section 9.2.2) whose pooled connection ended without a response is sent once more,
-    /// on a new connection.
+    /// A server may close an idle connection just as a request uses it again. So an idempotent request
+    /// (RFC 9110 section 9.2.2) whose pooled connection ended without a response is sent once more, on a
+    /// new connection.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let _exchange = Exchange::begin(deadline);
-        let mut outcome = self.run(request, deadline, None);
+        OPENED.set(false);
+        let mut outcome = self.run(request, deadline, false);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        if was_cut && is_idempotent(request.method) && Exchange::was_pooled() {
-            outcome = self.run(request, deadline, Some(Duration::ZERO));
+        // The caller's own agent does not say whether it opened a connection.
+        if was_cut && is_idempotent(request.method) && !OPENED.get() {
+            outcome = self.run(request, deadline, true);
         }
-        let response = outcome.map_err(|error| {
-            let failure = Failure::of(&error, &url::origin(request.url));
-            // The caller's own agent does not tell how far it has come.
-            let unsent = failure.unsent && (self.is_own() || Exchange::was_opening());
-            Failure { unsent, ..failure }
-        })?;
-        self.read(response, request, max_body)
+        match outcome {
+            Ok(response) => self.read(response, request, max_body),
+            Err(error) => {
+                let is_unsent = self.has_callers_agent && failure::precedes_request(&error);
+                let mut failure = Failure::of(error, &url::origin(request.url));
+                failure.unsent |= is_unsent;
+                Err(failure)
+            }
+        }
     }
 
     fn run(
         &self,
         request: &Outgoing<'_>,
         deadline: Deadline,
-        max_idle_age: Option<Duration>,
+        on_new_connection: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
+        let timed_out = ureq::Error::Timeout(ureq::Timeout::Global);
+        let left = deadline.left().ok_or(timed_out)?;
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        let is_plain = !self.is_own() && self.agent.config().proxy().is_none();
-        if max_idle_age.is_some() || !is_plain {
-            let left = socket::left(deadline.at, ureq::Timeout::Global)?;
+        if on_new_connection || !self.agents_settings_suit(request.url, left) {
             let mut config = configure(self.agent.configure_request(built), request.url)
                 .http_status_as_error(false)
                 .timeout_global(Some(left));
-            if request.patient {
+            if request.ignores_agent_timeouts {
                 config = without_timeouts(config);
             }
-            if let Some(age) = max_idle_age {
-                config = config.max_idle_age(age);
+            if on_new_connection {
+                config = config.max_idle_age(Duration::ZERO);
             }
             built = config.build();
         }
@@ -145,38 +144,48 @@ impl Transport {
         }
     }
 
-    /// Whatever cookies a response sets are gone before the next request, which may be somebody
-    /// else's.
+    /// Returns whether the request needs no settings of its own, for which ureq would copy all of the
+    /// agent's. The timeout of the agent may be later than the deadline by 1/64.
+    fn agents_settings_suit(&self, url: &Uri, left: Duration) -> bool {
+        let config = self.agent.config();
+        let timeout = config.timeouts().global.unwrap_or_default();
+        !self.has_callers_agent
+            && (config.proxy().is_none() || !url::is_loopback(url))
+            && (timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
+    }
+
+    /// Runs the request. If agents keep cookies, the request has an agent for itself while it runs, with an
+    /// empty jar.
     fn run_alone<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
     ) -> Result<http::Response<Body>, ureq::Error> {
-        let (Some(names), Some(idle)) = (&self.names, &self.idle) else {
+        let Some(idle) = &self.idle else {
             return self.agent.run(request);
         };
         let free = idle.lock().pop();
-        let agent = free.unwrap_or_else(|| agent::agent(names, self.agent.config().clone()));
+        let agent = free.unwrap_or_else(|| agent::agent(self.agent.config().clone(), HostResolver));
         jar::empty(&agent);
         let response = agent.run(request);
         idle.lock().push(agent);
         response
     }
 
-    /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent): within the
-    /// time limits that it has itself, and with the response's body still to be read.
+    /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the time
+    /// limits of that request. Blocks until the response's head is complete.
     pub(crate) fn pass_on<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
-        // Every request of an agent has its settings.
+        // An agent with middleware gives every request settings of its own.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
         let sent = self.run_alone(configure(config, &url).build());
-        sent.map_err(|error| match error {
-            // It repeats the URL, and the credential may be in it.
-            ureq::Error::RequireHttpsOnly(_) => {
-                let shown = Failure::of(&error, &url::origin(&url));
+        sent.map_err(|error| match failure::unmarked(error).0 {
+            // ureq would show the whole URL, which may contain the credential.
+            error @ ureq::Error::RequireHttpsOnly(_) => {
+                let shown = Failure::of(error, &url::origin(&url));
                 ureq::Error::Other(Box::new(shown.error))
             }
             error => error,
@@ -189,8 +198,7 @@ impl Transport {
         request: &Outgoing<'_>,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let (mut parts, body) = response.into_parts();
-        coding::relabel(&body, &mut parts.headers);
+        let (parts, body) = response.into_parts();
         let status = parts.status.as_u16();
         let body = match (request.method, status) {
             (&Method::HEAD, _) | (_, 204 | 304) => Vec::new(),
@@ -204,41 +212,36 @@ impl Transport {
     }
 
     fn read_body(&self, body: Body, head: &Parts, url: &Uri, max: u64) -> Result<Vec<u8>, Failure> {
-        let failed = |error| Failure {
-            unsent: false,
-            ..Failure::of(&error, &url::origin(url))
-        };
-        if !coding::is_framed(head) {
+        let failed = |error| Failure::of(error, &url::origin(url));
+        if !is_framed(head) {
             let what = "the response has a Transfer-Encoding other than `chunked` of HTTP/1.1";
             return Err(failed(io::Error::other(what).into()));
         }
-        let promised = body.content_length().unwrap_or_default();
-        if promised > max {
+        let announced = body.content_length().unwrap_or_default();
+        if announced > max {
             return Err(self.too_large(url, max));
         }
-        // In one piece, as long as a promise costs little to believe.
-        let capacity = usize::try_from(promised).unwrap_or(MAX_RESERVED);
+        let capacity = usize::try_from(announced).unwrap_or(MAX_RESERVED);
         let mut bytes = Vec::with_capacity(capacity.min(MAX_RESERVED));
         let mut bounded = body.into_reader().take(max.saturating_add(1));
         let read = bounded.read_to_end(&mut bytes).map_err(ureq::Error::from);
         #[cfg(feature = "gzip")]
         let read = read.or_else(|error| {
-            let is_empty = bytes.is_empty() && coding::is_empty_gzip(&error);
+            let is_empty = bytes.is_empty() && is_empty_gzip(&error);
             if is_empty { Ok(0) } else { Err(error) }
         });
         read.map_err(failed)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length <= max) {
-            Ok(bytes)
-        } else {
-            Err(self.too_large(url, max))
+        if bounded.limit() == 0 {
+            return Err(self.too_large(url, max));
         }
+        Ok(bytes)
     }
 
     fn too_large(&self, url: &Uri, max: u64) -> Failure {
         let help = if max == self.max_body_bytes {
-            "; raise max_body_bytes if that is right"
+            "; raise max_body_bytes if that size is expected"
         } else {
-            ", too large for a gateway's; is gateway_url the gateway's own address?"
+            ", too large for a gateway's; check that gateway_url is the gateway's own address"
         };
         let origin = url::origin(url);
         let message = format!("{origin}: the response body is larger than {max} bytes{help}");
@@ -249,20 +252,38 @@ impl Transport {
     }
 }
 
+/// Returns whether ureq decodes the body's transfer coding. It returns a body in any other coding as it
+/// arrived. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
+fn is_framed(head: &Parts) -> bool {
+    let is_known = |coding: &HeaderValue| {
+        let is = |name| coding.as_bytes().eq_ignore_ascii_case(name);
+        is(b"identity") || is(b"chunked") && head.version == Version::HTTP_11
+    };
+    head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
+}
+
+/// Returns whether a body ended before the header of gzip did. Servers label empty bodies as gzip, and ureq
+/// decodes them. If the connection was cut, the error has a text of its own.
+#[cfg(feature = "gzip")]
+fn is_empty_gzip(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Decompress(_, cause)
+        if cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none())
+}
+
 type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 
-/// The settings of every request, whatever it asks for; the rest are the agent's.
+/// Sets what every request needs, whichever agent sends it.
 fn configure<B: ureq::AsSendBody>(config: RequestConfig<B>, url: &Uri) -> RequestConfig<B> {
-    // ureq would take the credential along to another origin.
+    // ureq would forward the credential to another origin.
     let config = config.max_redirects(0).allow_non_standard_methods(true);
     if url::is_loopback(url) {
-        // Plain http to this machine is allowed because it does not leave it.
+        // Plain http to loopback is allowed because it does not leave this machine.
         return config.proxy(None);
     }
     config
 }
 
-/// The deadline may be later than the timeouts of a caller's own agent.
+/// Removes the timeouts of a caller's own agent, which may come before the deadline.
 fn without_timeouts(config: RequestConfig<()>) -> RequestConfig<()> {
     config
         .timeout_per_call(None)
@@ -274,22 +295,6 @@ fn without_timeouts(config: RequestConfig<()>) -> RequestConfig<()> {
         .timeout_recv_body(None)
         .timeout_per_read(None)
         .timeout_per_write(None)
-}
-
-/// RFC 9110 section 9.2.2.
-pub(crate) fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        method.as_str(),
-        "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE"
-    )
-}
-
-impl Failure {
-    /// Whether the same request may be sent again: it may help, and the server cannot have acted on
-    /// it twice.
-    pub(crate) fn allows_another(&self, method: &Method) -> bool {
-        self.error.is_retryable() && (self.unsent || is_idempotent(method))
-    }
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn read(token: &str) -> Issued {
 }
 
 fn once_in(times: u64, random: &AtomicU64) -> bool {
-    next(random) % times == 0
+    next(random).is_multiple_of(times)
 }
 
 /// The generator of the unit tests, its state shared by threads; the step is its own, so that threads

@@ -60,13 +60,10 @@ fn listed(json: bool) -> Fields {
 
 /// Whether this program takes turns with the others of this machine, and where.
 fn host_lock() -> Json {
-    #[cfg(feature = "host-lock")]
     let said = match crate::locks::directory() {
-        Some(directory) => format!("compiled in, {}", directory.display()),
-        None => "compiled in, and switched off".to_owned(),
+        Some(directory) => directory.display().to_string(),
+        None => "switched off".to_owned(),
     };
-    #[cfg(not(feature = "host-lock"))]
-    let said = "not compiled in; build with --features host-lock";
     said.into()
 }
 

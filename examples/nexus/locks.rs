@@ -2,9 +2,8 @@
 
 use nexus_sdk::NexusClientOptions;
 
-/// With the lock directory, where `host-lock` is compiled in.
+/// With the lock directory.
 pub(crate) fn take_turns(options: NexusClientOptions) -> NexusClientOptions {
-    #[cfg(feature = "host-lock")]
     if let Some(directory) = directory() {
         return options.lock_dir(directory);
     }
@@ -13,7 +12,6 @@ pub(crate) fn take_turns(options: NexusClientOptions) -> NexusClientOptions {
 
 /// The directory of all programs of this user, whatever `XDG_CACHE_HOME` says: what starts an MCP
 /// server often passes on nothing but HOME. `NEXUS_LOCK_DIR` names another; empty, it means none.
-#[cfg(feature = "host-lock")]
 pub(crate) fn directory() -> Option<std::path::PathBuf> {
     use std::env;
     use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Time is passed in: none of these waits for any.
+//! Time is passed in. No test waits.
 
 mod time;
 
@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 type Action = fn(&TokenCache, Now);
 type Change = fn(&TokenCache, &Arc<CachedToken>);
-
-const TENANT: Tenant<'_> = Tenant {
-    workspace_id: "ws",
-    provider: "p",
-};
+type Bring = fn(&TokenCache, Arc<CachedToken>, Now);
 
 const fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
+}
+
+fn tenant() -> Tenant {
+    Tenant::new("ws", "p")
 }
 
 fn token(name: &str, now: Now, lifetime: Duration) -> Arc<CachedToken> {
@@ -22,47 +22,58 @@ fn token(name: &str, now: Now, lifetime: Duration) -> Arc<CachedToken> {
     Arc::new(CachedToken::new(name, "Bearer", expires_at))
 }
 
-fn name_of(cache: &TokenCache, tenant: Tenant<'_>, now: Now) -> Option<String> {
-    let found = cache.fresh(tenant, now)?;
-    Some(found.access_token.clone())
+fn name_of(token: &Arc<CachedToken>) -> String {
+    token.access_token.clone()
 }
 
 fn name_at(cache: &TokenCache, now: Now) -> Option<String> {
-    name_of(cache, TENANT, now)
+    cache.get_at("ws", "p", now).as_ref().map(name_of)
 }
 
-fn spare_at(cache: &TokenCache, now: Now) -> Option<String> {
-    match cache.look_up(TENANT, now) {
-        Lookup::Spare(token) => Some(token.access_token.clone()),
-        Lookup::Fresh(_) | Lookup::Nothing => None,
-    }
+fn is_stale(cache: &TokenCache, now: Now) -> bool {
+    matches!(cache.look_up("ws", "p", now), Lookup::Stale)
 }
 
-fn claim(cache: &TokenCache) -> Claim {
-    cache.claim(&TENANT.to_owned())
+fn extended(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
+    let (token, is_first) = cache.extend(&tenant(), now)?;
+    Some((name_of(&token), is_first))
+}
+
+/// Brings a token from the gateway, asked for at present.
+fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
+    cache.update(&tenant(), Some(token), received, Generation::now());
+}
+
+fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
+    cache.set_at("ws", "p", token, now);
 }
 
 #[test]
 fn tenants_never_share_a_token() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let pairs = [
+    let tenants = [
         ("a:b", "c"),
         ("a", "b:c"),
         ("a:b:c", ""),
         ("", "a:b:c"),
         ("c", "a:b"),
+        ("a", "b"),
+        ("b", "a"),
+        ("ä", "ö"),
     ];
-    let tenants = pairs.map(|(workspace_id, provider)| Tenant::new(workspace_id, provider));
-    for tenant in tenants {
-        let name = format!("{tenant:?}");
-        cache.set_at(tenant, token(&name, now, secs(3600)), now);
+    for (workspace_id, provider) in tenants {
+        let name = format!("{workspace_id} at {provider}");
+        let token = token(&name, now, secs(3600));
+        cache.set_at(workspace_id, provider, token, now);
     }
-    for tenant in tenants {
-        assert_eq!(name_of(&cache, tenant, now), Some(format!("{tenant:?}")));
+    for (workspace_id, provider) in tenants {
+        let found = cache.get_at(workspace_id, provider, now).unwrap();
+        assert_eq!(name_of(&found), format!("{workspace_id} at {provider}"));
     }
+    assert!(cache.get_at("b", "c", now).is_none(), "of two tenants");
     cache.delete("a:b", "c");
-    assert_eq!(name_of(&cache, tenants[0], now), None);
-    assert_eq!(cache.len(), 4);
+    assert!(cache.get_at("a:b", "c", now).is_none());
+    assert_eq!(cache.len(), tenants.len() - 1);
 }
 
 #[test]
@@ -87,7 +98,7 @@ fn a_token_is_evicted_within_the_buffer_by_either_clock() {
     ];
     for (case, now, fresh) in table {
         let cache = TokenCache::new();
-        cache.set_at(TENANT, token("t", start, secs(100)), start);
+        set(&cache, token("t", start, secs(100)), start);
         assert_eq!(name_at(&cache, now).is_some(), fresh, "{case}");
         assert_eq!(cache.len_at(now), usize::from(fresh), "{case}");
     }
@@ -110,8 +121,8 @@ fn set_keeps_only_what_is_outside_of_the_buffer() {
     ];
     for (buffer, lifetime, kept) in table {
         let cache = TokenCache::with_buffer(secs(buffer));
-        cache.set_at(TENANT, token("old", now, secs(3600)), now);
-        cache.set_at(TENANT, token("t", now, secs(lifetime)), now);
+        set(&cache, token("old", now, secs(3600)), now);
+        set(&cache, token("t", now, secs(lifetime)), now);
         let expected = kept.then(|| "t".to_owned());
         let found = name_at(&cache, now);
         assert_eq!(found, expected, "buffer {buffer}, lifetime {lifetime}");
@@ -134,7 +145,7 @@ fn a_token_that_arrives_within_its_buffer_is_kept_for_a_short_while() {
     ];
     for (lifetime, handed_out) in table {
         let cache = TokenCache::new();
-        claim(&cache).keep(token("t", start, secs(lifetime)), start);
+        keep(&cache, token("t", start, secs(lifetime)), start);
         let found = |after| name_at(&cache, start.after(secs(after))).is_some();
         let counted = (0..lifetime).take_while(|second| found(*second)).count();
         assert_eq!(counted, handed_out, "lifetime {lifetime}");
@@ -151,63 +162,97 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
         if name_at(&cache, now).is_none() {
             resolves += 1;
             let left = expires_at.duration_since(now.wall).unwrap();
-            claim(&cache).keep(token("same", now, left), now);
+            keep(&cache, token("same", now, left), now);
         }
     }
     assert_eq!(resolves, 6);
 }
 
+/// A change to one tenant keeps out the tokens of all that are being asked for.
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 5] = [
+    let table: [(&str, Action, Option<&str>); 8] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
         (
             "set",
-            |cache, now| cache.set_at(TENANT, token("set", now, secs(99)), now),
+            |cache, now| set(cache, token("set", now, secs(99)), now),
             Some("set"),
         ),
         (
             "another tenant deleted",
             |cache, _| cache.delete("ws", "q"),
+            Some("old"),
+        ),
+        (
+            "another token of the tenant discarded",
+            |cache, now| cache.discard("ws", "p", &token("old", now, secs(99))),
+            Some("resolved"),
+        ),
+        (
+            "another tenant resolved",
+            |cache, now| {
+                let token = Some(token("theirs", now, secs(99)));
+                cache.update(&Tenant::new("ws", "q"), token, now, Generation::now());
+            },
+            Some("resolved"),
+        ),
+        (
+            "another cache cleared",
+            |_, _| TokenCache::new().clear(),
             Some("resolved"),
         ),
     ];
     for (action, act, kept) in table {
         let cache = TokenCache::new();
-        let claim = claim(&cache);
+        set(&cache, token("old", now, secs(99)), now);
+        let asked = Generation::now();
         act(&cache, now);
-        claim.keep(token("resolved", now, secs(3600)), now);
+        cache.update(
+            &tenant(),
+            Some(token("resolved", now, secs(3600))),
+            now,
+            asked,
+        );
         assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
+        let unchanged = kept == Some("resolved");
+        assert_eq!(cache.is_unchanged_since(asked), unchanged, "{action}");
     }
 }
 
 #[test]
-fn after_a_delete_only_a_later_claim_counts() {
+fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let old = claim(&cache);
-    cache.delete("ws", "p");
-    let new = claim(&cache);
-    assert!(new.is_of_cache(&old) && !new.is_like(&old));
-    old.keep(token("old", now, secs(3600)), now);
+    set(&cache, token("old", now, secs(99)), now);
+    let asked = Generation::now();
+    set(&cache, token("set", now, secs(99)), now);
+    cache.update(&tenant(), None, now, asked);
+    assert_eq!(name_at(&cache, now).as_deref(), Some("set"));
+    cache.update(&tenant(), None, now, Generation::now());
     assert_eq!(name_at(&cache, now), None);
-    new.keep(token("new", now, secs(3600)), now);
-    drop(old);
+}
+
+#[test]
+fn after_a_delete_only_a_later_resolve_counts() {
+    let (cache, now) = (TokenCache::new(), Now::read());
+    let before = Generation::now();
+    cache.delete("ws", "p");
+    let after = Generation::now();
+    let resolved =
+        |name, asked| cache.update(&tenant(), Some(token(name, now, secs(3600))), now, asked);
+    resolved("old", before);
+    assert_eq!(name_at(&cache, now), None);
+    resolved("new", after);
+    resolved("old", before);
     assert_eq!(name_at(&cache, now).as_deref(), Some("new"));
 }
 
 #[test]
-fn claims_of_two_caches_have_nothing_to_do_with_one_another() {
-    let (one, other) = (claim(&TokenCache::new()), claim(&TokenCache::new()));
-    assert!(!one.is_like(&other) && !one.is_of_cache(&other));
-}
-
-#[test]
-fn within_the_buffer_a_token_is_hidden_and_spare_until_it_expires() {
+fn within_the_buffer_a_token_is_hidden_and_stale_until_it_expires() {
     let start = Now::read();
-    // Seconds after it was set: whether it is handed out, and whether it may stand in.
+    // Seconds after the token was set: whether it is fresh, and whether it is stale.
     let table = [
         (0, true, false),
         (69, true, false),
@@ -215,18 +260,20 @@ fn within_the_buffer_a_token_is_hidden_and_spare_until_it_expires() {
         (99, false, true),
         (100, false, false),
     ];
-    for (after, fresh, spare) in table {
+    for (after, fresh, stale) in table {
         let cache = TokenCache::new();
-        cache.set_at(TENANT, token("t", start, secs(100)), start);
+        set(&cache, token("t", start, secs(100)), start);
         let now = start.after(secs(after));
         assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
         assert_eq!(cache.len_at(now), usize::from(fresh), "{after} s");
-        assert_eq!(spare_at(&cache, now).is_some(), spare, "{after} s");
+        assert_eq!(is_stale(&cache, now), stale, "{after} s");
+        let usable = extended(&cache, now).is_some();
+        assert_eq!(usable, fresh || stale, "{after} s");
     }
 }
 
 #[test]
-fn a_token_without_a_known_expiry_is_spare_for_an_hour() {
+fn a_token_without_a_known_expiry_is_stale_for_an_hour() {
     let start = Now::read();
     let token = token("t", start, secs(300));
     let assumed = CachedToken {
@@ -245,35 +292,119 @@ fn a_token_without_a_known_expiry_is_spare_for_an_hour() {
         (&known_better, 300, true),
         (&known_better, 301, false),
     ];
-    for (token, after, spare) in table {
+    for (token, after, stale) in table {
         let cache = TokenCache::new();
-        claim(&cache).keep(Arc::new(token.clone()), start);
+        keep(&cache, Arc::new(token.clone()), start);
         let now = start.after(secs(after));
-        assert_eq!(spare_at(&cache, now).is_some(), spare, "{after} s");
+        assert_eq!(is_stale(&cache, now), stale, "{after} s");
+    }
+}
+
+/// One caller in five seconds asks the gateway. All others find the token.
+#[test]
+fn an_extended_token_is_fresh_for_five_seconds_at_a_time() {
+    let start = Now::read();
+    let at = |after| start.after(secs(after));
+    let (cache, old) = (TokenCache::new(), Some("old".to_owned()));
+    set(&cache, token("old", start, secs(100)), start);
+    assert!(is_stale(&cache, at(80)) && is_stale(&cache, at(80)));
+    assert_eq!(extended(&cache, at(80)), Some(("old".to_owned(), true)));
+    assert_eq!(name_at(&cache, at(84)), old);
+    assert_eq!(name_at(&cache, at(85)), None);
+    for after in [85, 90] {
+        assert!(is_stale(&cache, at(after)), "{after} s: one caller asks");
+        assert!(!is_stale(&cache, at(after)), "{after} s: the next does not");
+        assert_eq!(name_at(&cache, at(after + 4)), old, "{after} s");
+        let again = Some(("old".to_owned(), false));
+        assert_eq!(extended(&cache, at(after + 1)), again, "{after} s");
+    }
+    assert!(is_stale(&cache, at(97)));
+    assert_eq!(name_at(&cache, at(99)), old);
+    assert_eq!(name_at(&cache, at(100)), None, "never past its end");
+    assert_eq!(extended(&cache, at(100)), None);
+    assert!(matches!(cache.look_up("ws", "p", at(100)), Lookup::Nothing));
+}
+
+#[test]
+fn an_extension_ends_with_the_first_clock() {
+    let start = Now::read();
+    let cache = TokenCache::new();
+    set(&cache, token("old", start, secs(100)), start);
+    // The laptop slept for 18 s.
+    let now = Now {
+        wall: start.wall + secs(98),
+        mono: start.mono + secs(80),
+    };
+    assert!(extended(&cache, now).is_some());
+    assert!(name_at(&cache, now.after(secs(1))).is_some());
+    assert!(name_at(&cache, now.after(secs(2))).is_none());
+}
+
+#[test]
+fn a_new_token_ends_an_extension() {
+    let start = Now::read();
+    let late = start.after(secs(80));
+    for bring in [keep as Bring, set] {
+        let cache = TokenCache::new();
+        set(&cache, token("old", start, secs(100)), start);
+        extended(&cache, late).unwrap();
+        assert!(cache.newest(&tenant(), late).is_none(), "it is stale");
+        bring(&cache, token("new", late, secs(100)), late);
+        assert_eq!(name_at(&cache, late).as_deref(), Some("new"));
+        assert!(cache.newest(&tenant(), late).is_some());
+        let next = late.after(secs(80));
+        assert_eq!(extended(&cache, next), Some(("new".to_owned(), true)));
     }
 }
 
 #[test]
-fn what_is_gone_is_no_longer_spare() {
+fn a_token_that_is_gone_is_not_extended() {
     let start = Now::read();
     let late = start.after(secs(80));
-    let table: [(&str, Change, bool); 6] = [
+    let table: [(&str, Change, bool); 5] = [
         ("nothing", |_, _| (), true),
         ("delete", |cache, _| cache.delete("ws", "p"), false),
         ("clear", |cache, _| cache.clear(), false),
-        ("a 401", |cache, token| cache.discard(TENANT, token), false),
-        ("a definite no", |cache, _| claim(cache).refuse(), false),
         (
-            "a claim without an end",
-            |cache, _| drop(claim(cache)),
-            true,
+            "a 401",
+            |cache, token| cache.discard("ws", "p", token),
+            false,
+        ),
+        (
+            "a definite no",
+            |cache, _| cache.update(&tenant(), None, Now::read(), Generation::now()),
+            false,
         ),
     ];
-    for (case, change, spare) in table {
-        let (cache, token) = (TokenCache::new(), token("t", start, secs(100)));
-        cache.set_at(TENANT, Arc::clone(&token), start);
-        change(&cache, &token);
-        assert_eq!(spare_at(&cache, late).is_some(), spare, "{case}");
+    for was_extended in [false, true] {
+        for (case, change, usable) in table {
+            let (cache, token) = (TokenCache::new(), token("t", start, secs(100)));
+            set(&cache, Arc::clone(&token), start);
+            if was_extended {
+                extended(&cache, late).unwrap();
+            }
+            change(&cache, &token);
+            assert_eq!(name_at(&cache, late).is_some(), usable && was_extended);
+            assert_eq!(extended(&cache, late).is_some(), usable, "{case}");
+        }
+    }
+}
+
+#[test]
+fn an_outage_of_300_tenants_forgets_none() {
+    let (cache, start) = (TokenCache::new(), Now::read());
+    let late = start.after(secs(80));
+    let tenants: Vec<_> = (0..300)
+        .map(|number| Tenant::new(&format!("w{number}"), "p"))
+        .collect();
+    for tenant in &tenants {
+        let token = token("old", start, secs(100));
+        cache.set_at(&tenant.workspace_id, "p", token, start);
+        cache.extend(tenant, late).unwrap();
+    }
+    for tenant in &tenants {
+        let found = cache.look_up(&tenant.workspace_id, "p", late.after(secs(4)));
+        assert!(matches!(found, Lookup::Fresh(_)), "{tenant:?}");
     }
 }
 
@@ -284,7 +415,7 @@ fn a_token_that_is_gone_is_freed() {
     let table: [(&str, Change); 5] = [
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
-        ("a 401", |cache, token| cache.discard(TENANT, token)),
+        ("a 401", |cache, token| cache.discard("ws", "p", token)),
         ("a newer one", |cache, _| {
             cache.set("ws", "p", token("new", Now::read(), secs(99)));
         }),
@@ -293,13 +424,13 @@ fn a_token_that_is_gone_is_freed() {
             for number in 0..20_000 {
                 let tenant = number.to_string();
                 let lifetime = token("t", now, secs(4000));
-                cache.set_at(Tenant::new(&tenant, "p"), lifetime, now);
+                cache.set_at(&tenant, "p", lifetime, now);
             }
         }),
     ];
     for (case, change) in table {
         let (cache, token) = (TokenCache::new(), token("t", now, secs(3600)));
-        cache.set_at(TENANT, Arc::clone(&token), now);
+        set(&cache, Arc::clone(&token), now);
         drop(cache.get("ws", "p"));
         assert_eq!(Arc::strong_count(&token), 2, "{case}");
         change(&cache, &token);
@@ -307,18 +438,18 @@ fn a_token_that_is_gone_is_freed() {
     }
 }
 
-/// A flight from before may bring the dead token once more.
+/// A resolve from before the 401 may bring the dead token once more.
 #[test]
-fn a_claim_from_before_a_401_brings_nothing() {
+fn a_resolve_from_before_a_401_is_not_cached() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let dead = token("t", now, secs(3600));
     for (discarded, kept) in [(&token("t", now, secs(3600)), true), (&dead, false)] {
-        cache.set_at(TENANT, Arc::clone(&dead), now);
-        let claim = claim(&cache);
-        cache.discard(TENANT, discarded);
-        claim.keep(token("again", now, secs(3600)), now);
+        set(&cache, Arc::clone(&dead), now);
+        let asked = Generation::now();
+        cache.discard("ws", "p", discarded);
+        cache.update(&tenant(), Some(token("again", now, secs(3600))), now, asked);
         assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
-        assert_eq!(claim.may_be_deleted_since(now.mono), !kept);
+        assert_eq!(cache.is_unchanged_since(asked), kept);
     }
 }
 
@@ -326,10 +457,10 @@ fn a_claim_from_before_a_401_brings_nothing() {
 fn only_the_very_token_is_discarded() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let (dead, newer) = (token("t", now, secs(3600)), token("t", now, secs(3600)));
-    cache.set_at(TENANT, Arc::clone(&newer), now);
-    cache.discard(TENANT, &dead);
+    set(&cache, Arc::clone(&newer), now);
+    cache.discard("ws", "p", &dead);
     assert_eq!(cache.len(), 1, "an equal token that came later stays");
-    cache.discard(TENANT, &newer);
+    cache.discard("ws", "p", &newer);
     assert_eq!(cache.len(), 0);
 }
 
@@ -339,14 +470,14 @@ fn the_cache_is_bounded_and_those_that_expire_soonest_make_room() {
     for number in 0..25_000_u64 {
         let lifetime = secs(100 + number);
         let name = number.to_string();
-        cache.set_at(Tenant::new(&name, "p"), token("t", now, lifetime), now);
+        cache.set_at(&name, "p", token("t", now, lifetime), now);
         // Not `len`, which looks at each token.
-        let held = cache.0.entries.lock().len();
-        assert!(held <= 10_000, "after {number}");
+        let held = cache.entries.lock().size();
+        assert!(held <= 10_001, "after {number}, with the provider's name");
     }
     assert!(cache.len() > 9_000, "only as many as needed make room");
-    assert!(cache.fresh(Tenant::new("24999", "p"), now).is_some());
-    assert!(cache.fresh(Tenant::new("0", "p"), now).is_none());
+    assert!(cache.get_at("24999", "p", now).is_some());
+    assert!(cache.get_at("0", "p", now).is_none());
 }
 
 #[test]
@@ -354,7 +485,7 @@ fn equal_expiries_do_not_empty_a_full_cache() {
     let (cache, now) = (TokenCache::new(), Now::read());
     for number in 0..10_001 {
         let name = format!("w{number}");
-        cache.set_at(Tenant::new(&name, "p"), token("t", now, secs(3600)), now);
+        cache.set_at(&name, "p", token("t", now, secs(3600)), now);
     }
     assert_eq!(cache.len(), 10_000 - 10_000 / 16 + 1);
 }
@@ -365,7 +496,7 @@ fn expired_tokens_are_purged_as_the_cache_grows() {
     for number in 0..1000_u32 {
         let now = start.after(secs(10) * number);
         let name = format!("w{number}");
-        cache.set_at(Tenant::new(&name, "p"), token("t", now, secs(40)), now);
+        cache.set_at(&name, "p", token("t", now, secs(40)), now);
         assert!(
             cache.len_at(now) <= 64,
             "each lives for one step of the clock"
@@ -373,15 +504,28 @@ fn expired_tokens_are_purged_as_the_cache_grows() {
     }
 }
 
+/// Many providers of few workspaces count like many workspaces of one provider.
+#[test]
+fn the_bound_holds_across_providers() {
+    let (cache, now) = (TokenCache::new(), Now::read());
+    for number in 0..25_000_u32 {
+        let provider = format!("p{}", number % 5_000);
+        let workspace_id = format!("w{}", number / 5_000);
+        let token = token("t", now, secs(3600));
+        cache.set_at(&workspace_id, &provider, token, now);
+    }
+    let held = cache.len();
+    assert!((9_000..=10_000).contains(&held), "{held}");
+}
+
 #[test]
 fn keys_that_hold_nothing_take_no_room() {
     let (cache, now) = (TokenCache::new(), Now::read());
     for number in 0..1000 {
-        let workspace_id = format!("w{number}");
-        let tenant = Tenant::new(&workspace_id, "p");
-        drop(cache.claim(&tenant.to_owned()));
-        cache.set_at(tenant, token("t", now, secs(3600)), now);
-        cache.delete(&workspace_id, "p");
+        let (workspace_id, provider) = (format!("w{number}"), format!("p{number}"));
+        let token = token("t", now, secs(3600));
+        cache.set_at(&workspace_id, &provider, token, now);
+        cache.delete(&workspace_id, &provider);
     }
-    assert_eq!(cache.0.entries.lock().len(), 0);
+    assert_eq!(cache.entries.lock().size(), 0);
 }

@@ -10,7 +10,7 @@ use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::scope::Scope;
 use crate::flights::{Handle, Source};
-use crate::tenant::{Named as _, OwnedTenant, Tenant};
+use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
@@ -25,17 +25,14 @@ pub(crate) struct Caller {
 #[derive(Clone)]
 enum Credential {
     /// That of a workspace and provider: from the cache, or else from the gateway.
-    Tenant(TokenCache, OwnedTenant),
+    Tenant(TokenCache, Tenant),
     /// That of an agent session: this one, as long as it lasts.
     Session(Arc<CachedToken>),
 }
 
 impl Caller {
-    pub(crate) fn of_tenant(flights: &Handle, cache: &TokenCache, tenant: Tenant<'_>) -> Self {
-        Self::new(
-            flights,
-            Credential::Tenant(cache.clone(), tenant.to_owned()),
-        )
+    pub(crate) fn of_tenant(flights: &Handle, cache: &TokenCache, tenant: Tenant) -> Self {
+        Self::new(flights, Credential::Tenant(cache.clone(), tenant))
     }
 
     pub(crate) fn of_session(flights: &Handle, token: CachedToken) -> Self {
@@ -52,18 +49,18 @@ impl Caller {
 
     /// Blocks until there is a token, at most as long as a call to the gateway.
     pub(super) fn get_token(&self) -> Result<(Arc<CachedToken>, Source)> {
-        self.token(&|| self.flights.gateway.longest_call())
+        self.token(self.flights.gateway.longest_call())
     }
 
-    /// Blocks until there is a token, at most until the deadline, which is read only when there is
-    /// something to wait for.
-    pub(super) fn token(
-        &self,
-        deadline: &dyn Fn() -> Deadline,
-    ) -> Result<(Arc<CachedToken>, Source)> {
+    /// Blocks until there is a token, at most until the deadline.
+    pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
-                self.flights.cached(cache, tenant.names(), deadline)
+                let Tenant {
+                    workspace_id,
+                    provider,
+                } = tenant;
+                self.flights.cached(cache, workspace_id, provider, deadline)
             }
             Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
         }
@@ -80,15 +77,14 @@ impl Caller {
             return Ok(None);
         }
         self.discard(refused);
-        let (fresh, _) = self.token(&|| deadline)?;
+        let (fresh, _) = self.token(deadline)?;
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
     }
 
     /// Drops this very token from the cache that it came from: a 401 has met it.
     pub(super) fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
-            let tenant = tenant.names();
-            cache.discard(tenant, token);
+            cache.discard(&tenant.workspace_id, &tenant.provider, token);
             let log = self.flights.gateway.log;
             log.info(|| format!("401 for the cached token of {:?}: dropped", tenant.provider));
         }
@@ -127,7 +123,7 @@ impl fmt::Debug for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Fetcher");
         match &self.credential {
-            Credential::Tenant(_, tenant) => debug.field("credential", &tenant.names()),
+            Credential::Tenant(_, tenant) => debug.field("credential", tenant),
             Credential::Session(_) => debug.field("credential", &format_args!("Session")),
         };
         debug.field("scope", &self.scope).finish_non_exhaustive()

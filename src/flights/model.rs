@@ -1,8 +1,8 @@
-//! Every interleaving of threads that want a token, of the flights that bring it, and of what happens
-//! to the cache and the client meanwhile. Locks and threads are loom's; all else is the code as it is.
+//! Every interleaving of a few threads that resolve a token while another thread changes a cache or
+//! drops the client. The locks and threads are loom's. All other code is the real code.
 //!
-//! A thread that nobody wakes is a deadlock, and one that asks in a circle never ends: loom reports
-//! both. `tests/model.sh` runs them.
+//! Loom reports a thread that is never woken as a deadlock, and a thread that retries for ever as too
+//! many branches. `tests/model.sh` runs these tests.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,21 +10,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::model::Builder;
 use loom::thread;
 
-use super::tests::{handle, token};
+use super::tests::{error, handle, token};
 use super::*;
 use crate::sync;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How the first flight ends. The later ones land.
+/// How the first resolve ends. Later resolves succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    Lands,
+    Succeeds,
     Fails,
     Panics,
 }
 
-/// What happens to the tenant's entry meanwhile.
+/// What happens to the tenant's entry during a resolve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Nothing,
@@ -32,33 +32,34 @@ enum Change {
     Set,
 }
 
-/// What a call came to.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Got {
-    /// The token of the nth flight.
-    Flown(usize),
+    /// The token of the nth resolve.
+    Resolved(usize),
     Set,
-    Spare,
+    Old,
     Failed,
-    TimeUp,
+    TimedOut,
 }
 
-/// A flight as the gateway saw it.
-struct Flown {
+/// A resolve as the gateway saw it.
+struct Resolve {
     ended: bool,
-    /// Whether the cache had been changed when it began.
+    /// Whether a cache had been changed when the resolve began.
     changed: bool,
 }
 
 #[derive(Default)]
 struct Book {
-    flown: Vec<Flown>,
+    resolves: Vec<Resolve>,
     changed: bool,
 }
 
 struct World {
     handle: Handle,
     cache: TokenCache,
+    other: TokenCache,
     book: Arc<Mutex<Book>>,
 }
 
@@ -68,14 +69,16 @@ impl World {
     fn new(first: End) -> Arc<Self> {
         let book = Arc::new(Mutex::new(Book::default()));
         let kept = Arc::clone(&book);
-        // The gateway's response takes a while: others may go on meanwhile.
+        // Other threads can run between the request and its response.
         let responding = sync::Mutex::new(());
         let script = move |_| {
-            let number = take_off(&kept);
+            let number = begin_resolve(&kept);
             drop(responding.lock());
-            kept.lock().unwrap().flown[number].ended = true;
+            kept.lock().unwrap().resolves[number].ended = true;
             match first {
-                End::Fails if number == 0 => Err(slow()),
+                End::Fails if number == 0 => {
+                    Err(error(ErrorKind::RequestFailed, "request_failed", 0))
+                }
                 End::Panics if number == 0 => panic::resume_unwind(Box::new(Bug)),
                 _ => token(&number.to_string(), 3600),
             }
@@ -83,87 +86,109 @@ impl World {
         Arc::new(Self {
             handle: handle(Box::new(script)),
             cache: TokenCache::new(),
+            other: TokenCache::new(),
             book,
         })
     }
 
     fn call(&self, deadline: Deadline) -> Got {
-        let cached = self.handle.cached(&self.cache, tenant(), &|| deadline);
-        match cached {
-            Ok((token, _)) => got(&token),
-            Err(error) if error.message() == left().message() => Got::TimeUp,
+        self.call_with(&self.cache, deadline)
+    }
+
+    fn call_with(&self, cache: &TokenCache, deadline: Deadline) -> Got {
+        match self.cached(cache, deadline) {
+            Ok(token) => got(&token),
+            Err(error) if error.code() == "timeout" => Got::TimedOut,
             Err(_) => Got::Failed,
         }
     }
 
-    fn change(&self, change: Change) {
+    fn cached(&self, cache: &TokenCache, deadline: Deadline) -> Result<Arc<CachedToken>> {
+        let cached = self.handle.cached(cache, "ws", "p", deadline);
+        cached.map(|(token, _)| token)
+    }
+
+    fn discard(&self, token: &Arc<CachedToken>) {
+        self.cache.discard("ws", "p", token);
+    }
+
+    fn change(&self, cache: &TokenCache, change: Change) {
         match change {
             Change::Nothing => return,
-            Change::Delete => self.cache.delete("ws", "p"),
-            Change::Set => self.cache.set("ws", "p", named("set", HOUR)),
+            Change::Delete => cache.delete("ws", "p"),
+            Change::Set => cache.set("ws", "p", named("set", HOUR)),
         }
         self.book.lock().unwrap().changed = true;
     }
 
-    /// What holds when everyone is done: for all calls, and for the one that began after the change.
-    fn check(&self, first: End, change: Change, calls: &[Got], after: Option<Got>) {
-        assert!(self.handle.drain(far()), "nothing is left flying");
+    /// Whether a token was asked for before the change.
+    fn is_old(&self, got: Got) -> bool {
         let book = self.book.lock().unwrap();
+        matches!(got, Got::Resolved(number) if !book.resolves[number].changed)
+    }
+
+    fn resolves(&self) -> usize {
+        self.book.lock().unwrap().resolves.len()
+    }
+
+    /// What must hold when all threads have ended. `calls` may have begun before the change, and
+    /// `after` began after it.
+    fn check(&self, first: End, change: Change, calls: &[Got], after: Option<Got>) {
+        assert!(self.handle.drain(far()), "a flight never ended");
         let calls = || calls.iter().copied().chain(after);
-        let failures = usize::from(first != End::Lands);
+        let failures = usize::from(first != End::Succeeds);
         let deletes = usize::from(change == Change::Delete);
         assert!(
-            book.flown.len() <= 1 + failures + deletes,
-            "asked too often"
+            self.resolves() <= 1 + failures + deletes,
+            "too many resolves"
         );
-        if first == End::Lands {
+        if first == End::Succeeds {
             assert!(calls().all(|got| got != Got::Failed));
         }
-        let kept = self.cache.get("ws", "p").map(|token| got(&token));
-        let old = |got| matches!(got, Got::Flown(number) if !book.flown[number].changed);
+        let kept = kept(&self.cache);
         match change {
             Change::Set => {
                 assert_eq!(kept, Some(Got::Set));
                 assert!(after.is_none_or(|got| got == Got::Set));
             }
             Change::Delete => {
-                assert!(!kept.is_some_and(old), "a deleted token came back");
-                assert!(!after.is_some_and(old), "a deleted token was handed out");
+                assert!(!kept.is_some_and(|got| self.is_old(got)), "kept");
+                assert!(!after.is_some_and(|got| self.is_old(got)), "returned");
             }
             Change::Nothing => {
-                let flown = calls().find(|got| matches!(got, Got::Flown(_)));
-                assert!(flown.is_none_or(|flown| kept == Some(flown)));
+                let resolved = calls().find(|got| matches!(got, Got::Resolved(_)));
+                assert!(resolved.is_none_or(|resolved| kept == Some(resolved)));
             }
         }
     }
 }
 
-/// One flight at a time, whatever happened to the cache.
-fn take_off(book: &Mutex<Book>) -> usize {
+/// Fails if another resolve of the tenant is under way.
+fn begin_resolve(book: &Mutex<Book>) -> usize {
     let mut book = book.lock().unwrap();
-    assert!(book.flown.iter().all(|other| other.ended), "two at once");
+    assert!(book.resolves.iter().all(|other| other.ended), "two at once");
     let changed = book.changed;
-    book.flown.push(Flown {
+    book.resolves.push(Resolve {
         ended: false,
         changed,
     });
-    book.flown.len() - 1
+    book.resolves.len() - 1
 }
 
 fn named(name: &str, lifetime: Duration) -> CachedToken {
     CachedToken::new(name, "Bearer", Now::read().after(lifetime).wall)
 }
 
+fn kept(cache: &TokenCache) -> Option<Got> {
+    cache.get("ws", "p").map(|token| got(&token))
+}
+
 fn got(token: &CachedToken) -> Got {
     match &*token.access_token {
         "set" => Got::Set,
-        "spare" => Got::Spare,
-        number => Got::Flown(number.parse().unwrap()),
+        "old" => Got::Old,
+        number => Got::Resolved(number.parse().unwrap()),
     }
-}
-
-fn tenant() -> Tenant<'static> {
-    Tenant::new("ws", "p")
 }
 
 fn far() -> Deadline {
@@ -174,13 +199,13 @@ fn past() -> Deadline {
     Deadline::after(Duration::ZERO)
 }
 
-/// Runs a model in every interleaving of at most so many preemptions, and tells how many there were.
+/// Runs a model in every interleaving of at most this many preemptions, and prints their number.
 fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let mut builder = Builder::new();
     builder.preemption_bound = preemptions;
-    // Far more steps than any call takes; a thread that asks in a circle comes to an end here.
+    // Far more steps than any call takes, so only an endless loop reaches this bound.
     builder.max_branches = 400;
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
@@ -191,7 +216,7 @@ fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Syn
     eprintln!("{name}: {runs} interleavings");
 }
 
-const ENDS: [End; 3] = [End::Lands, End::Fails, End::Panics];
+const ENDS: [End; 3] = [End::Succeeds, End::Fails, End::Panics];
 const CHANGES: [Change; 3] = [Change::Nothing, Change::Delete, Change::Set];
 
 fn pairs() -> impl Iterator<Item = (End, Change)> {
@@ -206,7 +231,7 @@ fn a_caller_and_a_change_after_which_another_calls() {
             let world = World::new(first);
             let changed = Arc::clone(&world);
             let after = thread::spawn(move || {
-                changed.change(change);
+                changed.change(&changed.cache, change);
                 changed.call(far())
             });
             let mine = world.call(far());
@@ -217,7 +242,7 @@ fn a_caller_and_a_change_after_which_another_calls() {
 }
 
 #[test]
-fn two_callers_share_what_flies() {
+fn two_callers_share_a_flight() {
     for first in ENDS {
         explore(&format!("{first:?}, two callers"), Some(3), move || {
             let world = World::new(first);
@@ -230,76 +255,120 @@ fn two_callers_share_what_flies() {
     }
 }
 
-/// What it has started lands all the same.
+/// A change to one cache says nothing about the other, and a flight serves both.
 #[test]
-fn a_caller_whose_time_is_up_takes_nobody_along() {
+fn callers_with_two_caches_share_a_flight() {
     for change in CHANGES {
-        explore(&format!("time up, {change:?}"), Some(2), move || {
-            let world = World::new(End::Lands);
-            let hasty = Arc::clone(&world);
-            let hasty = thread::spawn(move || {
-                let got = hasty.call(past());
-                hasty.change(change);
-                got
+        explore(&format!("two caches, {change:?}"), Some(3), move || {
+            let world = World::new(End::Succeeds);
+            let theirs = Arc::clone(&world);
+            let theirs = thread::spawn(move || {
+                theirs.change(&theirs.other, change);
+                theirs.call_with(&theirs.other, far())
             });
-            let patient = world.call(far());
-            assert!(matches!(patient, Got::Flown(_) | Got::Set));
-            let hasty = hasty.join().unwrap();
-            world.check(End::Lands, change, &[patient, hasty], None);
+            let mine = world.call(far());
+            let theirs = theirs.join().unwrap();
+            assert_eq!(kept(&world.cache), Some(mine));
+            assert_eq!(kept(&world.other), Some(theirs), "{change:?}");
+            assert!(world.resolves() <= 2);
+            assert!(change != Change::Delete || !world.is_old(theirs));
         });
     }
 }
 
-/// A client that is dropped by its last caller waits for what that one has left.
+/// A change to the cache of a caller that has joined the flight of another cache.
 #[test]
-fn the_last_handle_outlasts_the_flights() {
+fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
+    explore("two caches, a delete of a third thread", Some(2), || {
+        let world = World::new(End::Succeeds);
+        let (theirs, deletes) = (Arc::clone(&world), Arc::clone(&world));
+        let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
+        let deletes = thread::spawn(move || deletes.change(&deletes.other, Change::Delete));
+        let mine = world.call(far());
+        assert!(matches!(theirs.join().unwrap(), Got::Resolved(_)));
+        deletes.join().unwrap();
+        assert_eq!(kept(&world.cache), Some(mine));
+        assert!(!kept(&world.other).is_some_and(|got| world.is_old(got)));
+    });
+}
+
+/// A flight goes on when the caller that has started it gives up.
+#[test]
+fn a_caller_that_times_out_leaves_its_flight_to_others() {
+    for change in CHANGES {
+        explore(&format!("timed out, {change:?}"), Some(2), move || {
+            let world = World::new(End::Succeeds);
+            let hasty = Arc::clone(&world);
+            let hasty = thread::spawn(move || {
+                let got = hasty.call(past());
+                hasty.change(&hasty.cache, change);
+                got
+            });
+            let patient = world.call(far());
+            assert!(matches!(patient, Got::Resolved(_) | Got::Set));
+            let hasty = hasty.join().unwrap();
+            world.check(End::Succeeds, change, &[patient, hasty], None);
+        });
+    }
+}
+
+/// Dropping the last handle waits for a flight whose caller has given up.
+#[test]
+fn the_last_handle_waits_for_flights() {
     explore("the last handle", None, || {
-        let world = World::new(End::Lands);
+        let world = World::new(End::Succeeds);
         let (clone, book) = (world.handle.clone(), Arc::clone(&world.book));
-        assert!(matches!(world.call(past()), Got::TimeUp | Got::Flown(_)));
+        assert!(matches!(
+            world.call(past()),
+            Got::TimedOut | Got::Resolved(_)
+        ));
         let cache = world.cache.clone();
         let other = thread::spawn(move || drop(clone));
         drop(world);
         other.join().unwrap();
-        assert!(book.lock().unwrap().flown.iter().all(|flown| flown.ended));
-        assert!(cache.get("ws", "p").is_some(), "it has landed in the cache");
+        assert!(book.lock().unwrap().resolves.iter().all(|one| one.ended));
+        assert!(cache.get("ws", "p").is_some(), "its token is cached");
     });
 }
 
-/// As when an upstream responds with 401: the token that was refused is not handed out again.
+/// As after a 401: the refused token is not returned again.
 #[test]
 fn a_discarded_token_does_not_come_back() {
     explore("discard", Some(2), move || {
-        let world = World::new(End::Lands);
-        let token = |world: &World| world.handle.cached(&world.cache, tenant(), &far).unwrap().0;
+        let world = World::new(End::Succeeds);
         let theirs = Arc::clone(&world);
         let theirs = thread::spawn(move || {
-            let refused = token(&theirs);
-            theirs.cache.discard(tenant(), &refused);
+            let refused = theirs.cached(&theirs.cache, far()).unwrap();
+            theirs.discard(&refused);
         });
-        let refused = token(&world);
-        world.cache.discard(tenant(), &refused);
-        assert!(!Arc::ptr_eq(&refused, &token(&world)), "it was discarded");
+        let refused = world.cached(&world.cache, far()).unwrap();
+        world.discard(&refused);
+        let next = world.cached(&world.cache, far()).unwrap();
+        assert!(!Arc::ptr_eq(&refused, &next), "it was discarded");
         theirs.join().unwrap();
     });
 }
 
-/// A token within its buffer stands in for one that cannot be had, until it is deleted.
+/// A token within its buffer is used while the gateway fails, until the token is deleted.
 #[test]
-fn a_deleted_token_does_not_stand_in() {
-    explore("spare", Some(3), move || {
+fn a_deleted_token_is_not_used_in_an_outage() {
+    explore("outage", Some(3), move || {
         let world = World::new(End::Fails);
-        let spare = named("spare", Duration::from_secs(20));
-        world.cache.set("ws", "p", spare);
+        world
+            .cache
+            .set("ws", "p", named("old", Duration::from_secs(20)));
         let changed = Arc::clone(&world);
         let after = thread::spawn(move || {
-            changed.change(Change::Delete);
+            changed.change(&changed.cache, Change::Delete);
             changed.call(far())
         });
         assert!(matches!(
             world.call(far()),
-            Got::Spare | Got::Flown(_) | Got::Failed
+            Got::Old | Got::Resolved(_) | Got::Failed
         ));
-        assert!(matches!(after.join().unwrap(), Got::Flown(_) | Got::Failed));
+        assert!(matches!(
+            after.join().unwrap(),
+            Got::Resolved(_) | Got::Failed
+        ));
     });
 }

@@ -1,29 +1,32 @@
-//! Which flights are under way: at most one for a tenant or connection, and a bounded number.
+//! The calls that are under way: at most one for a tenant or connection, and a limited number in all.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use crate::cache::{Claim, TokenCache};
-use crate::error::Result;
+use crate::cache::{Generation, TokenCache};
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Success;
 use crate::json::Object;
-use crate::promise::Promise;
-use crate::sync::{Condvar, Mutex};
-use crate::tenant::OwnedTenant;
+use crate::sync::{Condvar, Mutex, Promise};
+use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
-/// As many calls as a client has under way at a time.
-const MAX_FLIGHTS: usize = 256;
+/// The most flights for one provider, so that a provider that hangs does not delay the others. All calls
+/// by connection id together count as one provider.
+const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
+/// The most flights in all.
+const MAX_FLIGHTS: usize = 512;
+/// The gateway's code for a refresh that has failed, whether for a moment or for good.
+pub(super) const TOKEN_EXPIRED: &str = "token_expired";
 
-/// Whom a flight is for.
+/// The tenant or connection whose token a call can refresh.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
-    Tenant(OwnedTenant),
+    Tenant(Tenant),
     Connection(Box<str>),
 }
 
-/// What is asked for.
+/// The operation that the gateway is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Resolve,
@@ -32,173 +35,232 @@ pub(crate) enum Call {
     Refresh,
 }
 
-/// One call to the gateway, from its start until it has landed.
+/// Where a token came from. Only a token from the cache can have died since the gateway returned it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Cache,
+    Gateway,
+}
+
+/// One call to the gateway.
 pub(super) struct Flight {
     pub(super) subject: Subject,
     pub(super) call: Call,
-    pub(super) landed: Promise<Result<Arc<Landed>>>,
+    /// The cache of the caller that started the flight.
+    cache: Option<TokenCache>,
+    /// The last change to any cache before the call.
+    asked: Generation,
+    outcome: Promise<Result<Arc<Outcome>>>,
 }
 
-/// What a flight brings.
-pub(super) struct Landed {
+/// The response to a call, and the token in it.
+pub(super) struct Outcome {
     pub(super) body: Object,
     pub(super) token: Result<Arc<CachedToken>>,
-    pub(super) at: Now,
+    pub(super) source: Source,
+    asked_at: Now,
 }
 
-impl Landed {
+/// A flight to wait for, and whether it is new, so that the caller has to start it.
+pub(super) type Joined = (Arc<Flight>, bool);
+
+pub(super) struct Table {
+    flights: Mutex<Vec<Arc<Flight>>>,
+    finished: Condvar,
+}
+
+impl Subject {
+    fn provider(&self) -> Option<&str> {
+        match self {
+            Self::Tenant(tenant) => Some(&tenant.provider),
+            Self::Connection(_) => None,
+        }
+    }
+}
+
+impl Outcome {
     pub(super) fn of(success: Success) -> Self {
         let response = TokenResponse::from_response(success.body.clone());
         let token = response.and_then(|response| response.to_cached(success.received));
         Self {
             body: success.body,
             token: token.map(Arc::new),
-            at: success.received.at,
+            source: Source::Gateway,
+            asked_at: success.received.at,
+        }
+    }
+
+    fn cached(token: Arc<CachedToken>, now: Now) -> Self {
+        Self {
+            body: Object::new(),
+            token: Ok(token),
+            source: Source::Cache,
+            asked_at: now,
         }
     }
 }
 
-/// A flight to wait for, and whether it is a new one that the caller has to get off the ground.
-pub(super) type Boarded = (Arc<Flight>, bool);
+impl Flight {
+    fn new(subject: &Subject, call: Call, cache: Option<&TokenCache>) -> Arc<Self> {
+        Arc::new(Self {
+            subject: subject.clone(),
+            call,
+            cache: cache.cloned(),
+            asked: Generation::now(),
+            outcome: Promise::new(),
+        })
+    }
 
-pub(super) struct Table {
-    flying: Mutex<Vec<Airborne>>,
-    landed: Condvar,
-}
+    /// Blocks until the flight has ended, at most until the deadline. A caller whose cache is not that of
+    /// the flight puts the token into its own.
+    pub(super) fn wait(
+        &self,
+        cache: Option<&TokenCache>,
+        deadline: Deadline,
+    ) -> Option<Result<Arc<Outcome>>> {
+        let outcome = self.outcome.wait(deadline.at)?;
+        let is_served = |own| self.cache.as_ref().is_some_and(|cache| cache.is_same(own));
+        if let Some(other) = cache.filter(|own| !is_served(own)) {
+            self.update(other, &outcome);
+        }
+        Some(outcome)
+    }
 
-/// A flight, and where its token goes.
-struct Airborne {
-    flight: Arc<Flight>,
-    claims: Vec<Claim>,
-    began: Instant,
+    /// Whether a caller may join the flight. It must not if it asks after a change to its cache: the flight
+    /// may bring the token that was deleted.
+    fn serves(&self, call: Call, cache: Option<&TokenCache>) -> bool {
+        self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.asked))
+    }
+
+    /// Returns the token that another flight has brought in the meantime.
+    fn cached(&self, now: Now) -> Option<Arc<CachedToken>> {
+        match (&self.cache, &self.subject) {
+            (Some(cache), Subject::Tenant(tenant)) => cache.newest(tenant, now),
+            _ => None,
+        }
+    }
+
+    /// Brings the token to a cache. Only a definite no removes the token that is there.
+    fn update(&self, cache: &TokenCache, outcome: &Result<Arc<Outcome>>) {
+        let Subject::Tenant(tenant) = &self.subject else {
+            return;
+        };
+        let token = outcome
+            .as_ref()
+            .and_then(|outcome| Ok((outcome.token.as_ref()?, outcome.asked_at)));
+        match token {
+            Ok((token, at)) => cache.update(tenant, Some(Arc::clone(token)), at, self.asked),
+            Err(error) if is_definite(error) => {
+                cache.update(tenant, None, Now::read(), self.asked);
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 impl Table {
     pub(super) fn new() -> Self {
         Self {
-            flying: Mutex::new(Vec::new()),
-            landed: Condvar::new(),
+            flights: Mutex::new(Vec::new()),
+            finished: Condvar::new(),
         }
     }
 
-    /// How many callers wait for a flight.
+    /// The number of callers that wait for a flight.
     #[cfg(test)]
-    pub(super) fn aboard(&self, subject: &Subject) -> usize {
-        let flying = self.flying.lock();
-        let airborne = flying.iter().find(|airborne| airborne.is_for(subject));
-        // The table and the flight's own thread have it, too.
-        airborne.map_or(0, |airborne| {
-            Arc::strong_count(&airborne.flight).saturating_sub(2)
-        })
+    pub(super) fn waiting_for(&self, subject: &Subject) -> usize {
+        let flights = self.flights.lock();
+        let flight = flights.iter().find(|flight| flight.subject == *subject);
+        // The table and the thread of the flight hold it, too.
+        flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.flying.lock().len()
+        self.flights.lock().len()
     }
 
-    /// Joins a flight or enters a new one; blocks while another call for the connection, or too many
-    /// for the client, are under way. `None` if the deadline came first.
-    pub(super) fn board(
+    /// Joins a flight or registers a new one. Blocks while there is no room, and while a call is under way
+    /// that cannot be joined. `None` if the deadline comes first.
+    pub(super) fn join_or_register(
         &self,
         subject: &Subject,
         call: Call,
         cache: Option<&TokenCache>,
         deadline: Deadline,
-    ) -> Option<Boarded> {
-        let mut flying = self.flying.lock();
+    ) -> Option<Joined> {
+        let mut flights = self.flights.lock();
         loop {
-            let claim = match (subject, cache) {
-                (Subject::Tenant(tenant), Some(cache)) => Some(cache.claim(tenant)),
-                _ => None,
+            let known = flights.iter().find(|flight| flight.subject == *subject);
+            let joined = match known {
+                Some(flight) if flight.serves(call, cache) => Some((Arc::clone(flight), false)),
+                Some(_) => None,
+                None => register(&mut flights, Flight::new(subject, call, cache)),
             };
-            let airborne = flying.iter_mut().find(|airborne| airborne.is_for(subject));
-            let boarded = match airborne {
-                Some(airborne) => airborne.join(call, claim),
-                None => enter(&mut flying, subject, call, claim),
-            };
-            if boarded.is_some() {
-                return boarded;
+            if joined.is_some() {
+                return joined;
             }
-            if self.landed.wait_until(&mut flying, deadline.at).timed_out() {
+            let waited = self.finished.wait_until(&mut flights, deadline.at);
+            if waited.timed_out() {
                 return None;
             }
         }
     }
 
-    /// Ends a flight. Its token is in the caches before it leaves the table, so that whoever does not
-    /// find the flight finds the token.
-    pub(super) fn land(&self, subject: &Subject, settle: impl FnOnce(&[Claim])) {
-        let mut flying = self.flying.lock();
-        let place = flying.iter().position(|airborne| airborne.is_for(subject));
-        if let Some(airborne) = place.map(|place| flying.swap_remove(place)) {
-            settle(&airborne.claims);
+    /// Ends a flight. Its token is in the cache before the flight leaves the table, so that a caller who
+    /// does not find the flight finds the token. Its callers are woken last, so that none of them finds it.
+    pub(super) fn finish(&self, flight: &Arc<Flight>, outcome: Result<Arc<Outcome>>) {
+        let mut flights = self.flights.lock();
+        if let Some(cache) = &flight.cache {
+            flight.update(cache, &outcome);
         }
-        drop(flying);
-        self.landed.notify_all();
+        flights.retain(|other| !Arc::ptr_eq(other, flight));
+        drop(flights);
+        self.finished.notify_all();
+        flight.outcome.fulfil(outcome);
     }
 
     pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
-        let mut flying = self.flying.lock();
-        while !flying.is_empty() {
-            if self.landed.wait_until(&mut flying, deadline.at).timed_out() {
-                return flying.is_empty();
+        let mut flights = self.flights.lock();
+        while !flights.is_empty() {
+            let waited = self.finished.wait_until(&mut flights, deadline.at);
+            if waited.timed_out() {
+                return flights.is_empty();
             }
         }
         true
     }
 }
 
-impl Airborne {
-    fn is_for(&self, subject: &Subject) -> bool {
-        self.flight.subject == *subject
-    }
-
-    /// `None` for a flight of another call, and for one that was asked for before a delete.
-    fn join(&mut self, call: Call, claim: Option<Claim>) -> Option<Boarded> {
-        if self.flight.call != call {
-            return None;
-        }
-        if let Some(claim) = claim {
-            match self.claims.iter().find(|own| own.is_of_cache(&claim)) {
-                Some(own) if own.is_like(&claim) => {}
-                None if !claim.may_be_deleted_since(self.began) => self.claims.push(claim),
-                _ => return None,
-            }
-        }
-        Some((Arc::clone(&self.flight), false))
-    }
-}
-
-/// A new flight, or one that has landed with the token that another has brought meanwhile.
-fn enter(
-    flying: &mut Vec<Airborne>,
-    subject: &Subject,
-    call: Call,
-    claim: Option<Claim>,
-) -> Option<Boarded> {
-    let flight = Arc::new(Flight {
-        subject: subject.clone(),
-        call,
-        landed: Promise::new(),
-    });
+/// Adds a flight, or ends it at once if its token is in the cache by now. `None` if there is no room.
+fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
     let now = Now::read();
-    if let Some(token) = claim.as_ref().and_then(|claim| claim.fresh(now)) {
-        let landed = Landed {
-            body: Object::new(),
-            token: Ok(token),
-            at: now,
-        };
-        flight.landed.fulfil(Ok(Arc::new(landed)));
+    if let Some(token) = flight.cached(now) {
+        let outcome = Outcome::cached(token, now);
+        flight.outcome.fulfil(Ok(Arc::new(outcome)));
         return Some((flight, false));
     }
-    if flying.len() >= MAX_FLIGHTS {
-        return None;
+    has_room(flights, &flight.subject).then(|| {
+        flights.push(Arc::clone(&flight));
+        (flight, true)
+    })
+}
+
+fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
+    let provider = subject.provider();
+    let same = |flight: &&Arc<Flight>| flight.subject.provider() == provider;
+    flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
+}
+
+/// Whether the gateway has said that there is no token, rather than that it has none at the moment.
+pub(super) fn is_definite(error: &NexusError) -> bool {
+    match error.kind() {
+        ErrorKind::Gateway => {
+            let status = error.status_code().unwrap_or_default();
+            (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
+        }
+        ErrorKind::InvalidInput
+        | ErrorKind::InvalidCredentials
+        | ErrorKind::UnsupportedStrategy => true,
+        _ => false,
     }
-    let airborne = Airborne {
-        flight: Arc::clone(&flight),
-        claims: claim.into_iter().collect(),
-        began: now.mono,
-    };
-    flying.push(airborne);
-    Some((flight, true))
 }

@@ -1,55 +1,80 @@
-//! The agent that the SDK makes for itself: its settings, and the chain of connectors under it.
+//! The agent that the SDK makes: its settings, how it opens connections, how it looks up hosts.
 
+use std::cell::Cell;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder};
+use ureq::http::Uri;
 use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 #[cfg(feature = "native-tls")]
 use ureq::unversioned::transport::NativeTlsConnector;
 #[cfg(feature = "rustls")]
 use ureq::unversioned::transport::RustlsConnector;
 #[cfg(feature = "socks-proxy")]
 use ureq::unversioned::transport::SocksConnector;
-use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector};
-use ureq::{Proxy, ProxyProtocol};
+use ureq::unversioned::transport::time::{Duration as Limit, Instant};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
+};
+use ureq::{Proxy, ProxyProtocol, Timeout};
 
 use crate::error::NexusError;
+use crate::sync;
 use crate::time::FOREVER;
-use crate::transport::dns::Names;
-use crate::transport::socket::Exchange;
-use crate::transport::wire::Dial;
+use crate::transport::failure::while_connecting;
+use crate::transport::wire::{Socket, Wire};
 use crate::url;
 
-/// Settings for many threads that talk to a few hosts, for days. They are those of a request, too,
-/// unless it goes through a proxy; its deadline is that of the [`Exchange`].
-///
-/// With a timeout they are those of an authenticated agent. Its requests have no deadline, as their
-/// streams may be long.
-pub(super) fn settings(timeout: Option<Duration>) -> ConfigBuilder<AgentScope> {
-    // ureq adds it to the present moment, which overflows for the longest ones.
-    let limit = timeout.map(|timeout| timeout.min(FOREVER));
+/// The longest wait for an address while the host has others.
+const MAX_CONNECT: Duration = Duration::from_secs(2);
+/// Stands for the addresses of a host until a connection is opened.
+const UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+thread_local! {
+    /// Whether the latest request of this thread had to open a connection. ureq runs connectors on the
+    /// thread of the request.
+    pub(super) static OPENED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns the settings of the SDK's requests, each of which may take this long. The pool is sized for many
+/// threads that talk to a few hosts.
+pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
         .max_idle_connections(64)
         .max_idle_connections_per_host(16)
         .max_idle_age(Duration::from_secs(60))
-        .http_status_as_error(timeout.is_some())
+        .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true)
-        .timeout_resolve(limit)
-        .timeout_connect(limit)
-        .timeout_recv_response(limit)
-        .timeout_per_read(limit)
-        .timeout_per_write(limit);
+        // ureq adds it to the present time, and a sum that overflows panics.
+        .timeout_global(Some(timeout.min(FOREVER)));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
     config
 }
 
-/// A feature that is off by default was asked for, so it decides.
+/// Returns the settings of an authenticated agent. They limit each step of an exchange but not the whole,
+/// because a streamed body may take long.
+pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
+    let limit = Some(timeout.min(FOREVER));
+    settings(timeout)
+        .http_status_as_error(true)
+        .timeout_global(None)
+        .timeout_connect(limit)
+        .timeout_recv_response(limit)
+        .timeout_per_read(limit)
+        .timeout_per_write(limit)
+}
+
+/// `native-tls` and `platform-verifier` are off by default, so a build that enables them wants them used.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls() -> ureq::tls::TlsConfig {
     let builder = ureq::tls::TlsConfig::builder();
@@ -60,8 +85,8 @@ fn tls() -> ureq::tls::TlsConfig {
     builder.build()
 }
 
-/// ureq's default chain of connectors, with the SDK's own sockets, and its wrapper beneath TLS.
-pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
+/// Builds an agent from ureq's connectors, with [`Wire`] beneath TLS.
+pub(super) fn agent(config: Config, resolver: impl Resolver) -> ureq::Agent {
     let chain = ();
     #[cfg(feature = "socks-proxy")]
     let chain = chain.chain(SocksConnector::default());
@@ -73,47 +98,46 @@ pub(super) fn agent(names: &Names, config: Config) -> ureq::Agent {
     let chain = chain.chain(NativeTlsConnector::default());
     let opener = Opener {
         tls: tls_hash(&config),
-        names: names.clone(),
+        resolver,
         chain,
     };
-    ureq::Agent::with_parts(config, opener, names.clone())
+    ureq::Agent::with_parts(config, opener, Unresolved)
 }
 
-/// An agent whose middleware sends each request another way. ureq's own connectors, which it would
-/// never use, would be a hundred kilobytes of the program.
+/// Builds an agent whose middleware sends every request by other means. The connectors of ureq's default
+/// agent would add a hundred kilobytes to the program.
 pub(crate) fn without_connections(config: Config) -> ureq::Agent {
-    agent(&Names::default(), config)
+    agent(config, HostResolver)
 }
 
-/// Without its feature for SOCKS, ureq goes past such a proxy, or panics.
+/// Without its feature for SOCKS, ureq bypasses a SOCKS proxy, or panics.
 pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
-    let is_known = |proxy: &Proxy| {
-        cfg!(feature = "socks-proxy")
-            || matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
+    let is_unusable = |proxy: &&Proxy| {
+        !cfg!(feature = "socks-proxy")
+            && !matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
     };
-    let place = match config.proxy() {
-        Some(proxy) if !is_known(proxy) && proxy.is_from_env() => "ALL_PROXY",
-        Some(proxy) if !is_known(proxy) => "agent",
-        _ => return Ok(()),
+    let Some(proxy) = config.proxy().filter(is_unusable) else {
+        return Ok(());
+    };
+    let place = if proxy.is_from_env() {
+        "ALL_PROXY"
+    } else {
+        "agent"
     };
     let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or name an http:// proxy";
     Err(NexusError::invalid_input(place, problem))
 }
 
-/// Looks up what is connected to, or what a proxy is told in place of a name, and runs the chain within
-/// its deadline.
-///
-/// It also makes TLS ready once for all connections of an agent, with the sessions that later ones
-/// resume. ureq does so only for requests without settings of their own. Those through a proxy, those
-/// sent again and those of an authenticated agent have some, but few of the latter about TLS.
+/// Opens each connection of an agent, and marks the error if that fails.
 #[derive(Debug)]
-pub(super) struct Opener<Chain> {
+pub(super) struct Opener<Chain, Hosts> {
     pub(super) chain: Chain,
-    pub(super) names: Names,
+    pub(super) resolver: Hosts,
+    /// The TLS settings of the agent.
     pub(super) tls: u64,
 }
 
-impl<Chain: Connector> Connector for Opener<Chain> {
+impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
     type Out = Chain::Out;
 
     fn connect(
@@ -121,31 +145,25 @@ impl<Chain: Connector> Connector for Opener<Chain> {
         details: &ConnectionDetails<'_>,
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
+        OPENED.set(true);
         let ConnectionDetails { uri, config, .. } = *details;
         check_proxy(config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
-        let _exchange = Exchange::opening(details.timeout.after);
-        let proxy = config.proxy().filter(|proxy| !proxy.is_no_proxy(uri));
-        let addrs = if proxy.is_none_or(Proxy::resolve_target) {
-            let host = uri.host().unwrap_or_default();
-            self.names.addresses((host, url::port(uri)), config)?
-        } else {
-            details.addrs.clone()
-        };
-        let details = ConnectionDetails {
-            addrs,
-            request_level: details.request_level && tls_hash(config) != self.tls,
-            current_time: Arc::clone(&details.current_time),
-            run_connector: Arc::clone(&details.run_connector),
-            register_shutdown: Arc::clone(&details.register_shutdown),
-            ..*details
-        };
-        let connected = self.chain.connect(&details, chained);
-        Exchange::opened(connected.is_ok());
-        connected
+        let mut details = renewed(details, details.addrs.clone());
+        if details.addrs.contains(&UNRESOLVED) {
+            let found = self.resolver.resolve(uri, config, details.timeout);
+            details.addrs = found.map_err(while_connecting)?;
+        }
+        details.resolver = &self.resolver;
+        // ureq keeps its TLS state, and the sessions to resume, only for requests without settings of their
+        // own.
+        details.request_level = details.request_level && tls_hash(config) != self.tls;
+        self.chain
+            .connect(&details, chained)
+            .map_err(while_connecting)
     }
 }
 
-/// Tells settings of TLS apart, as ureq does.
+/// Tells TLS settings apart as ureq does.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(config.tls_config())
@@ -154,4 +172,123 @@ fn tls_hash(config: &Config) -> u64 {
 #[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 fn tls_hash(_: &Config) -> u64 {
     0
+}
+
+/// Returns the same details with these addresses and the time that is left.
+fn renewed<'a>(
+    details: &ConnectionDetails<'a>,
+    addrs: ResolvedSocketAddrs,
+) -> ConnectionDetails<'a> {
+    let mut timeout = details.timeout;
+    if let (Instant::Exact(start), Limit::Exact(limit)) = (details.now, timeout.after) {
+        timeout.after = limit.saturating_sub(start.elapsed()).into();
+    }
+    ConnectionDetails {
+        addrs,
+        now: Instant::now(),
+        timeout,
+        current_time: Arc::clone(&details.current_time),
+        run_connector: Arc::clone(&details.run_connector),
+        register_shutdown: Arc::clone(&details.register_shutdown),
+        ..*details
+    }
+}
+
+/// Opens a TCP connection unless a proxy's connector has opened one.
+#[derive(Debug)]
+struct Dial;
+
+impl<In: Transport> Connector<In> for Dial {
+    type Out = Wire<In>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        let socket = if chained.is_some() {
+            TcpConnector::default().connect(details, chained)
+        } else {
+            dial(details)
+        };
+        let carries_tls = url::is_https(details.uri);
+        Ok(socket?.map(|socket| Wire::new(socket, carries_tls)))
+    }
+}
+
+/// Connects to the first address that accepts. ureq would give a dead first address most of the time.
+fn dial<In: Transport>(details: &ConnectionDetails<'_>) -> Result<Option<Socket<In>>, ureq::Error> {
+    let mut outcome = Err(ureq::Error::HostNotFound);
+    let mut addresses = details.addrs.iter().peekable();
+    while let Some(address) = addresses.next() {
+        let mut details = renewed(details, only(*address));
+        let after = &mut details.timeout.after;
+        if after.is_zero() {
+            return Err(ureq::Error::Timeout(Timeout::Connect));
+        }
+        if addresses.peek().is_some() {
+            *after = after.div_f32(2.0).min(MAX_CONNECT).into();
+        }
+        outcome = TcpConnector::default().connect(&details, None);
+        if outcome.is_ok() {
+            break;
+        }
+    }
+    outcome
+}
+
+fn only(address: SocketAddr) -> ResolvedSocketAddrs {
+    let mut addresses = ResolvedSocketAddrs::from_fn(|_| address);
+    addresses.push(address);
+    addresses
+}
+
+type Found = Result<ResolvedSocketAddrs, ureq::Error>;
+
+/// Leaves the lookup to [`Opener`], because ureq asks its resolver before it looks into its pool, and a
+/// pooled connection needs no address.
+#[derive(Debug)]
+pub(super) struct Unresolved;
+
+impl Resolver for Unresolved {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Found {
+        Ok(only(UNRESOLVED))
+    }
+}
+
+/// Looks hosts up as ureq does, except that a thread which cannot be started is an error, not a panic.
+#[derive(Debug)]
+pub(super) struct HostResolver;
+
+impl Resolver for HostResolver {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Found {
+        let is_address = url::address(uri.host().unwrap_or_default()).is_some();
+        let (uri, config) = (uri.clone(), config.clone());
+        // Without a timeout, ureq starts no thread.
+        let look_up =
+            move || DefaultResolver::default().resolve(&uri, &config, NextTimeout::default());
+        if is_address {
+            return look_up();
+        }
+        look_up_within(*timeout.after, look_up)
+    }
+}
+
+/// Looks a host up on a thread, because the system's lookup has no timeout. Blocks for `timeout` at most.
+pub(super) fn look_up_within(
+    timeout: Duration,
+    look_up: impl FnOnce() -> Found + Send + 'static,
+) -> Found {
+    let (sender, received) = mpsc::sync_channel(1);
+    let started = sync::spawn("nexus-lookup", move || drop(sender.send(look_up())));
+    let no_thread = |error| format!("no thread to look the host up: {error}");
+    started.map_err(|error| io::Error::other(no_thread(error)))?;
+    match received.recv_timeout(timeout) {
+        Ok(Err(ureq::Error::Io(error))) => {
+            let advice = format!("{error}; check the host's spelling and the network");
+            Err(io::Error::other(advice).into())
+        }
+        Ok(found) => found,
+        Err(_) => Err(ureq::Error::Timeout(Timeout::Resolve)),
+    }
 }

@@ -8,6 +8,7 @@ mod places;
 mod tls;
 mod uploads;
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -15,37 +16,60 @@ use std::thread;
 
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
 
-use super::dns::Shared;
 use super::*;
 
 type Builder = ConfigBuilder<AgentScope>;
 
-/// More than any call of these tests takes; a wait that ends here has failed.
+/// More than any call of these tests takes.
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-/// Names that this looks up.
-fn names(
-    ask: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
-    patience: Duration,
-) -> Names {
-    Names(Arc::new(Shared {
-        asking: Mutex::default(),
-        ask: Box::new(ask),
-        patience,
-    }))
+
+/// Looks hosts up in a function.
+#[derive(Clone)]
+struct Hosts(Arc<LookUp>);
+
+type LookUp = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
+
+impl Hosts {
+    fn new(look_up: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look_up))
+    }
+
+    /// Every host is this machine.
+    fn local() -> Self {
+        Self::new(|_| vec![HERE])
+    }
 }
 
-/// Every name is this machine.
-fn local() -> Names {
-    names(|_| Ok(vec![SocketAddr::new(HERE, 0)]), LONG)
+impl fmt::Debug for Hosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hosts")
+    }
 }
 
-fn transport(names: &Names, edit: impl FnOnce(Builder) -> Builder) -> Transport {
-    let config = edit(agent::settings(None).proxy(None)).build();
+impl Resolver for Hosts {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut found = self.empty();
+        for address in (self.0)(uri.host().unwrap()) {
+            found.push(SocketAddr::new(address, uri.port_u16().unwrap_or(80)));
+        }
+        Ok(found)
+    }
+}
+
+fn transport(hosts: Hosts, edit: impl FnOnce(Builder) -> Builder) -> Transport {
+    let config = edit(agent::settings(LONG).proxy(None)).build();
     Transport {
-        agent: agent::agent(names, config),
-        names: Some(names.clone()),
+        agent: agent::agent(config, hosts),
+        has_callers_agent: false,
         idle: None,
         max_body_bytes: 64 << 20,
     }
@@ -96,7 +120,7 @@ impl Asked {
             url: &self.url.parse().unwrap(),
             headers: &HeaderMap::new(),
             body: self.body.as_deref(),
-            patient: false,
+            ignores_agent_timeouts: false,
         };
         let deadline = Deadline::after(self.timeout);
         transport.send(&outgoing, deadline, transport.max_body_bytes)

@@ -1,59 +1,39 @@
-//! What lies beneath TLS, or beneath HTTP without it, on any connection: direct or through a proxy.
+//! The wrapper around each connection beneath TLS, or beneath HTTP without TLS.
 
 use std::io;
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use ureq::unversioned::transport::time::Duration as Limit;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport,
+    Buffers, Connector, Either, NextTimeout, TcpConnector, Transport,
 };
 
-use crate::transport::socket::{Socket, end_of, left};
-use crate::url;
+use crate::time::Deadline;
 
-/// Opens a connection unless one is there already, to a proxy or through one.
+/// `Either::B` is a TCP connection, and `Either::A` one that a proxy's connector has opened.
+pub(super) type Socket<In> = <TcpConnector as Connector<In>>::Out;
+
+/// A connection that reports a cut as an error, and is used again only if no bytes are left on it.
 #[derive(Debug)]
-pub(super) struct Dial;
-
-impl<In: Transport> Connector<In> for Dial {
-    type Out = Wire<Either<In, Socket>>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<In>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        let connection = match chained {
-            Some(chained) => Either::A(chained),
-            None => Either::B(Socket::connect(details)?),
-        };
-        Ok(Some(Wire::new(connection, url::is_https(details.uri))))
-    }
-}
-
-/// A connection whose end is an end only where the protocol above has one, and that is used again
-/// only if nothing is left on it.
-#[derive(Debug)]
-pub(super) struct Wire<In> {
-    inner: In,
-    /// What has arrived, if TLS is what arrives.
-    records: Option<Records>,
-    /// The server has responded and closed before it had all of the request: the end of the time in which
-    /// the rest may be sent to nobody.
+pub(super) struct Wire<In: Transport> {
+    inner: Socket<In>,
+    carries_tls: bool,
+    /// Whether a request was sent since the last look at the socket.
+    used: bool,
+    /// Set when the server has responded and closed before it read the whole request. Until then, the rest
+    /// of the request is discarded.
     refused: Option<Instant>,
-    /// The beginning of that response has been read, and who asks for it next gets it.
+    /// Whether the start of such a response is in the buffer, and nobody has been told.
     unannounced: bool,
 }
 
 impl<In: Transport> Wire<In> {
-    pub(super) fn new(mut inner: In, is_tls: bool) -> Self {
-        let mut records = is_tls.then(Records::default);
-        if let Some(records) = &mut records {
-            records.pass(inner.buffers().input());
-        }
+    pub(super) fn new(inner: Socket<In>, carries_tls: bool) -> Self {
         Self {
             inner,
-            records,
+            carries_tls,
+            used: true,
             refused: None,
             unannounced: false,
         }
@@ -65,50 +45,52 @@ impl<In: Transport> Transport for Wire<In> {
         self.inner.buffers()
     }
 
-    /// A server may respond and close before it has read the request (RFC 9112 section 9.5). ureq would
-    /// fail with what it could not send, and read nothing; so it seems to be sent.
+    /// A server may respond and close before it has read the request (RFC 9112 section 9.5). ureq fails
+    /// when it cannot send, without reading the response. So the rest of the request counts as sent.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
-        let limit = timeout.for_write();
+        self.used = true;
         if let Some(until) = self.refused {
-            return left(until, limit.reason).map(drop);
+            let error = ureq::Error::Timeout(timeout.for_write().reason);
+            return if until > Instant::now() {
+                Ok(())
+            } else {
+                Err(error)
+            };
         }
-        let until = end_of(limit.after);
-        let Err(error) = self.inner.transmit_output(amount, timeout) else {
+        let Err(error) = self.inner.transmit_output(amount, coarse(timeout)) else {
             return Ok(());
         };
         if !is_disconnect(&error) || !matches!(self.await_input(timeout), Ok(true)) {
             return Err(error);
         }
-        (self.refused, self.unannounced) = (Some(until), true);
+        self.refused = Some(Deadline::after(*timeout.for_write().after).at);
+        self.unannounced = true;
         Ok(())
     }
 
-    /// TLS reads no further than its own end (RFC 8446 section 6.1), so any other is a cut; and ureq
-    /// takes a reset for the end of a body that has no length.
+    /// TLS announces its end (RFC 8446 section 6.1), so it asks for more input only if the connection was
+    /// cut. ureq takes a reset for the end of a body without a length.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let before = self.inner.buffers().input().len();
-        if mem::take(&mut self.unannounced) && before > 0 {
+        if mem::take(&mut self.unannounced) && !self.buffers().input().is_empty() {
             return Ok(true);
         }
-        let more = match self.inner.await_input(timeout) {
-            Ok(false) if self.records.is_some() || self.refused.is_some() => return Err(cut()),
-            Err(error) if is_disconnect(&error) => return Err(cut()),
-            outcome => outcome?,
-        };
-        if let Some(records) = &mut self.records {
-            let input = self.inner.buffers().input();
-            records.pass(input.get(before..).unwrap_or_default());
+        match self.inner.await_input(coarse(timeout)) {
+            Ok(false) if self.carries_tls || self.refused.is_some() => Err(cut()),
+            Err(error) if is_disconnect(&error) => Err(cut()),
+            outcome => outcome,
         }
-        Ok(more)
     }
 
-    /// Whatever has arrived has been handed upwards, and no half of a record with it: else TLS would
-    /// hold back the beginning of what somebody sent unasked until the next request brings the rest.
+    /// Returns whether another request may use the connection. Bytes that TLS has not taken belong to no
+    /// response.
+    ///
+    /// ureq asks as a connection goes into the pool and as it comes out. To ask the socket takes three
+    /// system calls, so it happens only on the way out.
     fn is_open(&mut self) -> bool {
+        let goes_in = matches!(self.inner, Either::B(_)) && mem::take(&mut self.used);
         self.refused.is_none()
             && self.inner.buffers().input().is_empty()
-            && self.records.as_ref().is_none_or(Records::are_whole)
-            && self.inner.is_open()
+            && (goes_in || self.inner.is_open())
     }
 
     fn is_tls(&self) -> bool {
@@ -116,86 +98,69 @@ impl<In: Transport> Transport for Wire<In> {
     }
 }
 
-/// How far a stream of TLS records has come: a header of five bytes, of which the last two are the
-/// length of what follows (RFC 8446 section 5.1, RFC 5246 section 6.2.1).
-#[derive(Debug, Default)]
-struct Records {
-    /// The bytes of a header that were there.
-    header: u8,
-    /// The last two of them.
-    length: u16,
-    /// What is left of the record after its header.
-    left: usize,
-}
-
-impl Records {
-    fn pass(&mut self, mut bytes: &[u8]) {
-        loop {
-            let skipped = self.left.min(bytes.len());
-            self.left = self.left.saturating_sub(skipped);
-            let Some((byte, rest)) = bytes.get(skipped..).and_then(<[u8]>::split_first) else {
-                return;
-            };
-            bytes = rest;
-            self.length = (self.length << 8) | u16::from(*byte);
-            self.header = self.header.saturating_add(1);
-            if self.header == 5 {
-                self.header = 0;
-                self.left = self.length.into();
-            }
-        }
+/// Rounds the time limit up by 1/32 at most. ureq tells the socket a limit only if it differs from the
+/// previous one, and exact limits always differ.
+fn coarse(timeout: NextTimeout) -> NextTimeout {
+    if timeout.after.is_not_happening() {
+        return timeout;
     }
-
-    fn are_whole(&self) -> bool {
-        self.header == 0 && self.left == 0
+    let micros = u64::try_from(timeout.after.as_micros()).unwrap_or(u64::MAX);
+    let magnitude = micros.checked_ilog2().unwrap_or_default();
+    let step = 1 << magnitude.saturating_sub(5);
+    let rounded = micros.checked_next_multiple_of(step).unwrap_or(micros);
+    NextTimeout {
+        after: Limit::Exact(Duration::from_micros(rounded)),
+        ..timeout
     }
 }
 
-/// The connection has ended, and not as its protocol says: of a kind that ureq takes for nothing else.
+/// An error that ureq does not take for the end of a body.
 fn cut() -> ureq::Error {
     let text = "the server closed the connection early";
-    ureq::Error::Io(io::Error::new(io::ErrorKind::BrokenPipe, text))
+    io::Error::new(io::ErrorKind::BrokenPipe, text).into()
 }
 
-/// Whether the failure is that of a connection which the other side has ended.
+/// Returns whether the other side ended the connection.
 pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
-    let ureq::Error::Io(error) = error else {
-        return false;
-    };
-    matches!(
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(error) if matches!(
         error.kind(),
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-    )
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn rounded(micros: u64) -> Limit {
+        let after = Duration::from_micros(micros).into();
+        let timeout = NextTimeout {
+            after,
+            ..NextTimeout::default()
+        };
+        coarse(timeout).after
+    }
+
     #[test]
-    fn records_are_whole_only_between_them() {
-        let stream = [
-            &[22, 3, 3, 0, 2, 1, 2][..],
-            &[23, 3, 3, 0, 0],
-            &[23, 3, 3, 1, 1],
-            &[7; 257],
-        ]
-        .concat();
-        let ends = [0, 7, 12, stream.len()];
-        for step in 1..=stream.len() {
-            let (mut records, mut passed) = (Records::default(), 0);
-            for part in stream.chunks(step) {
-                records.pass(part);
-                passed += part.len();
-                assert_eq!(
-                    records.are_whole(),
-                    ends.contains(&passed),
-                    "{passed} by {step}"
-                );
-            }
+    fn a_time_limit_is_rounded_up_by_a_32nd_at_most() {
+        let powers = (0..63).map(|bits| 1_u64 << bits);
+        for exact in powers.flat_map(|power| [power - 1, power, power + power / 3]) {
+            let micros = u64::try_from(rounded(exact).as_micros()).unwrap();
+            assert!(
+                (exact..=exact + exact / 32).contains(&micros),
+                "{exact}: {micros}"
+            );
+            assert_eq!(rounded(micros), rounded(exact), "twice");
+        }
+        assert!(coarse(NextTimeout::default()).after.is_not_happening());
+    }
+
+    #[test]
+    fn usual_time_limits_stay_the_same_while_a_request_runs() {
+        for seconds in [5, 10, 15, 30, 60] {
+            let whole = seconds * 1_000_000;
+            assert_eq!(rounded(whole), rounded(whole - 10_000), "{seconds} s");
         }
     }
 }

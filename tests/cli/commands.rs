@@ -144,7 +144,6 @@ fn env_says_where_processes_take_turns() {
     let own = bench.file("own");
     let own = own.to_str().unwrap();
     let usual = home.join(".cache/nexus/locks");
-    let compiled_in = cfg!(feature = "host-lock");
     // NEXUS_LOCK_DIR, and the directory
     for (variable, directory) in [
         (None, usual.to_str()),
@@ -166,15 +165,14 @@ fn env_says_where_processes_take_turns() {
         let said = said.as_str().unwrap();
         assert_eq!(run("token").code, 0);
         match directory {
-            Some(directory) if compiled_in => {
-                assert_eq!(said, format!("compiled in, {directory}"));
+            Some(directory) => {
+                assert_eq!(said, directory);
                 let files = fs::read_dir(directory).unwrap();
                 let empty = |file: fs::DirEntry| file.metadata().unwrap().len() == 0;
                 assert!(files.map(|file| empty(file.unwrap())).eq([true]));
                 fs::remove_dir_all(directory).unwrap();
             }
-            _ if compiled_in => assert_eq!(said, "compiled in, and switched off"),
-            _ => assert_eq!(said, "not compiled in; build with --features host-lock"),
+            None => assert_eq!(said, "switched off"),
         }
         assert!(!usual.exists() && !bench.file("own").exists());
     }

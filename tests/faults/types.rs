@@ -43,7 +43,9 @@ fn no_debug_of_any_public_type_shows_a_secret() {
     assert!(public.len() > 25, "{public:?}");
     let missing: Vec<_> = public
         .iter()
-        .filter(|name| !seen.0.contains(*name) && *name != "Result")
+        // An alias, and a trait.
+        .filter(|name| !["Result", "RefreshLock"].contains(&name.as_str()))
+        .filter(|name| !seen.0.contains(*name))
         .collect();
     assert!(
         missing.is_empty(),

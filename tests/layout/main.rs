@@ -21,8 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "ground",
         &[
-            "arrivals", "base64", "time", "error", "header", "hiding", "json", "log", "options",
-            "promise", "retry", "secret", "sync", "tenant", "url",
+            "arrivals", "base64", "time", "error", "header", "hiding", "json", "lock", "log",
+            "options", "retry", "secret", "sync", "tenant", "url",
         ],
     ),
     ("strategy", &["signing", "strategy"]),

@@ -345,3 +345,30 @@ fn a_slow_upstream_holds_up_no_other_call() {
     client.cancel(stuck);
     assert_eq!(client.close(), [] as [Value; 0]);
 }
+
+/// Many clients pass on nothing but HOME and the variables of their configuration.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_lock_directory_is_below_home_unless_another_is_named() {
+    let home = std::env::temp_dir().join(format!("nexus-mcp-{}", std::process::id()));
+    let (usual, other) = (home.join(".local/state/nexus/locks"), home.join("other"));
+    let other_text = other.to_str().unwrap();
+    let table = [
+        (None, Some(&usual)),
+        (Some(""), None),
+        (Some(other_text), Some(&other)),
+    ];
+    for (named, expected) in table {
+        let (gateway, _) = (DevGateway::start().unwrap(), std::fs::create_dir(&home));
+        gateway.connect("it's mine", "github").unwrap();
+        let mut command = configured(&gateway);
+        command.env("HOME", &home);
+        named.map(|named| command.env("NEXUS_LOCK_DIR", named));
+        let mut client = Client::start(&mut command).begin("2025-11-25");
+        assert!(client.text("get_user", &json!({})).is_ok());
+        for directory in [&usual, &other] {
+            assert_eq!(directory.is_dir(), Some(directory) == expected, "{named:?}");
+        }
+        std::fs::remove_dir_all(&home).unwrap();
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
-use crate::cache::TokenCache;
+use crate::cache::{Generation, TokenCache};
 use crate::gateway;
 use crate::strategy::Place;
 use crate::tenant::Tenant;
@@ -118,15 +118,15 @@ fn is_sent(token: &CachedToken) {
 /// The cache never hands it out at or after its expiry.
 fn is_never_served_late(token: &CachedToken, received: Received) {
     let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
-    let claim = cache.claim(&tenant.to_owned());
-    claim.keep(token.clone().into(), received.at);
+    let kept = Some(token.clone().into());
+    cache.update(&tenant, kept, received.at, Generation::now());
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.
     let left = if left < FOREVER { left } else { return };
     for early in [0, 29].map(Duration::from_secs) {
         let wait = left.saturating_sub(early);
-        let hit = cache.fresh(tenant, received.at.after(wait)).is_some();
+        let hit = cache.newest(&tenant, received.at.after(wait)).is_some();
         // A token that arrives within its buffer is kept for five seconds.
         let kept = !early.is_zero() && wait < Duration::from_secs(5);
         assert!(!hit || kept, "served {early:?} before the end of {left:?}");

@@ -101,7 +101,7 @@ impl Case {
             if turn >= self.calls {
                 return;
             }
-            if turn % 7 == 0 {
+            if turn.is_multiple_of(7) {
                 thread::sleep(self.pause);
             }
             let outcome = self.call(turn);

@@ -3,15 +3,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+use std::{fs, thread};
 
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::testing::Fault;
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
+use crate::directories::default_dir;
 use crate::{Counts, Soak, Way, result, signal};
 
 /// Longer than the test: tokens expire when they are told to.
@@ -24,17 +26,14 @@ const KILLED_AT: usize = 5;
 const LONG: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What a process does: one call after the other, each under its name. Who is told to try again holds the lock
-/// until then, which is longer than it lives.
+/// What a process does: one call after the other, each under its name.
 pub(crate) fn call(
     url: &str,
     options: NexusClientOptions,
     name: &str,
     stopped: &AtomicBool,
 ) -> Counts {
-    let policy = RetryPolicy::default().retries(1);
     let options = options.api_key(name).timeout(LONG);
-    let options = options.retry_policy(policy.min_delay(LONG * 10).max_delay(LONG * 10));
     let (client, cache) = (NexusClient::new(options).unwrap(), TokenCache::new());
     let mut counts = Counts::default();
     while !stopped.load(SeqCst) {
@@ -103,11 +102,11 @@ impl Watch<'_> {
             for request in self.soak.gateway.requests() {
                 let token = text(&request.headers, "authorization");
                 let process = text(&request.headers, "x-process");
-                if let (Some(token), Some(process)) = (token, process) {
-                    if !self.tokens.contains(&token) {
-                        new.insert(token);
-                        gone_on.insert(process);
-                    }
+                if let (Some(token), Some(process)) = (token, process)
+                    && !self.tokens.contains(&token)
+                {
+                    new.insert(token);
+                    gone_on.insert(process);
                 }
             }
             let all = processes.iter().all(|one| gone_on.contains(&one.name));
@@ -124,6 +123,14 @@ impl Watch<'_> {
             let asked = requests.iter().find(|one| one.path == "/v1/resolve")?;
             text(&asked.headers, "x-api-key")
         })
+    }
+}
+
+impl Soak {
+    /// Those that the processes have made.
+    fn lock_files(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(default_dir(&self.home)).unwrap();
+        files.map(|file| file.unwrap().path()).collect()
     }
 }
 
@@ -157,7 +164,7 @@ fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
         soak.gateway.forget_requests();
         if expiry == KILLED_AT {
             soak.gateway
-                .fail_next_at("/v1/resolve", 1, Fault::Status(503));
+                .fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::MAX));
         }
         soak.gateway.advance(HOUR);
         if expiry == KILLED_AT {
@@ -171,6 +178,7 @@ fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
         watch.see_all_go_on(&processes, &format!("expiry {expiry}"));
     }
     assert_eq!(watch.tokens.len(), EXPIRIES + 1);
+    assert_eq!(soak.lock_files().len(), 1);
     for process in processes {
         let name = process.name.clone();
         let counts = process.end();
@@ -178,4 +186,31 @@ fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
         assert_eq!(failed, (0, BTreeMap::new()), "{name}");
         assert!(counts.good > 0, "{name}");
     }
+}
+
+#[test]
+fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {
+    let soak = Soak::new("stopped", HOUR, 1);
+    let mut processes: Vec<_> = (0..2).map(|number| Process::start(&soak, number)).collect();
+    let mut watch = Watch {
+        soak: &soak,
+        tokens: HashSet::new(),
+    };
+    watch.see_all_go_on(&processes, "the start");
+    soak.gateway.forget_requests();
+    soak.gateway
+        .fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::MAX));
+    soak.gateway.advance(HOUR);
+    let holder = watch.first_to_ask();
+    let place = processes.iter().position(|one| one.name == holder).unwrap();
+    let stopped = processes.swap_remove(place);
+    signal(stopped.child.as_ref().unwrap(), "STOP");
+    // Longer than it takes to see that a holder is stopped.
+    thread::sleep(PAUSE * 20);
+    assert_eq!(soak.gateway.count("/v1/resolve"), 1, "it holds the lock");
+    let file = fs::File::options().write(true).open(&soak.lock_files()[0]);
+    let past = SystemTime::now() - Duration::from_secs(11);
+    file.unwrap().set_modified(past).unwrap();
+    watch.see_all_go_on(&processes, "the end of the turn");
+    assert!(stopped.kill());
 }

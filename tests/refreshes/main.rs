@@ -1,7 +1,7 @@
 //! Several processes of one host share a connection whose provider rotates refresh tokens: expiry by expiry, and
-//! as a soak, which `cargo test --features host-lock --test refreshes -- --ignored --nocapture soak` runs for about
-//! a minute; `SOAK_SECONDS` sets how long its first row takes.
-#![cfg(all(unix, feature = "host-lock"))]
+//! as a soak, which `cargo test --test refreshes -- --ignored --nocapture soak` runs for about a minute; `SOAK_SECONDS`
+//! sets how long its first row takes.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -15,6 +15,7 @@
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
 
+mod directories;
 mod expiries;
 
 use std::collections::hash_map::RandomState;
@@ -104,8 +105,9 @@ impl Counts {
 /// How the processes of a row call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
+    /// With the lock that a client has by default.
     Locked,
-    /// With the lock, and a name that the gateway sees.
+    /// The same, and with a name that the gateway sees.
     Named,
     Unlocked,
     Bare,
@@ -132,9 +134,13 @@ fn process() {
     });
     let options = NexusClientOptions::new(text("url")).log_level(LogLevel::Off);
     let options = match text("way") {
-        "Unlocked" | "Bare" => options,
-        _ => options.lock_dir(text("dir")),
+        "Unlocked" | "Bare" => options.without_lock(),
+        _ => options,
     };
+    if text("way") == "Once" {
+        directories::resolve(text("url"), &task);
+        return;
+    }
     if text("way") == "Named" {
         let counts = expiries::call(text("url"), options, text("name"), &stopped);
         println!("\ncounts {}", counts.write());
@@ -271,31 +277,33 @@ struct Outcome {
 
 struct Soak {
     gateway: DevGateway,
-    dir: PathBuf,
+    /// Of its processes.
+    home: PathBuf,
     seed: u64,
 }
 
 impl Soak {
     fn new(name: &str, lifetime: Duration, seed: u64) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refreshes-{name}"));
-        let _ = fs::remove_dir_all(&dir);
+        let home = scratch(name);
         let gateway = DevGateway::builder()
             .token_lifetime(lifetime)
             .provider(Provider::oauth2("idp").refresh_time(REFRESH_TIME))
             .connection("ws", "idp")
             .start()
             .unwrap();
-        Self { gateway, dir, seed }
+        Self {
+            gateway,
+            home,
+            seed,
+        }
     }
 
     fn spawn(&self, way: Way, name: &str, seed: u64) -> Child {
         let task = json!({
-            "url": self.gateway.url(), "dir": self.dir, "way": format!("{way:?}"),
-            "seed": seed, "name": name,
+            "url": self.gateway.url(), "way": format!("{way:?}"), "seed": seed, "name": name,
         });
-        Command::new(env::current_exe().unwrap())
-            .args(["--exact", "process", "--ignored", "--nocapture"])
-            .env(TASK, task.to_string())
+        command(&task)
+            .env("HOME", &self.home)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap()
@@ -347,6 +355,24 @@ impl Soak {
             sum.1 += 1;
         }
     }
+}
+
+/// An empty directory of this name.
+fn scratch(name: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refreshes-{name}"));
+    let _ = fs::remove_dir_all(&dir);
+    dir
+}
+
+/// A process with this task, and without settings for its locks.
+fn command(task: &Value) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["--exact", "process", "--ignored", "--nocapture"])
+        .env(TASK, task.to_string())
+        .env_remove("NEXUS_LOCK_DIR")
+        .env_remove("XDG_STATE_HOME");
+    command
 }
 
 fn signal(child: &Child, name: &str) {

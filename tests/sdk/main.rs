@@ -20,6 +20,7 @@ mod fetcher;
 mod flights;
 mod headers;
 mod hide;
+mod locks;
 mod middleware;
 mod pool;
 mod providers;

@@ -127,14 +127,14 @@ fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, A
     (response, arrival)
 }
 
-fn arrive(claim: &Claim, clocks: &Clocks, response: &Value, date: Option<i64>) {
+fn arrive(cache: &TokenCache, clocks: &Clocks, response: &Value, date: Option<i64>) {
     let received = Received {
         at: clocks.now(),
         date: date.map(|date| clocks.wall(date)),
     };
     let response = TokenResponse::from_response(response.as_object().unwrap().clone());
     let token = response.unwrap().to_cached(received).unwrap();
-    claim.keep(Arc::new(token), received.at);
+    keep(cache, Arc::new(token), received.at);
 }
 
 #[test]
@@ -145,17 +145,17 @@ fn no_token_is_handed_out_past_its_true_expiry_less_the_buffer() {
     let (mut hits, mut unseen) = (0, 0);
     for step in 0..100_000 {
         walk(&mut clocks, &mut seeded);
-        let found = cache.look_up(TENANT, clocks.now());
-        if let (Lookup::Spare(_), Some(arrival)) = (&found, held) {
+        let found = cache.look_up("ws", "p", clocks.now());
+        if let (Lookup::Stale, Some(arrival)) = (&found, held) {
             let (now, unseen) = (clocks.server, arrival.unseen(&clocks));
             assert!(now < arrival.expires + unseen, "step {step}: {arrival:?}");
         }
         match found {
-            Lookup::Spare(_) | Lookup::Nothing => {
+            Lookup::Stale | Lookup::Nothing => {
                 let lifetime = milliseconds(&mut seeded, 600_000);
                 let (stated, took) = (seeded.pick(&STATED), milliseconds(&mut seeded, 3000));
                 let (response, arrival) = grant(&clocks, stated, took, lifetime + 1);
-                arrive(&claim(&cache), &clocks, &response, arrival.date);
+                arrive(&cache, &clocks, &response, arrival.date);
                 held = Some(arrival);
             }
             Lookup::Fresh(_) => {
@@ -201,10 +201,10 @@ fn resolves(response: impl Fn(&Clocks) -> (Value, Option<i64>), skew: i64) -> us
     let mut resolves = 0;
     for tenth in 0..600 {
         clocks.server = tenth * 100;
-        if cache.fresh(TENANT, clocks.now()).is_none() {
+        if cache.get_at("ws", "p", clocks.now()).is_none() {
             resolves += 1;
             let (response, date) = response(&clocks);
-            arrive(&claim(&cache), &clocks, &response, date);
+            arrive(&cache, &clocks, &response, date);
         }
     }
     resolves

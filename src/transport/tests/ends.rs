@@ -14,7 +14,7 @@ fn a_body_without_a_length_ends_with_the_connection() {
     });
     let url = format!("http://example.test:{port}/");
     assert_eq!(
-        get(url).body_of(&transport(&local(), |config| config)),
+        get(url).body_of(&transport(Hosts::local(), |config| config)),
         "half a bo"
     );
 }
@@ -30,7 +30,7 @@ fn a_body_without_a_length_does_not_end_with_a_reset() {
             socket.read_exact(&mut [0])?;
             socket.write_all(HEAD)
         });
-        let transport = transport(&local(), |config| {
+        let transport = transport(Hosts::local(), |config| {
             if tunneled {
                 through(port)(config)
             } else {
@@ -62,7 +62,7 @@ fn a_body_over_tls_ends_with_a_word_of_its_server() {
                 }
                 stream.flush()
             });
-            let transport = transport(&local(), tls::trusting(provider));
+            let transport = transport(Hosts::local(), tls::trusting(provider));
             let got = get(format!("https://example.test:{port}/")).of(&transport);
             match got {
                 Ok(response) if said => assert_eq!(response.body, b"half a bo"),
@@ -93,20 +93,24 @@ fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     error
 }
 
+/// The agent's own timeout is `LONG` or brief: the deadline decides, be it as far away, earlier or later.
 #[test]
-fn a_proxy_that_drips_does_not_stretch_the_deadline() {
-    let port = serve(|mut socket| {
-        head(&mut socket)?;
-        socket.write_all(b"HTTP/1.1 200 OK\r\nX: ")?;
-        for _ in 0..3_000 {
-            socket.write_all(b"x")?;
-            thread::sleep(Duration::from_millis(10));
-        }
-        Ok(())
-    });
-    let transport = transport(&local(), through(port));
+fn the_deadline_decides_whatever_the_agents_timeout() {
     let brief = Duration::from_millis(300);
-    times_out(get("http://example.test/").within(brief), &transport);
+    for agents in [brief, LONG] {
+        let silent = serve(|mut socket| socket.read_to_end(&mut Vec::new()).map(drop));
+        let transport = transport(Hosts::local(), |config| config.timeout_global(Some(agents)));
+        let url = format!("http://example.test:{silent}/");
+        times_out(get(url).within(brief), &transport);
+    }
+    let slow = serve(move |mut socket| {
+        head(&mut socket)?;
+        thread::sleep(brief * 2);
+        socket.write_all(&ok("late"))
+    });
+    let transport = transport(Hosts::local(), |config| config.timeout_global(Some(brief)));
+    let late = get(format!("http://example.test:{slow}/"));
+    assert_eq!(late.body_of(&transport), "late");
 }
 
 #[test]
@@ -120,5 +124,35 @@ fn a_reader_that_is_slow_does_not_stretch_the_deadline() {
     });
     let url = format!("http://example.test:{port}/");
     let asked = post(url, vec![0; 64 << 20]).within(Duration::from_millis(500));
-    times_out(asked, &transport(&local(), |config| config));
+    times_out(asked, &transport(Hosts::local(), |config| config));
+}
+
+/// A `close_notify` reaches the client as the end of a stream, not as an error of the connection.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[test]
+fn a_pooled_connection_that_tls_closes_as_it_is_used_again_is_replaced() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::tls;
+    for provider in tls::providers() {
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let port = serve(move |socket| {
+            let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            let mut stream = tls::accept(socket);
+            head(&mut stream)?;
+            stream.write_all(&ok("whole"))?;
+            if is_first {
+                head(&mut stream)?;
+                stream.conn.send_close_notify();
+            }
+            stream.flush()
+        });
+        let transport = transport(Hosts::local(), tls::trusting(provider));
+        for _ in 0..2 {
+            let url = format!("https://example.test:{port}/");
+            assert_eq!(get(url).body_of(&transport), "whole", "{provider:?}");
+        }
+        assert_eq!(connections.load(Ordering::SeqCst), 2, "{provider:?}");
+    }
 }

@@ -1,34 +1,16 @@
-//! Names whose lookup hangs, whose addresses have moved, and whose first address is dead.
+//! Hosts that move, hosts whose first address is dead, and connections that need no lookup.
 
-use std::net::Ipv6Addr;
 use std::sync::Mutex;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Instant;
 
-use ureq::unversioned::resolver::Resolver as _;
-use ureq::unversioned::transport::NextTimeout;
-
+use super::agent::look_up_within;
 use super::*;
 
-type Answers = Mutex<Vec<Vec<SocketAddr>>>;
-
-/// A name service that says these things one after the other, the last of them for ever.
-fn service(answers: Vec<Vec<SocketAddr>>) -> impl Fn(&str) -> io::Result<Vec<SocketAddr>> {
-    let answers: Answers = Mutex::new(answers.into_iter().rev().collect());
-    move |_| {
-        let mut answers = answers.lock().unwrap();
-        let last = answers.last().unwrap().clone();
-        if answers.len() > 1 {
-            answers.pop();
-        }
-        Ok(last)
-    }
+fn at(last: u8) -> IpAddr {
+    IpAddr::from([127, 0, 0, last])
 }
 
-fn at(last: u8) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, last], 0))
-}
-
-/// An address and port that swallow: nobody accepts, and there is no room to wait.
+/// An address and port that drop every attempt: nobody accepts, and the queue is full.
 #[cfg(target_os = "linux")]
 struct Hole {
     _listener: TcpListener,
@@ -111,16 +93,20 @@ fn ways(port: u16) -> Vec<(&'static str, Option<ureq::Proxy>)> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_address_that_swallows_leaves_time_for_the_next() {
+fn a_dead_address_leaves_time_for_the_next() {
     let port = answering();
     let _hole = hole(SocketAddr::from(([127, 0, 0, 2], port)));
     thread::scope(|threads| {
-        for (way, proxy) in ways(port) {
+        // ureq's connector for SOCKS shares the time out in its own way.
+        let ways = ways(port).into_iter();
+        for (way, proxy) in ways.filter(|(way, _)| !way.starts_with("socks")) {
             threads.spawn(move || {
-                let names = names(|_| Ok(vec![at(2), at(1)]), LONG);
-                let transport = transport(&names, |config| config.proxy(proxy));
+                let start = Instant::now();
+                let hosts = Hosts::new(|_| vec![at(2), at(1)]);
+                let transport = transport(hosts, |config| config.proxy(proxy));
                 let url = format!("http://example.test:{port}/");
                 assert_eq!(get(url).body_of(&transport), "here", "{way}");
+                assert!(start.elapsed() < LONG / 2, "{way}: {:?}", start.elapsed());
             });
         }
     });
@@ -141,8 +127,9 @@ fn a_host_that_has_moved_is_found_at_once() {
     let port = serve(says("at the old place"));
     let moved = TcpListener::bind(SocketAddr::from(([127, 0, 0, 2], port))).unwrap();
     serve_at(moved, says("at the new place"));
-    let names = names(service(vec![vec![at(1)], vec![at(2)]]), LONG);
-    let transport = transport(&names, |config| config);
+    let answers = Mutex::new(vec![at(2), at(1)]);
+    let hosts = Hosts::new(move |_| answers.lock().unwrap().pop().into_iter().collect());
+    let transport = transport(hosts, |config| config);
     let url = format!("http://example.test:{port}/");
     assert_eq!(post(&url, "x").body_of(&transport), "at the old place");
     assert_eq!(post(&url, "x").body_of(&transport), "at the new place");
@@ -151,20 +138,11 @@ fn a_host_that_has_moved_is_found_at_once() {
 #[test]
 fn an_address_that_cannot_be_used_is_not_the_last_tried() {
     let port = answering();
-    // A link-local address of an interface that is not there: EINVAL or ENODEV.
-    let local = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 0, 0, u32::MAX);
-    let names = names(service(vec![vec![local.into(), at(1)]]), LONG);
+    // A link-local address without an interface: EINVAL.
+    let hosts = Hosts::new(|_| vec!["fe80::1".parse().unwrap(), at(1)]);
     let url = format!("http://example.test:{port}/");
-    assert_eq!(
-        get(url).body_of(&transport(&names, |config| config)),
-        "here"
-    );
-}
-
-fn resolve(names: &Names, timeout: Duration) -> Result<Vec<SocketAddr>, ureq::Error> {
-    let _exchange = Exchange::begin(Deadline::after(timeout));
-    let found = names.addresses(("a.test", 80), &Config::default())?;
-    Ok(found.to_vec())
+    let transport = transport(hosts, |config| config);
+    assert_eq!(get(url).body_of(&transport), "here");
 }
 
 #[test]
@@ -179,14 +157,11 @@ fn a_pooled_connection_needs_no_lookup() {
     for (way, proxy) in ways {
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let noted = Arc::clone(&asked);
-        let names = names(
-            move |host| {
-                noted.lock().unwrap().push(host.to_owned());
-                Ok(vec![at(1)])
-            },
-            LONG,
-        );
-        let transport = transport(&names, |config| config.proxy(proxy));
+        let hosts = Hosts::new(move |host| {
+            noted.lock().unwrap().push(host.to_owned());
+            vec![at(1)]
+        });
+        let transport = transport(hosts, |config| config.proxy(proxy));
         for _ in 0..3 {
             let url = format!("http://example.test:{port}/");
             assert_eq!(get(url).body_of(&transport), "here", "{way}");
@@ -200,101 +175,52 @@ fn a_pooled_connection_needs_no_lookup() {
     }
 }
 
-#[test]
-fn an_address_keeps_its_scope_and_gets_its_port() {
-    let scoped = std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 7);
-    let names = names(service(vec![vec![scoped.into()]]), LONG);
-    let with_port = |port| std::net::SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 7);
-    assert_eq!(resolve(&names, LONG).unwrap(), [with_port(80).into()]);
-    let table = [
-        ("socks4://a.test", 1080),
-        ("socks5://a.test", 1080),
-        ("socks5h://a.test:9", 9),
-    ];
-    for (url, port) in table {
-        let proxy = ureq::Proxy::new(url).unwrap();
-        let config = agent::settings(None).proxy(Some(proxy.clone())).build();
-        let found = names.resolve(proxy.uri(), &config, NextTimeout::default());
-        assert_eq!(found.unwrap()[..], [with_port(port).into()], "{url}");
-    }
-}
-
-/// Lookups that end when they are told to, in the order in which they began.
-fn hanging() -> (Names, Receiver<Sender<SocketAddr>>) {
-    let (starts, begun) = mpsc::channel();
-    let starts = Mutex::new(starts);
-    let ask = move |_: &str| {
-        let (end, ended) = mpsc::channel();
-        starts.lock().unwrap().send(end).unwrap();
-        ended
-            .recv()
-            .map(|found| vec![found])
-            .map_err(io::Error::other)
+fn resolve(host: &str) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    let uri = format!("http://{host}:81/").parse().unwrap();
+    let timeout = NextTimeout {
+        after: Duration::from_secs(20).into(),
+        ..NextTimeout::default()
     };
-    (names(ask, Duration::from_millis(50)), begun)
+    HostResolver.resolve(&uri, &Config::default(), timeout)
 }
 
 #[test]
-fn a_lookup_that_hangs_holds_up_no_later_one() {
-    let (names, begun) = hanging();
-    let own = names.clone();
-    let waiting = thread::spawn(move || resolve(&own, LONG));
-    let first = begun.recv().unwrap();
-    let second = begun.recv().unwrap();
-    // That the first one fails in the end is no news.
-    drop(first);
-    second.send(at(2)).ok();
-    end_all(&begun, &waiting, at(2));
-    assert_eq!(waiting.join().unwrap().unwrap()[0].ip(), at(2).ip());
+fn an_address_needs_no_thread_and_a_name_without_one_is_an_error() {
+    crate::sync::NO_THREADS.set(true);
+    for host in ["127.0.0.1", "[::1]"] {
+        assert_eq!(resolve(host).unwrap()[0].port(), 81, "{host}");
+    }
+    let error = resolve("localhost").unwrap_err().to_string();
+    assert!(error.contains("no thread to look the host up"), "{error}");
+    crate::sync::NO_THREADS.set(false);
+    assert!(resolve("localhost").unwrap()[0].ip().is_loopback());
 }
 
 #[test]
-fn a_lookup_that_is_only_slow_is_of_use() {
-    let (names, begun) = hanging();
-    let own = names.clone();
-    let waiting = thread::spawn(move || resolve(&own, LONG));
-    let slow = begun.recv().unwrap();
-    let _hangs = begun.recv().unwrap();
-    slow.send(at(1)).unwrap();
-    assert_eq!(waiting.join().unwrap().unwrap()[0].ip(), at(1).ip());
+fn a_lookup_that_hangs_is_left_at_the_timeout() {
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let found = look_up_within(Duration::from_millis(20), move || {
+        let _ = ended.recv();
+        Ok(Hosts::local().empty())
+    });
+    assert!(matches!(
+        found,
+        Err(ureq::Error::Timeout(ureq::Timeout::Resolve))
+    ));
+    drop(end);
+    let found = look_up_within(Duration::MAX, || {
+        thread::sleep(Duration::from_millis(20));
+        Ok(Hosts::local().empty())
+    });
+    assert!(found.unwrap().is_empty());
 }
 
 #[test]
-fn lookups_that_hang_are_bounded() {
-    let (names, begun) = hanging();
-    let ask = |millis| resolve(&names, Duration::from_millis(millis));
-    let mut hanging = Vec::new();
-    while hanging.len() < 4 {
-        let error = ask(100).unwrap_err();
-        assert!(matches!(
-            error,
-            ureq::Error::Timeout(ureq::Timeout::Resolve)
-        ));
-        hanging.extend(begun.try_iter());
-    }
-    assert!(ask(200).is_err());
-    assert!(begun.try_recv().is_err(), "a fifth one");
-    // Once they have ended, there is room again.
-    drop(hanging);
-    // Each has a handle of its own.
-    while Arc::strong_count(&names.0) > 1 {
-        thread::sleep(Duration::from_millis(1));
-    }
-    let own = names.clone();
-    let waiting = thread::spawn(move || resolve(&own, LONG));
-    end_all(&begun, &waiting, at(1));
-    assert_eq!(waiting.join().unwrap().unwrap()[0].ip(), at(1).ip());
-}
-
-/// Ends whatever lookup begins: on a busy machine a second one may before the first is noticed.
-fn end_all<T>(
-    begun: &Receiver<Sender<SocketAddr>>,
-    waiting: &thread::JoinHandle<T>,
-    found: SocketAddr,
-) {
-    while !waiting.is_finished() {
-        if let Ok(lookup) = begun.recv_timeout(Duration::from_millis(10)) {
-            let _ = lookup.send(found);
-        }
-    }
+fn a_name_that_is_not_found_comes_with_advice() {
+    let unknown = || Err(io::Error::other("no such host").into());
+    let error = look_up_within(Duration::MAX, unknown).unwrap_err();
+    assert!(
+        error.to_string().contains("check the host's spelling"),
+        "{error}"
+    );
 }

@@ -6,7 +6,6 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport as Connection,
 };
 
-use super::agent::Opener;
 use super::*;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,29 +67,32 @@ impl Connection for Line {
     }
 }
 
-/// A transport whose agent is the caller's own, or the SDK's.
-fn failing(place: Place, kind: io::ErrorKind, is_own: bool) -> (Transport, Arc<AtomicUsize>) {
+/// A transport with the SDK's agent or a caller's, whose connections fail.
+fn failing(
+    place: Place,
+    kind: io::ErrorKind,
+    has_callers_agent: bool,
+) -> (Transport, Arc<AtomicUsize>) {
     let failed = Arc::default();
     let chain = Faulty {
         place,
         kind,
         failed: Arc::clone(&failed),
     };
-    let config = agent::settings(None).proxy(None).build();
-    let names = local();
-    let agent = if is_own {
-        ureq::Agent::with_parts(config, chain, names.clone())
+    let config = agent::settings(LONG).proxy(None).build();
+    let agent = if has_callers_agent {
+        ureq::Agent::with_parts(config, chain, Hosts::local())
     } else {
-        let opener = Opener {
+        let opener = agent::Opener {
             chain,
-            names: names.clone(),
+            resolver: Hosts::local(),
             tls: 0,
         };
-        ureq::Agent::with_parts(config, opener, names.clone())
+        ureq::Agent::with_parts(config, opener, agent::Unresolved)
     };
     let transport = Transport {
         agent,
-        names: (!is_own).then_some(names),
+        has_callers_agent,
         idle: None,
         max_body_bytes: 1 << 20,
     };
@@ -103,42 +105,42 @@ fn a_post_may_be_sent_again_only_where_no_connection_was_open() {
     use io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
     };
-    // Where that is known, and where it is told by the kind alone.
-    let table: [(io::ErrorKind, &[Place], &[Place]); 5] = [
-        (
-            ConnectionRefused,
-            &[Opening],
-            &[Opening, Sending, Receiving],
-        ),
-        (AddrNotAvailable, &[Opening], &[Opening, Sending, Receiving]),
-        (HostUnreachable, &[Opening], &[]),
-        (NetworkUnreachable, &[Opening], &[]),
-        (ConnectionReset, &[], &[]),
+    // With the SDK's agent the place decides, and with a caller's agent the kind of error.
+    let table: [(io::ErrorKind, &[Place]); 5] = [
+        (ConnectionRefused, &[Opening, Sending, Receiving]),
+        (AddrNotAvailable, &[Opening, Sending, Receiving]),
+        (HostUnreachable, &[]),
+        (NetworkUnreachable, &[]),
+        (ConnectionReset, &[]),
     ];
-    for (kind, known, guessed) in table {
-        for (is_own, allowed) in [(false, known), (true, guessed)] {
+    for (kind, guessed) in table {
+        for (is_callers, allowed) in [(false, &[Opening][..]), (true, guessed)] {
             for place in [Opening, Sending, Receiving] {
-                let (transport, _) = failing(place, kind, is_own);
+                let (transport, _) = failing(place, kind, is_callers);
                 let failure = post("http://example.test/", "x").sent(&transport).err();
                 let again = failure.unwrap().allows_another(&Method::POST);
                 assert_eq!(
                     again,
                     allowed.contains(&place),
-                    "{kind}, {place:?}, {is_own}"
+                    "{kind}, {place:?}, {is_callers}"
                 );
             }
         }
     }
 }
 
-/// Of a caller's own agent every connection may be a pooled one.
+/// With a caller's agent, any connection may come from the pool.
 #[test]
 fn a_new_connection_that_is_cut_is_not_tried_twice() {
-    for (is_own, times) in [(false, 1), (true, 2)] {
+    for (is_callers, times) in [(false, 1), (true, 2)] {
         for place in [Place::Sending, Place::Receiving] {
-            let (transport, failed) = failing(place, io::ErrorKind::ConnectionReset, is_own);
+            let (transport, failed) = failing(place, io::ErrorKind::ConnectionReset, is_callers);
             get("http://example.test/").of(&transport).err().unwrap();
-            assert_eq!(failed.load(Ordering::Relaxed), times, "{place:?}, {is_own}");
+            assert_eq!(
+                failed.load(Ordering::Relaxed),
+                times,
+                "{place:?}, {is_callers}"
+            );
         }
     }
 }

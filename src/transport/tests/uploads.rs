@@ -52,7 +52,7 @@ impl Way {
             head(&mut socket)?;
             socket.write_all(said)
         });
-        let transport = transport(&local(), |mut config| {
+        let transport = transport(Hosts::local(), |mut config| {
             #[cfg(any(feature = "rustls", feature = "native-tls"))]
             if let Some(provider) = self.tls {
                 config = tls::trusting(provider)(config);
@@ -133,7 +133,7 @@ fn an_upload_goes_out_anew_where_its_pooled_connection_was_closed_without_a_word
         )?;
         socket.write_all(&ok("stored"))
     });
-    let transport = transport(&local(), |config| config);
+    let transport = transport(Hosts::local(), |config| config);
     let url = format!("http://example.test:{port}/");
     assert_eq!(get(&url).body_of(&transport), "first");
     let put = Asked {
@@ -151,7 +151,9 @@ fn an_upload_without_an_end_ends_a_while_after_it_was_refused() {
         socket.write_all(&ok("enough"))
     });
     let brief = Duration::from_millis(300);
-    let transport = transport(&local(), |config| config.timeout_per_write(Some(brief)));
+    let transport = transport(Hosts::local(), |config| {
+        config.timeout_per_write(Some(brief))
+    });
     let endless = ureq::SendBody::from_owned_reader(io::repeat(0));
     let request = Request::post(format!("http://example.test:{port}/")).body(endless);
     let sent = transport.run_alone(request.unwrap());

@@ -1,0 +1,157 @@
+use super::*;
+use crate::log::LogLevel;
+use crate::options::NexusClientOptions;
+use crate::tenant::Tenant;
+use std::sync::mpsc;
+
+const LONGEST: Duration = Duration::from_secs(63);
+
+/// A lock that is a function.
+struct Scripted<F>(F);
+
+impl<F> RefreshLock for Scripted<F>
+where
+    F: Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync,
+{
+    fn acquire(
+        &self,
+        key: &str,
+        longest: Duration,
+        deadline: Instant,
+    ) -> io::Result<Option<Guard>> {
+        (self.0)(key, longest, deadline)
+    }
+}
+
+fn process_lock(
+    script: impl Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync + 'static,
+) -> ProcessLock {
+    let option = LockOption::Own(Arc::new(Scripted(script)));
+    let lock = ProcessLock::new(option, Log::new(LogLevel::Off));
+    lock.unwrap().unwrap()
+}
+
+fn gateway() -> Gateway {
+    let options = NexusClientOptions::new("https://gateway").log_level(LogLevel::Off);
+    Gateway::new(options).unwrap()
+}
+
+fn tenant(workspace_id: &str, provider: &str) -> Subject {
+    Subject::Tenant(Tenant::new(workspace_id, provider).to_owned())
+}
+
+fn guard() -> Guard {
+    Box::new(())
+}
+
+#[test]
+fn keys_never_change_and_tell_nothing() {
+    let table = [
+        (tenant("acme", "github"), "78076186090d0aa8a64d13d1c4a33ebf"),
+        (
+            Subject::Connection("c-1".into()),
+            "366f538831840efe426fc407c037fcaa",
+        ),
+    ];
+    for (subject, expected) in table {
+        assert_eq!(key("https://gateway", &subject), expected);
+    }
+}
+
+#[test]
+fn gateways_tenants_and_connections_have_keys_of_their_own() {
+    let mut keys = vec![
+        key("https://gateway", &tenant("ws", "p")),
+        key("https://other", &tenant("ws", "p")),
+        key("https://gateway", &tenant("ws", "q")),
+        key("https://gateway", &tenant("wsp", "")),
+        key("https://gateway", &Subject::Connection("ws".into())),
+        key("https://gateway", &Subject::Connection("wsp".into())),
+    ];
+    let count = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), count);
+}
+
+#[test]
+fn a_lock_is_asked_again_until_it_is_held() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&asked);
+    let lock = process_lock(move |key, longest, deadline| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut asked = noted.lock();
+        asked.push((key.to_owned(), longest, left <= SLICE));
+        if asked.len() < 3 {
+            Ok(None)
+        } else {
+            Ok(Some(guard()))
+        }
+    });
+    let (gateway, subject) = (gateway(), tenant("ws", "p"));
+    let guard = lock.acquire(&subject, LONGEST, &gateway).unwrap();
+    assert!(guard.is_some());
+    let asked_for = (key(&gateway.address, &subject), LONGEST, true);
+    assert_eq!(*asked.lock(), vec![asked_for; 3]);
+}
+
+#[test]
+fn nobody_waits_in_a_program_that_ends() {
+    let (gateway, subject) = (gateway(), tenant("ws", "p"));
+    gateway.set_ending(true);
+    let lock = process_lock(|_, _, _| Ok(None));
+    let error = lock.acquire(&subject, LONGEST, &gateway).map(|_| ());
+    let error = error.unwrap_err();
+    let name = format!("refresh_lock {}", key(&gateway.address, &subject));
+    assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
+    assert!(
+        error.message().contains(&name) && error.message().contains("another process"),
+        "{error}"
+    );
+    // The lock is free.
+    let lock = process_lock(|_, _, _| Ok(Some(guard())));
+    assert!(lock.acquire(&subject, LONGEST, &gateway).unwrap().is_some());
+}
+
+#[test]
+fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
+    let works = Arc::new(AtomicBool::new(false));
+    let script = Arc::clone(&works);
+    let lock = process_lock(move |_, _, _| {
+        if script.load(Ordering::SeqCst) {
+            Ok(Some(guard()))
+        } else {
+            Err(io::Error::other("no connection"))
+        }
+    });
+    for works_now in [false, false, true, false] {
+        works.store(works_now, Ordering::SeqCst);
+        let guard = lock.acquire(&tenant("ws", "p"), LONGEST, &gateway());
+        assert_eq!(guard.unwrap().is_some(), works_now);
+        assert_eq!(lock.failed.load(Ordering::SeqCst), !works_now);
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_is_told_of_the_lock_while_its_flight_waits_for_it() {
+    let ((began, has_begun), (release, released)) = (mpsc::channel(), mpsc::channel());
+    let channels = Mutex::new((began, released));
+    let lock = process_lock(move |_, _, _| {
+        let channels = channels.lock();
+        channels.0.send(()).unwrap();
+        channels.1.recv().unwrap();
+        Ok(Some(guard()))
+    });
+    let (gateway, subject) = (gateway(), tenant("ws", "p"));
+    let error = |subject: &Subject| lock.caller_timed_out(subject, &gateway.address);
+    assert!(error(&subject).is_none());
+    thread::scope(|scope| {
+        let flight = scope.spawn(|| lock.acquire(&subject, LONGEST, &gateway).map(|_| ()));
+        has_begun.recv().unwrap();
+        assert_eq!(error(&subject).unwrap().code(), "timeout");
+        assert!(error(&tenant("ws", "q")).is_none(), "another flight");
+        release.send(()).unwrap();
+        flight.join().unwrap().unwrap();
+    });
+    assert!(error(&subject).is_none());
+}

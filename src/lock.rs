@@ -1,0 +1,296 @@
+//! The lock that processes share so that one of them refreshes a token at a time: the trait, the lock files that
+//! are the default, and which of them a client uses.
+//!
+//! A lock file is empty and never removed: a process that had opened it before would hold a lock that the next
+//! process, with a new file, does not see.
+
+use std::env;
+use std::fmt;
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::error::{NexusError, Result};
+use crate::log::Log;
+
+const VARIABLE: &str = "NEXUS_LOCK_DIR";
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(25);
+/// A process that still holds a lock this long after the end of its turn is stopped or hangs.
+const OVERDUE: Duration = Duration::from_secs(10);
+/// How long a file has to look overdue. A new holder overwrites the end of the turn before its own.
+const CONFIRMATION: Duration = Duration::from_millis(500);
+
+/// A lock that several processes share, so that one of them refreshes a token at a time.
+///
+/// Two processes that make the gateway refresh the same token at once can use a refresh token twice. Providers
+/// that rotate refresh tokens take that for theft and revoke the user's grant. A client therefore holds a lock
+/// during each request that may refresh a token, and acquires it anew for each retry. By default, the lock is a file
+/// that the processes of one host share. Implement this trait for processes on several hosts, as
+/// `examples/redis_lock` does with Redis, and pass it to
+/// [`NexusClientOptions::refresh_lock`](crate::NexusClientOptions::refresh_lock).
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
+/// use std::collections::HashSet;
+/// use std::sync::{Arc, Mutex};
+/// use std::time::{Duration, Instant};
+/// use std::{io, thread};
+///
+/// /// Shared by the clients of one process.
+/// #[derive(Clone, Default)]
+/// struct InMemory(Arc<Mutex<HashSet<String>>>);
+///
+/// struct Held(InMemory, String);
+///
+/// impl Drop for Held {
+///     fn drop(&mut self) {
+///         self.0.0.lock().unwrap().remove(&self.1);
+///     }
+/// }
+///
+/// impl RefreshLock for InMemory {
+///     fn acquire(
+///         &self,
+///         key: &str,
+///         _longest: Duration,
+///         deadline: Instant,
+///     ) -> io::Result<Option<Box<dyn Send>>> {
+///         while !self.0.lock().unwrap().insert(key.to_owned()) {
+///             if Instant::now() >= deadline {
+///                 return Ok(None);
+///             }
+///             thread::sleep(Duration::from_millis(10));
+///         }
+///         Ok(Some(Box::new(Held(self.clone(), key.to_owned()))))
+///     }
+/// }
+///
+/// let gateway = DevGateway::start()?;
+/// gateway.connect("acme", "github")?;
+/// let lock = InMemory::default();
+/// let options = NexusClientOptions::new(gateway.url()).refresh_lock(lock.clone());
+/// assert!(NexusClient::new(options)?.resolve_token("acme", "github").is_ok());
+/// assert!(lock.0.lock().unwrap().is_empty(), "the lock was released");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait RefreshLock: Send + Sync {
+    /// Blocks until this process holds the lock that `key` names, at most until `deadline`. Returns `None` if the
+    /// deadline came first. Dropping the guard releases the lock.
+    ///
+    /// - `key` is 32 hexadecimal digits: a hash of the gateway's URL and either the workspace and provider or the
+    ///   connection id. The hash stays the same in every version of this crate. Processes that reach one gateway by
+    ///   different URLs get different keys.
+    /// - `longest` is the longest time for which the client keeps the guard: the time limit of one request, 63 s
+    ///   with the default options. A lease that ends by itself must last at least this long.
+    /// - `deadline` is at most 1 s away. The client calls again until it has waited for `longest` and 15 s more, or
+    ///   the program ends. Returning early is allowed; the client then pauses for 25 ms before the next call.
+    ///
+    /// The client calls this on a thread of its own. Callers of the client leave with `timeout` when their own
+    /// timeout has passed, however long this blocks. The guard is dropped on the same thread before the callers get
+    /// their response, so its `drop` should be quick.
+    ///
+    /// # Errors
+    ///
+    /// Return an error if the lock does not work. The client then logs a warning and sends its request *without* the
+    /// lock.
+    fn acquire(
+        &self,
+        key: &str,
+        longest: Duration,
+        deadline: Instant,
+    ) -> io::Result<Option<Box<dyn Send>>>;
+}
+
+/// Which lock the options of a client ask for.
+#[derive(Clone, Default)]
+pub(crate) enum LockOption {
+    /// The directory of `NEXUS_LOCK_DIR`, or one below the user's home directory.
+    #[default]
+    Default,
+    Off,
+    Directory(PathBuf),
+    Own(Arc<dyn RefreshLock>),
+}
+
+impl fmt::Debug for LockOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("Default"),
+            Self::Off => f.write_str("Off"),
+            Self::Directory(dir) => dir.fmt(f),
+            Self::Own(_) => f.write_str("Own"),
+        }
+    }
+}
+
+/// A lock, and what stands before its key when a message names it.
+pub(crate) struct NamedLock {
+    pub(crate) lock: Arc<dyn RefreshLock>,
+    pub(crate) prefix: String,
+}
+
+impl LockOption {
+    /// Returns the lock that a client with this option uses, or `None` if it uses no lock. Reads the environment.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a relative path: every working directory would have locks of its own.
+    pub(crate) fn choose(self, log: Log) -> Result<Option<NamedLock>> {
+        let (name, dir) = match self {
+            Self::Off => return Ok(None),
+            Self::Own(lock) => {
+                let prefix = "refresh_lock ".to_owned();
+                return Ok(Some(NamedLock { lock, prefix }));
+            }
+            Self::Directory(dir) => ("lock_dir", Some(dir)),
+            Self::Default => match env::var_os(VARIABLE) {
+                Some(empty) if empty.is_empty() => return Ok(None),
+                Some(dir) => (VARIABLE, Some(dir.into())),
+                None => (VARIABLE, default_dir()),
+            },
+        };
+        let Some(dir) = dir else {
+            log.debug(|| "no home directory, so no lock is shared with other processes");
+            return Ok(None);
+        };
+        if !dir.is_absolute() {
+            let problem = "is a relative path; give an absolute one (`~` is not expanded)";
+            return Err(NexusError::invalid_input(name, problem));
+        }
+        Ok(Some(NamedLock {
+            prefix: dir.join("").display().to_string(),
+            lock: Arc::new(LockDirectory(dir)),
+        }))
+    }
+}
+
+/// The directory for lock files of this user, as the platform has it.
+fn default_dir() -> Option<PathBuf> {
+    let absolute = |path: PathBuf| Some(path).filter(|path| path.is_absolute());
+    let variable = |name| env::var_os(name).map(PathBuf::from).and_then(absolute);
+    let home = || env::home_dir().and_then(absolute);
+    let state = if cfg!(windows) {
+        variable("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library/Application Support"))
+    } else {
+        variable("XDG_STATE_HOME").or_else(|| home().map(|home| home.join(".local/state")))
+    };
+    state.map(|state| state.join("nexus").join("locks"))
+}
+
+/// A directory with a file for each key. The process that has locked a file holds its key. The file's modification
+/// time is the latest end of that process's turn.
+struct LockDirectory(PathBuf);
+
+impl RefreshLock for LockDirectory {
+    fn acquire(
+        &self,
+        key: &str,
+        longest: Duration,
+        deadline: Instant,
+    ) -> io::Result<Option<Box<dyn Send>>> {
+        let path = self.0.join(key);
+        let mut pause = FIRST_PAUSE;
+        let mut overdue = Overdue::default();
+        loop {
+            let file = open(&path).map_err(|error| with_advice(&error))?;
+            match file.try_lock() {
+                Ok(()) => {
+                    let end = SystemTime::now().checked_add(longest);
+                    file.set_modified(end.ok_or(ErrorKind::InvalidInput)?)?;
+                    return Ok(Some(Box::new(file)));
+                }
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+            let now = Instant::now();
+            if overdue.is_confirmed(is_overdue(&file, SystemTime::now())?, now) {
+                return Err(io::Error::other("its holder is stopped or hangs"));
+            }
+            let left = deadline.saturating_duration_since(now);
+            if left.is_zero() {
+                return Ok(None);
+            }
+            thread::sleep(left.min(pause));
+            pause = pause.saturating_mul(2).min(MAX_PAUSE);
+        }
+    }
+}
+
+/// Since when a file has looked overdue.
+#[derive(Default)]
+struct Overdue(Option<Instant>);
+
+impl Overdue {
+    fn is_confirmed(&mut self, is_overdue: bool, now: Instant) -> bool {
+        let since = is_overdue.then(|| self.0.unwrap_or(now));
+        self.0 = since;
+        since.is_some_and(|since| now.saturating_duration_since(since) >= CONFIRMATION)
+    }
+}
+
+fn with_advice(error: &io::Error) -> io::Error {
+    let advice = "make its directory one that this program can write to, or name another with NEXUS_LOCK_DIR";
+    io::Error::new(error.kind(), format!("{error}; {advice}"))
+}
+
+fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
+    let past = now.duration_since(file.metadata()?.modified()?);
+    Ok(past.is_ok_and(|past| past > OVERDUE))
+}
+
+/// Opens a lock file, or creates it. Other users may be able to write to its directory, so whatever is there is
+/// opened only if it is a regular file: opening a FIFO could block, and opening a dangling link could create a file
+/// elsewhere.
+fn open(path: &Path) -> io::Result<File> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => match create(path) {
+            // Another process was faster.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::symlink_metadata(path)?,
+            created => return created,
+        },
+        found => found?,
+    };
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    if !is_same(&found, &file.metadata()?) {
+        return Err(io::Error::other("it was replaced while it was opened"));
+    }
+    Ok(file)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::DirBuilderExt::mode(&mut dirs, 0o700);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    }
+    if let Some(dir) = path.parent() {
+        dirs.recursive(true).create(dir)?;
+    }
+    file.read(true).write(true).create_new(true).open(path)
+}
+
+#[cfg(unix)]
+fn is_same(found: &Metadata, opened: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+
+    (found.dev(), found.ino()) == (opened.dev(), opened.ino())
+}
+
+/// Other systems have no stable number for a file.
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, opened: &Metadata) -> bool {
+    opened.is_file()
+}
+
+#[cfg(test)]
+mod tests;

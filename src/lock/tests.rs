@@ -1,0 +1,238 @@
+use super::*;
+use crate::log::LogLevel;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A directory of its own for each test, removed with it.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("nexus-locks-{}-{number}", std::process::id());
+        let dir = env::temp_dir().join(name);
+        fs::create_dir(&dir).unwrap();
+        Self(dir)
+    }
+
+    /// As each process has one.
+    fn lock(&self, below: &str) -> LockDirectory {
+        LockDirectory(self.0.join(below))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Asks once.
+fn try_acquire(lock: &LockDirectory, key: &str) -> io::Result<Option<Box<dyn Send>>> {
+    lock.acquire(key, LONGEST, Instant::now())
+}
+
+#[test]
+fn a_key_has_one_holder_at_a_time() {
+    let scratch = Scratch::new();
+    let (lock, other) = (scratch.lock("a/b"), scratch.lock("a/b"));
+    let held = try_acquire(&lock, "key").unwrap();
+    assert!(held.is_some());
+    for same in [&lock, &other] {
+        assert!(try_acquire(same, "key").unwrap().is_none());
+    }
+    assert!(try_acquire(&other, "another").unwrap().is_some());
+    assert!(
+        try_acquire(&scratch.lock("c"), "key").unwrap().is_some(),
+        "another directory"
+    );
+    drop(held);
+    assert!(try_acquire(&other, "key").unwrap().is_some());
+}
+
+#[test]
+fn a_waiting_process_gets_the_lock_when_it_is_released() {
+    let scratch = Scratch::new();
+    let (lock, other) = (scratch.lock("locks"), scratch.lock("locks"));
+    let held = try_acquire(&lock, "key").unwrap();
+    thread::scope(|scope| {
+        let far = Instant::now() + LONGEST;
+        let waiting = scope.spawn(move || other.acquire("key", LONGEST, far).unwrap().is_some());
+        drop(held);
+        assert!(waiting.join().unwrap());
+    });
+}
+
+#[test]
+fn the_modification_time_is_the_end_of_the_turn() {
+    let scratch = Scratch::new();
+    let lock = scratch.lock("locks");
+    for _ in ["a new file", "an old file"] {
+        let before = SystemTime::now();
+        let held = try_acquire(&lock, "key").unwrap();
+        let after = SystemTime::now();
+        let file = fs::metadata(lock.0.join("key")).unwrap();
+        let end = file.modified().unwrap();
+        assert!(before + LONGEST <= end && end <= after + LONGEST);
+        assert_eq!((held.is_some(), file.len()), (true, 0));
+    }
+}
+
+#[test]
+fn a_holder_is_stopped_if_its_turn_ended_ten_seconds_ago() {
+    let scratch = Scratch::new();
+    let file = File::create(scratch.0.join("key")).unwrap();
+    let now = SystemTime::now();
+    file.set_modified(now).unwrap();
+    for (seconds, overdue) in [(0, false), (9, false), (11, true), (3600, true)] {
+        let later = now + Duration::from_secs(seconds);
+        assert_eq!(is_overdue(&file, later).unwrap(), overdue, "{seconds} s");
+        let earlier = now - Duration::from_secs(seconds);
+        assert!(!is_overdue(&file, earlier).unwrap(), "{seconds} s to go");
+    }
+}
+
+#[test]
+fn a_new_holder_has_half_a_second_to_write_the_end_of_its_turn() {
+    // Whether the file looks overdue, when, and whether that is believed.
+    let table: [&[(bool, u64, bool)]; 3] = [
+        &[(true, 0, false), (true, 499, false), (true, 500, true)],
+        &[
+            (true, 0, false),
+            (false, 400, false),
+            (true, 600, false),
+            (true, 1100, true),
+        ],
+        &[(false, 0, false), (false, 5000, false)],
+    ];
+    let start = Instant::now();
+    for looks in table {
+        let mut overdue = Overdue::default();
+        for (is_overdue, millis, believed) in looks {
+            let now = start + Duration::from_millis(*millis);
+            assert_eq!(
+                overdue.is_confirmed(*is_overdue, now),
+                *believed,
+                "{looks:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stopped_holder_is_an_error_and_not_waited_for() {
+    let scratch = Scratch::new();
+    let lock = scratch.lock("locks");
+    let _held = try_acquire(&lock, "key").unwrap();
+    let file = File::options().write(true).open(lock.0.join("key"));
+    let past = SystemTime::now() - OVERDUE - Duration::from_secs(1);
+    file.unwrap().set_modified(past).unwrap();
+    let error = lock.acquire("key", LONGEST, Instant::now() + LONGEST);
+    let error = error.map(|held| held.is_some()).unwrap_err().to_string();
+    assert_eq!(error, "its holder is stopped or hangs");
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::process::Command;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_created_is_for_this_user_alone() {
+        let scratch = Scratch::new();
+        let lock = scratch.lock("a/b");
+        drop(try_acquire(&lock, "key").unwrap());
+        let modes = ["a", "a/b", "a/b/key"].map(|below| mode(&scratch.0.join(below)));
+        assert_eq!(modes, [0o700, 0o700, 0o600]);
+    }
+
+    #[test]
+    fn a_directory_of_any_mode_is_used_as_it_is() {
+        let scratch = Scratch::new();
+        for bits in [0o755, 0o777, 0o1777] {
+            let lock = scratch.lock(&format!("{bits:o}"));
+            fs::create_dir(&lock.0).unwrap();
+            fs::set_permissions(&lock.0, fs::Permissions::from_mode(bits)).unwrap();
+            assert!(try_acquire(&lock, "key").unwrap().is_some(), "{bits:o}");
+            assert_eq!(mode(&lock.0), bits & 0o777);
+        }
+    }
+
+    /// What another user may have put into a shared directory. Opening the FIFO would block for ever.
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        let scratch = Scratch::new();
+        let lock = scratch.lock("locks");
+        fs::create_dir(&lock.0).unwrap();
+        let outside = scratch.0.join("outside");
+        let fifo = Command::new("mkfifo").arg(lock.0.join("fifo")).status();
+        assert!(fifo.unwrap().success());
+        symlink(&outside, lock.0.join("dangling")).unwrap();
+        symlink(env::current_exe().unwrap(), lock.0.join("link")).unwrap();
+        fs::create_dir(lock.0.join("directory")).unwrap();
+        for key in ["fifo", "dangling", "link", "directory"] {
+            let error = try_acquire(&lock, key).map(|held| held.is_some());
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.starts_with("it is not a regular file; "),
+                "{key}: {error}"
+            );
+        }
+        assert!(!outside.exists());
+    }
+
+    #[test]
+    fn a_file_that_was_replaced_meanwhile_is_not_the_same() {
+        let scratch = Scratch::new();
+        let files = ["a", "b"].map(|name| File::create(scratch.0.join(name)).unwrap());
+        let [a, b] = files.map(|file| file.metadata().unwrap());
+        assert!(is_same(&a, &a) && !is_same(&a, &b));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_an_error_with_advice() {
+        let scratch = Scratch::new();
+        fs::write(scratch.0.join("file"), "").unwrap();
+        for below in ["file", "file/below"] {
+            let error = try_acquire(&scratch.lock(below), "key").map(|held| held.is_some());
+            let error = error.unwrap_err().to_string();
+            assert!(error.contains("NEXUS_LOCK_DIR"), "{below}: {error}");
+        }
+    }
+}
+
+#[test]
+fn an_option_says_which_lock_is_used() {
+    struct Own;
+    impl RefreshLock for Own {
+        fn acquire(&self, _: &str, _: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+            Ok(None)
+        }
+    }
+    let log = Log::new(LogLevel::Off);
+    let dir = env::temp_dir().join("locks");
+    let file = dir.join("").display().to_string();
+    let table = [
+        (LockOption::Off, None),
+        (LockOption::Directory(dir), Some(file.as_str())),
+        (LockOption::Own(Arc::new(Own)), Some("refresh_lock ")),
+    ];
+    for (option, prefix) in table {
+        let case = format!("{option:?}");
+        let chosen = option.choose(log).unwrap().map(|named| named.prefix);
+        assert_eq!(chosen.as_deref(), prefix, "{case}");
+    }
+    for relative in ["", "locks", "./locks", "~/locks"] {
+        let chosen = LockOption::Directory(relative.into()).choose(log);
+        let error = chosen.map(|_| ()).unwrap_err();
+        assert_eq!(error.code(), "invalid_input", "{relative}");
+        assert!(error.message().contains("lock_dir"), "{error}");
+    }
+}

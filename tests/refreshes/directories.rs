@@ -1,0 +1,170 @@
+//! Which directory a process locks files in, by its options and its environment, and what it says about it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions};
+use serde_json::{Value, json};
+
+use crate::{command, scratch};
+
+/// The directory of a process that has nothing but a home.
+pub(crate) fn default_dir(home: &Path) -> PathBuf {
+    let state = if cfg!(target_os = "macos") {
+        "Library/Application Support"
+    } else {
+        ".local/state"
+    };
+    home.join(state).join("nexus/locks")
+}
+
+/// What a process does: it resolves a token twice.
+pub(crate) fn resolve(url: &str, task: &Value) {
+    let options = NexusClientOptions::new(url).log_level(LogLevel::Debug);
+    let options = match task["option"].as_str() {
+        None => options,
+        Some("off") => options.without_lock(),
+        Some(dir) => options.lock_dir(dir),
+    };
+    match NexusClient::new(options) {
+        Ok(client) => {
+            for _ in 0..2 {
+                client.resolve_token("ws", "github").unwrap();
+            }
+        }
+        Err(error) => eprintln!("refused: {error}"),
+    }
+}
+
+struct Case {
+    name: &'static str,
+    /// Paths begin with `/`, which stands for the scratch directory.
+    variables: &'static [(&'static str, &'static str)],
+    option: Option<&'static str>,
+    /// Where one lock file is afterwards, below the scratch directory.
+    dir: Option<&'static str>,
+    /// The only line about locks.
+    line: Option<&'static str>,
+}
+
+const HOME: (&str, &str) = ("HOME", "/home");
+const DEFAULT: &str = "the default";
+
+const fn case(
+    name: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    option: Option<&'static str>,
+    dir: Option<&'static str>,
+    line: Option<&'static str>,
+) -> Case {
+    Case {
+        name,
+        variables,
+        option,
+        dir,
+        line,
+    }
+}
+
+#[rustfmt::skip]
+const CASES: &[Case] = &[
+    case("by default", &[HOME], None, Some(DEFAULT), None),
+    #[cfg(not(target_os = "macos"))]
+    case("in the state directory", &[HOME, ("XDG_STATE_HOME", "/xdg")], None, Some("xdg/nexus/locks"), None),
+    case("a relative state directory", &[HOME, ("XDG_STATE_HOME", "xdg")], None, Some(DEFAULT), None),
+    case("no state directory", &[HOME, ("XDG_STATE_HOME", "")], None, Some(DEFAULT), None),
+    case("a relative home", &[("HOME", "home")], None, None, Some("debug: no home directory")),
+    case("a named directory", &[HOME, ("NEXUS_LOCK_DIR", "/named")], None, Some("named"), None),
+    case("an empty name", &[HOME, ("NEXUS_LOCK_DIR", "")], None, None, None),
+    case("a relative name", &[HOME, ("NEXUS_LOCK_DIR", "named")], None, None, Some("refused: invalid_input: NEXUS_LOCK_DIR")),
+    case("an option", &[HOME, ("NEXUS_LOCK_DIR", "named")], Some("/own"), Some("own"), None),
+    case("an option with mode 0755", &[HOME], Some("/open"), Some("open"), None),
+    case("a relative option", &[HOME], Some("~/locks"), None, Some("refused: invalid_input: lock_dir")),
+    case("without", &[HOME, ("NEXUS_LOCK_DIR", "/named")], Some("off"), None, None),
+    case("a home that is a file", &[("HOME", "/file")], None, None, Some("warn: going on without the lock")),
+    case("a name that is a file", &[HOME, ("NEXUS_LOCK_DIR", "/file")], None, None, Some("warn: going on without the lock")),
+    case("an option that is a file", &[HOME], Some("/file"), None, Some("warn: going on without the lock")),
+];
+
+/// The lock files of a directory and of those below it.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn options_and_environment_say_where_the_lock_files_are() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("ws", "github").unwrap();
+    for case in CASES {
+        let dir = scratch("directories");
+        let open = dir.join("open");
+        fs::create_dir_all(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+        let file = dir.join("file");
+        fs::write(&file, "").unwrap();
+        let placed = |path: &str| match path.strip_prefix('/') {
+            Some(below) => dir.join(below).to_str().unwrap().to_owned(),
+            None => path.to_owned(),
+        };
+        let task = json!({
+            "url": gateway.url(), "way": "Once", "option": case.option.map(placed),
+        });
+        let variables = case.variables.iter();
+        let output = command(&task)
+            .current_dir(&dir)
+            .envs(variables.map(|(name, value)| (name, placed(value))))
+            .env_remove("NEXUS_LOG")
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}: {stderr}", case.name);
+
+        let mut found = files(&dir);
+        found.retain(|path| *path != file);
+        let expected = case.dir.map(|below| match below {
+            DEFAULT => default_dir(&dir.join("home")),
+            below => dir.join(below),
+        });
+        let parents: Vec<_> = found.iter().map(|path| path.parent().unwrap()).collect();
+        assert!(
+            parents.iter().copied().eq(expected.as_deref()),
+            "{}: {parents:?}",
+            case.name
+        );
+        // With the feature `log`, only the error of `NexusClient::new` is written to stderr.
+        let lines = stderr
+            .lines()
+            .filter(|line| line.contains("lock") || line.contains("LOCK"));
+        let lines: Vec<_> = lines
+            .map(|line| line.trim_start_matches("[NexusSDK] "))
+            .collect();
+        let refused = case.line.is_some_and(|line| line.starts_with("refused"));
+        if cfg!(not(feature = "log")) || refused {
+            assert_eq!(
+                lines.len(),
+                case.line.iter().count(),
+                "{}: {lines:?}",
+                case.name
+            );
+            let begin = lines.first().copied().unwrap_or_default();
+            assert!(
+                begin.starts_with(case.line.unwrap_or_default()),
+                "{}: {begin}",
+                case.name
+            );
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Requests that may refresh a token hold the client's lock, each attempt by itself.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::{Server, bearer, bytes, client, json, options};
+use nexus_sdk::serde_json::json;
+use nexus_sdk::{
+    AgentSessionInput, NexusClient, NexusClientOptions, NexusError, RefreshLock,
+    RequestConnectionInput, RetryPolicy, TokenCache,
+};
+
+const HASTY: Duration = Duration::from_millis(50);
+
+/// What happened, in order: `acquire`, `request`, `release`.
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<&'static str>>>);
+
+impl Events {
+    fn add(&self, event: &'static str) {
+        self.0.lock().unwrap().push(event);
+    }
+
+    fn take(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+/// A lock that is always free, unless it fails.
+struct Noted {
+    events: Events,
+    fails: bool,
+    longest: Arc<Mutex<Vec<Duration>>>,
+}
+
+struct Held(Events);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.add("release");
+    }
+}
+
+impl RefreshLock for Noted {
+    fn acquire(&self, _: &str, longest: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+        self.events.add("acquire");
+        self.longest.lock().unwrap().push(longest);
+        if self.fails {
+            return Err(io::Error::other("no connection"));
+        }
+        Ok(Some(Box::new(Held(self.events.clone()))))
+    }
+}
+
+struct Bench {
+    gateway: Server,
+    events: Events,
+    longest: Arc<Mutex<Vec<Duration>>>,
+}
+
+impl Bench {
+    /// A gateway whose first requests to `/v1` get these responses, and the others a token.
+    fn new(first: &'static [(u16, &'static str)]) -> Self {
+        let events = Events::default();
+        let noted = events.clone();
+        let left = Mutex::new(first.iter());
+        let gateway = Server::start(move |_| {
+            noted.add("request");
+            match left.lock().unwrap().next() {
+                Some((0, _)) => bytes(""),
+                Some((status, code)) => json(*status, &json!({ "error": code })),
+                None => bearer("t"),
+            }
+        });
+        Self {
+            gateway,
+            events,
+            longest: Arc::default(),
+        }
+    }
+
+    fn client(
+        &self,
+        fails: bool,
+        change: impl Fn(NexusClientOptions) -> NexusClientOptions,
+    ) -> NexusClient {
+        let lock = Noted {
+            events: self.events.clone(),
+            fails,
+            longest: Arc::clone(&self.longest),
+        };
+        let options = change(options(&self.gateway));
+        NexusClient::new(options.refresh_lock(lock)).unwrap()
+    }
+
+    fn retrying(&self) -> NexusClient {
+        let policy = RetryPolicy::default()
+            .retries(1)
+            .min_delay(Duration::from_millis(1));
+        self.client(false, |options| options.retry_policy(policy.clone()))
+    }
+}
+
+const ATTEMPT: [&str; 3] = ["acquire", "request", "release"];
+
+#[test]
+fn each_attempt_holds_the_lock_by_itself() {
+    type Responses = &'static [(u16, &'static str)];
+    let table: [(&str, Responses, usize); 5] = [
+        ("success", &[], 1),
+        ("a retry", &[(503, "broker_unavailable")], 2),
+        ("a cut connection", &[(0, "")], 2),
+        ("a second resolve", &[(409, "token_expired")], 2),
+        ("a definite no", &[(404, "connection_not_found")], 1),
+    ];
+    for (case, first, attempts) in table {
+        let bench = Bench::new(first);
+        let _ = bench.retrying().resolve_token("ws", "p");
+        assert_eq!(bench.events.take(), ATTEMPT.repeat(attempts), "{case}");
+    }
+}
+
+type Call = fn(&NexusClient) -> Option<NexusError>;
+
+#[test]
+fn calls_that_refresh_nothing_take_no_lock() {
+    let table: [(&str, Call, usize); 8] = [
+        ("resolve", |it| it.resolve_token("ws", "p").err(), 1),
+        ("token", |it| it.get_token_by_connection_id("c").err(), 1),
+        ("refresh", |it| it.refresh_connection("c").err(), 1),
+        ("check", |it| it.check_connection("c").err(), 1),
+        ("providers", |it| it.providers().err(), 0),
+        ("health", |it| it.health().err(), 0),
+        (
+            "request-connection",
+            |it| {
+                let input = RequestConnectionInput::new("u", "p", ["s"], "http://localhost/");
+                it.request_connection(&input).err()
+            },
+            0,
+        ),
+        (
+            "agent session",
+            |it| {
+                let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
+                it.request_agent_session(&input).err()
+            },
+            0,
+        ),
+    ];
+    for (case, call, locks) in table {
+        let bench = Bench::new(&[]);
+        call(&bench.client(false, |options| options));
+        let events = bench.events.take();
+        let acquired = events.iter().filter(|event| **event == "acquire").count();
+        assert!(events.contains(&"request"), "{case}");
+        assert_eq!(acquired, locks, "{case}");
+    }
+}
+
+#[test]
+fn a_turn_is_as_long_as_an_attempt_and_a_twentieth() {
+    for (timeout, longest) in [(1, 63), (30, 63), (60, 63), (100, 105)] {
+        let bench = Bench::new(&[]);
+        let timeout = Duration::from_secs(timeout);
+        let client = bench.client(false, |options| options.timeout(timeout));
+        client.resolve_token("ws", "p").unwrap();
+        let seen = bench.longest.lock().unwrap().clone();
+        assert_eq!(seen, [Duration::from_secs(longest)], "{timeout:?}");
+    }
+}
+
+#[test]
+fn a_lock_that_does_not_work_stops_no_call() {
+    let bench = Bench::new(&[]);
+    let client = bench.client(true, |options| options);
+    assert!(client.resolve_token("ws", "p").is_ok());
+    assert_eq!(bench.events.take(), ["acquire", "request"]);
+}
+
+/// A lock that another process holds until the channel closes, and the keys that were asked for.
+struct Taken(Mutex<Receiver<()>>, Arc<Mutex<HashSet<String>>>);
+
+impl RefreshLock for Taken {
+    fn acquire(
+        &self,
+        key: &str,
+        _: Duration,
+        deadline: Instant,
+    ) -> io::Result<Option<Box<dyn Send>>> {
+        self.1.lock().unwrap().insert(key.to_owned());
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.0.lock().unwrap().recv_timeout(left) {
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            _ => Ok(Some(Box::new(()))),
+        }
+    }
+}
+
+fn taken() -> (Sender<()>, Taken) {
+    let (release, released) = mpsc::channel();
+    (release, Taken(Mutex::new(released), Arc::default()))
+}
+
+#[test]
+fn a_caller_that_leaves_learns_which_lock_another_process_holds() {
+    let bench = Bench::new(&[]);
+    let (release, lock) = taken();
+    let keys = Arc::clone(&lock.1);
+    let options = options(&bench.gateway).timeout(HASTY).refresh_lock(lock);
+    let (client, cache) = (NexusClient::new(options).unwrap(), TokenCache::new());
+    let calls: [Call; 2] = [
+        |it| it.get_cached_token(&TokenCache::new(), "ws", "p").err(),
+        |it| it.check_connection("c").err(),
+    ];
+    for (waiting, call) in (1..).zip(calls) {
+        // On a busy machine the flight may begin later than its caller leaves.
+        while keys.lock().unwrap().len() < waiting {
+            assert!(call(&client).is_some());
+        }
+        let error = call(&client).unwrap();
+        assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
+        for part in ["refresh_lock ", "another process", "try again"] {
+            assert!(error.message().contains(part), "{error}");
+        }
+    }
+    assert_eq!(bench.events.take(), [""; 0], "nothing was sent");
+    drop(release);
+    while client.get_cached_token(&cache, "ws", "p").is_err() {}
+}
+
+#[test]
+fn a_flight_that_waits_for_its_lock_holds_up_no_end() {
+    let bench = Bench::new(&[]);
+    let (_release, lock) = taken();
+    let options = options(&bench.gateway).timeout(HASTY).refresh_lock(lock);
+    let client = NexusClient::new(options).unwrap();
+    assert!(client.resolve_token("ws", "p").is_err());
+    assert!(client.drain(crate::support::LONG));
+    assert_eq!(bench.events.take(), [""; 0], "nothing was sent");
+}
+
+#[test]
+fn a_relative_directory_is_refused() {
+    let gateway = Server::play(vec![bearer("t")]);
+    for relative in ["", "locks", "~/locks"] {
+        let error = NexusClient::new(options(&gateway).lock_dir(relative)).unwrap_err();
+        assert_eq!(error.code(), "invalid_input", "{relative}");
+        assert!(error.message().contains("absolute"), "{error}");
+    }
+    assert!(client(&gateway).resolve_token("ws", "p").is_ok());
+}

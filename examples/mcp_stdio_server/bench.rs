@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nexus_sdk::ureq;
 use serde_json::json;
 
 use crate::mcp::{Call, Content, Tool};

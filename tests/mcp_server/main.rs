@@ -13,6 +13,7 @@ mod client;
 mod connect;
 mod messages;
 mod minimal;
+mod readme;
 mod revisions;
 mod upstream;
 

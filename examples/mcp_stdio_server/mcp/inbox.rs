@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::jobs::Job;
-use super::message::{self, Failure, INVALID_REQUEST, Message};
+use super::message::{self, Failure, INVALID_REQUEST};
 use super::protocol::{Session, Step};
 use super::tool::Tools;
 
@@ -30,7 +30,7 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
     };
     match serde_json::from_str(text) {
         Ok(Value::Array(messages)) => inbox.batch(messages),
-        Ok(value) => inbox.receive(Message::new(value), &Destination::Line),
+        Ok(value) => inbox.receive(value, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
         Err(error) => inbox.work.problem = Some(format!("a line is not JSON: {error}")),
     }
@@ -46,37 +46,46 @@ struct Inbox<'a> {
 impl Inbox<'_> {
     /// Revision 2025-03-26 responds to a batch with one line. The others refuse each message of it.
     fn batch(&mut self, messages: Vec<Value>) {
-        let messages: Vec<_> = messages.into_iter().map(Message::new).collect();
-        let requests = messages.iter().filter_map(Message::response_id).count();
+        let requests = messages.iter().filter_map(message::response_id).count();
         let destination = Destination::batch(requests);
         for message in messages {
             if self.session.has_batches() {
                 self.receive(message, &destination);
             } else {
                 let problem = "this protocol version has no batches; send one message per line";
-                self.refuse(message.response_id(), problem, &Destination::Line);
+                let id = message::response_id(&message);
+                self.refuse(id, problem, &Destination::Line);
             }
         }
     }
 
-    fn receive(&mut self, message: Message, destination: &Destination) {
-        match message {
-            Message::Request { id, method, params } => {
-                self.request(id, &method, params, destination);
+    fn receive(&mut self, mut message: Value, destination: &Destination) {
+        if message::is_response(&message) {
+            return;
+        }
+        let id = message::response_id(&message).cloned();
+        if let Err(problem) = message::check(&message) {
+            return self.refuse(id.as_ref(), problem, destination);
+        }
+        let params = message
+            .get_mut("params")
+            .map(Value::take)
+            .unwrap_or_default();
+        let method = message.get("method").and_then(Value::as_str);
+        match (method.unwrap_or_default(), id) {
+            ("initialize", Some(id)) if matches!(destination, Destination::Batch(_)) => {
+                let problem = "\"initialize\" cannot be in a batch";
+                self.refuse(Some(&id), problem, destination);
             }
-            Message::Notification { method, params } if method == "notifications/cancelled" => {
+            (method, Some(id)) => self.request(id, method, params, destination),
+            ("notifications/cancelled", None) => {
                 self.work.cancelled.extend(params.get("requestId").cloned());
             }
-            Message::Notification { .. } | Message::Response => {}
-            Message::Invalid { id, problem } => self.refuse(id.as_ref(), problem, destination),
+            _ => {}
         }
     }
 
     fn request(&mut self, id: Value, method: &str, params: Value, destination: &Destination) {
-        if method == "initialize" && matches!(destination, Destination::Batch(_)) {
-            let problem = "\"initialize\" cannot be in a batch";
-            return self.refuse(Some(&id), problem, destination);
-        }
         let outcome = match self.session.handle(self.tools, method, params) {
             Ok(Step::Respond(result)) => Ok(result),
             Ok(Step::Run(invocation)) => {

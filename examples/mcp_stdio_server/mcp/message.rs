@@ -10,62 +10,35 @@ pub(crate) const INVALID_PARAMS: i64 = -32602;
 pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-pub(crate) enum Message {
-    Request {
-        id: Value,
-        method: String,
-        params: Value,
-    },
-    Notification {
-        method: String,
-        params: Value,
-    },
-    /// This server sends no requests, so it ignores responses.
-    Response,
-    Invalid {
-        id: Option<Value>,
-        problem: &'static str,
-    },
+/// Returns the id of the response that a message gets, if it gets one.
+pub(crate) fn response_id(message: &Value) -> Option<&Value> {
+    let id = message.get("id")?;
+    ((id.is_string() || id.is_number()) && !is_response(message)).then_some(id)
 }
 
-impl Message {
-    pub(crate) fn new(mut value: Value) -> Self {
-        let mut take = |name| value.as_object_mut().and_then(|it| it.remove(name));
-        let (id, method) = (take("id"), take("method"));
-        let params = take("params").unwrap_or_default();
-        if method.is_none() && (take("result").is_some() || take("error").is_some()) {
-            return Self::Response;
-        }
-        let is_2_0 = take("jsonrpc").is_some_and(|version| version == "2.0");
-        match (method, id) {
-            (Some(Value::String(method)), None) if is_2_0 => Self::Notification { method, params },
-            (Some(Value::String(method)), Some(id)) if is_2_0 && is_id(&id) => {
-                Self::Request { id, method, params }
-            }
-            (_, id) => Self::Invalid {
-                problem: match &id {
-                    _ if !is_2_0 => "a message must be an object with \"jsonrpc\": \"2.0\"",
-                    Some(id) if !is_id(id) => "\"id\" must be a string or an integer of 64 bits",
-                    _ => "\"method\" must be a string",
-                },
-                id: id.filter(|id| id.is_string() || id.is_number()),
-            },
-        }
-    }
-
-    /// Returns the id of the response that the message gets, if it gets one.
-    pub(crate) fn response_id(&self) -> Option<&Value> {
-        match self {
-            Self::Request { id, .. } => Some(id),
-            Self::Invalid { id, .. } => id.as_ref(),
-            Self::Notification { .. } | Self::Response => None,
-        }
-    }
+/// This server sends no requests, so it ignores responses.
+pub(crate) fn is_response(message: &Value) -> bool {
+    let has = |name| message.get(name).is_some();
+    !has("method") && (has("result") || has("error"))
 }
 
-/// `serde_json` reads larger integers as floats, so it could not echo them exactly.
-fn is_id(value: &Value) -> bool {
-    value.is_string() || value.is_u64() || schema::integer(value).is_some()
+/// Fails unless the message is a request or a notification.
+pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
+    if message
+        .get("jsonrpc")
+        .is_none_or(|version| version != "2.0")
+    {
+        return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
+    }
+    // `serde_json` reads larger integers as floats, so they could not be echoed exactly.
+    let is_id = |id: &Value| id.is_string() || id.is_u64() || schema::integer(id).is_some();
+    if !message.get("id").is_none_or(is_id) {
+        return Err("\"id\" must be a string or an integer of 64 bits");
+    }
+    let has_method = message.get("method").is_some_and(Value::is_string);
+    has_method
+        .then_some(())
+        .ok_or("\"method\" must be a string")
 }
 
 /// The error of a response.

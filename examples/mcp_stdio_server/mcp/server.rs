@@ -4,6 +4,7 @@
 //! So a slow call delays no other message, and no call waits for a thread to take it over.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,24 +28,16 @@ type Drain = dyn Fn(Duration) -> bool + Send + Sync;
 pub(crate) struct Server {
     tools: Tools,
     output: Output,
-    state: Mutex<State>,
-    /// Signalled when an idle thread has something to do.
-    changed: Condvar,
+    /// Locked by the thread that reads. Idle threads wait for this lock.
+    reader: Mutex<Reader>,
+    /// The number of threads that read or wait to read.
+    readers: AtomicUsize,
+    jobs: Mutex<Jobs>,
     /// Signalled when a call has ended.
     ended: Condvar,
     /// Locked for good by the thread that ends the process.
     ending: Mutex<()>,
     drain: Box<Drain>,
-}
-
-#[derive(Default)]
-struct State {
-    /// `None` while a thread reads.
-    reader: Option<Reader>,
-    jobs: Jobs,
-    idle: usize,
-    /// A thread was woken or started in order to read, and has not looked yet.
-    called: bool,
 }
 
 #[derive(Default)]
@@ -60,15 +53,12 @@ impl Server {
         tools: Vec<Tool>,
         drain: impl Fn(Duration) -> bool + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let state = State {
-            reader: Some(Reader::default()),
-            ..State::default()
-        };
         Arc::new(Self {
             tools: tools.into_iter().map(Arc::new).collect(),
             output: Output::default(),
-            state: Mutex::new(state),
-            changed: Condvar::new(),
+            reader: Mutex::default(),
+            readers: AtomicUsize::new(0),
+            jobs: Mutex::default(),
             ended: Condvar::new(),
             ending: Mutex::new(()),
             drain: Box::new(drain),
@@ -77,26 +67,15 @@ impl Server {
 
     /// Serves until stdin ends or stdout is closed, and then ends the process.
     pub(crate) fn run(self: &Arc<Self>) -> ! {
-        let mut state = self.state();
-        state.called = false;
         loop {
-            if let Some(job) = state.jobs.start() {
-                self.let_another_read(state);
-                self.perform(&job);
-                state = self.state();
-                state.jobs.end();
-            } else if let Some(mut reader) = state.reader.take() {
-                drop(state);
-                self.read(&mut reader);
-                state = self.state();
-                state.reader = Some(reader);
-            } else {
-                state.idle = state.idle.saturating_add(1);
-                let woken = self.changed.wait(state);
-                state = woken.unwrap_or_else(PoisonError::into_inner);
-                state.idle = state.idle.saturating_sub(1);
-                state.called = false;
+            let Some(job) = self.next_job() else {
+                continue;
+            };
+            if self.readers.load(SeqCst) == 0 {
+                self.start_reader();
             }
+            self.perform(&job);
+            lock(&self.jobs).end();
         }
     }
 
@@ -109,10 +88,10 @@ impl Server {
     fn end_within(&self, max_calls: Duration) -> ! {
         let _only = self.ending.lock();
         let start = Instant::now();
-        let is_busy = |state: &mut State| state.jobs.is_busy();
+        let is_busy = |jobs: &mut Jobs| jobs.is_busy();
         drop(
             self.ended
-                .wait_timeout_while(self.state(), max_calls, is_busy),
+                .wait_timeout_while(lock(&self.jobs), max_calls, is_busy),
         );
         if !(self.drain)(MAX_DRAIN.saturating_sub(start.elapsed())) {
             note("ended although a request to the gateway was still under way");
@@ -121,25 +100,27 @@ impl Server {
             .exit(start.checked_add(max_calls).unwrap_or(start))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns a call to run, which may be one that was waiting. Otherwise reads a line, for which there may be no call.
+    fn next_job(&self) -> Option<Arc<Job>> {
+        let waiting = lock(&self.jobs).start();
+        if waiting.is_some() {
+            return waiting;
+        }
+        self.readers.fetch_add(1, SeqCst);
+        let mut reader = lock(&self.reader);
+        let mut job = lock(&self.jobs).start();
+        if job.is_none() {
+            self.read(&mut reader);
+            job = lock(&self.jobs).start();
+        }
+        self.readers.fetch_sub(1, SeqCst);
+        job
     }
 
-    fn let_another_read(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if state.reader.is_none() || state.called {
-            return;
-        }
-        state.called = true;
-        let has_idle = state.idle > 0;
-        // The thread that wakes up needs the lock.
-        drop(state);
-        if has_idle {
-            return self.changed.notify_one();
-        }
+    fn start_reader(self: &Arc<Self>) {
         let server = Arc::clone(self);
+        // Without another thread, this one reads on after its call.
         if let Err(error) = thread::Builder::new().spawn(move || server.run()) {
-            // This thread reads on after its call.
-            self.state().called = false;
             note(format_args!("cannot start another thread: {error}"));
         }
     }
@@ -159,10 +140,10 @@ impl Server {
             self.write(Some(line));
         }
         for job in work.jobs {
-            self.state().jobs.add(job);
+            lock(&self.jobs).add(job);
         }
         for id in work.cancelled {
-            let cancelled = self.state().jobs.cancel(&id);
+            let cancelled = lock(&self.jobs).cancel(&id);
             for job in cancelled {
                 self.write(job.destination.line(None));
             }
@@ -171,7 +152,7 @@ impl Server {
 
     fn perform(self: &Arc<Self>, job: &Arc<Job>) {
         let (outcome, page) = job.invocation.run();
-        if !self.state().jobs.finish(job) {
+        if !lock(&self.jobs).finish(job) {
             return;
         }
         let response = message::response(&job.id, &outcome);
@@ -179,7 +160,7 @@ impl Server {
         if let Some(page) = page {
             self.announce_end(&page);
         }
-        self.state().jobs.responded();
+        lock(&self.jobs).responded();
         self.ended.notify_all();
     }
 
@@ -201,4 +182,8 @@ impl Server {
             self.end_within(Duration::ZERO);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,16 +27,10 @@ const STEP: Duration = Duration::from_millis(20);
 pub(super) struct Connect {
     client: NexusClient,
     account: Arc<Account>,
-    last: Mutex<Option<Asked>>,
+    last: Mutex<Option<Arc<Request>>>,
 }
 
-/// The outcome of asking the gateway for a connection.
-struct Asked {
-    at: Instant,
-    request: Result<Arc<Request>, String>,
-}
-
-/// A connection request.
+/// A connection request. One that the gateway has refused has an error as its end, and its page is never shown.
 struct Request {
     connection_id: String,
     page: Page,
@@ -70,7 +64,7 @@ impl Connect {
         };
         // While another call asks the gateway, no page has been shown.
         if let Ok(last) = self.last.try_lock()
-            && let Some(Ok(request)) = last.as_ref().map(|asked| &asked.request)
+            && let Some(request) = &*last
         {
             lock(&request.state).shown = None;
         }
@@ -89,7 +83,7 @@ impl Connect {
         if advice::is_missing(reason) && self.has_connected(since) {
             return Err(advice::after_consent(reason, &self.account).into());
         }
-        let request = self.request(reason, since)?;
+        let request = self.request(reason, since);
         if request.shows_page_to(call) {
             return Err(Problem::Visit(request.page.clone()));
         }
@@ -108,59 +102,44 @@ impl Connect {
     /// Returns whether the user has connected before `since`, and that connection is active. A further connection would
     /// not be found either.
     fn has_connected(&self, since: Instant) -> bool {
-        let last = lock(&self.last);
-        let Some(Ok(request)) = last.as_ref().map(|asked| asked.request.clone()) else {
+        let Some(request) = lock(&self.last).clone() else {
             return false;
         };
-        drop(last);
         let status = || self.client.check_connection(&request.connection_id);
         request.outcome_before(since) == Some(Ok(()))
             && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
-    /// Returns the request that was under way at `since`, or asks for a connection. Calls that find the gateway being
-    /// asked share the outcome.
-    fn request(&self, reason: &NexusError, since: Instant) -> Result<Arc<Request>, String> {
+    /// Returns the request that was under way at `since`, or asks for a connection. Calls that arrive while the gateway is
+    /// being asked share the outcome.
+    fn request(&self, reason: &NexusError, since: Instant) -> Arc<Request> {
         let mut last = lock(&self.last);
-        let is_shared = |asked: &&Asked| match &asked.request {
-            Ok(request) => request.outcome_before(since).is_none(),
-            Err(_) => asked.at > since,
-        };
-        if let Some(asked) = last.as_ref().filter(is_shared) {
-            return asked.request.clone();
+        let is_shared = |request: &&Arc<Request>| request.outcome_before(since).is_none();
+        if let Some(request) = last.as_ref().filter(is_shared) {
+            return Arc::clone(request);
         }
-        let request = self.ask(reason);
-        let at = Instant::now();
-        last.insert(Asked { at, request }).request.clone()
-    }
-
-    fn ask(&self, reason: &NexusError) -> Result<Arc<Request>, String> {
-        let not_asked = |problem: NexusError| advice::not_asked(reason, &problem, &self.account);
-        let listener = ConsentListener::bind().map_err(not_asked)?;
-        let (connection_id, url) = self.request_connection(&listener).map_err(not_asked)?;
-        let message = advice::unconnected(reason, &self.account);
-        let request = Arc::new(Request {
-            page: Page::new(&connection_id, &url, &message),
-            connection_id,
-            state: Mutex::default(),
+        let request = self.ask(reason).unwrap_or_else(|problem| {
+            let request = Request::new("", "", "");
+            request.end(Err(advice::not_asked(reason, &problem, &self.account)));
+            request
         });
-        self.watch(Arc::clone(&request), listener)?;
-        Ok(request)
+        Arc::clone(last.insert(request))
     }
 
-    /// Returns the id of the new connection, and the address of the page that the user has to open.
-    fn request_connection(
-        &self,
-        listener: &ConsentListener,
-    ) -> Result<(String, String), NexusError> {
-        let account = &*self.account;
-        let scopes = match account.scopes.as_slice() {
+    /// Asks the gateway for a connection, and starts a thread that waits for it.
+    fn ask(&self, reason: &NexusError) -> Result<Arc<Request>, NexusError> {
+        let listener = ConsentListener::bind()?;
+        let scopes = match self.account.scopes.as_slice() {
             [] => self.listed_scopes(),
             scopes => scopes.to_vec(),
         };
-        let (workspace_id, provider) = (&account.workspace_id, &account.provider);
-        let input =
-            RequestConnectionInput::new(workspace_id, provider, &scopes, listener.return_url());
+        let Account {
+            workspace_id,
+            provider,
+            ..
+        } = &*self.account;
+        let return_url = listener.return_url();
+        let input = RequestConnectionInput::new(workspace_id, provider, &scopes, return_url);
         let asked = self.client.request_connection(&input)?;
         let address = asked.auth_url.split('?').next().unwrap_or_default();
         let url = match &asked.state {
@@ -170,7 +149,12 @@ impl Connect {
             }
             _ => asked.auth_url,
         };
-        Ok((asked.connection_id, url))
+        let message = advice::unconnected(reason, &self.account);
+        let request = Request::new(&asked.connection_id, &url, &message);
+        let (client, account) = (self.client.clone(), Arc::clone(&self.account));
+        let watched = Arc::clone(&request);
+        thread::spawn(move || watched.watch(&client, &listener, &account));
+        Ok(request)
     }
 
     /// Returns the scopes that the gateway lists for the provider. An `OpenID` provider refuses a request without scopes.
@@ -184,30 +168,17 @@ impl Connect {
         let listed = named.find(|listed| is_ours(&listed.name) && listed.scopes.is_some());
         listed.and_then(|listed| listed.scopes).unwrap_or_default()
     }
-
-    /// Starts a thread that waits for the end of the request.
-    fn watch(&self, request: Arc<Request>, listener: ConsentListener) -> Result<(), String> {
-        let (client, account) = (self.client.clone(), Arc::clone(&self.account));
-        let watch = move || {
-            let options = WaitOptions::default()
-                .interval(INTERVAL)
-                .timeout(MAX_REQUEST)
-                .consent(&listener);
-            let outcome = match client.wait_for_active(&request.connection_id, options) {
-                Ok(ConnectionStatus::Active) => Ok(()),
-                Ok(status) => Err(advice::not_active(&status, &account)),
-                Err(error) if error.kind() == ErrorKind::Timeout => Err(advice::too_late(&account)),
-                Err(error) => Err(advice::explain(&error, &account)),
-            };
-            request.end(outcome);
-        };
-        let started = thread::Builder::new().spawn(watch);
-        let problem = |error| format!("cannot start a thread to wait for the user: {error}");
-        started.map(drop).map_err(problem)
-    }
 }
 
 impl Request {
+    fn new(connection_id: &str, url: &str, message: &str) -> Arc<Self> {
+        Arc::new(Self {
+            connection_id: connection_id.to_owned(),
+            page: Page::new(connection_id, url, message),
+            state: Mutex::default(),
+        })
+    }
+
     /// Returns the outcome if the request had ended before this moment.
     fn outcome_before(&self, moment: Instant) -> Option<Result<(), String>> {
         let (at, outcome) = lock(&self.state).end.clone()?;
@@ -232,6 +203,18 @@ impl Request {
         }
         let (_, outcome) = end().filter(|_| !call.is_cancelled())?;
         Some(outcome)
+    }
+
+    /// Waits for the gateway, and then ends the request.
+    fn watch(&self, client: &NexusClient, listener: &ConsentListener, account: &Account) {
+        let options = WaitOptions::default().interval(INTERVAL);
+        let options = options.timeout(MAX_REQUEST).consent(listener);
+        self.end(match client.wait_for_active(&self.connection_id, options) {
+            Ok(ConnectionStatus::Active) => Ok(()),
+            Ok(status) => Err(advice::not_active(&status, account)),
+            Err(error) if error.kind() == ErrorKind::Timeout => Err(advice::too_late(account)),
+            Err(error) => Err(advice::explain(&error, account)),
+        });
     }
 
     fn end(&self, outcome: Result<(), String>) {

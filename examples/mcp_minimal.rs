@@ -4,8 +4,7 @@
 //! (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL` it runs on a sample gateway in this
 //! process.
 //!
-//! One thread does everything, so a slow call delays all other messages, and a signal ends the server at once. The
-//! example `mcp_stdio_server` has threads, cancellation, consent pages and more.
+//! It has one thread, so a slow call delays all other messages. `mcp_stdio_server` does more.
 
 use std::env;
 use std::error::Error;
@@ -44,7 +43,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
             Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
         };
-        // A closed stdout ends the server.
         io::stdout().write_all(format!("{response}\n").as_bytes())?;
     }
     Ok(())
@@ -68,8 +66,8 @@ fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Val
     let server = json!({"name": "mcp_minimal", "version": env!("CARGO_PKG_VERSION")});
     let mut result = match (method, text("/name")) {
         ("initialize", _) => {
-            let requested = text("/protocolVersion").unwrap_or_default();
-            let known = LEGACY.into_iter().find(|known| *known == requested);
+            let requested = text("/protocolVersion");
+            let known = LEGACY.into_iter().find(|known| Some(*known) == requested);
             json!({
                 "protocolVersion": known.unwrap_or("2025-11-25"),
                 "capabilities": {"tools": {}},
@@ -108,9 +106,11 @@ fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String
     let limit = limit.map_or(Some(30), Value::as_u64);
     let limit = limit.ok_or("\"limit\" must be a positive integer")?;
     // A model must not see the credential, and a redirect could lead away from the API.
-    let options = FetchOptions::default().hide_credential(true);
-    let options = options.redirects(Redirects::Manual);
-    let response = fetcher.fetch(&format!("/user/repos?per_page={limit}"), options);
+    let options = FetchOptions::default()
+        .query("per_page", limit)
+        .hide_credential(true)
+        .redirects(Redirects::Manual);
+    let response = fetcher.fetch("/user/repos", options);
     let (status, _, body) = response.map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&body).into_owned();
     match status {

@@ -1,10 +1,7 @@
-//! `authenticated_fetch`: one request with the credential on it, its redirects, and one replay of the
-//! request to which the credential turns out to be dead.
+//! The loop of one authenticated request: its redirects, its retries, and one replay after a 401.
 
-pub(crate) mod caller;
+pub(crate) mod agent;
 pub(crate) mod fetcher;
-mod hide;
-pub(crate) mod middleware;
 pub(crate) mod options;
 pub(crate) mod redirect;
 pub(crate) mod scope;
@@ -14,97 +11,117 @@ use std::mem;
 use ureq::http::{HeaderMap, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::caller::Caller;
-use crate::fetch::hide::Sent;
+use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
 use crate::gateway::refusal::retry_after;
+use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::log::Log;
 use crate::retry::Attempts;
+use crate::strategy::Place;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::transport::{self, Failure, Outgoing, Response};
 use crate::url;
 
-/// A response: status, headers, body.
-pub(crate) type Fetched = (u16, HeaderMap, Vec<u8>);
-
-pub(crate) fn fetch(caller: &Caller, url: &str, options: FetchOptions) -> Result<Fetched> {
-    let text = match &caller.scope {
-        Some(scope) => scope.absolute(url)?,
-        None => url.into(),
-    };
-    let url = caller.check_url(&text)?;
-    let request = options.check()?;
-    let call = Call {
-        caller,
-        text: &text,
-        deadline: Deadline::after(request.timeout.unwrap_or(caller.flights.gateway.timeout)),
-        request,
-    };
-    let response = call.perform(url)?;
-    Ok((response.status, response.headers, response.body))
+impl Fetcher {
+    /// Sends any request.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`get`](Self::get).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// use nexus_sdk::{FetchOptions, serde_json::json};
+    ///
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let text = options.with_query(url);
+        let text = self.absolute(&text)?;
+        let url = self.check_url(&text)?;
+        let request = options.check()?;
+        let timeout = request.timeout.unwrap_or(self.flights.gateway.timeout);
+        let call = Call {
+            fetcher: self,
+            text: &text,
+            deadline: Deadline::after(timeout),
+            request,
+        };
+        let response = call.perform(url)?;
+        Ok((response.status, response.headers, response.body))
+    }
 }
 
-/// A fetch that has been checked.
+/// A fetch whose URL and options have been checked.
 struct Call<'a> {
-    caller: &'a Caller,
+    fetcher: &'a Fetcher,
     text: &'a str,
     request: FetchOptions,
     deadline: Deadline,
 }
 
 impl<'a> Call<'a> {
-    /// A 401 to a token out of the cache may mean that it was revoked: then the request that was
-    /// refused, and none before it, is sent once more with the token that replaces it.
+    /// A cached token may have been revoked. So the first 401 to one is no response yet: the same hop is
+    /// sent once more, with the token that replaces it.
     fn perform(mut self, url: Uri) -> Result<Response> {
-        let (mut token, mut source) = self.caller.token(self.deadline)?;
-        let mut sent = self.request.hide_credential.then(Sent::default);
+        let (mut token, mut source) = self.fetcher.token(self.deadline)?;
+        let mut secrets = self.request.hide_credential.then(Secrets::default);
         let mut hop = self.first_hop(url, &token)?;
         for number in 0..=MAX_REDIRECTS {
-            let mut response = self.try_hop(&hop, &token, &mut sent)?;
-            if response.status == 401
-                && hop.authenticated
-                && let Some(fresh) = self.caller.replacement((&token, source), self.deadline)?
-            {
-                hop.url = match number {
-                    0 => self.caller.target(self.text, self.url()?, &fresh)?,
-                    _ => redirect::renewed(&hop.url, &token, &fresh)?,
-                };
-                (token, source) = (fresh, Source::Gateway);
-                response = self.try_hop(&hop, &token, &mut sent)?;
+            let mut response = self.try_hop(&hop, &token, &mut secrets)?;
+            if response.status == 401 && hop.authenticated && source == Source::Cache {
+                if number > 0 && matches!(token.place, Place::Path(_)) {
+                    // The server wrote this URL: where the credential is in it is not known.
+                    self.fetcher.discard(&token);
+                } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
+                    hop.url = match number {
+                        0 => self.target(self.fetcher.check_url(self.text)?, &fresh)?,
+                        _ => fresh.redirect_target(hop.url)?,
+                    };
+                    (token, source) = (fresh, Source::Gateway);
+                    response = self.try_hop(&hop, &token, &mut secrets)?;
+                }
             }
             let target = redirect::location(response.status, &response.headers);
             let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
             else {
-                if let Some(sent) = sent {
-                    sent.hide(&mut response);
+                if let Some(secrets) = secrets {
+                    secrets.hide_in(&mut response.headers, &mut response.body);
                 }
                 return Ok(response);
             };
             self.next_hop(&mut hop, response.status, target, &token)?;
         }
-        let origin = url::origin(&self.url()?);
+        let origin = url::origin(&self.fetcher.check_url(self.text)?);
         let message = format!(
             "{origin}: more than {MAX_REDIRECTS} redirects; Redirects::Manual returns the first"
         );
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
-    fn url(&self) -> Result<Uri> {
-        self.caller.check_url(self.text)
+    fn target(&self, checked: Uri, token: &CachedToken) -> Result<Uri> {
+        self.fetcher.target(self.text, checked, token)
     }
 
     fn log(&self) -> Log {
-        self.caller.flights.gateway.log
+        self.fetcher.flights.gateway.log
     }
 
     fn first_hop(&mut self, url: Uri, token: &CachedToken) -> Result<Hop<'a>> {
         Ok(Hop {
             call: self.text,
             method: self.request.method.clone(),
-            url: self.caller.target(self.text, url, token)?,
+            url: self.target(url, token)?,
             headers: mem::take(&mut self.request.headers),
             sends_body: self.request.data.is_some(),
             authenticated: true,
@@ -119,9 +136,9 @@ impl<'a> Call<'a> {
         token: &CachedToken,
     ) -> Result<()> {
         let was_authenticated = hop.authenticated;
-        let allow_insecure_http = self.caller.flights.gateway.allow_insecure_http;
+        let allow_insecure_http = self.fetcher.flights.gateway.allow_insecure_http;
         hop.redirect(status, to, token, allow_insecure_http)?;
-        self.caller.check_host(&hop.url)?;
+        self.fetcher.check_host(&hop.url)?;
         if was_authenticated && !hop.authenticated {
             let to = url::origin(&hop.url);
             self.log()
@@ -130,13 +147,13 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// One hop, retried as the options say; a response is returned as it is when they are used up.
-    /// Each attempt is signed at its own time: a wait may have outlived an earlier signature.
+    /// Sends one hop, again as often as the options say, and returns the last response whatever its
+    /// status. Each attempt is signed anew, because signatures expire.
     fn try_hop(
         &self,
         hop: &Hop<'_>,
         token: &CachedToken,
-        sent: &mut Option<Sent>,
+        secrets: &mut Option<Secrets>,
     ) -> Result<Response> {
         let policy = &self.request.retry_policy;
         let idempotent = transport::is_idempotent(&hop.method);
@@ -144,8 +161,8 @@ impl<'a> Call<'a> {
         let mut attempts = Attempts::new(policy, self.deadline, self.log());
         loop {
             let headers = hop.headers(token, body.unwrap_or_default())?;
-            if let Some(sent) = sent {
-                sent.note(token, &headers);
+            if let Some(secrets) = secrets {
+                note_secrets(secrets, token, &headers);
             }
             match self.attempt(hop, &headers, body) {
                 Ok(response) if !idempotent || !policy.retries_status(response.status) => {
@@ -180,7 +197,18 @@ impl<'a> Call<'a> {
             body,
             ignores_agent_timeouts: false,
         };
-        let transport = &self.caller.flights.gateway.transport;
+        let transport = &self.fetcher.flights.gateway.transport;
         transport.send(&outgoing, self.deadline, transport.max_body_bytes)
+    }
+}
+
+/// Notes the texts of the credential, and the headers that carry the credential or a signature.
+fn note_secrets(secrets: &mut Secrets, token: &CachedToken, headers: &HeaderMap) {
+    let headers = headers.values().filter(|value| value.is_sensitive());
+    let headers = headers.map(|value| value.as_bytes().to_vec());
+    for text in token.secrets(None).into_iter().chain(headers) {
+        if text.len() >= MIN_LENGTH {
+            secrets.add(&text);
+        }
     }
 }

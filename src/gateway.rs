@@ -120,7 +120,7 @@ impl Gateway {
         }
         let log = Log::new(options.log_level);
         let origin = url::origin(&base);
-        if !url::is_private(&base) && !options.allow_insecure_http {
+        if !url::is_confidential(&base) && !options.allow_insecure_http {
             log.warn(|| {
                 format!("the gateway {origin} is reached over plain http: tokens travel in clear")
             });

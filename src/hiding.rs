@@ -1,23 +1,24 @@
-//! Finding texts that must not be shown, whichever way they are written.
+//! Searches texts for secrets, and replaces the secrets.
+
+use ureq::http::header::CONTENT_LENGTH;
+use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::url;
 
-/// A shorter text is likely to be part of another by chance.
+/// The least length of a credential that is searched for. Shorter texts occur by chance.
 pub(crate) const MIN_LENGTH: usize = 8;
 
-/// How many URLs may be within one another in a text that is searched; each is percent-encoded once
-/// more.
-const MAX_URLS: usize = 4;
-/// How many JSON texts may be strings of one another.
-const MAX_JSONS: usize = 2;
+/// How many backslashes an escape of JSON may have, with two further ones for each string within a
+/// string. The limit bounds the work for a body of backslashes.
+const MAX_BACKSLASHES: usize = 7;
 
-/// Texts to look for. Percent-encoding, `+` for a space, and the escapes of JSON strings (RFC 8259
-/// section 7) count as the characters that they stand for.
-///
-/// A search reads the text once for each secret and each way to decode it, however often and however
-/// nearly they occur.
+/// The longest reference of HTML: `&#x0010FFFF;` without the `&`.
+const MAX_REFERENCE: usize = 11;
+
+/// Texts to search for. Each character of a secret may be written as itself, percent-encoded, as an
+/// escape of JSON (RFC 8259 section 7) or as a character reference of HTML, and a space as `+`.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<Vec<u8>>);
+pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
@@ -29,168 +30,153 @@ impl Secrets {
     }
 
     pub(crate) fn add(&mut self, secret: &[u8]) {
-        let text: Vec<u8> = secret.iter().map(|byte| spaced(*byte)).collect();
-        if !text.is_empty() && !self.0.contains(&text) {
-            self.0.push(text);
+        let text = String::from_utf8_lossy(secret);
+        if !text.is_empty() && !self.0.iter().any(|known| *known == text) {
+            self.0.push(text.into_owned());
         }
     }
 
-    /// The text with `stand_in` for each secret; `None` if it holds none.
+    /// Returns the text with `stand_in` for each secret, or `None` if there is no secret in it.
+    /// Secrets that overlap or touch are replaced together.
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
-        let marks = self.find(text, MAX_URLS, MAX_JSONS)?;
-        let mut shown = Vec::with_capacity(text.len());
-        let mut is_within = false;
-        for (byte, is_secret) in text.iter().zip(marks) {
-            match (is_within, is_secret) {
-                (_, false) => shown.push(*byte),
-                (false, true) => shown.extend_from_slice(stand_in.as_bytes()),
-                (true, true) => {}
+        let firsts = self.0.iter().filter_map(|secret| secret.bytes().next());
+        let firsts: Vec<u8> = firsts.chain(*b"%\\&+").collect();
+        let mut shown = None;
+        // `rest` is still to be copied, `unread` is still to be searched.
+        let (mut rest, mut unread) = (text, text);
+        while let Some(at) = unread.iter().position(|byte| firsts.contains(byte)) {
+            let (_, candidate) = unread.split_at_checked(at)?;
+            unread = candidate.get(1..)?;
+            let ends = self.0.iter().filter_map(|secret| after(secret, candidate));
+            let Some(end) = ends.min_by_key(|end| end.len()) else {
+                continue;
+            };
+            let plain = rest.len().saturating_sub(candidate.len());
+            if plain > 0 || shown.is_none() {
+                let shown = shown.get_or_insert_with(Vec::new);
+                shown.extend_from_slice(rest.get(..plain)?);
+                shown.extend_from_slice(stand_in.as_bytes());
             }
-            is_within = is_secret;
+            rest = std::cmp::min_by_key(rest, end, |text| text.len());
         }
-        Some(shown)
+        shown.as_mut()?.extend_from_slice(rest);
+        shown
     }
 
-    /// Whether any of them is in a part of a URL, or in one of up to `urls` URLs within it.
-    pub(crate) fn are_within(&self, part: &str, urls: usize) -> bool {
-        self.find(part.as_bytes(), urls, 0).is_some()
-    }
-
-    /// Which bytes of the text are theirs; `None` if none is. Encoders of JSON leave percent-encoding as
-    /// it is, so that what is encoded as both hardly needs to be decoded in both orders.
-    fn find(&self, text: &[u8], urls: usize, jsons: usize) -> Option<Vec<bool>> {
-        let mut marks = vec![false; text.len()];
-        for secret in &self.0 {
-            mark(secret, text, &mut marks);
-        }
-        let json = jsons.checked_sub(1).map(|jsons| (JSON, urls.min(1), jsons));
-        let percent = urls.checked_sub(1).map(|urls| (PERCENT, urls, jsons));
-        for (encoding, urls, jsons) in [json, percent].into_iter().flatten() {
-            if let Some(decoded) = Decoded::new(text, encoding)
-                && let Some(within) = self.find(&decoded.text, urls, jsons)
-            {
-                decoded.mark(&within, &mut marks);
+    /// Replaces each secret in a response by `[credential]`.
+    pub(crate) fn hide_in(&self, headers: &mut HeaderMap, body: &mut Vec<u8>) {
+        let hidden = |text: &[u8]| self.hidden(text, "[credential]");
+        for value in headers.values_mut() {
+            if let Some(Ok(shown)) = hidden(value.as_bytes()).map(HeaderValue::try_from) {
+                *value = shown;
             }
         }
-        marks.contains(&true).then_some(marks)
+        if let Some(shown) = hidden(body) {
+            *body = shown;
+            if let Some(length) = headers.get_mut(CONTENT_LENGTH) {
+                *length = body.len().into();
+            }
+        }
     }
 }
 
-/// A plus may stand for a space or for itself.
-fn spaced(byte: u8) -> u8 {
-    if byte == b'+' { b' ' } else { byte }
+/// Returns what follows the secret, if the text begins with it. A secret that has `%25` in it, or
+/// another escape, is found in its plain form as well.
+fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
+    let plain = text.strip_prefix(secret.as_bytes());
+    let escaped = secret.chars().try_fold(text, after_char);
+    let ends = plain.into_iter().chain(escaped);
+    ends.min_by_key(|end| end.len())
 }
 
-/// As Knuth, Morris and Pratt search, without ever going back in the text: for each beginning of the
-/// secret, `borders` has the length of the longest shorter one that it ends with.
-fn mark(secret: &[u8], text: &[u8], marks: &mut [bool]) {
-    let advance = |borders: &[usize], mut length: usize, byte: u8| {
-        while secret.get(length) != Some(&byte) {
-            match length.checked_sub(1) {
-                Some(last) => length = borders.get(last).copied().unwrap_or_default(),
-                None => return 0,
-            }
-        }
-        length.saturating_add(1)
+fn after_char(text: &[u8], c: char) -> Option<&[u8]> {
+    let escaped = match text.first()? {
+        b'%' => after_percent(text, c),
+        b'\\' => after_json(text, c),
+        b'&' => after_reference(text, c),
+        b'+' if c == ' ' => text.get(1..),
+        _ => None,
     };
-    let (mut borders, mut length) = (vec![0], 0);
-    for byte in secret.iter().skip(1) {
-        length = advance(&borders, length, *byte);
-        borders.push(length);
-    }
-    let mut marked = 0;
-    length = 0;
-    for (last, byte) in text.iter().map(|byte| spaced(*byte)).enumerate() {
-        // Most bytes begin nothing.
-        if length == 0 && secret.first() != Some(&byte) {
-            continue;
-        }
-        length = advance(&borders, length, byte);
-        if length == secret.len() {
-            let end = last.saturating_add(1);
-            let start = end.saturating_sub(length).max(marked);
-            marks.get_mut(start..end).unwrap_or_default().fill(true);
-            marked = end;
-        }
-    }
+    escaped.or_else(|| text.strip_prefix(c.encode_utf8(&mut [0; 4]).as_bytes()))
 }
 
-/// What escapes begin with, and how one is read: what it stands for is added to the bytes. Returns how
-/// long it is.
-type Encoding = (u8, fn(&[u8], &mut Vec<u8>) -> Option<usize>);
-
-const PERCENT: Encoding = (b'%', |escape, decoded| {
-    decoded.push(url::escaped_byte(escape.get(1..)?)?);
-    Some(3)
-});
-
-const JSON: Encoding = (b'\\', |escape, decoded| {
-    let byte = match *escape.get(1)? {
-        b'u' => {
-            // One unit, or the two of a surrogate pair.
-            let units = escape.chunks(6).map_while(code_unit);
-            let read = char::decode_utf16(units).next()?.ok()?;
-            decoded.extend_from_slice(read.encode_utf8(&mut [0; 4]).as_bytes());
-            return Some(read.len_utf16().saturating_mul(6));
+/// `%2F`, or `%252F` where it was encoded again.
+fn after_percent(mut text: &[u8], c: char) -> Option<&[u8]> {
+    for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+        text = text.strip_prefix(b"%")?;
+        while let Some(digits) = text.strip_prefix(b"25").filter(|_| byte != b'%') {
+            text = digits;
         }
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        kind @ (b'"' | b'\\' | b'/') => kind,
-        _ => return None,
+        let is_same = url::escaped_byte(text) == Some(byte);
+        text = text.get(2..).filter(|_| is_same)?;
+    }
+    Some(text)
+}
+
+/// `\/`, or `\\/` in a string within a string.
+fn after_json(text: &[u8], c: char) -> Option<&[u8]> {
+    if let Some(rest) = text.strip_prefix(b"\\\\").filter(|_| c == '\\') {
+        return Some(rest);
+    }
+    let (kind, rest) = without_backslashes(text)?.split_first()?;
+    let said = match kind {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return after_utf16(text, c),
+        other => char::from(*other),
     };
-    decoded.push(byte);
-    Some(2)
-});
-
-/// `\uXXXX`.
-fn code_unit(escape: &[u8]) -> Option<u16> {
-    let digits = escape.strip_prefix(b"\\u")?;
-    let low = url::escaped_byte(digits.get(2..)?)?;
-    Some(u16::from_be_bytes([url::escaped_byte(digits)?, low]))
+    Some(rest).filter(|_| said == c && c.is_ascii())
 }
 
-/// What a text says, and for each escape in it, where it ends here and there.
-struct Decoded {
-    text: Vec<u8>,
-    ends: Vec<(usize, usize)>,
+/// `\u002F`, or `\uD83D\uDD11` for a character beyond 16 bits.
+fn after_utf16(mut text: &[u8], c: char) -> Option<&[u8]> {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        let digits = without_backslashes(text)?.strip_prefix(b"u")?;
+        let (high, low) = (
+            url::escaped_byte(digits)?,
+            url::escaped_byte(digits.get(2..)?)?,
+        );
+        let is_same = u16::from_be_bytes([high, low]) == *unit;
+        text = digits.get(4..).filter(|_| is_same)?;
+    }
+    Some(text)
 }
 
-impl Decoded {
-    /// `None` for a text without an escape.
-    fn new(encoded: &[u8], (mark, read): Encoding) -> Option<Self> {
-        let (mut text, mut ends) = (Vec::new(), Vec::new());
-        let mut rest = encoded;
-        while let Some(at) = rest.iter().position(|byte| *byte == mark) {
-            let (plain, escape) = rest.split_at_checked(at)?;
-            text.extend_from_slice(plain);
-            let length = read(escape, &mut text);
-            rest = escape.get(length.unwrap_or(1)..)?;
-            match length {
-                Some(_) => ends.push((text.len(), encoded.len().saturating_sub(rest.len()))),
-                None => text.push(mark),
-            }
-        }
-        text.extend_from_slice(rest);
-        (!ends.is_empty()).then_some(Self { text, ends })
-    }
+/// Returns what follows one backslash or several.
+fn without_backslashes(text: &[u8]) -> Option<&[u8]> {
+    let marks = text.iter().take(MAX_BACKSLASHES);
+    let marks = marks.take_while(|byte| **byte == b'\\').count();
+    text.get(marks..).filter(|_| marks > 0)
+}
 
-    /// Marks in the encoded text what is marked `within` this one.
-    fn mark(&self, within: &[bool], marks: &mut [bool]) {
-        let (mut here, mut there) = (0, 0);
-        let last = (within.len(), marks.len());
-        for (end, encoded_end) in self.ends.iter().copied().chain([last]) {
-            // Plain bytes, and the escape, which is longer than what it stands for.
-            let within = within.get(here..end).unwrap_or_default();
-            let marks = marks.get_mut(there..encoded_end).unwrap_or_default();
-            for (at, mark) in marks.iter_mut().enumerate() {
-                *mark |= within.get(at).or(within.last()) == Some(&true);
-            }
-            (here, there) = (end, encoded_end);
-        }
+/// `&#47;`, `&#x2F;` or a name, or `&amp;#47;` where it was escaped again.
+fn after_reference(text: &[u8], c: char) -> Option<&[u8]> {
+    let mut text = text.strip_prefix(b"&")?;
+    while let Some(again) = text.strip_prefix(b"amp;").filter(|_| c != '&') {
+        text = again;
     }
+    let end = text
+        .iter()
+        .take(MAX_REFERENCE)
+        .position(|byte| *byte == b';')?;
+    let (name, rest) = text.split_at_checked(end)?;
+    let name = std::str::from_utf8(name).ok()?;
+    let said = match (name, name.strip_prefix("#x").or(name.strip_prefix("#X"))) {
+        ("amp", _) => '&',
+        ("quot", _) => '"',
+        ("apos", _) => '\'',
+        ("lt", _) => '<',
+        ("gt", _) => '>',
+        ("plus", _) => '+',
+        ("sol", _) => '/',
+        ("equals", _) => '=',
+        (_, Some(digits)) => char::from_u32(u32::from_str_radix(digits, 16).ok()?)?,
+        (decimal, None) => char::from_u32(decimal.strip_prefix('#')?.parse().ok()?)?,
+    };
+    rest.get(1..).filter(|_| said == c)
 }
 
 #[cfg(test)]

@@ -90,4 +90,5 @@ pub use providers::{ProviderInfo, Providers};
 pub use retry::RetryPolicy;
 pub use session::{AgentSession, AgentSessionInput, OboSessionInput};
 pub use token::{CachedToken, TokenResponse};
+pub use url::path_segment;
 pub use wait::WaitOptions;

@@ -19,9 +19,7 @@ use crate::signing::{self, Digest, Encoding};
 
 mod target;
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use target::param_name;
-pub(crate) use target::{fill_placeholders, with_query_param};
+pub(crate) use target::{fill_placeholders, param_name, with_query_param};
 
 /// Where the credential goes.
 #[derive(Clone, PartialEq, Eq)]

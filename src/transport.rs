@@ -48,7 +48,8 @@ pub(crate) struct Response {
 pub(crate) struct Transport {
     agent: ureq::Agent,
     has_callers_agent: bool,
-    /// Agents with the same settings that no request uses at present, if agents keep cookies: see `jar`.
+    /// Agents with the same settings that no request uses at present. Only needed where agents keep cookies:
+    /// see `jar`.
     idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
@@ -65,11 +66,11 @@ impl Transport {
         let agent =
             agent.unwrap_or_else(|| agent::agent(agent::settings(timeout).build(), HostResolver));
         agent::check_proxy(agent.config())?;
-        let needs_turns = !has_callers_agent && jar::is_kept(&agent);
+        let keeps_cookies = !has_callers_agent && jar::is_present(&agent);
         Ok(Self {
             agent,
             has_callers_agent,
-            idle: needs_turns.then(Mutex::default),
+            idle: keeps_cookies.then(Mutex::default),
             max_body_bytes,
         })
     }
@@ -126,7 +127,7 @@ impl Transport {
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        if on_new_connection || !self.agents_settings_suit(request.url, left) {
+        if on_new_connection || self.needs_own_settings(request.url, left) {
             let mut config = configure(self.agent.configure_request(built), request.url)
                 .http_status_as_error(false)
                 .timeout_global(Some(left));
@@ -144,14 +145,14 @@ impl Transport {
         }
     }
 
-    /// Returns whether the request needs no settings of its own, for which ureq would copy all of the
-    /// agent's. The timeout of the agent may be later than the deadline by 1/64.
-    fn agents_settings_suit(&self, url: &Uri, left: Duration) -> bool {
+    /// Returns whether the agent's settings do not fit the request. ureq copies all settings for a request
+    /// with its own, so the agent's timeout may end up to 1/64 after the deadline.
+    fn needs_own_settings(&self, url: &Uri, left: Duration) -> bool {
         let config = self.agent.config();
         let timeout = config.timeouts().global.unwrap_or_default();
-        !self.has_callers_agent
-            && (config.proxy().is_none() || !url::is_loopback(url))
-            && (timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
+        self.has_callers_agent
+            || (config.proxy().is_some() && url::is_loopback(url))
+            || !(timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
     }
 
     /// Runs the request. If agents keep cookies, the request has an agent for itself while it runs, with an

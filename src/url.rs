@@ -1,7 +1,7 @@
 //! Absolute `http` and `https` URLs in one normal form, relative references, percent-encoding.
 //!
-//! In the normal form scheme and host are lower-case and the default port is left out, so that two
-//! URLs have the same origin (RFC 6454 section 4) exactly if their scheme and authority are equal.
+//! The normal form has a lower-case scheme and host, and no default port. So two URLs have the same
+//! origin (RFC 6454 section 4) if, and only if, scheme and authority are equal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-/// Why a text is not a usable URL, worded to follow its place: `url: <problem>`.
+/// Why a text is not a usable URL. It completes an error such as `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
-/// Reads an absolute URL. The fragment is left out; in path and query, bytes that RFC 3986 does
-/// not allow there are percent-encoded.
+/// Parses an absolute URL. Drops the fragment, and percent-encodes the bytes of path and query that
+/// RFC 3986 does not allow there.
 pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
         return Err("empty; give an absolute URL such as https://api.example.com/user".into());
@@ -40,7 +40,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if !target.starts_with('/') {
         normal.push('/');
     }
-    // What must not stand in a path or query is encoded; a `%` is left as it is.
+    // A `%` stays, because the caller has encoded what follows it.
     normal.push_str(&encode_if_needed(target, |byte| {
         matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~')
     }));
@@ -55,8 +55,8 @@ pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     Err(format!("has a space or control character at byte {at}; percent-encode it").into())
 }
 
-/// The scheme that a reference names itself (RFC 3986 section 3.1), and what follows its colon.
-/// `host:8080` names none.
+/// Splits a reference into its scheme (RFC 3986 section 3.1) and the text after the colon. Returns
+/// `None` without a scheme, and for `host:8080`.
 pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -69,7 +69,7 @@ fn without_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)
 }
 
-/// Brings what is in `normal` before it, the scheme, into lower case as well.
+/// Appends host and port in their normal form, and makes the scheme before them lower-case.
 fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     if authority.contains('@') {
         return Err("holds a user name or password; credentials come from the gateway".into());
@@ -102,8 +102,8 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A stricter set than RFC 3986 allows, since other names are read differently by different software:
-/// what ends in a number is an IPv4 address to some (`127.1`, `0x7f000001`).
+/// Whether a host is a name that all software reads in the same way. RFC 3986 allows more: some read
+/// names that end in a number (`127.1`, `0x7f000001`) as IPv4 addresses.
 fn is_name(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let name = host.strip_suffix('.').unwrap_or(host);
@@ -115,8 +115,8 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(plain) && !is_number
 }
 
-/// Resolves the target of a redirect against the URL that sent it (RFC 3986 section 5.2). Spaces,
-/// which servers do send, are percent-encoded.
+/// Resolves the target of a redirect against the URL that sent it (RFC 3986 section 5.2). Percent-encodes
+/// spaces, because some servers send them.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let reference = reference.trim().replace(' ', "%20");
     let reference = without_fragment(&reference);
@@ -157,14 +157,14 @@ pub(crate) fn without_dots(path: &str) -> String {
     kept.join("/")
 }
 
-/// Scheme, host and port as text: all of a URL that may be shown, since paths and queries can hold
-/// credentials.
+/// Returns scheme, host and port as text. Errors and logs show no more of a URL, because its path and
+/// query can hold credentials.
 pub(crate) fn origin(url: &Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", url.scheme_str().unwrap_or_default())
 }
 
-/// The port, the scheme's own if none is written.
+/// Returns the port, by default that of the scheme.
 pub(crate) fn port(url: &Uri) -> u16 {
     url.port_u16()
         .unwrap_or(if is_https(url) { 443 } else { 80 })
@@ -178,9 +178,8 @@ pub(crate) fn is_https(url: &Uri) -> bool {
     url.scheme_str() == Some("https")
 }
 
-/// Whether nobody on the way can read what is sent there: https, or http that does not leave this
-/// machine.
-pub(crate) fn is_private(url: &Uri) -> bool {
+/// Whether nobody else can read a request to this URL: https, or http that does not leave this machine.
+pub(crate) fn is_confidential(url: &Uri) -> bool {
     is_https(url) || is_loopback(url)
 }
 
@@ -190,7 +189,7 @@ pub(crate) fn is_loopback(url: &Uri) -> bool {
     host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
 
-/// The address that a URL's host is, unless it is a name.
+/// Parses a URL's host as an IP address. Returns `None` for a name.
 pub(crate) fn address(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[') {
         Some(address) => Some(IpAddr::V6(address.strip_suffix(']')?.parse().ok()?)),
@@ -198,16 +197,55 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// A value as one path segment or query value: all but RFC 3986's unreserved characters encoded.
+/// Percent-encodes a text, such as a tool's argument, so that it is one segment of a URL's path
+/// (RFC 3986 section 3.3).
+///
+/// All characters but the unreserved ones (letters, digits, `-`, `.`, `_`, `~`) are encoded, so that a
+/// text such as `a/b?c` adds no segment and no query. A text that is `.` or `..` becomes `%2E` or
+/// `%2E%2E`. Some servers still read these as steps in the path, so refuse such an argument; a
+/// [`Fetcher`](crate::Fetcher) with a `base_url` refuses a `..` segment in any form. An empty text is
+/// an empty segment.
+///
+/// ```
+/// use nexus_sdk::path_segment;
+///
+/// let name = "a/../b?c";
+/// let url = format!("/repos/acme/{}/issues", path_segment(name));
+/// assert_eq!(url, "/repos/acme/a%2F..%2Fb%3Fc/issues");
+/// assert_eq!(path_segment(".."), "%2E%2E");
+/// ```
+#[must_use]
+pub fn path_segment(text: &str) -> String {
+    encode(text).into_owned()
+}
+
+/// Percent-encodes a value as one path segment or query value: all but unreserved characters.
 pub(crate) fn encode(value: &str) -> Cow<'_, str> {
-    // As a whole segment, dots would be taken for a step in the path.
+    encode_value(value, is_unreserved)
+}
+
+/// Percent-encodes a credential of a path segment or, with `in_query`, of a query value. Keeps the
+/// characters that RFC 3986 allows there, because some servers compare a token such as `123:abc` as it
+/// was sent. Characters that separate the pairs of a query are encoded.
+pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
+    // RFC 3986 section 3.3: `pchar`.
+    let plain: fn(u8) -> bool = if in_query {
+        |byte| is_unreserved(byte) || b"!$'()*,:@".contains(&byte)
+    } else {
+        |byte| is_unreserved(byte) || b"!$'()*,:@&+;=".contains(&byte)
+    };
+    encode_value(value, plain)
+}
+
+fn encode_value(value: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
+    // As a whole segment, dots would be a step in the path.
     if matches!(value, "." | "..") {
         return value.replace('.', "%2E").into();
     }
-    encode_if_needed(value, is_unreserved)
+    encode_if_needed(value, plain)
 }
 
-/// A path with those of the parameters that have a value.
+/// Appends a query of the parameters that have a value.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let mut url = path.to_owned();
     let mut mark = "?";
@@ -232,7 +270,7 @@ fn encode_if_needed(text: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
     encode_unless(text.as_bytes(), plain).into()
 }
 
-/// The bytes as text, all but the plain ones as `%XX`.
+/// Writes all bytes but the plain ones as `%XX`.
 pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(bytes.len().saturating_mul(3));
     for byte in bytes {
@@ -245,14 +283,14 @@ pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
     encoded
 }
 
-/// The byte that is written as two digits after a `%`.
+/// Parses the two digits after a `%`.
 pub(crate) fn escaped_byte(after: &[u8]) -> Option<u8> {
     let [high, low] = *after.first_chunk()?;
     let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// The bytes that a piece of a path or query stands for; `+` is a space in queries.
+/// Decodes a piece of a path or, with `plus_is_space`, of a query.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -13,7 +13,7 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nexus_sdk::{NexusClient, NexusClientOptions};
+use nexus_sdk::{NexusClient, NexusClientOptions, path_segment};
 use serde_json::json;
 
 use mcp::{Content, Server, Tool, note};
@@ -63,17 +63,6 @@ fn tools(api: &'static Api) -> Vec<Tool> {
                 api.text(call, method, path, body).map(Content::Text)
             }),
     ]
-}
-
-/// Percent-encodes text that becomes one segment of a path (RFC 3986, section 2.1).
-fn path_segment(text: &str) -> String {
-    let encoded = text.bytes().map(|byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'~' | b'.' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    encoded.collect()
 }
 
 const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];

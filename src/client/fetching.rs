@@ -5,28 +5,30 @@ use ureq::http::HeaderMap;
 use super::NexusClient;
 use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::caller::Caller;
+use crate::fetch::agent;
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
-use crate::fetch::{self, middleware};
-use crate::tenant::Tenant;
 
 impl NexusClient {
-    /// Sends a request with the credential on it, as the provider's strategy says, and returns
-    /// status, headers and body. Every status is `Ok`; errors are for what never became a response.
+    /// Sends a request with the provider's credential, and returns the status, headers and body of the
+    /// response. Every status is `Ok`: an error means that there is no response.
     ///
-    /// Blocks for the options' timeout (by default the client's, 30 s) in all: resolving,
-    /// redirects, replay and body. A 401 to a cached token drops it; if the gateway then has
-    /// another, the request that was refused is sent once more with that, and none before it. If the
-    /// gateway fails, that is the error, and the next call asks it again.
-    /// Redirects are followed (at most ten) and never take the credential, or the caller's own, to
-    /// another origin.
+    /// Blocks for the `timeout` of the options in all, by default the client's (30 s). That includes
+    /// resolving the token, redirects and the body.
+    ///
+    /// A 401 to a cached token drops the token from the cache. If the gateway has another token, the
+    /// refused request is sent once more with it. If a redirect led to that request, the requests
+    /// before it are not sent again; and with a credential in the path, the 401 is the response. If the
+    /// gateway fails, its error is returned.
+    ///
+    /// Up to ten redirects are followed: see [`Redirects`](crate::Redirects). Neither the credential nor
+    /// the caller's own secret headers go to another origin.
     ///
     /// # Errors
     ///
-    /// As [`get_cached_token`](Self::get_cached_token), and `invalid_input` for a URL, method or
-    /// header that cannot be sent, `insecure_url` for plain http to another machine or a redirect
-    /// to it, `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`.
+    /// The errors of [`get_cached_token`](Self::get_cached_token), and `invalid_input` for a URL, method
+    /// or header that cannot be sent, `insecure_url` for plain http to another machine,
+    /// `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -50,12 +52,11 @@ impl NexusClient {
         url: &str,
         options: FetchOptions,
     ) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let tenant = Tenant::new(workspace_id, provider);
-        let caller = Caller::of_tenant(&self.0, cache, tenant);
-        fetch::fetch(&caller, url, options)
+        let fetcher = self.fetcher(cache, workspace_id, provider);
+        fetcher.fetch(url, options)
     }
 
-    /// Returns a fetcher for one workspace and provider. Does not block; with a blank name, its fetches
+    /// Returns a fetcher for one workspace and provider. Does not block. With a blank name, its fetches
     /// fail with `invalid_input`.
     ///
     /// ```
@@ -70,19 +71,18 @@ impl NexusClient {
     /// ```
     #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
-        let tenant = Tenant::new(workspace_id, provider);
-        Fetcher::new(Caller::of_tenant(&self.0, cache, tenant))
+        Fetcher::of_tenant(&self.0, cache, workspace_id, provider)
     }
 
-    /// Returns the headers that carry the credential, for a connection that the SDK does not make itself: a
-    /// WebSocket, an MCP client. They are marked sensitive, so that `Debug` does not show them.
+    /// Returns the headers that carry the credential, for connections that the SDK does not open, such
+    /// as a WebSocket. Their values are marked sensitive, so that `Debug` does not show them.
     ///
     /// Blocks as [`get_cached_token`](Self::get_cached_token) does.
     ///
     /// # Errors
     ///
-    /// As [`get_cached_token`](Self::get_cached_token), and `unsupported_strategy` for a credential
-    /// that does not go into headers alone.
+    /// The errors of [`get_cached_token`](Self::get_cached_token), and `unsupported_strategy` for a
+    /// credential that goes into the URL or signs the request.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -102,8 +102,7 @@ impl NexusClient {
     ) -> Result<HeaderMap> {
         let token = self.get_cached_token(cache, workspace_id, provider)?;
         let (name, value) = token.to_header()?.ok_or_else(|| {
-            let problem =
-                "this provider's credential does not go into headers alone; fetch with it";
+            let problem = "this provider's credential goes into the URL; use authenticated_fetch";
             NexusError::new(ErrorKind::UnsupportedStrategy, problem)
         })?;
         let mut headers = HeaderMap::new();
@@ -111,31 +110,30 @@ impl NexusClient {
         Ok(headers)
     }
 
-    /// Returns a `ureq::Agent` that puts the credential on every request, for code and libraries that take
-    /// an agent, and for bodies that stream in either direction.
+    /// Returns a `ureq::Agent` that puts the credential on every request, for libraries that take an
+    /// agent, and for bodies that stream in either direction.
     ///
-    /// It has the settings of the client's agent and uses its connections. Making one does not
-    /// block; each request first gets the token as [`get_cached_token`](Self::get_cached_token)
-    /// does, before the request's own timeouts begin. The client's timeout (30 s) bounds the
-    /// connecting, the wait for the response's headers, and every single read and write; a stream
-    /// as a whole is not bounded, unless the request says so. With
-    /// [`NexusClientOptions::agent`](crate::NexusClientOptions::agent) that agent's own timeouts
-    /// hold instead. Any method but `CONNECT` and `TRACE` is sent. Redirects are not followed: the
-    /// 3xx is the response, whatever the request's settings say. Statuses of 400 and above are
-    /// errors if the client's agent or the request's settings make them so, as ureq does by
-    /// default.
+    /// Does not block. Each request of the agent first gets the token, as
+    /// [`get_cached_token`](Self::get_cached_token) does, before its own timeouts start.
     ///
-    /// What it cannot do: send a streamed body again, so only `GET` and `HEAD` are replayed after a
-    /// 401 to a cached token; sign a streamed body; try a pooled connection again that the server
-    /// closes just as it is used, as a fetch does. With a `query_param` provider, the response's
-    /// own URI (ureq's `get_uri`) holds the credential.
+    /// The agent uses the connections of the client. The client's timeout (30 s) limits the connecting,
+    /// the wait for the response's headers, and every single read and write, but not a stream as a
+    /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the agent takes over
+    /// that agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`, and its
+    /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
+    /// 400 and above are errors by default, as in ureq.
     ///
-    /// A 401 to a cached token drops it. `GET` and `HEAD` are then sent once more if there is
-    /// another token; other methods are not, because their body may be gone: the next request has
-    /// the new one. A strategy that signs bodies signs those of `GET` and `HEAD` alone. What the SDK
-    /// refuses is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside: besides the
-    /// errors of [`get_cached_token`](Self::get_cached_token) `insecure_url`, `invalid_input` and
-    /// `unsupported_strategy`.
+    /// A 401 to a cached token drops the token from the cache. A `GET` or `HEAD` without a body is then
+    /// sent once more, if the gateway has another token. A request with a body cannot be sent again:
+    /// the next request has the new token.
+    ///
+    /// The agent follows no redirects, does not sign bodies, and does not retry a request whose pooled
+    /// connection the server has closed. With a `query_param` provider, the response's own URI (ureq's
+    /// `get_uri`) holds the credential. The methods `CONNECT`, `TRACE`, `TRACK` and `PRI` are refused.
+    ///
+    /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. It
+    /// is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,
+    /// `invalid_input`, or `unsupported_strategy` for a signing provider and a request with a body.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -158,7 +156,6 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> ureq::Agent {
-        let tenant = Tenant::new(workspace_id, provider);
-        middleware::authenticated_agent(Caller::of_tenant(&self.0, cache, tenant))
+        agent::authenticated_agent(self.fetcher(cache, workspace_id, provider))
     }
 }

@@ -4,7 +4,6 @@ use std::ops::Deref;
 
 use super::{NexusClient, with_id};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::gateway::Request;
 use crate::json::Object;
@@ -142,8 +141,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_fetcher(&self, session: &AgentSession) -> Result<Fetcher> {
-        let caller = Caller::of_session(&self.0, session.credential()?);
-        Ok(Fetcher::new(caller))
+        Ok(Fetcher::of_session(&self.0, session.credential()?))
     }
 
     /// Returns a guard that closes the session when it is dropped. Does not block.

@@ -1,22 +1,26 @@
-//! The bound form of `authenticated_fetch`: client, cache, workspace and provider in one value.
+//! A client, a cache, and the workspace and provider whose credential is sent.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Uri};
 
-use crate::error::Result;
-use crate::fetch;
-use crate::fetch::caller::Caller;
+use crate::cache::TokenCache;
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::Scope;
+use crate::flights::{Handle, Source};
+use crate::tenant::Tenant;
+use crate::time::Deadline;
 use crate::token::CachedToken;
+use crate::url;
 
 /// Fetches with one credential: that of a workspace and provider, or of an agent session.
 ///
-/// A clone is a cheap handle. All methods block as
-/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does, fail as it does, and
-/// return the same tuple of status, headers and body.
+/// A clone is a cheap handle. All methods block and fail as
+/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does, and return the same tuple of
+/// status, headers and body.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -34,22 +38,54 @@ use crate::token::CachedToken;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Fetcher(Caller);
+pub struct Fetcher {
+    pub(crate) flights: Handle,
+    credential: Credential,
+    scope: Option<Arc<Scope>>,
+}
+
+#[derive(Clone)]
+enum Credential {
+    /// The credential of a workspace and provider, from the cache or from the gateway.
+    Tenant(TokenCache, Tenant),
+    /// The credential of an agent session. The gateway never replaces it.
+    Session(Arc<CachedToken>),
+}
 
 impl Fetcher {
-    pub(crate) fn new(caller: Caller) -> Self {
-        Self(caller)
+    pub(crate) fn of_tenant(
+        flights: &Handle,
+        cache: &TokenCache,
+        workspace_id: &str,
+        provider: &str,
+    ) -> Self {
+        let tenant = Tenant::new(workspace_id, provider);
+        Self::new(flights, Credential::Tenant(cache.clone(), tenant))
     }
 
-    /// Allows these hosts and no others but that of a [`base_url`](Self::base_url), for a URL that a
-    /// tool's argument chose. Default: any host, or only that of the base.
+    pub(crate) fn of_session(flights: &Handle, token: CachedToken) -> Self {
+        Self::new(flights, Credential::Session(Arc::new(token)))
+    }
+
+    fn new(flights: &Handle, credential: Credential) -> Self {
+        Self {
+            flights: flights.clone(),
+            credential,
+            scope: None,
+        }
+    }
+
+    /// Allows these hosts, and no others besides the host of a [`base_url`](Self::base_url). Default:
+    /// any host, or only that of the base.
     ///
-    /// A rule is `host` (any port), `host:port`, or `*.host` (all names below it, not the name
-    /// itself). A URL or redirect elsewhere is the error `host_not_allowed`, a URL before anything
-    /// is resolved. An empty list allows nothing; a rule that can match no URL is the error
-    /// `invalid_input` of every fetch. A provider whose credential goes into the path fills
-    /// placeholders wherever the URL has them, so give its URLs with `base_url`, which fills those of
-    /// the base alone.
+    /// Set it wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
+    /// `*.host` (all names below the host, but not the host itself). Any other URL is the error
+    /// `host_not_allowed` before a token is resolved, and any other redirect before it is followed. An
+    /// empty list allows nothing. A rule that can match no URL makes every fetch fail with
+    /// `invalid_input`.
+    ///
+    /// A provider whose credential goes into the path fills the placeholders of every URL that it is
+    /// given. Use `base_url` with such a provider: only the placeholders of the base are then filled.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -60,9 +96,6 @@ impl Fetcher {
     ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"]);
     /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
     /// assert_eq!(error.code(), "host_not_allowed");
-    ///
-    /// const HOSTS: &[&str] = &["api.github.com"];
-    /// let github = github.allow_hosts(HOSTS);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
@@ -71,21 +104,23 @@ impl Fetcher {
         self
     }
 
-    /// What relative URLs are put below. Default: none, and every URL is absolute.
+    /// Sets the URL that relative URLs are appended to. Default: none, so that every URL is absolute.
     ///
-    /// A relative URL is appended, not resolved by RFC 3986: below `https://api.github.com/v3`, both
-    /// `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that query,
-    /// and the empty one the base itself. One that could lead out of the base is the error
-    /// `invalid_input`: with a `..` segment, however it is encoded, or with two slashes at its
-    /// beginning. So it may come from a tool's argument.
+    /// A relative URL is appended, not resolved by RFC 3986. With the base `https://api.github.com/v3`,
+    /// both `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that
+    /// query, and an empty URL is the base itself.
     ///
-    /// The base's scheme, host and port are allowed and no others, also in absolute URLs and redirects;
-    /// [`allow_hosts`](Self::allow_hosts) adds to them. The `{field}` placeholders of a provider with
-    /// the strategy `path` are filled in the base alone: in other URLs braces stand for themselves.
+    /// The URL may come from a tool's argument, because it cannot lead out of the base. One with a `..`
+    /// segment, encoded or not, or with two slashes at its beginning is the error `invalid_input`.
+    /// Absolute URLs and redirects may only go to the base's scheme, host and port, and to the hosts
+    /// that [`allow_hosts`](Self::allow_hosts) adds.
     ///
-    /// A base that is not an absolute URL, or that has a query or a fragment, is the error
-    /// `invalid_input` of every fetch. The gateway may know the address of a provider's API: see
-    /// [`NexusClient::providers`](crate::NexusClient::providers).
+    /// The `{field}` placeholders of a provider with the strategy `path` are filled in the base only.
+    /// In other URLs, braces stand for themselves.
+    ///
+    /// A base that is not an absolute URL, or has a query or a fragment, makes every fetch fail with
+    /// `invalid_input`. [`NexusClient::providers`](crate::NexusClient::providers) returns the
+    /// addresses of the APIs that the gateway knows.
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -96,8 +131,8 @@ impl Fetcher {
     /// let (status, _headers, _body) = github.get("/user")?;
     /// assert_eq!(status, 200);
     ///
-    /// let error = github.get("https://evil.example/user").unwrap_err();
-    /// assert_eq!(error.code(), "host_not_allowed");
+    /// let error = github.get("/../admin").unwrap_err();
+    /// assert_eq!(error.code(), "invalid_input");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -107,19 +142,18 @@ impl Fetcher {
     }
 
     fn scope_mut(&mut self) -> &mut Scope {
-        Arc::make_mut(self.0.scope.get_or_insert_default())
+        Arc::make_mut(self.scope.get_or_insert_default())
     }
 
-    /// The token that the next request would carry, for a client of another protocol: the quickest
-    /// way to one that is cached.
+    /// Returns the token that the next request would carry, for a client of another protocol.
     ///
-    /// Blocks as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token) does; the
-    /// token of a session is returned as it is, also when it has expired. Where it is sent is up to
-    /// you: [`allow_hosts`](Self::allow_hosts) is about this fetcher's own requests.
+    /// Blocks as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token) does. A
+    /// session's token is returned even if it has expired. [`allow_hosts`](Self::allow_hosts) does not
+    /// apply to requests that you make with the token yourself.
     ///
     /// # Errors
     ///
-    /// As [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token).
+    /// The errors of [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -133,165 +167,185 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        self.0.get_token().map(|(token, _)| token)
+        let (token, _) = self.token(self.flights.gateway.longest_call())?;
+        Ok(token)
     }
 
-    /// `GET`. The URL is absolute, or below the [`base_url`](Self::base_url).
+    /// Sends a `GET`. The URL is absolute, or relative to the [`base_url`](Self::base_url).
     ///
     /// # Errors
     ///
-    /// As [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), and `host_not_allowed`.
+    /// The errors of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), and
+    /// `host_not_allowed`.
     ///
     /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
+    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
     /// let (status, _headers, body) = github.get("/user")?;
-    /// # assert_eq!(status, 200);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn get(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default())
     }
 
-    /// `HEAD`; the body is empty.
+    /// Sends a `HEAD`. The response has no body.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     ///
     /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
+    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
     /// let (status, headers, _body) = github.head("/user")?;
-    /// # assert_eq!(status, 200);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn head(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("HEAD"))
     }
 
-    /// `DELETE`.
+    /// Sends a `DELETE`.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     ///
     /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
-    /// let (status, _headers, _body) = github.delete("/user")?;
-    /// assert_eq!(status, 405, "a status is data");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
+    /// let (status, _headers, _body) = github.delete("/user/7")?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn delete(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("DELETE"))
     }
 
-    /// `POST` with a body; for its `Content-Type`, see [`fetch`](Self::fetch).
+    /// Sends a `POST` with a body and no `Content-Type`. [`fetch`](Self::fetch) with
+    /// [`FetchOptions::json`] sets both.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     ///
     /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
+    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
     /// let (status, _headers, _body) = github.post("/user/repos", r#"{"name": "demo"}"#)?;
-    /// assert_eq!(status, 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn post(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("POST").data(data))
     }
 
-    /// `PUT` with a body.
+    /// Sends a `PUT` with a body and no `Content-Type`.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     ///
     /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
-    /// let (status, _headers, _body) = github.put("/user", "{}")?;
-    /// # assert_eq!(status, 405);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
+    /// let (status, _headers, _body) = github.put("/user/7", "{}")?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn put(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("PUT").data(data))
     }
 
-    /// `PATCH` with a body.
+    /// Sends a `PATCH` with a body and no `Content-Type`.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// The errors of [`get`](Self::get).
     ///
     /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
-    /// let (status, _headers, _body) = github.patch("/user", "{}")?;
-    /// # assert_eq!(status, 405);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
+    /// let (status, _headers, _body) = github.patch("/user/7", "{}")?;
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn patch(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
-    /// Any request.
-    ///
-    /// # Errors
-    ///
-    /// As [`get`](Self::get).
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let api = gateway.url();
-    /// use nexus_sdk::FetchOptions;
-    ///
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(api);
-    /// let options = FetchOptions::default()
-    ///     .method("POST")
-    ///     .header("Content-Type", "application/json")
-    ///     .data(r#"{"name": "demo"}"#);
-    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
-    /// assert_eq!(status, 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        fetch::fetch(&self.0, url, options)
+    /// Blocks until there is a token, at most until the deadline.
+    pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
+        match &self.credential {
+            Credential::Tenant(cache, tenant) => {
+                let (workspace_id, provider) = (&tenant.workspace_id, &tenant.provider);
+                self.flights.cached(cache, workspace_id, provider, deadline)
+            }
+            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+        }
+    }
+
+    /// Drops the token from the cache, unless the cache has another by now.
+    pub(super) fn discard(&self, token: &Arc<CachedToken>) {
+        if let Credential::Tenant(cache, tenant) = &self.credential {
+            cache.discard(&tenant.workspace_id, &tenant.provider, token);
+            let log = self.flights.gateway.log;
+            let provider = &tenant.provider;
+            log.info(|| format!("401 for the cached token of {provider:?}: dropped"));
+        }
+    }
+
+    /// Replaces a token that a 401 has refused. Returns `None` if the gateway has no other token, so
+    /// that sending the request again would be refused as well.
+    pub(super) fn replacement(
+        &self,
+        refused: &Arc<CachedToken>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<CachedToken>>> {
+        self.discard(refused);
+        let (fresh, _) = self.token(deadline)?;
+        Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
+    }
+
+    /// Returns the URL in full.
+    pub(super) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
+        match &self.scope {
+            Some(scope) => scope.absolute(url),
+            None => Ok(url.into()),
+        }
+    }
+
+    /// Parses a URL that the credential may go to.
+    pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
+        let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
+        if !url::is_confidential(&url) && !self.flights.gateway.allow_insecure_http {
+            let message = format!(
+                "url: {} would receive the credential unencrypted; use https, or allow_insecure_http",
+                url::origin(&url)
+            );
+            return Err(NexusError::new(ErrorKind::InsecureUrl, message));
+        }
+        self.check_host(&url)?;
+        Ok(url)
+    }
+
+    /// Puts the credential into the URL, if it goes there. `checked` is the parsed `text`.
+    pub(super) fn target(&self, text: &str, checked: Uri, token: &CachedToken) -> Result<Uri> {
+        match token.target(text)? {
+            Cow::Borrowed(_) => Ok(checked),
+            Cow::Owned(target) => self.check_url(&target),
+        }
+    }
+
+    pub(super) fn check_host(&self, target: &Uri) -> Result<()> {
+        self.scope
+            .as_ref()
+            .map_or(Ok(()), |scope| scope.check(target))
     }
 }
 
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        let mut debug = f.debug_struct("Fetcher");
+        match &self.credential {
+            Credential::Tenant(_, tenant) => debug.field("credential", tenant),
+            Credential::Session(_) => debug.field("credential", &format_args!("Session")),
+        };
+        debug.field("scope", &self.scope).finish_non_exhaustive()
     }
 }

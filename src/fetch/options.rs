@@ -1,67 +1,61 @@
-//! What a fetch sends, checked before anything is resolved or sent.
+//! The options of a fetch, checked before a token is resolved.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use ureq::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use serde::Serialize;
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::error::{NexusError, Result};
 use crate::fetch::redirect::Redirects;
 use crate::header;
 use crate::retry::RetryPolicy;
+use crate::url;
 
-/// Methods whose requests say that their body is empty rather than that they have none (RFC 9110
-/// section 8.6).
+/// Methods that send `Content-Length: 0` if there is no data (RFC 9110 section 8.6).
 const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
-/// No method is nearly as long; ureq writes a line of the request at a time, up to 128 KiB.
+/// Methods that must not carry a credential: `TRACE` (RFC 9110 section 9.3.8) and `TRACK` repeat the
+/// request in the response, `CONNECT` and `PRI` are not requests for a resource.
+const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
+
+/// ureq fails on a request line of more than 128 KiB.
 const MAX_METHOD: usize = 64;
 
-/// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the
-/// credential. The default is a `GET` without headers and data.
+/// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the credential.
+/// By default that is a `GET` without headers and data.
+///
+/// A value that cannot be sent does not panic: the fetch then fails with `invalid_input`.
 ///
 /// ```
-/// use nexus_sdk::FetchOptions;
+/// use nexus_sdk::{FetchOptions, serde_json::json};
 ///
-/// let options = FetchOptions::default()
-///     .method("POST")
-///     .header("Content-Type", "application/json")
-///     .data(r#"{"name": "demo"}"#);
+/// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
 /// assert!(!format!("{options:?}").contains("demo"), "data and header values do not show");
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct FetchOptions {
     pub(super) method: Method,
     pub(super) headers: HeaderMap,
     pub(super) data: Option<Vec<u8>>,
+    is_json: bool,
+    /// Encoded pairs with `&` between them.
+    query: String,
     pub(super) timeout: Option<Duration>,
     pub(super) redirects: Redirects,
     pub(super) retry_policy: RetryPolicy,
     pub(super) hide_credential: bool,
-    /// The first part that cannot be sent.
+    /// The first value that cannot be sent.
     problem: Option<NexusError>,
 }
 
-impl Default for FetchOptions {
-    fn default() -> Self {
-        Self {
-            method: Method::GET,
-            headers: HeaderMap::new(),
-            data: None,
-            timeout: None,
-            redirects: Redirects::default(),
-            retry_policy: RetryPolicy::default(),
-            hide_credential: false,
-            problem: None,
-        }
-    }
-}
-
 impl FetchOptions {
-    /// The HTTP method: any token of RFC 9110 section 9.1 except `CONNECT`, which is not a request to
-    /// a resource, and `TRACE`, which may not carry credentials (section 9.3.8). The standard ones
-    /// may be written in lower case. Default `GET`.
+    /// Sets the HTTP method. Default `GET`.
+    ///
+    /// Any method is allowed except `CONNECT`, `TRACE`, `TRACK` and `PRI`, which must not carry a
+    /// credential. Standard methods may be written in lower case.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().method("PROPFIND");
@@ -70,13 +64,13 @@ impl FetchOptions {
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
         match checked_method(method.as_ref()) {
             Ok(method) => self.method = method,
-            Err(problem) => drop(self.problem.get_or_insert(problem)),
+            Err(problem) => self.note(problem),
         }
         self
     }
 
-    /// Adds a header; others of the same name stay. The credential replaces a header of its own
-    /// name. `Host`, `Content-Length` and `Transfer-Encoding` follow from URL and data.
+    /// Adds a header, and keeps other headers of the same name. The credential replaces headers of
+    /// its own name. `Host`, `Content-Length` and `Transfer-Encoding` are set by the SDK.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().header("Accept", "application/json");
@@ -84,12 +78,12 @@ impl FetchOptions {
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         if let Err(problem) = add_header(&mut self.headers, name.as_ref(), value.as_ref()) {
-            self.problem.get_or_insert(problem);
+            self.note(problem);
         }
         self
     }
 
-    /// Adds headers in their order, repeats included.
+    /// Adds headers, each as [`header`](Self::header) does, and keeps their order.
     ///
     /// ```
     /// let headers = [("Accept", "application/json"), ("X-Request-Id", "7")];
@@ -105,19 +99,57 @@ impl FetchOptions {
             .fold(self, |options, (name, value)| options.header(name, value))
     }
 
-    /// The body, with any method. No `Content-Type` is made up for it. Default: none.
+    /// Appends a parameter to the query of the URL, percent-encoded. A later parameter of the same name
+    /// does not replace an earlier one. Default: none.
+    ///
+    /// ```
+    /// use nexus_sdk::FetchOptions;
+    ///
+    /// let options = FetchOptions::default().query("q", "tea & biscuits").query("page", 2);
+    /// ```
+    #[must_use]
+    pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
+        if !self.query.is_empty() {
+            self.query.push('&');
+        }
+        let value = value.to_string();
+        let pair = [&url::encode(name.as_ref()), "=", &url::encode(&value)];
+        self.query.push_str(&pair.concat());
+        self
+    }
+
+    /// Sets the body, with any method. The SDK adds no `Content-Type`. Default: none.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().method("PUT").data(vec![1, 2, 3]);
     /// ```
     #[must_use]
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
-        self.data = Some(data.into());
+        (self.data, self.is_json) = (Some(data.into()), false);
         self
     }
 
-    /// The bound on the whole call: resolving, redirects, replay and body, but not the search of
-    /// [`hide_credential`](Self::hide_credential) after it. Default: the client's timeout (30 s).
+    /// Sets the body to a value as JSON, and `Content-Type` to `application/json` unless a
+    /// [`header`](Self::header) names another. A value that cannot be serialized, such as a map whose
+    /// keys are not strings, makes the fetch fail with `invalid_input`.
+    ///
+    /// ```
+    /// use nexus_sdk::{FetchOptions, serde_json::json};
+    ///
+    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// ```
+    #[must_use]
+    pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(data) => (self.data, self.is_json) = (Some(data), true),
+            Err(error) => self.note(NexusError::invalid_input("json", error)),
+        }
+        self
+    }
+
+    /// Limits the whole call: resolving the token, redirects, a replay, and reading the body. The search
+    /// of [`hide_credential`](Self::hide_credential) is not included. Default: the client's timeout
+    /// (30 s).
     ///
     /// ```
     /// use std::time::Duration;
@@ -130,7 +162,7 @@ impl FetchOptions {
         self
     }
 
-    /// Whether redirects are followed. Default [`Redirects::Follow`].
+    /// Sets whether redirects are followed. Default [`Redirects::Follow`].
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, Redirects};
@@ -143,9 +175,9 @@ impl FetchOptions {
         self
     }
 
-    /// How often an idempotent request is sent again after a network failure or a 502, 503 or 504
-    /// (429 when the policy says so). When the attempts are used up, a response is returned
-    /// like any other. Default: not at all.
+    /// Sets how often an idempotent request is sent again after a network failure or a 502, 503 or 504,
+    /// and after a 429 if the policy says so. Other requests are sent again only if they never left.
+    /// The last response is returned, whatever its status. Default: no retries.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
@@ -158,19 +190,20 @@ impl FetchOptions {
         self
     }
 
-    /// Whether the credential, where the upstream sends it back in the body or in a header's value, is
-    /// replaced by `[credential]`: for a response that a model will read. Default `false`.
+    /// Replaces the credential by `[credential]` wherever the upstream repeats it in the response's
+    /// headers or body. Set it for a response that a model will read. Default `false`.
     ///
-    /// Hidden are the header that carries the credential, as a whole, and each of the credential's
-    /// fields that has 8 bytes or more; after a 401 those of both tokens. Percent-encoding, `+` for a
-    /// space, the escapes of JSON strings and the Base64 of Basic authentication count as the same
-    /// text. **Shorter fields stay**, since they may be part of a response by chance, and so does what
-    /// the upstream has changed in another way, such as by a hash or by a compression that is not
-    /// decoded here. `Content-Length` is that of the new body.
+    /// The search is for the whole header that carries the credential, and for each field of the
+    /// credential that has at least 8 bytes, the password of Basic authentication included. Each
+    /// character is found as itself, percent-encoded, as an escape of JSON or as an HTML reference.
+    /// After a 401 both tokens are searched for. `Content-Length` is set to the new length.
     ///
-    /// The search begins when the body is complete, whatever is left of the
-    /// [`timeout`](Self::timeout), and takes 20 ms or so for a MiB, 0.1 s for one that is all escapes;
-    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) bounds it.
+    /// **This is a safety net, not a wall.** Fields of less than 8 bytes stay, because they occur in
+    /// responses by chance. A credential that the upstream has changed in another way also stays: in
+    /// Base64, as a hash, cut into pieces, or within a compressed file.
+    ///
+    /// The search starts when the body is complete, and takes a few milliseconds for a MiB.
+    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) bounds the body.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -193,17 +226,34 @@ impl FetchOptions {
         self
     }
 
-    /// What can be sent.
-    ///
+    /// Appends the query to a URL, in place of its fragment, which is never sent.
+    pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        if self.query.is_empty() {
+            return url.into();
+        }
+        let (url, _) = url.split_once('#').unwrap_or((url, ""));
+        let mark = match url.find('?') {
+            None => "?",
+            Some(_) if url.ends_with(['?', '&']) => "",
+            Some(_) => "&",
+        };
+        [url, mark, &self.query].concat().into()
+    }
+
+    /// Keeps the first problem, which is the error of the fetch.
+    fn note(&mut self, problem: NexusError) {
+        self.problem.get_or_insert(problem);
+    }
+
     /// # Errors
     ///
-    /// `invalid_input` that names the part.
+    /// `invalid_input` that names the first value that cannot be sent.
     pub(super) fn check(mut self) -> Result<Self> {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            let problem = "zero; the call would fail";
+            let problem = "zero; every call would fail";
             return Err(NexusError::invalid_input("timeout", problem));
         }
         let length = self.data.as_ref().map_or(0, Vec::len);
@@ -213,6 +263,10 @@ impl FetchOptions {
             return Err(NexusError::invalid_input("header Content-Length", problem));
         }
         self.headers.remove(CONTENT_LENGTH);
+        if self.is_json && !self.headers.contains_key(CONTENT_TYPE) {
+            let json = HeaderValue::from_static("application/json");
+            header::put(&mut self.headers, CONTENT_TYPE, json)?;
+        }
         if WITH_BODY.contains(&self.method) {
             self.data.get_or_insert_default();
         }
@@ -235,24 +289,26 @@ impl fmt::Debug for FetchOptions {
 }
 
 fn checked_method(method: &str) -> Result<Method> {
-    let standard = [
-        "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE",
-    ];
-    let standard = standard
-        .into_iter()
-        .find(|name| name.eq_ignore_ascii_case(method));
-    match standard.unwrap_or(method) {
-        "CONNECT" | "TRACE" => Err(no_credential()),
-        name if name.len() > MAX_METHOD => Err(NexusError::invalid_input("method", "too long")),
-        name => Method::from_bytes(name.as_bytes()).map_err(|_| {
-            NexusError::invalid_input("method", "not an HTTP method, such as GET or POST")
-        }),
-    }
+    check_method(method)?;
+    let standard = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+    let mut standard = standard.into_iter();
+    let name = standard.find(|name| name.eq_ignore_ascii_case(method));
+    Method::from_bytes(name.unwrap_or(method).as_bytes())
+        .map_err(|_| NexusError::invalid_input("method", "not an HTTP method, such as GET or POST"))
 }
 
-/// The refusal of `CONNECT` and `TRACE`.
-pub(crate) fn no_credential() -> NexusError {
-    NexusError::invalid_input("method", "CONNECT and TRACE cannot carry a credential")
+/// # Errors
+///
+/// `invalid_input` for a method that must not carry a credential, or is too long.
+pub(super) fn check_method(method: &str) -> Result<()> {
+    let problem = match method {
+        name if REFUSED.iter().any(|own| own.eq_ignore_ascii_case(name)) => {
+            "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another"
+        }
+        name if name.len() > MAX_METHOD => "longer than 64 bytes",
+        _ => return Ok(()),
+    };
+    Err(NexusError::invalid_input("method", problem))
 }
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
@@ -272,16 +328,14 @@ fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> 
         return Err(invalid("its value has a character beyond ASCII"));
     }
     if own == HOST || own == TRANSFER_ENCODING {
-        return Err(invalid(
-            "it follows from the URL and the data; leave it out",
-        ));
+        return Err(invalid("the SDK sets it; leave it out"));
     }
     let added = headers.try_append(own, value);
-    added.map_err(|_| invalid("one header too many"))?;
+    added.map_err(|_| invalid("too many headers"))?;
     Ok(())
 }
 
-/// A header's name as far as it can be shown in one line.
+/// Returns a header's name, as much of it as fits into one line of an error.
 fn shown(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     name.chars()

@@ -1,25 +1,18 @@
-//! What follows a redirect: the next URL, the method and body by the Fetch standard, and which
-//! headers may come along.
+//! Redirects: the URL, method, body and headers of the request that follows one.
 
-use ureq::http::header::{
-    CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION,
-};
-use ureq::http::uri::PathAndQuery;
+use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::secret;
-use crate::strategy::Place;
+use crate::strategy::{self, Place};
 use crate::token::CachedToken;
 use crate::url;
 
 /// How many redirects are followed in one call.
 pub(crate) const MAX_REDIRECTS: usize = 10;
-/// How many URLs may be within one another in one that is searched for a credential.
-const MAX_URLS: usize = 10;
-
-/// What is done with a redirect.
+/// How a fetch treats a redirect.
 ///
 /// ```
 /// use nexus_sdk::Redirects;
@@ -29,28 +22,33 @@ const MAX_URLS: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Redirects {
-    /// Follow up to ten, as the Fetch standard says, with the credential only as long as the origin
-    /// stays the same.
+    /// Follows up to ten redirects, with methods and bodies as the Fetch standard says.
+    ///
+    /// The credential, and headers of the caller that are secret by their name, stay with their origin
+    /// (scheme, host and port). A redirect to another origin loses them, and loses any query parameter
+    /// of the name that a `query_param` credential has. A target that still holds a credential of the
+    /// URL is the error `insecure_url`.
     #[default]
     Follow,
-    /// Return the redirect itself.
+    /// Returns the redirect itself as the response.
     Manual,
 }
 
 /// One request of a chain of redirects.
 pub(crate) struct Hop<'a> {
-    /// The URL of the call, with its placeholders.
+    /// The URL that the caller gave, with its placeholders unfilled.
     pub(crate) call: &'a str,
     pub(crate) method: Method,
     pub(crate) url: Uri,
-    /// The caller's own.
+    /// The caller's headers, without the credential.
     pub(crate) headers: HeaderMap,
     pub(crate) sends_body: bool,
-    /// Whether the credential is still on board; once dropped, it stays dropped.
+    /// Whether the request carries the credential. A chain that has left the origin never carries the
+    /// credential again.
     pub(crate) authenticated: bool,
 }
 
-/// The target of a response that is a redirect.
+/// Returns the `Location` of a response that is a redirect.
 pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
     let redirects = matches!(status, 301 | 302 | 303 | 307 | 308);
     headers
@@ -60,7 +58,7 @@ pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 impl Hop<'_> {
-    /// What is sent as headers, with the credential as long as it is still on board.
+    /// Returns the headers to send: the caller's, and the credential if the request carries it.
     pub(crate) fn headers(&self, token: &CachedToken, body: &[u8]) -> Result<HeaderMap> {
         let mut headers = self.headers.clone();
         if self.authenticated {
@@ -73,8 +71,8 @@ impl Hop<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid_response` for a target that is not a URL, `insecure_url` for one that a credential or
-    /// its response must not go through.
+    /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http, or
+    /// holds the credential and is of another origin.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
@@ -91,7 +89,7 @@ impl Hop<'_> {
         self.url = if self.authenticated {
             token.redirect_target(next)?
         } else {
-            without_secrets(next, &token.secrets(Some(self.call)))?
+            self.without_credential(next, token)?
         };
         Ok(())
     }
@@ -106,26 +104,19 @@ impl Hop<'_> {
         url::join(&self.url, target).map_err(|reason| problem(&reason))
     }
 
-    /// Fetch standard, "HTTP-redirect fetch": 303 makes everything but GET and HEAD a GET, 301 and
-    /// 302 do so to POST; the body goes with the method.
+    /// Fetch standard, "HTTP-redirect fetch": 303 turns all methods but GET and HEAD into GET, 301 and
+    /// 302 turn POST into GET. A GET loses the body.
     fn change_method(&mut self, status: u16) {
-        let keeps = match status {
-            303 => matches!(self.method, Method::GET | Method::HEAD),
-            301 | 302 => self.method != Method::POST,
-            _ => true,
+        let becomes_get = match status {
+            303 => !matches!(self.method, Method::GET | Method::HEAD),
+            301 | 302 => self.method == Method::POST,
+            _ => false,
         };
-        if keeps {
-            return;
-        }
-        self.method = Method::GET;
-        self.sends_body = false;
-        for name in [
-            CONTENT_ENCODING,
-            CONTENT_LANGUAGE,
-            CONTENT_LOCATION,
-            CONTENT_TYPE,
-        ] {
-            self.headers.remove(name);
+        if becomes_get {
+            (self.method, self.sends_body) = (Method::GET, false);
+            for name in ["encoding", "language", "location", "type"] {
+                self.headers.remove(format!("content-{name}"));
+            }
         }
     }
 
@@ -138,68 +129,55 @@ impl Hop<'_> {
             self.headers.remove(name);
         }
     }
+
+    /// Returns the target of another origin without the credential. Many servers copy the query of the
+    /// request into the target, and some the path.
+    fn without_credential(&self, mut target: Uri, token: &CachedToken) -> Result<Uri> {
+        match &token.place {
+            Place::Query(name) => target = without_parameter(target, name)?,
+            Place::Path(_) => {}
+            _ => return Ok(target),
+        }
+        let secrets = token.secrets(Some(self.call)).into_iter();
+        let secrets = Secrets::new(secrets.filter(|secret| secret.len() >= MIN_LENGTH));
+        match secrets.hidden(target.to_string().as_bytes(), "") {
+            None => Ok(target),
+            Some(_) => Err(insecure(
+                &self.url,
+                "redirects to another origin with the credential in the URL, which is not followed; \
+                 Redirects::Manual returns the redirect",
+            )),
+        }
+    }
+}
+
+fn without_parameter(target: Uri, name: &str) -> Result<Uri> {
+    let is_ours = |pair: &&str| strategy::param_name(pair) == name.as_bytes();
+    let query = target.query().unwrap_or_default();
+    if !query.split('&').any(|pair| is_ours(&pair)) {
+        return Ok(target);
+    }
+    let others: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
+    let mark = if others.is_empty() { "" } else { "?" };
+    let path = target.path();
+    let text = [&url::origin(&target), path, mark, &others.join("&")].concat();
+    url::parse(&text).map_err(|problem| NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
 fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
     let problem = if url::is_https(from) && !url::is_https(to) {
         "redirects from https to http, which is never followed"
-    } else if !allow_insecure_http && !url::is_private(to) {
+    } else if !allow_insecure_http && !url::is_confidential(to) {
         "redirects to plain http on another machine; allow_insecure_http would follow it"
     } else {
         return Ok(());
     };
-    Err(NexusError::new(
-        ErrorKind::InsecureUrl,
-        format!("{}: {problem}", url::origin(from)),
-    ))
+    Err(insecure(from, problem))
 }
 
-/// The target without the credential, which servers copy into it along with the query.
-fn without_secrets(next: Uri, all: &[Vec<u8>]) -> Result<Uri> {
-    let long = Secrets::new(all.iter().filter(|secret| secret.len() >= MIN_LENGTH));
-    if long.are_within(next.path(), MAX_URLS) {
-        let origin = url::origin(&next);
-        let message =
-            format!("redirected to {origin} with the credential in the path; not followed");
-        return Err(NexusError::new(ErrorKind::InsecureUrl, message));
-    }
-    let Some(query) = next.query() else {
-        return Ok(next);
-    };
-    // A short one only as a whole value.
-    let all = Secrets::new(all);
-    let shows = |pair: &&str| {
-        let value = pair.split_once('=').map_or(*pair, |(_, value)| value);
-        let rest = all.hidden(value.as_bytes(), "");
-        long.are_within(pair, MAX_URLS) || rest.is_some_and(|rest| rest.is_empty())
-    };
-    let kept: Vec<&str> = query.split('&').filter(|pair| !shows(pair)).collect();
-    let mark = if kept.is_empty() { "" } else { "?" };
-    with_path(&next, &format!("{}{mark}{}", next.path(), kept.join("&")))
-}
-
-fn with_path(url: &Uri, path_and_query: &str) -> Result<Uri> {
-    let text = [&url::origin(url), path_and_query].concat();
-    text.parse()
-        .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, "the redirect is not a URL"))
-}
-
-/// A URL to which a server has redirected, with the fresh credential instead of the refused one.
-pub(crate) fn renewed(url: &Uri, refused: &CachedToken, fresh: &CachedToken) -> Result<Uri> {
-    let path = url.path_and_query().map_or("/", PathAndQuery::as_str);
-    let mut path = path.to_owned();
-    if let (Place::Path(old), Place::Path(new)) = (&refused.place, &fresh.place) {
-        for (name, value) in old.iter().filter(|(_, value)| value.len() >= MIN_LENGTH) {
-            let Some((_, new)) = new.iter().find(|(own, _)| own == name) else {
-                continue;
-            };
-            let renewed = Secrets::new([value]).hidden(path.as_bytes(), &url::encode(new));
-            if let Some(Ok(renewed)) = renewed.map(String::from_utf8) {
-                path = renewed;
-            }
-        }
-    }
-    fresh.redirect_target(with_path(url, &path)?)
+fn insecure(from: &Uri, problem: &str) -> NexusError {
+    let message = format!("{}: {problem}", url::origin(from));
+    NexusError::new(ErrorKind::InsecureUrl, message)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a fetcher's URLs are below, and where else they may lead.
+//! The URLs that a fetcher may send its credential to.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use ureq::http::Uri;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// How often a path is decoded in search of dot segments.
+/// How often a path is decoded to find dot segments.
 const MAX_DECODINGS: usize = 4;
 
-/// [`Fetcher::base_url`](crate::Fetcher::base_url) and
-/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts), read once; one that cannot be used is the error
-/// of every fetch.
+/// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and
+/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). A problem of either is the error of every
+/// fetch.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     base: Option<Result<Base>>,
@@ -31,11 +31,11 @@ impl Scope {
         self.hosts = Some(rules.collect());
     }
 
-    /// The URL in full.
+    /// Appends a relative URL to the base.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a base that is not usable, or a relative URL that would leave it.
+    /// `invalid_input` for a base that cannot be used, or a relative URL that could lead out of it.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         match &self.base {
             Some(base) => Ok(base.as_ref().map_err(Clone::clone)?.absolute(url)?.into()),
@@ -45,7 +45,7 @@ impl Scope {
 
     /// # Errors
     ///
-    /// `invalid_input` for a host rule that can match no URL, `host_not_allowed` if none matches.
+    /// `invalid_input` for a rule that can match no URL, `host_not_allowed` if no rule matches.
     pub(crate) fn check(&self, target: &Uri) -> Result<()> {
         let listed = match &self.hosts {
             Some(rules) => {
@@ -59,7 +59,7 @@ impl Scope {
             return Ok(());
         }
         let message = format!(
-            "{} is not among the allowed hosts; `allow_hosts` names them",
+            "{} is not an allowed host; add it with `allow_hosts` if it should be",
             url::origin(target)
         );
         Err(NexusError::new(ErrorKind::HostNotAllowed, message))
@@ -68,7 +68,7 @@ impl Scope {
 
 #[derive(Clone)]
 struct Base {
-    /// As it was written: it may have placeholders.
+    /// The base as the caller wrote it, with its placeholders.
     text: String,
     url: Uri,
 }
@@ -76,7 +76,7 @@ struct Base {
 impl Base {
     fn parse(text: &str) -> Result<Self> {
         let url = if text.contains(['?', '#']) {
-            Err("has a query or a fragment; give the address without it".into())
+            Err("has a query or a fragment; leave it out".into())
         } else {
             url::parse(text)
         };
@@ -85,7 +85,8 @@ impl Base {
             .map_err(|problem| NexusError::invalid_input("base_url", problem))
     }
 
-    /// Placeholders are the base's alone: what is put below it may be written by a model.
+    /// Encodes the braces of `url`, because a model may have written it: only placeholders of the base
+    /// are filled.
     fn absolute(&self, url: &str) -> Result<String> {
         let plain = url.replace('{', "%7B").replace('}', "%7D");
         if url::split_scheme(url).is_some() {
@@ -101,7 +102,7 @@ impl Base {
     }
 }
 
-/// No more than an error shows: there may be a credential in the path.
+/// Shows the origin only, because there may be a credential in the path.
 impl fmt::Debug for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Base")
@@ -110,13 +111,13 @@ impl fmt::Debug for Base {
     }
 }
 
-/// Other software may take a backslash for a slash, decode more than once, or drop what follows a
-/// semicolon.
+/// Refuses a URL that any server could read as one outside the base. Some servers read a backslash as a
+/// slash, decode a path more than once, or drop the text after a semicolon.
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let is_slash = |c: char| matches!(c, '/' | '\\');
     if url.starts_with(is_slash) && url.chars().nth(1).is_some_and(is_slash) {
-        return Err("begins with two slashes, as the name of a host does; give one".into());
+        return Err("begins with two slashes, as a host does; write one".into());
     }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let mut path = path.to_owned();
@@ -134,9 +135,9 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
 /// `host`, `host:port` or `*.host`.
 #[derive(Debug, Clone)]
 struct Rule {
-    /// In the one spelling that URLs are brought to.
+    /// The host as in the normal form of URLs.
     host: String,
-    /// Whether names below it are meant, and not the name itself.
+    /// Whether the rule is for the names below the host, and not for the host itself.
     below: bool,
     port: Option<u16>,
 }
@@ -147,7 +148,7 @@ impl Rule {
         let authority = below.unwrap_or(text);
         let plain = url::parse(&format!("http://{authority}/")).unwrap_or_default();
         let host = plain.host().unwrap_or_default();
-        // A leading dot means all names below to some software.
+        // Some software reads a leading dot as `*.`.
         let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
         if host.is_empty() || unclear || (below.is_some() && url::address(host).is_some()) {
             let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");

@@ -349,6 +349,24 @@ fn a_discarded_token_does_not_come_back() {
     });
 }
 
+/// A resolve that began before the 401 may bring the refused token once more.
+#[test]
+fn after_a_discard_a_call_asks_anew() {
+    explore("discard during a flight", Some(3), move || {
+        let world = World::new(End::Succeeds);
+        world.cache.set("ws", "p", named("set", HOUR));
+        let theirs = Arc::clone(&world);
+        let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
+        let refused = world.cached(&world.cache, far()).unwrap();
+        world.discard(&refused);
+        world.book.lock().unwrap().changed = true;
+        let next = world.call(far());
+        assert!(matches!(next, Got::Resolved(_)) && !world.is_old(next));
+        theirs.join().unwrap();
+        assert_eq!(kept(&world.cache), Some(next));
+    });
+}
+
 /// A token within its buffer is used while the gateway fails, until the token is deleted.
 #[test]
 fn a_deleted_token_is_not_used_in_an_outage() {

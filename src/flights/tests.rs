@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::error::Result;
-use crate::fetch::caller::Caller;
 use crate::fetch::fetcher::Fetcher;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -186,8 +185,8 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.resolve("p", far()).unwrap());
         scope.spawn(|| {
-            let caller = Caller::of_tenant(&scripted.handle, &one, Tenant::new("ws", "p"));
-            Fetcher::new(caller).get_cached_token().unwrap()
+            let fetcher = Fetcher::of_tenant(&scripted.handle, &one, "ws", "p");
+            fetcher.get_cached_token().unwrap()
         });
         scripted.wait_for_callers("p", 4);
         opened.open();

@@ -16,7 +16,11 @@ pub(crate) fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Resul
             break;
         };
         filled.push_str(before);
-        filled.push_str(&url::encode(field_named(fields, name)?));
+        let in_query = filled.contains('?');
+        filled.push_str(&url::encode_credential(
+            field_named(fields, name)?,
+            in_query,
+        ));
         rest = after;
     }
     if filled == head {

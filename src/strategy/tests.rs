@@ -555,6 +555,8 @@ fn placeholders() {
         ("key", "a/b?c%"),
         ("dots", ".."),
         ("id", "7"),
+        ("bot", "123:a-b_c@d!$'()*,.~"),
+        ("pair", "a=b&c+d;e"),
         ("empty", ""),
     ];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -567,6 +569,10 @@ fn placeholders() {
         ),
         ("https://h?k={id}", "https://h?k=7"),
         ("https://h/{dots}/x", "https://h/%2E%2E/x"),
+        (
+            "https://h/{bot}/{pair}?q={bot}&{pair}",
+            "https://h/123:a-b_c@d!$'()*,.~/a=b&c+d;e?q=123:a-b_c@d!$'()*,.~&a%3Db%26c%2Bd%3Be",
+        ),
         ("https://h/{id}}", "https://h/7}"),
         ("https://{id}.evil/{id}", "https://{id}.evil/7"),
         ("https://h/{id}/{open", "https://h/7/{open"),

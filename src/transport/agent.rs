@@ -1,8 +1,6 @@
 //! The agent that the SDK makes: its settings, how it opens connections, how it looks up hosts.
 
 use std::cell::Cell;
-#[cfg(any(feature = "rustls", feature = "native-tls"))]
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,15 +11,9 @@ use ureq::config::{Config, ConfigBuilder};
 use ureq::http::Uri;
 use ureq::typestate::AgentScope;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-#[cfg(feature = "native-tls")]
-use ureq::unversioned::transport::NativeTlsConnector;
-#[cfg(feature = "rustls")]
-use ureq::unversioned::transport::RustlsConnector;
-#[cfg(feature = "socks-proxy")]
-use ureq::unversioned::transport::SocksConnector;
 use ureq::unversioned::transport::time::{Duration as Limit, Instant};
 use ureq::unversioned::transport::{
-    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
+    self as connectors, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport,
 };
 use ureq::{Proxy, ProxyProtocol, Timeout};
 
@@ -89,13 +81,13 @@ fn tls() -> ureq::tls::TlsConfig {
 pub(super) fn agent(config: Config, resolver: impl Resolver) -> ureq::Agent {
     let chain = ();
     #[cfg(feature = "socks-proxy")]
-    let chain = chain.chain(SocksConnector::default());
-    let chain = chain.chain(ConnectProxyConnector::default());
+    let chain = chain.chain(connectors::SocksConnector::default());
+    let chain = chain.chain(connectors::ConnectProxyConnector::default());
     let chain = chain.chain(Dial);
     #[cfg(feature = "rustls")]
-    let chain = chain.chain(RustlsConnector::default());
+    let chain = chain.chain(connectors::RustlsConnector::default());
     #[cfg(feature = "native-tls")]
-    let chain = chain.chain(NativeTlsConnector::default());
+    let chain = chain.chain(connectors::NativeTlsConnector::default());
     let opener = Opener {
         tls: tls_hash(&config),
         resolver,
@@ -166,6 +158,7 @@ impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
 /// Tells TLS settings apart as ureq does.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
+    use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
     BuildHasherDefault::<DefaultHasher>::default().hash_one(config.tls_config())
 }
 

@@ -25,10 +25,10 @@ impl Failure {
             Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
             _ => ErrorKind::RequestFailed,
         };
-        let (is_passing, what) = judge(&error, unsent);
+        let (is_transient, what) = judge(&error, unsent);
         let error = NexusError::new(kind, format!("{origin}: {what}"));
         Self {
-            error: error.retryable(is_passing),
+            error: error.retryable(is_transient),
             unsent,
         }
     }
@@ -68,47 +68,50 @@ pub(super) fn precedes_request(error: &Error) -> bool {
     }
 }
 
-/// Another attempt may succeed.
-const PASSING: bool = true;
-/// Another attempt fails alike: certificates and settings do not change by themselves.
-const PERMANENT: bool = false;
+/// Whether another attempt may succeed, and the text of the error.
+type Verdict = (bool, Cow<'static, str>);
 
-/// Describes the error. Several texts of ureq contain the URL, so only the others are used.
-fn judge(error: &Error, connecting: bool) -> (bool, Cow<'static, str>) {
-    let (is_passing, what) = match error {
-        Error::Io(error) => return judge_io(error),
-        Error::ConnectProxyFailed(why) => return judge_proxy(why),
-        Error::Tls(problem) => return (PERMANENT, format!("TLS failed: {problem}").into()),
-        #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => return (PERMANENT, format!("TLS failed: {problem}").into()),
-        #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => return (PERMANENT, format!("TLS failed: {problem}").into()),
-        Error::Timeout(Timeout::Resolve) => (PASSING, "timed out while looking up the host name"),
-        Error::Timeout(reason) if connecting || *reason == Timeout::Connect => {
-            (PASSING, "timed out while connecting")
-        }
-        Error::Timeout(_) => (
-            PASSING,
-            "timed out before the response was complete; \
-             raise `timeout` if the server is known to be slow",
-        ),
-        Error::HostNotFound => (PASSING, "the host name has no address; check its spelling"),
-        Error::ConnectionFailed => (PASSING, "no connection could be made"),
-        Error::RequireHttpsOnly(_) => (PERMANENT, "the agent is set to https only"),
-        Error::TlsRequired => (
-            PERMANENT,
-            "https needs one of this crate's features `rustls` (default) and `native-tls`",
-        ),
-        Error::LargeResponseHeader(..) => (PASSING, "the response's header is too large"),
-        Error::Protocol(_) => (PASSING, "the response is not valid HTTP/1.1"),
-        #[cfg(feature = "gzip")]
-        Error::Decompress(..) => (PASSING, "the compressed body is corrupt"),
-        _ => (PASSING, "the request failed"),
-    };
-    (is_passing, what.into())
+/// Certificates and settings do not change by themselves.
+fn permanent(what: impl Into<Cow<'static, str>>) -> Verdict {
+    (false, what.into())
 }
 
-fn judge_proxy(why: &str) -> (bool, Cow<'static, str>) {
+fn transient(what: impl Into<Cow<'static, str>>) -> Verdict {
+    (true, what.into())
+}
+
+/// Describes the error. Several texts of ureq contain the URL, so only the others are used.
+fn judge(error: &Error, connecting: bool) -> Verdict {
+    transient(match error {
+        Error::Io(error) => return judge_io(error),
+        Error::ConnectProxyFailed(why) => return judge_proxy(why),
+        Error::Tls(problem) => return permanent(format!("TLS failed: {problem}")),
+        #[cfg(feature = "rustls")]
+        Error::Rustls(problem) => return permanent(format!("TLS failed: {problem}")),
+        #[cfg(feature = "native-tls")]
+        Error::NativeTls(problem) => return permanent(format!("TLS failed: {problem}")),
+        Error::TlsRequired => {
+            return permanent(
+                "https needs one of this crate's features `rustls` (default) and `native-tls`",
+            );
+        }
+        Error::RequireHttpsOnly(_) => return permanent("the agent is set to https only"),
+        Error::Timeout(Timeout::Resolve) => "timed out while looking up the host name",
+        Error::Timeout(Timeout::Connect) => "timed out while connecting",
+        Error::Timeout(_) if connecting => "timed out while connecting",
+        Error::Timeout(_) => {
+            "timed out before the response was complete; raise `timeout` if the server is known to be slow"
+        }
+        Error::HostNotFound => "the host name has no address; check its spelling",
+        Error::LargeResponseHeader(..) => "the response's header is too large",
+        Error::Protocol(_) => "the response is not valid HTTP/1.1",
+        #[cfg(feature = "gzip")]
+        Error::Decompress(..) => "the compressed body is corrupt",
+        _ => "the request failed",
+    })
+}
+
+fn judge_proxy(why: &str) -> Verdict {
     let status = why.split('/').next().unwrap_or_default();
     let what = format!("the proxy refused to connect: {status}");
     // Proxy Authentication Required (RFC 9110 section 15.5.8).
@@ -116,16 +119,15 @@ fn judge_proxy(why: &str) -> (bool, Cow<'static, str>) {
     (!wants_password, what.into())
 }
 
-fn judge_io(error: &io::Error) -> (bool, Cow<'static, str>) {
-    let what = match error.kind() {
+fn judge_io(error: &io::Error) -> Verdict {
+    match error.kind() {
         ConnectionRefused => {
-            "connection refused; check that the server is running and the port is right".into()
+            transient("connection refused; check that the server is running and the port is right")
         }
-        UnexpectedEof => "the server closed the connection early".into(),
-        InvalidData => return (PERMANENT, error.to_string().into()),
-        _ => error.to_string().into(),
-    };
-    (PASSING, what)
+        UnexpectedEof => transient("the server closed the connection early"),
+        InvalidData => permanent(error.to_string()),
+        _ => transient(error.to_string()),
+    }
 }
 
 /// RFC 9110 section 9.2.2.

@@ -1,14 +1,15 @@
-//! No cookies, whatever features other crates switch on in ureq.
+//! Keeps the cookies of one tenant out of another tenant's requests.
 //!
-//! With ureq's feature `cookies` every agent has a jar, and no setting to do without: what one
-//! tenant's response sets goes out with the next one's request. A jar is read and written while a
-//! request runs, so each runs alone on its agent, whose jar is emptied before.
+//! If any crate in the program enables ureq's feature `cookies`, every agent has a jar, and no setting turns
+//! it off. One tenant's session cookie would go out with the next tenant's request. ureq reads and writes the
+//! jar while a request runs, so each request runs alone on an agent whose jar has just been emptied. Without
+//! that feature, this module does nothing.
 #![allow(
     dead_code,
-    reason = "all but the two functions, where that feature is on"
+    reason = "with that feature, only the two functions are used"
 )]
 
-/// ureq's method of this name, which comes before a trait's, is there only with the feature.
+/// With the feature, ureq's own method of this name takes precedence over the trait's.
 trait WithoutJar {
     fn cookie_jar_lock(&self) -> NoJar {
         NoJar
@@ -20,11 +21,11 @@ impl WithoutJar for ureq::Agent {}
 struct NoJar;
 
 impl NoJar {
-    #[allow(clippy::unused_self, reason = "as that of a jar")]
+    #[allow(clippy::unused_self, reason = "the jar has the same method")]
     fn clear(self) {}
 }
 
-pub(super) fn is_kept(agent: &ureq::Agent) -> bool {
+pub(super) fn is_present(agent: &ureq::Agent) -> bool {
     size_of_val(&agent.cookie_jar_lock()) > 0
 }
 

@@ -1,9 +1,11 @@
-//! Servers and proxies that misbehave as real ones do.
+//! Servers and proxies that fail in ways seen in the field.
 
 mod ends;
 mod leftovers;
 mod names;
 mod places;
+#[cfg(feature = "rustls")]
+mod sessions;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod uploads;
@@ -27,7 +29,7 @@ type Builder = ConfigBuilder<AgentScope>;
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-/// Looks hosts up in a function.
+/// Asks a function for the addresses of a host.
 #[derive(Clone)]
 struct Hosts(Arc<LookUp>);
 
@@ -38,7 +40,7 @@ impl Hosts {
         Self(Arc::new(look_up))
     }
 
-    /// Every host is this machine.
+    /// Finds every host on this machine.
     fn local() -> Self {
         Self::new(|_| vec![HERE])
     }
@@ -75,7 +77,7 @@ fn transport(hosts: Hosts, edit: impl FnOnce(Builder) -> Builder) -> Transport {
     }
 }
 
-/// The settings for a CONNECT proxy on this port.
+/// Adds a CONNECT proxy on this port to the settings.
 fn through(port: u16) -> impl FnOnce(Builder) -> Builder {
     let proxy = ureq::Proxy::new(&format!("http://proxy.test:{port}")).unwrap();
     move |config| config.proxy(Some(proxy))
@@ -131,7 +133,7 @@ impl Asked {
     }
 }
 
-/// Gives each connection to this on a thread of its own, for as long as the process lasts.
+/// Serves each connection on a thread of its own until the process ends.
 fn serve(on: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) -> u16 {
     serve_at(TcpListener::bind((HERE, 0)).unwrap(), on)
 }
@@ -151,7 +153,7 @@ fn serve_at(
     port
 }
 
-/// The head of the next request.
+/// Reads the head of the next request.
 fn head(stream: &mut impl Read) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -162,7 +164,7 @@ fn head(stream: &mut impl Read) -> io::Result<String> {
     Ok(String::from_utf8(head).unwrap())
 }
 
-/// Takes a CONNECT, so that what follows is the target's.
+/// Accepts a CONNECT, so that the target's requests follow.
 fn tunnel(stream: &mut (impl Read + Write)) -> io::Result<()> {
     assert!(head(stream)?.starts_with("CONNECT "));
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -160,7 +160,8 @@ fn percent_encoding_agrees() {
         .remove(b'_')
         .remove(b'~');
     let pieces = [
-        "a", "Z", "0", "-", "_", "~", "%", "%4", "%41", "%fF", "/", "+", " ", "é", "日", "\0", "x.",
+        "a", "Z", "0", "-", "_", "~", "%", "%4", "%41", "%fF", "/", "+", " ", "é", "日", "\0",
+        "x.", ":", "@", "&", "=", ";", "?", "#", "!", "'",
     ];
     let mut random = Seeded::new(14);
     for _ in 0..20_000 {
@@ -174,6 +175,17 @@ fn percent_encoding_agrees() {
             text.as_bytes(),
             "{text:?}"
         );
+        for in_query in [false, true] {
+            let encoded = encode_credential(&text, in_query);
+            assert_eq!(decode(&encoded, in_query), text.as_bytes(), "{text:?}");
+            let around = format!("https://h/a?b={encoded}");
+            let url = if in_query {
+                around
+            } else {
+                format!("https://h/{encoded}/x")
+            };
+            assert_eq!(parse(&url).unwrap().to_string(), url, "{text:?}");
+        }
         let expected: Vec<u8> = percent_decode_str(&text).collect();
         assert_eq!(decode(&text, false), expected, "{text:?}");
         let expected: Vec<u8> = percent_decode_str(&text.replace('+', " ")).collect();

@@ -410,6 +410,7 @@ fn values_in_segments_and_queries() {
     ];
     for (value, expected) in table {
         assert_eq!(encode(value), expected, "{value:?}");
+        assert_eq!(path_segment(value), expected, "{value:?}");
     }
     let table: [(&str, bool, &[u8]); 9] = [
         ("a%2Fb%3f", false, b"a/b?"),

@@ -1,4 +1,4 @@
-//! What other crates' features of ureq change: cookies must not pass between tenants, and texts are decoded.
+//! The SDK with ureq's features `cookies` and `charset`, which any other crate may enable.
 #![cfg(test)]
 
 #[path = "../support/reply.rs"]
@@ -8,7 +8,7 @@ mod reply;
 #[allow(dead_code, reason = "the other tests need all of it")]
 mod server;
 
-/// No https here.
+/// These tests need no https.
 mod tls {
     use std::io;
     use std::net::TcpStream;
@@ -29,7 +29,7 @@ use std::time::{Duration, SystemTime};
 use nexus_sdk::{CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, TokenCache};
 use server::{Request, Server};
 
-/// Sets a cookie that holds the credential that came.
+/// Sets a cookie that holds the credential of the request.
 fn serve() -> Server {
     Server::start(|request| {
         let tenant = tenant(request).replace(' ', "-");

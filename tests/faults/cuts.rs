@@ -1,4 +1,4 @@
-//! Answers that end too early: at every byte.
+//! Responses that are cut at every byte.
 
 use std::ops::RangeInclusive;
 
@@ -14,7 +14,7 @@ pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A whole answer, how much of it is its header, and how many bytes may be missing at its end.
+/// A whole response, the length of its header, and the number of bytes that may be missing at its end.
 struct Whole {
     name: &'static str,
     bytes: Vec<u8>,
@@ -23,7 +23,7 @@ struct Whole {
 }
 
 impl Whole {
-    /// Where to cut it. The header of a compressed body is much like that of others.
+    /// The lengths to cut it to. Compressed and plain bodies have similar headers, so one of them is enough.
     fn cuts(&self) -> RangeInclusive<usize> {
         let start = if self.name.starts_with("gzip") {
             self.head
@@ -57,7 +57,7 @@ fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
         bytes.extend(b"\r\n");
     }
     bytes.extend(b"0\r\n\r\n");
-    // The last chunk ends the body; the empty line after it ends the trailers, of which there are none.
+    // The last chunk ends the body. The empty line after it ends the trailers.
     Whole {
         name,
         bytes,
@@ -93,7 +93,7 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
         for length in whole.cuts() {
             cuts.push((number, length, Call::Token, End::Close));
             cuts.push((number, length, Call::Fetch, End::Reset));
-            // The other ends differ in little: every third byte will do.
+            // The other ends differ little, so every third byte is enough.
             if length % 3 == 0 {
                 cuts.push((number, length, Call::Connect, End::Reset));
                 cuts.push((number, length, Call::Fetch, End::Close));
@@ -113,9 +113,9 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
         let outcome = Turn::new(&bench, call, case, LONG).play();
         let expected = match whole.bytes.len() - length {
             0 => "ok",
-            // Half of the last empty line: either is right.
+            // Half of the last empty line: both outcomes are right.
             1 if whole.spare == 2 => return,
-            // A reset is no end, though nothing of the body is missing.
+            // A reset is an error although the body is complete.
             missing if missing == whole.spare && !matches!(end, End::Reset) => "ok",
             _ => "request_failed",
         };

@@ -1,5 +1,5 @@
-//! Faults of the network, of the gateway and of the upstream: what comes out of every call, and that
-//! neither a secret nor a byte on stdout ever does.
+//! Faults of the network, the gateway and the upstream. Every call has the expected outcome, no error or log
+//! line contains a secret, and nothing is written to stdout.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Fault by fault: what a call to the gateway ends with, and what one to the upstream.
+//! The outcome of each fault, for calls to the gateway and to the upstream.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::LazyLock;
@@ -10,7 +10,8 @@ use nexus_sdk::{FetchOptions, LogLevel, NexusClientOptions, NexusError, RequestC
 use crate::bench::{Bench, CALLS, Call, SHORT, Turn, Wrong, all, document, document_reply};
 use crate::support::{End, LONG, Reply, Server, bytes, holder, reply};
 
-/// The fault, the outcome of a resolve, that of a fetch, and the answer that is made of a good document.
+/// The fault, the outcome of a resolve, the outcome of a fetch, and a function that turns a good document into
+/// the faulty response.
 #[derive(Clone, Copy)]
 pub(crate) struct Row(&'static str, &'static str, &'static str, fn(&str) -> Reply);
 
@@ -51,13 +52,13 @@ fn chunked(body: &str) -> Reply {
     raw("Transfer-Encoding: chunked\r\n", body)
 }
 
-/// A good answer with bytes before and after it.
+/// A good response with other bytes before and after it.
 fn between(before: &str, body: &str, after: &str) -> Reply {
     let good = String::from_utf8(reply(200, &[], body).bytes).unwrap();
     bytes(format!("{before}{good}{after}")).then(End::Keep)
 }
 
-/// Enough of a piece to flood with.
+/// Repeats the piece to about 8 KiB, to flood a client with.
 fn many(piece: &[u8]) -> &'static [u8] {
     piece.repeat((8 << 10) / piece.len() + 1).leak()
 }
@@ -287,7 +288,7 @@ mod packed {
         reply(200, &[("Content-Encoding", "gzip")], body)
     }
 
-    /// Nothing, under a long name.
+    /// An empty gzip file with a long name.
     static NOTHING: LazyLock<&[u8]> = LazyLock::new(|| {
         let named = flate2::GzBuilder::new().filename("x".repeat(8 << 10));
         let packed = named.write(Vec::new(), flate2::Compression::default());
@@ -319,7 +320,7 @@ mod packed {
         Row("gzip and junk", FAILED, FAILED, |body| {
             gzipped(&[&gzip(body.as_bytes())[..], b"junk"].concat())
         }),
-        // ureq does not tell how many bytes it was given, so these are as good as none.
+        // ureq does not tell how many bytes arrived, so this counts as an empty body.
         Row("gzip of its first bytes alone", INVALID, "empty", |body| {
             gzipped(&gzip(body.as_bytes())[..9])
         }),
@@ -329,7 +330,7 @@ mod packed {
     ];
 }
 
-/// Where the size of a body is the matter, the agent leaves it to its user.
+/// An authenticated agent does not limit bodies, so the faults of size are not for it.
 const FOR_AGENT: [&[Row]; 3] = [CONNECTIONS, JUNK, LENGTHS];
 
 pub(crate) fn rows() -> Vec<Row> {
@@ -337,23 +338,23 @@ pub(crate) fn rows() -> Vec<Row> {
     tables.concat().concat()
 }
 
-/// Plays the row of a case's number.
+/// Starts a server that plays the row with the number of the case.
 fn bench() -> Bench {
     let rows = rows();
     Bench::start(move |case| rows[case].3(&document(1)))
 }
 
-/// The same for programs, which wait for what is still under way before they end: here it ends soon after the timeout.
+/// The same for programs. They wait for flights before they end, so every fault ends soon after the timeout.
 pub(crate) fn bench_for_programs() -> Bench {
     let rows = rows();
     Bench::start(move |case| rows[case].3(&document(1)).at_most(SHORT * 3))
 }
 
-/// What a call ends with, if the first answer to it is this fault.
+/// The outcome of a call whose first response has this fault.
 fn expected(call: Call, row: Row) -> &'static str {
     let passes = [FAILED, LATE].contains(&row.1);
     match call {
-        // They ask again, but for what hangs: that is one flight, and the same for all who ask.
+        // They ask again, but a fault that hangs is one flight, and later callers join it.
         Call::Check | Call::Wait if passes && !row.hangs() => OK,
         Call::Token | Call::Check | Call::Wait | Call::Connect => row.1,
         Call::Agent if row.2 == LARGE => FAILED,
@@ -384,7 +385,7 @@ fn every_fault_has_its_outcome_and_the_next_call_works() {
     });
 }
 
-/// Nobody accepts, so that the system stops answering once its queue is full.
+/// Nobody accepts, so the system ignores further connections once its queue is full.
 #[test]
 #[ignore = "`watched` runs it"]
 fn a_server_that_never_accepts_is_given_up() {
@@ -421,7 +422,7 @@ fn a_server_that_never_accepts_is_given_up() {
             "the next call"
         );
     }
-    // The flights end with it, so that the client does not wait for them.
+    // Without a server the flights end, so the client's drop does not wait for them.
     drop((queued, listener));
 }
 

@@ -186,14 +186,17 @@ impl<'a> Chain<'a> {
         let injected = headers.contains_key("x-own");
         let private = PRIVATE.iter().any(|name| headers.contains_key(name));
         assert!(!own && !injected && !private, "{headers:?}");
+        // A server never gets the credential of a header from a URL.
+        if !self.token.header_name.is_empty() {
+            return;
+        }
         for secret in self.token.secrets(Some(self.hop.call)) {
             let secret = String::from_utf8_lossy(&secret);
+            let path = decoded(url.path());
             assert!(
-                !query.contains(&*secret) && !decoded(&query).contains(&*secret),
+                !query.contains(&*secret) && !path.contains(&*secret),
                 "{url}"
             );
-            let path = decoded(url.path());
-            assert!(!path.contains(&*secret), "{url}");
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Requests by the thousand through a real server or proxy. `tests/interop/proxies.sh` starts it, once
-//! for each; the environment says through which:
+//! Thousands of requests through a real server or proxy. `tests/interop/proxies.sh` runs this test once for
+//! each of them, with these variables:
 //!
 //! - `NEXUS_CASE`: the name in the table.
-//! - `NEXUS_URL`: the upstream; what it serves is in `proxies.sh`.
+//! - `NEXUS_URL`: the upstream. `proxies.sh` shows what it serves.
 //! - `NEXUS_CALLS`, `NEXUS_THREADS`: how many.
-//! - `NEXUS_METHODS`: which methods, as `GET,POST`.
+//! - `NEXUS_METHODS`: the methods, as in `GET,POST`.
 //! - `NEXUS_PAUSE_MS`: how long every seventh call waits first. Default 0.
 //! - `NEXUS_LARGEST`: how often every third body repeats the number of its call. Default 20000.
-//! - `NEXUS_EXPECT`: a part of the error that every call has to end with, or the status of every response.
+//! - `NEXUS_EXPECT`: part of the error that every call must end with, or the status of every response.
 //!   Default: no error, and 200.
 #![allow(
     clippy::unwrap_used,
@@ -59,7 +59,7 @@ struct Case {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Right,
-    /// The body is not that of the request.
+    /// The response belongs to another request.
     Wrong,
     Status(u16),
     Error(String),
@@ -109,7 +109,7 @@ impl Case {
         }
     }
 
-    /// What is asked for is what comes back: the path, or the body.
+    /// The server echoes the path or the body, so each response shows its request.
     fn call(&self, turn: usize) -> Outcome {
         let method = self.methods[turn % self.methods.len()].as_str();
         let filling = "x".repeat([0, 10, 3_000][turn % 3]);

@@ -234,6 +234,10 @@ fn methods() {
         "connect",
         "TRACE",
         "Trace",
+        "TRACK",
+        "track",
+        "PRI",
+        "pri",
     ];
     let table = methods.map(|method| {
         let error = refused(
@@ -244,6 +248,16 @@ fn methods() {
         (method, error, "invalid_input", "method: ")
     });
     check(&server, table.into());
+}
+
+#[test]
+fn json_that_cannot_be_written() {
+    let server = Server::play(vec![bearer("t")]);
+    let odd = std::collections::HashMap::from([((1, 2), 3)]);
+    let options = FetchOptions::default().method("POST").json(&odd);
+    assert!(format!("{options:?}").contains("data_bytes: None"));
+    let error = refused(&server, &server.url("/"), options);
+    check(&server, vec![("a map", error, "invalid_input", "json: ")]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `Fetcher::base_url`: where relative URLs go, and that nothing leaves the base.
 
 use nexus_sdk::testing::DevGateway;
-use nexus_sdk::{AgentSessionInput, TokenCache};
+use nexus_sdk::{AgentSessionInput, FetchOptions, TokenCache};
 use serde_json::{Value, json};
 
 use crate::support::{Server, client, gateway, redirect, text};
@@ -92,6 +92,54 @@ fn other_hosts_are_for_allow_hosts_to_add() {
     }
 }
 
+#[test]
+fn parameters_go_onto_relative_urls_too() {
+    let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let fetcher = fetcher.base_url(upstream.url("/v3"));
+    for (url, expected) in [
+        ("", "/v3?q=..%2F%3F"),
+        ("user", "/v3/user?q=..%2F%3F"),
+        ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F"),
+        ("?a", "/v3?a&q=..%2F%3F"),
+    ] {
+        let options = FetchOptions::default().query("q", "../?");
+        fetcher.fetch(url, options).unwrap();
+        let target = upstream.requests().pop().unwrap().target;
+        assert_eq!(target, expected, "{url}");
+    }
+}
+
+/// What `path_segment` makes of a tool's argument is no step out of the base.
+#[test]
+fn an_argument_is_one_segment() {
+    let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let fetcher = fetcher.base_url(upstream.url("/v3"));
+    let table = [
+        ("a/b", Some("/v3/repos/a%2Fb/issues")),
+        ("a?b#c", Some("/v3/repos/a%3Fb%23c/issues")),
+        ("{key}", Some("/v3/repos/%7Bkey%7D/issues")),
+        (".", Some("/v3/repos/%2E/issues")),
+        ("..", None),
+        ("../x", None),
+        ("..;x", None),
+    ];
+    for (argument, expected) in table {
+        let path = format!("/repos/{}/issues", nexus_sdk::path_segment(argument));
+        let before = upstream.requests().len();
+        let got = fetcher.get(&path);
+        let sent = upstream.requests().split_off(before).pop();
+        assert_eq!(
+            sent.map(|sent| sent.target).as_deref(),
+            expected,
+            "{argument}"
+        );
+        let code = got.map_err(|error| error.code().to_owned());
+        assert_eq!(code.is_ok(), expected.is_some(), "{argument}: {code:?}");
+    }
+}
+
 /// A path that a model wrote gets no credential into the URL.
 #[test]
 fn placeholders_are_those_of_the_base() {
@@ -101,7 +149,7 @@ fn placeholders_are_those_of_the_base() {
     let bot = fetcher.clone().base_url(upstream.url("/bot{token}"));
     bot.get("/getMe?{token}").unwrap();
     let target = upstream.requests().pop().unwrap().target;
-    assert_eq!(target, "/bot12345%3Acanary/getMe?%7Btoken%7D");
+    assert_eq!(target, "/bot12345:canary/getMe?%7Btoken%7D");
     let plain = fetcher.base_url(upstream.url(""));
     for url in ["/{token}", &upstream.url("/{token}")] {
         let error = plain.get(url).unwrap_err();

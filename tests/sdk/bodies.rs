@@ -1,4 +1,4 @@
-//! Response bodies: compression, limits, ends that come too early.
+//! Response bodies: compression, limits, and bodies that are cut.
 
 use crate::support::{Reply, Server, bytes, fetch, holder, options};
 use nexus_sdk::http::HeaderMap;
@@ -16,7 +16,7 @@ fn fetch_limited(answer: Reply, limit: u64) -> Fetched {
     client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), get())
 }
 
-/// The same body under each of the framings of HTTP/1.1.
+/// The same body in each framing of HTTP/1.1.
 fn framed(headers: &str, body: &[u8]) -> [(&'static str, Reply); 3] {
     let head = format!("HTTP/1.1 200 OK\r\n{headers}");
     let length = format!("{head}Content-Length: {}\r\n\r\n", body.len());

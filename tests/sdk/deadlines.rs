@@ -6,7 +6,7 @@ use crate::support::{self, End, LONG, Server, bytes, client, holder, options, te
 use crate::waiting::status;
 use nexus_sdk::{FetchOptions, NexusClient, NexusError, RetryPolicy, WaitOptions};
 
-/// Runs a call that must end with `timeout`, sooner than the durations that it was given.
+/// Runs a call that must fail with `timeout`, long before `LONG`.
 fn times_out<T: std::fmt::Debug>(
     case: &str,
     call: impl FnOnce() -> Result<T, NexusError>,
@@ -22,7 +22,7 @@ fn times_out<T: std::fmt::Debug>(
     error
 }
 
-/// On a busy machine a short timeout may strike before the first response: then twice as long.
+/// On a busy machine a short timeout may pass before the first response. Then the test doubles it.
 #[test]
 fn a_wait_never_sleeps_past_its_deadline() {
     let hour = Duration::from_secs(3600);
@@ -55,7 +55,7 @@ fn a_wait_never_sleeps_past_its_deadline() {
     times_out("a retry's delay", || client.wait_for_active("c", brief()));
 }
 
-/// Servers that take a request and never complete their answer.
+/// Servers that never complete their response.
 fn sluggish() -> [(&'static str, Server); 5] {
     let head = "HTTP/1.1 200 OK\r\nX: ";
     let body = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
@@ -80,13 +80,13 @@ fn no_answer_is_waited_for_past_the_deadline() {
         let client = NexusClient::new(options(&server).timeout(brief)).unwrap();
         times_out(name, || client.check_connection("c"));
         times_out(name, || client.refresh_connection("c"));
-        // The upstream's deadline is the whole call's; here the gateway is not needed.
+        // The token is cached, so this call asks only the upstream.
         let (client, cache) = holder(options(&server), "t-1");
         let options = FetchOptions::default().timeout(brief);
         times_out(name, || {
             client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), options)
         });
-        // The flights end with it, so that no client waits for them.
+        // Without a server the flights end, so the client's drop does not wait for them.
         drop(server);
     };
     std::thread::scope(|scope| {
@@ -96,7 +96,7 @@ fn no_answer_is_waited_for_past_the_deadline() {
     });
 }
 
-/// Timeouts that are long enough to be rounded.
+/// A time limit is rounded before the socket sees it.
 #[test]
 fn a_deadline_of_a_second_is_kept_and_not_shortened() {
     let second = Duration::from_millis(1003);

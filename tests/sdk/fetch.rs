@@ -6,6 +6,7 @@ use std::thread;
 
 use crate::support::{self, End, Request, Server, bearer, client, fetch, reply, text};
 use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
+use serde_json::json;
 use std::time::Duration;
 
 fn get() -> FetchOptions {
@@ -212,6 +213,76 @@ fn any_method_takes_any_body() {
         "DELETE",
         "standard names in any case"
     );
+}
+
+#[test]
+fn json_is_the_body_and_its_type() {
+    let value = json!({"name": "d\u{e9}mo", "n": [1, null]});
+    let typed = "application/vnd.api+json";
+    // The options, and the type and the body that arrive.
+    let table = [
+        (
+            get().json(&value),
+            Some("application/json"),
+            value.to_string(),
+        ),
+        (
+            get().json("text"),
+            Some("application/json"),
+            "\"text\"".into(),
+        ),
+        (
+            get().json(&value).header("Content-Type", typed),
+            Some(typed),
+            value.to_string(),
+        ),
+        (
+            get().header("Content-Type", typed).json(&value),
+            Some(typed),
+            value.to_string(),
+        ),
+        (
+            get().data("first").json(&[1, 2]),
+            Some("application/json"),
+            "[1,2]".into(),
+        ),
+        (get().json(&value).data("last"), None, "last".into()),
+    ];
+    for (options, content_type, body) in table {
+        let server = Server::play(vec![reply(200, &[], "")]);
+        let shown = format!("{options:?}");
+        fetch(&server.url("/x"), options.method("POST")).unwrap();
+        let request = &server.requests()[0];
+        assert_eq!(request.body, body.as_bytes(), "{shown}");
+        let expected: Vec<&str> = content_type.into_iter().collect();
+        assert_eq!(request.all("content-type"), expected, "{shown}");
+        let length = body.len().to_string();
+        assert_eq!(request.header("content-length"), Some(&*length), "{shown}");
+    }
+}
+
+#[test]
+fn parameters_are_appended_to_the_query() {
+    let table = [
+        ("/x", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        ("/x?c", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        ("/x?", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        ("/x?c&", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        (
+            "/x?a=2#part?d",
+            "/x?a=2&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
+        ),
+        ("", "/?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+    ];
+    let options = get().query("a", 1).query("b", "tea & c=+/#\u{e9}{k}");
+    for (target, expected) in table {
+        let server = Server::play(vec![reply(200, &[], "")]);
+        fetch(&server.url(target), options.clone()).unwrap();
+        assert_eq!(server.requests()[0].target, expected, "{target}");
+    }
+    let server = Server::play(vec![reply(200, &[], "")]);
+    fetch(&server.url("/"), get().query("a&b=", "")).unwrap();
+    assert_eq!(server.requests()[0].target, "/?a%26b%3D=");
 }
 
 #[test]

@@ -72,8 +72,8 @@ fn whatever_the_strategy_no_credential_is_returned() {
         (
             bearer("ca/na+ry"),
             "/",
-            r"ca/na+ry ca%2Fna%2bry ca%2fna+ry ca\/na\u002bry ca%252Fna%252Bry canary",
-            "[credential] [credential] [credential] [credential] [credential] canary",
+            r"ca/na+ry ca%2Fna%2bry ca%2fna+ry ca\/na\u002bry ca%252Fna%252Bry ca/na&#43;ry canary",
+            "[credential] [credential] [credential] [credential] [credential] [credential] canary",
         ),
         (
             by(
@@ -112,6 +112,12 @@ fn whatever_the_strategy_no_credential_is_returned() {
             "/{key}/{region}",
             "/path%2fkey-1/eu-west or /path/key-1/eu-west",
             "/[credential]/eu-west or /[credential]/eu-west",
+        ),
+        (
+            by("path", &json!({}), &json!({"token": "12345:canary"})),
+            "/bot{token}/",
+            "/bot12345:canary/ or /bot12345%3Acanary/ or 12345&#x3a;canary",
+            "/bot[credential]/ or /bot[credential]/ or [credential]",
         ),
         (
             bearer("7 bytes"),

@@ -184,6 +184,9 @@ fn any_method_that_may_carry_a_credential_is_sent() {
         ("OPTIONS", None),
         ("TRACE", Some("invalid_input")),
         ("CONNECT", Some("invalid_input")),
+        ("TRACK", Some("invalid_input")),
+        ("track", Some("invalid_input")),
+        ("PRI", Some("invalid_input")),
     ];
     for (method, refused) in table {
         let request = Request::builder().method(method);
@@ -264,5 +267,88 @@ fn the_longest_timeout_is_no_panic() {
         let agent = client.authenticated_agent(&setting.cache, "acme", "github");
         let url = format!("{}/user", setting.gateway.url());
         assert_eq!(agent.get(&url).call().unwrap().status(), 200, "{timeout:?}");
+    }
+}
+
+/// TLS and proxy have tests of their own: `tls_roots` and `proxies`.
+#[test]
+fn settings_of_the_clients_own_agent_are_kept() {
+    let Setting { gateway, cache, .. } = setting();
+    cache.set("acme", "github", cached("held"));
+    let url = format!("{}/user", gateway.url());
+    let get = |own: ureq::config::Config| {
+        let options = NexusClientOptions::new(gateway.url()).agent(own.new_agent());
+        let client = NexusClient::new(options).unwrap();
+        let agent = client.authenticated_agent(&cache, "acme", "github");
+        agent.get(&url).call()
+    };
+    let own = || Agent::config_builder().proxy(None);
+
+    gateway.fail_next_at("/user", 1, Fault::Status(500));
+    let named = own().user_agent("mine/1").http_status_as_error(false);
+    assert_eq!(get(named.build()).unwrap().status(), 500);
+    let request = gateway.requests().pop().unwrap();
+    assert_eq!(request.headers["user-agent"], "mine/1");
+
+    gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(3600)));
+    let quick = own().timeout_recv_response(Some(Duration::from_millis(50)));
+    let error = get(quick.build()).unwrap_err();
+    assert!(matches!(error, ureq::Error::Timeout(_)), "{error}");
+
+    let error = get(own().https_only(true).build()).unwrap_err();
+    assert_eq!(code(&error), "insecure_url");
+}
+
+#[test]
+fn connections_are_shared_with_the_clients_fetches() {
+    let gateway = DevGateway::start().unwrap();
+    let upstream = Server::play(vec![text(200, "")]);
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let cache = TokenCache::new();
+    cache.set("ws", "p", cached("held"));
+    let (fetcher, agent) = (
+        client.fetcher(&cache, "ws", "p"),
+        client.authenticated_agent(&cache, "ws", "p"),
+    );
+    for _ in 0..3 {
+        assert_eq!(fetcher.get(&upstream.url("/")).unwrap().0, 200);
+        let mut response = agent.get(upstream.url("/")).call().unwrap();
+        assert_eq!(response.body_mut().read_to_string().unwrap(), "");
+    }
+    assert_eq!((upstream.requests().len(), upstream.connections()), (6, 1));
+}
+
+#[test]
+fn only_a_request_without_a_body_is_sent_again() {
+    let gateway = DevGateway::start().unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    // The method, the body, and how often the request arrives.
+    let table = [
+        ("GET", "", 2),
+        ("HEAD", "", 2),
+        ("GET", "b", 1),
+        ("POST", "b", 1),
+    ];
+    for (method, body, sent) in table {
+        gateway.connect("acme", "github").unwrap();
+        let upstream = Server::play(vec![text(401, ""), text(200, "")]);
+        let cache = TokenCache::new();
+        cache.set("acme", "github", cached("dead"));
+        let agent = client.authenticated_agent(&cache, "acme", "github");
+        let mut request = Request::new(body);
+        *request.method_mut() = method.parse().unwrap();
+        *request.uri_mut() = upstream.url("/").parse().unwrap();
+        let status = agent
+            .run(request)
+            .map(|response| response.status().as_u16());
+        assert_eq!(status.is_ok(), sent == 2, "{method} {body:?}: {status:?}");
+        let requests = upstream.requests();
+        assert_eq!(requests.len(), sent, "{method} {body:?}");
+        assert_eq!(requests[0].body, body.as_bytes(), "{method} {body:?}");
+        let held = cache.get("acme", "github");
+        assert!(
+            held.is_none_or(|token| token.access_token != "dead"),
+            "{method} {body:?}"
+        );
     }
 }

@@ -1,6 +1,6 @@
-//! Connections that are used again, and those that end at the wrong time.
+//! Reused connections, and connections that end at the wrong time.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
@@ -44,7 +44,7 @@ fn a_connection_that_was_closed_while_idle_costs_no_error() {
     }
 }
 
-/// Closes without an answer: the first connection upon its second request, later ones never.
+/// Closes the first connection without a response to its second request, and answers everything else.
 fn cuts_when_reused() -> Server {
     let served = AtomicUsize::new(0);
     Server::start(move |request| {
@@ -131,7 +131,7 @@ fn the_second_attempt_is_on_a_new_connection_whatever_else_is_idle() {
     assert_eq!((server.requests().len(), server.connections()), (4, 3));
 }
 
-/// A server, or who speaks in its place, may answer the next request before it is sent.
+/// A server may send the response to a request that has not been sent.
 #[test]
 fn bytes_that_come_after_a_response_are_not_the_next_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -160,4 +160,16 @@ fn bytes_that_come_after_a_response_are_not_the_next_one() {
     is_forged.recv().unwrap();
     assert_eq!(fetch().unwrap().2, b"second");
     server.join().unwrap();
+}
+
+/// Programs that match on ureq's errors see them as ureq returns them.
+#[test]
+fn an_authenticated_agent_that_cannot_connect_returns_ureqs_own_error() {
+    let (client, cache) = holder(NexusClientOptions::new("http://127.0.0.1:1"), "t-1");
+    let agent = client.authenticated_agent(&cache, "ws", "p");
+    let error = agent.get("http://127.0.0.1:1/").call().unwrap_err();
+    assert!(
+        matches!(&error, ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused),
+        "{error:?}"
+    );
 }

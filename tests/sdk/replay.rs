@@ -1,4 +1,4 @@
-//! What is sent again after a 401: the request that was refused, and none before it.
+//! What is sent again after a 401: the refused request, and not the ones before it.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -52,11 +52,10 @@ type Token = fn(usize) -> Value;
 
 #[test]
 fn the_hop_that_was_refused_is_sent_again() {
-    let table: [(&str, Token, &str, [&str; 4]); 3] = [
+    let table: [(&str, Token, [&str; 4]); 2] = [
         (
             "bearer",
             bearer,
-            "",
             [
                 "POST /start body",
                 "GET /region/eu/next",
@@ -67,7 +66,6 @@ fn the_hop_that_was_refused_is_sent_again() {
         (
             "query_param",
             by_query,
-            "",
             [
                 "POST /start?key=key%2F1%3Along body",
                 "GET /region/eu/next?key=key%2F1%3Along",
@@ -75,51 +73,78 @@ fn the_hop_that_was_refused_is_sent_again() {
                 "GET /region/eu/last?key=key%2F2%3Along",
             ],
         ),
-        (
-            "path",
-            by_path,
-            "/{key}",
-            [
-                "POST /key%2F1%3Along/start body",
-                "GET /key%2F1%3Along/region/eu/next",
-                "GET /key%2F2%3Along/region/eu/next",
-                "GET /key%2F2%3Along/region/eu/last",
-            ],
-        ),
     ];
-    for (case, token, folder, expected) in table {
-        let upstream = Server::start(|request| {
-            let (folder, name) = request.path().rsplit_once('/').unwrap();
-            match (name, number_of(request)) {
-                // As some servers write what they were asked for: hardly encoded.
-                ("start", _) => redirect(
-                    303,
-                    &format!("{}/region/eu/next", folder.replace("%3A", ":")),
-                ),
-                ("next", 1) => text(401, "revoked"),
-                ("next", _) => redirect(302, "last"),
-                _ => text(200, "done"),
-            }
+    for (case, token, expected) in table {
+        let upstream = Server::start(|request| match (request.path(), number_of(request)) {
+            ("/start", _) => redirect(303, "/region/eu/next"),
+            ("/region/eu/next", 1) => text(401, "revoked"),
+            ("/region/eu/next", _) => redirect(302, "last"),
+            _ => text(200, "done"),
         });
         let gateway = granting(token);
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-        let url = |name: &str| upstream.url(&format!("{folder}/{name}"));
-        assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200, "{case}");
-        let (status, _, body) = fetcher.post(&url("start"), "body").unwrap();
+        assert_eq!(
+            fetcher.get(&upstream.url("/warm")).unwrap().0,
+            200,
+            "{case}"
+        );
+        let (status, _, body) = fetcher.post(&upstream.url("/start"), "body").unwrap();
         assert_eq!((status, &*body), (200, &b"done"[..]), "{case}");
-        let heard = upstream.requests().into_iter().skip(1).map(|request| {
-            let body = String::from_utf8(request.body).unwrap();
-            format!(
-                "{} {} {body}",
-                request.method,
-                request.target.replace("1:long", "1%3Along")
-            )
-            .trim_end()
-            .to_owned()
-        });
-        assert_eq!(heard.collect::<Vec<_>>(), expected, "{case}");
+        assert_eq!(heard(&upstream), expected, "{case}");
         assert_eq!(gateway.count("/v1/resolve"), 2, "{case}");
     }
+}
+
+/// The requests after the first: method, target and body.
+fn heard(upstream: &Server) -> Vec<String> {
+    let heard = upstream.requests().into_iter().skip(1).map(|request| {
+        let body = String::from_utf8(request.body).unwrap();
+        let line = format!("{} {} {body}", request.method, request.target);
+        line.trim_end().to_owned()
+    });
+    heard.collect()
+}
+
+/// The server writes the target of a redirect, so the SDK does not know where in it the credential is.
+#[test]
+fn a_401_behind_a_redirect_is_the_response_where_the_credential_is_in_the_path() {
+    let upstream = Server::start(|request| {
+        let (folder, name) = request.path().rsplit_once('/').unwrap();
+        match (name, number_of(request)) {
+            ("start", _) => redirect(303, &format!("{folder}/next")),
+            ("next", 1) => text(401, "revoked"),
+            _ => text(200, "done"),
+        }
+    });
+    let gateway = granting(by_path);
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let url = |name: &str| upstream.url(&format!("/{{key}}/{name}"));
+    assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200);
+    assert_eq!(fetcher.post(&url("start"), "body").unwrap().0, 401);
+    let expected = ["POST /key%2F1:long/start body", "GET /key%2F1:long/next"];
+    assert_eq!(heard(&upstream), expected);
+    assert_eq!(gateway.count("/v1/resolve"), 1);
+    // The token is gone from the cache all the same.
+    assert_eq!(fetcher.get(&url("next")).unwrap().0, 200);
+    assert_eq!(gateway.count("/v1/resolve"), 2);
+}
+
+#[test]
+fn a_401_to_a_credential_in_the_path_is_replayed_without_a_redirect() {
+    let upstream = Server::start(|request| match (request.path(), number_of(request)) {
+        (path, 1) if path.ends_with("/first") => text(401, "revoked"),
+        _ => text(200, "done"),
+    });
+    let gateway = granting(by_path);
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let url = |name: &str| upstream.url(&format!("/{{key}}/{name}"));
+    assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200);
+    assert_eq!(fetcher.post(&url("first"), "body").unwrap().0, 200);
+    let expected = [
+        "POST /key%2F1:long/first body",
+        "POST /key%2F2:long/first body",
+    ];
+    assert_eq!(heard(&upstream), expected);
 }
 
 #[test]

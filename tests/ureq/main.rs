@@ -25,7 +25,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Gives the first connection to this.
+/// Serves the first connection.
 fn once(on: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -111,7 +111,7 @@ fn a_response_before_the_request_was_read_is_lost() {
     assert!(matches!(sent, Err(ureq::Error::Io(_))), "fixed: {sent:?}");
 }
 
-/// Says which addresses a host has, and counts how often it was asked.
+/// Returns the same addresses for every host, and counts the lookups.
 #[derive(Clone, Debug)]
 struct Hosts(Vec<SocketAddr>, Arc<AtomicUsize>);
 
@@ -240,7 +240,7 @@ mod over_tls {
 
     type Stream = StreamOwned<ServerConnection, TcpStream>;
 
-    /// A server's side, and the settings that trust it.
+    /// A server's TLS settings, and client settings that trust it.
     fn identity() -> (Arc<ServerConfig>, ConfigBuilder<AgentScope>) {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let certificate: CertificateDer<'static> = made.cert.der().clone();
@@ -285,7 +285,7 @@ mod over_tls {
         assert!(forged, "fixed: {next:?}");
     }
 
-    /// `wire.rs` (`is_open`): bytes that were read from the socket, and not yet by TLS.
+    /// `wire.rs` (`is_open`): bytes that ureq has read from the socket, but TLS has not.
     #[test]
     fn a_response_that_nobody_asked_for_becomes_the_next_one() {
         let (config, settings) = identity();
@@ -296,7 +296,7 @@ mod over_tls {
         );
     }
 
-    /// Left to ureq: bytes that TLS has read, but that are not a whole record yet.
+    /// Left to ureq: part of a record, which TLS has read and holds until the rest arrives.
     #[test]
     fn half_a_response_that_nobody_asked_for_becomes_the_next_one() {
         let (config, settings) = identity();
@@ -338,6 +338,36 @@ mod over_tls {
             &through(port, settings).build().new_agent(),
             "https://localhost/",
         );
+    }
+
+    /// `agent.rs` (`tls_hash`).
+    #[test]
+    fn requests_with_settings_of_their_own_resume_no_session() {
+        let (config, settings) = identity();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            [(); 2].map(|()| {
+                let (socket, _) = listener.accept().unwrap();
+                let mut stream = accept(Arc::clone(&config), socket);
+                read_head(&mut stream).unwrap();
+                let response =
+                    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
+                stream.write_all(response).unwrap();
+                stream.conn.handshake_kind().unwrap()
+            })
+        });
+        let agent = settings.build().new_agent();
+        for _ in 0..2 {
+            let request = agent.get(format!("https://localhost:{port}/")).config();
+            let request = request.timeout_global(Some(LONG)).build();
+            assert_eq!(
+                request.call().unwrap().body_mut().read_to_string().unwrap(),
+                "ok"
+            );
+        }
+        let second = server.join().unwrap()[1];
+        assert_eq!(second, rustls::HandshakeKind::Full, "fixed");
     }
 
     /// `wire.rs` (`cut`): TLS announces its end (RFC 8446 section 6.1).

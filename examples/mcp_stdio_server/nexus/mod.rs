@@ -110,9 +110,7 @@ fn options(method: &str, body: Option<&Value>) -> FetchOptions {
         // Some APIs repeat the credential in a response, and a model must not see it.
         .hide_credential(true);
     match body {
-        Some(body) => options
-            .header(CONTENT_TYPE, "application/json")
-            .data(body.to_string()),
+        Some(body) => options.json(body),
         None => options,
     }
 }

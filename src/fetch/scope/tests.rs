@@ -90,15 +90,15 @@ fn what_would_leave_the_base_is_refused() {
     let urls = [
         (
             "//b.example/x",
-            "url: begins with two slashes, as the name of a host does; give one",
+            "url: begins with two slashes, as a host does; write one",
         ),
         (
             "/\\b.example/x",
-            "url: begins with two slashes, as the name of a host does; give one",
+            "url: begins with two slashes, as a host does; write one",
         ),
         (
             "\\\\b.example",
-            "url: begins with two slashes, as the name of a host does; give one",
+            "url: begins with two slashes, as a host does; write one",
         ),
         (
             "/a b",

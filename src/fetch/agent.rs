@@ -1,0 +1,133 @@
+//! A `ureq::Agent` that puts the credential on every request.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use ureq::http::request::Parts;
+use ureq::http::{Method, Request, Response};
+use ureq::middleware::{Middleware, MiddlewareNext};
+use ureq::{AsSendBody, Body, SendBody};
+
+use crate::error::{NexusError, Result};
+use crate::fetch::fetcher::Fetcher;
+use crate::fetch::options;
+use crate::flights::Source;
+use crate::token::CachedToken;
+use crate::transport;
+
+/// Builds an agent whose requests the client's own agent sends.
+pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
+    let gateway = &fetcher.flights.gateway;
+    let config = config_like(&gateway.transport.config(gateway.timeout));
+    transport::without_connections(config.middleware(Injector(fetcher)).build())
+}
+
+type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
+
+/// Copies the settings that a connection depends on, so that requests share the client's connections,
+/// and its limits. ureq has no way to add a middleware to a `Config`.
+fn config_like(config: &ureq::config::Config) -> Builder {
+    let timeouts = config.timeouts();
+    let builder = ureq::Agent::config_builder()
+        .http_status_as_error(config.http_status_as_error())
+        .https_only(config.https_only())
+        .ip_family(config.ip_family())
+        .proxy(config.proxy().cloned())
+        .user_agent(config.user_agent().clone())
+        .max_idle_age(config.max_idle_age())
+        .max_redirects(0)
+        .allow_non_standard_methods(true)
+        .timeout_global(timeouts.global)
+        .timeout_resolve(timeouts.resolve)
+        .timeout_connect(timeouts.connect)
+        .timeout_recv_response(timeouts.recv_response)
+        .timeout_per_read(config.timeout_per_read())
+        .timeout_per_write(config.timeout_per_write());
+    #[cfg(any(feature = "rustls", feature = "native-tls"))]
+    let builder = builder.tls_config(config.tls_config().clone());
+    builder
+}
+
+struct Injector(Fetcher);
+
+impl Middleware for Injector {
+    fn handle(
+        &self,
+        request: Request<SendBody<'_>>,
+        _: MiddlewareNext<'_>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        options::check_method(request.method().as_str()).map_err(other)?;
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return self.send_once(request);
+        }
+        // ureq tells only by reading whether there is a body. That of a GET is small, if it has one.
+        let (parts, body) = request.into_parts();
+        let mut sent = Vec::new();
+        body.into_reader().read_to_end(&mut sent)?;
+        if sent.is_empty() {
+            self.send_replayable(parts)
+        } else {
+            self.send_once(Request::from_parts(parts, &*sent))
+        }
+    }
+}
+
+impl Injector {
+    /// Sends a body, which cannot be sent again and is not signed.
+    fn send_once<B: AsSendBody>(&self, request: Request<B>) -> Result<Response<Body>, ureq::Error> {
+        let (token, source) = self.token()?;
+        token.to_header().map_err(other)?;
+        let response = self.send(request, &token);
+        if source == Source::Cache && is_401(&response) {
+            self.0.discard(&token);
+        }
+        response
+    }
+
+    fn send_replayable(&self, parts: Parts) -> Result<Response<Body>, ureq::Error> {
+        let (token, source) = self.token()?;
+        let response = self.send(Request::from_parts(parts.clone(), ()), &token);
+        if source != Source::Cache || !is_401(&response) {
+            return response;
+        }
+        let deadline = self.0.flights.gateway.longest_call();
+        match self.0.replacement(&token, deadline).map_err(other)? {
+            Some(fresh) => self.send(Request::from_parts(parts, ()), &fresh),
+            None => response,
+        }
+    }
+
+    fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {
+        let deadline = self.0.flights.gateway.longest_call();
+        self.0.token(deadline).map_err(other)
+    }
+
+    fn send<B: AsSendBody>(
+        &self,
+        mut request: Request<B>,
+        token: &CachedToken,
+    ) -> Result<Response<Body>, ureq::Error> {
+        self.authorize(&mut request, token).map_err(other)?;
+        self.0.flights.gateway.transport.pass_on(request)
+    }
+
+    fn authorize<B>(&self, request: &mut Request<B>, token: &CachedToken) -> Result<()> {
+        let requested = request.uri().to_string();
+        let checked = self.0.check_url(&requested)?;
+        *request.uri_mut() = self.0.target(&requested, checked, token)?;
+        let (method, url) = (request.method().clone(), request.uri().clone());
+        token.authorize(&method, &url, request.headers_mut(), b"")
+    }
+}
+
+fn is_401(response: &Result<Response<Body>, ureq::Error>) -> bool {
+    match response {
+        Ok(response) => response.status() == 401,
+        Err(ureq::Error::StatusCode(status)) => *status == 401,
+        Err(_) => false,
+    }
+}
+
+fn other(error: NexusError) -> ureq::Error {
+    ureq::Error::Other(Box::new(error))
+}

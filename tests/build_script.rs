@@ -1,4 +1,4 @@
-//! The `build_script` example, built and run as its users do, against a gateway in this process.
+//! The `build_script` example, and the short one in its README, built and run against a gateway in this process.
 #![cfg(feature = "rustls")] // The example has the default features, whatever these tests have.
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};
 
 const KEY: &str = "a-key-that-no-file-holds";
-/// What the API behind the gateway serves, and where.
+/// The path at the API behind the gateway, and the file there.
 const FILE: &str = "/repository.json";
 const SCHEMA: &str = r#"{ "title": "Repository", "type": "object" }"#;
 
@@ -33,12 +33,12 @@ type Settings = Vec<(&'static str, String)>;
 
 struct Built {
     succeeded: bool,
-    /// What Cargo said.
+    /// Cargo's output.
     log: String,
 }
 
-/// A directory of its own, so that it does not wait for the lock of whoever runs this test; kept
-/// from run to run, because it holds the dependencies, compiled.
+/// Returns a target directory of the test's own. Otherwise it would wait for the Cargo that runs the test. It is kept from
+/// run to run, because the dependencies take long to compile.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script")
 }
@@ -48,12 +48,16 @@ fn example() -> PathBuf {
 }
 
 fn build(settings: &[(&str, String)]) -> Built {
+    build_in(&example(), settings)
+}
+
+fn build_in(folder: &Path, settings: &[(&str, String)]) -> Built {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["build", "--offline", "--locked", "--color=never"])
         .arg("--target-dir")
         .arg(target())
-        .current_dir(example());
+        .current_dir(folder);
     for name in SETTINGS {
         cargo.env_remove(name);
     }
@@ -83,7 +87,7 @@ impl Built {
     }
 }
 
-/// What the program has for a schema.
+/// Runs the program and returns its schema.
 fn schema() -> Value {
     let program = format!("debug/build_script{}", std::env::consts::EXE_SUFFIX);
     let output = Command::new(target().join(program)).output().unwrap();
@@ -95,7 +99,7 @@ fn committed() -> Value {
     serde_json::from_slice(&copy).unwrap()
 }
 
-/// When the newest generated file was written: other runs may have left theirs.
+/// Returns when the newest generated file was written. Earlier runs may have left files.
 fn generated_at() -> SystemTime {
     let scripts = fs::read_dir(target().join("debug/build")).unwrap();
     let files = scripts.map(|script| script.unwrap().path().join("out/schema.rs"));
@@ -113,7 +117,7 @@ fn configured(gateway: &DevGateway) -> Settings {
     ]
 }
 
-/// With one setting changed, or without it.
+/// Changes one setting, or removes it if `value` is empty.
 fn with(settings: &Settings, name: &str, value: &str) -> Settings {
     let mut changed = settings.clone();
     changed.retain_mut(|(known, old)| {
@@ -141,8 +145,38 @@ fn builds_as_it_is_configured() {
     builds_only_when_it_must(&gateway, &settings);
     falls_back_offline(&gateway, &settings);
     refuses_what_is_wrong(&gateway, &settings);
-    takes_turns();
+    builds_the_short_one(&gateway, &settings);
     keeps_the_key_out_of_the_target_directory(&gateway);
+    takes_turns();
+}
+
+/// The `build.rs` of the README, in a crate of its own.
+fn builds_the_short_one(gateway: &DevGateway, settings: &Settings) {
+    let readme = include_str!("../examples/build_script/README.md");
+    let code = readme.split("```rust\n").nth(1).unwrap();
+    let (code, _) = code.split_once("```\n").unwrap();
+    assert!(code.lines().count() <= 20);
+    let folder = target().join("short");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let manifest = fs::read_to_string(example().join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("\"../..\"", &format!("{root:?}"));
+    let program =
+        r#"fn main() { print!("{}", include_str!(concat!(env!("OUT_DIR"), "/schema.json"))) }"#;
+    fs::copy(example().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    fs::write(folder.join("build.rs"), code).unwrap();
+    fs::write(folder.join("src/main.rs"), program).unwrap();
+
+    gateway.forget_requests();
+    let built = build_in(&folder, settings);
+    assert!(built.succeeded, "{}", built.log);
+    assert_eq!(schema(), json!({"title": "Repository", "type": "object"}));
+    assert_eq!(gateway.count(FILE), 1);
+    fs::write(folder.join("build.rs"), format!("{code}\n")).unwrap();
+    let missing = format!("{}/missing", gateway.url());
+    let built = build_in(&folder, &with(settings, "SCHEMA_URL", &missing));
+    assert!(!built.succeeded && built.log.contains("SCHEMA_URL responded with 404"));
 }
 
 fn falls_back(settings: &Settings, reason: &str) {
@@ -240,7 +274,7 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
         assert!(built.errors()[0].contains(what_to_set), "{}", built.log);
         assert!(!built.log.contains(KEY), "{}", built.log);
     }
-    // Nothing that is set here would help.
+    // No setting would help.
     gateway.fail_next(1, Fault::WrongBrokerKey);
     let built = build(settings);
     let said = built.errors();
@@ -248,13 +282,13 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
     assert!(said[0].ends_with("which the operator has to fix"));
 }
 
-/// With whoever else refreshes the same token.
+/// The locks are there for other programs that refresh the same token.
 fn takes_turns() {
     let locks = target().join("locks");
     assert!(fs::read_dir(locks).unwrap().count() > 0);
 }
 
-/// Caches of CI carry that directory away.
+/// CI caches copy that directory.
 fn keeps_the_key_out_of_the_target_directory(gateway: &DevGateway) {
     let requests = gateway.requests();
     let token = requests.iter().find_map(|request| {
@@ -285,7 +319,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     paths.flat_map(below).collect()
 }
 
-/// The example builds from what the main crate has downloaded.
+/// The example builds offline, from what the main crate has downloaded.
 #[test]
 fn locks_the_versions_of_the_main_crate() {
     let main = locked(Path::new(env!("CARGO_MANIFEST_DIR")));

@@ -1,19 +1,13 @@
-//! Generates `SCHEMA`, a constant with a JSON schema from an API behind the Nexus Gateway.
+//! Generates the constant `SCHEMA` with a JSON schema from an API behind the Nexus Gateway.
 //!
-//! Not configured, or offline, the build takes the committed copy, with a warning. A configuration
-//! that is wrong fails it: to go on with an old schema would hide that.
-
-// A build script of your own wants copies of these two.
-#[path = "../nexus/landing.rs"]
-mod landing;
-#[path = "../nexus/locks.rs"]
-mod locks;
+//! A build that is not configured, or offline, uses the committed copy and warns. A wrong configuration fails the build,
+//! because an old schema would hide the mistake.
 
 use std::path::Path;
 use std::time::Duration;
 use std::{env, fs};
 
-use nexus_sdk::serde_json::Value;
+use nexus_sdk::serde_json::{self, Value};
 use nexus_sdk::{ErrorKind, FetchOptions, NexusClient, NexusClientOptions, NexusError, TokenCache};
 
 const COPY: &str = "schema.json";
@@ -23,17 +17,20 @@ const PROVIDER: &str = "PROVIDER";
 const SCHEMA: &str = "SCHEMA_URL";
 const LOCKS: &str = "NEXUS_LOCK_DIR";
 
+/// How long the end of the script waits for a token refresh.
+const MAX_DRAIN: Duration = Duration::from_secs(5);
+
 /// Why there is no schema from the API.
 enum Problem {
-    /// Nothing is wrong with the configuration.
+    /// The configuration is right, as far as the script can tell.
     Unavailable(String),
-    /// What to set.
+    /// The text says what to set.
     Wrong(String),
 }
 
 fn main() {
-    // Not NEXUS_API_KEY: Cargo writes the value of each of these into target/, which caches of CI carry
-    // away. Another key brings the same schema.
+    // NEXUS_API_KEY is not among them: Cargo writes the values of these variables into target/, which CI caches and
+    // copies. Another key returns the same schema.
     for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA, LOCKS] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
@@ -42,7 +39,6 @@ fn main() {
     if let Err(problem) = generate() {
         println!("cargo::error={}", one_line(&problem));
     }
-    landing::land();
 }
 
 fn generate() -> Result<(), String> {
@@ -66,25 +62,45 @@ fn fetch() -> Result<Vec<u8>, Problem> {
     let url = required(SCHEMA)?;
     let client = client().map_err(|error| {
         Problem::Wrong(format!(
-            "{error}; set {GATEWAY} and NEXUS_API_KEY to the gateway's"
+            "{error}; set {GATEWAY} and NEXUS_API_KEY to those of the gateway"
         ))
     })?;
     let options = FetchOptions::default().header("Accept", "application/json");
     let cache = TokenCache::new();
-    match client.authenticated_fetch(&cache, &workspace, &provider, &url, options) {
+    let fetched = client.authenticated_fetch(&cache, &workspace, &provider, &url, options);
+    let _ = client.drain(MAX_DRAIN);
+    match fetched {
         Ok((200, _, body)) => Ok(body),
         Ok((status, ..)) => Err(refused(status)),
         Err(error) => Err(failed(&error)),
     }
 }
 
-/// Nobody waits for a build for the half minute that is the default.
+/// The default timeout of 30 s is too long for a build.
 fn client() -> Result<NexusClient, NexusError> {
-    let options = locks::take_turns(NexusClientOptions::from_env()?);
-    let client = NexusClient::new(options.timeout(Duration::from_secs(10)))?;
-    // Without, Ctrl-C ends the build at once, whatever is under way.
-    let _ = landing::watch(&client);
+    let options = NexusClientOptions::from_env()?.timeout(Duration::from_secs(10));
+    let client = NexusClient::new(options)?;
+    #[cfg(unix)]
+    delay_signals(client.clone());
     Ok(client)
+}
+
+/// Has signals such as Ctrl-C wait for a token refresh: if it is interrupted, the provider may revoke the user's grant.
+#[cfg(unix)]
+fn delay_signals(client: NexusClient) {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::iterator::Signals;
+
+    // Without this, a signal ends the script at once.
+    let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            let _ = client.drain(MAX_DRAIN);
+            let _ = signal_hook::low_level::emulate_default_handler(signal);
+        }
+    });
 }
 
 fn required(variable: &str) -> Result<String, Problem> {
@@ -96,51 +112,49 @@ fn required(variable: &str) -> Result<String, Problem> {
     Ok(value)
 }
 
-/// The API has responded, but not with a schema.
+/// Explains a response of the API that is not a schema.
 fn refused(status: u16) -> Problem {
+    let problem = format!("{SCHEMA} responded with {status}");
     match status {
-        429 | 500.. => Problem::Unavailable(format!("{SCHEMA} responded with {status}")),
+        429 | 500.. => Problem::Unavailable(problem),
         401 | 403 => Problem::Wrong(format!(
-            "{SCHEMA} responded with {status}; set {WORKSPACE} and {PROVIDER} to a connection that may \
-             read it"
+            "{problem}; set {WORKSPACE} and {PROVIDER} to a connection that may read it"
         )),
-        _ => Problem::Wrong(format!(
-            "{SCHEMA} responded with {status}; set it to the schema's URL"
-        )),
+        _ => Problem::Wrong(format!("{problem}; set it to the schema's URL")),
     }
 }
 
-/// There was no response.
+/// Explains why there is no response.
 fn failed(error: &NexusError) -> Problem {
-    let what_to_set = match (error.kind(), error.status_code()) {
+    let advice = match (error.kind(), error.status_code()) {
         _ if error.is_retryable() => return Problem::Unavailable(error.to_string()),
         (_, Some(500..)) => return Problem::Unavailable(error.to_string()),
         (ErrorKind::InvalidInput | ErrorKind::InsecureUrl, _) => {
             format!("set {SCHEMA} to an https URL")
         }
         (_, Some(401)) => "set NEXUS_API_KEY to a key that the gateway accepts".to_owned(),
-        // The error itself says who can help.
+        // The error has advice of its own.
         (_, Some(403)) => return Problem::Wrong(error.to_string()),
         _ if error.needs_reconnect() || error.status_code() == Some(404) => {
             format!("set {WORKSPACE} and {PROVIDER} to an active connection, or connect it")
         }
         _ => format!("check {GATEWAY} and {SCHEMA}"),
     };
-    Problem::Wrong(format!("{error}; {what_to_set}"))
+    Problem::Wrong(format!("{error}; {advice}"))
 }
 
 fn constant(schema: &[u8]) -> Result<String, String> {
-    let schema = nexus_sdk::serde_json::from_slice(schema)
-        .ok()
-        .filter(Value::is_object)
-        .ok_or_else(|| format!("the schema is not a JSON object; set {SCHEMA} to the schema's URL"))?;
+    let schema: Option<Value> = serde_json::from_slice(schema).ok();
+    let schema = schema.filter(Value::is_object).ok_or_else(|| {
+        format!("the schema is not a JSON object; set {SCHEMA} to the schema's URL")
+    })?;
     let text = schema.to_string();
     Ok(format!(
         "/// The schema, as JSON without white space.\npub const SCHEMA: &str = {text:?};\n"
     ))
 }
 
-/// Tools that watch the file have nothing to do when it stays the same.
+/// Leaves a file that would stay the same alone, so that tools which watch it have nothing to do.
 fn write(code: &str) -> Result<(), String> {
     let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; build with cargo")?;
     let path = Path::new(&directory).join("schema.rs");
@@ -150,7 +164,7 @@ fn write(code: &str) -> Result<(), String> {
     fs::write(&path, code).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// A line break would end what is for Cargo.
+/// Cargo reads a directive up to the end of the line.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

@@ -1,13 +1,15 @@
-//! Tools that need no gateway: to measure the server with, and to see that it survives a panic.
+//! Tools that measure and test the server. They need no gateway.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use nexus_sdk::ureq;
 use serde_json::json;
 
-use crate::server::mcp::{Content, Tool};
+use crate::mcp::{Call, Content, Tool};
 
-/// `user` is the URL that `get_user` fetches.
-pub(crate) fn tools(user: String) -> [Tool; 4] {
+/// `url` is the one that `get_user` fetches.
+pub(crate) fn tools(url: String) -> [Tool; 4] {
     let ms = json!({"type": "integer", "minimum": 0, "maximum": 60_000});
     [
         Tool::new("echo", "Returns its text.")
@@ -20,22 +22,31 @@ pub(crate) fn tools(user: String) -> [Tool; 4] {
             .required("ms", ms)
             .run(|call| {
                 let ms = call.integer("ms").unwrap_or_default();
-                call.wait(Duration::from_millis(ms));
+                wait(call, Duration::from_millis(ms));
                 Ok(Content::Text(format!("slept {ms} ms")))
             }),
         panics(),
-        bare(user),
+        bare(url),
     ]
 }
 
-/// What `get_user` costs without the SDK.
+/// Returns early if the call is cancelled.
+fn wait(call: &Call, time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time && !call.is_cancelled() {
+        let left = time.saturating_sub(start.elapsed());
+        thread::sleep(left.min(Duration::from_millis(10)));
+    }
+}
+
+/// Does what `get_user` does, without the SDK.
 fn bare(url: String) -> Tool {
     let agent = ureq::Agent::new_with_defaults();
     let text = move || {
         let request = agent.get(&url).header("Authorization", "Bearer bench");
         request.call()?.body_mut().read_to_string()
     };
-    Tool::new("bare", "Tells who the user is, with bare ureq.")
+    Tool::new("bare", "Returns the connected user, with bare ureq.")
         .returns(json!({"type": "object"}))
         .run(move |_| {
             let text = text().map_err(|error| format!("bare failed: {error}"))?;
@@ -44,7 +55,7 @@ fn bare(url: String) -> Tool {
         })
 }
 
-#[allow(clippy::panic, reason = "what the tool is for")]
+#[allow(clippy::panic, reason = "this tool exists to panic")]
 fn panics() -> Tool {
     Tool::new("panic", "Panics.").run(|_| panic!("the tool was told to"))
 }

@@ -1,32 +1,17 @@
-//! The account of `--demo`: a gateway and an API in this process, for one that has neither.
+//! The account of `--demo`, on a gateway and an API in this process.
 
-use nexus_sdk::NexusClientOptions;
 use nexus_sdk::testing::DevGateway;
 
-use crate::server::api::Account;
-
-/// They live as long as the value. Without a connection, the user has to make one.
-pub(crate) fn start(connected: bool) -> Result<DevGateway, String> {
+/// Starts the gateway, which runs as long as the value lives.
+pub(crate) fn start(is_connected: bool) -> Result<DevGateway, String> {
     let mut gateway = DevGateway::builder();
-    if connected {
+    if is_connected {
         gateway = gateway.connection("demo", "github");
     }
-    let gateway = gateway.start();
-    gateway.map_err(|error| format!("the demo gateway did not start: {error}"))
-}
-
-/// What the environment says elsewhere.
-pub(crate) fn configured(
-    gateway: &DevGateway,
-    provider: &str,
-    scopes: Vec<String>,
-) -> (NexusClientOptions, Account) {
-    let account = Account {
-        gateway_url: gateway.url().to_owned(),
-        workspace_id: "demo".to_owned(),
-        provider: provider.to_owned(),
-        upstream: gateway.url().to_owned(),
-        scopes,
-    };
-    (NexusClientOptions::new(gateway.url()), account)
+    for repository in ["hello-world", "notes", "dotfiles"] {
+        let path = format!("/user/starred/demo/{repository}");
+        gateway = gateway.upstream_route("PUT", path, 204, "text/plain", "");
+    }
+    let started = gateway.start();
+    started.map_err(|error| format!("cannot start the demo gateway: {error}"))
 }

@@ -1,26 +1,26 @@
-//! An MCP server over stdin and stdout: threads, `serde_json` and `nexus_sdk`; no framework, no async.
+//! An MCP server over stdin and stdout: threads, `serde_json` and `nexus_sdk`, without a framework or async.
 //!
-//! This is the file to change: its tools, and how it is configured. `server` stays as it is; README.md is the manual.
+//! This file has the tools and the configuration. To make a server of your own, copy it with the folders `mcp` (the
+//! protocol) and `nexus` (the connection to the gateway), and change only this file. README.md is the manual.
 
 mod bench;
 mod demo;
-mod server;
+mod mcp;
+mod nexus;
+mod signals;
 
 use std::env;
-use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use nexus_sdk::{NexusClient, NexusClientOptions};
+use nexus_sdk::{NexusClient, NexusClientOptions, path_segment};
 use serde_json::json;
 
-use server::api::{self, Account, Api};
-use server::mcp::{Content, Server, Tool, note};
-use server::process;
+use mcp::{Content, Server, Tool, note};
+use nexus::{Account, Api};
 
-fn tools(api: &Arc<Api>) -> Vec<Tool> {
-    let [repos, user, any] = [api, api, api].map(Arc::clone);
+/// The server runs until the process ends, so its tools share the API by a `'static` reference.
+fn tools(api: &'static Api) -> Vec<Tool> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -33,39 +33,50 @@ fn tools(api: &Arc<Api>) -> Vec<Tool> {
                 "properties": {"repositories": {"type": "array", "items": {"type": "object"}}},
                 "required": ["repositories"],
             }))
-            .run(move |call| {
+            .run(|call| {
                 let limit = call.integer("limit").unwrap_or(30);
-                let list = repos.json(call, "GET", &format!("/user/repos?per_page={limit}"))?;
+                let list = api.json(call, &format!("/user/repos?per_page={limit}"))?;
                 Ok(Content::Json(json!({"repositories": list})))
             }),
-        Tool::new("get_user", "Tells who the connected user is.")
+        Tool::new("get_user", "Returns the connected user.")
             .returns(json!({"type": "object"}))
-            .run(move |call| user.json(call, "GET", "/user").map(Content::Json)),
+            .run(|call| api.json(call, "/user").map(Content::Json)),
+        Tool::new("star", "Stars a repository for the connected user.")
+            .required("owner", json!({"type": "string"}))
+            .required("repository", json!({"type": "string"}))
+            .writes()
+            .run(|call| {
+                let [owner, repository] = ["owner", "repository"]
+                    .map(|name| path_segment(call.text(name).unwrap_or_default()));
+                let path = format!("/user/starred/{owner}/{repository}");
+                api.text(call, "PUT", &path, None).map(Content::Text)
+            }),
         Tool::new("fetch", "Sends a request to the provider's API.")
             .required("path", path)
             .optional("method", method)
             .optional("body", json!({"description": "sent as JSON"}))
             .writes()
-            .run(move |call| {
+            .run(|call| {
                 let method = call.text("method").unwrap_or("GET");
                 let path = call.text("path").unwrap_or_default();
-                let text = any.text(call, method, path, call.argument("body"))?;
-                Ok(Content::Text(text))
+                let body = call.argument("body");
+                api.text(call, method, path, body).map(Content::Text)
             }),
     ]
 }
 
+const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
 const HELP: &str = "\
 An MCP server over stdin and stdout.
 
   --demo         serve a sample account from a built-in gateway; needs no configuration
-  --unconnected  with --demo: the account has yet to be connected
-  --form         with --demo: so has one with an API key, which the user enters in a form
-  --bench        also offer `echo`, `slow`, `panic` and `bare`, to measure and test the server with
+  --unconnected  with --demo: the user has to connect the account first
+  --form         with --demo: the account needs an API key, which the user enters in a form
+  --bench        also offer the tools `echo`, `slow`, `panic` and `bare`, which measure and test the server
 
 Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway asks for one), WORKSPACE_ID,
-PROVIDER (as the gateway names it), UPSTREAM_URL (the provider's API, https://api.github.com),
-SCOPES (what to ask for when the user has to connect, as in `repo user`), CONNECT=off (do not ask).";
+PROVIDER (as the gateway names it), UPSTREAM_URL (the provider's API, such as https://api.github.com),
+SCOPES (of a new connection, such as `repo user`), CONNECT=off (do not ask the user to connect).";
 
 fn main() -> ExitCode {
     match serve() {
@@ -79,41 +90,54 @@ fn main() -> ExitCode {
 
 fn serve() -> Result<(), String> {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
-    let given = |name: &str| arguments.iter().any(|argument| argument == name);
-    if given("--help") || given("-h") {
+    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    if has("--help") || has("-h") {
         note(HELP);
         return Ok(());
     }
-    let flags = ["--demo", "--unconnected", "--form", "--bench"];
-    let is_unknown = |argument: &&OsString| !flags.iter().any(|flag| **argument == **flag);
-    if let Some(unknown) = arguments.iter().find(is_unknown) {
-        let unknown = unknown.to_string_lossy();
+    let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy());
+    if let Some(unknown) = arguments.find(|argument| !FLAGS.contains(&&**argument)) {
         return Err(format!("unknown argument {unknown}; see --help"));
     }
-    let provider = if given("--form") { "weather" } else { "github" };
-    let connected = !given("--unconnected") && !given("--form");
-    let demo = given("--demo").then(|| demo::start(connected));
-    let demo = demo.transpose()?;
-    let (options, account) = match &demo {
-        Some(gateway) => demo::configured(gateway, provider, scopes()),
-        None => configured()?,
+    // The gateway of the demo lives until the process ends.
+    let demo = if has("--demo") {
+        let is_connected = !has("--unconnected") && !has("--form");
+        Some(demo::start(is_connected)?)
+    } else {
+        None
     };
-    let client = NexusClient::new(limited(options)).map_err(|error| error.message().to_owned())?;
+    let account = match &demo {
+        Some(gateway) => Account {
+            gateway_url: gateway.url().to_owned(),
+            workspace_id: "demo".to_owned(),
+            provider: if has("--form") { "weather" } else { "github" }.to_owned(),
+            upstream: gateway.url().to_owned(),
+            scopes: scopes(),
+        },
+        None => account()?,
+    };
+    let options = NexusClientOptions::new(&account.gateway_url)
+        .api_key(variable("NEXUS_API_KEY").unwrap_or_default())
+        // A model cannot read larger responses, and clients give up a call after a minute or less.
+        .max_body_bytes(4 << 20)
+        .timeout(Duration::from_secs(30));
+    let client = NexusClient::new(options).map_err(|error| error.message().to_owned())?;
     let connects = variable("CONNECT").is_none_or(|value| value != "off");
-    let user = format!("{}/user", account.upstream.trim_end_matches('/'));
-    let mut tools = tools(&Api::new(&client, account, connects));
-    if given("--bench") {
-        tools.extend(bench::tools(user));
+    let user_url = format!("{}/user", account.upstream.trim_end_matches('/'));
+    let mut tools = tools(Box::leak(Box::new(Api::new(&client, account, connects))));
+    if has("--bench") {
+        tools.extend(bench::tools(user_url));
     }
-    // A refresh that is cut short can cost the user's connection.
-    let server = Server::new(tools, move |time| client.drain(time));
-    process::end_on_signals(&server)
-        .map_err(|error| format!("cannot watch for signals: {error}"))?;
+    // If a token refresh is interrupted, the provider may revoke the user's grant.
+    let drained = client.clone();
+    let server = Server::new(tools, move |time| drained.drain(time));
+    let watched = signals::watch(&server, client);
+    watched.map_err(|error| format!("cannot watch for signals: {error}"))?;
     server.run()
 }
 
-/// What the environment says.
-fn configured() -> Result<(NexusClientOptions, Account), String> {
+/// Reads the environment.
+fn account() -> Result<Account, String> {
     let mut missing = Vec::new();
     let mut required = |name| {
         let value = variable(name);
@@ -122,32 +146,27 @@ fn configured() -> Result<(NexusClientOptions, Account), String> {
         }
         value.unwrap_or_default()
     };
-    let gateway_url = required("NEXUS_GATEWAY_URL");
-    let workspace_id = required("WORKSPACE_ID");
-    let provider = required("PROVIDER");
-    let upstream = required("UPSTREAM_URL");
+    let account = Account {
+        gateway_url: required("NEXUS_GATEWAY_URL"),
+        workspace_id: required("WORKSPACE_ID"),
+        provider: required("PROVIDER"),
+        upstream: required("UPSTREAM_URL"),
+        scopes: scopes(),
+    };
     if !missing.is_empty() {
-        let missing = missing.join(", ");
         let advice = "set it in the client's configuration (`env`), or try --demo";
-        return Err(format!("{missing} not set; {advice}"));
+        return Err(format!("{} not set; {advice}", missing.join(", ")));
     }
-    if !api::is_address(&upstream) {
+    if !nexus::is_address(&account.upstream) {
         let advice = "write it as https://api.example.com";
         return Err(format!(
             "UPSTREAM_URL is not the address of an API; {advice}"
         ));
     }
-    let options = NexusClientOptions::from_env().map_err(|error| error.message().to_owned())?;
-    let account = Account {
-        gateway_url,
-        workspace_id,
-        provider,
-        upstream,
-        scopes: scopes(),
-    };
-    Ok((process::take_turns(options), account))
+    Ok(account)
 }
 
+/// Returns an environment variable without surrounding white space, or `None` if it is empty.
 fn variable(name: &str) -> Option<String> {
     let value = env::var(name).ok()?;
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())
@@ -157,11 +176,4 @@ fn scopes() -> Vec<String> {
     let scopes = variable("SCOPES").unwrap_or_default();
     let scopes = scopes.split([' ', ',']).filter(|scope| !scope.is_empty());
     scopes.map(str::to_owned).collect()
-}
-
-/// A model cannot read more, and clients give a call up after a minute or less.
-fn limited(options: NexusClientOptions) -> NexusClientOptions {
-    options
-        .max_body_bytes(4 << 20)
-        .timeout(Duration::from_secs(30))
 }

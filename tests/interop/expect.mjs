@@ -1,4 +1,4 @@
-// What every TypeScript client has to see.
+// What every TypeScript client expects of the servers.
 import assert from 'node:assert/strict';
 
 export const program = (...flags) => ({
@@ -6,7 +6,12 @@ export const program = (...flags) => ({
   args: [process.env.MCP_STATUS, process.env.MCP_SAID, process.env.MCP_SERVER, '--demo', ...flags],
 });
 
-export const names = ['list_repos', 'get_user', 'fetch', 'echo', 'slow', 'panic', 'bare'];
+export const minimal = () => ({
+  command: process.env.MCP_WRAPPER,
+  args: [process.env.MCP_STATUS, process.env.MCP_SAID, process.env.MCP_MINIMAL],
+});
+
+export const names = ['list_repos', 'get_user', 'star', 'fetch', 'echo', 'slow', 'panic', 'bare'];
 
 export const text = (result) => {
   assert.equal(result.content.length, 1);
@@ -21,6 +26,8 @@ export async function drive(client, call) {
   const repos = await call('list_repos', { limit: 1 });
   assert.match(text(repos), /hello-world/);
   assert.equal(repos.structuredContent.repositories[0].name, 'hello-world');
+  const starred = await call('star', { owner: 'demo', repository: 'hello-world' });
+  assert.match(text(starred), /204/);
   const refused = await call('fetch', { path: '//evil.example' });
   assert.equal(refused.isError, true);
   assert.match(text(refused), /two slashes/);
@@ -33,7 +40,14 @@ export async function drive(client, call) {
   assert.equal(text(await call('echo', { text: 'after' })), 'after');
 }
 
-// What the user's browser does: on the sample gateway's page that is the consent, a form is filled in and sent.
+export async function driveMinimal(client, call) {
+  const { tools } = await client.listTools();
+  assert.deepEqual(tools.map((tool) => tool.name), ['list_repos']);
+  assert.match(text(await call('list_repos', { limit: 1 })), /demo\/hello-world/);
+  assert.equal((await call('list_repos', { limit: 'x' })).isError, true);
+}
+
+// Does what the user's browser does. Opening the sample gateway's page is the consent; a form is filled in and sent.
 export async function visit(url) {
   const page = await fetch(url);
   assert.equal(page.status, 200);
@@ -47,14 +61,14 @@ export async function visit(url) {
   }
 }
 
-// Connects with the secret. The upstream sends back what it is sent; `run.sh` looks that the server does not.
+// Connects with the secret. The upstream sends back what it receives; `run.sh` checks that the server does not.
 export const byForm = (connect) => async (call, told) => {
   await connect(call, told);
   const created = await call('fetch', { method: 'POST', path: '/user/repos', body: { name: process.env.MCP_SECRET } });
   assert.match(text(created), /\[credential\]/);
 };
 
-// A legacy client that opens pages is sent to one by an error, and told when that is done.
+// A legacy client that opens pages gets the page in an error, and is told when the user has finished.
 export async function connectByError(call, told) {
   const refused = await call('get_user', {}).then(() => assert.fail('nothing was connected'), (error) => error);
   assert.equal(refused.code, -32042);
@@ -72,7 +86,7 @@ export async function connectByText(call) {
   assert.match(text(await call('get_user', {})), /demo/);
 }
 
-// A call that was not cancelled would hold the shutdown up for 1.5 s.
+// A call that was not cancelled would delay the shutdown by 1.5 s.
 export async function shutDown(client) {
   const start = performance.now();
   await client.close();

@@ -1,4 +1,4 @@
-"""What every Python client has to see."""
+"""What every Python client expects of the servers."""
 
 import os
 import re
@@ -6,19 +6,19 @@ import time
 import urllib.parse
 import urllib.request
 
-TOOLS = ["list_repos", "get_user", "fetch", "echo", "slow", "panic", "bare"]
-# A call that was not cancelled would hold the shutdown up for 1.5 s.
+TOOLS = ["list_repos", "get_user", "star", "fetch", "echo", "slow", "panic", "bare"]
+# A call that was not cancelled would delay the shutdown by 1.5 s.
 QUICK = 1.2
 
 
-def command(*flags):
-    variables = ["MCP_WRAPPER", "MCP_STATUS", "MCP_SAID", "MCP_SERVER"]
+def command(*flags, server="MCP_SERVER"):
+    variables = ["MCP_WRAPPER", "MCP_STATUS", "MCP_SAID", server]
     wrapper, *arguments = [os.environ[variable] for variable in variables]
     return wrapper, [*arguments, "--demo", *flags]
 
 
 def visit(url):
-    """What the user's browser does: on the sample gateway's page that is the consent, a form is filled in and sent."""
+    """Does what the user's browser does. Opening the sample gateway's page is the consent; a form is filled in and sent."""
     with urllib.request.urlopen(url) as page:
         shown = page.read().decode()
     fields = re.findall(r'<input [^>]*name="([^"]+)"', shown)
@@ -31,7 +31,7 @@ def visit(url):
 
 
 def by_form(connect):
-    """Connects with the secret. The upstream sends back what it is sent; `run.sh` looks that the server does not."""
+    """Connects with the secret. The upstream sends back what it receives; `run.sh` checks that the server does not."""
 
     async def drive(client):
         await connect(client)
@@ -40,6 +40,16 @@ def by_form(connect):
         holds(text(created), "[credential]")
 
     return drive
+
+
+def starred(result):
+    """Checks the result of the demo's tool that writes."""
+    holds(text(result), "204")
+
+
+def repos(result):
+    """Checks the result of the minimal server's only tool."""
+    holds(text(result), "demo/hello-world")
 
 
 def text(result):

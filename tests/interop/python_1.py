@@ -5,7 +5,7 @@ from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import UrlElicitationRequiredError
 
-from expect import TOOLS, Shutdown, by_form, command, holds, same, text, visit
+from expect import TOOLS, Shutdown, by_form, command, holds, repos, same, starred, text, visit
 
 
 async def cancel(session):
@@ -26,9 +26,10 @@ async def drive(session):
     same(began.protocolVersion, "2025-11-25")
     same([tool.name for tool in (await session.list_tools()).tools], TOOLS)
     same(text(await session.call_tool("echo", {"text": "grüße\n"})), "grüße\n")
-    repos = await session.call_tool("list_repos", {"limit": 1})
-    holds(text(repos), "hello-world")
-    same(repos.structuredContent["repositories"][0]["name"], "hello-world")
+    listed = await session.call_tool("list_repos", {"limit": 1})
+    holds(text(listed), "hello-world")
+    same(listed.structuredContent["repositories"][0]["name"], "hello-world")
+    starred(await session.call_tool("star", {"owner": "demo", "repository": "hello-world"}))
     refused = await session.call_tool("fetch", {"path": "//evil.example"})
     same(refused.isError, True)
     holds(text(refused), "two slashes")
@@ -68,8 +69,15 @@ async def connect_by_text(session):
     holds(text(await session.call_tool("get_user", {})), "demo")
 
 
-async def run(drive, *flags, **options):
-    program, arguments = command(*flags)
+async def drive_minimal(session):
+    await session.initialize()
+    same([tool.name for tool in (await session.list_tools()).tools], ["list_repos"])
+    repos(await session.call_tool("list_repos", {"limit": 1}))
+    same((await session.call_tool("list_repos", {"limit": "x"})).isError, True)
+
+
+async def run(drive, *flags, server="MCP_SERVER", **options):
+    program, arguments = command(*flags, server=server)
     shutdown = Shutdown()
     async with stdio_client(StdioServerParameters(command=program, args=arguments)) as streams:
         async with ClientSession(*streams, **options) as session:
@@ -84,6 +92,7 @@ async def main():
     for flag, how in [("--unconnected", lambda connect: connect), ("--form", by_form)]:
         await run(how(connect), flag, elicitation_callback=open_pages)
         await run(how(connect_by_text), flag)
+    await run(drive_minimal, server="MCP_MINIMAL")
     print(f"speaks {version}, connects by page, form and text")
 
 

@@ -6,16 +6,17 @@ import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import ElicitResult
 
-from expect import TOOLS, Shutdown, by_form, command, holds, same, text, visit
+from expect import TOOLS, Shutdown, by_form, command, holds, repos, same, starred, text, visit
 
 
 async def drive(client, version):
     same(client.protocol_version, version)
     same([tool.name for tool in (await client.list_tools()).tools], TOOLS)
     same(text(await client.call_tool("echo", {"text": "grüße\n"})), "grüße\n")
-    repos = await client.call_tool("list_repos", {"limit": 1})
-    holds(text(repos), "hello-world")
-    same(repos.structured_content["repositories"][0]["name"], "hello-world")
+    listed = await client.call_tool("list_repos", {"limit": 1})
+    holds(text(listed), "hello-world")
+    same(listed.structured_content["repositories"][0]["name"], "hello-world")
+    starred(await client.call_tool("star", {"owner": "demo", "repository": "hello-world"}))
     refused = await client.call_tool("fetch", {"path": "//evil.example"})
     same(refused.is_error, True)
     holds(text(refused), "two slashes")
@@ -73,8 +74,15 @@ async def connect_by_text(client):
     holds(text(await client.call_tool("get_user", {})), "demo")
 
 
-async def run(mode, drive, *flags, **options):
-    program, arguments = command(*flags)
+async def drive_minimal(client, version):
+    same(client.protocol_version, version)
+    same([tool.name for tool in (await client.list_tools()).tools], ["list_repos"])
+    repos(await client.call_tool("list_repos", {"limit": 1}))
+    same((await client.call_tool("list_repos", {"limit": "x"})).is_error, True)
+
+
+async def run(mode, drive, *flags, server="MCP_SERVER", **options):
+    program, arguments = command(*flags, server=server)
     shutdown = Shutdown()
     async with Client(StdioServerParameters(command=program, args=arguments), mode=mode, **options) as client:
         await drive(client)
@@ -91,6 +99,7 @@ async def main():
         by_page = connect_by_error if mode == "legacy" else lambda client: connect(client, user)
         await run(mode, how(by_page), flag, elicitation_callback=user)
         await run(mode, how(connect_by_text), flag)
+    await run(mode, lambda client: drive_minimal(client, version), server="MCP_MINIMAL")
     print(f"speaks {version}, connects by page, form and text")
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Drives the MCP server example with the official clients. Prints one line per client, and fails when one of them does.
+# Drives the MCP servers of the examples with the official clients. Prints a line for each client, and fails if a client
+# fails.
 #
-#   tests/interop/run.sh [SERVER]     SERVER: the built example; without it, cargo builds one
+#   tests/interop/run.sh [SERVER [MINIMAL]]     the built examples; without them, cargo builds them
 #
 # Environment: PYTHON, NPM (the commands to use).
 set -u
@@ -19,7 +20,7 @@ die() {
 
 mkdir -p "$work" || die "cannot make $work"
 
-# A folder that was made whole has a stamp with what is in it; anything else is made again.
+# A complete folder has a stamp that names its contents. Any other folder is made again.
 made() { [ "$(cat "$1/stamp" 2>/dev/null)" = "$2" ]; }
 
 python_with() {
@@ -48,10 +49,13 @@ node_with @modelcontextprotocol/sdk@~1.32 @modelcontextprotocol/client@~2.4 @mod
 
 server=${1:-}
 if [ -z "$server" ]; then
-    (cd "$root" && cargo build --quiet --example mcp_stdio_server) || die "the example does not build"
+    (cd "$root" && cargo build --quiet --example mcp_stdio_server --example mcp_minimal) || die "the examples do not build"
     server=$target/debug/examples/mcp_stdio_server
 fi
-[ -x "$server" ] || die "$server is no program"
+minimal=${2:-$(dirname "$server")/mcp_minimal}
+for program in "$server" "$minimal"; do
+    [ -x "$program" ] || die "$program is no program"
+done
 
 # The scripts are copied beside node_modules, since that is where Node looks for packages.
 cp "$here"/*.mjs "$work/node/" || die "cannot copy the scripts"
@@ -59,13 +63,13 @@ node=$work/node/node_modules/.bin/node
 passed=0
 failed=0
 
-# What the clients type into the form.
+# The key that the clients enter into the form.
 secret=k-0123456789-not-for-clients
-export MCP_SERVER="$server" MCP_WRAPPER="$here/server.sh" MCP_STATUS="$work/status" MCP_SAID="$work/said" MCP_SECRET="$secret" \
+export MCP_SERVER="$server" MCP_MINIMAL="$minimal" MCP_WRAPPER="$here/server.sh" MCP_STATUS="$work/status" MCP_SAID="$work/said" MCP_SECRET="$secret" \
     MCP_INSPECTOR="$work/node/node_modules/.bin/mcp-inspector"
 
-# client NAME COMMAND ..: the command is to run the server MCP_SERVER by MCP_WRAPPER, with the files MCP_STATUS, for its exit
-# codes, and MCP_SAID, for what it says.
+# client NAME COMMAND ..: runs a client. It starts the servers through MCP_WRAPPER, which writes their exit codes to the
+# file MCP_STATUS and their output to the file MCP_SAID.
 client() {
     name=$1
     shift
@@ -79,7 +83,7 @@ client() {
         echo "FAILED  $name"
         sed 's/^/        /' "$work/log"
         echo "        exit codes of the server: $(tr '\n' ' ' <"$MCP_STATUS")"
-        said_no_secret || echo "        the server has told the secret"
+        said_no_secret || echo "        the server has revealed the secret"
     fi
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# server.sh STATUS SAID SERVER ARGUMENT ..: runs the server; notes its exit code, which no client tells, and all that it
-# says to its client, on stdout and on stderr.
+# server.sh STATUS SAID SERVER ARGUMENT ..: runs the server. Writes its exit code, which no client reports, to the file
+# STATUS, and everything that it writes to stdout and stderr to the file SAID.
 status=$1
 said=$2
 shift 2

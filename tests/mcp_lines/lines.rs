@@ -1,5 +1,5 @@
-//! What holds for whatever a client of the MCP example writes to it. The example's own modules, with
-//! another stdout, and with one thread that works when a blank line lets it.
+//! Properties of the MCP server example that hold for any input. Runs the example's own modules without its threads:
+//! calls of tools run when a blank line is read.
 
 #![allow(
     dead_code,
@@ -7,83 +7,62 @@
     reason = "the example has further uses for its modules"
 )]
 
-#[path = "../../examples/mcp_stdio_server/server/mcp/mod.rs"]
+#[path = "../../examples/mcp_stdio_server/mcp/mod.rs"]
 mod mcp;
 
-use std::io::{self, Write};
-use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use mcp::inbox::take;
-use mcp::jsonrpc;
-use mcp::lines::{Output, read};
+use mcp::jobs::Jobs;
+use mcp::lines::read;
+use mcp::message;
 use mcp::protocol::Session;
 use mcp::tool::Tools;
-use mcp::turns::Turns;
 use mcp::{Content, Page, Problem, Tool};
 
-/// Lines of a client, up to the end of its stdin.
+/// Reads the lines of a client until its stdin ends.
 pub(crate) fn lines(mut input: &[u8]) {
-    let mut host = Host::new();
+    let mut host = Host {
+        tools: tools(),
+        jobs: Jobs::default(),
+        open: Vec::new(),
+    };
     let mut line = Vec::new();
     let mut session = Session::default();
-    while let Some(text) = read(&mut input, &mut line, &host.output) {
+    while let Some(text) = read(&mut input, &mut line) {
+        let Ok(text) = text else { continue };
         host.expect(text);
-        let work = take(&mut session, text, &host.tools, &host.output);
-        work.jobs.into_iter().for_each(|job| host.turns.add(job));
+        let work = take(&mut session, text, &host.tools);
+        for line in work.lines {
+            host.check(&line);
+        }
+        for job in work.jobs {
+            host.jobs.add(job);
+        }
         for id in work.cancelled {
-            for job in host.turns.cancel(&id) {
-                job.destination.give(&host.output, None);
-                host.close(&jsonrpc::response(&job.id, &Ok(Value::Null)));
+            for job in host.jobs.cancel(&id) {
+                host.close(&job.id);
+                host.write(job.destination.line(None));
             }
         }
         if text.trim().is_empty() {
             host.work();
         }
-        host.check();
     }
     host.work();
-    host.check();
     assert!(host.open.is_empty(), "no response to {:?}", host.open);
-}
-
-/// Stands in for stdout: keeps the lines.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Kept {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 struct Host {
     tools: Tools,
-    kept: Kept,
-    output: Arc<Output>,
-    turns: Turns<()>,
-    /// The ids that are to get a response, and the number that they are written as in their line.
-    open: Vec<(Value, String)>,
+    jobs: Jobs,
+    /// The ids of the requests that are to get a response.
+    open: Vec<Value>,
 }
 
 impl Host {
-    fn new() -> Self {
-        let kept = Kept::default();
-        Self {
-            tools: tools(),
-            output: Output::new(kept.clone(), |text| drop(text.to_string())),
-            kept,
-            turns: Turns::new(()),
-            open: Vec::new(),
-        }
-    }
-
     /// What a line asks for, read a second time.
     fn expect(&mut self, text: &str) {
         let messages = match serde_json::from_str(text) {
@@ -96,86 +75,82 @@ impl Host {
                 && (message.get("result").is_some() || message.get("error").is_some());
             let id = &message["id"];
             if (id.is_string() || id.is_number()) && !is_response {
-                self.open.push((id.clone(), text.to_owned()));
+                self.open.push(id.clone());
             }
         }
     }
 
     /// Runs the calls that wait.
     fn work(&mut self) {
-        while let Some(job) = self.turns.start() {
+        while let Some(job) = self.jobs.start() {
             let (outcome, _) = job.invocation.run();
-            assert!(self.turns.settle(&job));
-            let response = jsonrpc::response(&job.id, &outcome);
-            job.destination.give(&self.output, Some(response));
-            self.turns.end(&job);
+            assert!(self.jobs.finish(&job));
+            let response = message::response(&job.id, &outcome);
+            self.write(job.destination.line(Some(response)));
+            self.jobs.responded();
+            self.jobs.end();
         }
-        assert!(self.turns.is_drained());
+        assert!(!self.jobs.is_busy());
     }
 
-    /// Every line is a response to a request, or to a batch of them; none gets two.
-    fn check(&mut self) {
-        let written = mem::take(&mut *self.kept.0.lock().unwrap());
-        let written = String::from_utf8(written).unwrap();
-        assert!(written.is_empty() || written.ends_with('\n'), "{written:?}");
-        for line in written.split_terminator('\n') {
-            assert!(!line.contains('\r'), "{line:?}");
-            match serde_json::from_str(line) {
-                Ok(Value::Array(responses)) => {
-                    assert!(!responses.is_empty(), "an empty batch");
-                    let pieces: Vec<&str> = jsonrpc::pieces(line).collect();
-                    assert_eq!(pieces.len(), responses.len(), "{line:?}");
-                    for (response, text) in responses.iter().zip(pieces) {
-                        self.responded(response, text);
-                    }
+    fn write(&mut self, line: Option<String>) {
+        if let Some(line) = line {
+            self.check(&line);
+        }
+    }
+
+    /// Every line is a response to a request, or to a batch of requests. No request gets two responses.
+    fn check(&mut self, line: &str) {
+        assert!(!line.contains(['\r', '\n']), "{line:?}");
+        match serde_json::from_str(line) {
+            Ok(Value::Array(responses)) => {
+                assert!(!responses.is_empty(), "an empty batch");
+                for response in &responses {
+                    self.responded(response);
                 }
-                Ok(response) => self.responded(&response, line),
-                Err(error) => panic!("{line:?}: {error}"),
             }
+            Ok(response) => self.responded(&response),
+            Err(error) => panic!("{line:?}: {error}"),
         }
     }
 
-    fn responded(&mut self, response: &Value, text: &str) {
-        assert_eq!(response["jsonrpc"], "2.0", "{text:?}");
+    fn responded(&mut self, response: &Value) {
+        assert_eq!(response["jsonrpc"], "2.0", "{response}");
         let error = response.get("error");
-        assert_ne!(
-            response.get("result").is_some(),
-            error.is_some(),
-            "{text:?}"
-        );
+        let has_result = response.get("result").is_some();
+        assert_ne!(has_result, error.is_some(), "{response}");
         if let Some(error) = error {
-            assert!(
-                error["code"].is_i64() && error["message"].is_string(),
-                "{text:?}"
-            );
+            let is_complete = error["code"].is_i64() && error["message"].is_string();
+            assert!(is_complete, "{response}");
         }
-        let (id, line) = self.close(text);
-        // A number beyond 64 bits goes back digit by digit, unless its name is not written plainly.
-        let digits = text.strip_prefix(r#"{"jsonrpc":"2.0","id":"#).unwrap();
-        let (digits, _) = digits.split_once(',').unwrap();
-        assert!(
-            !id.is_f64() || line.contains(digits) || line.contains('\\'),
-            "{text:?}"
-        );
+        self.close(&response["id"]);
     }
 
-    /// Takes out the request that a response is to, or was to be.
-    fn close(&mut self, response: &str) -> (Value, String) {
-        let read: Value = serde_json::from_str(response).unwrap();
-        let asked = self.open.iter().position(|(id, _)| *id == read["id"]);
-        self.open
-            .remove(asked.unwrap_or_else(|| panic!("nothing asked for {response:?}")))
+    /// Removes the request that a response belongs to.
+    fn close(&mut self, id: &Value) {
+        let asked = self.open.iter().position(|open| is_echo(open, id));
+        let asked = asked.unwrap_or_else(|| panic!("no request has the id {id}"));
+        self.open.remove(asked);
     }
 }
 
-/// Tools with the arguments of the example's, that touch nothing.
+/// Floats are refused as ids, and `serde_json` does not read them to the last bit.
+fn is_echo(sent: &Value, echoed: &Value) -> bool {
+    let is_near = |sent: f64, echoed: f64| (sent - echoed).abs() <= sent.abs() * 1e-9;
+    match (sent.as_f64(), echoed.as_f64()) {
+        (Some(sent_number), Some(echoed)) if sent.is_f64() => is_near(sent_number, echoed),
+        _ => sent == echoed,
+    }
+}
+
+/// Tools with the same arguments as the example's. They have no effect.
 fn tools() -> Tools {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let methods = json!({"type": "string", "enum": ["GET", "POST"], "default": "GET"});
     let listed = json!({"type": "array", "items": {"type": "integer", "maximum": 50}});
     let listed = json!({"type": "object", "properties": {"list": listed}, "required": ["list"]});
     let page = Page::new("1", "https://example.com/consent", "Please consent.");
-    Tools::new(vec![
+    let tools = [
         Tool::new("echo", "Returns its text.")
             .required("text", json!({"type": "string"}))
             .run(|call| Ok(Content::Text(call.text("text").unwrap().to_owned()))),
@@ -191,9 +166,10 @@ fn tools() -> Tools {
             .optional("method", methods)
             .optional("body", json!({}))
             .run(|call| Ok(Content::Text(call.text("path").unwrap().to_owned()))),
-        Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit() {
+        Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit {
             Some(visit) => Ok(Content::Text(format!("{visit:?}"))),
             None => Err(Problem::Visit(page.clone())),
         }),
-    ])
+    ];
+    tools.into_iter().map(Arc::new).collect()
 }

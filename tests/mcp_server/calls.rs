@@ -1,5 +1,6 @@
 //! Calls side by side, their cancellation, and the end.
 
+use std::io::Write as _;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,9 +47,8 @@ fn a_slow_call_delays_nothing() {
     }
 }
 
-/// While the calls of a tool are quick, no thread is woken for the next.
 #[test]
-fn nor_does_a_call_that_was_quick_before() {
+fn a_slow_call_after_quick_ones_delays_nothing() {
     let mut client = Client::of("2025-11-25");
     for _ in 0..50 {
         for _ in 0..10 {
@@ -94,7 +94,7 @@ fn a_cancelled_call_gets_no_response() {
 
 #[test]
 fn ids_of_every_kind_can_be_cancelled() {
-    for id in [r#""7""#, "9007199254740993", "123456789012345678901"] {
+    for id in [r#""7""#, "9007199254740993", "18446744073709551615"] {
         let mut client = Client::of("2025-06-18");
         for _ in 1..CALLS {
             slow(&mut client, ENDLESS);
@@ -221,9 +221,9 @@ fn no_end_waits_for_an_endless_call() {
     });
 }
 
-/// Cut short, a refresh of this provider ends the connection; it takes longer than calls have at the end.
-#[test]
-fn the_end_lets_a_refresh_land() {
+/// A gateway whose provider ends the connection if a refresh is interrupted, and a client that has just caused one.
+/// The refresh takes longer than calls have at the end.
+fn refreshing() -> (DevGateway, Client) {
     let github = Provider::oauth2("github").refresh_time(Duration::from_secs(2));
     let gateway = DevGateway::builder()
         .provider(github)
@@ -233,26 +233,128 @@ fn the_end_lets_a_refresh_land() {
     let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
     assert!(client.text("get_user", &json!({})).is_ok());
     gateway.advance(Duration::from_secs(61));
-    let start = Instant::now();
     client.call("get_user", &json!({}));
+    let start = Instant::now();
     while gateway.count("/v1/resolve") < 2 && start.elapsed() < Duration::from_secs(20) {
         thread::yield_now();
     }
-    assert!(client.close().len() <= 1);
-    let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
-    assert!(other.resolve_token("it's mine", "github").is_ok());
+    (gateway, client)
+}
+
+#[test]
+fn the_end_waits_for_a_refresh() {
+    let ends: &[fn(Client) -> Vec<Value>] = &[
+        Client::close,
+        #[cfg(unix)]
+        Client::terminate,
+    ];
+    thread::scope(|threads| {
+        for end in ends {
+            threads.spawn(move || {
+                let (gateway, client) = refreshing();
+                assert!(end(client).len() <= 1);
+                let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+                assert!(other.resolve_token("it's mine", "github").is_ok());
+            });
+        }
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_z_waits_for_a_refresh() {
+    let start = Instant::now();
+    let (_gateway, mut client) = refreshing();
+    client.signal("TSTP");
+    while !client.is_stopped() {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert!(
+        start.elapsed() >= Duration::from_secs(2),
+        "stopped too early"
+    );
+    client.signal("CONT");
+    assert!(outcome(&client.response()).is_ok());
+    // Without a refresh it stops at once, and goes on.
+    client.signal("TSTP");
+    while !client.is_stopped() {
+        assert!(start.elapsed() < Duration::from_secs(40));
+        thread::sleep(Duration::from_millis(5));
+    }
+    client.signal("CONT");
+    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
 }
 
 #[cfg(unix)]
 #[test]
-fn sigterm_ends_it_as_the_end_of_stdin_does() {
-    assert_eq!(Client::of("2025-06-18").terminate(), [] as [Value; 0]);
-    let mut client = Client::of("2025-06-18");
-    let id = slow(&mut client, 200);
-    let first = slow(&mut client, 0);
-    assert_eq!(client.response()["id"], first);
-    let rest = client.terminate();
-    assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!(id)));
+fn signals_end_it_as_the_end_of_stdin_does() {
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
+        let mut client = Client::of("2025-06-18");
+        client.signal(signal);
+        assert_eq!(client.rest(), [] as [Value; 0], "{signal}");
+
+        client = Client::of("2025-06-18");
+        let id = slow(&mut client, 200);
+        let first = slow(&mut client, 0);
+        assert_eq!(client.response()["id"], first);
+        client.signal(signal);
+        let rest = client.rest();
+        assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!(id)), "{signal}");
+    }
+}
+
+#[test]
+fn a_closed_stdout_ends_it() {
+    let mut server = command();
+    server.args(["--demo", "--bench"]).stdin(Stdio::piped());
+    server.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = server.spawn().unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    // stdin stays open.
+    let calls = [
+        r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}"#,
+        r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#,
+    ];
+    // The server may have ended before it has read the second line.
+    let _ = input.write_all(format!("{}\n", calls.join("\n")).as_bytes());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("cannot write to stdout") && said.lines().count() == 1,
+        "{said}"
+    );
+    drop(input);
+}
+
+/// One array of a million messages without ids is one mistake of the client.
+#[test]
+fn a_line_causes_one_diagnostic_at_most() {
+    let table = [
+        format!("[{}1]", "1,".repeat(1_000_000)),
+        "x".repeat(1_000_000),
+        "[".repeat(1_000_000),
+        format!("{}\u{fffd}", "x".repeat(1_000_000)),
+    ];
+    for line in table {
+        let mut server = command();
+        server.arg("--demo").stdin(Stdio::piped());
+        server.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = server.spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(line.as_bytes()).unwrap();
+        drop(input);
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.stdout.is_empty());
+        assert!(
+            said.lines().count() == 1 && said.len() < 300,
+            "{}",
+            said.len()
+        );
+    }
 }
 
 #[test]
@@ -275,11 +377,9 @@ fn a_closed_stderr_does_no_harm() {
     let mut child = server.stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stderr.take());
     let mut input = child.stdin.take().unwrap();
-    std::io::Write::write_all(
-        &mut input,
-        b"no json\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n",
-    )
-    .unwrap();
+    input
+        .write_all(b"no json\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n")
+        .unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));

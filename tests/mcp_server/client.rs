@@ -23,11 +23,15 @@ pub(crate) struct Client {
     next: u64,
 }
 
-/// Cargo builds the examples for `cargo test`, beside the tests.
 pub(crate) fn command() -> Command {
+    example("mcp_stdio_server")
+}
+
+/// Cargo builds the examples for `cargo test`, beside the tests.
+pub(crate) fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let name = format!("mcp_stdio_server{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
     let path: PathBuf = profile.join("examples").join(name);
     assert!(path.exists(), "run `cargo build --examples` first");
     let mut command = Command::new(path);
@@ -161,16 +165,32 @@ impl Client {
         self.rest()
     }
 
+    /// Sends a signal.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &process]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Sends SIGTERM; what else comes, as with `close`.
     #[cfg(unix)]
     pub(crate) fn terminate(self) -> Vec<Value> {
-        let process = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &process]).status();
-        assert!(sent.unwrap().success());
+        self.signal("TERM");
         self.rest()
     }
 
-    fn rest(mut self) -> Vec<Value> {
+    #[cfg(target_os = "linux")]
+    pub(crate) fn is_stopped(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        status
+            .unwrap()
+            .lines()
+            .any(|line| line == "State:\tT (stopped)")
+    }
+
+    /// Returns the lines until the server has ended, which has to be with exit code 0.
+    pub(crate) fn rest(mut self) -> Vec<Value> {
         let mut rest = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
             rest.push(serde_json::from_str(&line).unwrap());

@@ -101,6 +101,28 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
     }
 }
 
+/// The gateway ignores the case of a provider's name when it is asked for a connection.
+#[test]
+fn without_scopes_it_asks_for_those_that_the_gateway_lists() {
+    let table = [
+        ("github", json!(["repo", "user"])),
+        ("GitHub", json!(["repo", "user"])),
+        ("weather", json!([])),
+    ];
+    for (provider, scopes) in table {
+        let gateway = gateway();
+        let mut command = configured(&gateway);
+        let mut client = Client::start(command.env("PROVIDER", provider)).begin("2025-11-25");
+        page(&client.text("get_user", &json!({})).unwrap_err());
+        assert_eq!(wanted(&gateway)["scopes"], scopes, "{provider}");
+    }
+    let gateway = gateway();
+    gateway.fail_next_at("/v1/providers", 1, Fault::Status(404));
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    page(&client.text("get_user", &json!({})).unwrap_err());
+    assert_eq!(wanted(&gateway)["scopes"], json!([]));
+}
+
 #[test]
 fn a_legacy_client_that_opens_pages_gets_an_error() {
     for revision in LEGACY {
@@ -340,7 +362,7 @@ fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
         visit(&page(&client.text("get_user", &json!({})).unwrap_err()));
         for _ in 0..3 {
             let problem = client.text("get_user", &json!({})).unwrap_err();
-            let is_clear = problem.contains("check PROVIDER, whose case matters");
+            let is_clear = problem.contains("Check PROVIDER: its case");
             assert!(is_clear && !problem.contains("http"), "{problem}");
         }
         assert_eq!(requests(&gateway), 1);
@@ -362,7 +384,7 @@ fn a_connection_that_is_found_later_makes_good_for_it() {
     let response = client.response();
     assert_eq!(response["id"], waits);
     let problem = outcome(&response).unwrap_err();
-    assert!(problem.contains("check PROVIDER"), "{problem}");
+    assert!(problem.contains("Check PROVIDER"), "{problem}");
 
     assert!(client.text("get_user", &json!({})).is_ok());
     let connection = "00000000-0000-4000-8000-000000000001";

@@ -12,6 +12,8 @@ mod calls;
 mod client;
 mod connect;
 mod messages;
+mod minimal;
+mod readme;
 mod revisions;
 mod upstream;
 

@@ -13,7 +13,6 @@ fn ids_are_echoed_exactly() {
         "9007199254740993",
         "-9223372036854775808",
         "18446744073709551615",
-        "123456789012345678901234567890",
         r#""""#,
         r#""7""#,
         r#""a\"b\\c""#,
@@ -32,14 +31,22 @@ fn ids_are_echoed_exactly() {
     }
 }
 
-/// `serde_json` reads the last of them; what is echoed is that one's, if not digit by digit.
+/// Larger integers are read as floats, which cannot be echoed exactly.
 #[test]
-fn of_two_ids_the_one_that_is_read_is_echoed() {
+fn ids_that_cannot_be_echoed_are_refused() {
     let mut client = Client::demo();
-    client.write(r#"{"jsonrpc":"2.0","id":1500000000000000000000,"\u0069d":3e21,"method":"ping"}"#);
-    // A version of it may write `3e21` or `3e+21`.
-    let response: Value = serde_json::from_str(&client.line()).unwrap();
-    assert_eq!(response["id"].as_f64(), Some(3e21));
+    for id in [
+        "123456789012345678901234567890",
+        "18446744073709551616",
+        "1.5",
+    ] {
+        client.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#));
+        let response = client.response();
+        assert_eq!(response["error"]["code"], -32600, "{id}");
+        let number: f64 = id.parse().unwrap();
+        let echoed = response["id"].as_f64().unwrap();
+        assert!((echoed / number - 1.0).abs() < 1e-9, "{id}: {echoed}");
+    }
 }
 
 #[test]
@@ -93,8 +100,6 @@ fn what_parses_and_has_an_id_is_refused_with_it() {
             "{line}"
         );
     }
-    client.write(r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#);
-    assert_eq!(client.response()["error"]["code"], -32600);
 }
 
 #[test]
@@ -157,10 +162,10 @@ fn a_batch_has_one_response() {
     assert_eq!(failed.count(), 2);
 
     client.send(&json!([{"jsonrpc": "2.0", "method": "notifications/unknown"}]));
-    client.write(r#"[{"jsonrpc":"2.0","id":123456789012345678901,"method":"ping"}]"#);
+    client.write(r#"[{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}]"#);
     assert_eq!(
         client.line(),
-        r#"[{"jsonrpc":"2.0","id":123456789012345678901,"result":{}}]"#
+        r#"[{"jsonrpc":"2.0","id":18446744073709551615,"result":{}}]"#
     );
 }
 

@@ -26,6 +26,7 @@ fn every_revision_lists_and_calls() {
             [
                 "list_repos",
                 "get_user",
+                "star",
                 "fetch",
                 "echo",
                 "slow",
@@ -125,14 +126,14 @@ fn errors_have_their_codes() {
 fn arguments_are_validated() {
     let table = [
         ("echo", json!({}), "\"text\" is missing"),
-        ("echo", json!({"text": 1}), "has to be a string"),
+        ("echo", json!({"text": 1}), "must be a string"),
         (
             "echo",
             json!({"text": "a", "more": 1}),
             "\"more\" is not known",
         ),
-        ("slow", json!({"ms": "10"}), "has to be an integer"),
-        ("slow", json!({"ms": 1.5}), "has to be an integer"),
+        ("slow", json!({"ms": "10"}), "must be an integer"),
+        ("slow", json!({"ms": 1.5}), "must be an integer"),
         ("slow", json!({"ms": -1}), "at least 0"),
         (
             "list_repos",
@@ -143,7 +144,7 @@ fn arguments_are_validated() {
         (
             "fetch",
             json!({"path": "/user", "method": "TRACE"}),
-            "has to be one of",
+            "must be one of",
         ),
     ];
     for revision in ALL {

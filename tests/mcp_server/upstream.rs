@@ -89,7 +89,7 @@ fn wrong_configuration_is_one_clear_line() {
 fn the_tools_return_what_the_api_says() {
     let (gateway, _, mut client) = connected();
     let listed = client.ask("tools/list", json!({}))["result"]["tools"].take();
-    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert_eq!(listed.as_array().unwrap().len(), 4);
     let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
     let repos: Value = serde_json::from_str(&repos).unwrap();
     assert_eq!(repos["repositories"].as_array().unwrap().len(), 2);
@@ -108,6 +108,43 @@ fn the_tools_return_what_the_api_says() {
             .contains("hello-world")
     );
     assert_eq!(gateway.count("/v1/resolve"), 1);
+}
+
+#[test]
+fn a_tool_writes() {
+    let gateway = DevGateway::builder()
+        .connection("it's mine", "github")
+        .upstream_route(
+            "PUT",
+            "/user/starred/octo%2Fcat/a%20b",
+            204,
+            "text/plain",
+            "",
+        )
+        .start()
+        .unwrap();
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    let starred = json!({"owner": "octo/cat", "repository": "a b"});
+    let text = client.text("star", &starred).unwrap();
+    assert_eq!(text, "HTTP 204 No Content, no body");
+    let written = gateway.requests().pop().unwrap();
+    assert_eq!(written.method, "PUT");
+
+    let unknown = json!({"owner": "octo", "repository": "none"});
+    let problem = client.text("star", &unknown).unwrap_err();
+    assert!(problem.contains("HTTP 404"), "{problem}");
+    // Dots would lead out of the path.
+    let dots = json!({"owner": "..", "repository": ".."});
+    assert!(
+        client
+            .text("star", &dots)
+            .unwrap_err()
+            .contains("invalid_input")
+    );
+
+    let mut demo = Client::of("2025-11-25");
+    let starred = json!({"owner": "demo", "repository": "hello-world"});
+    assert!(demo.text("star", &starred).is_ok());
 }
 
 #[test]
@@ -142,7 +179,7 @@ fn a_path_does_not_leave_the_api() {
         let expected = if path.starts_with('/') {
             "invalid_input: url: "
         } else {
-            "begin it with /"
+            "must begin with a slash"
         };
         assert!(problem.contains(expected), "{path}: {problem}");
     }
@@ -165,9 +202,13 @@ fn failures_say_what_to_do() {
     let gateway = DevGateway::start().unwrap();
     let connection = gateway.connect("it's mine", "github").unwrap();
     let mut client = configured(&gateway);
-    let mut client = Client::start(client.env("CONNECT", "off")).begin("2025-11-25");
+    client
+        .env("CONNECT", "off")
+        .env("SCOPES", "repo, user:email");
+    let mut client = Client::start(&mut client).begin("2025-11-25");
     let connect = format!(
-        "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github",
+        "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github --scope repo --scope \
+         user:email",
         gateway.url()
     );
     let mut fails = |expected: &[&str]| {
@@ -209,9 +250,9 @@ fn failures_say_what_to_do() {
                 status: 429,
                 value: "9".into(),
             },
-            "retry after 9",
+            "Retry-After: 9",
         ),
-        (Fault::Status(500), "retry later"),
+        (Fault::Status(500), "Retry later"),
         (Fault::Status(302), "HTTP 302"),
     ];
     for (fault, expected) in api_faults {
@@ -223,14 +264,14 @@ fn failures_say_what_to_do() {
 }
 
 #[test]
-fn responses_that_are_not_what_a_tool_promises_are_errors() {
+fn responses_that_do_not_fit_a_tools_schema_are_errors() {
     let (gateway, _, mut client) = connected();
     let responses = [
         ("list_repos", "", "is not JSON"),
         ("list_repos", "<html>", "is not JSON"),
-        ("list_repos", "{}", "\"repositories\" has to be an array"),
-        ("list_repos", "[{}, 1]", "item 1 has to be an object"),
-        ("get_user", "[]", "has to be an object"),
+        ("list_repos", "{}", "\"repositories\" must be an array"),
+        ("list_repos", "[{}, 1]", "item 1 must be an object"),
+        ("get_user", "[]", "must be an object"),
     ];
     for (tool, body, expected) in responses {
         let fault = Fault::reply(200, "application/json", body);
@@ -305,11 +346,12 @@ fn a_slow_upstream_holds_up_no_other_call() {
     assert_eq!(client.close(), [] as [Value; 0]);
 }
 
-#[cfg(unix)]
+/// Many clients pass on nothing but HOME and the variables of their configuration.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_lock_directory_is_below_home_unless_another_is_named() {
     let home = std::env::temp_dir().join(format!("nexus-mcp-{}", std::process::id()));
-    let (usual, other) = (home.join(".cache/nexus/locks"), home.join("other"));
+    let (usual, other) = (home.join(".local/state/nexus/locks"), home.join("other"));
     let other_text = other.to_str().unwrap();
     let table = [
         (None, Some(&usual)),

@@ -1,4 +1,4 @@
-//! Prints the schema that `build.rs` put into the program.
+//! Prints the schema that `build.rs` has generated.
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 

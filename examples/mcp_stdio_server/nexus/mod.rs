@@ -1,7 +1,7 @@
-//! The provider's API, as the tools use it: one request with the connected user's credential, and what to say when
-//! there is no good response.
+//! The provider's API, as the tools use it: requests with the connected user's credential, and advice for the model
+//! when there is no good response.
 //!
-//! The gateway has the credential, and the SDK puts it on each request below this API's address and on no other.
+//! The SDK adds the credential to requests below the API's address, and to no others.
 
 mod advice;
 mod connect;
@@ -14,18 +14,19 @@ use nexus_sdk::http::{HeaderMap, Uri};
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, Redirects, TokenCache};
 use serde_json::Value;
 
-use super::mcp::{Call, Problem};
+use crate::mcp::{Call, Problem};
 use connect::Connect;
 
-/// Whose credential is used, and where.
+/// The connection that the tools use, and the API that they call with it.
 pub(crate) struct Account {
     pub(crate) gateway_url: String,
     pub(crate) workspace_id: String,
     pub(crate) provider: String,
-    /// The address of the provider's API. It may have placeholders, such as `{token}`, for a provider whose credential
-    /// belongs into the path.
+    /// The address of the provider's API. It has placeholders such as `{token}` if the provider expects its credential
+    /// in the path.
     pub(crate) upstream: String,
-    /// What a connection is asked for with.
+    /// The scopes of a new connection. If there are none, the server asks for those that the gateway lists for the
+    /// provider.
     pub(crate) scopes: Vec<String>,
 }
 
@@ -36,30 +37,33 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// `connects` sends the user to a page when a connection is missing; else the model is told of a command.
-    pub(crate) fn new(client: &NexusClient, account: Account, connects: bool) -> Arc<Self> {
-        let cache = TokenCache::new();
+    /// If a connection is missing, the server sends the user to the consent page if `connects`; otherwise it tells the
+    /// model a command to run.
+    pub(crate) fn new(client: &NexusClient, account: Account, connects: bool) -> Self {
         let fetcher = client
-            .fetcher(&cache, &account.workspace_id, &account.provider)
+            .fetcher(&TokenCache::new(), &account.workspace_id, &account.provider)
             .base_url(&account.upstream);
         let account = Arc::new(account);
-        Arc::new(Self {
+        Self {
             fetcher,
             connect: connects.then(|| Connect::new(client, &account)),
             account,
-        })
+        }
     }
 
-    /// The body of a response that must be JSON.
-    pub(crate) fn json(&self, call: &Call, method: &str, path: &str) -> Result<Value, Problem> {
-        let text = self.text(call, method, path, None)?;
+    /// Fetches `path` with GET, and reads the response as JSON.
+    pub(crate) fn json(&self, call: &Call, path: &str) -> Result<Value, Problem> {
+        let text = self.text(call, "GET", path, None)?;
         serde_json::from_str(&text).map_err(|error| {
             let shown = advice::shown(&text);
-            format!("The API's response to {method} {path} is not JSON ({error}): {shown}").into()
+            format!("The API's response to GET {path} is not JSON ({error}): {shown}").into()
         })
     }
 
-    /// The body of a response with a status from 200 to 299.
+    /// Sends a request, and returns the body of a response with a status from 200 to 299. Any other status is a problem.
+    /// `path` begins with a slash and may have a query; `body` is sent as JSON.
+    ///
+    /// Blocks for up to 30 s. If the user is about to connect, it blocks until they have, for up to 45 s in all.
     pub(crate) fn text(
         &self,
         call: &Call,
@@ -67,14 +71,13 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<String, Problem> {
-        // The SDK keeps what is relative below the API's address; a URL in full could be elsewhere on its host.
+        // The SDK keeps a relative path below the API's address, but accepts a full URL elsewhere on the same host.
         if !path.starts_with('/') {
-            return Err(
-                format!("path {path:?} is refused: begin it with /, as in /user/repos").into(),
-            );
+            let problem = "it must begin with a slash, as in /user/repos";
+            return Err(format!("path {path:?} is refused: {problem}").into());
         }
         if let Some(connect) = &self.connect {
-            connect.respect(call)?;
+            connect.respect_refusal(call)?;
         }
         let fetch = || self.fetcher.fetch(path, options(method, body));
         let start = Instant::now();
@@ -90,7 +93,7 @@ impl Api {
     }
 }
 
-/// Whether this can be the address of an API; the SDK says more of one that it refuses.
+/// Returns whether a text can be the address of an API. The SDK checks it further when it is used.
 pub(crate) fn is_address(text: &str) -> bool {
     let Ok(url) = text.parse::<Uri>() else {
         return false;
@@ -100,20 +103,19 @@ pub(crate) fn is_address(text: &str) -> bool {
 }
 
 fn options(method: &str, body: Option<&Value>) -> FetchOptions {
-    let options = FetchOptions::default().method(method);
-    // A redirect could lead away from the API's host: it is reported, not followed.
-    let options = options.redirects(Redirects::Manual);
-    // Some APIs repeat the credential in their responses; a model has no use for it.
-    let options = options.hide_credential(true);
+    let options = FetchOptions::default()
+        .method(method)
+        // A redirect could lead away from the API, so the model is told instead.
+        .redirects(Redirects::Manual)
+        // Some APIs repeat the credential in a response, and a model must not see it.
+        .hide_credential(true);
     match body {
-        Some(body) => options
-            .header(CONTENT_TYPE, "application/json")
-            .data(body.to_string()),
+        Some(body) => options.json(body),
         None => options,
     }
 }
 
-/// A response as the model gets it.
+/// Turns a response into text for the model.
 fn read(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Result<String, String> {
     let size = body.len();
     let text = String::from_utf8(body).unwrap_or_else(|_| {

@@ -1,16 +1,19 @@
-//! Values against the part of JSON Schema that the tools use: `type`, `enum`, `minimum`, `maximum`, `properties`,
-//! `required`, `additionalProperties: false` and `items`.
+//! Checks values against the part of JSON Schema that the tools use: `type`, `enum`, `minimum`, `maximum`,
+//! `properties`, `required`, `additionalProperties: false` and `items`.
 
 use serde_json::{Map, Value};
 
-/// The first problem there is, in words that a model can act on.
+/// Fails with the first problem, in words that a model can act on.
 pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
-    check_type(schema, value)?;
-    match schema.get("enum").and_then(Value::as_array) {
-        Some(allowed) if !allowed.contains(value) => {
-            return Err(format!("has to be one of {}", Value::from(allowed.clone())));
-        }
-        _ => {}
+    let expected = schema.get("type").and_then(Value::as_str);
+    if let Some(expected) = expected.filter(|expected| !has_type(value, expected)) {
+        let vowel = expected.starts_with(['a', 'i', 'o']);
+        let article = if vowel { "an" } else { "a" };
+        return Err(format!("must be {article} {expected}"));
+    }
+    let allowed = schema.get("enum").and_then(Value::as_array);
+    if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(value)) {
+        return Err(format!("must be one of {}", Value::from(allowed.clone())));
     }
     match value {
         Value::Object(members) => check_members(schema, members),
@@ -20,11 +23,8 @@ pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     }
 }
 
-fn check_type(schema: &Value, value: &Value) -> Result<(), String> {
-    let Some(expected) = schema.get("type").and_then(Value::as_str) else {
-        return Ok(());
-    };
-    let fits = match expected {
+fn has_type(value: &Value, expected: &str) -> bool {
+    match expected {
         "object" => value.is_object(),
         "array" => value.is_array(),
         "string" => value.is_string(),
@@ -32,14 +32,7 @@ fn check_type(schema: &Value, value: &Value) -> Result<(), String> {
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         _ => true,
-    };
-    let article = if expected.starts_with(['a', 'i', 'o']) {
-        "an"
-    } else {
-        "a"
-    };
-    fits.then_some(())
-        .ok_or_else(|| format!("has to be {article} {expected}"))
+    }
 }
 
 fn check_members(schema: &Value, members: &Map<String, Value>) -> Result<(), String> {
@@ -48,14 +41,14 @@ fn check_members(schema: &Value, members: &Map<String, Value>) -> Result<(), Str
     if let Some(name) = required.find(|name| !members.contains_key(*name)) {
         return Err(format!("{name:?} is missing"));
     }
-    let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-    let properties = schema.get("properties");
+    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
     for (name, value) in members {
-        match properties.and_then(|properties| properties.get(name)) {
+        let property = schema.get("properties").and_then(|known| known.get(name));
+        match property {
             Some(schema) => {
                 check(schema, value).map_err(|problem| format!("{name:?} {problem}"))?;
             }
-            None if closed => return Err(format!("{name:?} is not known")),
+            None if is_closed => return Err(format!("{name:?} is not known")),
             None => {}
         }
     }
@@ -76,23 +69,21 @@ fn check_range(schema: &Value, value: &Value) -> Result<(), String> {
     let found = value.as_f64().unwrap_or(f64::NAN);
     let bound = |name| schema.get(name).and_then(Value::as_f64);
     let (minimum, maximum) = (bound("minimum"), bound("maximum"));
-    let fits = minimum.is_none_or(|minimum| found >= minimum)
-        && maximum.is_none_or(|maximum| found <= maximum);
-    if fits {
+    let is_low = minimum.is_some_and(|minimum| found < minimum);
+    let is_high = maximum.is_some_and(|maximum| found > maximum);
+    if !is_low && !is_high {
         return Ok(());
     }
-    let limits = [
-        minimum.map(|minimum| format!("at least {minimum}")),
-        maximum.map(|maximum| format!("at most {maximum}")),
-    ];
-    let limits: Vec<_> = limits.into_iter().flatten().collect();
-    Err(format!("has to be {}", limits.join(" and ")))
+    let least = minimum.map(|minimum| format!("at least {minimum}"));
+    let most = maximum.map(|maximum| format!("at most {maximum}"));
+    let limits: Vec<_> = least.into_iter().chain(most).collect();
+    Err(format!("must be {}", limits.join(" and ")))
 }
 
-/// JSON Schema counts 5.0 as an integer, too.
+/// Reads an integer. For JSON Schema, 5.0 is one too.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
-    let whole = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
+    let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
     #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
-    let rounded = || value.as_f64().filter(whole).map(|number| number as i64);
+    let rounded = || value.as_f64().filter(is_whole).map(|number| number as i64);
     value.as_i64().or_else(rounded)
 }

@@ -1,0 +1,151 @@
+//! Turns a line of the client into responses, calls of tools, and cancellations.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::jobs::Job;
+use super::message::{self, Failure, INVALID_REQUEST};
+use super::protocol::{Session, Step};
+use super::tool::Tools;
+
+/// What a line asks for.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Lines for stdout.
+    pub(crate) lines: Vec<String>,
+    pub(crate) jobs: Vec<Job>,
+    /// The ids of requests that the client no longer wants a response to.
+    pub(crate) cancelled: Vec<Value>,
+    /// The first problem that no response can tell the client. A line can hold millions of them.
+    pub(crate) problem: Option<String>,
+}
+
+/// Reads a line, and responds to all requests in it that need no tool.
+pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
+    let mut inbox = Inbox {
+        session,
+        tools,
+        work: Work::default(),
+    };
+    match serde_json::from_str(text) {
+        Ok(Value::Array(messages)) => inbox.batch(messages),
+        Ok(value) => inbox.receive(value, &Destination::Line),
+        Err(_) if text.trim().is_empty() => {}
+        Err(error) => inbox.work.problem = Some(format!("a line is not JSON: {error}")),
+    }
+    inbox.work
+}
+
+struct Inbox<'a> {
+    session: &'a mut Session,
+    tools: &'a Tools,
+    work: Work,
+}
+
+impl Inbox<'_> {
+    /// Revision 2025-03-26 responds to a batch with one line. The others refuse each message of it.
+    fn batch(&mut self, messages: Vec<Value>) {
+        let requests = messages.iter().filter_map(message::response_id).count();
+        let destination = Destination::batch(requests);
+        for message in messages {
+            if self.session.has_batches() {
+                self.receive(message, &destination);
+            } else {
+                let problem = "this protocol version has no batches; send one message per line";
+                let id = message::response_id(&message);
+                self.refuse(id, problem, &Destination::Line);
+            }
+        }
+    }
+
+    fn receive(&mut self, mut message: Value, destination: &Destination) {
+        if message::is_response(&message) {
+            return;
+        }
+        let id = message::response_id(&message).cloned();
+        if let Err(problem) = message::check(&message) {
+            return self.refuse(id.as_ref(), problem, destination);
+        }
+        let params = message
+            .get_mut("params")
+            .map(Value::take)
+            .unwrap_or_default();
+        let method = message.get("method").and_then(Value::as_str);
+        match (method.unwrap_or_default(), id) {
+            ("initialize", Some(id)) if matches!(destination, Destination::Batch(_)) => {
+                let problem = "\"initialize\" cannot be in a batch";
+                self.refuse(Some(&id), problem, destination);
+            }
+            (method, Some(id)) => self.request(id, method, params, destination),
+            ("notifications/cancelled", None) => {
+                self.work.cancelled.extend(params.get("requestId").cloned());
+            }
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, id: Value, method: &str, params: Value, destination: &Destination) {
+        let outcome = match self.session.handle(self.tools, method, params) {
+            Ok(Step::Respond(result)) => Ok(result),
+            Ok(Step::Run(invocation)) => {
+                let destination = destination.clone();
+                return self.work.jobs.push(Job {
+                    id,
+                    invocation,
+                    destination,
+                });
+            }
+            Err(failure) => Err(failure),
+        };
+        self.respond(&id, &outcome, destination);
+    }
+
+    fn refuse(&mut self, id: Option<&Value>, problem: &str, destination: &Destination) {
+        if let Some(id) = id {
+            let failure = Failure::new(INVALID_REQUEST, problem);
+            return self.respond(id, &Err(failure), destination);
+        }
+        let problem = || format!("a message without an id is invalid: {problem}");
+        self.work.problem.get_or_insert_with(problem);
+    }
+
+    fn respond(&mut self, id: &Value, outcome: &Result<Value, Failure>, to: &Destination) {
+        let response = message::response(id, outcome);
+        self.work.lines.extend(to.line(Some(response)));
+    }
+}
+
+/// Where a response goes: onto a line of its own, or into the array that responds to a batch.
+#[derive(Clone)]
+pub(crate) enum Destination {
+    Line,
+    Batch(Arc<Mutex<Batch>>),
+}
+
+pub(crate) struct Batch {
+    missing: usize,
+    responses: Vec<String>,
+}
+
+impl Destination {
+    fn batch(requests: usize) -> Self {
+        Self::Batch(Arc::new(Mutex::new(Batch {
+            missing: requests,
+            responses: Vec::new(),
+        })))
+    }
+
+    /// Returns the line that this response completes, if it completes one. `None` stands for a cancelled request. A
+    /// batch whose requests were all cancelled gets no line.
+    pub(crate) fn line(&self, response: Option<String>) -> Option<String> {
+        let Self::Batch(batch) = self else {
+            return response;
+        };
+        let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+        batch.responses.extend(response);
+        batch.missing = batch.missing.saturating_sub(1);
+        let is_complete = batch.missing == 0 && !batch.responses.is_empty();
+        is_complete.then(|| format!("[{}]", batch.responses.join(",")))
+    }
+}

@@ -1,0 +1,87 @@
+//! The calls of tools that wait or run.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::inbox::Destination;
+use super::protocol::Invocation;
+
+/// Calls that run at a time. Further calls wait in order.
+const MAX_RUNNING: usize = 32;
+/// Threads that run calls, cancelled ones included: I/O cannot be interrupted, so a cancelled call can keep its thread
+/// for a while.
+const MAX_THREADS: usize = 2 * MAX_RUNNING;
+
+/// A call of a tool.
+pub(crate) struct Job {
+    pub(crate) id: Value,
+    pub(crate) invocation: Invocation,
+    pub(crate) destination: Destination,
+}
+
+#[derive(Default)]
+pub(crate) struct Jobs {
+    waiting: VecDeque<Arc<Job>>,
+    running: Vec<Arc<Job>>,
+    responding: usize,
+    threads: usize,
+}
+
+impl Jobs {
+    pub(crate) fn add(&mut self, job: Job) {
+        self.waiting.push_back(Arc::new(job));
+    }
+
+    /// Returns the next call to run, if another may run now. The caller runs it, and calls [`Self::end`] afterwards.
+    pub(crate) fn start(&mut self) -> Option<Arc<Job>> {
+        if self.running.len() >= MAX_RUNNING || self.threads >= MAX_THREADS {
+            return None;
+        }
+        let job = self.waiting.pop_front()?;
+        self.running.push(Arc::clone(&job));
+        self.threads = self.threads.saturating_add(1);
+        Some(job)
+    }
+
+    /// Returns whether a call that has finished gets a response. If so, it can no longer be cancelled, and the caller
+    /// calls [`Self::responded`] afterwards.
+    pub(crate) fn finish(&mut self, job: &Arc<Job>) -> bool {
+        let before = self.running.len();
+        self.running.retain(|other| !Arc::ptr_eq(other, job));
+        let is_wanted = self.running.len() < before;
+        self.responding = self.responding.saturating_add(is_wanted.into());
+        is_wanted
+    }
+
+    pub(crate) fn responded(&mut self) {
+        self.responding = self.responding.saturating_sub(1);
+    }
+
+    /// Ends the use of a thread for a call.
+    pub(crate) fn end(&mut self) {
+        self.threads = self.threads.saturating_sub(1);
+    }
+
+    /// Removes and returns the calls with this id. There are none if the id is unknown or the call has finished.
+    pub(crate) fn cancel(&mut self, id: &Value) -> Vec<Arc<Job>> {
+        let has_id = |job: &Arc<Job>| job.id == *id;
+        let waiting = self.waiting.drain(..);
+        let (mut cancelled, waiting): (Vec<_>, Vec<_>) = waiting.partition(has_id);
+        self.waiting = waiting.into();
+        let running = self.running.drain(..);
+        let (started, running): (Vec<_>, Vec<_>) = running.partition(has_id);
+        self.running = running;
+        cancelled.extend(started);
+        for job in &cancelled {
+            job.invocation.cancel();
+        }
+        cancelled
+    }
+
+    /// Returns whether a response is still to be written.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.waiting.is_empty() || !self.running.is_empty() || self.responding > 0
+    }
+}

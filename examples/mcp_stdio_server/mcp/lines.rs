@@ -1,0 +1,62 @@
+//! Reads and writes lines. Each line on stdout is one JSON-RPC message, or one batch of them.
+
+use std::fmt;
+use std::io::{self, BufRead, Write};
+use std::process;
+use std::sync::{Mutex, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const MAX_LINE: u64 = 64 << 20;
+
+/// Writes a line to stderr. Unlike `eprintln!`, it does not panic if the client has closed stderr.
+pub(crate) fn note(text: impl fmt::Display) {
+    let line = format!("{}: {text}\n", env!("CARGO_CRATE_NAME"));
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// Reads the next line into `line`. `None` is the end of the input; `Some(Err(..))` says why a line was skipped.
+pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&str, String>> {
+    line.clear();
+    let mut input = input.take(MAX_LINE);
+    match input.read_until(b'\n', line) {
+        Ok(0) => return None,
+        Ok(_) => {}
+        Err(error) => {
+            note(format_args!("cannot read stdin: {error}"));
+            return None;
+        }
+    }
+    if input.limit() == 0 && !line.ends_with(b"\n") {
+        *line = Vec::new();
+        input.into_inner().skip_until(b'\n').ok()?;
+        return Some(Err("a line is longer than 64 MiB".to_owned()));
+    }
+    let text = std::str::from_utf8(line);
+    Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))
+}
+
+/// Writes to stdout, one whole line at a time.
+#[derive(Default)]
+pub(crate) struct Output(Mutex<()>);
+
+impl Output {
+    /// Blocks until the line is written. Fails if the client has closed stdout.
+    pub(crate) fn line(&self, mut text: String) -> io::Result<()> {
+        text.push('\n');
+        let _turn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// Ends the process with exit code 0. Waits until `latest` for a line that is being written.
+    pub(crate) fn exit(&self, latest: Instant) -> ! {
+        let mut turn = self.0.try_lock();
+        while matches!(turn, Err(TryLockError::WouldBlock)) && Instant::now() < latest {
+            thread::sleep(Duration::from_millis(1));
+            turn = self.0.try_lock();
+        }
+        process::exit(0)
+    }
+}

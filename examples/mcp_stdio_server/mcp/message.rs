@@ -1,0 +1,78 @@
+//! JSON-RPC 2.0 messages.
+
+use serde_json::{Value, json};
+
+use super::schema;
+
+pub(crate) const INVALID_REQUEST: i64 = -32600;
+pub(crate) const UNKNOWN_METHOD: i64 = -32601;
+pub(crate) const INVALID_PARAMS: i64 = -32602;
+pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
+pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
+
+/// Returns the id of the response that a message gets, if it gets one.
+pub(crate) fn response_id(message: &Value) -> Option<&Value> {
+    let id = message.get("id")?;
+    ((id.is_string() || id.is_number()) && !is_response(message)).then_some(id)
+}
+
+/// This server sends no requests, so it ignores responses.
+pub(crate) fn is_response(message: &Value) -> bool {
+    let has = |name| message.get(name).is_some();
+    !has("method") && (has("result") || has("error"))
+}
+
+/// Fails unless the message is a request or a notification.
+pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
+    if message
+        .get("jsonrpc")
+        .is_none_or(|version| version != "2.0")
+    {
+        return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
+    }
+    // `serde_json` reads larger integers as floats, so they could not be echoed exactly.
+    let is_id = |id: &Value| id.is_string() || id.is_u64() || schema::integer(id).is_some();
+    if !message.get("id").is_none_or(is_id) {
+        return Err("\"id\" must be a string or an integer of 64 bits");
+    }
+    let has_method = message.get("method").is_some_and(Value::is_string);
+    has_method
+        .then_some(())
+        .ok_or("\"method\" must be a string")
+}
+
+/// The error of a response.
+#[derive(Debug)]
+pub(crate) struct Failure(Value);
+
+impl Failure {
+    pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
+        Self(json!({"code": code, "message": message.into()}))
+    }
+
+    pub(crate) fn with_data(self, data: Value) -> Self {
+        Self(with(self.0, "data", data))
+    }
+}
+
+/// Formats a response, without the newline.
+pub(crate) fn response(id: &Value, outcome: &Result<Value, Failure>) -> String {
+    let (member, value) = match outcome {
+        Ok(result) => ("result", result),
+        Err(Failure(error)) => ("error", error),
+    };
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#)
+}
+
+/// Formats a notification, without the newline.
+pub(crate) fn notification(method: &str, params: &Value) -> String {
+    json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()
+}
+
+/// Adds a member to an object, unless the object has it.
+pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
+    if let Some(object) = object.as_object_mut() {
+        object.entry(name).or_insert(value);
+    }
+    object
+}

@@ -1,0 +1,116 @@
+//! Web pages that the user has to visit before a tool can do its work, such as a consent page.
+//!
+//! Some clients open pages themselves (*URL elicitation*). All others get the address as text.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::message::{Failure, URL_ELICITATION_REQUIRED, with};
+
+/// The name of the question in `inputRequests` and `inputResponses`.
+const KEY: &str = "visit";
+
+/// A page to visit. Clones are handles to the same page.
+#[derive(Clone)]
+pub(crate) struct Page(Arc<Inner>);
+
+struct Inner {
+    id: String,
+    url: String,
+    message: String,
+    end: Mutex<End>,
+}
+
+#[derive(Default)]
+struct End {
+    is_finished: bool,
+    on_finish: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// What the client says about the user's visit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visit {
+    /// The user opened the page, but may not have completed it.
+    Accepted,
+    Declined,
+    Cancelled,
+    /// The client repeated the call without an answer to this question.
+    Unanswered,
+}
+
+impl Page {
+    /// `id` identifies the page to the client. `message` is a sentence that tells the user why to visit it.
+    pub(crate) fn new(id: &str, url: &str, message: &str) -> Self {
+        Self(Arc::new(Inner {
+            id: id.to_owned(),
+            url: url.to_owned(),
+            message: message.to_owned(),
+            end: Mutex::default(),
+        }))
+    }
+
+    /// Tells a client that waits for it that the user has finished with the page, successfully or not.
+    pub(crate) fn finish(&self) {
+        let mut end = self.0.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.is_finished = true;
+        if let Some(tell) = end.on_finish.take() {
+            tell();
+        }
+    }
+
+    /// Has `tell` run when the page is finished. While one is waiting, others are ignored: the client is told once.
+    pub(super) fn on_finish(&self, tell: impl FnOnce() + Send + 'static) {
+        let mut end = self.0.end.lock().unwrap_or_else(PoisonError::into_inner);
+        if end.is_finished {
+            return tell();
+        }
+        end.on_finish.get_or_insert(Box::new(tell));
+    }
+
+    /// For clients that cannot open pages, and for models whose clients only claim that they can.
+    pub(crate) fn text(&self) -> String {
+        let Inner { url, message, .. } = &*self.0;
+        format!("{message}\nAsk the user to open this page, then call the tool again: {url}")
+    }
+
+    /// The error that sends a client of 2025-11-25 to the page.
+    pub(super) fn failure(&self) -> Failure {
+        let elicitation = with(self.params(), "elicitationId", self.0.id.as_str().into());
+        Failure::new(URL_ELICITATION_REQUIRED, self.text())
+            .with_data(json!({"elicitations": [elicitation]}))
+    }
+
+    /// The parameters of the notification that the page is finished.
+    pub(super) fn completion(&self) -> Value {
+        json!({"elicitationId": self.0.id})
+    }
+
+    /// The result that sends a client of 2026-07-28 to the page. It has no `requestState`, because the server remembers
+    /// what it needs.
+    pub(super) fn question(&self) -> Value {
+        let request = json!({"method": "elicitation/create", "params": self.params()});
+        json!({"resultType": "input_required", "inputRequests": {KEY: request}})
+    }
+
+    fn params(&self) -> Value {
+        json!({"mode": "url", "url": self.0.url, "message": self.0.message})
+    }
+}
+
+/// Reads the client's answer from `inputResponses`.
+pub(super) fn visit(responses: &Value) -> Visit {
+    let action = responses.get(KEY).and_then(|answer| answer.get("action"));
+    match action.and_then(Value::as_str) {
+        Some("accept") => Visit::Accepted,
+        Some("decline") => Visit::Declined,
+        Some("cancel") => Visit::Cancelled,
+        _ => Visit::Unanswered,
+    }
+}
+
+/// Returns whether a client with these capabilities opens pages. An empty `elicitation` means forms only.
+pub(super) fn opens_pages(capabilities: Option<&Value>) -> bool {
+    let url = capabilities.and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
+    url.is_some_and(Value::is_object)
+}

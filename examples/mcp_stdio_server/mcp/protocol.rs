@@ -1,0 +1,249 @@
+//! The methods of the five revisions of the Model Context Protocol.
+//!
+//! The first four revisions (*legacy*) begin with `initialize`. Since 2026-07-28 (*modern*) each request stands alone
+//! and names its revision.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::message::{Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, with};
+use super::page::{self, Page};
+use super::tool::{Call, Content, Problem, Tool, Tools};
+
+const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const SERVER: &str = "io.modelcontextprotocol/serverInfo";
+
+/// A date, so later revisions compare greater.
+type Revision = &'static str;
+
+const MODERN: Revision = "2026-07-28";
+const NEWEST_LEGACY: Revision = "2025-11-25";
+const REVISIONS: [Revision; 5] = [
+    MODERN,
+    NEWEST_LEGACY,
+    "2025-06-18",
+    "2025-03-26",
+    "2024-11-05",
+];
+
+/// What the client has agreed to in `initialize`. Modern clients agree to nothing.
+#[derive(Default)]
+pub(crate) struct Session(Option<Client>);
+
+/// What the client that sent a request understands.
+#[derive(Clone, Copy)]
+struct Client {
+    revision: Revision,
+    /// The client opens pages that the user has to visit.
+    opens_pages: bool,
+}
+
+/// What follows from a request.
+pub(crate) enum Step {
+    Respond(Value),
+    Run(Invocation),
+}
+
+/// A tool, and a call of it.
+pub(crate) struct Invocation {
+    tool: Arc<Tool>,
+    call: Call,
+    client: Client,
+}
+
+impl Session {
+    pub(crate) fn has_batches(&self) -> bool {
+        self.0.is_some_and(|client| client.revision == "2025-03-26")
+    }
+
+    pub(crate) fn handle(
+        &mut self,
+        tools: &Tools,
+        method: &str,
+        params: Value,
+    ) -> Result<Step, Failure> {
+        let params = object(params, "params")?;
+        // Some clients add the modern `_meta` to this legacy method.
+        if method == "initialize" {
+            return self.initialize(&params).map(Step::Respond);
+        }
+        let client = self.client(method, &params)?;
+        let known = || client.ok_or_else(|| no_revision("send \"initialize\" first, or give"));
+        let result = match method {
+            "ping" if client.is_none_or(|client| client.revision < MODERN) => json!({}),
+            "server/discover" => discover(),
+            "tools/list" => list(tools, &params, known()?.revision)?,
+            "tools/call" => return call(tools, params, known()?).map(Step::Run),
+            _ => {
+                let message = format!("unknown method {method:?}");
+                return Err(Failure::new(UNKNOWN_METHOD, message));
+            }
+        };
+        Ok(Step::Respond(result))
+    }
+
+    fn initialize(&mut self, params: &Map<String, Value>) -> Result<Value, Failure> {
+        let requested = params.get("protocolVersion").and_then(Value::as_str);
+        let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
+        let mut legacy = REVISIONS.into_iter().filter(|known| *known != MODERN);
+        let revision = legacy.find(|known| *known == requested);
+        let revision = revision.unwrap_or(NEWEST_LEGACY);
+        self.0 = Some(Client {
+            revision,
+            opens_pages: revision == NEWEST_LEGACY && page::opens_pages(params.get("capabilities")),
+        });
+        Ok(json!({
+            "protocolVersion": revision,
+            "capabilities": {"tools": {}},
+            "serverInfo": server_info(),
+        }))
+    }
+
+    /// Returns the client that the request describes, or else the one that `initialize` has described.
+    fn client(&self, method: &str, params: &Map<String, Value>) -> Result<Option<Client>, Failure> {
+        let meta = params.get("_meta").and_then(Value::as_object);
+        let field = |name| meta.and_then(|meta| meta.get(name));
+        match (field(VERSION), field(CAPABILITIES)) {
+            (None, None) if method != "server/discover" => Ok(self.0),
+            (Some(Value::String(version)), Some(Value::Object(_))) if version != MODERN => {
+                Err(unsupported(version))
+            }
+            (Some(Value::String(_)), Some(capabilities @ Value::Object(_))) => Ok(Some(Client {
+                revision: MODERN,
+                opens_pages: page::opens_pages(Some(capabilities)),
+            })),
+            _ => Err(no_revision("give")),
+        }
+    }
+}
+
+fn no_revision(advice: &str) -> Failure {
+    let message = format!(
+        "{advice} _meta[\"{VERSION}\"] (a string) and _meta[\"{CAPABILITIES}\"] (an object)"
+    );
+    Failure::new(INVALID_PARAMS, message)
+}
+
+/// Names the legacy revisions as well, because the client can still begin with `initialize`.
+fn unsupported(requested: &str) -> Failure {
+    let message = format!("unsupported protocol version {requested:?}");
+    Failure::new(UNSUPPORTED_VERSION, message)
+        .with_data(json!({"supported": REVISIONS, "requested": requested}))
+}
+
+fn server_info() -> Value {
+    json!({"name": env!("CARGO_CRATE_NAME"), "version": env!("CARGO_PKG_VERSION")})
+}
+
+fn discover() -> Value {
+    let result = json!({"supportedVersions": [MODERN], "capabilities": {"tools": {}}});
+    cacheable(result, MODERN)
+}
+
+fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Result<Value, Failure> {
+    if params.contains_key("cursor") {
+        let message = "unknown cursor: the list has one page";
+        return Err(Failure::new(INVALID_PARAMS, message));
+    }
+    let definitions = tools
+        .iter()
+        .map(|tool| tool.definition(is_structured(revision)));
+    let definitions: Vec<_> = definitions.collect();
+    Ok(cacheable(json!({"tools": definitions}), revision))
+}
+
+/// Returns whether the revision has JSON results beside text.
+fn is_structured(revision: Revision) -> bool {
+    revision >= "2025-06-18"
+}
+
+fn call(
+    tools: &Tools,
+    mut params: Map<String, Value>,
+    client: Client,
+) -> Result<Invocation, Failure> {
+    let name = params.get("name").and_then(Value::as_str);
+    let name = name.ok_or_else(|| invalid("name", "a string"))?;
+    let tool = tools.iter().find(|tool| tool.name == name).cloned();
+    let unknown = || Failure::new(INVALID_PARAMS, format!("unknown tool {name:?}"));
+    let tool = tool.ok_or_else(unknown)?;
+    let mut take = |name| params.remove(name).unwrap_or_default();
+    let arguments = object(take("arguments"), "arguments")?;
+    let visit = match take("inputResponses") {
+        Value::Null => None,
+        responses => Some(page::visit(&object(responses, "inputResponses")?.into())),
+    };
+    let call = Call::new(arguments.into(), visit);
+    Ok(Invocation { tool, call, client })
+}
+
+impl Invocation {
+    /// Runs the tool. The page is one whose end the client wants to hear of.
+    pub(crate) fn run(&self) -> (Result<Value, Failure>, Option<Page>) {
+        let Client {
+            revision,
+            opens_pages,
+        } = self.client;
+        let result = match self.tool.call(&self.call) {
+            Ok(Content::Text(text)) => tool_result(&text, false),
+            Ok(Content::Json(value)) => {
+                let result = tool_result(&value.to_string(), false);
+                if is_structured(revision) {
+                    with(result, "structuredContent", value)
+                } else {
+                    result
+                }
+            }
+            Err(Problem::Arguments(text)) if revision < NEWEST_LEGACY => {
+                return (Err(Failure::new(INVALID_PARAMS, text)), None);
+            }
+            Err(Problem::Arguments(text) | Problem::Text(text)) => tool_result(&text, true),
+            Err(Problem::Visit(page)) if !opens_pages => tool_result(&page.text(), true),
+            Err(Problem::Visit(page)) if revision < MODERN => {
+                return (Err(page.failure()), Some(page));
+            }
+            Err(Problem::Visit(page)) => page.question(),
+        };
+        (Ok(complete(result, revision)), None)
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.call.cancel();
+    }
+}
+
+fn tool_result(text: &str, is_error: bool) -> Value {
+    json!({"content": [{"type": "text", "text": text}], "isError": is_error})
+}
+
+/// The tools stay the same as long as the process lives, but another user may have others.
+fn cacheable(result: Value, revision: Revision) -> Value {
+    if revision < MODERN {
+        return result;
+    }
+    let result = with(result, "ttlMs", 60_000.into());
+    complete(with(result, "cacheScope", "private".into()), revision)
+}
+
+fn complete(result: Value, revision: Revision) -> Value {
+    if revision < MODERN {
+        return result;
+    }
+    let result = with(result, "resultType", "complete".into());
+    with(result, "_meta", json!({SERVER: server_info()}))
+}
+
+/// Reads an object that the client may leave out.
+fn object(value: Value, name: &str) -> Result<Map<String, Value>, Failure> {
+    match value {
+        Value::Null => Ok(Map::new()),
+        Value::Object(object) => Ok(object),
+        _ => Err(invalid(name, "an object")),
+    }
+}
+
+fn invalid(name: &str, expected: &str) -> Failure {
+    Failure::new(INVALID_PARAMS, format!("{name:?} must be {expected}"))
+}

@@ -1,0 +1,185 @@
+//! Tools, and calls of them.
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::message::with;
+use super::page::{Page, Visit};
+use super::schema;
+
+pub(crate) type Outcome = Result<Content, Problem>;
+
+/// What a tool returns.
+pub(crate) enum Content {
+    Text(String),
+    /// An object that fits the schema of [`Tool::returns`].
+    Json(Value),
+}
+
+/// Why a tool returns nothing.
+pub(crate) enum Problem {
+    /// The arguments do not fit the tool's schema.
+    Arguments(String),
+    /// Tells the model what happened, and what to do.
+    Text(String),
+    /// The user has to visit a page first. The client calls the tool again afterwards.
+    Visit(Page),
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+type Run = dyn Fn(&Call) -> Outcome + Send + Sync;
+
+/// A tool: its name, its description for the model, JSON Schemas, and a closure.
+pub(crate) struct Tool {
+    pub(super) name: &'static str,
+    description: &'static str,
+    input: Value,
+    output: Option<Value>,
+    is_read_only: bool,
+    run: Box<Run>,
+}
+
+/// The tools in the order in which they are listed.
+pub(crate) type Tools = Vec<Arc<Tool>>;
+
+impl Tool {
+    pub(crate) fn new(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            description,
+            input: json!({
+                "type": "object",
+                "properties": {},
+                "required": [],
+                "additionalProperties": false,
+            }),
+            output: None,
+            is_read_only: true,
+            run: Box::new(|_| Err("this tool does nothing yet".to_owned().into())),
+        }
+    }
+
+    /// Adds an optional argument.
+    pub(crate) fn optional(mut self, name: &'static str, schema: Value) -> Self {
+        if let Some(Value::Object(properties)) = self.input.get_mut("properties") {
+            properties.insert(name.to_owned(), schema);
+        }
+        self
+    }
+
+    /// Adds a required argument.
+    pub(crate) fn required(mut self, name: &'static str, schema: Value) -> Self {
+        if let Some(Value::Array(required)) = self.input.get_mut("required") {
+            required.push(name.into());
+        }
+        self.optional(name, schema)
+    }
+
+    /// Declares that the tool returns [`Content::Json`] with an object that fits this schema.
+    pub(crate) fn returns(mut self, schema: Value) -> Self {
+        self.output = Some(schema);
+        self
+    }
+
+    /// Declares that the tool changes something, so that clients may ask their user first.
+    pub(crate) fn writes(mut self) -> Self {
+        self.is_read_only = false;
+        self
+    }
+
+    /// Sets the closure. Several threads may call it at the same time.
+    pub(crate) fn run<F>(mut self, run: F) -> Self
+    where
+        F: Fn(&Call) -> Outcome + Send + Sync + 'static,
+    {
+        self.run = Box::new(run);
+        self
+    }
+
+    /// Checks the arguments and runs the tool. A panic becomes a problem; the panic hook has already written it to
+    /// stderr.
+    pub(super) fn call(&self, call: &Call) -> Outcome {
+        let name = self.name;
+        let misfit = |problem| Problem::Arguments(format!("arguments: {problem}"));
+        schema::check(&self.input, &call.arguments).map_err(misfit)?;
+        let run = AssertUnwindSafe(|| (self.run)(call));
+        let content = panic::catch_unwind(run).unwrap_or_else(|_| {
+            let problem =
+                "failed inside the server. This is a bug of the server; its stderr has more.";
+            Err(format!("{name} {problem}").into())
+        })?;
+        let checked = match (&self.output, &content) {
+            (None, _) => Ok(()),
+            (Some(schema), Content::Json(value)) => schema::check(schema, value),
+            (Some(_), Content::Text(_)) => Err("it is text".to_owned()),
+        };
+        let misfit = |problem| format!("the response does not fit the schema of {name}: {problem}");
+        checked
+            .map(|()| content)
+            .map_err(|problem| misfit(problem).into())
+    }
+
+    /// Returns the tool's entry in `tools/list`. An `outputSchema` is part of it if `is_structured`.
+    pub(super) fn definition(&self, is_structured: bool) -> Value {
+        let definition = json!({
+            "name": self.name,
+            "description": self.description,
+            "inputSchema": self.input,
+            "annotations": {"readOnlyHint": self.is_read_only},
+        });
+        match &self.output {
+            Some(output) if is_structured => with(definition, "outputSchema", output.clone()),
+            _ => definition,
+        }
+    }
+}
+
+/// A call of a tool, with arguments that fit the tool's schema.
+pub(crate) struct Call {
+    pub(crate) received: Instant,
+    /// What the user did with the page to which an earlier response to this call sent them.
+    pub(crate) visit: Option<Visit>,
+    arguments: Value,
+    is_cancelled: AtomicBool,
+}
+
+impl Call {
+    pub(super) fn new(arguments: Value, visit: Option<Visit>) -> Self {
+        Self {
+            received: Instant::now(),
+            visit,
+            arguments,
+            is_cancelled: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn argument(&self, name: &str) -> Option<&Value> {
+        self.arguments.get(name)
+    }
+
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.argument(name)?.as_str()
+    }
+
+    pub(crate) fn integer(&self, name: &str) -> Option<u64> {
+        u64::try_from(schema::integer(self.argument(name)?)?).ok()
+    }
+
+    /// Returns whether the client no longer wants the response.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Relaxed)
+    }
+
+    pub(super) fn cancel(&self) {
+        self.is_cancelled.store(true, Relaxed);
+    }
+}

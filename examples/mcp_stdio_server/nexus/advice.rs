@@ -1,0 +1,174 @@
+//! What a model, or its user, can do when there is no good response.
+
+use nexus_sdk::http::header::{LOCATION, RETRY_AFTER};
+use nexus_sdk::http::{HeaderMap, HeaderName, StatusCode};
+use nexus_sdk::{ConnectionStatus, ErrorKind, NexusError};
+
+use super::Account;
+
+/// How many characters of an API's error page the model gets.
+const MAX_SHOWN: usize = 2000;
+
+/// Explains why a fetch has no response.
+pub(super) fn explain(error: &NexusError, account: &Account) -> String {
+    format!("{error}\n{}", advice(error, account))
+}
+
+fn advice(error: &NexusError, account: &Account) -> String {
+    let provider = &account.provider;
+    if needs_connection(error) {
+        let command = command(account);
+        return format!("The user has to connect {provider}. Run: {command}");
+    }
+    match (error.code(), error.kind()) {
+        ("provider_not_found", _) => {
+            format!("The gateway does not know the provider {provider}: check PROVIDER.")
+        }
+        ("provider_ambiguous", _) => {
+            format!("The gateway knows several providers named {provider}: check PROVIDER.")
+        }
+        (_, ErrorKind::InvalidInput) => "Check the arguments.".to_owned(),
+        (_, ErrorKind::InsecureUrl) => "Set UPSTREAM_URL to an https address.".to_owned(),
+        (_, ErrorKind::BodyTooLarge) => "Ask for less, for example a smaller page.".to_owned(),
+        _ if error.status_code() == Some(401) => {
+            "The gateway refuses this server: check NEXUS_API_KEY.".to_owned()
+        }
+        _ if error.retry_after().is_some() => {
+            let wait = error.retry_after().unwrap_or_default().as_secs();
+            format!("Retry in {} s.", wait.max(1))
+        }
+        _ if error.is_retryable() => {
+            "Retry in a moment. If that fails, check that the gateway and the API are reachable."
+                .to_owned()
+        }
+        _ => "Do not retry; see the gateway's log.".to_owned(),
+    }
+}
+
+/// Returns whether only the user can help. Some gateways say `connection_not_active` while they wait for the consent.
+pub(super) fn needs_connection(error: &NexusError) -> bool {
+    error.needs_reconnect() || error.code() == "connection_not_active"
+}
+
+/// Tells the user why to visit the consent page.
+pub(super) fn unconnected(error: &NexusError, account: &Account) -> String {
+    let (provider, workspace_id) = (&account.provider, &account.workspace_id);
+    format!("{provider} has to be connected for {workspace_id} ({error}).")
+}
+
+/// Explains why there is no consent page for the user.
+pub(super) fn not_asked(reason: &NexusError, problem: &NexusError, account: &Account) -> String {
+    let mut text =
+        format!("{reason}\nThe gateway was asked for a new connection and failed: {problem}\n");
+    if problem.message().contains("return_url") {
+        text.push_str("Configure the gateway to allow return URLs on http://127.0.0.1. ");
+    }
+    // No command can connect such a provider.
+    let is_wrong = ["provider_not_found", "provider_ambiguous"].contains(&problem.code());
+    text + &advice(if is_wrong { problem } else { reason }, account)
+}
+
+/// Returns whether the gateway found no connection.
+pub(super) fn is_missing(error: &NexusError) -> bool {
+    error.code() == "connection_not_found"
+}
+
+/// Explains an error that the user's consent did not mend. The gateway ignores the case of a provider's name when it is
+/// asked for a new connection, but not when it looks for one.
+pub(super) fn after_consent(error: &NexusError, account: &Account) -> String {
+    if !is_missing(error) {
+        return explain(error, account);
+    }
+    let provider = &account.provider;
+    format!(
+        "{error}\nThe user has connected {provider}, but the gateway does not find the connection. Do not ask the user \
+         to connect again. Check PROVIDER: its case must be the same as at the gateway."
+    )
+}
+
+/// Explains a connection request that ended without an active connection.
+pub(super) fn not_active(status: &ConnectionStatus, account: &Account) -> String {
+    let provider = &account.provider;
+    format!(
+        "Connecting {provider} failed: the gateway says that the connection is {status}. Call the tool again if the \
+         user wants to try again."
+    )
+}
+
+/// Explains a connection request that has timed out.
+pub(super) fn too_late(account: &Account) -> String {
+    let provider = &account.provider;
+    format!("The page to connect {provider} has expired. Call the tool again for a new one.")
+}
+
+/// Returns the command of the package's CLI that connects the user.
+fn command(account: &Account) -> String {
+    let gateway_url = quoted(&account.gateway_url);
+    let mut words = vec![format!("NEXUS_GATEWAY_URL={gateway_url} nexus connect")];
+    let mut option = |name, value| words.push(format!("{name} {}", quoted(value)));
+    option("--workspace", &account.workspace_id);
+    option("--provider", &account.provider);
+    for scope in &account.scopes {
+        option("--scope", scope);
+    }
+    words.join(" ")
+}
+
+/// Quotes a word for a POSIX shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Explains a response of the API with a status other than 200 to 299.
+pub(super) fn refusal(status: u16, headers: &HeaderMap, text: &str) -> String {
+    let (name, hint, shown) = (name(status), hint(status, headers), shown(text));
+    let text = format!("The API responded with {name}. {hint}\n{shown}");
+    text.trim_end().to_owned()
+}
+
+fn hint(status: u16, headers: &HeaderMap) -> String {
+    let hint = match status {
+        // The query is left out because it may hold a credential.
+        300..=399 => match header(headers, LOCATION).split('?').next() {
+            Some(target) if !target.is_empty() => {
+                return format!(
+                    "It redirects to {target}. If that is the same API, fetch that path."
+                );
+            }
+            _ => "It redirects, but does not say where to.",
+        },
+        401 => {
+            "It refuses the credential. If that happens again, the user has to connect the account again."
+        }
+        403 => "The user lacks a permission, or the connection needs more scopes.",
+        404 => "Check the path. The API may also hide what the user is not permitted to see.",
+        429 => match header(headers, RETRY_AFTER) {
+            "" => "Too many requests. Retry in a minute.",
+            wait => return format!("Too many requests. Retry later (Retry-After: {wait})."),
+        },
+        500.. => "The API failed. Retry later.",
+        _ => "Check the method, the path and the body.",
+    };
+    hint.to_owned()
+}
+
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).collect()
+}
+
+pub(super) fn header(headers: &HeaderMap, name: HeaderName) -> &str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default()
+}
+
+/// Names a status, as in `HTTP 404 Not Found`.
+pub(super) fn name(status: u16) -> String {
+    let code = StatusCode::from_u16(status).ok();
+    let reason = code.and_then(|code| code.canonical_reason());
+    let name = format!("HTTP {status} {}", reason.unwrap_or_default());
+    name.trim_end().to_owned()
+}

@@ -1,0 +1,228 @@
+//! Connects the user from inside a call: if only the user can help, the client sends them to the consent page.
+//!
+//! All calls share one connection request at a time. A thread waits for its end. Calls that arrive after the page was
+//! shown wait for that end as well.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nexus_sdk::{
+    ConnectionStatus, ConsentListener, ErrorKind, NexusClient, NexusError, RequestConnectionInput,
+    WaitOptions,
+};
+
+use super::{Account, advice};
+use crate::mcp::{Call, Page, Problem, Visit};
+
+/// How old a call may get while it waits for the user. Clients give up after 60 s.
+const MAX_WAIT: Duration = Duration::from_secs(45);
+/// A gateway forgets a connection request after 10 minutes.
+const MAX_REQUEST: Duration = Duration::from_secs(600);
+/// Some gateways allow a host 60 polls a minute.
+const INTERVAL: Duration = Duration::from_secs(3);
+/// How soon a waiting call notices the end of the request, or its own cancellation.
+const STEP: Duration = Duration::from_millis(20);
+
+pub(super) struct Connect {
+    client: NexusClient,
+    account: Arc<Account>,
+    last: Mutex<Option<Arc<Request>>>,
+}
+
+/// A connection request. One that the gateway has refused has an error as its end, and its page is never shown.
+struct Request {
+    connection_id: String,
+    page: Page,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    shown: Option<Instant>,
+    end: Option<(Instant, Result<(), String>)>,
+}
+
+impl Connect {
+    pub(super) fn new(client: &NexusClient, account: &Arc<Account>) -> Self {
+        Self {
+            client: client.clone(),
+            account: Arc::clone(account),
+            last: Mutex::default(),
+        }
+    }
+
+    /// Fails if the user has refused to open the page. The next call shows it again.
+    pub(super) fn respect_refusal(&self, call: &Call) -> Result<(), Problem> {
+        let provider = &self.account.provider;
+        let problem = match call.visit {
+            Some(Visit::Declined) => format!("The user declined to connect {provider}"),
+            Some(Visit::Cancelled) => {
+                format!("The user dismissed the request to connect {provider}")
+            }
+            _ => return Ok(()),
+        };
+        // While another call asks the gateway, no page has been shown.
+        if let Ok(last) = self.last.try_lock()
+            && let Some(request) = &*last
+        {
+            lock(&request.state).shown = None;
+        }
+        let advice = "Call the tool again only if the user asks for it.";
+        Err(format!("{problem}, so nothing was done. {advice}").into())
+    }
+
+    /// Returns once the user has consented. Until the page was shown, calls fail with the page. `reason` is the error of a
+    /// fetch that began at `since`.
+    pub(super) fn connect(
+        &self,
+        call: &Call,
+        reason: &NexusError,
+        since: Instant,
+    ) -> Result<(), Problem> {
+        if advice::is_missing(reason) && self.has_connected(since) {
+            return Err(advice::after_consent(reason, &self.account).into());
+        }
+        let request = self.request(reason, since);
+        if request.shows_page_to(call) {
+            return Err(Problem::Visit(request.page.clone()));
+        }
+        match request.wait(call) {
+            Some(outcome) => outcome.map_err(Problem::Text),
+            // The client would open the same page once more.
+            None if call.visit == Some(Visit::Accepted) => {
+                let waited = MAX_WAIT.as_secs();
+                let text = request.page.text();
+                Err(format!("The user did not complete the page within {waited} s. {text}").into())
+            }
+            None => Err(Problem::Visit(request.page.clone())),
+        }
+    }
+
+    /// Returns whether the user has connected before `since`, and that connection is active. A further connection would
+    /// not be found either.
+    fn has_connected(&self, since: Instant) -> bool {
+        let Some(request) = lock(&self.last).clone() else {
+            return false;
+        };
+        let status = || self.client.check_connection(&request.connection_id);
+        request.outcome_before(since) == Some(Ok(()))
+            && status().is_ok_and(|status| status == ConnectionStatus::Active)
+    }
+
+    /// Returns the request that was under way at `since`, or asks for a connection. Calls that arrive while the gateway is
+    /// being asked share the outcome.
+    fn request(&self, reason: &NexusError, since: Instant) -> Arc<Request> {
+        let mut last = lock(&self.last);
+        let is_shared = |request: &&Arc<Request>| request.outcome_before(since).is_none();
+        if let Some(request) = last.as_ref().filter(is_shared) {
+            return Arc::clone(request);
+        }
+        let request = self.ask(reason).unwrap_or_else(|problem| {
+            let request = Request::new("", "", "");
+            request.end(Err(advice::not_asked(reason, &problem, &self.account)));
+            request
+        });
+        Arc::clone(last.insert(request))
+    }
+
+    /// Asks the gateway for a connection, and starts a thread that waits for it.
+    fn ask(&self, reason: &NexusError) -> Result<Arc<Request>, NexusError> {
+        let listener = ConsentListener::bind()?;
+        let scopes = match self.account.scopes.as_slice() {
+            [] => self.listed_scopes(),
+            scopes => scopes.to_vec(),
+        };
+        let Account {
+            workspace_id,
+            provider,
+            ..
+        } = &*self.account;
+        let return_url = listener.return_url();
+        let input = RequestConnectionInput::new(workspace_id, provider, &scopes, return_url);
+        let asked = self.client.request_connection(&input)?;
+        let address = asked.auth_url.split('?').next().unwrap_or_default();
+        let url = match &asked.state {
+            // The gateway has no page for static credentials, only a schema.
+            Some(state) if address.ends_with("/capture-schema") => {
+                listener.credential_form(&self.client, state)?
+            }
+            _ => asked.auth_url,
+        };
+        let message = advice::unconnected(reason, &self.account);
+        let request = Request::new(&asked.connection_id, &url, &message);
+        let (client, account) = (self.client.clone(), Arc::clone(&self.account));
+        let watched = Arc::clone(&request);
+        thread::spawn(move || watched.watch(&client, &listener, &account));
+        Ok(request)
+    }
+
+    /// Returns the scopes that the gateway lists for the provider. An `OpenID` provider refuses a request without scopes.
+    fn listed_scopes(&self) -> Vec<String> {
+        let Ok(providers) = self.client.providers() else {
+            return Vec::new();
+        };
+        // The gateway ignores the case of a provider's name here.
+        let mut named = providers.all.into_iter();
+        let is_ours = |name: &str| name.eq_ignore_ascii_case(&self.account.provider);
+        let listed = named.find(|listed| is_ours(&listed.name) && listed.scopes.is_some());
+        listed.and_then(|listed| listed.scopes).unwrap_or_default()
+    }
+}
+
+impl Request {
+    fn new(connection_id: &str, url: &str, message: &str) -> Arc<Self> {
+        Arc::new(Self {
+            connection_id: connection_id.to_owned(),
+            page: Page::new(connection_id, url, message),
+            state: Mutex::default(),
+        })
+    }
+
+    /// Returns the outcome if the request had ended before this moment.
+    fn outcome_before(&self, moment: Instant) -> Option<Result<(), String>> {
+        let (at, outcome) = lock(&self.state).end.clone()?;
+        (at < moment).then_some(outcome)
+    }
+
+    /// Returns whether this call sends the user to the page: calls that arrived before the page was first shown do, and
+    /// calls whose client did not answer. Marks the page as shown.
+    fn shows_page_to(&self, call: &Call) -> bool {
+        let mut state = lock(&self.state);
+        let shown = *state.shown.get_or_insert_with(Instant::now);
+        let is_first = call.received <= shown || call.visit == Some(Visit::Unanswered);
+        is_first && state.end.is_none()
+    }
+
+    /// Waits for the outcome. `None` if that takes too long, or the call is cancelled.
+    fn wait(&self, call: &Call) -> Option<Result<(), String>> {
+        let has_time = || call.received.elapsed() < MAX_WAIT && !call.is_cancelled();
+        let end = || lock(&self.state).end.clone();
+        while end().is_none() && has_time() {
+            thread::sleep(STEP);
+        }
+        let (_, outcome) = end().filter(|_| !call.is_cancelled())?;
+        Some(outcome)
+    }
+
+    /// Waits for the gateway, and then ends the request.
+    fn watch(&self, client: &NexusClient, listener: &ConsentListener, account: &Account) {
+        let options = WaitOptions::default().interval(INTERVAL);
+        let options = options.timeout(MAX_REQUEST).consent(listener);
+        self.end(match client.wait_for_active(&self.connection_id, options) {
+            Ok(ConnectionStatus::Active) => Ok(()),
+            Ok(status) => Err(advice::not_active(&status, account)),
+            Err(error) if error.kind() == ErrorKind::Timeout => Err(advice::too_late(account)),
+            Err(error) => Err(advice::explain(&error, account)),
+        });
+    }
+
+    fn end(&self, outcome: Result<(), String>) {
+        lock(&self.state).end = Some((Instant::now(), outcome));
+        self.page.finish();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

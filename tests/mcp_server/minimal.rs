@@ -1,0 +1,96 @@
+//! The server in one file: `examples/mcp_minimal.rs`.
+
+use std::process::Stdio;
+
+use nexus_sdk::testing::DevGateway;
+use serde_json::{Value, json};
+
+use crate::client::{Client, example};
+use crate::{ALL, MODERN};
+
+const SOURCE: &str = include_str!("../../examples/mcp_minimal.rs");
+
+#[test]
+fn it_can_be_read_in_one_go() {
+    assert!(SOURCE.lines().count() <= 120);
+    let other_crates = SOURCE.lines().filter_map(|line| line.strip_prefix("use "));
+    let mut other_crates = other_crates.filter(|path| !path.starts_with("std::"));
+    assert!(
+        other_crates
+            .all(|path| path.starts_with("nexus_sdk::") || path.starts_with("serde_json::"))
+    );
+}
+
+#[test]
+fn all_revisions_list_and_call() {
+    for revision in ALL {
+        let mut client = Client::start(&mut example("mcp_minimal")).begin(revision);
+        let listed = client.ask("tools/list", json!({}))["result"].take();
+        assert_eq!(listed["tools"][0]["name"], "list_repos");
+        let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
+        let repos: Value = serde_json::from_str(&repos).unwrap();
+        assert_eq!(repos.as_array().unwrap().len(), 2);
+        assert_eq!(repos[0]["name"], "hello-world");
+        let problem = client
+            .text("list_repos", &json!({"limit": "x"}))
+            .unwrap_err();
+        assert!(problem.contains("positive integer"), "{problem}");
+        for (method, params, code) in [
+            ("tools/call", json!({"name": "no_such"}), -32602),
+            ("resources/list", json!({}), -32601),
+        ] {
+            assert_eq!(
+                client.ask(method, params)["error"]["code"],
+                code,
+                "{method}"
+            );
+        }
+        let ping = client.ask("ping", json!({}));
+        assert_eq!(ping["error"].is_object(), revision == MODERN, "{ping}");
+        assert_eq!(client.close(), [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn lines_that_are_no_request_get_no_response() {
+    let mut client = Client::start(&mut example("mcp_minimal"));
+    let lines: [&[u8]; 7] = [
+        b"",
+        b"hello",
+        b"7",
+        b"[]",
+        b"\xff",
+        br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        br#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+    ];
+    for line in lines {
+        client.write_bytes(line);
+        client.write_bytes(b"\n");
+    }
+    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[test]
+fn it_uses_the_gateway_that_is_configured() {
+    let gateway = DevGateway::start().unwrap();
+    let connection = gateway.connect("acme", "github").unwrap();
+    let mut command = example("mcp_minimal");
+    command
+        .env("NEXUS_GATEWAY_URL", gateway.url())
+        .env("UPSTREAM_URL", gateway.url());
+    command
+        .env("WORKSPACE_ID", "acme")
+        .env("PROVIDER", "github");
+    let mut client = Client::start(&mut command).begin("2025-11-25");
+    let repos = client.text("list_repos", &json!({})).unwrap();
+    assert!(repos.contains("acme/hello-world"), "{repos}");
+    gateway.set_status(&connection, "revoked");
+    gateway.rotate("acme", "github");
+    assert!(client.text("list_repos", &json!({})).is_err());
+
+    let command = command.env_remove("PROVIDER").stderr(Stdio::piped());
+    let output = command.output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("PROVIDER"));
+}

@@ -1,0 +1,126 @@
+//! The snippets of the server's README.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Map, Value, json};
+
+use crate::client::{Client, command, outcome};
+
+const README: &str = include_str!("../../examples/mcp_stdio_server/README.md");
+const MAIN: &str = include_str!("../../examples/mcp_stdio_server/main.rs");
+
+/// The code blocks of a language.
+fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
+    let blocks = README.split("```").skip(1).step_by(2);
+    blocks.filter_map(move |block| {
+        let (found, code) = block.split_once('\n')?;
+        (found.split(',').next() == Some(language)).then_some(code)
+    })
+}
+
+#[test]
+fn its_tool_is_one_of_the_servers() {
+    let lines =
+        |text: &str| -> Vec<String> { text.lines().map(|line| line.trim().to_owned()).collect() };
+    let main = lines(MAIN);
+    let mut count = 0;
+    for block in blocks("rust") {
+        let block = lines(block);
+        assert!(
+            main.windows(block.len()).any(|part| part == block),
+            "{block:?}"
+        );
+        count += 1;
+    }
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn the_first_lines_to_try_work() {
+    let block = blocks("sh").next().unwrap();
+    let (_, lines) = block.split_once("echo '").unwrap();
+    let (lines, rest) = lines.split_once('\'').unwrap();
+    assert!(rest.contains("mcp_stdio_server --demo"));
+    let mut client = Client::start(command().arg("--demo"));
+    client.write(lines);
+    let requests = lines.lines().count();
+    assert_eq!(requests, 4);
+    let responses = client.close();
+    assert_eq!(responses.len(), requests);
+    for response in responses {
+        assert!(response["error"].is_null(), "{response}");
+        if response["id"] == 3 || response["id"] == 4 {
+            assert!(outcome(&response).is_ok(), "{response}");
+        }
+    }
+}
+
+#[test]
+fn the_servers_settings_are_complete() {
+    let config: Value = serde_json::from_str(blocks("json").next().unwrap()).unwrap();
+    let env: Map<String, Value> = config["mcpServers"]["github"]["env"]
+        .as_object()
+        .unwrap()
+        .clone();
+    let mut server = command();
+    server.envs(
+        env.iter()
+            .map(|(name, value)| (name, value.as_str().unwrap())),
+    );
+    assert_eq!(
+        Client::start(&mut server).ask("ping", json!({}))["result"],
+        json!({})
+    );
+
+    let router = blocks("toml").next().unwrap();
+    let (_, settings) = router.split_once("env = {").unwrap();
+    let mut server = command();
+    for setting in settings.trim_end().trim_end_matches('}').split("\", ") {
+        let (name, value) = setting.split_once(" = ").unwrap();
+        server.env(name.trim(), value.trim().trim_matches('"'));
+    }
+    assert_eq!(
+        Client::start(&mut server).ask("ping", json!({}))["result"],
+        json!({})
+    );
+}
+
+#[test]
+#[ignore = "builds a crate: .ci/run does"]
+fn a_copy_builds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = tmp.join("mcp_copy");
+    let source = folder.join("src");
+    copy(&root.join("examples/mcp_stdio_server"), &source);
+    fs::remove_file(source.join("README.md")).unwrap();
+    fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
+    let manifest = blocks("toml").nth(1).unwrap();
+    let patch =
+        format!("[workspace]\n[patch.crates-io]\nnexus-gateway-sdk = {{ path = {root:?} }}\n");
+    fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{patch}")).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    // With the dependencies that the test of the build script has compiled.
+    cargo
+        .args(["build", "--offline", "--quiet", "--target-dir"])
+        .arg(tmp.join("build_script"));
+    let output = cargo.current_dir(&folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}

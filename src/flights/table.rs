@@ -57,7 +57,6 @@ pub(super) struct Flight {
 pub(super) struct Outcome {
     pub(super) body: Object,
     pub(super) token: Result<Arc<CachedToken>>,
-    pub(super) source: Source,
     asked_at: Now,
 }
 
@@ -85,7 +84,6 @@ impl Outcome {
         Self {
             body: success.body,
             token: token.map(Arc::new),
-            source: Source::Gateway,
             asked_at: success.received.at,
         }
     }
@@ -94,7 +92,6 @@ impl Outcome {
         Self {
             body: Object::new(),
             token: Ok(token),
-            source: Source::Cache,
             asked_at: now,
         }
     }

@@ -1,8 +1,7 @@
-//! The lock that processes share so that one of them refreshes a token at a time: the trait, the lock files that
-//! are the default, and which of them a client uses.
+//! The lock that processes share, so that one of them refreshes a token at a time. By default the lock is a file.
 //!
-//! A lock file is empty and never removed: a process that had opened it before would hold a lock that the next
-//! process, with a new file, does not see.
+//! Lock files are empty and never removed. If one were, a process that has it open and a process that creates it anew
+//! could both hold the lock.
 
 use std::env;
 use std::fmt;
@@ -21,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
 /// A process that still holds a lock this long after the end of its turn is stopped or hangs.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// How long a file has to look overdue. A new holder overwrites the end of the turn before its own.
+/// The time for which a file has to look overdue. A new holder needs a moment to write the end of its own turn.
 const CONFIRMATION: Duration = Duration::from_millis(500);
 
 /// A lock that several processes share, so that one of them refreshes a token at a time.
@@ -111,7 +110,7 @@ impl fmt::Debug for dyn RefreshLock {
     }
 }
 
-/// Which lock the options of a client ask for.
+/// The lock that the options of a client ask for.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum LockOption {
     /// The directory of `NEXUS_LOCK_DIR`, or one below the user's home directory.
@@ -216,7 +215,7 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
     Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
-/// Since when a file has looked overdue.
+/// The moment since which a file has looked overdue.
 #[derive(Default)]
 struct Overdue(Option<Instant>);
 

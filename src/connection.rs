@@ -89,16 +89,13 @@ impl RequestConnectionInput {
     }
 
     pub(crate) fn body(&self) -> Value {
-        let mut body = json!({
+        json::without_nulls(json!({
             "user_id": self.user_id,
             "provider_name": self.provider_name,
             "scopes": self.scopes,
             "return_url": self.return_url,
-        });
-        if let (Some(body), Some(metadata)) = (body.as_object_mut(), &self.metadata) {
-            body.insert("metadata".to_owned(), metadata.clone().into());
-        }
-        body
+            "metadata": self.metadata,
+        }))
     }
 }
 
@@ -197,6 +194,16 @@ pub enum ConnectionStatus {
     Other(String),
 }
 
+const STATUSES: [(&str, ConnectionStatus); 7] = [
+    ("active", ConnectionStatus::Active),
+    ("pending", ConnectionStatus::Pending),
+    ("failed", ConnectionStatus::Failed),
+    ("attention", ConnectionStatus::Attention),
+    ("expired", ConnectionStatus::Expired),
+    ("revoked", ConnectionStatus::Revoked),
+    ("superseded", ConnectionStatus::Superseded),
+];
+
 impl ConnectionStatus {
     /// Returns the status as the gateway writes it.
     ///
@@ -205,15 +212,10 @@ impl ConnectionStatus {
     /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Attention => "attention",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::Superseded => "superseded",
-            Self::Other(status) => status,
+        let known = STATUSES.iter().find(|(_, status)| status == self);
+        match (self, known) {
+            (Self::Other(text), _) => text,
+            (_, known) => known.map_or("", |(text, _)| text),
         }
     }
 
@@ -242,16 +244,11 @@ impl FromResponse for ConnectionStatus {
 
 impl From<&str> for ConnectionStatus {
     fn from(status: &str) -> Self {
-        match status {
-            "active" => Self::Active,
-            "pending" => Self::Pending,
-            "failed" => Self::Failed,
-            "attention" => Self::Attention,
-            "expired" => Self::Expired,
-            "revoked" => Self::Revoked,
-            "superseded" => Self::Superseded,
-            other => Self::Other(other.to_owned()),
-        }
+        let known = STATUSES.iter().find(|(text, _)| *text == status);
+        known.map_or_else(
+            || Self::Other(status.to_owned()),
+            |(_, known)| known.clone(),
+        )
     }
 }
 

@@ -49,6 +49,14 @@ pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(text)
 }
 
+/// Removes the fields that are `null`.
+pub(crate) fn without_nulls(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
 /// Writes JSON on one line. `Value::to_string` would compile the pretty printer into the program.
 pub(crate) fn written(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::connection::IntoScopes;
 use crate::error::{self, NexusError, Result};
@@ -132,17 +132,15 @@ impl AgentSessionInput {
     }
 
     pub(crate) fn body(&self) -> Value {
-        let given = |name, text: &Option<String>| Some((name, text.as_deref()?.into()));
-        let body: [Option<(&str, Value)>; 7] = [
-            Some(("agent_id", self.agent_id.as_str().into())),
-            Some(("scopes", self.scopes.as_slice().into())),
-            given("workspace_id", &self.workspace_id),
-            given("provider_name", &self.provider_name),
-            given("connection_id", &self.connection_id),
-            given("user_context_token", &self.user_token),
-            self.ttl.map(|ttl| ("ttl_seconds", ttl.as_secs().into())),
-        ];
-        body.into_iter().flatten().collect()
+        json::without_nulls(json!({
+            "agent_id": self.agent_id,
+            "scopes": self.scopes,
+            "workspace_id": self.workspace_id,
+            "provider_name": self.provider_name,
+            "connection_id": self.connection_id,
+            "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs()),
+            "user_context_token": self.user_token,
+        }))
     }
 }
 

@@ -58,19 +58,14 @@ impl RevokeOptions {
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;
         }
-        if self
-            .reason
-            .as_ref()
-            .is_some_and(|reason| reason.chars().count() > MAX_REASON)
-        {
-            return Err(NexusError::invalid_input(
-                "reason",
-                "is longer than 512 characters",
-            ));
+        let reason = self.reason.as_deref();
+        if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+            let problem = "is longer than 512 characters";
+            return Err(NexusError::invalid_input("reason", problem));
         }
         let parameters = [
             ("workspace_id", self.workspace_id.as_deref()),
-            ("reason", self.reason.as_deref()),
+            ("reason", reason),
         ];
         Ok(url::with_query(path, &parameters))
     }

@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::error::{self, Result};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::url;
 
@@ -130,8 +130,22 @@ pub struct RequestConnectionResponse {
     pub provider_id: Option<String>,
 }
 
-impl FromResponse for RequestConnectionResponse {
-    fn from_response(response: Object) -> Result<Self> {
+impl RequestConnectionResponse {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{RequestConnectionResponse, serde_json::json};
+    ///
+    /// let response = json!({"authUrl": "https://idp.example/?state=s-1", "connection_id": "c-1"});
+    /// assert_eq!(RequestConnectionResponse::from_json(response)?.connection_id, "c-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
         let auth_url = json::required(&response, &["authUrl", "auth_url"])?;
         let connection_id = json::required(&response, &["connection_id"])?;
         Ok(Self {
@@ -143,11 +157,6 @@ impl FromResponse for RequestConnectionResponse {
         })
     }
 }
-
-from_json!(
-    RequestConnectionResponse,
-    r#"{"authUrl": "https://provider.example/?state=s-1", "connection_id": "c-1"}"#
-);
 
 /// Reads the state from the query of `auth_url`.
 fn state_of(auth_url: &str) -> Option<String> {
@@ -233,11 +242,9 @@ impl ConnectionStatus {
     pub fn is_terminal(&self) -> bool {
         !matches!(self, Self::Pending | Self::Other(_))
     }
-}
 
-impl FromResponse for ConnectionStatus {
-    fn from_response(response: Object) -> Result<Self> {
-        let status = json::required(&response, &["status"])?;
+    pub(crate) fn of(response: &Object) -> Result<Self> {
+        let status = json::required(response, &["status"])?;
         Ok(Self::from(status.as_str()))
     }
 }

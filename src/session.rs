@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::connection::IntoScopes;
 use crate::error::{self, NexusError, Result};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -193,8 +193,22 @@ pub struct AgentSession {
     pub raw: Object,
 }
 
-impl FromResponse for AgentSession {
-    fn from_response(raw: Object) -> Result<Self> {
+impl AgentSession {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{AgentSession, serde_json::json};
+    ///
+    /// let response = json!({"session_id": "s-1", "access_token": "t-1"});
+    /// assert_eq!(AgentSession::from_json(response)?.session_id, "s-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let raw = json::into_object(response)?;
         let session_id = json::required(&raw, &["session_id"])?;
         let token =
             json::filled(&raw, "access_token").or_else(|| json::filled(&raw, "session_token"));
@@ -214,14 +228,7 @@ impl FromResponse for AgentSession {
             raw,
         })
     }
-}
 
-from_json!(
-    AgentSession,
-    r#"{"session_id": "s-1", "active": true, "access_token": "t-1"}"#
-);
-
-impl AgentSession {
     /// Returns the session's token as a bearer token (RFC 6750 section 2.1).
     pub(crate) fn credential(&self) -> Result<CachedToken> {
         let Some(token) = &self.token else {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::cache::{Claim, TokenCache};
 use crate::error::Result;
 use crate::gateway::Success;
-use crate::json::{FromResponse as _, Object};
+use crate::json::Object;
 use crate::promise::Promise;
 use crate::sync::{Condvar, Mutex};
 use crate::tenant::OwnedTenant;
@@ -48,7 +48,7 @@ pub(super) struct Landed {
 
 impl Landed {
     pub(super) fn of(success: Success) -> Self {
-        let response = TokenResponse::from_response(success.body.clone());
+        let response = TokenResponse::from_json(success.body.clone().into());
         let token = response.and_then(|response| response.to_cached(success.received));
         Self {
             body: success.body,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::connection::ConnectionStatus;
 use crate::error::{self, Result};
 use crate::gateway::{Gateway, Request};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 use crate::secret::debug_only;
 
 /// The form in which a user enters a provider's credential.
@@ -30,8 +30,22 @@ pub struct CaptureSchema {
     pub schema: Object,
 }
 
-impl FromResponse for CaptureSchema {
-    fn from_response(mut response: Object) -> Result<Self> {
+impl CaptureSchema {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{CaptureSchema, serde_json::json};
+    ///
+    /// let response = json!({"properties": {"api_key": {}}});
+    /// assert_eq!(CaptureSchema::from_json(response)?.fields(), ["api_key"]);
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let mut response = json::into_object(response)?;
         let provider_name = json::filled(&response, "provider_name");
         let schema = match response.remove("schema") {
             Some(Value::Object(schema)) => schema,
@@ -42,11 +56,7 @@ impl FromResponse for CaptureSchema {
             schema,
         })
     }
-}
 
-from_json!(CaptureSchema, r#"{"properties": {"api_key": {}}}"#);
-
-impl CaptureSchema {
     /// Returns the names of the credential's fields, in alphabetical order.
     ///
     /// ```
@@ -95,28 +105,35 @@ pub struct CapturedCredential {
     pub redirect_url: Option<String>,
 }
 
-impl FromResponse for CapturedCredential {
-    fn from_response(response: Object) -> Result<Self> {
+impl CapturedCredential {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{CapturedCredential, serde_json::json};
+    ///
+    /// let response = json!({"connection_id": "c-1", "status": "active"});
+    /// assert_eq!(CapturedCredential::from_json(response)?.connection_id, "c-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
         Ok(Self {
             connection_id: json::required(&response, &["connection_id"])?,
             redirect_url: json::filled(&response, "redirect_url"),
-            status: ConnectionStatus::from_response(response)?,
+            status: ConnectionStatus::of(&response)?,
         })
     }
-}
 
-from_json!(
-    CapturedCredential,
-    r#"{"connection_id": "c-1", "status": "active"}"#
-);
-
-impl CapturedCredential {
     pub(crate) fn capture(gateway: &Gateway, state: &str, credentials: &Object) -> Result<Self> {
         error::not_blank("state", state)?;
         let body = json!({"state": state, "credentials": credentials});
         let request = Request::post("/v1/capture-credential").json(&body);
         let request = leaves(&body).into_iter().fold(request, Request::secret);
-        Self::from_response(gateway.send(&request)?.body)
+        Self::from_json(gateway.send(&request)?.body.into())
     }
 }
 
@@ -170,7 +187,7 @@ mod tests {
             (json!({}), None, json!({}), vec![]),
         ];
         for (response, provider, schema, fields) in table {
-            let form = CaptureSchema::from_response(object(response)).unwrap();
+            let form = CaptureSchema::from_json(response).unwrap();
             assert_eq!(form.provider_name.as_deref(), provider);
             assert_eq!(form.fields(), fields);
             assert_eq!(form.schema, object(schema));
@@ -191,7 +208,7 @@ mod tests {
             (json!({"connection_id": "", "status": "active"}), false),
         ];
         for (response, fine) in table {
-            let captured = CapturedCredential::from_response(object(response));
+            let captured = CapturedCredential::from_json(response);
             let code = captured.as_ref().err().map(NexusError::code);
             assert_eq!(code, (!fine).then_some("invalid_response"));
             assert!(captured.is_err() || captured.unwrap().redirect_url.is_none());
@@ -201,7 +218,7 @@ mod tests {
     #[test]
     fn debug_does_not_show_where_a_browser_would_go() {
         let response = json!({"connection_id": "c", "status": "active", "redirect_url": "http://h/?state=canary"});
-        let captured = CapturedCredential::from_response(object(response)).unwrap();
+        let captured = CapturedCredential::from_json(response).unwrap();
         assert_eq!(
             captured.redirect_url.as_deref(),
             Some("http://h/?state=canary")

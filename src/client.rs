@@ -8,13 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cache::TokenCache;
 use crate::error::{self, Result};
 #[cfg(feature = "consent")]
 use crate::flights::Flights;
 use crate::flights::{Handle, ProcessLock};
 use crate::gateway::{Gateway, Request};
-use crate::json::FromResponse;
 use crate::options::NexusClientOptions;
 use crate::providers::{Health, Providers};
 use crate::time::Deadline;
@@ -222,7 +223,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn providers(&self) -> Result<Providers> {
-        self.send(&Request::get("/v1/providers"))
+        Providers::from_json(self.send(&Request::get("/v1/providers"))?)
     }
 
     /// Returns the gateway's health from `/health` or, if that does not exist, from `/v1/health`.
@@ -242,12 +243,13 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn health(&self) -> Result<Health> {
-        match self.send(&Request::get("/health")) {
+        let response = match self.send(&Request::get("/health")) {
             Err(error) if error.status_code() == Some(404) => {
                 self.send(&Request::get("/v1/health"))
             }
-            health => health,
-        }
+            response => response,
+        };
+        Health::from_json(response?)
     }
 
     /// Waits for requests that are still running in the background, and returns whether all have ended.
@@ -275,8 +277,8 @@ impl NexusClient {
         self.0.drain(Deadline::after(timeout))
     }
 
-    fn send<T: FromResponse>(&self, request: &Request<'_>) -> Result<T> {
-        T::from_response(self.0.gateway.send(request)?.body)
+    fn send(&self, request: &Request<'_>) -> Result<Value> {
+        Ok(self.0.gateway.send(request)?.body.into())
     }
 }
 

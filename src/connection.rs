@@ -8,7 +8,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::error::{self, Result};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::url;
 
@@ -89,16 +89,13 @@ impl RequestConnectionInput {
     }
 
     pub(crate) fn body(&self) -> Value {
-        let mut body = json!({
+        json::without_nulls(json!({
             "user_id": self.user_id,
             "provider_name": self.provider_name,
             "scopes": self.scopes,
             "return_url": self.return_url,
-        });
-        if let (Some(body), Some(metadata)) = (body.as_object_mut(), &self.metadata) {
-            body.insert("metadata".to_owned(), metadata.clone().into());
-        }
-        body
+            "metadata": self.metadata,
+        }))
     }
 }
 
@@ -133,8 +130,22 @@ pub struct RequestConnectionResponse {
     pub provider_id: Option<String>,
 }
 
-impl FromResponse for RequestConnectionResponse {
-    fn from_response(response: Object) -> Result<Self> {
+impl RequestConnectionResponse {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{RequestConnectionResponse, serde_json::json};
+    ///
+    /// let response = json!({"authUrl": "https://idp.example/?state=s-1", "connection_id": "c-1"});
+    /// assert_eq!(RequestConnectionResponse::from_json(response)?.connection_id, "c-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
         let auth_url = json::required(&response, &["authUrl", "auth_url"])?;
         let connection_id = json::required(&response, &["connection_id"])?;
         Ok(Self {
@@ -146,11 +157,6 @@ impl FromResponse for RequestConnectionResponse {
         })
     }
 }
-
-from_json!(
-    RequestConnectionResponse,
-    r#"{"authUrl": "https://provider.example/?state=s-1", "connection_id": "c-1"}"#
-);
 
 /// Reads the state from the query of `auth_url`.
 fn state_of(auth_url: &str) -> Option<String> {
@@ -197,6 +203,16 @@ pub enum ConnectionStatus {
     Other(String),
 }
 
+const STATUSES: [(&str, ConnectionStatus); 7] = [
+    ("active", ConnectionStatus::Active),
+    ("pending", ConnectionStatus::Pending),
+    ("failed", ConnectionStatus::Failed),
+    ("attention", ConnectionStatus::Attention),
+    ("expired", ConnectionStatus::Expired),
+    ("revoked", ConnectionStatus::Revoked),
+    ("superseded", ConnectionStatus::Superseded),
+];
+
 impl ConnectionStatus {
     /// Returns the status as the gateway writes it.
     ///
@@ -205,15 +221,10 @@ impl ConnectionStatus {
     /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
-        match self {
-            Self::Active => "active",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Attention => "attention",
-            Self::Expired => "expired",
-            Self::Revoked => "revoked",
-            Self::Superseded => "superseded",
-            Self::Other(status) => status,
+        let known = STATUSES.iter().find(|(_, status)| status == self);
+        match (self, known) {
+            (Self::Other(text), _) => text,
+            (_, known) => known.map_or("", |(text, _)| text),
         }
     }
 
@@ -231,27 +242,20 @@ impl ConnectionStatus {
     pub fn is_terminal(&self) -> bool {
         !matches!(self, Self::Pending | Self::Other(_))
     }
-}
 
-impl FromResponse for ConnectionStatus {
-    fn from_response(response: Object) -> Result<Self> {
-        let status = json::required(&response, &["status"])?;
+    pub(crate) fn of(response: &Object) -> Result<Self> {
+        let status = json::required(response, &["status"])?;
         Ok(Self::from(status.as_str()))
     }
 }
 
 impl From<&str> for ConnectionStatus {
     fn from(status: &str) -> Self {
-        match status {
-            "active" => Self::Active,
-            "pending" => Self::Pending,
-            "failed" => Self::Failed,
-            "attention" => Self::Attention,
-            "expired" => Self::Expired,
-            "revoked" => Self::Revoked,
-            "superseded" => Self::Superseded,
-            other => Self::Other(other.to_owned()),
-        }
+        let known = STATUSES.iter().find(|(text, _)| *text == status);
+        known.map_or_else(
+            || Self::Other(status.to_owned()),
+            |(_, known)| known.clone(),
+        )
     }
 }
 

@@ -4,7 +4,7 @@ pub(crate) mod refusal;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 use ureq::config::AutoHeaderValue;
@@ -19,7 +19,7 @@ use crate::options::NexusClientOptions;
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::date;
 use crate::time::{Deadline, MAX_DURATION, Now, ResponseClock};
-use crate::transport::{Failure, Outgoing, Response, Transport};
+use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
 
 /// The shortest time limit of an attempt that may refresh a token.
@@ -87,19 +87,15 @@ impl<'a> Request<'a> {
         }
     }
 
-    pub(crate) fn json(self, body: &Value) -> Self {
-        Self {
-            body: Some(json::written(body).into_bytes()),
-            ..self
-        }
+    pub(crate) fn json(mut self, body: &Value) -> Self {
+        self.body = Some(json::written(body).into_bytes());
+        self
     }
 
     /// Names the workspace that the call is for.
-    pub(crate) fn of_workspace(self, workspace_id: impl Into<Option<&'a str>>) -> Self {
-        Self {
-            workspace_id: workspace_id.into(),
-            ..self
-        }
+    pub(crate) fn of_workspace(mut self, workspace_id: impl Into<Option<&'a str>>) -> Self {
+        self.workspace_id = workspace_id.into();
+        self
     }
 
     /// Names a text that the call's error must not repeat.
@@ -121,17 +117,13 @@ impl Gateway {
         if options.timeout.is_zero() {
             return Err(NexusError::invalid_input(
                 "timeout",
-                "is zero, so every call would fail",
+                "is zero; every call would fail",
             ));
         }
         let log = Log::new(options.log_level);
         let origin = url::origin(&base);
         if !url::is_confidential(&base) && !options.allow_insecure_http {
-            log.warn(|| {
-                format!(
-                    "the gateway {origin} is reached over plain http: tokens travel unencrypted"
-                )
-            });
+            log.warn(|| format!("plain http to {origin}: tokens travel unencrypted; use https"));
         }
         let headers = headers(&options)?;
         Ok(Self {
@@ -215,7 +207,13 @@ impl Gateway {
                 .transport
                 .send(&request, Deadline::after(timeout), MAX_RESPONSE);
             drop(guard);
-            self.log.debug(|| exchange_line(&request, at.mono, &sent));
+            self.log.debug(|| {
+                let ms = at.mono.elapsed().as_millis();
+                let outcome = sent.as_ref().map(|response| response.status);
+                let outcome = outcome.map_or_else(|e| e.error.code().to_owned(), |s| s.to_string());
+                // The query is left out, because it can hold a state.
+                format!("{} {}: {outcome} in {ms} ms", call.method, url.path())
+            });
             let (error, may_retry) = match sent {
                 Ok(response) if (200..300).contains(&response.status) => {
                     return success(&call.method, &response, at);
@@ -223,8 +221,7 @@ impl Gateway {
                 Ok(response) => {
                     let error = self.refusal(call, &response);
                     let retried = self.policy.retries_status(response.status);
-                    let may_retry = retried && error.is_retryable();
-                    (error, may_retry)
+                    (error.clone(), retried && error.is_retryable())
                 }
                 Err(failure) => {
                     let may_retry = failure.allows_another(request.method);
@@ -269,12 +266,12 @@ impl Gateway {
 
 fn base_url(text: &str) -> Result<Uri> {
     let place = "gateway_url";
-    let base =
-        url::parse(text.trim()).map_err(|problem| NexusError::invalid_input(place, problem))?;
+    let base = url::parse(text.trim());
+    let base = base.map_err(|problem| NexusError::invalid_input(place, problem))?;
     if base.query().is_some() {
         return Err(NexusError::invalid_input(
             place,
-            "has a query; give the address without it",
+            "has a query; leave it out",
         ));
     }
     Ok(base)
@@ -333,22 +330,4 @@ pub(crate) fn object(body: &[u8]) -> Result<Object> {
         NexusError::new(ErrorKind::InvalidResponse, problem)
     })?;
     json::into_object(response)
-}
-
-/// Method, path, outcome and duration. The query is left out, because it can hold a state.
-fn exchange_line(
-    request: &Outgoing<'_>,
-    start: Instant,
-    sent: &Result<Response, Failure>,
-) -> String {
-    let outcome = match sent {
-        Ok(response) => response.status.to_string(),
-        Err(failure) => failure.error.code().to_owned(),
-    };
-    let path = request.url.path();
-    format!(
-        "{} {path}: {outcome} in {} ms",
-        request.method,
-        start.elapsed().as_millis()
-    )
 }

@@ -6,47 +6,18 @@ use crate::error::{ErrorKind, NexusError, Result};
 
 pub(crate) type Object = Map<String, Value>;
 
-/// A type that is read from the gateway's response to a call.
-pub(crate) trait FromResponse: Sized {
-    fn from_response(response: Object) -> Result<Self>;
-}
-
-impl FromResponse for Object {
-    fn from_response(response: Object) -> Result<Self> {
-        Ok(response)
-    }
-}
-
-/// Adds the public constructor of a response type. `$response` is an example.
-macro_rules! from_json {
-    ($type:ident, $response:literal) => {
-        impl $type {
-            /// Reads the JSON of a gateway's response, for a mock of your own.
-            ///
-            /// # Errors
-            ///
-            /// `invalid_response` for JSON that a call of the client would not accept either.
-            ///
-            /// ```
-            #[doc = concat!("use nexus_sdk::{", stringify!($type), ", serde_json::json};")]
-            ///
-            #[doc = concat!("let response = json!(", $response, ");")]
-            #[doc = concat!("let response = ", stringify!($type), "::from_json(response)?;")]
-            /// # Ok::<(), nexus_sdk::NexusError>(())
-            /// ```
-            pub fn from_json(response: serde_json::Value) -> crate::error::Result<Self> {
-                let response = crate::json::into_object(response)?;
-                crate::json::FromResponse::from_response(response)
-            }
-        }
-    };
-}
-pub(crate) use from_json;
-
 /// Parses JSON. Parsing into another type, or from a `str`, would compile a second parser into the
 /// program.
 pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(text)
+}
+
+/// Removes the fields that are `null`.
+pub(crate) fn without_nulls(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 /// Writes JSON on one line. `Value::to_string` would compile the pretty printer into the program.
@@ -54,9 +25,11 @@ pub(crate) fn written(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Returns the object that every response of a gateway is.
+///
 /// # Errors
 ///
-/// `invalid_response` for JSON that is not an object.
+/// `invalid_response` for other JSON.
 pub(crate) fn into_object(response: Value) -> Result<Object> {
     if let Value::Object(object) = response {
         return Ok(object);

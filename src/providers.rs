@@ -1,7 +1,9 @@
 //! What a gateway says about itself: its providers and its health.
 
+use serde_json::Value;
+
 use crate::error::Result;
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 
 /// The providers that a gateway knows.
 ///
@@ -54,24 +56,42 @@ pub struct ProviderInfo {
     pub category: Option<String>,
 }
 
-impl FromResponse for Providers {
-    fn from_response(response: Object) -> Result<Self> {
-        let mut all = Vec::new();
+impl Providers {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{Providers, serde_json::json};
+    ///
+    /// let response = json!({"oauth2": {"github": {"scopes": ["repo"]}}});
+    /// assert_eq!(Providers::from_json(response)?.all[0].name, "github");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
+        let (mut all, nothing) = (Vec::new(), Object::new());
         for (auth_type, names) in &response {
             for (name, leaf) in names.as_object().into_iter().flatten() {
-                let nothing = Object::new();
                 let leaf = leaf.as_object().unwrap_or(&nothing);
-                all.push(ProviderInfo::from_leaf(auth_type, name, leaf));
+                all.push(ProviderInfo {
+                    name: name.clone(),
+                    auth_type: auth_type.clone(),
+                    id: json::filled(leaf, "id"),
+                    api_base_url: json::filled(leaf, "api_base_url"),
+                    user_info_endpoint: json::filled(leaf, "user_info_endpoint"),
+                    scopes: json::strings(leaf, "scopes"),
+                    description: json::filled(leaf, "description"),
+                    category: json::filled(leaf, "category"),
+                });
             }
         }
         all.sort_unstable_by(|a, b| (&a.auth_type, &a.name).cmp(&(&b.auth_type, &b.name)));
         Ok(Self { all })
     }
-}
 
-from_json!(Providers, r#"{"oauth2": {"github": {"scopes": ["repo"]}}}"#);
-
-impl Providers {
     /// Returns the first provider with this name.
     ///
     /// ```
@@ -85,21 +105,6 @@ impl Providers {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&ProviderInfo> {
         self.all.iter().find(|provider| provider.name == name)
-    }
-}
-
-impl ProviderInfo {
-    fn from_leaf(auth_type: &str, name: &str, leaf: &Object) -> Self {
-        Self {
-            name: name.to_owned(),
-            auth_type: auth_type.to_owned(),
-            id: json::filled(leaf, "id"),
-            api_base_url: json::filled(leaf, "api_base_url"),
-            user_info_endpoint: json::filled(leaf, "user_info_endpoint"),
-            scopes: json::strings(leaf, "scopes"),
-            description: json::filled(leaf, "description"),
-            category: json::filled(leaf, "category"),
-        }
     }
 }
 
@@ -122,8 +127,22 @@ pub struct Health {
     pub version: Option<String>,
 }
 
-impl FromResponse for Health {
-    fn from_response(response: Object) -> Result<Self> {
+impl Health {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{Health, serde_json::json};
+    ///
+    /// let response = json!({"status": "healthy"});
+    /// assert_eq!(Health::from_json(response)?.status, "healthy");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
         Ok(Self {
             status: json::required(&response, &["status"])?,
             version: json::filled(&response, "version"),
@@ -131,20 +150,14 @@ impl FromResponse for Health {
     }
 }
 
-from_json!(Health, r#"{"status": "healthy", "version": "0.4"}"#);
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
-
-    fn object(value: Value) -> Object {
-        serde_json::from_value(value).unwrap()
-    }
+    use serde_json::json;
 
     #[test]
     fn any_leaf_of_the_providers_may_be_missing() {
-        let providers = Providers::from_response(object(json!({
+        let providers = Providers::from_json(json!({
             "oauth2": {
                 "z": {"id": "1", "api_base_url": "u", "user_info_endpoint": "e", "scopes": ["a", 1, "b"],
                     "description": "d", "category": "c"},
@@ -154,7 +167,7 @@ mod tests {
             "saml": null,
             "note": "text",
             "list": [{}],
-        })))
+        }))
         .unwrap();
         let names: Vec<_> = providers
             .all
@@ -185,12 +198,7 @@ mod tests {
         let full = providers.all.last().unwrap();
         assert_eq!(full.scopes.as_deref().unwrap(), ["a", "b"]);
         assert_eq!(full.user_info_endpoint.as_deref(), Some("e"));
-        assert!(
-            Providers::from_response(Object::new())
-                .unwrap()
-                .all
-                .is_empty()
-        );
+        assert!(Providers::from_json(json!({})).unwrap().all.is_empty());
     }
 
     #[test]
@@ -210,11 +218,13 @@ mod tests {
                 Some(("healthy", None)),
             ),
             (json!({"status": null}), None),
+            (json!([{"status": "healthy"}]), None),
+            (json!("healthy"), None),
             (json!({"status": ""}), None),
             (json!({}), None),
         ];
         for (response, expected) in table {
-            let health = Health::from_response(object(response));
+            let health = Health::from_json(response);
             let found = health
                 .as_ref()
                 .map(|health| (&*health.status, health.version.as_deref()));

@@ -151,10 +151,8 @@ impl<'a> Attempts<'a> {
     ) -> bool {
         let wait = self.policy.delay(self.failed, chance(), retry_after);
         self.failed = self.failed.saturating_add(1);
-        if self.failed > self.policy.retries {
-            return false;
-        }
-        if self.deadline.left().is_none_or(|left| left <= wait) {
+        let is_late = self.deadline.left().is_none_or(|left| left <= wait);
+        if self.failed > self.policy.retries || is_late {
             return false;
         }
         self.log.warn(|| {

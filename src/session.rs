@@ -2,11 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::connection::IntoScopes;
 use crate::error::{self, NexusError, Result};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -132,17 +132,15 @@ impl AgentSessionInput {
     }
 
     pub(crate) fn body(&self) -> Value {
-        let given = |name, text: &Option<String>| Some((name, text.as_deref()?.into()));
-        let body: [Option<(&str, Value)>; 7] = [
-            Some(("agent_id", self.agent_id.as_str().into())),
-            Some(("scopes", self.scopes.as_slice().into())),
-            given("workspace_id", &self.workspace_id),
-            given("provider_name", &self.provider_name),
-            given("connection_id", &self.connection_id),
-            given("user_context_token", &self.user_token),
-            self.ttl.map(|ttl| ("ttl_seconds", ttl.as_secs().into())),
-        ];
-        body.into_iter().flatten().collect()
+        json::without_nulls(json!({
+            "agent_id": self.agent_id,
+            "scopes": self.scopes,
+            "workspace_id": self.workspace_id,
+            "provider_name": self.provider_name,
+            "connection_id": self.connection_id,
+            "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs()),
+            "user_context_token": self.user_token,
+        }))
     }
 }
 
@@ -195,8 +193,22 @@ pub struct AgentSession {
     pub raw: Object,
 }
 
-impl FromResponse for AgentSession {
-    fn from_response(raw: Object) -> Result<Self> {
+impl AgentSession {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{AgentSession, serde_json::json};
+    ///
+    /// let response = json!({"session_id": "s-1", "access_token": "t-1"});
+    /// assert_eq!(AgentSession::from_json(response)?.session_id, "s-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let raw = json::into_object(response)?;
         let session_id = json::required(&raw, &["session_id"])?;
         let token =
             json::filled(&raw, "access_token").or_else(|| json::filled(&raw, "session_token"));
@@ -216,14 +228,7 @@ impl FromResponse for AgentSession {
             raw,
         })
     }
-}
 
-from_json!(
-    AgentSession,
-    r#"{"session_id": "s-1", "active": true, "access_token": "t-1"}"#
-);
-
-impl AgentSession {
     /// Returns the session's token as a bearer token (RFC 6750 section 2.1).
     pub(crate) fn credential(&self) -> Result<CachedToken> {
         let Some(token) = &self.token else {

@@ -265,21 +265,15 @@ fn folded(value: &[u8]) -> Vec<u8> {
 }
 
 fn check(key: &AwsKey) -> Result<()> {
-    let token = key.session_token.as_deref();
-    let words = [&key.access_key, &key.region, &key.service];
-    if words.into_iter().all(|word| is_word(word))
-        && token.is_none_or(is_word)
-        && !key.secret_key.is_empty()
-    {
+    let parts = [&key.access_key, &key.secret_key, &key.region, &key.service];
+    let mut parts = parts.into_iter().chain(&key.session_token);
+    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if parts.all(|part| is_word(part)) {
         return Ok(());
     }
     let problem = "a part of the AWS credential, its region or its service is empty or has a character \
                    that a header cannot carry; connect the provider again";
     Err(NexusError::new(ErrorKind::InvalidCredentials, problem))
-}
-
-fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Returns a value that `Debug` may show.

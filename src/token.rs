@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json::{self, Object};
 use crate::secret::Redacted;
 use crate::time::date;
 
@@ -59,8 +59,22 @@ pub struct TokenResponse {
     pub raw: Object,
 }
 
-impl FromResponse for TokenResponse {
-    fn from_response(raw: Object) -> Result<Self> {
+impl TokenResponse {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{TokenResponse, serde_json::json};
+    ///
+    /// let response = json!({"access_token": "t-1", "expires_in": 3600});
+    /// assert_eq!(TokenResponse::from_json(response)?.access_token, "t-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let raw = json::into_object(response)?;
         let credentials = json::object(&raw, "credentials")
             .filter(|fields| !fields.is_empty())
             .cloned();
@@ -99,14 +113,7 @@ impl FromResponse for TokenResponse {
             raw,
         })
     }
-}
 
-from_json!(
-    TokenResponse,
-    r#"{"access_token": "t-1", "expires_in": 3600}"#
-);
-
-impl TokenResponse {
     pub(crate) fn strategy_type(&self) -> Option<String> {
         json::text(self.strategy.as_ref()?, "type")
     }

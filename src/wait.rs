@@ -157,7 +157,7 @@ pub(crate) fn until_final(
     } else {
         end
     };
-    let mut seen = "no poll had a response".to_owned();
+    let mut seen = "no poll got a response".to_owned();
     loop {
         let polled = match status(poll_end) {
             Ok(ConnectionStatus::Failed) => behind_failed(token(poll_end)),
@@ -179,7 +179,8 @@ pub(crate) fn until_final(
             }
             // The end of the wait has ended this poll, too.
             Err(_) if poll_end.left().is_none() => {}
-            Err(error) if is_transient(&error) => {
+            // A network failure, a timeout, or a failure of the gateway.
+            Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
                 seen = format!("the last poll failed with {error}");
             }
             Err(error) => return Err(error),
@@ -212,17 +213,9 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     }
 }
 
-/// Whether a later poll may succeed: after a network failure, a timeout or a failure of the gateway.
-fn is_transient(error: &NexusError) -> bool {
-    let status = error.status_code().unwrap_or_default();
-    error.is_retryable() || status == 429 || status >= 500
-}
-
 fn timed_out(timeout: Duration, seen: &str) -> NexusError {
-    let message = format!(
-        "the connection was not active after {} s: {seen}",
-        timeout.as_secs_f64()
-    );
+    let seconds = timeout.as_secs_f64();
+    let message = format!("the connection was not active after {seconds} s: {seen}");
     NexusError::new(ErrorKind::Timeout, message).retryable(true)
 }
 

@@ -7,7 +7,7 @@ use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnect
 use crate::error::{self, Result};
 use crate::flights::Call;
 use crate::gateway::Request;
-use crate::json::{FromResponse as _, Object};
+use crate::json::Object;
 use crate::time::Deadline;
 use crate::token::TokenResponse;
 use crate::url;
@@ -42,7 +42,8 @@ impl NexusClient {
     ) -> Result<RequestConnectionResponse> {
         input.check()?;
         let request = Request::post("/v1/request-connection").json(&input.body());
-        self.send(&request.of_workspace(&*input.user_id))
+        let response = self.send(&request.of_workspace(&*input.user_id))?;
+        RequestConnectionResponse::from_json(response)
     }
 
     /// Returns the status of a connection.
@@ -205,7 +206,8 @@ impl NexusClient {
     ) -> Result<RevokeResult> {
         let path = with_id("/v1/connections/", "connection_id", connection_id)?;
         let request = Request::delete(options.append_to(&path)?);
-        self.send(&request.of_workspace(options.workspace_id.as_deref()))
+        let request = request.of_workspace(options.workspace_id.as_deref());
+        RevokeResult::from_json(self.send(&request)?)
     }
 
     /// Returns the fields of a provider's static credential. `state` is from the response of
@@ -232,7 +234,7 @@ impl NexusClient {
     pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
         error::not_blank("state", state)?;
         let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
-        self.send(&Request::get(path).secret(state))
+        CaptureSchema::from_json(self.send(&Request::get(path).secret(state))?)
     }
 
     /// Sends the gateway the static credential of a connection, in place of the user's consent. `state`
@@ -271,11 +273,11 @@ impl NexusClient {
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         error::not_blank("connection_id", connection_id)?;
         let response = self.0.call(Call::Check, connection_id, deadline)?;
-        ConnectionStatus::from_response(response)
+        ConnectionStatus::of(&response)
     }
 
     fn token(&self, call: Call, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
         error::not_blank("connection_id", connection_id)?;
-        TokenResponse::from_response(self.0.call(call, connection_id, deadline)?)
+        TokenResponse::from_json(self.0.call(call, connection_id, deadline)?.into())
     }
 }

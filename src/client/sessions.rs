@@ -1,10 +1,11 @@
 //! Agent sessions.
 
+use serde_json::Value;
+
 use super::{NexusClient, with_id};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::fetcher::Fetcher;
 use crate::gateway::Request;
-use crate::json::{FromResponse, Object};
 use crate::session::{AgentSession, AgentSessionInput};
 
 impl NexusClient {
@@ -46,7 +47,7 @@ impl NexusClient {
             None => Request::post("/v1/agent-sessions"),
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
-        self.send_of_session(&request.json(&input.body()))
+        AgentSession::from_json(self.send_of_session(&request.json(&input.body()))?)
     }
 
     /// Returns the current state of a session, without its token.
@@ -71,7 +72,7 @@ impl NexusClient {
     /// ```
     pub fn get_agent_session(&self, session_id: &str) -> Result<AgentSession> {
         let request = Request::get(session_path(session_id)?);
-        self.send_of_session(&request)
+        AgentSession::from_json(self.send_of_session(&request)?)
     }
 
     /// Closes a session, so that its token no longer works.
@@ -96,7 +97,7 @@ impl NexusClient {
     /// ```
     pub fn close_agent_session(&self, session_id: &str) -> Result<()> {
         let request = Request::delete(session_path(session_id)?);
-        self.send_of_session::<Object>(&request).map(drop)
+        self.send_of_session(&request).map(drop)
     }
 
     /// Returns a fetcher that uses a session's token. Does not block.
@@ -122,7 +123,7 @@ impl NexusClient {
         Ok(Fetcher::of_session(&self.0, session.credential()?))
     }
 
-    fn send_of_session<T: FromResponse>(&self, request: &Request<'_>) -> Result<T> {
+    fn send_of_session(&self, request: &Request<'_>) -> Result<Value> {
         self.send(request).map_err(without_sessions)
     }
 }

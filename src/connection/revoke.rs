@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ConnectionStatus;
 use crate::error::{self, NexusError, Result};
-use crate::json::{self, FromResponse, Object, from_json};
+use crate::json;
 use crate::time::date;
 use crate::url;
 
@@ -58,19 +58,14 @@ impl RevokeOptions {
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;
         }
-        if self
-            .reason
-            .as_ref()
-            .is_some_and(|reason| reason.chars().count() > MAX_REASON)
-        {
-            return Err(NexusError::invalid_input(
-                "reason",
-                "is longer than 512 characters",
-            ));
+        let reason = self.reason.as_deref();
+        if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+            let problem = "is longer than 512 characters";
+            return Err(NexusError::invalid_input("reason", problem));
         }
         let parameters = [
             ("workspace_id", self.workspace_id.as_deref()),
-            ("reason", self.reason.as_deref()),
+            ("reason", reason),
         ];
         Ok(url::with_query(path, &parameters))
     }
@@ -111,8 +106,22 @@ pub struct RevokeResult {
     pub sessions_closed: u64,
 }
 
-impl FromResponse for RevokeResult {
-    fn from_response(response: Object) -> Result<Self> {
+impl RevokeResult {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{RevokeResult, serde_json::json};
+    ///
+    /// let response = json!({"status": "revoked"});
+    /// assert_eq!(RevokeResult::from_json(response)?.status, "revoked");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
         let response = &response;
         let status = json::filled(response, "status").unwrap_or_else(|| "revoked".to_owned());
         Ok(Self {
@@ -132,14 +141,10 @@ impl FromResponse for RevokeResult {
     }
 }
 
-from_json!(
-    RevokeResult,
-    r#"{"status": "revoked", "token_deleted": true}"#
-);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Object;
     use serde_json::json;
 
     fn object(value: Value) -> Object {
@@ -195,7 +200,7 @@ mod tests {
             "provider_revocation_error",
             "sessions_closed",
         ];
-        let bare = RevokeResult::from_response(Object::new()).unwrap();
+        let bare = RevokeResult::from_json(json!({})).unwrap();
         assert!(bare.status == "revoked" && !bare.already_revoked && !bare.token_deleted);
         assert_eq!(
             (&bare.connection_id, bare.revoked_at, bare.sessions_closed),
@@ -204,7 +209,7 @@ mod tests {
         for odd in [Value::Null, json!({}), json!([1]), json!("")] {
             let response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
             assert_eq!(
-                RevokeResult::from_response(response).unwrap(),
+                RevokeResult::from_json(response.into()).unwrap(),
                 bare,
                 "{odd}"
             );
@@ -212,7 +217,7 @@ mod tests {
         for count in [json!(-1), json!(1.5), json!("3"), json!(true)] {
             let response = object(json!({"sessions_closed": count}));
             assert_eq!(
-                RevokeResult::from_response(response)
+                RevokeResult::from_json(response.into())
                     .unwrap()
                     .sessions_closed,
                 0,
@@ -223,11 +228,11 @@ mod tests {
 
     #[test]
     fn a_revocation_is_read_in_full() {
-        let result = RevokeResult::from_response(object(json!({
+        let result = RevokeResult::from_json(json!({
             "connection_id": "c", "provider_name": "p", "status": "revoked", "revoked_at": 1_769_849_377,
             "already_revoked": true, "token_deleted": true, "provider_revoked": false,
             "provider_revocation_error": "unreachable", "sessions_closed": 3, "more": {},
-        })))
+        }))
         .unwrap();
         assert_eq!(result.connection_id.as_deref(), Some("c"));
         assert_eq!(result.provider_name.as_deref(), Some("p"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::cache::{Generation, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Success;
-use crate::json::{FromResponse as _, Object};
+use crate::json::Object;
 use crate::sync::{Condvar, Mutex, Promise};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
@@ -79,7 +79,7 @@ impl Subject {
 
 impl Outcome {
     pub(super) fn of(success: Success) -> Self {
-        let response = TokenResponse::from_response(success.body.clone());
+        let response = TokenResponse::from_json(success.body.clone().into());
         let token = response.and_then(|response| response.to_cached(success.received));
         Self {
             body: success.body,

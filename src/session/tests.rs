@@ -3,12 +3,8 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn object(value: Value) -> Object {
-    serde_json::from_value(value).unwrap()
-}
-
 fn read(value: Value) -> AgentSession {
-    AgentSession::from_response(object(value)).unwrap()
+    AgentSession::from_json(value).unwrap()
 }
 
 fn input() -> AgentSessionInput {
@@ -84,7 +80,7 @@ fn a_response_needs_an_id_and_nothing_else() {
         json!({"session_id": ""}),
         json!({"session_id": [1]}),
     ] {
-        let error = AgentSession::from_response(object(id)).unwrap_err();
+        let error = AgentSession::from_json(id).unwrap_err();
         assert_eq!(error.code(), "invalid_response");
     }
     assert_eq!(read(json!({"session_id": 7})).session_id, "7");
@@ -115,7 +111,7 @@ fn a_response_needs_an_id_and_nothing_else() {
     for odd in [Value::Null, json!({}), json!([]), json!("")] {
         let mut response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
         response.insert("session_id".into(), "s".into());
-        let session = AgentSession::from_response(response).unwrap();
+        let session = AgentSession::from_json(response.into()).unwrap();
         bare.raw.clone_from(&session.raw);
         assert_eq!(session, bare, "{odd}");
     }

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::header;
-use crate::json::FromResponse as _;
 use crate::seeded::Seeded;
 use crate::time::Now;
 
@@ -14,16 +13,14 @@ fn read(
     token: Option<&str>,
     kind: Option<&str>,
 ) -> Result<CachedToken> {
-    let mut raw = Object::new();
-    raw.insert("strategy".to_owned(), strategy.clone());
     let mut credentials = credentials.as_object().cloned().unwrap_or_default();
     // A response without any credential is refused before its strategy is read.
     credentials.insert("unused".to_owned(), Value::Null);
-    raw.insert("credentials".to_owned(), credentials.into());
-    raw.insert("access_token".to_owned(), token.into());
-    raw.insert("token_type".to_owned(), kind.into());
+    let response = json!({
+        "strategy": strategy, "credentials": credentials, "access_token": token, "token_type": kind,
+    });
     let (at, date) = (Now::read(), None);
-    TokenResponse::from_response(raw)?.to_cached(ResponseClock { at, date })
+    TokenResponse::from_json(response)?.to_cached(ResponseClock { at, date })
 }
 
 /// What a strategy makes of a response with these credentials: `Name: value`, `?name=value`, `{..}` or

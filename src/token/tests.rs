@@ -16,7 +16,7 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn response(value: &Value) -> Result<TokenResponse> {
-    TokenResponse::from_response(value.as_object().unwrap().clone())
+    TokenResponse::from_json(value.clone())
 }
 
 /// A response that came at noon by the local clock, and said to be sent at `date`.
@@ -584,7 +584,7 @@ fn a_strategy_that_cannot_be_read_is_no_oauth2() {
     ];
     for (strategy, expected) in table {
         let response = json!({"access_token": "t", "strategy": strategy});
-        let token = TokenResponse::from_response(response.as_object().unwrap().clone()).unwrap();
+        let token = TokenResponse::from_json(response).unwrap();
         let received = ResponseClock {
             at: Now::read(),
             date: None,

@@ -9,7 +9,6 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{CANARY, Origin, assert_clean_beside, split};
 use crate::fetch::redirect::{self, Hop};
-use crate::json::FromResponse as _;
 use crate::time::{Now, ResponseClock};
 use crate::token::{CachedToken, TokenResponse};
 use crate::url;
@@ -51,8 +50,7 @@ fn tokens() -> [CachedToken; 4] {
 
 fn token_of(response: &Value) -> CachedToken {
     let (at, date) = (Now::read(), None);
-    let response = response.as_object().cloned().unwrap_or_default();
-    let token = TokenResponse::from_response(response).unwrap();
+    let token = TokenResponse::from_json(response.clone()).unwrap();
     token.to_cached(ResponseClock { at, date }).unwrap()
 }
 

@@ -8,7 +8,7 @@ use crate::connection::revoke::RevokeResult;
 use crate::connection::{ConnectionStatus, RequestConnectionResponse};
 use crate::error::Result;
 use crate::gateway;
-use crate::json::{FromResponse, Object};
+use crate::json::Object;
 use crate::providers::{Health, Providers};
 use crate::session::AgentSession;
 
@@ -23,17 +23,17 @@ pub fn response(data: &[u8]) {
         .values()
         .filter_map(|names| Some(names.as_object()?.len()))
         .sum();
-    let providers = Providers::from_response(body.clone()).unwrap().all;
+    let providers = Providers::from_json(body.clone().into()).unwrap().all;
     assert_eq!(providers.len(), leaves);
     assert!(providers.is_sorted_by_key(|provider| (&provider.auth_type, &provider.name)));
-    RevokeResult::from_response(body.clone()).unwrap();
-    CaptureSchema::from_response(body.clone()).unwrap();
-    clean(Health::from_response(body.clone()));
-    clean(CapturedCredential::from_response(body));
+    RevokeResult::from_json(body.clone().into()).unwrap();
+    CaptureSchema::from_json(body.clone().into()).unwrap();
+    clean(Health::from_json(body.clone().into()));
+    clean(CapturedCredential::from_json(body.into()));
 }
 
 fn session(body: &Object) {
-    let Some(session) = clean(AgentSession::from_response(body.clone())) else {
+    let Some(session) = clean(AgentSession::from_json(body.clone().into())) else {
         return;
     };
     assert!(!session.session_id.is_empty());
@@ -63,10 +63,10 @@ fn session(body: &Object) {
 }
 
 fn connection(body: &Object) {
-    if let Some(status) = clean(ConnectionStatus::from_response(body.clone())) {
+    if let Some(status) = clean(ConnectionStatus::of(body)) {
         assert_eq!(ConnectionStatus::from(status.as_str()), status);
     }
-    if let Some(made) = clean(RequestConnectionResponse::from_response(body.clone())) {
+    if let Some(made) = clean(RequestConnectionResponse::from_json(body.clone().into())) {
         assert!(!made.auth_url.is_empty() && !made.connection_id.is_empty());
         assert_ne!(made.state.as_deref(), Some(""));
         let shown = format!(

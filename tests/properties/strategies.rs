@@ -8,7 +8,7 @@ use super::{Origin, assert_clean_beside, split, strategy_names};
 use crate::error::Result;
 use crate::gateway;
 use crate::header;
-use crate::json::{FromResponse as _, Object};
+use crate::json::Object;
 #[cfg(feature = "signing")]
 use crate::signing::{Digest, Encoding, Signature};
 use crate::time::{Now, ResponseClock};
@@ -33,7 +33,7 @@ fn request(caller: &str, body: Object, theirs: Origin) -> Result<()> {
         at: Now::read(),
         date: None,
     };
-    let token = TokenResponse::from_response(body)?.to_cached(received)?;
+    let token = TokenResponse::from_json(body.into())?.to_cached(received)?;
     let Ok(own) = url::parse(caller) else {
         return Ok(());
     };

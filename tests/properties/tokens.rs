@@ -5,7 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
 use crate::cache::{Generation, TokenCache};
 use crate::gateway;
-use crate::json::FromResponse as _;
 use crate::tenant::Tenant;
 use crate::time::{MAX_DURATION, Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
@@ -21,7 +20,7 @@ pub fn token(data: &[u8]) {
         Ok(body) => body,
         Err(error) => return assert_line(error.message()),
     };
-    let response = match TokenResponse::from_response(body.clone()) {
+    let response = match TokenResponse::from_json(body.clone().into()) {
         Ok(response) => response,
         Err(error) => return assert_clean(&error),
     };

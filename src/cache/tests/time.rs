@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::json::FromResponse as _;
 use crate::seeded::Seeded;
 use crate::time::ResponseClock;
 use crate::time::date;
@@ -133,7 +132,7 @@ fn arrive(cache: &TokenCache, clocks: &Clocks, response: &Value, date: Option<i6
         at: clocks.now(),
         date: date.map(|date| clocks.wall(date)),
     };
-    let response = TokenResponse::from_response(response.as_object().unwrap().clone());
+    let response = TokenResponse::from_json(response.clone());
     let token = response.unwrap().to_cached(received).unwrap();
     keep(cache, Arc::new(token), received.at);
 }

@@ -3,7 +3,6 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::json::FromResponse as _;
 use crate::time::{Now, ResponseClock};
 use crate::token::TokenResponse;
 
@@ -16,7 +15,7 @@ fn token_of(response: &Value) -> CachedToken {
         at: Now::read(),
         date: None,
     };
-    let response = TokenResponse::from_response(response.as_object().unwrap().clone()).unwrap();
+    let response = TokenResponse::from_json(response.clone()).unwrap();
     response.to_cached(received).unwrap()
 }
 

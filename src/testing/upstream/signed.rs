@@ -2,11 +2,10 @@
 
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use ureq::http::header::{AUTHORIZATION, HOST};
 use ureq::http::{HeaderMap, HeaderName, Method, Uri};
 
-use crate::json::FromResponse as _;
 use crate::signing::Signature;
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
@@ -33,12 +32,10 @@ pub(super) fn verify(
 }
 
 fn token(provider: &Provider, credential: &Map<String, Value>) -> Option<CachedToken> {
-    let mut response = Map::new();
-    response.insert("strategy".to_owned(), provider.strategy.clone());
-    response.insert("credentials".to_owned(), credential.clone().into());
+    let response = json!({"strategy": provider.strategy, "credentials": credential});
     let (at, date) = (Now::read(), None);
     let clock = ResponseClock { at, date };
-    let response = TokenResponse::from_response(response).ok()?;
+    let response = TokenResponse::from_json(response).ok()?;
     response.to_cached(clock).ok()
 }
 

@@ -14,8 +14,7 @@ use super::service::{Limits, Request, Response};
 
 const BUFFER: usize = 16 * 1024;
 /// Room for the head of any response of ours.
-const MAX_RESPONSE_HEAD: usize = 64 * 1024;
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RESPONSE_HEAD: usize = 16 * 1024;
 const MAX_DRAINED: u64 = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
@@ -181,7 +180,6 @@ impl<'a> Wire<'a> {
         let sent = written
             .map_err(io::Error::other)
             .and_then(|(reply, bytes)| {
-                self.socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
                 self.socket.write_all(&bytes)?;
                 Ok(!reply.must_close_connection())
             });

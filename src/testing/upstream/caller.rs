@@ -24,12 +24,12 @@ pub(super) fn caller(
     let found = connections.newest_first().find(|connection| {
         let provider = &connection.provider;
         let carried = |credential| {
-            let claim = Claim {
+            let check = CredentialCheck {
                 request,
                 provider,
                 credential,
             };
-            claim.holds().unwrap_or(false)
+            check.passes().unwrap_or(false)
         };
         connection.is_active() && connection.grant.accepted(now).any(carried)
     });
@@ -53,15 +53,15 @@ fn session_token(request: &ReceivedRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-/// The question whether a request carries this credential. `None` means that the credential lacks a field.
-struct Claim<'a> {
+/// Checks whether a request carries a credential. `None` means that the request or the credential lacks a part.
+struct CredentialCheck<'a> {
     request: &'a ReceivedRequest,
     provider: &'a Provider,
     credential: &'a Map<String, Value>,
 }
 
-impl Claim<'_> {
-    fn holds(&self) -> Option<bool> {
+impl CredentialCheck<'_> {
+    fn passes(&self) -> Option<bool> {
         let strategy = self.provider.strategy.get("type");
         match strategy.and_then(Value::as_str).unwrap_or("oauth2") {
             "oauth2" => self.is_bearer(),

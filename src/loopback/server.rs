@@ -12,6 +12,7 @@ use super::wire::{Failure, Wire};
 
 const THREAD_NAME: &str = "nexus-loopback";
 const PAUSE: Duration = Duration::from_millis(1);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const WAKE_TIMEOUT: Duration = Duration::from_millis(200);
 /// The longest wait for the accepting thread.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,6 +86,7 @@ fn accept(
 /// Serves requests until either side closes.
 fn serve(entry: &Entry, limits: Limits, service: &dyn Service) {
     let _ = entry.stream().set_nodelay(true);
+    let _ = entry.stream().set_write_timeout(Some(WRITE_TIMEOUT));
     let mut wire = Wire::new(entry.stream(), limits);
     let mut keeps_open = true;
     while keeps_open {

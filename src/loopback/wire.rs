@@ -14,8 +14,7 @@ use super::service::{Limits, Request, Response};
 
 const BUFFER: usize = 16 * 1024;
 /// Room for the head of any response of ours.
-const MAX_RESPONSE_HEAD: usize = 64 * 1024;
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const MAX_RESPONSE_HEAD: usize = 16 * 1024;
 const MAX_DRAINED: u64 = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
@@ -48,6 +47,8 @@ pub(super) struct Wire<'a> {
     limits: Limits,
     /// Received but not parsed yet.
     input: Vec<u8>,
+    /// The end of the time for the current request.
+    end: Instant,
 }
 
 impl<'a> Wire<'a> {
@@ -56,34 +57,35 @@ impl<'a> Wire<'a> {
             socket,
             limits,
             input: Vec::new(),
+            end: Instant::now(),
         }
     }
 
     /// Reads a request with its body, within the limit on its time.
     pub(super) fn read_request(&mut self) -> Result<(Reply<ProvideResponse>, Request), Failure> {
         let now = Instant::now();
-        let end = now.checked_add(self.limits.request_time).unwrap_or(now);
-        let (reply, head) = self.read_head(end)?;
-        let mut body = Vec::new();
+        self.end = now.checked_add(self.limits.request_time).unwrap_or(now);
+        let (reply, head) = self.read_head()?;
         let reply = match reply.proceed().ok_or(Failure::Closed)? {
-            RecvRequestResult::ProvideResponse(reply) => reply,
-            RecvRequestResult::RecvBody(reply) => self.read_body(reply, &head, &mut body, end)?,
+            RecvRequestResult::ProvideResponse(reply) => {
+                return Ok((reply, head.map(|()| Vec::new())));
+            }
+            RecvRequestResult::RecvBody(reply) => reply,
             RecvRequestResult::Send100(reply) => {
-                let mut go_on = vec![0; BUFFER];
+                let mut go_on = [0; 64];
                 let (used, reply) = reply.accept(&mut go_on)?;
                 self.check_announced(&reply)?;
-                go_on.truncate(used);
-                self.socket.write_all(&go_on)?;
-                self.read_body(reply, &head, &mut body, end)?
+                self.socket
+                    .write_all(go_on.get(..used).unwrap_or_default())?;
+                reply
             }
         };
+        let is_chunked = head.headers().contains_key(TRANSFER_ENCODING);
+        let (reply, body) = self.read_body(reply, is_chunked)?;
         Ok((reply, head.map(|()| body)))
     }
 
-    fn read_head(
-        &mut self,
-        end: Instant,
-    ) -> Result<(Reply<RecvRequest>, http::Request<()>), Failure> {
+    fn read_head(&mut self) -> Result<(Reply<RecvRequest>, http::Request<()>), Failure> {
         let mut reply = Reply::new()?;
         // Otherwise a body after HEAD or CONNECT would be parsed as the next request.
         reply.force_recv_body();
@@ -100,7 +102,7 @@ impl<'a> Wire<'a> {
             self.input.drain(..used);
             match head {
                 Some(head) => return Ok((reply, head)),
-                None => self.fill(end)?,
+                None => self.fill()?,
             }
         }
     }
@@ -108,17 +110,14 @@ impl<'a> Wire<'a> {
     fn read_body(
         &mut self,
         mut reply: Reply<RecvBody>,
-        head: &http::Request<()>,
-        body: &mut Vec<u8>,
-        end: Instant,
-    ) -> Result<Reply<ProvideResponse>, Failure> {
+        is_chunked: bool,
+    ) -> Result<(Reply<ProvideResponse>, Vec<u8>), Failure> {
         self.check_announced(&reply)?;
-        let unframed = !head.headers().contains_key(TRANSFER_ENCODING);
-        if unframed && reply.body_mode() == BodyMode::Chunked {
+        if !is_chunked && reply.body_mode() == BodyMode::Chunked {
             // A POST that announces no body has none, but `ureq_proto` would wait for chunks.
             reply.read(b"0\r\n\r\n", &mut [])?;
         }
-        let mut part = vec![0; BUFFER];
+        let (mut body, mut part) = (Vec::new(), vec![0; BUFFER]);
         while !reply.is_ended() {
             let (used, got) = reply.read(&self.input, &mut part)?;
             self.input.drain(..used);
@@ -127,10 +126,10 @@ impl<'a> Wire<'a> {
                 return Err(Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE));
             }
             if used == 0 && !reply.is_ended() {
-                self.fill(end)?;
+                self.fill()?;
             }
         }
-        Ok(reply.proceed()?)
+        Ok((reply.proceed()?, body))
     }
 
     fn check_announced(&self, reply: &Reply<RecvBody>) -> Result<(), Failure> {
@@ -144,14 +143,14 @@ impl<'a> Wire<'a> {
     }
 
     /// Reads at least one byte.
-    fn fill(&mut self, end: Instant) -> Result<(), Failure> {
+    fn fill(&mut self) -> Result<(), Failure> {
         // Only invalid framing leaves this much unparsed.
         if self.input.len() > self.limits.head {
             return Err(Failure::Refused(StatusCode::BAD_REQUEST));
         }
         let mut part = [0; BUFFER];
         loop {
-            let left = end.saturating_duration_since(Instant::now());
+            let left = self.end.saturating_duration_since(Instant::now());
             // A timeout of zero is an error, which ends the wait too.
             self.socket.set_read_timeout(Some(left))?;
             match self.socket.read(&mut part) {
@@ -181,7 +180,6 @@ impl<'a> Wire<'a> {
         let sent = written
             .map_err(io::Error::other)
             .and_then(|(reply, bytes)| {
-                self.socket.set_write_timeout(Some(WRITE_TIMEOUT))?;
                 self.socket.write_all(&bytes)?;
                 Ok(!reply.must_close_connection())
             });

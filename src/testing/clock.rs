@@ -17,8 +17,8 @@ const MONTHS: [&str; 12] = [
 /// Real time plus the time that [`Clock::advance`] added. It never goes back, even if the system clock does.
 pub(super) struct Clock {
     started: Instant,
-    started_at: u64,
-    advanced: AtomicU64,
+    /// Milliseconds from 1970 to the start, and the added time.
+    base: AtomicU64,
 }
 
 impl Clock {
@@ -26,23 +26,20 @@ impl Clock {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             started: Instant::now(),
-            started_at: since_1970.map_or(0, millis),
-            advanced: AtomicU64::new(0),
+            base: AtomicU64::new(since_1970.map_or(0, millis)),
         }
     }
 
     /// Milliseconds since 1970.
     pub(super) fn now(&self) -> u64 {
-        let advanced = self.advanced.load(Ordering::SeqCst);
-        let start = self.started_at.saturating_add(advanced);
-        after(start, self.started.elapsed())
+        after(self.base.load(Ordering::SeqCst), self.started.elapsed())
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        let add = |advanced: u64| Some(advanced.saturating_add(millis(by)));
+        let add = |base: u64| Some(after(base, by));
         // The closure never refuses, so there is no error.
         let _ = self
-            .advanced
+            .base
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 }

@@ -9,6 +9,16 @@ use super::connections::Connections;
 use super::fault::FaultPlan;
 use super::rate_limit::RateLimits;
 use super::received::RequestLog;
+use crate::loopback::Limits;
+
+pub(super) const LIMITS: Limits = Limits {
+    head: 64 * 1024,
+    body: 1024 * 1024,
+    // Clients keep idle connections open.
+    request_time: Duration::from_secs(300),
+    connections: 2048,
+    grace: Duration::ZERO,
+};
 
 /// A response that a test has set up for the sample upstream.
 #[derive(Clone)]
@@ -36,6 +46,20 @@ pub(super) struct Settings {
     pub(super) rate_limits: bool,
     /// In the order in which they were set up. The last match is served.
     pub(super) routes: Vec<Route>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_key: None,
+            sessions: true,
+            session_tokens: false,
+            health_at: "/health".to_owned(),
+            v0_2: false,
+            rate_limits: false,
+            routes: Vec::new(),
+        }
+    }
 }
 
 /// The state that the threads of a gateway share.

@@ -19,13 +19,9 @@ const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dot
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     let at_path = |route: &&Route| request.path.ends_with(&route.path);
     let routes: Vec<&Route> = service.settings.routes.iter().filter(at_path).collect();
-    let served_method = if request.method == "HEAD" {
-        "GET"
-    } else {
-        &request.method
-    };
+    let method = Some(&*request.method).filter(|method| *method != "HEAD");
     let mut newest_first = routes.iter().rev();
-    if let Some(route) = newest_first.find(|route| route.method == served_method) {
+    if let Some(route) = newest_first.find(|route| route.method == method.unwrap_or("GET")) {
         caller(service, request)?;
         let body = route.body.as_slice();
         return Ok(Response::new(route.status, &route.content_type, body));
@@ -53,8 +49,8 @@ fn methods(routes: &[&Route]) -> String {
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {
     get(request)?;
-    let caller = caller(service, request)?;
-    let user = json!({"login": caller.workspace_id, "provider": caller.provider});
+    let (login, provider) = caller(service, request)?;
+    let user = json!({"login": login, "provider": provider});
     Ok(Response::json(200, &user))
 }
 
@@ -63,7 +59,7 @@ fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
     if !creates && get(request).is_err() {
         return Err(Response::method_not_allowed("GET, HEAD, POST"));
     }
-    let owner = caller(service, request)?.workspace_id;
+    let (owner, _) = caller(service, request)?;
     if creates {
         return create(&owner, &request.body);
     }

@@ -13,25 +13,29 @@ use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
+/// The body of the request. A missing text is empty.
 struct Wanted {
     workspace_id: String,
     provider: String,
     request: ConnectionRequest,
 }
 
-/// Reads the request. `None` if it is not JSON or has wrong types. A missing text is empty.
+/// Reads the request. `None` if it is not JSON or has wrong types.
 fn wanted(body: &[u8]) -> Option<Wanted> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let value = |name: &str| body.get(name).cloned().unwrap_or_default();
-    let string = |name: &str| serde_json::from_value::<Option<String>>(value(name)).ok();
+    let text = |name: &str| {
+        let text = serde_json::from_value::<Option<String>>(value(name)).ok()?;
+        Some(text.unwrap_or_default())
+    };
     // Only the type of the metadata is checked.
     serde_json::from_value::<Option<Map<String, Value>>>(value("metadata")).ok()?;
     Some(Wanted {
-        workspace_id: string("user_id")?.unwrap_or_default(),
-        provider: string("provider_name")?.unwrap_or_default(),
+        workspace_id: text("user_id")?,
+        provider: text("provider_name")?,
         request: ConnectionRequest {
             scopes: serde_json::from_value(value("scopes")).ok()?,
-            return_url: string("return_url")?.unwrap_or_default(),
+            return_url: text("return_url")?,
         },
     })
 }
@@ -39,28 +43,26 @@ fn wanted(body: &[u8]) -> Option<Wanted> {
 pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     let invalid = || Response::error(400, "invalid_json", "the body is not a valid request");
     let wanted = wanted(&call.request.body).ok_or_else(invalid)?;
-    check_fields(&wanted)?;
+    let (workspace, name) = (&wanted.workspace_id, &wanted.provider);
+    if name.is_empty() || wanted.request.return_url.is_empty() {
+        return Err(Response::missing_fields("return_url and provider"));
+    }
+    if workspace.is_empty() {
+        return Err(Response::error(
+            400,
+            "missing_fields",
+            "user_id is required",
+        ));
+    }
     refusal::hidden_broker(call)?;
     if call.has_fault(&Fault::ReturnUrlRefused) {
         return Err(refusal::broker_error(400));
     }
     let service = call.service;
     let mut connections = service.connections.lock();
-    let (workspace, name) = (&wanted.workspace_id, &wanted.provider);
     let opened = connections.open(workspace, name, wanted.request, service.clock.now());
     let connection = opened.ok_or_else(|| provider_not_found(name))?;
     Ok(requested(&service.url, connection))
-}
-
-fn check_fields(wanted: &Wanted) -> Result<(), Response> {
-    let missing = |message| Err(Response::error(400, "missing_fields", message));
-    if wanted.provider.is_empty() || wanted.request.return_url.is_empty() {
-        return missing("return_url and provider are required");
-    }
-    if wanted.workspace_id.is_empty() {
-        return missing("user_id is required");
-    }
-    Ok(())
 }
 
 fn provider_not_found(name: &str) -> Response {

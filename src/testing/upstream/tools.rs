@@ -55,11 +55,11 @@ fn asked(
     request: &ReceivedRequest,
 ) -> Result<(String, Map<String, Value>), Response> {
     post(request)?;
-    let owner = caller(service, request)?.workspace_id;
-    let asked = serde_json::from_slice(&request.body);
-    asked
-        .map(|asked| (owner, asked))
-        .map_err(|_| problem(400, "the body is not a JSON object"))
+    let (owner, _) = caller(service, request)?;
+    match serde_json::from_slice(&request.body) {
+        Ok(asked) => Ok((owner, asked)),
+        Err(_) => Err(problem(400, "the body is not a JSON object")),
+    }
 }
 
 fn text<'a>(asked: &'a Map<String, Value>, field: &str) -> Result<&'a str, Response> {

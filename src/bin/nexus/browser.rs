@@ -33,10 +33,9 @@ impl Redirect {
         let path = folder()?.join(format!("nexus-{}.html", process::id()));
         // Left behind by a program that was killed.
         let _ = fs::remove_file(&path);
-        write(&path, url).ok()?;
         let redirect = Self(path.clone());
-        let remove = move || drop(fs::remove_file(&path));
-        ending::on_end(Some(Box::new(remove)));
+        write(&path, url).ok()?;
+        ending::on_end(Some(Box::new(move || drop(fs::remove_file(&path)))));
         open::that_detached(&redirect.0).ok()?;
         Some(redirect)
     }

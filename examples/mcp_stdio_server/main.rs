@@ -65,6 +65,9 @@ fn tools(api: &'static Api) -> Vec<Tool> {
     ]
 }
 
+/// How long the end waits for a token refresh, after it has waited for calls.
+const MAX_DRAIN: Duration = Duration::from_millis(3500);
+
 const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
 const HELP: &str = "\
 An MCP server over stdin and stdout.
@@ -99,22 +102,19 @@ fn serve() -> Result<(), String> {
     if let Some(unknown) = arguments.find(|argument| !FLAGS.contains(&&**argument)) {
         return Err(format!("unknown argument {unknown}; see --help"));
     }
-    // The gateway of the demo lives until the process ends.
-    let demo = if has("--demo") {
+    // The gateway of the demo runs until the process ends.
+    let account = if has("--demo") {
         let is_connected = !has("--unconnected") && !has("--form");
-        Some(demo::start(is_connected)?)
-    } else {
-        None
-    };
-    let account = match &demo {
-        Some(gateway) => Account {
+        let gateway = Box::leak(Box::new(demo::start(is_connected)?));
+        Account {
             gateway_url: gateway.url().to_owned(),
             workspace_id: "demo".to_owned(),
             provider: if has("--form") { "weather" } else { "github" }.to_owned(),
             upstream: gateway.url().to_owned(),
             scopes: scopes(),
-        },
-        None => account()?,
+        }
+    } else {
+        account()?
     };
     let options = NexusClientOptions::new(&account.gateway_url)
         .api_key(variable("NEXUS_API_KEY").unwrap_or_default())
@@ -128,12 +128,16 @@ fn serve() -> Result<(), String> {
     if has("--bench") {
         tools.extend(bench::tools(user_url));
     }
-    // If a token refresh is interrupted, the provider may revoke the user's grant.
-    let drained = client.clone();
-    let server = Server::new(tools, move |time| drained.drain(time));
-    let watched = signals::watch(&server, client);
+    let server = Server::new(tools);
+    let watched = signals::watch(&server, client.clone());
     watched.map_err(|error| format!("cannot watch for signals: {error}"))?;
-    server.run()
+    let run = server.run();
+    run.map_err(|error| format!("cannot start a thread: {error}"))?;
+    // If a token refresh is interrupted, the provider may revoke the user's grant.
+    if !client.drain(MAX_DRAIN) {
+        note("ended although a request to the gateway was still under way");
+    }
+    Ok(())
 }
 
 /// Reads the environment.

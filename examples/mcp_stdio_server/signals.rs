@@ -12,8 +12,8 @@ use crate::mcp::Server;
 /// How long a stop (Ctrl-Z) waits for a token refresh.
 const MAX_DRAIN: Duration = Duration::from_secs(5);
 
-/// From now on, SIGTERM, SIGINT, SIGHUP and SIGQUIT end the server like the end of stdin. SIGTSTP stops the process once no
-/// token refresh is under way: a stopped process holds the lock that other processes wait for.
+/// From now on, SIGTERM, SIGINT, SIGHUP and SIGQUIT end the server like the end of stdin. SIGTSTP (Ctrl-Z) suspends the
+/// process once no token refresh is under way: a suspended process would keep the lock that other processes wait for.
 #[cfg(unix)]
 pub(crate) fn watch(server: &Arc<Server>, client: NexusClient) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
@@ -25,7 +25,8 @@ pub(crate) fn watch(server: &Arc<Server>, client: NexusClient) -> io::Result<()>
     let watch = move || {
         for signal in signals.forever() {
             if signal != SIGTSTP {
-                server.end();
+                server.stop();
+                continue;
             }
             let _ = client.drain(MAX_DRAIN);
             let _ = emulate_default_handler(signal);

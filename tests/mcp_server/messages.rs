@@ -170,6 +170,20 @@ fn a_batch_has_one_response() {
 }
 
 #[test]
+fn the_end_of_stdin_lets_a_batch_finish() {
+    let mut client = Client::of("2025-03-26");
+    let calls = (1..=3).map(|id| {
+        let params = json!({"name": "slow", "arguments": {"ms": 100}});
+        client.message(id, "tools/call", params)
+    });
+    let calls = calls.collect();
+    client.send(&calls);
+    let rest = client.close();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(ids(rest[0].as_array().unwrap()), [1, 2, 3]);
+}
+
+#[test]
 fn a_cancelled_call_is_left_out_of_its_batch() {
     let mut client = Client::of("2025-03-26");
     let slow = client.message(

@@ -2,10 +2,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
-use std::process;
-use std::sync::{Mutex, PoisonError, TryLockError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
 const MAX_LINE: u64 = 64 << 20;
 
@@ -48,15 +45,5 @@ impl Output {
         let mut stdout = io::stdout().lock();
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
-    }
-
-    /// Ends the process with exit code 0. Waits until `latest` for a line that is being written.
-    pub(crate) fn exit(&self, latest: Instant) -> ! {
-        let mut turn = self.0.try_lock();
-        while matches!(turn, Err(TryLockError::WouldBlock)) && Instant::now() < latest {
-            thread::sleep(Duration::from_millis(1));
-            turn = self.0.try_lock();
-        }
-        process::exit(0)
     }
 }

@@ -13,13 +13,11 @@ const KEY: &str = "visit";
 
 /// A page to visit. Clones are handles to the same page.
 #[derive(Clone)]
-pub(crate) struct Page(Arc<Inner>);
-
-struct Inner {
+pub(crate) struct Page {
     id: String,
     url: String,
     message: String,
-    end: Mutex<End>,
+    end: Arc<Mutex<End>>,
 }
 
 #[derive(Default)]
@@ -42,17 +40,19 @@ pub(crate) enum Visit {
 impl Page {
     /// `id` identifies the page to the client. `message` is a sentence that tells the user why to visit it.
     pub(crate) fn new(id: &str, url: &str, message: &str) -> Self {
-        Self(Arc::new(Inner {
-            id: id.to_owned(),
-            url: url.to_owned(),
-            message: message.to_owned(),
-            end: Mutex::default(),
-        }))
+        let [id, url, message] = [id, url, message].map(str::to_owned);
+        let end = Arc::default();
+        Self {
+            id,
+            url,
+            message,
+            end,
+        }
     }
 
     /// Tells a client that waits for it that the user has finished with the page, successfully or not.
     pub(crate) fn finish(&self) {
-        let mut end = self.0.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.is_finished = true;
         if let Some(tell) = end.on_finish.take() {
             tell();
@@ -61,7 +61,7 @@ impl Page {
 
     /// Has `tell` run when the page is finished. While one is waiting, others are ignored: the client is told once.
     pub(super) fn on_finish(&self, tell: impl FnOnce() + Send + 'static) {
-        let mut end = self.0.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.is_finished {
             return tell();
         }
@@ -70,20 +70,20 @@ impl Page {
 
     /// For clients that cannot open pages, and for models whose clients only claim that they can.
     pub(crate) fn text(&self) -> String {
-        let Inner { url, message, .. } = &*self.0;
+        let Self { url, message, .. } = self;
         format!("{message}\nAsk the user to open this page, then call the tool again: {url}")
     }
 
     /// The error that sends a client of 2025-11-25 to the page.
     pub(super) fn failure(&self) -> Failure {
-        let elicitation = with(self.params(), "elicitationId", self.0.id.as_str().into());
+        let elicitation = with(self.params(), "elicitationId", self.id.as_str().into());
         Failure::new(URL_ELICITATION_REQUIRED, self.text())
             .with_data(json!({"elicitations": [elicitation]}))
     }
 
     /// The parameters of the notification that the page is finished.
     pub(super) fn completion(&self) -> Value {
-        json!({"elicitationId": self.0.id})
+        json!({"elicitationId": self.id})
     }
 
     /// The result that sends a client of 2026-07-28 to the page. It has no `requestState`, because the server remembers
@@ -94,7 +94,7 @@ impl Page {
     }
 
     fn params(&self) -> Value {
-        json!({"mode": "url", "url": self.0.url, "message": self.0.message})
+        json!({"mode": "url", "url": self.url, "message": self.message})
     }
 }
 

@@ -19,10 +19,6 @@ use super::tool::{Tool, Tools};
 
 /// How long calls may take at the end. Clients kill a server about 2 s after they have closed its stdin.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
-/// How long the server waits at the end for what must not be interrupted.
-const MAX_DRAIN: Duration = Duration::from_secs(5);
-
-type Drain = dyn Fn(Duration) -> bool + Send + Sync;
 
 /// Runs tools for the client at the other end of stdin and stdout.
 pub(crate) struct Server {
@@ -32,12 +28,16 @@ pub(crate) struct Server {
     reader: Mutex<Reader>,
     /// The number of threads that read or wait to read.
     readers: AtomicUsize,
-    jobs: Mutex<Jobs>,
-    /// Signalled when a call has ended.
-    ended: Condvar,
-    /// Locked for good by the thread that ends the process.
-    ending: Mutex<()>,
-    drain: Box<Drain>,
+    state: Mutex<State>,
+    /// Signalled when a call has ended, and when the server is to stop.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: Jobs,
+    /// When the server stops, even if calls are still under way.
+    stop: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -47,82 +47,90 @@ struct Reader {
 }
 
 impl Server {
-    /// `drain` waits, at most for the time that it is given, for what must not be interrupted by the end of the
-    /// process. It returns whether nothing is left.
-    pub(crate) fn new(
-        tools: Vec<Tool>,
-        drain: impl Fn(Duration) -> bool + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    pub(crate) fn new(tools: Vec<Tool>) -> Arc<Self> {
         Arc::new(Self {
             tools: tools.into_iter().map(Arc::new).collect(),
             output: Output::default(),
             reader: Mutex::default(),
             readers: AtomicUsize::new(0),
-            jobs: Mutex::default(),
-            ended: Condvar::new(),
-            ending: Mutex::new(()),
-            drain: Box::new(drain),
+            state: Mutex::default(),
+            changed: Condvar::new(),
         })
     }
 
-    /// Serves until stdin ends or stdout is closed, and then ends the process.
-    pub(crate) fn run(self: &Arc<Self>) -> ! {
+    /// Serves until stdin ends, stdout is closed, or [`Self::stop`] is called. Calls that are under way then get 1.5 s to
+    /// finish. The caller should end the process afterwards, because threads can still wait for input.
+    pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
+        self.start_thread()?;
+        let mut state = self.state();
         loop {
-            let Some(job) = self.next_job() else {
-                continue;
+            let left = match state.stop {
+                None => Duration::MAX,
+                Some(_) if !state.jobs.is_busy() => Duration::ZERO,
+                Some(stop) => stop.saturating_duration_since(Instant::now()),
             };
-            if self.readers.load(SeqCst) == 0 {
-                self.start_reader();
+            if left.is_zero() {
+                return Ok(());
+            }
+            let woken = self.changed.wait_timeout(state, left);
+            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stop_within(MAX_CALLS);
+    }
+
+    fn stop_within(&self, max_calls: Duration) {
+        let latest = Instant::now().checked_add(max_calls);
+        let mut state = self.state();
+        state.stop = state.stop.into_iter().chain(latest).min();
+        self.changed.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start_thread(self: &Arc<Self>) -> io::Result<()> {
+        let server = Arc::clone(self);
+        let started = thread::Builder::new().spawn(move || server.serve());
+        started.map(drop)
+    }
+
+    /// Reads lines and runs calls, until the server stops and no call waits.
+    fn serve(self: &Arc<Self>) {
+        while let Some(job) = self.next_job() {
+            if self.readers.load(SeqCst) == 0
+                && let Err(error) = self.start_thread()
+            {
+                // This thread reads on after its call.
+                note(format_args!("cannot start another thread: {error}"));
             }
             self.perform(&job);
-            lock(&self.jobs).end();
+            self.state().jobs.end();
         }
     }
 
-    /// Ends the process with exit code 0. Calls get 1.5 s to finish first, and `drain` gets what is left of 5 s. If
-    /// several threads call this, the first call counts.
-    pub(crate) fn end(&self) -> ! {
-        self.end_within(MAX_CALLS)
-    }
-
-    fn end_within(&self, max_calls: Duration) -> ! {
-        let _only = self.ending.lock();
-        let start = Instant::now();
-        let is_busy = |jobs: &mut Jobs| jobs.is_busy();
-        drop(
-            self.ended
-                .wait_timeout_while(lock(&self.jobs), max_calls, is_busy),
-        );
-        if !(self.drain)(MAX_DRAIN.saturating_sub(start.elapsed())) {
-            note("ended although a request to the gateway was still under way");
-        }
-        self.output
-            .exit(start.checked_add(max_calls).unwrap_or(start))
-    }
-
-    /// Returns a call to run, which may be one that was waiting. Otherwise reads a line, for which there may be no call.
+    /// Returns a waiting call. If there is none, reads lines until there is one.
     fn next_job(&self) -> Option<Arc<Job>> {
-        let waiting = lock(&self.jobs).start();
+        let waiting = self.state().jobs.start();
         if waiting.is_some() {
             return waiting;
         }
         self.readers.fetch_add(1, SeqCst);
-        let mut reader = lock(&self.reader);
-        let mut job = lock(&self.jobs).start();
-        if job.is_none() {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = loop {
+            let mut state = self.state();
+            let job = state.jobs.start();
+            if job.is_some() || state.stop.is_some() {
+                break job;
+            }
+            drop(state);
             self.read(&mut reader);
-            job = lock(&self.jobs).start();
-        }
+        };
         self.readers.fetch_sub(1, SeqCst);
         job
-    }
-
-    fn start_reader(self: &Arc<Self>) {
-        let server = Arc::clone(self);
-        // Without another thread, this one reads on after its call.
-        if let Err(error) = thread::Builder::new().spawn(move || server.run()) {
-            note(format_args!("cannot start another thread: {error}"));
-        }
     }
 
     /// Reads a line, and does what needs no tool.
@@ -131,7 +139,7 @@ impl Server {
         let work = match lines::read(io::stdin().lock(), line) {
             Some(Ok(text)) => inbox::take(session, text, &self.tools),
             Some(Err(problem)) => return note(problem),
-            None => self.end(),
+            None => return self.stop(),
         };
         if let Some(problem) = work.problem {
             note(problem);
@@ -140,10 +148,10 @@ impl Server {
             self.write(Some(line));
         }
         for job in work.jobs {
-            lock(&self.jobs).add(job);
+            self.state().jobs.add(job);
         }
         for id in work.cancelled {
-            let cancelled = lock(&self.jobs).cancel(&id);
+            let cancelled = self.state().jobs.cancel(&id);
             for job in cancelled {
                 self.write(job.destination.line(None));
             }
@@ -152,7 +160,7 @@ impl Server {
 
     fn perform(self: &Arc<Self>, job: &Arc<Job>) {
         let (outcome, page) = job.invocation.run();
-        if !lock(&self.jobs).finish(job) {
+        if !self.state().jobs.finish(job) {
             return;
         }
         let response = message::response(&job.id, &outcome);
@@ -160,8 +168,8 @@ impl Server {
         if let Some(page) = page {
             self.announce_end(&page);
         }
-        lock(&self.jobs).responded();
-        self.ended.notify_all();
+        self.state().jobs.responded();
+        self.changed.notify_all();
     }
 
     /// Tells the client when the user has finished with the page.
@@ -174,16 +182,12 @@ impl Server {
         });
     }
 
-    /// Ends the process if stdout is closed: nobody would read a response.
+    /// Stops the server if stdout is closed, because nobody reads the responses.
     fn write(&self, line: Option<String>) {
         let written = line.map_or(Ok(()), |line| self.output.line(line));
         if let Err(error) = written {
             note(format_args!("cannot write to stdout: {error}"));
-            self.end_within(Duration::ZERO);
+            self.stop_within(Duration::ZERO);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -216,7 +216,7 @@ impl NexusClientOptions {
     ///
     /// A token is about to expire when it is within the cache's buffer (30 s by default). A token without a known
     /// expiry can be used for up to an hour after it was received. A call that has such a token waits for the gateway
-    /// for at most 1 s. Then the token counts as fresh for another 5 s, and a warning is logged.
+    /// for at most 1 s. Then the token counts as fresh for another 5 s. A warning is logged once for each token.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);

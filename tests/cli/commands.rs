@@ -343,7 +343,7 @@ fn a_403_says_who_can_help() {
     for args in ["token", "refresh", "aws-credentials"] {
         let args = format!("{args} {{github}}");
         let part =
-            "has yet to consent, or a newer connection has taken its place; run `nexus connect`";
+            "has not consented yet, or a newer connection has replaced this one; run `nexus connect`";
         old.run(&args).assert_error(6, part, &args);
     }
     let bench = Bench::new("wrong-key");

@@ -204,7 +204,7 @@ fn a_return_url_that_is_refused_is_named() {
         reply(&bench, "/v1/request-connection", 502, &refused);
         let ran = bench.run(args);
         ran.assert_error(1, part, args);
-        let suspected = ran.err.contains("not set to allow this return_url");
+        let suspected = ran.err.contains("may not allow this return_url");
         assert!(suspected, "{}", ran.err);
     }
     let disagree = json!({"error": "broker_error", "message": "no", "status": 403});

@@ -366,7 +366,9 @@ fn a_gateway_that_refuses_the_return_url_says_whom_to_ask() {
     let input = RequestConnectionInput::new("acme", "github", none, listener.return_url());
     let error = client(&gateway).request_connection(&input).unwrap_err();
     assert!(
-        error.message().contains("return_url; ask its operator to allow it"),
+        error
+            .message()
+            .contains("return_url; ask its operator to allow it"),
         "{error}"
     );
     assert!(!error.message().contains(listener.return_url()), "{error}");

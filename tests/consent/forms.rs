@@ -368,7 +368,7 @@ fn a_gateway_that_refuses_the_return_url_says_whom_to_ask() {
     assert!(
         error
             .message()
-            .contains("does not allow this return_url; ask its operator"),
+            .contains("return_url; ask its operator to allow it"),
         "{error}"
     );
     assert!(!error.message().contains(listener.return_url()), "{error}");

@@ -1,6 +1,6 @@
-//! The crates that any feature or test compiles, on any platform, held to the lists of deny.toml.
+//! Holds the crates of all features, tests and platforms to the lists of deny.toml.
 //!
-//! `cargo deny` says the same, and knows advisories, but is long to install; this needs Cargo alone.
+//! `cargo deny` does the same, and knows advisories, but takes long to install. These tests need Cargo alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs;
@@ -13,7 +13,7 @@ use nexus_sdk::serde_json::{self, Value};
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// What Cargo would compile for some feature, test or platform. Its metadata also has what the lock file holds in reserve.
+/// The packages that Cargo compiles for some feature, test or platform. Cargo's metadata has more.
 static PACKAGES: LazyLock<Vec<Package>> = LazyLock::new(packages);
 
 struct Package {
@@ -100,7 +100,7 @@ fn licence_expressions_are_read_as_spdx() {
     }
 }
 
-/// Names and versions of the crates, other than this one, that something is true of.
+/// Returns names and versions of the other crates for which the condition holds.
 fn others(is_meant: impl Fn(&Package) -> bool) -> Vec<String> {
     assert!(PACKAGES.len() > 50, "the crates were found");
     let meant = PACKAGES
@@ -115,7 +115,7 @@ fn is_one_of(package: &Package, versions: &[String]) -> bool {
     versions.iter().any(|it| is_version(package, it))
 }
 
-/// Whether a package is meant by `name@version`, where the version may lack its last parts.
+/// Returns whether `name@version` means a package; the version may lack its last parts.
 fn is_version(package: &Package, meant: &str) -> bool {
     let (name, version) = meant.split_once('@').unwrap();
     package.name == name && format!("{}.", package.version).starts_with(&format!("{version}."))
@@ -157,7 +157,7 @@ fn package(json: &Value) -> Package {
     }
 }
 
-/// A list of strings in deny.toml.
+/// Reads a list of strings in deny.toml.
 fn list(section: &str, key: &str) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/deny.toml");
     let text = fs::read_to_string(file).unwrap();
@@ -169,7 +169,7 @@ fn list(section: &str, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether an SPDX expression can be met with the licences of a list.
+/// Returns whether the licences of a list satisfy an SPDX expression.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression
         .replace('/', " OR ")

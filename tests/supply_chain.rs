@@ -1,4 +1,4 @@
-//! Holds the crates of all features, tests and platforms to the lists of deny.toml.
+//! Holds the crates of all features, tests, benchmarks and platforms to the lists of deny.toml.
 //!
 //! `cargo deny` does the same, and knows advisories, but takes long to install. These tests need Cargo alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -105,7 +105,7 @@ fn others(is_meant: impl Fn(&Package) -> bool) -> Vec<String> {
     assert!(PACKAGES.len() > 50, "the crates were found");
     let meant = PACKAGES
         .iter()
-        .filter(|it| it.name != env!("CARGO_PKG_NAME") && is_meant(it));
+        .filter(|it| !it.name.starts_with(env!("CARGO_PKG_NAME")) && is_meant(it));
     meant
         .map(|it| format!("{} {}", it.name, it.version))
         .collect()
@@ -121,22 +121,33 @@ fn is_version(package: &Package, meant: &str) -> bool {
     package.name == name && format!("{}.", package.version).starts_with(&format!("{version}."))
 }
 
+/// The packages of the library and of the benchmarks. A crate of both is listed once.
 fn packages() -> Vec<Package> {
-    let tree = cargo(&["tree", "--target=all", "--prefix=none", "--format={p} "]);
+    let mut all = compiled("Cargo.toml");
+    all.extend(compiled("benches/Cargo.toml"));
+    let key = |it: &Package| (it.name.clone(), it.version.clone());
+    all.sort_by_key(key);
+    all.dedup_by_key(|it| key(it));
+    all
+}
+
+fn compiled(manifest: &str) -> Vec<Package> {
+    let tree = ["tree", "--target=all", "--prefix=none", "--format={p} "];
+    let tree = cargo(manifest, &tree);
     let compiled = |it: &Package| {
         let start = format!("{} v{} ", it.name, it.version);
         tree.lines().any(|line| line.starts_with(&start))
     };
-    let metadata = cargo(&["metadata", "--format-version=1"]);
+    let metadata = cargo(manifest, &["metadata", "--format-version=1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     packages.iter().map(package).filter(compiled).collect()
 }
 
-fn cargo(arguments: &[&str]) -> String {
+fn cargo(manifest: &str, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
-        .args(["--locked", "--all-features"])
+        .args(["--locked", "--all-features", "--manifest-path", manifest])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();

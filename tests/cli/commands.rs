@@ -1,4 +1,4 @@
-//! What the commands print, and what they say when they cannot.
+//! The results and errors of commands.
 
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};

@@ -49,8 +49,8 @@ class Entry(gdb.Breakpoint):
             return False
         thread = gdb.selected_thread().ptid
         if thread not in paths:
-            # Threads of the development gateway are not the client's.
-            paths[thread] = Path(len(paths) + 1, self.file.startswith("testing/"))
+            # The threads of the development gateway and of its server are not the client's.
+            paths[thread] = Path(len(paths) + 1, self.file.startswith(("testing/", "loopback/")))
         path = paths[thread]
         if not path.ignored and not path.over:
             path.enter(int(gdb.parse_and_eval("$rsp")), self.file, self.name)

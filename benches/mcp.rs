@@ -2,15 +2,6 @@
 //! response, on one thread. And a call of its tool beside the same with bare ureq in the SDK's place.
 //!
 //! Builds the example as its users install it; `NEXUS_BENCH_MCP` names another build.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -69,19 +60,26 @@ fn example() -> PathBuf {
     if let Some(path) = std::env::var_os("NEXUS_BENCH_MCP") {
         return path.into();
     }
-    let build = [
-        "build",
-        "--quiet",
-        "--release",
-        "--example",
-        "mcp_stdio_server",
-    ];
-    let status = Command::new(env!("CARGO")).args(build).status();
-    assert!(status.unwrap().success());
     // target/release/deps/mcp-..
     let own = std::env::current_exe().unwrap();
-    let folder = own.parent().and_then(|deps| deps.parent()).unwrap();
-    folder.join("examples/mcp_stdio_server")
+    let target = own.ancestors().nth(3).unwrap();
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--example",
+            "mcp_stdio_server",
+        ])
+        .args([
+            "--manifest-path",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
+        ])
+        .arg("--target-dir")
+        .arg(target)
+        .status();
+    assert!(status.unwrap().success());
+    target.join("release/examples/mcp_stdio_server")
 }
 
 fn configured<'a>(command: &'a mut Command, origin: &str) -> &'a mut Command {

@@ -1,13 +1,5 @@
 //! Threads that miss the same key of an empty cache together, beside one that misses it alone; and one
 //! miss, beside the bare request that it makes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::time::Duration;
 

@@ -1,16 +1,5 @@
 //! Programs that fetch once and end, with this crate and with bare ureq: their time and memory.
 //! And what it costs to make a client.
-//!
-//! https needs the feature `platform-verifier`, see `support::schemes`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
-)]
-
-mod support;
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -37,8 +26,8 @@ fn main() {
     let server = Server::start(Duration::ZERO);
     let mut criterion = support::criterion();
     let mut report = Report::default();
-    for scheme in support::schemes() {
-        let most = if *scheme == "https" { 2e6 } else { 1e6 };
+    for scheme in support::SCHEMES {
+        let most = if scheme == "https" { 2e6 } else { 1e6 };
         let programs = Programs {
             gateway: server.origin("http", "127.0.0.1"),
             upstream: server.origin(scheme, "127.0.0.1"),

@@ -1,9 +1,10 @@
-//! The whole way from asking for a connection to calling an API with its credential.
+//! Requests a connection, waits for the user's consent, and calls an API with the credential.
 //!
-//! Without configuration it runs on a gateway of its own, in this process. With
+//! Without configuration, the program runs on a gateway of its own, in this process. With
 //! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `SCOPES`, `UPSTREAM_URL`) it
-//! runs on that one, and waits until you have consented in the browser. `SCOPES` are what the provider
-//! calls them, with spaces between; by default none are asked for.
+//! runs on that gateway, and waits until you have consented in the browser. `SCOPES` are the
+//! provider's own names with spaces between; the default is the scopes that the gateway lists for
+//! the provider.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -63,19 +64,19 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Steps 1 to 3: ask for a connection, let the user consent, wait until it is active.
+/// Steps 1 to 3: request a connection, let the user consent, wait until the connection is active.
 fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>> {
     let (workspace, provider) = (&setting.workspace, &setting.provider);
-    let scopes = setting.scopes.split_whitespace();
+    let scopes = setting.scopes(client);
     let input = RequestConnectionInput::new(workspace, provider, scopes, "http://localhost:3000/");
     let connection = client.request_connection(&input)?;
     println!(
-        "1. asked for a connection of {workspace} to {provider}: {}",
+        "1. requested a connection of {workspace} to {provider}: {}",
         connection.connection_id
     );
 
     if setting.gateway.is_some() {
-        // A browser would go on to the return URL, where nobody listens here.
+        // A browser would go on to the return URL, where nothing listens.
         let page = ureq::get(&connection.auth_url).config();
         page.max_redirects(0).build().call()?;
         println!(
@@ -99,7 +100,7 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
     }
 }
 
-/// The names in a list of repositories, or how much of something else there is.
+/// Returns the names in a list of repositories, or the length of any other body.
 fn repositories(body: &[u8]) -> String {
     let list: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
     let names: Vec<&str> = list
@@ -112,14 +113,13 @@ fn repositories(body: &[u8]) -> String {
     }
 }
 
-/// Where everything is.
 struct Setting {
     options: NexusClientOptions,
     workspace: String,
     provider: String,
     scopes: String,
     upstream: String,
-    /// The gateway in this process, when no other is configured.
+    /// The gateway in this process, if no other is configured.
     gateway: Option<DevGateway>,
 }
 
@@ -133,26 +133,33 @@ impl Setting {
             Some(_) => None,
             None => Some(DevGateway::start()?),
         };
-        let (options, upstream, scopes) = if let Some(gateway) = &gateway {
-            let options = NexusClientOptions::new(gateway.url());
-            (options, gateway.url(), "repo read:user")
-        } else {
-            // What a provider calls its scopes is not known here, and it refuses those of another.
-            let options = NexusClientOptions::from_env()?;
-            (options, "https://api.github.com", "")
-        };
-        if let Some(gateway) = &gateway {
+        let (options, upstream) = if let Some(gateway) = &gateway {
             println!("0. started a gateway on {}", gateway.url());
-        }
+            (NexusClientOptions::new(gateway.url()), gateway.url())
+        } else {
+            (NexusClientOptions::from_env()?, "https://api.github.com")
+        };
         Ok(Self {
             options,
             workspace: variable("WORKSPACE_ID", "acme"),
             provider: variable("PROVIDER", "github"),
-            scopes: variable("SCOPES", scopes),
+            scopes: variable("SCOPES", ""),
             upstream: variable("UPSTREAM_URL", upstream)
                 .trim_end_matches('/')
                 .to_owned(),
             gateway,
         })
+    }
+    /// Without any scope, an identity provider refuses the user.
+    fn scopes(&self, client: &NexusClient) -> Vec<String> {
+        if !self.scopes.is_empty() {
+            return self.scopes.split_whitespace().map(str::to_owned).collect();
+        }
+        // A gateway that cannot list its providers may still know this one.
+        let providers = client.providers().ok();
+        let provider = providers.as_ref().and_then(|all| all.get(&self.provider));
+        provider
+            .and_then(|it| it.scopes.clone())
+            .unwrap_or_default()
     }
 }

@@ -1,11 +1,11 @@
-//! A call to an MCP gateway's REST tools API: search for tools, then execute one, with a key that
-//! the broker holds and that this program never handles.
+//! Searches for tools of an MCP gateway over its REST API, then executes one, with a key that the
+//! broker holds and that this program never handles.
 //!
 //! `cargo run --example rest_tools [QUERY [NAME [ARGUMENTS]]]` searches for `QUERY` and executes the
-//! tool `NAME`, if it is among those found, with `ARGUMENTS`, a JSON object. Without configuration it
-//! runs on a gateway of its own, in this process, whose upstream has a few tools. With
-//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, if that gateway asks for one) it runs on that one, as
-//! `WORKSPACE_ID` with the key for `PROVIDER`, on the API at `UPSTREAM_URL` or, without that, at the
+//! tool `NAME`, if the search has found it, with `ARGUMENTS`, a JSON object. Without configuration, the
+//! program runs on a gateway of its own, in this process, whose upstream has a few tools. With
+//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, if that gateway asks for a key) it runs on that gateway,
+//! with the key of `WORKSPACE_ID` for `PROVIDER`, on the API at `UPSTREAM_URL`; the default is the
 //! provider's `api_base_url`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -50,7 +50,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The API, with the key on every request to it.
+/// The API. Every request to it has the key.
 struct Tools(Fetcher);
 
 impl Tools {
@@ -60,14 +60,14 @@ impl Tools {
             Some(url) => url.clone(),
             None => api_of(&client, &setting.provider)?,
         };
-        // Whatever a tool or a redirect says, the key goes to no other host.
+        // The key goes to no other host, whatever a tool or a redirect says.
         let fetcher = client
             .fetcher(&TokenCache::new(), &setting.workspace, &setting.provider)
             .base_url(api);
         Ok(Self(fetcher))
     }
 
-    /// Name and description of each tool.
+    /// Returns the name and description of each tool.
     fn search(&self, query: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         let response = self.post("/tools/search", &json!({"query": query}))?;
         // Some gateways wrap the list.
@@ -84,7 +84,7 @@ impl Tools {
         let response = self.post("/tools/execute", &call)?;
         let parts = response.get("content").and_then(Value::as_array);
         let parts = parts.ok_or("/tools/execute: the response has no content")?;
-        // What is not text is named.
+        // A part that is not text is shown as its type.
         let text = |part: &Value| {
             let text = part["text"].as_str().or(part["type"].as_str());
             text.unwrap_or("?").to_owned()
@@ -111,16 +111,16 @@ impl Tools {
     }
 }
 
-/// Where the gateway says that the API of a provider begins.
+/// Returns the address of a provider's API, as the gateway knows it.
 fn api_of(client: &NexusClient, provider: &str) -> Result<String, Box<dyn Error>> {
     let providers = client.providers()?;
     let known = providers.get(provider);
     let api = known.and_then(|provider| provider.api_base_url.clone());
-    let problem = || format!("the gateway has no api_base_url of {provider:?}; set UPSTREAM_URL");
+    let problem = || format!("the gateway has no api_base_url for {provider:?}; set UPSTREAM_URL");
     Ok(api.ok_or_else(problem)?)
 }
 
-/// What to search for, and what to execute.
+/// The search, and the tool to execute.
 struct Call {
     query: String,
     name: String,
@@ -145,14 +145,13 @@ impl Call {
     }
 }
 
-/// Where everything is.
 struct Setting {
     options: NexusClientOptions,
     workspace: String,
     provider: String,
-    /// Where the API is, unless the gateway knows.
+    /// The API's address, unless the gateway knows it.
     upstream: Option<String>,
-    /// The gateway in this process, when no other is configured.
+    /// The gateway in this process, if no other is configured.
     gateway: Option<DevGateway>,
 }
 
@@ -192,7 +191,9 @@ fn variable(name: &str) -> Result<String, String> {
     value.ok_or_else(|| format!("NEXUS_GATEWAY_URL is set and {name} is not; set both or none"))
 }
 
-/// Text of others, fit for a terminal.
+/// Foreign text, fit for a terminal: without control characters, and without characters that hide or
+/// reorder others.
 fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
+    let is_hidden = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.replace(|c: char| c.is_control() || is_hidden(c), " ")
 }

@@ -1,8 +1,8 @@
-//! Base64 as text: what credentials and signatures look like in headers.
+//! Base64 (RFC 4648 section 4), for credentials and signatures in headers.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// RFC 4648 section 4, with padding.
+/// Encodes with padding.
 pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
@@ -19,7 +19,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// What such a text says, with or without its padding.
+/// Decodes text with or without padding. `None` if it has other characters.
 pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     for digits in text.trim_end_matches('=').as_bytes().chunks(4) {

@@ -1,22 +1,21 @@
-//! How a connection is made without a browser: the form of a credential, and the credential.
+//! Connecting a provider of static credentials: the form of its credential, and the credential.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::connection::ConnectionStatus;
 use crate::error::{self, Result};
 use crate::gateway::{Gateway, Request};
 use crate::json::{self, Object};
-use crate::secret::shows;
+use crate::secret::debug_only;
 
-/// The form that a provider's credential has to be entered in.
+/// The form in which a user enters a provider's credential.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 ///
 /// let gateway = DevGateway::start()?;
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-/// let scopes: [&str; 0] = [];
-/// let input = RequestConnectionInput::new("acme", "weather", scopes, "http://localhost:3000/");
+/// let input = RequestConnectionInput::new("acme", "weather", [], "http://localhost:3000/");
 /// let connection = client.request_connection(&input)?;
 /// let form = client.capture_schema(connection.state.as_deref().unwrap())?;
 /// assert_eq!(form.fields(), ["api_key"]);
@@ -27,24 +26,38 @@ use crate::secret::shows;
 pub struct CaptureSchema {
     /// The provider that the form is for.
     pub provider_name: Option<String>,
-    /// A JSON Schema of the credentials object.
+    /// The JSON Schema of the credentials object.
     pub schema: Object,
 }
 
 impl CaptureSchema {
-    pub(crate) fn from_response(mut response: Object) -> Self {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{CaptureSchema, serde_json::json};
+    ///
+    /// let response = json!({"properties": {"api_key": {}}});
+    /// assert_eq!(CaptureSchema::from_json(response)?.fields(), ["api_key"]);
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let mut response = json::into_object(response)?;
         let provider_name = json::filled(&response, "provider_name");
         let schema = match response.remove("schema") {
             Some(Value::Object(schema)) => schema,
             _ => response,
         };
-        Self {
+        Ok(Self {
             provider_name,
             schema,
-        }
+        })
     }
 
-    /// The names of the credential's fields, in alphabetical order.
+    /// Returns the names of the credential's fields, in alphabetical order.
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -66,7 +79,7 @@ impl CaptureSchema {
     }
 }
 
-/// A credential that the gateway has taken.
+/// A credential that the gateway has accepted.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -74,8 +87,7 @@ impl CaptureSchema {
 ///
 /// let gateway = DevGateway::start()?;
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-/// let scopes: [&str; 0] = [];
-/// let input = RequestConnectionInput::new("acme", "weather", scopes, "http://localhost:3000/");
+/// let input = RequestConnectionInput::new("acme", "weather", [], "http://localhost:3000/");
 /// let connection = client.request_connection(&input)?;
 /// let credentials = Map::from_iter([("api_key".to_string(), "k-1".into())]);
 /// let captured = client.capture_credential(connection.state.as_deref().unwrap(), &credentials)?;
@@ -85,40 +97,63 @@ impl CaptureSchema {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CapturedCredential {
-    /// The connection that it belongs to.
+    /// The id of the credential's connection.
     pub connection_id: String,
     /// The connection's status now.
     pub status: ConnectionStatus,
-    /// Where a browser would go next.
+    /// The URL to which a browser would be sent next. `Debug` does not show it.
     pub redirect_url: Option<String>,
 }
 
 impl CapturedCredential {
-    pub(crate) fn capture(gateway: &Gateway, state: &str, credentials: &Object) -> Result<Self> {
-        error::not_blank("state", state)?;
-        let mut body = Object::new();
-        body.insert("state".to_owned(), state.into());
-        body.insert("credentials".to_owned(), credentials.clone().into());
-        let request = Request::post("/v1/capture-credential").json(&body)?;
-        Self::from_response(&gateway.send(&request)?.body)
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{CapturedCredential, serde_json::json};
+    ///
+    /// let response = json!({"connection_id": "c-1", "status": "active"});
+    /// assert_eq!(CapturedCredential::from_json(response)?.connection_id, "c-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
+        Ok(Self {
+            connection_id: json::required(&response, &["connection_id"])?,
+            redirect_url: json::filled(&response, "redirect_url"),
+            status: ConnectionStatus::of(&response)?,
+        })
     }
 
-    pub(crate) fn from_response(response: &Object) -> Result<Self> {
-        Ok(Self {
-            connection_id: json::required(response, &["connection_id"])?,
-            status: ConnectionStatus::from_response(response)?,
-            redirect_url: json::filled(response, "redirect_url"),
-        })
+    pub(crate) fn capture(gateway: &Gateway, state: &str, credentials: &Object) -> Result<Self> {
+        error::not_blank("state", state)?;
+        let body = json!({"state": state, "credentials": credentials});
+        let request = Request::post("/v1/capture-credential").json(&body);
+        let request = leaves(&body).into_iter().fold(request, Request::secret);
+        Self::from_json(gateway.send(&request)?.body.into())
     }
 }
 
-shows!(CapturedCredential: connection_id, status);
+debug_only!(CapturedCredential: connection_id, status);
+
+/// Returns the texts and numbers in a value, which an error must not repeat.
+fn leaves(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => vec![text.clone()],
+        Value::Number(_) => vec![json::written(value)],
+        Value::Array(items) => items.iter().flat_map(leaves).collect(),
+        Value::Object(fields) => fields.values().flat_map(leaves).collect(),
+        Value::Null | Value::Bool(_) => Vec::new(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::NexusError;
-    use serde_json::json;
 
     fn object(value: Value) -> Object {
         serde_json::from_value(value).unwrap()
@@ -152,7 +187,7 @@ mod tests {
             (json!({}), None, json!({}), vec![]),
         ];
         for (response, provider, schema, fields) in table {
-            let form = CaptureSchema::from_response(object(response));
+            let form = CaptureSchema::from_json(response).unwrap();
             assert_eq!(form.provider_name.as_deref(), provider);
             assert_eq!(form.fields(), fields);
             assert_eq!(form.schema, object(schema));
@@ -173,7 +208,7 @@ mod tests {
             (json!({"connection_id": "", "status": "active"}), false),
         ];
         for (response, fine) in table {
-            let captured = CapturedCredential::from_response(&object(response));
+            let captured = CapturedCredential::from_json(response);
             let code = captured.as_ref().err().map(NexusError::code);
             assert_eq!(code, (!fine).then_some("invalid_response"));
             assert!(captured.is_err() || captured.unwrap().redirect_url.is_none());
@@ -183,7 +218,7 @@ mod tests {
     #[test]
     fn debug_does_not_show_where_a_browser_would_go() {
         let response = json!({"connection_id": "c", "status": "active", "redirect_url": "http://h/?state=canary"});
-        let captured = CapturedCredential::from_response(&object(response)).unwrap();
+        let captured = CapturedCredential::from_json(response).unwrap();
         assert_eq!(
             captured.redirect_url.as_deref(),
             Some("http://h/?state=canary")

@@ -1,4 +1,4 @@
-//! The client: one short method for each operation.
+//! The client, with one short method for each operation.
 
 mod connections;
 mod fetching;
@@ -8,27 +8,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::cache::TokenCache;
 use crate::error::{self, Result};
 #[cfg(feature = "consent")]
 use crate::flights::Flights;
 use crate::flights::{Handle, ProcessLock};
 use crate::gateway::{Gateway, Request};
-use crate::health::Health;
-use crate::json::Object;
 use crate::options::NexusClientOptions;
-use crate::providers::Providers;
+use crate::providers::{Health, Providers};
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
 
-/// A client of one Nexus Gateway, to be shared by any number of threads.
+/// A client for one Nexus Gateway. Any number of threads can share it.
 ///
-/// A clone is a cheap handle to the same client and its pooled connections. Every method blocks the
-/// calling thread, at most as long as it says. With the default [`RetryPolicy`](crate::RetryPolicy)
-/// a call waits for the gateway at most [`timeout`](NexusClientOptions::timeout) (30 s); with
-/// retries, that for each attempt and `max_delay` between two. A call that may refresh a token goes
-/// on when its caller has timed out: see [`drain`](Self::drain).
+/// A clone is a cheap handle to the same client and its pooled connections.
+///
+/// Most methods block the calling thread while they wait for the gateway. Each attempt lasts for at most
+/// [`timeout`](NexusClientOptions::timeout) (30 s). With a [`RetryPolicy`](crate::RetryPolicy) that
+/// retries, there are several attempts, with pauses of at most `max_delay`. By default there is one. A
+/// request that may refresh a token continues if its caller times out: see [`drain`](Self::drain).
 ///
 /// # Fork
 ///
@@ -37,10 +38,10 @@ use crate::url;
 ///
 /// # Errors
 ///
-/// Every method that talks to the gateway can fail with `request_failed` (the network), `timeout`,
-/// `max_retries_exceeded` (only with retries), `invalid_response` (a response that is not what the
-/// contract says), `body_too_large`, and with the gateway's own codes, or `http_<status>` for a
-/// response without one. Each method names what it adds.
+/// Every method that sends a request can fail with `request_failed` (the network), `timeout`,
+/// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
+/// contract), `body_too_large`, and with the gateway's own codes. The code is `http_<status>` if the
+/// gateway sends none. Each method lists its further codes.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
@@ -57,21 +58,62 @@ use crate::url;
 /// assert!(String::from_utf8(body)?.contains("acme"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Differences from the Python SDK
+///
+/// Methods have the same names and argument order. These behaviours differ:
+///
+/// | | Python | this crate |
+/// |---|---|---|
+/// | `retries` of 0, and a status 502, 503 or 504 | `max_retries_exceeded` | the gateway's own code, or `http_<status>` |
+/// | network failures | not retried | retried if the gateway cannot have acted on the request twice |
+/// | `Retry-After` | ignored | honoured, up to `max_delay` |
+/// | `timeout` | for each socket operation | for a whole attempt, and for a fetch with its redirects and body |
+/// | a caller that times out during a refresh | interrupts the request | leaves; the request continues |
+/// | threads that miss the cache together | one request each | one request for all |
+/// | processes that resolve the same pair | at the same time | one after the other |
+/// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
+/// | a 401 to a cached token | returned | the token is removed, and the request is sent again if there is another token |
+/// | `token_expired` from a resolve | an error | asked once more |
+/// | strategies | a header `Authorization` | all in the gateway's contract; an unknown one is `unsupported_strategy` |
+/// | the caller's header `Authorization` | overwritten | overwritten if the strategy sets it, otherwise sent |
+/// | `{name}` in a URL | sent as it is | replaced if the strategy is `path`, otherwise percent-encoded |
+/// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it |
+/// | methods and redirects | 307 and 308 of a POST are returned | followed, with the body |
+/// | redirects to another origin | keep the credential | lose the credential |
+/// | redirects from https to http | followed | `insecure_url` |
+/// | a plain http URL on another machine | used | `insecure_url`, unless `allow_insecure_http` |
+/// | a gateway that redirects | followed | an error that names the new address |
+/// | header names in a response | as the server wrote them | in lower case; repeated headers are kept |
+/// | a compressed response | not requested | requested and decompressed |
+/// | a large response | read in full | `body_too_large` above `max_body_bytes` |
+/// | cut-off responses | may be returned in part | always an error |
+/// | a network failure of a fetch | `URLError` and others | `request_failed` or `timeout` |
+/// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
+/// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
+/// | `wait_for_active`, other final statuses | polled until the timeout | returned |
+/// | `TokenResponse`, a field in `credentials` and at the top level | mostly the top level | `credentials` |
+/// | `TokenResponse.access_token` of a static key | empty | the key |
+/// | blank names | only a blank connection id is refused | `invalid_input` |
+/// | diagnostics | each call, at the level info | warnings, unless you raise the level |
 #[derive(Clone)]
 pub struct NexusClient(Handle);
 
 impl NexusClient {
-    /// A client with these options. Sends nothing and does not block.
+    /// Creates a client with these options. Sends nothing and does not block.
     ///
-    /// Warns when the gateway is reached over plain http on another machine, unless
+    /// Logs a warning if the gateway is on another machine and its URL is plain http, unless
     /// [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) is set.
     ///
     /// # Errors
     ///
-    /// `invalid_input` that names the option: a `gateway_url` that is not an absolute http or https
-    /// URL, or has a user name, password or query; an `api_key` that does not fit into a header; a
-    /// `timeout` of zero; a SOCKS proxy, of the `agent` or of `ALL_PROXY`, without the feature
-    /// `socks-proxy`; a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`.
+    /// `invalid_input`, which names the option:
+    ///
+    /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password or query
+    /// - an `api_key` that a header cannot carry
+    /// - a `timeout` of zero
+    /// - a SOCKS proxy from the `agent` or from `ALL_PROXY`, without the feature `socks-proxy`
+    /// - a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -87,17 +129,18 @@ impl NexusClient {
         Ok(Self(Handle::new(gateway, lock)))
     }
 
-    /// Asks the gateway for the token of a workspace's connection to a provider, past every cache.
+    /// Requests the token of a workspace's connection to a provider from the gateway, bypassing the cache.
+    /// For repeated use, prefer [`get_cached_token`](Self::get_cached_token).
     ///
-    /// Blocks for the client's timeout (30 s) at most, retries added. Joins a resolve of the same pair
-    /// that is under way, and asks once more after `token_expired`.
-    /// [`get_cached_token`](Self::get_cached_token) is for repeated use.
+    /// Blocks for at most the client's timeout (30 s) for each attempt. If another thread is already
+    /// resolving the same pair, the call waits for that result. After `token_expired`, the gateway is
+    /// asked once more.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank name; `invalid_credentials` for credentials that lack what the
-    /// provider's strategy needs, `unsupported_strategy` for a strategy that this build cannot put on
-    /// a request. Of the gateway: `connection_not_found` (404), `token_expired` (409),
+    /// `invalid_input` for a blank name. `invalid_credentials` for credentials without a field that the
+    /// provider's strategy needs. `unsupported_strategy` for a strategy that this build does not
+    /// support. From the gateway: `connection_not_found` (404), `token_expired` (409),
     /// `broker_unavailable` (502).
     ///
     /// ```
@@ -115,12 +158,12 @@ impl NexusClient {
         Ok(CachedToken::clone(&token))
     }
 
-    /// Returns the token from the cache, or asks the gateway for it and caches it.
+    /// Returns the token from the cache. If there is none, requests it from the gateway and caches it.
     ///
-    /// A hit takes one short lock. Threads that miss the same key together share one call to the
-    /// gateway, and its token or error. Each blocks for the client's timeout (30 s) at most, retries
-    /// added; for 1 s at most with a token that has not expired
-    /// ([`stale_if_error`](NexusClientOptions::stale_if_error)).
+    /// A hit takes one short lock. Threads that miss the same key together share one request to the
+    /// gateway, and its token or error. Each blocks for at most the client's timeout (30 s) for each
+    /// attempt. If the cache still has a token that is about to expire, a call blocks for at most 1 s
+    /// and then uses that token ([`stale_if_error`](NexusClientOptions::stale_if_error)).
     ///
     /// # Errors
     ///
@@ -150,7 +193,7 @@ impl NexusClient {
         Ok(token)
     }
 
-    /// Drops a token from the cache; the same as [`TokenCache::delete`]. Does not block.
+    /// Removes a token from the cache, as [`TokenCache::delete`] does. Does not block.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -163,13 +206,13 @@ impl NexusClient {
         cache.delete(workspace_id, provider);
     }
 
-    /// Lists the providers that the gateway knows.
+    /// Returns the providers that the gateway knows.
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// None besides those of every call to the gateway.
+    /// Only those of every request.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -180,17 +223,16 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn providers(&self) -> Result<Providers> {
-        let response = self.send(&Request::get("/v1/providers"))?;
-        Ok(Providers::from_response(&response))
+        Providers::from_json(self.send(&Request::get("/v1/providers"))?)
     }
 
-    /// Asks the gateway whether it is healthy: `/health`, and `/v1/health` where that does not exist.
+    /// Returns the gateway's health from `/health` or, if that does not exist, from `/v1/health`.
     ///
-    /// Blocks for two requests to the gateway at most.
+    /// Blocks for at most two requests to the gateway.
     ///
     /// # Errors
     ///
-    /// None besides those of every call to the gateway.
+    /// Only those of every request.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -207,18 +249,20 @@ impl NexusClient {
             }
             response => response,
         };
-        Health::from_response(&response?)
+        Health::from_json(response?)
     }
 
-    /// Waits for the gateway calls that their callers have left, and returns whether all have ended.
-    /// Blocks for `timeout` at most.
+    /// Waits for requests that are still running in the background, and returns whether all have ended.
+    /// Blocks for at most `timeout`.
     ///
-    /// A call that may make the gateway refresh a token goes on when its caller's timeout has
-    /// passed: cut short, it could cost the user's connection. Dropping the last handle of a client
-    /// (clients, fetchers, authenticated agents, session guards) waits for such calls for up to 5 s.
-    /// This is for programs that end otherwise: with [`std::process::exit`], or with a client in a
-    /// static. Meanwhile no such call retries, asks a second time, or begins once another process has had
-    /// its turn: it ends with the error that it has.
+    /// A request that may refresh a token continues in the background if its caller times out. If it
+    /// were interrupted, the provider could revoke the user's grant. Dropping the last handle of a client
+    /// (clients, fetchers and authenticated agents) also waits for such requests, for up to 5 s. Call
+    /// this method in a program that does not drop its client: one that ends by
+    /// [`std::process::exit`], or keeps the client in a static.
+    ///
+    /// While this method waits, requests are not retried, and those that have not been sent yet are not
+    /// sent. They end with an error.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -233,14 +277,14 @@ impl NexusClient {
         self.0.drain(Deadline::after(timeout))
     }
 
-    fn send(&self, request: &Request<'_>) -> Result<Object> {
-        self.0.gateway.send(request).map(|success| success.body)
+    fn send(&self, request: &Request<'_>) -> Result<Value> {
+        Ok(self.0.gateway.send(request)?.body.into())
     }
 }
 
 #[cfg(feature = "consent")]
 impl NexusClient {
-    /// What is no handle: the last of those does not wait for who holds it.
+    /// Returns the client's shared state, which does not keep the client open as a handle does.
     pub(crate) fn flights(&self) -> &Arc<Flights> {
         &self.0
     }
@@ -254,8 +298,7 @@ impl fmt::Debug for NexusClient {
     }
 }
 
-/// A path that ends in an id, encoded so that it arrives unchanged; `name` is the argument that holds
-/// the id.
+/// Appends a percent-encoded id to a path. `name` is the argument that holds the id.
 fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
     error::not_blank(name, id)?;
     Ok(format!("{path}{}", url::encode(id)))

@@ -1,73 +1,73 @@
-//! Connections: asking for one, and what becomes of it.
+//! Connections: the request for one, and its status.
 
-mod revoke;
-mod status;
+pub(crate) mod revoke;
+mod scopes;
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use std::fmt;
 
-use crate::error::Result;
+use serde_json::{Value, json};
+
+use crate::error::{self, Result};
 use crate::json::{self, Object};
-use crate::secret::shows;
+use crate::secret::debug_only;
 use crate::url;
 
-pub use revoke::{RevokeOptions, RevokeResult};
-pub use status::ConnectionStatus;
+pub use scopes::IntoScopes;
 
-/// What [`NexusClient::request_connection`](crate::NexusClient::request_connection) asks for.
+/// The connection that [`NexusClient::request_connection`](crate::NexusClient::request_connection)
+/// requests.
 ///
 /// ```
 /// use nexus_sdk::RequestConnectionInput;
 ///
 /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/done");
-/// assert_eq!(input.scopes, ["repo"]);
-/// assert_eq!(input.metadata, None);
+/// let none = RequestConnectionInput::new("acme", "weather", [], "http://localhost:3000/done");
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RequestConnectionInput {
-    /// The user or workspace that the connection is for: the `workspace_id` of later calls.
-    pub user_id: String,
-    /// The provider's name, such as `github`.
-    pub provider_name: String,
-    /// The scopes to ask the provider for.
-    pub scopes: Vec<String>,
-    /// Where the user's browser goes after the consent.
-    pub return_url: String,
-    /// Stored with the connection; not sent when `None`.
-    pub metadata: Option<Object>,
+    pub(crate) user_id: String,
+    provider_name: String,
+    scopes: Vec<String>,
+    return_url: String,
+    metadata: Option<Object>,
 }
 
 impl RequestConnectionInput {
     /// A request without metadata.
     ///
+    /// `user_id` is the user or workspace of the connection: the `workspace_id` of later calls.
+    /// `provider_name` is the provider's name, such as `github`. `scopes` are the scopes to ask the
+    /// provider for, in any form that [`IntoScopes`] lists. `return_url` is the page to which the user's
+    /// browser is sent after the consent.
+    ///
     /// ```
     /// use nexus_sdk::RequestConnectionInput;
     ///
-    /// let scopes = vec!["repo".to_string(), "user".to_string()];
-    /// let input = RequestConnectionInput::new("acme", "github", scopes, "http://localhost:3000/");
-    /// assert_eq!(input.scopes.len(), 2);
-    ///
-    /// const SCOPES: &[&str] = &["repo"];
+    /// const SCOPES: &[&str] = &["repo", "user"];
     /// let input = RequestConnectionInput::new("acme", "github", SCOPES, "http://localhost:3000/");
-    /// assert_eq!(input.scopes, SCOPES);
+    ///
+    /// let scopes = vec!["repo".to_string(), "user".to_string()];
+    /// let same = RequestConnectionInput::new("acme", "github", scopes, "http://localhost:3000/");
+    /// assert_eq!(input, same);
     /// ```
     #[must_use]
-    pub fn new<S: AsRef<str>>(
+    pub fn new<const FORM: char>(
         user_id: impl Into<String>,
         provider_name: impl Into<String>,
-        scopes: impl IntoIterator<Item = S>,
+        scopes: impl IntoScopes<FORM>,
         return_url: impl Into<String>,
     ) -> Self {
         Self {
             user_id: user_id.into(),
             provider_name: provider_name.into(),
-            scopes: owned(scopes),
+            scopes: scopes.into_scopes(),
             return_url: return_url.into(),
             metadata: None,
         }
     }
 
-    /// Stored with the connection. Default: none is sent.
+    /// Sets the metadata that the gateway stores with the connection. Default: none.
     ///
     /// ```
     /// use nexus_sdk::{RequestConnectionInput, serde_json::Map};
@@ -75,7 +75,6 @@ impl RequestConnectionInput {
     /// let metadata = Map::from_iter([("team".to_string(), "core".into())]);
     /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/")
     ///     .metadata(metadata);
-    /// assert_eq!(input.metadata.unwrap()["team"], "core");
     /// ```
     #[must_use]
     pub fn metadata(mut self, metadata: Object) -> Self {
@@ -84,39 +83,27 @@ impl RequestConnectionInput {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        crate::error::not_blank("user_id", &self.user_id)?;
-        crate::error::not_blank("provider_name", &self.provider_name)?;
-        crate::error::not_blank("return_url", &self.return_url)
+        error::not_blank("user_id", &self.user_id)?;
+        error::not_blank("provider_name", &self.provider_name)?;
+        error::not_blank("return_url", &self.return_url)
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        json::without_nulls(json!({
+            "user_id": self.user_id,
+            "provider_name": self.provider_name,
+            "scopes": self.scopes,
+            "return_url": self.return_url,
+            "metadata": self.metadata,
+        }))
     }
 }
 
-impl Serialize for RequestConnectionInput {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("user_id", &self.user_id)?;
-        map.serialize_entry("provider_name", &self.provider_name)?;
-        map.serialize_entry("scopes", &self.scopes)?;
-        map.serialize_entry("return_url", &self.return_url)?;
-        if let Some(metadata) = &self.metadata {
-            map.serialize_entry("metadata", metadata)?;
-        }
-        map.end()
-    }
-}
-
-shows!(RequestConnectionInput: user_id, provider_name, scopes);
-
-/// Texts of any kind, a `&[&str]` included, as a list of their own.
-pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
-    texts
-        .into_iter()
-        .map(|text| text.as_ref().to_owned())
-        .collect()
-}
+debug_only!(RequestConnectionInput: user_id, provider_name, scopes);
 
 /// A connection that waits for its user's consent.
 ///
-/// `Debug` leaves out `auth_url` and `state`, because they suffice to complete the connection.
+/// `Debug` leaves out `auth_url` and `state`, because whoever has them can complete the connection.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -135,29 +122,43 @@ pub struct RequestConnectionResponse {
     pub auth_url: String,
     /// The connection's id, for every later call.
     pub connection_id: String,
-    /// Ties the consent to this request; also read off `auth_url`, where some gateways have it.
+    /// Ties the consent to this request. Read from `auth_url` if the response does not have it.
     pub state: Option<String>,
-    /// The scopes that are asked for.
+    /// The scopes that the gateway asks the provider for.
     pub scopes: Option<Vec<String>>,
     /// The provider's id.
     pub provider_id: Option<String>,
 }
 
 impl RequestConnectionResponse {
-    pub(crate) fn from_response(response: &Object) -> Result<Self> {
-        let auth_url = json::required(response, &["authUrl", "auth_url"])?;
-        let connection_id = json::required(response, &["connection_id"])?;
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{RequestConnectionResponse, serde_json::json};
+    ///
+    /// let response = json!({"authUrl": "https://idp.example/?state=s-1", "connection_id": "c-1"});
+    /// assert_eq!(RequestConnectionResponse::from_json(response)?.connection_id, "c-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
+        let auth_url = json::required(&response, &["authUrl", "auth_url"])?;
+        let connection_id = json::required(&response, &["connection_id"])?;
         Ok(Self {
-            state: json::filled(response, "state").or_else(|| state_of(&auth_url)),
+            state: json::filled(&response, "state").or_else(|| state_of(&auth_url)),
             auth_url,
             connection_id,
-            scopes: json::strings(response, "scopes"),
-            provider_id: json::filled(response, "provider_id"),
+            scopes: json::strings(&response, "scopes"),
+            provider_id: json::filled(&response, "provider_id"),
         })
     }
 }
 
-/// Gateways that leave the state out of the response have it in the URL.
+/// Reads the state from the query of `auth_url`.
 fn state_of(auth_url: &str) -> Option<String> {
     let (_, query) = auth_url.split_once('?')?;
     let query = query.split_once('#').map_or(query, |(query, _)| query);
@@ -168,54 +169,125 @@ fn state_of(auth_url: &str) -> Option<String> {
         .filter(|state| !state.is_empty())
 }
 
-shows!(RequestConnectionResponse: connection_id, scopes, provider_id);
+debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::NexusError;
-    use serde_json::json;
+/// The status of a connection. Compares with text: `status == "active"`.
+///
+/// ```
+/// use nexus_sdk::ConnectionStatus;
+///
+/// assert!(ConnectionStatus::Active == "active");
+/// assert_eq!("active", ConnectionStatus::Active);
+/// assert_eq!(ConnectionStatus::from("superseded"), ConnectionStatus::Superseded);
+/// assert_eq!(ConnectionStatus::from("archived").as_str(), "archived");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectionStatus {
+    /// The connection can be used.
+    Active,
+    /// The user has not consented yet. Gateways also report this while they cannot reach their broker.
+    Pending,
+    /// The gateway has no token for the connection. Gateways report this also until the user has
+    /// consented. [`wait_for_active`](crate::NexusClient::wait_for_active) tells the two apart.
+    Failed,
+    /// The provider has refused to renew the token. The user has to connect again.
+    Attention,
+    /// The token has expired and cannot be renewed. The user has to connect again.
+    Expired,
+    /// The user or the workspace has revoked the connection.
+    Revoked,
+    /// A newer connection has replaced this one.
+    Superseded,
+    /// A status that this version of the SDK does not know.
+    Other(String),
+}
 
-    #[test]
-    fn what_a_reply_to_a_request_has_to_hold() {
-        let table = [
-            (
-                json!({"authUrl": "https://a/x?state=s%201&y=2#f", "connection_id": "c"}),
-                Ok(Some("s 1")),
-            ),
-            (
-                json!({"auth_url": "https://a/?state=u", "connection_id": "c", "state": "s"}),
-                Ok(Some("s")),
-            ),
-            (
-                json!({"authUrl": "https://a/?xstate=1", "connection_id": 7}),
-                Ok(None),
-            ),
-            (
-                json!({"authUrl": "https://a/?state=", "connection_id": "c", "state": null}),
-                Ok(None),
-            ),
-            (
-                json!({"authUrl": "https://a/?state=%FF", "connection_id": "c"}),
-                Ok(None),
-            ),
-            (
-                json!({"authUrl": "", "connection_id": "c"}),
-                Err("invalid_response"),
-            ),
-            (
-                json!({"authUrl": null, "auth_url": 1, "connection_id": ""}),
-                Err("invalid_response"),
-            ),
-            (json!({"authUrl": "https://a/"}), Err("invalid_response")),
-        ];
-        for (response, expected) in table {
-            let read = RequestConnectionResponse::from_response(response.as_object().unwrap());
-            let state = read
-                .as_ref()
-                .map(|read| read.state.as_deref())
-                .map_err(NexusError::code);
-            assert_eq!(state, expected, "{response}");
+const STATUSES: [(&str, ConnectionStatus); 7] = [
+    ("active", ConnectionStatus::Active),
+    ("pending", ConnectionStatus::Pending),
+    ("failed", ConnectionStatus::Failed),
+    ("attention", ConnectionStatus::Attention),
+    ("expired", ConnectionStatus::Expired),
+    ("revoked", ConnectionStatus::Revoked),
+    ("superseded", ConnectionStatus::Superseded),
+];
+
+impl ConnectionStatus {
+    /// Returns the status as the gateway writes it.
+    ///
+    /// ```
+    /// assert_eq!(nexus_sdk::ConnectionStatus::Pending.as_str(), "pending");
+    /// ```
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let known = STATUSES.iter().find(|(_, status)| status == self);
+        match (self, known) {
+            (Self::Other(text), _) => text,
+            (_, known) => known.map_or("", |(text, _)| text),
         }
     }
+
+    /// Whether [`wait_for_active`](crate::NexusClient::wait_for_active) stops at this status. True for
+    /// every known status except `pending`.
+    ///
+    /// ```
+    /// use nexus_sdk::ConnectionStatus;
+    ///
+    /// assert!(ConnectionStatus::Revoked.is_terminal());
+    /// assert!(!ConnectionStatus::Pending.is_terminal());
+    /// assert!(!ConnectionStatus::from("archived").is_terminal());
+    /// ```
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Self::Pending | Self::Other(_))
+    }
+
+    pub(crate) fn of(response: &Object) -> Result<Self> {
+        let status = json::required(response, &["status"])?;
+        Ok(Self::from(status.as_str()))
+    }
 }
+
+impl From<&str> for ConnectionStatus {
+    fn from(status: &str) -> Self {
+        let known = STATUSES.iter().find(|(text, _)| *text == status);
+        known.map_or_else(
+            || Self::Other(status.to_owned()),
+            |(_, known)| known.clone(),
+        )
+    }
+}
+
+impl fmt::Display for ConnectionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl PartialEq<str> for ConnectionStatus {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for ConnectionStatus {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl PartialEq<ConnectionStatus> for str {
+    fn eq(&self, other: &ConnectionStatus) -> bool {
+        other == self
+    }
+}
+
+impl PartialEq<ConnectionStatus> for &str {
+    fn eq(&self, other: &ConnectionStatus) -> bool {
+        other == self
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,52 +1,62 @@
-//! The end of a consent on this machine: where the browser is sent back to, and the page on which a
-//! credential is entered.
+//! The local end of a consent: the page that the browser returns to, and the form for a credential.
 
-mod entry;
+mod credential_page;
 mod field;
 mod form;
-mod http;
 mod input;
 mod page;
 mod random;
+mod request;
 mod schema;
-mod server;
 mod site;
 
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::arrivals::{Arrivals, Lookout};
+use crate::browser::{BrowserReturns, BrowserWait};
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::loopback::{Limits, Server};
 use crate::wait::WaitOptions;
-use entry::Entry;
+use credential_page::CredentialPage;
 use form::Form;
 use random::random;
-use server::Server;
 use site::Site;
 
-/// Listens on loopback for the user's browser (RFC 8252 section 7.3), until it is dropped. With the
-/// feature `consent`.
+const LIMITS: Limits = Limits {
+    head: 16 * 1024,
+    // Enough for a certificate with its key.
+    body: 64 * 1024,
+    request_time: Duration::from_secs(10),
+    // Browsers open several connections, and use only some of them.
+    connections: 64,
+    grace: Duration::from_secs(1),
+};
+
+/// A local page that the user's browser returns to after consenting (RFC 8252 section 7.3). Requires the feature
+/// `consent`.
 ///
-/// Its [`return_url`](Self::return_url) is for
-/// [`RequestConnectionInput`](crate::RequestConnectionInput). A browser that comes back there sees
-/// "Connected. You can close this window.", and a wait with [`WaitOptions::consent`] asks the gateway
-/// at once, without the rest of its pause. That is all: the redirect proves nothing, only the gateway's
-/// status ends the wait, which also polls as ever, since a consent that was denied sends nobody back.
+/// Pass its [`return_url`](Self::return_url) to
+/// [`RequestConnectionInput`](crate::RequestConnectionInput). The returning browser shows "Connected. You can close
+/// this window.", and a wait with [`WaitOptions::consent`] asks the gateway at once instead of after its interval. The
+/// redirect proves nothing: only the gateway's status ends the wait. The wait also keeps polling, because a user who
+/// denies the consent is not sent back.
 ///
-/// The URL works once, for the connection that is waited for, and holds 128 bits from the operating
-/// system. Whatever else comes changes nothing: its response is a 404, or another 4xx where it is no
-/// request that can be read, is too large, or is sent from another page than the form's own. A request
-/// may take 10 s and have 16 KiB, and 64 KiB in a form; of more than 64 connections the oldest that has
-/// sent no request is cut off.
-/// One thread listens, and one serves each connection. Dropping it closes the port; responses under
-/// way have up to a second to get to the browser.
+/// The URL contains 128 random bits. It works once, for the connection that is being waited for. Other requests change
+/// nothing: an unknown address gets a 404, and a request that is malformed, too large or sent from another site gets
+/// another 4xx.
 ///
-/// A gateway may be set to allow certain return URLs only; it has to allow `http://127.0.0.1` with any
-/// port and path for this one.
+/// A request may take 10 s. Its headers may have 16 KiB, and a form 64 KiB. There may be 64 connections: another one
+/// closes the oldest connection that has not sent a request. One thread accepts connections, and each connection has a
+/// thread of its own.
+///
+/// Dropping the listener closes the port. Responses in progress have up to 1 s to reach the browser.
+///
+/// If the gateway accepts certain return URLs only, it has to accept `http://127.0.0.1` with any port and path.
 ///
 /// ```
 /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
@@ -65,7 +75,7 @@ use site::Site;
 /// ```
 pub struct ConsentListener {
     return_url: String,
-    arrivals: Arc<Arrivals>,
+    returns: Arc<BrowserReturns>,
     site: Arc<Site>,
     _server: Server,
 }
@@ -75,7 +85,7 @@ impl ConsentListener {
     ///
     /// # Errors
     ///
-    /// `request_failed` when the system gives no port, thread or random bytes.
+    /// `request_failed` if the system provides no port, thread or random bytes.
     ///
     /// ```
     /// let listener = nexus_sdk::ConsentListener::bind()?;
@@ -86,12 +96,12 @@ impl ConsentListener {
         Self::bind_to(0)
     }
 
-    /// Listens on 127.0.0.1, on this port, for gateways and firewalls that allow certain ports only; 0
-    /// is any that is free. Does not block.
+    /// Listens on 127.0.0.1, on this port, for gateways and firewalls that allow certain ports only. 0 means any free
+    /// port. Does not block.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a port that is taken or needs more rights; else as [`bind`](Self::bind).
+    /// `invalid_input` if the port is in use or requires more privileges; otherwise as [`bind`](Self::bind).
     ///
     /// ```
     /// use nexus_sdk::ConsentListener;
@@ -104,27 +114,23 @@ impl ConsentListener {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn bind_to(port: u16) -> Result<Self> {
-        let listener = server::listen(port).map_err(|error| no_port(port, &error))?;
-        Self::serve(listener)
-    }
-
-    fn serve(listener: TcpListener) -> Result<Self> {
-        let failed = |error: io::Error| no_port(0, &error);
+        let failed = |error: io::Error| cannot_listen(port, &error);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
         let authority = match listener.local_addr().map_err(failed)?.port() {
-            // Browsers leave the default port out of the `Host` header.
+            // Browsers omit the default port in the `Host` header.
             80 => "127.0.0.1".to_owned(),
             port => format!("127.0.0.1:{port}"),
         };
         let path = format!("/{}", random()?);
         let return_url = format!("http://{authority}{path}");
-        let arrivals = Arc::new(Arrivals::default());
-        let site = Arc::new(Site::new(authority, path, Arc::clone(&arrivals)));
-        let server = Server::start(listener, Arc::clone(&site)).map_err(failed)?;
+        let returns = Arc::new(BrowserReturns::default());
+        let site = Arc::new(Site::new(authority, path, Arc::clone(&returns)));
+        let service = Arc::clone(&site);
         Ok(Self {
             return_url,
-            arrivals,
+            returns,
             site,
-            _server: server,
+            _server: Server::start(listener, LIMITS, service).map_err(failed)?,
         })
     }
 
@@ -142,28 +148,38 @@ impl ConsentListener {
         &self.return_url
     }
 
-    /// The address of a page on which the user enters the credential of a provider that has no consent
-    /// page: API keys, user names and passwords. `state` is that of
-    /// [`request_connection`](NexusClient::request_connection)'s response.
+    /// Serves a form for the credential of a provider without a consent page, such as an API key or a user name and
+    /// password, and returns its address. `state` comes from the response to
+    /// [`request_connection`](NexusClient::request_connection).
     ///
-    /// The page has a field for each property of the provider's JSON Schema, with its title and
-    /// description; what is a secret (`writeOnly`, `format: password`, or a name such as `api_key`) is
-    /// hidden as it is typed and never shown again. It names this program, the provider and the
-    /// gateway's origin. What is entered goes from this process to the gateway, whose refusal is shown
-    /// there and can be mended. Once the gateway has taken it, the page says "Connected. You can close
-    /// this window.", a wait with [`WaitOptions::consent`] looks at once, and the address is used up; it
-    /// is gone with the listener, and after seven newer forms.
+    /// The form has a field for each property of the provider's JSON Schema, with its title and description. The value
+    /// of a secret (`writeOnly`, `format: password`, or a name such as `api_key`) is hidden during typing and never
+    /// shown again. The page names this program, the provider and the gateway's origin. This process sends what the
+    /// user enters to the gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the
+    /// gateway accepts it, the page says "Connected. You can close this window." and wakes a wait with
+    /// [`WaitOptions::consent`].
     ///
-    /// The address is random, and a form is only taken from its own page (`Host`, `Origin` and
-    /// `Sec-Fetch-Site` are checked). Still, whoever has the address can complete the connection: show it
-    /// to the user, and do not log it.
+    /// The address works until the gateway has accepted a credential, the listener is dropped, or eight newer forms
+    /// exist. If the form is sent twice with different values, the second browser is told that its values were not
+    /// used.
+    ///
+    /// # Security
+    ///
+    /// The address contains 128 random bits. Only the form's own page can send the form (`Host`, `Origin` and
+    /// `Sec-Fetch-Site` are checked). But whoever knows the address can enter a credential of their own. Show the
+    /// address to the user, and put it neither into a log nor into the arguments of a program, which all users of the
+    /// computer can read.
+    ///
+    /// After the listener has ended, another program can listen on its port. Before the page sends the credential, its
+    /// script therefore checks that the server is still this listener. It replaces the form with a notice when the
+    /// listener ends. A browser without scripts leaves the page 5 s before the wait's timeout, or after 60 s if no
+    /// wait had started when the page was opened.
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// As [`capture_schema`](NexusClient::capture_schema); `invalid_response` for a schema without any
-    /// properties.
+    /// As [`capture_schema`](NexusClient::capture_schema); `invalid_response` for a schema without properties.
     ///
     /// ```
     /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
@@ -185,27 +201,27 @@ impl ConsentListener {
     /// ```
     pub fn credential_form(&self, client: &NexusClient, state: &str) -> Result<String> {
         let schema = client.capture_schema(state)?;
-        let provider = schema
-            .provider_name
-            .unwrap_or_else(|| "the provider".to_owned());
-        let form = Form::new(
-            program(),
-            provider,
-            client.flights().gateway.origin(),
-            &schema.schema,
-        );
-        let form = form.ok_or_else(|| {
+        let provider = schema.provider_name;
+        let provider = provider.unwrap_or_else(|| "the provider".to_owned());
+        let gateway = client.flights().gateway.origin();
+        let form = Form::new(program(), provider, gateway, &schema.schema).ok_or_else(|| {
             let problem = "the schema of the provider's credential has no properties to fill in";
             NexusError::new(ErrorKind::InvalidResponse, problem)
         })?;
         let path = format!("/{}", random()?);
         let address = format!("{}{path}", self.site.origin());
-        self.site.add(Entry::new(path, form, client, state));
+        self.site.add(CredentialPage::new(
+            path,
+            form,
+            client,
+            state,
+            &self.returns,
+        ));
         Ok(address)
     }
 }
 
-/// The address is left out: whoever has it can pass for the user's browser.
+/// Omits the address, which is a secret.
 impl fmt::Debug for ConsentListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsentListener").finish_non_exhaustive()
@@ -213,41 +229,36 @@ impl fmt::Debug for ConsentListener {
 }
 
 impl WaitOptions<'_> {
-    /// Asks the gateway at once when the user's browser is back at this listener, or the credential
-    /// entered in its form is taken. Default: the wait only polls. With the feature `consent`.
+    /// Asks the gateway as soon as the user's browser returns to this listener, or the gateway accepts the credential
+    /// from its form. Default: the wait only polls. Requires the feature `consent`.
     ///
     /// ```
     /// use nexus_sdk::{ConsentListener, WaitOptions};
     /// use std::time::Duration;
     ///
     /// let listener = ConsentListener::bind()?;
-    /// // Polls may be few where the browser brings the news.
+    /// // With a listener, polls can be rare.
     /// let options = WaitOptions::default().interval(Duration::from_secs(5)).consent(&listener);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
     pub fn consent(mut self, listener: &ConsentListener) -> Self {
-        self.lookout = Some(Lookout::new(Arc::clone(&listener.arrivals)));
+        self.browser = Some(BrowserWait::new(Arc::clone(&listener.returns)));
         self
     }
 }
 
-/// The name that the user knows this program by.
+/// The file name of this program, by which its user knows it.
 fn program() -> String {
     let path = std::env::current_exe().ok();
     let name = path.as_deref().and_then(Path::file_stem);
-    name.map_or_else(
-        || "A program".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let name = name.map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "A program".to_owned())
 }
 
-fn no_port(port: u16, error: &io::Error) -> NexusError {
-    let taken = matches!(
-        error.kind(),
-        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied
-    );
-    if port != 0 && taken {
+fn cannot_listen(port: u16, error: &io::Error) -> NexusError {
+    use io::ErrorKind::{AddrInUse, PermissionDenied};
+    if port != 0 && matches!(error.kind(), AddrInUse | PermissionDenied) {
         let problem =
             format!("cannot listen on 127.0.0.1:{port} ({error}); choose another, or 0 for any");
         return NexusError::invalid_input("port", problem);

@@ -1,4 +1,4 @@
-//! The one error type, its codes and what they tell a caller to do.
+//! The error type of all calls, and its codes.
 
 mod kind;
 
@@ -19,10 +19,11 @@ pub use kind::ErrorKind;
 /// ```
 pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
-/// What went wrong, and what to do about it. Prints as `code: message`.
+/// What went wrong, and what to do about it. `Display` prints `code: message`, and `Debug` the same
+/// with the other fields after it.
 ///
-/// One word in size, and cheap to clone. Neither [`Display`](fmt::Display), [`Debug`] nor the source
-/// chain ever holds a token, a key, a request body or a URL's path and query.
+/// One word in size, and cheap to clone. `Display`, `Debug` and the source chain never contain a token,
+/// a key, a request body or a URL's path and query.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -31,6 +32,7 @@ pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 /// assert_eq!(error.code(), "invalid_input");
 /// assert_eq!(error.status_code(), None);
 /// assert!(error.to_string().starts_with("invalid_input: gateway_url"));
+/// assert!(format!("{error:?}").starts_with(&error.to_string()));
 /// assert_eq!(size_of_val(&error), size_of::<usize>());
 /// ```
 #[derive(Clone)]
@@ -62,12 +64,41 @@ impl NexusError {
         }))
     }
 
-    /// An argument that cannot be used: `place` names it, `problem` says why.
+    /// An error with this code, for a mock of your own. [`kind`](Self::kind),
+    /// [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect) follow from
+    /// the code, and [`status_code`](Self::status_code) from one such as `http_503`.
+    ///
+    /// ```
+    /// use nexus_sdk::{ErrorKind, NexusError};
+    ///
+    /// let error = NexusError::with_code("connection_not_found", "no such connection");
+    /// assert_eq!(error.to_string(), "connection_not_found: no such connection");
+    /// assert!(error.kind() == ErrorKind::Gateway && error.needs_reconnect());
+    /// assert!(NexusError::with_code("timeout", "too slow").is_retryable());
+    /// assert_eq!(NexusError::with_code("http_503", "down").status_code(), Some(503));
+    /// ```
+    #[must_use]
+    pub fn with_code(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let code = code.into();
+        let status = code.strip_prefix("http_");
+        let status: Option<u16> = status.and_then(|status| status.parse().ok());
+        let retryable = matches!(
+            &*code,
+            "timeout" | "request_failed" | "token_expired" | "broker_unavailable"
+        ) || matches!(status, Some(429 | 502..=504));
+        let reconnect = code == "connection_not_found" || asks_for_reconnect(&code);
+        Self::new(ErrorKind::of_code(&code), message)
+            .retryable(retryable)
+            .reconnect(reconnect)
+            .with(|inner| (inner.code, inner.status) = (code, status))
+    }
+
+    /// An argument that cannot be used. `place` names it, and `problem` says why.
     pub(crate) fn invalid_input(place: &str, problem: impl fmt::Display) -> Self {
         Self::new(ErrorKind::InvalidInput, format!("{place}: {problem}"))
     }
 
-    /// Credentials of the gateway that lack a field.
+    /// An error about a field that is missing from the gateway's credentials.
     pub(crate) fn no_credential(field: &str) -> Self {
         let message = format!(
             "the gateway's credentials have no usable `{field}`; connect the provider again"
@@ -80,7 +111,7 @@ impl NexusError {
         self
     }
 
-    pub(crate) fn with_code(self, code: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn coded(self, code: impl Into<Cow<'static, str>>) -> Self {
         self.with(|inner| inner.code = code.into())
     }
 
@@ -100,9 +131,10 @@ impl NexusError {
         self.with(|inner| inner.needs_reconnect = needed)
     }
 
-    /// Every attempt failed: keeps the last failure's status and text, and itself as the source.
+    /// The error of a call whose attempts have all failed. It repeats the last failure's status and
+    /// text, and has that failure as its source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
-        let message = format!("gave up after {attempts} attempts; the last one: {last}");
+        let message = format!("gave up after {attempts} attempts; the last one failed with {last}");
         Self::new(ErrorKind::MaxRetriesExceeded, message).with(|inner| {
             inner.status = last.0.status;
             inner.retry_after = last.0.retry_after;
@@ -114,8 +146,8 @@ impl NexusError {
 
     /// The stable, machine-readable code, such as `timeout` or `connection_not_found`.
     ///
-    /// The SDK's own codes are those of [`ErrorKind`]; a gateway's error keeps the gateway's code,
-    /// or is `http_<status>` when its body has none.
+    /// The SDK's own codes are listed at [`ErrorKind`]. A gateway's error keeps the gateway's code. If
+    /// the gateway sent none, the code is `http_<status>`.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -170,8 +202,8 @@ impl NexusError {
         self.0.kind
     }
 
-    /// How long the gateway asked to wait before the next try (`Retry-After`, RFC 9110 section
-    /// 10.2.3), whether it said so in seconds or as a date.
+    /// How long the gateway asks to wait before the next attempt: `Retry-After` (RFC 9110 section
+    /// 10.2.3), in seconds or as a date.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -184,12 +216,13 @@ impl NexusError {
         self.0.retry_after
     }
 
-    /// Whether only the user can help, by connecting the provider: there is no active connection
-    /// (`connection_not_found` of a resolve), it needs attention (`attention_required`), was revoked
-    /// (`connection_revoked`, any 410), has no token (`token_not_found`) or no way to renew it
-    /// (`no_refresh_token`).
+    /// Whether only the user can fix this error, by connecting the provider. The connection does not
+    /// exist (`connection_not_found` from a resolve), needs attention (`attention_required`), was
+    /// revoked (`connection_revoked`, any 410), has no token (`token_not_found`), or has no way to renew
+    /// it (`no_refresh_token`).
     ///
-    /// `false` for what may pass by itself, such as `token_expired`: the provider may just be down.
+    /// `false` for an error that may be temporary, such as `token_expired`: the provider may just be
+    /// down.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -206,9 +239,9 @@ impl NexusError {
         self.0.needs_reconnect
     }
 
-    /// Whether the same call may succeed later: a failing network, a timeout, `token_expired`, and the
-    /// statuses 429, 502, 503 and 504, unless the error shows that the broker behind the gateway has
-    /// refused the request itself.
+    /// Whether the same call may succeed later. True for a network failure, a timeout, `token_expired`
+    /// and the statuses 429, 502, 503 and 504. False if the error shows that the broker behind the
+    /// gateway has refused the request.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -230,15 +263,14 @@ impl fmt::Display for NexusError {
 
 impl fmt::Debug for NexusError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("NexusError");
-        debug
-            .field("code", &self.0.code)
-            .field("message", &self.0.message);
-        debug.field("status_code", &self.0.status);
-        if let Some(wait) = self.0.retry_after {
-            debug.field("retry_after", &wait);
+        write!(f, "{self} (kind: {:?}", self.0.kind)?;
+        if let Some(status) = self.0.status {
+            write!(f, ", status: {status}")?;
         }
-        debug.finish()
+        if let Some(wait) = self.0.retry_after {
+            write!(f, ", retry after: {wait:?}")?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -248,7 +280,15 @@ impl std::error::Error for NexusError {
     }
 }
 
-/// A message may repeat what someone else wrote: a status, a name, a rule.
+/// Whether a gateway's code says, on every call, that the user has to connect again.
+pub(crate) fn asks_for_reconnect(code: &str) -> bool {
+    matches!(
+        code,
+        "attention_required" | "connection_revoked" | "no_refresh_token" | "token_not_found"
+    )
+}
+
+/// Replaces control characters, because a message may repeat text from outside.
 fn one_line(text: String) -> String {
     if text.contains(char::is_control) {
         return text.replace(char::is_control, " ");
@@ -259,27 +299,10 @@ fn one_line(text: String) -> String {
 /// Refuses an argument that is empty or only white space.
 pub(crate) fn not_blank(place: &str, value: &str) -> Result<()> {
     if value.chars().all(char::is_whitespace) {
-        return Err(NexusError::invalid_input(place, "empty or blank"));
+        return Err(NexusError::invalid_input(place, "is empty or blank"));
     }
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_one_line_whatever_it_repeats() {
-        let table = [
-            ("as it is", "as it is"),
-            ("a\r\nb", "a  b"),
-            ("\u{1B}[2J \0 \u{85} \u{7F}", " [2J      "),
-        ];
-        for (text, expected) in table {
-            let error = NexusError::new(ErrorKind::Timeout, text);
-            assert_eq!(error.message(), expected);
-            let given_up = NexusError::exhausted(NexusError::invalid_input("url", text), 2);
-            assert!(given_up.to_string().ends_with(expected), "{given_up}");
-        }
-    }
-}
+mod tests;

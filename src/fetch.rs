@@ -19,14 +19,13 @@ use crate::gateway::refusal::retry_after;
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::log::Log;
 use crate::retry::Attempts;
-use crate::strategy::Place;
 use crate::time::Deadline;
-use crate::token::CachedToken;
+use crate::token::{CachedToken, Place};
 use crate::transport::{self, Failure, Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
-    /// Sends any request.
+    /// Sends any request. The other methods, such as [`get`](Self::get), are short forms of this one.
     ///
     /// # Errors
     ///
@@ -71,8 +70,8 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A cached token may have been revoked. So the first 401 to one is no response yet: the same hop is
-    /// sent once more, with the token that replaces it.
+    /// A 401 to a cached token may mean that the token was revoked. The same hop is then sent once more,
+    /// with the token that replaces it.
     fn perform(mut self, url: Uri) -> Result<Response> {
         let (mut token, mut source) = self.fetcher.token(self.deadline)?;
         let mut secrets = self.request.hide_credential.then(Secrets::default);
@@ -81,7 +80,7 @@ impl<'a> Call<'a> {
             let mut response = self.try_hop(&hop, &token, &mut secrets)?;
             if response.status == 401 && hop.authenticated && source == Source::Cache {
                 if number > 0 && matches!(token.place, Place::Path(_)) {
-                    // The server wrote this URL: where the credential is in it is not known.
+                    // The server wrote this URL, and may have put the credential anywhere in it.
                     self.fetcher.discard(&token);
                 } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
                     hop.url = match number {
@@ -147,8 +146,8 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Sends one hop, again as often as the options say, and returns the last response whatever its
-    /// status. Each attempt is signed anew, because signatures expire.
+    /// Sends one hop, with retries as the options say, and returns the last response whatever its
+    /// status. Each attempt gets a signature of its own, because signatures expire.
     fn try_hop(
         &self,
         hop: &Hop<'_>,
@@ -170,13 +169,13 @@ impl<'a> Call<'a> {
                 }
                 Ok(response) => {
                     let why = format!("the upstream's response is a {}", response.status);
-                    if !attempts.another(&why, retry_after(&response.headers)) {
+                    if !attempts.wait_for_retry(&why, retry_after(&response.headers)) {
                         return Ok(response);
                     }
                 }
                 Err(failure) if !failure.allows_another(&hop.method) => return Err(failure.error),
                 Err(failure) => {
-                    if !attempts.another(&failure.error, None) {
+                    if !attempts.wait_for_retry(&failure.error, None) {
                         return Err(attempts.give_up(failure.error));
                     }
                 }
@@ -202,7 +201,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Notes the texts of the credential, and the headers that carry the credential or a signature.
+/// Adds the texts of the credential, and the headers that carry the credential or a signature.
 fn note_secrets(secrets: &mut Secrets, token: &CachedToken, headers: &HeaderMap) {
     let headers = headers.values().filter(|value| value.is_sensitive());
     let headers = headers.map(|value| value.as_bytes().to_vec());

@@ -133,8 +133,7 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let (token, _) = self.resolve_into(None, &tenant, deadline)?;
-        Ok(token)
+        self.resolve_into(None, &tenant, deadline)
     }
 
     /// Returns the token in the cache, or resolves it and caches it. Blocks at most until the deadline, and
@@ -151,7 +150,8 @@ impl Flights {
             return Ok((token, Source::Cache));
         }
         let tenant = Tenant::checked(workspace_id, provider)?;
-        if matches!(found, Lookup::Stale) && self.gateway.stale_if_error {
+        let is_stale = matches!(found, Lookup::Stale) && self.gateway.stale_if_error;
+        if is_stale {
             let soon = self.stale_deadline(deadline);
             match self.resolve_into(Some(cache), &tenant, soon) {
                 Err(error) if !is_definite(&error) => {
@@ -160,10 +160,11 @@ impl Flights {
                     }
                     // The old token was deleted in the meantime, or has expired.
                 }
-                resolved => return resolved,
+                resolved => return Ok((resolved?, Source::Gateway)),
             }
         }
-        self.resolve_into(Some(cache), &tenant, deadline)
+        let token = self.resolve_into(Some(cache), &tenant, deadline)?;
+        Ok((token, Source::Gateway))
     }
 
     /// A caller with a stale token keeps half of its time for the request that the token is for.
@@ -195,10 +196,10 @@ impl Flights {
         cache: Option<&TokenCache>,
         tenant: &Tenant,
         deadline: Deadline,
-    ) -> Result<(Arc<CachedToken>, Source)> {
+    ) -> Result<Arc<CachedToken>> {
         let subject = Subject::Tenant(tenant.clone());
         let outcome = self.join_or_start(&subject, Call::Resolve, cache, deadline)?;
-        Ok((outcome.token.clone()?, outcome.source))
+        outcome.token.clone()
     }
 
     fn join_or_start(

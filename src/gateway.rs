@@ -4,9 +4,8 @@ pub(crate) mod refusal;
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::Value;
 use ureq::config::AutoHeaderValue;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
@@ -19,12 +18,12 @@ use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::date;
-use crate::time::{Deadline, FOREVER, Now, Received};
-use crate::transport::{Failure, Outgoing, Response, Transport};
+use crate::time::{Deadline, MAX_DURATION, Now, ResponseClock};
+use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
 
-/// How long each attempt of a call has that may refresh a token, whatever the client's timeout.
-const MIN_PATIENCE: Duration = Duration::from_secs(60);
+/// The shortest time limit of an attempt that may refresh a token.
+const MIN_REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What an attempt holds until it has ended; dropping it releases a lock.
 pub(crate) type Guard = Box<dyn Send>;
@@ -32,7 +31,7 @@ pub(crate) type Guard = Box<dyn Send>;
 /// Acquires what an attempt has to hold, for at most this long. Called anew before each attempt.
 pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 
-/// The largest response of a gateway. In memory its JSON can be twenty times as large.
+/// The largest response that is read from a gateway. Its JSON can take twenty times as much memory.
 const MAX_RESPONSE: u64 = 2 << 20;
 
 pub(crate) struct Gateway {
@@ -42,7 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) allow_insecure_http: bool,
     pub(crate) stale_if_error: bool,
     base: Uri,
-    /// Its URL without a slash at the end.
+    /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     api_key: String,
     headers: HeaderMap,
@@ -53,10 +52,12 @@ pub(crate) struct Gateway {
 /// A call to the gateway.
 pub(crate) struct Request<'a> {
     method: Method,
-    /// Starts with a slash; encoded.
+    /// Starts with a slash; percent-encoded.
     path: Cow<'a, str>,
     body: Option<Vec<u8>>,
     workspace_id: Option<&'a str>,
+    /// Texts of this request that its error must not repeat.
+    secrets: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Request<'a> {
@@ -66,6 +67,7 @@ impl<'a> Request<'a> {
             path: path.into(),
             body: None,
             workspace_id: None,
+            secrets: Vec::new(),
         }
     }
 
@@ -76,7 +78,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// A POST without a body.
+    /// A POST with an empty body.
     pub(crate) fn post(path: impl Into<Cow<'a, str>>) -> Self {
         Self {
             method: Method::POST,
@@ -85,28 +87,28 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Names the workspace that the call is for.
-    pub(crate) fn of_workspace(self, workspace_id: impl Into<Option<&'a str>>) -> Self {
-        Self {
-            workspace_id: workspace_id.into(),
-            ..self
-        }
+    pub(crate) fn json(mut self, body: &Value) -> Self {
+        self.body = Some(json::written(body).into_bytes());
+        self
     }
 
-    pub(crate) fn json(self, body: &impl Serialize) -> Result<Self> {
-        let body =
-            serde_json::to_vec(body).map_err(|error| NexusError::invalid_input("body", error))?;
-        Ok(Self {
-            body: Some(body),
-            ..self
-        })
+    /// Names the workspace that the call is for.
+    pub(crate) fn of_workspace(mut self, workspace_id: impl Into<Option<&'a str>>) -> Self {
+        self.workspace_id = workspace_id.into();
+        self
+    }
+
+    /// Names a text that the call's error must not repeat.
+    pub(crate) fn secret(mut self, secret: impl Into<Cow<'a, str>>) -> Self {
+        self.secrets.push(secret.into());
+        self
     }
 }
 
-/// A successful response and the clocks to read its times by.
+/// A successful response, and the clocks by which to read its times.
 pub(crate) struct Success {
     pub(crate) body: Object,
-    pub(crate) received: Received,
+    pub(crate) received: ResponseClock,
 }
 
 impl Gateway {
@@ -115,15 +117,13 @@ impl Gateway {
         if options.timeout.is_zero() {
             return Err(NexusError::invalid_input(
                 "timeout",
-                "zero; every call would fail",
+                "is zero; every call would fail",
             ));
         }
         let log = Log::new(options.log_level);
         let origin = url::origin(&base);
         if !url::is_confidential(&base) && !options.allow_insecure_http {
-            log.warn(|| {
-                format!("the gateway {origin} is reached over plain http: tokens travel in clear")
-            });
+            log.warn(|| format!("plain http to {origin}: tokens travel unencrypted; use https"));
         }
         let headers = headers(&options)?;
         Ok(Self {
@@ -141,7 +141,8 @@ impl Gateway {
         })
     }
 
-    /// While anyone says that the program may be about to end, what could be cut short does not begin.
+    /// Counts those who say that the program is about to end. While there is one, no attempt begins
+    /// that the end could interrupt.
     pub(crate) fn set_ending(&self, ending: bool) {
         if ending {
             self.ending.fetch_add(1, Ordering::Relaxed);
@@ -154,7 +155,7 @@ impl Gateway {
         self.ending.load(Ordering::Relaxed) > 0
     }
 
-    /// The longest that a call can take, retries and the waits between them included.
+    /// The latest end of a call that begins now, with all its retries and the waits between them.
     pub(crate) fn longest_call(&self) -> Deadline {
         Deadline::after(self.policy.longest_call(self.timeout))
     }
@@ -163,40 +164,42 @@ impl Gateway {
         url::origin(&self.base)
     }
 
-    /// Sends and retries, and reads the response. Each attempt has the client's timeout.
+    /// Sends a request, retries it as the policy says, and reads the response. Each attempt has the
+    /// client's timeout.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Success> {
         self.send_with(request, self.timeout, None)
     }
 
-    /// The same for a call that may make the gateway refresh a token: each attempt has a minute at
-    /// least, since hanging up in the middle of a refresh can cost the connection. Each attempt holds what `acquire`
-    /// returns.
+    /// Like [`send`](Self::send), for a call that may make the gateway refresh a token. Each attempt has
+    /// at least a minute, because hanging up during a refresh can cost the user's connection. Each attempt
+    /// holds what `acquire` returns.
     pub(crate) fn send_patiently(
         &self,
         request: &Request<'_>,
         acquire: Acquire<'_>,
     ) -> Result<Success> {
-        self.send_with(request, self.timeout.max(MIN_PATIENCE), Some(acquire))
+        let timeout = self.timeout.max(MIN_REFRESH_TIMEOUT);
+        self.send_with(request, timeout, Some(acquire))
     }
 
     fn send_with(
         &self,
-        asked: &Request<'_>,
+        call: &Request<'_>,
         timeout: Duration,
         acquire: Option<Acquire<'_>>,
     ) -> Result<Success> {
         let patient = acquire.is_some();
-        let url = self.url(&asked.path)?;
-        let headers = self.headers_for(asked);
+        let url = self.url(&call.path)?;
+        let headers = self.headers_for(call);
         let request = Outgoing {
-            method: &asked.method,
+            method: &call.method,
             url: &url,
             headers: &headers,
-            body: asked.body.as_deref(),
+            body: call.body.as_deref(),
             ignores_agent_timeouts: patient,
         };
         // The policy bounds the attempts. Waiting for a lock takes no time from those that follow.
-        let mut attempts = Attempts::new(&self.policy, Deadline::after(FOREVER), self.log);
+        let mut attempts = Attempts::new(&self.policy, Deadline::after(MAX_DURATION), self.log);
         loop {
             let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)))?;
             let at = Now::read();
@@ -204,26 +207,32 @@ impl Gateway {
                 .transport
                 .send(&request, Deadline::after(timeout), MAX_RESPONSE);
             drop(guard);
-            self.log.debug(|| exchange_line(&request, at.mono, &sent));
-            let (error, again) = match sent {
+            self.log.debug(|| {
+                let ms = at.mono.elapsed().as_millis();
+                let outcome = sent.as_ref().map(|response| response.status);
+                let outcome = outcome.map_or_else(|e| e.error.code().to_owned(), |s| s.to_string());
+                // The query is left out, because it can hold a state.
+                format!("{} {}: {outcome} in {ms} ms", call.method, url.path())
+            });
+            let (error, may_retry) = match sent {
                 Ok(response) if (200..300).contains(&response.status) => {
-                    return success(&request, &response, at);
+                    return success(&call.method, &response, at);
                 }
                 Ok(response) => {
-                    let error = self.refusal(asked, &request, &response);
-                    let again = self.policy.retries_status(response.status) && error.is_retryable();
-                    (error, again)
+                    let error = self.refusal(call, &response);
+                    let retried = self.policy.retries_status(response.status);
+                    (error.clone(), retried && error.is_retryable())
                 }
                 Err(failure) => {
-                    let again = failure.allows_another(request.method);
-                    (failure.error, again)
+                    let may_retry = failure.allows_another(request.method);
+                    (failure.error, may_retry)
                 }
             };
-            if !again {
+            if !may_retry {
                 return Err(error);
             }
-            let another = attempts.another(&error, error.retry_after());
-            if !another || (patient && self.is_ending()) {
+            let retry = attempts.wait_for_retry(&error, error.retry_after());
+            if !retry || (patient && self.is_ending()) {
                 return Err(attempts.give_up(error));
             }
         }
@@ -234,47 +243,41 @@ impl Gateway {
         if request.body.as_ref().is_some_and(|body| !body.is_empty()) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        // Rate limits count by it, and without it by address. Not every id fits into a header.
+        // Gateways limit the rate of each workspace by this header. An id that a header cannot carry
+        // is left out: the query or body has it, too.
         if let Some(id) = request.workspace_id.and_then(plain_value) {
             headers.insert(HeaderName::from_static("x-workspace-id"), id);
         }
         headers
     }
 
-    fn refusal(
-        &self,
-        asked: &Request<'_>,
-        request: &Outgoing<'_>,
-        response: &Response,
-    ) -> NexusError {
-        let query = request.url.query().unwrap_or_default();
-        let sent = refusal::secrets_of(query, request.body.unwrap_or_default());
-        let secrets = sent.iter().map(String::as_str);
+    fn refusal(&self, call: &Request<'_>, response: &Response) -> NexusError {
+        let secrets = call.secrets.iter().map(|secret| &**secret);
         let secrets: Vec<&str> = secrets.chain([self.api_key.as_str()]).collect();
-        refusal::of(&asked.path, response, &self.base, &secrets)
+        refusal::of(&call.path, response, &self.base, &secrets)
     }
 
     fn url(&self, path: &str) -> Result<Uri> {
         let text = format!("{}{path}", self.address);
         text.parse()
-            .map_err(|_| NexusError::invalid_input("id", "too long for a URL"))
+            .map_err(|_| NexusError::invalid_input("id", "is too long for a URL"))
     }
 }
 
 fn base_url(text: &str) -> Result<Uri> {
     let place = "gateway_url";
-    let base =
-        url::parse(text.trim()).map_err(|problem| NexusError::invalid_input(place, problem))?;
+    let base = url::parse(text.trim());
+    let base = base.map_err(|problem| NexusError::invalid_input(place, problem))?;
     if base.query().is_some() {
         return Err(NexusError::invalid_input(
             place,
-            "has a query; give the address without it",
+            "has a query; leave it out",
         ));
     }
     Ok(base)
 }
 
-/// What all requests to the gateway have.
+/// The headers of every request to the gateway.
 fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -290,12 +293,12 @@ fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// The longest that an attempt holds its lock: a deadline is kept to a twentieth.
+/// The longest time that an attempt holds its lock: a deadline is kept to a twentieth.
 fn longest_turn(timeout: Duration) -> Duration {
     timeout.saturating_add(timeout.div_f64(20.0))
 }
 
-/// The text as a value; `None` where a header cannot carry it, or would lose its white space.
+/// The text as a header's value; `None` if a header cannot carry it or would lose its white space.
 fn plain_value(text: &str) -> Option<HeaderValue> {
     let value = HeaderValue::from_str(text).ok()?;
     let whole = text.trim() == text && value.len() <= header::MAX_LENGTH;
@@ -306,44 +309,25 @@ fn has_no_user_agent(agent: &ureq::Agent) -> bool {
     matches!(agent.config().user_agent(), AutoHeaderValue::Default)
 }
 
-fn success(request: &Outgoing<'_>, response: &Response, at: Now) -> Result<Success> {
-    // What is gone need not be described (RFC 9110 section 9.3.5).
-    let body = if request.method == Method::DELETE && response.status == 204 {
+fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
+    // A server may have nothing to say about what it has deleted (RFC 9110 section 9.3.5).
+    let body = if method == Method::DELETE && response.body.trim_ascii().is_empty() {
         Object::new()
     } else {
-        object(&response.body).map_err(|problem| {
-            NexusError::new(ErrorKind::InvalidResponse, problem).with_status(response.status)
-        })?
+        object(&response.body).map_err(|error| error.with_status(response.status))?
     };
     let date = date::server_time(&response.headers);
-    let received = Received { at, date };
+    let received = ResponseClock { at, date };
     Ok(Success { body, received })
 }
 
-pub(crate) fn object(body: &[u8]) -> Result<Object, String> {
-    match json::parse(body) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err("the gateway's response is JSON but not an object".to_owned()),
-        Err(error) => Err(format!(
-            "the gateway's response is not JSON: {error}; is gateway_url the gateway's own address?"
-        )),
-    }
-}
-
-/// Method, path without its query, outcome and duration. Ids are not secret, queries may be.
-fn exchange_line(
-    request: &Outgoing<'_>,
-    start: Instant,
-    sent: &Result<Response, Failure>,
-) -> String {
-    let outcome = match sent {
-        Ok(response) => response.status.to_string(),
-        Err(failure) => failure.error.code().to_owned(),
-    };
-    let path = request.url.path();
-    format!(
-        "{} {path}: {outcome} in {} ms",
-        request.method,
-        start.elapsed().as_millis()
-    )
+pub(crate) fn object(body: &[u8]) -> Result<Object> {
+    let response = json::parse(body).map_err(|error| {
+        let problem = format!(
+            "the gateway's response is not JSON: {error}; check that gateway_url is the gateway's \
+             own address"
+        );
+        NexusError::new(ErrorKind::InvalidResponse, problem)
+    })?;
+    json::into_object(response)
 }

@@ -8,8 +8,8 @@ use crate::url;
 /// The least length of a credential that is searched for. Shorter texts occur by chance.
 pub(crate) const MIN_LENGTH: usize = 8;
 
-/// How many backslashes an escape of JSON may have, with two further ones for each string within a
-/// string. The limit bounds the work for a body of backslashes.
+/// The most backslashes before one character: three, where JSON is a string of JSON, and seven, where
+/// that is a string again. The limit bounds the work for a body of backslashes.
 const MAX_BACKSLASHES: usize = 7;
 
 /// The longest reference of HTML: `&#x0010FFFF;` without the `&`.
@@ -80,8 +80,8 @@ impl Secrets {
     }
 }
 
-/// Returns what follows the secret, if the text begins with it. A secret that has `%25` in it, or
-/// another escape, is found in its plain form as well.
+/// Returns what follows the secret, if the text begins with it. The plain form is tried as well,
+/// because a secret such as `a%41` looks escaped.
 fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
     let plain = text.strip_prefix(secret.as_bytes());
     let escaped = secret.chars().try_fold(text, after_char);
@@ -134,13 +134,9 @@ fn after_json(text: &[u8], c: char) -> Option<&[u8]> {
 /// `\u002F`, or `\uD83D\uDD11` for a character beyond 16 bits.
 fn after_utf16(mut text: &[u8], c: char) -> Option<&[u8]> {
     for unit in c.encode_utf16(&mut [0; 2]) {
-        let digits = without_backslashes(text)?.strip_prefix(b"u")?;
-        let (high, low) = (
-            url::escaped_byte(digits)?,
-            url::escaped_byte(digits.get(2..)?)?,
-        );
-        let is_same = u16::from_be_bytes([high, low]) == *unit;
-        text = digits.get(4..).filter(|_| is_same)?;
+        let escape = without_backslashes(text)?.strip_prefix(b"u")?;
+        let (digits, rest) = escape.split_at_checked(4)?;
+        text = Some(rest).filter(|_| number(digits, 16) == Some(u32::from(*unit)))?;
     }
     Some(text)
 }
@@ -158,25 +154,24 @@ fn after_reference(text: &[u8], c: char) -> Option<&[u8]> {
     while let Some(again) = text.strip_prefix(b"amp;").filter(|_| c != '&') {
         text = again;
     }
-    let end = text
-        .iter()
-        .take(MAX_REFERENCE)
-        .position(|byte| *byte == b';')?;
+    let mut reference = text.iter().take(MAX_REFERENCE);
+    let end = reference.position(|byte| *byte == b';')?;
     let (name, rest) = text.split_at_checked(end)?;
-    let name = std::str::from_utf8(name).ok()?;
-    let said = match (name, name.strip_prefix("#x").or(name.strip_prefix("#X"))) {
-        ("amp", _) => '&',
-        ("quot", _) => '"',
-        ("apos", _) => '\'',
-        ("lt", _) => '<',
-        ("gt", _) => '>',
-        ("plus", _) => '+',
-        ("sol", _) => '/',
-        ("equals", _) => '=',
-        (_, Some(digits)) => char::from_u32(u32::from_str_radix(digits, 16).ok()?)?,
-        (decimal, None) => char::from_u32(decimal.strip_prefix('#')?.parse().ok()?)?,
+    let said = match name {
+        b"amp" => u32::from('&'),
+        b"quot" => u32::from('"'),
+        b"apos" => u32::from('\''),
+        b"lt" => u32::from('<'),
+        b"gt" => u32::from('>'),
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
+        [b'#', digits @ ..] => number(digits, 10)?,
+        _ => return None,
     };
-    rest.get(1..).filter(|_| said == c)
+    rest.get(1..).filter(|_| said == u32::from(c))
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reading JSON objects leniently: gateways write the same field in several types.
+//! Lenient readers of JSON objects, because gateways write the same field in several types.
 
 use serde_json::{Map, Value};
 
@@ -6,18 +6,39 @@ use crate::error::{ErrorKind, NexusError, Result};
 
 pub(crate) type Object = Map<String, Value>;
 
-/// All JSON is read here: into another type, or from a `str`, takes another parser into the program,
-/// and into an object the printing of floats for its complaints, too.
+/// Parses JSON. Parsing into another type, or from a `str`, would compile a second parser into the
+/// program.
 pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Value> {
     serde_json::from_slice(text)
 }
 
-/// On one line. `Value::to_string` takes the code for several into the program, too.
+/// Removes the fields that are `null`.
+pub(crate) fn without_nulls(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
+/// Writes JSON on one line. `Value::to_string` would compile the pretty printer into the program.
 pub(crate) fn written(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// A field as text; numbers and booleans as they are written, and `null` as missing.
+/// Returns the object that every response of a gateway is.
+///
+/// # Errors
+///
+/// `invalid_response` for other JSON.
+pub(crate) fn into_object(response: Value) -> Result<Object> {
+    if let Value::Object(object) = response {
+        return Ok(object);
+    }
+    let problem = "the gateway's response is JSON but not an object";
+    Err(NexusError::new(ErrorKind::InvalidResponse, problem))
+}
+
+/// Returns a field as text. Numbers and booleans are returned as written, and `null` as missing.
 pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) => Some(text.clone()),
@@ -26,12 +47,12 @@ pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     }
 }
 
-/// The same, with the empty string as missing too.
+/// Like [`text`], but returns an empty string as missing, too.
 pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
 
-/// Each of these fields, of the first object that has something in it.
+/// Returns each of these fields from the first object in which it is not empty.
 pub(crate) fn filled_in<const N: usize>(
     objects: &[&Object],
     fields: [&str; N],
@@ -39,11 +60,11 @@ pub(crate) fn filled_in<const N: usize>(
     fields.map(|field| objects.iter().find_map(|object| filled(object, field)))
 }
 
-/// The first of these fields of a response that has something in it.
+/// Returns the first of these fields that is not empty.
 ///
 /// # Errors
 ///
-/// `invalid_response` that names the fields, when none of them has.
+/// `invalid_response` that names the fields, if all of them are empty.
 pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     let found = fields.iter().find_map(|field| filled(response, field));
     found.ok_or_else(|| {
@@ -53,17 +74,17 @@ pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     })
 }
 
-/// A field that is `true`; missing is `false`.
+/// Whether a field is `true`.
 pub(crate) fn flag(object: &Object, field: &str) -> bool {
     matches!(object.get(field), Some(Value::Bool(true)))
 }
 
-/// A field that is an object itself.
+/// Returns a field that is an object.
 pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Option<&'a Object> {
     object.get(field)?.as_object()
 }
 
-/// A field that is a list of strings.
+/// Returns the strings of a field that is a list.
 pub(crate) fn strings(object: &Object, field: &str) -> Option<Vec<String>> {
     let texts = object.get(field)?.as_array()?.iter();
     let texts = texts.filter_map(Value::as_str).map(str::to_owned);

@@ -20,9 +20,9 @@
     )
 )]
 
-#[cfg(feature = "consent")]
-mod arrivals;
 mod base64;
+#[cfg(feature = "consent")]
+mod browser;
 mod cache;
 mod capture;
 mod client;
@@ -38,11 +38,12 @@ mod flights;
 pub mod fuzzing;
 mod gateway;
 mod header;
-mod health;
 mod hiding;
 mod json;
 mod lock;
 mod log;
+#[cfg(any(feature = "consent", feature = "testing"))]
+mod loopback;
 mod options;
 mod providers;
 mod retry;
@@ -71,10 +72,9 @@ pub use ureq::{self, http};
 pub use cache::TokenCache;
 pub use capture::{CaptureSchema, CapturedCredential};
 pub use client::NexusClient;
-pub use client::sessions::AgentSessionGuard;
+pub use connection::revoke::{RevokeOptions, RevokeResult};
 pub use connection::{
-    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
-    RevokeResult,
+    ConnectionStatus, IntoScopes, RequestConnectionInput, RequestConnectionResponse,
 };
 #[cfg(feature = "consent")]
 pub use consent::ConsentListener;
@@ -82,13 +82,12 @@ pub use error::{ErrorKind, NexusError, Result};
 pub use fetch::fetcher::Fetcher;
 pub use fetch::options::FetchOptions;
 pub use fetch::redirect::Redirects;
-pub use health::Health;
 pub use lock::RefreshLock;
 pub use log::LogLevel;
 pub use options::NexusClientOptions;
-pub use providers::{ProviderInfo, Providers};
+pub use providers::{Health, ProviderInfo, Providers};
 pub use retry::RetryPolicy;
-pub use session::{AgentSession, AgentSessionInput, OboSessionInput};
+pub use session::{AgentSession, AgentSessionInput};
 pub use token::{CachedToken, TokenResponse};
 pub use url::path_segment;
 pub use wait::WaitOptions;

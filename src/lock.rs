@@ -1,8 +1,7 @@
-//! The lock that processes share so that one of them refreshes a token at a time: the trait, the lock files that
-//! are the default, and which of them a client uses.
+//! The lock that processes share, so that one of them refreshes a token at a time. By default the lock is a file.
 //!
-//! A lock file is empty and never removed: a process that had opened it before would hold a lock that the next
-//! process, with a new file, does not see.
+//! Lock files are empty and never removed. If one were, a process that has it open and a process that creates it anew
+//! could both hold the lock.
 
 use std::env;
 use std::fmt;
@@ -21,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
 /// A process that still holds a lock this long after the end of its turn is stopped or hangs.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// How long a file has to look overdue. A new holder overwrites the end of the turn before its own.
+/// The time for which a file has to look overdue. A new holder needs a moment to write the end of its own turn.
 const CONFIRMATION: Duration = Duration::from_millis(500);
 
 /// A lock that several processes share, so that one of them refreshes a token at a time.
@@ -105,8 +104,14 @@ pub trait RefreshLock: Send + Sync {
     ) -> io::Result<Option<Box<dyn Send>>>;
 }
 
-/// Which lock the options of a client ask for.
-#[derive(Clone, Default)]
+impl fmt::Debug for dyn RefreshLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RefreshLock")
+    }
+}
+
+/// The lock that the options of a client ask for.
+#[derive(Clone, Debug, Default)]
 pub(crate) enum LockOption {
     /// The directory of `NEXUS_LOCK_DIR`, or one below the user's home directory.
     #[default]
@@ -116,41 +121,22 @@ pub(crate) enum LockOption {
     Own(Arc<dyn RefreshLock>),
 }
 
-impl fmt::Debug for LockOption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("Default"),
-            Self::Off => f.write_str("Off"),
-            Self::Directory(dir) => dir.fmt(f),
-            Self::Own(_) => f.write_str("Own"),
-        }
-    }
-}
-
-/// A lock, and what stands before its key when a message names it.
-pub(crate) struct NamedLock {
-    pub(crate) lock: Arc<dyn RefreshLock>,
-    pub(crate) prefix: String,
-}
-
 impl LockOption {
-    /// Returns the lock that a client with this option uses, or `None` if it uses no lock. Reads the environment.
+    /// Returns the lock that a client with this option uses, and the text before its key in messages. Returns `None`
+    /// if the client uses no lock. Reads the environment.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a relative path: every working directory would have locks of its own.
-    pub(crate) fn choose(self, log: Log) -> Result<Option<NamedLock>> {
+    /// `invalid_input` for a relative path, because it would name another directory in each working directory.
+    pub(crate) fn choose(self, log: Log) -> Result<Option<(Arc<dyn RefreshLock>, String)>> {
         let (name, dir) = match self {
             Self::Off => return Ok(None),
-            Self::Own(lock) => {
-                let prefix = "refresh_lock ".to_owned();
-                return Ok(Some(NamedLock { lock, prefix }));
-            }
+            Self::Own(lock) => return Ok(Some((lock, "refresh_lock ".to_owned()))),
             Self::Directory(dir) => ("lock_dir", Some(dir)),
             Self::Default => match env::var_os(VARIABLE) {
                 Some(empty) if empty.is_empty() => return Ok(None),
                 Some(dir) => (VARIABLE, Some(dir.into())),
-                None => (VARIABLE, default_dir()),
+                None => ("", default_dir()),
             },
         };
         let Some(dir) = dir else {
@@ -161,26 +147,24 @@ impl LockOption {
             let problem = "is a relative path; give an absolute one (`~` is not expanded)";
             return Err(NexusError::invalid_input(name, problem));
         }
-        Ok(Some(NamedLock {
-            prefix: dir.join("").display().to_string(),
-            lock: Arc::new(LockDirectory(dir)),
-        }))
+        let prefix = dir.join("").display().to_string();
+        Ok(Some((Arc::new(LockDirectory(dir)), prefix)))
     }
 }
 
-/// The directory for lock files of this user, as the platform has it.
+/// Returns this user's directory for lock files by the conventions of the platform. Relative paths in the environment
+/// are ignored.
 fn default_dir() -> Option<PathBuf> {
-    let absolute = |path: PathBuf| Some(path).filter(|path| path.is_absolute());
-    let variable = |name| env::var_os(name).map(PathBuf::from).and_then(absolute);
-    let home = || env::home_dir().and_then(absolute);
-    let state = if cfg!(windows) {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        home().map(|home| home.join("Library/Application Support"))
-    } else {
-        variable("XDG_STATE_HOME").or_else(|| home().map(|home| home.join(".local/state")))
+    let absolute = |path: &PathBuf| path.is_absolute();
+    let variable = |name| env::var_os(name).map(PathBuf::from).filter(absolute);
+    let home = |below| env::home_dir().map(|home| home.join(below));
+    let state = match env::consts::OS {
+        "windows" => variable("LOCALAPPDATA"),
+        "macos" => home("Library/Application Support"),
+        _ => variable("XDG_STATE_HOME").or_else(|| home(".local/state")),
     };
-    state.map(|state| state.join("nexus").join("locks"))
+    let dir = state?.join("nexus").join("locks");
+    Some(dir).filter(absolute)
 }
 
 /// A directory with a file for each key. The process that has locked a file holds its key. The file's modification
@@ -195,8 +179,7 @@ impl RefreshLock for LockDirectory {
         deadline: Instant,
     ) -> io::Result<Option<Box<dyn Send>>> {
         let path = self.0.join(key);
-        let mut pause = FIRST_PAUSE;
-        let mut overdue = Overdue::default();
+        let (mut pause, mut overdue) = (FIRST_PAUSE, Overdue::default());
         loop {
             let file = open(&path).map_err(|error| with_advice(&error))?;
             match file.try_lock() {
@@ -222,7 +205,17 @@ impl RefreshLock for LockDirectory {
     }
 }
 
-/// Since when a file has looked overdue.
+fn with_advice(error: &io::Error) -> io::Error {
+    let advice = "make the directory one that this program can write to, or name another one with NEXUS_LOCK_DIR";
+    io::Error::new(error.kind(), format!("{error}; {advice}"))
+}
+
+fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
+    let past = now.duration_since(file.metadata()?.modified()?);
+    Ok(past.is_ok_and(|past| past > OVERDUE))
+}
+
+/// The moment since which a file has looked overdue.
 #[derive(Default)]
 struct Overdue(Option<Instant>);
 
@@ -232,16 +225,6 @@ impl Overdue {
         self.0 = since;
         since.is_some_and(|since| now.saturating_duration_since(since) >= CONFIRMATION)
     }
-}
-
-fn with_advice(error: &io::Error) -> io::Error {
-    let advice = "make its directory one that this program can write to, or name another with NEXUS_LOCK_DIR";
-    io::Error::new(error.kind(), format!("{error}; {advice}"))
-}
-
-fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
-    let past = now.duration_since(file.metadata()?.modified()?);
-    Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
 /// Opens a lock file, or creates it. Other users may be able to write to its directory, so whatever is there is

@@ -1,5 +1,5 @@
-//! Diagnostics: one line each to stderr, or to the `log` facade with the feature of that name; never
-//! to stdout, and formatted only when they are wanted.
+//! Diagnostics, one line each: to stderr or, with the feature `log`, to the `log` facade. A line is
+//! formatted only if its level is on.
 
 use std::fmt;
 
@@ -7,14 +7,15 @@ use std::fmt;
 #[cfg(feature = "log")]
 const TARGET: &str = "nexus_sdk";
 
-/// How much the SDK writes to stderr; each level includes those before it.
+/// How much the SDK writes to stderr. Each level includes those before it.
 ///
-/// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides what
-/// the program sets. With the feature `log`, lines go to the `log` facade under the target
-/// `nexus_sdk`: then the program's logger decides, and only [`Off`](Self::Off) matters here. No
-/// line at any level holds a token, a key, what a request carries or a URL's query; an error that the
-/// gateway explains is shown with its explanation. (ureq logs there too, and at its
-/// trace level everything that it sends.)
+/// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides the
+/// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
+/// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
+/// panics loses its line and nothing else.
+///
+/// No line contains a token, a key, a request's body or a URL's query. A line may repeat a gateway's
+/// error message. ureq also logs to the facade, and writes all that it sends at its trace level.
 ///
 /// ```
 /// use nexus_sdk::LogLevel;
@@ -27,12 +28,12 @@ const TARGET: &str = "nexus_sdk";
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// A failure that no caller hears of: an agent session that could not be closed.
+    /// A failure that no caller receives as an error. The SDK has none at present.
     Error,
-    /// What works, but should be changed: plain http to a remote gateway, a call being retried.
+    /// A problem that the SDK works around: a call that is retried, plain http to a remote gateway.
     #[default]
     Warn,
-    /// Rare events: a credential dropped after a 401, or on the way to another origin.
+    /// A rare event: a credential is dropped after a 401, or before a redirect to another origin.
     Info,
     /// Every request to the gateway, with its status and duration.
     Debug,
@@ -70,7 +71,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The program's level, unless `NEXUS_LOG` says another.
+    /// Uses the program's level, unless `NEXUS_LOG` overrides it.
     pub(crate) fn new(configured: LogLevel) -> Self {
         let name = std::env::var("NEXUS_LOG").unwrap_or_default();
         let named = LogLevel::from_name(&name);
@@ -78,13 +79,9 @@ impl Log {
             level: named.unwrap_or(configured),
         };
         if named.is_none() && !name.trim().is_empty() {
-            log.warn(|| "NEXUS_LOG is not off, error, warn, info or debug; it is ignored");
+            log.warn(|| "NEXUS_LOG is ignored; set it to off, error, warn, info or debug");
         }
         log
-    }
-
-    pub(crate) fn error<T: fmt::Display>(self, line: impl FnOnce() -> T) {
-        self.write(LogLevel::Error, line);
     }
 
     pub(crate) fn warn<T: fmt::Display>(self, line: impl FnOnce() -> T) {
@@ -106,18 +103,21 @@ impl Log {
         }
     }
 
-    /// The program's logger decides which lines it wants.
+    /// Leaves the choice of lines to the program's logger. Its panic must not end a call, or the wait
+    /// for a refresh in a `drop`.
     #[cfg(feature = "log")]
     fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
         let level = match level {
-            LogLevel::Error => ::log::Level::Error,
             LogLevel::Warn => ::log::Level::Warn,
             LogLevel::Info => ::log::Level::Info,
             _ => ::log::Level::Debug,
         };
-        if self.level != LogLevel::Off && ::log::log_enabled!(target: TARGET, level) {
-            ::log::log!(target: TARGET, level, "{}", line());
-        }
+        let say = || {
+            if self.level != LogLevel::Off && ::log::log_enabled!(target: TARGET, level) {
+                ::log::log!(target: TARGET, level, "{}", line());
+            }
+        };
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(say));
     }
 }
 
@@ -125,13 +125,12 @@ impl Log {
 fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
-    // Names come from outside: a line break in one must not pass for a line of the SDK's own.
+    // A name from outside must not be able to begin a line of its own.
     let line = line.replace(
         |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
         " ",
     );
-    // One write a line, so that threads do not mix theirs. A closed stderr is not a failure of
-    // the call that wanted to say something, and must not panic.
+    // A line is one write, so that those of two threads do not mix. A closed stderr is no failure.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -103,8 +103,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// How long a call waits for each response of the gateway, and how long a whole fetch may take, including
-    /// redirects and the replay after a 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
+    /// The time limit for each request to the gateway, and for a whole fetch with its redirects and its replay after a
+    /// 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
     /// timeout. Its caller gets the error `timeout`, and the request goes on in the background for up to 60 s, or for
@@ -124,7 +124,7 @@ impl NexusClientOptions {
         self
     }
 
-    /// How requests to the gateway are retried. Default: not at all.
+    /// The retry policy for requests to the gateway. Default: no retries.
     ///
     /// ```
     /// use nexus_sdk::{NexusClientOptions, RetryPolicy};
@@ -181,7 +181,7 @@ impl NexusClientOptions {
         self
     }
 
-    /// Whether credentials may be sent over plain http to other machines. Default `false`.
+    /// Allows credentials to be sent over plain http to other machines. Default `false`.
     ///
     /// Loopback addresses are always allowed. By default, a fetch from any other `http` URL is the error
     /// `insecure_url`. A gateway at such a URL works with a warning, because its operator chose the URL.
@@ -211,12 +211,13 @@ impl NexusClientOptions {
         self
     }
 
-    /// Whether calls use a token that is about to expire while the gateway cannot provide a newer one: for network
-    /// errors, timeouts, 429, 5xx, `token_expired` and invalid responses. Default `true`.
+    /// Lets calls use a token that is about to expire if the gateway cannot provide a newer one. The reason can be a
+    /// network error, a timeout, 429, 5xx, `token_expired` or an invalid response. Default `true`.
     ///
-    /// Such a token is one within the cache's buffer or, if its expiry is not known, one that was
-    /// received within the last hour. When a newer token fails to come within 1 s, the old one is used for
-    /// another 5 s, and then one call asks again. A warning is written once for each token.
+    /// A token is about to expire when it is within the cache's buffer (30 s by default). A token without a known
+    /// expiry can be used for up to an hour after it was received. A call that has such a token waits for the gateway
+    /// for at most 1 s. Then the token counts as fresh for another 5 s, and after that one call asks again. A warning is
+    /// logged once for each token.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
@@ -256,8 +257,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// Turns the lock that processes share off. By default it is on: see [`lock_dir`](Self::lock_dir). Setting
-    /// `NEXUS_LOCK_DIR` to an empty value has the same effect on clients with the default.
+    /// Turns off the lock that processes share. By default it is on, see [`lock_dir`](Self::lock_dir). An empty
+    /// `NEXUS_LOCK_DIR` turns it off for clients without a setting of their own.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").without_lock();
@@ -270,7 +271,24 @@ impl NexusClientOptions {
     }
 
     /// A lock of your own in place of the lock files, for processes on several hosts. Default: lock files, see
-    /// [`lock_dir`](Self::lock_dir). [`RefreshLock`] has an example.
+    /// [`lock_dir`](Self::lock_dir).
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClientOptions, RefreshLock};
+    /// use std::{io, time::{Duration, Instant}};
+    ///
+    /// /// Always free. The example of `RefreshLock` has one that excludes others.
+    /// struct Free;
+    ///
+    /// impl RefreshLock for Free {
+    ///     fn acquire(&self, _: &str, _: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+    ///         Ok(Some(Box::new(())))
+    ///     }
+    /// }
+    ///
+    /// let options = NexusClientOptions::new("http://localhost:8080").refresh_lock(Free);
+    /// assert!(format!("{options:?}").contains("lock: Own"));
+    /// ```
     #[must_use]
     pub fn refresh_lock(mut self, lock: impl RefreshLock + 'static) -> Self {
         self.lock = LockOption::Own(Arc::new(lock));
@@ -278,7 +296,7 @@ impl NexusClientOptions {
     }
 }
 
-/// An environment variable without the white space around it; blank counts as not set.
+/// Returns an environment variable without the white space around it, or `None` if it is not set or blank.
 fn variable(name: &str) -> Result<Option<String>> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),

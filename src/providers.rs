@@ -1,5 +1,8 @@
-//! The providers that a gateway knows.
+//! What a gateway says about itself: its providers and its health.
 
+use serde_json::Value;
+
+use crate::error::Result;
 use crate::json::{self, Object};
 
 /// The providers that a gateway knows.
@@ -16,11 +19,11 @@ use crate::json::{self, Object};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Providers {
-    /// All of them, ordered by auth type and name. A name may occur with several auth types.
+    /// The providers, ordered by auth type and name. A name may occur with several auth types.
     pub all: Vec<ProviderInfo>,
 }
 
-/// One provider; what the gateway does not say is `None`.
+/// One provider. A field that the gateway leaves out is `None`.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -35,39 +38,61 @@ pub struct Providers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProviderInfo {
-    /// Its name, for `request_connection` and `resolve_token`.
+    /// The provider's name, for `request_connection` and `resolve_token`.
     pub name: String,
     /// The kind of its credentials, such as `oauth2` or `api_key`.
     pub auth_type: String,
-    /// Its id.
+    /// The provider's id.
     pub id: Option<String>,
-    /// Where its API begins.
+    /// The base URL of the provider's API.
     pub api_base_url: Option<String>,
-    /// Where it says who the user is.
+    /// The URL that returns the user's profile.
     pub user_info_endpoint: Option<String>,
-    /// The scopes that it knows.
+    /// The scopes that the provider supports.
     pub scopes: Option<Vec<String>>,
-    /// What it is.
+    /// A description of the provider.
     pub description: Option<String>,
-    /// What it is for.
+    /// The provider's category, such as `development`.
     pub category: Option<String>,
 }
 
 impl Providers {
-    pub(crate) fn from_response(response: &Object) -> Self {
-        let mut all = Vec::new();
-        for (auth_type, names) in response {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{Providers, serde_json::json};
+    ///
+    /// let response = json!({"oauth2": {"github": {"scopes": ["repo"]}}});
+    /// assert_eq!(Providers::from_json(response)?.all[0].name, "github");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
+        let (mut all, nothing) = (Vec::new(), Object::new());
+        for (auth_type, names) in &response {
             for (name, leaf) in names.as_object().into_iter().flatten() {
-                let nothing = Object::new();
                 let leaf = leaf.as_object().unwrap_or(&nothing);
-                all.push(ProviderInfo::from_leaf(auth_type, name, leaf));
+                all.push(ProviderInfo {
+                    name: name.clone(),
+                    auth_type: auth_type.clone(),
+                    id: json::filled(leaf, "id"),
+                    api_base_url: json::filled(leaf, "api_base_url"),
+                    user_info_endpoint: json::filled(leaf, "user_info_endpoint"),
+                    scopes: json::strings(leaf, "scopes"),
+                    description: json::filled(leaf, "description"),
+                    category: json::filled(leaf, "category"),
+                });
             }
         }
         all.sort_unstable_by(|a, b| (&a.auth_type, &a.name).cmp(&(&b.auth_type, &b.name)));
-        Self { all }
+        Ok(Self { all })
     }
 
-    /// The first provider of this name.
+    /// Returns the first provider with this name.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -83,33 +108,56 @@ impl Providers {
     }
 }
 
-impl ProviderInfo {
-    fn from_leaf(auth_type: &str, name: &str, leaf: &Object) -> Self {
-        Self {
-            name: name.to_owned(),
-            auth_type: auth_type.to_owned(),
-            id: json::filled(leaf, "id"),
-            api_base_url: json::filled(leaf, "api_base_url"),
-            user_info_endpoint: json::filled(leaf, "user_info_endpoint"),
-            scopes: json::strings(leaf, "scopes"),
-            description: json::filled(leaf, "description"),
-            category: json::filled(leaf, "category"),
-        }
+/// The health of a gateway.
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// assert_eq!(client.health()?.status, "healthy");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// `healthy` for a gateway without problems.
+    pub status: String,
+    /// The gateway's version, if it states one.
+    pub version: Option<String>,
+}
+
+impl Health {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{Health, serde_json::json};
+    ///
+    /// let response = json!({"status": "healthy"});
+    /// assert_eq!(Health::from_json(response)?.status, "healthy");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
+        Ok(Self {
+            status: json::required(&response, &["status"])?,
+            version: json::filled(&response, "version"),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
-
-    fn object(value: Value) -> Object {
-        serde_json::from_value(value).unwrap()
-    }
+    use serde_json::json;
 
     #[test]
     fn any_leaf_of_the_providers_may_be_missing() {
-        let providers = Providers::from_response(&object(json!({
+        let providers = Providers::from_json(json!({
             "oauth2": {
                 "z": {"id": "1", "api_base_url": "u", "user_info_endpoint": "e", "scopes": ["a", 1, "b"],
                     "description": "d", "category": "c"},
@@ -119,7 +167,8 @@ mod tests {
             "saml": null,
             "note": "text",
             "list": [{}],
-        })));
+        }))
+        .unwrap();
         let names: Vec<_> = providers
             .all
             .iter()
@@ -149,6 +198,40 @@ mod tests {
         let full = providers.all.last().unwrap();
         assert_eq!(full.scopes.as_deref().unwrap(), ["a", "b"]);
         assert_eq!(full.user_info_endpoint.as_deref(), Some("e"));
-        assert!(Providers::from_response(&Object::new()).all.is_empty());
+        assert!(Providers::from_json(json!({})).unwrap().all.is_empty());
+    }
+
+    #[test]
+    fn health_has_a_status() {
+        let table = [
+            (json!({"status": "healthy"}), Some(("healthy", None))),
+            (
+                json!({"status": "degraded", "version": "0.4"}),
+                Some(("degraded", Some("0.4"))),
+            ),
+            (
+                json!({"status": "healthy", "version": 2}),
+                Some(("healthy", Some("2"))),
+            ),
+            (
+                json!({"status": "healthy", "version": null}),
+                Some(("healthy", None)),
+            ),
+            (json!({"status": null}), None),
+            (json!([{"status": "healthy"}]), None),
+            (json!("healthy"), None),
+            (json!({"status": ""}), None),
+            (json!({}), None),
+        ];
+        for (response, expected) in table {
+            let health = Health::from_json(response);
+            let found = health
+                .as_ref()
+                .map(|health| (&*health.status, health.version.as_deref()));
+            match expected {
+                Some(expected) => assert_eq!(found.unwrap(), expected),
+                None => assert_eq!(found.unwrap_err().code(), "invalid_response"),
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! When to try again, and how long to wait first.
+//! The decision to retry, and the delay before it.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -8,41 +8,37 @@ use crate::error::NexusError;
 use crate::log::Log;
 use crate::time::Deadline;
 
-/// How often a request to the gateway is retried, and how long the waits are.
+/// How often a request is retried, and how long the pauses between the attempts are.
 ///
-/// Retried are the statuses 502, 503 and 504 (429 on request), and network failures after which the
-/// gateway cannot have acted on the request twice: any failure of an idempotent request (RFC 9110
-/// section 9.2.2), but of a POST only one from before it was sent. An error that says that the broker
-/// behind the gateway has refused the request is not retried.
+/// In [`NexusClientOptions`](crate::NexusClientOptions::retry_policy) it applies to requests to the
+/// gateway, in [`FetchOptions`](crate::FetchOptions::retry_policy) to the request of a fetch.
 ///
-/// The wait before attempt `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor
-/// between 0.2 and 0.8, or what the gateway's `Retry-After` asks for when that is longer, but at
-/// most `max_delay`.
+/// Statuses 502, 503 and 504 are retried, and 429 if you ask for it. Network failures of an idempotent
+/// request (RFC 9110 section 9.2.2) are retried. A failed POST to the gateway is retried only if it was
+/// not sent. An error is not retried if it says that the broker behind the gateway has refused the
+/// request.
+///
+/// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
+/// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.
 ///
 /// ```
 /// use nexus_sdk::RetryPolicy;
 /// use std::time::Duration;
 ///
-/// let policy = RetryPolicy::default();
-/// assert_eq!(policy.retries, 0);
-/// assert_eq!(policy.min_delay, Duration::from_millis(200));
-/// assert_eq!(policy.max_delay, Duration::from_secs(2));
-/// assert!(!policy.retry_on_429);
-///
-/// let patient = RetryPolicy::default().retries(3).retry_on_429(true);
-/// assert_eq!(patient.retries, 3);
+/// let defaults = RetryPolicy::default()
+///     .retries(0)
+///     .min_delay(Duration::from_millis(200))
+///     .max_delay(Duration::from_secs(2))
+///     .retry_on_429(false);
+/// assert_eq!(RetryPolicy::default(), defaults);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// How many attempts may follow a failed first one. Default 0.
-    pub retries: u32,
-    /// The first wait, before its random factor. Default 200 ms.
-    pub min_delay: Duration,
-    /// The longest wait. Default 2 s.
-    pub max_delay: Duration,
-    /// Whether 429 (`Too Many Requests`) is retried too. Default `false`.
-    pub retry_on_429: bool,
+    retries: u32,
+    min_delay: Duration,
+    max_delay: Duration,
+    retry_on_429: bool,
 }
 
 impl Default for RetryPolicy {
@@ -57,10 +53,10 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// How many attempts may follow a failed first one. Default 0.
+    /// Sets how many attempts may follow a failed first one. Default 0.
     ///
     /// ```
-    /// assert_eq!(nexus_sdk::RetryPolicy::default().retries(2).retries, 2);
+    /// let policy = nexus_sdk::RetryPolicy::default().retries(2);
     /// ```
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
@@ -68,13 +64,12 @@ impl RetryPolicy {
         self
     }
 
-    /// The first wait, before its random factor. Default 200 ms.
+    /// Sets the first pause, before its random factor. Default 200 ms.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let policy = nexus_sdk::RetryPolicy::default().min_delay(Duration::from_millis(50));
-    /// assert_eq!(policy.min_delay, Duration::from_millis(50));
     /// ```
     #[must_use]
     pub fn min_delay(mut self, delay: Duration) -> Self {
@@ -82,13 +77,12 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest wait. Default 2 s.
+    /// Sets the longest pause. Default 2 s.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let policy = nexus_sdk::RetryPolicy::default().max_delay(Duration::from_secs(10));
-    /// assert_eq!(policy.max_delay, Duration::from_secs(10));
     /// ```
     #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
@@ -96,10 +90,10 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether 429 (`Too Many Requests`) is retried too. Default `false`.
+    /// Sets whether status 429 (`Too Many Requests`) is also retried. Default `false`.
     ///
     /// ```
-    /// assert!(nexus_sdk::RetryPolicy::default().retry_on_429(true).retry_on_429);
+    /// let policy = nexus_sdk::RetryPolicy::default().retries(1).retry_on_429(true);
     /// ```
     #[must_use]
     pub fn retry_on_429(mut self, retry: bool) -> Self {
@@ -107,12 +101,12 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether a response with this status is worth another attempt.
+    /// Whether a response with this status is retried.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
         matches!(status, 502..=504) || (status == 429 && self.retry_on_429)
     }
 
-    /// The wait before the next attempt; `attempt` counts from 0, `chance` is in `0.0..1.0`.
+    /// Returns the pause after attempt `attempt`, which counts from 0. `chance` is in `0.0..1.0`.
     fn delay(&self, attempt: u32, chance: f64, retry_after: Option<Duration>) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);
@@ -121,7 +115,7 @@ impl RetryPolicy {
         jittered.max(asked)
     }
 
-    /// The longest that a call of `timeout` an attempt can take under this policy.
+    /// Returns the longest duration of a call whose attempts have this timeout each.
     pub(crate) fn longest_call(&self, timeout: Duration) -> Duration {
         let waits = self.max_delay.saturating_mul(self.retries);
         timeout
@@ -130,7 +124,7 @@ impl RetryPolicy {
     }
 }
 
-/// The attempts of one call, the failed ones counted.
+/// The retries of one call.
 pub(crate) struct Attempts<'a> {
     policy: &'a RetryPolicy,
     deadline: Deadline,
@@ -148,19 +142,17 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// After an attempt that failed: whether policy and deadline allow another. Then it has waited
-    /// for it, and has logged `why`.
-    pub(crate) fn another(
+    /// After a failed attempt: sleeps before the next one and logs `why`. Returns `false` at once if the
+    /// policy or the deadline does not allow another.
+    pub(crate) fn wait_for_retry(
         &mut self,
         why: &dyn fmt::Display,
         retry_after: Option<Duration>,
     ) -> bool {
         let wait = self.policy.delay(self.failed, chance(), retry_after);
         self.failed = self.failed.saturating_add(1);
-        if self.failed > self.policy.retries {
-            return false;
-        }
-        if self.deadline.left().is_none_or(|left| left <= wait) {
+        let is_late = self.deadline.left().is_none_or(|left| left <= wait);
+        if self.failed > self.policy.retries || is_late {
             return false;
         }
         self.log.warn(|| {
@@ -171,8 +163,8 @@ impl<'a> Attempts<'a> {
         true
     }
 
-    /// The error of a call that gives up: the last attempt's own, if there was to be one only or the
-    /// deadline has left no time for another.
+    /// Returns the error of a call that gives up. It is the last attempt's own error, unless all retries
+    /// were used.
     pub(crate) fn give_up(self, last: NexusError) -> NexusError {
         if self.policy.retries == 0 || self.failed <= self.policy.retries {
             return last;
@@ -181,8 +173,8 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// A random number in `0.0..1.0`, good enough to spread retries: the standard library seeds each
-/// hasher state differently.
+/// Returns a number in `0.0..1.0`, random enough to spread retries: the standard library seeds each
+/// `RandomState` differently.
 fn chance() -> f64 {
     let bits = RandomState::new().hash_one(std::thread::current().id());
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)

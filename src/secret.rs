@@ -1,8 +1,8 @@
-//! What is a secret by its name, and what stands for one in `Debug`.
+//! Names that mark a secret, and `Debug` output without secrets.
 
 use std::fmt;
 
-/// A name with one of these anywhere in it is that of a secret.
+/// A name that contains one of these is the name of a secret.
 const PARTS: [&str; 14] = [
     "auth",
     "bearer",
@@ -20,29 +20,29 @@ const PARTS: [&str; 14] = [
     "token",
 ];
 
-/// Whether a name, in lower case, says that it is a secret's. `otp` counts at its end, as it is in the
-/// middle of `footprint` and `rootpath`.
+/// Whether a name, in lower case, is the name of a secret. `otp` counts only at the end, because
+/// `footprint` and `rootpath` contain it.
 fn says_secret(name: &str) -> bool {
     name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Whether a field of this name, in a body, holds a secret: its text is then never shown. Any key
-/// counts; a session's id is not a secret.
-pub(crate) fn is_field(name: &str) -> bool {
+/// Whether a field of a body holds a secret, by its name. Any key counts. A session's id does not.
+#[cfg(any(test, feature = "consent"))]
+pub(crate) fn is_secret_field(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.contains("key") || says_secret(&name)
 }
 
-/// Whether a header of this name, in lower case, is meant for one origin alone: those of RFC 9110
-/// and RFC 6265, and whatever names itself a secret. A session is one, and so is a key, except for
-/// that of a request's repetition.
-pub(crate) fn is_header(name: &str) -> bool {
+/// Whether a header, its name in lower case, is for one origin only: the credentials of RFC 9110 and
+/// RFC 6265, and every other header whose name is that of a secret. `session` and `key` count, except
+/// in `idempotency-key`.
+pub(crate) fn is_secret_header(name: &str) -> bool {
     const OTHERS: [&str; 4] = ["api-key", "api_key", "apikey", "session"];
     let is_key = name.ends_with("key") && name != "idempotency-key";
     is_key || says_secret(name) || OTHERS.iter().any(|part| name.contains(part))
 }
 
-/// Stands for a secret in `Debug`.
+/// Prints `[redacted]` in place of a secret.
 pub(crate) struct Redacted;
 
 impl fmt::Debug for Redacted {
@@ -51,8 +51,8 @@ impl fmt::Debug for Redacted {
     }
 }
 
-/// A `Debug` that shows the named fields and no others, which may be secret.
-macro_rules! shows {
+/// Implements `Debug` with these fields only, because the others may be secret.
+macro_rules! debug_only {
     ($type:ident: $($field:ident),+) => {
         impl std::fmt::Debug for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,7 +63,7 @@ macro_rules! shows {
         }
     };
 }
-pub(crate) use shows;
+pub(crate) use debug_only;
 
 #[cfg(test)]
 mod tests {
@@ -98,9 +98,13 @@ mod tests {
             ("content-type", false, false),
         ];
         for (name, field, header) in table {
-            assert_eq!((is_field(name), is_header(name)), (field, header), "{name}");
+            assert_eq!(
+                (is_secret_field(name), is_secret_header(name)),
+                (field, header),
+                "{name}"
+            );
         }
-        assert!(is_field("ApiKey") && is_field("ACCESS_TOKEN"));
+        assert!(is_secret_field("ApiKey") && is_secret_field("ACCESS_TOKEN"));
         assert_eq!(format!("{Redacted:?}"), "[redacted]");
     }
 }

@@ -1,73 +1,67 @@
-//! Agent sessions: short-lived credentials of few scopes, for an agent.
+//! Agent sessions: short-lived credentials with few scopes, for an agent.
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::connection;
+use crate::connection::IntoScopes;
 use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
-use crate::secret::shows;
+use crate::secret::debug_only;
 use crate::time::date;
 use crate::token::CachedToken;
 
-/// What [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session) asks for:
-/// an agent, its scopes, and the connection to act through, named by its id or by workspace and
-/// provider.
+/// The session that
+/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session) requests: an agent,
+/// its scopes, and a connection, named by its id or by workspace and provider.
 ///
 /// ```
 /// use nexus_sdk::AgentSessionInput;
 ///
-/// let input = AgentSessionInput::new("agent-7", ["repo:read"]).provider("acme", "github");
-/// assert_eq!(input.provider_name.as_deref(), Some("github"));
-/// assert_eq!(input.ttl, None, "the gateway's default, 15 minutes");
+/// let input = AgentSessionInput::new("agent-7", ["repo:read"])
+///     .provider("acme", "github")
+///     .on_behalf_of("the user's own token");
+/// assert!(!format!("{input:?}").contains("own token"));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AgentSessionInput {
-    /// The agent's id.
-    pub agent_id: String,
-    /// The scopes that it needs.
-    pub scopes: Vec<String>,
-    /// The workspace whose connection it acts through, with `provider_name`.
-    pub workspace_id: Option<String>,
-    /// The provider of that connection.
-    pub provider_name: Option<String>,
-    /// The connection itself, in place of workspace and provider.
-    pub connection_id: Option<String>,
-    /// How long the session lasts, in whole seconds; the gateway's default is 900 s.
-    pub ttl: Option<Duration>,
+    agent_id: String,
+    scopes: Vec<String>,
+    pub(crate) workspace_id: Option<String>,
+    provider_name: Option<String>,
+    connection_id: Option<String>,
+    ttl: Option<Duration>,
+    pub(crate) user_token: Option<String>,
 }
 
 impl AgentSessionInput {
-    /// A session for an agent; call [`provider`](Self::provider) or
+    /// A session for an agent. Call [`provider`](Self::provider) or
     /// [`connection_id`](Self::connection_id) next.
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("agent-7", ["repo:read"]);
-    /// assert_eq!(input.agent_id, "agent-7");
     /// ```
     #[must_use]
-    pub fn new<S: AsRef<str>>(
+    pub fn new<const FORM: char>(
         agent_id: impl Into<String>,
-        scopes: impl IntoIterator<Item = S>,
+        scopes: impl IntoScopes<FORM>,
     ) -> Self {
         Self {
             agent_id: agent_id.into(),
-            scopes: connection::owned(scopes),
+            scopes: scopes.into_scopes(),
             workspace_id: None,
             provider_name: None,
             connection_id: None,
             ttl: None,
+            user_token: None,
         }
     }
 
-    /// Acts through a workspace's connection to a provider.
+    /// Uses a workspace's connection to a provider.
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).provider("acme", "github");
-    /// assert_eq!(input.workspace_id.as_deref(), Some("acme"));
     /// ```
     #[must_use]
     pub fn provider(
@@ -80,11 +74,10 @@ impl AgentSessionInput {
         self
     }
 
-    /// Acts through this connection.
+    /// Uses the connection with this id.
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).connection_id("connection-1");
-    /// assert_eq!(input.connection_id.as_deref(), Some("connection-1"));
     /// ```
     #[must_use]
     pub fn connection_id(mut self, connection_id: impl Into<String>) -> Self {
@@ -92,17 +85,29 @@ impl AgentSessionInput {
         self
     }
 
-    /// How long the session lasts, in whole seconds. Default: the gateway's, 900 s.
+    /// Sets how long the session lasts, in whole seconds. Default: the gateway's, 900 s.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).ttl(Duration::from_secs(60));
-    /// assert_eq!(input.ttl, Some(Duration::from_secs(60)));
     /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
+        self
+    }
+
+    /// Lets the agent act on behalf of the user whose own token this is. Default: on nobody's behalf.
+    ///
+    /// ```
+    /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"])
+    ///     .connection_id("connection-1")
+    ///     .on_behalf_of("the user's own token");
+    /// ```
+    #[must_use]
+    pub fn on_behalf_of(mut self, user_token: impl Into<String>) -> Self {
+        self.user_token = Some(user_token.into());
         self
     }
 
@@ -119,94 +124,32 @@ impl AgentSessionInput {
                 return Err(NexusError::invalid_input("session", problem));
             }
         }
-        match self.ttl {
-            Some(ttl) if ttl.as_secs() == 0 => {
-                Err(NexusError::invalid_input("ttl", "less than a second"))
-            }
-            _ => Ok(()),
+        if self.ttl.is_some_and(|ttl| ttl.as_secs() == 0) {
+            return Err(NexusError::invalid_input("ttl", "is less than a second"));
         }
+        let user_token = self.user_token.as_deref();
+        user_token.map_or(Ok(()), |token| error::not_blank("user_token", token))
     }
 
-    fn body(&self) -> Vec<(&'static str, Value)> {
-        let given = |name, text: &Option<String>| Some((name, text.as_deref()?.into()));
-        let ttl = self.ttl.map(|ttl| ("ttl_seconds", ttl.as_secs().into()));
-        let body = [
-            Some(("agent_id", self.agent_id.as_str().into())),
-            Some(("scopes", self.scopes.as_slice().into())),
-            given("workspace_id", &self.workspace_id),
-            given("provider_name", &self.provider_name),
-            given("connection_id", &self.connection_id),
-            ttl,
-        ];
-        body.into_iter().flatten().collect()
-    }
-}
-
-impl Serialize for AgentSessionInput {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.body())
+    pub(crate) fn body(&self) -> Value {
+        json::without_nulls(json!({
+            "agent_id": self.agent_id,
+            "scopes": self.scopes,
+            "workspace_id": self.workspace_id,
+            "provider_name": self.provider_name,
+            "connection_id": self.connection_id,
+            "ttl_seconds": self.ttl.map(|ttl| ttl.as_secs()),
+            "user_context_token": self.user_token,
+        }))
     }
 }
 
-/// What [`NexusClient::request_obo_session`](crate::NexusClient::request_obo_session) asks for: an
-/// agent session on behalf of a user, whose own token says who that is.
-///
-/// ```
-/// use nexus_sdk::{AgentSessionInput, OboSessionInput};
-///
-/// let session = AgentSessionInput::new("agent-7", ["repo:read"]).provider("acme", "github");
-/// let input = OboSessionInput::new(session, "the user's own token");
-/// assert!(!format!("{input:?}").contains("own token"));
-/// ```
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OboSessionInput {
-    /// The session that is asked for.
-    pub session: AgentSessionInput,
-    /// The token of the user on whose behalf the agent acts.
-    pub user_context_token: String,
-}
-
-impl OboSessionInput {
-    /// A session on behalf of the user whose token this is.
-    ///
-    /// ```
-    /// use nexus_sdk::{AgentSessionInput, OboSessionInput};
-    ///
-    /// let session = AgentSessionInput::new("a", ["s"]).connection_id("connection-1");
-    /// assert_eq!(OboSessionInput::new(session, "u-1").user_context_token, "u-1");
-    /// ```
-    #[must_use]
-    pub fn new(session: AgentSessionInput, user_context_token: impl Into<String>) -> Self {
-        Self {
-            session,
-            user_context_token: user_context_token.into(),
-        }
-    }
-
-    pub(crate) fn check(&self) -> Result<()> {
-        self.session.check()?;
-        error::not_blank("user_context_token", &self.user_context_token)
-    }
-}
-
-impl Serialize for OboSessionInput {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = self.session.body();
-        body.push((
-            "user_context_token",
-            self.user_context_token.as_str().into(),
-        ));
-        serializer.collect_map(body)
-    }
-}
-
-shows!(OboSessionInput: session);
+debug_only!(AgentSessionInput: agent_id, scopes, workspace_id, provider_name, connection_id, ttl);
 
 /// An agent's session, as the gateway describes it.
 ///
-/// Only the response that makes the session has its token. `Debug` shows neither the token nor the
-/// user.
+/// Only the response to the request for a session has its token. `Debug` shows neither the token nor
+/// the user.
 ///
 /// ```
 /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
@@ -226,32 +169,46 @@ pub struct AgentSession {
     pub session_id: String,
     /// The agent's id.
     pub agent_id: Option<String>,
-    /// The connection that it acts through.
+    /// The id of the connection that the agent uses.
     pub connection_id: Option<String>,
-    /// The scopes that were granted; they may be fewer than were asked for.
+    /// The scopes that were granted. They may be fewer than were requested.
     pub scopes_granted: Vec<String>,
-    /// When it ends.
+    /// The end of the session.
     pub expires_at: Option<SystemTime>,
-    /// Whether it can be used.
+    /// Whether the session can be used.
     pub active: bool,
     /// `bearer` for a token of the provider, `session` for one of the gateway.
     pub token_type: Option<String>,
-    /// The token: the provider's `access_token`, or the gateway's `session_token`.
+    /// The provider's `access_token`, or the gateway's `session_token`.
     pub token: Option<String>,
-    /// Whether it acts on behalf of a user.
+    /// Whether the agent acts on behalf of a user.
     pub obo: bool,
-    /// That user.
+    /// The user on whose behalf the agent acts.
     pub acting_for: Option<String>,
     /// The user's tenant.
     pub tenant_id: Option<String>,
-    /// The user's clearance.
+    /// The user's clearance level.
     pub clearance_level: Option<String>,
     /// The whole response.
     pub raw: Object,
 }
 
 impl AgentSession {
-    pub(crate) fn from_response(raw: Object) -> Result<Self> {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{AgentSession, serde_json::json};
+    ///
+    /// let response = json!({"session_id": "s-1", "access_token": "t-1"});
+    /// assert_eq!(AgentSession::from_json(response)?.session_id, "s-1");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let raw = json::into_object(response)?;
         let session_id = json::required(&raw, &["session_id"])?;
         let token =
             json::filled(&raw, "access_token").or_else(|| json::filled(&raw, "session_token"));
@@ -272,11 +229,10 @@ impl AgentSession {
         })
     }
 
-    /// The form in which the token goes on requests: as a bearer token (RFC 6750 section 2.1).
+    /// Returns the session's token as a bearer token (RFC 6750 section 2.1).
     pub(crate) fn credential(&self) -> Result<CachedToken> {
         let Some(token) = &self.token else {
-            let problem =
-                "this session came without its token; only the response that makes one has it";
+            let problem = "has no token; only the response of request_agent_session has one";
             return Err(NexusError::invalid_input("session", problem));
         };
         let expires_at = self.expires_at.unwrap_or(SystemTime::UNIX_EPOCH);
@@ -284,7 +240,7 @@ impl AgentSession {
     }
 }
 
-shows!(
+debug_only!(
     AgentSession: session_id, agent_id, connection_id, scopes_granted, expires_at, active,
     token_type, obo
 );

@@ -1,18 +1,47 @@
-//! Credentials that sign a request and are not sent: an HMAC of the body, and AWS Signature
-//! Version 4. Pure functions; the time is passed in.
+//! Credentials that sign a request and are not sent: an HMAC of the body, and AWS Signature Version 4.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
 use hmac::digest::common::Key;
 use hmac::{EagerHash, Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
+use ureq::http::header::AUTHORIZATION;
+use ureq::http::uri::Authority;
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::base64::base64;
+use crate::error::{ErrorKind, NexusError, Result};
+use crate::header::{self, put};
+use crate::time::date;
+use crate::url;
 
-pub(crate) mod sigv4;
-#[cfg(test)]
-mod tests;
+const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const PAYLOAD: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// A caller's value of `X-Amz-Content-Sha256` that leaves the body out of the signature.
+const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// The signing names of S3's services, which share its rules.
+const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
+/// Further services that require the hash of the body in a header.
+const PAYLOAD_HEADER: [&str; 2] = ["aoss", "glacier"];
+
+/// The method, URL and body of a request.
+pub(crate) type Signed<'a> = (&'a Method, &'a Uri, &'a [u8]);
+
+/// A way to sign requests.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Signature {
+    /// An HMAC (RFC 2104) of the body.
+    Hmac(Digest, Encoding),
+    /// AWS Signature Version 4.
+    Aws(AwsKey),
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Digest {
@@ -26,8 +55,46 @@ pub(crate) enum Encoding {
     Base64,
 }
 
-/// The HMAC (RFC 2104) of a payload, as text.
-pub(crate) fn hmac(digest: Digest, encoding: Encoding, secret: &[u8], payload: &[u8]) -> String {
+/// A key of an AWS account, and the region and service that it signs for.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AwsKey {
+    pub(crate) access_key: String,
+    pub(crate) secret_key: String,
+    pub(crate) session_token: Option<String>,
+    pub(crate) region: String,
+    pub(crate) service: String,
+}
+
+impl Signature {
+    pub(crate) fn strategy(&self) -> &'static str {
+        match self {
+            Self::Hmac(..) => "hmac_payload",
+            Self::Aws(..) => "aws_sigv4",
+        }
+    }
+
+    /// Adds the signature to the headers, in place of an earlier one. An HMAC uses `header_name` and
+    /// `secret`.
+    pub(crate) fn sign(
+        &self,
+        header_name: &str,
+        secret: &str,
+        request: Signed<'_>,
+        headers: &mut HeaderMap,
+        now: SystemTime,
+    ) -> Result<()> {
+        match self {
+            Self::Hmac(digest, encoding) => {
+                let mac = hmac(*digest, *encoding, secret.as_bytes(), request.2);
+                let (name, value) = header::of_credential(header_name, "", &mac)?;
+                put(headers, name, value)
+            }
+            Self::Aws(key) => sign_aws(key, request, headers, now),
+        }
+    }
+}
+
+fn hmac(digest: Digest, encoding: Encoding, secret: &[u8], payload: &[u8]) -> String {
     let mac = match digest {
         Digest::Sha256 => mac::<Sha256>(secret, payload),
         Digest::Sha1 => mac::<Sha1>(secret, payload),
@@ -38,8 +105,8 @@ pub(crate) fn hmac(digest: Digest, encoding: Encoding, secret: &[u8], payload: &
     }
 }
 
-/// The key is filled up to a whole block here (RFC 2104 section 2), because the constructor for
-/// whole blocks is the one that cannot fail.
+/// Pads the key to a whole block (RFC 2104 section 2), because only the constructor for whole blocks
+/// cannot fail.
 fn mac<D: EagerHash>(key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mut block = Key::<Hmac<D>>::default();
     let digest = (key.len() > block.len()).then(|| D::digest(key));
@@ -58,3 +125,169 @@ fn hex(bytes: &[u8]) -> String {
     }
     text
 }
+
+/// Adds `Authorization`, `X-Amz-Date`, with a session token `X-Amz-Security-Token`, and
+/// `X-Amz-Content-Sha256` if the service requires it. After an error the headers hold no signature.
+///
+/// # Errors
+///
+/// `invalid_credentials` for a key, region or service that a header cannot carry. `invalid_input` for a
+/// URL without a host, or a clock before 1970 or after 9999.
+fn sign_aws(
+    key: &AwsKey,
+    (method, url, body): Signed<'_>,
+    headers: &mut HeaderMap,
+    now: SystemTime,
+) -> Result<()> {
+    headers.remove(AUTHORIZATION);
+    let host = url.authority().map(Authority::as_str);
+    let host = host.ok_or_else(|| NexusError::invalid_input("url", "has no host"))?;
+    let date_time = date::basic(now).ok_or_else(|| {
+        NexusError::invalid_input("clock", "is before 1970 or after 9999; correct it")
+    })?;
+    check(key)?;
+    put(headers, DATE, plain(&date_time)?)?;
+    headers.remove(TOKEN);
+    if let Some(token) = &key.session_token {
+        put(headers, TOKEN, value(token)?)?;
+    }
+    let service = key.service.as_str();
+    let payload = put_payload(service, headers, body)?;
+    let (request, names) = canonical((method, url, host), service, headers, &payload);
+    let authorization = authorization(key, &date_time, &request, &names)?;
+    put(headers, AUTHORIZATION, authorization)
+}
+
+/// Returns the hash of the body, and adds it to the headers if the service requires that.
+fn put_payload(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
+    let own = headers.get(PAYLOAD);
+    if own.is_some_and(|own| own == UNSIGNED_PAYLOAD) {
+        return Ok(UNSIGNED_PAYLOAD.to_owned());
+    }
+    let hash = hex(&Sha256::digest(body));
+    if own.is_some() || S3.contains(&service) || PAYLOAD_HEADER.contains(&service) {
+        put(headers, PAYLOAD, plain(&hash)?)?;
+    }
+    Ok(hash)
+}
+
+/// Returns the canonical form of a request, which both sides hash, and the names of the signed headers:
+/// `host`, `content-type` and `x-amz-*`, as AWS asks. A proxy may change others.
+fn canonical(
+    (method, url, host): (&Method, &Uri, &str),
+    service: &str,
+    headers: &HeaderMap,
+    payload: &str,
+) -> (Vec<u8>, String) {
+    let path = if S3.contains(&service) {
+        object_path(url.path())
+    } else {
+        path(url.path())
+    };
+    let query = query(url.query().unwrap_or_default());
+    let mut signed: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
+    for (name, value) in headers {
+        let name = name.as_str();
+        if ["host", "content-type"].contains(&name) || name.starts_with("x-amz-") {
+            let values = signed.entry(name).or_default();
+            values.push(folded(value.as_bytes()));
+        }
+    }
+    let host = || vec![host.as_bytes().to_vec()];
+    signed.entry("host").or_insert_with(host);
+    let mut text = format!("{method}\n{path}\n{query}\n").into_bytes();
+    for (name, values) in &signed {
+        text.extend([name.as_bytes(), b":", &values.join(&b','), b"\n"].concat());
+    }
+    let names = signed.into_keys().collect::<Vec<_>>().join(";");
+    text.extend(format!("\n{names}\n{payload}").into_bytes());
+    (text, names)
+}
+
+fn authorization(
+    key: &AwsKey,
+    date_time: &str,
+    request: &[u8],
+    names: &str,
+) -> Result<HeaderValue> {
+    let (day, _) = date_time.split_once('T').unwrap_or_default();
+    let scope = [day, &key.region, &key.service, "aws4_request"];
+    // The derived key is valid for this day, region and service only.
+    let secret = format!("AWS4{}", key.secret_key).into_bytes();
+    let derived = scope
+        .iter()
+        .fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()));
+    let (scope, hash) = (scope.join("/"), hex(&Sha256::digest(request)));
+    let to_sign = format!("{ALGORITHM}\n{date_time}\n{scope}\n{hash}");
+    let signature = hex(&mac::<Sha256>(&derived, to_sign.as_bytes()));
+    value(&format!(
+        "{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
+        key.access_key
+    ))
+}
+
+/// Returns a path without dot segments and empty segments, percent-encoded a second time.
+fn path(path: &str) -> String {
+    let segments = path.split('/');
+    let segments = segments.map(|segment| if segment.is_empty() { "." } else { segment });
+    let normal = url::without_dots(&format!("/{}", segments.collect::<Vec<_>>().join("/")));
+    url::encode_unless(normal.as_bytes(), is_plain_in_path)
+}
+
+/// Returns a path as the name of an S3 object, percent-encoded once. The name may contain dots and
+/// repeated slashes. S3 reads a plus sign as a space.
+fn object_path(path: &str) -> String {
+    url::encode_unless(&url::decode(path, true), is_plain_in_path)
+}
+
+fn is_plain_in_path(byte: u8) -> bool {
+    byte == b'/' || url::is_unreserved(byte)
+}
+
+/// Returns the sorted parameters of a query. Each is decoded first, because it can be encoded in several
+/// ways.
+fn query(query: &str) -> String {
+    let canonical = |text| url::encode_unless(&url::decode(text, true), url::is_unreserved);
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.map(|(name, value)| (canonical(name), canonical(value)));
+    let mut pairs: Vec<(String, String)> = pairs.collect();
+    pairs.sort_unstable();
+    let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+/// Removes white space at the ends, and replaces each run of it inside by one space.
+fn folded(value: &[u8]) -> Vec<u8> {
+    let words = value.split(u8::is_ascii_whitespace);
+    let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+    words.join(&b' ')
+}
+
+fn check(key: &AwsKey) -> Result<()> {
+    let parts = [&key.access_key, &key.secret_key, &key.region, &key.service];
+    let mut parts = parts.into_iter().chain(&key.session_token);
+    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if parts.all(|part| is_word(part)) {
+        return Ok(());
+    }
+    let problem = "a part of the AWS credential, its region or its service is empty or has a character \
+                   that a header cannot carry; connect the provider again";
+    Err(NexusError::new(ErrorKind::InvalidCredentials, problem))
+}
+
+/// Returns a value that `Debug` may show.
+fn plain(text: &str) -> Result<HeaderValue> {
+    let mut value = value(text)?;
+    value.set_sensitive(false);
+    Ok(value)
+}
+
+fn value(text: &str) -> Result<HeaderValue> {
+    let problem = "a part of the signature has a character that a header cannot carry";
+    header::secret_value(text.to_owned())
+        .ok_or_else(|| NexusError::new(ErrorKind::InvalidCredentials, problem))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,14 @@
-//! The two clocks, read together, and deadlines. Time is passed in everywhere else.
+//! Moments on the wall and the monotonic clock, and deadlines.
 
 pub(crate) mod date;
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// No wait or lifetime is ever longer than this; it keeps every sum of times representable.
-pub(crate) const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The longest wait or lifetime. Longer ones are cut, so that no sum of times overflows.
+pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A moment on both clocks. The monotonic one may stand still while a laptop sleeps and the wall
-/// clock may be stepped, so a token is fresh only if both say so.
+/// A moment on both clocks. A token is fresh only if both say so: the monotonic clock may stop while a
+/// laptop sleeps, and the wall clock may be stepped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Now {
     pub(crate) wall: SystemTime,
@@ -23,22 +23,22 @@ impl Now {
         }
     }
 
-    /// This moment, moved forward on both clocks (by a year at most).
+    /// Returns a later moment, at most `MAX_DURATION` later.
     pub(crate) fn after(self, wait: Duration) -> Self {
-        let wait = wait.min(FOREVER);
+        let wait = wait.min(MAX_DURATION);
         Self {
             wall: self.wall.checked_add(wait).unwrap_or(self.wall),
             mono: self.mono.checked_add(wait).unwrap_or(self.mono),
         }
     }
 
-    /// Whether both clocks still stand before `end`.
+    /// Whether it is earlier than `end` on both clocks.
     pub(crate) fn is_before(self, end: Self) -> bool {
         self.mono < end.mono && self.wall < end.wall
     }
 }
 
-/// The moment at which a call gives up.
+/// The moment at which a call times out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
@@ -48,11 +48,11 @@ impl Deadline {
     pub(crate) fn after(budget: Duration) -> Self {
         let now = Instant::now();
         Self {
-            at: now.checked_add(budget.min(FOREVER)).unwrap_or(now),
+            at: now.checked_add(budget.min(MAX_DURATION)).unwrap_or(now),
         }
     }
 
-    /// What is left; `None` once it has passed.
+    /// Returns the time until the deadline, or `None` once it has passed.
     pub(crate) fn left(self) -> Option<Duration> {
         self.at
             .checked_duration_since(Instant::now())
@@ -60,20 +60,20 @@ impl Deadline {
     }
 }
 
-/// When a response's request began, and what the server's clock said then.
+/// The clocks by which the times in a response are read.
 ///
-/// Times in a response are read against the beginning of the exchange: a slow response can only shorten
-/// what it grants.
+/// `at` is when the request was sent, so a slow response can only shorten the lifetime of its token.
+/// `date` is the response's `Date`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Received {
+pub(crate) struct ResponseClock {
     pub(crate) at: Now,
     pub(crate) date: Option<SystemTime>,
 }
 
-impl Received {
-    /// A moment of the server's clock on the local one. The server's `Date` has whole seconds, so
-    /// within two of them the clocks count as agreeing; otherwise only the time that it leaves
-    /// counts, rounded down.
+impl ResponseClock {
+    /// Converts a moment from the server's clock to the local one. `Date` has whole seconds, so a
+    /// difference of up to two seconds is not corrected. A larger one is, and the result is rounded
+    /// down by a second.
     pub(crate) fn local(self, moment: SystemTime) -> SystemTime {
         let Some(date) = self.date else { return moment };
         let apart = date
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skewed_clock_is_corrected_by_the_date_of_the_reply() {
+    fn a_skewed_clock_is_corrected_by_the_date_of_the_response() {
         let at = Now::read();
         let table: [(i64, i64, i64); 6] = [
             // The server's clock against ours, the lifetime it grants, what is left of it here.
@@ -135,7 +135,7 @@ mod tests {
         ];
         for (ahead, lifetime, here) in table {
             let date = shifted(at.wall, ahead);
-            let local = Received {
+            let local = ResponseClock {
                 at,
                 date: Some(date),
             }
@@ -147,7 +147,7 @@ mod tests {
             );
         }
         assert_eq!(
-            Received { at, date: None }.local(at.wall + secs(9)),
+            ResponseClock { at, date: None }.local(at.wall + secs(9)),
             at.wall + secs(9)
         );
     }

@@ -1,4 +1,4 @@
-//! Waiting for a connection's consent.
+//! Waiting for a user's consent to a connection.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -8,34 +8,32 @@ use crate::connection::ConnectionStatus;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::time::Deadline;
 
-/// How long a browser has to come back after its user has consented.
+/// The longest wait for the browser after its user has consented.
 #[cfg(feature = "consent")]
 const BROWSER_TIME: Duration = Duration::from_secs(1);
 
-/// The shortest pause between two polls: `interval` must not make a busy loop.
+/// The shortest pause between two polls.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + 'a>;
+type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + 'a>;
 
-/// How [`NexusClient::wait_for_active`](crate::NexusClient::wait_for_active) polls.
+/// Options of [`NexusClient::wait_for_active`](crate::NexusClient::wait_for_active).
 ///
 /// ```
 /// use nexus_sdk::WaitOptions;
 /// use std::time::Duration;
 ///
 /// let options = WaitOptions::default();
-/// assert_eq!(options.interval, Duration::from_millis(1500));
-/// assert_eq!(options.timeout, Duration::from_secs(300));
+/// assert_eq!(format!("{options:?}"), "WaitOptions { interval: 1.5s, timeout: 300s, .. }");
+/// let options = options.interval(Duration::from_millis(500)).timeout(Duration::from_secs(60));
 /// ```
 #[non_exhaustive]
 pub struct WaitOptions<'a> {
-    /// The pause between two polls. Default 1.5 s.
-    pub interval: Duration,
-    /// How long to wait in all. Default 300 s.
-    pub timeout: Duration,
-    pub(crate) on_poll: Option<OnPoll<'a>>,
+    interval: Duration,
+    timeout: Duration,
+    on_poll: Option<OnPoll<'a>>,
     #[cfg(feature = "consent")]
-    pub(crate) lookout: Option<crate::arrivals::Lookout>,
+    pub(crate) browser: Option<crate::browser::BrowserWait>,
 }
 
 impl Default for WaitOptions<'_> {
@@ -45,19 +43,18 @@ impl Default for WaitOptions<'_> {
             timeout: Duration::from_secs(300),
             on_poll: None,
             #[cfg(feature = "consent")]
-            lookout: None,
+            browser: None,
         }
     }
 }
 
 impl<'a> WaitOptions<'a> {
-    /// The pause between two polls. Default 1.5 s; less than 10 ms counts as 10 ms.
+    /// Sets the pause between two polls. Default 1.5 s, at least 10 ms.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let options = nexus_sdk::WaitOptions::default().interval(Duration::from_millis(100));
-    /// assert_eq!(options.interval, Duration::from_millis(100));
     /// ```
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
@@ -65,13 +62,13 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// How long to wait in all. Default 300 s.
+    /// Sets the longest wait in all. Default 300 s. Zero polls once, and that poll has as much time as
+    /// any other call.
     ///
     /// ```
     /// use std::time::Duration;
     ///
     /// let options = nexus_sdk::WaitOptions::default().timeout(Duration::from_secs(60));
-    /// assert_eq!(options.timeout, Duration::from_secs(60));
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -79,9 +76,10 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Called with the status after every poll that brought one, for a progress line or to end the
-    /// wait: [`ControlFlow::Break`] makes it the error `aborted`. A `failed` that may still become
-    /// active is shown as what it is, `pending`. Default: nothing is called.
+    /// Sets a function that is called with the status after each successful poll. It can print the
+    /// progress, or end the wait with the error `aborted` by [`ControlFlow::Break`]. Where the gateway
+    /// says `failed` of a connection that may still become active, the function gets `pending`.
+    /// Default: none.
     ///
     /// ```
     /// use nexus_sdk::WaitOptions;
@@ -96,7 +94,7 @@ impl<'a> WaitOptions<'a> {
     #[must_use]
     pub fn on_poll(
         mut self,
-        on_poll: impl FnMut(&ConnectionStatus) -> ControlFlow<()> + 'a,
+        on_poll: impl FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + 'a,
     ) -> Self {
         self.on_poll = Some(Box::new(on_poll));
         self
@@ -113,49 +111,56 @@ impl fmt::Debug for WaitOptions<'_> {
 }
 
 impl WaitOptions<'_> {
-    /// Tells the listener, if there is one, which connection this wait is for.
+    /// Tells the listener, if there is one, which connection is awaited.
     #[cfg(feature = "consent")]
     pub(crate) fn awaiting(mut self, connection_id: &str) -> Self {
-        if let Some(lookout) = &mut self.lookout {
-            lookout.await_connection(connection_id);
+        if let Some(browser) = &mut self.browser {
+            browser.start(connection_id, Deadline::after(self.timeout));
         }
         self
     }
 
-    /// A poll may see the consent before the browser is back, and a listener that is dropped then
-    /// would leave its user on a dead page.
+    /// Waits for a browser that has not returned yet. A poll can see the consent first, and a caller that then drops
+    /// its listener would send the user to an error page.
     #[cfg(feature = "consent")]
-    fn let_the_browser_in(&mut self, status: &ConnectionStatus, deadline: Deadline) {
-        if let (Some(lookout), ConnectionStatus::Active) = (&mut self.lookout, status) {
-            lookout.linger(deadline.left().unwrap_or_default().min(BROWSER_TIME));
+    fn wait_for_browser(&mut self, status: &ConnectionStatus, deadline: Deadline) {
+        if let (Some(browser), ConnectionStatus::Active) = (&mut self.browser, status) {
+            browser.wait_for_browser(deadline.left().unwrap_or_default().min(BROWSER_TIME));
         }
     }
 
-    /// The pause between two polls; never past the deadline, nor past the browser's return to a listener.
+    /// Sleeps until the next poll. The deadline and the browser's return to a listener end the pause
+    /// early.
     fn pause(&mut self, deadline: Deadline) {
         let pause = self.interval.max(MIN_INTERVAL);
         let pause = deadline.left().unwrap_or_default().min(pause);
         #[cfg(feature = "consent")]
-        if let Some(lookout) = &mut self.lookout {
-            lookout.wait(pause);
+        if let Some(browser) = &mut self.browser {
+            browser.sleep(pause);
             return;
         }
         std::thread::sleep(pause);
     }
 }
 
-/// Polls until the status is final or the time is up. `token` asks for the connection's token, which
-/// tells what a `failed` stands for.
+/// Polls until the status is final or the time is up. `token` requests the connection's token, to learn
+/// what `failed` stands for. `only_poll` is the deadline of a wait that polls once.
 pub(crate) fn until_final(
     mut options: WaitOptions<'_>,
+    only_poll: Deadline,
     status: impl Fn(Deadline) -> Result<ConnectionStatus>,
     token: impl Fn(Deadline) -> Result<()>,
 ) -> Result<ConnectionStatus> {
-    let deadline = Deadline::after(options.timeout);
-    let mut seen = "no poll had a response".to_owned();
-    while deadline.left().is_some() {
-        let polled = match status(deadline) {
-            Ok(ConnectionStatus::Failed) => behind_failed(token(deadline)),
+    let end = Deadline::after(options.timeout);
+    let poll_end = if options.timeout.is_zero() {
+        only_poll
+    } else {
+        end
+    };
+    let mut seen = "no poll got a response".to_owned();
+    loop {
+        let polled = match status(poll_end) {
+            Ok(ConnectionStatus::Failed) => behind_failed(token(poll_end)),
             polled => polled,
         };
         match polled {
@@ -166,26 +171,30 @@ pub(crate) fn until_final(
                 }
                 if status.is_terminal() {
                     #[cfg(feature = "consent")]
-                    options.let_the_browser_in(&status, deadline);
+                    options.wait_for_browser(&status, end);
                     return Ok(status);
                 }
-                seen = format!("the last status was `{status}`");
+                seen =
+                    format!("the last status was `{status}`; let the user consent, or wait longer");
             }
-            // A poll that only our own deadline has cut short says nothing new.
-            Err(_) if deadline.left().is_none() => {}
-            Err(error) if is_transient(&error) => {
+            // The end of the wait has ended this poll, too.
+            Err(_) if poll_end.left().is_none() => {}
+            // A network failure, a timeout, or a failure of the gateway.
+            Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
                 seen = format!("the last poll failed with {error}");
             }
             Err(error) => return Err(error),
         }
-        options.pause(deadline);
+        options.pause(end);
+        if end.left().is_none() {
+            return Err(timed_out(options.timeout, &seen));
+        }
     }
-    Err(timed_out(options.timeout, &seen))
 }
 
-/// What a connection is that the gateway calls `failed`. It says so whenever the broker refuses the
-/// connection's token, also while the user has yet to consent; the refusal itself tells more. A
-/// gateway before 0.3 refuses with a bare status. What tells nothing leaves it at `failed`.
+/// Returns the status of a connection that the gateway calls `failed`. Gateways do so whenever the broker
+/// refuses the connection's token, even if the user has not consented yet. The token call's own error
+/// tells the cases apart. Gateways before 0.3 respond to it with a bare status.
 fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     let Err(error) = token else {
         return Ok(ConnectionStatus::Active);
@@ -194,7 +203,7 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
         (Some(400), "connection_not_active") | (Some(403), "http_403") => {
             Ok(ConnectionStatus::Pending)
         }
-        // Active, but the provider is out of reach just now.
+        // The connection is active, but the gateway cannot reach the provider.
         (Some(409), "token_expired") => Ok(ConnectionStatus::Pending),
         (Some(409), "attention_required" | "http_409") => Ok(ConnectionStatus::Attention),
         (Some(410), _) => Ok(ConnectionStatus::Revoked),
@@ -204,17 +213,9 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     }
 }
 
-/// What may pass by itself: the network, a deadline, and the gateway's own failures.
-fn is_transient(error: &NexusError) -> bool {
-    let status = error.status_code().unwrap_or_default();
-    error.is_retryable() || status == 429 || status >= 500
-}
-
 fn timed_out(timeout: Duration, seen: &str) -> NexusError {
-    let message = format!(
-        "the connection was not active after {} s: {seen}; let the user consent, or wait longer",
-        timeout.as_secs_f64()
-    );
+    let seconds = timeout.as_secs_f64();
+    let message = format!("the connection was not active after {seconds} s: {seen}");
     NexusError::new(ErrorKind::Timeout, message).retryable(true)
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the model of the cache and its flights, src/flights/model.rs: every interleaving of threads.
-# Only this crate is compiled with `--cfg loom`, so that what it depends on need not be built again:
-# cargo is told to take this very script for its compiler.
+# Runs the model of the cache and the flights in src/flights/model.rs.
+# Only this crate is compiled with `--cfg loom`, so that the dependencies need not be built again: this
+# script is also the wrapper that cargo calls in place of the compiler.
 if [ $# -gt 0 ]; then
   exec "$@" --cfg loom
 fi

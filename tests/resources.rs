@@ -1,5 +1,5 @@
-//! What the SDK leaves behind: sockets, threads and memory. One test, because it measures the whole
-//! process.
+//! Sockets, threads and memory that the SDK leaves behind. This is one test, because it measures the
+//! whole process.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,7 @@ use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, Toke
 use support::{End, LONG, Server, bearer, bytes, client, text};
 
 const CALLERS: usize = 8;
-/// What may be left in use after thousands of calls, in bytes.
+/// The memory that may be left in use after thousands of calls, in bytes.
 const SLACK: i64 = 8 * 1024;
 
 /// Open files and running threads of this process.
@@ -32,7 +32,7 @@ struct Open {
 }
 
 impl Open {
-    /// 0 of each where there is no `/proc`: then only memory is compared.
+    /// Without `/proc`, both are 0, and only memory is compared.
     fn now() -> Self {
         let count = |folder| std::fs::read_dir(folder).map_or(0, Iterator::count);
         let (files, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
@@ -44,7 +44,7 @@ impl Open {
         self.files <= other.files && self.threads <= other.threads
     }
 
-    /// Servers need a moment to see that a client has hung up.
+    /// Waits, because a server takes a moment to notice that a client has hung up.
     fn check_nothing_is_left(self, what: &str) {
         let end = Instant::now() + LONG;
         while !Self::now().is_within(self) {
@@ -58,7 +58,7 @@ impl Open {
     }
 }
 
-/// Gateway and upstream; it keeps nothing of what it served.
+/// A gateway and upstream that keeps no record of its requests.
 fn serve() -> Server {
     let (tokens, together) = (AtomicUsize::new(0), Barrier::new(CALLERS));
     Server::forgetful(move |request| match request.path() {
@@ -74,7 +74,8 @@ fn serve() -> Server {
     })
 }
 
-/// Does it so many times over all callers' threads; the bytes that they allocated and did not free.
+/// Runs the work this many times, spread over the threads of all callers. Returns the bytes that they
+/// allocated and did not free.
 fn on_threads(times: usize, work: impl Fn(usize) + Sync) -> i64 {
     let next = AtomicUsize::new(0);
     let caller = || loop {
@@ -89,8 +90,8 @@ fn on_threads(times: usize, work: impl Fn(usize) + Sync) -> i64 {
     })
 }
 
-/// The bytes that some work leaves, each time: what a caller shares with its flight is freed by whichever is the last
-/// to hold it, and only what callers do is counted.
+/// The fewest bytes that some work leaves in five runs. A caller shares memory with its flight, and the last
+/// of both to drop frees it, but only the threads of callers are counted.
 fn left_by(work: impl Fn() -> i64) -> i64 {
     let mut least = i64::MAX;
     for _ in 0..5 {
@@ -117,7 +118,7 @@ impl Caller {
 
     /// The status, or the error's code.
     fn get(&self, path: &str) -> String {
-        // Long enough for a loaded machine, except where it is meant to run out.
+        // Long enough for a loaded machine, except where the test wants a timeout.
         let timeout = if path == "/hold" {
             Duration::from_millis(2)
         } else {
@@ -138,7 +139,7 @@ impl Caller {
         )
     }
 
-    /// Opens a connection for each thread, which is then kept: its buffers are no leak.
+    /// Opens a connection for each thread. The pool keeps it, so its buffers are not a leak.
     fn connect(&self) -> i64 {
         on_threads(CALLERS, |_| assert_eq!(self.get("/together"), "200"))
     }
@@ -202,7 +203,7 @@ fn failures_leave_nothing(caller: &Caller) {
     }
 }
 
-/// Those of the cache alone, then those that a gateway resolves on top of them; the bytes that are left of all.
+/// Workspaces that are set, and then workspaces that are resolved. Returns the bytes that are left.
 fn workspaces_are_bounded(server: &Server) -> i64 {
     let caller = Caller::new(server);
     caller.connect();
@@ -212,7 +213,7 @@ fn workspaces_are_bounded(server: &Server) -> i64 {
         caller
             .cache
             .set(&format!("workspace-{workspace}"), "p", token);
-        // It looks at each token, so not after each.
+        // `len` looks at each token, so it is not called for each workspace.
         assert!(workspace % 500 != 0 || caller.cache.len() <= 10_000);
     };
     let mut held = 0;
@@ -225,7 +226,7 @@ fn workspaces_are_bounded(server: &Server) -> i64 {
     held + measure(|| drop(caller.cache)).bytes_current
 }
 
-/// 700 bytes for each workspace that is held, and those are 10,000 at most.
+/// At most 10,000 workspaces of at most 700 bytes each.
 fn check_held(cache: &TokenCache, workspaces: usize, bytes: i64) {
     println!(
         "{workspaces} workspaces: {} held, {bytes} bytes",
@@ -257,7 +258,7 @@ fn clients_are_cheap() {
     });
     println!("1,000 clients: {kept:?}");
     assert_eq!(kept.bytes_current, 0);
-    // The authorities of TLS alone would be 100 kB for each.
+    // A copy of the TLS root certificates for each client would take 100 kB.
     assert!(kept.count_total < 50 * 1_000, "{kept:?}");
     assert!(kept.bytes_max < 4 * 1024 * 1_000, "{kept:?}");
 }

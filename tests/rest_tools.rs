@@ -92,7 +92,7 @@ fn the_gateway_says_where_the_api_is() {
     let mut command = example::program("rest_tools");
     let command = command.env("NEXUS_GATEWAY_URL", gateway.url());
     let unknown = command.env("WORKSPACE_ID", "ws").env("PROVIDER", "other");
-    let problem = "the gateway has no api_base_url of \"other\"; set UPSTREAM_URL";
+    let problem = "the gateway has no api_base_url for \"other\"; set UPSTREAM_URL";
     assert_failed(&unknown.output().unwrap(), problem);
 }
 
@@ -138,7 +138,9 @@ fn responses_of_no_use_are_errors_too() {
         ),
         ("/api/tools/execute", 200, failed, "failed: no wind"),
     ];
-    for (path, status, body, part) in cases {
+    let hidden = r#"{"isError": true, "content": [{"type": "text", "text": "a\u202eb"}]}"#;
+    let hidden = [("/api/tools/execute", 200, hidden, "failed: a b")];
+    for (path, status, body, part) in cases.into_iter().chain(hidden) {
         let fault = Fault::reply(status, "application/json", body);
         gateway.fail_next_at(path, 1, fault);
         assert_failed(&run(&gateway, &[], ("NEXUS_LOG", "warn")), part);

@@ -1,8 +1,13 @@
 //! Floor and crate, measured in turns in one run, and the rows of the report.
-#![allow(dead_code, reason = "every benchmark uses a part of it")]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "for benchmarks alone"
+)]
 
 mod report;
-pub(crate) mod server;
+pub mod server;
 
 use std::hint::black_box;
 use std::sync::{Barrier, Mutex};
@@ -12,12 +17,12 @@ use std::time::{Duration, Instant, SystemTime};
 use criterion::Criterion;
 use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
-pub(crate) use report::{Goal, Report, Unit};
+pub use report::{Goal, Report, Unit};
 
 /// Set for a run that only shows that the benchmarks work.
 const QUICK: &str = "NEXUS_BENCH_QUICK";
 
-pub(crate) fn criterion() -> Criterion {
+pub fn criterion() -> Criterion {
     let full = Criterion::default().without_plots();
     let sized = if std::env::var_os(QUICK).is_some() {
         full.sample_size(10)
@@ -31,31 +36,31 @@ pub(crate) fn criterion() -> Criterion {
 
 /// What was measured of the floor and of the crate, in turns.
 #[derive(Clone, Default)]
-pub(crate) struct Pair {
+pub struct Pair {
     floor: Vec<f64>,
     ours: Vec<f64>,
 }
 
 impl Pair {
-    pub(crate) fn record(&mut self, floor: f64, ours: f64) {
+    pub fn record(&mut self, floor: f64, ours: f64) {
         self.floor.push(floor);
         self.ours.push(ours);
     }
 
-    pub(crate) fn of(floor: Vec<f64>, ours: Vec<f64>) -> Self {
+    pub fn of(floor: Vec<f64>, ours: Vec<f64>) -> Self {
         Self { floor, ours }
     }
 
-    pub(crate) fn map(&self, change: impl Fn(f64) -> f64) -> Self {
+    pub fn map(&self, change: impl Fn(f64) -> f64) -> Self {
         let all = |values: &[f64]| values.iter().copied().map(&change).collect();
         Self::of(all(&self.floor), all(&self.ours))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.ours.is_empty()
     }
 
-    pub(crate) fn medians(&self) -> (f64, f64) {
+    pub fn medians(&self) -> (f64, f64) {
         (
             quantile(self.floor.clone(), 0.5),
             quantile(self.ours.clone(), 0.5),
@@ -64,7 +69,7 @@ impl Pair {
 
     /// The median of the ratios of neighbouring turns: what slows the machine down for a while slows
     /// both of them.
-    pub(crate) fn ratio(&self) -> f64 {
+    pub fn ratio(&self) -> f64 {
         let turns = self.ours.iter().zip(&self.floor);
         quantile(turns.map(|(ours, floor)| ours / floor).collect(), 0.5)
     }
@@ -76,7 +81,7 @@ impl Pair {
     clippy::cast_sign_loss,
     reason = "a place in a list"
 )]
-pub(crate) fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+pub fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let place = (values.len().saturating_sub(1) as f64 * part).round() as usize;
     values.get(place).copied().unwrap_or(f64::NAN)
@@ -85,7 +90,7 @@ pub(crate) fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
 /// Runs a block of calls of the floor and a block of ours in turns, at least as many calls as
 /// criterion asks for. Criterion gets our time for those; the result has the nanoseconds of a call
 /// for both, block by block.
-pub(crate) fn compare(
+pub fn compare(
     criterion: &mut Criterion,
     name: &str,
     block: u64,
@@ -118,17 +123,17 @@ fn share(time: Duration, of: u64, calls: u64) -> Duration {
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a measured time")]
-pub(crate) fn nanos(time: Duration) -> f64 {
+pub fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a number of calls")]
-pub(crate) fn per_call(time: Duration, calls: u64) -> f64 {
+pub fn per_call(time: Duration, calls: u64) -> f64 {
     nanos(time) / calls as f64
 }
 
 /// The time that so many calls take on this thread.
-pub(crate) fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
+pub fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
     let start = Instant::now();
     for _ in 0..calls {
         black_box(call());
@@ -137,7 +142,7 @@ pub(crate) fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
 }
 
 /// The time from when the first of so many threads starts its work until all are done with it.
-pub(crate) fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
+pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
     let barrier = Barrier::new(threads);
     let spans = Mutex::new(Vec::with_capacity(threads));
     let run = || {
@@ -160,21 +165,12 @@ pub(crate) fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
     end.unwrap() - start.unwrap()
 }
 
-/// What is measured: https needs the feature `platform-verifier`, with which the SDK's own agent
-/// trusts the server's authority.
-pub(crate) fn schemes() -> &'static [&'static str] {
-    if cfg!(feature = "platform-verifier") {
-        &["http", "https"]
-    } else {
-        &["http"]
-    }
-}
+pub const SCHEMES: [&str; 2] = ["http", "https"];
 
-/// Bare ureq as it comes, but for how many idle connections it keeps (3 by default), and with the
-/// authorities that the SDK's own agent has with the feature `platform-verifier`.
-pub(crate) fn bare_agent(idle: usize) -> ureq::Agent {
+/// Bare ureq with its defaults, but for the number of idle connections (3 by default) and the system's
+/// authorities.
+pub fn bare_agent(idle: usize) -> ureq::Agent {
     let config = ureq::Agent::config_builder().max_idle_connections_per_host(idle);
-    #[cfg(feature = "platform-verifier")]
     let config = config.tls_config(
         ureq::tls::TlsConfig::builder()
             .root_certs(ureq::tls::RootCerts::PlatformVerifier)
@@ -184,7 +180,7 @@ pub(crate) fn bare_agent(idle: usize) -> ureq::Agent {
 }
 
 /// A call of bare ureq, with the credential.
-pub(crate) fn bare_fetch(idle: usize, url: String) -> impl Fn() + Sync {
+pub fn bare_fetch(idle: usize, url: String) -> impl Fn() + Sync {
     let agent = bare_agent(idle);
     move || {
         let request = agent.get(&url).header("Authorization", "Bearer t-1");
@@ -196,7 +192,7 @@ pub(crate) fn bare_fetch(idle: usize, url: String) -> impl Fn() + Sync {
 }
 
 /// The same through the SDK, with a warm token and all timeouts on.
-pub(crate) fn our_fetch(url: String) -> impl Fn() + Sync {
+pub fn our_fetch(url: String) -> impl Fn() + Sync {
     let options = NexusClientOptions::new("http://127.0.0.1:1");
     let client = NexusClient::new(options).unwrap();
     let cache = TokenCache::new();

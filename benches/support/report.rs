@@ -4,7 +4,7 @@ use super::Pair;
 
 /// In what the values of a row are.
 #[derive(Clone, Copy)]
-pub(crate) enum Unit {
+pub enum Unit {
     Nanos,
     PerSecond,
     Kibibytes,
@@ -14,7 +14,7 @@ pub(crate) enum Unit {
 
 /// What a row has to keep to.
 #[derive(Clone, Copy)]
-pub(crate) enum Goal {
+pub enum Goal {
     /// At most so many times the floor.
     AtMost(f64),
     /// At least so many times the floor.
@@ -39,11 +39,11 @@ struct Row {
 }
 
 #[derive(Default)]
-pub(crate) struct Report(Vec<Row>);
+pub struct Report(Vec<Row>);
 
 impl Report {
     /// The medians, and the ratio of neighbours. A pair without values was filtered out.
-    pub(crate) fn medians(
+    pub fn medians(
         &mut self,
         goal: u8,
         what: impl Into<String>,
@@ -59,7 +59,7 @@ impl Report {
     }
 
     /// Two values.
-    pub(crate) fn values(
+    pub fn values(
         &mut self,
         goal: u8,
         what: impl Into<String>,
@@ -71,14 +71,7 @@ impl Report {
     }
 
     /// A value that has no floor.
-    pub(crate) fn value(
-        &mut self,
-        goal: u8,
-        what: impl Into<String>,
-        unit: Unit,
-        ours: f64,
-        bound: Goal,
-    ) {
+    pub fn value(&mut self, goal: u8, what: impl Into<String>, unit: Unit, ours: f64, bound: Goal) {
         self.0.push(Row {
             goal,
             what: what.into(),
@@ -110,7 +103,7 @@ impl Report {
     }
 
     /// The rows on stdout; a run that measured nothing has none.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
         if self.0.is_empty() {
             return;
         }

@@ -3,34 +3,41 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, exit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// The certificate of the tests, which is its own authority.
+const CERTIFICATE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/support/certificate.pem"
+);
+const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/support/key.pem");
 
 /// Set for the process that measures: the server's port.
 const PORT: &str = "NEXUS_BENCH_PORT";
 
 /// The provider whose tokens take time.
-pub(crate) const SLOW: &str = "slow-provider";
+pub const SLOW: &str = "slow-provider";
 
 /// Answered to all that is not the gateway's.
 const BODY: &str = r#"{"login":"octocat","id":583231,"name":"The Octocat","company":"@github","public_repos":8,"followers":20000}"#;
 const TOKEN: &str = r#"{"access_token":"bench-token-0123456789","token_type":"Bearer","expires_in":3600,"strategy":{"type":"oauth2"}}"#;
 
 /// The server, for the process that measures.
-pub(crate) struct Server {
+pub struct Server {
     port: u16,
 }
 
 impl Server {
     /// First in each `main`. The server's gateway takes this long for a token of [`SLOW`].
-    pub(crate) fn start(delay: Duration) -> Self {
+    pub fn start(delay: Duration) -> Self {
         match std::env::var(PORT) {
             Ok(port) => Self {
                 port: port.parse().unwrap(),
@@ -40,12 +47,12 @@ impl Server {
     }
 
     /// An origin, such as `http://127.0.0.1:8080`.
-    pub(crate) fn origin(&self, scheme: &str, host: &str) -> String {
+    pub fn origin(&self, scheme: &str, host: &str) -> String {
         format!("{scheme}://{host}:{}", self.port)
     }
 
     /// How many tokens it was asked for.
-    pub(crate) fn resolves(&self) -> usize {
+    pub fn resolves(&self) -> usize {
         let url = format!("{}/resolves", self.origin("http", "127.0.0.1"));
         let mut response = ureq::get(url).call().unwrap();
         let text = response.body_mut().read_to_string().unwrap();
@@ -57,35 +64,30 @@ impl Server {
 ///
 /// Its authority is in `SSL_CERT_FILE`, where the feature `platform-verifier` finds it.
 fn serve(delay: Duration) -> i32 {
-    let (tls, authority) = identity();
+    let tls = identity();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || accept(&listener, &tls, delay));
-    let name = format!("nexus-bench-{}.pem", std::process::id());
-    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&file, authority).unwrap();
     let status = Command::new(std::env::current_exe().unwrap())
         .args(std::env::args_os().skip(1))
         .env(PORT, port.to_string())
-        .env("SSL_CERT_FILE", &file)
+        .env("SSL_CERT_FILE", CERTIFICATE)
         .env_remove("SSL_CERT_DIR")
         .status();
-    std::fs::remove_file(file).unwrap();
     status.unwrap().code().unwrap_or(1)
 }
 
-fn identity() -> (Arc<ServerConfig>, String) {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+fn identity() -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(CERTIFICATE).unwrap();
+    let key = PrivateKeyDer::from_pem_file(KEY).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
-    (Arc::new(config), made.cert.pem())
+    Arc::new(config)
 }
 
 fn accept(listener: &TcpListener, tls: &Arc<ServerConfig>, delay: Duration) {

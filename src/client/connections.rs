@@ -1,11 +1,9 @@
-//! Connections: asking for them, their status and tokens, credentials without a browser, and their end.
+//! Connections: request, status, token, static credential, and revocation.
 
 use super::{NexusClient, with_id};
 use crate::capture::{CaptureSchema, CapturedCredential};
-use crate::connection::{
-    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
-    RevokeResult,
-};
+use crate::connection::revoke::{RevokeOptions, RevokeResult};
+use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
 use crate::error::{self, Result};
 use crate::flights::Call;
 use crate::gateway::Request;
@@ -16,16 +14,17 @@ use crate::url;
 use crate::wait::{self, WaitOptions};
 
 impl NexusClient {
-    /// Asks for a connection of a user to a provider; the user then consents on its `auth_url`.
+    /// Requests a connection of a user to a provider. The user then consents on the page at its
+    /// `auth_url`.
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank `user_id`, `provider_name` or `return_url`; `invalid_response`
-    /// without a URL or id in the response. Of the gateway: `provider_not_found` (404),
-    /// `provider_ambiguous` (409), `missing_fields` (400), `broker_error` (502; most likely the gateway
-    /// is not set to allow the return URL).
+    /// `invalid_input` for a blank `user_id`, `provider_name` or `return_url`. `invalid_response` for a
+    /// response without a URL or id. From the gateway: `provider_not_found` (404), `provider_ambiguous`
+    /// (409), `missing_fields` (400), and `broker_error` (502), most likely because it does not allow
+    /// the return URL.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -42,23 +41,24 @@ impl NexusClient {
         input: &RequestConnectionInput,
     ) -> Result<RequestConnectionResponse> {
         input.check()?;
-        let request = Request::post("/v1/request-connection").json(input)?;
-        let request = request.of_workspace(&*input.user_id);
-        RequestConnectionResponse::from_response(&self.send(&request)?)
+        let request = Request::post("/v1/request-connection").json(&input.body());
+        let response = self.send(&request.of_workspace(&*input.user_id))?;
+        RequestConnectionResponse::from_json(response)
     }
 
-    /// Asks for the status of a connection.
+    /// Returns the status of a connection.
     ///
-    /// A gateway infers it from a token call. So it says `failed` for every connection whose token the
-    /// broker refuses, one that waits for consent and an unknown id included;
-    /// [`wait_for_active`](Self::wait_for_active) tells these apart. And it may refresh an expired
-    /// token, so the request goes on when its caller has timed out.
+    /// A gateway infers the status from a token call. It reports `failed` whenever the broker refuses
+    /// the token, even if the id is unknown or the user has not consented yet.
+    /// [`wait_for_active`](Self::wait_for_active) tells these cases apart. The gateway may also refresh
+    /// an expired token, so the request continues if its caller times out.
     ///
-    /// Blocks for the client's timeout (30 s) at most, retries added.
+    /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id; `http_400` and `http_502`, with the gateway's text as message.
+    /// `invalid_input` for a blank id. From the gateway: `http_400` and `http_502`, with its text as the
+    /// message.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -73,22 +73,22 @@ impl NexusClient {
         self.status(connection_id, self.0.gateway.longest_call())
     }
 
-    /// Polls a connection until its status is final: `active`, or another that waiting does not change
-    /// (`failed`, `attention`, `expired`, `revoked`, `superseded`), which is `Ok` too: compare it.
+    /// Polls a connection until its status is final, and returns that status. `active` is final, and so
+    /// are `failed`, `attention`, `expired`, `revoked` and `superseded`, so compare the result.
     ///
-    /// A gateway also says `failed` while the user has yet to consent. So `failed` is followed by
-    /// `GET /v1/token/{id}`: a connection that may still become active is waited for, any other is
-    /// returned with the status that the response reveals. Gateways do not tell a consent that failed,
-    /// or a superseded connection, from one that still waits: those end in `timeout`.
+    /// Gateways also report `failed` until the user has consented. The SDK then calls
+    /// `GET /v1/token/{id}`, whose error tells whether the connection may still become active. Two cases
+    /// end in `timeout`, because gateways do not tell them from a connection that waits for consent: a
+    /// consent that failed, and a connection that was superseded.
     ///
-    /// Blocks for the options' timeout (300 s) at most. Polls that fail with a transient error are
-    /// retried.
+    /// Blocks for at most the options' timeout (300 s). A timeout of zero polls once. A poll that fails
+    /// with a temporary error is repeated.
     ///
     /// # Errors
     ///
-    /// `timeout` when the time is up, `aborted` when [`WaitOptions::on_poll`] breaks,
-    /// `invalid_input` for a blank id, `invalid_api_key` (403) when the gateway and its broker do not
-    /// agree, and any error of [`check_connection`](Self::check_connection) that is not transient.
+    /// `timeout` when the time is up. `aborted` if [`WaitOptions::on_poll`] breaks. `invalid_input` for a
+    /// blank id. `invalid_api_key` (403) if the gateway and its broker have different keys. Any error of
+    /// [`check_connection`](Self::check_connection) that is not temporary.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
@@ -111,21 +111,23 @@ impl NexusClient {
         let options = options.awaiting(connection_id);
         wait::until_final(
             options,
+            self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
             |deadline| self.token(Call::Token, connection_id, deadline).map(drop),
         )
     }
 
-    /// Asks for the token of one connection, past every cache.
+    /// Requests the token of one connection from the gateway, bypassing the cache.
     ///
-    /// Blocks for one request to the gateway.
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the
+    /// token, so the request continues if its caller times out.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id; `invalid_response` for a response with neither an access token
-    /// nor credentials. Of the gateway: `connection_not_found`, `token_not_found` (404),
-    /// `attention_required`, `token_expired` (409), `connection_revoked` (410),
-    /// `connection_not_active` (400), `broker_unavailable` (502).
+    /// `invalid_input` for a blank id. `invalid_response` for a response with neither an access token nor
+    /// credentials. From the gateway: `connection_not_found`, `token_not_found` (404),
+    /// `attention_required`, `token_expired` (409), `connection_revoked` (410), `connection_not_active`
+    /// (400), `broker_unavailable` (502).
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -137,22 +139,25 @@ impl NexusClient {
     /// assert_eq!(token.token_type.as_deref(), Some("Bearer"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "get_token")]
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
         self.token(Call::Token, connection_id, self.0.gateway.longest_call())
     }
 
-    /// Makes the gateway refresh a connection's token now. Tokens in a cache are not touched.
+    /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
+    /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
+    /// need this method.
     ///
-    /// Blocks for one request to the gateway. The response often lacks the strategy and the expiry:
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) then has both. A gateway
-    /// refreshes an expired token by itself, so few programs need this.
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The request continues if its
+    /// caller times out. The response often lacks the strategy and the expiry, which
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) returns.
     ///
     /// # Errors
     ///
-    /// As [`get_token_by_connection_id`](Self::get_token_by_connection_id), and of the gateway
-    /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502),
-    /// which is not retried: it covers all that keeps a connection from being refreshed, and
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) tells which it is.
+    /// As [`get_token_by_connection_id`](Self::get_token_by_connection_id). Also from the gateway:
+    /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502). The
+    /// last one is not retried, because it can mean any failure. Call
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn which.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -169,16 +174,16 @@ impl NexusClient {
     }
 
     /// Revokes a connection: the gateway deletes its token, tells the provider and closes its agent
-    /// sessions. Needs a gateway of version 0.4 or later. Tokens in a cache are not touched: drop
-    /// the connection's with [`clear_token`](Self::clear_token).
+    /// sessions. Needs a gateway of version 0.4 or later. Caches keep the token: remove it with
+    /// [`clear_token`](Self::clear_token).
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id or a reason of more than 512 characters. Of the gateway:
-    /// `connection_not_found` (404, also when it is another workspace's), `invalid_connection_id`
-    /// (400), `token_delete_failed`, `revoke_failed` (500).
+    /// `invalid_input` for a blank id or workspace, or a reason of more than 512 characters. From the
+    /// gateway: `connection_not_found` (404, even if the connection exists in another workspace),
+    /// `invalid_connection_id` (400), `token_delete_failed`, `revoke_failed` (500).
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
@@ -200,19 +205,19 @@ impl NexusClient {
         options: RevokeOptions,
     ) -> Result<RevokeResult> {
         let path = with_id("/v1/connections/", "connection_id", connection_id)?;
-        let request = Request::delete(options.on(&path)?);
+        let request = Request::delete(options.append_to(&path)?);
         let request = request.of_workspace(options.workspace_id.as_deref());
-        Ok(RevokeResult::from_response(&self.send(&request)?))
+        RevokeResult::from_json(self.send(&request)?)
     }
 
-    /// Asks which fields a provider's credential has, for a connection that was requested.
-    /// `state` is that of [`request_connection`](Self::request_connection)'s response.
+    /// Returns the fields of a provider's static credential. `state` is from the response of
+    /// [`request_connection`](Self::request_connection).
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank state; of the gateway `invalid_state` (400), `schema_not_found`,
+    /// `invalid_input` for a blank state. From the gateway: `invalid_state` (400), `schema_not_found`,
     /// `unsupported_auth_type`.
     ///
     /// ```
@@ -229,19 +234,19 @@ impl NexusClient {
     pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
         error::not_blank("state", state)?;
         let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
-        self.send(&Request::get(path))
-            .map(CaptureSchema::from_response)
+        CaptureSchema::from_json(self.send(&Request::get(path).secret(state))?)
     }
 
-    /// Gives the gateway the credential of a connection that was requested, in place of a consent.
+    /// Sends the gateway the static credential of a connection, in place of the user's consent. `state`
+    /// is from the response of [`request_connection`](Self::request_connection).
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank state; of the gateway `invalid_state` (400), `missing_credential`,
+    /// `invalid_input` for a blank state. From the gateway: `invalid_state` (400), `missing_credential`,
     /// `credentials_rejected`, `invalid_base_url`, `provider_not_validatable`,
-    /// `validation_unreachable`, and `broker_error` (502), whose message starts with the broker's own
+    /// `validation_unreachable`, and `broker_error` (502), whose message begins with the broker's own
     /// code.
     ///
     /// ```
@@ -268,11 +273,11 @@ impl NexusClient {
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         error::not_blank("connection_id", connection_id)?;
         let response = self.0.call(Call::Check, connection_id, deadline)?;
-        ConnectionStatus::from_response(&response)
+        ConnectionStatus::of(&response)
     }
 
     fn token(&self, call: Call, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
         error::not_blank("connection_id", connection_id)?;
-        TokenResponse::from_response(self.0.call(call, connection_id, deadline)?)
+        TokenResponse::from_json(self.0.call(call, connection_id, deadline)?.into())
     }
 }

@@ -17,17 +17,18 @@ impl NexusClient {
     /// resolving the token, redirects and the body.
     ///
     /// A 401 to a cached token drops the token from the cache. If the gateway has another token, the
-    /// refused request is sent once more with it. If a redirect led to that request, the requests
-    /// before it are not sent again; and with a credential in the path, the 401 is the response. If the
-    /// gateway fails, its error is returned.
+    /// refused request is sent once more with that token. If a redirect led to the refused request, the
+    /// requests before it are not sent again. If also the credential is in the path, nothing is sent
+    /// again, and the 401 is the response. If the gateway fails, its error is returned.
     ///
-    /// Up to ten redirects are followed: see [`Redirects`](crate::Redirects). Neither the credential nor
-    /// the caller's own secret headers go to another origin.
+    /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
+    /// another origin: see [`Redirects`](crate::Redirects).
     ///
     /// # Errors
     ///
     /// The errors of [`get_cached_token`](Self::get_cached_token), and `invalid_input` for a URL, method
-    /// or header that cannot be sent, `insecure_url` for plain http to another machine,
+    /// or header that cannot be sent, `insecure_url` for plain http to another machine or a redirect that
+    /// would give the credential away, `invalid_response` for a redirect to something that is not a URL,
     /// `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`.
     ///
     /// ```
@@ -124,16 +125,17 @@ impl NexusClient {
     /// 400 and above are errors by default, as in ureq.
     ///
     /// A 401 to a cached token drops the token from the cache. A `GET` or `HEAD` without a body is then
-    /// sent once more, if the gateway has another token. A request with a body cannot be sent again:
-    /// the next request has the new token.
+    /// sent once more, if the gateway has another token. Other requests are not sent again, because
+    /// their body may be gone. The next request has the new token.
     ///
-    /// The agent follows no redirects, does not sign bodies, and does not retry a request whose pooled
-    /// connection the server has closed. With a `query_param` provider, the response's own URI (ureq's
-    /// `get_uri`) holds the credential. The methods `CONNECT`, `TRACE`, `TRACK` and `PRI` are refused.
+    /// The agent follows no redirects, and does not retry a request whose pooled connection the server
+    /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
+    /// `TRACE`, `TRACK` and `PRI` are refused. With a `query_param` provider, the response's own URI
+    /// (ureq's `get_uri`) holds the credential.
     ///
     /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. It
     /// is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,
-    /// `invalid_input`, or `unsupported_strategy` for a signing provider and a request with a body.
+    /// `invalid_input`, or `unsupported_strategy` for a request that cannot be signed.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

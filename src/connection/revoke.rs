@@ -1,41 +1,35 @@
-//! The end of a connection.
+//! Revoking a connection.
 
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::connection::status::ConnectionStatus;
+use super::ConnectionStatus;
 use crate::error::{self, NexusError, Result};
-use crate::json::{self, Object};
+use crate::json;
 use crate::time::date;
 use crate::url;
 
-/// The longest reason for a revocation that gateways take, in characters.
+/// The longest reason that gateways accept, in characters.
 const MAX_REASON: usize = 512;
 
-/// Whose connection is revoked, and why.
+/// Options of [`NexusClient::revoke_connection`](crate::NexusClient::revoke_connection).
 ///
 /// ```
-/// let options = nexus_sdk::RevokeOptions::default();
-/// assert_eq!((options.workspace_id, options.reason), (None, None));
+/// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme").reason("left the team");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RevokeOptions {
-    /// Revoke only if the connection belongs to this workspace. Default: whatever workspace it belongs
-    /// to.
-    pub workspace_id: Option<String>,
-    /// Kept with the revocation; at most 512 characters. Default: none.
-    pub reason: Option<String>,
+    pub(crate) workspace_id: Option<String>,
+    reason: Option<String>,
 }
 
 impl RevokeOptions {
-    /// Revoke only if the connection belongs to this workspace. Default: whatever workspace it belongs
-    /// to.
+    /// Revokes the connection only if it belongs to this workspace. Default: in any workspace.
     ///
     /// ```
     /// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme");
-    /// assert_eq!(options.workspace_id.as_deref(), Some("acme"));
     /// ```
     #[must_use]
     pub fn workspace_id(mut self, workspace_id: impl Into<String>) -> Self {
@@ -43,11 +37,10 @@ impl RevokeOptions {
         self
     }
 
-    /// Kept with the revocation; at most 512 characters. Default: none.
+    /// Sets the reason that the gateway stores, at most 512 characters. Default: none.
     ///
     /// ```
     /// let options = nexus_sdk::RevokeOptions::default().reason("left the team");
-    /// assert_eq!(options.reason.as_deref(), Some("left the team"));
     /// ```
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
@@ -55,35 +48,30 @@ impl RevokeOptions {
         self
     }
 
-    /// The path with what is asked for.
+    /// Appends the options to a path as its query.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a reason that is too long, and for a blank workspace: gateways take that
-    /// for none, and would revoke any workspace's connection.
-    pub(crate) fn on(&self, path: &str) -> Result<String> {
+    /// `invalid_input` for a reason that is too long, and for a blank workspace. Gateways would treat a
+    /// blank workspace as any workspace.
+    pub(crate) fn append_to(&self, path: &str) -> Result<String> {
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;
         }
-        if self
-            .reason
-            .as_ref()
-            .is_some_and(|reason| reason.chars().count() > MAX_REASON)
-        {
-            return Err(NexusError::invalid_input(
-                "reason",
-                "longer than 512 characters",
-            ));
+        let reason = self.reason.as_deref();
+        if reason.is_some_and(|reason| reason.chars().count() > MAX_REASON) {
+            let problem = "is longer than 512 characters";
+            return Err(NexusError::invalid_input("reason", problem));
         }
         let parameters = [
             ("workspace_id", self.workspace_id.as_deref()),
-            ("reason", self.reason.as_deref()),
+            ("reason", reason),
         ];
         Ok(url::with_query(path, &parameters))
     }
 }
 
-/// What a revocation did. Revoking twice does no harm; `already_revoked` tells.
+/// The result of a revocation. A connection can be revoked again: `already_revoked` is then true.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
@@ -100,28 +88,43 @@ impl RevokeOptions {
 pub struct RevokeResult {
     /// The connection's id.
     pub connection_id: Option<String>,
-    /// Its provider.
+    /// The name of its provider.
     pub provider_name: Option<String>,
-    /// Its status now, `revoked`.
+    /// The connection's status, normally `revoked`.
     pub status: ConnectionStatus,
-    /// When it was revoked.
+    /// The time of the first revocation.
     pub revoked_at: Option<SystemTime>,
-    /// Whether it had been revoked before.
+    /// Whether the connection had been revoked before.
     pub already_revoked: bool,
     /// Whether the gateway has deleted the token.
     pub token_deleted: bool,
     /// Whether the provider has revoked the grant.
     pub provider_revoked: bool,
-    /// Why the provider has not.
+    /// The reason why the provider has not revoked the grant.
     pub provider_revocation_error: Option<String>,
-    /// How many agent sessions were closed along with it.
+    /// How many agent sessions the gateway has closed.
     pub sessions_closed: u64,
 }
 
 impl RevokeResult {
-    pub(crate) fn from_response(response: &Object) -> Self {
+    /// Reads the JSON of a gateway's response, for a mock of your own.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for JSON that a call of the client would not accept either.
+    ///
+    /// ```
+    /// use nexus_sdk::{RevokeResult, serde_json::json};
+    ///
+    /// let response = json!({"status": "revoked"});
+    /// assert_eq!(RevokeResult::from_json(response)?.status, "revoked");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn from_json(response: Value) -> Result<Self> {
+        let response = json::into_object(response)?;
+        let response = &response;
         let status = json::filled(response, "status").unwrap_or_else(|| "revoked".to_owned());
-        Self {
+        Ok(Self {
             connection_id: json::filled(response, "connection_id"),
             provider_name: json::filled(response, "provider_name"),
             status: ConnectionStatus::from(status.as_str()),
@@ -134,13 +137,14 @@ impl RevokeResult {
                 .get("sessions_closed")
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Object;
     use serde_json::json;
 
     fn object(value: Value) -> Object {
@@ -172,7 +176,7 @@ mod tests {
             (options().workspace_id(" \t"), None),
         ];
         for (options, expected) in table {
-            let query = options.on("");
+            let query = options.append_to("");
             let code = query.as_ref().err().map(NexusError::code);
             assert_eq!(
                 code,
@@ -196,7 +200,7 @@ mod tests {
             "provider_revocation_error",
             "sessions_closed",
         ];
-        let bare = RevokeResult::from_response(&Object::new());
+        let bare = RevokeResult::from_json(json!({})).unwrap();
         assert!(bare.status == "revoked" && !bare.already_revoked && !bare.token_deleted);
         assert_eq!(
             (&bare.connection_id, bare.revoked_at, bare.sessions_closed),
@@ -204,12 +208,18 @@ mod tests {
         );
         for odd in [Value::Null, json!({}), json!([1]), json!("")] {
             let response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
-            assert_eq!(RevokeResult::from_response(&response), bare, "{odd}");
+            assert_eq!(
+                RevokeResult::from_json(response.into()).unwrap(),
+                bare,
+                "{odd}"
+            );
         }
         for count in [json!(-1), json!(1.5), json!("3"), json!(true)] {
             let response = object(json!({"sessions_closed": count}));
             assert_eq!(
-                RevokeResult::from_response(&response).sessions_closed,
+                RevokeResult::from_json(response.into())
+                    .unwrap()
+                    .sessions_closed,
                 0,
                 "{count}"
             );
@@ -218,11 +228,12 @@ mod tests {
 
     #[test]
     fn a_revocation_is_read_in_full() {
-        let result = RevokeResult::from_response(&object(json!({
+        let result = RevokeResult::from_json(json!({
             "connection_id": "c", "provider_name": "p", "status": "revoked", "revoked_at": 1_769_849_377,
             "already_revoked": true, "token_deleted": true, "provider_revoked": false,
             "provider_revocation_error": "unreachable", "sessions_closed": 3, "more": {},
-        })));
+        }))
+        .unwrap();
         assert_eq!(result.connection_id.as_deref(), Some("c"));
         assert_eq!(result.provider_name.as_deref(), Some("p"));
         assert!(result.revoked_at.is_some() && result.already_revoked && result.token_deleted);

@@ -1,25 +1,24 @@
-//! One field of a credential: what a property of the provider's JSON Schema asks for.
+//! One field of a credential, made from a property of the provider's JSON Schema.
 
 use serde_json::Value;
 
 use crate::json::{self, Object};
 use crate::secret;
 
-/// What a person enters, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
-    /// One line; the type of its `<input>`.
+    /// One line of text, with the type of its `<input>`.
     Line(&'static str),
-    /// Several, such as a private key.
+    /// Several lines of text, such as a private key.
     Lines,
     Number,
     Integer,
     Flag,
-    /// Values to choose from, with what is shown for each.
+    /// Titles and their values.
     Choice(Vec<(String, Value)>),
-    /// Texts, one on each line.
+    /// Texts, one per line.
     List,
-    /// Whatever else, as JSON.
+    /// Any other value, entered as JSON.
     Json,
 }
 
@@ -29,9 +28,8 @@ pub(super) struct Field {
     pub(super) description: Option<String>,
     pub(super) kind: Kind,
     pub(super) required: bool,
-    /// What is typed is hidden, and never shown again.
     pub(super) secret: bool,
-    /// The schema allows the empty text, so that it is sent as one.
+    /// The schema says that an empty text is valid.
     pub(super) may_be_empty: bool,
     pub(super) default: Option<String>,
     pub(super) example: Option<String>,
@@ -41,9 +39,13 @@ impl Field {
     pub(super) fn new(name: &str, property: &Object, required: bool) -> Self {
         let kind = kind(name, property);
         let secret = is_secret(name, property);
-        let shown = |field: &str| json::filled(property, field).filter(|_| !secret);
-        let example = property.get("examples").and_then(Value::as_array);
-        let example = example.and_then(|examples| examples.first()).map(text);
+        // A secret's example or default could be a real secret.
+        let shown = |value: Option<&Value>| {
+            let value = value.filter(|value| !secret && !value.is_null());
+            value.map(text).filter(|text| !text.is_empty())
+        };
+        let examples = property.get("examples").and_then(Value::as_array);
+        let example = shown(examples.and_then(|examples| examples.first()));
         Self {
             name: name.to_owned(),
             label: label(name, property),
@@ -51,20 +53,17 @@ impl Field {
             required: required && kind != Kind::Flag,
             secret,
             may_be_empty: property.get("minLength").and_then(Value::as_u64) == Some(0),
-            default: property
-                .get("default")
-                .filter(|default| !default.is_null() && !secret)
-                .map(text),
-            example: shown("placeholder").or(example.filter(|_| !secret)),
+            default: shown(property.get("default")),
+            example: shown(property.get("placeholder")).or(example),
             kind,
         }
     }
 
-    /// The value for what was entered; `None` leaves the field out.
+    /// The value for what was entered, or `None` to omit the field.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, to be shown at the field.
+    /// What to correct.
     pub(super) fn read(&self, entered: Option<&str>) -> Result<Option<Value>, String> {
         if self.kind == Kind::Flag {
             return Ok(Some(entered.is_some().into()));
@@ -77,33 +76,33 @@ impl Field {
                 (false, _) => Ok(None),
             };
         }
-        self.value(entered).map(Some)
+        let label = &self.label;
+        let value = self.value(entered).ok_or_else(|| match self.kind {
+            Kind::Number => format!("{label} has to be a number, such as 0.5."),
+            Kind::Integer => format!("{label} has to be a whole number, such as 10."),
+            Kind::Choice(_) => format!("Choose one of the options for {label}."),
+            _ => format!("{label} has to be JSON."),
+        });
+        value.map(Some)
     }
 
-    fn value(&self, entered: &str) -> Result<Value, String> {
-        let number = || json::parse(entered.trim().as_bytes()).ok();
+    fn value(&self, entered: &str) -> Option<Value> {
+        let parsed = || json::parse(entered.trim().as_bytes()).ok();
         match &self.kind {
-            Kind::Line(_) => Ok(entered.into()),
-            // Browsers send the end of a line as CR LF; keys and certificates are made with LF.
-            Kind::Lines => Ok(entered.replace("\r\n", "\n").into()),
-            Kind::Number => number()
-                .filter(Value::is_number)
-                .ok_or_else(|| format!("{} has to be a number, such as 0.5.", self.label)),
-            Kind::Integer => number()
-                .filter(|value| value.is_i64() || value.is_u64())
-                .ok_or_else(|| format!("{} has to be a whole number, such as 10.", self.label)),
-            Kind::Choice(choices) => choices
-                .iter()
-                .find(|(_, value)| text(value) == entered)
-                .map(|(_, value)| value.clone())
-                .ok_or_else(|| format!("Choose one of the options for {}.", self.label)),
+            Kind::Line(_) | Kind::Flag => Some(entered.into()),
+            // Browsers send line ends as CR LF, but keys and certificates have LF.
+            Kind::Lines => Some(entered.replace("\r\n", "\n").into()),
+            Kind::Number => parsed().filter(Value::is_number),
+            Kind::Integer => parsed().filter(|value| value.is_i64() || value.is_u64()),
+            Kind::Choice(choices) => {
+                let mut values = choices.iter().map(|(_, value)| value);
+                values.find(|value| text(value) == entered).cloned()
+            }
             Kind::List => {
                 let lines = entered.lines().map(str::trim);
-                Ok(lines.filter(|line| !line.is_empty()).collect())
+                Some(lines.filter(|line| !line.is_empty()).collect())
             }
-            Kind::Json => json::parse(entered.as_bytes())
-                .map_err(|_| format!("{} has to be JSON.", self.label)),
-            Kind::Flag => Ok(true.into()),
+            Kind::Json => parsed(),
         }
     }
 
@@ -112,7 +111,7 @@ impl Field {
     }
 }
 
-/// A value as it is entered.
+/// A value as the user would enter it.
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -144,7 +143,7 @@ fn kind(name: &str, property: &Object) -> Kind {
     }
 }
 
-/// The type, the first that is not `null` of several; an object also without one.
+/// The type, or the first type other than `null` in a list. A schema with `properties` is an object without saying so.
 fn kind_of_type(property: &Object) -> Option<&str> {
     let found = match property.get("type") {
         Some(Value::Array(types)) => {
@@ -161,7 +160,7 @@ fn items_are_texts(property: &Object) -> bool {
     items.is_none_or(|items| matches!(kind_of_type(items), None | Some("string")))
 }
 
-/// `enum`, `const`, and `oneOf` or `anyOf` of constants with titles.
+/// The choices of `enum`, of `const`, and of `oneOf` or `anyOf` if all their parts are constants.
 fn choices(property: &Object) -> Option<Vec<(String, Value)>> {
     let plain = |value: &Value| (text(value), value.clone());
     if let Some(only) = property.get("const") {
@@ -182,21 +181,14 @@ fn choices(property: &Object) -> Option<Vec<(String, Value)>> {
 }
 
 fn is_long(name: &str, format: &str, property: &Object) -> bool {
-    const FORMATS: [&str; 4] = ["textarea", "multiline", "pem", "json"];
-    const PARTS: [&str; 5] = [
-        "private_key",
-        "privatekey",
-        "certificate",
-        "pem",
-        "service_account",
-    ];
+    const NAMES: &str = "private_key privatekey certificate pem service_account";
     let name = name.to_ascii_lowercase();
-    FORMATS.contains(&format)
+    matches!(format, "textarea" | "multiline" | "pem" | "json")
         || property.contains_key("contentMediaType")
-        || PARTS.iter().any(|part| name.contains(part))
+        || NAMES.split(' ').any(|part| name.contains(part))
 }
 
-/// Said by the schema, or by a telling name; an address is none.
+/// The schema marks a secret, or else its name does. An address is not secret, whatever its name is.
 fn is_secret(name: &str, property: &Object) -> bool {
     let format = json::text(property, "format").unwrap_or_default();
     if format == "password" || json::flag(property, "writeOnly") {
@@ -206,21 +198,19 @@ fn is_secret(name: &str, property: &Object) -> bool {
     let is_address = matches!(&*format, "uri" | "url" | "iri" | "email" | "hostname")
         || lower.ends_with("url")
         || lower.ends_with("uri");
-    secret::is_field(name) && !is_address
+    secret::is_secret_field(name) && !is_address
 }
 
-/// The title, unless it is only the name again; then the name in words.
+/// The title, or the name in words if the title is only the name again.
 fn label(name: &str, property: &Object) -> String {
     json::filled(property, "title")
         .filter(|title| title != name)
         .unwrap_or_else(|| in_words(name))
 }
 
-/// `api_key` and `apiKey` are an "API key".
+/// `api_key` and `apiKey` become "API key".
 fn in_words(name: &str) -> String {
-    const CAPITALS: [&str; 12] = [
-        "api", "aws", "id", "url", "uri", "ip", "http", "https", "oauth", "sso", "pat", "jwt",
-    ];
+    const CAPITALS: &str = "api aws id url uri ip http https oauth sso pat jwt";
     let mut spaced = String::with_capacity(name.len());
     let mut was_lower = false;
     for c in name.chars() {
@@ -232,21 +222,18 @@ fn in_words(name: &str) -> String {
     }
     let word = |word: &str| {
         let lower = word.to_lowercase();
-        if CAPITALS.contains(&&*lower) {
+        if CAPITALS.split(' ').any(|capitals| capitals == lower) {
             return lower.to_uppercase();
         }
         lower
     };
-    let words = spaced
-        .split_whitespace()
-        .map(word)
-        .collect::<Vec<_>>()
-        .join(" ");
+    let words: Vec<String> = spaced.split_whitespace().map(word).collect();
+    let words = words.join(" ");
     let mut letters = words.chars();
-    letters.next().map_or_else(
-        || name.to_owned(),
-        |first| first.to_uppercase().chain(letters).collect(),
-    )
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => name.to_owned(),
+    }
 }
 
 #[cfg(test)]

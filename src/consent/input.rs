@@ -1,13 +1,13 @@
-//! One field of a form as HTML: its label, its hint, what is wrong with it, and the control.
+//! One field of a form as HTML: its label, hint, problem and control.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
 use super::field::{Field, Kind, text};
-use super::page::escape;
+use crate::loopback::escape;
 
-/// What was entered, by the field's name.
+/// The names of fields and what was entered in them.
 pub(super) type Entered = Vec<(String, String)>;
 
 pub(super) fn value_of<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> {
@@ -15,89 +15,71 @@ pub(super) fn value_of<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> 
     found.map(|(_, value)| value.as_str())
 }
 
-/// One field as HTML.
 pub(super) struct Input<'a> {
     pub(super) field: &'a Field,
     pub(super) id: String,
-    /// In the last attempt, if there was one.
+    /// The last submission that was refused.
     pub(super) entered: Option<&'a Entered>,
     pub(super) problem: Option<&'a str>,
-    /// Gets the focus.
-    pub(super) first: bool,
+    pub(super) has_focus: bool,
 }
 
 impl Input<'_> {
     pub(super) fn html(&self) -> String {
-        let label = format!("<label for=\"{}\">{}</label>", self.id, self.label());
-        let mut html = "<div class=\"field\">\n".to_owned();
-        if self.field.kind == Kind::Flag {
-            let _ = writeln!(html, "<div class=\"check\">{}{label}</div>", self.control());
-        } else {
-            let _ = writeln!(html, "{label}");
-        }
-        if let Some(description) = &self.field.description {
-            let text = escape(description);
-            let _ = writeln!(html, "<p class=\"hint\" id=\"{}-hint\">{text}</p>", self.id);
-        }
-        if let Some(problem) = self.problem {
-            let text = escape(problem);
-            let _ = writeln!(
-                html,
-                "<p class=\"problem\" id=\"{}-problem\">{text}</p>",
-                self.id
-            );
-        }
-        if self.field.kind != Kind::Flag {
-            let _ = writeln!(html, "{}", self.control());
-        }
-        html.push_str("</div>\n");
-        html
-    }
-
-    fn label(&self) -> String {
-        let optional = if self.field.required || self.field.kind == Kind::Flag {
+        let id = &self.id;
+        let is_flag = self.field.kind == Kind::Flag;
+        let optional = if self.field.required || is_flag {
             ""
         } else {
             " <span class=\"optional\">(optional)</span>"
         };
-        format!("{}{optional}", escape(&self.field.label))
+        let label = escape(&self.field.label);
+        let label = format!("<label for=\"{id}\">{label}{optional}</label>");
+        let (top, bottom) = if is_flag {
+            let control = self.control();
+            (
+                format!("<div class=\"check\">{control}{label}</div>"),
+                String::new(),
+            )
+        } else {
+            (label, self.control() + "\n")
+        };
+        let mut html = format!("<div class=\"field\">\n{top}\n");
+        let hint = self.field.description.as_deref();
+        for (class, text) in [("hint", hint), ("problem", self.problem)] {
+            if let Some(text) = text.map(escape) {
+                let _ = writeln!(html, "<p class=\"{class}\" id=\"{id}-{class}\">{text}</p>");
+            }
+        }
+        html + &bottom + "</div>\n"
     }
 
     fn control(&self) -> String {
         let attributes = self.attributes();
         let value = escape(&self.value());
+        let is_secret = self.field.secret;
+        let input = |kind: &str, mode: &str| {
+            let kind = if is_secret { "password" } else { kind };
+            format!("<input type=\"{kind}\"{mode}{attributes} value=\"{value}\">")
+        };
         match &self.field.kind {
             Kind::Flag => {
                 let checked = if self.is_checked() { " checked" } else { "" };
                 format!("<input type=\"checkbox\" value=\"on\"{attributes}{checked}>")
             }
-            Kind::Choice(choices) => self.choices(choices, &attributes),
+            Kind::Choice(choices) => self.select(choices, &attributes),
             Kind::Lines | Kind::List | Kind::Json => {
-                let hidden = if self.field.secret {
-                    " class=\"hidden\""
-                } else {
-                    ""
-                };
-                // A browser drops a line break right after the tag.
-                format!("<textarea rows=\"5\"{hidden}{attributes}>\n{value}</textarea>")
+                let class = if is_secret { " class=\"hidden\"" } else { "" };
+                // Browsers drop a line break right after the tag.
+                format!("<textarea rows=\"5\"{class}{attributes}>\n{value}</textarea>")
             }
-            Kind::Line(_) | Kind::Number | Kind::Integer => {
-                let (kind, mode) = self.input_type();
-                format!("<input type=\"{kind}\"{mode}{attributes} value=\"{value}\">")
-            }
+            Kind::Line(kind) => input(kind, ""),
+            Kind::Number => input("text", " inputmode=\"decimal\""),
+            Kind::Integer => input("text", " inputmode=\"numeric\""),
         }
     }
 
-    fn input_type(&self) -> (&'static str, &'static str) {
-        let (kind, mode) = match self.field.kind {
-            Kind::Line(kind) => (kind, ""),
-            Kind::Integer => ("text", " inputmode=\"numeric\""),
-            _ => ("text", " inputmode=\"decimal\""),
-        };
-        (if self.field.secret { "password" } else { kind }, mode)
-    }
-
-    fn choices(&self, choices: &[(String, Value)], attributes: &str) -> String {
+    fn select(&self, choices: &[(String, Value)], attributes: &str) -> String {
         let chosen = self.value();
         let mut html = format!("<select{attributes}>\n");
         if choices.len() > 1 || !self.field.required {
@@ -109,52 +91,51 @@ impl Input<'_> {
             let (value, title) = (escape(&value), escape(title));
             let _ = writeln!(html, "<option value=\"{value}\"{selected}>{title}</option>");
         }
-        html.push_str("</select>");
-        html
+        html + "</select>"
     }
 
-    /// Name, id and what the control is described by.
     fn attributes(&self) -> String {
-        let mut html = format!(" id=\"{}\" name=\"{}\"", self.id, escape(&self.field.name));
-        let hint = self.field.description.as_ref().map(|_| "hint");
-        let problem = self.problem.map(|_| "problem");
-        let described: Vec<String> = hint
-            .into_iter()
-            .chain(problem)
-            .map(|part| format!("{}-{part}", self.id))
-            .collect();
-        if !described.is_empty() {
-            let _ = write!(html, " aria-describedby=\"{}\"", described.join(" "));
+        let Self { field, id, .. } = self;
+        let mut html = format!(" id=\"{id}\" name=\"{}\"", escape(&field.name));
+        let described_by = match (&field.description, self.problem) {
+            (Some(_), Some(_)) => format!("{id}-hint {id}-problem"),
+            (Some(_), None) => format!("{id}-hint"),
+            (None, Some(_)) => format!("{id}-problem"),
+            (None, None) => String::new(),
+        };
+        if !described_by.is_empty() {
+            let _ = write!(html, " aria-describedby=\"{described_by}\"");
         }
-        if self.field.required && !self.field.may_be_empty {
-            html.push_str(" required");
-        }
-        if self.problem.is_some() {
-            html.push_str(" aria-invalid=\"true\"");
-        }
-        if self.first {
-            html.push_str(" autofocus");
-        }
-        if !self.field.is_choice() && self.field.kind != Kind::Flag {
-            html.push_str(" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"");
-        }
-        if let Some(example) = &self.field.example {
+        let is_text = !field.is_choice() && field.kind != Kind::Flag;
+        let no_help = " autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"";
+        let flags = [
+            (field.required && !field.may_be_empty, " required"),
+            (self.problem.is_some(), " aria-invalid=\"true\""),
+            (self.has_focus, " autofocus"),
+            (is_text, no_help),
+        ];
+        html.extend(
+            flags
+                .iter()
+                .filter(|(is_set, _)| *is_set)
+                .map(|(_, text)| *text),
+        );
+        if let Some(example) = &field.example {
             let _ = write!(html, " placeholder=\"{}\"", escape(example));
         }
         html
     }
 
-    /// What the control begins with; never a secret.
+    /// The value that the control shows first. A secret is never shown again.
     fn value(&self) -> String {
         if self.field.secret && !self.field.is_choice() {
             return String::new();
         }
-        match self.entered {
-            Some(entered) => value_of(entered, &self.field.name)
-                .unwrap_or_default()
-                .to_owned(),
-            None => self.field.default.clone().unwrap_or_default(),
-        }
+        let value = match self.entered {
+            Some(entered) => value_of(entered, &self.field.name),
+            None => self.field.default.as_deref(),
+        };
+        value.unwrap_or_default().to_owned()
     }
 
     fn is_checked(&self) -> bool {

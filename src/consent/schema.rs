@@ -1,20 +1,21 @@
-//! The fields that a JSON Schema asks for.
+//! The fields of a credential's JSON Schema.
 
 use serde_json::Value;
 
 use super::field::Field;
 use crate::json::{self, Object};
 
-/// More than anybody would fill in.
+/// More fields than anybody would fill in.
 const MAX_FIELDS: usize = 100;
-/// As deep as references and combinations are followed.
+/// The depth to which references and combinations are followed.
 const MAX_DEPTH: usize = 8;
-/// As many schemas, properties and required names as are looked at: a few references to each other make
-/// a short schema a large one.
+/// The limit on visited schemas, properties and required names. A few schemas that refer to each other can stand for
+/// billions.
 const MAX_VISITS: usize = 1_000;
 
-/// The fields of a schema: first what is required, in the schema's order of it, then the rest; what is
-/// secret comes after what it belongs to. An order that the schema gives goes before all that.
+/// The fields of a schema in their order on the page. An order in the schema (`x-order`, `propertyOrder`, `order`) comes
+/// first. Then required fields precede optional ones, fields that are not secret precede secrets, and the rest follows
+/// the order of `required`.
 pub(super) fn fields(schema: &Object) -> Vec<Field> {
     let mut search = Search {
         root: schema,
@@ -31,14 +32,19 @@ pub(super) fn fields(schema: &Object) -> Vec<Field> {
         .map(|(name, property)| {
             let place = required.iter().position(|own| *own == name);
             let field = Field::new(&name, &property, place.is_some());
-            let order = ["x-order", "propertyOrder", "order"];
-            let order = order.iter().find_map(|key| property.get(*key)?.as_i64());
-            let order = (order.unwrap_or(i64::MAX), place.is_none(), field.secret);
-            (order, place, field)
+            let keys = ["x-order", "propertyOrder", "order"];
+            let given = keys.iter().find_map(|key| property.get(*key)?.as_i64());
+            let order = (
+                given.unwrap_or(i64::MAX),
+                place.is_none(),
+                field.secret,
+                place,
+            );
+            (order, field)
         })
         .collect();
-    placed.sort_by(|(a, place_a, _), (b, place_b, _)| (a, place_a).cmp(&(b, place_b)));
-    placed.into_iter().map(|(_, _, field)| field).collect()
+    placed.sort_by_key(|(order, _)| *order);
+    placed.into_iter().map(|(_, field)| field).collect()
 }
 
 struct Search<'a> {
@@ -49,7 +55,8 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// The properties of a schema and of those that it combines; only `allOf` makes theirs required.
+    /// Collects the properties of a schema and of the schemas that it combines. `firm` says that `required` counts: in
+    /// `anyOf` and `oneOf` it does not.
     fn collect(&mut self, schema: &'a Object, firm: bool, depth: usize) {
         let Some(deeper) = depth.checked_sub(1).filter(|_| self.may_visit()) else {
             return;
@@ -80,7 +87,7 @@ impl<'a> Search<'a> {
     }
 
     fn add(&mut self, name: &str, property: &Value) {
-        // `true` is the schema that takes whatever comes.
+        // `true` is the schema that accepts everything.
         let nothing = Object::new();
         let property = referred(self.root, property.as_object().unwrap_or(&nothing));
         let is_new = self.found.iter().all(|(own, _)| own != name);
@@ -95,7 +102,7 @@ fn list<'a>(schema: &'a Object, field: &str) -> impl Iterator<Item = &'a Value> 
     list.into_iter().flatten()
 }
 
-/// The schema that a `$ref` within the same document leads to.
+/// The schema that a `$ref` within the same document refers to.
 fn referred<'a>(root: &'a Object, schema: &'a Object) -> &'a Object {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH {

@@ -1,32 +1,40 @@
-//! What is served at which path.
+//! The addresses of one listener.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use ureq::http::StatusCode;
+use ureq::http::header::HOST;
 
-use super::entry::Entry;
-use super::http::{self, Request, Response};
+use super::credential_page::CredentialPage;
 use super::page;
-use crate::arrivals::Arrivals;
+use super::request::{field, only_header};
+use crate::browser::BrowserReturns;
+use crate::loopback::{Request, Response, Service};
 
-/// As many forms as are served; with another, the oldest is gone.
+/// Another form replaces the oldest one.
 const MAX_FORMS: usize = 8;
 
-/// The paths of one listener. All of them are random; whoever asks for another learns nothing.
+/// Serves the return URL and the forms. All paths are random.
 pub(super) struct Site {
-    /// What the `Host` header has to be, against DNS rebinding.
+    /// The only accepted `Host`. Other names come from DNS rebinding.
     authority: String,
     return_path: String,
-    arrivals: Arc<Arrivals>,
-    forms: Mutex<Vec<Arc<Entry>>>,
+    returns: Arc<BrowserReturns>,
+    forms: Mutex<Vec<Arc<CredentialPage>>>,
 }
 
 impl Site {
-    pub(super) fn new(authority: String, return_path: String, arrivals: Arc<Arrivals>) -> Self {
+    pub(super) fn new(
+        authority: String,
+        return_path: String,
+        returns: Arc<BrowserReturns>,
+    ) -> Self {
         Self {
             authority,
             return_path,
-            arrivals,
+            returns,
             forms: Mutex::default(),
         }
     }
@@ -35,7 +43,7 @@ impl Site {
         format!("http://{}", self.authority)
     }
 
-    pub(super) fn add(&self, form: Entry) {
+    pub(super) fn add(&self, form: CredentialPage) {
         let mut forms = self.forms.lock();
         if forms.len() >= MAX_FORMS {
             forms.remove(0);
@@ -43,41 +51,47 @@ impl Site {
         forms.push(Arc::new(form));
     }
 
-    /// The response, and the connection that a wait should look at after it.
-    pub(super) fn respond(&self, request: &Request) -> (Response, Option<String>) {
-        if request.header("host") != Some(&self.authority) {
-            return (page::not_found(), None);
+    fn route(&self, request: &Request) -> Response {
+        if request.uri().authority().is_some() {
+            // Browsers send a URL in place of a path to proxies only.
+            return page::refused(400);
         }
-        if request.path == self.return_path && request.method == "GET" {
-            return self.returned(&request.query);
+        if only_header(request, &HOST) != Some(&self.authority) {
+            return page::not_found();
+        }
+        let path = request.uri().path();
+        if path == self.return_path && request.method() == "GET" {
+            return self.returned(request.uri().query().unwrap_or_default());
         }
         let forms = self.forms.lock();
-        let form = forms.iter().find(|form| form.path == request.path).cloned();
+        let form = forms.iter().find(|form| form.path == path).cloned();
         drop(forms);
         match form {
             Some(form) => form.respond(request, &self.origin()),
-            None => (page::not_found(), None),
+            None => page::not_found(),
         }
     }
 
-    pub(super) fn announce(&self, connection_id: String) {
-        self.arrivals.announce(connection_id);
-    }
-
-    fn returned(&self, query: &str) -> (Response, Option<String>) {
-        let fields = http::fields(query).unwrap_or_default();
-        let value = |name: &str| {
-            let field = fields.iter().find(|(own, _)| own == name);
-            field.map(|(_, value)| value.as_str())
+    fn returned(&self, query: &str) -> Response {
+        let id = field(query, "connection_id").filter(|id| !id.is_empty());
+        let Some(id) = id.filter(|id| self.returns.use_return_url(id)) else {
+            return page::not_found();
         };
-        let connection_id = value("connection_id").filter(|id| !id.is_empty());
-        let Some(connection_id) = connection_id.filter(|id| self.arrivals.claim(id)) else {
-            return (page::not_found(), None);
-        };
-        let page = match value("status") {
+        let mut page = match field(query, "status").as_deref() {
             None | Some("success" | "active") => page::connected(),
             Some(_) => page::not_connected(),
         };
-        (page, Some(connection_id.to_owned()))
+        page.on_sent = Some(self.returns.notifier(id));
+        page
+    }
+}
+
+impl Service for Site {
+    fn respond(&self, request: Request, _: &TcpStream) -> Option<Response> {
+        Some(self.route(&request))
+    }
+
+    fn refuse(&self, status: StatusCode) -> Response {
+        page::refused(status.as_u16())
     }
 }

@@ -24,8 +24,8 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-/// Copies the settings that a connection depends on, so that requests share the client's connections,
-/// and its limits. ureq has no way to add a middleware to a `Config`.
+/// Copies the settings that a connection depends on, because requests with other settings could not
+/// share the client's connections. ureq cannot add a middleware to a `Config`.
 fn config_like(config: &ureq::config::Config) -> Builder {
     let timeouts = config.timeouts();
     let builder = ureq::Agent::config_builder()
@@ -60,7 +60,7 @@ impl Middleware for Injector {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return self.send_once(request);
         }
-        // ureq tells only by reading whether there is a body. That of a GET is small, if it has one.
+        // ureq tells only by reading whether there is a body. The body of a GET, if any, is small.
         let (parts, body) = request.into_parts();
         let mut sent = Vec::new();
         body.into_reader().read_to_end(&mut sent)?;
@@ -73,7 +73,7 @@ impl Middleware for Injector {
 }
 
 impl Injector {
-    /// Sends a body, which cannot be sent again and is not signed.
+    /// Sends a request whose body may be a stream, which can be neither signed nor sent again.
     fn send_once<B: AsSendBody>(&self, request: Request<B>) -> Result<Response<Body>, ureq::Error> {
         let (token, source) = self.token()?;
         token.to_header().map_err(other)?;

@@ -1,4 +1,4 @@
-//! A client, a cache, and the workspace and provider whose credential is sent.
+//! A client together with the credential to send, and the URLs that the credential may go to.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -75,8 +75,8 @@ impl Fetcher {
         }
     }
 
-    /// Allows these hosts, and no others besides the host of a [`base_url`](Self::base_url). Default:
-    /// any host, or only that of the base.
+    /// Allows these hosts, and no others besides the host of a [`base_url`](Self::base_url). Default: any
+    /// host, or only the host of the base.
     ///
     /// Set it wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
     /// `*.host` (all names below the host, but not the host itself). Any other URL is the error
@@ -110,8 +110,8 @@ impl Fetcher {
     /// both `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that
     /// query, and an empty URL is the base itself.
     ///
-    /// The URL may come from a tool's argument, because it cannot lead out of the base. One with a `..`
-    /// segment, encoded or not, or with two slashes at its beginning is the error `invalid_input`.
+    /// The URL may come from a tool's argument, because it cannot lead out of the base. A relative URL
+    /// that has a `..` segment, encoded or not, or begins with two slashes is the error `invalid_input`.
     /// Absolute URLs and redirects may only go to the base's scheme, host and port, and to the hosts
     /// that [`allow_hosts`](Self::allow_hosts) adds.
     ///
@@ -290,8 +290,8 @@ impl Fetcher {
         }
     }
 
-    /// Replaces a token that a 401 has refused. Returns `None` if the gateway has no other token, so
-    /// that sending the request again would be refused as well.
+    /// Drops a token that a 401 has refused, and returns the one that replaces it. Returns `None` if the
+    /// gateway has no other credential: sending the request again would be refused as well.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,

@@ -21,13 +21,13 @@ const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 /// request in the response, `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// ureq fails on a request line of more than 128 KiB.
+/// No registered method is nearly as long. ureq fails on a request line of more than 128 KiB.
 const MAX_METHOD: usize = 64;
 
 /// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the credential.
 /// By default that is a `GET` without headers and data.
 ///
-/// A value that cannot be sent does not panic: the fetch then fails with `invalid_input`.
+/// A value that cannot be sent makes the fetch fail with `invalid_input`.
 ///
 /// ```
 /// use nexus_sdk::{FetchOptions, serde_json::json};
@@ -176,8 +176,9 @@ impl FetchOptions {
     }
 
     /// Sets how often an idempotent request is sent again after a network failure or a 502, 503 or 504,
-    /// and after a 429 if the policy says so. Other requests are sent again only if they never left.
-    /// The last response is returned, whatever its status. Default: no retries.
+    /// and after a 429 if the policy says so. Other requests are sent again only if no
+    /// connection could be opened. The last response is returned, whatever its status. Default: no
+    /// retries.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
@@ -194,13 +195,14 @@ impl FetchOptions {
     /// headers or body. Set it for a response that a model will read. Default `false`.
     ///
     /// The search is for the whole header that carries the credential, and for each field of the
-    /// credential that has at least 8 bytes, the password of Basic authentication included. Each
-    /// character is found as itself, percent-encoded, as an escape of JSON or as an HTML reference.
-    /// After a 401 both tokens are searched for. `Content-Length` is set to the new length.
+    /// credential that has at least 8 bytes. With Basic authentication these are the user name, the
+    /// password, and the Base64 of both. Each character is found as itself, percent-encoded, as an
+    /// escape of JSON or as an HTML reference. After a 401 both tokens are searched for.
+    /// `Content-Length` is set to the new length.
     ///
     /// **This is a safety net, not a wall.** Fields of less than 8 bytes stay, because they occur in
-    /// responses by chance. A credential that the upstream has changed in another way also stays: in
-    /// Base64, as a hash, cut into pieces, or within a compressed file.
+    /// responses by chance. So does a credential that the upstream has changed in another way, such as
+    /// by a hash, by Base64, or by a compression that ureq does not decode.
     ///
     /// The search starts when the body is complete, and takes a few milliseconds for a MiB.
     /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) bounds the body.
@@ -226,7 +228,7 @@ impl FetchOptions {
         self
     }
 
-    /// Appends the query to a URL, in place of its fragment, which is never sent.
+    /// Appends the query to a URL. The fragment of the URL is dropped, because it is never sent.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
             return url.into();

@@ -6,8 +6,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::secret;
-use crate::strategy::{self, Place};
-use crate::token::CachedToken;
+use crate::token::{CachedToken, Place, param_name};
 use crate::url;
 
 /// How many redirects are followed in one call.
@@ -24,10 +23,11 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 pub enum Redirects {
     /// Follows up to ten redirects, with methods and bodies as the Fetch standard says.
     ///
-    /// The credential, and headers of the caller that are secret by their name, stay with their origin
-    /// (scheme, host and port). A redirect to another origin loses them, and loses any query parameter
-    /// of the name that a `query_param` credential has. A target that still holds a credential of the
-    /// URL is the error `insecure_url`.
+    /// The credential goes only to the origin (scheme, host and port) that it was meant for, and so do
+    /// the caller's headers with the name of a secret, such as `Cookie` or `X-Api-Key`. A redirect to
+    /// another origin loses them for good. If the credential is a query parameter, the target loses
+    /// the parameter of that name. A target that still holds a credential from the URL, of at least 8
+    /// bytes, is the error `insecure_url`.
     #[default]
     Follow,
     /// Returns the redirect itself as the response.
@@ -71,8 +71,8 @@ impl Hop<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http, or
-    /// holds the credential and is of another origin.
+    /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http on
+    /// another machine, or is of another origin and holds the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
@@ -104,8 +104,8 @@ impl Hop<'_> {
         url::join(&self.url, target).map_err(|reason| problem(&reason))
     }
 
-    /// Fetch standard, "HTTP-redirect fetch": 303 turns all methods but GET and HEAD into GET, 301 and
-    /// 302 turn POST into GET. A GET loses the body.
+    /// Changes the method as the Fetch standard says ("HTTP-redirect fetch"): 303 turns all methods but
+    /// GET and HEAD into GET, 301 and 302 turn POST into GET. The new GET has no body.
     fn change_method(&mut self, status: u16) {
         let becomes_get = match status {
             303 => !matches!(self.method, Method::GET | Method::HEAD),
@@ -122,16 +122,17 @@ impl Hop<'_> {
 
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
-        let is_secret =
-            |name: &&HeaderName| secret::is_header(name.as_str()) || **name == *token.header_name;
+        let is_secret = |name: &&HeaderName| {
+            secret::is_secret_header(name.as_str()) || **name == *token.header_name
+        };
         let names: Vec<_> = self.headers.keys().filter(is_secret).cloned().collect();
         for name in names {
             self.headers.remove(name);
         }
     }
 
-    /// Returns the target of another origin without the credential. Many servers copy the query of the
-    /// request into the target, and some the path.
+    /// Takes the credential out of a target of another origin. Many servers copy the query of a request
+    /// into the target, and some copy the path.
     fn without_credential(&self, mut target: Uri, token: &CachedToken) -> Result<Uri> {
         match &token.place {
             Place::Query(name) => target = without_parameter(target, name)?,
@@ -152,7 +153,7 @@ impl Hop<'_> {
 }
 
 fn without_parameter(target: Uri, name: &str) -> Result<Uri> {
-    let is_ours = |pair: &&str| strategy::param_name(pair) == name.as_bytes();
+    let is_ours = |pair: &&str| param_name(pair) == name.as_bytes();
     let query = target.query().unwrap_or_default();
     if !query.split('&').any(|pair| is_ours(&pair)) {
         return Ok(target);

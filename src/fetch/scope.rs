@@ -105,9 +105,7 @@ impl Base {
 /// Shows the origin only, because there may be a credential in the path.
 impl fmt::Debug for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Base")
-            .field(&url::origin(&self.url))
-            .finish()
+        write!(f, "Base({})", url::origin(&self.url))
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a flight waits for the lock that its client shares with other processes.
+//! The wait of a flight for the lock that its client shares with other processes.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,14 +12,14 @@ use parking_lot::Mutex;
 use super::table::Subject;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Guard};
-use crate::lock::{LockOption, NamedLock, RefreshLock};
+use crate::lock::{LockOption, RefreshLock};
 use crate::log::Log;
 use crate::time::Deadline;
 
-/// How long a flight waits beyond the longest turn of another process. In that time, lock files tell that their
+/// The time that a flight waits beyond the longest turn of another process. Within it, a lock file shows that its
 /// holder is stopped.
 const GRACE: Duration = Duration::from_secs(15);
-/// How long a flight waits before it looks whether the program ends.
+/// The time between two looks at whether the program is about to end.
 const SLICE: Duration = Duration::from_secs(1);
 /// The pause after a lock that returned early.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -28,9 +28,9 @@ pub(crate) struct ProcessLock {
     lock: Arc<dyn RefreshLock>,
     /// Stands before a key in messages.
     prefix: String,
-    /// Whether the last flight went on without the lock.
+    /// True if the last flight went on without the lock. The next one then logs no second warning.
     failed: AtomicBool,
-    /// The keys that flights wait for, and since when.
+    /// The keys that flights wait for, and the beginning of each wait.
     waiting: Mutex<HashMap<String, Instant>>,
 }
 
@@ -42,7 +42,7 @@ impl ProcessLock {
     /// `invalid_input` for a relative directory.
     pub(crate) fn new(option: LockOption, log: Log) -> Result<Option<Self>> {
         let chosen = option.choose(log)?;
-        Ok(chosen.map(|NamedLock { lock, prefix }| Self {
+        Ok(chosen.map(|(lock, prefix)| Self {
             lock,
             prefix,
             failed: AtomicBool::new(false),
@@ -50,8 +50,8 @@ impl ProcessLock {
         }))
     }
 
-    /// Blocks until the lock for a subject is held, and returns its guard. Returns `None`, and logs a warning if the
-    /// last flight had the lock, if the lock does not work.
+    /// Blocks until this process holds the lock for a subject, and returns the guard. If the lock does not work,
+    /// returns `None`, and logs a warning unless the flight before has logged one.
     ///
     /// # Errors
     ///
@@ -104,7 +104,8 @@ impl ProcessLock {
         }
     }
 
-    /// The error for a caller that leaves while its flight waits for the lock. `None` if its flight does not.
+    /// Returns the error for a caller that leaves while its flight waits for the lock, or `None` if the flight does not
+    /// wait for it.
     pub(super) fn caller_timed_out(&self, subject: &Subject, address: &str) -> Option<NexusError> {
         let key = key(address, subject);
         let start = *self.waiting.lock().get(&key)?;
@@ -113,8 +114,8 @@ impl ProcessLock {
 
     fn timed_out(&self, key: &str, start: Instant) -> NexusError {
         let message = format!(
-            "timed out after waiting {:.1} s for the lock {}{key}, which another process holds while it refreshes the \
-             same token; try again, and look for a process that is stopped or hangs",
+            "timed out after waiting {:.1} s for the lock {}{key}, which another process, or another client of this one, \
+             holds while it refreshes the same token; try again, and look for a process that is stopped or hangs",
             start.elapsed().as_secs_f64(),
             self.prefix
         );

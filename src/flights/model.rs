@@ -4,7 +4,6 @@
 //! Loom reports a thread that is never woken as a deadlock, and a thread that retries for ever as too
 //! many branches. `tests/model.sh` runs these tests.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::model::Builder;
@@ -12,7 +11,7 @@ use loom::thread;
 
 use super::tests::{error, handle, token};
 use super::*;
-use crate::sync;
+use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -69,12 +68,9 @@ impl World {
     fn new(first: End) -> Arc<Self> {
         let book = Arc::new(Mutex::new(Book::default()));
         let kept = Arc::clone(&book);
-        // Other threads can run between the request and its response.
-        let responding = sync::Mutex::new(());
         let script = move |_| {
             let number = begin_resolve(&kept);
-            drop(responding.lock());
-            kept.lock().unwrap().resolves[number].ended = true;
+            kept.lock().resolves[number].ended = true;
             match first {
                 End::Fails if number == 0 => {
                     Err(error(ErrorKind::RequestFailed, "request_failed", 0))
@@ -113,22 +109,27 @@ impl World {
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {
+        self.note_change();
         match change {
-            Change::Nothing => return,
+            Change::Nothing => {}
             Change::Delete => cache.delete("ws", "p"),
             Change::Set => cache.set("ws", "p", named("set", HOUR)),
         }
-        self.book.lock().unwrap().changed = true;
+    }
+
+    /// Comes before the change, so that a resolve from before this note is one from before the change.
+    fn note_change(&self) {
+        self.book.lock().changed = true;
     }
 
     /// Whether a token was asked for before the change.
     fn is_old(&self, got: Got) -> bool {
-        let book = self.book.lock().unwrap();
+        let book = self.book.lock();
         matches!(got, Got::Resolved(number) if !book.resolves[number].changed)
     }
 
     fn resolves(&self) -> usize {
-        self.book.lock().unwrap().resolves.len()
+        self.book.lock().resolves.len()
     }
 
     /// What must hold when all threads have ended. `calls` may have begun before the change, and
@@ -165,7 +166,7 @@ impl World {
 
 /// Fails if another resolve of the tenant is under way.
 fn begin_resolve(book: &Mutex<Book>) -> usize {
-    let mut book = book.lock().unwrap();
+    let mut book = book.lock();
     assert!(book.resolves.iter().all(|other| other.ended), "two at once");
     let changed = book.changed;
     book.resolves.push(Resolve {
@@ -326,7 +327,7 @@ fn the_last_handle_waits_for_flights() {
         let other = thread::spawn(move || drop(clone));
         drop(world);
         other.join().unwrap();
-        assert!(book.lock().unwrap().resolves.iter().all(|one| one.ended));
+        assert!(book.lock().resolves.iter().all(|one| one.ended));
         assert!(cache.get("ws", "p").is_some(), "its token is cached");
     });
 }
@@ -358,8 +359,8 @@ fn after_a_discard_a_call_asks_anew() {
         let theirs = Arc::clone(&world);
         let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
         let refused = world.cached(&world.cache, far()).unwrap();
+        world.note_change();
         world.discard(&refused);
-        world.book.lock().unwrap().changed = true;
         let next = world.call(far());
         assert!(matches!(next, Got::Resolved(_)) && !world.is_old(next));
         theirs.join().unwrap();

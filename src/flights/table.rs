@@ -57,7 +57,6 @@ pub(super) struct Flight {
 pub(super) struct Outcome {
     pub(super) body: Object,
     pub(super) token: Result<Arc<CachedToken>>,
-    pub(super) source: Source,
     asked_at: Now,
 }
 
@@ -80,12 +79,11 @@ impl Subject {
 
 impl Outcome {
     pub(super) fn of(success: Success) -> Self {
-        let response = TokenResponse::from_response(success.body.clone());
+        let response = TokenResponse::from_json(success.body.clone().into());
         let token = response.and_then(|response| response.to_cached(success.received));
         Self {
             body: success.body,
             token: token.map(Arc::new),
-            source: Source::Gateway,
             asked_at: success.received.at,
         }
     }
@@ -94,7 +92,6 @@ impl Outcome {
         Self {
             body: Object::new(),
             token: Ok(token),
-            source: Source::Cache,
             asked_at: now,
         }
     }

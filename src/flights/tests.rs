@@ -8,7 +8,7 @@ use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
 use crate::sync::NO_THREADS;
-use crate::time::Received;
+use crate::time::ResponseClock;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -124,7 +124,7 @@ fn at_once() -> Deadline {
 #[allow(clippy::unnecessary_wraps, reason = "a script returns this")]
 pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
     let body = json!({"access_token": name, "expires_in": lifetime, "status": "active"});
-    let received = Received {
+    let received = ResponseClock {
         at: Now::read(),
         date: None,
     };
@@ -136,7 +136,7 @@ pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
 
 pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
     NexusError::new(kind, "scripted")
-        .with_code(code)
+        .coded(code)
         .with_status(status)
 }
 
@@ -298,13 +298,13 @@ fn a_delete_wins_against_a_flight_of_others() {
 fn calls_for_one_connection_join_or_take_turns() {
     let gate = Gate::default();
     let opened = gate.clone();
-    let flying = Arc::new(AtomicUsize::new(0));
+    let running = Arc::new(AtomicUsize::new(0));
     let scripted = Scripted::new(move |number, _| {
-        assert_eq!(flying.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+        assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at once");
         if number == 1 {
             gate.pass();
         }
-        flying.fetch_sub(1, Ordering::SeqCst);
+        running.fetch_sub(1, Ordering::SeqCst);
         token(&format!("t-{number}"), 3600)
     });
     let call = |call| scripted.handle.call(call, "c", far()).unwrap();
@@ -348,53 +348,46 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
     assert_eq!(kept, [true, true, false, false]);
 }
 
-/// Another call for the connection, or a call by an unrelated key, is not the same flight.
+/// A thousand tenants wait for a provider that hangs. 64 of them have joined its flights.
 #[test]
-fn a_provider_has_64_flights_and_the_others_go_on() {
+fn a_provider_that_hangs_does_not_delay_the_others() {
     const CALLERS: usize = 1000;
     let gate = Gate::default();
     let opened = gate.clone();
-    let hanging = Arc::new(AtomicUsize::new(0));
-    let hung = Arc::clone(&hanging);
-    let scripted = Scripted::new(move |number, call| {
-        // The healthy provider's calls come after those that hang.
-        if number <= 64 || call == Call::Token && number <= 128 {
-            hung.fetch_add(1, Ordering::SeqCst);
+    let scripted = Scripted::new(move |number, _| {
+        if number <= 128 {
             gate.pass();
         }
         token("t", 3600)
     });
-    for number in 0..CALLERS {
-        scripted.leave(&number.to_string(), "hangs");
-    }
-    wait_until(|| hanging.load(Ordering::SeqCst) == 64);
-    for number in 0..CALLERS {
-        let left = scripted
-            .handle
-            .call(Call::Token, &number.to_string(), at_once());
+    let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
+    for name in &names[..64] {
+        scripted.leave(name, "hangs");
+        let left = scripted.handle.call(Call::Token, name, at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
-    wait_until(|| hanging.load(Ordering::SeqCst) == 128);
+    wait_until(|| scripted.calls() == 128);
+    let waiting = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let waits: Vec<_> = ["a", "b"]
-            .into_iter()
-            .map(|name| scope.spawn(|| scripted.handle.resolve(name, "hangs", far())))
-            .collect();
-        for number in 0..100 {
-            assert!(
-                scripted
-                    .handle
-                    .resolve(&number.to_string(), "healthy", far())
-                    .is_ok()
-            );
+        for name in &names {
+            let caller = thread::Builder::new().stack_size(64 << 10);
+            let wait = || {
+                waiting.fetch_add(1, Ordering::SeqCst);
+                assert!(scripted.handle.resolve(name, "hangs", far()).is_ok());
+            };
+            caller.spawn_scoped(scope, wait).unwrap();
+            let left = scripted.handle.call(Call::Token, name, at_once());
+            assert_eq!(left.unwrap_err().code(), "timeout");
         }
-        assert_eq!(scripted.calls(), 128 + 100, "no other call was made");
+        wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
+        for name in &names[..50] {
+            assert!(scripted.handle.resolve(name, "healthy", far()).is_ok());
+        }
+        let calls = scripted.calls();
         opened.open();
-        for caller in waits {
-            assert!(caller.join().unwrap().is_ok(), "there is room again");
-        }
+        assert_eq!(calls, 128 + 50, "callers that wait ask nothing");
     });
-    assert_eq!(scripted.calls(), 128 + 100 + 2);
+    assert_eq!(scripted.calls(), 128 + 50 + CALLERS - 64, "64 have joined");
 }
 
 #[test]
@@ -435,12 +428,12 @@ fn a_caller_that_waits_for_room_finds_a_token_that_was_set() {
         let waits = scope.spawn(|| scripted.cached(&cache).unwrap());
         cache.set("ws", "p", expiring("set", 3600));
         opened.open();
-        assert_eq!(waits.join().unwrap(), ("set".to_owned(), Source::Cache));
+        assert_eq!(waits.join().unwrap().0, "set");
     });
 }
 
 #[test]
-fn a_flight_that_panics_is_an_error_for_all_and_the_next_one_flies() {
+fn a_flight_that_panics_is_an_error_for_all_and_the_next_one_succeeds() {
     let gate = Gate::default();
     let opened = gate.clone();
     let scripted = Scripted::new(move |number, _| {
@@ -739,10 +732,10 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     });
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let deadline = Deadline::after(Duration::from_secs(1));
+    let deadline = Deadline::after(Duration::from_secs(20));
     let soon = scripted.handle.stale_deadline(deadline);
     let left = deadline.at.checked_duration_since(soon.at).unwrap();
-    assert!(left > Duration::from_millis(450), "{left:?}");
+    assert!(left > Duration::from_secs(8), "{left:?}");
     assert_eq!(scripted.cached_until(&cache, at_once()).unwrap().0, "old");
     let patient = Flights::new(Gateway::new(NexusClientOptions::new("http://[::1]")).unwrap());
     let begun = Deadline::after(Duration::ZERO).at;

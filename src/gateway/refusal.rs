@@ -1,6 +1,4 @@
-//! What gateways say when they refuse, in all the forms that are in use, as one error.
-
-mod advice;
+//! The error bodies of gateways of all versions, read as one error with advice.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,62 +6,82 @@ use serde_json::Value;
 use ureq::http::header::{LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderName, StatusCode, Uri};
 
-use self::advice::Refusal;
-use crate::error::{ErrorKind, NexusError};
+use crate::error::{self, ErrorKind, NexusError};
 use crate::hiding::Secrets;
 use crate::json::{self, Object};
-use crate::secret;
 use crate::time::date;
 use crate::transport::Response;
 use crate::url;
 
-/// As much of a body as an error shows, in characters.
+/// The longest part of a body that an error shows, in characters.
 const MAX_TEXT: usize = 500;
 
-/// A shorter text of a request is likely to be part of a message by chance.
-const MIN_SECRET: usize = 4;
-
-/// The longest JSON that is read for that, in bytes.
+/// The longest JSON that is parsed for an error, in bytes. Parsed, it can take twenty times as much
+/// memory.
 const MAX_JSON: usize = 64 << 10;
 
-/// The one place where a status that is not a success becomes an error. `path` is that of the call;
-/// `secrets` are the API key and what else was sent in confidence, which must not come back in a text
-/// that the gateway wrote.
+/// Shorter texts are likely to occur in a message by chance. The API key is hidden at any length.
+const MIN_SECRET: usize = 4;
+
+const KEY_MISMATCH: &str =
+    "the gateway and its broker have different keys; ask the operator to fix it";
+
+/// An error response, as far as its meaning depends on it.
+struct Refusal<'a> {
+    /// The path of the call, below the gateway's address.
+    path: &'a str,
+    status: u16,
+    code: Option<&'a str>,
+    /// The status of the broker behind the gateway, if the error states it.
+    broker_status: Option<u64>,
+    /// Whether the message is the broker's own error body.
+    is_relayed: bool,
+    is_empty: bool,
+}
+
+/// Makes the error of a response that is not a success. `path` is the call's. `secrets` are the texts
+/// of the request that must not come back in the error, the API key last.
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
-    // JSON can be twenty times as long in memory, and a part of it would not show which of its fields
-    // are secrets.
-    let is_json = matches!(response.body.trim_ascii_start(), [b'{' | b'[', ..]);
-    let too_long = is_json && response.body.len() > MAX_JSON;
-    let text = String::from_utf8_lossy(if too_long { &[] } else { &response.body });
-    let body = json::parse(text.as_bytes()).unwrap_or_default();
+    let bytes = &response.body;
+    let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
+    let body = match bytes.len() {
+        ..=MAX_JSON => json::parse(bytes).unwrap_or_default(),
+        _ => Value::Null,
+    };
     let none = Object::new();
     let fields = body.as_object().unwrap_or(&none);
     let code = code_of(fields).filter(|code| !secrets.iter().any(|key| holds_key(code, key)));
     let said = message_of(fields);
-    let repeated = said.as_deref().and_then(unwrapped);
+    let relayed = said.as_deref().and_then(relayed);
+    let text = String::from_utf8_lossy(bytes);
     let refusal = Refusal {
         path,
         status: response.status,
         code: code.as_deref(),
         broker_status: fields.get("status").and_then(Value::as_u64),
-        is_repeated: repeated.is_some(),
-        is_empty: is_blank(&text) && !too_long,
+        is_relayed: relayed.is_some(),
+        is_empty: is_blank(&text),
     };
     let message = match response.status {
         300..=399 => moved(&response.headers, base),
-        status if is_blank(&text) => nothing(status, too_long),
-        _ => repeated.or(said).unwrap_or_else(|| whole(body, &text)),
+        status if is_blank(&text) => without(status, "without a body"),
+        // JSON without a message is not shown: it may hold credentials.
+        status => match relayed.or(said) {
+            None if is_json => without(status, "with JSON but no usable message"),
+            None => text.trim().to_owned(),
+            Some(message) => message,
+        },
     };
     let message = with_advice(shown(&message, secrets), refusal.advice());
     NexusError::new(ErrorKind::Gateway, message)
         .with_status(response.status)
         .with_retry_after(retry_after(&response.headers))
-        .retryable(refusal.may_pass())
+        .retryable(refusal.is_retryable())
         .reconnect(refusal.needs_reconnect())
-        .with_code(code.unwrap_or_else(|| format!("http_{}", response.status)))
+        .coded(code.unwrap_or_else(|| format!("http_{}", response.status)))
 }
 
-/// A last full stop gives way, dots that stand for more do not.
+/// Joins message and advice by a semicolon, in place of a single full stop at the message's end.
 fn with_advice(message: String, advice: &str) -> String {
     if advice.is_empty() {
         return message;
@@ -74,7 +92,7 @@ fn with_advice(message: String, advice: &str) -> String {
     format!("{}; {advice}", whole.unwrap_or(&message))
 }
 
-/// `error` if it looks like a code, else `error.code`, else `code`.
+/// Returns `error` if it looks like a code, else `error.code`, else `code`.
 fn code_of(fields: &Object) -> Option<String> {
     let nested = json::object(fields, "error").and_then(|error| json::text(error, "code"));
     let own = fields.get("error").and_then(Value::as_str);
@@ -87,13 +105,13 @@ fn is_code(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Whether a code gives the API key away. A short key is likely to be part of a code by chance, so
-/// only a code that is the whole of it counts.
+/// Whether a code contains a secret. A short secret must be the whole code, because it is likely to be
+/// part of one by chance.
 fn holds_key(code: &str, key: &str) -> bool {
     code == key || (key.len() >= 5 && code.contains(key))
 }
 
-/// `message`, else `detail`, else `error.message`, else an `error` that is prose.
+/// Returns `message`, else `detail`, else `error.message`, else an `error` that is prose.
 fn message_of(fields: &Object) -> Option<String> {
     said(fields, "message")
         .or_else(|| said(fields, "detail"))
@@ -101,8 +119,8 @@ fn message_of(fields: &Object) -> Option<String> {
         .or_else(|| said(fields, "error").filter(|error| !is_code(error)))
 }
 
-/// A message that is another error body, written as a string: its code and its text.
-fn unwrapped(message: &str) -> Option<String> {
+/// Reads a message that is another error body, written as a string: its code and its message.
+fn relayed(message: &str) -> Option<String> {
     let inner = json::parse(message.as_bytes()).ok()?;
     let inner = inner.as_object()?;
     let said = [code_of(inner), message_of(inner)].into_iter().flatten();
@@ -110,7 +128,7 @@ fn unwrapped(message: &str) -> Option<String> {
     (!said.is_empty()).then(|| said.join(": "))
 }
 
-/// A field with something to read in it.
+/// Returns a field's text, unless it is blank.
 fn said(fields: &Object, field: &str) -> Option<String> {
     json::text(fields, field).filter(|text| !is_blank(text))
 }
@@ -119,54 +137,14 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control())
 }
 
-fn nothing(status: u16, too_long: bool) -> String {
+fn without(status: u16, body: &str) -> String {
     let known = StatusCode::from_u16(status).ok();
     let reason = known.and_then(|status| status.canonical_reason());
     let reason = reason.unwrap_or("(unknown)");
-    let body = if too_long {
-        "with JSON that is too long for an error"
-    } else {
-        "without a body"
-    };
     format!("the gateway's response is {status} {reason} {body}")
 }
 
-/// A body without a message is shown whole, but not the credentials that it may hold.
-fn whole(mut body: Value, text: &str) -> String {
-    let mut hidden = false;
-    each_secret(&mut body, false, &mut |value| {
-        if !value.is_null() {
-            *value = "[redacted]".into();
-            hidden = true;
-        }
-    });
-    if hidden {
-        return json::written(&body);
-    }
-    text.trim().to_owned()
-}
-
-/// Visits what is named as a secret, and what is in it.
-fn each_secret(value: &mut Value, is_secret: bool, visit: &mut dyn FnMut(&mut Value)) {
-    if is_secret {
-        visit(value);
-    }
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                each_secret(value, is_secret || secret::is_field(name), visit);
-            }
-        }
-        Value::Array(items) => {
-            for item in items {
-                each_secret(item, is_secret, visit);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// The API key goes to the configured gateway only, so its redirects are not followed.
+/// The API key is for the configured gateway only, so its redirects are not followed.
 fn moved(headers: &HeaderMap, base: &Uri) -> String {
     let target = text_of(headers, LOCATION).and_then(|to| url::join(base, to).ok());
     let target = target.map_or_else(|| "another address".to_owned(), |to| url::origin(&to));
@@ -175,28 +153,11 @@ fn moved(headers: &HeaderMap, base: &Uri) -> String {
     )
 }
 
-/// What a request holds in confidence: a connection's state, which completes it, and the texts of
-/// the fields of its body that are named as secrets.
-pub(crate) fn secrets_of(query: &str, body: &[u8]) -> Vec<String> {
-    let states = query
-        .split('&')
-        .filter_map(|pair| pair.strip_prefix("state="));
-    let states = states.map(|state| String::from_utf8_lossy(&url::decode(state, true)).into());
-    let mut found: Vec<String> = states.collect();
-    let mut body = json::parse(body).unwrap_or_default();
-    found.extend(body.get("state").and_then(Value::as_str).map(str::to_owned));
-    each_secret(&mut body, false, &mut |value| match value {
-        Value::String(text) => found.push(text.clone()),
-        Value::Number(_) => found.push(json::written(value)),
-        _ => {}
-    });
-    found.retain(|secret| secret.len() >= MIN_SECRET);
-    found
-}
-
-/// A text of bounded length, without the secrets.
+/// Returns the text without the secrets, cut to the length that an error shows.
 fn shown(message: &str, secrets: &[&str]) -> String {
-    let hidden = Secrets::new(secrets).hidden(message.as_bytes(), "[redacted]");
+    let (key, sent) = secrets.split_last().unwrap_or((&"", &[]));
+    let sent = sent.iter().filter(|secret| secret.len() >= MIN_SECRET);
+    let hidden = Secrets::new(sent.chain([key])).hidden(message.as_bytes(), "[redacted]");
     let hidden = hidden.unwrap_or_else(|| message.into());
     let shown = String::from_utf8_lossy(&hidden);
     match shown.char_indices().nth(MAX_TEXT) {
@@ -213,6 +174,92 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
+}
+
+impl Refusal<'_> {
+    /// Whether only the user can fix it, by connecting the provider.
+    fn needs_reconnect(&self) -> bool {
+        match self.meaning() {
+            "connection_not_found" => self.asks("/v1/resolve"),
+            code => self.status == 410 || error::asks_for_reconnect(code),
+        }
+    }
+
+    /// Whether the same call may succeed later.
+    fn is_retryable(&self) -> bool {
+        match self.meaning() {
+            "token_expired" => true,
+            "upstream_error" if self.asks("/v1/refresh/") => false,
+            // The broker has refused the request itself, so another attempt would not help.
+            _ if self.is_relayed || matches!(self.broker_status, Some(400..=499)) => false,
+            _ => matches!(self.status, 429 | 502..=504),
+        }
+    }
+
+    /// Returns what to do, worded to follow the gateway's own message. Empty if that says enough.
+    fn advice(&self) -> &'static str {
+        match (self.meaning(), self.status) {
+            ("connection_not_found", _) if self.asks("/v1/resolve") => {
+                "let the user connect the provider, and check the case of its name"
+            }
+            ("connection_not_found", _) if self.asks("/v1/connections/") => {
+                "check the connection's id and its workspace"
+            }
+            ("connection_not_found", _) if self.asks_for_token() => "check the connection's id",
+            ("connection_not_active", _) => {
+                "the user has not consented yet, or a newer connection has replaced this one"
+            }
+            ("attention_required" | "connection_revoked" | "token_not_found", _) => {
+                "let the user connect the provider again"
+            }
+            ("token_expired", _) => {
+                "the provider may only be down for a moment: try again later; if the user has to \
+                 connect again, the next call says so"
+            }
+            ("upstream_error", _) if self.asks("/v1/refresh/") => {
+                "call get_token_by_connection_id to learn the connection's status"
+            }
+            ("invalid_api_key", 403) => KEY_MISMATCH,
+            ("broker_error", _) => match self.broker_status {
+                Some(401 | 403) => KEY_MISMATCH,
+                Some(400) if self.asks("/v1/request-connection") => {
+                    "most likely the gateway does not allow this return_url; ask its operator"
+                }
+                _ => "",
+            },
+            ("", 404) if self.asks("/v1/resolve") => {
+                "this gateway has no /v1/resolve; use version 0.3 or later, and check that \
+                 gateway_url is its address"
+            }
+            ("", 404) => "check that gateway_url is the gateway's own address",
+            // The refused token may be the user's own.
+            _ if self.asks("/v1/agent-sessions/obo") => "",
+            ("" | "unauthorized", 401) => "check that api_key is correct",
+            _ => "",
+        }
+    }
+
+    /// Returns the code. Gateways before 0.3 refuse tokens with a bare status, which is translated into
+    /// the code of later gateways.
+    fn meaning(&self) -> &str {
+        let bare = self.is_empty && self.asks_for_token();
+        match (self.code, self.status) {
+            (Some(code), _) => code,
+            (None, 403) if bare => "connection_not_active",
+            (None, 404) if bare => "connection_not_found",
+            (None, 409) if bare => "attention_required",
+            (None, 410) => "connection_revoked",
+            (None, _) => "",
+        }
+    }
+
+    fn asks_for_token(&self) -> bool {
+        self.asks("/v1/token/") || self.asks("/v1/refresh/")
+    }
+
+    fn asks(&self, path: &str) -> bool {
+        self.path.starts_with(path)
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::*;
 use crate::seeded::Seeded;
 
-/// With everything that one encoder or another changes.
-const SECRET: &str = "s3cr/t+k y\"q\\n\u{fc}%41\u{1f511}=";
+/// Has all characters that one of the encoders changes.
+const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=";
 
 type Encoder = (&'static str, fn(&str) -> String);
 
-/// Encoders of other crates, and what their options would be. The first three are of URLs, the next
-/// four of JSON, the last four of HTML.
+/// The characters that a form escapes, and the space.
+const FORM: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
+
+/// The first three encoders are of URLs, the next four of JSON, and the last four of HTML.
 const ENCODERS: [Encoder; 11] = [
     ("percent", |text| {
         utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -23,7 +29,8 @@ const ENCODERS: [Encoder; 11] = [
         pieces.collect::<Vec<_>>().join("%")
     }),
     ("form", |text| {
-        ::url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+        let spaced = utf8_percent_encode(text, FORM).to_string();
+        spaced.replace("%20", "+")
     }),
     ("json", json),
     ("json in ascii", |text| {
@@ -40,9 +47,9 @@ const ENCODERS: [Encoder; 11] = [
     }),
     ("html", |text| {
         let escaped = text.replace('&', "&amp;").replace('"', "&quot;");
-        escaped.replace('\'', "&apos;").replace('/', "&sol;")
+        escaped.replace('\'', "&apos;").replace('<', "&lt;")
     }),
-    // As Go's html/template does.
+    // As in Go's html/template.
     ("html in attributes", |text| {
         let escape = |c: char| match c {
             '&' => "&amp;".to_owned(),
@@ -86,7 +93,7 @@ fn however_a_secret_is_written_it_is_found() {
         assert_eq!(hidden(&[SECRET], written), "[..]", "{names:?}: {written}");
     };
     check(&[], SECRET);
-    // An escape of an escape, for a secret that has none of their marks.
+    // Escapes of escapes, for a secret without `%`, `\` and `&`.
     let nested = "s3cr/t+k\"\u{fc}\u{1f511}=";
     for kind in [&ENCODERS[..3], &ENCODERS[3..6], &ENCODERS[7..9]] {
         for (first, encode) in kind {
@@ -120,7 +127,7 @@ fn however_a_secret_is_written_it_is_found() {
     check(&["each character in another way"], &mixed);
 }
 
-/// What a first character, read in one of two ways, makes of the rest must not decide.
+/// The first characters of such a secret can be read in two ways.
 #[test]
 fn a_secret_that_looks_like_an_escape_is_found() {
     let secrets = [
@@ -148,8 +155,8 @@ fn a_secret_that_looks_like_an_escape_is_found() {
 fn what_is_not_a_secret_stays_as_it_is() {
     let texts = [
         "",
-        "s3cr/t+k y\"q\\n\u{fc}%41\u{1f511}",
-        "3cr/t+k y\"q\\n\u{fc}%41\u{1f511}=",
+        "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}",
+        "3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=",
         "100% \\ \\u12 \\uD800 \\uD83D\\u0041 %4 %zz %",
         "&#115 &#x73; &#; &#xFFFFFF; &amp;&amp;#11; & &;",
     ];
@@ -178,7 +185,7 @@ fn where_a_secret_begins_and_ends() {
         (&["a b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] a%2Bb"),
         (
             &["a+b"],
-            "a&#43;b a&plus;b a&#x2b;b a\\u002bb",
+            "a&#43;b a&#043;b a&#x2b;b a\\u002bb",
             "[..] [..] [..] [..]",
         ),
         (&["\u{fc}a"], "\\u00fca %C3%bca %FCa", "[..] [..] %FCa"),
@@ -197,7 +204,7 @@ fn a_text_need_not_be_utf_8() {
     assert!(binary.hidden(b"a\xff\x00\xfeb", "*").is_none());
 }
 
-/// A run of marks is not read to its end at each of them.
+/// The time would be quadratic if a run of marks were read to its end at each of them.
 #[test]
 fn a_body_full_of_beginnings_takes_no_longer() {
     let secret = "%%&&\\\\ eyJhbGciOiJIUzI1NiJ9".repeat(8);
@@ -227,7 +234,7 @@ fn headers_and_the_length_of_the_body_follow() {
     assert_eq!(said, ["[credential]", "a[credential]b"]);
 }
 
-/// Against a search that tries every secret at every place.
+/// The result is that of a search that tries every secret at every place.
 #[test]
 fn what_is_found_is_what_is_there() {
     let mut random = Seeded::new(41);

@@ -226,7 +226,7 @@ fn an_option_says_which_lock_is_used() {
     ];
     for (option, prefix) in table {
         let case = format!("{option:?}");
-        let chosen = option.choose(log).unwrap().map(|named| named.prefix);
+        let chosen = option.choose(log).unwrap().map(|(_, prefix)| prefix);
         assert_eq!(chosen.as_deref(), prefix, "{case}");
     }
     for relative in ["", "locks", "./locks", "~/locks"] {

@@ -3,12 +3,8 @@
 use super::*;
 use serde_json::{Value, json};
 
-fn object(value: Value) -> Object {
-    serde_json::from_value(value).unwrap()
-}
-
 fn read(value: Value) -> AgentSession {
-    AgentSession::from_response(object(value)).unwrap()
+    AgentSession::from_json(value).unwrap()
 }
 
 fn input() -> AgentSessionInput {
@@ -29,10 +25,9 @@ fn only_what_was_given_is_sent() {
         ),
     ];
     for (input, mut expected) in table {
-        assert_eq!(serde_json::to_value(&input).unwrap(), expected);
+        assert_eq!(input.body(), expected);
         expected["user_context_token"] = json!("u");
-        let obo = OboSessionInput::new(input, "u");
-        assert_eq!(serde_json::to_value(obo).unwrap(), expected);
+        assert_eq!(input.on_behalf_of("u").body(), expected);
     }
 }
 
@@ -72,23 +67,20 @@ fn a_connection_is_named_in_one_way() {
             (!fine).then_some("invalid_input"),
             "{input:?}"
         );
-        assert_eq!(
-            OboSessionInput::new(input.clone(), "u").check().is_ok(),
-            fine
-        );
-        assert!(OboSessionInput::new(input, " ").check().is_err());
+        assert_eq!(input.clone().on_behalf_of("u").check().is_ok(), fine);
+        assert!(input.on_behalf_of(" ").check().is_err());
     }
 }
 
 #[test]
-fn a_reply_needs_an_id_and_nothing_else() {
+fn a_response_needs_an_id_and_nothing_else() {
     for id in [
         json!({}),
         json!({"session_id": null}),
         json!({"session_id": ""}),
         json!({"session_id": [1]}),
     ] {
-        let error = AgentSession::from_response(object(id)).unwrap_err();
+        let error = AgentSession::from_json(id).unwrap_err();
         assert_eq!(error.code(), "invalid_response");
     }
     assert_eq!(read(json!({"session_id": 7})).session_id, "7");
@@ -119,7 +111,7 @@ fn a_reply_needs_an_id_and_nothing_else() {
     for odd in [Value::Null, json!({}), json!([]), json!("")] {
         let mut response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
         response.insert("session_id".into(), "s".into());
-        let session = AgentSession::from_response(response).unwrap();
+        let session = AgentSession::from_json(response.into()).unwrap();
         bare.raw.clone_from(&session.raw);
         assert_eq!(session, bare, "{odd}");
     }
@@ -194,7 +186,7 @@ fn debug_shows_no_secret_and_no_user() {
         "session_id": "s", "access_token": "canary", "session_token": "canary", "acting_for": "canary",
         "tenant_id": "canary", "clearance_level": "canary", "anything": "canary",
     }));
-    let obo = OboSessionInput::new(input().connection_id("c"), "canary");
+    let obo = input().connection_id("c").on_behalf_of("canary");
     let credential = session.credential().unwrap();
     for debug in [
         format!("{session:?}"),

@@ -1,4 +1,4 @@
-//! How a gateway is set up.
+//! The settings of a gateway.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -12,10 +12,10 @@ use super::clock::Clock;
 use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
-use super::server::Server;
-use super::service::{Route, Service, Stop};
+use super::service::{LIMITS, Route, Service, Settings, Stop};
+use crate::loopback::Server;
 
-/// Settings of a [`DevGateway`]; nothing runs before [`start`](Self::start).
+/// The settings of a [`DevGateway`], which [`start`](Self::start) starts.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -31,27 +31,17 @@ use super::service::{Route, Service, Stop};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches that do not depend on each other"
-)]
 #[must_use = "nothing runs before `start`"]
 pub struct DevGatewayBuilder {
     bind: SocketAddr,
-    api_key: Option<String>,
     token_lifetime: Duration,
     providers: Vec<Provider>,
     connections: Vec<(String, String)>,
-    sessions: bool,
-    session_tokens: bool,
-    health_at: String,
-    v0_2: bool,
-    rate_limits: bool,
-    routes: Vec<Route>,
+    settings: Settings,
 }
 
 impl DevGatewayBuilder {
-    /// The address to listen on, a loopback one. Default `127.0.0.1:0`, any free port.
+    /// The loopback address to listen on. Default `127.0.0.1:0`, which means any free port.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -66,26 +56,25 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The API key to ask for: `/v1` requests without it as `X-API-Key` get 401 `unauthorized`, all but
-    /// the health. Default: none is asked for.
+    /// Requires an API key in the header `X-API-Key`. Requests below `/v1` without it get 401 `unauthorized`, except for
+    /// the health. Default: no key is required.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
     /// let gateway = DevGateway::builder().api_key("test-key").start()?;
     /// let token = format!("{}/v1/token/00000000-0000-4000-8000-000000000001", gateway.url());
-    ///
     /// assert!(matches!(ureq::get(&token).call(), Err(ureq::Error::StatusCode(401))));
     /// let known = ureq::get(&token).header("X-API-Key", "test-key").call();
     /// assert!(matches!(known, Err(ureq::Error::StatusCode(404))));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.settings.api_key = Some(key.into());
         self
     }
 
-    /// How long an OAuth 2 token works after it was issued. Default 1 hour; precise to the millisecond.
+    /// The time from the issue of an OAuth 2 token to its expiry, in whole milliseconds. Default 1 hour.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -99,7 +88,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Adds a provider, or replaces the one of the same name. [`Provider::DEFAULTS`] are there from the start.
+    /// Adds a provider, or replaces the provider of the same name. Default: [`Provider::DEFAULTS`].
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -113,7 +102,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Adds a connection that is active from the start. The provider may be added before or after.
+    /// Adds an active connection. The provider may be added before or after it. Default: no connections.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -134,25 +123,23 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Whether there are agent sessions. Default `true`; without them their paths are 404 as text, as on gateways
-    /// that do not have them yet.
+    /// Enables agent sessions. Default `true`. With `false` their paths get 404 as text, as on older gateways.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
     /// let gateway = DevGateway::builder().sessions(false).start()?;
-    /// let session = ureq::get(format!("{}/v1/agent-sessions/session-1", gateway.url()));
-    /// let mut response = session.config().http_status_as_error(false).build().call()?;
-    /// assert_eq!(response.body_mut().read_to_string()?, "404 page not found\n");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let session = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send("{}");
+    /// assert!(matches!(session, Err(ureq::Error::StatusCode(404))));
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn sessions(mut self, sessions: bool) -> Self {
-        self.sessions = sessions;
+        self.settings.sessions = sessions;
         self
     }
 
-    /// Whether the token of an agent session comes as `session_token`, with the `token_type` `session`. Default
-    /// `false`: as `access_token`, with `bearer`. The upstream takes either as a bearer token.
+    /// Sends the token of an agent session in `session_token`, with the `token_type` `session`. Default `false`: in
+    /// `access_token`, with `bearer`. The upstream accepts both as bearer tokens.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -164,11 +151,11 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_tokens(mut self, session_tokens: bool) -> Self {
-        self.session_tokens = session_tokens;
+        self.settings.session_tokens = session_tokens;
         self
     }
 
-    /// The path to serve the health at. Default `/health`; some gateways serve `/v1/health`.
+    /// The path of the health check. Default `/health`. Some gateways have it at `/v1/health`.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -180,15 +167,15 @@ impl DevGatewayBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn health_at(mut self, path: impl Into<String>) -> Self {
-        self.health_at = path.into();
+        self.settings.health_at = path.into();
         self
     }
 
-    /// Whether calls are limited, by workspace: 10 a minute to request-connection, and 60 each to resolve, token and
-    /// refresh. Default `false`, as gateways have it. The 429 is text, with a `Retry-After`.
+    /// Limits the calls of each workspace to 10 per minute for request-connection, and to 60 per minute each for
+    /// resolve, token and refresh. Default `false`, the default of gateways. The 429 is text, with a `Retry-After`.
     ///
-    /// A workspace is what the header `X-Workspace-Id` says, else the query's `workspace_id`; all calls that name none
-    /// count as one.
+    /// The header `X-Workspace-Id` names the workspace, or else the query's `workspace_id`. Calls without a workspace
+    /// share one limit.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -202,47 +189,36 @@ impl DevGatewayBuilder {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn rate_limits(mut self, rate_limits: bool) -> Self {
-        self.rate_limits = rate_limits;
+        self.settings.rate_limits = rate_limits;
         self
     }
 
-    /// Behaves as gateway 0.2.0 does: no resolve, no revoking and no agent sessions (404 as text), no refresh within
-    /// calls (an expired token comes with `credentials.expired: true`), and errors of token and refresh calls that are
-    /// a status and an empty body.
+    /// Behaves as gateway 0.2.0 does. Resolving, revoking and agent sessions get 404 as text. Calls do not refresh:
+    /// an expired token has `credentials.expired: true`. Errors of the token and refresh calls have an empty body.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
-    /// let gateway = DevGateway::builder().like_v0_2().start()?;
-    /// let unknown = "00000000-0000-4000-8000-000000000001";
-    /// let token = ureq::get(format!("{}/v1/token/{unknown}", gateway.url()));
-    /// let mut response = token.config().http_status_as_error(false).build().call()?;
-    /// assert_eq!(response.status(), 404);
-    /// assert_eq!(response.body_mut().read_to_string()?, "");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let gateway = DevGateway::builder().like_v0_2().connection("ws", "github").start()?;
+    /// let resolve = format!("{}/v1/resolve?workspace_id=ws&provider_name=github", gateway.url());
+    /// assert!(matches!(ureq::get(resolve).call(), Err(ureq::Error::StatusCode(404))));
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn like_v0_2(mut self) -> Self {
-        self.v0_2 = true;
+        self.settings.v0_2 = true;
         self
     }
 
-    /// Serves `body` with status 200 at a path of the sample upstream, for `GET` and `HEAD`: the same as
-    /// [`upstream_route`](Self::upstream_route) with `GET` and 200.
+    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential. The same as
+    /// [`upstream_route`](Self::upstream_route) with `GET` and status 200.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
     ///
-    /// let gateway = DevGateway::builder()
-    ///     .connection("workspace-1", "github")
-    ///     .upstream("/schema.json", "application/schema+json", r#"{"type": "object"}"#)
-    ///     .start()?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let github = client.fetcher(&TokenCache::new(), "workspace-1", "github");
-    /// let (_, headers, body) = github.get(&format!("{}/schema.json", gateway.url()))?;
-    /// assert_eq!(headers["content-type"], "application/schema+json");
-    /// assert_eq!(body, br#"{"type": "object"}"#);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// let gateway = DevGateway::builder().upstream("/motd", "text/plain", "Hello").start()?;
+    /// let anonymous = ureq::get(format!("{}/motd", gateway.url())).call();
+    /// assert!(matches!(anonymous, Err(ureq::Error::StatusCode(401))));
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn upstream(
         self,
@@ -273,7 +249,6 @@ impl DevGatewayBuilder {
     /// let github = client.fetcher(&TokenCache::new(), "workspace-1", "github");
     /// let (status, _, body) = github.post(&format!("{}/notes", gateway.url()), "buy milk")?;
     /// assert_eq!((status, &*body), (201, r#"{"id": 7}"#.as_bytes()));
-    ///
     /// let written = gateway.requests().pop().unwrap();
     /// assert_eq!((&*written.method, &*written.body), ("POST", b"buy milk".as_slice()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -286,7 +261,7 @@ impl DevGatewayBuilder {
         content_type: impl Into<String>,
         body: impl Into<Vec<u8>>,
     ) -> Self {
-        self.routes.push(Route {
+        self.settings.routes.push(Route {
             method: method.into(),
             path: format!("/{}", path.as_ref().trim_start_matches('/')),
             status,
@@ -296,12 +271,12 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Starts the gateway, within milliseconds.
+    /// Starts the gateway. Blocks for milliseconds.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when the address is not a loopback address or a connection names an unknown provider; otherwise
-    /// what the system says when it gives no port or no thread.
+    /// `InvalidInput` if the address is not a loopback address or a connection names an unknown provider; otherwise the
+    /// system's error if it provides no port or no thread.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -316,12 +291,11 @@ impl DevGatewayBuilder {
             return Err(io::Error::new(ErrorKind::InvalidInput, reason));
         }
         let listener = TcpListener::bind(self.bind)?;
-        let service = self.service(listener.local_addr()?)?;
-        let service = Arc::new(service);
-        let server = Server::start(listener, Arc::clone(&service))?;
+        let service = Arc::new(self.service(listener.local_addr()?)?);
+        let shared = Arc::clone(&service);
         Ok(DevGateway {
             service,
-            _server: server,
+            _server: Server::start(listener, LIMITS, shared)?,
         })
     }
 
@@ -334,14 +308,9 @@ impl DevGatewayBuilder {
         }
         Ok(Service {
             url: format!("http://{address}"),
-            api_key: self.api_key,
-            sessions: self.sessions,
-            session_tokens: self.session_tokens,
-            health_at: self.health_at,
-            routes: self.routes,
-            v0_2: self.v0_2,
-            limits: self.rate_limits.then(Mutex::default),
+            settings: self.settings,
             clock,
+            limits: Mutex::default(),
             connections: Mutex::new(connections),
             faults: Mutex::default(),
             requests: Mutex::default(),
@@ -354,16 +323,10 @@ impl Default for DevGatewayBuilder {
     fn default() -> Self {
         Self {
             bind: (Ipv4Addr::LOCALHOST, 0).into(),
-            api_key: None,
             token_lifetime: Duration::from_secs(3600),
             providers: Vec::new(),
             connections: Vec::new(),
-            sessions: true,
-            session_tokens: false,
-            health_at: "/health".to_owned(),
-            v0_2: false,
-            rate_limits: false,
-            routes: Vec::new(),
+            settings: Settings::default(),
         }
     }
 }

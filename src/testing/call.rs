@@ -1,28 +1,59 @@
 //! One request on its way through the gateway.
 
-use std::time::Duration;
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::fault::Trouble;
+use super::fault::Fault;
 use super::received::ReceivedRequest;
 use super::service::Service;
 
-/// Who waits for the response.
-pub(super) trait Caller {
-    /// Waits that long, or until the caller hangs up; tells whether that happened.
-    fn hangs_up_within(&self, time: Duration) -> bool;
-}
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A request, and what it meets.
 pub(super) struct Call<'a> {
     pub(super) service: &'a Service,
     pub(super) request: &'a ReceivedRequest,
-    pub(super) caller: &'a dyn Caller,
-    /// What is wrong behind the gateway while this call is served.
-    pub(super) trouble: Option<Trouble>,
+    pub(super) client: &'a TcpStream,
+    /// The fault that was ordered for this request.
+    pub(super) fault: Option<Fault>,
 }
 
 impl Call<'_> {
-    pub(super) fn meets(&self, trouble: Trouble) -> bool {
-        self.trouble == Some(trouble)
+    pub(super) fn has_fault(&self, fault: &Fault) -> bool {
+        self.fault.as_ref() == Some(fault)
+    }
+
+    /// Waits this long, or until the client hangs up. Returns whether it did.
+    pub(super) fn hangs_up_within(&self, time: Duration) -> bool {
+        let start = Instant::now();
+        loop {
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            if is_closed_after(self.client, left.min(CHECK_INTERVAL)) {
+                return true;
+            }
+        }
+    }
+}
+
+/// Waits this long for the client to close the connection.
+fn is_closed_after(socket: &TcpStream, time: Duration) -> bool {
+    if socket.set_read_timeout(Some(time)).is_err() {
+        return true;
+    }
+    match socket.peek(&mut [0]) {
+        Ok(0) => true,
+        Ok(_) => {
+            // The next request has arrived already, and hides the end.
+            thread::sleep(time);
+            false
+        }
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+        ),
     }
 }

@@ -1,31 +1,24 @@
-//! The gateway's clock and the two ways it is written on the wire.
+//! The gateway's clock, and its dates in responses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds since 1970 of the last moment with a four-digit year.
+use crate::time::date::date;
+
+/// The last millisecond of the year 9999, since 1970.
 const LATEST: u64 = 253_402_300_799_999;
+const DAY: u64 = 86_400_000;
+/// Of the week. 1970 began on a Thursday.
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [(&str, u64); 12] = [
-    ("Jan", 31),
-    ("Feb", 28),
-    ("Mar", 31),
-    ("Apr", 30),
-    ("May", 31),
-    ("Jun", 30),
-    ("Jul", 31),
-    ("Aug", 31),
-    ("Sep", 30),
-    ("Oct", 31),
-    ("Nov", 30),
-    ("Dec", 31),
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// Real time plus what [`Clock::advance`] added. It never steps back, whatever the system clock does.
+/// Real time plus the time that [`Clock::advance`] added. It never goes back, even if the system clock does.
 pub(super) struct Clock {
     started: Instant,
-    started_at: u64,
-    advanced: AtomicU64,
+    /// Milliseconds from 1970 to the start, and the added time.
+    base: AtomicU64,
 }
 
 impl Clock {
@@ -33,23 +26,20 @@ impl Clock {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             started: Instant::now(),
-            started_at: since_1970.map_or(0, millis),
-            advanced: AtomicU64::new(0),
+            base: AtomicU64::new(since_1970.map_or(0, millis)),
         }
     }
 
     /// Milliseconds since 1970.
     pub(super) fn now(&self) -> u64 {
-        let advanced = self.advanced.load(Ordering::SeqCst);
-        let start = self.started_at.saturating_add(advanced);
-        after(start, self.started.elapsed())
+        after(self.base.load(Ordering::SeqCst), self.started.elapsed())
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        let add = |advanced: u64| Some(advanced.saturating_add(millis(by)));
-        // The closure never refuses, so there is no error to look at.
+        let add = |base: u64| Some(after(base, by));
+        // The closure never refuses, so there is no error.
         let _ = self
-            .advanced
+            .base
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 }
@@ -65,63 +55,31 @@ pub(super) fn after(moment: u64, duration: Duration) -> u64 {
 
 /// `2026-01-31T08:49:37.120Z`.
 pub(super) fn rfc3339(moment: u64) -> String {
-    let (year, month, day) = date(moment);
-    let month = month.saturating_add(1);
-    let milli = moment % 1000;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{}.{milli:03}Z",
-        time_of_day(moment)
-    )
+    let (year, month, day) = date_of(moment);
+    let (time, millis) = (time_of_day(moment), moment % 1000);
+    format!("{year:04}-{month:02}-{day:02}T{time}.{millis:03}Z")
 }
 
 /// `Sat, 31 Jan 2026 08:49:37 GMT`.
 pub(super) fn imf_fixdate(moment: u64) -> String {
-    let (year, month, day) = date(moment);
-    let weekday = usize::try_from(moment / 86_400_000 % 7).unwrap_or(0);
-    let weekday = DAYS.get(weekday).copied().unwrap_or_default();
-    let month = MONTHS.get(month).map_or("", |(name, _)| name);
-    format!(
-        "{weekday}, {day:02} {month} {year:04} {} GMT",
-        time_of_day(moment)
-    )
+    let (year, month, day) = date_of(moment);
+    let weekday = (0..)
+        .zip(DAYS)
+        .find(|(number, _)| *number == moment / DAY % 7);
+    let month = (1..).zip(MONTHS).find(|(number, _)| *number == month);
+    let ((_, weekday), (_, month)) = (weekday.unwrap_or_default(), month.unwrap_or_default());
+    let time = time_of_day(moment);
+    format!("{weekday}, {day:02} {month} {year:04} {time} GMT")
+}
+
+fn date_of(moment: u64) -> (i64, i64, i64) {
+    date(i64::try_from(moment / DAY).unwrap_or(0))
 }
 
 fn time_of_day(moment: u64) -> String {
     let seconds = moment / 1000 % 86_400;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     format!("{hour:02}:{minute:02}:{second:02}")
-}
-
-/// Year, month counted from 0, day counted from 1.
-fn date(moment: u64) -> (u64, usize, u64) {
-    let mut days = moment / 86_400_000;
-    let mut year = 1970_u64;
-    while days >= year_days(year) {
-        days = days.saturating_sub(year_days(year));
-        year = year.saturating_add(1);
-    }
-    let mut month = 0_usize;
-    while days >= month_days(year, month) {
-        days = days.saturating_sub(month_days(year, month));
-        month = month.saturating_add(1);
-    }
-    (year, month, days.saturating_add(1))
-}
-
-fn is_leap(year: u64) -> bool {
-    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn year_days(year: u64) -> u64 {
-    if is_leap(year) { 366 } else { 365 }
-}
-
-fn month_days(year: u64, month: usize) -> u64 {
-    match MONTHS.get(month) {
-        Some(_) if month == 1 && is_leap(year) => 29,
-        Some((_, days)) => *days,
-        None => u64::MAX,
-    }
 }
 
 #[cfg(test)]

@@ -1,56 +1,44 @@
-//! Small encodings: percent and form decoding, HTML escaping, unguessable strings.
+//! Percent-encoding, query parameters, UUIDs and random texts.
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::loopback::fields;
 use crate::url;
 
-/// Decodes `%XX`; what is not a valid escape stays as it is.
+/// Decodes `%XX`. An invalid escape stays as it is.
 pub(super) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&url::decode(text, false)).into_owned()
 }
 
-/// The decoded pairs of a query, in their order.
-pub(super) fn query_pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
-    let decode = |text: &str| String::from_utf8_lossy(&url::decode(text, true)).into_owned();
-    query
-        .unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(move |pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
+/// The decoded parameters of a query. A parameter that is not UTF-8 is left out.
+pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+    fields(query.unwrap_or_default()).flatten()
 }
 
-/// The first value of a query parameter; empty when it is missing.
-pub(super) fn query_value(query: Option<&str>, name: &str) -> String {
-    query_pairs(query)
-        .find(|(found, _)| found == name)
-        .map(|(_, value)| value)
-        .unwrap_or_default()
+/// The first value of a query parameter, or an empty text.
+pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
+    let found = parameters(query).find(|(found, _)| found == name);
+    found.map(|(_, value)| value).unwrap_or_default()
 }
 
-/// A URL with these parameters set in its query, all of them in the order of their names.
-pub(super) fn with_query(target: &str, told: &[(&str, &str)]) -> String {
-    let (target, fragment) = match target.split_once('#') {
-        Some((target, fragment)) => (target, format!("#{fragment}")),
-        None => (target, String::new()),
-    };
+/// A URL with these parameters in its query. All parameters are sorted by name.
+pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
+    let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let mut pairs: Vec<_> = query_pairs(Some(query)).collect();
-    pairs.retain(|(name, _)| told.iter().all(|(set, _)| set != name));
-    pairs.extend(
-        told.iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-    );
-    pairs.sort();
-    let pair =
-        |(name, value): &(String, String)| format!("{}={}", url::encode(name), url::encode(value));
-    let pairs: Vec<_> = pairs.iter().map(pair).collect();
-    format!("{path}?{}{fragment}", pairs.join("&"))
+    let kept = parameters(Some(query)).filter(|(name, _)| added.iter().all(|(own, _)| own != name));
+    let added = added
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut all: Vec<_> = kept.chain(added).collect();
+    all.sort();
+    let all = all
+        .iter()
+        .map(|(name, value)| format!("{}={}", url::encode(name), url::encode(value)));
+    let query = all.collect::<Vec<_>>().join("&");
+    format!("{path}?{query}{fragment}")
 }
 
-/// Whether a text is 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.
+/// Returns whether a text is 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.
 pub(super) fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths = groups.iter().map(|group| group.len());
@@ -58,23 +46,7 @@ pub(super) fn is_uuid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && groups.iter().all(digits)
 }
 
-/// Text that is safe inside an HTML element and a quoted attribute.
-pub(super) fn html_escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-/// 32 hexadecimal digits from the randomly keyed hashers of the standard library.
+/// 32 hexadecimal digits from the randomly keyed hashers of the standard library. They are not for secrets that matter.
 pub(super) fn unguessable() -> String {
     let half = || RandomState::new().hash_one("token");
     format!("{:016x}{:016x}", half(), half())
@@ -101,13 +73,13 @@ mod tests {
     }
 
     #[test]
-    fn query_values() {
+    fn the_first_value_of_a_parameter_counts() {
         let query = Some("a=1&b=x+y%2Bz&&flag&a=2");
         let table = [("a", "1"), ("b", "x y+z"), ("flag", ""), ("none", "")];
         for (name, value) in table {
-            assert_eq!(query_value(query, name), value);
+            assert_eq!(parameter(query, name), value);
         }
-        assert_eq!(query_pairs(None).count(), 0);
+        assert_eq!(parameters(None).count(), 0);
     }
 
     #[test]
@@ -118,7 +90,10 @@ mod tests {
             ("http://h?#frag", "http://h?id=1&z=%26#frag"),
         ];
         for (target, expected) in table {
-            assert_eq!(with_query(target, &[("z", "&"), ("id", "1")]), expected);
+            assert_eq!(
+                with_parameters(target, &[("z", "&"), ("id", "1")]),
+                expected
+            );
         }
     }
 

@@ -1,17 +1,13 @@
-//! Faults on order.
+//! Faults that a test orders.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 
-use super::response::{Response, TEXT};
-use ureq::http::header::RETRY_AFTER;
-
-/// What goes wrong with a request, ordered with [`DevGateway::fail_next`](super::DevGateway::fail_next) or
+/// A failure for [`DevGateway::fail_next`](super::DevGateway::fail_next) or
 /// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
 ///
-/// A status outside of 100 to 999 is sent as 500. A `content_type` or a `value` that no header can hold is left out.
-/// `Debug` shows the length of a body, which may hold a credential.
+/// A status outside of 100 to 999 is sent as 500. A `content_type` or `value` that is not valid in a header is left out.
+/// `Debug` shows only the length of a body, which may contain a credential.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Fault};
@@ -24,47 +20,48 @@ use ureq::http::header::RETRY_AFTER;
 /// assert_eq!(ureq::get(&health).call()?.status(), 200);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// A response with this status and an empty body.
     Status(u16),
-    /// A response of your own; [`Fault::reply`] makes one.
+    /// A response of your own. [`Fault::reply`] creates one.
     Reply {
         /// The HTTP status.
         status: u16,
         /// The `Content-Type`.
         content_type: String,
-        /// The body, sent as it is; left out with 1xx, 204 and 304, which have none.
+        /// The body. It is left out with the statuses 1xx, 204 and 304, which have none.
         body: Vec<u8>,
     },
     /// The text `Too Many Requests`, with a `Retry-After` header.
     RetryAfter {
-        /// The HTTP status, as 429 or 503.
+        /// The HTTP status, such as 429 or 503.
         status: u16,
-        /// The header's value: seconds, or an HTTP date.
+        /// The value of the header: seconds or an HTTP date.
         value: String,
     },
-    /// The normal response, this much later. The request is acted on after the delay.
+    /// The normal response after a delay. The request takes effect after the delay.
     Delay(Duration),
-    /// The request is read, then the connection closes without a response.
+    /// The connection closes after the request without a response.
     ///
-    /// On a connection that had served a request before, that looks like one that the server had closed while it was
-    /// idle. The SDK then sends a request of an idempotent method (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more, on a
-    /// new connection: order two cuts to see such a request fail.
+    /// On a reused connection this looks as if the server had closed an idle connection. The SDK then sends an idempotent
+    /// request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Order two cuts to make such a request
+    /// fail.
     Cut,
-    /// The gateway cannot reach its broker. This and what follows has no effect on the sample upstream.
+    /// The gateway cannot reach its broker. This fault and the next ones have no effect on the sample upstream.
     BrokerDown,
-    /// The gateway's own key is not the broker's: 403 `invalid_api_key`, which only the operator can fix.
+    /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
-    /// The provider cannot be reached: what needs a refresh gets 409 `token_expired`, and the connection stays active.
+    /// The gateway cannot reach the provider. Calls that need a refresh get 409 `token_expired`, and the connection stays
+    /// active.
     ProviderDown,
-    /// The broker does not allow the return URL: request-connection gets 502 `broker_error` with `status` 400.
+    /// The broker does not allow the return URL. request-connection gets 502 `broker_error` with the `status` 400.
     ReturnUrlRefused,
 }
 
 impl Fault {
-    /// A [`Fault::Reply`].
+    /// Creates a [`Fault::Reply`].
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};
@@ -88,7 +85,7 @@ impl Fault {
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Status(status) => f.debug_tuple("Status").field(status).finish(),
+            Self::Status(status) => write!(f, "Status({status})"),
             Self::Reply {
                 status,
                 content_type,
@@ -99,57 +96,15 @@ impl fmt::Debug for Fault {
                 .field("content_type", content_type)
                 .field("body_len", &body.len())
                 .finish_non_exhaustive(),
-            Self::RetryAfter { status, value } => f
-                .debug_struct("RetryAfter")
-                .field("status", status)
-                .field("value", value)
-                .finish(),
-            Self::Delay(by) => f.debug_tuple("Delay").field(by).finish(),
+            Self::RetryAfter { status, value } => {
+                write!(f, "RetryAfter {{ status: {status}, value: {value:?} }}")
+            }
+            Self::Delay(delay) => write!(f, "Delay({delay:?})"),
             Self::Cut => f.write_str("Cut"),
             Self::BrokerDown => f.write_str("BrokerDown"),
             Self::WrongBrokerKey => f.write_str("WrongBrokerKey"),
             Self::ProviderDown => f.write_str("ProviderDown"),
             Self::ReturnUrlRefused => f.write_str("ReturnUrlRefused"),
-        }
-    }
-}
-
-/// What is wrong behind the gateway.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
-    BrokerDown,
-    WrongBrokerKey,
-    ProviderDown,
-    ReturnUrlRefused,
-}
-
-/// What a fault means for the request at hand.
-pub(super) enum Effect {
-    None,
-    Wait(Duration),
-    Cut,
-    Response(Response),
-    Trouble(Trouble),
-}
-
-impl From<Fault> for Effect {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Status(status) => Self::Response(Response::empty(status)),
-            Fault::Reply {
-                status,
-                content_type,
-                body,
-            } => Self::Response(Response::new(status, &content_type, body)),
-            Fault::RetryAfter { status, value } => Self::Response(
-                Response::new(status, TEXT, "Too Many Requests\n").header(RETRY_AFTER, &value),
-            ),
-            Fault::Delay(delay) => Self::Wait(delay),
-            Fault::Cut => Self::Cut,
-            Fault::BrokerDown => Self::Trouble(Trouble::BrokerDown),
-            Fault::WrongBrokerKey => Self::Trouble(Trouble::WrongBrokerKey),
-            Fault::ProviderDown => Self::Trouble(Trouble::ProviderDown),
-            Fault::ReturnUrlRefused => Self::Trouble(Trouble::ReturnUrlRefused),
         }
     }
 }
@@ -160,14 +115,14 @@ struct Order {
     fault: Fault,
 }
 
-/// The faults still to come, in the order in which they were asked for.
+/// The faults still to come, in the order of their calls.
 #[derive(Default)]
-pub(super) struct FaultPlan(VecDeque<Order>);
+pub(super) struct FaultPlan(Vec<Order>);
 
 impl FaultPlan {
     pub(super) fn order(&mut self, prefix: &str, left: usize, fault: Fault) {
         let prefix = prefix.to_owned();
-        self.0.push_back(Order {
+        self.0.push(Order {
             prefix,
             left,
             fault,
@@ -178,13 +133,11 @@ impl FaultPlan {
         self.0.clear();
     }
 
-    /// The effect on a request for `path`, which uses it up.
-    pub(super) fn take(&mut self, path: &str) -> Effect {
+    /// Takes the fault for one request to `path`.
+    pub(super) fn take(&mut self, path: &str) -> Option<Fault> {
         self.0.retain(|order| order.left > 0);
-        let due = self.0.iter_mut().find(|o| path.starts_with(&o.prefix));
-        due.map_or(Effect::None, |order| {
-            order.left = order.left.saturating_sub(1);
-            order.fault.clone().into()
-        })
+        let order = self.0.iter_mut().find(|o| path.starts_with(&o.prefix))?;
+        order.left = order.left.saturating_sub(1);
+        Some(order.fault.clone())
     }
 }

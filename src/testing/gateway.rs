@@ -1,4 +1,4 @@
-//! A running gateway, and what a test can do to it.
+//! A running gateway.
 
 use std::fmt;
 use std::io;
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::fault::Fault;
 use super::received::ReceivedRequest;
-use super::server::Server;
 use super::service::Service;
+use crate::loopback::Server;
 
-/// A Nexus Gateway of your own, for as long as the value lives.
+/// A Nexus Gateway in this process. See the [module](super) for its paths.
 ///
-/// Dropping it frees the port, cuts open connections and joins every thread. Requests are served by threads of its own,
-/// so a blocking client in the same thread is fine. `Debug` shows the URL only.
+/// It has threads of its own, so a blocking client can call it from the same thread. Dropping it frees the port, closes
+/// open connections and ends its threads. `Debug` shows only the URL.
 ///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
@@ -38,12 +38,12 @@ use super::service::Service;
 /// ```
 pub struct DevGateway {
     pub(super) service: Arc<Service>,
-    // Held for its drop.
+    // Ends the threads when it is dropped.
     pub(super) _server: Server,
 }
 
 impl DevGateway {
-    /// Where it listens, as `http://127.0.0.1:PORT` without a trailing slash; the sample upstream's origin, too.
+    /// The URL of the gateway, as `http://127.0.0.1:PORT` without a trailing slash. The sample upstream has the same.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -56,14 +56,14 @@ impl DevGateway {
         &self.service.url
     }
 
-    /// Makes an active connection without the consent walk, and returns its id. An active connection of the same pair is
-    /// superseded.
+    /// Creates an active connection without a consent, and returns its id. It supersedes an active connection of the
+    /// same workspace and provider.
     ///
     /// Ids are counted: the first connection is `00000000-0000-4000-8000-000000000001`.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when there is no provider of this name.
+    /// `InvalidInput` if no provider has this name.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -79,12 +79,13 @@ impl DevGateway {
         connections.connect(workspace_id, provider_name, now)
     }
 
-    /// Sets the status of a connection; `false` when there is none with this id.
+    /// Sets the status of a connection. Returns `false` if no connection has this id.
     ///
-    /// The gateway knows `pending`, `active`, `failed`, `attention`, `revoked` and `superseded`; any other counts as not
-    /// active. What a client sees of it is what a gateway 0.4 shows: check-connection says `failed` for all but
-    /// `active`, resolve knows active connections only, and the token call says more. `active` supersedes the pair's
-    /// other connection. A credential works at the upstream only while `active`.
+    /// The statuses are `pending`, `active`, `failed`, `attention`, `revoked` and `superseded`. Any other status counts
+    /// as not active. Clients see the status as gateway 0.4 shows it: check-connection reports `failed` for every status
+    /// but `active`, resolve finds active connections only, and the errors of the token call differ by status. `active`
+    /// supersedes another active connection of the same workspace and provider. The upstream accepts a credential only
+    /// while its connection is active.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -108,11 +109,12 @@ impl DevGateway {
             .is_some()
     }
 
-    /// Makes the current credential of a pair stop working at the upstream at once; the gateway hands out a new one from
-    /// now on. `false` when there is no connection of the pair. Nothing changes when no credential was handed out yet.
+    /// Replaces the credential of a pair: the upstream refuses the old one at once, and the gateway returns a new one
+    /// from now on. Returns `false` if the pair has no connection. Changes nothing if the gateway has not returned a
+    /// credential yet.
     ///
-    /// A new credential differs in every string but the user name (OAuth 2: in its tokens), also where
-    /// [`Provider::credentials`](super::Provider::credentials) had set it.
+    /// The new credential differs in every text except the user name (OAuth 2: in its tokens), even if
+    /// [`Provider::credentials`](super::Provider::credentials) had set the old one.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -129,9 +131,9 @@ impl DevGateway {
         connection.map(|found| found.rotate(now)).is_some()
     }
 
-    /// Ends the grant of a pair at the provider, as its user may do there: the tokens handed out stop working, and the
-    /// next refresh is refused, after which the connection needs attention. `false` when there is no connection of the
-    /// pair.
+    /// Ends the grant of a pair at the provider, as a user can do there. The upstream refuses all earlier tokens. The
+    /// provider refuses the next refresh, which sets the connection to `attention`. Returns `false` if the pair has no
+    /// connection.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -139,7 +141,7 @@ impl DevGateway {
     ///
     /// let gateway = DevGateway::builder().connection("workspace-1", "github").start()?;
     /// let url = format!("{}/v1/resolve?workspace_id=workspace-1&provider_name=github", gateway.url());
-    /// ureq::get(&url).call()?; // hands out a token
+    /// ureq::get(&url).call()?; // issues a token
     ///
     /// assert!(gateway.end_grant("workspace-1", "github"));
     /// gateway.advance(Duration::from_secs(3600)); // the default lifetime
@@ -155,9 +157,9 @@ impl DevGateway {
         connection.map(|found| found.grant.end()).is_some()
     }
 
-    /// Does what a broker's health worker does within a minute of a connection's making and then about every hour: it
-    /// refreshes all active OAuth 2 connections whose token was handed out, however long their tokens still had, so that
-    /// cached tokens stop working before their expiry.
+    /// Refreshes the tokens of all active OAuth 2 connections that have one, even if they have not expired. Cached
+    /// tokens then stop working before their expiry. A broker's health worker does this within a minute after a
+    /// connection was made, and then about every hour.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -176,7 +178,7 @@ impl DevGateway {
         self.service.connections.lock().refresh_all(now);
     }
 
-    /// Moves the gateway's clock forward: its `Date` header, issue and expiry times. At most to the year 9999.
+    /// Moves the gateway's clock forward, at most to the year 9999. The `Date` header and all expiries follow the clock.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -197,7 +199,7 @@ impl DevGateway {
         self.service.clock.advance(by);
     }
 
-    /// Makes the next `n` requests fail, whatever their path. Orders are used up one after the other.
+    /// Makes the next `n` requests fail. Faults take effect in the order of their calls.
     ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
@@ -211,7 +213,7 @@ impl DevGateway {
         self.fail_next_at("", n, fault);
     }
 
-    /// Makes the next `n` requests fail whose path starts with `path`.
+    /// Makes the next `n` requests fail that have a path which starts with `path`.
     ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
@@ -228,7 +230,7 @@ impl DevGateway {
         self.service.faults.lock().order(path, n, fault);
     }
 
-    /// Forgets the faults that are still to come.
+    /// Cancels the faults that have not taken effect yet.
     ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
@@ -244,8 +246,7 @@ impl DevGateway {
         self.service.faults.lock().forget();
     }
 
-    /// What it received, in order of arrival; the last 10,000 requests. Those that were not valid HTTP are not among
-    /// them.
+    /// The last 10,000 requests in the order of their arrival, without those that were not valid HTTP.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -258,7 +259,7 @@ impl DevGateway {
         self.service.requests.lock().all()
     }
 
-    /// How many requests came whose path starts with `path`, those that failed by order included; `""` counts all.
+    /// The number of requests with a path which starts with `path`, including those that got a fault. `""` counts all.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -271,7 +272,7 @@ impl DevGateway {
         self.service.requests.lock().count(path)
     }
 
-    /// Forgets what it received: [`count`](Self::count) starts from zero again.
+    /// Discards the recorded requests. [`count`](Self::count) starts from zero again.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -285,10 +286,46 @@ impl DevGateway {
     }
 }
 
+impl Drop for DevGateway {
+    fn drop(&mut self) {
+        // Ends the delays of requests in progress. The server is dropped next.
+        self.service.stop.set();
+    }
+}
+
 impl fmt::Debug for DevGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DevGateway")
             .field("url", &self.service.url)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::net::TcpStream;
+    use std::thread;
+
+    #[test]
+    fn dropping_ends_every_thread_that_shares_the_gateway() -> io::Result<()> {
+        let gateway = DevGateway::start()?;
+        gateway.fail_next(1, Fault::Delay(Duration::MAX));
+        let address = gateway.url().trim_start_matches("http://").to_owned();
+        let mut delayed = TcpStream::connect(&address)?;
+        delayed.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n")?;
+        let idle = TcpStream::connect(&address)?;
+        while gateway.count("/health") == 0 {
+            thread::yield_now();
+        }
+        let service = Arc::clone(&gateway.service);
+        drop(gateway);
+        // Their connections are closed, and nothing else keeps the threads from ending.
+        while Arc::strong_count(&service) > 1 {
+            thread::yield_now();
+        }
+        drop((delayed, idle));
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The provider's side of a connection: what it has issued, and what it still takes.
+//! A credential, and the grant at the provider behind it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,36 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::clock;
-use super::credential::Credential;
 use super::provider::Provider;
 
-/// A refresh token that is unknown, used up or withdrawn.
+/// A credential that the provider has issued, or that a user has entered.
+#[derive(Clone)]
+pub(super) struct Credential {
+    pub(super) fields: Map<String, Value>,
+    /// Milliseconds since 1970. `None` for static credentials, which do not expire.
+    pub(super) expires: Option<u64>,
+}
+
+impl Credential {
+    pub(super) fn works_at(&self, now: u64) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+
+    pub(super) fn text(&self, field: &str) -> Option<&str> {
+        self.fields.get(field)?.as_str()
+    }
+}
+
+/// The refresh token is unknown, used or revoked.
 pub(super) struct Refused;
 
-/// What a user has granted at the provider. It ends for good when a refresh token is used twice.
+/// A user's grant at the provider, with the credentials that the upstream accepts.
 pub(super) struct Grant {
     provider: Arc<Provider>,
     scopes: Vec<String>,
     lifetime: Duration,
     accepted: Vec<Credential>,
-    /// The only one that the provider takes.
+    /// The only one that the provider accepts.
     refresh_token: Option<String>,
     ended: bool,
 }
@@ -35,12 +52,12 @@ impl Grant {
         }
     }
 
-    /// The credential that a consent brings.
+    /// The credential after a consent.
     pub(super) fn first(&mut self, now: u64) -> Credential {
         self.issue(now, false)
     }
 
-    /// The user's own credential, in place of a generated one.
+    /// Replaces all credentials with a user's own.
     pub(super) fn capture(&mut self, fields: Map<String, Value>) -> Credential {
         let credential = Credential {
             fields,
@@ -50,28 +67,28 @@ impl Grant {
         credential
     }
 
-    /// The next token for a refresh token. One that was used before is taken for stolen, which ends the grant
-    /// (RFC 9700 section 4.14.2).
+    /// Exchanges a refresh token for the next token. A refresh token that was used before might be stolen, so the grant
+    /// ends (RFC 9700 section 4.14.2).
     pub(super) fn refresh(&mut self, token: &str, now: u64) -> Result<Credential, Refused> {
         if self.ended || self.refresh_token.as_deref() != Some(token) {
             self.end();
             return Err(Refused);
         }
-        if self.provider.rotates() {
+        if self.provider.rotating {
             self.accepted.clear();
         }
         let mut next = self.issue(now, true);
-        if !self.provider.rotates() {
+        if !self.provider.rotating {
             next.fields.insert("refresh_token".into(), token.into());
             self.refresh_token = Some(token.to_owned());
         }
         Ok(next)
     }
 
-    /// A new credential, while those handed out before stop working.
+    /// Issues a new credential. The upstream refuses all earlier ones.
     pub(super) fn replace(&mut self, held: &Credential, now: u64) -> Credential {
         self.accepted.clear();
-        if self.provider.serves_tokens() {
+        if self.provider.has_tokens() {
             return self.issue(now, true);
         }
         let mut fields = held.fields.clone();
@@ -84,7 +101,7 @@ impl Grant {
         self.accepted.clear();
     }
 
-    /// What the upstream takes at a moment.
+    /// The credentials that the upstream accepts.
     pub(super) fn accepted(&self, now: u64) -> impl Iterator<Item = &Map<String, Value>> {
         let working = self.accepted.iter().filter(move |held| held.works_at(now));
         working.map(|held| &held.fields)
@@ -92,14 +109,12 @@ impl Grant {
 
     fn issue(&mut self, now: u64, renewed: bool) -> Credential {
         let mut fields = self.provider.issue(&self.scopes, renewed);
-        let expires = self
-            .provider
-            .serves_tokens()
-            .then(|| clock::after(now, self.lifetime));
-        if let Some(moment) = expires {
+        let end = clock::after(now, self.lifetime);
+        let expires = self.provider.has_tokens().then_some(end);
+        if expires.is_some() {
+            let expires_at = fields.entry("expires_at");
+            expires_at.or_insert_with(|| clock::rfc3339(end).into());
             let lifetime = self.lifetime.as_secs();
-            let said = fields.entry("expires_at");
-            said.or_insert_with(|| clock::rfc3339(moment).into());
             fields.entry("expires_in").or_insert(lifetime.into());
         }
         let issued = Credential { fields, expires };

@@ -1,4 +1,4 @@
-//! The methods that a path takes.
+//! Checks the method of a request.
 
 use super::received::ReceivedRequest;
 use super::response::Response;

@@ -1,4 +1,4 @@
-//! Providers: the services whose credentials the gateway hands out.
+//! Providers: services whose credentials the gateway keeps.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,7 +16,7 @@ enum Kind {
 
 /// A provider of a [`DevGateway`](super::DevGateway).
 ///
-/// `Debug` shows the name and the kind, never credentials.
+/// `Debug` shows only the name and the kind.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -37,17 +37,17 @@ enum Kind {
 /// ```
 #[derive(Clone)]
 pub struct Provider {
-    name: String,
+    pub(super) name: String,
     kind: Kind,
-    strategy: Value,
+    pub(super) strategy: Value,
     credentials: Map<String, Value>,
-    rotating: bool,
-    refresh_time: Duration,
+    pub(super) rotating: bool,
+    pub(super) refresh_time: Duration,
 }
 
 impl Provider {
-    /// The names of the providers that every gateway has: `github` ([`oauth2`](Self::oauth2)), `weather`
-    /// ([`api_key`](Self::api_key)) and `registry` ([`basic`](Self::basic)).
+    /// The providers of every gateway: `github` ([`oauth2`](Self::oauth2)), `weather` ([`api_key`](Self::api_key)) and
+    /// `registry` ([`basic`](Self::basic)).
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -60,7 +60,7 @@ impl Provider {
     /// ```
     pub const DEFAULTS: [&str; 3] = ["github", "weather", "registry"];
 
-    /// A provider of access tokens, which expire and are refreshed; strategy `oauth2`.
+    /// Creates a provider of access tokens that expire and are refreshed, with the strategy `oauth2`.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -71,7 +71,7 @@ impl Provider {
         Self::new(name.into(), Kind::OAuth2, json!({"type": "oauth2"}))
     }
 
-    /// A provider of static keys in the credential `api_key`; strategy `header`, sent as `X-API-Key`.
+    /// Creates a provider of static keys in the credential `api_key`, with the strategy `header` and `X-API-Key`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -86,7 +86,7 @@ impl Provider {
         Self::new(name.into(), Kind::ApiKey, strategy)
     }
 
-    /// A provider of static pairs in the credentials `username` (which is `user`) and `password`; strategy
+    /// Creates a provider of static pairs in the credentials `username` (always `user`) and `password`, with the strategy
     /// `basic_auth`.
     ///
     /// ```
@@ -100,10 +100,10 @@ impl Provider {
         Self::new(name.into(), Kind::Basic, json!({"type": "basic_auth"}))
     }
 
-    /// The strategy to serve in place of the usual one, exactly as given.
+    /// Replaces the strategy in the gateway's responses. Default: see the provider's constructor.
     ///
-    /// The sample upstream understands `oauth2`, `header`, `basic_auth`, `query_param` and `path`; it responds with
-    /// 401 to anything else. `null` serves no strategy at all, which means `oauth2`.
+    /// The sample upstream accepts `oauth2`, `header`, `basic_auth`, `query_param` and `path`, and with the feature
+    /// `signing` also `hmac_payload` and `aws_sigv4`. It responds with 401 to any other. `null` means `oauth2`.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -118,10 +118,10 @@ impl Provider {
         self
     }
 
-    /// Credentials to serve exactly as given, to every connection of this provider, until they are rotated.
+    /// Sets the credentials of every connection of this provider, until they are rotated. Default: random ones.
     ///
-    /// They stand in for the generated ones of a static provider, and are laid over those of an OAuth 2 provider (an
-    /// `expires_at` set here changes what is said, not when the token really expires).
+    /// For a static provider they replace the generated credentials. For an OAuth 2 provider they replace the fields of
+    /// the same names. An `expires_at` set here does not change when the token really expires.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -137,11 +137,11 @@ impl Provider {
         self
     }
 
-    /// Whether a refresh uses up the refresh token and brings a new one. Default `true`, as RFC 9700 recommends it.
+    /// Replaces the refresh token with every refresh. Default `true`, as RFC 9700 recommends.
     ///
-    /// Such a provider takes a refresh token that is used twice for stolen and ends the grant: two calls at once after
-    /// the expiry cost the connection, and so does a caller that hangs up during a refresh. With `false` the refresh
-    /// token stays what it is, and earlier access tokens work until they expire.
+    /// Such a provider ends the grant when a refresh token is used twice, because it might be stolen. The connection is
+    /// then lost: after two simultaneous calls that refresh, or after a caller hangs up during a refresh. With `false` the
+    /// refresh token stays the same, and earlier access tokens work until they expire.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -156,8 +156,8 @@ impl Provider {
         self
     }
 
-    /// How long the provider takes for a refresh. Default none. The call that asks the gateway takes as long, up to
-    /// 30 s: then the gateway gives up with 502 `broker_unavailable`.
+    /// The time that a refresh takes. Default 0. The gateway's response takes as long, up to 30 s: then the gateway gives
+    /// up with 502 `broker_unavailable`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -184,10 +184,6 @@ impl Provider {
         }
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(super) fn id(&self) -> String {
         format!("provider-{}", self.name)
     }
@@ -200,46 +196,31 @@ impl Provider {
         }
     }
 
-    /// The fields that a user enters, and which of them are secret.
+    pub(super) fn has_tokens(&self) -> bool {
+        self.kind == Kind::OAuth2
+    }
+
+    /// The fields of the form for a credential, and whether they are secret.
     pub(super) fn form(&self) -> Vec<(String, bool)> {
         let fields = self.issue(&[], false);
         let field = |name: &String| (name.clone(), self.is_secret(name));
         fields.keys().map(field).collect()
     }
 
-    /// Basic allows an empty password, and no other field is allowed to be.
+    /// Only the password of `basic` may be empty.
     pub(super) fn may_be_empty(&self, field: &str) -> bool {
         self.kind == Kind::Basic && field == self.config("password_field", "password")
     }
 
-    pub(super) fn rotates(&self) -> bool {
-        self.rotating
-    }
-
-    pub(super) fn time_to_refresh(&self) -> Duration {
-        self.refresh_time
-    }
-
-    /// What a user is asked for when the application asks for nothing.
+    /// The scopes of a connection that was requested without scopes.
     pub(super) fn scopes(&self) -> Vec<String> {
-        if self.serves_tokens() {
-            vec!["repo".into(), "user".into()]
-        } else {
-            Vec::new()
-        }
+        let scopes = ["repo", "user"].iter().filter(|_| self.has_tokens());
+        scopes.map(|scope| (*scope).to_owned()).collect()
     }
 
-    pub(super) fn serves_tokens(&self) -> bool {
-        self.kind == Kind::OAuth2
-    }
-
-    pub(super) fn served_strategy(&self) -> &Value {
-        &self.strategy
-    }
-
-    /// The credentials of a connection. `renewed`: they replace some that were handed out before.
+    /// Issues a credential. `renewed` replaces even the given secrets, because they stop working.
     pub(super) fn issue(&self, scopes: &[String], renewed: bool) -> Map<String, Value> {
-        let mut issued = if self.credentials.is_empty() || self.serves_tokens() {
+        let mut issued = if self.credentials.is_empty() || self.has_tokens() {
             self.generated(scopes)
         } else {
             Map::new()
@@ -252,26 +233,35 @@ impl Provider {
     }
 
     fn generated(&self, scopes: &[String]) -> Map<String, Value> {
+        let has_id_token = self.has_tokens() && scopes.iter().any(|scope| scope == "openid");
         let pairs = match self.kind {
-            Kind::OAuth2 => tokens(scopes),
+            Kind::OAuth2 => vec![
+                ("access_token", unguessable()),
+                ("token_type", "Bearer".into()),
+                ("refresh_token", unguessable()),
+                ("scope", scopes.join(" ")),
+            ],
             Kind::ApiKey => vec![(self.config("credential_field", "api_key"), unguessable())],
             Kind::Basic => vec![
                 (self.config("username_field", "username"), "user".into()),
                 (self.config("password_field", "password"), unguessable()),
             ],
         };
-        let entry = |(name, value): (&str, String)| (name.to_owned(), value.into());
-        pairs.into_iter().map(entry).collect()
+        let id_token = has_id_token.then(|| ("id_token", unguessable()));
+        let pairs = pairs.into_iter().chain(id_token);
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect()
     }
 
-    /// A setting of the strategy; an explicit `""` is one, too.
+    /// A setting of the strategy, which may be an explicit `""`.
     pub(super) fn config<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         let config = self.strategy.get("config");
         let given = config.and_then(|config| config.get(name)?.as_str());
         given.unwrap_or(default)
     }
 
-    /// New values in the place of the secret ones.
+    /// Replaces the secrets.
     pub(super) fn renew(&self, issued: &mut Map<String, Value>) {
         for (name, value) in issued.iter_mut() {
             if value.is_string() && self.is_secret(name) {
@@ -297,20 +287,7 @@ impl fmt::Debug for Provider {
     }
 }
 
-fn tokens(scopes: &[String]) -> Vec<(&'static str, String)> {
-    let mut tokens = vec![
-        ("access_token", unguessable()),
-        ("token_type", "Bearer".into()),
-        ("refresh_token", unguessable()),
-        ("scope", scopes.join(" ")),
-    ];
-    if scopes.iter().any(|scope| scope == "openid") {
-        tokens.push(("id_token", unguessable()));
-    }
-    tokens
-}
-
-/// What every gateway starts with.
+/// The providers of every gateway.
 pub(super) fn defaults() -> [Provider; 3] {
     let [github, weather, registry] = Provider::DEFAULTS;
     [

@@ -1,13 +1,13 @@
-//! How many calls a workspace may make in a minute.
+//! The limits on the calls of a workspace.
 
 use std::collections::HashMap;
 
-use super::encoding::query_value;
+use super::encoding::parameter;
 use super::received::ReceivedRequest;
 
 const MINUTE: u64 = 60_000;
 
-/// How long a bucket takes for one more call, in milliseconds.
+/// The milliseconds per call.
 fn interval(kind: &str) -> Option<u64> {
     match kind {
         "request-connection" => Some(MINUTE / 10),
@@ -16,22 +16,26 @@ fn interval(kind: &str) -> Option<u64> {
     }
 }
 
-/// A bucket for each path and workspace, which refills steadily.
+/// A leaky bucket for each path and workspace.
 #[derive(Default)]
 pub(super) struct RateLimits {
-    /// When a bucket is full again, in milliseconds since 1970.
+    /// The time at which each bucket is full again, in milliseconds since 1970.
     full_at: HashMap<(String, Option<String>), u64>,
 }
 
 impl RateLimits {
-    /// Takes a call; else tells after how many whole seconds the next one may come.
+    /// Counts a call.
+    ///
+    /// # Errors
+    ///
+    /// The whole seconds until the next call is allowed.
     pub(super) fn take(&mut self, request: &ReceivedRequest, now: u64) -> Result<(), u64> {
         let path = request.path.trim_start_matches("/v1/");
         let kind = path.split('/').next().unwrap_or_default();
         let Some(interval) = interval(kind) else {
             return Ok(());
         };
-        let full_at = self.full_at.entry((kind.to_owned(), who(request)));
+        let full_at = self.full_at.entry((kind.to_owned(), workspace(request)));
         let full_at = full_at.or_insert(now);
         let next = now.max(*full_at).saturating_add(interval);
         match next.checked_sub(now.saturating_add(MINUTE)) {
@@ -44,12 +48,12 @@ impl RateLimits {
     }
 }
 
-/// Whose call it is: what the header says, else the query, else nobody, as all come from this machine.
-fn who(request: &ReceivedRequest) -> Option<String> {
+/// The workspace of a call, by its header or its query.
+fn workspace(request: &ReceivedRequest) -> Option<String> {
     let header = request.headers.get("x-workspace-id");
     let header = header.and_then(|value| value.to_str().ok());
     let header = header.filter(|value| !value.is_empty());
-    let query = query_value(request.query.as_deref(), "workspace_id");
+    let query = parameter(request.query.as_deref(), "workspace_id");
     header
         .map(str::to_owned)
         .or_else(|| Some(query).filter(|value| !value.is_empty()))

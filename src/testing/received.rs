@@ -1,16 +1,20 @@
-//! What the gateway received.
+//! The requests that the gateway has received.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
+use serde_json::{Map, Value};
 use ureq::http::{HeaderMap, HeaderName};
+
+use super::response::Response;
+use crate::loopback::Request;
 
 const KEPT: usize = 10_000;
 
-/// A request as [`DevGateway`](super::DevGateway) received it.
+/// A request that a [`DevGateway`](super::DevGateway) has received.
 ///
-/// `Debug` shows the method, the path, the names of the headers and the length of the body, never their values: they
-/// hold credentials.
+/// `Debug` shows the method, the path, the names of the headers and the length of the body. It omits the query, the
+/// values of headers and the body, which may contain credentials.
 ///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
@@ -29,16 +33,34 @@ const KEPT: usize = 10_000;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ReceivedRequest {
-    /// The method, as `GET`.
+    /// The method, such as `GET`.
     pub method: String,
-    /// The path without the query, percent-encoded as it came.
+    /// The path without the query. It stays percent-encoded.
     pub path: String,
-    /// What came after `?`, percent-encoded as it came.
+    /// The text after `?`. It stays percent-encoded.
     pub query: Option<String>,
-    /// All headers, credentials included.
+    /// All headers, including credentials.
     pub headers: HeaderMap,
-    /// The body, after any chunked framing was taken off.
+    /// The body without its chunked framing.
     pub body: Vec<u8>,
+}
+
+impl ReceivedRequest {
+    pub(super) fn new(request: Request) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            method: head.method.as_str().to_owned(),
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().map(str::to_owned),
+            headers: head.headers,
+            body,
+        }
+    }
+
+    pub(super) fn json_object(&self) -> Result<Map<String, Value>, Response> {
+        let refused = |_| Response::error(400, "invalid_json", "the body is not a JSON object");
+        serde_json::from_slice(&self.body).map_err(refused)
+    }
 }
 
 impl fmt::Debug for ReceivedRequest {
@@ -53,7 +75,7 @@ impl fmt::Debug for ReceivedRequest {
     }
 }
 
-/// The last requests, and how many came per path since the beginning.
+/// The last requests, and the number of all requests by path.
 #[derive(Default)]
 pub(super) struct RequestLog {
     kept: VecDeque<ReceivedRequest>,

@@ -1,4 +1,4 @@
-//! What a request meets: the log, the faults, the limits, then the gateway's own paths and the sample upstream.
+//! Routes a request: the log and the faults, then the gateway's own paths, then the sample upstream.
 
 mod admin;
 mod capture;
@@ -8,47 +8,72 @@ mod refusal;
 mod sessions;
 mod tokens;
 
-use serde_json::json;
-use ureq::http::header::RETRY_AFTER;
+use std::net::TcpStream;
 
-use super::call::{Call, Caller};
-use super::fault::Effect;
+use serde_json::json;
+use ureq::http::StatusCode;
+use ureq::http::header::{DATE, RETRY_AFTER};
+
+use super::call::Call;
+use super::clock::imf_fixdate;
+use super::fault::Fault;
 use super::method::{delete, get, post};
 use super::received::ReceivedRequest;
 use super::response::{Outcome, Response, TEXT};
 use super::service::Service;
 use super::upstream;
+use crate::loopback::{self, Request};
 
-/// `None`: the connection is to be cut.
-pub(super) fn respond(
-    service: &Service,
-    request: &ReceivedRequest,
-    caller: &dyn Caller,
-) -> Option<Response> {
-    service.requests.lock().record(request.clone());
-    let effect = service.faults.lock().take(&request.path);
-    let trouble = match effect {
-        Effect::Response(response) => return Some(response),
-        Effect::Cut => return None,
-        Effect::Wait(delay) if service.stop.wait(delay) => return None,
-        Effect::Wait(_) | Effect::None => None,
-        Effect::Trouble(trouble) => Some(trouble),
-    };
-    let call = Call {
-        service,
-        request,
-        caller,
-        trouble,
-    };
-    let (Ok(response) | Err(response)) = route(&call);
-    Some(response)
+impl loopback::Service for Service {
+    fn respond(&self, request: Request, client: &TcpStream) -> Option<Response> {
+        let request = ReceivedRequest::new(request);
+        self.requests.lock().record(request.clone());
+        let fault = self.faults.lock().take(&request.path);
+        let response = match fault {
+            Some(Fault::Status(status)) => Response::empty(status),
+            Some(Fault::Reply {
+                status,
+                content_type,
+                body,
+            }) => Response::new(status, &content_type, body),
+            Some(Fault::RetryAfter { status, value }) => too_many_requests(status, &value),
+            Some(Fault::Cut) => return None,
+            Some(Fault::Delay(delay)) if self.stop.wait(delay) => return None,
+            fault => {
+                let call = Call {
+                    service: self,
+                    request: &request,
+                    client,
+                    fault,
+                };
+                let (Ok(response) | Err(response)) = route(&call);
+                response
+            }
+        };
+        Some(dated(self, response))
+    }
+
+    fn refuse(&self, status: StatusCode) -> Response {
+        let reason = status.canonical_reason().unwrap_or_default();
+        dated(self, Response::new(status.as_u16(), TEXT, reason))
+    }
+}
+
+fn dated(service: &Service, response: Response) -> Response {
+    response.header(DATE, &imf_fixdate(service.clock.now()))
+}
+
+fn too_many_requests(status: u16, retry_after: &str) -> Response {
+    Response::new(status, TEXT, "Too Many Requests\n").header(RETRY_AFTER, retry_after)
 }
 
 fn route(call: &Call<'_>) -> Outcome {
     let (service, request) = (call.service, call.request);
     let segments: Vec<_> = request.path.split('/').skip(1).collect();
     match segments.as_slice() {
-        _ if request.path == service.health_at => get(request).map(|()| health()),
+        _ if request.path == service.settings.health_at => {
+            get(request).map(|()| Response::json(200, &json!({"status": "healthy"})))
+        }
         ["v1", path @ ..] => v1(call, path),
         ["consent"] => get(request).and_then(|()| connecting::consent(service, request)),
         ["auth", "capture-schema"] => get(request).and_then(|()| capture::schema(service, request)),
@@ -59,23 +84,23 @@ fn route(call: &Call<'_>) -> Outcome {
 fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     check_api_key(service, request)?;
-    if service.v0_2 {
+    if service.settings.v0_2 {
         return v0_2(call, path);
     }
     check_rate(call)?;
     match path {
         ["resolve"] => get(request).and_then(|()| tokens::resolve(call)),
         ["connections", id] => delete(request).and_then(|()| admin::revoke(call, id)),
-        ["agent-sessions", path @ ..] if service.sessions => {
+        ["agent-sessions", path @ ..] if service.settings.sessions => {
             sessions::respond(service, request, path)
         }
-        path => always(call, path),
+        path => all_versions(call, path),
     }
 }
 
-/// Gateway 0.2 has neither resolve nor revoking nor sessions, and forwards errors of tokens without a body.
+/// Gateway 0.2 has neither resolve nor revoking nor sessions, and its errors of token and refresh have no body.
 fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
-    let response = always(call, path);
+    let response = all_versions(call, path);
     match path {
         ["token" | "refresh", _] => response.map_err(|error| match error.status() {
             400 => Response::empty(403),
@@ -85,7 +110,7 @@ fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
     }
 }
 
-fn always(call: &Call<'_>, path: &[&str]) -> Outcome {
+fn all_versions(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     match path {
         ["request-connection"] => post(request).and_then(|()| connecting::request_connection(call)),
@@ -103,7 +128,7 @@ fn always(call: &Call<'_>, path: &[&str]) -> Outcome {
 
 fn check_api_key(service: &Service, request: &ReceivedRequest) -> Result<(), Response> {
     let sent = request.headers.get("x-api-key");
-    match &service.api_key {
+    match &service.settings.api_key {
         Some(key) if sent.is_none_or(|sent| sent.as_bytes() != key.as_bytes()) => Err(
             Response::error(401, "unauthorized", "missing or wrong API key"),
         ),
@@ -112,15 +137,10 @@ fn check_api_key(service: &Service, request: &ReceivedRequest) -> Result<(), Res
 }
 
 fn check_rate(call: &Call<'_>) -> Result<(), Response> {
-    let Some(limits) = &call.service.limits else {
+    if !call.service.settings.rate_limits {
         return Ok(());
-    };
+    }
     let now = call.service.clock.now();
-    limits.lock().take(call.request, now).map_err(|seconds| {
-        Response::new(429, TEXT, "Too Many Requests\n").header(RETRY_AFTER, &seconds.to_string())
-    })
-}
-
-fn health() -> Response {
-    Response::json(200, &json!({"status": "healthy"}))
+    let taken = call.service.limits.lock().take(call.request, now);
+    taken.map_err(|seconds| too_many_requests(429, &seconds.to_string()))
 }

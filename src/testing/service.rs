@@ -1,4 +1,4 @@
-//! What the threads of a gateway share.
+//! The shared state of a gateway's threads.
 
 use std::time::Duration;
 
@@ -9,6 +9,16 @@ use super::connections::Connections;
 use super::fault::FaultPlan;
 use super::rate_limit::RateLimits;
 use super::received::RequestLog;
+use crate::loopback::Limits;
+
+pub(super) const LIMITS: Limits = Limits {
+    head: 64 * 1024,
+    body: 1024 * 1024,
+    // Clients keep idle connections open.
+    request_time: Duration::from_secs(300),
+    connections: 2048,
+    grace: Duration::ZERO,
+};
 
 /// A response that a test has set up for the sample upstream.
 #[derive(Clone)]
@@ -21,22 +31,43 @@ pub(super) struct Route {
     pub(super) body: Vec<u8>,
 }
 
-/// Everything the threads of a gateway share.
-pub(super) struct Service {
-    pub(super) url: String,
+/// The settings of a gateway. [`DevGatewayBuilder`](super::DevGatewayBuilder) documents them.
+#[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that do not depend on each other"
+)]
+pub(super) struct Settings {
     pub(super) api_key: Option<String>,
-    /// Whether there are agent sessions.
     pub(super) sessions: bool,
-    /// Whether their tokens come as `session_token`.
     pub(super) session_tokens: bool,
     pub(super) health_at: String,
-    /// Whether this is a gateway 0.2.
     pub(super) v0_2: bool,
-    /// `None`: there are none.
-    pub(super) limits: Option<Mutex<RateLimits>>,
-    /// In the order in which they were set up; the last match is served.
+    pub(super) rate_limits: bool,
+    /// In the order in which they were set up. The last match is served.
     pub(super) routes: Vec<Route>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_key: None,
+            sessions: true,
+            session_tokens: false,
+            health_at: "/health".to_owned(),
+            v0_2: false,
+            rate_limits: false,
+            routes: Vec::new(),
+        }
+    }
+}
+
+/// The state that the threads of a gateway share.
+pub(super) struct Service {
+    pub(super) url: String,
+    pub(super) settings: Settings,
     pub(super) clock: Clock,
+    pub(super) limits: Mutex<RateLimits>,
     pub(super) connections: Mutex<Connections>,
     pub(super) faults: Mutex<FaultPlan>,
     pub(super) requests: Mutex<RequestLog>,
@@ -56,11 +87,7 @@ impl Stop {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_set(&self) -> bool {
-        *self.stopped.lock()
-    }
-
-    /// Waits that long, or until the gateway stops; tells whether it did.
+    /// Waits this long, or until the gateway stops. Returns whether it stopped.
     pub(super) fn wait(&self, time: Duration) -> bool {
         let mut stopped = self.stopped.lock();
         self.changed

@@ -1,4 +1,4 @@
-//! The sample upstream: what the credentials are good for.
+//! The sample upstream, which accepts the credentials.
 
 mod caller;
 #[cfg(feature = "signing")]
@@ -7,7 +7,7 @@ mod tools;
 
 use serde_json::{Value, json};
 
-use super::encoding::query_value;
+use super::encoding::parameter;
 use super::method::get;
 use super::received::ReceivedRequest;
 use super::response::{Outcome, Response};
@@ -18,14 +18,10 @@ const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dot
 
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     let at_path = |route: &&Route| request.path.ends_with(&route.path);
-    let routes: Vec<&Route> = service.routes.iter().filter(at_path).collect();
-    let served_method = if request.method == "HEAD" {
-        "GET"
-    } else {
-        &request.method
-    };
+    let routes: Vec<&Route> = service.settings.routes.iter().filter(at_path).collect();
+    let method = Some(&*request.method).filter(|method| *method != "HEAD");
     let mut newest_first = routes.iter().rev();
-    if let Some(route) = newest_first.find(|route| route.method == served_method) {
+    if let Some(route) = newest_first.find(|route| route.method == method.unwrap_or("GET")) {
         caller(service, request)?;
         let body = route.body.as_slice();
         return Ok(Response::new(route.status, &route.content_type, body));
@@ -53,8 +49,8 @@ fn methods(routes: &[&Route]) -> String {
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {
     get(request)?;
-    let caller = caller(service, request)?;
-    let user = json!({"login": caller.workspace_id, "provider": caller.provider});
+    let (login, provider) = caller(service, request)?;
+    let user = json!({"login": login, "provider": provider});
     Ok(Response::json(200, &user))
 }
 
@@ -63,11 +59,11 @@ fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
     if !creates && get(request).is_err() {
         return Err(Response::method_not_allowed("GET, HEAD, POST"));
     }
-    let owner = caller(service, request)?.workspace_id;
+    let (owner, _) = caller(service, request)?;
     if creates {
         return create(&owner, &request.body);
     }
-    let limit = query_value(request.query.as_deref(), "per_page");
+    let limit = parameter(request.query.as_deref(), "per_page");
     let limit = limit.parse().unwrap_or(REPOS.len());
     let repos = (1..).zip(REPOS).take(limit);
     let repos = repos.map(|(id, (name, private))| repo(&owner, id, name, private));

@@ -1,7 +1,7 @@
-//! Dates off the wire: `expires_at` in all its forms, HTTP dates, `Retry-After`.
+//! Dates in responses: expiries in all their forms, HTTP dates, `Retry-After`.
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "what is added up has few digits: years four, all else two, and days of the epoch 22 bits"
+    reason = "the numbers are small: years have four digits, all others two, and days since 1970 have 22 bits"
 )]
 
 use std::ops::RangeInclusive;
@@ -13,30 +13,30 @@ use ureq::http::header::DATE;
 
 use crate::json;
 
-/// The last second of the year 9999; anything later counts as then.
+/// The last second of the year 9999. Later moments are cut to it.
 const LAST_SECOND: u64 = 253_402_300_799;
-/// More than any year's seconds; above this, an epoch number is in milliseconds.
+/// A number since 1970 above this is in milliseconds. As seconds, it would be the year 33,658.
 const MILLIS_ABOVE: f64 = 1e12;
-/// The milliseconds of the year 10,000.
+/// The first millisecond of the year 10,000.
 const MAX_MILLIS: f64 = 253_402_300_800_000.0;
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// A moment as gateways write it: RFC 3339 with its common variations, epoch seconds or
-/// milliseconds, or either as a string. `None` where it is missing, unset or unreadable.
+/// Reads a moment: RFC 3339 with its common variations, or seconds or milliseconds since 1970, as a
+/// number or a string. `None` if it is unset or not readable.
 pub(crate) fn moment(value: &Value) -> Option<SystemTime> {
     let written = value.as_str().and_then(|text| rfc3339(text.trim()));
     written.or_else(|| from_epoch(count(value)?))
 }
 
-/// A count of seconds, as a number or a string. Zero and below mean "not given".
+/// Reads a count of seconds, as a number or a string. Zero and below mean "not given".
 pub(crate) fn seconds(value: &Value) -> Option<Duration> {
     positive(count(value)?)
 }
 
-/// A number, or a string that is one as JSON writes it. What else `f64` reads is words, and 16 KB of
-/// tables in a program.
+/// Reads a number, or a string with a number of JSON. `str::parse` would add 16 KB of tables to a
+/// program.
 fn count(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => json::parse(text.trim().as_bytes()).ok()?.as_f64(),
@@ -46,12 +46,12 @@ fn count(value: &Value) -> Option<f64> {
 
 fn positive(seconds: f64) -> Option<Duration> {
     let length = Duration::try_from_secs_f64(seconds.min(MILLIS_ABOVE)).ok()?;
-    // What is less than a nanosecond is rounded to none.
+    // Less than half a nanosecond is rounded to zero.
     (!length.is_zero()).then(|| length.min(Duration::from_secs(LAST_SECOND)))
 }
 
-/// Seconds, or milliseconds; micro- and nanoseconds, which are past the year 9999 even as
-/// milliseconds, are none.
+/// Reads seconds or milliseconds since 1970. Microseconds and nanoseconds are refused: as
+/// milliseconds they would be after the year 9999.
 fn from_epoch(number: f64) -> Option<SystemTime> {
     let in_millis = number > MILLIS_ABOVE;
     let seconds = if in_millis { number / 1000.0 } else { number };
@@ -59,8 +59,8 @@ fn from_epoch(number: f64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since)
 }
 
-/// RFC 3339 section 5.6, and what is seen beside it: a space for the `T`, no zone (then UTC),
-/// offsets without a colon. A moment before 1970 is an unset one.
+/// Reads RFC 3339 section 5.6, also with a space for the `T`, without a zone (then it is UTC), or with
+/// an offset without a colon. A moment before 1970 counts as unset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -75,33 +75,24 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     (!since.is_zero()).then(|| UNIX_EPOCH.checked_add(since))?
 }
 
-/// The server's clock, as it wrote it.
+/// Reads the response's `Date`.
 pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// An HTTP date in any of the three forms of RFC 9110 section 5.6.7.
+/// Reads the form that servers must send (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     let text = text.trim().to_ascii_lowercase();
-    let words = text.split([' ', ',', '-']).filter(|word| !word.is_empty());
-    let words: Vec<&str> = words.collect();
-    let ([_, day, month, year, time, "gmt"] | [_, month, day, time, year]) = words.as_slice()
-    else {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, "gmt"] = words.as_slice() else {
         return None;
     };
     let (month, _) = (1..).zip(MONTHS).find(|(_, name)| name == month)?;
-    // RFC 850 writes two digits: 70 to 99 are the last century's.
-    let year = match (number(year, 2..=4)?, year.len()) {
-        (year, 4) => year,
-        (year @ ..70, 2) => year + 2000,
-        (year, 2) => year + 1900,
-        _ => return None,
-    };
-    let seconds = start_of_day(year, month, number(day, 1..=2)?)? + clock(time)?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))
+    let day = start_of_day(number(year, 4..=4)?, month, number(day, 1..=2)?)?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(day + clock(time)?).ok()?))
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date to be read against `now`.
+/// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date as the time from `now`.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match number(text.trim(), 1..=18) {
         Some(seconds) => Some(Duration::from_secs(u64::try_from(seconds).ok()?)),
@@ -109,7 +100,7 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// ISO 8601's basic form in UTC, `20150830T123600Z`; `None` before 1970 and after 9999.
+/// Writes a moment in the basic form of ISO 8601, `20150830T123600Z`. `None` before 1970 and after 9999.
 #[cfg(feature = "signing")]
 pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
@@ -122,13 +113,13 @@ pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     ))
 }
 
-/// A number of so many digits.
+/// Reads a number with this count of digits.
 fn number(text: &str, digits: RangeInclusive<usize>) -> Option<i64> {
     let plain = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
 }
 
-/// `hh:mm:ss` as seconds; a leap second is the one after it.
+/// Reads `hh:mm:ss` as seconds. A leap second (`:60`) counts as the second after it.
 fn clock(text: &str) -> Option<i64> {
     let mut parts = text.split(':').map(|part| number(part, 2..=2));
     let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
@@ -136,7 +127,7 @@ fn clock(text: &str) -> Option<i64> {
     fits.then_some(hours * 3600 + minutes * 60 + seconds)
 }
 
-/// A fraction of a second in nanoseconds; further digits are cut off.
+/// Reads a fraction of a second as nanoseconds. Further digits are cut off.
 fn nanos(text: &str) -> Option<u32> {
     if text.is_empty() {
         return Some(0);
@@ -146,7 +137,7 @@ fn nanos(text: &str) -> Option<u32> {
     plain.then(|| format!("{digits:0<9}").get(..9)?.parse().ok())?
 }
 
-/// A zone, in seconds east of UTC.
+/// Reads a zone as seconds east of UTC.
 fn offset(text: &str) -> Option<i64> {
     let Some(east) = text.strip_prefix(['+', '-']) else {
         return matches!(text, "" | "Z" | "z").then_some(0);
@@ -160,8 +151,8 @@ fn offset(text: &str) -> Option<i64> {
     Some(clock(&format!("{hours}:{minutes}:00"))? * sign)
 }
 
-/// Seconds from 1970 to the start of a day of the Gregorian calendar; `None` for one that it does not
-/// have. Years are counted from March, so that the leap day is the last of them.
+/// Returns the seconds from 1970 to the start of a day of the Gregorian calendar. `None` for a day that
+/// does not exist. Years are counted from March, so that a leap day is the last day of its year.
 fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
     let years = year - i64::from(month <= 2);
     let leap_days = years / 4 - years / 100 + years / 400;
@@ -170,8 +161,8 @@ fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
     (date(days) == (year, month, day)).then_some(days * 86_400)
 }
 
-/// Year, month and day of a day counted from 1970, from the year 0 to 9999.
-fn date(days: i64) -> (i64, i64, i64) {
+/// Returns the year, month and day of a day that is counted from 1970, for the years 0 to 9999.
+pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);
     let in_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
@@ -182,7 +173,7 @@ fn date(days: i64) -> (i64, i64, i64) {
     (era * 400 + in_era + i64::from(month <= 2), month, day)
 }
 
-#[cfg(test)]
+#[cfg(all(test, differential))]
 mod against_jiff;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The form of a token that is cached and put on requests.
+//! Credentials as they are cached and put on requests.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -9,16 +9,33 @@ use crate::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::hiding::MIN_LENGTH;
-use crate::secret::shows;
+use crate::secret::debug_only;
 #[cfg(feature = "signing")]
-use crate::strategy::Signature;
-use crate::strategy::{self, Place};
+use crate::signing::Signature;
+use crate::url;
 
-/// A credential, the header that carries it, and when it expires.
+/// The most fields of a credential that an error names.
+const MAX_SHOWN: usize = 16;
+
+/// The part of a request that carries the credential.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The header that the token names.
+    Header,
+    /// The query parameter with this name.
+    Query(String),
+    /// The `{field}` placeholders of the URL, filled with these fields.
+    Path(Vec<(String, String)>),
+    /// The signature of the request. The credential itself is not sent.
+    #[cfg(feature = "signing")]
+    Signature(Signature),
+}
+
+/// A credential, the header that carries it, and its expiry.
 ///
-/// Made by [`NexusClient::resolve_token`](crate::NexusClient::resolve_token), or by hand for a
-/// header. A credential that does not go into a header (strategies `query_param` and `path`) has an
-/// empty `header_name`; only the SDK knows where it goes.
+/// [`NexusClient::resolve_token`](crate::NexusClient::resolve_token) returns one. [`new`](Self::new) makes
+/// one that a header carries. The `header_name` is empty if the URL carries the credential (strategies
+/// `query_param` and `path`).
 ///
 /// ```
 /// use nexus_sdk::CachedToken;
@@ -36,26 +53,27 @@ use crate::strategy::{self, Place};
 pub struct CachedToken {
     /// The credential itself.
     pub access_token: String,
-    /// Its type, as the gateway writes it, or else `Bearer`. For a strategy with a `value_prefix` of its
-    /// own it is that prefix without its spaces, or the header's name where the prefix is empty.
+    /// The type, as the gateway writes it, or `Bearer`. If the strategy has a `value_prefix`, the type is
+    /// that prefix without its spaces, or the header's name if the prefix is empty.
     pub token_type: String,
-    /// The moment at which it expires, by the local clock.
+    /// The expiry, by the local clock.
     pub expires_at: SystemTime,
-    /// The header that carries it.
+    /// The name of the header that carries the credential.
     pub header_name: String,
-    /// What stands before it in the header, with the space: `Bearer `.
+    /// The prefix of the credential in the header, with its space: `Bearer `.
     pub value_prefix: String,
-    /// Where the API of this very connection begins, if the gateway knows it, such as that of a
-    /// self-hosted instance; [`ProviderInfo`](crate::ProviderInfo) has the provider's.
+    /// The base URL of this connection's API, if the gateway states one, for example for a self-hosted
+    /// instance. [`ProviderInfo`](crate::ProviderInfo) has the provider's base URL.
     pub api_base_url: Option<String>,
     pub(crate) place: Place,
-    /// Where the gateway gave no usable expiry: the guess. Whoever sets `expires_at` knows better.
+    /// The assumed expiry, if the gateway stated none. It counts only as long as `expires_at` is equal,
+    /// because a program may set that.
     pub(crate) assumed_expiry: Option<SystemTime>,
 }
 
 impl CachedToken {
-    /// A token for the header `Authorization`, after the prefix `Bearer `; [`header`](Self::header)
-    /// names another.
+    /// A token that the header `Authorization` carries, after the prefix `Bearer `. Use
+    /// [`header`](Self::header) for another header.
     ///
     /// ```
     /// use nexus_sdk::CachedToken;
@@ -84,7 +102,7 @@ impl CachedToken {
         }
     }
 
-    /// The header that carries it, and what stands before it there. Default `Authorization` and
+    /// Sets the header that carries the credential, and the prefix in it. Default `Authorization` and
     /// `Bearer `.
     ///
     /// ```
@@ -103,36 +121,34 @@ impl CachedToken {
         self
     }
 
-    /// The URL as this credential wants it: with its query parameter, with its placeholders filled.
+    /// Adds the query parameter of this credential to a URL, or fills its placeholders.
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         let bare = || url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
             Place::Header => Ok(url.into()),
-            Place::Query(name) => {
-                Ok(strategy::with_query_param(bare(), name, &self.access_token).into())
-            }
-            Place::Path(fields) => Ok(strategy::fill_placeholders(bare(), fields)?.into()),
+            Place::Query(name) => Ok(with_query_param(bare(), name, &self.access_token).into()),
+            Place::Path(fields) => Ok(fill_placeholders(bare(), fields)?.into()),
             #[cfg(feature = "signing")]
             Place::Signature(_) => Ok(url.into()),
         }
     }
 
-    /// The target of a redirect within the origin. Only the caller writes placeholders, so those that a
-    /// server sends are not filled.
+    /// Adds the query parameter to the target of a redirect within the origin. Placeholders are not
+    /// filled, because the server wrote this URL.
     pub(crate) fn redirect_target(&self, url: Uri) -> Result<Uri> {
         let Place::Query(name) = &self.place else {
             return Ok(url);
         };
-        let target = strategy::with_query_param(&url.to_string(), name, &self.access_token);
+        let target = with_query_param(&url.to_string(), name, &self.access_token);
         let problem = "the URL of a redirect is too long with the credential";
         target
             .parse()
             .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Every text of the credential that a server may send back; of a call to this URL, those that must
-    /// not leave its origin: no field that it has no placeholder for, and no user name. What stands
-    /// beside the key counts from a certain length, as an account's region is no secret.
+    /// Returns the texts of the credential that a server may repeat. With the URL of a call, returns only
+    /// those that must stay within its origin: no field without a placeholder in the URL, and no user
+    /// name. Short texts beside the key, such as a region, are not secret.
     pub(crate) fn secrets(&self, call: Option<&str>) -> Vec<Vec<u8>> {
         let mut beside: Vec<Vec<u8>> = Vec::new();
         match &self.place {
@@ -149,8 +165,7 @@ impl CachedToken {
             }
             _ => {}
         }
-        // What the base64 of Basic says: the pair, the name and the password (RFC 7617 section 2);
-        // and itself without the padding, which some leave out.
+        // Basic (RFC 7617 section 2): the pair, the name, the password, and the base64 without padding.
         if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
             let pair = base64::decoded(&self.access_token).unwrap_or_default();
             let parts = pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec);
@@ -163,7 +178,7 @@ impl CachedToken {
         beside
     }
 
-    /// The header that carries it; `None` when it is in the URL.
+    /// Returns the header that carries the credential, or `None` if the URL carries it.
     ///
     /// # Errors
     ///
@@ -178,7 +193,7 @@ impl CachedToken {
             #[cfg(feature = "signing")]
             Place::Signature(signature) => {
                 let problem = format!(
-                    "strategy {} signs each request with its body; use authenticated_fetch",
+                    "the strategy {} signs each request with its body; use authenticated_fetch",
                     signature.strategy()
                 );
                 Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem))
@@ -186,8 +201,7 @@ impl CachedToken {
         }
     }
 
-    /// Puts the credential, or its signature, into the headers of a request to its target; what an
-    /// earlier hop had is replaced.
+    /// Adds the credential or its signature to the headers of a request, in place of an earlier one.
     pub(crate) fn authorize(
         &self,
         method: &Method,
@@ -197,9 +211,8 @@ impl CachedToken {
     ) -> Result<()> {
         #[cfg(feature = "signing")]
         if let Place::Signature(signature) = &self.place {
-            let request = (method, url, body);
-            let (name, secret) = (&self.header_name, &self.access_token);
-            return strategy::sign(signature, name, secret, request, headers, SystemTime::now());
+            let (name, secret, now) = (&self.header_name, &self.access_token, SystemTime::now());
+            return signature.sign(name, secret, (method, url, body), headers, now);
         }
         #[cfg(not(feature = "signing"))]
         let _ = (method, url, body);
@@ -209,7 +222,7 @@ impl CachedToken {
         Ok(())
     }
 
-    /// Whether requests carry the same credential in the same place with either.
+    /// Whether both put the same credential on a request in the same way.
     pub(crate) fn same_credential(&self, other: &Self) -> bool {
         self.access_token == other.access_token
             && self.header_name == other.header_name
@@ -218,4 +231,81 @@ impl CachedToken {
     }
 }
 
-shows!(CachedToken: expires_at, header_name, api_base_url);
+debug_only!(CachedToken: expires_at, header_name, api_base_url);
+
+/// Replaces the `{field}` placeholders in a URL's path and query. Those in its host are left as they are.
+fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
+    let (head, mut rest) = split_authority(url);
+    let mut filled = head.to_owned();
+    while let Some((before, tail)) = rest.split_once('{') {
+        let Some((name, after)) = tail.split_once('}') else {
+            break;
+        };
+        filled.push_str(before);
+        let in_query = filled.contains('?');
+        let value = field_named(fields, name)?;
+        filled.push_str(&url::encode_credential(value, in_query));
+        rest = after;
+    }
+    if filled == head {
+        let problem = "the path strategy needs a {field} placeholder in the URL's path or query";
+        return Err(NexusError::invalid_input("url", problem));
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Splits a URL after its authority.
+fn split_authority(url: &str) -> (&str, &str) {
+    let start = url.find("://").map_or(0, |at| at.saturating_add(3));
+    let end = url
+        .bytes()
+        .skip(start)
+        .position(|byte| matches!(byte, b'/' | b'?'));
+    let end = end.map_or(url.len(), |length| start.saturating_add(length));
+    url.split_at_checked(end).unwrap_or((url, ""))
+}
+
+fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str> {
+    match fields.iter().find(|(field, _)| field == name) {
+        Some((_, value)) if value.is_empty() => Err(NexusError::no_credential(shown(name))),
+        Some((_, value)) => Ok(value),
+        None => {
+            let known = fields.iter().take(MAX_SHOWN).map(|(field, _)| shown(field));
+            let known: Vec<_> = known.collect();
+            let problem = format!(
+                "url: the credential has no field for the placeholder `{}`, only {known:?}; write \
+                 literal braces as %7B and %7D",
+                shown(name)
+            );
+            Err(NexusError::new(ErrorKind::InvalidCredentials, problem))
+        }
+    }
+}
+
+/// Returns a placeholder's name, or `{..}` for text that cannot be one. Such text is part of the caller's
+/// URL, which errors do not show.
+fn shown(name: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    let named = name.len() <= 64 && name.bytes().all(plain);
+    if named { name } else { "{..}" }
+}
+
+/// Sets a query parameter, in place of others with its name.
+fn with_query_param(url: &str, name: &str, value: &str) -> String {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let others = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && param_name(pair) != name.as_bytes());
+    let own = format!("{}={}", url::encode(name), url::encode(value));
+    let pairs: Vec<&str> = others.chain([own.as_str()]).collect();
+    format!("{base}?{}", pairs.join("&"))
+}
+
+/// Returns the decoded name of a `name=value` pair of a query.
+pub(crate) fn param_name(pair: &str) -> Vec<u8> {
+    url::decode(pair.split_once('=').map_or(pair, |(name, _)| name), true)
+}
+
+#[cfg(test)]
+mod tests;

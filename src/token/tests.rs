@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use ureq::http::{HeaderValue, Uri};
 
 use super::*;
-use crate::strategy::Place;
-use crate::time::Now;
+use crate::time::{Now, ResponseClock};
 
 /// 2025-06-15T14:30:00Z.
 const NOON: u64 = 1_749_997_800;
@@ -17,16 +16,16 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 fn response(value: &Value) -> Result<TokenResponse> {
-    TokenResponse::from_response(value.as_object().unwrap().clone())
+    TokenResponse::from_json(value.clone())
 }
 
 /// A response that came at noon by the local clock, and said to be sent at `date`.
-fn received(date: Option<u64>) -> Received {
+fn received(date: Option<u64>) -> ResponseClock {
     let now = Now {
         wall: at(NOON),
         ..Now::read()
     };
-    Received {
+    ResponseClock {
         at: now,
         date: date.map(at),
     }
@@ -585,8 +584,8 @@ fn a_strategy_that_cannot_be_read_is_no_oauth2() {
     ];
     for (strategy, expected) in table {
         let response = json!({"access_token": "t", "strategy": strategy});
-        let token = TokenResponse::from_response(response.as_object().unwrap().clone()).unwrap();
-        let received = Received {
+        let token = TokenResponse::from_json(response).unwrap();
+        let received = ResponseClock {
             at: Now::read(),
             date: None,
         };

@@ -19,7 +19,7 @@ use ureq::{Proxy, ProxyProtocol, Timeout};
 
 use crate::error::NexusError;
 use crate::sync;
-use crate::time::FOREVER;
+use crate::time::MAX_DURATION;
 use crate::transport::failure::while_connecting;
 use crate::transport::wire::{Socket, Wire};
 use crate::url;
@@ -47,7 +47,7 @@ pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
         .max_redirects(0)
         .allow_non_standard_methods(true)
         // ureq adds it to the present time, and a sum that overflows panics.
-        .timeout_global(Some(timeout.min(FOREVER)));
+        .timeout_global(Some(timeout.min(MAX_DURATION)));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
     config
@@ -56,7 +56,7 @@ pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
 /// Returns the settings of an authenticated agent. They limit each step of an exchange but not the whole,
 /// because a streamed body may take long.
 pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    let limit = Some(timeout.min(FOREVER));
+    let limit = Some(timeout.min(MAX_DURATION));
     settings(timeout)
         .http_status_as_error(true)
         .timeout_global(None)

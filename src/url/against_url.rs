@@ -1,4 +1,4 @@
-//! The same texts read by another library.
+//! Comparisons with another library that parses URLs.
 
 use ::url::Url;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -58,12 +58,12 @@ fn theirs_of(url: &Url) -> String {
     format!("{origin} {:?}", decoded(&format!("{}{query}", url.path())))
 }
 
-/// Both write an IPv4 address within an IPv6 one in a way of their own.
+/// The libraries write an IPv4 address within an IPv6 address differently.
 fn spelled(origin: &str) -> String {
     origin.replace("::ffff:1.2.3.4", "::ffff:102:304")
 }
 
-/// Which characters are percent-encoded is a matter of taste; what they stand for is not.
+/// The libraries percent-encode different characters, so decoded texts are compared.
 fn decoded(target: &str) -> Vec<u8> {
     percent_decode_str(target).collect()
 }
@@ -106,7 +106,7 @@ fn references_lead_to_the_same_place() {
         let Ok(theirs) = theirs.join(&reference) else {
             continue;
         };
-        // RFC 3986 removes dots from the whole path of an absolute reference too; we keep them.
+        // RFC 3986 removes dot segments from absolute references, too. The SDK keeps them.
         if reference.starts_with("//") && reference.contains("./") {
             assert_eq!(
                 spelled(&origin(&ours)),
@@ -120,7 +120,7 @@ fn references_lead_to_the_same_place() {
     assert!(both > 15_000, "{both} accepted by both");
 }
 
-/// Where a browser would go elsewhere, we either refuse or stay; never to a third place.
+/// Where a browser goes to another origin, the SDK refuses or stays on its origin.
 #[test]
 fn hostile_references_lead_nowhere_new() {
     let base = "https://good.example/dir/page?q";

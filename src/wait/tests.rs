@@ -1,14 +1,20 @@
-//! What a poll and the question behind a `failed` come to, without a gateway.
+//! What polls come to, and what stands behind a `failed`, without a gateway.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Mutex;
 
 use super::*;
 
 fn refused(status: u16, code: &str) -> NexusError {
     NexusError::new(ErrorKind::Gateway, "no")
-        .with_code(code.to_owned())
+        .coded(code.to_owned())
         .with_status(status)
         .retryable(matches!(status, 429 | 502..=504))
+}
+
+/// The end of a wait's only poll.
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(60))
 }
 
 fn options() -> WaitOptions<'static> {
@@ -18,10 +24,10 @@ fn options() -> WaitOptions<'static> {
 /// Waits for a connection that is `failed` until its token is asked for, and `active` from then on;
 /// returns the outcome and the statuses that were shown.
 fn wait(token: &Result<()>) -> (String, Vec<String>) {
-    let shown = RefCell::new(Vec::new());
+    let shown = Mutex::new(Vec::new());
     let asked = Cell::new(false);
     let options = options().on_poll(|status| {
-        shown.borrow_mut().push(status.to_string());
+        shown.lock().unwrap().push(status.to_string());
         ControlFlow::Continue(())
     });
     let status = |_| {
@@ -36,9 +42,9 @@ fn wait(token: &Result<()>) -> (String, Vec<String>) {
         assert!(!asked.replace(true), "asked once");
         token.clone()
     };
-    let outcome = until_final(options, status, token);
+    let outcome = until_final(options, soon(), status, token);
     let outcome = outcome.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
-    (outcome, shown.into_inner())
+    (outcome, shown.into_inner().unwrap())
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn only_failed_is_asked_about() {
     for last in ["active", "attention", "expired", "revoked", "superseded"] {
         let polls = RefCell::new(vec![last, "archived", "pending"]);
         let status = |_| Ok(polls.borrow_mut().pop().unwrap().into());
-        let ended = until_final(options(), status, |_| panic!("{last}: no question"));
+        let ended = until_final(options(), soon(), status, |_| panic!("{last}: no question"));
         assert!(ended.unwrap() == last);
     }
 }
@@ -113,7 +119,12 @@ fn brief() -> WaitOptions<'static> {
 #[test]
 fn a_wait_that_runs_out_says_which_status_was_the_last() {
     let pending = || Err(refused(400, "connection_not_active"));
-    let ended = until_final(brief(), |_| Ok(ConnectionStatus::Failed), |_| pending());
+    let ended = until_final(
+        brief(),
+        soon(),
+        |_| Ok(ConnectionStatus::Failed),
+        |_| pending(),
+    );
     let error = ended.unwrap_err();
     assert_eq!(error.code(), "timeout");
     assert!(
@@ -125,10 +136,46 @@ fn a_wait_that_runs_out_says_which_status_was_the_last() {
 #[test]
 fn a_wait_that_runs_out_says_which_failure_was_the_last() {
     let down = |_| Err(refused(502, "broker_unavailable"));
-    let error = until_final(brief(), down, |_| Ok(())).unwrap_err();
+    let error = until_final(brief(), soon(), down, |_| Ok(())).unwrap_err();
     assert_eq!(error.code(), "timeout");
     assert!(
         error.message().contains("failed with broker_unavailable"),
         "{error}"
     );
+}
+
+#[test]
+fn a_wait_of_no_time_polls_once() {
+    let table = [
+        // The statuses of the polls, and the outcome of the wait.
+        ("active", "active"),
+        ("revoked", "revoked"),
+        ("pending", "timeout"),
+        ("failed", "active"),
+    ];
+    for (first, expected) in table {
+        let polls = Cell::new(0);
+        let status = |deadline: Deadline| {
+            assert!(deadline.left().is_some(), "{first}: the poll has time");
+            polls.set(polls.get() + 1);
+            Ok(first.into())
+        };
+        let token = |deadline: Deadline| {
+            assert!(
+                deadline.left().is_some(),
+                "{first}: the token call has time"
+            );
+            Ok(())
+        };
+        let once = WaitOptions::default().timeout(Duration::ZERO);
+        let ended = until_final(once, soon(), status, token);
+        let ended = ended.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
+        assert_eq!((&*ended, polls.get()), (expected, 1), "{first}");
+    }
+}
+
+#[test]
+fn options_can_be_sent_to_another_thread() {
+    fn sent<T: Send>(_: T) {}
+    sent(WaitOptions::default().on_poll(|_| ControlFlow::Continue(())));
 }

@@ -1,9 +1,6 @@
 //! What the commands print, and what they say when they cannot.
 
-#[cfg(unix)]
-use std::fs;
-
-use nexus_sdk::serde_json::Value;
+use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};
 
 use crate::{Bench, KEY, finish, spawn};
@@ -136,53 +133,117 @@ fn errors_are_one_line_and_have_their_exit_code() {
     bench.assert_errors(cases);
 }
 
-#[cfg(unix)]
 #[test]
-fn env_says_where_processes_take_turns() {
+fn env_tells_an_empty_lock_directory_from_none() {
     let bench = Bench::new("turns");
-    let home = bench.file("home");
-    let own = bench.file("own");
-    let own = own.to_str().unwrap();
-    let usual = home.join(".cache/nexus/locks");
-    // NEXUS_LOCK_DIR, and the directory
-    for (variable, directory) in [
-        (None, usual.to_str()),
-        (Some(own), Some(own)),
-        (Some(""), None),
+    for (set, shown) in [
+        (None, "NEXUS_LOCK_DIR     (not set)\n"),
+        (Some(""), "NEXUS_LOCK_DIR     (empty: no lock)\n"),
+        (Some("/locks"), "NEXUS_LOCK_DIR     /locks\n"),
     ] {
-        let run = |args| {
-            let mut command = bench.command(args);
-            command
-                .env("HOME", &home)
-                .env("XDG_CACHE_HOME", bench.file("xdg"));
-            command.env_remove("NEXUS_LOCK_DIR");
-            finish(
-                spawn(command.envs(variable.map(|it| ("NEXUS_LOCK_DIR", it)))),
-                b"",
-            )
-        };
-        let said = run("env --json").json("env")["host_lock"].clone();
-        let said = said.as_str().unwrap();
-        assert_eq!(run("token").code, 0);
-        match directory {
-            Some(directory) => {
-                assert_eq!(said, directory);
-                let files = fs::read_dir(directory).unwrap();
-                let empty = |file: fs::DirEntry| file.metadata().unwrap().len() == 0;
-                assert!(files.map(|file| empty(file.unwrap())).eq([true]));
-                fs::remove_dir_all(directory).unwrap();
-            }
-            None => assert_eq!(said, "switched off"),
-        }
-        assert!(!usual.exists() && !bench.file("own").exists());
+        let mut command = bench.command("env");
+        command.env_remove("NEXUS_LOCK_DIR");
+        command.envs(set.map(|set| ("NEXUS_LOCK_DIR", set)));
+        let ran = finish(spawn(&mut command), b"");
+        assert!(ran.out.contains(shown), "{set:?}: {}", ran.out);
     }
+}
+
+#[test]
+fn all_missing_settings_are_named_at_once() {
+    let bench = Bench::new("missing");
+    let (gateway, workspace, provider) = (
+        "no gateway: set NEXUS_GATEWAY_URL",
+        "no workspace: give --workspace or set WORKSPACE_ID",
+        "no provider: give --provider or set PROVIDER",
+    );
+    for args in ["token", "connect", "fetch {url}", "exec true"] {
+        for (unset, problems) in [
+            (
+                &["NEXUS_GATEWAY_URL", "WORKSPACE_ID", "PROVIDER"][..],
+                vec![gateway, workspace, provider],
+            ),
+            (&["NEXUS_GATEWAY_URL", "PROVIDER"], vec![gateway, provider]),
+            (&["WORKSPACE_ID"], vec![workspace]),
+        ] {
+            let mut command = bench.command(args);
+            for name in unset {
+                command.env_remove(name);
+            }
+            let ran = finish(spawn(&mut command), b"");
+            let line = format!("nexus: {}\n", problems.join("; "));
+            assert_eq!((ran.code, ran.err), (2, line), "{args}");
+        }
+    }
+}
+
+/// Every command that takes a timeout tries once with a timeout of zero.
+#[test]
+fn a_timeout_of_zero_is_one_try() {
+    let bench = Bench::new("zero");
+    for args in [
+        "token",
+        "token {github}",
+        "status {github}",
+        "refresh {github}",
+        "providers",
+        "health",
+        "fetch {url}/user",
+    ] {
+        let ran = bench.run(&format!("{args} --timeout 0"));
+        assert_eq!(ran.code, 0, "{args}: {}", ran.err);
+        bench.gateway.forget_requests();
+        bench.gateway.fail_next(9, Fault::Status(503));
+        let ran = bench.run(&format!("{args} --timeout 0"));
+        let tries = bench.gateway.count("");
+        assert_eq!((ran.code, tries), (1, 1), "{args}: {}", ran.err);
+        bench.gateway.forget_faults();
+    }
+    let ran = bench.run("connect --timeout 0");
+    assert_eq!(ran.code, 7, "{}", ran.err);
+    assert!(ran.err.contains("not active after 0 s"), "{}", ran.err);
+}
+
+#[test]
+fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
+    let bench = Bench::new("hidden");
+    // (a name of a provider, as a terminal shows it, as JSON has it)
+    for (name, shown, json) in [
+        ("git\u{202e}buh", "git\u{fffd}buh", "git\\u202ebuh"),
+        (
+            "a\u{200b}b\u{2066}c\u{feff}",
+            "a\u{fffd}b\u{fffd}c\u{fffd}",
+            "a\\u200bb\\u2066c\\ufeff",
+        ),
+        ("a\u{e0041}", "a\u{fffd}", "a\\udb40\\udc41"),
+        (
+            "a\u{2028}b\u{1b}[31m",
+            "a\u{fffd}b [31m",
+            "a\\u2028b\\u001b[31m",
+        ),
+        ("é 東 👍", "é 東 👍", "é 東 👍"),
+    ] {
+        let body = json!({"api_key": {name: {}}}).to_string();
+        let reply = || Fault::reply(200, "application/json", body.clone());
+        bench.gateway.fail_next_at("/v1/providers", 2, reply());
+        let ran = bench.run("providers");
+        assert!(ran.out.contains(&format!("\n{shown}  ")), "{:?}", ran.out);
+        let ran = bench.run("providers --json");
+        assert!(ran.out.contains(&format!("\"{json}\"")), "{:?}", ran.out);
+        assert_eq!(ran.json(name)["providers"][0]["name"], name);
+    }
+    let error = json!({"error": "broker_error", "message": "no\u{202e}pe"}).to_string();
+    let refused = Fault::reply(400, "application/json", error);
+    bench.gateway.fail_next(1, refused);
+    let ran = bench.run("health");
+    assert!(!ran.err.contains('\u{202e}'), "{:?}", ran.err);
 }
 
 #[test]
 fn a_wrong_configuration_is_named() {
     let bench = Bench::new("configuration");
     let cases: &[(&str, &str, i32, &str)] = &[
-        ("NEXUS_GATEWAY_URL", "", 2, "NEXUS_GATEWAY_URL: not set"),
+        ("NEXUS_GATEWAY_URL", "", 2, "NEXUS_GATEWAY_URL"),
         ("NEXUS_GATEWAY_URL", "nowhere", 2, "gateway_url"),
         (
             "NEXUS_GATEWAY_URL",
@@ -190,12 +251,7 @@ fn a_wrong_configuration_is_named() {
             1,
             "connection refused",
         ),
-        (
-            "NEXUS_API_KEY",
-            "wrong",
-            1,
-            "set NEXUS_API_KEY to a key that the gateway accepts",
-        ),
+        ("NEXUS_API_KEY", "wrong", 1, "(set NEXUS_API_KEY)"),
     ];
     for (name, value, code, part) in cases {
         let mut command = bench.command("token {github}");
@@ -326,7 +382,9 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
                 .run(args)
                 .assert_error(6, "run `nexus connect`", status);
         }
-        let shown = bench.run("status {github}").out;
+        let ran = bench.run("status {github}");
+        assert_eq!((ran.code, ran.err.as_str()), (6, ""));
+        let shown = ran.out;
         assert!(
             shown.starts_with("failed: ") && shown.contains("run `nexus connect`"),
             "{shown}"
@@ -341,7 +399,7 @@ fn a_403_says_who_can_help() {
     for args in ["token", "refresh", "aws-credentials"] {
         let args = format!("{args} {{github}}");
         let part =
-            "has yet to consent, or a newer connection has taken its place; run `nexus connect`";
+            "has yet to consent, or a newer connection has taken its place (run `nexus connect`)";
         old.run(&args).assert_error(6, part, &args);
     }
     let bench = Bench::new("wrong-key");
@@ -351,7 +409,9 @@ fn a_403_says_who_can_help() {
         bench.run(args).assert_error(1, part, args);
     }
     let proxy = Fault::reply(403, "text/plain", "not from here");
-    bench.gateway.fail_next(1, proxy);
+    bench
+        .gateway
+        .fail_next_at("/v1/request-connection", 1, proxy);
     bench
         .run("connect")
         .assert_error(1, "http_403: not from here\n", "connect");

@@ -3,7 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr};
 
-use nexus_sdk::serde_json::{self, Value};
+use nexus_sdk::serde_json::{self, Value, json};
+use nexus_sdk::testing::Fault;
 use nexus_sdk::ureq;
 
 use crate::{Bench, KEY, Ran, finish, program, spawn};
@@ -48,6 +49,35 @@ fn connect_waits_for_consent() {
         assert_eq!(ran.code, 0, "{args}: {rest}");
         assert_connected(&bench, &ran, args.contains("--json"));
     }
+}
+
+#[test]
+fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
+    let bench = Bench::new("scopes");
+    let scopes = |args: &str| {
+        bench.gateway.forget_requests();
+        let ran = bench.run(&format!("connect --no-wait {args}"));
+        assert_eq!(ran.code, 0, "{args}: {}", ran.err);
+        let requests = bench.gateway.requests();
+        let mut bodies = requests
+            .iter()
+            .filter(|it| it.path == "/v1/request-connection");
+        let body: Value = serde_json::from_slice(&bodies.next().unwrap().body).unwrap();
+        body["scopes"].clone()
+    };
+    for (args, expected) in [
+        ("", json!(["repo", "user"])),
+        ("-p GitHub", json!(["repo", "user"])),
+        ("--scope repo", json!(["repo"])),
+        ("--scope a --scope b", json!(["a", "b"])),
+        ("-p weather", json!([])),
+    ] {
+        assert_eq!(scopes(args), expected, "{args}");
+    }
+    // A gateway that cannot list its providers is asked all the same.
+    let broken = || Fault::Status(502);
+    bench.gateway.fail_next_at("/v1/providers", 1, broken());
+    assert_eq!(scopes(""), json!([]));
 }
 
 #[test]

@@ -1,11 +1,20 @@
-//! How the program ends while the gateway may refresh a token: not before the response is there.
+//! How the program ends, or is suspended, while the gateway may refresh a token: not before the
+//! response is there.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStderr, Command};
+#[cfg(target_os = "linux")]
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{Bench, program, spawn};
+
+#[cfg(target_os = "linux")]
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const BODY: &str = r#"{"access_token": "t-1", "expires_in": 3600}"#;
 
@@ -81,7 +90,7 @@ const WAITING: &str = "waiting up to 5 s for the gateway";
 
 #[test]
 fn a_signal_waits_for_the_response_and_prints_nothing_of_it() {
-    for (name, number) in [("-INT", 2), ("-TERM", 15)] {
+    for (name, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1), ("-QUIT", 3)] {
         for args in [&["token", "--show"][..], &["refresh", "c-1"]] {
             let slow = slow();
             let (child, mut stderr, request) = started(&slow, args);
@@ -147,6 +156,81 @@ fn an_ignored_signal_stays_ignored() {
     let mask = mask.trim_start_matches("SigIgn:").trim();
     let mask = u64::from_str_radix(mask, 16).unwrap();
     assert_eq!(mask & 0b10, 0b10, "{mask:b}");
+}
+
+/// The state letter of a process, from proc(5).
+#[cfg(target_os = "linux")]
+fn state(child: &Child) -> char {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.chars().next().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+fn until_stopped(child: &Child) {
+    let start = Instant::now();
+    while state(child) != 'T' {
+        assert!(start.elapsed() < PATIENCE, "it was not stopped");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_refresh_ends_before_the_program_is_suspended() {
+    for args in [&["token", "--show"][..], &["refresh", "c-1", "--show"]] {
+        let slow = slow();
+        let (child, _stderr, request) = started(&slow, args);
+        signal(&child, "-TSTP");
+        // A program that stopped at once would be seen to.
+        for _ in 0..50 {
+            assert_ne!(state(&child), 'T', "{args:?}");
+            thread::sleep(Duration::from_millis(2));
+        }
+        assert!(respond(request), "{args:?}: hung up");
+        until_stopped(&child);
+        signal(&child, "-CONT");
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert_eq!(output.stdout, b"t-1\n", "{args:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_suspended_program_goes_on_and_can_be_ended() {
+    let bench = Bench::new("suspended");
+    let mut child = spawn(&mut bench.command("connect --interval 0.02"));
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    expect(&mut stderr, "waiting for consent: ");
+    for _ in 0..3 {
+        signal(&child, "-TSTP");
+        until_stopped(&child);
+        signal(&child, "-CONT");
+        let asked = bench.gateway.count("/v1/check-connection");
+        let start = Instant::now();
+        while bench.gateway.count("/v1/check-connection") == asked {
+            assert!(start.elapsed() < PATIENCE, "it does not go on");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+    signal(&child, "-TERM");
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}
+
+/// A signal to end comes first, even if one to suspend came before it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_that_waits_to_be_suspended_can_be_ended() {
+    let slow = slow();
+    let (child, mut stderr, request) = started(&slow, &["token", "--show"]);
+    signal(&child, "-TSTP");
+    signal(&child, "-TERM");
+    expect(&mut stderr, WAITING);
+    assert!(respond(request), "hung up");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(15));
+    assert_eq!(output.stdout, b"");
 }
 
 #[test]

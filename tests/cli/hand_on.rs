@@ -7,7 +7,7 @@ use std::process::Command;
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
 
-use crate::{Bench, KEY, finish, spawn};
+use crate::{Bench, KEY, finish, now, spawn};
 
 /// A provider of each strategy whose credential is not, or not in a header, a single token.
 fn bench(name: &str) -> (Bench, String) {
@@ -57,6 +57,12 @@ fn exec_runs_a_command_with_the_token() {
         ),
         ("-p maps -- sh -c 'echo $NEXUS_TOKEN'", 0, "k-of-maps\n"),
         ("-- echo --json -p", 0, "--json -p\n"),
+        ("-- sh -c 'echo key:$NEXUS_API_KEY'", 0, "key:\n"),
+        (
+            "--env NEXUS_API_KEY -p maps -- sh -c 'echo $NEXUS_API_KEY'",
+            0,
+            "k-of-maps\n",
+        ),
         ("-- cat", 0, "of stdin"),
         ("-- sh -c 'exit 7'", 7, ""),
         ("-- true", 0, ""),
@@ -84,6 +90,9 @@ fn what_exec_cannot_run_has_the_exit_code_of_shells() {
         ("exec --", 2, "<COMMAND>"),
         ("exec --env A=B true", 2, "a variable's name has no `=`"),
         ("exec --env '' true", 2, "give the variable a name"),
+        ("exec --env PATH true", 2, "give another name"),
+        ("exec --env Path true", 2, "give another name"),
+        ("exec --env LD_PRELOAD true", 2, "give another name"),
         ("exec -- {dir}/missing", 127, "cannot run"),
         ("exec -p nobody -- true", 6, "run `nexus connect`"),
     ]);
@@ -185,9 +194,50 @@ fn git_gets_the_token_for_its_hosts_alone() {
             [format!("username={username}"), format!("password={token}")]
         );
         let expiry = lines[2].strip_prefix("password_expiry_utc=").unwrap();
-        let left = jiff::Timestamp::from_second(expiry.parse().unwrap()).unwrap();
-        assert!(left > jiff::Timestamp::now(), "{}", ran.out);
+        assert!(expiry.parse::<u64>().unwrap() > now(), "{}", ran.out);
         assert_eq!(lines.len(), 3, "{}", ran.out);
+    }
+}
+
+#[test]
+fn git_hosts_are_read_as_people_copy_them_and_never_guessed() {
+    let (bench, _) = bench("hosts");
+    let token = bench.run("token --show").out;
+    // A host as people copy it.
+    for host in [
+        "https://example.com",
+        "https://example.com/",
+        "example.com/",
+    ] {
+        let asked = b"protocol=https\nhost=example.com\n\n";
+        let ran = bench.run_with(&format!("git-credential --host {host} get"), asked);
+        assert!(ran.out.contains(token.trim()), "{host}: {}", ran.err);
+    }
+    for host in [
+        "http://example.com",
+        "https://example.com/acme",
+        "me@example.com",
+        "''",
+        "https://",
+    ] {
+        let ran = bench.run(&format!("git-credential --host {host} get"));
+        ran.assert_error(2, "such as github.com", host);
+    }
+    // Helpers and git must not mean different hosts.
+    for hosts in [
+        "host=example.com\nhost=example.com",
+        "host=evil.example\nhost=example.com",
+        "host=\nhost=example.com",
+    ] {
+        bench.gateway.forget_requests();
+        let asked = format!("protocol=https\n{hosts}\n\n");
+        let ran = bench.run_with("git-credential --host example.com get", asked.as_bytes());
+        ran.assert_error(2, "several hosts", hosts);
+        assert_eq!(
+            (ran.out.as_str(), bench.gateway.count("")),
+            ("", 0),
+            "{hosts}"
+        );
     }
     bench.assert_errors(&[
         ("git-credential get", 2, "--host <HOST>"),

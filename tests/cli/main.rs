@@ -1,4 +1,4 @@
-//! The `nexus` example as its users run it, against a gateway in this process.
+//! The program `nexus` as its users run it, against a gateway in this process.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,6 +25,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 use nexus_sdk::serde_json::{self, Value};
 use nexus_sdk::testing::{DevGateway, DevGatewayBuilder};
@@ -107,8 +108,14 @@ impl Bench {
     }
 }
 
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_secs()
+}
+
 fn program() -> Command {
-    example::program("nexus")
+    example::configured(Path::new(env!("CARGO_BIN_EXE_nexus")))
 }
 
 fn spawn(command: &mut Command) -> Child {

@@ -3,7 +3,7 @@
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::testing::Fault;
 
-use crate::{Bench, Ran};
+use crate::{Bench, Ran, now};
 
 fn reply(bench: &Bench, path: &str, status: u16, body: &Value) {
     let fault = Fault::reply(status, "application/json", body.to_string());
@@ -14,94 +14,112 @@ fn reply(bench: &Bench, path: &str, status: u16, body: &Value) {
 fn status_says_why_a_connection_is_not_active() {
     let bench = Bench::new("why");
     let error = |code: &str| json!({ "error": code });
-    // (status, the gateway's response to a call for the token, what is printed)
+    // (status, the gateway's response to a call for the token, exit code, what is printed)
     let cases = [
         (
             "failed",
             400,
             error("connection_not_active"),
+            6,
             "failed: the user has not consented",
         ),
         (
             "failed",
             409,
             json!({"error": "attention_required", "detail": "x"}),
+            6,
             "failed: the provider no longer accepts its credential; run `nexus connect`",
         ),
         (
             "failed",
             410,
             error("connection_revoked"),
+            6,
             "failed: it was revoked",
         ),
         (
             "failed",
             404,
             error("connection_not_found"),
+            6,
             "failed: the gateway knows no such connection; check its id",
         ),
         (
             "failed",
             409,
             error("token_expired"),
-            "failed: its token has expired, and the provider did not",
+            1,
+            "failed: its token has expired, and the provider did not issue",
         ),
         (
             "failed",
             403,
             error("invalid_api_key"),
+            1,
             "failed: the gateway has a wrong key for its broker",
         ),
         (
             "pending",
             502,
             error("broker_unavailable"),
+            1,
             "pending: broker_unavailable",
         ),
         (
             "failed",
             200,
             json!({"access_token": "t"}),
-            "failed: its token is usable all the same",
+            0,
+            "failed: its token can still be used",
         ),
         (
             "archived",
             400,
             error("connection_not_active"),
+            6,
             "archived: the user has not",
         ),
     ];
-    for (status, code, body, text) in cases {
+    for (status, http, body, code, text) in cases {
         reply(
             &bench,
             "/v1/check-connection",
             200,
             &json!({ "status": status }),
         );
-        reply(&bench, "/v1/token", code, &body);
+        reply(&bench, "/v1/token", http, &body);
         let ran = bench.run("status {github}");
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{body}");
+        assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{body}");
         assert!(ran.out.starts_with(text), "{body}: {}", ran.out);
         assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
     }
-    // What is for programs is what the gateway said, and nothing else is asked.
-    bench.gateway.forget_requests();
+}
+
+#[test]
+fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
+    let bench = Bench::new("why-json");
+    let error = |code: &str| json!({ "error": code });
     reply(&bench, "/v1/check-connection", 200, &error("x"));
-    reply(
-        &bench,
-        "/v1/check-connection",
-        200,
-        &json!({"status": "failed"}),
-    );
     bench
         .run("status {github} --json")
         .assert_error(1, "status", "no status");
-    let exact = bench.run("status {github} --json").json("status");
-    assert_eq!(
-        exact,
-        json!({"connection_id": bench.github, "status": "failed"})
-    );
-    assert_eq!(bench.gateway.count("/v1/token"), 0);
+    for (code, http, body) in [
+        (6, 409, error("attention_required")),
+        (1, 502, error("broker_unavailable")),
+        (0, 200, json!({"access_token": "t"})),
+    ] {
+        let failed = json!({"status": "failed"});
+        reply(&bench, "/v1/check-connection", 200, &failed);
+        reply(&bench, "/v1/token", http, &body);
+        let mut ran = bench.run("status {github} --json");
+        assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{body}");
+        ran.code = 0;
+        let exact = json!({"connection_id": bench.github, "status": "failed"});
+        assert_eq!(ran.json("status"), exact);
+    }
+    bench.gateway.forget_requests();
+    assert_eq!(bench.run("status {github} --json").code, 0);
+    assert_eq!(bench.gateway.count("/v1/token"), 0, "active says it all");
 }
 
 /// The line of a text that starts with this name.
@@ -113,7 +131,7 @@ fn line<'a>(ran: &'a Ran, name: &str) -> &'a str {
 #[test]
 fn an_expiry_is_a_date_and_how_long_that_is() {
     let bench = Bench::new("dates");
-    let now = jiff::Timestamp::now().as_second();
+    let now = i64::try_from(now()).unwrap();
     // Seconds from now, far from where the text changes, and what is printed.
     let cases = [
         (118 * 60 + 50, "in 118 minutes"),
@@ -123,12 +141,10 @@ fn an_expiry_is_a_date_and_how_long_that_is() {
         (-7_300, "expired 2 hours ago"),
     ];
     for (seconds, text) in cases {
-        let at = jiff::Timestamp::from_second(now + seconds).unwrap();
-        let body = json!({"access_token": "t", "expires_at": at.to_string()});
+        let body = json!({"access_token": "t", "expires_at": now + seconds});
         reply(&bench, "/v1/token", 200, &body);
         let ran = bench.run("token {github}");
         let shown = line(&ran, "expires ");
-        assert!(shown.contains(&format!("  {at}, ")), "{shown}");
         assert!(shown.ends_with(text), "{seconds}: {shown}");
     }
     reply(&bench, "/v1/token", 200, &json!({"access_token": "t"}));
@@ -146,7 +162,29 @@ fn an_expiry_is_a_date_and_how_long_that_is() {
     assert!((3_999_999_000..=4_000_000_000).contains(&left), "{exact}");
 }
 
-/// 0.4 says `upstream_error` for whatever is wrong; the call for the token tells.
+#[test]
+fn dates_are_those_of_the_calendar() {
+    let bench = Bench::new("calendar");
+    for (seconds, date) in [
+        (951_782_399, "2000-02-28T23:59:59Z"),
+        (951_782_400, "2000-02-29T00:00:00Z"),
+        (951_868_800, "2000-03-01T00:00:00Z"),
+        (1_709_164_800, "2024-02-29T00:00:00Z"),
+        (1_767_225_599, "2025-12-31T23:59:59Z"),
+        (1_772_323_200, "2026-03-01T00:00:00Z"),
+        (4_107_542_399, "2100-02-28T23:59:59Z"),
+        (4_107_542_400, "2100-03-01T00:00:00Z"),
+        (253_402_300_799_u64, "9999-12-31T23:59:59Z"),
+    ] {
+        let body = json!({"access_token": "t", "expires_at": seconds});
+        reply(&bench, "/v1/token", 200, &body);
+        let ran = bench.run("token {github}");
+        let shown = line(&ran, "expires ");
+        assert!(shown.contains(&format!("  {date}, ")), "{seconds}: {shown}");
+    }
+}
+
+/// Gateway 0.4 says `upstream_error` for whatever is wrong; the call for the token tells.
 #[test]
 fn a_refused_refresh_asks_for_the_token() {
     let bench = Bench::new("refused");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufReader, Read as _, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +29,12 @@ struct Terminal {
 impl Terminal {
     /// `browser`: whether the system has something that opens one.
     fn start(bench: &Bench, args: &str, browser: bool) -> Self {
+        let home = bench.file("home");
+        fs::create_dir_all(&home).unwrap();
+        Self::at_home(bench, args, browser, &home)
+    }
+
+    fn at_home(bench: &Bench, args: &str, browser: bool, home: &Path) -> Self {
         let directory = bench.file("terminal");
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir(&directory).unwrap();
@@ -70,6 +76,7 @@ impl Terminal {
         let mut child = script
             .env("PATH", &directory)
             .env("SHELL", "/bin/sh")
+            .env("HOME", home)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -196,7 +203,7 @@ fn a_credential_is_entered_on_a_page_of_our_own() {
     let bench = Bench::new("page");
     let mut terminal = Terminal::start(&bench, "-p weather", true);
     terminal.expect("to enter the credential, open http://127.0.0.1:");
-    let page = terminal.opened();
+    let (_, page) = redirect(&terminal);
     assert!(!page.starts_with(bench.gateway.url()), "{page}");
     ureq::post(&page)
         .send_form([("api_key", "k-of-the-page")])
@@ -205,6 +212,88 @@ fn a_credential_is_entered_on_a_page_of_our_own() {
     assert_eq!(code, 0, "{seen}");
     let held = bench.run(&format!("token --show {}", out.trim()));
     assert_eq!(held.out, "k-of-the-page\n");
+}
+
+/// The file that the browser was sent to, and where it leads.
+fn redirect(terminal: &Terminal) -> (PathBuf, String) {
+    let file = PathBuf::from(terminal.opened());
+    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let html = fs::read_to_string(&file).unwrap();
+    let (_, rest) = html.split_once("content=\"0; url=").unwrap();
+    let (page, _) = rest.split_once('"').unwrap();
+    assert!(html.contains(&format!("<a href=\"{page}\">")), "{html}");
+    (file, page.to_owned())
+}
+
+/// Other users read the command lines of all processes, and sandboxed browsers few folders.
+#[test]
+fn a_file_of_the_users_own_leads_the_browser_to_the_page() {
+    let bench = Bench::new("redirect");
+    let home = bench.file("home");
+    let downloads = home.join("Downloads");
+    for folder in [&home, &downloads] {
+        fs::create_dir_all(folder).unwrap();
+        for key in [None, Some("\x03")] {
+            let mut terminal = Terminal::start(&bench, "-p weather", true);
+            terminal.expect("to enter the credential, open http://127.0.0.1:");
+            let (file, page) = redirect(&terminal);
+            assert_eq!(file.parent(), Some(folder.as_path()));
+            assert!(!file.to_str().unwrap().contains("/."), "{}", file.display());
+            let code = if let Some(key) = key {
+                terminal.keyboard.write_all(key.as_bytes()).unwrap();
+                130
+            } else {
+                ureq::post(&page).send_form([("api_key", "k")]).unwrap();
+                0
+            };
+            let (ended, _, seen) = terminal.end();
+            assert_eq!(ended, code, "{seen}");
+            assert!(!file.exists(), "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn without_a_folder_for_the_file_the_credential_is_asked_for() {
+    let bench = Bench::new("homeless");
+    for home in ["/dev/null/home", "", "relative"] {
+        let mut terminal = Terminal::at_home(&bench, "-p weather", true, Path::new(home));
+        terminal.expect("api_key: ");
+        terminal.enter_secret("hunter2");
+        let (code, _, seen) = terminal.end();
+        assert_eq!(code, 0, "{home:?}: {seen}");
+    }
+}
+
+#[test]
+fn a_body_without_a_line_break_ends_with_one_on_a_terminal() {
+    let bench = Bench::new("newline");
+    for (body, shown) in [
+        ("a", "a\r\n"),
+        ("a\n", "a\r\n"),
+        ("", ""),
+        ("a\n\n", "a\r\n\r\n"),
+    ] {
+        let reply = || Fault::reply(200, "text/plain", body);
+        bench.gateway.fail_next_at("/user", 2, reply());
+        let program = bench.command("");
+        let path = program.get_program().to_str().unwrap();
+        let line = format!("'{path}' fetch '{}/user'", bench.gateway.url());
+        let mut script = Command::new("/usr/bin/script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => script.env(name, value),
+                None => script.env_remove(name),
+            };
+        }
+        let output = script.stdin(Stdio::null()).output().unwrap();
+        let seen = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(seen, shown, "{body:?}");
+        // Elsewhere the body is what was received.
+        assert_eq!(bench.run("fetch {url}/user").out, body);
+    }
 }
 
 #[test]

@@ -23,6 +23,14 @@ pub(crate) struct Chromium {
 
 impl Chromium {
     pub(crate) fn open() -> Self {
+        Self::with_prefs(&json!({}))
+    }
+
+    pub(crate) fn without_scripts() -> Self {
+        Self::with_prefs(&json!({"profile.managed_default_content_settings.javascript": 2}))
+    }
+
+    fn with_prefs(prefs: &Value) -> Self {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -31,6 +39,7 @@ impl Chromium {
             .expect("chromedriver runs; tests/interop/browser.sh installs it");
         let port = port(&mut driver);
         let options = json!({
+            "prefs": prefs,
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=800,900"],
         });
         let capabilities = json!({"alwaysMatch": {
@@ -67,7 +76,7 @@ impl Chromium {
         self.post("/url", &json!({ "url": url }));
     }
 
-    /// What a script in the page returns; the pages themselves have none.
+    /// The value of a script's expression in the page.
     pub(crate) fn look(&self, script: &str) -> Value {
         let script = format!("return ({script});");
         self.post("/execute/sync", &json!({"script": script, "args": []}))
@@ -89,13 +98,29 @@ impl Chromium {
 
     /// Waits for a page with this heading.
     pub(crate) fn wait_for(&self, heading: &str) {
+        self.wait_until("document.querySelector('h1')?.textContent", heading);
+    }
+
+    pub(crate) fn wait_for_title(&self, title: &str) {
+        self.wait_until("document.title", title);
+    }
+
+    fn wait_until(&self, script: &str, expected: &str) {
         let start = Instant::now();
-        let script = "document.readyState + document.querySelector('h1')?.textContent";
-        while self.text(script) != format!("complete{heading}") {
+        let script = format!("document.readyState + {script}");
+        while self.text(&script) != format!("complete{expected}") {
             let html = || self.text("document.documentElement.outerHTML");
-            assert!(start.elapsed() < LONG, "no {heading}: {}", html());
+            assert!(start.elapsed() < LONG, "no {expected}: {}", html());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The address of the window.
+    pub(crate) fn address(&self) -> String {
+        let url = format!("{}/url", self.session.trim_end_matches('/'));
+        let text = ureq::get(&url).call().unwrap().body_mut().read_to_string();
+        let value: Value = serde_json::from_str(&text.unwrap()).unwrap();
+        value["value"].as_str().unwrap().to_owned()
     }
 
     /// Saves a picture of the page in light and dark, if a folder is given.

@@ -1,11 +1,14 @@
 //! Both pages in a real browser. `tests/interop/browser.sh` runs these, which need Chromium.
 
+use std::ops::ControlFlow;
 use std::sync::Mutex;
+use std::time::Duration;
 
-use nexus_sdk::testing::DevGateway;
+use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::{ConsentListener, RequestConnectionInput, WaitOptions};
 use serde_json::{Value, json as value};
 
+use super::browser::parts;
 use super::chromium::{Chromium, ENTER, SPACE, TAB};
 use super::support::{LONG, Server, client, client_of, json};
 
@@ -120,8 +123,7 @@ fn a_form_is_filled_in_refused_and_mended_by_keyboard() {
     browser.press(ENTER);
 
     // The refusal has the focus, and leads to the field that it names.
-    browser.wait_for("Connect weather");
-    assert_eq!(browser.text("document.title"), "Error: Connect weather");
+    browser.wait_for_title("Error: Connect weather");
     assert_eq!(focus("getAttribute('role')"), "alert");
     browser.picture("refused");
     assert!(
@@ -189,4 +191,126 @@ fn another_page_can_neither_send_the_form_nor_show_it() {
     browser.wait_for("Not accepted");
     browser.picture("refused-elsewhere");
     assert_eq!(gateway.count("/v1/capture-credential"), 0);
+}
+
+/// A program that listens on the port of a listener that has ended.
+fn imposter(form: &str) -> DevGateway {
+    let address = parts(form).0.parse().unwrap();
+    let imposter = DevGateway::builder().bind(address).start().unwrap();
+    imposter.fail_next(usize::MAX, Fault::reply(200, "text/plain", "welcome"));
+    imposter
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_key_is_not_sent_to_another_server_on_the_same_port() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    let browser = Chromium::open();
+    // The imposter is there when the form is sent, and in the second round the page notices it by itself.
+    for sends in [true, false] {
+        let listener = ConsentListener::bind().unwrap();
+        let form = listener.credential_form(&client, "s-1").unwrap();
+        browser.visit(&form);
+        browser.wait_for("Connect weather");
+        browser.press("E");
+        browser.press(TAB);
+        browser.press("canary-1");
+        drop(listener);
+        let imposter = imposter(&form);
+        if sends {
+            browser.press(ENTER);
+        }
+        browser.wait_for("This form has ended");
+        browser.picture("ended");
+        let html = browser.text("document.documentElement.outerHTML");
+        assert!(
+            !html.contains("<form") && !html.contains("<input"),
+            "{html}"
+        );
+        for request in imposter.requests() {
+            let query = request.query.unwrap_or_default();
+            let is_check = request.method == "GET" && query.starts_with("challenge=");
+            assert!(is_check, "{} {}?{query}", request.method, request.path);
+        }
+    }
+    assert_eq!(gateway.count("/v1/capture-credential"), 0);
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_browser_without_scripts_is_sent_away_in_time_and_can_send_the_form() {
+    let gateway = Server::start(|request| match request.path() {
+        "/v1/check-connection/c-1" => json(200, &value!({"status": "pending"})),
+        "/v1/capture-credential" => {
+            json(200, &value!({"connection_id": "c-1", "status": "success"}))
+        }
+        _ => {
+            let schema = value!({"properties": {"api_key": {}}});
+            json(200, &value!({"provider_name": "weather", "schema": schema}))
+        }
+    });
+    let client = client(&gateway);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client, "s-1").unwrap();
+    let browser = Chromium::without_scripts();
+    let mut polls = 0;
+    let options = WaitOptions::default()
+        .timeout(Duration::from_secs(8))
+        .interval(Duration::from_millis(20))
+        .on_poll(|_| {
+            polls += 1;
+            if polls == 1 {
+                browser.visit(&form);
+            }
+            if browser.address() == "about:blank" {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })
+        .consent(&listener);
+    let ended = client.wait_for_active("c-1", options).unwrap_err();
+    assert_eq!(ended.code(), "aborted", "the page was left before the end");
+    let options = WaitOptions::default()
+        .timeout(LONG)
+        .interval(LONG)
+        .on_poll(|_| {
+            if gateway.count("/v1/capture-credential") > 0 {
+                return ControlFlow::Break(());
+            }
+            browser.visit(&form);
+            browser.press("canary-1");
+            browser.press(ENTER);
+            ControlFlow::Continue(())
+        })
+        .consent(&listener);
+    let ended = client.wait_for_active("c-1", options).unwrap_err();
+    assert_eq!(ended.code(), "aborted", "the form was sent");
+}
+
+/// So that the address is in no program's arguments, which all users can read.
+#[test]
+#[ignore = "needs Chromium"]
+fn a_form_opens_through_a_file_that_redirects() {
+    let gateway = gateway();
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let folder = std::env::temp_dir();
+    let file = folder.join(format!("nexus-redirect-{}.html", std::process::id()));
+    let html = format!(
+        "<!doctype html><meta name=\"referrer\" content=\"no-referrer\">\
+         <meta http-equiv=\"refresh\" content=\"0;url={form}\">"
+    );
+    std::fs::write(&file, html).unwrap();
+    let browser = Chromium::open();
+    browser.visit(&format!("file://{}", file.display()));
+    browser.wait_for("Connect weather");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(browser.address(), form);
+    browser.press("E");
+    browser.press(TAB);
+    browser.press("right");
+    browser.press(ENTER);
+    browser.wait_for("Connected");
+    assert_eq!(browser.complaints(), [""; 0]);
 }

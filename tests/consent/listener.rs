@@ -107,8 +107,15 @@ fn whatever_else_comes_uses_nothing_up() {
         ),
         (400, "\u{16}\u{3}\u{1}".to_owned()),
         (
-            411,
-            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked"),
+            404,
+            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n0"),
+        ),
+        (
+            413,
+            format!(
+                "POST {path} HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n{}\r\n0",
+                "a".repeat(65_537)
+            ),
         ),
         (
             413,

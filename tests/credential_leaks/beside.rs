@@ -1,4 +1,4 @@
-//! What else sends: retries, replays, fetchers that are bound to hosts, authenticated agents.
+//! Other ways to send: retries, replays, fetchers with allowed hosts, authenticated agents.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::world::{Arrival, Step, World, credentials, options};
 const HOME: &str = "http://api.example.test:80";
 const AWAY: &str = "http://other.test:80";
 
-/// Where requests came to, `h` for home and `a` for away; those away hold nothing, and those at
-/// home hold the credential until the first one away.
+/// Returns the servers that received the requests, `h` for home and `a` for away. Asserts that requests
+/// at home hold the credential until the first request away, and that later ones hold nothing.
 fn trace(case: &str, arrived: &[Arrival]) -> String {
     let mut left = false;
     let letters = arrived.iter().map(|Arrival { origin, request }| {
@@ -39,10 +39,10 @@ fn steps(table: &[(u16, &str)]) -> Vec<Step> {
     table.iter().map(step).collect()
 }
 
-/// What servers answer, one after the other.
+/// The responses of the servers, in order.
 type Script = &'static [(u16, &'static str)];
 
-/// What servers answer, the trace, and the status that the call ends with.
+/// The responses, the expected trace, and the status that the fetch returns.
 const SCRIPTS: [(Script, &str, u16); 7] = [
     (&[(307, "//other.test/"), (503, ""), (503, "")], "haaa", 200),
     (&[(503, ""), (307, "//other.test/"), (503, "")], "hhaa", 200),
@@ -102,8 +102,8 @@ fn retries_after_a_redirect_hold_no_credential() {
     }
 }
 
-/// The replay begins at home with the new credential, which then goes no further than the old one;
-/// once that was dropped, a 401 is no reason for a replay.
+/// The new credential of a replay stays at home, as the old one did. A 401 after the credential was
+/// dropped causes no replay.
 #[test]
 fn a_replay_is_redirected_without_either_credential() {
     let world = World::new();
@@ -178,7 +178,7 @@ fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
     }
 }
 
-/// It returns redirects, whatever the request's own settings say.
+/// The agent returns redirects even if the settings of a request ask to follow them.
 #[test]
 fn an_authenticated_agent_follows_nothing() {
     let world = World::new();

@@ -1,4 +1,4 @@
-//! What may arrive where.
+//! The judge of what may arrive at which origin.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -10,8 +10,8 @@ use crate::support::Request;
 use crate::targets::{Base, Outcome, Target};
 use crate::world::{Arrival, BODY, OWN_SECRETS, PLAIN, Step};
 
-/// All that a request to another origin may be made of; whatever else there is was meant for the
-/// first one.
+/// The headers that a request to another origin may have. Any other header was meant for the first
+/// origin.
 const HARMLESS: [&str; 9] = [
     "host",
     "user-agent",
@@ -64,7 +64,8 @@ pub(crate) fn judge(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived:
     }
 }
 
-/// The credentials are on every request until one goes to another origin, and never again.
+/// Asserts that every request holds the credentials until one goes to another origin, and none after
+/// that.
 pub(crate) fn check_arrivals(
     case: &impl std::fmt::Display,
     home: &str,
@@ -112,7 +113,7 @@ fn carries(strategy: &Strategy, header: &str) -> bool {
     }
 }
 
-/// What a request has that only the first origin may see.
+/// Returns a header or text of the request that only the first origin may see.
 pub(crate) fn harm(request: &Request) -> Option<String> {
     let names = request.headers.iter().map(|(name, _)| name.to_lowercase());
     let odd = names.into_iter().find(|name| !HARMLESS.contains(&&**name));
@@ -124,7 +125,7 @@ pub(crate) fn harm(request: &Request) -> Option<String> {
     odd.or(canary.map(str::to_owned))
 }
 
-/// Whether a canary is in the text, percent-encoded however often.
+/// Whether a canary is in the text, even if it was percent-encoded several times.
 fn holds_canary(text: &str) -> bool {
     let mut text = text.to_lowercase();
     while !text.contains("canary") {
@@ -137,7 +138,7 @@ fn holds_canary(text: &str) -> bool {
     true
 }
 
-/// Whether a canary is in a word of the text that is Base64.
+/// Whether a canary is in the text as Base64.
 fn is_coded(text: &str) -> bool {
     let coded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_');
     text.split(|c| !coded(c)).any(|word| {
@@ -149,7 +150,7 @@ fn is_coded(text: &str) -> bool {
     })
 }
 
-/// Whoever was to be asked was asked, and the call ended as the table says.
+/// Asserts that the fetch ended as the table says, after the right requests.
 fn check_outcome(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived: &[Arrival]) {
     let code = fetched.as_ref().err().map(NexusError::code);
     let before = case
@@ -179,7 +180,7 @@ fn check_outcome(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived: &[
     }
 }
 
-/// All stops were made; but nobody comes home to http from https.
+/// Asserts that all redirects were followed, but none from https back to a home on http.
 fn check_end(case: &Case<'_>, code: Option<&str>, arrived: &[Arrival]) {
     let secured = arrived
         .iter()

@@ -1,5 +1,5 @@
-//! Credentials and redirects: every status, target and way, times every strategy. The judge knows
-//! nothing of the client: it compares the origins that requests came to with the first one.
+//! Credentials and redirects: every status, target and way with every strategy. The judge does not use
+//! the client's code: it compares the origins that received requests with the first origin.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,8 +28,8 @@ use targets::{Base, HTTP, HTTPS, LOOPBACK, ODD_TARGETS, PLAIN_TARGETS, Target, U
 use world::{OWN_SECRETS, Step, World, options};
 
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
-/// Whether odd targets are tried with each status, or with one in turn: so in builds of fewer
-/// features, of which there are many to test.
+/// Whether odd targets are tried with each status. Builds with fewer features try one status each, to
+/// save time.
 const EVERY_STATUS: bool = cfg!(feature = "signing");
 /// Statuses whose `Location` is data.
 const OTHERS: [u16; 8] = [200, 201, 300, 304, 305, 306, 309, 400];
@@ -47,7 +47,7 @@ const ADVISORIES: [&str; 10] = [
     "CVE-2025-21620",
 ];
 
-/// Over which stops the target is reached, and where it sends to in turn: `>` is the target.
+/// The redirects before and after the target, which is `>`.
 const WAYS: [(&str, &[&str], &str); 5] = [
     ("straight", &[">"], ""),
     ("after a stop at home", &["/stop", ">"], ""),
@@ -73,7 +73,7 @@ type Redirected = (u16, &'static Target, &'static [&'static str], &'static str);
 
 const BASES: [Base; 3] = [HTTPS, HTTP, LOOPBACK];
 
-/// The targets that are sent to from one of these bases, on every way and straight.
+/// The targets for these bases: those for every way, and those for the straight one.
 fn targets(of: &[Base]) -> [Vec<&'static Target>; 2] {
     let used = |target: &&Target| target.bases.iter().any(|base| of.contains(base));
     let plain = PLAIN_TARGETS.iter().chain(UPWARD).filter(used).collect();
@@ -96,15 +96,15 @@ fn redirects(of: &[Base]) -> Vec<Redirected> {
     all
 }
 
-/// A part of the table, for one of four threads.
+/// A part of the table, which one of four threads tests.
 struct Part {
     base: Base,
     strategy: Strategy,
-    /// Of the bases in turn, which one this is; `None` takes them all.
+    /// The number of this base, if each redirect is tried from one base only.
     turn: Option<usize>,
 }
 
-/// How many combinations were tried.
+/// Tries the table, and returns the number of combinations.
 fn run_table(in_turn: bool) -> usize {
     let parts = BASES.into_iter().enumerate().flat_map(|(turn, base)| {
         let turn = in_turn.then_some(turn);
@@ -180,7 +180,7 @@ impl Part {
         judge(&case, &got.map(|(status, ..)| status), &world.arrived());
     }
 
-    /// A status that is no redirect, whatever its `Location`.
+    /// Asserts that a status other than a redirect is not followed.
     fn stay(&self, world: &World, fetcher: &Fetcher, status: u16) {
         world.expect([Step::to(status, self.base.fill("{s}://{o}/end"))]);
         let got = fetcher.fetch(&self.url(), options("GET")).unwrap();
@@ -192,7 +192,7 @@ impl Part {
     }
 }
 
-/// Each redirect from one of the bases that it can come from, in turn.
+/// Each redirect from one of its possible bases.
 #[test]
 fn no_credential_leaves_its_origin() {
     let [plain, odd] = targets(&BASES).map(|targets| targets.len());
@@ -211,7 +211,7 @@ fn no_credential_leaves_its_origin() {
     assert_eq!(count, expected);
 }
 
-/// Each redirect from every base.
+/// Each redirect from all of its possible bases.
 #[test]
 #[ignore = "three times the length of the other"]
 fn no_credential_leaves_its_origin_wherever_that_is() {

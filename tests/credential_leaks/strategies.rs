@@ -1,4 +1,4 @@
-//! Every way that a credential goes on a request.
+//! All strategies, with a credential for each.
 
 use nexus_sdk::{AgentSessionInput, Fetcher, NexusClient, TokenCache};
 use serde_json::{Value, json};
@@ -10,11 +10,11 @@ use crate::world::{World, credentials};
 pub(crate) struct Strategy {
     pub(crate) name: &'static str,
     granted: Value,
-    /// Where the first request goes.
+    /// The path and query of the first request.
     pub(crate) target: &'static str,
-    /// Whether servers see it in the URL.
+    /// Whether the credential is in the URL.
     pub(crate) in_url: bool,
-    /// Whether a request carries it. A path is the server's to write after the first request.
+    /// Whether a request carries the credential. After a redirect, the server has written the path.
     pub(crate) carried: fn(&Request) -> bool,
 }
 
@@ -23,7 +23,7 @@ impl Strategy {
         world.client(&self.granted, insecure)
     }
 
-    /// A fetcher with this credential.
+    /// Returns a fetcher with this credential.
     pub(crate) fn fetcher(&self, world: &World, insecure: bool) -> Fetcher {
         let client = self.client(world, insecure);
         if self.name != "agent session" {
@@ -35,7 +35,7 @@ impl Strategy {
     }
 }
 
-/// Name, the strategy's type and config, the target, and what shows the credential.
+/// Name, type and config of the strategy, the target, and the check for the credential.
 type Keyed = (
     &'static str,
     &'static str,

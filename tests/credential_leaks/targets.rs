@@ -1,5 +1,4 @@
-//! Where servers send their clients to, and the advisories of other clients that went there with
-//! what they had.
+//! The targets of redirects, and the advisories of other clients that sent credentials there.
 
 /// The origin of the first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +6,7 @@ pub(crate) struct Base {
     pub(crate) scheme: &'static str,
     pub(crate) host: &'static str,
     pub(crate) port: u16,
-    /// An authority that is none of its own.
+    /// The authority of another origin.
     other: &'static str,
     /// Whether plain http may go to other machines.
     pub(crate) insecure: bool,
@@ -39,7 +38,7 @@ impl Base {
         format!("{}://{}:{}", self.scheme, self.host, self.port)
     }
 
-    /// A location of the table, with `{s}` the scheme, `{h}` the host, `{p}` the port and `{o}` the
+    /// Fills a location of the table: `{s}` is the scheme, `{h}` the host, `{p}` the port and `{o}` the
     /// other authority.
     pub(crate) fn fill(self, location: &str) -> String {
         location
@@ -52,16 +51,16 @@ impl Base {
     }
 }
 
-/// What becomes of a redirect.
+/// The expected outcome of a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The origin stays the same, so the credential goes along.
+    /// The origin stays the same, and gets the credential again.
     Stays,
-    /// Another origin is asked, without it.
+    /// Another origin gets a request without the credential.
     Leaves,
-    /// As `Leaves`; with the credential in the new path it is `insecure_url`.
+    /// As `Leaves`, or `insecure_url` if the new URL holds the credential.
     Copies,
-    /// The error's code, and nobody else is asked.
+    /// The fetch fails with this code, and sends no further request.
     Refused(&'static str),
 }
 use Outcome::{Copies, Leaves, Refused, Stays};
@@ -125,7 +124,7 @@ pub(crate) const PLAIN_TARGETS: &[Target] = &[
     target(&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url"), ""),
 ];
 
-/// For builds that can do TLS: up from http.
+/// From http up to https.
 #[rustfmt::skip]
 pub(crate) const UPWARD: &[Target] = &[
     target(PLAIN, "up to https on its port", "https://{h}:{p}/end", Leaves,
@@ -137,7 +136,7 @@ pub(crate) const UPWARD: &[Target] = &[
 /// Straight from the first request, with every status.
 #[rustfmt::skip]
 pub(crate) const ODD_TARGETS: &[Target] = &[
-    // A user name, or what looks like one.
+    // User names, and texts that look like one.
     target(ALL, "userinfo", "{s}://user:pass@{o}/end", Refused("invalid_response"), ""),
     target(ALL, "userinfo, protocol-relative", "//user:pass@{o}/end", Refused("invalid_response"), ""),
     target(ALL, "userinfo on the origin", "{s}://user:pass@{h}:{p}/end", Refused("invalid_response"), ""),
@@ -234,7 +233,7 @@ pub(crate) const ODD_TARGETS: &[Target] = &[
     // More than one.
     target(ALL, "two Locations, home first", "/end\n{s}://{o}/end", Stays, ""),
     target(ALL, "two Locations, home last", "{s}://{o}/end\n/end", Leaves, ""),
-    // What the server was asked, handed on.
+    // Parts of the request that the server copies.
     target(ALL, "the query", "{s}://{o}/end?{query}", Copies, ""),
     target(ALL, "the path", "{s}://{o}{path}", Copies, ""),
     target(ALL, "the whole", "//{o}{url}", Copies, ""),

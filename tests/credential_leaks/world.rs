@@ -1,5 +1,4 @@
-//! A small internet on loopback: every origin that anyone connects to has a server of its own, which
-//! writes down what arrives.
+//! A small internet on loopback: every origin has a server of its own, which records its requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -15,20 +14,20 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use crate::support::{self, Reply, Request, Server};
 
-/// The one address that is the gateway.
+/// The address of the gateway.
 const GATEWAY: &str = "http://localhost:9";
 
-/// What a server answers: a status and, if there is one, where it sends to.
+/// A response of a server: a status and, for redirects, a `Location`.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    /// 0 cuts the connection.
+    /// 0 closes the connection without a response.
     pub(crate) status: u16,
     /// `{query}`, `{path}` and `{url}` are copied from the request, `{url%}` is encoded once and
     /// `{url%%}` twice.
     pub(crate) location: String,
 }
 
-/// A request, and the origin whose server it came to.
+/// A request, and the origin that received it.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) origin: String,
@@ -54,7 +53,7 @@ impl World {
             .proxy(None)
             .max_idle_connections(100)
             .user_agent("tests");
-        // Whoever is connected to is trusted: no leak hides behind a certificate.
+        // Every server is trusted, so that no certificate prevents a leak.
         let config = config.tls_config(
             ureq::tls::TlsConfig::builder()
                 .disable_verification(true)
@@ -65,7 +64,7 @@ impl World {
         Self { agent, play }
     }
 
-    /// A client of the gateway, which grants this from now on.
+    /// Makes the gateway grant this token response, and returns a client of it.
     pub(crate) fn client(&self, granted: &Value, insecure: bool) -> NexusClient {
         self.grant(granted);
         let options = NexusClientOptions::new(GATEWAY)
@@ -79,8 +78,8 @@ impl World {
         self.play().granted = granted.clone();
     }
 
-    /// Forgets what has arrived, and answers the next requests so, wherever they come to; those after
-    /// them get a 200.
+    /// Forgets earlier requests, and sets the responses to the next ones, whatever their origin. Later
+    /// requests get a 200.
     pub(crate) fn expect(&self, steps: impl IntoIterator<Item = Step>) {
         let mut play = self.play();
         play.steps = steps.into_iter().collect();
@@ -96,7 +95,7 @@ impl World {
     }
 }
 
-/// The resolver: whatever is looked up gets a server.
+/// A resolver that starts a server for every name.
 struct Names(Arc<Mutex<Play>>, Mutex<HashMap<(String, u16), Server>>);
 
 impl Resolver for Names {
@@ -178,7 +177,7 @@ impl Step {
     }
 }
 
-/// What a caller might send along, every value a secret.
+/// Headers of the caller, each with a secret value.
 pub(crate) const OWN_SECRETS: [(&str, &str); 15] = [
     ("Authorization", "Bearer own-canary"),
     ("Cookie", "session=own-canary"),
@@ -197,10 +196,10 @@ pub(crate) const OWN_SECRETS: [(&str, &str); 15] = [
     ("X-Hub-Signature", "own-canary"),
 ];
 
-/// What stays on a request to anyone.
+/// A header that every origin may see.
 pub(crate) const PLAIN: (&str, &str) = ("X-Plain", "kept");
 
-/// The body, which follows the Fetch standard and not the credential.
+/// The body. The Fetch standard decides where it goes.
 pub(crate) const BODY: &str = "payload";
 
 pub(crate) fn options(method: &str) -> FetchOptions {
@@ -213,7 +212,7 @@ pub(crate) fn options(method: &str) -> FetchOptions {
     }
 }
 
-/// An API key, a user, a password and more: what a gateway keeps of a connection.
+/// The credentials of a connection, for all strategies.
 pub(crate) fn credentials() -> Value {
     json!({
         "api_key": "canary/key+1=", "username": "canary-user", "password": "canary:word",

@@ -6,15 +6,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, SHORT, all, compare, document};
+use crate::bench::{Bench, all};
 use crate::canaries::{KEY, check_text};
 use crate::example;
-use crate::support::LONG;
 use crate::table::{self, Row};
 
 /// Runs an example on the faults. Those that cannot be given a timeout do without the faults that
 /// hang, and all without those that end at the limit of a body: theirs are 100 MiB.
-fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
+pub(crate) fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
     let (bench, rows) = (table::bench_for_programs(), table::rows());
     let mut cases: Vec<usize> = (0..rows.len())
         .filter(|case| has_timeout || !rows[*case].hangs())
@@ -27,12 +26,21 @@ fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
 }
 
 /// The same server by another name: connections to the gateway are none to the upstream.
-fn upstream(bench: &Bench, path: &str) -> String {
+pub(crate) fn upstream(bench: &Bench, path: &str) -> String {
     bench.url(path).replace("127.0.0.1", "localhost")
 }
 
 fn program(name: &str, bench: &Bench, workspace: &str, path: &str) -> Command {
-    let mut command = example::program(name);
+    let command = example::program(name);
+    configured(command, bench, workspace, path)
+}
+
+pub(crate) fn configured(
+    mut command: Command,
+    bench: &Bench,
+    workspace: &str,
+    path: &str,
+) -> Command {
     command
         .env("NEXUS_GATEWAY_URL", bench.url(""))
         .env("NEXUS_API_KEY", KEY)
@@ -44,7 +52,7 @@ fn program(name: &str, bench: &Bench, workspace: &str, path: &str) -> Command {
 }
 
 /// What is on stdout; stderr is looked through.
-fn stdout_of(command: &mut Command) -> String {
+pub(crate) fn stdout_of(command: &mut Command) -> String {
     let Output { stdout, stderr, .. } = command.output().unwrap();
     check_stderr(&String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()
@@ -64,34 +72,8 @@ fn check_stderr(stderr: &str) {
 }
 
 /// Whether an outcome is that of a response.
-fn is_answer(outcome: &str) -> bool {
+pub(crate) fn is_answer(outcome: &str) -> bool {
     ["ok", "shorter", "empty", "other"].contains(&outcome)
-}
-
-#[test]
-fn the_command_line_tool_prints_results_alone() {
-    for_all(true, |bench, case, row| {
-        let timeout = if row.hangs() { SHORT } else { LONG };
-        let timeout = timeout.as_secs_f64().to_string();
-        let run = |args: &[&str]| {
-            let mut command = program("nexus", bench, "ws", "");
-            stdout_of(command.args(args).args(["--timeout", &timeout]))
-        };
-        let status = run(&["status", &format!("case-{case}-Status")]);
-        let expected = if row.gateway() == "ok" {
-            "active\n"
-        } else {
-            ""
-        };
-        assert_eq!(status, expected, "{}", row.name());
-        let body = run(&["fetch", &upstream(bench, &format!("/case-{case}-Fetch"))]);
-        let expected = if is_answer(row.upstream()) {
-            row.upstream()
-        } else {
-            "empty"
-        };
-        assert_eq!(compare(&body, &document(1)), expected, "{}", row.name());
-    });
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod bench;
 mod canaries;
 mod cuts;
 mod examples;
+#[cfg(feature = "cli")]
+mod nexus;
 mod secrets;
 mod table;
 mod types;

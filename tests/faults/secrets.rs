@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::{
-    AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, NexusError, OboSessionInput,
+    AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, NexusError,
     RequestConnectionInput, RetryPolicy, TokenCache, WaitOptions,
 };
 
@@ -131,14 +131,14 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
     let credentials = json!({"api_key": "canary-field", "pin": 20_260_417});
     let credentials = credentials.as_object().unwrap();
     let session = AgentSessionInput::new("a", ["s"]).provider("ws", "p");
-    let obo = OboSessionInput::new(session, "canary-user-token");
+    let session = session.on_behalf_of("canary-user-token");
     let errors = [
         client.resolve_token("ws", "p").unwrap_err(),
         client.capture_schema("canary-state/=").unwrap_err(),
         client
             .capture_credential("canary-state", credentials)
             .unwrap_err(),
-        client.request_obo_session(&obo).unwrap_err(),
+        client.request_agent_session(&session).unwrap_err(),
     ];
     for error in errors {
         assert!(error.message().contains("[redacted] must not"), "{error}");

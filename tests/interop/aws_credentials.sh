@@ -1,7 +1,7 @@
 #!/bin/sh
 # Lets botocore, and so the AWS CLI and boto3, take its keys from `nexus aws-credentials`.
 #
-#   tests/interop/aws_credentials.sh [NEXUS]     NEXUS: the built example; without it, cargo builds one
+#   tests/interop/aws_credentials.sh [NEXUS]     NEXUS: the program; by default cargo builds it
 #
 # Environment: PYTHON (the command to use).
 set -u
@@ -18,8 +18,8 @@ die() {
 
 nexus=${1:-}
 if [ -z "$nexus" ]; then
-    (cd "$root" && cargo build --quiet --example nexus) || die "the example does not build"
-    nexus=$target/debug/examples/nexus
+    (cd "$root" && cargo build --quiet --features cli --bin nexus) || die "nexus does not build"
+    nexus=$target/debug/nexus
 fi
 [ -x "$nexus" ] || die "$nexus is not a program"
 

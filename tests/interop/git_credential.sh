@@ -1,7 +1,7 @@
 #!/bin/sh
 # Clones with the real git over https from a server that wants the token of `nexus git-credential`.
 #
-#   tests/interop/git_credential.sh [NEXUS]     NEXUS: the built example; without it, cargo builds one
+#   tests/interop/git_credential.sh [NEXUS]     NEXUS: the program; by default cargo builds it
 #
 # Needs git, openssl and Python. Environment: PYTHON (the command to use).
 set -u
@@ -19,8 +19,8 @@ for tool in git openssl "${PYTHON:-python3}"; do
 done
 nexus=${1:-}
 if [ -z "$nexus" ]; then
-    (cd "$root" && cargo build --quiet --example nexus) || die "the example does not build"
-    nexus=$target/debug/examples/nexus
+    (cd "$root" && cargo build --quiet --features cli --bin nexus) || die "nexus does not build"
+    nexus=$target/debug/nexus
 fi
 [ -x "$nexus" ] || die "$nexus is not a program"
 

@@ -34,7 +34,7 @@ fn collect(
     let code: TokenStream = text.parse().unwrap();
     let code = without_tests(flat(code));
     let folder = match file.file_stem().unwrap().to_str().unwrap() {
-        "lib" | "mod" => file.parent().unwrap().to_owned(),
+        "lib" | "main" | "mod" => file.parent().unwrap().to_owned(),
         _ => file.with_extension(""),
     };
     for declared in code

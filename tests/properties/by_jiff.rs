@@ -5,40 +5,20 @@ use std::time::SystemTime;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// The three forms of RFC 9110 section 5.6.7.
-const FORMS: [&str; 3] = [
-    "%a, %d %b %Y %H:%M:%S GMT",
-    "%a %b %e %H:%M:%S %Y",
-    "%A, %d-%b-%y %H:%M:%S GMT",
-];
+/// The form that servers must send (RFC 9110 section 5.6.7).
+const FORM: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
-/// A moment in those of the forms that have its year.
-pub(crate) fn http_dates(moment: SystemTime) -> Vec<String> {
-    let Ok(moment) = jiff::Timestamp::try_from(moment) else {
-        return Vec::new();
-    };
+pub(crate) fn written(moment: SystemTime) -> Option<String> {
+    let moment = jiff::Timestamp::try_from(moment).ok()?;
     let moment = Offset::UTC.to_datetime(moment);
-    let short = (1970..2070).contains(&moment.year());
-    let forms = FORMS
-        .into_iter()
-        .filter(|form| short || !form.contains("%y"));
-    // The oldest jiff that will do writes no `%y` for 2069.
-    let year = format!("{:02}", moment.year().rem_euclid(100));
-    forms
-        .map(|form| moment.strftime(&form.replace("%y", &year)).to_string())
-        .collect()
+    Some(moment.strftime(FORM).to_string())
 }
 
-/// A date that is in one of the forms, letter by letter.
+/// Reads a date that is in this form, letter by letter.
 pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
-    let read = FORMS
-        .into_iter()
-        .find_map(|form| DateTime::strptime(form, text).ok())?;
+    let read = DateTime::strptime(FORM, text).ok()?;
     let moment = SystemTime::from(Offset::UTC.to_timestamp(read).ok()?);
-    http_dates(moment)
-        .iter()
-        .any(|form| form == text)
-        .then_some(moment)
+    (written(moment)? == text).then_some(moment)
 }
 
 /// What `jiff` makes of a text: a moment if it has a zone, else a civil time taken as UTC.

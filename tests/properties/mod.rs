@@ -12,9 +12,9 @@ mod strategies;
 mod tokens;
 mod urls;
 
-#[cfg(test)]
+#[cfg(all(test, differential))]
 pub(crate) mod by_jiff;
-#[cfg(test)]
+#[cfg(all(test, differential))]
 mod by_url;
 #[cfg(test)]
 mod mutated;

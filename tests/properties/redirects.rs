@@ -1,4 +1,4 @@
-//! Where redirects lead, and what they take along.
+//! Chains of redirects: their targets, and the credentials that they carry.
 
 use std::net::Ipv4Addr;
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{CANARY, Origin, assert_clean_beside, split};
 use crate::fetch::redirect::{self, Hop};
-use crate::time::{Now, Received};
+use crate::time::{Now, ResponseClock};
 use crate::token::{CachedToken, TokenResponse};
 use crate::url;
 
@@ -50,9 +50,8 @@ fn tokens() -> [CachedToken; 4] {
 
 fn token_of(response: &Value) -> CachedToken {
     let (at, date) = (Now::read(), None);
-    let response = response.as_object().cloned().unwrap_or_default();
-    let token = TokenResponse::from_response(response).unwrap();
-    token.to_cached(Received { at, date }).unwrap()
+    let token = TokenResponse::from_json(response.clone()).unwrap();
+    token.to_cached(ResponseClock { at, date }).unwrap()
 }
 
 struct Chain<'a> {
@@ -98,7 +97,7 @@ impl<'a> Chain<'a> {
         })
     }
 
-    /// Follows one redirect; `None` where that ends the chain.
+    /// Follows one redirect, or returns `None` if the chain ends.
     fn follow(&mut self, line: &[u8]) -> Option<()> {
         let space = line.iter().position(|byte| *byte == b' ')?;
         let (status, target) = line.split_at(space);
@@ -131,7 +130,7 @@ impl<'a> Chain<'a> {
         Some(())
     }
 
-    /// Either to where another library says, or nowhere else than before.
+    /// Asserts that the origin is the one that another library reads, or the one before.
     fn leads_to(&self, from: &str, target: &str) {
         let here = self.hop.url.to_string();
         let ours = (self.theirs)(&here, "");
@@ -186,7 +185,7 @@ impl<'a> Chain<'a> {
         let injected = headers.contains_key("x-own");
         let private = PRIVATE.iter().any(|name| headers.contains_key(name));
         assert!(!own && !injected && !private, "{headers:?}");
-        // A server never gets the credential of a header from a URL.
+        // The credential of a header was never in a URL.
         if !self.token.header_name.is_empty() {
             return;
         }

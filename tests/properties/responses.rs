@@ -4,12 +4,12 @@ use std::fmt::Debug;
 
 use super::{CANARY, assert_clean};
 use crate::capture::{CaptureSchema, CapturedCredential};
-use crate::connection::{ConnectionStatus, RequestConnectionResponse, RevokeResult};
+use crate::connection::revoke::RevokeResult;
+use crate::connection::{ConnectionStatus, RequestConnectionResponse};
 use crate::error::Result;
 use crate::gateway;
-use crate::health::Health;
 use crate::json::Object;
-use crate::providers::Providers;
+use crate::providers::{Health, Providers};
 use crate::session::AgentSession;
 
 /// The body of a response, read as one to each kind of request.
@@ -23,19 +23,17 @@ pub fn response(data: &[u8]) {
         .values()
         .filter_map(|names| Some(names.as_object()?.len()))
         .sum();
-    let providers = Providers::from_response(&body).all;
+    let providers = Providers::from_json(body.clone().into()).unwrap().all;
     assert_eq!(providers.len(), leaves);
     assert!(providers.is_sorted_by_key(|provider| (&provider.auth_type, &provider.name)));
-    let _ = (
-        RevokeResult::from_response(&body),
-        CaptureSchema::from_response(body.clone()),
-    );
-    clean(Health::from_response(&body));
-    clean(CapturedCredential::from_response(&body));
+    RevokeResult::from_json(body.clone().into()).unwrap();
+    CaptureSchema::from_json(body.clone().into()).unwrap();
+    clean(Health::from_json(body.clone().into()));
+    clean(CapturedCredential::from_json(body.into()));
 }
 
 fn session(body: &Object) {
-    let Some(session) = clean(AgentSession::from_response(body.clone())) else {
+    let Some(session) = clean(AgentSession::from_json(body.clone().into())) else {
         return;
     };
     assert!(!session.session_id.is_empty());
@@ -65,10 +63,10 @@ fn session(body: &Object) {
 }
 
 fn connection(body: &Object) {
-    if let Some(status) = clean(ConnectionStatus::from_response(body)) {
+    if let Some(status) = clean(ConnectionStatus::of(body)) {
         assert_eq!(ConnectionStatus::from(status.as_str()), status);
     }
-    if let Some(made) = clean(RequestConnectionResponse::from_response(body)) {
+    if let Some(made) = clean(RequestConnectionResponse::from_json(body.clone().into())) {
         assert!(!made.auth_url.is_empty() && !made.connection_id.is_empty());
         assert_ne!(made.state.as_deref(), Some(""));
         let shown = format!(

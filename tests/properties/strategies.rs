@@ -10,12 +10,9 @@ use crate::gateway;
 use crate::header;
 use crate::json::Object;
 #[cfg(feature = "signing")]
-use crate::signing::{Digest, Encoding};
-#[cfg(feature = "signing")]
-use crate::strategy::Signature;
-use crate::strategy::{self, Place};
-use crate::time::{Now, Received};
-use crate::token::{CachedToken, TokenResponse};
+use crate::signing::{Digest, Encoding, Signature};
+use crate::time::{Now, ResponseClock};
+use crate::token::{CachedToken, Place, TokenResponse, param_name};
 use crate::url;
 
 /// The caller's URL, a line, and a token response. `theirs` is another library's reading of URLs.
@@ -32,11 +29,11 @@ pub fn strategy(data: &[u8], theirs: Origin) {
 }
 
 fn request(caller: &str, body: Object, theirs: Origin) -> Result<()> {
-    let received = Received {
+    let received = ResponseClock {
         at: Now::read(),
         date: None,
     };
-    let token = TokenResponse::from_response(body)?.to_cached(received)?;
+    let token = TokenResponse::from_json(body.into())?.to_cached(received)?;
     let Ok(own) = url::parse(caller) else {
         return Ok(());
     };
@@ -66,7 +63,7 @@ fn has_one_parameter(own: &Uri, url: &Uri, name: &str, value: &str) {
             .collect()
     };
     let mut expected = pairs(own);
-    expected.retain(|pair| strategy::param_name(pair) != name.as_bytes());
+    expected.retain(|pair| param_name(pair) != name.as_bytes());
     let mut found = pairs(url);
     let last = found.pop().unwrap();
     assert_eq!(found, expected);

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
 use crate::cache::{Generation, TokenCache};
 use crate::gateway;
-use crate::strategy::Place;
 use crate::tenant::Tenant;
-use crate::time::{FOREVER, Now, Received};
-use crate::token::{CachedToken, TokenResponse};
+use crate::time::{MAX_DURATION, Now, ResponseClock};
+use crate::token::{CachedToken, Place, TokenResponse};
 
 /// 2025-06-15T14:30:00Z, the local time at which responses come.
 const NOON: u64 = 1_749_997_800;
@@ -19,9 +18,9 @@ const DEFAULT: Duration = Duration::from_secs(300);
 pub fn token(data: &[u8]) {
     let body = match gateway::object(data) {
         Ok(body) => body,
-        Err(problem) => return assert_line(&problem),
+        Err(error) => return assert_line(error.message()),
     };
-    let response = match TokenResponse::from_response(body.clone()) {
+    let response = match TokenResponse::from_json(body.clone().into()) {
         Ok(response) => response,
         Err(error) => return assert_clean(&error),
     };
@@ -41,7 +40,7 @@ pub fn token(data: &[u8]) {
     ];
     for date in skewed {
         let at = Now { wall, mono };
-        let received = Received { at, date };
+        let received = ResponseClock { at, date };
         match response.to_cached(received) {
             Ok(token) => {
                 never_outlives(&token, &response, received);
@@ -72,7 +71,7 @@ fn hides_secrets(response: &TokenResponse) {
 }
 
 /// The local expiry is at most as far away as the response says, by the gateway's own clock.
-fn never_outlives(token: &CachedToken, response: &TokenResponse, received: Received) {
+fn never_outlives(token: &CachedToken, response: &TokenResponse, received: ResponseClock) {
     let now = received.at.wall;
     let left = token.expires_at.duration_since(now).unwrap_or_default();
     let claimed = match (response.expires_at, response.expires_in) {
@@ -82,7 +81,7 @@ fn never_outlives(token: &CachedToken, response: &TokenResponse, received: Recei
                 .duration_since(clock.unwrap_or(now))
                 .unwrap_or_default()
         }
-        (None, length) => length.unwrap_or(DEFAULT).min(FOREVER),
+        (None, length) => length.unwrap_or(DEFAULT).min(MAX_DURATION),
     };
     assert!(left <= claimed, "{left:?} of {claimed:?}");
     let expired = response
@@ -116,14 +115,14 @@ fn is_sent(token: &CachedToken) {
 }
 
 /// The cache never hands it out at or after its expiry.
-fn is_never_served_late(token: &CachedToken, received: Received) {
+fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
     let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
     let kept = Some(token.clone().into());
     cache.update(&tenant, kept, received.at, Generation::now());
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.
-    let left = if left < FOREVER { left } else { return };
+    let left = if left < MAX_DURATION { left } else { return };
     for early in [0, 29].map(Duration::from_secs) {
         let wait = left.saturating_sub(early);
         let hit = cache.newest(&tenant, received.at.after(wait)).is_some();

@@ -1,4 +1,4 @@
-//! Which directory a process locks files in, by its options and its environment, and what it says about it.
+//! The directory in which a process locks files, by its options and its environment, and the line that it logs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

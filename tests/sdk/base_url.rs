@@ -1,4 +1,4 @@
-//! `Fetcher::base_url`: where relative URLs go, and that nothing leaves the base.
+//! `Fetcher::base_url`: relative URLs, and URLs that would lead out of the base.
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{AgentSessionInput, FetchOptions, TokenCache};
@@ -110,7 +110,7 @@ fn parameters_go_onto_relative_urls_too() {
     }
 }
 
-/// What `path_segment` makes of a tool's argument is no step out of the base.
+/// The output of `path_segment` never leads out of the base.
 #[test]
 fn an_argument_is_one_segment() {
     let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
@@ -140,7 +140,7 @@ fn an_argument_is_one_segment() {
     }
 }
 
-/// A path that a model wrote gets no credential into the URL.
+/// A path that a model wrote cannot place the credential.
 #[test]
 fn placeholders_are_those_of_the_base() {
     let token = json!({"strategy": {"type": "path"}, "credentials": {"token": "12345:canary"}});

@@ -2,9 +2,7 @@
 
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};
-use nexus_sdk::{
-    AgentSessionInput, FetchOptions, OboSessionInput, RequestConnectionInput, TokenCache,
-};
+use nexus_sdk::{AgentSessionInput, FetchOptions, RequestConnectionInput, TokenCache};
 
 use crate::support::{client, connected, requested, said, user};
 
@@ -99,7 +97,7 @@ fn an_error_does_not_repeat_what_was_sent_in_confidence() {
 
     let session = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
     gateway.fail_next(1, Fault::reply(401, "text/plain", "canary-u has expired"));
-    let input = OboSessionInput::new(session, "canary-u");
-    let error = client.request_obo_session(&input).unwrap_err();
+    let input = session.on_behalf_of("canary-u");
+    let error = client.request_agent_session(&input).unwrap_err();
     assert_eq!(error.message(), "[redacted] has expired");
 }

@@ -2,9 +2,7 @@
 
 use nexus_sdk::serde_json::Map;
 use nexus_sdk::testing::{DevGateway, Fault};
-use nexus_sdk::{
-    AgentSessionInput, NexusClient, NexusError, OboSessionInput, RevokeOptions, TokenCache,
-};
+use nexus_sdk::{AgentSessionInput, NexusClient, NexusError, RevokeOptions, TokenCache};
 
 use crate::support::{client, connected, requested, said};
 
@@ -31,9 +29,9 @@ const METHODS: [Method; 9] = [
     ("request_agent_session", |client| {
         client.request_agent_session(&session()).err()
     }),
-    ("request_obo_session", |client| {
-        let input = OboSessionInput::new(session(), "user:ada");
-        client.request_obo_session(&input).err()
+    ("request_agent_session, on behalf of a user", |client| {
+        let input = session().on_behalf_of("user:ada");
+        client.request_agent_session(&input).err()
     }),
     ("get_agent_session", |client| {
         client.get_agent_session("session-1").err()
@@ -89,12 +87,6 @@ fn every_method_passes_on_what_the_gateway_says() {
             Some(200),
             None,
         ),
-        (
-            Fault::reply(200, json, ""),
-            "invalid_response",
-            Some(200),
-            None,
-        ),
     ];
     let gateway = connected();
     let client = client(&gateway);
@@ -120,7 +112,7 @@ fn every_method_passes_on_what_the_gateway_says() {
 }
 
 #[test]
-fn what_a_reply_has_to_have() {
+fn what_a_response_has_to_have() {
     let gateway = connected();
     let client = client(&gateway);
     for (name, call) in METHODS {
@@ -142,12 +134,15 @@ fn what_a_reply_has_to_have() {
 fn what_is_deleted_need_not_be_described() {
     let gateway = connected();
     let client = client(&gateway);
-    for (name, call) in METHODS {
-        gateway.fail_next(1, Fault::Status(204));
-        let code = call(&client).map(|error| error.code().to_owned());
-        let deletes = ["revoke_connection", "close_agent_session"].contains(&name);
-        let expected = (!deletes).then(|| "invalid_response".to_owned());
-        assert_eq!(code, expected, "{name}");
+    let empty = |text: &str| Fault::reply(200, "application/json", text);
+    for fault in [Fault::Status(204), empty(""), empty("\n")] {
+        for (name, call) in METHODS {
+            gateway.fail_next(1, fault.clone());
+            let code = call(&client).map(|error| error.code().to_owned());
+            let deletes = ["revoke_connection", "close_agent_session"].contains(&name);
+            let expected = (!deletes).then(|| "invalid_response".to_owned());
+            assert_eq!(code, expected, "{name}: {fault:?}");
+        }
     }
 }
 
@@ -162,8 +157,7 @@ fn what_the_gateway_refuses() {
     let input = |agent: &str, scope: &str, provider: &str| {
         AgentSessionInput::new(agent, [scope]).provider("acme", provider)
     };
-    let none: [&str; 0] = [];
-    let obo = OboSessionInput::new(input("a", "s", "github"), "nobody");
+    let obo = input("a", "s", "github").on_behalf_of("nobody");
     let day = std::time::Duration::from_secs(86_401);
     let table = [
         (
@@ -212,7 +206,7 @@ fn what_the_gateway_refuses() {
             404,
         ),
         (
-            session(AgentSessionInput::new("a", none).connection_id("c")),
+            session(AgentSessionInput::new("a", []).connection_id("c")),
             "missing_scopes",
             400,
         ),
@@ -221,11 +215,7 @@ fn what_the_gateway_refuses() {
             "invalid_ttl",
             400,
         ),
-        (
-            client.request_obo_session(&obo).unwrap_err(),
-            "invalid_user_context_token",
-            401,
-        ),
+        (session(obo), "invalid_user_context_token", 401),
         (
             client.get_agent_session("a/b").unwrap_err(),
             "session_not_found",
@@ -259,7 +249,7 @@ fn what_is_refused_before_the_gateway_is_asked() {
     let session = |input: AgentSessionInput| client.request_agent_session(&input).err();
     let plain = || AgentSessionInput::new("a", ["s"]);
     let millisecond = std::time::Duration::from_millis(1);
-    let obo = |token: &str| OboSessionInput::new(plain().connection_id("c"), token);
+    let obo = |token: &str| plain().connection_id("c").on_behalf_of(token);
     let long = RevokeOptions::default().reason("é".repeat(513));
     let blank_owner = RevokeOptions::default().workspace_id(" ");
     let table = [
@@ -288,7 +278,7 @@ fn what_is_refused_before_the_gateway_is_asked() {
             "ttl below a second",
             session(plain().connection_id("c").ttl(millisecond)),
         ),
-        ("blank user", client.request_obo_session(&obo(" ")).err()),
+        ("blank user", session(obo(" "))),
         (
             "blank pair",
             client.auth_headers(&cache, "", "github").err(),

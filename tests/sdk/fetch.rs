@@ -1,4 +1,4 @@
-//! `authenticated_fetch`: what is sent, what comes back, and what happens to a dead token.
+//! `authenticated_fetch`: the request, the response, and revoked tokens.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ fn every_status_of_the_upstream_is_data() {
         let (got, headers, body) = fetch(&server.url("/"), get()).unwrap();
         assert_eq!((got, &headers["x-kind"]), (status, &"a".parse().unwrap()));
         let bodyless = matches!(status, 204 | 304);
-        // What a 204 or 304 sends after its header is no part of it.
+        // Responses with 204 and 304 have no body, even if bytes follow the header.
         assert_eq!(body, if bodyless { &b""[..] } else { b"text" }, "{status}");
         assert_eq!(server.requests().len(), 1, "{status}");
     }
@@ -77,8 +77,8 @@ fn call(client: &NexusClient, cache: &TokenCache, url: &str, options: FetchOptio
 
 #[test]
 fn a_401_replaces_a_cached_token_and_replays_once() {
-    // The tokens that the upstream accepts from the second fetch on, how many the gateway has,
-    // the status of that fetch, the tokens that it sent, and the resolves in all.
+    // The tokens that the upstream accepts from the second fetch on, the number of tokens that the
+    // gateway has, the status of that fetch, the tokens that it sent, and the number of resolves.
     let table: [(&str, usize, u16, &[&str], usize); 3] = [
         ("t-2", 2, 200, &["t-1", "t-2"], 2),
         ("none", 2, 401, &["t-1", "t-2"], 2),
@@ -154,7 +154,7 @@ fn one_revoked_token_in_32_threads_costs_one_resolve_and_32_replays() {
     let revoked = Barrier::new(THREADS);
     let upstream = Server::start(move |request| match (request.path(), &*token_of(request)) {
         ("/all", "t-1") => {
-            // Nobody hears of the revocation before everybody has sent the dead token.
+            // All threads send the dead token before one of them gets its 401.
             revoked.wait();
             text(401, "revoked")
         }
@@ -219,7 +219,7 @@ fn any_method_takes_any_body() {
 fn json_is_the_body_and_its_type() {
     let value = json!({"name": "d\u{e9}mo", "n": [1, null]});
     let typed = "application/vnd.api+json";
-    // The options, and the type and the body that arrive.
+    // The options, and the `Content-Type` and body that arrive.
     let table = [
         (
             get().json(&value),

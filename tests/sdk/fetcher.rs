@@ -1,4 +1,4 @@
-//! Fetchers: the verbs, the hosts that they are bound to, and that they can be shared.
+//! Fetchers: their methods, allowed hosts, and use from several threads.
 
 use std::thread;
 

@@ -1,4 +1,4 @@
-//! Calls that can make the gateway refresh a token run to their end, whoever leaves.
+//! Calls that can make the gateway refresh a token run to their end, even if their callers leave.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,10 @@ use crate::support::{LONG, Server, client, json, options};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::{AgentSessionInput, FetchOptions, NexusClient, TokenCache, ureq};
 
-/// What a caller waits who leaves; a flight takes longer.
+/// The timeout of a caller that leaves. A flight takes longer.
 const HASTY: Duration = Duration::from_millis(30);
 
-/// A gateway that takes its time over tokens: it says nothing before it is told that the caller has
-/// left, and then not at once.
+/// A gateway that responds with a token some time after it is told that the caller has left.
 struct Slow {
     server: Server,
     left: Arc<AtomicBool>,
@@ -44,7 +43,7 @@ impl Slow {
 
     /// Starts a flight and leaves it.
     fn leave(&self, client: &NexusClient, cache: &TokenCache) {
-        // On a busy machine the gateway may hear of it later than its caller leaves.
+        // On a busy machine the caller may leave before the gateway gets the request.
         while self.server.count("/v1/resolve") == 0 {
             let hasty = FetchOptions::default().timeout(HASTY);
             let url = self.server.url("/");
@@ -55,10 +54,10 @@ impl Slow {
     }
 }
 
-/// Leaves a flight behind and drops the last handle of its client.
+/// Starts a flight, leaves it, and drops the last handle of its client.
 type Leave = fn(NexusClient, &TokenCache, &Slow);
 
-/// Each kind of handle waits for what flies when it is the last.
+/// Each kind of handle waits for flights if it is the last one.
 #[test]
 fn the_last_handle_of_any_kind_waits_for_the_flight() {
     let table: [(&str, Leave); 4] = [
@@ -75,10 +74,10 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
             gateway.leave(&client, cache);
             drop(client);
         }),
-        ("a session guard", |client, cache, gateway| {
+        ("a session's fetcher", |client, cache, gateway| {
             let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
             let session = client.request_agent_session(&input).unwrap();
-            let _guard = client.guard_agent_session(session);
+            let _fetcher = client.session_fetcher(&session).unwrap();
             gateway.leave(&client, cache);
             drop(client);
         }),
@@ -89,13 +88,13 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
                 let (gateway, cache) = (Slow::start(), TokenCache::new());
                 leave(client(&gateway.server), &cache, &gateway);
                 let token = cache.get("ws", "p");
-                assert!(token.is_some(), "{case}: the flight has not landed");
+                assert!(token.is_some(), "{case}: the flight has not ended");
             });
         }
     });
 }
 
-/// It stays open for as long as its listener, which may be as long as the program.
+/// A form stays open as long as its listener, possibly until the program ends.
 #[cfg(feature = "consent")]
 #[test]
 fn a_form_is_no_handle() {
@@ -105,7 +104,7 @@ fn a_form_is_no_handle() {
     listener.credential_form(&client, "s").unwrap();
     gateway.leave(&client, &cache);
     drop(client);
-    assert!(cache.get("ws", "p").is_some(), "the flight has not landed");
+    assert!(cache.get("ws", "p").is_some(), "the flight has not ended");
 }
 
 #[test]
@@ -114,15 +113,15 @@ fn drain_waits_for_what_was_left() {
     let client = NexusClient::new(options(&gateway.server).timeout(HASTY)).unwrap();
     assert!(client.drain(Duration::ZERO), "nothing has been asked");
     assert!(client.get_cached_token(&cache, "ws", "p").is_err());
-    assert!(!client.drain(Duration::ZERO), "it is under way");
+    assert!(!client.drain(Duration::ZERO), "the call is under way");
     gateway.go_on();
     assert!(client.drain(LONG));
     assert!(cache.get("ws", "p").is_some());
 }
 
-/// None of an own agent's timeouts cuts a refresh short.
+/// No timeout of the caller's own agent cuts a refresh short.
 #[test]
-fn the_timeouts_of_an_own_agent_do_not_end_a_flight() {
+fn the_timeouts_of_a_callers_agent_do_not_end_a_flight() {
     let hasty = Some(HASTY);
     let builder = ureq::Agent::config_builder;
     let agents = [

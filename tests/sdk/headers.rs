@@ -1,4 +1,4 @@
-//! `auth_headers`: what a strategy puts on a request, for clients of other kinds.
+//! `auth_headers`: the headers of each strategy.
 
 use nexus_sdk::TokenCache;
 use nexus_sdk::serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! `hide_credential`: a response that a model will read.
+//! `hide_credential`: responses that a model will read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ fn hiding() -> FetchOptions {
     FetchOptions::default().hide_credential(true)
 }
 
-/// What a fetch with this token makes of this response.
+/// Returns what a fetch with this token makes of this response.
 fn fetched(
     token: &Value,
     path: &str,
@@ -33,7 +33,7 @@ fn by(strategy: &str, config: &Value, credentials: &Value) -> Value {
     json!({"strategy": {"type": strategy, "config": config}, "credentials": credentials})
 }
 
-/// The time and the hash of the payload are in the headers of a signature, and no secret.
+/// Signatures come with headers that are no secret, for the time and the hash of the payload.
 #[cfg(feature = "signing")]
 #[test]
 fn what_a_signature_covers_is_returned() {
@@ -199,7 +199,7 @@ fn every_kind_of_response() {
     assert_eq!(cookies, ["a=[credential]", "b=2", "[credential]x"]);
     assert_eq!(body, b"\xff\0[credential]\xfe");
 
-    // The length that a HEAD tells is that of another response.
+    // The `Content-Length` of a HEAD is that of the GET.
     let head = reply(200, &[], "canary-token and more").then(crate::support::End::Close);
     let (headers, body) = fetched(&token, "/", hiding().method("HEAD"), head);
     assert_eq!(

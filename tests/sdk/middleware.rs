@@ -1,4 +1,4 @@
-//! The authenticated agent: ureq as it is, with the credential on every request.
+//! The authenticated agent.
 
 use std::io::Read as _;
 use std::time::{Duration, SystemTime};
@@ -47,7 +47,7 @@ fn code(error: &ureq::Error) -> String {
         .to_owned()
 }
 
-/// It would go to the proxy in clear, and to the proxy's own machine.
+/// The proxy would get the request unencrypted, and send it to its own loopback address.
 #[test]
 fn what_is_for_this_machine_goes_through_no_proxy_of_the_request() {
     let Setting { gateway, agent, .. } = setting();
@@ -82,7 +82,7 @@ fn bodies_stream_in_both_directions_with_one_resolve() {
 
 #[test]
 fn a_dead_cached_token_is_replaced() {
-    // What is sent, and whether that very request succeeds or the next one.
+    // The method, and whether this request succeeds or only the next one.
     for (method, at_once) in [("GET", true), ("POST", false)] {
         for as_error in [true, false] {
             let Setting {
@@ -247,7 +247,7 @@ fn a_server_that_says_nothing_is_given_up() {
     let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_millis(200));
     let client = NexusClient::new(options).unwrap();
     let cache = TokenCache::new();
-    // So that the time is the upstream's alone.
+    // With a cached token, only the upstream takes time.
     cache.set("acme", "github", cached("held"));
     let agent = client.authenticated_agent(&cache, "acme", "github");
     gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(3600)));

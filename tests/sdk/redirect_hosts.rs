@@ -1,10 +1,10 @@
-//! Where a fetcher's redirects may lead.
+//! Redirects of a fetcher with allowed hosts.
 
 use nexus_sdk::{AgentSessionInput, FetchOptions, Fetcher, Redirects, TokenCache};
 
 use crate::support::{Reply, Server, client, connected, redirect, reply, said};
 
-/// A server that gives every request this response, and where it is: `127.0.0.1:port`.
+/// Starts a server that gives every request this response, and returns its `127.0.0.1:port` as well.
 fn serving(response: Reply) -> (Server, String) {
     let server = Server::play(vec![response]);
     let address = format!("127.0.0.1:{}", server.port());
@@ -19,7 +19,7 @@ fn redirecting(to: &str) -> (Server, String) {
     serving(redirect(307, to))
 }
 
-/// One fetcher with a pair's credential and one with a session's.
+/// Returns a fetcher for a workspace and provider, and one for an agent session.
 fn fetchers(gateway: &nexus_sdk::testing::DevGateway) -> [Fetcher; 2] {
     let client = client(gateway);
     let session = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");

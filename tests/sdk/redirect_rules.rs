@@ -1,4 +1,4 @@
-//! Redirects: which request follows, and where it ends.
+//! Redirects: the request that follows, and the end of the chain.
 
 use crate::support::{Reply, Server, fetch, redirect, reply, text};
 use nexus_sdk::{FetchOptions, Redirects};
@@ -26,7 +26,7 @@ fn methods_and_bodies_follow_the_fetch_standard() {
     }
 }
 
-/// Sends `method`, with a body where that is common, into a redirect.
+/// Sends `method`, with a body where that is common, to a server that redirects.
 fn check_next(method: &'static str, status: u16, next: &str) {
     let server = Server::start(move |request| match request.path() {
         "/start" if method == "HEAD" => redirect_without_body(status, "/end"),

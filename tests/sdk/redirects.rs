@@ -1,4 +1,4 @@
-//! Redirects: who gets the credential.
+//! Redirects: which servers get the credential.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,7 @@ const SECRETS: [&str; 5] = [
     "X-Own-Key",
 ];
 
-/// A credential: what the gateway says, the target to fetch, and what the first request holds.
+/// A credential: the gateway's response, the target to fetch, and a text of the first request.
 struct Injected {
     name: &'static str,
     token: Value,
@@ -128,8 +128,8 @@ impl Caller {
     }
 }
 
-/// Answers `/start` with a redirect to the first of the URLs and `/hop` with one to the second, if
-/// it is there. As many servers do, it hands the query on.
+/// Redirects `/start` to the first of the URLs, and `/hop` to the second URL if there is one. Copies
+/// the query, as many servers do.
 fn hops(
     status: u16,
 ) -> (
@@ -157,7 +157,7 @@ fn holds_secret(request: &Request) -> bool {
     request.head.contains("canary") || SECRETS.iter().any(|name| request.header(name).is_some())
 }
 
-/// Fetches over a redirect to another origin, and with `back` over one more to the first.
+/// Fetches over a redirect to another origin and, with `back`, a redirect back to the first origin.
 fn run_chain(caller: &Caller, injected: &Injected, status: u16, change: &str, back: bool) {
     let case = format!(
         "{}: {status} to another {change}, back: {back}",
@@ -181,7 +181,7 @@ fn run_chain(caller: &Caller, injected: &Injected, status: u16, change: &str, ba
     let got = caller.get(&a.url(injected.target));
     let requests = [a.requests(), b.requests()].concat();
     if injected.name == "path in query" {
-        // Only a credential that is a parameter of its own is taken out of the query.
+        // Only the parameter of a `query_param` credential is taken out of a query.
         assert_eq!(got.unwrap_err().code(), "insecure_url", "{case}");
         assert_eq!(requests.len(), 1, "{case}");
         return;
@@ -254,7 +254,7 @@ fn the_same_origin_keeps_every_credential() {
                 Some("session=canary-cookie"),
                 "{name}, {status}"
             );
-            // A path is the server's to write: where it redirects to, the credential is its own.
+            // The server has written the path that it redirects to.
             assert!(
                 end.head.contains(proof) || name.starts_with("path"),
                 "{name}: {}",

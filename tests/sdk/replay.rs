@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Request, Server, client, json as json_reply, redirect, text};
 
-/// A gateway that grants what `token` makes of 1, then of 2, and of 2 from then on.
+/// Starts a gateway that grants `token(1)` first, and `token(2)` from then on.
 fn granting(token: fn(usize) -> Value) -> Server {
     let granted = AtomicUsize::new(0);
     Server::start(move |_| {
@@ -33,7 +33,7 @@ fn by_path(number: usize) -> Value {
         "credentials": {"key": format!("key/{number}:long"), "region": "eu"}})
 }
 
-/// Which credential a request carries; each stands in but one place.
+/// Returns the number of the credential that a request carries.
 fn number_of(request: &Request) -> usize {
     let (_, number) = request
         .head
@@ -95,7 +95,7 @@ fn the_hop_that_was_refused_is_sent_again() {
     }
 }
 
-/// The requests after the first: method, target and body.
+/// Returns the requests after the first: method, target and body.
 fn heard(upstream: &Server) -> Vec<String> {
     let heard = upstream.requests().into_iter().skip(1).map(|request| {
         let body = String::from_utf8(request.body).unwrap();
@@ -124,7 +124,7 @@ fn a_401_behind_a_redirect_is_the_response_where_the_credential_is_in_the_path()
     let expected = ["POST /key%2F1:long/start body", "GET /key%2F1:long/next"];
     assert_eq!(heard(&upstream), expected);
     assert_eq!(gateway.count("/v1/resolve"), 1);
-    // The token is gone from the cache all the same.
+    // The token was dropped from the cache nevertheless.
     assert_eq!(fetcher.get(&url("next")).unwrap().0, 200);
     assert_eq!(gateway.count("/v1/resolve"), 2);
 }
@@ -149,7 +149,7 @@ fn a_401_to_a_credential_in_the_path_is_replayed_without_a_redirect() {
 
 #[test]
 fn one_replay_a_call_and_none_without_the_credential() {
-    // Where a redirect leads that the second token brings, the status, and the tokens that are seen.
+    // The target of a redirect that follows the replay, and the tokens that the first server sees.
     let other = Server::play(vec![text(401, "who are you?")]);
     let elsewhere = other.url("/");
     for (to, sent) in [("/again", vec![1, 2, 2]), (&elsewhere, vec![1, 2])] {
@@ -170,7 +170,8 @@ fn one_replay_a_call_and_none_without_the_credential() {
     assert_eq!(other.requests().len(), 1);
 }
 
-/// The second credential goes into another header: what the first one's had of the caller is back.
+/// The second credential goes into another header. The header of the first one then has the caller's
+/// value again.
 #[test]
 fn a_replay_carries_nothing_of_the_credential_that_was_refused() {
     let gateway = granting(|number| {
@@ -202,7 +203,7 @@ fn a_replay_carries_nothing_of_the_credential_that_was_refused() {
     assert_eq!(sent, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
 }
 
-/// A server may close without having read the body, which is a reset.
+/// A server that closes without reading the body resets the connection.
 #[test]
 fn an_upload_that_was_refused_before_it_was_read_is_sent_again() {
     const LENGTH: u64 = 16 << 20;

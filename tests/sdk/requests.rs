@@ -2,8 +2,8 @@
 
 use crate::support::{Server, client, json, options, redirect, reply, text};
 use nexus_sdk::{
-    AgentSessionInput, NexusClient, NexusClientOptions, OboSessionInput, RequestConnectionInput,
-    RetryPolicy, RevokeOptions, ureq,
+    AgentSessionInput, NexusClient, NexusClientOptions, RequestConnectionInput, RetryPolicy,
+    RevokeOptions, ureq,
 };
 use serde_json::json;
 
@@ -72,8 +72,8 @@ fn calls_say_whose_they_are_where_a_header_can_carry_it() {
         client.revoke_connection("c", options).unwrap();
         let session = AgentSessionInput::new("a", ["s"]).provider(id, "github");
         client.request_agent_session(&session).unwrap();
-        let obo = OboSessionInput::new(session, "u");
-        client.request_obo_session(&obo).unwrap();
+        let obo = session.on_behalf_of("u");
+        client.request_agent_session(&obo).unwrap();
         let requests = gateway.requests();
         assert_eq!(requests.len(), 5);
         for request in requests {

@@ -58,7 +58,7 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
         let client = patient(&gateway, policy.clone());
         for (method, error) in both(&client) {
             let error = error.unwrap();
-            let case = format!("{method} {status}, {} retries", policy.retries);
+            let case = format!("{method} {status}, {policy:?}");
             let requests = gateway.requests();
             let own = requests.iter().filter(|request| request.method == method);
             assert_eq!(own.count(), sent, "{case}");
@@ -108,7 +108,7 @@ fn a_refresh_that_failed_upstream_is_one_request_and_says_whom_to_ask() {
     assert!(!error.is_retryable() && !error.needs_reconnect());
     assert_eq!(
         error.message(),
-        "Connection not active; get_token_by_connection_id tells what has become of the connection"
+        "Connection not active; call get_token_by_connection_id to learn the connection's status"
     );
     assert_eq!(gateway.requests().len(), 1);
 }

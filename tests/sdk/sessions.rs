@@ -1,12 +1,11 @@
-//! Agent sessions: used, closed, and closed by their guard.
+//! Agent sessions: used and closed.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::time::{Duration, SystemTime};
 
-use nexus_sdk::testing::{DevGateway, Fault};
-use nexus_sdk::{AgentSession, AgentSessionInput, NexusClient, OboSessionInput, RevokeOptions};
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{AgentSession, AgentSessionInput, NexusClient, RevokeOptions};
 
-use crate::support::{client, client_of, connected, said};
+use crate::support::{client, connected, said};
 
 fn input() -> AgentSessionInput {
     AgentSessionInput::new("agent-7", ["repo", "user"]).provider("acme", "github")
@@ -19,10 +18,6 @@ fn open(client: &NexusClient) -> AgentSession {
 fn used(gateway: &DevGateway, session: &AgentSession) -> u16 {
     let fetcher = client(gateway).session_fetcher(session).unwrap();
     fetcher.get(&format!("{}/user", gateway.url())).unwrap().0
-}
-
-fn is_active(client: &NexusClient, session_id: &str) -> bool {
-    client.get_agent_session(session_id).unwrap().active
 }
 
 #[test]
@@ -95,8 +90,8 @@ fn a_session_ends_by_itself_and_with_its_connection() {
 fn a_session_on_behalf_of_a_user() {
     let gateway = connected();
     let client = client(&gateway);
-    let asked = OboSessionInput::new(input(), "user:ada");
-    let session = client.request_obo_session(&asked).unwrap();
+    let asked = input().on_behalf_of("user:ada");
+    let session = client.request_agent_session(&asked).unwrap();
     assert_eq!(used(&gateway, &session), 200);
     let later = client.get_agent_session(&session.session_id).unwrap();
     for session in [session, later] {
@@ -122,10 +117,10 @@ fn a_gateway_without_sessions_is_told_apart() {
     let builder = DevGateway::builder().sessions(false);
     let gateway = builder.connection("acme", "github").start().unwrap();
     let client = client(&gateway);
-    let obo = OboSessionInput::new(input(), "user:ada");
+    let obo = input().on_behalf_of("user:ada");
     let errors = [
         client.request_agent_session(&input()).unwrap_err(),
-        client.request_obo_session(&obo).unwrap_err(),
+        client.request_agent_session(&obo).unwrap_err(),
         client.get_agent_session("session-1").unwrap_err(),
         client.close_agent_session("session-1").unwrap_err(),
     ];
@@ -133,73 +128,6 @@ fn a_gateway_without_sessions_is_told_apart() {
         assert_eq!(said(&error), ("sessions_not_supported", Some(404)));
         assert!(error.message().contains("does not have agent sessions"));
         assert!(!error.is_retryable() && !error.needs_reconnect());
-    }
-}
-
-#[test]
-fn the_guard_closes_its_session() {
-    let gateway = connected();
-    let client = client(&gateway);
-    let guard = client.guard_agent_session(open(&client));
-    let id = guard.session_id.clone();
-    let token = guard.token.clone().unwrap();
-    assert!(!format!("{guard:?}").contains(&token));
-    let fetcher = guard.fetcher().unwrap();
-    let url = format!("{}/user", gateway.url());
-    assert_eq!(fetcher.get(&url).unwrap().0, 200);
-    drop(guard);
-    assert!(!is_active(&client, &id));
-    assert_eq!(
-        fetcher.get(&url).unwrap().0,
-        401,
-        "a fetcher does not outlive the session"
-    );
-}
-
-#[test]
-fn the_guard_closes_its_session_while_unwinding() {
-    let gateway = connected();
-    let client = client(&gateway);
-    let guard = client.guard_agent_session(open(&client));
-    let id = guard.session_id.clone();
-    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-        let _guard = guard;
-        panic::resume_unwind(Box::new("unwinding"));
-    }));
-    assert!(ended.is_err());
-    assert!(!is_active(&client, &id));
-}
-
-#[test]
-fn a_guard_that_cannot_close_does_not_panic() {
-    let faults = [
-        None,
-        Some(Fault::Cut),
-        Some(Fault::Status(500)),
-        Some(Fault::reply(200, "text/html", "<p>")),
-    ];
-    for fault in faults {
-        for unwinding in [false, true] {
-            let gateway = connected();
-            let live = client(&gateway);
-            let session = open(&live);
-            let guard = match &fault {
-                Some(fault) => {
-                    // As many as a client could try.
-                    gateway.fail_next(9, fault.clone());
-                    live.guard_agent_session(session)
-                }
-                // Gone: nobody listens on port 1, and no other test can come to.
-                None => client_of("http://127.0.0.1:1").guard_agent_session(session),
-            };
-            let ended = panic::catch_unwind(AssertUnwindSafe(|| {
-                let _guard = guard;
-                if unwinding {
-                    panic::resume_unwind(Box::new("unwinding"));
-                }
-            }));
-            assert_eq!(ended.is_err(), unwinding, "a second panic would abort");
-        }
     }
 }
 

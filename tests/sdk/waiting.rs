@@ -1,6 +1,5 @@
 //! Waiting for a consent: which status ends it, and which failure.
 
-use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::thread;
 use std::time::Duration;
@@ -119,6 +118,17 @@ fn a_refusal_ends_a_wait() {
 }
 
 #[test]
+fn a_wait_of_no_time_polls_once() {
+    for (said, expected) in [("active", "active"), ("pending", "timeout")] {
+        let gateway = Server::play(vec![status(said)]);
+        let once = soon().timeout(Duration::ZERO);
+        let ended = client(&gateway).wait_for_active("c", once);
+        let ended = ended.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
+        assert_eq!((&*ended, gateway.requests().len()), (expected, 1));
+    }
+}
+
+#[test]
 fn a_wait_tells_every_status_and_ends_when_told_to() {
     let gateway = Server::play(vec![
         status("pending"),
@@ -126,15 +136,15 @@ fn a_wait_tells_every_status_and_ends_when_told_to() {
         status("attended"),
         status("active"),
     ]);
-    let polls = Cell::new(Vec::new());
+    let mut polls = Vec::new();
     let told = |status: &ConnectionStatus| {
-        polls.set([polls.take(), vec![status.to_string()]].concat());
+        polls.push(status.to_string());
         ControlFlow::Continue(())
     };
     client(&gateway)
         .wait_for_active("c", soon().on_poll(told))
         .unwrap();
-    assert_eq!(polls.take(), ["pending", "attended", "active"]);
+    assert_eq!(polls, ["pending", "attended", "active"]);
 
     let gateway = Server::play(vec![status("pending")]);
     let stop = |_: &ConnectionStatus| ControlFlow::Break(());
@@ -155,9 +165,9 @@ fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
     let id = connection.connection_id.as_str();
     assert!(client.check_connection(id).unwrap() == "failed");
 
-    let shown = Cell::new(Vec::new());
+    let mut shown = Vec::new();
     let consent = |status: &ConnectionStatus| {
-        shown.set([shown.take(), vec![status.to_string()]].concat());
+        shown.push(status.to_string());
         if *status == ConnectionStatus::Pending {
             visit(&connection.auth_url);
         }
@@ -165,7 +175,7 @@ fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
     };
     let status = client.wait_for_active(id, soon().on_poll(consent));
     assert!(status.unwrap() == "active");
-    assert_eq!(shown.take(), ["pending", "active"]);
+    assert_eq!(shown, ["pending", "active"]);
 
     let wait = |id: &str| client.wait_for_active(id, soon()).unwrap();
     assert!(gateway.set_status(id, "attention"));

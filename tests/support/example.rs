@@ -1,10 +1,11 @@
-//! The examples, as programs.
+//! The examples and `nexus`, as programs.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The example beside this test, without the settings of whoever runs it.
+/// Returns the example beside this test, without the settings of whoever runs it.
+#[allow(dead_code, reason = "some tests run `nexus` alone")]
 pub(crate) fn program(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let built = test.parent().unwrap().parent().unwrap().join("examples");
@@ -14,6 +15,11 @@ pub(crate) fn program(name: &str) -> Command {
         path.exists() && is_newer(&path, &built.unwrap_or_default()),
         "run `cargo build --examples`: `cargo test --test ..` alone does not"
     );
+    configured(&path)
+}
+
+/// Returns a program without the settings of whoever runs it.
+pub(crate) fn configured(path: &Path) -> Command {
     #[cfg(unix)]
     heed_signals();
     let mut command = Command::new(path);
@@ -33,13 +39,13 @@ pub(crate) fn program(name: &str) -> Command {
 /// there. What a process handles itself is not ignored in those that it starts.
 #[cfg(unix)]
 fn heed_signals() {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::flag::register_conditional_default;
     use std::sync::{Arc, Once};
 
     static HEED: Once = Once::new();
     HEED.call_once(|| {
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             register_conditional_default(signal, Arc::new(true.into())).unwrap();
         }
     });

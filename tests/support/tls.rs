@@ -1,24 +1,25 @@
-//! A certificate for loopback, and the server that has it.
+//! A server for https, and its certificate, which is valid for `localhost`, `127.0.0.1` and
+//! `example.test` until the year 4096.
 
 use std::io::{self, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, LazyLock};
 
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+const CERTIFICATE: &str = include_str!("certificate.pem");
+const KEY: &str = include_str!("key.pem");
+
 struct Identity {
     certificate: CertificateDer<'static>,
-    pem: String,
     config: Arc<ServerConfig>,
 }
 
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let made = rcgen::generate_simple_self_signed(names).unwrap();
-    let certificate = made.cert.der().clone();
-    let pem = made.cert.pem();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -28,7 +29,6 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
         .unwrap();
     Identity {
         certificate,
-        pem,
         config: Arc::new(config),
     }
 });
@@ -55,6 +55,6 @@ pub(crate) fn certificate() -> &'static [u8] {
 }
 
 /// The certificate as its own authority, in the form of `SSL_CERT_FILE`.
-pub(crate) fn authority_pem() -> String {
-    IDENTITY.pem.clone()
+pub(crate) fn authority_pem() -> &'static str {
+    CERTIFICATE
 }

@@ -232,6 +232,7 @@ fn fields_of_an_interim_response_and_long_chunk_extensions_are_errors() {
 
 #[cfg(feature = "rustls")]
 mod over_tls {
+    use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
     use ureq::tls::{Certificate, RootCerts, TlsConfig};
@@ -242,9 +243,9 @@ mod over_tls {
 
     /// A server's TLS settings, and client settings that trust it.
     fn identity() -> (Arc<ServerConfig>, ConfigBuilder<AgentScope>) {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let certificate: CertificateDer<'static> = made.cert.der().clone();
-        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let certificate =
+            CertificateDer::from_pem_slice(include_bytes!("../support/certificate.pem")).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(include_bytes!("../support/key.pem")).unwrap();
         let trusted = Certificate::from_der(&certificate).to_owned();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::seeded::Seeded;
-use crate::time::Received;
+use crate::time::ResponseClock;
 use crate::time::date;
 use crate::token::TokenResponse;
 
@@ -128,11 +128,11 @@ fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, A
 }
 
 fn arrive(cache: &TokenCache, clocks: &Clocks, response: &Value, date: Option<i64>) {
-    let received = Received {
+    let received = ResponseClock {
         at: clocks.now(),
         date: date.map(|date| clocks.wall(date)),
     };
-    let response = TokenResponse::from_response(response.as_object().unwrap().clone());
+    let response = TokenResponse::from_json(response.clone());
     let token = response.unwrap().to_cached(received).unwrap();
     keep(cache, Arc::new(token), received.at);
 }

@@ -2,6 +2,21 @@ use serde_json::{Value, json};
 
 use super::*;
 
+/// The status and the HTML.
+fn shown(form: &Form, entered: Option<&Entered>, problems: &Problems) -> (u16, String) {
+    let check = Check {
+        challenge: "c-1".into(),
+        proof: "p-1".into(),
+        seconds: 295,
+    };
+    let response = form.page(entered, problems, &check);
+    let status = response.message.status().as_u16();
+    (
+        status,
+        String::from_utf8(response.message.into_body()).unwrap(),
+    )
+}
+
 fn form(schema: &Value) -> Form {
     let name = |name: &str| name.to_owned();
     let schema = schema.as_object().unwrap();
@@ -115,9 +130,10 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
         code: "rejected".into(),
         message: "bad api_key, <b>, region-name".into(),
     });
-    let html = form.page(Some(&entered), &problems).html;
+    let (status, html) = shown(&form, Some(&entered), &problems);
+    assert_eq!(status, 422);
     assert!(
-        !html.contains("canary") && !html.contains("<script") && !html.contains("<b>"),
+        !html.contains("canary") && !html.contains("\"><script") && !html.contains("<b>"),
         "{html}"
     );
     for part in [
@@ -136,7 +152,7 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
     assert_eq!(html.matches("autofocus").count(), 1);
     // Not ticked this time, whatever the default is.
     assert!(!html.contains(" checked"), "{html}");
-    let fresh = form.page(None, &Problems::default()).html;
+    let (_, fresh) = shown(&form, None, &Problems::default());
     assert!(
         fresh.contains(" checked") && fresh.contains("<option value=\"\">Choose"),
         "{fresh}"
@@ -149,7 +165,7 @@ fn the_page_tells_who_asks_and_where_it_goes() {
     let form = form(
         &json!({"description": "Get a key at <weather>", "properties": {"key": {"description": "32 letters"}}}),
     );
-    let page = form.page(None, &Problems::default());
+    let (status, html) = shown(&form, None, &Problems::default());
     for part in [
         "<title>Connect weather</title>",
         "tool asks for your credentials",
@@ -159,10 +175,12 @@ fn the_page_tells_who_asks_and_where_it_goes() {
         "<p class=\"hint\" id=\"f0-hint\">32 letters</p>",
         "type=\"password\" id=\"f0\" name=\"key\" aria-describedby=\"f0-hint\" autofocus",
         "<strong>https://nexus.example.com</strong>",
+        "<noscript><meta http-equiv=\"refresh\" content=\"295;url=about:blank\"></noscript>",
+        "data-challenge=\"c-1\" data-proof=\"p-1\"",
     ] {
-        assert!(page.html.contains(part), "{part} in {}", page.html);
+        assert!(html.contains(part), "{part} in {html}");
     }
-    assert_eq!(page.status, 200);
+    assert_eq!(status, 200);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::time::{Now, Received};
+use crate::time::{Now, ResponseClock};
 use crate::token::TokenResponse;
 
 fn bearer() -> CachedToken {
@@ -11,11 +11,11 @@ fn bearer() -> CachedToken {
 }
 
 fn token_of(response: &Value) -> CachedToken {
-    let received = Received {
+    let received = ResponseClock {
         at: Now::read(),
         date: None,
     };
-    let response = TokenResponse::from_response(response.as_object().unwrap().clone()).unwrap();
+    let response = TokenResponse::from_json(response.clone()).unwrap();
     response.to_cached(received).unwrap()
 }
 
@@ -53,7 +53,7 @@ fn names<'a>(hop: &'a Hop<'_>) -> Vec<&'a str> {
     names
 }
 
-/// Where a chain of redirects ends, and whether the credential is still on board.
+/// Returns the end of a chain of redirects, and whether that request carries the credential.
 fn chain(token: &CachedToken, url: &str, targets: &[&str]) -> (String, bool) {
     let mut hop = hop(
         &Method::GET,
@@ -282,7 +282,7 @@ fn a_target_that_holds_the_credential_is_refused() {
     }
 }
 
-/// What goes into a path unencoded comes back unencoded, or not.
+/// Servers may encode characters that the SDK has sent unencoded.
 #[test]
 fn a_credential_is_found_however_it_is_encoded() {
     let token = token_of(&json!({"strategy": "path", "credentials": {"key": "12345:ca+na=ry"}}));
@@ -301,7 +301,7 @@ fn a_credential_is_found_however_it_is_encoded() {
     }
 }
 
-/// Stores sign their URLs, which are invalid without any of their parameters.
+/// Object stores sign their URLs, so that the URL is invalid if one parameter is missing.
 #[test]
 fn other_targets_stay_as_they_are() {
     let fields = json!({"key": "canary/key", "owner": "octocat-org"});

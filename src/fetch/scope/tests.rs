@@ -1,4 +1,5 @@
 use super::*;
+#[cfg(differential)]
 use crate::seeded::Seeded;
 
 fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
@@ -134,7 +135,8 @@ fn what_would_leave_the_base_is_refused() {
     }
 }
 
-/// By another library's reading, as it is written, as it is sent, and decoded once or twice.
+/// As another library reads the URL: as written, as sent, and decoded once or twice.
+#[cfg(differential)]
 #[test]
 fn nothing_that_is_appended_leaves_the_base() {
     let pieces = [
@@ -263,7 +265,7 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
     }
 }
 
-/// Whether the rules alone let the credential go there.
+/// Whether the rules, without a base, allow the target.
 fn include(rules: &[&str], target: &Uri) -> Result<bool> {
     let mut scope = Scope::default();
     scope.set_hosts(rules);

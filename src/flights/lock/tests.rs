@@ -37,7 +37,7 @@ fn gateway() -> Gateway {
 }
 
 fn tenant(workspace_id: &str, provider: &str) -> Subject {
-    Subject::Tenant(Tenant::new(workspace_id, provider).to_owned())
+    Subject::Tenant(Tenant::new(workspace_id, provider))
 }
 
 fn guard() -> Guard {

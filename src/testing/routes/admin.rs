@@ -1,70 +1,63 @@
-//! Revoking, and the list of providers.
+//! Revoking a connection, and the list of providers.
+
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::refusal;
-use super::tokens::known;
+use super::tokens::valid_id;
 use crate::testing::call::Call;
 use crate::testing::clock;
 use crate::testing::connections::Connection;
-use crate::testing::encoding::query_value;
-use crate::testing::fault::Trouble;
-use crate::testing::provider::Provider;
+use crate::testing::encoding::parameter;
+use crate::testing::fault::Fault;
 use crate::testing::response::{Outcome, Response};
-use crate::testing::service::Service;
 
+/// Characters.
 const MAX_REASON: usize = 512;
 
-/// Revoking again changes nothing and says so.
+/// Revokes a connection. Revoking it again changes nothing.
 pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
     refusal::broker(call)?;
-    let id = known(id, "connection_id must be a UUID")?;
+    let id = valid_id(id, "connection_id must be a UUID")?;
     let query = call.request.query.as_deref();
-    if query_value(query, "reason").chars().count() > MAX_REASON {
+    if parameter(query, "reason").chars().count() > MAX_REASON {
         let message = "the reason is longer than 512 characters";
         return Err(Response::error(400, "reason_too_long", message));
     }
-    let owner = query_value(query, "workspace_id");
+    let owner = parameter(query, "workspace_id");
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();
-    let connection = connections
-        .by_id(&id)
-        .filter(|found| owner.is_empty() || found.workspace_id == owner)
-        .ok_or_else(refusal::connection_not_found)?;
-    let mut body = revoked(connection, now);
-    let closed = connections.close_sessions(&id, now);
-    body.insert("sessions_closed".into(), closed.into());
-    Ok(Response::json(200, &body.into()))
-}
-
-fn revoked(connection: &mut Connection, now: u64) -> Map<String, Value> {
-    let again = connection.status == "revoked";
-    let revoked_at = clock::rfc3339(connection.revoke(now));
-    let tells_provider = connection.provider.serves_tokens();
-    let fields = [
-        ("connection_id", json!(connection.id)),
-        ("provider_name", json!(connection.provider.name())),
-        ("status", json!(connection.status)),
-        ("revoked_at", json!(revoked_at)),
-        ("already_revoked", json!(again)),
-        ("token_deleted", json!(true)),
-        ("provider_revoked", json!(tells_provider)),
-    ];
-    let owned = |(name, value): (&str, Value)| (name.to_owned(), value);
-    let mut fields: Map<String, Value> = fields.into_iter().map(owned).collect();
-    if !tells_provider {
-        let auth_type = connection.provider.auth_type();
+    let is_owned =
+        |connection: &&mut Connection| owner.is_empty() || connection.workspace_id == owner;
+    let connection = connections.by_id(&id).filter(is_owned);
+    let connection = connection.ok_or_else(refusal::connection_not_found)?;
+    let already_revoked = connection.status == "revoked";
+    let revoked_at = connection.revoke(now);
+    let provider = Arc::clone(&connection.provider);
+    let mut body = json!({
+        "connection_id": id,
+        "provider_name": provider.name,
+        "status": "revoked",
+        "revoked_at": clock::rfc3339(revoked_at),
+        "already_revoked": already_revoked,
+        "token_deleted": true,
+        "provider_revoked": provider.has_tokens(),
+        "sessions_closed": connections.close_sessions(&id, now),
+    });
+    if let Some(fields) = body.as_object_mut().filter(|_| !provider.has_tokens()) {
         let problem = format!(
-            "auth type {auth_type:?} has no upstream revocation endpoint; the credential was destroyed locally only"
+            "auth type {:?} has no upstream revocation endpoint; the credential was destroyed locally only",
+            provider.auth_type()
         );
         fields.insert("provider_revocation_error".into(), problem.into());
     }
-    fields
+    Ok(Response::json(200, &body))
 }
 
-/// By auth type and name.
+/// Lists the providers by auth type and name.
 pub(super) fn providers(call: &Call<'_>) -> Outcome {
-    if call.meets(Trouble::BrokerDown) {
+    if call.has_fault(&Fault::BrokerDown) {
         let reason = "broker_unavailable: dial tcp 127.0.0.1:8080: connect: connection refused";
         return Err(Response::error(502, reason, "failed to fetch providers"));
     }
@@ -73,20 +66,17 @@ pub(super) fn providers(call: &Call<'_>) -> Outcome {
     let mut all: Map<String, Value> = Map::new();
     for provider in connections.providers() {
         let group = all.entry(provider.auth_type()).or_insert_with(|| json!({}));
+        let listed = json!({
+            "id": provider.id(),
+            "api_base_url": call.service.url,
+            "user_info_endpoint": "/user",
+            "scopes": provider.scopes(),
+            "description": format!("The sample upstream as {}", provider.name),
+            "category": "development",
+        });
         if let Some(group) = group.as_object_mut() {
-            group.insert(provider.name().to_owned(), leaf(call.service, provider));
+            group.insert(provider.name.clone(), listed);
         }
     }
     Ok(Response::json(200, &all.into()))
-}
-
-fn leaf(service: &Service, provider: &Provider) -> Value {
-    json!({
-        "id": provider.id(),
-        "api_base_url": service.url,
-        "user_info_endpoint": "/user",
-        "scopes": provider.scopes(),
-        "description": format!("The sample upstream as {}", provider.name()),
-        "category": "development",
-    })
 }

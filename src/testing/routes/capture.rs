@@ -1,40 +1,40 @@
-//! Credentials that are entered in a form.
+//! Credentials that a user enters.
 
 use serde_json::{Map, Value, json};
 
 use super::refusal::quoted_broker_error;
 use crate::testing::connections::{Connection, Connections};
-use crate::testing::encoding::{query_value, with_query};
+use crate::testing::encoding::{parameter, with_parameters};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// The form of a connection that waits for its credential.
+/// The JSON Schema of the form for a connection that waits for its credential.
 pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
     let mut connections = service.connections.lock();
-    let state = query_value(request.query.as_deref(), "state");
+    let state = parameter(request.query.as_deref(), "state");
     let waiting = waiting(&mut connections, &state, service.clock.now());
     let provider = &waiting
         .map_err(|(code, message)| Response::error(400, code, message))?
         .provider;
     let property = |(name, secret): &(String, bool)| {
-        let mut property = json!({"type": "string", "title": name});
-        if let Some(property) = property.as_object_mut().filter(|_| *secret) {
-            property.insert("format".to_owned(), "password".into());
-        }
+        let property = if *secret {
+            json!({"type": "string", "title": name, "format": "password"})
+        } else {
+            json!({"type": "string", "title": name})
+        };
         (name.clone(), property)
     };
     let properties: Map<String, Value> = provider.form().iter().map(property).collect();
     let required: Vec<_> = properties.keys().collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
-    let body = json!({"provider_name": provider.name(), "schema": schema});
+    let body = json!({"provider_name": provider.name, "schema": schema});
     Ok(Response::json(200, &body))
 }
 
 pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcome {
-    let body: Map<String, Value> = serde_json::from_slice(&request.body)
-        .map_err(|_| Response::error(400, "invalid_json", "the body is not a JSON object"))?;
+    let body = request.json_object()?;
     let state = body.get("state").and_then(Value::as_str);
     let credentials = body.get("credentials").and_then(Value::as_object);
     let (Some(state), Some(credentials)) = (state, credentials) else {
@@ -47,13 +47,17 @@ pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcom
     connection.capture(credentials.clone());
     let id = connection.id.clone();
     let told = [("connection_id", id.as_str()), ("status", "success")];
-    let redirect_url = with_query(&connection.request.return_url, &told);
+    let redirect_url = with_parameters(&connection.request.return_url, &told);
     connections.activate(&id);
     let body = json!({"connection_id": id, "status": "success", "redirect_url": redirect_url});
     Ok(Response::json(200, &body))
 }
 
-/// A state is good until its connection is made. The error is the broker's.
+/// The connection that waits for this state's credential.
+///
+/// # Errors
+///
+/// The broker's code and message.
 fn waiting<'a>(
     connections: &'a mut Connections,
     state: &str,
@@ -63,7 +67,7 @@ fn waiting<'a>(
     let connection = connection
         .filter(|found| found.waits_for_consent(now))
         .ok_or(("invalid_state", "Invalid state"))?;
-    if connection.provider.serves_tokens() {
+    if connection.provider.has_tokens() {
         return Err((
             "unsupported_auth_type",
             "this provider asks for consent and has no form",
@@ -72,7 +76,7 @@ fn waiting<'a>(
     Ok(connection)
 }
 
-/// The refusal is the broker's, which the gateway passes on as a string.
+/// Refuses missing fields. The refusal is the broker's, which the gateway returns as text.
 fn check(provider: &Provider, credentials: &Map<String, Value>) -> Result<(), Response> {
     let given = |name: &str| {
         let value = credentials.get(name).and_then(Value::as_str);

@@ -1,36 +1,41 @@
-//! Asking for a connection, and the page where the user consents.
+//! Requesting a connection, and the consent.
 
 use serde_json::{Map, Value, json};
 use ureq::http::header::LOCATION;
 
 use super::refusal;
+use crate::loopback::escape;
 use crate::testing::call::Call;
 use crate::testing::connections::{Connection, ConnectionRequest};
-use crate::testing::encoding::{html_escape, query_value, with_query};
-use crate::testing::fault::Trouble;
+use crate::testing::encoding::{parameter, with_parameters};
+use crate::testing::fault::Fault;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
+/// The body of the request. A missing text is empty.
 struct Wanted {
     workspace_id: String,
     provider: String,
     request: ConnectionRequest,
 }
 
-/// `None`: not JSON, or not of the right shape. A string that is missing is empty.
+/// Reads the request. `None` if it is not JSON or has wrong types.
 fn wanted(body: &[u8]) -> Option<Wanted> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let value = |name: &str| body.get(name).cloned().unwrap_or_default();
-    let string = |name: &str| serde_json::from_value::<Option<String>>(value(name)).ok();
-    // Only its shape counts.
+    let text = |name: &str| {
+        let text = serde_json::from_value::<Option<String>>(value(name)).ok()?;
+        Some(text.unwrap_or_default())
+    };
+    // Only the type of the metadata is checked.
     serde_json::from_value::<Option<Map<String, Value>>>(value("metadata")).ok()?;
     Some(Wanted {
-        workspace_id: string("user_id")?.unwrap_or_default(),
-        provider: string("provider_name")?.unwrap_or_default(),
+        workspace_id: text("user_id")?,
+        provider: text("provider_name")?,
         request: ConnectionRequest {
             scopes: serde_json::from_value(value("scopes")).ok()?,
-            return_url: string("return_url")?.unwrap_or_default(),
+            return_url: text("return_url")?,
         },
     })
 }
@@ -38,28 +43,26 @@ fn wanted(body: &[u8]) -> Option<Wanted> {
 pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     let invalid = || Response::error(400, "invalid_json", "the body is not a valid request");
     let wanted = wanted(&call.request.body).ok_or_else(invalid)?;
-    check_fields(&wanted)?;
+    let (workspace, name) = (&wanted.workspace_id, &wanted.provider);
+    if name.is_empty() || wanted.request.return_url.is_empty() {
+        return Err(Response::missing_fields("return_url and provider"));
+    }
+    if workspace.is_empty() {
+        return Err(Response::error(
+            400,
+            "missing_fields",
+            "user_id is required",
+        ));
+    }
     refusal::hidden_broker(call)?;
-    if call.meets(Trouble::ReturnUrlRefused) {
+    if call.has_fault(&Fault::ReturnUrlRefused) {
         return Err(refusal::broker_error(400));
     }
     let service = call.service;
     let mut connections = service.connections.lock();
-    let (workspace, name) = (&wanted.workspace_id, &wanted.provider);
     let opened = connections.open(workspace, name, wanted.request, service.clock.now());
     let connection = opened.ok_or_else(|| provider_not_found(name))?;
     Ok(requested(&service.url, connection))
-}
-
-fn check_fields(wanted: &Wanted) -> Result<(), Response> {
-    let missing = |message| Err(Response::error(400, "missing_fields", message));
-    if wanted.provider.is_empty() || wanted.request.return_url.is_empty() {
-        return missing("return_url and provider are required");
-    }
-    if wanted.workspace_id.is_empty() {
-        return missing("user_id is required");
-    }
-    Ok(())
 }
 
 fn provider_not_found(name: &str) -> Response {
@@ -68,9 +71,9 @@ fn provider_not_found(name: &str) -> Response {
     Response::json(404, &body)
 }
 
-/// A user of static credentials has no page to open: what is there is the form's JSON schema.
+/// For static credentials there is no consent page, so `authUrl` is the JSON Schema of the form.
 fn requested(url: &str, connection: &Connection) -> Response {
-    let path = if connection.provider.serves_tokens() {
+    let path = if connection.provider.has_tokens() {
         "consent"
     } else {
         "auth/capture-schema"
@@ -85,16 +88,16 @@ fn requested(url: &str, connection: &Connection) -> Response {
     Response::json(200, &body)
 }
 
-/// What the user's browser opens: `deny=1` refuses.
+/// The consent page. It consents, or with `deny=1` refuses.
 pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
     let query = request.query.as_deref();
     let now = service.clock.now();
     let mut connections = service.connections.lock();
     let connection = connections
-        .by_state(&query_value(query, "state"))
-        .filter(|found| found.waits_for_consent(now) && found.provider.serves_tokens())
+        .by_state(&parameter(query, "state"))
+        .filter(|found| found.waits_for_consent(now) && found.provider.has_tokens())
         .ok_or_else(expired)?;
-    if query_value(query, "deny") == "1" {
+    if parameter(query, "deny") == "1" {
         "failed".clone_into(&mut connection.status);
         return Ok(denied(connection));
     }
@@ -108,32 +111,32 @@ fn expired() -> Response {
     Response::error(404, "connection_not_found", message)
 }
 
-/// The browser ends here: nothing tells the application that consent was denied.
+/// Ends the consent without a redirect, so the application does not learn of it.
 fn denied(connection: &Connection) -> Response {
     page(400, connection, "denied", "You can close this window.")
 }
 
-/// Sends the browser back to the application.
+/// Redirects the browser to the application.
 fn granted(connection: &Connection) -> Response {
     let target = &connection.request.return_url;
     let web = ["http://", "https://"]
         .iter()
         .any(|scheme| target.starts_with(scheme));
     if !web {
-        // Another target, as javascript:, is shown, and nobody is sent to it.
-        return page(200, connection, "granted", &html_escape(target));
+        // A target such as `javascript:` is shown and not followed.
+        return page(200, connection, "granted", &escape(target));
     }
     let told = [
         ("connection_id", connection.id.as_str()),
-        ("provider", connection.provider.name()),
+        ("provider", connection.provider.name.as_str()),
         ("status", "success"),
     ];
-    let target = with_query(target, &told);
+    let target = with_parameters(target, &told);
     page(302, connection, "granted", "").header(LOCATION, &target)
 }
 
 fn page(status: u16, connection: &Connection, outcome: &str, more: &str) -> Response {
-    let provider = html_escape(connection.provider.name());
+    let provider = escape(&connection.provider.name);
     let page = format!(
         "<!doctype html>\n<title>Consent</title>\n<p>Consent for {provider} {outcome}.</p>\n<p>{more}</p>\n"
     );

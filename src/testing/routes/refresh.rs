@@ -1,29 +1,28 @@
-//! Refreshing as gateways do it: inside the call that asks, without a lock, and given up with its caller.
+//! Refreshing as gateways do it: within a call, without a lock, and only while the caller stays connected.
 
 use std::time::Duration;
 
 use crate::testing::call::Call;
-use crate::testing::credential::Credential;
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
+use crate::testing::grant::Credential;
 
-/// After this time a gateway gives the provider up.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time that a gateway waits for the provider.
+const PROVIDER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Why the gateway has no new token.
+/// The reason why the gateway has no new token.
 pub(super) enum Failure {
-    /// The provider has refused, so the connection needs attention.
+    /// The provider has refused the refresh token.
     Refused,
     NoRefreshToken,
     Unreachable,
-    /// The provider may have refreshed, and nobody knows with what.
+    /// The gateway did not wait for the provider's response, so the new token is lost.
     GivenUp,
 }
 
-/// Has the provider refresh the token that the gateway holds now, and holds what comes back. Another call may do the
-/// same meanwhile, with the same refresh token.
+/// Refreshes the token of a connection. Another call can use the same refresh token at the same time.
 pub(super) fn run(call: &Call<'_>, id: &str) -> Result<(), Failure> {
     let (result, time) = spend(call, id)?;
-    if call.caller.hangs_up_within(time.min(PATIENCE)) || time > PATIENCE {
+    if call.hangs_up_within(time.min(PROVIDER_TIMEOUT)) || time > PROVIDER_TIMEOUT {
         return Err(Failure::GivenUp);
     }
     let mut connections = call.service.connections.lock();
@@ -43,17 +42,17 @@ pub(super) fn run(call: &Call<'_>, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Spends the refresh token at the provider: what that will bring, and after what time.
+/// Uses the refresh token at the provider. Returns the result and the time until it arrives.
 fn spend(call: &Call<'_>, id: &str) -> Result<(Result<Credential, Failure>, Duration), Failure> {
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();
     let connection = connections.by_id(id).ok_or(Failure::Refused)?;
     let token = connection.credential(now).text("refresh_token");
     let token = token.map(str::to_owned).ok_or(Failure::NoRefreshToken)?;
-    if call.meets(Trouble::ProviderDown) {
+    if call.has_fault(&Fault::ProviderDown) {
         return Err(Failure::Unreachable);
     }
     let issued = connection.grant.refresh(&token, now);
     let issued = issued.map_err(|_| Failure::Refused);
-    Ok((issued, connection.provider.time_to_refresh()))
+    Ok((issued, connection.provider.refresh_time))
 }

@@ -1,10 +1,10 @@
-//! What the gateway says when it hands out nothing, word for word as gateway 0.4 does.
+//! The errors of gateway 0.4, word for word.
 
 use serde_json::json;
 
 use crate::testing::call::Call;
 use crate::testing::connections::Connection;
-use crate::testing::fault::Trouble;
+use crate::testing::fault::Fault;
 use crate::testing::response::{Response, TEXT};
 
 const NOT_ACTIVE: &str = "Connection not active";
@@ -14,20 +14,20 @@ const EXPIRED: &str =
     "Token has expired and could not be refreshed. Re-authentication is required.";
 const ATTENTION: &str = "Connection requires attention. The user must re-authenticate.";
 
-/// What is between the gateway and its broker, for a path that relays the broker's errors.
+/// The faults of the broker, for a path that returns the broker's errors.
 pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
-    if call.meets(Trouble::BrokerDown) {
+    if call.has_fault(&Fault::BrokerDown) {
         return Err(broker_unavailable());
     }
-    if call.meets(Trouble::WrongBrokerKey) {
+    if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(Response::error(403, "invalid_api_key", "invalid api key"));
     }
     Ok(())
 }
 
-/// The same for a path that says of the broker's errors only that there was one.
+/// The same for a path that returns only the status of the broker's errors.
 pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
-    if call.meets(Trouble::WrongBrokerKey) {
+    if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(broker_error(403));
     }
     broker(call)
@@ -43,13 +43,13 @@ pub(super) fn broker_error(status: u16) -> Response {
     Response::json(502, &body)
 }
 
-/// The broker's own error, as a string.
+/// The broker's error as text.
 pub(super) fn quoted_broker_error(code: &str, message: &str) -> Response {
     let inner = json!({"error": code, "message": message});
     Response::error(502, "broker_error", &inner.to_string())
 }
 
-/// check-connection says it as text.
+/// The error of check-connection, which is text.
 pub(super) fn broker_unreachable_text() -> Response {
     let reason = "dial tcp 127.0.0.1:8080: connect: connection refused";
     Response::new(502, TEXT, format!("broker request failed: {reason}\n"))
@@ -79,7 +79,11 @@ pub(super) fn attention_required() -> Response {
     )
 }
 
-/// An active connection, or why a token call has none to serve.
+/// An active connection.
+///
+/// # Errors
+///
+/// The response of a token call.
 pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connection, Response> {
     let connection = connection.ok_or_else(connection_not_found)?;
     match connection.status.as_str() {
@@ -90,14 +94,14 @@ pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connect
     }
 }
 
-/// The same for a refresh, where all of it is 502 and only the message tells.
+/// The same for a refresh, which gets 502 for every reason.
 pub(super) fn refreshable(
     connection: Option<&mut Connection>,
 ) -> Result<&mut Connection, Response> {
     let unknown = "Connection not active or not found: sql: no rows in result set";
     let connection = connection.ok_or_else(|| upstream_error(unknown))?;
     match connection.status.as_str() {
-        "active" if connection.provider.serves_tokens() => Ok(connection),
+        "active" if connection.provider.has_tokens() => Ok(connection),
         "active" => Err(upstream_error("Static credentials cannot be refreshed")),
         "revoked" => Err(upstream_error(REVOKED)),
         _ => Err(upstream_error(NOT_ACTIVE)),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::usable;
 use crate::testing::clock;
-use crate::testing::connections::{Connection, Connections};
+use crate::testing::connections::Connections;
 use crate::testing::encoding::{percent_decode, unguessable};
 use crate::testing::method::{delete, post};
 use crate::testing::received::ReceivedRequest;
@@ -17,7 +17,7 @@ use crate::testing::session::Session;
 const DEFAULT_TTL: u64 = 900;
 const MAX_TTL: u64 = 86_400;
 
-/// What is below `/v1/agent-sessions`.
+/// Responds below `/v1/agent-sessions`.
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     match path {
         [] => post(request).and_then(|()| open(service, request, false)),
@@ -32,48 +32,67 @@ pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str
 }
 
 fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Outcome {
-    let body: Map<String, Value> = serde_json::from_slice(&request.body)
-        .map_err(|_| Response::error(400, "invalid_json", "the body is not a JSON object"))?;
-    let wanted = Wanted::read(&body)?;
+    let body = request.json_object()?;
+    let agent_id = text(&body, "agent_id")
+        .ok_or_else(|| Response::error(400, "missing_agent_id", "agent_id is required"))?;
+    let scopes = scopes(&body)?;
+    let ttl = ttl(&body)?;
+    let selector = selector(&body)?;
     let user = if obo { Some(user(&body)?) } else { None };
-    wanted.check_agent()?;
+    check_agent(agent_id, &scopes)?;
     let mut connections = service.connections.lock();
-    let connection = usable(wanted.connection(&mut connections))?;
+    let connection = usable(match selector {
+        Selector::Id(id) => connections.by_id(id),
+        Selector::Pair(workspace, provider) => connections
+            .by_pair(workspace, provider)
+            .filter(|found| found.is_active()),
+    })?;
     let (connection_id, workspace_id) = (connection.id.clone(), connection.workspace_id.clone());
-    let sessions = &mut connections.sessions;
+    let number = connections.sessions.len().saturating_add(1);
     let session = Session {
-        id: format!("session-{}", sessions.len().saturating_add(1)),
-        agent_id: wanted.agent_id.to_owned(),
+        id: format!("session-{number}"),
+        agent_id: agent_id.to_owned(),
         connection_id,
         workspace_id,
-        scopes: wanted.scopes.into_iter().map(str::to_owned).collect(),
+        scopes,
         user,
         token: unguessable(),
-        own_type: service.session_tokens,
-        expires: clock::after(service.clock.now(), wanted.ttl),
+        expires: clock::after(service.clock.now(), ttl),
         closed: false,
     };
-    let body = session.with_token();
-    sessions.push(session);
-    Ok(Response::json(201, &body.into()))
+    let (token_type, field) = token_kind(service);
+    let mut body = session.described(true, token_type);
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert(field.to_owned(), session.token.clone().into());
+    }
+    connections.sessions.push(session);
+    Ok(Response::json(201, &body))
+}
+
+/// The type of a session's token, and the field that contains it.
+fn token_kind(service: &Service) -> (&'static str, &'static str) {
+    if service.settings.session_tokens {
+        return ("session", "session_token");
+    }
+    ("bearer", "access_token")
 }
 
 fn describe(service: &Service, id: &str) -> Outcome {
     let mut connections = service.connections.lock();
     let session = by_id(&mut connections, id)?;
-    let connection = session.connection_id.clone();
-    let open = session.is_open(service.clock.now());
-    let mut body = session.described(false);
-    let usable = connections.by_id(&connection);
-    let active = open && usable.is_some_and(|connection| connection.is_active());
-    body.insert("active".to_owned(), active.into());
-    Ok(Response::json(200, &body.into()))
+    let is_open = session.is_open(service.clock.now());
+    let connection_id = session.connection_id.clone();
+    let connection = connections.by_id(&connection_id);
+    let active = is_open && connection.is_some_and(|found| found.is_active());
+    let session = by_id(&mut connections, id)?;
+    let body = session.described(active, token_kind(service).0);
+    Ok(Response::json(200, &body))
 }
 
 fn close(service: &Service, id: &str) -> Outcome {
     let mut connections = service.connections.lock();
     let session = by_id(&mut connections, id)?;
-    session.close();
+    session.closed = true;
     let body = json!({"status": "closed", "session_id": session.id});
     Ok(Response::json(200, &body))
 }
@@ -81,23 +100,66 @@ fn close(service: &Service, id: &str) -> Outcome {
 fn by_id<'a>(connections: &'a mut Connections, id: &str) -> Result<&'a mut Session, Response> {
     let id = percent_decode(id);
     let mut sessions = connections.sessions.iter_mut();
-    sessions
-        .find(|session| session.id == id)
-        .ok_or_else(|| Response::error(404, "session_not_found", "Session not found"))
+    let session = sessions.find(|session| session.id == id);
+    session.ok_or_else(|| Response::error(404, "session_not_found", "Session not found"))
 }
 
-/// `user:<name>` stands for that user's own token.
+/// `user:<name>` is the token of that user.
 fn user(body: &Map<String, Value>) -> Result<String, Response> {
     let token = text(body, "user_context_token").unwrap_or_default();
     let name = token.strip_prefix("user:").filter(|name| !name.is_empty());
-    let refused = || Response::error(401, "invalid_user_context_token", "nobody's token");
+    let refused = || Response::error(401, "invalid_user_context_token", "no user has this token");
     name.map(str::to_owned).ok_or_else(refused)
 }
 
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    body.get(name)?
-        .as_str()
-        .filter(|text| !text.trim().is_empty())
+    let text = body.get(name)?.as_str();
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// The rules in the documentation of `testing`.
+fn check_agent(agent_id: &str, scopes: &[String]) -> Result<(), Response> {
+    if agent_id.starts_with("unknown-") {
+        return Err(Response::error(404, "agent_not_found", "Agent not found"));
+    }
+    if agent_id.starts_with("inactive-") {
+        let problem = "the agent is not active";
+        return Err(Response::error(403, "agent_inactive", problem));
+    }
+    if scopes.iter().any(|scope| scope.starts_with("denied-")) {
+        let problem = "the agent may not have this scope";
+        return Err(Response::error(403, "scope_not_allowed", problem));
+    }
+    Ok(())
+}
+
+fn scopes(body: &Map<String, Value>) -> Result<Vec<String>, Response> {
+    let given = body.get("scopes").filter(|scopes| !scopes.is_null());
+    let given = given.map_or(Some([].as_slice()), |scopes| {
+        scopes.as_array().map(Vec::as_slice)
+    });
+    if given.is_some_and(<[Value]>::is_empty) {
+        let problem = "at least one scope is required";
+        return Err(Response::error(400, "missing_scopes", problem));
+    }
+    let scope = |value: &Value| {
+        value
+            .as_str()
+            .filter(|text| !text.trim().is_empty())
+            .map(str::to_owned)
+    };
+    let scopes = given.and_then(|list| list.iter().map(scope).collect());
+    scopes.ok_or_else(|| Response::error(400, "invalid_scope", "scopes is a list of names"))
+}
+
+fn ttl(body: &Map<String, Value>) -> Result<Duration, Response> {
+    let given = body.get("ttl_seconds").filter(|ttl| !ttl.is_null());
+    let seconds = given.map_or(Some(DEFAULT_TTL), Value::as_u64);
+    let seconds = seconds.filter(|seconds| (1..=MAX_TTL).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        let problem = format!("ttl_seconds is a number from 1 to {MAX_TTL}");
+        Response::error(400, "invalid_ttl", &problem)
+    })
 }
 
 enum Selector<'a> {
@@ -105,96 +167,16 @@ enum Selector<'a> {
     Pair(&'a str, &'a str),
 }
 
-/// What a session is asked for with.
-struct Wanted<'a> {
-    agent_id: &'a str,
-    scopes: Vec<&'a str>,
-    ttl: Duration,
-    selector: Selector<'a>,
-}
-
-impl<'a> Wanted<'a> {
-    fn read(body: &'a Map<String, Value>) -> Result<Self, Response> {
-        let refused = |code: &str, problem: &str| Response::error(400, code, problem);
-        let agent_id = text(body, "agent_id")
-            .ok_or_else(|| refused("missing_agent_id", "agent_id is required"))?;
-        let scopes = scopes(body)?;
-        let ttl = ttl(body).ok_or_else(|| {
-            let problem = format!("ttl_seconds is a number from 1 to {MAX_TTL}");
-            refused("invalid_ttl", &problem)
-        })?;
-        let selector = selector(body).ok_or_else(|| {
-            let problem = "connection_id, or provider_name and workspace_id, are required";
-            refused("missing_connection_selector", problem)
-        })?;
-        Ok(Self {
-            agent_id,
-            scopes,
-            ttl,
-            selector,
-        })
-    }
-
-    /// The rules that the module's documentation states.
-    fn check_agent(&self) -> Result<(), Response> {
-        if self.agent_id.starts_with("unknown-") {
-            return Err(Response::error(404, "agent_not_found", "Agent not found"));
-        }
-        if self.agent_id.starts_with("inactive-") {
-            let problem = "the agent is switched off";
-            return Err(Response::error(403, "agent_inactive", problem));
-        }
-        if self.scopes.iter().any(|scope| scope.starts_with("denied-")) {
-            let problem = "the agent may not have this scope";
-            return Err(Response::error(403, "scope_not_allowed", problem));
-        }
-        Ok(())
-    }
-
-    fn connection<'c>(&self, connections: &'c mut Connections) -> Option<&'c mut Connection> {
-        match self.selector {
-            Selector::Id(id) => connections.by_id(id),
-            Selector::Pair(workspace, provider) => connections
-                .by_pair(workspace, provider)
-                .filter(|found| found.is_active()),
-        }
-    }
-}
-
-fn scopes(body: &Map<String, Value>) -> Result<Vec<&str>, Response> {
-    let given = match body.get("scopes") {
-        None | Some(Value::Null) => Some([].as_slice()),
-        Some(value) => value.as_array().map(Vec::as_slice),
+fn selector(body: &Map<String, Value>) -> Result<Selector<'_>, Response> {
+    let id = text(body, "connection_id").map(Selector::Id);
+    let pair = || {
+        Some(Selector::Pair(
+            text(body, "workspace_id")?,
+            text(body, "provider_name")?,
+        ))
     };
-    let scope = |value: &'_ Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
-    match given {
-        Some([]) => Err(Response::error(
-            400,
-            "missing_scopes",
-            "at least one is required",
-        )),
-        Some(list) if list.iter().all(scope) => Ok(list.iter().filter_map(Value::as_str).collect()),
-        _ => Err(Response::error(
-            400,
-            "invalid_scope",
-            "scopes is a list of names",
-        )),
-    }
-}
-
-fn ttl(body: &Map<String, Value>) -> Option<Duration> {
-    let seconds = match body.get("ttl_seconds") {
-        None | Some(Value::Null) => DEFAULT_TTL,
-        Some(value) => value.as_u64()?,
-    };
-    let allowed = (1..=MAX_TTL).contains(&seconds);
-    allowed.then(|| Duration::from_secs(seconds))
-}
-
-fn selector(body: &Map<String, Value>) -> Option<Selector<'_>> {
-    if let Some(id) = text(body, "connection_id") {
-        return Some(Selector::Id(id));
-    }
-    let (workspace, provider) = (text(body, "workspace_id")?, text(body, "provider_name")?);
-    Some(Selector::Pair(workspace, provider))
+    id.or_else(pair).ok_or_else(|| {
+        let problem = "connection_id, or provider_name and workspace_id, are required";
+        Response::error(400, "missing_connection_selector", problem)
+    })
 }

@@ -1,4 +1,4 @@
-//! The paths that hand out a connection's credential, or say how it is. All of them may refresh it.
+//! The paths that return a credential or its status. All of them can refresh it.
 
 use serde_json::{Map, Value, json};
 
@@ -6,14 +6,14 @@ use super::refresh::{self, Failure};
 use super::refusal;
 use crate::testing::call::Call;
 use crate::testing::connections::Connection;
-use crate::testing::encoding::{is_uuid, percent_decode, query_value};
-use crate::testing::fault::Trouble;
+use crate::testing::encoding::{is_uuid, parameter, percent_decode};
+use crate::testing::fault::Fault;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// The status is inferred from a token call, so that every refusal is `failed`.
+/// A gateway infers the status from a token call, so it reports every refusal as `failed`.
 pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
-    if call.meets(Trouble::BrokerDown) {
+    if call.has_fault(&Fault::BrokerDown) {
         return Err(refusal::broker_unreachable_text());
     }
     let status = match token(call, id) {
@@ -26,8 +26,8 @@ pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
 
 pub(super) fn resolve(call: &Call<'_>) -> Outcome {
     let query = call.request.query.as_deref();
-    let workspace = query_value(query, "workspace_id");
-    let provider = query_value(query, "provider_name");
+    let workspace = parameter(query, "workspace_id");
+    let provider = parameter(query, "provider_name");
     if workspace.is_empty() || provider.is_empty() {
         let message = "missing workspace_id or provider_name";
         return Err(Response::error(400, "missing_fields", message));
@@ -45,15 +45,15 @@ pub(super) fn resolve(call: &Call<'_>) -> Outcome {
 
 pub(super) fn token(call: &Call<'_>, id: &str) -> Outcome {
     refusal::broker(call)?;
-    credential(call, &known(id, "Invalid connection ID")?)
+    credential(call, &valid_id(id, "Invalid connection ID")?)
 }
 
 pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
     refusal::broker(call)?;
-    let id = known(id, "Invalid connection ID")?;
+    let id = valid_id(id, "Invalid connection ID")?;
     let mut connections = call.service.connections.lock();
     let connection = connections.by_id(&id);
-    if call.service.v0_2 {
+    if call.service.settings.v0_2 {
         refusal::usable(connection)?;
     } else {
         refusal::refreshable(connection)?;
@@ -76,8 +76,8 @@ pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
     Ok(Response::json(200, &body.into()))
 }
 
-/// The id as it was meant; what is not a UUID is refused.
-pub(super) fn known(id: &str, message: &str) -> Result<String, Response> {
+/// Decodes an id, which has to be a UUID.
+pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
     let id = percent_decode(id);
     if is_uuid(&id) {
         return Ok(id);
@@ -85,13 +85,13 @@ pub(super) fn known(id: &str, message: &str) -> Result<String, Response> {
     Err(refusal::invalid_id(message))
 }
 
-/// The credential, refreshed within this call when it has expired.
+/// The credential. If it has expired, this call refreshes it.
 fn credential(call: &Call<'_>, id: &str) -> Outcome {
     let service = call.service;
     let now = service.clock.now();
     let mut connections = service.connections.lock();
     let connection = refusal::usable(connections.by_id(id))?;
-    if service.v0_2 || connection.credential(now).works_at(now) {
+    if service.settings.v0_2 || connection.credential(now).works_at(now) {
         return Ok(token_response(service, connection));
     }
     drop(connections);
@@ -99,7 +99,7 @@ fn credential(call: &Call<'_>, id: &str) -> Outcome {
         Failure::GivenUp => refusal::broker_unavailable(),
         _ => refusal::token_expired(),
     })?;
-    // Whatever has become of the connection meanwhile: it is not looked at again.
+    // A gateway does not check the connection's status again.
     let mut connections = service.connections.lock();
     let connection = connections.by_id(id);
     let held = connection.filter(|found| found.held.is_some());
@@ -110,11 +110,7 @@ fn credential(call: &Call<'_>, id: &str) -> Outcome {
 
 fn token_response(service: &Service, connection: &mut Connection) -> Response {
     let now = service.clock.now();
-    let health = if connection.healthy {
-        "healthy"
-    } else {
-        "unknown"
-    };
+    let health = connection.health;
     let credential = connection.credential(now);
     let mut credentials = credential.fields.clone();
     if credential.expires.is_some() {
@@ -122,27 +118,21 @@ fn token_response(service: &Service, connection: &mut Connection) -> Response {
         credentials.entry("expired").or_insert(expired.into());
     }
     let mut body = Map::new();
-    if connection.provider.serves_tokens() {
+    if connection.provider.has_tokens() {
         body = top_level(&credentials);
     }
-    if !service.v0_2 {
+    if !service.settings.v0_2 {
         body.insert("health_status".into(), health.into());
     }
     body.insert("credentials".into(), credentials.into());
-    let strategy = connection.provider.served_strategy().clone();
+    let strategy = connection.provider.strategy.clone();
     body.insert("strategy".into(), strategy);
     Response::json(200, &body.into())
 }
 
-/// The fields that the gateway knows; others that a broker sends beside the credentials are lost.
+/// The fields that a gateway copies from the credentials.
 fn top_level(credentials: &Map<String, Value>) -> Map<String, Value> {
-    let names = [
-        "access_token",
-        "token_type",
-        "refresh_token",
-        "id_token",
-        "expiry",
-    ];
-    let known = |name: &str| Some((name.to_owned(), credentials.get(name)?.clone()));
-    names.into_iter().filter_map(known).collect()
+    let names = "access_token token_type refresh_token id_token expiry".split(' ');
+    let field = |name: &str| Some((name.to_owned(), credentials.get(name)?.clone()));
+    names.filter_map(field).collect()
 }

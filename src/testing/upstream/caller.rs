@@ -1,74 +1,45 @@
-//! Whose credential a request to the sample upstream carries.
+//! Finds the connection whose credential a request carries.
 
 use serde_json::{Map, Value, json};
-use ureq::http::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
+use ureq::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
 use crate::base64::base64;
-use crate::testing::encoding::{percent_decode, query_pairs};
+use crate::testing::encoding::{parameters, percent_decode};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::Response;
 use crate::testing::service::Service;
 
-/// Whose credential a request carries.
-pub(super) struct Caller {
-    pub(super) workspace_id: String,
-    pub(super) provider: String,
-}
-
-pub(super) fn caller(service: &Service, request: &ReceivedRequest) -> Result<Caller, Response> {
+/// Finds the workspace and the provider of the credential that a request carries.
+///
+/// # Errors
+///
+/// The 401 for a request without a working credential.
+pub(super) fn caller(
+    service: &Service,
+    request: &ReceivedRequest,
+) -> Result<(String, String), Response> {
     let now = service.clock.now();
     let connections = service.connections.lock();
     let found = connections.newest_first().find(|connection| {
-        let mut accepted = connection.grant.accepted(now);
-        let carried = |credential| carries(request, &connection.provider, credential);
-        connection.is_active() && accepted.any(carried)
+        let provider = &connection.provider;
+        let carried = |credential| {
+            let check = CredentialCheck {
+                request,
+                provider,
+                credential,
+            };
+            check.passes().unwrap_or(false)
+        };
+        connection.is_active() && connection.grant.accepted(now).any(carried)
     });
     let of_session = || connections.by_session_token(session_token(request)?, now);
-    let refused = || {
-        Response::json(401, &json!({"message": "Bad credentials"}))
-            .header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
-    };
-    let found = found.or_else(of_session);
-    found.ok_or_else(refused).map(|connection| Caller {
-        workspace_id: connection.workspace_id.clone(),
-        provider: connection.provider.name().to_owned(),
-    })
-}
-
-/// Whether a request carries a credential in the way its provider's strategy says.
-fn carries(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> bool {
-    let strategy = provider.served_strategy().get("type");
-    let matched = match strategy.and_then(Value::as_str).unwrap_or("oauth2") {
-        "oauth2" => bearer(request, credential),
-        "header" => header(request, provider, credential),
-        "basic_auth" => basic(request, provider, credential),
-        "query_param" => query_param(request, provider, credential),
-        "path" => Some(in_url(request, credential)),
-        #[cfg(feature = "signing")]
-        "hmac_payload" | "aws_sigv4" => super::signed::verify(request, provider, credential),
-        _ => None,
-    };
-    matched.unwrap_or(false)
-}
-
-fn text<'a>(credential: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
-    credential.get(field)?.as_str()
-}
-
-fn sends(headers: &HeaderMap, name: &str, expected: &str) -> bool {
-    let mut values = headers.get_all(name).iter();
-    values.any(|value| value.as_bytes() == expected.as_bytes())
-}
-
-/// Sessions have bearer tokens, whatever their connection's strategy.
-fn session_token(request: &ReceivedRequest) -> Option<&str> {
-    let (scheme, token) = authorization(request)?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    let connection = found.or_else(of_session).ok_or_else(|| {
+        let response = Response::json(401, &json!({"message": "Bad credentials"}));
+        response.header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
+    })?;
+    let provider = connection.provider.name.clone();
+    Ok((connection.workspace_id.clone(), provider))
 }
 
 fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
@@ -76,57 +47,92 @@ fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
     sent.split_once(' ')
 }
 
-fn bearer(request: &ReceivedRequest, credential: &Map<String, Value>) -> Option<bool> {
+/// The token of an agent session is a bearer token, whatever the strategy of its connection is.
+fn session_token(request: &ReceivedRequest) -> Option<&str> {
     let (scheme, token) = authorization(request)?;
-    let expected = text(credential, "token_type").unwrap_or("Bearer");
-    let scheme = scheme.eq_ignore_ascii_case(expected);
-    Some(scheme && text(credential, "access_token")? == token)
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-fn header(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> Option<bool> {
-    let name = provider.config("header_name", "Authorization");
-    let standard = name.eq_ignore_ascii_case("authorization");
-    let usual = if standard { "Bearer " } else { "" };
-    let field = provider.config("credential_field", "api_key");
-    let value = text(credential, "access_token").or_else(|| text(credential, field))?;
-    let expected = format!("{}{value}", provider.config("value_prefix", usual));
-    Some(sends(&request.headers, name, &expected))
+/// Checks whether a request carries a credential. `None` means that the request or the credential lacks a part.
+struct CredentialCheck<'a> {
+    request: &'a ReceivedRequest,
+    provider: &'a Provider,
+    credential: &'a Map<String, Value>,
 }
 
-fn basic(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> Option<bool> {
-    let user = text(credential, provider.config("username_field", "username"))?;
-    let password = provider.config("password_field", "password");
-    let password = text(credential, password).unwrap_or_default();
-    let pair = base64(format!("{user}:{password}").as_bytes());
-    let expected = format!("Basic {pair}");
-    Some(sends(&request.headers, "authorization", &expected))
-}
+impl CredentialCheck<'_> {
+    fn passes(&self) -> Option<bool> {
+        let strategy = self.provider.strategy.get("type");
+        match strategy.and_then(Value::as_str).unwrap_or("oauth2") {
+            "oauth2" => self.is_bearer(),
+            "header" => self.is_in_header(),
+            "basic_auth" => self.is_basic(),
+            "query_param" => self.is_in_query(),
+            "path" => Some(self.is_in_url()),
+            #[cfg(feature = "signing")]
+            "hmac_payload" | "aws_sigv4" => {
+                super::signed::verify(self.request, self.provider, self.credential)
+            }
+            _ => None,
+        }
+    }
 
-fn query_param(
-    request: &ReceivedRequest,
-    provider: &Provider,
-    credential: &Map<String, Value>,
-) -> Option<bool> {
-    let name = provider.config("param_name", "");
-    let expected = text(credential, provider.config("credential_field", "api_key"))?;
-    let mut sent = query_pairs(request.query.as_deref());
-    Some(sent.any(|(found, value)| found == name && value == expected))
-}
+    fn text(&self, field: &str) -> Option<&str> {
+        self.credential.get(field)?.as_str()
+    }
 
-/// Every string among the credentials has to be somewhere in the path or the query.
-fn in_url(request: &ReceivedRequest, credential: &Map<String, Value>) -> bool {
-    let segments = request.path.split('/').map(percent_decode);
-    let values = query_pairs(request.query.as_deref()).map(|(_, value)| value);
-    let places: Vec<String> = segments.chain(values).collect();
-    let mut secrets = credential.values().filter_map(Value::as_str).peekable();
-    secrets.peek().is_some()
-        && secrets.all(|secret| places.iter().any(|place| place.contains(secret)))
+    /// The field of the credential that a setting of the strategy names.
+    fn configured(&self, setting: &str, default: &str) -> Option<&str> {
+        self.text(self.provider.config(setting, default))
+    }
+
+    fn has_header(&self, name: &str, expected: &str) -> bool {
+        let mut values = self.request.headers.get_all(name).iter();
+        values.any(|value| value.as_bytes() == expected.as_bytes())
+    }
+
+    fn is_bearer(&self) -> Option<bool> {
+        let (scheme, token) = authorization(self.request)?;
+        let expected = self.text("token_type").unwrap_or("Bearer");
+        Some(scheme.eq_ignore_ascii_case(expected) && self.text("access_token")? == token)
+    }
+
+    fn is_in_header(&self) -> Option<bool> {
+        let name = self.provider.config("header_name", "Authorization");
+        let is_standard = name.eq_ignore_ascii_case("authorization");
+        let prefix = if is_standard { "Bearer " } else { "" };
+        let prefix = self.provider.config("value_prefix", prefix);
+        let key = || self.configured("credential_field", "api_key");
+        let value = self.text("access_token").or_else(key)?;
+        Some(self.has_header(name, &format!("{prefix}{value}")))
+    }
+
+    fn is_basic(&self) -> Option<bool> {
+        let user = self.configured("username_field", "username")?;
+        let password = self.configured("password_field", "password");
+        let pair = format!("{user}:{}", password.unwrap_or_default());
+        let expected = format!("Basic {}", base64(pair.as_bytes()));
+        Some(self.has_header("authorization", &expected))
+    }
+
+    fn is_in_query(&self) -> Option<bool> {
+        let name = self.provider.config("param_name", "");
+        let expected = self.configured("credential_field", "api_key")?;
+        let mut sent = parameters(self.request.query.as_deref());
+        Some(sent.any(|(found, value)| found == name && value == expected))
+    }
+
+    /// Returns whether every text of the credential occurs in the path or the query.
+    fn is_in_url(&self) -> bool {
+        let segments = self.request.path.split('/').map(percent_decode);
+        let values = parameters(self.request.query.as_deref()).map(|(_, value)| value);
+        let places: Vec<String> = segments.chain(values).collect();
+        let mut secrets = self
+            .credential
+            .values()
+            .filter_map(Value::as_str)
+            .peekable();
+        secrets.peek().is_some()
+            && secrets.all(|secret| places.iter().any(|place| place.contains(secret)))
+    }
 }

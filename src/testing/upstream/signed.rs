@@ -1,29 +1,24 @@
-//! Whether a request is signed as its provider's strategy says: it is signed again, and compared.
+//! Verifies a signature: signs the request again and compares.
 
 use std::time::SystemTime;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use ureq::http::header::{AUTHORIZATION, HOST};
 use ureq::http::{HeaderMap, HeaderName, Method, Uri};
 
-use crate::strategy::{self, Granted, Injection, Place, Signature};
+use crate::signing::Signature;
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
-use crate::time::date;
+use crate::time::{Now, ResponseClock, date};
+use crate::token::{CachedToken, Place, TokenResponse};
 
 pub(super) fn verify(
     request: &ReceivedRequest,
     provider: &Provider,
     credential: &Map<String, Value>,
 ) -> Option<bool> {
-    let granted = Granted {
-        strategy: provider.served_strategy().as_object(),
-        credentials: credential,
-        access_token: None,
-        token_type: None,
-    };
-    let injection = granted.injection().ok()?;
-    let Place::Signature(signature) = &injection.place else {
+    let token = token(provider, credential)?;
+    let Place::Signature(signature) = &token.place else {
         return None;
     };
     let now = match signature {
@@ -31,14 +26,22 @@ pub(super) fn verify(
         Signature::Aws(..) => stated_time(request)?,
     };
     let mut headers = signed_headers(request, signature)?;
-    sign(request, &injection, signature, &mut headers, now)?;
-    let name = HeaderName::from_bytes(injection.header_name.as_bytes()).ok()?;
+    sign(request, &token, signature, &mut headers, now)?;
+    let name = HeaderName::from_bytes(token.header_name.as_bytes()).ok()?;
     Some(headers.get(&name)? == request.headers.get(&name)?)
+}
+
+fn token(provider: &Provider, credential: &Map<String, Value>) -> Option<CachedToken> {
+    let response = json!({"strategy": provider.strategy, "credentials": credential});
+    let (at, date) = (Now::read(), None);
+    let clock = ResponseClock { at, date };
+    let response = TokenResponse::from_json(response).ok()?;
+    response.to_cached(clock).ok()
 }
 
 fn sign(
     request: &ReceivedRequest,
-    injection: &Injection,
+    token: &CachedToken,
     signature: &Signature,
     headers: &mut HeaderMap,
     now: SystemTime,
@@ -49,8 +52,8 @@ fn sign(
     let url = format!("http://{host}{}{}", request.path, query.unwrap_or_default());
     let url: Uri = url.parse().ok()?;
     let signed = (&method, &url, request.body.as_slice());
-    let (name, secret) = (&injection.header_name, &injection.secret);
-    strategy::sign(signature, name, secret, signed, headers, now).ok()
+    let (name, secret) = (&token.header_name, &token.access_token);
+    signature.sign(name, secret, signed, headers, now).ok()
 }
 
 /// `X-Amz-Date: 20150830T123600Z`.
@@ -62,7 +65,7 @@ fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
     date::moment(&Value::String(text))
 }
 
-/// The headers that the request says its signature covers; an HMAC covers none.
+/// The headers that the signature covers, as the request lists them. An HMAC covers none.
 fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     if matches!(signature, Signature::Hmac(..)) {

@@ -1,4 +1,4 @@
-//! Tools of the sample upstream, in the way of an MCP gateway's REST API: search, then execute.
+//! The tools of the sample upstream, as an MCP gateway offers them over REST.
 
 use serde_json::{Map, Value, json};
 
@@ -8,14 +8,14 @@ use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// Name and description.
+/// Names and descriptions.
 const TOOLS: [(&str, &str); 3] = [
     ("get_user", "Says whose account it is"),
     ("weather_forecast", "Forecasts the weather of a city"),
     ("echo", "Returns its arguments"),
 ];
 
-/// The tools that have any word of the query in their name or description; all for an empty query.
+/// Finds the tools that have any word of the query in their name or description. An empty query finds all.
 pub(super) fn search(service: &Service, request: &ReceivedRequest) -> Outcome {
     let (_, asked) = asked(service, request)?;
     let query = text(&asked, "query")?.to_lowercase();
@@ -28,7 +28,7 @@ pub(super) fn search(service: &Service, request: &ReceivedRequest) -> Outcome {
     Ok(Response::json(200, &tools.collect()))
 }
 
-/// What a tool has to say, as MCP has it.
+/// Runs a tool. Its result has the format of MCP.
 pub(super) fn execute(service: &Service, request: &ReceivedRequest) -> Outcome {
     let (owner, asked) = asked(service, request)?;
     let arguments = match asked.get("arguments") {
@@ -49,17 +49,17 @@ pub(super) fn execute(service: &Service, request: &ReceivedRequest) -> Outcome {
     Ok(Response::json(200, &json!({"content": content})))
 }
 
-/// Who asks, and for what.
+/// The workspace of the caller, and the request's body.
 fn asked(
     service: &Service,
     request: &ReceivedRequest,
 ) -> Result<(String, Map<String, Value>), Response> {
     post(request)?;
-    let owner = caller(service, request)?.workspace_id;
-    let asked = serde_json::from_slice(&request.body);
-    asked
-        .map(|asked| (owner, asked))
-        .map_err(|_| problem(400, "the body is not a JSON object"))
+    let (owner, _) = caller(service, request)?;
+    match serde_json::from_slice(&request.body) {
+        Ok(asked) => Ok((owner, asked)),
+        Err(_) => Err(problem(400, "the body is not a JSON object")),
+    }
 }
 
 fn text<'a>(asked: &'a Map<String, Value>, field: &str) -> Result<&'a str, Response> {

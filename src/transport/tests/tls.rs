@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
@@ -11,9 +12,11 @@ use super::*;
 pub(super) type Stream = StreamOwned<ServerConnection, TcpStream>;
 
 static IDENTITY: LazyLock<(CertificateDer<'static>, Arc<ServerConfig>)> = LazyLock::new(|| {
-    let made = rcgen::generate_simple_self_signed(vec!["example.test".to_owned()]).unwrap();
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let certificate =
+        CertificateDer::from_pem_slice(include_bytes!("../../../tests/support/certificate.pem"))
+            .unwrap();
+    let key =
+        PrivateKeyDer::from_pem_slice(include_bytes!("../../../tests/support/key.pem")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -9,5 +9,5 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| nexus_sdk::fuzzing::http_date(
     data,
     by_jiff::http_date,
-    by_jiff::http_dates
+    by_jiff::written
 ));

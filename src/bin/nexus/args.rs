@@ -1,0 +1,109 @@
+//! Arguments that several commands have in common.
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use nexus_sdk::{NexusClient, NexusClientOptions};
+
+use crate::ending;
+use crate::stop::Stop;
+
+pub(crate) const GATEWAY: &str = "NEXUS_GATEWAY_URL";
+pub(crate) const WORKSPACE: &str = "WORKSPACE_ID";
+pub(crate) const PROVIDER: &str = "PROVIDER";
+
+#[derive(Args, Clone)]
+pub(crate) struct Tenant {
+    /// The workspace of the connection [default: WORKSPACE_ID]
+    #[arg(short, long, value_name = "ID")]
+    workspace: Option<String>,
+    /// The provider of the connection [default: PROVIDER]
+    #[arg(short, long, value_name = "NAME")]
+    provider: Option<String>,
+}
+
+impl Tenant {
+    pub(crate) fn is_given(&self) -> bool {
+        self.workspace.is_some() || self.provider.is_some()
+    }
+
+    /// Returns workspace and provider, from the arguments or the environment. The error names all
+    /// settings that are missing, the gateway's address included.
+    pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
+        let workspace = given_or_set(self.workspace, WORKSPACE);
+        let provider = given_or_set(self.provider, PROVIDER);
+        let gateway = given_or_set(None, GATEWAY);
+        if let (Some(workspace), Some(provider), true) = (&workspace, &provider, gateway.is_some())
+        {
+            return Ok((workspace.clone(), provider.clone()));
+        }
+        let missing = [
+            (gateway, "no gateway: set NEXUS_GATEWAY_URL"),
+            (
+                workspace,
+                "no workspace: give --workspace or set WORKSPACE_ID",
+            ),
+            (provider, "no provider: give --provider or set PROVIDER"),
+        ];
+        let missing = missing.into_iter().filter(|(value, _)| value.is_none());
+        let missing: Vec<_> = missing.map(|(_, advice)| advice).collect();
+        Err(Stop::usage(missing.join("; ")))
+    }
+}
+
+fn given_or_set(given: Option<String>, variable: &str) -> Option<String> {
+    let value = given.or_else(|| env::var(variable).ok());
+    value.filter(|value| !value.trim().is_empty())
+}
+
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct Timeout {
+    /// How long to wait for the gateway, and for the upstream; 0: for one try [default: 30]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    timeout: Option<Duration>,
+}
+
+impl Timeout {
+    /// One try has the SDK's default.
+    fn get(self) -> Duration {
+        let given = self.timeout.filter(|timeout| !timeout.is_zero());
+        given.unwrap_or(Duration::from_secs(30))
+    }
+
+    /// Returns the time that is left, at least 1 ms: the SDK refuses a timeout of zero.
+    pub(crate) fn left(self, since: Instant) -> Duration {
+        let left = self.get().saturating_sub(since.elapsed());
+        left.max(Duration::from_millis(1))
+    }
+
+    pub(crate) fn client(self) -> Result<NexusClient, Stop> {
+        self.client_with(|options| options)
+    }
+
+    /// Makes the program's only client, which signals wait for.
+    pub(crate) fn client_with(
+        self,
+        change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,
+    ) -> Result<NexusClient, Stop> {
+        let options = NexusClientOptions::from_env()?.timeout(self.get());
+        let client = NexusClient::new(change(options))?;
+        let watched = ending::watch(&client);
+        watched.map_err(|error| Stop::failed(format!("cannot watch for signals: {error}")))?;
+        Ok(client)
+    }
+}
+
+/// Refuses a blank argument, which comes from a variable that was not set.
+pub(crate) fn not_blank(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("it is blank".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+    let seconds = seconds.and_then(Result::ok);
+    seconds.ok_or_else(|| "not a number of seconds".to_owned())
+}

@@ -1,0 +1,67 @@
+//! `nexus aws-credentials`: prints the keys of an `aws_sigv4` provider as a `credential_process`
+//! does (AWS SDKs and Tools Reference Guide, "Process credential provider").
+
+use clap::Args;
+use nexus_sdk::TokenResponse;
+use nexus_sdk::serde_json::Value as Json;
+
+use crate::args::{self, Timeout};
+use crate::output::{self, Fields};
+use crate::stop::Stop;
+use crate::times;
+
+#[derive(Args)]
+#[command(after_help = "\
+In ~/.aws/config:
+  [profile acme]
+  credential_process = nexus aws-credentials CONNECTION")]
+pub(crate) struct AwsCredentials {
+    /// The connection's id, as `nexus connect` prints it
+    #[arg(value_parser = args::not_blank)]
+    connection: String,
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+impl AwsCredentials {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let client = self.timeout.client()?;
+        let token = client.get_token_by_connection_id(&self.connection);
+        let token = token.map_err(Stop::no_token)?;
+        output::print_fields(document(&token)?, true)
+    }
+}
+
+fn document(token: &TokenResponse) -> Result<Fields, Stop> {
+    let strategy = token.strategy.as_ref().and_then(|it| it.get("type"));
+    let strategy = strategy.and_then(Json::as_str).unwrap_or("oauth2");
+    if !strategy.eq_ignore_ascii_case("aws_sigv4") {
+        return Err(Stop::failed(format!(
+            "this connection has no keys for AWS: its strategy is {strategy}, not aws_sigv4"
+        )));
+    }
+    // Without an expiry, AWS tools keep the keys until they end.
+    let expiry = times::expiry(token).and_then(times::date);
+    let mut fields: Fields = vec![
+        ("Version", 1.into()),
+        ("AccessKeyId", required(token, "access_key")?.into()),
+        ("SecretAccessKey", required(token, "secret_key")?.into()),
+        ("SessionToken", field(token, "session_token").into()),
+        ("Expiration", expiry.into()),
+    ];
+    fields.retain(|(_, value)| !value.is_null());
+    Ok(fields)
+}
+
+fn required<'a>(token: &'a TokenResponse, name: &str) -> Result<&'a str, Stop> {
+    field(token, name).ok_or_else(|| {
+        Stop::failed(format!(
+            "the connection's credentials have no {name}; connect it again, with all fields"
+        ))
+    })
+}
+
+fn field<'a>(token: &'a TokenResponse, name: &str) -> Option<&'a str> {
+    let value = token.credentials.as_ref()?.get(name)?.as_str()?;
+    (!value.is_empty()).then_some(value)
+}

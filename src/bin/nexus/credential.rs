@@ -1,0 +1,262 @@
+//! Credentials for `nexus connect` that the user enters at a prompt or as lines of stdin.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+
+use nexus_sdk::serde_json::{Map, Value as Json};
+use nexus_sdk::{
+    CaptureSchema, CapturedCredential, NexusClient, NexusError, ProviderInfo,
+    RequestConnectionResponse,
+};
+
+use crate::progress::say;
+use crate::stop::Stop;
+use crate::terminal;
+use crate::text::one_line;
+
+/// The number of attempts to enter a credential that the gateway accepts.
+const MAX_TRIES: u32 = 3;
+
+/// Returns the names in `--field` options, in their order. Errors repeat no value: it may be a secret.
+pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
+    let mut names = Vec::new();
+    for field in given {
+        let name = name(field.to_str().unwrap_or_default())?.to_owned();
+        if names.contains(&name) {
+            return Err(Stop::usage(format!("--field {name} is given twice")));
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Returns the name in `NAME` or `NAME=-`.
+fn name(given: &str) -> Result<&str, Stop> {
+    match given.split_once('=').unwrap_or((given, "-")) {
+        ("", _) => Err(Stop::usage("--field: write it as NAME=-")),
+        (name, "-") => Ok(name),
+        _ => Err(Stop::usage(
+            "--field with a value: other users of this machine can see arguments; \
+             write --field NAME=- and give the value on stdin or at the prompt",
+        )),
+    }
+}
+
+/// The gateway's form for the credential of one connection.
+pub(crate) struct Form {
+    pub(crate) state: String,
+    schema: CaptureSchema,
+}
+
+impl Form {
+    /// Returns `None` for a provider that asks for consent, and where the gateway has no form.
+    pub(crate) fn offered(
+        client: &NexusClient,
+        kinds: &[ProviderInfo],
+        connection: &RequestConnectionResponse,
+    ) -> Option<Self> {
+        if kinds.is_empty() || kinds.iter().any(|kind| kind.auth_type == "oauth2") {
+            return None;
+        }
+        let form = Self::of(client, connection).ok()?;
+        (!form.schema.fields().is_empty()).then_some(form)
+    }
+
+    pub(crate) fn of(
+        client: &NexusClient,
+        connection: &RequestConnectionResponse,
+    ) -> Result<Self, Stop> {
+        let state = connection.state.clone().ok_or_else(|| {
+            Stop::failed("the gateway's response has no `state`; open its page without --field")
+        })?;
+        let schema = client.capture_schema(&state).map_err(without_form)?;
+        Ok(Self { state, schema })
+    }
+
+    /// Reads the named fields, or all fields, and sends them to the gateway. At a terminal, a refused
+    /// credential can be entered again.
+    pub(crate) fn enter(
+        &self,
+        client: &NexusClient,
+        names: &[String],
+    ) -> Result<CapturedCredential, Stop> {
+        let wanted = self.wanted(names)?;
+        let at_terminal = io::stdin().is_terminal();
+        let mut tries = 1..MAX_TRIES;
+        loop {
+            let mut credential = Map::new();
+            for field in &wanted {
+                let value = field.read(at_terminal)?;
+                if field.is_required || !value.is_empty() {
+                    credential.insert(field.name.clone(), value.into());
+                }
+            }
+            match client.capture_credential(&self.state, &credential) {
+                Err(error) if at_terminal && can_be_corrected(&error) && tries.next().is_some() => {
+                    say(&format!("{}; try again", one_line(&error)));
+                }
+                outcome => return outcome.map_err(Stop::from),
+            }
+        }
+    }
+
+    fn wanted(&self, names: &[String]) -> Result<Vec<Field>, Stop> {
+        let mut all = self.fields();
+        if names.is_empty() {
+            // The user name comes before the password, and optional fields come last.
+            all.sort_by_key(|field| (!field.is_required, field.is_hidden));
+            return Ok(all);
+        }
+        self.check(names)?;
+        let field = |name: &String| {
+            let known = all.iter().position(|field| field.name == *name);
+            let field = known.map_or_else(|| Field::named(name), |at| all.swap_remove(at));
+            // A named field is sent even if it is empty.
+            Field {
+                is_required: true,
+                ..field
+            }
+        };
+        Ok(names.iter().map(field).collect())
+    }
+
+    fn fields(&self) -> Vec<Field> {
+        let required = self.required();
+        let properties = self.schema.schema.get("properties");
+        let properties = properties.and_then(Json::as_object);
+        let field = |(name, schema): (&String, &Json)| {
+            let text = |key| schema.get(key).and_then(Json::as_str).map(one_line);
+            let text = |key| text(key).filter(|text| !text.is_empty());
+            Field {
+                title: text("title").unwrap_or_else(|| one_line(name)),
+                description: text("description"),
+                is_required: required.contains(&name.as_str()),
+                is_hidden: is_secret(name, schema),
+                ..Field::named(name)
+            }
+        };
+        properties.into_iter().flatten().map(field).collect()
+    }
+
+    fn required(&self) -> Vec<&str> {
+        let names = self.schema.schema.get("required").and_then(Json::as_array);
+        let names = names.into_iter().flatten();
+        names.filter_map(Json::as_str).collect()
+    }
+
+    /// Refuses names that do not fit the form, before the user enters anything.
+    fn check(&self, names: &[String]) -> Result<(), Stop> {
+        let (known, required) = (self.schema.fields(), self.required());
+        let is_given = |name: &&str| names.iter().any(|given| given == name);
+        // A schema without properties says nothing about names.
+        let unknown = names.iter().map(String::as_str);
+        let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
+        let missing = required.iter().copied().filter(|name| !is_given(name));
+        let unknown = unknown.map(|name| format!("unknown: {name}"));
+        let missing = missing.map(|name| format!("missing: {name}"));
+        let problems: Vec<_> = unknown.chain(missing).collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let (problems, wanted) = (problems.join(", "), self.as_options());
+        Err(Stop::usage(format!("fields {problems}; give {wanted}")))
+    }
+
+    /// Returns the options that give the credential without a page or a prompt.
+    pub(crate) fn as_options(&self) -> String {
+        let mut names = self.required();
+        if names.is_empty() {
+            names = self.schema.fields();
+        }
+        let options: Vec<_> = names.iter().map(|it| format!("--field {it}=-")).collect();
+        one_line(options.join(" "))
+    }
+}
+
+/// Returns whether the gateway has read the credential and refused it.
+fn can_be_corrected(error: &NexusError) -> bool {
+    const CODES: [&str; 6] = [
+        "broker_error",
+        "credentials_rejected",
+        "invalid_base_url",
+        "missing_credential",
+        "missing_fields",
+        "validation_unreachable",
+    ];
+    CODES.contains(&error.code())
+}
+
+struct Field {
+    name: String,
+    title: String,
+    description: Option<String>,
+    is_required: bool,
+    is_hidden: bool,
+}
+
+impl Field {
+    /// A field without a schema: it may be a secret.
+    fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            title: one_line(name),
+            description: None,
+            is_required: true,
+            is_hidden: true,
+        }
+    }
+
+    fn read(&self, at_terminal: bool) -> Result<String, Stop> {
+        if !at_terminal {
+            return next_line(&self.name);
+        }
+        if let Some(description) = &self.description {
+            say(description);
+        }
+        let optional = if self.is_required { "" } else { " (optional)" };
+        let prompt = format!("{}{optional}: ", self.title);
+        let entered = if self.is_hidden {
+            terminal::ask_hidden(&prompt)
+        } else {
+            terminal::ask(&prompt)
+        };
+        entered.map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
+    }
+}
+
+/// Returns whether a field is entered without echo: every field is, unless its name ends in one of
+/// a few words.
+fn is_secret(name: &str, schema: &Json) -> bool {
+    const PLAIN: &str = "account address domain email endpoint host login organization port region \
+                         site url user username";
+    let marked = schema.get("format") == Some(&"password".into())
+        || schema.get("writeOnly") == Some(&true.into());
+    let name = name.to_ascii_lowercase();
+    let last = name.rsplit(['_', '-', '.']).next().unwrap_or(&name);
+    marked || !PLAIN.split_whitespace().any(|plain| plain == last)
+}
+
+fn without_form(error: NexusError) -> Stop {
+    match error.status_code() {
+        Some(400 | 404) => Stop::failed(format!(
+            "{error}; if the provider asks for consent, leave --field out"
+        )),
+        _ => error.into(),
+    }
+}
+
+/// Reads a line of stdin without its line break, which is never part of a secret.
+fn next_line(name: &str) -> Result<String, Stop> {
+    let mut line = String::new();
+    match io::stdin().read_line(&mut line) {
+        Ok(0) => Err(Stop::usage(format!(
+            "stdin ended before {name}: give one line for each --field, in their order"
+        ))),
+        Ok(_) => {
+            let text = line.strip_suffix('\n').unwrap_or(&line);
+            Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+        }
+        Err(error) => Err(Stop::file("read", Path::new("stdin"), &error)),
+    }
+}

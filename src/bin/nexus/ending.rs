@@ -1,0 +1,159 @@
+//! Ends and suspends the program without cutting off a call to the gateway. The gateway may be
+//! refreshing a token, and a refresh that is cut off can cost the user's grant. This file depends on
+//! nothing else in the program.
+
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::NexusClient;
+
+/// The longest wait at the end, the same as that of a client that is dropped.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause between two checks whether the program may go on, or be suspended.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The program's only client. It is in a static and never dropped, so `finish` waits in its place.
+static CLIENT: OnceLock<NexusClient> = OnceLock::new();
+/// Set in the signal handler, before any thread can act on the signal.
+static ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// Set in the handler of SIGTSTP, cleared when the program continues.
+static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+/// True while a signal ends the program right in its handler.
+static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
+
+pub(crate) type Undo = Box<dyn Fn() + Send>;
+
+static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
+
+/// Has SIGINT, SIGTERM, SIGHUP and SIGQUIT wait up to 5 s for a call to the gateway that is under
+/// way, and SIGTSTP until it has ended. A second signal to end does so at once.
+pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
+    if CLIENT.set(client.clone()).is_err() {
+        return Ok(());
+    }
+    on_signals()
+}
+
+/// Blocks while the program is being ended or suspended. Called between a call to the gateway and
+/// whatever depends on its result, so that nothing starts after a signal.
+pub(crate) fn checkpoint() {
+    while ENDING.load(SeqCst) || SUSPENDING.load(SeqCst) {
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Waits up to 5 s for calls whose caller has timed out. Called at the end of `main`.
+pub(crate) fn finish() {
+    drain();
+    checkpoint();
+}
+
+/// Does the same, and has every later signal end the program at once: another program will replace
+/// it.
+pub(crate) fn hand_over() {
+    drain();
+    AT_ONCE.store(true, SeqCst);
+    checkpoint();
+}
+
+/// Sets what a signal has to undo before it ends the program.
+pub(crate) fn on_end(undo: Option<Undo>) {
+    *UNDO.lock().unwrap_or_else(PoisonError::into_inner) = undo;
+}
+
+fn drain() {
+    let Some(client) = CLIENT.get() else { return };
+    if client.drain(Duration::ZERO) {
+        return;
+    }
+    AT_ONCE.store(true, SeqCst);
+    let waiting =
+        "waiting up to 5 s for the gateway, which may refresh a token; Ctrl-C ends at once";
+    // A closed stderr is no reason not to wait.
+    let _ = writeln!(io::stderr(), "{waiting}");
+    let _ = client.drain(DRAIN_TIMEOUT);
+}
+
+/// Handlers run in the order in which they were registered, so whoever acts on a signal finds
+/// `ENDING` set, and a signal during `hand_over` is not lost.
+#[cfg(unix)]
+fn on_signals() -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+    use signal_hook::flag;
+    use signal_hook::iterator::Signals;
+
+    let ignored = ignored();
+    let watched = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP].into_iter();
+    let watched: Vec<_> = watched.filter(|it| !ignored.contains(it)).collect();
+    for &signal in &watched {
+        if signal == SIGTSTP {
+            flag::register(signal, Arc::clone(&SUSPENDING))?;
+            continue;
+        }
+        flag::register(signal, Arc::clone(&ENDING))?;
+        flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
+    }
+    let mut signals = Signals::new(watched)?;
+    let act = move || {
+        for signal in signals.forever() {
+            match signal {
+                SIGTSTP => suspend(),
+                _ => end(signal),
+            }
+        }
+    };
+    thread::Builder::new().spawn(act)?;
+    AT_ONCE.store(false, SeqCst);
+    Ok(())
+}
+
+/// Returns the signals that were ignored when the program started, such as SIGINT in a script's
+/// background job. They stay ignored. Only Linux shows them without `unsafe`.
+#[cfg(unix)]
+fn ignored() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    let mask = mask.unwrap_or(0);
+    // The lowest bit stands for signal 1.
+    let signals = (1..=64).zip(0..64);
+    let ignored = signals.filter(|(_, bit)| mask >> bit & 1 == 1);
+    ignored.map(|(signal, _)| signal).collect()
+}
+
+/// Stops the process once no call is under way, and returns when it continues. A stopped process
+/// would hold the refresh lock.
+#[cfg(unix)]
+fn suspend() {
+    let idle = || CLIENT.get().is_none_or(|it| it.drain(Duration::ZERO));
+    while !idle() && !ENDING.load(SeqCst) {
+        thread::sleep(PAUSE);
+    }
+    if !ENDING.load(SeqCst) {
+        let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP);
+    }
+    SUSPENDING.store(false, SeqCst);
+}
+
+/// Ends the program by the signal itself, so that a loop in a shell ends as well.
+#[cfg(unix)]
+fn end(signal: i32) {
+    drain();
+    let undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(undo) = &*undo {
+        undo();
+    }
+    // Stays locked: nothing that would have to be undone starts any more.
+    std::mem::forget(undo);
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    std::process::exit(signal.saturating_add(128));
+}
+
+/// Elsewhere Ctrl-C ends the program at once.
+#[cfg(not(unix))]
+fn on_signals() -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `nexus env`: the configuration, and whether it is valid.
+
+use std::env;
+
+use clap::Args;
+use nexus_sdk::serde_json::Value as Json;
+
+use crate::args::Timeout;
+use crate::output;
+use crate::stop::Stop;
+
+const SECRET: &str = "NEXUS_API_KEY";
+const VARIABLES: &str =
+    "NEXUS_GATEWAY_URL NEXUS_API_KEY WORKSPACE_ID PROVIDER NEXUS_LOG NEXUS_LOCK_DIR";
+/// Shown only if set.
+const PROXIES: &str =
+    "ALL_PROXY all_proxy HTTPS_PROXY https_proxy HTTP_PROXY http_proxy NO_PROXY no_proxy";
+
+#[derive(Args)]
+pub(crate) struct Env {
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Env {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let unset: Json = if self.json {
+            Json::Null
+        } else {
+            "(not set)".into()
+        };
+        let variables = VARIABLES.split(' ');
+        let variables = variables.map(|name| (name, value(name).unwrap_or_else(|| unset.clone())));
+        let proxies = PROXIES.split(' ');
+        let proxies = proxies.filter_map(|name| Some((name, value(name)?)));
+        let fields = variables.chain(proxies).collect();
+        output::print_fields(fields, self.json)?;
+        Timeout::default().client().map(drop)
+    }
+}
+
+/// An empty `NEXUS_LOCK_DIR` turns the lock off; other empty variables count as not set.
+fn value(name: &str) -> Option<Json> {
+    let value = env::var_os(name)?;
+    let shown = match name {
+        "NEXUS_LOCK_DIR" if value.is_empty() => "(empty: no lock)".to_owned(),
+        _ if value.is_empty() => return None,
+        SECRET => "(hidden)".to_owned(),
+        _ => without_password(&value.to_string_lossy()),
+    };
+    Some(shown.into())
+}
+
+/// Hides what stands before an `@`, and a query: both can hold secrets.
+fn without_password(url: &str) -> String {
+    let (front, rest) = url.rsplit_once('@').unwrap_or(("", url));
+    let scheme = front.find("://").and_then(|end| front.get(..end));
+    let shown = match scheme {
+        Some(scheme) => format!("{scheme}://(hidden)@{rest}"),
+        None if front.is_empty() => rest.to_owned(),
+        None => format!("(hidden)@{rest}"),
+    };
+    match shown.split_once('?') {
+        Some((url, _)) => format!("{url}?(hidden)"),
+        None => shown,
+    }
+}

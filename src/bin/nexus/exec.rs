@@ -1,0 +1,83 @@
+//! `nexus exec`: runs a command with the token in its environment.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::process::Command;
+
+use clap::Args;
+
+use crate::ending;
+use crate::single::Single;
+use crate::stop::Stop;
+use crate::text::one_line;
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  nexus exec --provider github --env GH_TOKEN -- gh repo list
+
+The token is in the environment of COMMAND alone: nothing is printed, nothing is written. It is not
+renewed while COMMAND runs. NEXUS_API_KEY is removed from that environment.")]
+pub(crate) struct Exec {
+    #[command(flatten)]
+    single: Single,
+    /// The variable that holds the token
+    #[arg(long, value_name = "NAME", default_value = "NEXUS_TOKEN", value_parser = variable)]
+    env: String,
+    /// The command, and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// Refuses names that no variable can have, and variables without which no command runs as intended.
+fn variable(name: &str) -> Result<String, String> {
+    const RESERVED: [&str; 7] = ["PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "PWD"];
+    let upper = name.to_ascii_uppercase();
+    let is_loader = upper.starts_with("LD_") || upper.starts_with("DYLD_");
+    match name {
+        "" => Err("give the variable a name".to_owned()),
+        _ if name.contains(['=', '\0']) => Err("a variable's name has no `=`".to_owned()),
+        _ if is_loader || RESERVED.contains(&&*upper) => {
+            Err("the command needs this variable itself; give another name".to_owned())
+        }
+        _ => Ok(name.to_owned()),
+    }
+}
+
+impl Exec {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let token = self.single.token()?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Err(Stop::usage("no command given; see `nexus exec --help`"));
+        };
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env_remove("NEXUS_API_KEY")
+            .env(&self.env, &token.access_token);
+        ending::hand_over();
+        let error = replace_by(command);
+        // The exit codes of `env` and of shells.
+        let code = match error.kind() {
+            ErrorKind::NotFound => 127,
+            _ => 126,
+        };
+        let program = one_line(program.to_string_lossy());
+        Err(Stop::new(code, format!("cannot run {program}: {error}")))
+    }
+}
+
+/// Returns only if the command cannot be run.
+#[cfg(unix)]
+fn replace_by(mut command: Command) -> io::Error {
+    use std::os::unix::process::CommandExt as _;
+    command.exec()
+}
+
+#[cfg(not(unix))]
+fn replace_by(mut command: Command) -> io::Error {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
+}

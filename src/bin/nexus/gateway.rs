@@ -1,0 +1,133 @@
+//! `nexus gateway`: a development gateway in the foreground.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::Duration;
+
+use clap::Args;
+use nexus_sdk::serde_json::{Map, Value as Json, json};
+use nexus_sdk::testing::{DevGateway, Provider};
+
+use crate::args;
+use crate::output;
+use crate::progress::say;
+use crate::stop::Stop;
+
+#[derive(Args)]
+pub(crate) struct Gateway {
+    /// Connections to start with. The providers github, weather and registry are there; any other is
+    /// an OAuth 2 provider, or has the STRATEGY header, basic_auth or aws_sigv4
+    #[arg(value_name = "WORKSPACE:PROVIDER[=STRATEGY]", value_parser = pair)]
+    connections: Vec<Pair>,
+    /// The port on 127.0.0.1 [default: any free one]
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Refuse requests without this key
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// The lifetime of tokens [default: 3600]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds)]
+    token_lifetime: Option<Duration>,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone)]
+struct Pair {
+    workspace: String,
+    name: String,
+    /// Unless the gateway has the provider anyway.
+    provider: Option<Provider>,
+}
+
+impl Gateway {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let gateway = self.start()?;
+        let url = gateway.url();
+        let (mut text, mut connections) = (format!("{url}\n"), Vec::new());
+        for Pair {
+            workspace, name, ..
+        } in &self.connections
+        {
+            let id = gateway.connect(workspace, name);
+            let id = id.map_err(|error| Stop::failed(error.to_string()))?;
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{workspace}\t{name}\t{id}");
+            let entry = json!({"workspace": workspace, "provider": name, "connection_id": id});
+            connections.push(entry);
+        }
+        if self.json {
+            output::print_json(&json!({"url": url, "connections": connections}))?;
+        } else {
+            output::print(text)?;
+        }
+        say(&format!(
+            "its clients need NEXUS_GATEWAY_URL={url}; Ctrl-C ends it"
+        ));
+        loop {
+            thread::park();
+        }
+    }
+
+    fn start(&self) -> Result<DevGateway, Stop> {
+        let mut builder = DevGateway::builder().bind((Ipv4Addr::LOCALHOST, self.port).into());
+        if let Some(key) = &self.api_key {
+            builder = builder.api_key(key);
+        }
+        if let Some(lifetime) = self.token_lifetime {
+            builder = builder.token_lifetime(lifetime);
+        }
+        for pair in &self.connections {
+            if let Some(provider) = &pair.provider {
+                builder = builder.provider(provider.clone());
+            }
+        }
+        builder.start().map_err(|error| {
+            Stop::failed(format!(
+                "cannot start the gateway: {error}; try another --port"
+            ))
+        })
+    }
+}
+
+/// Splits at the last colon, because a workspace may contain one.
+fn pair(text: &str) -> Result<Pair, String> {
+    let problem = "write it as WORKSPACE:PROVIDER, or add =header, =basic_auth or =aws_sigv4";
+    let (workspace, rest) = text.rsplit_once(':').ok_or(problem)?;
+    let (name, strategy) = rest.split_once('=').unwrap_or((rest, ""));
+    if workspace.is_empty() || name.is_empty() {
+        return Err(problem.to_owned());
+    }
+    let provider = match strategy {
+        "" if rest != name => return Err(problem.to_owned()),
+        "" if Provider::DEFAULTS.contains(&name) => None,
+        "" | "oauth2" => Some(Provider::oauth2(name)),
+        "header" => Some(Provider::api_key(name)),
+        "basic_auth" => Some(Provider::basic(name)),
+        "aws_sigv4" => Some(aws(name)),
+        _ => return Err(problem.to_owned()),
+    };
+    Ok(Pair {
+        workspace: workspace.to_owned(),
+        name: name.to_owned(),
+        provider,
+    })
+}
+
+/// A provider with the example keys of AWS's documentation.
+fn aws(name: &str) -> Provider {
+    let config = json!({"service": "execute-api", "region": "us-east-1"});
+    let keys: [(_, Json); 2] = [
+        ("access_key", "AKIAIOSFODNN7EXAMPLE".into()),
+        (
+            "secret_key",
+            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+        ),
+    ];
+    let keys = keys.map(|(name, value)| (name.to_owned(), value));
+    Provider::api_key(name)
+        .strategy(json!({"type": "aws_sigv4", "config": config}))
+        .credentials(Map::from_iter(keys))
+}

@@ -1,0 +1,128 @@
+//! `nexus git-credential`: git's credential helper protocol (gitcredentials(7), git-credential(1)).
+
+use std::io::{self, BufRead, Read as _};
+use std::path::Path;
+
+use clap::Args;
+use nexus_sdk::CachedToken;
+
+use crate::output;
+use crate::single::Single;
+use crate::stop::Stop;
+use crate::times;
+
+/// A description by git has a few hundred bytes.
+const MAX_INPUT: u64 = 64 * 1024;
+
+#[derive(Args)]
+#[command(after_help = "\
+In ~/.gitconfig:
+  [credential \"https://github.com\"]
+      helper =
+      helper = !nexus git-credential --host github.com --workspace acme --provider github
+
+The empty helper keeps git from asking the helpers of other files, which might store the token.")]
+pub(crate) struct GitCredential {
+    /// A host that may have the token, with its port if git's URL has one; may be repeated
+    #[arg(long, required = true, value_name = "HOST", value_parser = host)]
+    host: Vec<String>,
+    /// The user name that goes with the token
+    #[arg(long, value_name = "NAME", default_value = "x-access-token", value_parser = username)]
+    username: String,
+    #[command(flatten)]
+    single: Single,
+    /// Added by git: get; store, erase and others do nothing
+    operation: String,
+}
+
+/// Accepts a host, also with `https://` before it.
+fn host(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").unwrap_or(text);
+    let host = host.strip_suffix('/').unwrap_or(host);
+    let is_host = |c: char| !"/\\@?#".contains(c) && !c.is_whitespace() && !c.is_control();
+    if host.is_empty() || !host.chars().all(is_host) {
+        return Err("write it as git's URL has it, such as github.com".to_owned());
+    }
+    Ok(host.to_owned())
+}
+
+/// The protocol has a value on each line.
+fn username(name: &str) -> Result<String, String> {
+    match name {
+        "" => Err("give a name".to_owned()),
+        _ if name.contains(char::is_control) => Err("it has a control character".to_owned()),
+        _ => Ok(name.to_owned()),
+    }
+}
+
+impl GitCredential {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        if self.operation != "get" {
+            return Ok(());
+        }
+        let request = Request::read(&mut io::stdin().lock().take(MAX_INPUT))
+            .map_err(|error| Stop::file("read", Path::new("stdin"), &error))?;
+        let [wanted] = &*request.hosts else {
+            return match &*request.hosts {
+                [] => Ok(()),
+                _ => Err(Stop::usage(
+                    "git named several hosts; only one was expected",
+                )),
+            };
+        };
+        // For other hosts, git goes on to its next helper or its prompt.
+        if !request.is_https || !self.host.iter().any(|host| same_host(host, wanted)) {
+            return Ok(());
+        }
+        let token = self.single.token()?;
+        output::print(response(&self.username, &token)?)
+    }
+}
+
+#[derive(Default)]
+struct Request {
+    is_https: bool,
+    hosts: Vec<String>,
+}
+
+impl Request {
+    /// Reads lines of `name=value`, up to an empty line or the end.
+    fn read(input: &mut impl BufRead) -> io::Result<Self> {
+        let mut request = Self::default();
+        for line in input.split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            match line.split_once('=') {
+                Some(("protocol", value)) => request.is_https = value == "https",
+                Some(("host", value)) => request.hosts.push(value.to_owned()),
+                None if line.is_empty() => break,
+                _ => {}
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// Host names have no case, and 443 is the default port of https.
+fn same_host(one: &str, other: &str) -> bool {
+    let bare = |host: &str| {
+        let host = host.strip_suffix(":443").unwrap_or(host);
+        host.to_ascii_lowercase()
+    };
+    bare(one) == bare(other)
+}
+
+fn response(username: &str, token: &CachedToken) -> Result<String, Stop> {
+    let password = &token.access_token;
+    if password.contains(['\n', '\r', '\0']) {
+        return Err(Stop::failed(
+            "the token has a line break, which git does not accept; store it again without",
+        ));
+    }
+    let expiry = times::since_epoch(token.expires_at)
+        .map(|seconds| format!("password_expiry_utc={seconds}\n"))
+        .unwrap_or_default();
+    Ok(format!(
+        "username={username}\npassword={password}\n{expiry}"
+    ))
+}

@@ -1,0 +1,34 @@
+//! `nexus health`: the gateway's word on its own health.
+
+use clap::Args;
+
+use crate::args::Timeout;
+use crate::output::{self, Fields};
+use crate::stop::Stop;
+
+#[derive(Args)]
+pub(crate) struct Health {
+    #[command(flatten)]
+    timeout: Timeout,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Health {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let health = self.timeout.client()?.health()?;
+        let mut fields: Fields = vec![
+            ("status", health.status.as_str().into()),
+            ("version", health.version.into()),
+        ];
+        fields.retain(|(_, value)| !value.is_null());
+        output::print_fields(fields, self.json)?;
+        match health.status.as_str() {
+            "healthy" | "ok" => Ok(()),
+            other => Err(Stop::failed(format!(
+                "the gateway reports {other:?}; ask its operator"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! `nexus revoke`: ends a connection.
+
+use clap::Args;
+use nexus_sdk::serde_json::Value as Json;
+use nexus_sdk::{NexusError, RevokeOptions, RevokeResult};
+
+use crate::args::{self, Timeout};
+use crate::output::{self, Fields};
+use crate::stop::Stop;
+use crate::times;
+
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// The connection's id
+    #[arg(value_parser = args::not_blank)]
+    connection: String,
+    /// Only if the connection belongs to this workspace
+    #[arg(short, long, value_name = "ID")]
+    workspace: Option<String>,
+    /// A reason, which the gateway records
+    #[arg(long, allow_hyphen_values = true)]
+    reason: Option<String>,
+    #[command(flatten)]
+    timeout: Timeout,
+    /// One line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Revoke {
+    pub(crate) fn run(self) -> Result<(), Stop> {
+        let mut options = RevokeOptions::default();
+        if let Some(workspace) = self.workspace {
+            options = options.workspace_id(workspace);
+        }
+        if let Some(reason) = self.reason {
+            options = options.reason(reason);
+        }
+        let client = self.timeout.client()?;
+        let revoked = client.revoke_connection(&self.connection, options);
+        let revoked = revoked.map_err(unrevoked)?;
+        output::print_fields(fields(self.connection, revoked, self.json), self.json)
+    }
+}
+
+fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
+    let at = revoked.revoked_at;
+    let revoked_at: Json = if json {
+        at.and_then(times::since_epoch).into()
+    } else {
+        at.and_then(times::date).into()
+    };
+    let error = revoked.provider_revocation_error;
+    let mut fields: Fields = vec![
+        ("connection_id", id.into()),
+        ("provider", revoked.provider_name.into()),
+        ("status", revoked.status.as_str().into()),
+        ("revoked_at", revoked_at),
+        ("already_revoked", revoked.already_revoked.into()),
+        ("token_deleted", revoked.token_deleted.into()),
+        ("provider_revoked", revoked.provider_revoked.into()),
+        ("provider_revocation_error", error.into()),
+        ("sessions_closed", revoked.sessions_closed.into()),
+    ];
+    fields.retain(|(_, value)| !value.is_null());
+    fields
+}
+
+/// Here, the usual advice to connect would be of no use.
+fn unrevoked(error: NexusError) -> Stop {
+    let advice = match (error.code(), error.status_code()) {
+        ("connection_not_found" | "invalid_connection_id", _) => {
+            "; check the connection id, and the --workspace if one is given"
+        }
+        (_, Some(404 | 405)) => "; the gateway may be older than 0.4, and cannot revoke",
+        _ => return error.into(),
+    };
+    Stop::failed(format!("{error}{advice}"))
+}

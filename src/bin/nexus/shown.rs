@@ -1,0 +1,93 @@
+//! A token as `nexus token` and `nexus refresh` print it, with its secrets hidden by default.
+
+use std::time::SystemTime;
+
+use clap::Args;
+use nexus_sdk::serde_json::Value as Json;
+use nexus_sdk::{CachedToken, TokenResponse};
+
+use crate::output::{self, Fields};
+use crate::stop::Stop;
+use crate::times;
+
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Form {
+    /// Print the access token and nothing else; with --json, all secrets
+    #[arg(long)]
+    show: bool,
+    /// One line of JSON; times in seconds since 1970, and from now
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) struct Shown {
+    fields: Fields,
+    expires_at: Option<SystemTime>,
+    secrets: Fields,
+    access_token: String,
+}
+
+impl Shown {
+    pub(crate) fn of_connection(id: String, token: &TokenResponse) -> Self {
+        let strategy = token.strategy.as_ref().and_then(|it| it.get("type"));
+        Self {
+            fields: vec![
+                ("connection_id", id.into()),
+                ("provider", token.provider.clone().into()),
+                ("token_type", token.token_type.clone().into()),
+                ("scope", token.scope.clone().into()),
+                ("strategy", strategy.cloned().unwrap_or(Json::Null)),
+            ],
+            expires_at: times::expiry(token),
+            secrets: vec![
+                ("access_token", token.access_token.clone().into()),
+                ("id_token", token.id_token.clone().into()),
+                ("refresh_token", token.refresh_token.clone().into()),
+                ("credentials", token.credentials.clone().into()),
+            ],
+            access_token: token.access_token.clone(),
+        }
+    }
+
+    pub(crate) fn of_workspace(workspace: String, provider: String, token: &CachedToken) -> Self {
+        Self {
+            fields: vec![
+                ("workspace", workspace.into()),
+                ("provider", provider.into()),
+                ("token_type", token.token_type.clone().into()),
+                ("header", token.header_name.clone().into()),
+            ],
+            expires_at: Some(token.expires_at),
+            secrets: vec![("access_token", token.access_token.clone().into())],
+            access_token: token.access_token.clone(),
+        }
+    }
+
+    pub(crate) fn print(self, form: Form) -> Result<(), Stop> {
+        let Form { show, json } = form;
+        if show && !json {
+            return self.print_secret();
+        }
+        let mut fields = self.fields;
+        if json {
+            fields.extend(times::exact(self.expires_at));
+        } else {
+            let shown = |moment| times::shown(moment, SystemTime::now());
+            fields.push(("expires", self.expires_at.map(shown).into()));
+            fields.push(("access_token", "(hidden; --show prints it)".into()));
+        }
+        if show {
+            fields.extend(self.secrets);
+        }
+        fields.retain(|(_, value)| !value.is_null() && value != "");
+        output::print_fields(fields, json)
+    }
+
+    fn print_secret(self) -> Result<(), Stop> {
+        if self.access_token.is_empty() {
+            let problem = "the credential has several fields; `--show --json` prints them";
+            return Err(Stop::failed(problem));
+        }
+        output::print_line(self.access_token)
+    }
+}

@@ -1,0 +1,59 @@
+//! A credential that is a single text, for programs that accept nothing else.
+
+use std::sync::Arc;
+
+use clap::Args;
+use nexus_sdk::{CachedToken, NexusError, TokenCache};
+
+use crate::args::{Tenant, Timeout};
+use crate::ending;
+use crate::stop::Stop;
+
+#[derive(Args)]
+pub(crate) struct Single {
+    #[command(flatten)]
+    tenant: Tenant,
+    #[command(flatten)]
+    timeout: Timeout,
+}
+
+impl Single {
+    /// # Errors
+    ///
+    /// Names the strategy of a credential that is not a single text.
+    pub(crate) fn token(self) -> Result<Arc<CachedToken>, Stop> {
+        let (workspace, provider) = self.tenant.resolve()?;
+        let client = self.timeout.client()?;
+        let cache = TokenCache::new();
+        let token = client.get_cached_token(&cache, &workspace, &provider);
+        ending::checkpoint();
+        let token = token.map_err(|error| unsupported(error, &provider))?;
+        let problem = match &*token.value_prefix {
+            "Basic " => "strategy basic_auth",
+            _ if token.access_token.is_empty() => "strategy path",
+            _ => "",
+        };
+        if !problem.is_empty() {
+            return Err(several(&provider, problem));
+        }
+        if !token.header_name.is_empty() {
+            // A credential that signs requests names a header, but cannot be sent in one.
+            let headers = client.auth_headers(&cache, &workspace, &provider);
+            headers.map_err(|error| unsupported(error, &provider))?;
+        }
+        Ok(token)
+    }
+}
+
+fn unsupported(error: NexusError, provider: &str) -> Stop {
+    match error.code() {
+        "unsupported_strategy" => several(provider, &error.to_string()),
+        _ => error.into(),
+    }
+}
+
+fn several(provider: &str, problem: &str) -> Stop {
+    Stop::failed(format!(
+        "the credential of {provider:?} is not a single token ({problem}); use `nexus fetch`"
+    ))
+}

@@ -1,0 +1,94 @@
+//! A command that ends early: its exit code, and one line that says what to do.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use nexus_sdk::{ErrorKind, NexusError};
+
+use crate::text::one_line;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const CONNECT: u8 = 6;
+const TIMED_OUT: u8 = 7;
+
+const TO_CONNECT: &str = " (run `nexus connect`)";
+
+pub(crate) struct Stop {
+    pub(crate) code: u8,
+    /// Empty if the command has said everything on stdout.
+    line: String,
+}
+
+impl Stop {
+    pub(crate) fn new(code: u8, line: impl Into<String>) -> Self {
+        let line = line.into();
+        Self { code, line }
+    }
+
+    pub(crate) fn failed(line: impl Into<String>) -> Self {
+        Self::new(FAILED, line)
+    }
+
+    pub(crate) fn usage(line: impl Into<String>) -> Self {
+        Self::new(USAGE, line)
+    }
+
+    /// Only the user's consent helps.
+    pub(crate) fn unconnected(line: impl Into<String>) -> Self {
+        Self::new(CONNECT, line)
+    }
+
+    /// For calls that ask for a connection's token: gateway 0.2 refuses them with a bare 403 until
+    /// the user has consented.
+    pub(crate) fn no_token(error: NexusError) -> Self {
+        match error.code() {
+            "http_403" => Self::unconnected(format!("{error}{TO_CONNECT}")),
+            _ => error.into(),
+        }
+    }
+
+    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
+        Self::failed(format!("cannot {doing} {}: {error}", path.display()))
+    }
+
+    /// Prints the line to stderr and returns the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        if !self.line.is_empty() {
+            // A closed stderr changes no exit code.
+            let _ = writeln!(io::stderr(), "nexus: {}", one_line(&self.line));
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<NexusError> for Stop {
+    fn from(error: NexusError) -> Self {
+        let code = match error.kind() {
+            ErrorKind::InvalidInput | ErrorKind::InsecureUrl => USAGE,
+            ErrorKind::Timeout => TIMED_OUT,
+            _ if is_unconnected(&error) => CONNECT,
+            _ => FAILED,
+        };
+        Self::new(code, format!("{error}{}", advice(&error)))
+    }
+}
+
+fn is_unconnected(error: &NexusError) -> bool {
+    let codes = ["connection_not_found", "connection_not_active"];
+    error.needs_reconnect() || codes.contains(&error.code())
+}
+
+/// The command or option that follows the SDK's own advice, which does not know this program.
+fn advice(error: &NexusError) -> &'static str {
+    match (error.code(), error.status_code()) {
+        _ if is_unconnected(error) => TO_CONNECT,
+        ("insecure_url", _) => " (here: --allow-insecure-http)",
+        ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
+        ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
+        ("http_400", _) => "; check the connection id",
+        (_, Some(401)) => " (set NEXUS_API_KEY)",
+        _ => "",
+    }
+}

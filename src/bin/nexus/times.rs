@@ -1,0 +1,86 @@
+//! Times as people and programs read them.
+
+use std::time::{Duration, SystemTime};
+
+use nexus_sdk::TokenResponse;
+use nexus_sdk::serde_json::Value as Json;
+
+/// The end of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// `2026-11-22T14:03:10Z, in 14 minutes`.
+pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
+    match date(moment) {
+        Some(date) => format!("{date}, {}", relative(moment, now)),
+        None => relative(moment, now),
+    }
+}
+
+/// The date in RFC 3339 section 5.6, in whole seconds; `None` outside the years 1970 to 9999.
+#[allow(clippy::arithmetic_side_effects, reason = "the seconds are bounded")]
+pub(crate) fn date(moment: SystemTime) -> Option<String> {
+    let seconds = since_epoch(moment).filter(|seconds| *seconds <= LAST_SECOND)?;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March end with the leap day. Such a year 0 began 719,468 days before 1970.
+    let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, passed) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + passed;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    ))
+}
+
+pub(crate) fn since_epoch(moment: SystemTime) -> Option<u64> {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
+
+/// `in 14 minutes`, or `expired 2 minutes ago`.
+fn relative(moment: SystemTime, now: SystemTime) -> String {
+    match moment.duration_since(now) {
+        Ok(left) => format!("in {}", rough(left)),
+        Err(past) => format!("expired {} ago", rough(past.duration())),
+    }
+}
+
+/// Rounds down, so that no promised minute is missing.
+fn rough(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (count, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7_200 => (seconds / 60, "minute"),
+        7_200..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+/// The expiry that the response states, or the end of the lifetime that it states.
+pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
+    let lifetime = token
+        .expires_in
+        .map(|left| SystemTime::now().checked_add(left));
+    token.expires_at.or(lifetime.flatten())
+}
+
+/// The expiry for JSON: in seconds since 1970, and from now.
+pub(crate) fn exact(moment: Option<SystemTime>) -> [(&'static str, Json); 2] {
+    let left = |moment: SystemTime| {
+        let left = moment.duration_since(SystemTime::now());
+        left.unwrap_or_default().as_secs()
+    };
+    [
+        ("expires_at", moment.and_then(since_epoch).into()),
+        ("expires_in", moment.map(left).into()),
+    ]
+}

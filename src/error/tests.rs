@@ -1,0 +1,79 @@
+use super::*;
+
+#[test]
+fn debug_begins_as_display_and_adds_the_fields() {
+    let refused = NexusError::new(ErrorKind::Gateway, "busy")
+        .coded("http_429")
+        .with_status(429)
+        .with_retry_after(Some(Duration::from_secs(2)));
+    let table = [
+        (
+            NexusError::invalid_input("url", "bad"),
+            "invalid_input: url: bad (kind: InvalidInput)",
+        ),
+        (
+            refused,
+            "http_429: busy (kind: Gateway, status: 429, retry after: 2s)",
+        ),
+    ];
+    for (error, expected) in table {
+        assert_eq!(format!("{error:?}"), expected);
+        assert_eq!(format!("{error:#?}"), expected);
+    }
+}
+
+#[test]
+fn what_follows_from_a_code() {
+    let table = [
+        // The code, its kind, its status, retryable, needs a reconnect.
+        ("timeout", ErrorKind::Timeout, None, true, false),
+        (
+            "request_failed",
+            ErrorKind::RequestFailed,
+            None,
+            true,
+            false,
+        ),
+        ("invalid_input", ErrorKind::InvalidInput, None, false, false),
+        ("aborted", ErrorKind::Aborted, None, false, false),
+        ("token_expired", ErrorKind::Gateway, None, true, false),
+        ("attention_required", ErrorKind::Gateway, None, false, true),
+        (
+            "connection_not_found",
+            ErrorKind::Gateway,
+            None,
+            false,
+            true,
+        ),
+        ("http_429", ErrorKind::Gateway, Some(429), true, false),
+        ("http_404", ErrorKind::Gateway, Some(404), false, false),
+        ("http_error", ErrorKind::Gateway, None, false, false),
+        ("", ErrorKind::Gateway, None, false, false),
+    ];
+    for (code, kind, status, retryable, reconnect) in table {
+        let error = NexusError::with_code(code, "m");
+        assert_eq!(error.to_string(), format!("{code}: m"));
+        assert_eq!(
+            (error.kind(), error.status_code()),
+            (kind, status),
+            "{code}"
+        );
+        let flags = (error.is_retryable(), error.needs_reconnect());
+        assert_eq!(flags, (retryable, reconnect), "{code}");
+    }
+}
+
+#[test]
+fn a_message_is_one_line_whatever_it_repeats() {
+    let table = [
+        ("as it is", "as it is"),
+        ("a\r\nb", "a  b"),
+        ("\u{1B}[2J \0 \u{85} \u{7F}", " [2J      "),
+    ];
+    for (text, expected) in table {
+        let error = NexusError::new(ErrorKind::Timeout, text);
+        assert_eq!(error.message(), expected);
+        let given_up = NexusError::exhausted(NexusError::invalid_input("url", text), 2);
+        assert!(given_up.to_string().ends_with(expected), "{given_up}");
+    }
+}

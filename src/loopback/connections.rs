@@ -1,0 +1,143 @@
+//! The open connections of a server, and how they end.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::service::Limits;
+
+/// An idle connection has this long before it may be closed to make room, so that its request can arrive.
+const MIN_AGE: Duration = Duration::from_secs(1);
+/// A new connection waits this long for room.
+const MAX_QUEUED: Duration = Duration::from_secs(3);
+/// Threads have this long to end once their connection is closed.
+const END_TIME: Duration = Duration::from_millis(100);
+
+struct Connection {
+    stream: TcpStream,
+    accepted_at: Instant,
+    /// A request has arrived, and its response is not sent yet.
+    busy: AtomicBool,
+}
+
+impl Connection {
+    fn is_idle(&self) -> bool {
+        !self.busy.load(Ordering::SeqCst)
+    }
+
+    fn close(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+}
+
+/// The open connections, oldest first.
+pub(super) struct Connections {
+    limits: Limits,
+    stopped: AtomicBool,
+    open: Mutex<Vec<Arc<Connection>>>,
+    changed: Condvar,
+}
+
+impl Connections {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            stopped: AtomicBool::new(false),
+            open: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Adds a connection, if necessary in place of the oldest idle one. Blocks for up to 3 s while there is no room,
+    /// then returns `None`.
+    pub(super) fn add(self: &Arc<Self>, stream: TcpStream) -> Option<Entry> {
+        let accepted_at = Instant::now();
+        let end = after(accepted_at, MAX_QUEUED);
+        let mut open = self.open.lock();
+        while open.len() >= self.limits.connections {
+            let idle = open.iter().find(|connection| connection.is_idle());
+            let closable_at = idle.map_or(end, |oldest| after(oldest.accepted_at, MIN_AGE));
+            let now = Instant::now();
+            if end <= now || self.is_stopped() {
+                return None;
+            }
+            if let Some(oldest) = idle.filter(|_| closable_at <= now) {
+                oldest.close();
+                self.changed.wait_until(&mut open, end);
+            } else {
+                self.changed.wait_until(&mut open, closable_at.min(end));
+            }
+        }
+        // Checked under the lock: `stop` closes whatever was added before it took the lock.
+        if self.is_stopped() {
+            return None;
+        }
+        let connection = Arc::new(Connection {
+            stream,
+            accepted_at,
+            busy: AtomicBool::new(false),
+        });
+        open.push(Arc::clone(&connection));
+        Some(Entry {
+            connections: Arc::clone(self),
+            connection,
+        })
+    }
+
+    /// Closes idle connections at once, and the others when their response is sent or the grace period is over.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        self.wait_until_empty(self.limits.grace, Connection::is_idle);
+        self.wait_until_empty(END_TIME, |_| true);
+    }
+
+    fn wait_until_empty(&self, time: Duration, may_close: fn(&Connection) -> bool) {
+        let end = after(Instant::now(), time);
+        let mut open = self.open.lock();
+        self.changed.notify_all();
+        while !open.is_empty() {
+            let closable = open.iter().filter(|connection| may_close(connection));
+            closable.for_each(|connection| connection.close());
+            if self.changed.wait_until(&mut open, end).timed_out() {
+                return;
+            }
+        }
+    }
+}
+
+fn after(moment: Instant, time: Duration) -> Instant {
+    moment.checked_add(time).unwrap_or(moment)
+}
+
+/// An open connection. Dropping it makes room for another one.
+pub(super) struct Entry {
+    connections: Arc<Connections>,
+    connection: Arc<Connection>,
+}
+
+impl Entry {
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.connection.stream
+    }
+
+    pub(super) fn set_busy(&self, busy: bool) {
+        let _open = self.connections.open.lock();
+        self.connection.busy.store(busy, Ordering::SeqCst);
+        self.connections.changed.notify_all();
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock();
+        open.retain(|other| !Arc::ptr_eq(other, &self.connection));
+        self.connections.changed.notify_all();
+    }
+}

@@ -1,0 +1,73 @@
+//! What a server needs from its user: limits, and the code that responds.
+
+use std::fmt;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use ureq::http::header::CONTENT_TYPE;
+use ureq::http::{self, HeaderName, HeaderValue, StatusCode};
+
+/// A request with its whole body.
+pub(crate) type Request = http::Request<Vec<u8>>;
+
+/// Responds to requests. Each connection calls its service from a thread of its own.
+pub(crate) trait Service: Send + Sync + 'static {
+    /// Returns the response, or `None` to close the connection without one.
+    fn respond(&self, request: Request, client: &TcpStream) -> Option<Response>;
+
+    /// Returns the response to bytes that are not an acceptable request. The connection closes after it.
+    fn refuse(&self, status: StatusCode) -> Response;
+}
+
+/// The limits of one server.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of a request line and its headers.
+    pub(crate) head: usize,
+    /// Bytes of a request's body.
+    pub(crate) body: usize,
+    /// The time from the end of one response, or from the connection's start, to the last byte of the next request.
+    pub(crate) request_time: Duration,
+    /// Open connections. The oldest idle connection closes to make room for a new one.
+    pub(crate) connections: usize,
+    /// The time that responses in progress have when the server is dropped.
+    pub(crate) grace: Duration,
+}
+
+/// A response, and what to do once it is sent.
+pub(crate) struct Response {
+    /// In a box, because responses are also errors, which should be small.
+    pub(crate) message: Box<http::Response<Vec<u8>>>,
+    /// Not called before the response is sent, because it may end the program.
+    pub(crate) on_sent: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Response {
+    /// A status outside of 100 to 999 becomes 500, because HTTP cannot express it.
+    pub(crate) fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let mut message = Box::new(http::Response::new(body.into()));
+        *message.status_mut() =
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let response = Self {
+            message,
+            on_sent: None,
+        };
+        response.header(CONTENT_TYPE, content_type)
+    }
+
+    /// Sets a header. A value that HTTP cannot express is left out.
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.message.headers_mut().insert(name, value);
+        }
+        self
+    }
+}
+
+/// Neither headers nor body: both may hold credentials.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.message.status();
+        f.debug_tuple("Response").field(&status).finish()
+    }
+}

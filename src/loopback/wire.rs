@@ -1,0 +1,285 @@
+//! One connection: HTTP/1.1 as `ureq_proto` implements it, on a socket.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::{Duration, Instant};
+
+use ureq::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use ureq::http::{self, HeaderValue, StatusCode};
+use ureq_proto::server::state::{Cleanup, ProvideResponse, RecvBody, RecvRequest};
+use ureq_proto::server::{RecvRequestResult, Reply, SendResponseResult};
+use ureq_proto::{BodyMode, Error};
+
+use super::service::{Limits, Request, Response};
+
+const BUFFER: usize = 16 * 1024;
+/// Room for the head of any response of ours.
+const MAX_RESPONSE_HEAD: usize = 16 * 1024;
+const MAX_DRAINED: u64 = 64 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// Why there is no request.
+#[derive(Debug, PartialEq)]
+pub(super) enum Failure {
+    /// The client has closed the connection or was too slow.
+    Closed,
+    /// The client sent something else than an acceptable request.
+    Refused(StatusCode),
+}
+
+impl From<io::Error> for Failure {
+    fn from(_: io::Error) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Refused(match error {
+            Error::HttpParseTooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        })
+    }
+}
+
+pub(super) struct Wire<'a> {
+    socket: &'a TcpStream,
+    limits: Limits,
+    /// Received but not parsed yet.
+    input: Vec<u8>,
+    /// The end of the time for the current request.
+    end: Instant,
+}
+
+impl<'a> Wire<'a> {
+    pub(super) fn new(socket: &'a TcpStream, limits: Limits) -> Self {
+        Self {
+            socket,
+            limits,
+            input: Vec::new(),
+            end: Instant::now(),
+        }
+    }
+
+    /// Reads a request with its body, within the limit on its time.
+    pub(super) fn read_request(&mut self) -> Result<(Reply<ProvideResponse>, Request), Failure> {
+        let now = Instant::now();
+        self.end = now.checked_add(self.limits.request_time).unwrap_or(now);
+        let (reply, head) = self.read_head()?;
+        let reply = match reply.proceed().ok_or(Failure::Closed)? {
+            RecvRequestResult::ProvideResponse(reply) => {
+                return Ok((reply, head.map(|()| Vec::new())));
+            }
+            RecvRequestResult::RecvBody(reply) => reply,
+            RecvRequestResult::Send100(reply) => {
+                let mut go_on = [0; 64];
+                let (used, reply) = reply.accept(&mut go_on)?;
+                self.check_announced(&reply)?;
+                self.socket
+                    .write_all(go_on.get(..used).unwrap_or_default())?;
+                reply
+            }
+        };
+        let is_chunked = head.headers().contains_key(TRANSFER_ENCODING);
+        let (reply, body) = self.read_body(reply, is_chunked)?;
+        Ok((reply, head.map(|()| body)))
+    }
+
+    fn read_head(&mut self) -> Result<(Reply<RecvRequest>, http::Request<()>), Failure> {
+        let mut reply = Reply::new()?;
+        // Otherwise a body after HEAD or CONNECT would be parsed as the next request.
+        reply.force_recv_body();
+        loop {
+            let (used, head) = reply.try_request(&self.input)?;
+            let length = if head.is_some() {
+                used
+            } else {
+                self.input.len()
+            };
+            if length > self.limits.head {
+                return Err(Error::HttpParseTooManyHeaders.into());
+            }
+            self.input.drain(..used);
+            match head {
+                Some(head) => return Ok((reply, head)),
+                None => self.fill()?,
+            }
+        }
+    }
+
+    fn read_body(
+        &mut self,
+        mut reply: Reply<RecvBody>,
+        is_chunked: bool,
+    ) -> Result<(Reply<ProvideResponse>, Vec<u8>), Failure> {
+        self.check_announced(&reply)?;
+        if !is_chunked && reply.body_mode() == BodyMode::Chunked {
+            // A POST that announces no body has none, but `ureq_proto` would wait for chunks.
+            reply.read(b"0\r\n\r\n", &mut [])?;
+        }
+        let (mut body, mut part) = (Vec::new(), vec![0; BUFFER]);
+        while !reply.is_ended() {
+            let (used, got) = reply.read(&self.input, &mut part)?;
+            self.input.drain(..used);
+            body.extend(part.iter().take(got));
+            if body.len() > self.limits.body {
+                return Err(Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE));
+            }
+            if used == 0 && !reply.is_ended() {
+                self.fill()?;
+            }
+        }
+        Ok((reply.proceed()?, body))
+    }
+
+    fn check_announced(&self, reply: &Reply<RecvBody>) -> Result<(), Failure> {
+        let max = u64::try_from(self.limits.body).unwrap_or(u64::MAX);
+        match reply.body_mode() {
+            BodyMode::LengthDelimited(length) if length > max => {
+                Err(Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads at least one byte.
+    fn fill(&mut self) -> Result<(), Failure> {
+        // Only invalid framing leaves this much unparsed.
+        if self.input.len() > self.limits.head {
+            return Err(Failure::Refused(StatusCode::BAD_REQUEST));
+        }
+        let mut part = [0; BUFFER];
+        loop {
+            let left = self.end.saturating_duration_since(Instant::now());
+            // A timeout of zero is an error, which ends the wait too.
+            self.socket.set_read_timeout(Some(left))?;
+            match self.socket.read(&mut part) {
+                Ok(0) => return Err(Failure::Closed),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                got => {
+                    self.input.extend(part.iter().take(got?));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Sends a response and returns whether the connection stays open.
+    pub(super) fn send(
+        &mut self,
+        reply: Reply<ProvideResponse>,
+        response: Response,
+    ) -> io::Result<bool> {
+        let (mut head, body) = response.message.into_parts();
+        if may_have_body(head.status) {
+            let length = HeaderValue::from(body.len());
+            head.headers.insert(CONTENT_LENGTH, length);
+        }
+        // A service can order a response that HTTP does not allow here.
+        let written = write(reply, http::Response::from_parts(head, ()), &body);
+        let sent = written
+            .map_err(io::Error::other)
+            .and_then(|(reply, bytes)| {
+                self.socket.write_all(&bytes)?;
+                Ok(!reply.must_close_connection())
+            });
+        if let Some(on_sent) = response.on_sent {
+            on_sent();
+        }
+        sent
+    }
+
+    /// Responds to bytes that were not a request. The connection has to close after that.
+    pub(super) fn refuse(&mut self, response: Response) -> io::Result<bool> {
+        // `ureq_proto` responds to nothing but requests, so this one stands in.
+        let stand_in = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let mut reply = Reply::new().map_err(io::Error::other)?;
+        reply.try_request(stand_in).map_err(io::Error::other)?;
+        match reply.proceed() {
+            Some(RecvRequestResult::ProvideResponse(reply)) => {
+                self.send(reply, response.header(CONNECTION, "close"))
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Ends the response, then reads what the client still sends: closing a socket with unread bytes in it resets the
+    /// connection, and the client may lose the response.
+    pub(super) fn drain(&mut self) {
+        let _ = self.socket.shutdown(Shutdown::Write);
+        let _ = self.socket.set_read_timeout(Some(DRAIN_TIME));
+        let _ = io::copy(&mut self.socket.take(MAX_DRAINED), &mut io::sink());
+    }
+}
+
+fn may_have_body(status: StatusCode) -> bool {
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+    !status.is_informational() && !bodiless.contains(&status)
+}
+
+fn write(
+    reply: Reply<ProvideResponse>,
+    head: http::Response<()>,
+    body: &[u8],
+) -> Result<(Reply<Cleanup>, Vec<u8>), Error> {
+    let mut bytes = vec![0; MAX_RESPONSE_HEAD.saturating_add(body.len())];
+    let mut reply = reply.provide(head)?;
+    let mut length = 0_usize;
+    while !reply.is_finished() {
+        let room = bytes.get_mut(length..).unwrap_or_default();
+        length = length.saturating_add(reply.write(room)?);
+    }
+    let reply = match reply.proceed() {
+        SendResponseResult::Cleanup(reply) => reply,
+        SendResponseResult::SendBody(mut reply) => {
+            let room = bytes.get_mut(length..).unwrap_or_default();
+            length = length.saturating_add(reply.write(body, room)?.1);
+            if !reply.is_finished() {
+                return Err(Error::OutputOverflow);
+            }
+            reply.proceed()
+        }
+    };
+    bytes.truncate(length);
+    Ok((reply, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::thread;
+
+    const LIMITS: Limits = Limits {
+        head: 1024,
+        body: 1024,
+        request_time: Duration::from_millis(100),
+        connections: 1,
+        grace: Duration::ZERO,
+    };
+
+    #[test]
+    fn sending_slowly_does_not_extend_the_time_of_a_request() {
+        let table = [
+            "GET / HTTP/1.1\r\nA: ",
+            "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n",
+        ];
+        for start in table {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            let sender = thread::spawn(move || {
+                let _ = slow.write_all(start.as_bytes());
+                while slow.write_all(b"a").is_ok() {
+                    thread::sleep(Duration::from_millis(20));
+                }
+            });
+            // The sender never ends its request: without a limit on the sum of the reads, the result would be 431
+            // or a request after 20 s.
+            let found = Wire::new(&stream, LIMITS).read_request();
+            assert_eq!(found.err(), Some(Failure::Closed), "{start}");
+            drop(stream);
+            sender.join().unwrap();
+        }
+    }
+}

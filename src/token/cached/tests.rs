@@ -1,0 +1,97 @@
+//! Placeholders and query parameters.
+
+use super::*;
+
+#[test]
+fn placeholders() {
+    let fields = [
+        ("key", "a/b?c%"),
+        ("dots", ".."),
+        ("id", "7"),
+        ("bot", "123:a-b_c@d!$'()*,.~"),
+        ("pair", "a=b&c+d;e"),
+        ("empty", ""),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let table = [
+        ("https://h/{key}/x", "https://h/a%2Fb%3Fc%25/x"),
+        ("https://h/{id}", "https://h/7"),
+        (
+            "https://h/v{id}/{id}?a={key}&b={id}",
+            "https://h/v7/7?a=a%2Fb%3Fc%25&b=7",
+        ),
+        ("https://h?k={id}", "https://h?k=7"),
+        ("https://h/{dots}/x", "https://h/%2E%2E/x"),
+        (
+            "https://h/{bot}/{pair}?q={bot}&{pair}",
+            "https://h/123:a-b_c@d!$'()*,.~/a=b&c+d;e?q=123:a-b_c@d!$'()*,.~&a%3Db%26c%2Bd%3Be",
+        ),
+        ("https://h/{id}}", "https://h/7}"),
+        ("https://{id}.evil/{id}", "https://{id}.evil/7"),
+        ("https://h/{id}/{open", "https://h/7/{open"),
+        ("https://h/", "invalid_input"),
+        ("https://h", "invalid_input"),
+        ("https://{id}/", "invalid_input"),
+        ("https://h/{id", "invalid_input"),
+        ("https://h/}id{", "invalid_input"),
+        ("https://h/{none}", "invalid_credentials"),
+        ("https://h/{ID}", "invalid_credentials"),
+        ("https://h/{}", "invalid_credentials"),
+        ("https://h/{empty}", "invalid_credentials"),
+        ("https://h/{id}/{none}", "invalid_credentials"),
+    ];
+    for (url, expected) in table {
+        let filled = fill_placeholders(url, &fields).unwrap_or_else(|e| e.code().to_owned());
+        assert_eq!(filled, expected, "{url}");
+    }
+}
+
+#[test]
+fn what_stands_between_braces_shows_only_if_it_is_a_name() {
+    let long = "n".repeat(65);
+    let table = [
+        ("none", "none"),
+        (r#""password":"canary""#, "{..}"),
+        ("a canary", "{..}"),
+        (&*long, "{..}"),
+    ];
+    for (name, expected) in table {
+        let error = fill_placeholders(&format!("https://h/?q={{{name}}}"), &[]).unwrap_err();
+        let shown = error.message().split('`').nth(1);
+        assert_eq!(shown, Some(expected), "{error}");
+    }
+    let fields = [("key", "canary"), ("a canary", "x")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let error = fill_placeholders("https://h/{key}/{owner}", &fields).unwrap_err();
+    assert_eq!(
+        error.message(),
+        "url: the credential has no field for the placeholder `owner`, only [\"key\", \"{..}\"]; write \
+         literal braces as %7B and %7D"
+    );
+}
+
+#[test]
+fn query_parameters() {
+    let table = [
+        ("https://h/p", "https://h/p?key=s%2F%26"),
+        ("https://h", "https://h?key=s%2F%26"),
+        ("https://h/p?", "https://h/p?key=s%2F%26"),
+        ("https://h/p?a=1", "https://h/p?a=1&key=s%2F%26"),
+        ("https://h/p?key=old", "https://h/p?key=s%2F%26"),
+        ("https://h/p?key", "https://h/p?key=s%2F%26"),
+        (
+            "https://h/p?k%65y=old&a&key=&b=?",
+            "https://h/p?a&b=?&key=s%2F%26",
+        ),
+        (
+            "https://h/p?Key=1&keys=2&a=key",
+            "https://h/p?Key=1&keys=2&a=key&key=s%2F%26",
+        ),
+        ("https://h/p?&&a=1&&", "https://h/p?a=1&key=s%2F%26"),
+    ];
+    for (url, expected) in table {
+        assert_eq!(with_query_param(url, "key", "s/&"), expected, "{url}");
+    }
+    let odd = with_query_param("https://h/?a+b=1&a%20b=2&c=3", "a b", "x y");
+    assert_eq!(odd, "https://h/?c=3&a%20b=x%20y");
+}

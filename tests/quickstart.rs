@@ -1,0 +1,66 @@
+//! The `quickstart` example on a gateway that is configured.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a failing test panics"
+)]
+
+#[path = "support/example.rs"]
+mod example;
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use nexus_sdk::serde_json::{self, Value, json};
+use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::ureq;
+
+/// Runs the example until its end, consents meanwhile, and returns the scopes that it requested.
+fn requested_scopes(gateway: &DevGateway, scopes: Option<&str>) -> Value {
+    gateway.forget_requests();
+    let mut command = example::program("quickstart");
+    command
+        .env_remove("SCOPES")
+        .envs(scopes.map(|scopes| ("SCOPES", scopes)))
+        .env("NEXUS_GATEWAY_URL", gateway.url())
+        .env("UPSTREAM_URL", gateway.url())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut text = String::new();
+    let page = loop {
+        let start = text.len();
+        assert!(out.read_line(&mut text).unwrap() > 0, "no page: {text}");
+        if let Some(page) = text[start..].strip_prefix("2. consent on this page: ") {
+            break page.trim().to_owned();
+        }
+    };
+    // The return URL belongs to somebody else on this machine, or to nobody.
+    let page = ureq::get(page).config().max_redirects(0).build();
+    page.call().unwrap();
+    out.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success(), "{text}");
+    assert!(text.contains("\n6. fetched again "), "{text}");
+    let requests = gateway.requests();
+    let request = requests
+        .iter()
+        .find(|it| it.path == "/v1/request-connection");
+    let body: Value = serde_json::from_slice(&request.unwrap().body).unwrap();
+    body["scopes"].clone()
+}
+
+#[test]
+fn scopes_are_those_of_the_user_or_of_the_gateways_list() {
+    let gateway = DevGateway::start().unwrap();
+    for (scopes, requested) in [
+        (None, json!(["repo", "user"])),
+        (Some(" "), json!(["repo", "user"])),
+        (Some("read:user  repo"), json!(["read:user", "repo"])),
+    ] {
+        assert_eq!(requested_scopes(&gateway, scopes), requested, "{scopes:?}");
+    }
+    gateway.fail_next_at("/v1/providers", 1, Fault::Status(502));
+    assert_eq!(requested_scopes(&gateway, None), json!([]));
+}

@@ -1,5 +1,5 @@
 //! The `build_script` example, and the short one in its README, built and run against a gateway in this process.
-#![cfg(feature = "rustls")] // The example has the default features, whatever these tests have.
+#![cfg(feature = "rustls")] // The example always has the default features.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -211,7 +211,7 @@ fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
     assert!(build(&without_locks).succeeded);
     assert_eq!(gateway.count(FILE), 1);
 
-    // The same schema from elsewhere: the script runs, and leaves the file alone.
+    // The same schema from another address: the script runs, but does not write the file.
     let written = generated_at();
     let elsewhere = format!("{}/v2{FILE}", gateway.url());
     assert!(build(&with(settings, "SCHEMA_URL", &elsewhere)).succeeded);
@@ -232,7 +232,7 @@ fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
     ] {
         gateway.fail_next_at(path, 1, Fault::Status(503));
         falls_back(settings, reason);
-        // The next fault needs a build that is not the same.
+        // Cargo runs the script again only if a setting has changed.
         assert!(build(&Settings::new()).succeeded);
     }
 }
@@ -282,7 +282,7 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
     assert!(said[0].ends_with("ask the operator to fix it"));
 }
 
-/// The locks are there for other programs that refresh the same token.
+/// The builds have used the directory of the refresh locks.
 fn takes_turns() {
     let locks = target().join("locks");
     assert!(fs::read_dir(locks).unwrap().count() > 0);
@@ -332,7 +332,7 @@ fn locks_the_versions_of_the_main_crate() {
     }
 }
 
-/// Name and version of each package.
+/// Returns the name and version of each package.
 fn locked(directory: &Path) -> Vec<String> {
     let lock = fs::read_to_string(directory.join("Cargo.lock")).unwrap();
     let packages = lock.split("[[package]]\n").skip(1);

@@ -9,7 +9,7 @@ from expect import TOOLS, Shutdown, by_form, command, holds, repos, same, starre
 
 
 async def cancel(session):
-    """This line has no cancellation of its own: the id of the request is the session's next one."""
+    """This line cannot cancel by itself. The session's next id is the id of the request."""
     async with anyio.create_task_group() as group:
         request = session._request_id
         group.start_soon(session.call_tool, "slow", {"ms": 60_000})
@@ -48,7 +48,7 @@ async def open_pages(context, params):
 
 
 async def connect(session):
-    """A client that opens pages is sent to one by an error."""
+    """A client that opens pages gets the page in an error."""
     await session.initialize()
     try:
         await session.call_tool("get_user", {})
@@ -61,7 +61,7 @@ async def connect(session):
 
 
 async def connect_by_text(session):
-    """Any other finds the address in the text."""
+    """Any other client finds the address in the text."""
     await session.initialize()
     failed = await session.call_tool("get_user", {})
     same(failed.isError, True)

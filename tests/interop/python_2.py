@@ -32,7 +32,7 @@ async def drive(client, version):
 
 
 class User:
-    """Says no, then goes to the page."""
+    """Declines first, then opens the page."""
 
     def __init__(self):
         self.actions = ["decline", "accept"]

@@ -14,7 +14,7 @@ async function run(capabilities, server, use) {
   const told = new Promise((resolve) => {
     client.setNotificationHandler('notifications/elicitation/complete', ({ params }) => resolve(params.elicitationId));
   });
-  // The user says no, then goes to the page.
+  // The user declines first, then opens the page.
   const actions = ['decline', 'accept'];
   if (capabilities.elicitation) {
     client.setRequestHandler('elicitation/create', async ({ params }) => {

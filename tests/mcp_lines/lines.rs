@@ -63,7 +63,7 @@ struct Host {
 }
 
 impl Host {
-    /// What a line asks for, read a second time.
+    /// Adds the requests of a line to those that are to get a response.
     fn expect(&mut self, text: &str) {
         let messages = match serde_json::from_str(text) {
             Ok(Value::Array(messages)) => messages,

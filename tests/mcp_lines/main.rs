@@ -1,4 +1,4 @@
-//! The lines that the MCP server example reads: the seeds of the fuzz target, and changed ones.
+//! The lines that the MCP server example reads: the seeds of the fuzz target, and mutations of them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

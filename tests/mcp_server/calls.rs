@@ -13,16 +13,16 @@ use crate::client::{Client, command, outcome};
 use crate::upstream::configured;
 use crate::{ALL, LEGACY};
 
-/// Longer than any test is let run: such a call ends because it is cancelled.
+/// Milliseconds. Longer than any test may run, so such a call ends only if it is cancelled.
 const ENDLESS: u64 = 60_000;
-/// As many as the server works at, at a time.
+/// How many calls the server runs at a time.
 const CALLS: usize = 32;
 
 fn slow(client: &mut Client, ms: u64) -> u64 {
     client.call("slow", &json!({"ms": ms}))
 }
 
-/// A client of each revision, all at the same time.
+/// Runs a client of each revision, all at the same time.
 fn of_all(run: impl Fn(Client) + Sync) {
     let run = &run;
     thread::scope(|threads| {
@@ -198,7 +198,6 @@ fn the_end_of_stdin_lets_calls_finish() {
     });
 }
 
-/// The end of stdin, and SIGTERM where there is one.
 #[test]
 fn no_end_waits_for_an_endless_call() {
     let ends: &[fn(Client) -> Vec<Value>] = &[
@@ -213,7 +212,7 @@ fn no_end_waits_for_an_endless_call() {
                 for _ in 0..CALLS + 8 {
                     slow(&mut client, ENDLESS);
                 }
-                // All that came before it have begun, so that there is something not to wait for.
+                // The response shows that the server has read the calls.
                 assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
                 assert_eq!(end(client), [] as [Value; 0]);
             });
@@ -221,8 +220,8 @@ fn no_end_waits_for_an_endless_call() {
     });
 }
 
-/// A gateway whose provider ends the connection if a refresh is interrupted, and a client that has just caused one.
-/// The refresh takes longer than calls have at the end.
+/// Returns a gateway and a client that has just caused a refresh, which takes longer than calls may take at the end. If
+/// the refresh is interrupted, the provider ends the connection.
 fn refreshing() -> (DevGateway, Client) {
     let github = Provider::oauth2("github").refresh_time(Duration::from_secs(2));
     let gateway = DevGateway::builder()
@@ -276,7 +275,7 @@ fn ctrl_z_waits_for_a_refresh() {
     );
     client.signal("CONT");
     assert!(outcome(&client.response()).is_ok());
-    // Without a refresh it stops at once, and goes on.
+    // Without a refresh it stops at once.
     client.signal("TSTP");
     while !client.is_stopped() {
         assert!(start.elapsed() < Duration::from_secs(40));
@@ -329,7 +328,6 @@ fn a_closed_stdout_ends_it() {
     drop(input);
 }
 
-/// One array of a million messages without ids is one mistake of the client.
 #[test]
 fn a_line_causes_one_diagnostic_at_most() {
     let table = [

@@ -1,4 +1,4 @@
-//! A client that sends what it is told, valid or not.
+//! A client that sends valid and invalid messages.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::MODERN;
 
-/// Only a server that hangs takes so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than any server takes that does not hang.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
     child: Child,
@@ -27,7 +27,7 @@ pub(crate) fn command() -> Command {
     example("mcp_stdio_server")
 }
 
-/// Cargo builds the examples for `cargo test`, beside the tests.
+/// Returns the command of an example, without environment variables. `cargo test` builds the examples.
 pub(crate) fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
@@ -40,7 +40,7 @@ pub(crate) fn example(name: &str) -> Command {
 }
 
 impl Client {
-    /// The demo with all tools, and nothing sent yet.
+    /// Starts the demo with all tools, and sends nothing.
     pub(crate) fn demo() -> Self {
         Self::start(command().args(["--demo", "--bench"]))
     }
@@ -67,13 +67,13 @@ impl Client {
         }
     }
 
-    /// It opens the pages that it is sent to.
+    /// Gives the client the capability to open pages.
     pub(crate) fn that_opens_pages(mut self) -> Self {
         self.capabilities = json!({"elicitation": {"url": {}}});
         self
     }
 
-    /// The demo, with the handshake of a revision done.
+    /// Starts the demo with all tools, and begins a session.
     pub(crate) fn of(revision: &'static str) -> Self {
         Self::demo().begin(revision)
     }
@@ -137,7 +137,7 @@ impl Client {
     }
 
     pub(crate) fn line(&mut self) -> String {
-        self.lines.recv_timeout(PATIENCE).expect("a response")
+        self.lines.recv_timeout(TIMEOUT).expect("a response")
     }
 
     pub(crate) fn response(&mut self) -> Value {
@@ -145,7 +145,7 @@ impl Client {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    /// A request whose response is the next that comes.
+    /// Sends a request and returns the next message, which must be its response.
     pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         let id = self.request(method, params);
         let response = self.response();
@@ -153,19 +153,18 @@ impl Client {
         response
     }
 
-    /// A call and its text, as an error where it is one.
+    /// Calls a tool and returns the text of the result, as an error if it is one.
     pub(crate) fn text(&mut self, name: &str, arguments: &Value) -> Result<String, String> {
         let response = self.ask("tools/call", json!({"name": name, "arguments": arguments}));
         outcome(&response)
     }
 
-    /// Closes stdin; what else comes until the server has ended, which has to be with 0.
+    /// Closes stdin, and returns the messages until the server ends. Its exit code must be 0.
     pub(crate) fn close(mut self) -> Vec<Value> {
         drop(self.input.take());
         self.rest()
     }
 
-    /// Sends a signal.
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
         let process = self.child.id().to_string();
@@ -173,7 +172,7 @@ impl Client {
         assert!(sent.unwrap().success());
     }
 
-    /// Sends SIGTERM; what else comes, as with `close`.
+    /// Sends SIGTERM, and returns the messages until the server ends. Its exit code must be 0.
     #[cfg(unix)]
     pub(crate) fn terminate(self) -> Vec<Value> {
         self.signal("TERM");
@@ -189,10 +188,10 @@ impl Client {
             .any(|line| line == "State:\tT (stopped)")
     }
 
-    /// Returns the lines until the server has ended, which has to be with exit code 0.
+    /// Returns the messages until the server ends. Its exit code must be 0.
     pub(crate) fn rest(mut self) -> Vec<Value> {
         let mut rest = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+        while let Ok(line) = self.lines.recv_timeout(TIMEOUT) {
             rest.push(serde_json::from_str(&line).unwrap());
         }
         assert_eq!(self.child.wait().unwrap().code(), Some(0));

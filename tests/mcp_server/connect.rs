@@ -1,4 +1,4 @@
-//! Connecting from inside: who is sent where, and what follows.
+//! Connecting the user from inside a call.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,6 @@ use crate::client::{Client, outcome};
 use crate::upstream::configured;
 use crate::{ALL, LEGACY, MODERN};
 
-/// A gateway on which nothing is connected.
 fn gateway() -> DevGateway {
     DevGateway::start().unwrap()
 }
@@ -23,21 +22,21 @@ fn call() -> Value {
     json!({"name": "get_user", "arguments": {}})
 }
 
-/// The same call once more, with what the user did.
+/// Repeats the call, with what the user did.
 fn again(client: &mut Client, action: &str) -> Value {
     let mut params = call();
     params["inputResponses"] = json!({"visit": {"action": action}});
     client.ask("tools/call", params)
 }
 
-/// The page in the text of a failure.
+/// Returns the address of the page in the text of a failure.
 fn page(problem: &str) -> String {
     let page = problem.rsplit(' ').next().unwrap().to_owned();
     assert!(page.starts_with("http://127.0.0.1:"), "{problem}");
     page
 }
 
-/// The page that a 2026-07-28 client is sent to.
+/// Returns the address of the page to which a client of 2026-07-28 is sent.
 fn asked(response: &Value) -> String {
     let result = &response["result"];
     assert_eq!(result["resultType"], "input_required", "{response}");
@@ -49,26 +48,26 @@ fn asked(response: &Value) -> String {
     request["params"]["url"].as_str().unwrap().to_owned()
 }
 
-/// What the user's browser does.
+/// Does what the user's browser does: opens the page, which is the consent, and follows the redirect.
 fn visit(page: &str) {
     let page = ureq::get(page).config().max_redirects(0).build();
     let consented = page.call().unwrap();
     come_back(consented.headers()["location"].to_str().unwrap());
 }
 
-/// To the server, which then looks at once, and may have seen the consent before.
+/// Opens the return URL. The server then asks the gateway at once. It may have seen the consent before.
 fn come_back(url: &str) {
     let _ = ureq::get(url).call();
 }
 
-/// What the server asked the gateway for.
+/// Returns the body of the server's first connection request.
 fn wanted(gateway: &DevGateway) -> Value {
     let sent = gateway.requests();
     let asked = sent.iter().find(|it| it.path == "/v1/request-connection");
     serde_json::from_slice(&asked.unwrap().body).unwrap()
 }
 
-/// Waits until the gateway has been asked for a token so often.
+/// Waits until the gateway has received that many requests for a token.
 fn resolved(gateway: &DevGateway, times: usize) {
     let start = Instant::now();
     while gateway.count("/v1/resolve") < times {
@@ -154,7 +153,7 @@ fn a_modern_client_that_opens_pages_is_asked_to() {
     let gateway = gateway();
     let mut client = start(&gateway).that_opens_pages().begin(MODERN);
     let url = asked(&client.ask("tools/call", call()));
-    // Without an answer to the question it is asked again, at once.
+    // A client that does not answer is asked again.
     for nothing in [
         json!({}),
         json!({"other": {"action": "accept"}}),
@@ -185,7 +184,7 @@ fn a_user_who_says_no_is_heard() {
     for (action, expected) in [("decline", "declined"), ("cancel", "dismissed")] {
         let problem = outcome(&again(&mut client, action)).unwrap_err();
         assert!(problem.contains(expected), "{problem}");
-        // Whoever calls once more is asked once more, and does not wait.
+        // The next call asks the user again, and does not wait.
         assert_eq!(asked(&client.ask("tools/call", call())), url);
     }
     assert_eq!((requests(&gateway), gateway.count("/user")), (1, 0));
@@ -238,7 +237,7 @@ fn calls_that_come_later_wait_for_the_consent() {
     assert_eq!(gateway.count("/user"), 1, "a cancelled call does nothing");
 }
 
-/// What the gateway says is a schema; the page is a form of the server's own.
+/// The gateway has only a schema, so the server serves a form.
 #[test]
 fn a_static_credential_is_typed_into_a_form_on_loopback() {
     let gateway = gateway();
@@ -337,7 +336,7 @@ fn a_provider_that_cannot_be_connected_is_not_asked_for() {
     let mut client = Client::start(command.env("PROVIDER", "gitub")).begin("2025-11-25");
     let ambiguous = r#"{"error": "provider_ambiguous"}"#;
     let ambiguous = Fault::reply(409, "application/json", ambiguous);
-    // (what the gateway says besides, what the model is told)
+    // (a response of the gateway, part of the text for the model)
     let table = [
         (None, "does not know the provider gitub"),
         (Some(ambiguous), "several providers named gitub"),
@@ -352,7 +351,7 @@ fn a_provider_that_cannot_be_connected_is_not_asked_for() {
     }
 }
 
-/// The gateway finds the provider whatever the case of its name, and a connection only by the very name.
+/// The gateway ignores the case of a provider's name, but not when it looks for a connection.
 #[test]
 fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
     for revision in ALL {
@@ -374,7 +373,7 @@ fn a_connection_that_is_found_later_makes_good_for_it() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-11-25");
     let first = page(&client.text("get_user", &json!({})).unwrap_err());
-    // The next call looks twice: before it waits for the consent, and after.
+    // The next call asks for a token twice: before and after it waits for the consent.
     let missing = r#"{"error": "connection_not_found"}"#;
     let missing = Fault::reply(404, "application/json", missing);
     gateway.fail_next_at("/v1/resolve", 2, missing);

@@ -19,7 +19,7 @@ mod upstream;
 
 /// The revisions that begin with `initialize`.
 const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-/// The one in which each request stands alone.
+/// The revision in which each request stands alone.
 const MODERN: &str = "2026-07-28";
 const ALL: [&str; 5] = [
     "2024-11-05",

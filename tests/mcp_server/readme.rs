@@ -11,7 +11,7 @@ use crate::client::{Client, command, outcome};
 const README: &str = include_str!("../../examples/mcp_stdio_server/README.md");
 const MAIN: &str = include_str!("../../examples/mcp_stdio_server/main.rs");
 
-/// The code blocks of a language.
+/// Returns the code blocks in a language.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
     let blocks = README.split("```").skip(1).step_by(2);
     blocks.filter_map(move |block| {
@@ -102,7 +102,7 @@ fn a_copy_builds() {
         format!("[workspace]\n[patch.crates-io]\nnexus-gateway-sdk = {{ path = {root:?} }}\n");
     fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{patch}")).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    // With the dependencies that the test of the build script has compiled.
+    // The test of the build script has compiled most dependencies there.
     cargo
         .args(["build", "--offline", "--quiet", "--target-dir"])
         .arg(tmp.join("build_script"));

@@ -166,7 +166,7 @@ fn arguments_are_validated() {
     }
 }
 
-/// Its schema is told, and its text says the same.
+/// The list of tools then has the schema, and the text has the same JSON.
 #[test]
 fn json_is_returned_as_json_where_the_revision_has_that() {
     for revision in ALL {

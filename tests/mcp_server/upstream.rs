@@ -1,4 +1,4 @@
-//! The tools: configuration, what they send, and what they say when it fails.
+//! The tools: their configuration, their requests, and their advice.
 
 use std::process::Command;
 use std::time::Duration;
@@ -133,7 +133,7 @@ fn a_tool_writes() {
     let unknown = json!({"owner": "octo", "repository": "none"});
     let problem = client.text("star", &unknown).unwrap_err();
     assert!(problem.contains("HTTP 404"), "{problem}");
-    // Dots would lead out of the path.
+    // Segments of dots would leave the path.
     let dots = json!({"owner": "..", "repository": ".."});
     assert!(
         client
@@ -281,7 +281,7 @@ fn responses_that_do_not_fit_a_tools_schema_are_errors() {
     }
 }
 
-/// Whatever a model writes into a path, the credential of a provider that has it in the path does not get there.
+/// Only `UPSTREAM_URL` has placeholders for a credential. A model's path is sent literally.
 #[test]
 fn a_model_does_not_place_the_credential() {
     let bots = Provider::api_key("bots").strategy(json!({"type": "path"}));

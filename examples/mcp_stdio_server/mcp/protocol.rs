@@ -71,9 +71,12 @@ impl Session {
         }
         let client = self.client(method, &params)?;
         let known = || client.ok_or_else(|| no_revision("send \"initialize\" first, or give"));
+        let revision = client.map_or(NEWEST_LEGACY, |client| client.revision);
         let result = match method {
-            "ping" if client.is_none_or(|client| client.revision < MODERN) => json!({}),
-            "server/discover" => discover(),
+            "ping" if revision < MODERN => json!({}),
+            "server/discover" => {
+                json!({"supportedVersions": [MODERN], "capabilities": {"tools": {}}})
+            }
             "tools/list" => list(tools, &params, known()?.revision)?,
             "tools/call" => return call(tools, params, known()?).map(Step::Run),
             _ => {
@@ -81,7 +84,7 @@ impl Session {
                 return Err(Failure::new(UNKNOWN_METHOD, message));
             }
         };
-        Ok(Step::Respond(result))
+        Ok(Step::Respond(cacheable(result, revision)))
     }
 
     fn initialize(&mut self, params: &Map<String, Value>) -> Result<Value, Failure> {
@@ -137,11 +140,6 @@ fn server_info() -> Value {
     json!({"name": env!("CARGO_CRATE_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-fn discover() -> Value {
-    let result = json!({"supportedVersions": [MODERN], "capabilities": {"tools": {}}});
-    cacheable(result, MODERN)
-}
-
 fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Result<Value, Failure> {
     if params.contains_key("cursor") {
         let message = "unknown cursor: the list has one page";
@@ -151,7 +149,7 @@ fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Resul
         .iter()
         .map(|tool| tool.definition(is_structured(revision)));
     let definitions: Vec<_> = definitions.collect();
-    Ok(cacheable(json!({"tools": definitions}), revision))
+    Ok(json!({"tools": definitions}))
 }
 
 /// Returns whether the revision has JSON results beside text.

@@ -126,10 +126,7 @@ fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
     // A name from outside must not be able to begin a line of its own.
-    let line = line.replace(
-        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
-        " ",
-    );
+    let line = line.replace(crate::error::is_unsafe_to_show, " ");
     // A line is one write, so that those of two threads do not mix. A closed stderr is no failure.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

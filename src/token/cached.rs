@@ -242,7 +242,12 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
             break;
         };
         filled.push_str(before);
-        filled.push_str(&url::encode(field_named(fields, name)?));
+        let value = url::encode(field_named(fields, name)?);
+        if filled.contains('?') {
+            filled.push_str(&value);
+        } else {
+            filled.push_str(&as_segment(&value));
+        }
         rest = after;
     }
     if filled == head {
@@ -251,6 +256,18 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
     }
     filled.push_str(rest);
     Ok(filled)
+}
+
+/// Restores the characters that a path segment may contain (RFC 3986 section 3.3), such as the colon
+/// in the token of a bot. In a query they can be delimiters.
+fn as_segment(encoded: &str) -> String {
+    let allowed = "!$&'()*+,;=:@".chars();
+    allowed.fold(encoded.to_owned(), |text, c| {
+        text.replace(
+            &format!("%{:02X}", u32::from(c)),
+            c.encode_utf8(&mut [0; 4]),
+        )
+    })
 }
 
 /// Splits a URL after its authority.

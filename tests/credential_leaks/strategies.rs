@@ -86,7 +86,7 @@ const KEYED: [Keyed; 8] = [
         },
     ),
     ("path", "path", "{}", "/start/{api_key}/me", |request| {
-        request.path() == "/start/canary%2Fkey%2B1%3D/me"
+        request.path() == "/start/canary%2Fkey+1=/me"
     }),
     (
         "path, in the query",

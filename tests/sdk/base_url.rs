@@ -101,7 +101,7 @@ fn placeholders_are_those_of_the_base() {
     let bot = fetcher.clone().base_url(upstream.url("/bot{token}"));
     bot.get("/getMe?{token}").unwrap();
     let target = upstream.requests().pop().unwrap().target;
-    assert_eq!(target, "/bot12345%3Acanary/getMe?%7Btoken%7D");
+    assert_eq!(target, "/bot12345:canary/getMe?%7Btoken%7D");
     let plain = fetcher.base_url(upstream.url(""));
     for url in ["/{token}", &upstream.url("/{token}")] {
         let error = plain.get(url).unwrap_err();

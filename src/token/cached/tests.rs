@@ -7,6 +7,7 @@ fn placeholders() {
     let fields = [
         ("key", "a/b?c%"),
         ("dots", ".."),
+        ("bot", "12:a@b=c%3A"),
         ("id", "7"),
         ("empty", ""),
     ];
@@ -19,6 +20,8 @@ fn placeholders() {
             "https://h/v7/7?a=a%2Fb%3Fc%25&b=7",
         ),
         ("https://h?k={id}", "https://h?k=7"),
+        ("https://h/bot{bot}/x", "https://h/bot12:a@b=c%253A/x"),
+        ("https://h/?k={bot}", "https://h/?k=12%3Aa%40b%3Dc%253A"),
         ("https://h/{dots}/x", "https://h/%2E%2E/x"),
         ("https://h/{id}}", "https://h/7}"),
         ("https://{id}.evil/{id}", "https://{id}.evil/7"),

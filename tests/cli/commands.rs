@@ -398,14 +398,14 @@ fn a_403_says_who_can_help() {
     assert!(old.gateway.set_status(&old.github, "pending"));
     for args in ["token", "refresh", "aws-credentials"] {
         let args = format!("{args} {{github}}");
-        let part =
-            "has yet to consent, or a newer connection has taken its place (run `nexus connect`)";
-        old.run(&args).assert_error(6, part, &args);
+        let ran = old.run(&args);
+        ran.assert_error(6, " (run `nexus connect`)\n", &args);
+        assert!(ran.err.contains("a newer connection"), "{}", ran.err);
     }
     let bench = Bench::new("wrong-key");
     for args in ["token", "token {github}", "refresh {github}"] {
         bench.gateway.fail_next(1, Fault::WrongBrokerKey);
-        let part = "which the operator has to fix\n";
+        let part = "the operator";
         bench.run(args).assert_error(1, part, args);
     }
     let proxy = Fault::reply(403, "text/plain", "not from here");

@@ -1,4 +1,4 @@
-//! What a fetch allocates, beside what bare ureq does.
+//! Allocations of a fetch, beside those of bare ureq.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn main() {
     report.print();
 }
 
-/// Of a call on a connection that is there already.
+/// Counts the allocations of a call on an open connection.
 fn allocations(call: impl Fn()) -> f64 {
     call();
     let counted = allocation_counter::measure(|| (0..CALLS).for_each(|_| call()));

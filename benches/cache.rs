@@ -1,4 +1,4 @@
-//! A cached token, beside the least that such a cache can do: one lock, a two-level look-up, both
+//! A cached token, beside the least that such a cache can do: one lock, a two-level lookup, both
 //! clocks, one clone of an `Arc`.
 #![allow(clippy::cast_precision_loss)]
 
@@ -29,7 +29,7 @@ fn main() {
     report.print();
 }
 
-/// Named like a UUID, which is what most gateways call their workspaces.
+/// A name like a UUID, which most gateways use for workspaces.
 fn workspace(number: usize) -> String {
     format!("{number:08x}-3c1f-4a77-9d2e-{number:012x}")
 }
@@ -80,7 +80,7 @@ fn client() -> NexusClient {
     NexusClient::new(NexusClientOptions::new("http://localhost:1")).unwrap()
 }
 
-/// A turn of every thread.
+/// Runs a turn on every thread.
 fn turn<T>(threads: usize, calls: u64, call: impl Fn() -> T + Sync) -> Duration {
     let each = calls / threads as u64;
     on_threads(threads, || {
@@ -126,7 +126,7 @@ fn a_hit(threads: usize, criterion: &mut Criterion, report: &mut Report) {
     measure("a hit of a Fetcher", 2.0, &of_fetcher);
 }
 
-/// One workspace as the floor, and 10,000 in no order.
+/// Compares one workspace with 10,000 in random order.
 fn among_many(criterion: &mut Criterion, report: &mut Report) {
     let client = client();
     let names: Vec<String> = (0..FULL).map(workspace).collect();
@@ -138,7 +138,7 @@ fn among_many(criterion: &mut Criterion, report: &mut Report) {
     assert_eq!(many.len(), FULL, "a full cache");
 
     let mut order = Order(1);
-    // Both read a name anywhere: what its bytes cost the caller is not the cache's.
+    // Both read a name from a random place in memory, whose cost is the caller's, not the cache's.
     let of_one = |calls| {
         repeat(calls, || {
             black_box(order.next(&names).as_bytes().last());
@@ -174,7 +174,7 @@ fn among_many(criterion: &mut Criterion, report: &mut Report) {
     report.medians(5, what, Unit::Nanos, &pair, Goal::AtMost(1.5));
 }
 
-/// Places of a list, at random but the same in each run.
+/// Random positions in a list, the same in each run.
 struct Order(u64);
 
 impl Order {
@@ -185,7 +185,7 @@ impl Order {
     }
 }
 
-/// What the cache itself needs for an entry, and what the token in it does.
+/// Measures the memory of an entry, with and without its token.
 fn size_of_an_entry(report: &mut Report) {
     let names: Vec<String> = (0..FULL).map(workspace).collect();
     let tokens: Vec<_> = names.iter().map(|_| token()).collect();

@@ -29,9 +29,9 @@ struct Case {
     scheme: &'static str,
     host: &'static str,
     threads: usize,
-    /// How many idle connections bare ureq keeps; its own default is 3.
+    /// The number of idle connections that bare ureq keeps; its default is 3.
     idle: usize,
-    /// Of the requests per second of bare ureq.
+    /// The least part of bare ureq's requests per second.
     least: f64,
 }
 
@@ -70,7 +70,7 @@ impl Case {
         let url = format!("{}/user", server.origin(self.scheme, self.host));
         let (bare, ours) = (bare_fetch(self.idle, url.clone()), our_fetch(url));
         let block = CALLS * u64::try_from(self.threads).unwrap();
-        // Once without keeping count, for the connections.
+        // The first turn opens the connections and is not counted.
         Side::default().turn(self.threads, block, &bare);
         Side::default().turn(self.threads, block, &ours);
 
@@ -114,17 +114,17 @@ impl Case {
     }
 }
 
-/// What a turn of one of the two is measured by, besides its time.
+/// Measurements of a turn besides its time.
 #[derive(Default)]
 struct Side {
-    /// Of the latencies of a turn: what disturbs the machine now and then is in few of them.
+    /// The p99 of each turn: an occasional disturbance of the machine affects few turns.
     p99: RefCell<Vec<f64>>,
-    /// Of this process, for each call: the server has its own.
+    /// The CPU time of this process for each call; the server is another process.
     cpu: RefCell<Vec<f64>>,
 }
 
 impl Side {
-    /// The time of so many calls on so many threads.
+    /// Returns the time of the calls on the threads.
     fn turn(&self, threads: usize, calls: u64, call: &(impl Fn() + Sync)) -> Duration {
         let each = calls / u64::try_from(threads).unwrap();
         let all = Mutex::new(Vec::new());

@@ -9,7 +9,7 @@ use support::server::{SLOW, Server};
 use support::{Goal, Report, Unit, compare, on_threads, repeat};
 
 const THREADS: usize = 64;
-/// What the gateway takes for a token.
+/// The gateway's time for a token.
 const DELAY: Duration = Duration::from_millis(20);
 
 fn main() {
@@ -41,7 +41,7 @@ fn main() {
     report.print();
 }
 
-/// A call that can refresh a token runs on a thread of its own, whose start is most of the difference.
+/// A call that can refresh a token runs on its own thread. Starting that thread is most of the difference.
 fn one_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
     let origin = server.origin("http", "127.0.0.1");
     let bare = support::bare_agent(16);

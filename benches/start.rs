@@ -1,5 +1,5 @@
 //! Programs that fetch once and end, with this crate and with bare ureq: their time and memory.
-//! And what it costs to make a client.
+//! Also the cost of making a client.
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -12,7 +12,7 @@ use support::server::Server;
 use support::{Goal, Pair, Report, Unit, bare_agent, compare, repeat};
 use ureq::Agent;
 
-/// Set for the programs that are measured: which of them, and the server's origins.
+/// Set for the measured programs: the program's name, and the server's origins.
 const PROGRAM: &str = "NEXUS_BENCH_PROGRAM";
 const GATEWAY: &str = "NEXUS_BENCH_GATEWAY";
 const UPSTREAM: &str = "NEXUS_BENCH_UPSTREAM";
@@ -71,7 +71,7 @@ impl Programs {
         report.medians(4, what, Unit::Kibibytes, &memory, Goal::Over(1024.0));
     }
 
-    /// From the start of the program to its end, so many times.
+    /// Measures the program from its start to its end, repeatedly.
     fn time(&self, program: &str, runs: u64, memory: &RefCell<Vec<f64>>) -> Duration {
         let run = |_| {
             let mut command = Command::new(std::env::current_exe().unwrap());
@@ -91,7 +91,7 @@ impl Programs {
     }
 }
 
-/// In KiB, as the kernel counts it.
+/// In KiB, as the kernel counts.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

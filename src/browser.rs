@@ -61,11 +61,10 @@ impl BrowserReturns {
         self.changed.notify_all();
     }
 
-    /// The time until the latest wait ends, or `None` before the first wait.
+    /// The time until the latest wait times out. `None` before the first wait, and after that time.
     pub(crate) fn time_left(&self) -> Option<Duration> {
         let state = self.state.lock();
-        let awaited = state.awaited.as_ref();
-        awaited.map(|(_, end)| end.left().unwrap_or_default())
+        state.awaited.as_ref().and_then(|(_, end)| end.left())
     }
 }
 
@@ -163,6 +162,8 @@ mod tests {
         assert!(first.has_returned);
         first.sleep(Duration::ZERO);
         second.sleep(Duration::MAX);
+        first.start("a", Deadline::after(Duration::ZERO));
+        assert_eq!(returns.time_left(), None);
         for _ in 0..2 * MAX_KEPT {
             returns.notify("c".into());
         }

@@ -66,7 +66,8 @@ use crate::url;
 /// | | Python | this crate |
 /// |---|---|---|
 /// | `retries` of 0, and a status 502, 503 or 504 | `max_retries_exceeded` | the gateway's own code, or `http_<status>` |
-/// | network failures | not retried | retried if the gateway cannot have acted on the request twice |
+/// | a gateway's error after retries | its body is lost | in the message, and as `source()` |
+/// | network failures | not retried | retried within `retries`, if the gateway cannot have acted on the request twice |
 /// | `Retry-After` | ignored | honoured, up to `max_delay` |
 /// | `timeout` | for each socket operation | for a whole attempt, and for a fetch with its redirects and body |
 /// | a caller that times out during a refresh | interrupts the request | leaves; the request continues |
@@ -74,12 +75,15 @@ use crate::url;
 /// | processes that resolve the same pair | at the same time | one after the other |
 /// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
 /// | a 401 to a cached token | returned | the token is removed, and the request is sent again if there is another token |
+/// | an expiry in `expiry` or `expires_in` | ignored: 5 minutes | used |
+/// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
+/// | a response without a required field | `KeyError` | `invalid_response` |
 /// | `token_expired` from a resolve | an error | asked once more |
 /// | strategies | a header `Authorization` | all in the gateway's contract; an unknown one is `unsupported_strategy` |
 /// | the caller's header `Authorization` | overwritten | overwritten if the strategy sets it, otherwise sent |
 /// | `{name}` in a URL | sent as it is | replaced if the strategy is `path`, otherwise percent-encoded |
 /// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it |
-/// | methods and redirects | 307 and 308 of a POST are returned | followed, with the body |
+/// | a redirect of a request other than GET and HEAD | followed only for a POST with 301, 302 or 303 | followed, as the Fetch standard says |
 /// | redirects to another origin | keep the credential | lose the credential |
 /// | redirects from https to http | followed | `insecure_url` |
 /// | a plain http URL on another machine | used | `insecure_url`, unless `allow_insecure_http` |
@@ -92,6 +96,7 @@ use crate::url;
 /// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
 /// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
 /// | `wait_for_active`, other final statuses | polled until the timeout | returned |
+/// | `wait_for_active`, its timeout | may be exceeded by a pause and a poll | kept |
 /// | `TokenResponse`, a field in `credentials` and at the top level | mostly the top level | `credentials` |
 /// | `TokenResponse.access_token` of a static key | empty | the key |
 /// | blank names | only a blank connection id is refused | `invalid_input` |

@@ -54,7 +54,7 @@ const LIMITS: Limits = Limits {
 /// closes the oldest connection that has not sent a request. One thread accepts connections, and each connection has a
 /// thread of its own.
 ///
-/// Dropping the listener closes the port. Responses in progress have up to 1 s to reach the browser.
+/// Dropping the listener closes the port. It blocks while responses are in progress, for about 1 s at most.
 ///
 /// If the gateway accepts certain return URLs only, it has to accept `http://127.0.0.1` with any port and path.
 ///
@@ -171,8 +171,8 @@ impl ConsentListener {
     /// computer can read.
     ///
     /// After the listener has ended, another program can listen on its port. Before the page sends the credential, its
-    /// script therefore checks that the server is still this listener. It replaces the form with a notice when the
-    /// listener ends. A browser without scripts leaves the page 5 s before the wait's timeout, or after 60 s if no
+    /// script therefore checks that the server is still this listener. It also replaces the form with a notice within a
+    /// few seconds after the listener has ended. A browser without scripts leaves the page 5 s before the wait's timeout, or after 60 s if no
     /// wait had started when the page was opened.
     ///
     /// Blocks for one request to the gateway.

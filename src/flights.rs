@@ -81,8 +81,8 @@ impl Drop for LastHandle {
         if count > 0 {
             gateway.log.warn(|| {
                 format!(
-                    "waiting up to {} s for {count} call(s) to the gateway; if one is cut short, the \
-                     provider may revoke the user's grant",
+                    "waiting up to {} s for gateway calls to end ({count} left); if a call is cut short, \
+                     the provider may revoke the user's grant",
                     DROP_TIMEOUT.as_secs()
                 )
             });

@@ -279,7 +279,7 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
     let built = build(settings);
     let said = built.errors();
     assert!(!built.succeeded && said.len() == 1, "{}", built.log);
-    assert!(said[0].ends_with("which the operator has to fix"));
+    assert!(said[0].ends_with("ask the operator to fix it"));
 }
 
 /// The builds have used the directory of the refresh locks.

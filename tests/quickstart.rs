@@ -1,4 +1,4 @@
-//! The `quickstart` example on a gateway that is configured.
+//! Runs the `quickstart` example on a configured gateway.
 
 #![allow(
     clippy::unwrap_used,
@@ -31,13 +31,14 @@ fn requested_scopes(gateway: &DevGateway, scopes: Option<&str>) -> Value {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
     let page = loop {
-        let start = text.len();
-        assert!(out.read_line(&mut text).unwrap() > 0, "no page: {text}");
-        if let Some(page) = text[start..].strip_prefix("2. consent on this page: ") {
+        let mut line = String::new();
+        assert!(out.read_line(&mut line).unwrap() > 0, "no page: {text}");
+        text.push_str(&line);
+        if let Some(page) = line.strip_prefix("2. consent on this page: ") {
             break page.trim().to_owned();
         }
     };
-    // The return URL belongs to somebody else on this machine, or to nobody.
+    // Another program may listen at the return URL.
     let page = ureq::get(page).config().max_redirects(0).build();
     page.call().unwrap();
     out.read_to_string(&mut text).unwrap();

@@ -1,4 +1,4 @@
-//! The `rest_tools` example as its users run it.
+//! Runs the `rest_tools` example as its users do.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use std::process::Output;
 
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 
-/// Runs the example, configured for a gateway, with one setting of another value.
+/// Runs the example, configured for a gateway, with one setting changed.
 fn run(gateway: &DevGateway, args: &[&str], (name, value): (&str, &str)) -> Output {
     let mut command = example::program("rest_tools");
     command
@@ -34,7 +34,7 @@ fn start() -> DevGateway {
         .unwrap()
 }
 
-/// What it printed, and what it complained of.
+/// Returns stdout and stderr.
 fn said(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))

@@ -1,6 +1,6 @@
-//! The crates that any feature or test compiles, on any platform, held to the lists of deny.toml.
+//! Holds the crates of all features, tests, benchmarks and platforms to the lists of deny.toml.
 //!
-//! `cargo deny` says the same, and knows advisories, but is long to install; this needs Cargo alone.
+//! `cargo deny` does the same, and knows advisories, but takes long to install. These tests need Cargo alone.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::fs;
@@ -13,7 +13,7 @@ use nexus_sdk::serde_json::{self, Value};
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// What Cargo would compile for some feature, test or platform. Its metadata also has what the lock file holds in reserve.
+/// The packages that Cargo compiles for some feature, test or platform. Cargo's metadata has more.
 static PACKAGES: LazyLock<Vec<Package>> = LazyLock::new(packages);
 
 struct Package {
@@ -100,12 +100,12 @@ fn licence_expressions_are_read_as_spdx() {
     }
 }
 
-/// Names and versions of the crates, other than this one, that something is true of.
+/// Returns names and versions of the other crates for which the condition holds.
 fn others(is_meant: impl Fn(&Package) -> bool) -> Vec<String> {
     assert!(PACKAGES.len() > 50, "the crates were found");
     let meant = PACKAGES
         .iter()
-        .filter(|it| it.name != env!("CARGO_PKG_NAME") && is_meant(it));
+        .filter(|it| !it.name.starts_with(env!("CARGO_PKG_NAME")) && is_meant(it));
     meant
         .map(|it| format!("{} {}", it.name, it.version))
         .collect()
@@ -115,28 +115,39 @@ fn is_one_of(package: &Package, versions: &[String]) -> bool {
     versions.iter().any(|it| is_version(package, it))
 }
 
-/// Whether a package is meant by `name@version`, where the version may lack its last parts.
+/// Returns whether `name@version` means a package; the version may lack its last parts.
 fn is_version(package: &Package, meant: &str) -> bool {
     let (name, version) = meant.split_once('@').unwrap();
     package.name == name && format!("{}.", package.version).starts_with(&format!("{version}."))
 }
 
+/// The packages of the library and of the benchmarks. A crate of both is listed once.
 fn packages() -> Vec<Package> {
-    let tree = cargo(&["tree", "--target=all", "--prefix=none", "--format={p} "]);
+    let mut all = compiled("Cargo.toml");
+    all.extend(compiled("benches/Cargo.toml"));
+    let key = |it: &Package| (it.name.clone(), it.version.clone());
+    all.sort_by_key(key);
+    all.dedup_by_key(|it| key(it));
+    all
+}
+
+fn compiled(manifest: &str) -> Vec<Package> {
+    let tree = ["tree", "--target=all", "--prefix=none", "--format={p} "];
+    let tree = cargo(manifest, &tree);
     let compiled = |it: &Package| {
         let start = format!("{} v{} ", it.name, it.version);
         tree.lines().any(|line| line.starts_with(&start))
     };
-    let metadata = cargo(&["metadata", "--format-version=1"]);
+    let metadata = cargo(manifest, &["metadata", "--format-version=1"]);
     let metadata: Value = serde_json::from_str(&metadata).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     packages.iter().map(package).filter(compiled).collect()
 }
 
-fn cargo(arguments: &[&str]) -> String {
+fn cargo(manifest: &str, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(arguments)
-        .args(["--locked", "--all-features"])
+        .args(["--locked", "--all-features", "--manifest-path", manifest])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -157,7 +168,7 @@ fn package(json: &Value) -> Package {
     }
 }
 
-/// A list of strings in deny.toml.
+/// Reads a list of strings in deny.toml.
 fn list(section: &str, key: &str) -> Vec<String> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(".ci/deny.toml");
     let text = fs::read_to_string(file).unwrap();
@@ -169,7 +180,7 @@ fn list(section: &str, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether an SPDX expression can be met with the licences of a list.
+/// Returns whether the licences of a list satisfy an SPDX expression.
 fn permits(expression: &str, allowed: &[String]) -> bool {
     let spaced = expression
         .replace('/', " OR ")

@@ -1,4 +1,4 @@
-//! Floor and crate, measured in turns in one run, and the rows of the report.
+//! Measures floor and crate in turns in one run, and prints the rows of the report.
 #![allow(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
@@ -19,7 +19,7 @@ use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, Toke
 
 pub use report::{Goal, Report, Unit};
 
-/// Set for a run that only shows that the benchmarks work.
+/// Set for a quick run, which shows that the benchmarks work.
 const QUICK: &str = "NEXUS_BENCH_QUICK";
 
 pub fn criterion() -> Criterion {
@@ -34,7 +34,7 @@ pub fn criterion() -> Criterion {
     sized.configure_from_args()
 }
 
-/// What was measured of the floor and of the crate, in turns.
+/// The measurements of floor and crate, in turns.
 #[derive(Clone, Default)]
 pub struct Pair {
     floor: Vec<f64>,
@@ -67,8 +67,7 @@ impl Pair {
         )
     }
 
-    /// The median of the ratios of neighbouring turns: what slows the machine down for a while slows
-    /// both of them.
+    /// The median of the ratios of neighbouring turns: a slower machine slows both.
     pub fn ratio(&self) -> f64 {
         let turns = self.ours.iter().zip(&self.floor);
         quantile(turns.map(|(ours, floor)| ours / floor).collect(), 0.5)
@@ -132,7 +131,7 @@ pub fn per_call(time: Duration, calls: u64) -> f64 {
     nanos(time) / calls as f64
 }
 
-/// The time that so many calls take on this thread.
+/// Returns the time of the calls on this thread.
 pub fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
     let start = Instant::now();
     for _ in 0..calls {
@@ -141,7 +140,7 @@ pub fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
     start.elapsed()
 }
 
-/// The time from when the first of so many threads starts its work until all are done with it.
+/// Returns the time from the start of the first thread's work to the end of the last thread's work.
 pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
     let barrier = Barrier::new(threads);
     let spans = Mutex::new(Vec::with_capacity(threads));
@@ -150,7 +149,7 @@ pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
         let start = Instant::now();
         work();
         let end = Instant::now();
-        // The end of a thread costs more than most work.
+        // Ending a thread costs more than most work.
         barrier.wait();
         spans.lock().unwrap().push((start, end));
     };

@@ -2,7 +2,7 @@
 
 use super::Pair;
 
-/// In what the values of a row are.
+/// The unit of a row's values.
 #[derive(Clone, Copy)]
 pub enum Unit {
     Nanos,
@@ -12,16 +12,16 @@ pub enum Unit {
     Count,
 }
 
-/// What a row has to keep to.
+/// The bound of a row.
 #[derive(Clone, Copy)]
 pub enum Goal {
-    /// At most so many times the floor.
+    /// At most this many times the floor.
     AtMost(f64),
-    /// At least so many times the floor.
+    /// At least this many times the floor.
     AtLeast(f64),
-    /// At most so much more than the floor.
+    /// At most this much more than the floor.
     Over(f64),
-    /// At most so much, whatever the floor.
+    /// At most this much, whatever the floor.
     Below(f64),
     /// Stated, without a goal.
     Stated,
@@ -58,7 +58,7 @@ impl Report {
         self.push(goal, what, unit, (floor, ours, pair.ratio()), bound);
     }
 
-    /// Two values.
+    /// Adds a row of two values.
     pub fn values(
         &mut self,
         goal: u8,
@@ -70,7 +70,7 @@ impl Report {
         self.push(goal, what, unit, (floor, ours, ours / floor), bound);
     }
 
-    /// A value that has no floor.
+    /// Adds a row of a value that has no floor.
     pub fn value(&mut self, goal: u8, what: impl Into<String>, unit: Unit, ours: f64, bound: Goal) {
         self.0.push(Row {
             goal,
@@ -102,7 +102,7 @@ impl Report {
         });
     }
 
-    /// The rows on stdout; a run that measured nothing has none.
+    /// Prints the rows to stdout. A run that measured nothing has no rows.
     pub fn print(&self) {
         if self.0.is_empty() {
             return;

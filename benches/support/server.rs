@@ -23,10 +23,10 @@ const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/support/key.pem
 /// Set for the process that measures: the server's port.
 const PORT: &str = "NEXUS_BENCH_PORT";
 
-/// The provider whose tokens take time.
+/// The provider whose tokens are slow.
 pub const SLOW: &str = "slow-provider";
 
-/// Answered to all that is not the gateway's.
+/// The response to requests that are not for the gateway.
 const BODY: &str = r#"{"login":"octocat","id":583231,"name":"The Octocat","company":"@github","public_repos":8,"followers":20000}"#;
 const TOKEN: &str = r#"{"access_token":"bench-token-0123456789","token_type":"Bearer","expires_in":3600,"strategy":{"type":"oauth2"}}"#;
 
@@ -36,7 +36,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// First in each `main`. The server's gateway takes this long for a token of [`SLOW`].
+    /// Called first in each `main`. The server's gateway waits for `delay` before a token of [`SLOW`].
     pub fn start(delay: Duration) -> Self {
         match std::env::var(PORT) {
             Ok(port) => Self {
@@ -51,7 +51,7 @@ impl Server {
         format!("{scheme}://{host}:{}", self.port)
     }
 
-    /// How many tokens it was asked for.
+    /// The number of tokens that were requested.
     pub fn resolves(&self) -> usize {
         let url = format!("{}/resolves", self.origin("http", "127.0.0.1"));
         let mut response = ureq::get(url).call().unwrap();
@@ -62,7 +62,7 @@ impl Server {
 
 /// Serves until the process that measures has ended, and returns its status.
 ///
-/// Its authority is in `SSL_CERT_FILE`, where the feature `platform-verifier` finds it.
+/// `SSL_CERT_FILE` names its authority for the feature `platform-verifier`.
 fn serve(delay: Duration) -> i32 {
     let tls = identity();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -101,7 +101,7 @@ fn accept(listener: &TcpListener, tls: &Arc<ServerConfig>, delay: Duration) {
     }
 }
 
-/// A first byte that begins a TLS handshake makes it https.
+/// Speaks https if the first byte starts a TLS handshake.
 fn connection(socket: &TcpStream, tls: Arc<ServerConfig>, routes: &Routes) -> io::Result<()> {
     socket.set_nodelay(true)?;
     let mut first = [0];
@@ -114,7 +114,7 @@ fn connection(socket: &TcpStream, tls: Arc<ServerConfig>, routes: &Routes) -> io
     }
 }
 
-/// Requests without a body, one after the other.
+/// Responds to requests without a body, one after the other.
 fn exchange(mut stream: impl Read + Write, routes: &Routes) -> io::Result<()> {
     let mut head = Vec::with_capacity(4096);
     let mut part = [0; 4096];

@@ -1,12 +1,13 @@
-// The form must not be sent to a server that took this port after the program has ended. So the page asks for a proof
-// that only the server which made the page can give: before sending, and every 2 s to notice the end.
+// After this program has ended, another one can listen on its port, and the form must not be sent there. So the page
+// asks for a proof that only its own server has: before sending, and every 2 s to notice the end.
 const { challenge, proof } = document.currentScript.dataset;
 let isSending = false;
 
 const isServerOurs = async () => {
   try {
-    const options = { cache: "no-store", signal: AbortSignal.timeout(5000) };
-    const response = await fetch(`?challenge=${challenge}`, options);
+    const timeout = new Promise((resolve) => setTimeout(resolve, 5000));
+    const asked = fetch(`?challenge=${challenge}`, { cache: "no-store" });
+    const response = await Promise.race([asked, timeout]);
     return response.ok && (await response.text()) === proof;
   } catch {
     return false;
@@ -20,12 +21,12 @@ const blank = () => {
 };
 
 const watch = async () => {
-  // A single failure can be a computer that was suspended.
+  // One failure can have another cause, such as a suspended computer.
   if (isSending || (await isServerOurs()) || (await isServerOurs())) setTimeout(watch, 2000);
   else if (!isSending) blank();
 };
 
-// A field can be named like a property of the form, and then hides it.
+// A field with the name of a property of its form hides that property, so nothing is read from the form.
 document.addEventListener("submit", async (event) => {
   event.preventDefault();
   isSending = await isServerOurs();

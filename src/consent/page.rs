@@ -103,6 +103,7 @@ pub(super) fn refused(status: u16) -> Response {
             "This form can only be sent from its own page. Open that page again, in the browser and at the address \
              that the program gave you."
         }
+        500 => "The operating system provided no random bytes. Try again in a moment.",
         413 => "The form was too long: it can hold 64 KiB.",
         _ => "This page does not understand the request.",
     };

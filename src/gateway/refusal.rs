@@ -223,7 +223,7 @@ impl Refusal<'_> {
             ("broker_error", _) => match self.broker_status {
                 Some(401 | 403) => KEY_MISMATCH,
                 Some(400) if self.asks("/v1/request-connection") => {
-                    "most likely the gateway does not allow this return_url; ask its operator"
+                    "the gateway may not allow this return_url; ask its operator to allow it"
                 }
                 _ => "",
             },

@@ -64,7 +64,7 @@ impl Response {
     }
 }
 
-/// Neither headers nor body: both may hold credentials.
+/// Omits the headers and the body, which may contain credentials.
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = self.message.status();

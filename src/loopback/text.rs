@@ -15,7 +15,8 @@ pub(crate) fn fields(text: &str) -> impl Iterator<Item = Option<(String, String)
     })
 }
 
-/// Escapes text for use between tags and in quoted attributes. Control characters become U+FFFD.
+/// Escapes text for use between tags and in quoted attributes. Control characters other than line
+/// feeds and tabs become U+FFFD.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -8,7 +8,7 @@ use crate::time::date::date;
 /// The last millisecond of the year 9999, since 1970.
 const LATEST: u64 = 253_402_300_799_999;
 const DAY: u64 = 86_400_000;
-/// Of the week. 1970 began on a Thursday.
+/// 1970 began on a Thursday.
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

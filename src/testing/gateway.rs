@@ -43,7 +43,7 @@ pub struct DevGateway {
 }
 
 impl DevGateway {
-    /// The URL of the gateway, as `http://127.0.0.1:PORT` without a trailing slash. The sample upstream has the same.
+    /// The URL of the gateway, as `http://127.0.0.1:PORT` without a trailing slash. The sample upstream has the same URL.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -213,7 +213,7 @@ impl DevGateway {
         self.fail_next_at("", n, fault);
     }
 
-    /// Makes the next `n` requests fail that have a path which starts with `path`.
+    /// Makes the next `n` requests to paths that start with `path` fail.
     ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
@@ -259,7 +259,7 @@ impl DevGateway {
         self.service.requests.lock().all()
     }
 
-    /// The number of requests with a path which starts with `path`, including those that got a fault. `""` counts all.
+    /// The number of requests to paths that start with `path`, including those that got a fault. `""` counts all.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;

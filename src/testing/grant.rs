@@ -35,7 +35,7 @@ pub(super) struct Grant {
     scopes: Vec<String>,
     lifetime: Duration,
     accepted: Vec<Credential>,
-    /// The only one that the provider accepts.
+    /// The only refresh token that the provider accepts.
     refresh_token: Option<String>,
     ended: bool,
 }

@@ -62,7 +62,6 @@ mod encoding;
 mod fault;
 mod gateway;
 mod grant;
-mod method;
 mod provider;
 mod rate_limit;
 mod received;

@@ -11,6 +11,8 @@ use crate::loopback::Request;
 
 const KEPT: usize = 10_000;
 
+pub(super) const GET: &str = "GET, HEAD";
+
 /// A request that a [`DevGateway`](super::DevGateway) has received.
 ///
 /// `Debug` shows the method, the path, the names of the headers and the length of the body. It omits the query, the
@@ -55,6 +57,14 @@ impl ReceivedRequest {
             headers: head.headers,
             body,
         }
+    }
+
+    /// Refuses other methods than these.
+    pub(super) fn allow(&self, methods: &str) -> Result<(), Response> {
+        if methods.split(", ").any(|method| method == self.method) {
+            return Ok(());
+        }
+        Err(Response::method_not_allowed(methods))
     }
 
     pub(super) fn json_object(&self) -> Result<Map<String, Value>, Response> {

@@ -17,8 +17,7 @@ use ureq::http::header::{DATE, RETRY_AFTER};
 use super::call::Call;
 use super::clock::imf_fixdate;
 use super::fault::Fault;
-use super::method::{delete, get, post};
-use super::received::ReceivedRequest;
+use super::received::{GET, ReceivedRequest};
 use super::response::{Outcome, Response, TEXT};
 use super::service::Service;
 use super::upstream;
@@ -72,11 +71,12 @@ fn route(call: &Call<'_>) -> Outcome {
     let segments: Vec<_> = request.path.split('/').skip(1).collect();
     match segments.as_slice() {
         _ if request.path == service.settings.health_at => {
-            get(request).map(|()| Response::json(200, &json!({"status": "healthy"})))
+            request.allow(GET)?;
+            Ok(Response::json(200, &json!({"status": "healthy"})))
         }
         ["v1", path @ ..] => v1(call, path),
-        ["consent"] => get(request).and_then(|()| connecting::consent(service, request)),
-        ["auth", "capture-schema"] => get(request).and_then(|()| capture::schema(service, request)),
+        ["consent"] => connecting::consent(service, request),
+        ["auth", "capture-schema"] => capture::schema(service, request),
         path => upstream::respond(service, request, path),
     }
 }
@@ -89,8 +89,8 @@ fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     }
     check_rate(call)?;
     match path {
-        ["resolve"] => get(request).and_then(|()| tokens::resolve(call)),
-        ["connections", id] => delete(request).and_then(|()| admin::revoke(call, id)),
+        ["resolve"] => tokens::resolve(call),
+        ["connections", id] => admin::revoke(call, id),
         ["agent-sessions", path @ ..] if service.settings.sessions => {
             sessions::respond(service, request, path)
         }
@@ -113,15 +113,13 @@ fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
 fn all_versions(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     match path {
-        ["request-connection"] => post(request).and_then(|()| connecting::request_connection(call)),
-        ["check-connection", id] => get(request).and_then(|()| tokens::check_connection(call, id)),
-        ["token", id] => get(request).and_then(|()| tokens::token(call, id)),
-        ["refresh", id] => post(request).and_then(|()| tokens::refresh(call, id)),
-        ["providers"] => get(request).and_then(|()| admin::providers(call)),
-        ["capture-schema"] => get(request).and_then(|()| capture::schema(service, request)),
-        ["capture-credential"] => {
-            post(request).and_then(|()| capture::credential(service, request))
-        }
+        ["request-connection"] => connecting::request_connection(call),
+        ["check-connection", id] => tokens::check_connection(call, id),
+        ["token", id] => tokens::token(call, id),
+        ["refresh", id] => tokens::refresh(call, id),
+        ["providers"] => admin::providers(call),
+        ["capture-schema"] => capture::schema(service, request),
+        ["capture-credential"] => capture::credential(service, request),
         _ => Err(Response::not_found()),
     }
 }

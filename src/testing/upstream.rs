@@ -8,8 +8,7 @@ mod tools;
 use serde_json::{Value, json};
 
 use super::encoding::parameter;
-use super::method::get;
-use super::received::ReceivedRequest;
+use super::received::{GET, ReceivedRequest};
 use super::response::{Outcome, Response};
 use super::service::{Route, Service};
 use caller::caller;
@@ -48,19 +47,16 @@ fn methods(routes: &[&Route]) -> String {
 }
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {
-    get(request)?;
+    request.allow(GET)?;
     let (login, provider) = caller(service, request)?;
     let user = json!({"login": login, "provider": provider});
     Ok(Response::json(200, &user))
 }
 
 fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
-    let creates = request.method == "POST";
-    if !creates && get(request).is_err() {
-        return Err(Response::method_not_allowed("GET, HEAD, POST"));
-    }
+    request.allow("GET, HEAD, POST")?;
     let (owner, _) = caller(service, request)?;
-    if creates {
+    if request.method == "POST" {
         return create(&owner, &request.body);
     }
     let limit = parameter(request.query.as_deref(), "per_page");

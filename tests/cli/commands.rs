@@ -1,4 +1,4 @@
-//! What the commands print, and what they say when they cannot.
+//! The results and errors of commands.
 
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::testing::{DevGateway, Fault};
@@ -398,14 +398,13 @@ fn a_403_says_who_can_help() {
     assert!(old.gateway.set_status(&old.github, "pending"));
     for args in ["token", "refresh", "aws-credentials"] {
         let args = format!("{args} {{github}}");
-        let part =
-            "has yet to consent, or a newer connection has taken its place (run `nexus connect`)";
+        let part = "has not consented yet, or a newer connection has replaced this one (run `nexus connect`)";
         old.run(&args).assert_error(6, part, &args);
     }
     let bench = Bench::new("wrong-key");
     for args in ["token", "token {github}", "refresh {github}"] {
         bench.gateway.fail_next(1, Fault::WrongBrokerKey);
-        let part = "which the operator has to fix\n";
+        let part = "ask the operator to fix it\n";
         bench.run(args).assert_error(1, part, args);
     }
     let proxy = Fault::reply(403, "text/plain", "not from here");

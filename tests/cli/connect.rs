@@ -21,8 +21,8 @@ fn connect(bench: &Bench, args: &str) -> (Child, BufReader<ChildStderr>, String)
     (child, stderr, url)
 }
 
-/// Opens the consent with this added, and returns what is said until the program ends, and its end. The browser comes
-/// back, maybe to nobody, because the program has seen the consent before.
+/// Opens the consent page with `answer` added to its URL, and returns the rest of stderr and the outcome. The browser's
+/// return can fail: the program may have seen the consent by polling, and have ended.
 fn answered(
     (child, mut stderr, url): (Child, BufReader<ChildStderr>, String),
     answer: &str,
@@ -74,7 +74,7 @@ fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
     ] {
         assert_eq!(scopes(args), expected, "{args}");
     }
-    // A gateway that cannot list its providers is asked all the same.
+    // A gateway that cannot list its providers still gets the request.
     let broken = || Fault::Status(502);
     bench.gateway.fail_next_at("/v1/providers", 1, broken());
     assert_eq!(scopes(""), json!([]));
@@ -83,14 +83,14 @@ fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
 #[test]
 fn connect_waits_no_longer_than_it_is_told_to() {
     let bench = Bench::new("denied");
-    // On a busy machine the time may be over before the first look: then more of it.
+    // On a busy machine the timeout may pass before the first poll. The next round has more time.
     for seconds in [0.3, 3.0, 30.0] {
         let mut started = connect(&bench, &format!("--timeout {seconds}"));
         let mut first = String::new();
         started.1.read_line(&mut first).unwrap();
         let (rest, ran) = answered(started, "&deny=1");
         if first == PENDING {
-            // What may follow is that a look is still under way.
+            // A poll may still be under way, which adds a line.
             let expected = format!("was not active after {seconds} s");
             assert!(rest.contains(&expected), "{rest}");
             assert_eq!((ran.code, &*ran.out), (7, ""), "{rest}");
@@ -101,7 +101,7 @@ fn connect_waits_no_longer_than_it_is_told_to() {
     panic!("not one look");
 }
 
-/// For a child whose stderr was taken.
+/// Like `finish`, for a child whose stderr was taken.
 fn finish_quietly(mut child: Child) -> Ran {
     child.stderr = None;
     finish(child, b"")
@@ -148,7 +148,7 @@ fn gateway_serves_until_it_is_ended() {
     }
 }
 
-/// As a terminal's Ctrl-C does, but for a signal that a background job does not ignore.
+/// Ends the child by SIGTERM: background jobs ignore SIGINT.
 #[cfg(unix)]
 fn end(child: &mut Child) {
     use std::os::unix::process::ExitStatusExt as _;

@@ -1,4 +1,4 @@
-//! `nexus connect --field`: credentials that are entered, and never shown.
+//! `nexus connect --field`: credentials are entered, and never shown.
 
 use nexus_sdk::serde_json::json;
 use nexus_sdk::testing::Fault;
@@ -10,7 +10,7 @@ const SECRET: &str = "hunter\"2\\";
 #[test]
 fn a_credential_is_a_line_of_stdin_for_each_field() {
     let bench = Bench::new("entered");
-    // (arguments, stdin, the credential that the gateway has then)
+    // (arguments, stdin, the credential that the gateway stores)
     let cases = [
         (
             "weather --field api_key=-",
@@ -54,7 +54,7 @@ fn a_credential_is_a_line_of_stdin_for_each_field() {
     }
 }
 
-/// The id that was printed.
+/// The printed connection id.
 fn connection(ran: &Ran, args: &str) -> String {
     if !args.contains("--json") {
         return ran.out.trim_end().to_owned();

@@ -1,5 +1,5 @@
-//! How the program ends, or is suspended, while the gateway may refresh a token: not before the
-//! response is there.
+//! Signals during a call to the gateway: the program ends, or is suspended, once the response has
+//! come.
 
 use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const BODY: &str = r#"{"access_token": "t-1", "expires_in": 3600}"#;
 
-/// A gateway that responds when it is told to.
+/// A gateway that responds when the test says so.
 struct Slow {
     listener: TcpListener,
 }
@@ -34,7 +34,7 @@ impl Slow {
         command
     }
 
-    /// The next request, read to the end of its head.
+    /// Accepts the next request and reads its head.
     fn asked(&self) -> TcpStream {
         let (mut stream, _) = self.listener.accept().unwrap();
         let mut head = Vec::new();
@@ -47,7 +47,7 @@ impl Slow {
     }
 }
 
-/// Whether the client was still there for the response.
+/// Sends the response, and returns whether the client had waited for it.
 fn respond(mut stream: TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let hung_up = matches!(stream.read(&mut [0]), Ok(0));
@@ -62,7 +62,7 @@ fn slow() -> Slow {
     Slow { listener }
 }
 
-/// Starts a command and returns it with its first request.
+/// Starts a command and returns it with its first request, which has no response yet.
 fn started(slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>, TcpStream) {
     let mut child = spawn(&mut slow.command(args));
     let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -75,7 +75,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Reads what is said up to this.
+/// Reads lines until one contains the text.
 fn expect(stderr: &mut impl BufRead, text: &str) {
     let mut seen = String::new();
     while !seen.contains(text) {
@@ -104,7 +104,7 @@ fn a_signal_waits_for_the_response_and_prints_nothing_of_it() {
     }
 }
 
-/// Whoever presses Ctrl-C may be in time by a hair: hence the rounds.
+/// Several rounds, because the signal races with the response.
 #[test]
 fn nothing_new_begins_after_a_signal() {
     let bench = Bench::new("interrupted");
@@ -182,7 +182,7 @@ fn a_refresh_ends_before_the_program_is_suspended() {
         let slow = slow();
         let (child, _stderr, request) = started(&slow, args);
         signal(&child, "-TSTP");
-        // A program that stopped at once would be seen to.
+        // A program that stops at once would be stopped by now.
         for _ in 0..50 {
             assert_ne!(state(&child), 'T', "{args:?}");
             thread::sleep(Duration::from_millis(2));
@@ -218,7 +218,7 @@ fn a_suspended_program_goes_on_and_can_be_ended() {
     assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 
-/// A signal to end comes first, even if one to suspend came before it.
+/// A signal to end wins over an earlier signal to suspend.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_that_waits_to_be_suspended_can_be_ended() {

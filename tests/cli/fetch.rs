@@ -1,4 +1,4 @@
-//! `nexus fetch`: what is sent, and where the response goes.
+//! `nexus fetch`: the request that it sends, and the place of the response.
 
 use std::fs;
 use std::process::Stdio;

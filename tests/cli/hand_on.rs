@@ -1,4 +1,4 @@
-//! The commands that hand a credential to another program: `nexus exec`, `git-credential` and
+//! The commands that pass a credential to another program: `nexus exec`, `git-credential` and
 //! `aws-credentials`.
 
 use std::fs;
@@ -9,7 +9,7 @@ use nexus_sdk::testing::{DevGateway, Provider};
 
 use crate::{Bench, KEY, finish, now, spawn};
 
-/// A provider of each strategy whose credential is not, or not in a header, a single token.
+/// A gateway with providers whose credential is several texts, or is not sent in a header.
 fn bench(name: &str) -> (Bench, String) {
     let static_one = |name: &str, strategy: Value, fields: &[(&str, &str)]| {
         let field = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).into());
@@ -75,7 +75,7 @@ fn exec_runs_a_command_with_the_token() {
             "{args}"
         );
     }
-    // Not a child: the process itself has become the command.
+    // The process has become the command.
     let child = spawn(&mut bench.command("exec -- sh -c 'echo $$'"));
     let id = child.id().to_string();
     assert_eq!(finish(child, b"").out.trim(), id);
@@ -124,7 +124,7 @@ fn a_credential_that_is_no_single_token_is_not_handed_on() {
 fn git_gets_the_token_for_its_hosts_alone() {
     let (bench, _) = bench("git");
     let token = bench.run("token --show").out.trim().to_owned();
-    // (arguments, what git asks for, the user name of the response, if there is one)
+    // (arguments, git's request, the user name of the response, if there is one)
     let hosts = "--host example.com --host Git.example.org:8443";
     let cases = [
         (
@@ -203,7 +203,7 @@ fn git_gets_the_token_for_its_hosts_alone() {
 fn git_hosts_are_read_as_people_copy_them_and_never_guessed() {
     let (bench, _) = bench("hosts");
     let token = bench.run("token --show").out;
-    // A host as people copy it.
+    // Hosts as people copy them.
     for host in [
         "https://example.com",
         "https://example.com/",
@@ -223,7 +223,7 @@ fn git_hosts_are_read_as_people_copy_them_and_never_guessed() {
         let ran = bench.run(&format!("git-credential --host {host} get"));
         ran.assert_error(2, "such as github.com", host);
     }
-    // Helpers and git must not mean different hosts.
+    // git and the helper could mean different hosts.
     for hosts in [
         "host=example.com\nhost=example.com",
         "host=evil.example\nhost=example.com",
@@ -250,7 +250,7 @@ fn git_hosts_are_read_as_people_copy_them_and_never_guessed() {
     ]);
 }
 
-/// Git itself, which asks the helper as it is configured in the manual.
+/// Runs git with the helper as the manual configures it.
 #[test]
 fn git_itself_takes_what_the_helper_gives() {
     let (bench, _) = bench("real-git");
@@ -299,7 +299,7 @@ fn git_itself_takes_what_the_helper_gives() {
             "{operation}"
         );
     }
-    // Another host: git would ask the user.
+    // For another host, git would ask the user.
     let other = git("fill", "example.com");
     assert!(
         other.code != 0 && !other.out.contains(&token),
@@ -340,7 +340,7 @@ fn aws_tools_get_the_keys_of_a_connection() {
     ]);
 }
 
-/// A response of the gateway, and what AWS's tools are told of it.
+/// Responses of the gateway, and the expiry that AWS's tools get.
 #[test]
 fn aws_keys_have_the_expiry_that_the_gateway_states() {
     use nexus_sdk::testing::Fault;

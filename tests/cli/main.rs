@@ -1,4 +1,4 @@
-//! The program `nexus` as its users run it, against a gateway in this process.
+//! Runs the program `nexus` against a gateway in this process.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,7 +32,7 @@ use nexus_sdk::testing::{DevGateway, DevGatewayBuilder};
 
 const KEY: &str = "key-of-the-gateway";
 
-/// A gateway with a connection `acme` to each provider, and the program configured for it.
+/// A gateway with a connection of `acme` to each provider. Commands are configured for it.
 struct Bench {
     gateway: DevGateway,
     github: String,
@@ -74,7 +74,7 @@ impl Bench {
             .replace("{dir}", self.directory.to_str().unwrap())
     }
 
-    /// The arguments are words with spaces between them; `'` quotes.
+    /// Splits the arguments at spaces; `'` quotes.
     fn command(&self, args: &str) -> Command {
         let mut command = program();
         command
@@ -94,7 +94,7 @@ impl Bench {
         finish(spawn(&mut self.command(args)), stdin)
     }
 
-    /// Arguments, exit code, part of the line on stderr; nothing goes to stdout.
+    /// Takes arguments, exit code, and a part of the line on stderr. Nothing may go to stdout.
     fn assert_errors(&self, cases: &[(&str, i32, &str)]) {
         for (args, code, part) in cases {
             let ran = self.run(args);
@@ -139,7 +139,7 @@ fn finish(mut child: Child, stdin: &[u8]) -> Ran {
 }
 
 impl Ran {
-    /// Fails when an error is anything but one line that names the program.
+    /// Fails unless stderr is one line that starts with the program's name.
     fn assert_error(&self, code: i32, part: &str, what: &str) {
         assert_eq!(self.code, code, "{what}: {}", self.err);
         let one_line = self.err.starts_with("nexus: ") && self.err.lines().count() == 1;
@@ -154,7 +154,7 @@ impl Ran {
     }
 }
 
-/// `a 'b c' ''` is three words.
+/// Splits a line into words: `a 'b c' ''` has three.
 fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in line.split('\'').enumerate() {

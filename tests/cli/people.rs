@@ -1,4 +1,4 @@
-//! What is for people to read: dates, reasons, and what to do.
+//! Texts for people: dates, reasons, and advice.
 
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::testing::Fault;
@@ -14,7 +14,7 @@ fn reply(bench: &Bench, path: &str, status: u16, body: &Value) {
 fn status_says_why_a_connection_is_not_active() {
     let bench = Bench::new("why");
     let error = |code: &str| json!({ "error": code });
-    // (status, the gateway's response to a call for the token, exit code, what is printed)
+    // (status, the gateway's response to a call for the token, exit code, start of the line on stdout)
     let cases = [
         (
             "failed",
@@ -122,7 +122,7 @@ fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
     assert_eq!(bench.gateway.count("/v1/token"), 0, "active says it all");
 }
 
-/// The line of a text that starts with this name.
+/// The line of stdout that starts with this name.
 fn line<'a>(ran: &'a Ran, name: &str) -> &'a str {
     let line = ran.out.lines().find(|line| line.starts_with(name));
     line.unwrap_or_else(|| panic!("no {name}: {}", ran.out))
@@ -132,7 +132,7 @@ fn line<'a>(ran: &'a Ran, name: &str) -> &'a str {
 fn an_expiry_is_a_date_and_how_long_that_is() {
     let bench = Bench::new("dates");
     let now = i64::try_from(now()).unwrap();
-    // Seconds from now, far from where the text changes, and what is printed.
+    // (seconds from now, far from where the text changes; the end of the line)
     let cases = [
         (118 * 60 + 50, "in 118 minutes"),
         (26 * 3_600 + 1_800, "in 26 hours"),
@@ -184,7 +184,7 @@ fn dates_are_those_of_the_calendar() {
     }
 }
 
-/// Gateway 0.4 says `upstream_error` for whatever is wrong; the call for the token tells.
+/// Gateway 0.4 refuses every refresh as `upstream_error`; a call for the token has the reason.
 #[test]
 fn a_refused_refresh_asks_for_the_token() {
     let bench = Bench::new("refused");
@@ -242,13 +242,13 @@ fn a_return_url_that_is_refused_is_named() {
         reply(&bench, "/v1/request-connection", 502, &refused);
         let ran = bench.run(args);
         ran.assert_error(1, part, args);
-        let suspected = ran.err.contains("not set to allow this return_url");
+        let suspected = ran.err.contains("may not allow this return_url");
         assert!(suspected, "{}", ran.err);
     }
     let disagree = json!({"error": "broker_error", "message": "no", "status": 403});
     reply(&bench, "/v1/request-connection", 502, &disagree);
     let ran = bench.run("connect");
-    ran.assert_error(1, "disagree on their key", "403");
+    ran.assert_error(1, "have different keys", "403");
     assert!(!ran.err.contains("return"), "{}", ran.err);
 }
 
@@ -300,7 +300,7 @@ fn completions_are_scripts_of_their_shells() {
     ]);
 }
 
-/// As a TAB does it.
+/// Calls the completion function as bash does on TAB.
 #[cfg(target_os = "linux")]
 #[test]
 fn bash_completes_commands_and_options() {

@@ -1,4 +1,4 @@
-//! `nexus connect` at a terminal: the browser that it opens, and what it asks for.
+//! `nexus` at a terminal: the browser that it opens, and its prompts.
 
 use std::fs;
 use std::io::{BufReader, Read as _, Write as _};
@@ -16,18 +16,18 @@ use crate::{Bench, words};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The program at a terminal of its own, which util-linux's `script` makes.
+/// The program at a terminal of its own, made by `script` of util-linux.
 struct Terminal {
     child: Child,
     keyboard: ChildStdin,
     screen: BufReader<ChildStdout>,
-    /// All that was on the screen.
+    /// The output so far.
     seen: String,
     directory: PathBuf,
 }
 
 impl Terminal {
-    /// `browser`: whether the system has something that opens one.
+    /// `browser`: whether the system has a command that opens a browser.
     fn start(bench: &Bench, args: &str, browser: bool) -> Self {
         let home = bench.file("home");
         fs::create_dir_all(&home).unwrap();
@@ -49,7 +49,7 @@ impl Terminal {
         }
         let program = bench.command(&format!("connect --interval 0.02 {args}"));
         let arguments = words(&format!("connect --interval 0.02 {args}")).join(" ");
-        // The program finds nothing but this.
+        // The program finds no other commands.
         symlink("/bin/stty", directory.join("stty")).unwrap();
         let line = format!(
             "cd '{}'; /usr/bin/tty >tty; \
@@ -90,7 +90,7 @@ impl Terminal {
         }
     }
 
-    /// Waits for this text on the screen.
+    /// Waits until the text is on the screen.
     fn expect(&mut self, text: &str) {
         let mut new = String::new();
         while !new.contains(text) {
@@ -106,13 +106,13 @@ impl Terminal {
         writeln!(self.keyboard, "{line}").unwrap();
     }
 
-    /// When the terminal has stopped to echo: until then a typed secret would show.
+    /// Enters a line once the echo is off; before, a typed secret would show.
     fn enter_secret(&mut self, line: &str) {
         self.hides();
         self.enter(line);
     }
 
-    /// Waits until the terminal has stopped to echo.
+    /// Waits until the echo is off.
     fn hides(&self) {
         let tty = self.file("tty");
         until("the echo is off", || {
@@ -128,17 +128,17 @@ impl Terminal {
         fs::read_to_string(self.directory.join(name)).unwrap()
     }
 
-    /// What the browser was sent to.
+    /// Waits for the browser, and returns the argument that it got.
     fn opened(&self) -> String {
         let path = self.directory.join("opened");
         let url = until("a browser", || fs::read_to_string(&path).ok());
         url.trim().to_owned()
     }
 
-    /// Exit code, what was printed, and all of the screen.
+    /// Waits for the end, and returns the exit code, stdout and the screen.
     fn end(mut self) -> (i32, String, String) {
         let mut rest = Vec::new();
-        // A terminal whose program has ended is an error to read.
+        // Reading fails once the program has ended.
         let _ = self.screen.read_to_end(&mut rest);
         self.seen.push_str(&String::from_utf8_lossy(&rest));
         let code = self.child.wait().unwrap().code().unwrap();
@@ -158,7 +158,7 @@ fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Consents and comes back, where nobody may wait any more who has seen the consent before.
+/// Consents. The browser's return can fail: the program may have seen the consent and have ended.
 fn browse(url: &str) {
     let _ = ureq::get(url).call();
 }
@@ -214,7 +214,7 @@ fn a_credential_is_entered_on_a_page_of_our_own() {
     assert_eq!(held.out, "k-of-the-page\n");
 }
 
-/// The file that the browser was sent to, and where it leads.
+/// Returns the file that the browser was sent to, and the address in it.
 fn redirect(terminal: &Terminal) -> (PathBuf, String) {
     let file = PathBuf::from(terminal.opened());
     let mode = fs::metadata(&file).unwrap().permissions().mode();
@@ -226,7 +226,7 @@ fn redirect(terminal: &Terminal) -> (PathBuf, String) {
     (file, page.to_owned())
 }
 
-/// Other users read the command lines of all processes, and sandboxed browsers few folders.
+/// Other users can read every command line, and sandboxed browsers can read few folders.
 #[test]
 fn a_file_of_the_users_own_leads_the_browser_to_the_page() {
     let bench = Bench::new("redirect");
@@ -291,7 +291,7 @@ fn a_body_without_a_line_break_ends_with_one_on_a_terminal() {
         let output = script.stdin(Stdio::null()).output().unwrap();
         let seen = String::from_utf8(output.stdout).unwrap();
         assert_eq!(seen, shown, "{body:?}");
-        // Elsewhere the body is what was received.
+        // Elsewhere the body is unchanged.
         assert_eq!(bench.run("fetch {url}/user").out, body);
     }
 }
@@ -323,7 +323,7 @@ fn a_refused_credential_can_be_entered_again() {
     let bench = Bench::new("mended");
     let refusal = json!({"error": "credentials_rejected", "message": "the provider says no"});
     let refused = || Fault::reply(400, "application/json", refusal.to_string());
-    // (how often it is refused, exit code)
+    // (refusals, exit code)
     for (refusals, code) in [(2, 0), (3, 1)] {
         bench
             .gateway
@@ -347,7 +347,7 @@ fn a_refused_credential_can_be_entered_again() {
 #[test]
 fn a_signal_at_the_prompt_for_a_secret_leaves_the_terminal_as_it_was() {
     let bench = Bench::new("prompt");
-    // (the key, or else the signal; exit code)
+    // (key or signal, exit code)
     for (how, code) in [("\x03", 130), ("-INT", 130), ("-TERM", 143)] {
         let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
         terminal.expect("api_key: ");

@@ -1,5 +1,5 @@
-//! Imports in the library and in `nexus` point one way: down from room to room, and without circles
-//! between the files of all rooms.
+//! Imports in the library and in `nexus` point one way: down from room to room, and never in circles
+//! between files.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 use reader::{Imports, Module};
 
-/// The rooms from the ground up, and their doors: a room may use those before it. `lib` is the root.
+/// The rooms from the ground up, with their modules. A room may use the rooms before it. `lib` is the root.
 type Rooms = &'static [(&'static str, &'static [&'static str])];
 
 const ROOMS: Rooms = &[
@@ -53,7 +53,7 @@ const ROOMS: Rooms = &[
     ("lib", &["lib"]),
 ];
 
-/// Those of `src/bin/nexus`.
+/// The rooms of `src/bin/nexus`.
 const BIN_ROOMS: Rooms = &[
     ("ground", &["ending", "text", "times"]),
     ("stop", &["stop"]),
@@ -84,7 +84,7 @@ const BIN_ROOMS: Rooms = &[
     ("main", &["lib"]),
 ];
 
-/// Root, rooms, and fewer imports than there are.
+/// The imports of library and program, their rooms, and a number of imports that must be exceeded.
 static HOUSES: LazyLock<[(Imports, Rooms, usize); 2]> = LazyLock::new(|| {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |root| reader::imports(&sources.join(root), &|path| fs::read_to_string(path).ok());
@@ -121,7 +121,7 @@ fn no_files_import_each_other() {
     }
 }
 
-/// A command is a file: it uses no other command.
+/// Each command is a file, which uses no other command.
 #[test]
 fn commands_do_not_import_each_other() {
     let (house, rooms, _) = &HOUSES[1];
@@ -133,7 +133,7 @@ fn commands_do_not_import_each_other() {
     }
 }
 
-/// Imports of a room by one that stands before it.
+/// Imports that lead up, from a room to a later one.
 fn upward(rooms: Rooms, imports: &Imports) -> Vec<String> {
     let pairs = imports
         .iter()

@@ -1,4 +1,4 @@
-//! What the reader finds in small crates.
+//! Tests of the reader on small crates.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ fn read(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     (lines.collect(), circles.collect())
 }
 
-/// The crate of two files, `a` with a child `b`, that has these texts.
+/// Returns the modules that `a::b` uses if it has this text.
 fn used_by_b(text: &str) -> String {
     let (lines, _) = read(&[
         ("lib.rs", "mod a; mod c;"),

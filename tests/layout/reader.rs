@@ -1,18 +1,18 @@
-//! Reads from a crate's files which module names which other one.
+//! Reads the imports between the modules of a crate from its files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A path from the root, which is empty itself: `gateway::error` is `["gateway", "error"]`.
+/// A path from the root: `gateway::error` is `["gateway", "error"]`, and the root is empty.
 pub(crate) type Module = Vec<String>;
 
-/// The modules that have a file of their own, each with the others that its code names.
+/// The modules that have a file of their own, each with the modules that its code names.
 pub(crate) type Imports = BTreeMap<Module, BTreeSet<Module>>;
 
-/// Reads the crate with this root file; `load` knows the text of a file. Modules of tests, and those that
-/// `#[path]` brings from elsewhere, are left out.
+/// Reads the crate with this root file; `load` returns the text of a file. Leaves out modules of tests, and modules
+/// that `#[path]` brings from elsewhere.
 pub(crate) fn imports(root: &Path, load: &dyn Fn(&Path) -> Option<String>) -> Imports {
     let mut files = BTreeMap::new();
     collect(Vec::new(), root, load, &mut files);
@@ -23,7 +23,7 @@ pub(crate) fn imports(root: &Path, load: &dyn Fn(&Path) -> Option<String>) -> Im
     named.collect()
 }
 
-/// The code of a file and of those below it.
+/// Collects the code of a file and of the files below it.
 fn collect(
     module: Module,
     file: &Path,
@@ -56,7 +56,7 @@ fn collect(
     files.insert(module, code);
 }
 
-/// Names and marks, one after the other; texts and numbers are none, and comments are gone already.
+/// Returns names and punctuation in order. Literals become `"`; the parser has dropped comments.
 fn flat(code: TokenStream) -> Vec<String> {
     let mut tokens = Vec::new();
     for token in code {
@@ -78,7 +78,7 @@ fn flat(code: TokenStream) -> Vec<String> {
     tokens
 }
 
-/// Takes out the modules under `cfg(test)`, `cfg(all(test, ..))` and `path = ".."`.
+/// Removes the modules under `cfg(test)`, `cfg(all(test, ..))` and `path = ".."`.
 fn without_tests(mut code: Vec<String>) -> Vec<String> {
     const LEFT_OUT: [&[&str]; 3] = [
         &["cfg", "(", "test"],
@@ -104,7 +104,7 @@ fn starts(code: &[String], with: &[&str]) -> bool {
     code.len() >= with.len() && code.iter().zip(with).all(|(token, with)| token == with)
 }
 
-/// Where the item, without its `pub`, begins whose attributes are here.
+/// Returns the position of the item after its attributes and `pub`.
 fn after_attributes(code: &[String], mut at: usize) -> usize {
     while code[at] == "#" {
         at = after_group(code, at + 1);
@@ -141,7 +141,7 @@ fn after_group(code: &[String], at: usize) -> usize {
     code.len()
 }
 
-/// The modules that the code of a file names, itself aside.
+/// Returns the modules that the code of a file names, except the file's own.
 fn named(modules: &BTreeSet<Module>, file: &Module, code: &[String]) -> BTreeSet<Module> {
     let paths = paths(code);
     let children = modules.iter().filter(|module| {
@@ -168,7 +168,7 @@ fn named(modules: &BTreeSet<Module>, file: &Module, code: &[String]) -> BTreeSet
     found
 }
 
-/// The path from the root, if it is one within the crate.
+/// Returns the path from the root, or `None` for a path outside of the crate.
 fn absolute(
     file: &Module,
     inline: &Module,
@@ -193,7 +193,7 @@ fn absolute(
     Some([&base, rest].concat())
 }
 
-/// The file that a path leads to: what follows is an item in it.
+/// Returns the file that a path leads to; the rest of the path is an item in the file.
 fn owner(modules: &BTreeSet<Module>, mut path: Module) -> Option<Module> {
     while !modules.contains(&path) {
         path.pop()?;
@@ -201,7 +201,7 @@ fn owner(modules: &BTreeSet<Module>, mut path: Module) -> Option<Module> {
     Some(path)
 }
 
-/// All paths of two names and more, each with the modules around it that have their code beside their name.
+/// Returns all paths of two or more names, each with the inline modules around it.
 fn paths(code: &[String]) -> Vec<(Module, Vec<String>)> {
     let mut found = Vec::new();
     let mut inline: Vec<(String, usize)> = Vec::new();
@@ -226,7 +226,7 @@ fn paths(code: &[String]) -> Vec<(Module, Vec<String>)> {
     found
 }
 
-/// Reads `a::b::{c, d::e}` into its paths, and says where it ends.
+/// Reads the paths of `a::b::{c, d::e}`, and returns the position of its end.
 fn tree(
     code: &[String],
     mut at: usize,

@@ -1,12 +1,14 @@
 //! Requests that may refresh a token hold the client's lock, each attempt by itself.
 
 use std::collections::HashSet;
+use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{Server, bearer, bytes, client, json, options};
+use crate::support::{LONG, Server, bearer, bytes, client, json, options};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::{
     AgentSessionInput, NexusClient, NexusClientOptions, NexusError, RefreshLock,
@@ -233,13 +235,38 @@ fn a_caller_that_leaves_learns_which_lock_another_process_holds() {
 }
 
 #[test]
+fn the_error_names_the_file_that_another_process_has_locked() {
+    let name = format!("sdk-locks-{}", std::process::id());
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let bench = Bench::new(&[]);
+    let options = options(&bench.gateway).timeout(HASTY).lock_dir(&dir);
+    let client = NexusClient::new(options).unwrap();
+    while client.resolve_token("ws", "p").is_err() {}
+    let path = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    let file = File::options().write(true).open(&path).unwrap();
+    file.lock().unwrap();
+    let start = Instant::now();
+    loop {
+        let error = client.resolve_token("ws", "p").unwrap_err();
+        assert_eq!(error.code(), "timeout");
+        if error.message().contains(path.to_str().unwrap()) {
+            break;
+        }
+        assert!(start.elapsed() < LONG, "{error}");
+    }
+    drop(file);
+    while client.resolve_token("ws", "p").is_err() {}
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn a_flight_that_waits_for_its_lock_holds_up_no_end() {
     let bench = Bench::new(&[]);
     let (_release, lock) = taken();
     let options = options(&bench.gateway).timeout(HASTY).refresh_lock(lock);
     let client = NexusClient::new(options).unwrap();
     assert!(client.resolve_token("ws", "p").is_err());
-    assert!(client.drain(crate::support::LONG));
+    assert!(client.drain(LONG));
     assert_eq!(bench.events.take(), [""; 0], "nothing was sent");
 }
 

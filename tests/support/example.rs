@@ -35,8 +35,8 @@ pub(crate) fn configured(path: &Path) -> Command {
     command
 }
 
-/// Whatever a script starts in its background ignores SIGINT, and so would all programs of a test run
-/// there. What a process handles itself is not ignored in those that it starts.
+/// Background jobs of a script ignore SIGINT, and so would every program that a test starts there. A
+/// signal that this process handles is not ignored by its children.
 #[cfg(unix)]
 fn heed_signals() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -51,7 +51,7 @@ fn heed_signals() {
     });
 }
 
-/// Whether a program is as new as its sources, which Cargo lists after the program's name.
+/// Returns whether a program is as new as its sources, which Cargo lists after the program's name.
 fn is_newer(program: &Path, sources: &str) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let sources = sources.split_once(": ").map_or("", |(_, paths)| paths);

@@ -35,7 +35,7 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
 
 pub(crate) type Stream = StreamOwned<ServerConnection, TcpStream>;
 
-/// Says whether the client came with the session of an earlier connection.
+/// Serves one connection, and returns whether the client resumed an earlier session.
 pub(crate) fn serve(
     socket: TcpStream,
     exchange: impl FnOnce(&mut Stream) -> io::Result<()>,

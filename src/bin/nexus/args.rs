@@ -9,10 +9,6 @@ use nexus_sdk::{NexusClient, NexusClientOptions};
 use crate::ending;
 use crate::stop::Stop;
 
-pub(crate) const GATEWAY: &str = "NEXUS_GATEWAY_URL";
-pub(crate) const WORKSPACE: &str = "WORKSPACE_ID";
-pub(crate) const PROVIDER: &str = "PROVIDER";
-
 #[derive(Args, Clone)]
 pub(crate) struct Tenant {
     /// The workspace of the connection [default: WORKSPACE_ID]
@@ -31,24 +27,26 @@ impl Tenant {
     /// Returns workspace and provider, from the arguments or the environment. The error names all
     /// settings that are missing, the gateway's address included.
     pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
-        let workspace = given_or_set(self.workspace, WORKSPACE);
-        let provider = given_or_set(self.provider, PROVIDER);
-        let gateway = given_or_set(None, GATEWAY);
-        if let (Some(workspace), Some(provider), true) = (&workspace, &provider, gateway.is_some())
-        {
-            return Ok((workspace.clone(), provider.clone()));
-        }
-        let missing = [
-            (gateway, "no gateway: set NEXUS_GATEWAY_URL"),
+        let settings = [
             (
-                workspace,
+                given_or_set(None, "NEXUS_GATEWAY_URL"),
+                "no gateway: set NEXUS_GATEWAY_URL",
+            ),
+            (
+                given_or_set(self.workspace, "WORKSPACE_ID"),
                 "no workspace: give --workspace or set WORKSPACE_ID",
             ),
-            (provider, "no provider: give --provider or set PROVIDER"),
+            (
+                given_or_set(self.provider, "PROVIDER"),
+                "no provider: give --provider or set PROVIDER",
+            ),
         ];
-        let missing = missing.into_iter().filter(|(value, _)| value.is_none());
-        let missing: Vec<_> = missing.map(|(_, advice)| advice).collect();
-        Err(Stop::usage(missing.join("; ")))
+        let missing = settings.iter().filter(|(value, _)| value.is_none());
+        let missing: Vec<_> = missing.map(|(_, advice)| *advice).collect();
+        match settings {
+            [(Some(_), _), (Some(workspace), _), (Some(provider), _)] => Ok((workspace, provider)),
+            _ => Err(Stop::usage(missing.join("; "))),
+        }
     }
 }
 

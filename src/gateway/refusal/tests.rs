@@ -787,7 +787,14 @@ fn what_a_refusal_calls_for() {
             "It is so.",
         ),
         (refresh, 400, coded("static_token"), no, no, "It is so."),
-        (request, 502, broker(400), no, no, "allow this return_url"),
+        (
+            request,
+            502,
+            broker(400),
+            no,
+            no,
+            "ask its operator to allow it",
+        ),
         (
             request,
             502,

@@ -11,6 +11,7 @@ use crate::testing::clock;
 use crate::testing::connections::Connection;
 use crate::testing::encoding::parameter;
 use crate::testing::fault::Fault;
+use crate::testing::received::GET;
 use crate::testing::response::{Outcome, Response};
 
 /// Characters.
@@ -18,6 +19,7 @@ const MAX_REASON: usize = 512;
 
 /// Revokes a connection. Revoking it again changes nothing.
 pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
+    call.request.allow("DELETE")?;
     refusal::broker(call)?;
     let id = valid_id(id, "connection_id must be a UUID")?;
     let query = call.request.query.as_deref();
@@ -57,6 +59,7 @@ pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
 
 /// Lists the providers by auth type and name.
 pub(super) fn providers(call: &Call<'_>) -> Outcome {
+    call.request.allow(GET)?;
     if call.has_fault(&Fault::BrokerDown) {
         let reason = "broker_unavailable: dial tcp 127.0.0.1:8080: connect: connection refused";
         return Err(Response::error(502, reason, "failed to fetch providers"));

@@ -6,12 +6,13 @@ use super::refusal::quoted_broker_error;
 use crate::testing::connections::{Connection, Connections};
 use crate::testing::encoding::{parameter, with_parameters};
 use crate::testing::provider::Provider;
-use crate::testing::received::ReceivedRequest;
+use crate::testing::received::{GET, ReceivedRequest};
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
 /// The JSON Schema of the form for a connection that waits for its credential.
 pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
+    request.allow(GET)?;
     let mut connections = service.connections.lock();
     let state = parameter(request.query.as_deref(), "state");
     let waiting = waiting(&mut connections, &state, service.clock.now());
@@ -34,6 +35,7 @@ pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
 }
 
 pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcome {
+    request.allow("POST")?;
     let body = request.json_object()?;
     let state = body.get("state").and_then(Value::as_str);
     let credentials = body.get("credentials").and_then(Value::as_object);

@@ -9,7 +9,7 @@ use crate::testing::call::Call;
 use crate::testing::connections::{Connection, ConnectionRequest};
 use crate::testing::encoding::{parameter, with_parameters};
 use crate::testing::fault::Fault;
-use crate::testing::received::ReceivedRequest;
+use crate::testing::received::{GET, ReceivedRequest};
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
@@ -41,6 +41,7 @@ fn wanted(body: &[u8]) -> Option<Wanted> {
 }
 
 pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
+    call.request.allow("POST")?;
     let invalid = || Response::error(400, "invalid_json", "the body is not a valid request");
     let wanted = wanted(&call.request.body).ok_or_else(invalid)?;
     let (workspace, name) = (&wanted.workspace_id, &wanted.provider);
@@ -90,6 +91,7 @@ fn requested(url: &str, connection: &Connection) -> Response {
 
 /// The consent page. It consents, or with `deny=1` refuses.
 pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
+    request.allow(GET)?;
     let query = request.query.as_deref();
     let now = service.clock.now();
     let mut connections = service.connections.lock();

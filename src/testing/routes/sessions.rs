@@ -8,7 +8,6 @@ use super::refusal::usable;
 use crate::testing::clock;
 use crate::testing::connections::Connections;
 use crate::testing::encoding::{percent_decode, unguessable};
-use crate::testing::method::{delete, post};
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
@@ -20,18 +19,19 @@ const MAX_TTL: u64 = 86_400;
 /// Responds below `/v1/agent-sessions`.
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     match path {
-        [] => post(request).and_then(|()| open(service, request, false)),
-        ["obo"] => post(request).and_then(|()| open(service, request, true)),
-        [id] if delete(request).is_ok() => close(service, id),
-        [id] => match request.method.as_str() {
-            "GET" | "HEAD" => describe(service, id),
-            _ => Err(Response::method_not_allowed("GET, HEAD, DELETE")),
-        },
+        [] => open(service, request, false),
+        ["obo"] => open(service, request, true),
+        [id] if request.method == "DELETE" => close(service, id),
+        [id] => {
+            request.allow("GET, HEAD, DELETE")?;
+            describe(service, id)
+        }
         _ => Err(Response::not_found()),
     }
 }
 
 fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Outcome {
+    request.allow("POST")?;
     let body = request.json_object()?;
     let agent_id = text(&body, "agent_id")
         .ok_or_else(|| Response::error(400, "missing_agent_id", "agent_id is required"))?;

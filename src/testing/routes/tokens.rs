@@ -8,11 +8,13 @@ use crate::testing::call::Call;
 use crate::testing::connections::Connection;
 use crate::testing::encoding::{is_uuid, parameter, percent_decode};
 use crate::testing::fault::Fault;
+use crate::testing::received::GET;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
 /// A gateway infers the status from a token call, so it reports every refusal as `failed`.
 pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
+    call.request.allow(GET)?;
     if call.has_fault(&Fault::BrokerDown) {
         return Err(refusal::broker_unreachable_text());
     }
@@ -25,6 +27,7 @@ pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
 }
 
 pub(super) fn resolve(call: &Call<'_>) -> Outcome {
+    call.request.allow(GET)?;
     let query = call.request.query.as_deref();
     let workspace = parameter(query, "workspace_id");
     let provider = parameter(query, "provider_name");
@@ -44,11 +47,13 @@ pub(super) fn resolve(call: &Call<'_>) -> Outcome {
 }
 
 pub(super) fn token(call: &Call<'_>, id: &str) -> Outcome {
+    call.request.allow(GET)?;
     refusal::broker(call)?;
     credential(call, &valid_id(id, "Invalid connection ID")?)
 }
 
 pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
+    call.request.allow("POST")?;
     refusal::broker(call)?;
     let id = valid_id(id, "Invalid connection ID")?;
     let mut connections = call.service.connections.lock();

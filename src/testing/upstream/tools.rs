@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::caller::caller;
-use crate::testing::method::post;
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
@@ -54,7 +53,7 @@ fn asked(
     service: &Service,
     request: &ReceivedRequest,
 ) -> Result<(String, Map<String, Value>), Response> {
-    post(request)?;
+    request.allow("POST")?;
     let (owner, _) = caller(service, request)?;
     match serde_json::from_slice(&request.body) {
         Ok(asked) => Ok((owner, asked)),

@@ -63,15 +63,15 @@ fn wrong_configuration_is_one_clear_line() {
         ("UPSTREAM_URL", "https://api.example.com?x=1"),
         ("UPSTREAM_URL", "https://api.example.com/#x"),
         ("NEXUS_GATEWAY_URL", "gateway"),
+        ("NEXUS_LOCK_DIR", "relative/locks"),
     ];
     for (name, value) in table {
         let output = configured(&gateway).env(name, value).output().unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}={value}");
-        let hint = if name == "UPSTREAM_URL" {
-            name
-        } else {
-            "gateway_url"
+        let hint = match name {
+            "NEXUS_GATEWAY_URL" => "gateway_url",
+            _ => name,
         };
         assert!(
             errors.contains(hint) && errors.lines().count() == 1,

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
-use std::sync::{Mutex, PoisonError};
 
 const MAX_LINE: u64 = 64 << 20;
 
@@ -33,17 +32,10 @@ pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&st
     Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))
 }
 
-/// Writes to stdout, one whole line at a time.
-#[derive(Default)]
-pub(crate) struct Output(Mutex<()>);
-
-impl Output {
-    /// Blocks until the line is written. Fails if the client has closed stdout.
-    pub(crate) fn line(&self, mut text: String) -> io::Result<()> {
-        text.push('\n');
-        let _turn = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()
-    }
+/// Writes a whole line to stdout, and blocks until it is written. Fails if the client has closed stdout.
+pub(crate) fn write(mut line: String) -> io::Result<()> {
+    line.push('\n');
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(line.as_bytes())?;
+    stdout.flush()
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::inbox;
 use super::jobs::{Job, Jobs};
-use super::lines::{self, Output, note};
+use super::lines::{self, note};
 use super::message;
 use super::page::Page;
 use super::protocol::Session;
@@ -23,7 +23,6 @@ const MAX_CALLS: Duration = Duration::from_millis(1500);
 /// Runs tools for the client at the other end of stdin and stdout.
 pub(crate) struct Server {
     tools: Tools,
-    output: Output,
     /// Locked by the thread that reads. Idle threads wait for this lock.
     reader: Mutex<Reader>,
     /// The number of threads that read or wait to read.
@@ -50,7 +49,6 @@ impl Server {
     pub(crate) fn new(tools: Vec<Tool>) -> Arc<Self> {
         Arc::new(Self {
             tools: tools.into_iter().map(Arc::new).collect(),
-            output: Output::default(),
             reader: Mutex::default(),
             readers: AtomicUsize::new(0),
             state: Mutex::default(),
@@ -184,7 +182,7 @@ impl Server {
 
     /// Stops the server if stdout is closed, because nobody reads the responses.
     fn write(&self, line: Option<String>) {
-        let written = line.map_or(Ok(()), |line| self.output.line(line));
+        let written = line.map_or(Ok(()), lines::write);
         if let Err(error) = written {
             note(format_args!("cannot write to stdout: {error}"));
             self.stop_within(Duration::ZERO);

@@ -52,8 +52,8 @@ pub(super) fn needs_connection(error: &NexusError) -> bool {
 
 /// Tells the user why to visit the consent page.
 pub(super) fn unconnected(error: &NexusError, account: &Account) -> String {
-    let (provider, workspace_id) = (&account.provider, &account.workspace_id);
-    format!("{provider} has to be connected for {workspace_id} ({error}).")
+    let (provider, workspace_id, code) = (&account.provider, &account.workspace_id, error.code());
+    format!("{provider} has to be connected for {workspace_id} ({code}).")
 }
 
 /// Explains why there is no consent page for the user.
@@ -73,7 +73,7 @@ pub(super) fn is_missing(error: &NexusError) -> bool {
     error.code() == "connection_not_found"
 }
 
-/// Explains an error that the user's consent did not mend. The gateway ignores the case of a provider's name when it is
+/// Explains an error that the user's consent did not fix. The gateway ignores the case of a provider's name when it is
 /// asked for a new connection, but not when it looks for one.
 pub(super) fn after_consent(error: &NexusError, account: &Account) -> String {
     if !is_missing(error) {

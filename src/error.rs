@@ -293,14 +293,9 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
 /// Whether a character of a foreign text could forge a line on a terminal: a control character, a line
 /// separator, or an invisible character that hides text or reverses its direction.
 pub(crate) fn is_unsafe_to_show(c: char) -> bool {
-    let invisible = '\u{200B}'..='\u{200F}';
-    let separates_or_reverses = '\u{2028}'..='\u{202E}';
-    let isolates = '\u{2060}'..='\u{206F}';
-    c.is_control()
-        || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{FEFF}')
-        || [invisible, separates_or_reverses, isolates]
-            .iter()
-            .any(|range| range.contains(&c))
+    let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
+    is_format || c.is_control()
 }
 
 /// Refuses an argument that is empty or only white space.

@@ -15,7 +15,7 @@ use crate::secret::debug_only;
 ///
 /// let gateway = DevGateway::start()?;
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-/// let input = RequestConnectionInput::new("acme", "weather", [], "http://localhost:3000/");
+/// let input = RequestConnectionInput::new("acme", "weather", nexus_sdk::NO_SCOPES, "http://localhost:3000/");
 /// let connection = client.request_connection(&input)?;
 /// let form = client.capture_schema(connection.state.as_deref().unwrap())?;
 /// assert_eq!(form.fields(), ["api_key"]);
@@ -87,7 +87,7 @@ impl CaptureSchema {
 ///
 /// let gateway = DevGateway::start()?;
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-/// let input = RequestConnectionInput::new("acme", "weather", [], "http://localhost:3000/");
+/// let input = RequestConnectionInput::new("acme", "weather", nexus_sdk::NO_SCOPES, "http://localhost:3000/");
 /// let connection = client.request_connection(&input)?;
 /// let credentials = Map::from_iter([("api_key".to_string(), "k-1".into())]);
 /// let captured = client.capture_credential(connection.state.as_deref().unwrap(), &credentials)?;

@@ -1,7 +1,6 @@
 //! Connections: the request for one, and its status.
 
 pub(crate) mod revoke;
-mod scopes;
 
 use std::fmt;
 
@@ -12,7 +11,14 @@ use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::url;
 
-pub use scopes::IntoScopes;
+/// An empty list of scopes. The compiler cannot tell the type of a plain `[]`.
+///
+/// ```
+/// use nexus_sdk::{NO_SCOPES, RequestConnectionInput};
+///
+/// let input = RequestConnectionInput::new("acme", "weather", NO_SCOPES, "http://localhost:3000/done");
+/// ```
+pub const NO_SCOPES: [&str; 0] = [];
 
 /// The connection that [`NexusClient::request_connection`](crate::NexusClient::request_connection)
 /// requests.
@@ -21,7 +27,6 @@ pub use scopes::IntoScopes;
 /// use nexus_sdk::RequestConnectionInput;
 ///
 /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/done");
-/// let none = RequestConnectionInput::new("acme", "weather", [], "http://localhost:3000/done");
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
@@ -38,8 +43,8 @@ impl RequestConnectionInput {
     ///
     /// `user_id` is the user or workspace of the connection: the `workspace_id` of later calls.
     /// `provider_name` is the provider's name, such as `github`. `scopes` are the scopes to ask the
-    /// provider for, in any form that [`IntoScopes`] lists. `return_url` is the page to which the user's
-    /// browser is sent after the consent.
+    /// provider for: an array, a `Vec`, a slice or any other collection of texts, or [`NO_SCOPES`].
+    /// `return_url` is the page to which the user's browser is sent after the consent.
     ///
     /// ```
     /// use nexus_sdk::RequestConnectionInput;
@@ -52,16 +57,16 @@ impl RequestConnectionInput {
     /// assert_eq!(input, same);
     /// ```
     #[must_use]
-    pub fn new<const FORM: char>(
+    pub fn new<S: AsRef<str>>(
         user_id: impl Into<String>,
         provider_name: impl Into<String>,
-        scopes: impl IntoScopes<FORM>,
+        scopes: impl IntoIterator<Item = S>,
         return_url: impl Into<String>,
     ) -> Self {
         Self {
             user_id: user_id.into(),
             provider_name: provider_name.into(),
-            scopes: scopes.into_scopes(),
+            scopes: owned(scopes),
             return_url: return_url.into(),
             metadata: None,
         }
@@ -156,6 +161,12 @@ impl RequestConnectionResponse {
             provider_id: json::filled(&response, "provider_id"),
         })
     }
+}
+
+/// Returns texts of any kind as owned texts.
+pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
+    let texts = texts.into_iter();
+    texts.map(|text| text.as_ref().to_owned()).collect()
 }
 
 /// Reads the state from the query of `auth_url`.

@@ -132,7 +132,7 @@ pub use capture::{CaptureSchema, CapturedCredential};
 pub use client::NexusClient;
 pub use connection::revoke::{RevokeOptions, RevokeResult};
 pub use connection::{
-    ConnectionStatus, IntoScopes, RequestConnectionInput, RequestConnectionResponse,
+    ConnectionStatus, NO_SCOPES, RequestConnectionInput, RequestConnectionResponse,
 };
 #[cfg(feature = "consent")]
 pub use consent::ConsentListener;

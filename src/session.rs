@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::connection::IntoScopes;
+use crate::connection::owned;
 use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
 use crate::secret::debug_only;
@@ -43,13 +43,13 @@ impl AgentSessionInput {
     /// let input = nexus_sdk::AgentSessionInput::new("agent-7", ["repo:read"]);
     /// ```
     #[must_use]
-    pub fn new<const FORM: char>(
+    pub fn new<S: AsRef<str>>(
         agent_id: impl Into<String>,
-        scopes: impl IntoScopes<FORM>,
+        scopes: impl IntoIterator<Item = S>,
     ) -> Self {
         Self {
             agent_id: agent_id.into(),
-            scopes: scopes.into_scopes(),
+            scopes: owned(scopes),
             workspace_id: None,
             provider_name: None,
             connection_id: None,

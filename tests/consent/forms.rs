@@ -362,8 +362,12 @@ fn a_gateway_that_refuses_the_return_url_says_whom_to_ask() {
         value!({"error": "broker_error", "message": "broker returned 400", "status": 400});
     let gateway = Server::play(vec![json(502, &refusal)]);
     let listener = ConsentListener::bind().unwrap();
-    let none: [&str; 0] = [];
-    let input = RequestConnectionInput::new("acme", "github", none, listener.return_url());
+    let input = RequestConnectionInput::new(
+        "acme",
+        "github",
+        nexus_sdk::NO_SCOPES,
+        listener.return_url(),
+    );
     let error = client(&gateway).request_connection(&input).unwrap_err();
     assert!(
         error
@@ -379,8 +383,12 @@ fn requested(
     listener: &ConsentListener,
     provider: &str,
 ) -> nexus_sdk::RequestConnectionResponse {
-    let none: [&str; 0] = [];
-    let input = RequestConnectionInput::new("acme", provider, none, listener.return_url());
+    let input = RequestConnectionInput::new(
+        "acme",
+        provider,
+        nexus_sdk::NO_SCOPES,
+        listener.return_url(),
+    );
     client.request_connection(&input).unwrap()
 }
 

@@ -21,8 +21,12 @@ fn a_key_is_connected_from_end_to_end() {
         ("registry", vec![("password", ""), ("username", "ada")]),
     ];
     for (provider, fields) in tables {
-        let none: [&str; 0] = [];
-        let input = RequestConnectionInput::new("acme", provider, none, "http://localhost:3000/x");
+        let input = RequestConnectionInput::new(
+            "acme",
+            provider,
+            nexus_sdk::NO_SCOPES,
+            "http://localhost:3000/x",
+        );
         let connection = client.request_connection(&input).unwrap();
         let state = connection.state.as_deref().unwrap();
         assert!(connection.auth_url.ends_with(&format!("?state={state}")));

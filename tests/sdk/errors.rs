@@ -206,7 +206,7 @@ fn what_the_gateway_refuses() {
             404,
         ),
         (
-            session(AgentSessionInput::new("a", []).connection_id("c")),
+            session(AgentSessionInput::new("a", nexus_sdk::NO_SCOPES).connection_id("c")),
             "missing_scopes",
             400,
         ),

@@ -1,11 +1,11 @@
 //! Tells a wait for a connection that the user's browser has come back.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::time::{Deadline, MAX_DURATION};
+use crate::time::Deadline;
 
 /// One listener has one return URL and a few forms.
 const MAX_KEPT: usize = 32;
@@ -99,8 +99,7 @@ impl BrowserWait {
 
     /// Sleeps for this long, or until the browser returns. The browser's return wakes a wait only once.
     pub(crate) fn sleep(&mut self, pause: Duration) {
-        let now = Instant::now();
-        let end = now.checked_add(pause.min(MAX_DURATION)).unwrap_or(now);
+        let end = Deadline::after(pause).at;
         let mut state = self.returns.state.lock();
         loop {
             if !self.has_returned && state.notified.contains(&self.connection_id) {

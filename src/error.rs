@@ -55,7 +55,8 @@ impl NexusError {
         Self(Arc::new(Inner {
             kind,
             code: Cow::Borrowed(kind.code()),
-            message: one_line(message.into()),
+            // A message may repeat text from outside.
+            message: message.into().replace(is_unsafe_to_show, " "),
             status: None,
             retry_after: None,
             retryable: false,
@@ -135,13 +136,14 @@ impl NexusError {
     /// text, and has that failure as its source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
         let message = format!("gave up after {attempts} attempts; the last one failed with {last}");
-        Self::new(ErrorKind::MaxRetriesExceeded, message).with(|inner| {
-            inner.status = last.0.status;
-            inner.retry_after = last.0.retry_after;
-            inner.retryable = last.0.retryable;
-            inner.needs_reconnect = last.0.needs_reconnect;
-            inner.source = Some(last);
-        })
+        let (kind, own) = (ErrorKind::MaxRetriesExceeded, Inner::clone(&last.0));
+        Self(Arc::new(Inner {
+            kind,
+            code: Cow::Borrowed(kind.code()),
+            message,
+            source: Some(last),
+            ..own
+        }))
     }
 
     /// The stable, machine-readable code, such as `timeout` or `connection_not_found`.
@@ -288,12 +290,17 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     )
 }
 
-/// Replaces control characters, because a message may repeat text from outside.
-fn one_line(text: String) -> String {
-    if text.contains(char::is_control) {
-        return text.replace(char::is_control, " ");
-    }
-    text
+/// Whether a character of a foreign text could forge a line on a terminal: a control character, a line
+/// separator, or an invisible character that hides text or reverses its direction.
+pub(crate) fn is_unsafe_to_show(c: char) -> bool {
+    let invisible = '\u{200B}'..='\u{200F}';
+    let separates_or_reverses = '\u{2028}'..='\u{202E}';
+    let isolates = '\u{2060}'..='\u{206F}';
+    c.is_control()
+        || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{FEFF}')
+        || [invisible, separates_or_reverses, isolates]
+            .iter()
+            .any(|range| range.contains(&c))
 }
 
 /// Refuses an argument that is empty or only white space.

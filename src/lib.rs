@@ -1,12 +1,65 @@
-// The README shows what needs features; without them its blocks do not compile.
-#![cfg_attr(
-    any(not(doctest), all(feature = "consent", feature = "testing")),
-    doc = include_str!("../README.md")
-)]
-#![cfg_attr(
-    all(doctest, not(all(feature = "consent", feature = "testing"))),
-    doc = "The guide is the README."
-)]
+//! A blocking client for the [Nexus Gateway](https://github.com/Prescott-Data/nexus-framework).
+//!
+//! The gateway keeps OAuth grants and API keys for each workspace and provider, and gives out short-lived tokens.
+//! This crate asks it for a token, caches the token, and puts it on your requests as the provider wants it.
+//!
+//! ```
+//! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+//!
+//! let gateway = DevGateway::start()?; // in a program: NexusClientOptions::from_env()
+//! gateway.connect("acme", "github")?;
+//!
+//! let nexus = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+//! let cache = TokenCache::new();
+//! let url = format!("{}/user", gateway.url());
+//! let (status, _headers, body) =
+//!     nexus.authenticated_fetch(&cache, "acme", "github", &url, FetchOptions::default())?;
+//! assert_eq!(status, 200);
+//! assert!(String::from_utf8(body)?.contains("acme"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Where to start
+//!
+//! - [`NexusClient`] talks to one gateway. Make one client and share it between threads. Its documentation has a table of what
+//!   differs from the Python SDK.
+//! - [`TokenCache`] holds tokens by workspace and provider. Make one cache for each gateway.
+//! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can hold the credential to the hosts of one API,
+//!   which is what a URL from a model needs.
+//! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of all codes and what to do about each.
+//! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
+//!   are for connecting a user.
+//! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
+//!
+//! # Blocking, time and threads
+//!
+//! Every call blocks the calling thread and has a deadline; its documentation says how long it can take. All types can be shared
+//! between threads. A call that can make the gateway refresh a token runs on a thread of its own and is never cut short, because a
+//! refresh that is cut short can cost the user's connection. The last handle of a client waits for such calls when it is dropped,
+//! up to 5 s. Programs that end with [`std::process::exit`] call [`NexusClient::drain`] first.
+//!
+//! Nothing is ever written to stdout. Diagnostics go to stderr, on lines that begin with `[NexusSDK]`; see [`LogLevel`].
+//!
+//! # Features
+//!
+//! | feature | default | what |
+//! |---|---|---|
+//! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
+//! | `gzip` | yes | compressed responses |
+//! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent |
+//! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
+//! | `platform-verifier` | no | trusts the root certificates of the system and of `SSL_CERT_FILE` |
+//! | `native-tls` | no | https through the system's library; overrides `rustls` |
+//! | `socks-proxy` | no | `socks5://` proxies |
+//! | `log` | no | diagnostics go to the `log` facade instead of stderr |
+//! | `testing` | no | `testing::DevGateway` |
+//! | `cli` | no | the command `nexus` |
+//!
+//! # Examples
+//!
+//! The repository has complete programs in `examples`: `quickstart.rs`, `mcp_minimal.rs` and `mcp_stdio_server` (MCP servers over
+//! stdio), `build_script`, `rest_tools.rs`, and `redis_lock` (a [`RefreshLock`] for several hosts). `src/bin/nexus` is a command
+//! line tool.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
@@ -65,6 +118,11 @@ mod wait;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+// The README's blocks need these features.
+#[cfg(all(doctest, feature = "consent", feature = "testing"))]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 pub use serde_json;
 pub use ureq::{self, http};

@@ -40,27 +40,14 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    const ALL: [(&'static str, Self); 5] = [
-        ("off", Self::Off),
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-    ];
-
     fn from_name(name: &str) -> Option<Self> {
-        let found = Self::ALL
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name.trim()));
-        found.map(|(_, level)| *level)
+        let all = [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug];
+        all.into_iter()
+            .find(|level| level.name() == name.trim().to_ascii_lowercase())
     }
 
-    #[cfg(not(feature = "log"))]
-    fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(_, level)| *level == self)
-            .map_or("", |(name, _)| name)
+    fn name(self) -> String {
+        format!("{self:?}").to_ascii_lowercase()
     }
 }
 
@@ -126,10 +113,7 @@ fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
     // A name from outside must not be able to begin a line of its own.
-    let line = line.replace(
-        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
-        " ",
-    );
+    let line = line.replace(crate::error::is_unsafe_to_show, " ");
     // A line is one write, so that those of two threads do not mix. A closed stderr is no failure.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());

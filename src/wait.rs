@@ -152,11 +152,8 @@ pub(crate) fn until_final(
     token: impl Fn(Deadline) -> Result<()>,
 ) -> Result<ConnectionStatus> {
     let end = Deadline::after(options.timeout);
-    let poll_end = if options.timeout.is_zero() {
-        only_poll
-    } else {
-        end
-    };
+    let polls_once = options.timeout.is_zero();
+    let poll_end = if polls_once { only_poll } else { end };
     let mut seen = "no poll got a response".to_owned();
     loop {
         let polled = match status(poll_end) {

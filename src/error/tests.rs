@@ -69,6 +69,13 @@ fn a_message_is_one_line_whatever_it_repeats() {
         ("as it is", "as it is"),
         ("a\r\nb", "a  b"),
         ("\u{1B}[2J \0 \u{85} \u{7F}", " [2J      "),
+        ("a\u{2028}b\u{2029}c", "a b c"),
+        ("\u{202E}txt.exe\u{202C} \u{2066}x\u{2069}", " txt.exe   x "),
+        ("pay\u{200B}pal\u{FEFF}\u{AD}", "pay pal  "),
+        (
+            "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",
+            "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",
+        ),
     ];
     for (text, expected) in table {
         let error = NexusError::new(ErrorKind::Timeout, text);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::service::Limits;
+use crate::time::Deadline;
 
 /// An idle connection has this long before it may be closed to make room, so that its request can arrive.
 const MIN_AGE: Duration = Duration::from_secs(1);
@@ -18,7 +19,8 @@ const END_TIME: Duration = Duration::from_millis(100);
 
 struct Connection {
     stream: TcpStream,
-    accepted_at: Instant,
+    /// Not closed to make room before this time.
+    closable_at: Instant,
     /// A request has arrived, and its response is not sent yet.
     busy: AtomicBool,
 }
@@ -58,22 +60,22 @@ impl Connections {
     /// Adds a connection, if necessary in place of the oldest idle one. Blocks for up to 3 s while there is no room,
     /// then returns `None`.
     pub(super) fn add(self: &Arc<Self>, stream: TcpStream) -> Option<Entry> {
-        let accepted_at = Instant::now();
-        let end = after(accepted_at, MAX_QUEUED);
+        let closable_at = Deadline::after(MIN_AGE).at;
+        let end = Deadline::after(MAX_QUEUED).at;
         let mut open = self.open.lock();
         while open.len() >= self.limits.connections {
             let idle = open.iter().find(|connection| connection.is_idle());
-            let closable_at = idle.map_or(end, |oldest| after(oldest.accepted_at, MIN_AGE));
             let now = Instant::now();
             if end <= now || self.is_stopped() {
                 return None;
             }
-            if let Some(oldest) = idle.filter(|_| closable_at <= now) {
-                oldest.close();
-                self.changed.wait_until(&mut open, end);
-            } else {
-                self.changed.wait_until(&mut open, closable_at.min(end));
+            let mut next_try = end;
+            match idle {
+                Some(oldest) if oldest.closable_at <= now => oldest.close(),
+                Some(oldest) => next_try = end.min(oldest.closable_at),
+                None => {}
             }
+            self.changed.wait_until(&mut open, next_try);
         }
         // Checked under the lock: `stop` closes whatever was added before it took the lock.
         if self.is_stopped() {
@@ -81,7 +83,7 @@ impl Connections {
         }
         let connection = Arc::new(Connection {
             stream,
-            accepted_at,
+            closable_at,
             busy: AtomicBool::new(false),
         });
         open.push(Arc::clone(&connection));
@@ -99,7 +101,7 @@ impl Connections {
     }
 
     fn wait_until_empty(&self, time: Duration, may_close: fn(&Connection) -> bool) {
-        let end = after(Instant::now(), time);
+        let end = Deadline::after(time).at;
         let mut open = self.open.lock();
         self.changed.notify_all();
         while !open.is_empty() {
@@ -110,10 +112,6 @@ impl Connections {
             }
         }
     }
-}
-
-fn after(moment: Instant, time: Duration) -> Instant {
-    moment.checked_add(time).unwrap_or(moment)
 }
 
 /// An open connection. Dropping it makes room for another one.

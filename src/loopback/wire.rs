@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ureq::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use ureq::http::{self, HeaderValue, StatusCode};
@@ -11,6 +11,7 @@ use ureq_proto::server::{RecvRequestResult, Reply, SendResponseResult};
 use ureq_proto::{BodyMode, Error};
 
 use super::service::{Limits, Request, Response};
+use crate::time::Deadline;
 
 const BUFFER: usize = 16 * 1024;
 /// Room for the head of any response of ours.
@@ -48,7 +49,7 @@ pub(super) struct Wire<'a> {
     /// Received but not parsed yet.
     input: Vec<u8>,
     /// The end of the time for the current request.
-    end: Instant,
+    deadline: Deadline,
 }
 
 impl<'a> Wire<'a> {
@@ -57,14 +58,13 @@ impl<'a> Wire<'a> {
             socket,
             limits,
             input: Vec::new(),
-            end: Instant::now(),
+            deadline: Deadline::after(limits.request_time),
         }
     }
 
     /// Reads a request with its body, within the limit on its time.
     pub(super) fn read_request(&mut self) -> Result<(Reply<ProvideResponse>, Request), Failure> {
-        let now = Instant::now();
-        self.end = now.checked_add(self.limits.request_time).unwrap_or(now);
+        self.deadline = Deadline::after(self.limits.request_time);
         let (reply, head) = self.read_head()?;
         let reply = match reply.proceed().ok_or(Failure::Closed)? {
             RecvRequestResult::ProvideResponse(reply) => {
@@ -150,8 +150,7 @@ impl<'a> Wire<'a> {
         }
         let mut part = [0; BUFFER];
         loop {
-            let left = self.end.saturating_duration_since(Instant::now());
-            // A timeout of zero is an error, which ends the wait too.
+            let left = self.deadline.left().ok_or(Failure::Closed)?;
             self.socket.set_read_timeout(Some(left))?;
             match self.socket.read(&mut part) {
                 Ok(0) => return Err(Failure::Closed),

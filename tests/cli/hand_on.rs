@@ -112,6 +112,8 @@ fn a_credential_that_is_no_single_token_is_not_handed_on() {
         let ran = bench.run(&format!("exec -p {provider} -- true"));
         ran.assert_error(1, strategy, provider);
         assert!(!ran.err.contains("hunter2"), "{}", ran.err);
+        assert_eq!(ran.err.matches("use ").count(), 1, "{}", ran.err);
+        assert!(ran.err.ends_with("; use `nexus fetch`\n"), "{}", ran.err);
         let asked = b"protocol=https\nhost=example.com\n\n";
         let args = format!("git-credential --host example.com -p {provider} get");
         let ran = bench.run_with(&args, asked);

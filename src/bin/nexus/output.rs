@@ -54,24 +54,35 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
 
 /// The file or stdout. A file is opened before the request is sent, so that a bad path sends
 /// nothing, and is emptied once there is a response, so that a failed request keeps its content.
-pub(crate) struct Output(Option<Target>);
-
-struct Target {
-    file: File,
-    path: PathBuf,
+pub(crate) struct Output {
+    file: Option<(File, PathBuf)>,
     is_new: bool,
 }
 
 impl Output {
     pub(crate) fn open(path: Option<PathBuf>) -> Result<Self, Stop> {
-        let path = path.filter(|path| path != Path::new("-"));
-        path.map(Target::open).transpose().map(Self)
+        let Some(path) = path.filter(|path| path != Path::new("-")) else {
+            let (file, is_new) = (None, false);
+            return Ok(Self { file, is_new });
+        };
+        let created = File::create_new(&path);
+        let is_new = created.is_ok();
+        let mut existing = File::options();
+        existing.write(true).create(true).truncate(false);
+        match created.or_else(|_| existing.open(&path)) {
+            Err(error) => Err(Stop::file("write", &path, &error)),
+            Ok(file) => {
+                let file = Some((file, path));
+                Ok(Self { file, is_new })
+            }
+        }
     }
 
     /// Writes a body. On a terminal it ends with a line break.
     pub(crate) fn write(self, mut body: Vec<u8>) -> Result<(), Stop> {
-        if let Some(target) = self.0 {
-            return target.write(&body);
+        if let Some((file, path)) = self.file {
+            let problem = "write all of the response to";
+            return replace(file, &body).map_err(|error| Stop::file(problem, &path, &error));
         }
         if io::stdout().is_terminal() && body.last().is_some_and(|last| *last != b'\n') {
             body.push(b'\n');
@@ -81,35 +92,17 @@ impl Output {
 
     /// Removes a file that was made for a response that never came.
     pub(crate) fn abandon(self) {
-        if let Some(target) = self.0.filter(|target| target.is_new) {
+        if let Some((_, path)) = self.file.filter(|_| self.is_new) {
             // The request's own error is the one to report.
-            let _ = fs::remove_file(target.path);
+            let _ = fs::remove_file(path);
         }
     }
 }
 
-impl Target {
-    fn open(path: PathBuf) -> Result<Self, Stop> {
-        let created = File::create_new(&path);
-        let is_new = created.is_ok();
-        let mut existing = File::options();
-        existing.write(true).create(true).truncate(false);
-        match created.or_else(|_| existing.open(&path)) {
-            Ok(file) => Ok(Self { file, path, is_new }),
-            Err(error) => Err(Stop::file("write", &path, &error)),
-        }
+fn replace(mut file: File, bytes: &[u8]) -> io::Result<()> {
+    // A device or a pipe cannot be emptied.
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
     }
-
-    fn write(mut self, bytes: &[u8]) -> Result<(), Stop> {
-        self.replace(bytes)
-            .map_err(|error| Stop::file("write all of the response to", &self.path, &error))
-    }
-
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // A device or a pipe cannot be emptied.
-        if self.file.metadata()?.is_file() {
-            self.file.set_len(0)?;
-        }
-        self.file.write_all(bytes)
-    }
+    file.write_all(bytes)
 }

@@ -47,7 +47,11 @@ impl Single {
 
 fn unsupported(error: NexusError, provider: &str) -> Stop {
     match error.code() {
-        "unsupported_strategy" => several(provider, &error.to_string()),
+        "unsupported_strategy" => {
+            // The SDK's advice behind the semicolon is for programs.
+            let problem = error.message().split(';').next();
+            several(provider, problem.unwrap_or_default())
+        }
         _ => error.into(),
     }
 }

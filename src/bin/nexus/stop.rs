@@ -83,6 +83,8 @@ fn is_unconnected(error: &NexusError) -> bool {
 /// The command or option that follows the SDK's own advice, which does not know this program.
 fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
+        // Of a connection id; for a workspace and provider, only the user can help.
+        ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
         _ if is_unconnected(error) => TO_CONNECT,
         ("insecure_url", _) => " (here: --allow-insecure-http)",
         ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",

@@ -1,8 +1,10 @@
 //! Input at the terminal, whose settings stay as they were.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
 
-use crate::ending;
+use crate::ending::{self, Undo};
 
 /// Reads a line from the terminal, without its line break.
 pub(crate) fn ask(prompt: &str) -> io::Result<String> {
@@ -18,7 +20,7 @@ pub(crate) fn ask(prompt: &str) -> io::Result<String> {
 
 /// Does the same without echo.
 pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
-    ending::on_end(settings::restore());
+    ending::on_end(restore());
     let entered = rpassword::prompt_password(prompt);
     ending::on_end(None);
     // Ctrl-C at this prompt is both a signal and an error.
@@ -26,35 +28,17 @@ pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
     entered
 }
 
-/// Restores the terminal after a signal, which leaves rpassword no time to do so.
-#[cfg(unix)]
-mod settings {
-    use std::fs::File;
-    use std::process::{Command, Stdio};
-
-    use crate::ending::Undo;
-
-    /// Returns what restores the present settings.
-    pub(super) fn restore() -> Option<Undo> {
-        let now = stty("-g")?;
-        Some(Box::new(move || drop(stty(&now))))
-    }
-
-    fn stty(argument: &str) -> Option<String> {
-        let mut stty = Command::new("stty");
-        stty.arg(argument).stdin(File::open("/dev/tty").ok()?);
-        let output = stty.stderr(Stdio::null()).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
-    }
+/// Returns a function that restores the present settings. A signal leaves rpassword no time to do so.
+/// On other systems than Unix there is no `stty`, and Ctrl-C ends the program at once.
+fn restore() -> Option<Undo> {
+    let now = stty("-g")?;
+    Some(Box::new(move || drop(stty(&now))))
 }
 
-/// Elsewhere a signal ends the program at once.
-#[cfg(not(unix))]
-mod settings {
-    use crate::ending::Undo;
-
-    pub(super) fn restore() -> Option<Undo> {
-        None
-    }
+fn stty(argument: &str) -> Option<String> {
+    let mut stty = Command::new("stty");
+    stty.arg(argument).stdin(File::open("/dev/tty").ok()?);
+    let output = stty.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
 }

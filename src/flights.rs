@@ -292,7 +292,8 @@ fn no_thread(error: &io::Error) -> NexusError {
 }
 
 fn panicked() -> NexusError {
-    let message = "the call to the gateway panicked, which is a bug in this crate; try again";
+    let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is on stderr; \
+                   try again";
     NexusError::new(ErrorKind::RequestFailed, message).retryable(true)
 }
 

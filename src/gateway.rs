@@ -231,8 +231,9 @@ impl Gateway {
             if !may_retry {
                 return Err(error);
             }
-            let retry = attempts.wait_for_retry(&error, error.retry_after());
-            if !retry || (patient && self.is_ending()) {
+            let is_over = || patient && self.is_ending();
+            let retry = !is_over() && attempts.wait_for_retry(&error, error.retry_after());
+            if !retry || is_over() {
                 return Err(attempts.give_up(error));
             }
         }

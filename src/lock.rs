@@ -90,7 +90,7 @@ pub trait RefreshLock: Send + Sync {
     ///
     /// The client calls this on a thread of its own. Callers of the client leave with `timeout` when their own
     /// timeout has passed, however long this blocks. The guard is dropped on the same thread before the callers get
-    /// their response, so its `drop` should be quick.
+    /// their response, so its `drop` should be quick. If either panics, the callers get `request_failed`.
     ///
     /// # Errors
     ///
@@ -188,8 +188,10 @@ impl RefreshLock for LockDirectory {
                     file.set_modified(end.ok_or(ErrorKind::InvalidInput)?)?;
                     return Ok(Some(Box::new(file)));
                 }
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => {
+                    return Err(error);
+                }
+                Err(_) => {}
             }
             let now = Instant::now();
             if overdue.is_confirmed(is_overdue(&file, SystemTime::now())?, now) {

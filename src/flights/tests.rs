@@ -536,7 +536,9 @@ fn a_program_that_ends_asks_for_nothing_more() {
                 lines.get_mut().write_all(response.as_bytes()).unwrap();
             }
         });
-        let policy = RetryPolicy::default().min_delay(Duration::ZERO);
+        // A flight that slept before the retry that it must not make would hold up the end.
+        let delay = if ending { LONG * 20 } else { Duration::ZERO };
+        let policy = RetryPolicy::default().min_delay(delay).max_delay(delay);
         let options = NexusClientOptions::new(url)
             .retry_policy(policy.retries(u32::from(response.contains("503"))))
             .log_level(LogLevel::Off);

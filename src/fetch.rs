@@ -46,7 +46,7 @@ impl Fetcher {
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let text = options.with_query(url);
-        let text = self.absolute(&text)?;
+        let text = self.scope.absolute(&text)?;
         let url = self.check_url(&text)?;
         let request = options.check()?;
         let timeout = request.timeout.unwrap_or(self.flights.gateway.timeout);
@@ -137,7 +137,7 @@ impl<'a> Call<'a> {
         let was_authenticated = hop.authenticated;
         let allow_insecure_http = self.fetcher.flights.gateway.allow_insecure_http;
         hop.redirect(status, to, token, allow_insecure_http)?;
-        self.fetcher.check_host(&hop.url)?;
+        self.fetcher.scope.check(&hop.url)?;
         if was_authenticated && !hop.authenticated {
             let to = url::origin(&hop.url);
             self.log()

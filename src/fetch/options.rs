@@ -41,8 +41,8 @@ pub struct FetchOptions {
     pub(super) headers: HeaderMap,
     pub(super) data: Option<Vec<u8>>,
     is_json: bool,
-    /// Encoded pairs with `&` between them.
-    query: String,
+    /// Encoded `name=value` pairs.
+    query: Vec<String>,
     pub(super) timeout: Option<Duration>,
     pub(super) redirects: Redirects,
     pub(super) retry_policy: RetryPolicy,
@@ -109,12 +109,9 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
-        if !self.query.is_empty() {
-            self.query.push('&');
-        }
         let value = value.to_string();
         let pair = [&url::encode(name.as_ref()), "=", &url::encode(&value)];
-        self.query.push_str(&pair.concat());
+        self.query.push(pair.concat());
         self
     }
 
@@ -234,12 +231,7 @@ impl FetchOptions {
             return url.into();
         }
         let (url, _) = url.split_once('#').unwrap_or((url, ""));
-        let mark = match url.find('?') {
-            None => "?",
-            Some(_) if url.ends_with(['?', '&']) => "",
-            Some(_) => "&",
-        };
-        [url, mark, &self.query].concat().into()
+        url::with_parameter(url, &self.query.join("&")).into()
     }
 
     /// Keeps the first problem, which is the error of the fetch.

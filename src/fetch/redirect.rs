@@ -6,7 +6,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::hiding::{MIN_LENGTH, Secrets};
 use crate::secret;
-use crate::token::{CachedToken, Place, param_name};
+use crate::token::{CachedToken, Place};
 use crate::url;
 
 /// How many redirects are followed in one call.
@@ -135,7 +135,11 @@ impl Hop<'_> {
     /// into the target, and some copy the path.
     fn without_credential(&self, mut target: Uri, token: &CachedToken) -> Result<Uri> {
         match &token.place {
-            Place::Query(name) => target = without_parameter(target, name)?,
+            Place::Query(name) => {
+                let shortened = url::without_parameter(&target.to_string(), name);
+                target = url::parse(&shortened)
+                    .map_err(|problem| NexusError::new(ErrorKind::InvalidResponse, problem))?;
+            }
             Place::Path(_) => {}
             _ => return Ok(target),
         }
@@ -150,19 +154,6 @@ impl Hop<'_> {
             )),
         }
     }
-}
-
-fn without_parameter(target: Uri, name: &str) -> Result<Uri> {
-    let is_ours = |pair: &&str| param_name(pair) == name.as_bytes();
-    let query = target.query().unwrap_or_default();
-    if !query.split('&').any(|pair| is_ours(&pair)) {
-        return Ok(target);
-    }
-    let others: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
-    let mark = if others.is_empty() { "" } else { "?" };
-    let path = target.path();
-    let text = [&url::origin(&target), path, mark, &others.join("&")].concat();
-    url::parse(&text).map_err(|problem| NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
 fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {

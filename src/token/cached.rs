@@ -293,18 +293,8 @@ fn shown(name: &str) -> &str {
 
 /// Sets a query parameter, in place of others with its name.
 fn with_query_param(url: &str, name: &str, value: &str) -> String {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let others = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && param_name(pair) != name.as_bytes());
-    let own = format!("{}={}", url::encode(name), url::encode(value));
-    let pairs: Vec<&str> = others.chain([own.as_str()]).collect();
-    format!("{base}?{}", pairs.join("&"))
-}
-
-/// Returns the decoded name of a `name=value` pair of a query.
-pub(crate) fn param_name(pair: &str) -> Vec<u8> {
-    url::decode(pair.split_once('=').map_or(pair, |(name, _)| name), true)
+    let pair = [&url::encode(name), "=", &url::encode(value)].concat();
+    url::with_parameter(&url::without_parameter(url, name), &pair)
 }
 
 #[cfg(test)]

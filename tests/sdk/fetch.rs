@@ -269,6 +269,10 @@ fn parameters_are_appended_to_the_query() {
         ("/x?", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         ("/x?c&", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         (
+            "/x?c=d?",
+            "/x?c=d?&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
+        ),
+        (
             "/x?a=2#part?d",
             "/x?a=2&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
         ),

@@ -21,9 +21,6 @@ const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 /// request in the response, `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// No registered method is nearly as long. ureq fails on a request line of more than 128 KiB.
-const MAX_METHOD: usize = 64;
-
 /// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the credential.
 /// By default that is a `GET` without headers and data.
 ///
@@ -69,8 +66,10 @@ impl FetchOptions {
         self
     }
 
-    /// Adds a header, and keeps other headers of the same name. The credential replaces headers of
-    /// its own name. `Host`, `Content-Length` and `Transfer-Encoding` are set by the SDK.
+    /// Adds a header, and keeps other headers of the same name. Default: none.
+    ///
+    /// The credential replaces a header of the same name. `Content-Length` is always the length of the
+    /// data. `Host` and `Transfer-Encoding` make the fetch fail with `invalid_input`.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().header("Accept", "application/json");
@@ -250,12 +249,6 @@ impl FetchOptions {
             let problem = "zero; every call would fail";
             return Err(NexusError::invalid_input("timeout", problem));
         }
-        let length = self.data.as_ref().map_or(0, Vec::len);
-        let mut lengths = self.headers.get_all(CONTENT_LENGTH).iter();
-        if lengths.any(|own| own.as_bytes() != length.to_string().as_bytes()) {
-            let problem = "not the length of the data; leave it out";
-            return Err(NexusError::invalid_input("header Content-Length", problem));
-        }
         self.headers.remove(CONTENT_LENGTH);
         if self.is_json && !self.headers.contains_key(CONTENT_TYPE) {
             let json = HeaderValue::from_static("application/json");
@@ -293,16 +286,13 @@ fn checked_method(method: &str) -> Result<Method> {
 
 /// # Errors
 ///
-/// `invalid_input` for a method that must not carry a credential, or is too long.
+/// `invalid_input` for a method that must not carry a credential.
 pub(super) fn check_method(method: &str) -> Result<()> {
-    let problem = match method {
-        name if REFUSED.iter().any(|own| own.eq_ignore_ascii_case(name)) => {
-            "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another"
-        }
-        name if name.len() > MAX_METHOD => "longer than 64 bytes",
-        _ => return Ok(()),
-    };
-    Err(NexusError::invalid_input("method", problem))
+    if REFUSED.iter().any(|own| own.eq_ignore_ascii_case(method)) {
+        let problem = "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another";
+        return Err(NexusError::invalid_input("method", problem));
+    }
+    Ok(())
 }
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {

@@ -247,6 +247,11 @@ fn json_is_the_body_and_its_type() {
             "[1,2]".into(),
         ),
         (get().json(&value).data("last"), None, "last".into()),
+        (
+            get().header("Content-Length", "99").data("abc"),
+            None,
+            "abc".into(),
+        ),
     ];
     for (options, content_type, body) in table {
         let server = Server::play(vec![reply(200, &[], "")]);

@@ -16,7 +16,7 @@ use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
 use crate::gateway::refusal::retry_after;
-use crate::hiding::{MIN_LENGTH, Secrets};
+use crate::hiding::Secrets;
 use crate::log::Log;
 use crate::retry::Attempts;
 use crate::time::Deadline;
@@ -46,7 +46,7 @@ impl Fetcher {
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let text = options.with_query(url);
-        let text = self.absolute(&text)?;
+        let text = self.scope.absolute(&text)?;
         let url = self.check_url(&text)?;
         let request = options.check()?;
         let timeout = request.timeout.unwrap_or(self.flights.gateway.timeout);
@@ -85,7 +85,7 @@ impl<'a> Call<'a> {
                 } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
                     hop.url = match number {
                         0 => self.target(self.fetcher.check_url(self.text)?, &fresh)?,
-                        _ => fresh.redirect_target(hop.url)?,
+                        _ => fresh.redirect_target(hop.url, true)?,
                     };
                     (token, source) = (fresh, Source::Gateway);
                     response = self.try_hop(&hop, &token, &mut secrets)?;
@@ -137,7 +137,7 @@ impl<'a> Call<'a> {
         let was_authenticated = hop.authenticated;
         let allow_insecure_http = self.fetcher.flights.gateway.allow_insecure_http;
         hop.redirect(status, to, token, allow_insecure_http)?;
-        self.fetcher.check_host(&hop.url)?;
+        self.fetcher.scope.check(&hop.url)?;
         if was_authenticated && !hop.authenticated {
             let to = url::origin(&hop.url);
             self.log()
@@ -205,9 +205,7 @@ impl<'a> Call<'a> {
 fn note_secrets(secrets: &mut Secrets, token: &CachedToken, headers: &HeaderMap) {
     let headers = headers.values().filter(|value| value.is_sensitive());
     let headers = headers.map(|value| value.as_bytes().to_vec());
-    for text in token.secrets(None).into_iter().chain(headers) {
-        if text.len() >= MIN_LENGTH {
-            secrets.add(&text);
-        }
+    for text in token.secrets().into_iter().chain(headers) {
+        secrets.add_credential(&text);
     }
 }

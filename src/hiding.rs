@@ -6,7 +6,7 @@ use ureq::http::{HeaderMap, HeaderValue};
 use crate::url;
 
 /// The least length of a credential that is searched for. Shorter texts occur by chance.
-pub(crate) const MIN_LENGTH: usize = 8;
+const MIN_LENGTH: usize = 8;
 
 /// The most backslashes before one character: three, where JSON is a string of JSON, and seven, where
 /// that is a string again. The limit bounds the work for a body of backslashes.
@@ -29,7 +29,14 @@ impl Secrets {
         all
     }
 
-    pub(crate) fn add(&mut self, secret: &[u8]) {
+    /// Adds a text of a credential, unless the text is too short.
+    pub(crate) fn add_credential(&mut self, text: &[u8]) {
+        if text.len() >= MIN_LENGTH {
+            self.add(text);
+        }
+    }
+
+    fn add(&mut self, secret: &[u8]) {
         let text = String::from_utf8_lossy(secret);
         if !text.is_empty() && !self.0.iter().any(|known| *known == text) {
             self.0.push(text.into_owned());

@@ -247,15 +247,34 @@ fn encode_value(value: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
 
 /// Appends a query of the parameters that have a value.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let mut url = path.to_owned();
-    let mut mark = "?";
-    for (name, value) in parameters {
-        if let Some(value) = value {
-            url += &[mark, name, "=", &encode(value)].concat();
-            mark = "&";
-        }
-    }
-    url
+    let pairs = parameters
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
+    pairs.fold(path.to_owned(), |url, pair| with_parameter(&url, &pair))
+}
+
+/// Appends a `name=value` pair to the query of a URL without a fragment.
+pub(crate) fn with_parameter(url: &str, pair: &str) -> String {
+    let mark = match url.split_once('?') {
+        None => "?",
+        Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
+        Some(_) => "&",
+    };
+    [url, mark, pair].concat()
+}
+
+/// Removes the parameters with this name, however it is encoded, from the query of a URL.
+pub(crate) fn without_parameter(url: &str, name: &str) -> String {
+    let Some((base, query)) = url.split_once('?') else {
+        return url.to_owned();
+    };
+    let name_of = |pair: &str| decode(pair.split('=').next().unwrap_or_default(), true);
+    let others = query
+        .split('&')
+        .filter(|pair| name_of(pair) != name.as_bytes());
+    let others: Vec<&str> = others.collect();
+    let mark = if others.is_empty() { "" } else { "?" };
+    [base, mark, &others.join("&")].concat()
 }
 
 /// RFC 3986 section 2.3.

@@ -41,7 +41,7 @@ use crate::url;
 pub struct Fetcher {
     pub(crate) flights: Handle,
     credential: Credential,
-    scope: Option<Arc<Scope>>,
+    pub(super) scope: Scope,
 }
 
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Fetcher {
         Self {
             flights: flights.clone(),
             credential,
-            scope: None,
+            scope: Scope::default(),
         }
     }
 
@@ -100,7 +100,7 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.scope_mut().set_hosts(hosts);
+        self.scope.set_hosts(hosts);
         self
     }
 
@@ -137,12 +137,8 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn base_url(mut self, url: impl AsRef<str>) -> Self {
-        self.scope_mut().set_base(url.as_ref());
+        self.scope.set_base(url.as_ref());
         self
-    }
-
-    fn scope_mut(&mut self) -> &mut Scope {
-        Arc::make_mut(self.scope.get_or_insert_default())
     }
 
     /// Returns the token that the next request would carry, for a client of another protocol.
@@ -302,14 +298,6 @@ impl Fetcher {
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
     }
 
-    /// Returns the URL in full.
-    pub(super) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        match &self.scope {
-            Some(scope) => scope.absolute(url),
-            None => Ok(url.into()),
-        }
-    }
-
     /// Parses a URL that the credential may go to.
     pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
         let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
@@ -320,7 +308,7 @@ impl Fetcher {
             );
             return Err(NexusError::new(ErrorKind::InsecureUrl, message));
         }
-        self.check_host(&url)?;
+        self.scope.check(&url)?;
         Ok(url)
     }
 
@@ -330,12 +318,6 @@ impl Fetcher {
             Cow::Borrowed(_) => Ok(checked),
             Cow::Owned(target) => self.check_url(&target),
         }
-    }
-
-    pub(super) fn check_host(&self, target: &Uri) -> Result<()> {
-        self.scope
-            .as_ref()
-            .map_or(Ok(()), |scope| scope.check(target))
     }
 }
 

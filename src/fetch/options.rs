@@ -21,9 +21,6 @@ const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 /// request in the response, `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// No registered method is nearly as long. ureq fails on a request line of more than 128 KiB.
-const MAX_METHOD: usize = 64;
-
 /// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the credential.
 /// By default that is a `GET` without headers and data.
 ///
@@ -41,8 +38,8 @@ pub struct FetchOptions {
     pub(super) headers: HeaderMap,
     pub(super) data: Option<Vec<u8>>,
     is_json: bool,
-    /// Encoded pairs with `&` between them.
-    query: String,
+    /// Encoded `name=value` pairs.
+    query: Vec<String>,
     pub(super) timeout: Option<Duration>,
     pub(super) redirects: Redirects,
     pub(super) retry_policy: RetryPolicy,
@@ -69,8 +66,10 @@ impl FetchOptions {
         self
     }
 
-    /// Adds a header, and keeps other headers of the same name. The credential replaces headers of
-    /// its own name. `Host`, `Content-Length` and `Transfer-Encoding` are set by the SDK.
+    /// Adds a header, and keeps other headers of the same name. Default: none.
+    ///
+    /// The credential replaces a header of the same name. `Content-Length` is always the length of the
+    /// data. `Host` and `Transfer-Encoding` make the fetch fail with `invalid_input`.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().header("Accept", "application/json");
@@ -109,12 +108,9 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
-        if !self.query.is_empty() {
-            self.query.push('&');
-        }
         let value = value.to_string();
         let pair = [&url::encode(name.as_ref()), "=", &url::encode(&value)];
-        self.query.push_str(&pair.concat());
+        self.query.push(pair.concat());
         self
     }
 
@@ -234,12 +230,7 @@ impl FetchOptions {
             return url.into();
         }
         let (url, _) = url.split_once('#').unwrap_or((url, ""));
-        let mark = match url.find('?') {
-            None => "?",
-            Some(_) if url.ends_with(['?', '&']) => "",
-            Some(_) => "&",
-        };
-        [url, mark, &self.query].concat().into()
+        url::with_parameter(url, &self.query.join("&")).into()
     }
 
     /// Keeps the first problem, which is the error of the fetch.
@@ -257,12 +248,6 @@ impl FetchOptions {
         if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
             let problem = "zero; every call would fail";
             return Err(NexusError::invalid_input("timeout", problem));
-        }
-        let length = self.data.as_ref().map_or(0, Vec::len);
-        let mut lengths = self.headers.get_all(CONTENT_LENGTH).iter();
-        if lengths.any(|own| own.as_bytes() != length.to_string().as_bytes()) {
-            let problem = "not the length of the data; leave it out";
-            return Err(NexusError::invalid_input("header Content-Length", problem));
         }
         self.headers.remove(CONTENT_LENGTH);
         if self.is_json && !self.headers.contains_key(CONTENT_TYPE) {
@@ -301,16 +286,13 @@ fn checked_method(method: &str) -> Result<Method> {
 
 /// # Errors
 ///
-/// `invalid_input` for a method that must not carry a credential, or is too long.
+/// `invalid_input` for a method that must not carry a credential.
 pub(super) fn check_method(method: &str) -> Result<()> {
-    let problem = match method {
-        name if REFUSED.iter().any(|own| own.eq_ignore_ascii_case(name)) => {
-            "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another"
-        }
-        name if name.len() > MAX_METHOD => "longer than 64 bytes",
-        _ => return Ok(()),
-    };
-    Err(NexusError::invalid_input("method", problem))
+    if REFUSED.iter().any(|own| own.eq_ignore_ascii_case(method)) {
+        let problem = "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another";
+        return Err(NexusError::invalid_input("method", problem));
+    }
+    Ok(())
 }
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {

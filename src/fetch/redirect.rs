@@ -4,9 +4,9 @@ use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::hiding::{MIN_LENGTH, Secrets};
+use crate::hiding::Secrets;
 use crate::secret;
-use crate::token::{CachedToken, Place, param_name};
+use crate::token::CachedToken;
 use crate::url;
 
 /// How many redirects are followed in one call.
@@ -86,11 +86,11 @@ impl Hop<'_> {
         if !url::same_origin(&self.url, &next) {
             self.drop_credentials(token);
         }
-        self.url = if self.authenticated {
-            token.redirect_target(next)?
-        } else {
-            self.without_credential(next, token)?
-        };
+        let next = token.redirect_target(next, self.authenticated)?;
+        if !self.authenticated {
+            self.check_secrets(&next, token)?;
+        }
+        self.url = next;
         Ok(())
     }
 
@@ -131,38 +131,22 @@ impl Hop<'_> {
         }
     }
 
-    /// Takes the credential out of a target of another origin. Many servers copy the query of a request
-    /// into the target, and some copy the path.
-    fn without_credential(&self, mut target: Uri, token: &CachedToken) -> Result<Uri> {
-        match &token.place {
-            Place::Query(name) => target = without_parameter(target, name)?,
-            Place::Path(_) => {}
-            _ => return Ok(target),
+    /// Refuses a target of another origin that contains the credential. Many servers copy the path or the
+    /// query of a request into the target.
+    fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
+        let mut secrets = Secrets::default();
+        for text in token.secrets_in_url(self.call) {
+            secrets.add_credential(text.as_bytes());
         }
-        let secrets = token.secrets(Some(self.call)).into_iter();
-        let secrets = Secrets::new(secrets.filter(|secret| secret.len() >= MIN_LENGTH));
-        match secrets.hidden(target.to_string().as_bytes(), "") {
-            None => Ok(target),
-            Some(_) => Err(insecure(
+        let found = secrets.hidden(target.to_string().as_bytes(), "");
+        found.map_or(Ok(()), |_| {
+            Err(insecure(
                 &self.url,
                 "redirects to another origin with the credential in the URL, which is not followed; \
                  Redirects::Manual returns the redirect",
-            )),
-        }
+            ))
+        })
     }
-}
-
-fn without_parameter(target: Uri, name: &str) -> Result<Uri> {
-    let is_ours = |pair: &&str| param_name(pair) == name.as_bytes();
-    let query = target.query().unwrap_or_default();
-    if !query.split('&').any(|pair| is_ours(&pair)) {
-        return Ok(target);
-    }
-    let others: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
-    let mark = if others.is_empty() { "" } else { "?" };
-    let path = target.path();
-    let text = [&url::origin(&target), path, mark, &others.join("&")].concat();
-    url::parse(&text).map_err(|problem| NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
 fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {

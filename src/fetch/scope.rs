@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use ureq::http::Uri;
 
@@ -12,23 +13,23 @@ use crate::url;
 const MAX_DECODINGS: usize = 4;
 
 /// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and
-/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). A problem of either is the error of every
-/// fetch.
+/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). A problem with either is the error of every
+/// fetch. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    base: Option<Result<Base>>,
-    hosts: Option<Result<Vec<Rule>>>,
+    base: Option<Arc<Result<Base>>>,
+    hosts: Option<Arc<Result<Vec<Rule>>>>,
 }
 
 impl Scope {
     pub(crate) fn set_base(&mut self, text: &str) {
-        self.base = Some(Base::parse(text.trim()));
+        self.base = Some(Arc::new(Base::parse(text.trim())));
     }
 
     pub(crate) fn set_hosts<H: AsRef<str>>(&mut self, hosts: impl IntoIterator<Item = H>) {
         let rules = hosts.into_iter();
         let rules = rules.map(|host| Rule::parse(&host.as_ref().trim().to_ascii_lowercase()));
-        self.hosts = Some(rules.collect());
+        self.hosts = Some(Arc::new(rules.collect()));
     }
 
     /// Appends a relative URL to the base.
@@ -37,7 +38,7 @@ impl Scope {
     ///
     /// `invalid_input` for a base that cannot be used, or a relative URL that could lead out of it.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        match &self.base {
+        match self.base.as_deref() {
             Some(base) => Ok(base.as_ref().map_err(Clone::clone)?.absolute(url)?.into()),
             None => Ok(url.into()),
         }
@@ -47,14 +48,15 @@ impl Scope {
     ///
     /// `invalid_input` for a rule that can match no URL, `host_not_allowed` if no rule matches.
     pub(crate) fn check(&self, target: &Uri) -> Result<()> {
-        let listed = match &self.hosts {
+        let listed = match self.hosts.as_deref() {
             Some(rules) => {
                 let rules = rules.as_ref().map_err(Clone::clone)?;
                 rules.iter().any(|rule| rule.matches(target))
             }
             None => self.base.is_none(),
         };
-        let of_base = matches!(&self.base, Some(Ok(base)) if url::same_origin(&base.url, target));
+        let base = self.base.as_deref();
+        let of_base = matches!(base, Some(Ok(base)) if url::same_origin(&base.url, target));
         if listed || of_base {
             return Ok(());
         }

@@ -290,17 +290,6 @@ fn headers() {
         (name, error, "invalid_input", "header 2 (")
     });
     check(&server, table.into());
-    let lengths = [
-        ("Content-Length", "1", ""),
-        ("content-length", "+0", ""),
-        ("Content-Length", "5", "four"),
-    ];
-    let table = lengths.map(|(name, length, data)| {
-        let options = FetchOptions::default().data(data).header(name, length);
-        let error = refused(&server, &server.url("/"), options);
-        (length, error, "invalid_input", "header Content-Length: not")
-    });
-    check(&server, table.into());
 }
 
 #[test]
@@ -317,11 +306,11 @@ fn a_timeout_of_zero() {
 #[test]
 fn extremes_that_can_be_used_are_no_panic() {
     let upstream = Server::play(vec![support::text(200, "ok")]);
-    let options = FetchOptions::default()
-        .timeout(Duration::MAX)
-        .header("Content-Length", "2")
-        .data("ab");
+    let options = FetchOptions::default().timeout(Duration::MAX).data("ab");
     assert_eq!(support::fetch(&upstream.url("/"), options).unwrap().0, 200);
+    let long = FetchOptions::default().method("M".repeat(200_000));
+    let error = support::fetch(&upstream.url("/"), long).unwrap_err();
+    assert_eq!(error.code(), "request_failed", "{error}");
     let many = (0..40_000).map(|n| (format!("X-{n}"), "1"));
     let error =
         support::fetch(&upstream.url("/"), FetchOptions::default().headers(many)).unwrap_err();
@@ -340,27 +329,12 @@ fn what_is_longer_than_any_server_takes() {
     let server = Server::play(vec![bearer("t")]);
     let long = "x".repeat(64 * 1024);
     let url = server.url("/");
-    let table = [
-        (
-            "header",
-            FetchOptions::default().header("X-Long", &long),
-            "header 1 (X-Long): ",
-        ),
-        (
-            "method",
-            FetchOptions::default().method("M".repeat(65)),
-            "method: ",
-        ),
-    ];
-    let table = table.map(|(case, options, place)| {
-        (
-            case,
-            refused(&server, &url, options),
-            "invalid_input",
-            place,
-        )
-    });
-    check(&server, table.into());
+    let with_long = FetchOptions::default().header("X-Long", &long);
+    let error = refused(&server, &url, with_long);
+    check(
+        &server,
+        vec![("header", error, "invalid_input", "header 1 (X-Long): ")],
+    );
     let error = NexusClient::new(options(&server).api_key(long + "x")).unwrap_err();
     assert!(error.message().starts_with("api_key: "), "{error}");
 }

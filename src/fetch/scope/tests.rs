@@ -258,6 +258,7 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
         ),
     ];
     for (base, hosts, target, code) in table {
+        let (base, hosts) = (base.map(Arc::new), hosts.map(Arc::new));
         let scope = Scope { base, hosts };
         let checked = scope.check(&url::parse(target).unwrap());
         let found = checked.err().map(|error| error.code().to_owned());

@@ -12,7 +12,7 @@ use crate::tenant::Tenant;
 use crate::time::Now;
 use crate::token::CachedToken;
 
-pub(crate) use self::entries::Generation;
+pub(crate) use self::entries::changes;
 
 /// How long before its expiry a token counts as expired.
 const BUFFER: Duration = Duration::from_secs(30);
@@ -234,17 +234,18 @@ impl TokenCache {
     }
 
     /// Puts what the gateway has returned in the place of the tenant's token: a newer token, or `None` if it
-    /// has refused to return one. Does nothing if the cache was changed after `asked`.
+    /// has refused to return one. Does nothing if the cache has changed since there were this many
+    /// `changes`.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
         token: Option<Arc<CachedToken>>,
         asked_at: Now,
-        asked: Generation,
+        changes: usize,
     ) {
         let entry = token.and_then(|token| self.entry(token, asked_at, GRACE));
         let mut entries = self.entries.lock();
-        if entries.is_unchanged_since(asked) {
+        if entries.is_unchanged_since(changes) {
             entries.replace(&tenant.workspace_id, &tenant.provider, entry, asked_at);
         }
     }
@@ -259,8 +260,8 @@ impl TokenCache {
         }
     }
 
-    pub(crate) fn is_unchanged_since(&self, generation: Generation) -> bool {
-        self.entries.lock().is_unchanged_since(generation)
+    pub(crate) fn is_unchanged_since(&self, changes: usize) -> bool {
+        self.entries.lock().is_unchanged_since(changes)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

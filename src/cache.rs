@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::entries::{Entries, Entry};
+use crate::error::{self, Result};
 use crate::sync::Mutex;
-use crate::tenant::Tenant;
 use crate::time::Now;
 use crate::token::CachedToken;
 
@@ -57,12 +57,37 @@ pub struct TokenCache {
     entries: Arc<Mutex<Entries>>,
 }
 
+/// A workspace and a provider. `("a:b", "c")` and `("a", "b:c")` are different tenants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tenant {
+    pub(crate) workspace_id: Box<str>,
+    pub(crate) provider: Box<str>,
+}
+
 /// What a cache has for a tenant.
 pub(crate) enum Lookup {
     Fresh(Arc<CachedToken>),
     /// A token that has not expired, to be used only if the gateway has no newer one.
     Stale,
     Nothing,
+}
+
+impl Tenant {
+    pub(crate) fn new(workspace_id: &str, provider: &str) -> Self {
+        Self {
+            workspace_id: workspace_id.into(),
+            provider: provider.into(),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `invalid_input` for a blank name.
+    pub(crate) fn checked(workspace_id: &str, provider: &str) -> Result<Self> {
+        error::not_blank("workspace_id", workspace_id)?;
+        error::not_blank("provider", provider)?;
+        Ok(Self::new(workspace_id, provider))
+    }
 }
 
 impl TokenCache {

@@ -21,12 +21,11 @@ use std::time::Duration;
 pub(crate) use self::lock::ProcessLock;
 pub(crate) use self::table::{Call, Source};
 use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
-use crate::cache::{Lookup, TokenCache};
+use crate::cache::{Lookup, Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
-use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
@@ -55,10 +54,7 @@ pub(crate) struct Flights {
 
 impl Handle {
     pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
-        Self::of(Flights {
-            process_lock,
-            ..Flights::new(gateway)
-        })
+        Self::of(Flights::new(gateway, process_lock))
     }
 
     fn of(flights: Flights) -> Self {
@@ -94,12 +90,12 @@ impl Drop for LastHandle {
 }
 
 impl Flights {
-    fn new(gateway: Gateway) -> Self {
+    fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
         Self {
-            process_lock: None,
             gateway,
             table: Table::new(),
             max_stale_wait: MAX_STALE_WAIT,
+            process_lock,
             #[cfg(test)]
             script: None,
         }
@@ -257,7 +253,7 @@ impl Flights {
                     Call::Check => Request::get(format!("/v1/check-connection/{id}")),
                     Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
                 };
-                self.gateway.send_patiently(&request, &acquire)
+                self.gateway.send_with(&request, Some(&acquire))
             }
         }
     }
@@ -271,9 +267,9 @@ impl Flights {
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
         let request = request.of_workspace(&*tenant.workspace_id);
-        match self.gateway.send_patiently(&request, acquire) {
+        match self.gateway.send_with(&request, Some(acquire)) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
-                self.gateway.send_patiently(&request, acquire)
+                self.gateway.send_with(&request, Some(acquire))
             }
             first => first,
         }

@@ -167,28 +167,20 @@ impl Gateway {
     /// Sends a request, retries it as the policy says, and reads the response. Each attempt has the
     /// client's timeout.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Success> {
-        self.send_with(request, self.timeout, None)
+        self.send_with(request, None)
     }
 
-    /// Like [`send`](Self::send), for a call that may make the gateway refresh a token. Each attempt has
-    /// at least a minute, because hanging up during a refresh can cost the user's connection. Each attempt
-    /// holds what `acquire` returns.
-    pub(crate) fn send_patiently(
-        &self,
-        request: &Request<'_>,
-        acquire: Acquire<'_>,
-    ) -> Result<Success> {
-        let timeout = self.timeout.max(MIN_REFRESH_TIMEOUT);
-        self.send_with(request, timeout, Some(acquire))
-    }
-
-    fn send_with(
+    /// Like [`send`](Self::send). With `acquire`, the call may make the gateway refresh a token. Each attempt
+    /// then holds what `acquire` returns, and has at least a minute, because hanging up during a refresh can
+    /// cost the user's connection.
+    pub(crate) fn send_with(
         &self,
         call: &Request<'_>,
-        timeout: Duration,
         acquire: Option<Acquire<'_>>,
     ) -> Result<Success> {
         let patient = acquire.is_some();
+        let least = acquire.map_or(Duration::ZERO, |_| MIN_REFRESH_TIMEOUT);
+        let timeout = self.timeout.max(least);
         let url = self.url(&call.path)?;
         let headers = self.headers_for(call);
         let request = Outgoing {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::cache::{self, TokenCache};
+use crate::cache::{self, Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Success;
 use crate::json::Object;
 use crate::sync::{Condvar, Mutex, Promise};
-use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 

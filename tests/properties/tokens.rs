@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
-use crate::cache::{TokenCache, changes};
+use crate::cache::{Tenant, TokenCache, changes};
 use crate::gateway;
-use crate::tenant::Tenant;
 use crate::time::{MAX_DURATION, Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
 

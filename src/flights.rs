@@ -82,7 +82,7 @@ impl Drop for LastHandle {
                     DROP_TIMEOUT.as_secs()
                 )
             });
-            // Stays set: what goes on after the wait must not begin anything new.
+            // This stays set: a flight that outlives the wait must send nothing more.
             gateway.set_ending(true);
             self.0.drain(Deadline::after(DROP_TIMEOUT));
         }
@@ -154,7 +154,7 @@ impl Flights {
                     if let Some(token) = self.extend(cache, &tenant, &error) {
                         return Ok((token, Source::Cache));
                     }
-                    // The old token was deleted in the meantime, or has expired.
+                    // The old token has expired, or was deleted in the meantime.
                 }
                 resolved => return Ok((resolved?, Source::Gateway)),
             }

@@ -121,8 +121,8 @@ impl Entries {
         self.len = self.len.saturating_sub(usize::from(removed.is_some()));
     }
 
-    /// Drops expired tokens and, in a full cache, the sixteenth that expires soonest. The next purge comes
-    /// when the cache has doubled, so that the cost of an insertion stays constant on average.
+    /// Drops expired tokens and, if the cache is still full, the sixteenth of them that expires soonest. The
+    /// next purge comes when the cache has doubled, so the cost of an insertion stays constant on average.
     fn purge(&mut self, now: Now) {
         self.retain(|entry| entry.is_usable(now));
         if self.len >= MAX_TOKENS {

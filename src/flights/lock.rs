@@ -114,7 +114,7 @@ impl ProcessLock {
 
     fn timed_out(&self, key: &str, start: Instant) -> NexusError {
         let message = format!(
-            "timed out after waiting {:.1} s for the lock {}{key}, which another process, or another client of this one, \
+            "timed out after waiting {:.1} s for the lock {}{key}, which another process, or another client in this process, \
              holds while it refreshes the same token; try again, and look for a process that is stopped or hangs",
             start.elapsed().as_secs_f64(),
             self.prefix

@@ -242,7 +242,7 @@ fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-/// Whether the gateway has said that there is no token, rather than that it has none at the moment.
+/// Whether the gateway has refused for good to return a token. Other errors may pass.
 pub(super) fn is_definite(error: &NexusError) -> bool {
     match error.kind() {
         ErrorKind::Gateway => {

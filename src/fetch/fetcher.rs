@@ -6,12 +6,11 @@ use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
-use crate::cache::TokenCache;
+use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::Scope;
 use crate::flights::{Handle, Source};
-use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;

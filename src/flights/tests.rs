@@ -39,7 +39,7 @@ fn handle_with(options: NexusClientOptions, max_stale_wait: Duration, script: Sc
     Handle::of(Flights {
         script: Some(script),
         max_stale_wait,
-        ..Flights::new(Gateway::new(options).unwrap())
+        ..Flights::new(Gateway::new(options).unwrap(), None)
     })
 }
 
@@ -739,7 +739,10 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     let left = deadline.at.checked_duration_since(soon.at).unwrap();
     assert!(left > Duration::from_secs(8), "{left:?}");
     assert_eq!(scripted.cached_until(&cache, at_once()).unwrap().0, "old");
-    let patient = Flights::new(Gateway::new(NexusClientOptions::new("http://[::1]")).unwrap());
+    let patient = Flights::new(
+        Gateway::new(NexusClientOptions::new("http://[::1]")).unwrap(),
+        None,
+    );
     let begun = Deadline::after(Duration::ZERO).at;
     let wait = patient.stale_deadline(far()).at.duration_since(begun);
     assert!(

@@ -1,6 +1,5 @@
 //! A client together with the credential to send, and the URLs that the credential may go to.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -310,14 +309,6 @@ impl Fetcher {
         }
         self.scope.check(&url)?;
         Ok(url)
-    }
-
-    /// Puts the credential into the URL, if it goes there. `checked` is the parsed `text`.
-    pub(super) fn target(&self, text: &str, checked: Uri, token: &CachedToken) -> Result<Uri> {
-        match token.target(text)? {
-            Cow::Borrowed(_) => Ok(checked),
-            Cow::Owned(target) => self.check_url(&target),
-        }
     }
 }
 

@@ -297,33 +297,25 @@ pub(super) fn check_method(method: &str) -> Result<()> {
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
     let number = headers.len().saturating_add(1);
-    let invalid = |problem: &str| {
-        let place = format!("header {number} ({})", shown(name));
-        NexusError::invalid_input(&place, problem)
-    };
-    let own = HeaderName::from_bytes(name)
-        .map_err(|_| invalid("its name has a character that no header name has"))?;
-    if name.len().saturating_add(value.len()) > header::MAX_LENGTH {
+    // The text is not shown, because it may be a value in the place of the name.
+    let name = HeaderName::from_bytes(name).map_err(|_| {
+        let problem = "its name has a character that no header name has";
+        NexusError::invalid_input(&format!("header {number}"), problem)
+    })?;
+    let invalid =
+        |problem| NexusError::invalid_input(&format!("header {number} ({name})"), problem);
+    if name == HOST || name == TRANSFER_ENCODING {
+        return Err(invalid("the SDK sets it; leave it out"));
+    }
+    if name.as_str().len().saturating_add(value.len()) > header::MAX_LENGTH {
         return Err(invalid("it is longer than 64 KiB"));
     }
     let value = HeaderValue::from_bytes(value)
         .map_err(|_| invalid("its value has a line break or control character"))?;
-    if !header::can_carry(&own, &value) {
+    if !header::can_carry(&name, &value) {
         return Err(invalid("its value has a character beyond ASCII"));
     }
-    if own == HOST || own == TRANSFER_ENCODING {
-        return Err(invalid("the SDK sets it; leave it out"));
-    }
-    let added = headers.try_append(own, value);
+    let added = headers.try_append(name.clone(), value);
     added.map_err(|_| invalid("too many headers"))?;
     Ok(())
-}
-
-/// Returns a header's name, as much of it as fits into one line of an error.
-fn shown(name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    name.chars()
-        .take(64)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
 }

@@ -76,8 +76,8 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A 401 to a cached token may mean that the token was revoked. The same hop is then sent once more,
-    /// with the token that replaces it.
+    /// Sends the request, and follows redirects. After a 401 to a cached token, which may have been revoked,
+    /// sends the same hop once more if the gateway has another token.
     fn perform(mut self) -> Result<Response> {
         let (mut token, mut source) = self.fetcher.token(self.deadline)?;
         let mut hop = self.first_hop(&token)?;
@@ -85,7 +85,7 @@ impl<'a> Call<'a> {
             let mut response = self.try_hop(&hop, &token)?;
             if response.status == 401 && hop.authenticated && source == Source::Cache {
                 if number > 0 && matches!(token.place, Place::Path(_)) {
-                    // The server wrote this URL, and may have put the credential anywhere in it.
+                    // The server wrote this URL, and may have copied the credential to any place in it.
                     self.fetcher.discard(&token);
                 } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
                     hop.url = match number {
@@ -151,8 +151,8 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Sends one hop, with retries as the options say, and returns the last response whatever its
-    /// status. Each attempt gets a signature of its own, because signatures expire.
+    /// Sends one hop, with the retries of the options. Returns the last response, whatever its status.
+    /// Each attempt is signed anew, because signatures expire.
     fn try_hop(&mut self, hop: &Hop<'_>, token: &CachedToken) -> Result<Response> {
         let policy = &self.request.retry_policy;
         let idempotent = transport::is_idempotent(&hop.method);
@@ -168,7 +168,7 @@ impl<'a> Call<'a> {
                     return Ok(response);
                 }
                 Ok(response) => {
-                    let why = format!("the upstream's response is a {}", response.status);
+                    let why = format!("the upstream returned status {}", response.status);
                     if !attempts.wait_for_retry(&why, retry_after(&response.headers)) {
                         return Ok(response);
                     }

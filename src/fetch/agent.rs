@@ -15,7 +15,7 @@ use crate::flights::Source;
 use crate::token::CachedToken;
 use crate::transport;
 
-/// Builds an agent whose requests the client's own agent sends.
+/// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let gateway = &fetcher.flights.gateway;
     let config = config_like(&gateway.transport.config(gateway.timeout));
@@ -24,8 +24,8 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-/// Copies the settings that a connection depends on, because requests with other settings could not
-/// share the client's connections. ureq cannot add a middleware to a `Config`.
+/// Copies the settings that a connection depends on. With other settings, the requests could not share the
+/// client's connections. ureq cannot add a middleware to an existing `Config`.
 fn config_like(config: &ureq::config::Config) -> Builder {
     let timeouts = config.timeouts();
     let builder = ureq::Agent::config_builder()

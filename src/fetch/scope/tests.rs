@@ -91,15 +91,15 @@ fn what_would_leave_the_base_is_refused() {
     let urls = [
         (
             "//b.example/x",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "/\\b.example/x",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "\\\\b.example",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "/a b",
@@ -107,7 +107,7 @@ fn what_would_leave_the_base_is_refused() {
         ),
         (
             "..",
-            "url: has a `..` segment, which may lead out of the base_url; leave it out",
+            "url: has a `..` segment, which may lead out of the base_url; remove the segment",
         ),
     ];
     for (url, message) in urls {

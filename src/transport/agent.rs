@@ -137,17 +137,16 @@ impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         OPENED.set(true);
-        let ConnectionDetails { uri, config, .. } = *details;
-        check_proxy(config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        check_proxy(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let mut details = renewed(details, details.addrs.clone());
         if details.addrs.contains(&UNRESOLVED) {
-            let found = self.resolver.resolve(uri, config, details.timeout);
+            let found = (self.resolver).resolve(details.uri, details.config, details.timeout);
             details.addrs = found.map_err(while_connecting)?;
         }
         details.resolver = &self.resolver;
         // ureq keeps TLS sessions only for requests without settings of their own. Most settings do not
         // concern TLS.
-        details.request_level = details.request_level && tls_hash(config) != self.tls;
+        details.request_level = details.request_level && tls_hash(details.config) != self.tls;
         self.chain
             .connect(&details, chained)
             .map_err(while_connecting)

@@ -21,7 +21,7 @@ use crate::hiding::Secrets;
 use crate::retry::Attempts;
 use crate::time::Deadline;
 use crate::token::{CachedToken, Place};
-use crate::transport::{self, Failure, Outgoing, Response};
+use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
@@ -155,7 +155,7 @@ impl<'a> Call<'a> {
     /// Each attempt is signed anew, because signatures expire.
     fn try_hop(&mut self, hop: &Hop<'_>, token: &CachedToken) -> Result<Response> {
         let policy = &self.request.retry_policy;
-        let idempotent = transport::is_idempotent(&hop.method);
+        let idempotent = hop.method.is_idempotent();
         let body = self.request.data.as_deref().filter(|_| hop.sends_body);
         let mut attempts = Attempts::new(policy, self.deadline, self.fetcher.flights.gateway.log);
         loop {

@@ -101,7 +101,8 @@ fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
     let unusable = [
         FetchOptions::default().header("X-Key", "canary\n"),
         FetchOptions::default().method("canary canary"),
-        FetchOptions::default().header("Content-Length", "canary"),
+        FetchOptions::default().header("Transfer-Encoding", "canary"),
+        FetchOptions::default().header("Bearer canary", "Authorization"),
     ];
     failures.extend(unusable.map(|options| fetch(&server.url("/"), options).unwrap_err()));
     failures

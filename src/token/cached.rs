@@ -158,7 +158,9 @@ impl CachedToken {
                 let used = fields.iter().filter(|(name, _)| is_used(name));
                 used.map(|(_, value)| &**value).collect()
             }
-            _ => Vec::new(),
+            Place::Header => Vec::new(),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => Vec::new(),
         }
     }
 

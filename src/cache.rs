@@ -2,11 +2,11 @@
 
 mod entries;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::entries::{Entries, Entry};
+use crate::secret::debug_only;
 use crate::sync::Mutex;
 use crate::tenant::Tenant;
 use crate::time::Now;
@@ -288,13 +288,7 @@ impl Default for TokenCache {
     }
 }
 
-impl fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCache")
-            .field("buffer", &self.buffer)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(TokenCache: buffer);
 
 #[cfg(test)]
 mod tests;

@@ -188,7 +188,6 @@ debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 /// use nexus_sdk::ConnectionStatus;
 ///
 /// assert!(ConnectionStatus::Active == "active");
-/// assert_eq!("active", ConnectionStatus::Active);
 /// assert_eq!(ConnectionStatus::from("superseded"), ConnectionStatus::Superseded);
 /// assert_eq!(ConnectionStatus::from("archived").as_str(), "archived");
 /// ```
@@ -285,18 +284,6 @@ impl PartialEq<str> for ConnectionStatus {
 impl PartialEq<&str> for ConnectionStatus {
     fn eq(&self, other: &&str) -> bool {
         self.as_str() == *other
-    }
-}
-
-impl PartialEq<ConnectionStatus> for str {
-    fn eq(&self, other: &ConnectionStatus) -> bool {
-        other == self
-    }
-}
-
-impl PartialEq<ConnectionStatus> for &str {
-    fn eq(&self, other: &ConnectionStatus) -> bool {
-        other == self
     }
 }
 

@@ -52,14 +52,6 @@ pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
 
-/// Returns each of these fields from the first object in which it is not empty.
-pub(crate) fn filled_in<const N: usize>(
-    objects: &[&Object],
-    fields: [&str; N],
-) -> [Option<String>; N] {
-    fields.map(|field| objects.iter().find_map(|object| filled(object, field)))
-}
-
 /// Returns the first of these fields that is not empty.
 ///
 /// # Errors

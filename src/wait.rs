@@ -1,11 +1,11 @@
 //! Waiting for a user's consent to a connection.
 
-use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::connection::ConnectionStatus;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::secret::debug_only;
 use crate::time::Deadline;
 
 /// The longest wait for the browser after its user has consented.
@@ -101,14 +101,7 @@ impl<'a> WaitOptions<'a> {
     }
 }
 
-impl fmt::Debug for WaitOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitOptions")
-            .field("interval", &self.interval)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(WaitOptions<'_>: interval, timeout);
 
 impl WaitOptions<'_> {
     /// Tells the listener, if there is one, which connection is awaited.

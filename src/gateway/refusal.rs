@@ -81,15 +81,12 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
         .coded(code.unwrap_or_else(|| format!("http_{}", response.status)))
 }
 
-/// Joins message and advice by a semicolon, in place of a single full stop at the message's end.
+/// Joins message and advice by a semicolon, in place of full stops at the message's end.
 fn with_advice(message: String, advice: &str) -> String {
-    if advice.is_empty() {
-        return message;
+    match advice {
+        "" => message,
+        advice => format!("{}; {advice}", message.trim_end_matches('.')),
     }
-    let whole = message
-        .strip_suffix('.')
-        .filter(|text| !text.ends_with('.'));
-    format!("{}; {advice}", whole.unwrap_or(&message))
 }
 
 /// Returns `error` if it looks like a code, else `error.code`, else `code`.

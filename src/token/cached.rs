@@ -125,11 +125,9 @@ impl CachedToken {
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         let bare = || url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
-            Place::Header => Ok(url.into()),
             Place::Query(name) => Ok(with_query_param(bare(), name, &self.access_token).into()),
             Place::Path(fields) => Ok(fill_placeholders(bare(), fields)?.into()),
-            #[cfg(feature = "signing")]
-            Place::Signature(_) => Ok(url.into()),
+            _ => Ok(url.into()),
         }
     }
 
@@ -191,11 +189,9 @@ impl CachedToken {
             }
             Place::Query(_) | Place::Path(_) => Ok(None),
             #[cfg(feature = "signing")]
-            Place::Signature(signature) => {
-                let problem = format!(
-                    "the strategy {} signs each request with its body; use authenticated_fetch",
-                    signature.strategy()
-                );
+            Place::Signature(_) => {
+                let problem =
+                    "this provider's credential signs each request; use authenticated_fetch";
                 Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem))
             }
         }

@@ -266,8 +266,8 @@ impl NexusClient {
     /// this method in a program that does not drop its client: one that ends by
     /// [`std::process::exit`], or keeps the client in a static.
     ///
-    /// While this method waits, requests are not retried, and those that have not been sent yet are not
-    /// sent. They end with an error.
+    /// While this method waits, failed requests are not retried, and a request that waits for the lock of
+    /// another process fails with `timeout` within a second.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};

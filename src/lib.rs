@@ -109,7 +109,6 @@ mod session;
 mod signing;
 mod strategy;
 mod sync;
-mod tenant;
 mod time;
 mod token;
 mod transport;

@@ -237,11 +237,14 @@ impl NexusClientOptions {
     /// gateway URL and directory take turns, for each workspace and provider and for each connection id. A call by
     /// connection id and one by workspace and provider do not exclude each other.
     ///
-    /// A request waits up to 78 s for its turn and then fails with `timeout`; its caller still leaves at the client's
-    /// own timeout. Missing directories are created with mode 0700. The files are empty and stay. A process that is
-    /// killed leaves no lock behind. If a process is stopped while it holds a lock, the others go on without the lock
-    /// 10 s after the end of its turn. If the directory cannot be used, or its file system has no locks, one warning
-    /// is logged and requests are sent without a lock.
+    /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
+    /// `timeout`. Its caller still leaves at the client's own timeout. If a process is stopped while it holds a lock,
+    /// the others go on without the lock 10 s after the end of its turn. If the directory cannot be used, or its file
+    /// system has no locks, one warning is logged and requests are sent without a lock.
+    ///
+    /// Missing directories are created with mode 0700. The files are empty, one for each workspace and provider or
+    /// connection id, and are never removed. A process that is killed leaves its file unlocked. Delete files only while
+    /// no process uses the directory.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};

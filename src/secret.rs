@@ -18,22 +18,23 @@ const PARTS: [&str; 14] = [
     "token",
 ];
 
-/// Whether a name, in lower case, is the name of a secret. `otp` counts only at the end, because
+/// Returns whether a name, in lower case, is the name of a secret. `otp` counts only at the end, because
 /// `footprint` and `rootpath` contain it.
 fn says_secret(name: &str) -> bool {
     name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Whether a field of a body holds a secret, by its name. Any key counts. A session's id does not.
+/// Returns whether a field of a body holds a secret, by its name. Any key counts as a secret, a session's
+/// id does not.
 #[cfg(any(test, feature = "consent"))]
 pub(crate) fn is_secret_field(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.contains("key") || says_secret(&name)
 }
 
-/// Whether a header, its name in lower case, is for one origin only: the credentials of RFC 9110 and
-/// RFC 6265, and every other header whose name is that of a secret. `session` and `key` count, except
-/// in `idempotency-key`.
+/// Returns whether a header, with its name in lower case, is for one origin only. These are the credentials of
+/// RFC 9110 and RFC 6265, and every other header that is named like a secret, a session or a key, except
+/// `idempotency-key`.
 pub(crate) fn is_secret_header(name: &str) -> bool {
     const OTHERS: [&str; 4] = ["api-key", "api_key", "apikey", "session"];
     let is_key = name.ends_with("key") && name != "idempotency-key";

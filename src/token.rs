@@ -12,7 +12,7 @@ use crate::secret::debug_only;
 use crate::time::date;
 
 pub use cached::CachedToken;
-pub(crate) use cached::{Place, param_name};
+pub(crate) use cached::Place;
 
 /// A token response of the gateway. A field in `credentials` takes precedence over the same field at the
 /// top level.

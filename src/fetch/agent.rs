@@ -15,7 +15,7 @@ use crate::flights::Source;
 use crate::token::CachedToken;
 use crate::transport;
 
-/// Builds an agent whose requests the client's own agent sends.
+/// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let gateway = &fetcher.flights.gateway;
     let config = config_like(&gateway.transport.config(gateway.timeout));
@@ -24,8 +24,8 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-/// Copies the settings that a connection depends on, because requests with other settings could not
-/// share the client's connections. ureq cannot add a middleware to a `Config`.
+/// Copies the settings that a connection depends on. With other settings, the requests could not share the
+/// client's connections. ureq cannot add a middleware to an existing `Config`.
 fn config_like(config: &ureq::config::Config) -> Builder {
     let timeouts = config.timeouts();
     let builder = ureq::Agent::config_builder()
@@ -57,6 +57,8 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         options::check_method(request.method().as_str()).map_err(other)?;
+        let requested = request.uri().to_string();
+        self.0.check_url(&requested).map_err(other)?;
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return self.send_once(request);
         }
@@ -104,19 +106,19 @@ impl Injector {
 
     fn send<B: AsSendBody>(
         &self,
-        mut request: Request<B>,
+        request: Request<B>,
         token: &CachedToken,
     ) -> Result<Response<Body>, ureq::Error> {
-        self.authorize(&mut request, token).map_err(other)?;
-        self.0.flights.gateway.transport.pass_on(request)
+        let (mut parts, body) = request.into_parts();
+        self.authorize(&mut parts, token).map_err(other)?;
+        let transport = &self.0.flights.gateway.transport;
+        transport.pass_on(Request::from_parts(parts, body))
     }
 
-    fn authorize<B>(&self, request: &mut Request<B>, token: &CachedToken) -> Result<()> {
-        let requested = request.uri().to_string();
-        let checked = self.0.check_url(&requested)?;
-        *request.uri_mut() = self.0.target(&requested, checked, token)?;
-        let (method, url) = (request.method().clone(), request.uri().clone());
-        token.authorize(&method, &url, request.headers_mut(), b"")
+    fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {
+        let requested = request.uri.to_string();
+        request.uri = self.0.check_url(&token.target(&requested)?)?;
+        token.authorize(&request.method, &request.uri, &mut request.headers, b"")
     }
 }
 

@@ -1,24 +1,22 @@
-//! A client together with the credential to send, and the URLs that the credential may go to.
+//! A client with one credential to send, and the URLs that the credential may go to.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
-use crate::cache::TokenCache;
+use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::Scope;
 use crate::flights::{Handle, Source};
-use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
 
-/// Fetches with one credential: that of a workspace and provider, or of an agent session.
+/// Sends requests with one credential: the credential of a workspace and provider, or of an agent session.
 ///
-/// A clone is a cheap handle. All methods block and fail as
+/// A clone is a cheap handle. The methods that send a request block and fail as
 /// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does, and return the same tuple of
 /// status, headers and body.
 ///
@@ -41,7 +39,7 @@ use crate::url;
 pub struct Fetcher {
     pub(crate) flights: Handle,
     credential: Credential,
-    scope: Option<Arc<Scope>>,
+    pub(super) scope: Scope,
 }
 
 #[derive(Clone)]
@@ -71,21 +69,21 @@ impl Fetcher {
         Self {
             flights: flights.clone(),
             credential,
-            scope: None,
+            scope: Scope::default(),
         }
     }
 
     /// Allows these hosts, and no others besides the host of a [`base_url`](Self::base_url). Default: any
     /// host, or only the host of the base.
     ///
-    /// Set it wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
-    /// `*.host` (all names below the host, but not the host itself). Any other URL is the error
-    /// `host_not_allowed` before a token is resolved, and any other redirect before it is followed. An
-    /// empty list allows nothing. A rule that can match no URL makes every fetch fail with
+    /// Call this wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
+    /// `*.host` (all names below the host, but not the host itself). A URL that no rule matches is the
+    /// error `host_not_allowed` before a token is resolved, and the target of a redirect before it is
+    /// followed. An empty list allows no host. A rule that can match no URL makes every fetch fail with
     /// `invalid_input`.
     ///
-    /// A provider whose credential goes into the path fills the placeholders of every URL that it is
-    /// given. Use `base_url` with such a provider: only the placeholders of the base are then filled.
+    /// If the provider's strategy is `path`, placeholders are filled in every URL, whoever wrote the URL.
+    /// Set a `base_url` for such a provider: only the placeholders of the base are then filled.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -100,7 +98,7 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
-        self.scope_mut().set_hosts(hosts);
+        self.scope.set_hosts(hosts);
         self
     }
 
@@ -110,10 +108,10 @@ impl Fetcher {
     /// both `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that
     /// query, and an empty URL is the base itself.
     ///
-    /// The URL may come from a tool's argument, because it cannot lead out of the base. A relative URL
-    /// that has a `..` segment, encoded or not, or begins with two slashes is the error `invalid_input`.
-    /// Absolute URLs and redirects may only go to the base's scheme, host and port, and to the hosts
-    /// that [`allow_hosts`](Self::allow_hosts) adds.
+    /// The URL of a fetch may come from a tool's argument. A relative URL cannot lead out of the base: a
+    /// `..` segment, encoded or not, and two leading slashes are the error `invalid_input`. Absolute URLs
+    /// and redirects may go to any path on the base's scheme, host and port, and to the hosts that
+    /// [`allow_hosts`](Self::allow_hosts) adds. Any other target is the error `host_not_allowed`.
     ///
     /// The `{field}` placeholders of a provider with the strategy `path` are filled in the base only.
     /// In other URLs, braces stand for themselves.
@@ -137,12 +135,8 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn base_url(mut self, url: impl AsRef<str>) -> Self {
-        self.scope_mut().set_base(url.as_ref());
+        self.scope.set_base(url.as_ref());
         self
-    }
-
-    fn scope_mut(&mut self) -> &mut Scope {
-        Arc::make_mut(self.scope.get_or_insert_default())
     }
 
     /// Returns the token that the next request would carry, for a client of another protocol.
@@ -269,7 +263,7 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
-    /// Blocks until there is a token, at most until the deadline.
+    /// Returns the token and its source. Blocks until there is a token, at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
@@ -280,7 +274,7 @@ impl Fetcher {
         }
     }
 
-    /// Drops the token from the cache, unless the cache has another by now.
+    /// Drops the token from the cache, unless the cache already has another token.
     pub(super) fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);
@@ -290,8 +284,8 @@ impl Fetcher {
         }
     }
 
-    /// Drops a token that a 401 has refused, and returns the one that replaces it. Returns `None` if the
-    /// gateway has no other credential: sending the request again would be refused as well.
+    /// Drops a token that a 401 has refused, and returns the token that replaces it. Returns `None` if the
+    /// gateway returns the same credential again, which the upstream would refuse again.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
@@ -300,14 +294,6 @@ impl Fetcher {
         self.discard(refused);
         let (fresh, _) = self.token(deadline)?;
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
-    }
-
-    /// Returns the URL in full.
-    pub(super) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        match &self.scope {
-            Some(scope) => scope.absolute(url),
-            None => Ok(url.into()),
-        }
     }
 
     /// Parses a URL that the credential may go to.
@@ -320,22 +306,8 @@ impl Fetcher {
             );
             return Err(NexusError::new(ErrorKind::InsecureUrl, message));
         }
-        self.check_host(&url)?;
+        self.scope.check(&url)?;
         Ok(url)
-    }
-
-    /// Puts the credential into the URL, if it goes there. `checked` is the parsed `text`.
-    pub(super) fn target(&self, text: &str, checked: Uri, token: &CachedToken) -> Result<Uri> {
-        match token.target(text)? {
-            Cow::Borrowed(_) => Ok(checked),
-            Cow::Owned(target) => self.check_url(&target),
-        }
-    }
-
-    pub(super) fn check_host(&self, target: &Uri) -> Result<()> {
-        self.scope
-            .as_ref()
-            .map_or(Ok(()), |scope| scope.check(target))
     }
 }
 

@@ -4,14 +4,15 @@ use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::hiding::{MIN_LENGTH, Secrets};
+use crate::hiding::Secrets;
 use crate::secret;
-use crate::token::{CachedToken, Place, param_name};
+use crate::token::CachedToken;
 use crate::url;
 
-/// How many redirects are followed in one call.
+/// The most redirects that one call follows.
 pub(crate) const MAX_REDIRECTS: usize = 10;
-/// How a fetch treats a redirect.
+
+/// The treatment of redirects by a fetch.
 ///
 /// ```
 /// use nexus_sdk::Redirects;
@@ -23,11 +24,13 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 pub enum Redirects {
     /// Follows up to ten redirects, with methods and bodies as the Fetch standard says.
     ///
-    /// The credential goes only to the origin (scheme, host and port) that it was meant for, and so do
-    /// the caller's headers with the name of a secret, such as `Cookie` or `X-Api-Key`. A redirect to
-    /// another origin loses them for good. If the credential is a query parameter, the target loses
-    /// the parameter of that name. A target that still holds a credential from the URL, of at least 8
-    /// bytes, is the error `insecure_url`.
+    /// Only the origin (scheme, host and port) of the call receives the credential, and the caller's
+    /// headers with the name of a secret, such as `Cookie` or `X-Api-Key`. After a redirect to another
+    /// origin they are not sent any more, not even to the first origin.
+    ///
+    /// If the credential is a query parameter, a target on another origin loses the parameter of that
+    /// name. If the URL carried a credential of at least 8 bytes, and a target on another origin still
+    /// contains it, the fetch fails with `insecure_url`.
     #[default]
     Follow,
     /// Returns the redirect itself as the response.
@@ -40,11 +43,10 @@ pub(crate) struct Hop<'a> {
     pub(crate) call: &'a str,
     pub(crate) method: Method,
     pub(crate) url: Uri,
-    /// The caller's headers, without the credential.
+    /// The caller's headers. [`headers`](Self::headers) adds the credential.
     pub(crate) headers: HeaderMap,
     pub(crate) sends_body: bool,
-    /// Whether the request carries the credential. A chain that has left the origin never carries the
-    /// credential again.
+    /// True until a redirect leaves the origin. The credential is not sent after that.
     pub(crate) authenticated: bool,
 }
 
@@ -72,7 +74,7 @@ impl Hop<'_> {
     /// # Errors
     ///
     /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http on
-    /// another machine, or is of another origin and holds the credential.
+    /// another machine, or is on another origin and contains the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
@@ -86,11 +88,11 @@ impl Hop<'_> {
         if !url::same_origin(&self.url, &next) {
             self.drop_credentials(token);
         }
-        self.url = if self.authenticated {
-            token.redirect_target(next)?
-        } else {
-            self.without_credential(next, token)?
-        };
+        let next = token.redirect_target(next, self.authenticated)?;
+        if !self.authenticated {
+            self.check_secrets(&next, token)?;
+        }
+        self.url = next;
         Ok(())
     }
 
@@ -131,38 +133,22 @@ impl Hop<'_> {
         }
     }
 
-    /// Takes the credential out of a target of another origin. Many servers copy the query of a request
-    /// into the target, and some copy the path.
-    fn without_credential(&self, mut target: Uri, token: &CachedToken) -> Result<Uri> {
-        match &token.place {
-            Place::Query(name) => target = without_parameter(target, name)?,
-            Place::Path(_) => {}
-            _ => return Ok(target),
+    /// Refuses a target of another origin that contains the credential. Many servers copy the path or the
+    /// query of a request into the target.
+    fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
+        let mut secrets = Secrets::default();
+        for text in token.secrets_in_url(self.call) {
+            secrets.add_credential(text.as_bytes());
         }
-        let secrets = token.secrets(Some(self.call)).into_iter();
-        let secrets = Secrets::new(secrets.filter(|secret| secret.len() >= MIN_LENGTH));
-        match secrets.hidden(target.to_string().as_bytes(), "") {
-            None => Ok(target),
-            Some(_) => Err(insecure(
+        let found = secrets.hidden(target.to_string().as_bytes(), "");
+        found.map_or(Ok(()), |_| {
+            Err(insecure(
                 &self.url,
                 "redirects to another origin with the credential in the URL, which is not followed; \
                  Redirects::Manual returns the redirect",
-            )),
-        }
+            ))
+        })
     }
-}
-
-fn without_parameter(target: Uri, name: &str) -> Result<Uri> {
-    let is_ours = |pair: &&str| param_name(pair) == name.as_bytes();
-    let query = target.query().unwrap_or_default();
-    if !query.split('&').any(|pair| is_ours(&pair)) {
-        return Ok(target);
-    }
-    let others: Vec<&str> = query.split('&').filter(|pair| !is_ours(pair)).collect();
-    let mark = if others.is_empty() { "" } else { "?" };
-    let path = target.path();
-    let text = [&url::origin(&target), path, mark, &others.join("&")].concat();
-    url::parse(&text).map_err(|problem| NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
 fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {

@@ -42,6 +42,13 @@
 //! `attention_required` from the token call, and the upstream accepts none of the earlier tokens. `DevGateway` does the
 //! same. With [`Provider::rotating`] `(false)` the connection is kept in both cases.
 //!
+//! # Lock files
+//!
+//! A client leaves an empty lock file for each gateway, workspace and provider
+//! ([`lock_dir`](crate::NexusClientOptions::lock_dir)). Each `DevGateway` has a port of its own, so the files of a test
+//! are never used again. To leave none, run tests with an empty `NEXUS_LOCK_DIR`, or use
+//! [`without_lock`](crate::NexusClientOptions::without_lock).
+//!
 //! # Agent sessions
 //!
 //! An agent session has a token of its own. The upstream accepts it as a bearer token while the session is open and its

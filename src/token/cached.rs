@@ -8,7 +8,6 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
-use crate::hiding::MIN_LENGTH;
 use crate::secret::debug_only;
 #[cfg(feature = "signing")]
 use crate::signing::Signature;
@@ -131,49 +130,57 @@ impl CachedToken {
         }
     }
 
-    /// Adds the query parameter to the target of a redirect within the origin. Placeholders are not
-    /// filled, because the server wrote this URL.
-    pub(crate) fn redirect_target(&self, url: Uri) -> Result<Uri> {
+    /// Sets the query parameter in the target of a redirect or, if the request no longer carries the
+    /// credential, removes it. Placeholders are not filled, because the server wrote this URL.
+    pub(crate) fn redirect_target(&self, url: Uri, authenticated: bool) -> Result<Uri> {
         let Place::Query(name) = &self.place else {
             return Ok(url);
         };
-        let target = with_query_param(&url.to_string(), name, &self.access_token);
+        let target = match url.to_string() {
+            target if authenticated => with_query_param(&target, name, &self.access_token),
+            target => url::without_parameter(&target, name),
+        };
         let problem = "the URL of a redirect is too long with the credential";
         target
             .parse()
             .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Returns the texts of the credential that a server may repeat. With the URL of a call, returns only
-    /// those that must stay within its origin: no field without a placeholder in the URL, and no user
-    /// name. Short texts beside the key, such as a region, are not secret.
-    pub(crate) fn secrets(&self, call: Option<&str>) -> Vec<Vec<u8>> {
-        let mut beside: Vec<Vec<u8>> = Vec::new();
+    /// Returns the texts of the credential that the URL of a call contains. A credential that a header
+    /// carries has none.
+    pub(crate) fn secrets_in_url(&self, call: &str) -> Vec<&str> {
+        match &self.place {
+            Place::Query(_) => vec![&self.access_token],
+            Place::Path(fields) => {
+                let is_used = |name: &str| call.contains(&format!("{{{name}}}"));
+                let used = fields.iter().filter(|(name, _)| is_used(name));
+                used.map(|(_, value)| &**value).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns the texts of the credential that a server may repeat.
+    pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
+        let mut secrets = vec![self.access_token.clone().into()];
         match &self.place {
             Place::Path(fields) => {
-                let is_in =
-                    |name: &str| call.is_none_or(|url| url.contains(&format!("{{{name}}}")));
-                let used = fields.iter().filter(|(name, _)| is_in(name));
-                beside.extend(used.map(|(_, value)| value.clone().into()));
+                secrets.extend(fields.iter().map(|(_, value)| value.clone().into()));
             }
             #[cfg(feature = "signing")]
             Place::Signature(Signature::Aws(keys)) => {
-                beside.push(keys.access_key.clone().into());
-                beside.extend(keys.session_token.iter().map(|token| token.clone().into()));
+                secrets.push(keys.access_key.clone().into());
+                secrets.extend(keys.session_token.iter().map(|token| token.clone().into()));
             }
             _ => {}
         }
         // Basic (RFC 7617 section 2): the pair, the name, the password, and the base64 without padding.
         if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
             let pair = base64::decoded(&self.access_token).unwrap_or_default();
-            let parts = pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec);
-            beside.extend(parts.skip(usize::from(call.is_some())));
-            beside.extend([pair, self.access_token.trim_end_matches('=').into()]);
+            secrets.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
+            secrets.extend([pair, self.access_token.trim_end_matches('=').into()]);
         }
-        beside.retain(|text| text.len() >= MIN_LENGTH);
-        let key = self.access_token.as_bytes().to_vec();
-        beside.extend(Some(key).filter(|key| !key.is_empty()));
-        beside
+        secrets
     }
 
     /// Returns the header that carries the credential, or `None` if the URL carries it.
@@ -289,18 +296,8 @@ fn shown(name: &str) -> &str {
 
 /// Sets a query parameter, in place of others with its name.
 fn with_query_param(url: &str, name: &str, value: &str) -> String {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let others = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && param_name(pair) != name.as_bytes());
-    let own = format!("{}={}", url::encode(name), url::encode(value));
-    let pairs: Vec<&str> = others.chain([own.as_str()]).collect();
-    format!("{base}?{}", pairs.join("&"))
-}
-
-/// Returns the decoded name of a `name=value` pair of a query.
-pub(crate) fn param_name(pair: &str) -> Vec<u8> {
-    url::decode(pair.split_once('=').map_or(pair, |(name, _)| name), true)
+    let pair = [&url::encode(name), "=", &url::encode(value)].concat();
+    url::with_parameter(&url::without_parameter(url, name), &pair)
 }
 
 #[cfg(test)]

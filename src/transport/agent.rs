@@ -35,7 +35,7 @@ thread_local! {
     pub(super) static OPENED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the settings of the SDK's requests, each of which may take this long. The pool is sized for many
+/// Returns the settings of an agent whose requests may each take `timeout`. The pool is sized for many
 /// threads that talk to a few hosts.
 pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
@@ -96,10 +96,9 @@ pub(super) fn agent(config: Config, resolver: impl Resolver) -> ureq::Agent {
     ureq::Agent::with_parts(config, opener, Unresolved)
 }
 
-/// Builds an agent whose middleware sends every request by other means. The connectors of ureq's default
-/// agent would add a hundred kilobytes to the program.
+/// Builds an agent whose middleware sends every request by other means.
 pub(crate) fn without_connections(config: Config) -> ureq::Agent {
-    agent(config, HostResolver)
+    ureq::Agent::with_parts(config, (), Unresolved)
 }
 
 /// Without its feature for SOCKS, ureq bypasses a SOCKS proxy, or panics.
@@ -125,7 +124,7 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
 pub(super) struct Opener<Chain, Hosts> {
     pub(super) chain: Chain,
     pub(super) resolver: Hosts,
-    /// The TLS settings of the agent.
+    /// A hash of the agent's TLS settings.
     pub(super) tls: u64,
 }
 
@@ -138,24 +137,23 @@ impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         OPENED.set(true);
-        let ConnectionDetails { uri, config, .. } = *details;
-        check_proxy(config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        check_proxy(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let mut details = renewed(details, details.addrs.clone());
         if details.addrs.contains(&UNRESOLVED) {
-            let found = self.resolver.resolve(uri, config, details.timeout);
+            let found = (self.resolver).resolve(details.uri, details.config, details.timeout);
             details.addrs = found.map_err(while_connecting)?;
         }
         details.resolver = &self.resolver;
-        // ureq keeps its TLS state, and the sessions to resume, only for requests without settings of their
-        // own.
-        details.request_level = details.request_level && tls_hash(config) != self.tls;
+        // ureq keeps TLS sessions only for requests without settings of their own. Most settings do not
+        // concern TLS.
+        details.request_level = details.request_level && tls_hash(details.config) != self.tls;
         self.chain
             .connect(&details, chained)
             .map_err(while_connecting)
     }
 }
 
-/// Tells TLS settings apart as ureq does.
+/// Hashes TLS settings. ureq compares them in the same way.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
     use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -209,7 +207,8 @@ impl<In: Transport> Connector<In> for Dial {
     }
 }
 
-/// Connects to the first address that accepts. ureq would give a dead first address most of the time.
+/// Connects to the first address that accepts. ureq would spend most of the time on a first address that
+/// does not respond.
 fn dial<In: Transport>(details: &ConnectionDetails<'_>) -> Result<Option<Socket<In>>, ureq::Error> {
     let mut outcome = Err(ureq::Error::HostNotFound);
     let mut addresses = details.addrs.iter().peekable();

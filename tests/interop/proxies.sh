@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs tests/proxies through real servers and proxies: nginx, HAProxy, Squid, Dante. Everything is on
-# loopback and stops at the end. Prints a table; fails when a response is not the one asked for, or on
-# any error that is not expected.
+# Runs tests/proxies through real servers and proxies: nginx, HAProxy, Squid, Dante. They listen on
+# loopback and stop at the end. Prints a table. Fails if a response belongs to another request, or on an
+# unexpected error.
 #
 #   tests/interop/proxies.sh
 #
-# Installs what is missing by apt-get, and while it runs adds two names to /etc/hosts, since a request
-# to localhost goes past every proxy: so it needs root, or these things there already.
+# Installs missing programs by apt-get. While it runs, /etc/hosts has two names more, because requests to
+# localhost bypass every proxy. Both need root.
 #
 # Environment: FEATURES (default platform-verifier,socks-proxy), CALLS (for each row, default 1000).
 set -eu
@@ -29,7 +29,7 @@ if [ -n "$packages" ]; then
     apt-get update -q >/dev/null || die "cannot update the lists of packages"
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -qy $packages >/dev/null || die "cannot install$packages"
-    # Packages start what they bring.
+    # The packages have started their services.
     for name in nginx haproxy squid danted; do service $name stop >/dev/null 2>&1 || true; done
 fi
 
@@ -57,7 +57,7 @@ cat >>"$hosts" <<END
 127.0.0.1 dead.test $mark
 END
 
-# An authority and a certificate of it for the names of the upstreams.
+# A certificate authority, and its certificate for the names of the upstreams.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test authority" \
     -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
@@ -67,7 +67,7 @@ openssl x509 -req -in "$work/request.pem" -CA "$work/ca.pem" -CAkey "$work/ca.ke
     -extfile "$work/names" -out "$work/cert.pem" 2>/dev/null
 cat "$work/cert.pem" "$work/key.pem" >"$work/both.pem"
 
-# Ports that are free now, one after the other.
+# Free ports.
 ports=$(python3 -c '
 import socket
 sockets = [socket.socket() for _ in range(11)]
@@ -183,8 +183,8 @@ run() { # NAME URL METHODS [VARIABLE=VALUE]...
     }
     grep '^|' "$work/out" || true
 }
-# Does this every 0.3 s for as long as a row runs.
-meanwhile() {
+# Runs a row, and an action every 0.3 s until the row ends.
+meanwhile() { # ACTION NAME URL METHODS [VARIABLE=VALUE]...
     action=$1
     shift
     (while sleep 0.3; do $action || true; done) >/dev/null 2>&1 &

@@ -185,17 +185,11 @@ impl<'a> Chain<'a> {
         let injected = headers.contains_key("x-own");
         let private = PRIVATE.iter().any(|name| headers.contains_key(name));
         assert!(!own && !injected && !private, "{headers:?}");
-        // The credential of a header was never in a URL.
-        if !self.token.header_name.is_empty() {
-            return;
-        }
-        for secret in self.token.secrets(Some(self.hop.call)) {
-            let secret = String::from_utf8_lossy(&secret);
+        // Shorter texts occur by chance.
+        let secrets = self.token.secrets_in_url(self.hop.call).into_iter();
+        for secret in secrets.filter(|secret| secret.len() >= 8) {
             let path = decoded(url.path());
-            assert!(
-                !query.contains(&*secret) && !path.contains(&*secret),
-                "{url}"
-            );
+            assert!(!query.contains(secret) && !path.contains(secret), "{url}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{self, Server, bearer, client, options};
+use nexus_sdk::http::HeaderName;
 use nexus_sdk::{
     FetchOptions, NexusClient, NexusClientOptions, NexusError, RequestConnectionInput, TokenCache,
     WaitOptions,
@@ -287,18 +288,14 @@ fn headers() {
             .header("X-First", "1")
             .header(name, value);
         let error = refused(&server, &server.url("/"), options);
-        (name, error, "invalid_input", "header 2 (")
-    });
-    check(&server, table.into());
-    let lengths = [
-        ("Content-Length", "1", ""),
-        ("content-length", "+0", ""),
-        ("Content-Length", "5", "four"),
-    ];
-    let table = lengths.map(|(name, length, data)| {
-        let options = FetchOptions::default().data(data).header(name, length);
-        let error = refused(&server, &server.url("/"), options);
-        (length, error, "invalid_input", "header Content-Length: not")
+        let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
+        // A name that is none may be a secret in the wrong place.
+        let place = if is_name {
+            "header 2 ("
+        } else {
+            "header 2: its"
+        };
+        (name, error, "invalid_input", place)
     });
     check(&server, table.into());
 }
@@ -317,11 +314,11 @@ fn a_timeout_of_zero() {
 #[test]
 fn extremes_that_can_be_used_are_no_panic() {
     let upstream = Server::play(vec![support::text(200, "ok")]);
-    let options = FetchOptions::default()
-        .timeout(Duration::MAX)
-        .header("Content-Length", "2")
-        .data("ab");
+    let options = FetchOptions::default().timeout(Duration::MAX).data("ab");
     assert_eq!(support::fetch(&upstream.url("/"), options).unwrap().0, 200);
+    let long = FetchOptions::default().method("M".repeat(200_000));
+    let error = support::fetch(&upstream.url("/"), long).unwrap_err();
+    assert_eq!(error.code(), "request_failed", "{error}");
     let many = (0..40_000).map(|n| (format!("X-{n}"), "1"));
     let error =
         support::fetch(&upstream.url("/"), FetchOptions::default().headers(many)).unwrap_err();
@@ -340,27 +337,12 @@ fn what_is_longer_than_any_server_takes() {
     let server = Server::play(vec![bearer("t")]);
     let long = "x".repeat(64 * 1024);
     let url = server.url("/");
-    let table = [
-        (
-            "header",
-            FetchOptions::default().header("X-Long", &long),
-            "header 1 (X-Long): ",
-        ),
-        (
-            "method",
-            FetchOptions::default().method("M".repeat(65)),
-            "method: ",
-        ),
-    ];
-    let table = table.map(|(case, options, place)| {
-        (
-            case,
-            refused(&server, &url, options),
-            "invalid_input",
-            place,
-        )
-    });
-    check(&server, table.into());
+    let with_long = FetchOptions::default().header("X-Long", &long);
+    let error = refused(&server, &url, with_long);
+    check(
+        &server,
+        vec![("header", error, "invalid_input", "header 1 (x-long): ")],
+    );
     let error = NexusClient::new(options(&server).api_key(long + "x")).unwrap_err();
     assert!(error.message().starts_with("api_key: "), "{error}");
 }

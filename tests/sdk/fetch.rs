@@ -247,6 +247,11 @@ fn json_is_the_body_and_its_type() {
             "[1,2]".into(),
         ),
         (get().json(&value).data("last"), None, "last".into()),
+        (
+            get().header("Content-Length", "99").data("abc"),
+            None,
+            "abc".into(),
+        ),
     ];
     for (options, content_type, body) in table {
         let server = Server::play(vec![reply(200, &[], "")]);
@@ -268,6 +273,10 @@ fn parameters_are_appended_to_the_query() {
         ("/x?c", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         ("/x?", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         ("/x?c&", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        (
+            "/x?c=d?",
+            "/x?c=d?&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
+        ),
         (
             "/x?a=2#part?d",
             "/x?a=2&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",

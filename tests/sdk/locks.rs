@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
+use std::panic;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -181,6 +183,45 @@ fn a_lock_that_does_not_work_stops_no_call() {
     let client = bench.client(true, |options| options);
     assert!(client.resolve_token("ws", "p").is_ok());
     assert_eq!(bench.events.take(), ["acquire", "request"]);
+}
+
+/// A lock whose first turn panics: where it is acquired, or where it is released.
+struct Panics {
+    in_drop: bool,
+    count: AtomicUsize,
+}
+
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic::resume_unwind(Box::new("a bug of the lock"));
+    }
+}
+
+impl RefreshLock for Panics {
+    fn acquire(&self, _: &str, _: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+        match (self.count.fetch_add(1, Ordering::SeqCst), self.in_drop) {
+            (0, true) => Ok(Some(Box::new(Bomb))),
+            (0, false) => panic::resume_unwind(Box::new("a bug of the lock")),
+            _ => Ok(Some(Box::new(()))),
+        }
+    }
+}
+
+#[test]
+fn a_lock_that_panics_fails_the_call_and_not_the_next_one() {
+    for in_drop in [false, true] {
+        let bench = Bench::new(&[]);
+        let count = AtomicUsize::new(0);
+        let options = options(&bench.gateway).refresh_lock(Panics { in_drop, count });
+        let client = NexusClient::new(options).unwrap();
+        let error = client.resolve_token("ws", "p").unwrap_err();
+        let got = (error.code(), error.is_retryable());
+        assert_eq!(got, ("request_failed", true), "{in_drop}");
+        assert!(error.message().contains("or the lock around it"), "{error}");
+        assert!(client.resolve_token("ws", "p").is_ok(), "{in_drop}");
+    }
 }
 
 /// A lock that another process holds until the channel closes, and the keys that were asked for.

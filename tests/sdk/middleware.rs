@@ -162,6 +162,11 @@ fn what_is_refused_never_leaves() {
     for (url, expected) in table {
         assert_eq!(code(&agent.get(url).call().unwrap_err()), expected, "{url}");
     }
+    assert_eq!(
+        gateway.count("/v1/resolve"),
+        0,
+        "before a token is resolved"
+    );
     let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
     let url = format!("{}/user", gateway.url());
     for (workspace_id, expected) in [(" ", "invalid_input"), ("nobody", "connection_not_found")] {

@@ -28,7 +28,7 @@ pub(crate) struct Server {
     /// The number of threads that read or wait to read.
     readers: AtomicUsize,
     state: Mutex<State>,
-    /// Signalled when a call has ended, and when the server is to stop.
+    /// Signalled when the server is to stop, and then whenever a call has ended.
     changed: Condvar,
 }
 
@@ -166,8 +166,11 @@ impl Server {
         if let Some(page) = page {
             self.announce_end(&page);
         }
-        self.state().jobs.responded();
-        self.changed.notify_all();
+        let mut state = self.state();
+        state.jobs.responded();
+        if state.stop.is_some() {
+            self.changed.notify_all();
+        }
     }
 
     /// Tells the client when the user has finished with the page.

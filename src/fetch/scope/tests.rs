@@ -91,15 +91,15 @@ fn what_would_leave_the_base_is_refused() {
     let urls = [
         (
             "//b.example/x",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "/\\b.example/x",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "\\\\b.example",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "/a b",
@@ -107,7 +107,7 @@ fn what_would_leave_the_base_is_refused() {
         ),
         (
             "..",
-            "url: has a `..` segment, which may lead out of the base_url; leave it out",
+            "url: has a `..` segment, which may lead out of the base_url; remove the segment",
         ),
     ];
     for (url, message) in urls {
@@ -258,6 +258,7 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
         ),
     ];
     for (base, hosts, target, code) in table {
+        let (base, hosts) = (base.map(Arc::new), hosts.map(Arc::new));
         let scope = Scope { base, hosts };
         let checked = scope.check(&url::parse(target).unwrap());
         let found = checked.err().map(|error| error.code().to_owned());

@@ -87,7 +87,8 @@ fn query_parameters() {
             "https://h/p?Key=1&keys=2&a=key",
             "https://h/p?Key=1&keys=2&a=key&key=s%2F%26",
         ),
-        ("https://h/p?&&a=1&&", "https://h/p?a=1&key=s%2F%26"),
+        ("https://h/p?a=b?", "https://h/p?a=b?&key=s%2F%26"),
+        ("https://h/p?&&a=1&&", "https://h/p?&&a=1&&key=s%2F%26"),
     ];
     for (url, expected) in table {
         assert_eq!(with_query_param(url, "key", "s/&"), expected, "{url}");

@@ -238,8 +238,8 @@ impl ConnectionStatus {
         }
     }
 
-    /// Whether [`wait_for_active`](crate::NexusClient::wait_for_active) stops at this status. True for
-    /// every known status except `pending`.
+    /// Returns whether [`wait_for_active`](crate::NexusClient::wait_for_active) stops at this status. It
+    /// does at every known status except `pending`.
     ///
     /// ```
     /// use nexus_sdk::ConnectionStatus;
@@ -254,8 +254,7 @@ impl ConnectionStatus {
     }
 
     pub(crate) fn of(response: &Object) -> Result<Self> {
-        let status = json::required(response, &["status"])?;
-        Ok(Self::from(status.as_str()))
+        Ok(json::required(response, &["status"])?.as_str().into())
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     }
 }
 
-/// Like [`text`], but returns an empty string as missing, too.
+/// Returns a field as [`text`] does, but an empty string as missing.
 pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
@@ -66,7 +66,7 @@ pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     })
 }
 
-/// Whether a field is `true`.
+/// Returns whether a field is `true`.
 pub(crate) fn flag(object: &Object, field: &str) -> bool {
     matches!(object.get(field), Some(Value::Bool(true)))
 }

@@ -1,4 +1,4 @@
-//! Reads the gateway's `strategy`: how a credential is put on a request.
+//! Reads the gateway's `strategy`, which says how a credential is put on a request.
 
 use std::time::{Duration, SystemTime};
 
@@ -40,10 +40,12 @@ impl TokenResponse {
         }
         let stated = self.local_expiry(clock);
         let assumed = clock.at.after(DEFAULT_TTL).wall;
+        let api_base_url = json::filled(&self.raw, "api_base_url");
         Ok(CachedToken {
             expires_at: stated.unwrap_or(assumed),
             assumed_expiry: stated.is_none().then_some(assumed),
-            api_base_url: self.api_base_url(),
+            // The credentials of a self-hosted instance contain its base URL.
+            api_base_url: self.field("base_url").or(api_base_url),
             ..token
         })
     }
@@ -58,12 +60,6 @@ impl TokenResponse {
         self.expires_at
             .map(|moment| clock.local(moment))
             .or(counted)
-    }
-
-    /// Returns the base URL of a self-hosted instance, which is among its credentials, or the response's.
-    fn api_base_url(&self) -> Option<String> {
-        self.field("base_url")
-            .or_else(|| json::filled(&self.raw, "api_base_url"))
     }
 
     fn config_needed(&self, strategy: &str, field: &str) -> Result<String> {

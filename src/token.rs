@@ -50,7 +50,7 @@ pub struct TokenResponse {
     pub refresh_token: Option<String>,
     /// The provider's name.
     pub provider: Option<String>,
-    /// How to put the credential on a request: `type` and `config`.
+    /// The way in which the credential is put on a request: `type` and `config`.
     pub strategy: Option<Object>,
     /// The credential's fields.
     pub credentials: Option<Object>,

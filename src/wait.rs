@@ -77,8 +77,8 @@ impl<'a> WaitOptions<'a> {
     }
 
     /// Sets a function that is called with the status after each successful poll. It can print the
-    /// progress, or end the wait with the error `aborted` by [`ControlFlow::Break`]. Where the gateway
-    /// says `failed` of a connection that may still become active, the function gets `pending`.
+    /// progress, or end the wait with the error `aborted` by [`ControlFlow::Break`]. If the gateway
+    /// reports `failed` for a connection that may still become active, the function gets `pending`.
     /// Default: none.
     ///
     /// ```
@@ -167,7 +167,7 @@ pub(crate) fn until_final(
                 seen =
                     format!("the last status was `{status}`; let the user consent, or wait longer");
             }
-            // The end of the wait has ended this poll, too.
+            // The end of the wait has also ended this poll.
             Err(_) if poll_end.left().is_none() => {}
             // A network failure, a timeout, or a failure of the gateway.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {

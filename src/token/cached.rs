@@ -174,7 +174,7 @@ impl CachedToken {
             }
             _ => {}
         }
-        // Basic (RFC 7617 section 2): the pair, the name, the password, and the base64 without padding.
+        // Basic (RFC 7617 section 2): the pair, its two halves, and the base64 without padding.
         if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
             let pair = base64::decoded(&self.access_token).unwrap_or_default();
             secrets.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
@@ -225,7 +225,7 @@ impl CachedToken {
         Ok(())
     }
 
-    /// Whether both put the same credential on a request in the same way.
+    /// Returns whether both put the same credential on a request in the same way.
     pub(crate) fn same_credential(&self, other: &Self) -> bool {
         self.access_token == other.access_token
             && self.header_name == other.header_name

@@ -2,12 +2,12 @@
 
 mod entries;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::entries::{Entries, Entry};
 use crate::error::{self, Result};
+use crate::secret::debug_only;
 use crate::sync::Mutex;
 use crate::time::Now;
 use crate::token::CachedToken;
@@ -314,13 +314,7 @@ impl Default for TokenCache {
     }
 }
 
-impl fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCache")
-            .field("buffer", &self.buffer)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(TokenCache: buffer);
 
 #[cfg(test)]
 mod tests;

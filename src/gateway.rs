@@ -237,7 +237,7 @@ impl Gateway {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // Gateways limit the rate of each workspace by this header. An id that a header cannot carry
-        // is left out: the query or body has it, too.
+        // is left out, because the query or body also has it.
         if let Some(id) = request.workspace_id.and_then(plain_value) {
             headers.insert(HeaderName::from_static("x-workspace-id"), id);
         }
@@ -303,7 +303,7 @@ fn has_no_user_agent(agent: &ureq::Agent) -> bool {
 }
 
 fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
-    // A server may have nothing to say about what it has deleted (RFC 9110 section 9.3.5).
+    // The response to a DELETE may have no content (RFC 9110 section 9.3.5).
     let body = if method == Method::DELETE && response.body.trim_ascii().is_empty() {
         Object::new()
     } else {

@@ -126,7 +126,9 @@ impl CachedToken {
         match &self.place {
             Place::Query(name) => Ok(with_query_param(bare(), name, &self.access_token).into()),
             Place::Path(fields) => Ok(fill_placeholders(bare(), fields)?.into()),
-            _ => Ok(url.into()),
+            Place::Header => Ok(url.into()),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => Ok(url.into()),
         }
     }
 

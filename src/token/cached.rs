@@ -126,7 +126,9 @@ impl CachedToken {
         match &self.place {
             Place::Query(name) => Ok(with_query_param(bare(), name, &self.access_token).into()),
             Place::Path(fields) => Ok(fill_placeholders(bare(), fields)?.into()),
-            _ => Ok(url.into()),
+            Place::Header => Ok(url.into()),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => Ok(url.into()),
         }
     }
 
@@ -156,7 +158,9 @@ impl CachedToken {
                 let used = fields.iter().filter(|(name, _)| is_used(name));
                 used.map(|(_, value)| &**value).collect()
             }
-            _ => Vec::new(),
+            Place::Header => Vec::new(),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => Vec::new(),
         }
     }
 
@@ -261,11 +265,8 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
 /// Splits a URL after its authority.
 fn split_authority(url: &str) -> (&str, &str) {
     let start = url.find("://").map_or(0, |at| at.saturating_add(3));
-    let end = url
-        .bytes()
-        .skip(start)
-        .position(|byte| matches!(byte, b'/' | b'?'));
-    let end = end.map_or(url.len(), |length| start.saturating_add(length));
+    let length = url.get(start..).and_then(|rest| rest.find(['/', '?']));
+    let end = length.map_or(url.len(), |length| start.saturating_add(length));
     url.split_at_checked(end).unwrap_or((url, ""))
 }
 

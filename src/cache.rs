@@ -119,7 +119,7 @@ impl TokenCache {
     pub fn with_buffer(buffer: Duration) -> Self {
         Self {
             buffer,
-            entries: Arc::new(Mutex::new(Entries::default())),
+            entries: Arc::default(),
         }
     }
 

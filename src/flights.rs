@@ -93,7 +93,7 @@ impl Flights {
     fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
         Self {
             gateway,
-            table: Table::new(),
+            table: Table::default(),
             max_stale_wait: MAX_STALE_WAIT,
             process_lock,
             #[cfg(test)]

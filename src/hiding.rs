@@ -100,7 +100,7 @@ fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
 fn after_char(text: &[u8], c: char) -> Option<&[u8]> {
     let escaped = match text.first()? {
         b'%' => after_percent(text, c),
-        b'\\' => after_json(text, c),
+        b'\\' => after_json(text, c).or_else(|| after_reference(text, c)),
         b'&' => after_reference(text, c),
         b'+' if c == ' ' => text.get(1..),
         _ => None,
@@ -156,9 +156,10 @@ fn without_backslashes(text: &[u8]) -> Option<&[u8]> {
     text.get(marks..).filter(|_| marks > 0)
 }
 
-/// Reads `&#47;`, `&#x2F;` or a name, or `&amp;#47;` if the ampersand was escaped again.
+/// Reads `&#47;`, `&#x2F;` or a name, or `&amp;#47;` or `\u0026#47;` if the ampersand was escaped again.
 fn after_reference(text: &[u8], c: char) -> Option<&[u8]> {
-    let mut text = text.strip_prefix(b"&")?;
+    let plain = text.strip_prefix(b"&");
+    let mut text = plain.or_else(|| after_json(text, '&'))?;
     while let Some(again) = text.strip_prefix(b"amp;").filter(|_| c != '&') {
         text = again;
     }

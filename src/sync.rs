@@ -68,10 +68,10 @@ mod modelled {
     use std::sync::PoisonError;
     use std::time::Instant;
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Condvar(loom::sync::Condvar);
 
     /// The inner guard is `None` only during a wait.

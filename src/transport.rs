@@ -236,7 +236,7 @@ impl Transport {
         let help = if max == self.max_body_bytes {
             "; raise max_body_bytes if that size is expected"
         } else {
-            ", too large for a gateway's; check that gateway_url is the gateway's own address"
+            "; check that gateway_url is the gateway's own address"
         };
         let origin = url::origin(url);
         let message = format!("{origin}: the response body is larger than {max} bytes{help}");

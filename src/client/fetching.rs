@@ -6,8 +6,9 @@ use super::NexusClient;
 use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::agent;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
+use crate::tenant::Tenant;
 
 impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
@@ -77,7 +78,8 @@ impl NexusClient {
     /// ```
     #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
-        Fetcher::of_tenant(&self.0, cache, workspace_id, provider)
+        let tenant = Tenant::new(workspace_id, provider);
+        Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))
     }
 
     /// Returns the headers that carry the credential, for connections that the SDK does not open, such

@@ -43,7 +43,7 @@ pub struct Fetcher {
 }
 
 #[derive(Clone)]
-enum Credential {
+pub(crate) enum Credential {
     /// The credential of a workspace and provider, from the cache or from the gateway.
     Tenant(TokenCache, Tenant),
     /// The credential of an agent session. The gateway never replaces it.
@@ -51,21 +51,7 @@ enum Credential {
 }
 
 impl Fetcher {
-    pub(crate) fn of_tenant(
-        flights: &Handle,
-        cache: &TokenCache,
-        workspace_id: &str,
-        provider: &str,
-    ) -> Self {
-        let tenant = Tenant::new(workspace_id, provider);
-        Self::new(flights, Credential::Tenant(cache.clone(), tenant))
-    }
-
-    pub(crate) fn of_session(flights: &Handle, token: CachedToken) -> Self {
-        Self::new(flights, Credential::Session(Arc::new(token)))
-    }
-
-    fn new(flights: &Handle, credential: Credential) -> Self {
+    pub(crate) fn new(flights: &Handle, credential: Credential) -> Self {
         Self {
             flights: flights.clone(),
             credential,

@@ -62,6 +62,7 @@ pub(super) struct Outcome {
 /// A flight to wait for, and whether it is new, so that the caller has to start it.
 pub(super) type Joined = (Arc<Flight>, bool);
 
+#[derive(Default)]
 pub(super) struct Table {
     flights: Mutex<Vec<Arc<Flight>>>,
     finished: Condvar,
@@ -155,13 +156,6 @@ impl Flight {
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
-        Self {
-            flights: Mutex::new(Vec::new()),
-            finished: Condvar::new(),
-        }
-    }
-
     /// The number of callers that wait for a flight.
     #[cfg(test)]
     pub(super) fn waiting_for(&self, subject: &Subject) -> usize {

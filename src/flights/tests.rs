@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::error::Result;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
@@ -185,7 +185,8 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.resolve("p", far()).unwrap());
         scope.spawn(|| {
-            let fetcher = Fetcher::of_tenant(&scripted.handle, &one, "ws", "p");
+            let credential = Credential::Tenant(one.clone(), Tenant::new("ws", "p"));
+            let fetcher = Fetcher::new(&scripted.handle, credential);
             fetcher.get_cached_token().unwrap()
         });
         scripted.wait_for_callers("p", 4);

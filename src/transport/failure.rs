@@ -1,7 +1,6 @@
 //! Failed exchanges: the error that the caller gets, and whether another attempt makes sense.
 
 use std::borrow::Cow;
-use std::fmt::Display;
 use std::io;
 use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, InvalidData, UnexpectedEof};
 
@@ -62,10 +61,7 @@ pub(super) fn precedes_request(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => true,
         Error::Timeout(reason) => matches!(reason, Timeout::Resolve | Timeout::Connect),
-        Error::Io(error) => {
-            let kind = error.kind();
-            matches!(kind, ConnectionRefused | AddrNotAvailable)
-        }
+        Error::Io(error) => matches!(error.kind(), ConnectionRefused | AddrNotAvailable),
         _ => false,
     }
 }
@@ -87,11 +83,11 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
     transient(match error {
         Error::Io(error) => return judge_io(error),
         Error::ConnectProxyFailed(why) => return judge_proxy(why),
-        Error::Tls(problem) => return judge_tls(problem),
+        Error::Tls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => return judge_tls(problem),
+        Error::Rustls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => return judge_tls(problem),
+        Error::NativeTls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         Error::TlsRequired => {
             return permanent(
                 "https needs one of this crate's features `rustls` (default) and `native-tls`",
@@ -114,8 +110,7 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
     })
 }
 
-fn judge_tls(problem: &dyn Display) -> Verdict {
-    let mut text = format!("TLS failed: {problem}");
+fn judge_tls(mut text: String) -> Verdict {
     // rustls and OpenSSL, where the response does not begin as TLS does.
     if text.contains("InvalidContentType") || text.contains("wrong version number") {
         text += "; check that the port is one for https, not http";
@@ -139,8 +134,8 @@ fn judge_io(error: &io::Error) -> Verdict {
             transient("connection refused; check that the server is running and the port is right")
         }
         UnexpectedEof => transient("the server closed the connection early"),
-        // rustls reports its errors in this kind.
-        InvalidData => judge_tls(error),
+        // Errors of rustls have this kind.
+        InvalidData => judge_tls(error.to_string()),
         _ => transient(error.to_string()),
     }
 }

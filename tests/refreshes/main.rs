@@ -443,8 +443,10 @@ fn soak() {
     }
     for (row, outcome) in rows.iter().zip(&outcomes) {
         let counts = &outcome.counts;
-        assert!(counts.good > 0 && counts.timeouts > 0, "{:?}", row.way);
+        assert!(counts.good > 0, "{:?}", row.way);
         if row.way == Way::Locked {
+            // In the other rows the connection is lost at once, and few calls are left that could time out.
+            assert!(counts.timeouts > 0, "no caller has left a flight");
             assert_eq!(counts.errors, BTreeMap::new());
             assert_eq!(counts.early_401s, 0);
             assert!(outcome.tokens >= row.tokens, "{} tokens", outcome.tokens);

@@ -15,7 +15,7 @@ fn a_handshake_that_fails_says_what_to_do() {
         let error = error.err().unwrap();
         let message = error.message();
         assert!(
-            message.contains("TLS failed: ") && message.contains("one for https, not http"),
+            message.ends_with("; check that the port is one for https, not http"),
             "{provider:?}: {message}"
         );
         assert!(!error.is_retryable(), "{provider:?}");
@@ -31,7 +31,7 @@ fn a_server_that_is_not_trusted_is_an_error_with_advice() {
     assert_eq!(
         error.err().unwrap().message(),
         format!(
-            "https://example.test:{port}: TLS failed: invalid peer certificate: UnknownIssuer; \
+            "https://example.test:{port}: invalid peer certificate: UnknownIssuer; \
              to trust other authorities, enable `platform-verifier` or set `agent`"
         )
     );

@@ -61,30 +61,27 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(crate) fn get(path: impl Into<Cow<'a, str>>) -> Self {
+    fn new(method: Method, path: Cow<'a, str>, body: Option<Vec<u8>>) -> Self {
         Self {
-            method: Method::GET,
-            path: path.into(),
-            body: None,
+            method,
+            path,
+            body,
             workspace_id: None,
             secrets: Vec::new(),
         }
     }
 
+    pub(crate) fn get(path: impl Into<Cow<'a, str>>) -> Self {
+        Self::new(Method::GET, path.into(), None)
+    }
+
     pub(crate) fn delete(path: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            method: Method::DELETE,
-            ..Self::get(path)
-        }
+        Self::new(Method::DELETE, path.into(), None)
     }
 
     /// A POST with an empty body.
     pub(crate) fn post(path: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            method: Method::POST,
-            body: Some(Vec::new()),
-            ..Self::get(path)
-        }
+        Self::new(Method::POST, path.into(), Some(Vec::new()))
     }
 
     pub(crate) fn json(mut self, body: &Value) -> Self {

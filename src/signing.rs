@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use hmac::digest::common::Key;
 use hmac::{EagerHash, Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
@@ -82,17 +81,10 @@ fn hmac(sha1: bool, in_base64: bool, secret: &[u8], payload: &[u8]) -> String {
     if in_base64 { base64(&mac) } else { hex(&mac) }
 }
 
-/// Pads the key to a whole block (RFC 2104 section 2), because only the constructor for whole blocks
-/// cannot fail.
+/// The constructor cannot fail, because a key may have any length (RFC 2104 section 2).
 fn mac<D: EagerHash>(key: &[u8], payload: &[u8]) -> Vec<u8> {
-    let mut block = Key::<Hmac<D>>::default();
-    let digest = (key.len() > block.len()).then(|| D::digest(key));
-    let key = digest.as_deref().unwrap_or(key);
-    for (slot, byte) in block.iter_mut().zip(key) {
-        *slot = *byte;
-    }
-    let mac = Hmac::<D>::new(&block).chain_update(payload);
-    mac.finalize().into_bytes().to_vec()
+    let mac = Hmac::<D>::new_from_slice(key).map(|mac| mac.chain_update(payload));
+    mac.map_or_else(|_| Vec::new(), |mac| mac.finalize().into_bytes().to_vec())
 }
 
 fn hex(bytes: &[u8]) -> String {

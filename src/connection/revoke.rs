@@ -121,8 +121,8 @@ impl RevokeResult {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let response = json::into_object(response)?;
-        let response = &response;
+        let response = &json::into_object(response)?;
+        let closed = response.get("sessions_closed").and_then(Value::as_u64);
         let status = json::filled(response, "status").unwrap_or_else(|| "revoked".to_owned());
         Ok(Self {
             connection_id: json::filled(response, "connection_id"),
@@ -133,10 +133,7 @@ impl RevokeResult {
             token_deleted: json::flag(response, "token_deleted"),
             provider_revoked: json::flag(response, "provider_revoked"),
             provider_revocation_error: json::filled(response, "provider_revocation_error"),
-            sessions_closed: response
-                .get("sessions_closed")
-                .and_then(Value::as_u64)
-                .unwrap_or_default(),
+            sessions_closed: closed.unwrap_or_default(),
         })
     }
 }

@@ -265,11 +265,8 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
 /// Splits a URL after its authority.
 fn split_authority(url: &str) -> (&str, &str) {
     let start = url.find("://").map_or(0, |at| at.saturating_add(3));
-    let end = url
-        .bytes()
-        .skip(start)
-        .position(|byte| matches!(byte, b'/' | b'?'));
-    let end = end.map_or(url.len(), |length| start.saturating_add(length));
+    let length = url.get(start..).and_then(|rest| rest.find(['/', '?']));
+    let end = length.map_or(url.len(), |length| start.saturating_add(length));
     url.split_at_checked(end).unwrap_or((url, ""))
 }
 

@@ -26,7 +26,7 @@
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
 //! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the hosts of one API,
 //!   so that a URL from a model cannot send it elsewhere.
-//! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of all codes and what to do about each.
+//! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of the known codes and what to do about each.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.

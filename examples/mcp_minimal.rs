@@ -1,10 +1,10 @@
-//! A complete MCP server over stdin and stdout with one tool, in one file of `serde_json` and `nexus_sdk`.
+//! A complete MCP server over stdin and stdout with one tool. Uses only `serde_json` and `nexus_sdk`.
 //!
-//! It acts for one connected user. `NEXUS_GATEWAY_URL`, `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER` and `UPSTREAM_URL`
-//! (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL` it runs on a sample gateway in this
+//! The server acts for one connected user. `NEXUS_GATEWAY_URL`, `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER` and `UPSTREAM_URL`
+//! (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL`, it runs on a sample gateway in this
 //! process.
 //!
-//! It has one thread, so a slow call delays all other messages. `mcp_stdio_server` does more.
+//! The server has one thread, so a slow call delays all other messages. `mcp_stdio_server` has several threads.
 
 use std::env;
 use std::error::Error;
@@ -14,7 +14,7 @@ use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, Redirects, TokenCache};
 use serde_json::{Value, json};
 
-/// Since this revision, a request names its revision in `_meta`, and there is no `initialize`.
+/// From this revision on, each request names its revision in `_meta`, and there is no `initialize`.
 const MODERN: &str = "2026-07-28";
 const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
@@ -101,10 +101,10 @@ fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Val
     Ok(result)
 }
 
-/// The tool. An error is text that tells the model what to do.
+/// Runs the tool. An error is a text for the model.
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
     let limit = limit.map_or(Some(30), Value::as_u64);
-    let limit = limit.ok_or("\"limit\" must be a positive integer")?;
+    let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
     // A model must not see the credential, and a redirect could lead away from the API.
     let options = FetchOptions::default()
         .query("per_page", limit)

@@ -1,7 +1,7 @@
 //! A blocking client for the [Nexus Gateway](https://github.com/Prescott-Data/nexus-framework).
 //!
-//! The gateway keeps OAuth grants and API keys for each workspace and provider, and gives out short-lived tokens.
-//! This crate asks it for a token, caches the token, and puts it on your requests as the provider wants it.
+//! The gateway stores OAuth grants and API keys by workspace and provider. This crate asks the gateway for the current
+//! token or key, caches it, and adds it to your requests in the way that the provider expects.
 //!
 //! ```
 //! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -21,22 +21,23 @@
 //!
 //! # Where to start
 //!
-//! - [`NexusClient`] talks to one gateway. Make one client and share it between threads. Its documentation has a table of what
+//! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. Its documentation has a table of what
 //!   differs from the Python SDK.
-//! - [`TokenCache`] holds tokens by workspace and provider. Make one cache for each gateway.
-//! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can hold the credential to the hosts of one API,
-//!   which is what a URL from a model needs.
-//! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of all codes and what to do about each.
+//! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
+//! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the hosts of one API,
+//!   so that a URL from a model cannot send it elsewhere.
+//! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of the known codes and what to do about each.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
 //!
 //! # Blocking, time and threads
 //!
-//! Every call blocks the calling thread and has a deadline; its documentation says how long it can take. All types can be shared
-//! between threads. A call that can make the gateway refresh a token runs on a thread of its own and is never cut short, because a
-//! refresh that is cut short can cost the user's connection. The last handle of a client waits for such calls when it is dropped,
-//! up to 5 s. Programs that end with [`std::process::exit`] call [`NexusClient::drain`] first.
+//! Every request blocks the calling thread, and has a deadline that the documentation of its method states. Threads can share a
+//! [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh a token runs on a thread of its
+//! own. It goes on when its caller times out, because an interrupted refresh can cost the user's connection. Dropping the last
+//! handle of a client waits up to 5 s for such requests. A program that ends with [`std::process::exit`] calls
+//! [`NexusClient::drain`] first.
 //!
 //! Nothing is ever written to stdout. Diagnostics go to stderr, on lines that begin with `[NexusSDK]`; see [`LogLevel`].
 //!
@@ -46,7 +47,7 @@
 //! |---|---|---|
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
 //! | `gzip` | yes | compressed responses |
-//! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent |
+//! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the root certificates of the system and of `SSL_CERT_FILE` |
 //! | `native-tls` | no | https through the system's library; overrides `rustls` |

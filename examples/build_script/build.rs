@@ -1,6 +1,6 @@
 //! Generates the constant `SCHEMA` with a JSON schema from an API behind the Nexus Gateway.
 //!
-//! A build that is not configured, or offline, uses the committed copy and warns. A wrong configuration fails the build,
+//! A build without configuration or network uses the committed copy and warns. A wrong configuration fails the build,
 //! because an old schema would hide the mistake.
 
 use std::path::Path;
@@ -20,7 +20,7 @@ const LOCKS: &str = "NEXUS_LOCK_DIR";
 /// How long the end of the script waits for a token refresh.
 const MAX_DRAIN: Duration = Duration::from_secs(5);
 
-/// Why there is no schema from the API.
+/// The reason why the API returned no schema.
 enum Problem {
     /// The configuration is right, as far as the script can tell.
     Unavailable(String),
@@ -29,8 +29,8 @@ enum Problem {
 }
 
 fn main() {
-    // NEXUS_API_KEY is not among them: Cargo writes the values of these variables into target/, which CI caches and
-    // copies. Another key returns the same schema.
+    // Cargo writes the values of these variables into target/, which CI caches copy. NEXUS_API_KEY is therefore not one
+    // of them. Another key returns the same schema, so a new key needs no rebuild.
     for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA, LOCKS] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
@@ -62,7 +62,7 @@ fn fetch() -> Result<Vec<u8>, Problem> {
     let url = required(SCHEMA)?;
     let client = client().map_err(|error| {
         Problem::Wrong(format!(
-            "{error}; set {GATEWAY} and NEXUS_API_KEY to those of the gateway"
+            "{error}; set {GATEWAY} and NEXUS_API_KEY to the gateway's address and key"
         ))
     })?;
     let options = FetchOptions::default().header("Accept", "application/json");
@@ -76,7 +76,7 @@ fn fetch() -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// The default timeout of 30 s is too long for a build.
+/// Creates a client with a timeout of 10 s, because the default of 30 s is too long for a build.
 fn client() -> Result<NexusClient, NexusError> {
     let options = NexusClientOptions::from_env()?.timeout(Duration::from_secs(10));
     let client = NexusClient::new(options)?;
@@ -85,13 +85,14 @@ fn client() -> Result<NexusClient, NexusError> {
     Ok(client)
 }
 
-/// Has signals such as Ctrl-C wait for a token refresh: if it is interrupted, the provider may revoke the user's grant.
+/// Delays signals such as Ctrl-C until a token refresh has ended. If the refresh is interrupted, the provider may revoke
+/// the user's grant.
 #[cfg(unix)]
 fn delay_signals(client: NexusClient) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::iterator::Signals;
 
-    // Without this, a signal ends the script at once.
+    // If this fails, a signal ends the script at once.
     let Ok(mut signals) = Signals::new([SIGHUP, SIGINT, SIGQUIT, SIGTERM]) else {
         return;
     };
@@ -106,13 +107,13 @@ fn delay_signals(client: NexusClient) {
 fn required(variable: &str) -> Result<String, Problem> {
     let value = env::var(variable).unwrap_or_default();
     if value.trim().is_empty() {
-        let problem = format!("{GATEWAY} is set and {variable} is not; set both or none");
+        let problem = format!("{GATEWAY} is set and {variable} is not; set both or neither");
         return Err(Problem::Wrong(problem));
     }
     Ok(value)
 }
 
-/// Explains a response of the API that is not a schema.
+/// Explains a response of the API with a status other than 200.
 fn refused(status: u16) -> Problem {
     let problem = format!("{SCHEMA} responded with {status}");
     match status {
@@ -124,7 +125,7 @@ fn refused(status: u16) -> Problem {
     }
 }
 
-/// Explains why there is no response.
+/// Explains why the API gave no response.
 fn failed(error: &NexusError) -> Problem {
     let advice = match (error.kind(), error.status_code()) {
         _ if error.is_retryable() => return Problem::Unavailable(error.to_string()),
@@ -133,7 +134,7 @@ fn failed(error: &NexusError) -> Problem {
             format!("set {SCHEMA} to an https URL")
         }
         (_, Some(401)) => "set NEXUS_API_KEY to a key that the gateway accepts".to_owned(),
-        // The error has advice of its own.
+        // The error's own message has advice.
         (_, Some(403)) => return Problem::Wrong(error.to_string()),
         _ if error.needs_reconnect() || error.status_code() == Some(404) => {
             format!("set {WORKSPACE} and {PROVIDER} to an active connection, or connect it")
@@ -154,7 +155,7 @@ fn constant(schema: &[u8]) -> Result<String, String> {
     ))
 }
 
-/// Leaves a file that would stay the same alone, so that tools which watch it have nothing to do.
+/// Writes the generated file. An unchanged file is not written again, so that programs that watch it are not woken.
 fn write(code: &str) -> Result<(), String> {
     let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; build with cargo")?;
     let path = Path::new(&directory).join("schema.rs");
@@ -164,7 +165,7 @@ fn write(code: &str) -> Result<(), String> {
     fs::write(&path, code).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// Cargo reads a directive up to the end of the line.
+/// Replaces control characters, because Cargo reads a directive only up to the end of the line.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

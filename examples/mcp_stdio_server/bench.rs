@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::mcp::{Call, Content, Tool};
 
-/// `url` is the one that `get_user` fetches.
+/// Returns the tools. `url` is the URL that `get_user` fetches.
 pub(crate) fn tools(url: String) -> [Tool; 4] {
     let ms = json!({"type": "integer", "minimum": 0, "maximum": 60_000});
     [
@@ -18,7 +18,7 @@ pub(crate) fn tools(url: String) -> [Tool; 4] {
                 let text = call.text("text").unwrap_or_default();
                 Ok(Content::Text(text.to_owned()))
             }),
-        Tool::new("slow", "Returns after so many milliseconds.")
+        Tool::new("slow", "Returns after the given number of milliseconds.")
             .required("ms", ms)
             .run(|call| {
                 let ms = call.integer("ms").unwrap_or_default();
@@ -30,7 +30,7 @@ pub(crate) fn tools(url: String) -> [Tool; 4] {
     ]
 }
 
-/// Returns early if the call is cancelled.
+/// Waits this long, or until the call is cancelled.
 fn wait(call: &Call, time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time && !call.is_cancelled() {
@@ -46,7 +46,7 @@ fn bare(url: String) -> Tool {
         let request = agent.get(&url).header("Authorization", "Bearer bench");
         request.call()?.body_mut().read_to_string()
     };
-    Tool::new("bare", "Returns the connected user, with bare ureq.")
+    Tool::new("bare", "Returns the connected user, without the SDK.")
         .returns(json!({"type": "object"}))
         .run(move |_| {
             let text = text().map_err(|error| format!("bare failed: {error}"))?;

@@ -1,8 +1,8 @@
-//! The account of `--demo`, on a gateway and an API in this process.
+//! The sample account of `--demo`, with a gateway and an API in this process.
 
 use nexus_sdk::testing::DevGateway;
 
-/// Starts the gateway, which runs as long as the value lives.
+/// Starts the gateway. Dropping the returned value stops it.
 pub(crate) fn start(is_connected: bool) -> Result<DevGateway, String> {
     let mut gateway = DevGateway::builder();
     if is_connected {

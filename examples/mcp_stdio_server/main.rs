@@ -1,7 +1,7 @@
-//! An MCP server over stdin and stdout: threads, `serde_json` and `nexus_sdk`, without a framework or async.
+//! An MCP server over stdin and stdout, on threads, with `serde_json` and `nexus_sdk`, and without a framework or async.
 //!
-//! This file has the tools and the configuration. To make a server of your own, copy it with the folders `mcp` (the
-//! protocol) and `nexus` (the connection to the gateway), and change only this file. README.md is the manual.
+//! This file has the tools and the configuration. To make a server of your own, copy this folder and change only this
+//! file. `mcp` speaks the protocol, and `nexus` connects the user and sends requests. README.md is the manual.
 
 mod bench;
 mod demo;
@@ -19,7 +19,7 @@ use serde_json::json;
 use mcp::{Content, Server, Tool, note};
 use nexus::{Account, Api};
 
-/// The server runs until the process ends, so its tools share the API by a `'static` reference.
+/// Returns the tools. They share the API by a `'static` reference, because the server runs until the process ends.
 fn tools(api: &'static Api) -> Vec<Tool> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
@@ -65,7 +65,7 @@ fn tools(api: &'static Api) -> Vec<Tool> {
     ]
 }
 
-/// How long the end waits for a token refresh, after it has waited for calls.
+/// The longest wait for a token refresh at the end, after the wait for calls.
 const MAX_DRAIN: Duration = Duration::from_millis(3500);
 
 const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
@@ -77,7 +77,7 @@ An MCP server over stdin and stdout.
   --form         with --demo: the account needs an API key, which the user enters in a form
   --bench        also offer the tools `echo`, `slow`, `panic` and `bare`, which measure and test the server
 
-Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway asks for one), WORKSPACE_ID,
+Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway requires one), WORKSPACE_ID,
 PROVIDER (as the gateway names it), UPSTREAM_URL (the provider's API, such as https://api.github.com),
 SCOPES (of a new connection, such as `repo user`), CONNECT=off (do not ask the user to connect).";
 
@@ -102,7 +102,7 @@ fn serve() -> Result<(), String> {
     if let Some(unknown) = arguments.find(|argument| !FLAGS.contains(&&**argument)) {
         return Err(format!("unknown argument {unknown}; see --help"));
     }
-    // The gateway of the demo runs until the process ends.
+    // Leaked, so that the gateway of the demo runs until the process ends.
     let account = if has("--demo") {
         let is_connected = !has("--unconnected") && !has("--form");
         let gateway = Box::leak(Box::new(demo::start(is_connected)?));
@@ -118,8 +118,9 @@ fn serve() -> Result<(), String> {
     };
     let options = NexusClientOptions::new(&account.gateway_url)
         .api_key(variable("NEXUS_API_KEY").unwrap_or_default())
-        // A model cannot read larger responses, and clients give up a call after a minute or less.
+        // A model cannot read larger responses.
         .max_body_bytes(4 << 20)
+        // Clients cancel a call after a minute or less.
         .timeout(Duration::from_secs(30));
     let client = NexusClient::new(options).map_err(|error| error.message().to_owned())?;
     let connects = variable("CONNECT").is_none_or(|value| value != "off");
@@ -135,12 +136,12 @@ fn serve() -> Result<(), String> {
     run.map_err(|error| format!("cannot start a thread: {error}"))?;
     // If a token refresh is interrupted, the provider may revoke the user's grant.
     if !client.drain(MAX_DRAIN) {
-        note("ended although a request to the gateway was still under way");
+        note("ended during a request to the gateway; the user may have to connect again");
     }
     Ok(())
 }
 
-/// Reads the environment.
+/// Reads the account from the environment.
 fn account() -> Result<Account, String> {
     let mut missing = Vec::new();
     let mut required = |name| {

@@ -15,7 +15,7 @@ use super::provider::{self, Provider};
 use super::service::{LIMITS, Route, Service, Settings, Stop};
 use crate::loopback::Server;
 
-/// The settings of a [`DevGateway`], which [`start`](Self::start) starts.
+/// The settings of a [`DevGateway`]. [`start`](Self::start) starts the gateway.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -56,8 +56,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Requires an API key in the header `X-API-Key`. Requests below `/v1` without it get 401 `unauthorized`, except for
-    /// the health. Default: no key is required.
+    /// Requires an API key in the header `X-API-Key`. Requests below `/v1` without the key get 401 `unauthorized`,
+    /// except at the health path. Default: no key is required.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -102,7 +102,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Adds an active connection. The provider may be added before or after it. Default: no connections.
+    /// Adds an active connection. The provider may be added before or after the connection. Default: no connections.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -138,15 +138,15 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Sends the token of an agent session in `session_token`, with the `token_type` `session`. Default `false`: in
-    /// `access_token`, with `bearer`. The upstream accepts both as bearer tokens.
+    /// Sends the token of an agent session in `session_token`, with the `token_type` `session`. Default `false`: the
+    /// token is in `access_token`, and the type is `bearer`. The upstream accepts both as bearer tokens.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
     /// let gateway = DevGateway::builder().session_tokens(true).connection("ws", "github").start()?;
-    /// let wanted = r#"{"agent_id": "a", "scopes": ["repo"], "workspace_id": "ws", "provider_name": "github"}"#;
-    /// let mut response = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(wanted)?;
+    /// let request = r#"{"agent_id": "a", "scopes": ["repo"], "workspace_id": "ws", "provider_name": "github"}"#;
+    /// let mut response = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(request)?;
     /// assert!(response.body_mut().read_to_string()?.contains("session_token"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -155,7 +155,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The path of the health check. Default `/health`. Some gateways have it at `/v1/health`.
+    /// The path of the health check. Default `/health`. Some gateways use `/v1/health`.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -172,10 +172,11 @@ impl DevGatewayBuilder {
     }
 
     /// Limits the calls of each workspace to 10 per minute for request-connection, and to 60 per minute each for
-    /// resolve, token and refresh. Default `false`, the default of gateways. The 429 is text, with a `Retry-After`.
+    /// resolve, token and refresh. Default `false`, as on real gateways. A call over the limit gets 429 as text, with
+    /// a `Retry-After`.
     ///
-    /// The header `X-Workspace-Id` names the workspace, or else the query's `workspace_id`. Calls without a workspace
-    /// share one limit.
+    /// The header `X-Workspace-Id` names the workspace, or else the query parameter `workspace_id`. Calls without a
+    /// workspace share one limit.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -193,8 +194,9 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Behaves as gateway 0.2.0 does. Resolving, revoking and agent sessions get 404 as text. Calls do not refresh:
-    /// an expired token has `credentials.expired: true`. Errors of the token and refresh calls have an empty body.
+    /// Behaves like gateway 0.2.0. Resolving, revoking and agent sessions get 404 as text. Only the refresh call
+    /// refreshes: the token call returns an expired token with `credentials.expired: true`. Errors of the token and
+    /// refresh calls have an empty body.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -209,8 +211,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential. The same as
-    /// [`upstream_route`](Self::upstream_route) with `GET` and status 200.
+    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential. This is the
+    /// same as [`upstream_route`](Self::upstream_route) with `GET` and status 200.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -233,9 +235,10 @@ impl DevGatewayBuilder {
     /// 401. [`DevGateway::requests`] shows what was sent.
     ///
     /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix: a route at
-    /// `/notes` also serves `/v3/notes`. A route replaces an earlier one and the upstream's own response for the same
-    /// method and path, but none of the gateway's own paths (`/v1/..`, `/consent`, `/auth/capture-schema`, the
-    /// health). Any other method at the path gets 405. A status outside of 100 to 999 is sent as 500.
+    /// `/notes` also serves `/v3/notes`. A route replaces an earlier route and the upstream's own response for the
+    /// same method and path. It does not replace the gateway's own paths (`/v1/..`, `/consent`, `/auth/capture-schema`
+    /// and the health check). Any other method at the path gets 405, unless the upstream itself serves that method. A
+    /// status outside of 100 to 999 is sent as 500.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -275,8 +278,8 @@ impl DevGatewayBuilder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the address is not a loopback address or a connection names an unknown provider; otherwise the
-    /// system's error if it provides no port or no thread.
+    /// `InvalidInput` if the address is not a loopback address or a connection names an unknown provider. Otherwise the
+    /// system's error if the port is not free or no thread can be started.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

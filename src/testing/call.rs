@@ -1,4 +1,4 @@
-//! One request on its way through the gateway.
+//! A request that the gateway is handling.
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ pub(super) struct Call<'a> {
     pub(super) service: &'a Service,
     pub(super) request: &'a ReceivedRequest,
     pub(super) client: &'a TcpStream,
-    /// The fault that was ordered for this request.
+    /// The fault that a test has scheduled for this request.
     pub(super) fault: Option<Fault>,
 }
 
@@ -24,7 +24,7 @@ impl Call<'_> {
         self.fault.as_ref() == Some(fault)
     }
 
-    /// Waits this long, or until the client hangs up. Returns whether it did.
+    /// Waits this long, or until the client hangs up. Returns whether the client has hung up.
     pub(super) fn hangs_up_within(&self, time: Duration) -> bool {
         let start = Instant::now();
         loop {
@@ -39,7 +39,7 @@ impl Call<'_> {
     }
 }
 
-/// Waits this long for the client to close the connection.
+/// Waits this long for the client to close the connection. Returns whether it is closed.
 fn is_closed_after(socket: &TcpStream, time: Duration) -> bool {
     if socket.set_read_timeout(Some(time)).is_err() {
         return true;
@@ -47,7 +47,7 @@ fn is_closed_after(socket: &TcpStream, time: Duration) -> bool {
     match socket.peek(&mut [0]) {
         Ok(0) => true,
         Ok(_) => {
-            // The next request has arrived already, and hides the end.
+            // The client has already sent its next request, which hides the end of the connection.
             thread::sleep(time);
             false
         }

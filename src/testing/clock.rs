@@ -1,11 +1,11 @@
-//! The gateway's clock, and its dates in responses.
+//! The gateway's clock, and the dates in its responses.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::date::date;
 
-/// The last millisecond of the year 9999, since 1970.
+/// The last millisecond of the year 9999, in milliseconds since 1970.
 const LATEST: u64 = 253_402_300_799_999;
 const DAY: u64 = 86_400_000;
 /// 1970 began on a Thursday.
@@ -17,7 +17,7 @@ const MONTHS: [&str; 12] = [
 /// Real time plus the time that [`Clock::advance`] added. It never goes back, even if the system clock does.
 pub(super) struct Clock {
     started: Instant,
-    /// Milliseconds from 1970 to the start, and the added time.
+    /// The time of the start in milliseconds since 1970, plus the added time.
     base: AtomicU64,
 }
 
@@ -30,14 +30,14 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the time in milliseconds since 1970.
     pub(super) fn now(&self) -> u64 {
         after(self.base.load(Ordering::SeqCst), self.started.elapsed())
     }
 
     pub(super) fn advance(&self, by: Duration) {
         let add = |base: u64| Some(after(base, by));
-        // The closure never refuses, so there is no error.
+        // The closure always returns a value, so the update cannot fail.
         let _ = self
             .base
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
@@ -48,19 +48,19 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `moment` plus `duration`, at most the end of the year 9999.
+/// Returns `moment` plus `duration`, at most the end of the year 9999.
 pub(super) fn after(moment: u64, duration: Duration) -> u64 {
     moment.saturating_add(millis(duration)).min(LATEST)
 }
 
-/// `2026-01-31T08:49:37.120Z`.
+/// Formats a moment as `2026-01-31T08:49:37.120Z`.
 pub(super) fn rfc3339(moment: u64) -> String {
     let (year, month, day) = date_of(moment);
     let (time, millis) = (time_of_day(moment), moment % 1000);
     format!("{year:04}-{month:02}-{day:02}T{time}.{millis:03}Z")
 }
 
-/// `Sat, 31 Jan 2026 08:49:37 GMT`.
+/// Formats a moment as `Sat, 31 Jan 2026 08:49:37 GMT`.
 pub(super) fn imf_fixdate(moment: u64) -> String {
     let (year, month, day) = date_of(moment);
     let weekday = (0..)

@@ -12,7 +12,7 @@ use super::grant::{Credential, Grant};
 use super::provider::Provider;
 use super::session::Session;
 
-/// Milliseconds.
+/// The time that a user has to consent, in milliseconds.
 const MAX_CONSENT_TIME: u64 = 10 * 60 * 1000;
 
 pub(super) struct Connection {
@@ -20,13 +20,13 @@ pub(super) struct Connection {
     pub(super) workspace_id: String,
     pub(super) provider: Arc<Provider>,
     pub(super) status: String,
-    /// Identifies the connection in the consent.
+    /// Identifies the connection on the consent page and in the form.
     pub(super) state: String,
     pub(super) request: ConnectionRequest,
     pub(super) grant: Grant,
-    /// The credential that the gateway has, expired or not.
+    /// The credential that the gateway stores, expired or not.
     pub(super) held: Option<Credential>,
-    /// `healthy` once the health worker has refreshed the connection.
+    /// `unknown`, or `healthy` once the health worker has refreshed the connection.
     pub(super) health: &'static str,
     opened_at: u64,
     revoked_at: Option<u64>,
@@ -34,7 +34,7 @@ pub(super) struct Connection {
 
 #[derive(Default)]
 pub(super) struct ConnectionRequest {
-    /// `None` if the request has no scopes, or `null`.
+    /// `None` if the request has no `scopes`, or `null`.
     pub(super) scopes: Option<Vec<String>>,
     pub(super) return_url: String,
 }
@@ -53,7 +53,7 @@ impl Connection {
         self.held.get_or_insert_with(|| grant.first(now))
     }
 
-    /// Replaces the credential.
+    /// Replaces the credential, if the gateway stores one.
     pub(super) fn rotate(&mut self, now: u64) {
         if let Some(held) = &mut self.held {
             *held = self.grant.replace(held, now);
@@ -64,7 +64,7 @@ impl Connection {
         self.held = Some(self.grant.capture(fields));
     }
 
-    /// Revokes the connection, and returns when it was revoked first.
+    /// Revokes the connection, and returns the time of the first revocation.
     pub(super) fn revoke(&mut self, now: u64) -> u64 {
         if self.status != "revoked" {
             "revoked".clone_into(&mut self.status);
@@ -98,7 +98,7 @@ impl Connections {
         }
     }
 
-    /// Adds a pending connection. `None` if the provider does not exist. The case of its name does not matter.
+    /// Adds a pending connection. Returns `None` if no provider has this name in upper or lower case.
     pub(super) fn open(
         &mut self,
         workspace_id: &str,
@@ -145,7 +145,7 @@ impl Connections {
         Ok(id)
     }
 
-    /// Activates a connection, which supersedes another active connection of its pair.
+    /// Activates a connection, which supersedes another active connection of the same workspace and provider.
     pub(super) fn activate(&mut self, id: &str) {
         let Some(connection) = self.by_id(id) else {
             return;
@@ -170,7 +170,7 @@ impl Connections {
         self.list.iter_mut().find(|found| found.state == state)
     }
 
-    /// The active connection of a pair, or else the newest one.
+    /// Returns the active connection of a workspace and provider, or else the newest connection.
     pub(super) fn by_pair(&mut self, workspace: &str, provider: &str) -> Option<&mut Connection> {
         let of_pair = self
             .list
@@ -180,7 +180,7 @@ impl Connections {
         of_pair.max_by_key(|found| found.is_active())
     }
 
-    /// Refreshes every active connection that has a token.
+    /// Refreshes the token of every active connection.
     pub(super) fn refresh_all(&mut self, now: u64) {
         let active = self.list.iter_mut().filter(|found| found.is_active());
         for connection in active.filter(|found| found.provider.has_tokens()) {
@@ -201,7 +201,7 @@ impl Connections {
         open.map(|session| session.closed = true).count()
     }
 
-    /// The active connection of the open session with this token.
+    /// Returns the active connection of the open session with this token.
     pub(super) fn by_session_token(&self, token: &str, now: u64) -> Option<&Connection> {
         let mut sessions = self.sessions.iter();
         let session = sessions.find(|session| session.token == token && session.is_open(now))?;

@@ -10,18 +10,18 @@ pub(super) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&url::decode(text, false)).into_owned()
 }
 
-/// The decoded parameters of a query. A parameter that is not UTF-8 is left out.
+/// Returns the decoded parameters of a query. A parameter that is not UTF-8 is left out.
 pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     fields(query.unwrap_or_default()).flatten()
 }
 
-/// The first value of a query parameter, or an empty text.
+/// Returns the first value of a query parameter, or an empty text.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
     let found = parameters(query).find(|(found, _)| found == name);
     found.map(|(_, value)| value).unwrap_or_default()
 }
 
-/// A URL with these parameters in its query. All parameters are sorted by name.
+/// Sets parameters in the query of a URL, and sorts all of its parameters by name.
 pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
     let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -46,7 +46,8 @@ pub(super) fn is_uuid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && groups.iter().all(digits)
 }
 
-/// 32 hexadecimal digits from the randomly keyed hashers of the standard library. They are not for secrets that matter.
+/// Returns 32 random hexadecimal digits. They come from the hashers of the standard library, which is enough for tests but
+/// not for real secrets.
 pub(super) fn unguessable() -> String {
     let half = || RandomState::new().hash_one("token");
     format!("{:016x}{:016x}", half(), half())

@@ -1,4 +1,4 @@
-//! Faults that a test orders.
+//! Faults that a test schedules.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,13 +25,13 @@ use std::time::Duration;
 pub enum Fault {
     /// A response with this status and an empty body.
     Status(u16),
-    /// A response of your own. [`Fault::reply`] creates one.
+    /// A response of the test's choice. [`Fault::reply`] creates this variant.
     Reply {
         /// The HTTP status.
         status: u16,
         /// The `Content-Type`.
         content_type: String,
-        /// The body. It is left out with the statuses 1xx, 204 and 304, which have none.
+        /// The body. It is left out with the statuses 1xx, 204 and 304, which have no body.
         body: Vec<u8>,
     },
     /// The text `Too Many Requests`, with a `Retry-After` header.
@@ -43,13 +43,13 @@ pub enum Fault {
     },
     /// The normal response after a delay. The request takes effect after the delay.
     Delay(Duration),
-    /// The connection closes after the request without a response.
+    /// The gateway reads the request, and closes the connection without a response.
     ///
     /// On a reused connection this looks as if the server had closed an idle connection. The SDK then sends an idempotent
-    /// request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Order two cuts to make such a request
-    /// fail.
+    /// request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Schedule two cuts to make such a
+    /// request fail.
     Cut,
-    /// The gateway cannot reach its broker. This fault and the next ones have no effect on the sample upstream.
+    /// The gateway cannot reach its broker. This fault and the following faults do not affect the sample upstream.
     BrokerDown,
     /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
@@ -109,20 +109,20 @@ impl fmt::Debug for Fault {
     }
 }
 
-struct Order {
+struct Scheduled {
     prefix: String,
     left: usize,
     fault: Fault,
 }
 
-/// The faults still to come, in the order of their calls.
+/// The faults that have not taken effect yet, in the order in which they were scheduled.
 #[derive(Default)]
-pub(super) struct FaultPlan(Vec<Order>);
+pub(super) struct FaultPlan(Vec<Scheduled>);
 
 impl FaultPlan {
-    pub(super) fn order(&mut self, prefix: &str, left: usize, fault: Fault) {
+    pub(super) fn schedule(&mut self, prefix: &str, left: usize, fault: Fault) {
         let prefix = prefix.to_owned();
-        self.0.push(Order {
+        self.0.push(Scheduled {
             prefix,
             left,
             fault,
@@ -133,11 +133,11 @@ impl FaultPlan {
         self.0.clear();
     }
 
-    /// Takes the fault for one request to `path`.
+    /// Returns the fault for a request to `path`, and counts the request.
     pub(super) fn take(&mut self, path: &str) -> Option<Fault> {
-        self.0.retain(|order| order.left > 0);
-        let order = self.0.iter_mut().find(|o| path.starts_with(&o.prefix))?;
-        order.left = order.left.saturating_sub(1);
-        Some(order.fault.clone())
+        self.0.retain(|fault| fault.left > 0);
+        let next = self.0.iter_mut().find(|f| path.starts_with(&f.prefix))?;
+        next.left = next.left.saturating_sub(1);
+        Some(next.fault.clone())
     }
 }

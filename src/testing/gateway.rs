@@ -12,7 +12,7 @@ use crate::loopback::Server;
 
 /// A Nexus Gateway in this process. See the [module](super) for its paths.
 ///
-/// It has threads of its own, so a blocking client can call it from the same thread. Dropping it frees the port, closes
+/// It has threads of its own, so a blocking client may run on the thread that started it. Dropping it frees the port, closes
 /// open connections and ends its threads. `Debug` shows only the URL.
 ///
 /// ```
@@ -38,12 +38,13 @@ use crate::loopback::Server;
 /// ```
 pub struct DevGateway {
     pub(super) service: Arc<Service>,
-    // Ends the threads when it is dropped.
+    // Dropping it ends the threads.
     pub(super) _server: Server,
 }
 
 impl DevGateway {
-    /// The URL of the gateway, as `http://127.0.0.1:PORT` without a trailing slash. The sample upstream has the same URL.
+    /// The URL of the gateway, such as `http://127.0.0.1:PORT`, without a trailing slash. The sample upstream has the same
+    /// URL.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -56,10 +57,10 @@ impl DevGateway {
         &self.service.url
     }
 
-    /// Creates an active connection without a consent, and returns its id. It supersedes an active connection of the
-    /// same workspace and provider.
+    /// Creates an active connection without a consent, and returns its id. The new connection supersedes an active
+    /// connection of the same workspace and provider.
     ///
-    /// Ids are counted: the first connection is `00000000-0000-4000-8000-000000000001`.
+    /// Ids are consecutive. The first id is `00000000-0000-4000-8000-000000000001`.
     ///
     /// # Errors
     ///
@@ -82,10 +83,10 @@ impl DevGateway {
     /// Sets the status of a connection. Returns `false` if no connection has this id.
     ///
     /// The statuses are `pending`, `active`, `failed`, `attention`, `revoked` and `superseded`. Any other status counts
-    /// as not active. Clients see the status as gateway 0.4 shows it: check-connection reports `failed` for every status
-    /// but `active`, resolve finds active connections only, and the errors of the token call differ by status. `active`
-    /// supersedes another active connection of the same workspace and provider. The upstream accepts a credential only
-    /// while its connection is active.
+    /// as not active. Clients see the status as gateway 0.4 shows it: the call check-connection reports `failed` for every
+    /// status but `active`, and resolve finds only active connections. The token call's errors depend on the status.
+    /// Setting `active` supersedes another active connection of the same workspace and provider. The upstream accepts a
+    /// credential only while its connection is active.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -97,7 +98,7 @@ impl DevGateway {
     /// assert!(!gateway.set_status("unknown", "active"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "called for what it does")]
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn set_status(&self, connection_id: &str, status: &str) -> bool {
         let mut connections = self.service.connections.lock();
         if status == "active" {
@@ -109,12 +110,12 @@ impl DevGateway {
             .is_some()
     }
 
-    /// Replaces the credential of a pair: the upstream refuses the old one at once, and the gateway returns a new one
-    /// from now on. Returns `false` if the pair has no connection. Changes nothing if the gateway has not returned a
-    /// credential yet.
+    /// Replaces the credential of a workspace and provider. The upstream refuses the old credential at once, and the
+    /// gateway returns the new credential from now on. Returns `false` if there is no connection. Changes nothing if the
+    /// gateway has not returned a credential yet.
     ///
     /// The new credential differs in every text except the user name (OAuth 2: in its tokens), even if
-    /// [`Provider::credentials`](super::Provider::credentials) had set the old one.
+    /// [`Provider::credentials`](super::Provider::credentials) set the old credential.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -123,7 +124,7 @@ impl DevGateway {
     /// assert!(!gateway.rotate("workspace-2", "github"));
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "called for what it does")]
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn rotate(&self, workspace_id: &str, provider_name: &str) -> bool {
         let now = self.service.clock.now();
         let mut connections = self.service.connections.lock();
@@ -131,8 +132,8 @@ impl DevGateway {
         connection.map(|found| found.rotate(now)).is_some()
     }
 
-    /// Ends the grant of a pair at the provider, as a user can do there. The upstream refuses all earlier tokens. The
-    /// provider refuses the next refresh, which sets the connection to `attention`. Returns `false` if the pair has no
+    /// Ends the grant of a workspace at the provider, as a user can do there. The upstream refuses all earlier tokens. The
+    /// provider refuses the next refresh, which sets the connection to `attention`. Returns `false` if there is no
     /// connection.
     ///
     /// ```
@@ -150,14 +151,14 @@ impl DevGateway {
     /// assert!(matches!(resolve(), Err(ureq::Error::StatusCode(404)))); // connection_not_found
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[expect(clippy::must_use_candidate, reason = "called for what it does")]
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn end_grant(&self, workspace_id: &str, provider_name: &str) -> bool {
         let mut connections = self.service.connections.lock();
         let connection = connections.by_pair(workspace_id, provider_name);
         connection.map(|found| found.grant.end()).is_some()
     }
 
-    /// Refreshes the tokens of all active OAuth 2 connections that have one, even if they have not expired. Cached
+    /// Refreshes the tokens of all active OAuth 2 connections that have a token, even if they have not expired. Cached
     /// tokens then stop working before their expiry. A broker's health worker does this within a minute after a
     /// connection was made, and then about every hour.
     ///
@@ -199,7 +200,8 @@ impl DevGateway {
         self.service.clock.advance(by);
     }
 
-    /// Makes the next `n` requests fail. Faults take effect in the order of their calls.
+    /// Makes the next `n` requests fail. If several faults apply to a request, the fault that was scheduled first takes
+    /// effect.
     ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
@@ -227,7 +229,7 @@ impl DevGateway {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn fail_next_at(&self, path: &str, n: usize, fault: Fault) {
-        self.service.faults.lock().order(path, n, fault);
+        self.service.faults.lock().schedule(path, n, fault);
     }
 
     /// Cancels the faults that have not taken effect yet.
@@ -246,7 +248,7 @@ impl DevGateway {
         self.service.faults.lock().forget();
     }
 
-    /// The last 10,000 requests in the order of their arrival, without those that were not valid HTTP.
+    /// The last 10,000 requests in the order of their arrival. Requests that were not valid HTTP are left out.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -259,7 +261,8 @@ impl DevGateway {
         self.service.requests.lock().all()
     }
 
-    /// The number of requests to paths that start with `path`, including those that got a fault. `""` counts all.
+    /// The number of requests to paths that start with `path`, including requests that got a fault. `""` counts all
+    /// requests.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -321,7 +324,7 @@ mod tests {
         }
         let service = Arc::clone(&gateway.service);
         drop(gateway);
-        // Their connections are closed, and nothing else keeps the threads from ending.
+        // The threads end because their connections are closed.
         while Arc::strong_count(&service) > 1 {
             thread::yield_now();
         }

@@ -1,4 +1,4 @@
-//! A credential, and the grant at the provider behind it.
+//! Credentials, and the grant at the provider that they come from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Credential {
     }
 }
 
-/// The refresh token is unknown, used or revoked.
+/// The provider has refused a refresh token that is unknown, used or revoked.
 pub(super) struct Refused;
 
 /// A user's grant at the provider, with the credentials that the upstream accepts.
@@ -52,12 +52,12 @@ impl Grant {
         }
     }
 
-    /// The credential after a consent.
+    /// Issues the first credential after a consent.
     pub(super) fn first(&mut self, now: u64) -> Credential {
         self.issue(now, false)
     }
 
-    /// Replaces all credentials with a user's own.
+    /// Replaces all credentials with the credential that a user has entered.
     pub(super) fn capture(&mut self, fields: Map<String, Value>) -> Credential {
         let credential = Credential {
             fields,
@@ -85,7 +85,7 @@ impl Grant {
         Ok(next)
     }
 
-    /// Issues a new credential. The upstream refuses all earlier ones.
+    /// Issues a new credential. The upstream refuses all earlier credentials.
     pub(super) fn replace(&mut self, held: &Credential, now: u64) -> Credential {
         self.accepted.clear();
         if self.provider.has_tokens() {
@@ -101,7 +101,7 @@ impl Grant {
         self.accepted.clear();
     }
 
-    /// The credentials that the upstream accepts.
+    /// Returns the credentials that the upstream accepts at this time.
     pub(super) fn accepted(&self, now: u64) -> impl Iterator<Item = &Map<String, Value>> {
         let working = self.accepted.iter().filter(move |held| held.works_at(now));
         working.map(|held| &held.fields)

@@ -3,27 +3,27 @@
 //! [`DevGateway`] serves the gateway's v1 paths and a small sample upstream over HTTP on a loopback port. It keeps its
 //! state in memory, starts within milliseconds and ends when it is dropped.
 //!
-//! It behaves as gateway 0.4 does: its own tests compare it with recorded exchanges of a real gateway.
-//! [`DevGatewayBuilder::like_v0_2`] makes it behave as gateway 0.2 does.
+//! It behaves like gateway 0.4. Its own tests compare it with recorded exchanges of a real gateway.
+//! [`DevGatewayBuilder::like_v0_2`] makes it behave like gateway 0.2.
 //!
-//! It is not secure: any program that can reach the port can consent. Its generated credentials work only with its own
+//! It is not secure: any program that can reach the port can consent in the user's place. Its generated credentials work only with its own
 //! sample upstream.
 //!
 //! | path | effect |
 //! |---|---|
-//! | `POST /v1/request-connection` | creates a connection that waits for consent for up to 10 minutes; its `authUrl` is one of the next two |
-//! | `GET /consent?state=..` | activates the connection and redirects to `return_url?connection_id=..&provider=..&status=success`; with `&deny=1` it shows a page and does not redirect |
-//! | `GET /auth/capture-schema?state=..` | for static credentials: the JSON Schema of the form, the same as `GET /v1/capture-schema` |
-//! | `GET /v1/check-connection/{id}` | `active`, or `failed` for any other status, even while the connection waits for consent |
-//! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns a credential; resolve finds active connections only |
+//! | `POST /v1/request-connection` | creates a connection that waits for consent for up to 10 minutes; its `authUrl` is one of the next two paths |
+//! | `GET /consent?state=..` | activates the connection and redirects to `return_url?connection_id=..&provider=..&status=success`; with `&deny=1`, refuses the consent and shows a page without a redirect |
+//! | `GET /auth/capture-schema?state=..` | returns the JSON Schema of the form for a static credential, like `GET /v1/capture-schema` |
+//! | `GET /v1/check-connection/{id}` | returns `active`, or `failed` for any other status, even while the connection waits for consent |
+//! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns a credential; resolve finds only active connections |
 //! | `POST /v1/refresh/{id}` | returns a new token |
-//! | `DELETE /v1/connections/{id}` | revokes the connection, with `workspace_id=..` only if it belongs to that workspace; `reason=..` has up to 512 characters |
+//! | `DELETE /v1/connections/{id}` | revokes the connection; with `workspace_id=..`, only a connection of that workspace; `reason=..` may have up to 512 characters |
 //! | `POST /v1/agent-sessions` and `/obo`, `GET` and `DELETE /v1/agent-sessions/{id}` | agent sessions, see below |
 //! | `GET /v1/providers` | lists the providers by auth type and name |
 //! | `POST /v1/capture-credential` | stores a static credential, which the upstream then accepts |
-//! | `GET /health` | `{"status": "healthy"}` |
+//! | `GET /health` | returns `{"status": "healthy"}` |
 //! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream; 401 without a working credential |
-//! | `POST /tools/search`, `POST /tools/execute` | the upstream's tools, as an MCP gateway offers them over REST: `{"query": ..}` finds tools by name or description, and `{"name": .., "arguments": {..}}` runs one |
+//! | `POST /tools/search`, `POST /tools/execute` | the upstream's tools, as an MCP gateway offers them over REST; `{"query": ..}` finds tools by name or description, and `{"name": .., "arguments": {..}}` runs a tool |
 //! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!
 //! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` works with the strategy `path`.
@@ -36,24 +36,24 @@
 //! # Refreshes
 //!
 //! A real gateway refreshes a token only after its expiry, within the call that asks for it (resolve, token or
-//! check-connection), without a lock. It abandons the refresh when the caller hangs up. Providers rotate refresh tokens.
-//! So the connection is lost if two calls refresh at the same time, or if a caller hangs up during the
-//! [`Provider::refresh_time`]: one call gets 409 `token_expired`, later ones get 404 from resolve and 409
+//! check-connection), without a lock. It abandons the refresh when the caller hangs up. Many providers rotate refresh
+//! tokens. The connection is then lost if two calls refresh at the same time, or if a caller hangs up during the
+//! [`Provider::refresh_time`]. One call gets 409 `token_expired`. Later calls get 404 from resolve and 409
 //! `attention_required` from the token call, and the upstream accepts none of the earlier tokens. `DevGateway` does the
-//! same. With [`Provider::rotating`] `(false)` the connection is kept in both cases.
+//! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases.
 //!
 //! # Lock files
 //!
 //! A client leaves an empty lock file for each gateway, workspace and provider
-//! ([`lock_dir`](crate::NexusClientOptions::lock_dir)). Each `DevGateway` has a port of its own, so the files of a test
-//! are never used again. To leave none, run tests with an empty `NEXUS_LOCK_DIR`, or use
+//! ([`lock_dir`](crate::NexusClientOptions::lock_dir)). Each `DevGateway` has a port of its own, so later tests hardly
+//! ever use the files again. To leave no files, run tests with an empty `NEXUS_LOCK_DIR`, or use
 //! [`without_lock`](crate::NexusClientOptions::without_lock).
 //!
 //! # Agent sessions
 //!
-//! An agent session has a token of its own. The upstream accepts it as a bearer token while the session is open and its
-//! connection is active. A session ends when it is closed, or after 15 minutes or its `ttl_seconds` by the gateway's
-//! clock. Every agent exists and gets the scopes that it asks for, with these exceptions:
+//! An agent session has a token of its own. The upstream accepts this token as a bearer token while the session is open
+//! and its connection is active. A session ends when it is closed, or after its `ttl_seconds` (default 15 minutes) by the
+//! gateway's clock. Every agent exists and gets the scopes that it asks for, with these exceptions:
 //!
 //! - An agent whose id starts with `unknown-` gets 404 `agent_not_found`.
 //! - An agent whose id starts with `inactive-` gets 403 `agent_inactive`.
@@ -91,7 +91,7 @@ impl DevGateway {
     ///
     /// # Errors
     ///
-    /// The system's error if it provides no port or no thread.
+    /// The system's error if there is no free port or no thread can be started.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

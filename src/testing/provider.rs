@@ -1,4 +1,4 @@
-//! Providers: services whose credentials the gateway keeps.
+//! Providers: services whose credentials the gateway stores.
 
 use std::fmt;
 use std::time::Duration;
@@ -71,7 +71,8 @@ impl Provider {
         Self::new(name.into(), Kind::OAuth2, json!({"type": "oauth2"}))
     }
 
-    /// Creates a provider of static keys in the credential `api_key`, with the strategy `header` and `X-API-Key`.
+    /// Creates a provider of static keys. The credential has the field `api_key`, and the strategy is `header` with the
+    /// header `X-API-Key`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -86,8 +87,8 @@ impl Provider {
         Self::new(name.into(), Kind::ApiKey, strategy)
     }
 
-    /// Creates a provider of static pairs in the credentials `username` (always `user`) and `password`, with the strategy
-    /// `basic_auth`.
+    /// Creates a provider of user names and passwords. The credential has the fields `username` (always `user`) and
+    /// `password`, and the strategy is `basic_auth`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -103,7 +104,8 @@ impl Provider {
     /// Replaces the strategy in the gateway's responses. Default: see the provider's constructor.
     ///
     /// The sample upstream accepts `oauth2`, `header`, `basic_auth`, `query_param` and `path`, and with the feature
-    /// `signing` also `hmac_payload` and `aws_sigv4`. It responds with 401 to any other. `null` means `oauth2`.
+    /// `signing` also `hmac_payload` and `aws_sigv4`. It responds with 401 to any other strategy. `null` means
+    /// `oauth2`.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -118,10 +120,10 @@ impl Provider {
         self
     }
 
-    /// Sets the credentials of every connection of this provider, until they are rotated. Default: random ones.
+    /// Sets the credentials of every connection of this provider, until they are rotated. Default: random credentials.
     ///
-    /// For a static provider they replace the generated credentials. For an OAuth 2 provider they replace the fields of
-    /// the same names. An `expires_at` set here does not change when the token really expires.
+    /// For a static provider, they replace the generated credentials. For an OAuth 2 provider, they replace the fields of
+    /// the same names. An `expires_at` among them does not change the real expiry of the token.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -139,8 +141,8 @@ impl Provider {
 
     /// Replaces the refresh token with every refresh. Default `true`, as RFC 9700 recommends.
     ///
-    /// Such a provider ends the grant when a refresh token is used twice, because it might be stolen. The connection is
-    /// then lost: after two simultaneous calls that refresh, or after a caller hangs up during a refresh. With `false` the
+    /// Such a provider ends the grant when a refresh token is used twice, because the token might be stolen. Two
+    /// simultaneous refreshes, or a caller that hangs up during a refresh, then cost the connection. With `false`, the
     /// refresh token stays the same, and earlier access tokens work until they expire.
     ///
     /// ```
@@ -156,8 +158,8 @@ impl Provider {
         self
     }
 
-    /// The time that a refresh takes. Default 0. The gateway's response takes as long, up to 30 s: then the gateway gives
-    /// up with 502 `broker_unavailable`.
+    /// The time that a refresh takes. Default 0. The gateway's response takes as long. After 30 s, the gateway gives up
+    /// with 502 `broker_unavailable`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -200,25 +202,26 @@ impl Provider {
         self.kind == Kind::OAuth2
     }
 
-    /// The fields of the form for a credential, and whether they are secret.
+    /// Returns the fields of the form for a credential, and whether each field is secret.
     pub(super) fn form(&self) -> Vec<(String, bool)> {
         let fields = self.issue(&[], false);
         let field = |name: &String| (name.clone(), self.is_secret(name));
         fields.keys().map(field).collect()
     }
 
-    /// Only the password of `basic` may be empty.
+    /// Returns whether a user may leave a field empty. Only the password of `basic` may be empty.
     pub(super) fn may_be_empty(&self, field: &str) -> bool {
         self.kind == Kind::Basic && field == self.config("password_field", "password")
     }
 
-    /// The scopes of a connection that was requested without scopes.
+    /// Returns the scopes of a connection that was requested without scopes.
     pub(super) fn scopes(&self) -> Vec<String> {
         let scopes = ["repo", "user"].iter().filter(|_| self.has_tokens());
         scopes.map(|scope| (*scope).to_owned()).collect()
     }
 
-    /// Issues a credential. `renewed` replaces even the given secrets, because they stop working.
+    /// Issues a credential. With `renewed`, even secrets from [`Self::credentials`] are replaced, because the upstream no
+    /// longer accepts them.
     pub(super) fn issue(&self, scopes: &[String], renewed: bool) -> Map<String, Value> {
         let mut issued = if self.credentials.is_empty() || self.has_tokens() {
             self.generated(scopes)
@@ -254,14 +257,14 @@ impl Provider {
             .collect()
     }
 
-    /// A setting of the strategy, which may be an explicit `""`.
+    /// Returns a setting of the strategy, or the default. An explicit `""` counts as a setting.
     pub(super) fn config<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
         let config = self.strategy.get("config");
         let given = config.and_then(|config| config.get(name)?.as_str());
         given.unwrap_or(default)
     }
 
-    /// Replaces the secrets.
+    /// Replaces the secret fields with random texts.
     pub(super) fn renew(&self, issued: &mut Map<String, Value>) {
         for (name, value) in issued.iter_mut() {
             if value.is_string() && self.is_secret(name) {

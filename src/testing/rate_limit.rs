@@ -7,7 +7,7 @@ use super::received::ReceivedRequest;
 
 const MINUTE: u64 = 60_000;
 
-/// The milliseconds per call.
+/// Returns the milliseconds per call, or `None` if calls of this kind are not limited.
 fn interval(kind: &str) -> Option<u64> {
     match kind {
         "request-connection" => Some(MINUTE / 10),
@@ -16,7 +16,7 @@ fn interval(kind: &str) -> Option<u64> {
     }
 }
 
-/// A leaky bucket for each path and workspace.
+/// A token bucket for each kind of call and workspace.
 #[derive(Default)]
 pub(super) struct RateLimits {
     /// The time at which each bucket is full again, in milliseconds since 1970.
@@ -48,7 +48,7 @@ impl RateLimits {
     }
 }
 
-/// The workspace of a call, by its header or its query.
+/// Returns the workspace that a call names in its header or its query.
 fn workspace(request: &ReceivedRequest) -> Option<String> {
     let header = request.headers.get("x-workspace-id");
     let header = header.and_then(|value| value.to_str().ok());

@@ -43,7 +43,7 @@ pub struct ReceivedRequest {
     pub query: Option<String>,
     /// All headers, including credentials.
     pub headers: HeaderMap,
-    /// The body without its chunked framing.
+    /// The body, without chunked framing.
     pub body: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl ReceivedRequest {
         }
     }
 
-    /// Refuses other methods than these.
+    /// Fails with 405 unless the method is one of these.
     pub(super) fn allow(&self, methods: &str) -> Result<(), Response> {
         if methods.split(", ").any(|method| method == self.method) {
             return Ok(());
@@ -68,7 +68,7 @@ impl ReceivedRequest {
     }
 
     pub(super) fn json_object(&self) -> Result<Map<String, Value>, Response> {
-        let refused = |_| Response::error(400, "invalid_json", "the body is not a JSON object");
+        let refused = |_| Response::error(400, "invalid_json", "the body must be a JSON object");
         serde_json::from_slice(&self.body).map_err(refused)
     }
 }

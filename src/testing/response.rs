@@ -7,7 +7,7 @@ pub(super) use crate::loopback::Response;
 
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The error is a response too. It only ends the work early.
+/// An `Err` is a response too. It ends the handling of a request early.
 pub(super) type Outcome = Result<Response, Response>;
 
 impl Response {

@@ -1,4 +1,4 @@
-//! Routes a request: the log and the faults, then the gateway's own paths, then the sample upstream.
+//! Records each request, and routes it: to a fault, to the gateway's own paths, or to the sample upstream.
 
 mod admin;
 mod capture;
@@ -98,7 +98,7 @@ fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     }
 }
 
-/// Gateway 0.2 has neither resolve nor revoking nor sessions, and its errors of token and refresh have no body.
+/// Gateway 0.2 has no resolve, no revocation and no sessions. Its errors of the token and refresh calls have no body.
 fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
     let response = all_versions(call, path);
     match path {

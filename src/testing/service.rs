@@ -1,4 +1,4 @@
-//! The shared state of a gateway's threads.
+//! The settings of a gateway, and the state that its threads share.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::loopback::Limits;
 pub(super) const LIMITS: Limits = Limits {
     head: 64 * 1024,
     body: 1024 * 1024,
-    // Clients keep idle connections open.
+    // Long, because clients keep idle connections open.
     request_time: Duration::from_secs(300),
     connections: 2048,
     grace: Duration::ZERO,
@@ -24,7 +24,7 @@ pub(super) const LIMITS: Limits = Limits {
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) method: String,
-    /// With a leading slash. A request matches if its path ends in this.
+    /// Begins with a slash. A request matches if its path ends with this path.
     pub(super) path: String,
     pub(super) status: u16,
     pub(super) content_type: String,
@@ -35,7 +35,7 @@ pub(super) struct Route {
 #[derive(Clone)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "switches that do not depend on each other"
+    reason = "the switches are independent"
 )]
 pub(super) struct Settings {
     pub(super) api_key: Option<String>,
@@ -44,7 +44,7 @@ pub(super) struct Settings {
     pub(super) health_at: String,
     pub(super) v0_2: bool,
     pub(super) rate_limits: bool,
-    /// In the order in which they were set up. The last match is served.
+    /// In the order in which they were set up. The last route that matches is served.
     pub(super) routes: Vec<Route>,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Service {
     pub(super) stop: Stop,
 }
 
-/// A flag that ends every wait.
+/// A flag that ends the delays of faults when the gateway stops.
 #[derive(Default)]
 pub(super) struct Stop {
     stopped: Mutex<bool>,

@@ -24,7 +24,7 @@ impl Session {
         !self.closed && now < self.expires
     }
 
-    /// The session without its token.
+    /// Returns the session as JSON, without its token.
     pub(super) fn described(&self, active: bool, token_type: &str) -> Value {
         let with_user = |value: &str| self.user.as_ref().map(|_| value.to_owned());
         json!({

@@ -1,4 +1,4 @@
-//! The sample upstream, which accepts the credentials.
+//! The sample upstream, an API that accepts the gateway's credentials.
 
 mod caller;
 #[cfg(feature = "signing")]
@@ -35,7 +35,7 @@ pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str
     }
 }
 
-/// The value of an `Allow` header.
+/// Returns the value of an `Allow` header.
 fn methods(routes: &[&Route]) -> String {
     let mut methods: Vec<&str> = routes.iter().map(|route| &*route.method).collect();
     if methods.contains(&"GET") {
@@ -67,10 +67,10 @@ fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
 }
 
 fn create(owner: &str, body: &[u8]) -> Outcome {
-    let wanted: Value = serde_json::from_slice(body).unwrap_or_default();
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let problem = || Response::json(400, &json!({"message": "Problems parsing JSON"}));
-    let name = wanted.get("name").and_then(Value::as_str);
-    let private = wanted.get("private") == Some(&Value::Bool(true));
+    let name = body.get("name").and_then(Value::as_str);
+    let private = body.get("private") == Some(&Value::Bool(true));
     let created = repo(owner, 4, name.ok_or_else(problem)?, private);
     Ok(Response::json(201, &created))
 }

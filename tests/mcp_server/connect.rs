@@ -361,7 +361,7 @@ fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
         visit(&page(&client.text("get_user", &json!({})).unwrap_err()));
         for _ in 0..3 {
             let problem = client.text("get_user", &json!({})).unwrap_err();
-            let is_clear = problem.contains("Check PROVIDER: its case");
+            let is_clear = problem.contains("Check PROVIDER: upper and lower case");
             assert!(is_clear && !problem.contains("http"), "{problem}");
         }
         assert_eq!(requests(&gateway), 1);

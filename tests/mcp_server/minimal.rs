@@ -34,7 +34,7 @@ fn all_revisions_list_and_call() {
         let problem = client
             .text("list_repos", &json!({"limit": "x"}))
             .unwrap_err();
-        assert!(problem.contains("positive integer"), "{problem}");
+        assert!(problem.contains("non-negative integer"), "{problem}");
         for (method, params, code) in [
             ("tools/call", json!({"name": "no_such"}), -32602),
             ("resources/list", json!({}), -32601),

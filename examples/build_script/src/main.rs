@@ -1,4 +1,4 @@
-//! Prints the schema that `build.rs` has generated.
+//! Prints the schema that `build.rs` generated.
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 

@@ -1,4 +1,4 @@
-//! Turns a line of the client into responses, calls of tools, and cancellations.
+//! Turns a line from the client into responses, tool calls and cancellations.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,19 +9,19 @@ use super::message::{self, Failure, INVALID_REQUEST};
 use super::protocol::{Session, Step};
 use super::tool::Tools;
 
-/// What a line asks for.
+/// The work that results from a line.
 #[derive(Default)]
 pub(crate) struct Work {
     /// Lines for stdout.
     pub(crate) lines: Vec<String>,
     pub(crate) jobs: Vec<Job>,
-    /// The ids of requests that the client no longer wants a response to.
+    /// The ids of the requests that the client has cancelled.
     pub(crate) cancelled: Vec<Value>,
-    /// The first problem that no response can tell the client. A line can hold millions of them.
+    /// The first problem that goes to stderr, because no response can carry it. A line can have millions of problems.
     pub(crate) problem: Option<String>,
 }
 
-/// Reads a line, and responds to all requests in it that need no tool.
+/// Handles a line. Responds to all of its requests that need no tool.
 pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
     let mut inbox = Inbox {
         session,
@@ -44,7 +44,7 @@ struct Inbox<'a> {
 }
 
 impl Inbox<'_> {
-    /// Revision 2025-03-26 responds to a batch with one line. The others refuse each message of it.
+    /// Revision 2025-03-26 responds to a batch with one line. In other revisions, each message of a batch is refused.
     fn batch(&mut self, messages: Vec<Value>) {
         let requests = messages.iter().filter_map(message::response_id).count();
         let destination = Destination::batch(requests);
@@ -52,7 +52,7 @@ impl Inbox<'_> {
             if self.session.has_batches() {
                 self.receive(message, &destination);
             } else {
-                let problem = "this protocol version has no batches; send one message per line";
+                let problem = "this revision does not support batches; send one message per line";
                 let id = message::response_id(&message);
                 self.refuse(id, problem, &Destination::Line);
             }
@@ -116,7 +116,7 @@ impl Inbox<'_> {
     }
 }
 
-/// Where a response goes: onto a line of its own, or into the array that responds to a batch.
+/// The place of a response: a line of its own, or the array that responds to a batch.
 #[derive(Clone)]
 pub(crate) enum Destination {
     Line,
@@ -136,8 +136,8 @@ impl Destination {
         })))
     }
 
-    /// Returns the line that this response completes, if it completes one. `None` stands for a cancelled request. A
-    /// batch whose requests were all cancelled gets no line.
+    /// Adds a response, or `None` for a cancelled request, and returns the line if it is complete. A batch whose requests
+    /// were all cancelled gets no line.
     pub(crate) fn line(&self, response: Option<String>) -> Option<String> {
         let Self::Batch(batch) = self else {
             return response;

@@ -1,4 +1,4 @@
-//! The calls of tools that wait or run.
+//! The tool calls that wait or run.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::inbox::Destination;
 use super::protocol::Invocation;
 
-/// Calls that run at a time. Further calls wait in order.
+/// The maximum number of calls that run at a time. Further calls wait in order.
 const MAX_RUNNING: usize = 32;
-/// Threads that run calls, cancelled ones included: I/O cannot be interrupted, so a cancelled call can keep its thread
-/// for a while.
+/// The maximum number of threads that run calls, including cancelled calls. I/O cannot be interrupted, so a cancelled
+/// call can occupy its thread for a while.
 const MAX_THREADS: usize = 2 * MAX_RUNNING;
 
-/// A call of a tool.
+/// A tool call, and the place of its response.
 pub(crate) struct Job {
     pub(crate) id: Value,
     pub(crate) invocation: Invocation,
@@ -34,7 +34,7 @@ impl Jobs {
         self.waiting.push_back(Arc::new(job));
     }
 
-    /// Returns the next call to run, if another may run now. The caller runs it, and calls [`Self::end`] afterwards.
+    /// Returns the next call, unless too many calls run already. The caller runs it and then calls [`Self::end`].
     pub(crate) fn start(&mut self) -> Option<Arc<Job>> {
         if self.running.len() >= MAX_RUNNING || self.threads >= MAX_THREADS {
             return None;
@@ -45,26 +45,26 @@ impl Jobs {
         Some(job)
     }
 
-    /// Returns whether a call that has finished gets a response. If so, it can no longer be cancelled, and the caller
-    /// calls [`Self::responded`] afterwards.
+    /// Removes a call that has finished. Returns whether to write its response, which is false for a cancelled call. If
+    /// true, the caller writes the response and then calls [`Self::responded`].
     pub(crate) fn finish(&mut self, job: &Arc<Job>) -> bool {
         let before = self.running.len();
         self.running.retain(|other| !Arc::ptr_eq(other, job));
-        let is_wanted = self.running.len() < before;
-        self.responding = self.responding.saturating_add(is_wanted.into());
-        is_wanted
+        let gets_response = self.running.len() < before;
+        self.responding = self.responding.saturating_add(gets_response.into());
+        gets_response
     }
 
     pub(crate) fn responded(&mut self) {
         self.responding = self.responding.saturating_sub(1);
     }
 
-    /// Ends the use of a thread for a call.
+    /// Counts a thread that has finished its call.
     pub(crate) fn end(&mut self) {
         self.threads = self.threads.saturating_sub(1);
     }
 
-    /// Removes and returns the calls with this id. There are none if the id is unknown or the call has finished.
+    /// Cancels, removes and returns the calls with this id. Ignores unknown ids and finished calls.
     pub(crate) fn cancel(&mut self, id: &Value) -> Vec<Arc<Job>> {
         let has_id = |job: &Arc<Job>| job.id == *id;
         let waiting = self.waiting.drain(..);
@@ -80,7 +80,7 @@ impl Jobs {
         cancelled
     }
 
-    /// Returns whether a response is still to be written.
+    /// Returns whether any response has yet to be written.
     pub(crate) fn is_busy(&self) -> bool {
         !self.waiting.is_empty() || !self.running.is_empty() || self.responding > 0
     }

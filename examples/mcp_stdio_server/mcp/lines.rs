@@ -11,7 +11,8 @@ pub(crate) fn note(text: impl fmt::Display) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// Reads the next line into `line`. `None` is the end of the input; `Some(Err(..))` says why a line was skipped.
+/// Reads the next line into `line`. Returns `None` at the end of the input, and `Some(Err(..))` with the reason if the
+/// line was skipped.
 pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&str, String>> {
     line.clear();
     let mut input = input.take(MAX_LINE);
@@ -32,7 +33,8 @@ pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&st
     Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))
 }
 
-/// Writes a whole line to stdout, and blocks until it is written. Fails if the client has closed stdout.
+/// Writes a line to stdout and flushes it. Blocks until the client has room for it, and fails if the client has closed
+/// stdout.
 pub(crate) fn write(mut line: String) -> io::Result<()> {
     line.push('\n');
     let mut stdout = io::stdout().lock();

@@ -10,19 +10,19 @@ pub(crate) const INVALID_PARAMS: i64 = -32602;
 pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-/// Returns the id of the response that a message gets, if it gets one.
+/// Returns the id for the response to a message, or `None` if the message gets no response.
 pub(crate) fn response_id(message: &Value) -> Option<&Value> {
     let id = message.get("id")?;
     ((id.is_string() || id.is_number()) && !is_response(message)).then_some(id)
 }
 
-/// This server sends no requests, so it ignores responses.
+/// Returns whether a message is a response. This server sends no requests, so it ignores responses.
 pub(crate) fn is_response(message: &Value) -> bool {
     let has = |name| message.get(name).is_some();
     !has("method") && (has("result") || has("error"))
 }
 
-/// Fails unless the message is a request or a notification.
+/// Checks that a message is a request or a notification.
 pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     if message
         .get("jsonrpc")
@@ -30,10 +30,10 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     {
         return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
     }
-    // `serde_json` reads larger integers as floats, so they could not be echoed exactly.
+    // `serde_json` reads larger integers as floats, which could not be sent back exactly.
     let is_id = |id: &Value| id.is_string() || id.is_u64() || schema::integer(id).is_some();
     if !message.get("id").is_none_or(is_id) {
-        return Err("\"id\" must be a string or an integer of 64 bits");
+        return Err("\"id\" must be a string or a 64-bit integer");
     }
     let has_method = message.get("method").is_some_and(Value::is_string);
     has_method
@@ -41,7 +41,7 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
         .ok_or("\"method\" must be a string")
 }
 
-/// The error of a response.
+/// The `error` of a response.
 #[derive(Debug)]
 pub(crate) struct Failure(Value);
 
@@ -69,7 +69,7 @@ pub(crate) fn notification(method: &str, params: &Value) -> String {
     json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()
 }
 
-/// Adds a member to an object, unless the object has it.
+/// Adds a member to an object, unless the object already has this member.
 pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
     if let Some(object) = object.as_object_mut() {
         object.entry(name).or_insert(value);

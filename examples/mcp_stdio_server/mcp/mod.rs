@@ -1,16 +1,16 @@
 //! A server for the Model Context Protocol over stdin and stdout. It speaks the five revisions from 2024-11-05 to
-//! 2026-07-28, needs `serde_json` alone, and knows nothing of Nexus.
+//! 2026-07-28, depends only on `serde_json`, and knows nothing of Nexus.
 //!
-//! A program makes a list of [`Tool`]s and passes it to [`Server::new`]. The modules, in the order in which a request
+//! A program creates a list of [`Tool`]s and passes it to [`Server::new`]. The modules, in the order in which a request
 //! passes through them:
 //!
 //! | module | contents |
 //! |---|---|
 //! | `lines` | reads a line from stdin, writes a line to stdout |
 //! | `message` | JSON-RPC: requests, notifications, responses, errors |
-//! | `inbox` | turns a line into responses, calls of tools, and cancellations |
+//! | `inbox` | turns a line into responses, tool calls and cancellations |
 //! | `protocol` | the methods, and the differences between the revisions |
-//! | `tool`, `schema`, `page` | what a tool is, the check of its arguments, and how it sends the user to a web page |
+//! | `tool`, `schema`, `page` | tools, the check of their arguments, and the web pages to which they send the user |
 //! | `jobs`, `server` | the calls under way, and the threads that run them |
 //!
 //! stdout carries JSON-RPC messages and nothing else. Everything else goes to stderr through [`note`].

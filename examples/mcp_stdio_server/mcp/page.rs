@@ -1,6 +1,6 @@
 //! Web pages that the user has to visit before a tool can do its work, such as a consent page.
 //!
-//! Some clients open pages themselves (*URL elicitation*). All others get the address as text.
+//! Some clients open pages themselves (*URL elicitation*). All other clients get the address as text.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::message::{Failure, URL_ELICITATION_REQUIRED, with};
 
-/// The name of the question in `inputRequests` and `inputResponses`.
+/// The key of the page in `inputRequests` and `inputResponses`.
 const KEY: &str = "visit";
 
 /// A page to visit. Clones are handles to the same page.
@@ -26,19 +26,19 @@ struct End {
     on_finish: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// What the client says about the user's visit.
+/// The client's report of the user's visit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Visit {
     /// The user opened the page, but may not have completed it.
     Accepted,
     Declined,
     Cancelled,
-    /// The client repeated the call without an answer to this question.
+    /// The client repeated the call without a report.
     Unanswered,
 }
 
 impl Page {
-    /// `id` identifies the page to the client. `message` is a sentence that tells the user why to visit it.
+    /// `id` identifies the page to the client. `message` is a sentence that tells the user the reason for the visit.
     pub(crate) fn new(id: &str, url: &str, message: &str) -> Self {
         let [id, url, message] = [id, url, message].map(str::to_owned);
         let end = Arc::default();
@@ -50,7 +50,7 @@ impl Page {
         }
     }
 
-    /// Tells a client that waits for it that the user has finished with the page, successfully or not.
+    /// Marks the page as finished, successfully or not, and runs the closure of [`Self::on_finish`].
     pub(crate) fn finish(&self) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         end.is_finished = true;
@@ -59,7 +59,7 @@ impl Page {
         }
     }
 
-    /// Has `tell` run when the page is finished. While one is waiting, others are ignored: the client is told once.
+    /// Runs `tell` when the page is finished. If another closure already waits, `tell` is dropped: the client is told once.
     pub(super) fn on_finish(&self, tell: impl FnOnce() + Send + 'static) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.is_finished {
@@ -68,7 +68,7 @@ impl Page {
         end.on_finish.get_or_insert(Box::new(tell));
     }
 
-    /// For clients that cannot open pages, and for models whose clients only claim that they can.
+    /// The text for clients that cannot open pages, and for models whose clients only claim that they can.
     pub(crate) fn text(&self) -> String {
         let Self { url, message, .. } = self;
         format!("{message}\nAsk the user to open this page, then call the tool again: {url}")
@@ -81,13 +81,13 @@ impl Page {
             .with_data(json!({"elicitations": [elicitation]}))
     }
 
-    /// The parameters of the notification that the page is finished.
+    /// The parameters of the notification that the user has finished with the page.
     pub(super) fn completion(&self) -> Value {
         json!({"elicitationId": self.id})
     }
 
-    /// The result that sends a client of 2026-07-28 to the page. It has no `requestState`, because the server remembers
-    /// what it needs.
+    /// The result that sends a client of 2026-07-28 to the page. It has no `requestState`, because the server itself
+    /// keeps the state.
     pub(super) fn question(&self) -> Value {
         let request = json!({"method": "elicitation/create", "params": self.params()});
         json!({"resultType": "input_required", "inputRequests": {KEY: request}})
@@ -98,7 +98,7 @@ impl Page {
     }
 }
 
-/// Reads the client's answer from `inputResponses`.
+/// Reads the client's report from `inputResponses`.
 pub(super) fn visit(responses: &Value) -> Visit {
     let action = responses.get(KEY).and_then(|answer| answer.get("action"));
     match action.and_then(Value::as_str) {
@@ -109,7 +109,7 @@ pub(super) fn visit(responses: &Value) -> Visit {
     }
 }
 
-/// Returns whether a client with these capabilities opens pages. An empty `elicitation` means forms only.
+/// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows only forms.
 pub(super) fn opens_pages(capabilities: Option<&Value>) -> bool {
     let url = capabilities.and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
     url.is_some_and(Value::is_object)

@@ -15,7 +15,7 @@ const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const SERVER: &str = "io.modelcontextprotocol/serverInfo";
 
-/// A date, so later revisions compare greater.
+/// The date of a revision. Later revisions compare greater.
 type Revision = &'static str;
 
 const MODERN: Revision = "2026-07-28";
@@ -28,25 +28,25 @@ const REVISIONS: [Revision; 5] = [
     "2024-11-05",
 ];
 
-/// What the client has agreed to in `initialize`. Modern clients agree to nothing.
+/// The client that `initialize` described. Modern clients do not send `initialize`.
 #[derive(Default)]
 pub(crate) struct Session(Option<Client>);
 
-/// What the client that sent a request understands.
+/// The protocol features of the client that sent a request.
 #[derive(Clone, Copy)]
 struct Client {
     revision: Revision,
-    /// The client opens pages that the user has to visit.
+    /// True if the client opens pages that the user has to visit.
     opens_pages: bool,
 }
 
-/// What follows from a request.
+/// The next step for a request.
 pub(crate) enum Step {
     Respond(Value),
     Run(Invocation),
 }
 
-/// A tool, and a call of it.
+/// A tool call that is ready to run.
 pub(crate) struct Invocation {
     tool: Arc<Tool>,
     call: Call,
@@ -65,7 +65,7 @@ impl Session {
         params: Value,
     ) -> Result<Step, Failure> {
         let params = object(params, "params")?;
-        // Some clients add the modern `_meta` to this legacy method.
+        // Some clients add the modern `_meta` to this legacy method, so `_meta` is not read here.
         if method == "initialize" {
             return self.initialize(&params).map(Step::Respond);
         }
@@ -104,7 +104,7 @@ impl Session {
         }))
     }
 
-    /// Returns the client that the request describes, or else the one that `initialize` has described.
+    /// Returns the client that the request describes, or else the client that `initialize` described.
     fn client(&self, method: &str, params: &Map<String, Value>) -> Result<Option<Client>, Failure> {
         let meta = params.get("_meta").and_then(Value::as_object);
         let field = |name| meta.and_then(|meta| meta.get(name));
@@ -129,7 +129,7 @@ fn no_revision(advice: &str) -> Failure {
     Failure::new(INVALID_PARAMS, message)
 }
 
-/// Names the legacy revisions as well, because the client can still begin with `initialize`.
+/// Lists the legacy revisions as well, because the client can still begin with `initialize`.
 fn unsupported(requested: &str) -> Failure {
     let message = format!("unsupported protocol version {requested:?}");
     Failure::new(UNSUPPORTED_VERSION, message)
@@ -152,7 +152,7 @@ fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Resul
     Ok(json!({"tools": definitions}))
 }
 
-/// Returns whether the revision has JSON results beside text.
+/// Returns whether a result of this revision can have JSON beside its text.
 fn is_structured(revision: Revision) -> bool {
     revision >= "2025-06-18"
 }
@@ -178,7 +178,7 @@ fn call(
 }
 
 impl Invocation {
-    /// Runs the tool. The page is one whose end the client wants to hear of.
+    /// Runs the tool. Returns a page if the client expects a notification when the user has finished with the page.
     pub(crate) fn run(&self) -> (Result<Value, Failure>, Option<Page>) {
         let Client {
             revision,
@@ -216,7 +216,7 @@ fn tool_result(text: &str, is_error: bool) -> Value {
     json!({"content": [{"type": "text", "text": text}], "isError": is_error})
 }
 
-/// The tools stay the same as long as the process lives, but another user may have others.
+/// Marks a result as cacheable. The list of tools never changes, but another user's server may have other tools.
 fn cacheable(result: Value, revision: Revision) -> Value {
     if revision < MODERN {
         return result;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-/// Fails with the first problem, in words that a model can act on.
+/// Checks a value. The error is the first problem, in words that a model can act on.
 pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let expected = schema.get("type").and_then(Value::as_str);
     if let Some(expected) = expected.filter(|expected| !has_type(value, expected)) {
@@ -80,7 +80,7 @@ fn check_range(schema: &Value, value: &Value) -> Result<(), String> {
     Err(format!("must be {}", limits.join(" and ")))
 }
 
-/// Reads an integer. For JSON Schema, 5.0 is one too.
+/// Reads an integer. In JSON Schema, 5.0 is an integer too.
 pub(crate) fn integer(value: &Value) -> Option<i64> {
     let is_whole = |number: &f64| number.fract() == 0.0 && number.abs() < 9e15;
     #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]

@@ -1,7 +1,7 @@
 //! The threads of the server: one reads stdin, others run tools.
 //!
-//! The thread that has read a call lets another thread read on, and then runs the call itself (*leader and followers*).
-//! So a slow call delays no other message, and no call waits for a thread to take it over.
+//! A thread that has read a call lets another thread read on, and then runs the call itself (the *leader/followers*
+//! pattern). A slow call therefore delays no other message, and no call waits for another thread to wake up.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -17,13 +17,13 @@ use super::page::Page;
 use super::protocol::Session;
 use super::tool::{Tool, Tools};
 
-/// How long calls may take at the end. Clients kill a server about 2 s after they have closed its stdin.
+/// The time that calls get to finish at the end. Clients kill a server about 2 s after they have closed its stdin.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
 
 /// Runs tools for the client at the other end of stdin and stdout.
 pub(crate) struct Server {
     tools: Tools,
-    /// Locked by the thread that reads. Idle threads wait for this lock.
+    /// The reading thread holds this lock. Idle threads wait for it.
     reader: Mutex<Reader>,
     /// The number of threads that read or wait to read.
     readers: AtomicUsize,
@@ -35,7 +35,7 @@ pub(crate) struct Server {
 #[derive(Default)]
 struct State {
     jobs: Jobs,
-    /// When the server stops, even if calls are still under way.
+    /// The time at which the server stops, even if calls are still under way.
     stop: Option<Instant>,
 }
 
@@ -56,8 +56,8 @@ impl Server {
         })
     }
 
-    /// Serves until stdin ends, stdout is closed, or [`Self::stop`] is called. Calls that are under way then get 1.5 s to
-    /// finish. The caller should end the process afterwards, because threads can still wait for input.
+    /// Serves until stdin ends, stdout is closed, or [`Self::stop`] is called. Unless stdout is closed, calls under way then
+    /// get 1.5 s to finish. The caller should end the process afterwards, because threads may still wait for input.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.start_thread()?;
         let mut state = self.state();
@@ -96,13 +96,13 @@ impl Server {
         started.map(drop)
     }
 
-    /// Reads lines and runs calls, until the server stops and no call waits.
+    /// Reads lines and runs calls, until the server stops and no call is waiting.
     fn serve(self: &Arc<Self>) {
         while let Some(job) = self.next_job() {
             if self.readers.load(SeqCst) == 0
                 && let Err(error) = self.start_thread()
             {
-                // This thread reads on after its call.
+                // No other thread reads until this thread has run its call.
                 note(format_args!("cannot start another thread: {error}"));
             }
             self.perform(&job);
@@ -131,7 +131,7 @@ impl Server {
         job
     }
 
-    /// Reads a line, and does what needs no tool.
+    /// Reads a line, and handles everything in it that needs no tool.
     fn read(&self, reader: &mut Reader) {
         let Reader { line, session } = reader;
         let work = match lines::read(io::stdin().lock(), line) {

@@ -1,4 +1,4 @@
-//! Tools, and calls of them.
+//! Tools and their calls.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use super::schema;
 
 pub(crate) type Outcome = Result<Content, Problem>;
 
-/// What a tool returns.
+/// The result of a tool.
 pub(crate) enum Content {
     Text(String),
     /// An object that fits the schema of [`Tool::returns`].
     Json(Value),
 }
 
-/// Why a tool returns nothing.
+/// The reason why a tool has no result.
 pub(crate) enum Problem {
     /// The arguments do not fit the tool's schema.
     Arguments(String),
-    /// Tells the model what happened, and what to do.
+    /// A text that tells the model what happened, and what to do.
     Text(String),
     /// The user has to visit a page first. The client calls the tool again afterwards.
     Visit(Page),
@@ -105,16 +105,15 @@ impl Tool {
         self
     }
 
-    /// Checks the arguments and runs the tool. A panic becomes a problem; the panic hook has already written it to
-    /// stderr.
+    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem. The panic hook has then
+    /// already written the panic to stderr.
     pub(super) fn call(&self, call: &Call) -> Outcome {
         let name = self.name;
         let misfit = |problem| Problem::Arguments(format!("arguments: {problem}"));
         schema::check(&self.input, &call.arguments).map_err(misfit)?;
         let run = AssertUnwindSafe(|| (self.run)(call));
         let content = panic::catch_unwind(run).unwrap_or_else(|_| {
-            let problem =
-                "failed inside the server. This is a bug of the server; its stderr has more.";
+            let problem = "failed because of a bug in the server; see the server's stderr.";
             Err(format!("{name} {problem}").into())
         })?;
         let checked = match (&self.output, &content) {
@@ -128,7 +127,7 @@ impl Tool {
             .map_err(|problem| misfit(problem).into())
     }
 
-    /// Returns the tool's entry in `tools/list`. An `outputSchema` is part of it if `is_structured`.
+    /// Returns the tool's entry in `tools/list`, with an `outputSchema` if `is_structured`.
     pub(super) fn definition(&self, is_structured: bool) -> Value {
         let definition = json!({
             "name": self.name,
@@ -143,10 +142,10 @@ impl Tool {
     }
 }
 
-/// A call of a tool, with arguments that fit the tool's schema.
+/// A tool call.
 pub(crate) struct Call {
     pub(crate) received: Instant,
-    /// What the user did with the page to which an earlier response to this call sent them.
+    /// The user's visit to the page to which an earlier response to this call sent them.
     pub(crate) visit: Option<Visit>,
     arguments: Value,
     is_cancelled: AtomicBool,
@@ -174,7 +173,7 @@ impl Call {
         u64::try_from(schema::integer(self.argument(name)?)?).ok()
     }
 
-    /// Returns whether the client no longer wants the response.
+    /// Returns whether the client has cancelled the call.
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_cancelled.load(Relaxed)
     }

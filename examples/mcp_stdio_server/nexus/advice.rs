@@ -1,4 +1,4 @@
-//! What a model, or its user, can do when there is no good response.
+//! Advice for a model, or its user, when there is no good response.
 
 use nexus_sdk::http::header::{LOCATION, RETRY_AFTER};
 use nexus_sdk::http::{HeaderMap, HeaderName, StatusCode};
@@ -6,7 +6,7 @@ use nexus_sdk::{ConnectionStatus, ErrorKind, NexusError};
 
 use super::Account;
 
-/// How many characters of an API's error page the model gets.
+/// The maximum number of characters of an API's error page that the model gets.
 const MAX_SHOWN: usize = 2000;
 
 /// Explains why a fetch has no response.
@@ -45,21 +45,20 @@ fn advice(error: &NexusError, account: &Account) -> String {
     }
 }
 
-/// Returns whether only the user can help. Some gateways say `connection_not_active` while they wait for the consent.
+/// Returns whether the user has to connect. Some gateways say `connection_not_active` while they wait for the consent.
 pub(super) fn needs_connection(error: &NexusError) -> bool {
     error.needs_reconnect() || error.code() == "connection_not_active"
 }
 
-/// Tells the user why to visit the consent page.
+/// Tells the user the reason for the consent page.
 pub(super) fn unconnected(error: &NexusError, account: &Account) -> String {
     let (provider, workspace_id, code) = (&account.provider, &account.workspace_id, error.code());
     format!("{provider} has to be connected for {workspace_id} ({code}).")
 }
 
-/// Explains why there is no consent page for the user.
+/// Explains why the server cannot send the user to a consent page.
 pub(super) fn not_asked(reason: &NexusError, problem: &NexusError, account: &Account) -> String {
-    let mut text =
-        format!("{reason}\nThe gateway was asked for a new connection and failed: {problem}\n");
+    let mut text = format!("{reason}\nRequesting a new connection failed: {problem}\n");
     if problem.message().contains("return_url") {
         text.push_str("Configure the gateway to allow return URLs on http://127.0.0.1. ");
     }
@@ -73,8 +72,8 @@ pub(super) fn is_missing(error: &NexusError) -> bool {
     error.code() == "connection_not_found"
 }
 
-/// Explains an error that the user's consent did not fix. The gateway ignores the case of a provider's name when it is
-/// asked for a new connection, but not when it looks for one.
+/// Explains an error that the user's consent did not fix. The gateway ignores the case of a provider's name in a
+/// connection request, but not when it looks for a connection.
 pub(super) fn after_consent(error: &NexusError, account: &Account) -> String {
     if !is_missing(error) {
         return explain(error, account);
@@ -82,7 +81,7 @@ pub(super) fn after_consent(error: &NexusError, account: &Account) -> String {
     let provider = &account.provider;
     format!(
         "{error}\nThe user has connected {provider}, but the gateway does not find the connection. Do not ask the user \
-         to connect again. Check PROVIDER: its case must be the same as at the gateway."
+         to connect again. Check PROVIDER: upper and lower case must match the gateway's name."
     )
 }
 
@@ -98,10 +97,10 @@ pub(super) fn not_active(status: &ConnectionStatus, account: &Account) -> String
 /// Explains a connection request that has timed out.
 pub(super) fn too_late(account: &Account) -> String {
     let provider = &account.provider;
-    format!("The page to connect {provider} has expired. Call the tool again for a new one.")
+    format!("The page to connect {provider} has expired. Call the tool again for a new page.")
 }
 
-/// Returns the command of the package's CLI that connects the user.
+/// Returns the `nexus` command that connects the user.
 fn command(account: &Account) -> String {
     let gateway_url = quoted(&account.gateway_url);
     let mut words = vec![format!("NEXUS_GATEWAY_URL={gateway_url} nexus connect")];
@@ -132,7 +131,7 @@ pub(super) fn refusal(status: u16, headers: &HeaderMap, text: &str) -> String {
 
 fn hint(status: u16, headers: &HeaderMap) -> String {
     let hint = match status {
-        // The query is left out because it may hold a credential.
+        // The query is left out because it may contain a credential.
         300..=399 => match header(headers, LOCATION).split('?').next() {
             Some(target) if !target.is_empty() => {
                 return format!(

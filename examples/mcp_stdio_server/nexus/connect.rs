@@ -1,7 +1,7 @@
-//! Connects the user from inside a call: if only the user can help, the client sends them to the consent page.
+//! Connects the user during a tool call. If the user has to connect, the client sends them to the consent page.
 //!
-//! All calls share one connection request at a time. A thread waits for its end. Calls that arrive after the page was
-//! shown wait for that end as well.
+//! All calls share one connection request at a time, and one thread waits for its end. Calls that arrive after the page
+//! was first shown also wait for that end.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,13 +15,13 @@ use nexus_sdk::{
 use super::{Account, advice};
 use crate::mcp::{Call, Page, Problem, Visit};
 
-/// How old a call may get while it waits for the user. Clients give up after 60 s.
+/// The longest time from the arrival of a call to the end of its wait for the user. Clients give up after 60 s.
 const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);
-/// Some gateways allow a host 60 polls a minute.
+/// The pause between polls. Some gateways allow a host only 60 polls a minute.
 const INTERVAL: Duration = Duration::from_secs(3);
-/// How soon a waiting call notices the end of the request, or its own cancellation.
+/// The interval at which a waiting call checks for the end of the request and for its own cancellation.
 const STEP: Duration = Duration::from_millis(20);
 
 pub(super) struct Connect {
@@ -30,7 +30,7 @@ pub(super) struct Connect {
     last: Mutex<Option<Arc<Request>>>,
 }
 
-/// A connection request. One that the gateway has refused has an error as its end, and its page is never shown.
+/// A connection request. If it could not be sent or was refused, its end is the error, and its page is never shown.
 struct Request {
     connection_id: String,
     page: Page,
@@ -52,7 +52,7 @@ impl Connect {
         }
     }
 
-    /// Fails if the user has refused to open the page. The next call shows it again.
+    /// Fails if the user has refused to open the page. The next call then shows the page again.
     pub(super) fn respect_refusal(&self, call: &Call) -> Result<(), Problem> {
         let provider = &self.account.provider;
         let problem = match call.visit {
@@ -62,7 +62,7 @@ impl Connect {
             }
             _ => return Ok(()),
         };
-        // While another call asks the gateway, no page has been shown.
+        // If another call holds the lock, it is asking the gateway, and no page has been shown yet.
         if let Ok(last) = self.last.try_lock()
             && let Some(request) = &*last
         {
@@ -72,8 +72,8 @@ impl Connect {
         Err(format!("{problem}, so nothing was done. {advice}").into())
     }
 
-    /// Returns once the user has consented. Until the page was shown, calls fail with the page. `reason` is the error of a
-    /// fetch that began at `since`.
+    /// Waits until the user has consented. A call that arrived before the page was first shown fails with the page
+    /// instead. `reason` is the error of a fetch that began at `since`.
     pub(super) fn connect(
         &self,
         call: &Call,
@@ -89,7 +89,7 @@ impl Connect {
         }
         match request.wait(call) {
             Some(outcome) => outcome.map_err(Problem::Text),
-            // The client would open the same page once more.
+            // With another `Visit`, the client would open the same page again.
             None if call.visit == Some(Visit::Accepted) => {
                 let waited = MAX_WAIT.as_secs();
                 let text = request.page.text();
@@ -99,8 +99,8 @@ impl Connect {
         }
     }
 
-    /// Returns whether the user has connected before `since`, and that connection is active. A further connection would
-    /// not be found either.
+    /// Returns whether the user connected before `since` and that connection is active. The gateway then would not find
+    /// a further connection either.
     fn has_connected(&self, since: Instant) -> bool {
         let Some(request) = lock(&self.last).clone() else {
             return false;
@@ -110,8 +110,8 @@ impl Connect {
             && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
-    /// Returns the request that was under way at `since`, or asks for a connection. Calls that arrive while the gateway is
-    /// being asked share the outcome.
+    /// Returns the request that was under way at `since`, or requests a new connection. Calls that arrive while the gateway
+    /// is being asked share the outcome.
     fn request(&self, reason: &NexusError, since: Instant) -> Arc<Request> {
         let mut last = lock(&self.last);
         let is_shared = |request: &&Arc<Request>| request.outcome_before(since).is_none();
@@ -126,7 +126,7 @@ impl Connect {
         Arc::clone(last.insert(request))
     }
 
-    /// Asks the gateway for a connection, and starts a thread that waits for it.
+    /// Requests a connection, and starts a thread that waits for the user's consent.
     fn ask(&self, reason: &NexusError) -> Result<Arc<Request>, NexusError> {
         let listener = ConsentListener::bind()?;
         let scopes = match self.account.scopes.as_slice() {
@@ -162,7 +162,7 @@ impl Connect {
         let Ok(providers) = self.client.providers() else {
             return Vec::new();
         };
-        // The gateway ignores the case of a provider's name here.
+        // A connection request ignores the case of a provider's name, so this search ignores it too.
         let mut named = providers.all.into_iter();
         let is_ours = |name: &str| name.eq_ignore_ascii_case(&self.account.provider);
         let listed = named.find(|listed| is_ours(&listed.name) && listed.scopes.is_some());
@@ -185,8 +185,8 @@ impl Request {
         (at < moment).then_some(outcome)
     }
 
-    /// Returns whether this call sends the user to the page: calls that arrived before the page was first shown do, and
-    /// calls whose client did not answer. Marks the page as shown.
+    /// Marks the page as shown, and returns whether this call sends the user to the page. That holds for a call that
+    /// arrived before the page was first shown, and for a call that its client repeated without a report.
     fn shows_page_to(&self, call: &Call) -> bool {
         let mut state = lock(&self.state);
         let shown = *state.shown.get_or_insert_with(Instant::now);
@@ -194,7 +194,7 @@ impl Request {
         is_first && state.end.is_none()
     }
 
-    /// Waits for the outcome. `None` if that takes too long, or the call is cancelled.
+    /// Waits for the outcome. Returns `None` if that takes too long or the call is cancelled.
     fn wait(&self, call: &Call) -> Option<Result<(), String>> {
         let has_time = || call.received.elapsed() < MAX_WAIT && !call.is_cancelled();
         let end = || lock(&self.state).end.clone();

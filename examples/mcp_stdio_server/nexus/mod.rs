@@ -1,7 +1,7 @@
-//! The provider's API, as the tools use it: requests with the connected user's credential, and advice for the model
-//! when there is no good response.
+//! The provider's API for the tools. Requests carry the connected user's credential. If there is no good response, the
+//! model gets advice.
 //!
-//! The SDK adds the credential to requests below the API's address, and to no others.
+//! The SDK adds the credential only to requests below the API's address.
 
 mod advice;
 mod connect;
@@ -25,8 +25,8 @@ pub(crate) struct Account {
     /// The address of the provider's API. It has placeholders such as `{token}` if the provider expects its credential
     /// in the path.
     pub(crate) upstream: String,
-    /// The scopes of a new connection. If there are none, the server asks for those that the gateway lists for the
-    /// provider.
+    /// The scopes of a new connection. If the list is empty, the server requests the scopes that the gateway lists for
+    /// the provider.
     pub(crate) scopes: Vec<String>,
 }
 
@@ -37,8 +37,8 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// If a connection is missing, the server sends the user to the consent page if `connects`; otherwise it tells the
-    /// model a command to run.
+    /// With `connects`, the server sends the user to the consent page when a connection is missing. Otherwise it tells
+    /// the model a command to run.
     pub(crate) fn new(client: &NexusClient, account: Account, connects: bool) -> Self {
         let fetcher = client
             .fetcher(&TokenCache::new(), &account.workspace_id, &account.provider)
@@ -63,7 +63,8 @@ impl Api {
     /// Sends a request, and returns the body of a response with a status from 200 to 299. Any other status is a problem.
     /// `path` begins with a slash and may have a query; `body` is sent as JSON.
     ///
-    /// Blocks for up to 30 s. If the user is about to connect, it blocks until they have, for up to 45 s in all.
+    /// Blocks up to 30 s for the response. If the user has to connect, it also waits for the consent until 45 s after the
+    /// call's arrival, and then sends the request again.
     pub(crate) fn text(
         &self,
         call: &Call,
@@ -93,7 +94,7 @@ impl Api {
     }
 }
 
-/// Returns whether a text can be the address of an API. The SDK checks it further when it is used.
+/// Returns whether a text can be the address of an API. The SDK checks the address further with each request.
 pub(crate) fn is_address(text: &str) -> bool {
     let Ok(url) = text.parse::<Uri>() else {
         return false;
@@ -105,7 +106,7 @@ pub(crate) fn is_address(text: &str) -> bool {
 fn options(method: &str, body: Option<&Value>) -> FetchOptions {
     let options = FetchOptions::default()
         .method(method)
-        // A redirect could lead away from the API, so the model is told instead.
+        // A redirect could lead away from the API, so the model gets the redirect itself.
         .redirects(Redirects::Manual)
         // Some APIs repeat the credential in a response, and a model must not see it.
         .hide_credential(true);

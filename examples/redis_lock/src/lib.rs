@@ -1,7 +1,7 @@
-//! A `RefreshLock` on Redis: processes on any number of hosts refresh a token one at a time.
+//! A `RefreshLock` on Redis. Processes on any number of hosts refresh a token one at a time.
 //!
-//! The lock is a Redis key whose value is a random token. The key expires when the turn has to be over, so a process
-//! that is killed blocks nobody for longer. Only the process that knows the token deletes the key before that.
+//! The lock is a Redis key with a random value. The key expires at the latest end of the turn, so a killed process blocks
+//! the others no longer than that. Only the process that knows the value deletes the key earlier.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -10,25 +10,25 @@ use std::{io, thread};
 use nexus_sdk::RefreshLock;
 use redis::{Client, Connection, RedisResult};
 
-/// For connecting, and for each command.
+/// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);
+/// Milliseconds. The pauses are random, so that waiting processes do not ask Redis at the same moment.
 const MIN_PAUSE: u64 = 10;
-/// In milliseconds, like `MIN_PAUSE`. The pauses are random, so that waiting processes do not ask all at once.
 const MAX_PAUSE: u64 = 50;
 
-/// Deletes a key if it still holds the token. Otherwise the turn was over, and the key is another process's.
+/// Deletes a key if it still has this process's value. Otherwise the key has expired, and may belong to another process.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end";
 
-/// Connects for each turn: turns are rare, and Redis closes idle connections.
+/// Connects for each turn, because turns are rare and an idle connection can break unnoticed.
 #[derive(Debug)]
 pub struct RedisLock(Client);
 
 impl RedisLock {
-    /// A lock on the Redis server at this URL, such as `redis://127.0.0.1:6379/`. Does not connect.
+    /// Creates a lock on the Redis server at this URL, such as `redis://127.0.0.1:6379/`. Does not connect.
     ///
     /// # Errors
     ///
-    /// The URL is not a Redis URL.
+    /// The error of the Redis client if the URL is not a Redis URL.
     pub fn new(url: &str) -> io::Result<Self> {
         Client::open(url).map(Self).map_err(io::Error::other)
     }
@@ -67,7 +67,7 @@ impl RefreshLock for RedisLock {
     }
 }
 
-/// Sets the key unless it exists, and returns whether it did.
+/// Creates the key unless it exists, and returns whether it was created.
 fn set(connection: &mut Connection, key: &str, token: &str, lease: Duration) -> RedisResult<bool> {
     let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
     let mut command = redis::cmd("SET");
@@ -86,12 +86,13 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut command = redis::cmd("EVAL");
         command.arg(RELEASE).arg(1).arg(&self.key).arg(&self.token);
-        // If this fails, the key expires.
+        // If this fails, the key blocks others until it expires.
         let _ = command.exec(&mut self.connection);
     }
 }
 
-/// A number that nobody else can know: the standard library seeds its hashers from the system.
+/// Returns a number that other processes cannot guess: the standard library takes the keys of its hashers from the
+/// system's random source.
 fn random() -> u64 {
     RandomState::new().hash_one(0)
 }

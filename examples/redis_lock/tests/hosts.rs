@@ -1,5 +1,5 @@
-//! Two groups of processes that share no directory, as on two hosts, and one connection whose provider rotates
-//! refresh tokens. Needs a Redis server at `REDIS_URL`: see `tests/interop/redis_lock.sh`.
+//! Two groups of processes that share no directory, as if on two hosts, use one connection whose provider rotates
+//! refresh tokens. The tests need a Redis server at `REDIS_URL`; `tests/interop/redis_lock.sh` starts one.
 
 use std::collections::HashSet;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,12 +17,12 @@ const KEY: &str = "REDIS_LOCK_KEY";
 const GROUPS: usize = 2;
 const PROCESSES: usize = 4;
 const EXPIRIES: usize = 10;
-/// Tokens expire when the test says so.
+/// Longer than a run, so that tokens expire only when the test advances the gateway's clock.
 const LIFETIME: Duration = Duration::from_secs(3600);
-/// Long enough for all processes to ask within it.
+/// Long enough for all processes to ask for a token during one refresh.
 const REFRESH_TIME: Duration = Duration::from_millis(300);
 const LEASE: Duration = Duration::from_secs(2);
-/// More than any of this takes; a wait that ends here has failed.
+/// More than any step takes. A wait this long has failed.
 const LONG: Duration = Duration::from_secs(60);
 
 fn redis() -> RedisLock {
@@ -30,7 +30,7 @@ fn redis() -> RedisLock {
     RedisLock::new(&url).unwrap()
 }
 
-/// A name that no other test, and no other run, has.
+/// Returns a name that no other test and no other run uses.
 fn unique(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let number = COUNT.fetch_add(1, Ordering::SeqCst);
@@ -53,13 +53,13 @@ fn spawn(task: &str, variables: &[(&str, &str)]) -> Child {
 }
 
 #[test]
-#[ignore = "started by the others"]
+#[ignore = "the other tests start it"]
 fn a_process_of_the_tests() {
     let variable = |name| env::var(name).unwrap();
     let Ok(task) = env::var(TASK) else { return };
     if task == "hold" {
         let held = redis().acquire(&variable(KEY), LEASE, Instant::now());
-        let held = held.unwrap().expect("nobody else has it");
+        let held = held.unwrap().expect("the lock is free");
         fs::write(variable("HELD"), "").unwrap();
         thread::sleep(LONG);
         drop(held);
@@ -68,7 +68,7 @@ fn a_process_of_the_tests() {
     let options = NexusClientOptions::new(variable(GATEWAY)).log_level(LogLevel::Warn);
     let options = match task.as_str() {
         "with" => options.refresh_lock(redis()),
-        // The directory of the group, from NEXUS_LOCK_DIR.
+        // NEXUS_LOCK_DIR is the directory of the group.
         _ => options,
     };
     let client = NexusClient::new(options).unwrap();
@@ -77,8 +77,8 @@ fn a_process_of_the_tests() {
     }
 }
 
-/// Plays expiries until a consent is lost. At each, all processes of all groups ask for a token at once. Returns how many
-/// expiries all processes survived, and how many tokens the gateway issued.
+/// Lets tokens expire, at most ten times, until the consent is lost. After each expiry, all processes of all groups ask for
+/// a token at once. Returns the number of expiries after which all processes got a token, and the number of new tokens.
 fn play(task: &str) -> (usize, usize) {
     let gateway = DevGateway::builder()
         .token_lifetime(LIFETIME)
@@ -130,7 +130,7 @@ fn with_directories_that_hosts_do_not_share_the_consent_is_lost() {
     assert!(survived < EXPIRIES, "{survived} expiries without a loss");
 }
 
-/// Another process that holds the lock named `key`.
+/// Another process that holds the lock with this key.
 struct Holder {
     child: Child,
     held: std::path::PathBuf,
@@ -143,7 +143,7 @@ impl Holder {
         let child = spawn("hold", &variables);
         let start = Instant::now();
         while !held.exists() {
-            assert!(start.elapsed() < LONG, "it does not get the lock");
+            assert!(start.elapsed() < LONG, "the holder does not get the lock");
             thread::sleep(Duration::from_millis(5));
         }
         Self { child, held }

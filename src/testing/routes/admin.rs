@@ -14,7 +14,7 @@ use crate::testing::fault::Fault;
 use crate::testing::received::GET;
 use crate::testing::response::{Outcome, Response};
 
-/// Characters.
+/// In characters.
 const MAX_REASON: usize = 512;
 
 /// Revokes a connection. Revoking it again changes nothing.

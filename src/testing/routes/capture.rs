@@ -10,7 +10,7 @@ use crate::testing::received::{GET, ReceivedRequest};
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// The JSON Schema of the form for a connection that waits for its credential.
+/// Responds with the JSON Schema of the form for a connection that waits for its credential.
 pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
     request.allow(GET)?;
     let mut connections = service.connections.lock();
@@ -55,7 +55,7 @@ pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcom
     Ok(Response::json(200, &body))
 }
 
-/// The connection that waits for this state's credential.
+/// Returns the connection with this state, which waits for its credential.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ fn waiting<'a>(
     Ok(connection)
 }
 
-/// Refuses missing fields. The refusal is the broker's, which the gateway returns as text.
+/// Fails if a field is missing, with the broker's error as text.
 fn check(provider: &Provider, credentials: &Map<String, Value>) -> Result<(), Response> {
     let given = |name: &str| {
         let value = credentials.get(name).and_then(Value::as_str);

@@ -1,4 +1,4 @@
-//! Requesting a connection, and the consent.
+//! Connection requests, and the consent page.
 
 use serde_json::{Map, Value, json};
 use ureq::http::header::LOCATION;
@@ -14,14 +14,14 @@ use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
 /// The body of the request. A missing text is empty.
-struct Wanted {
+struct Input {
     workspace_id: String,
     provider: String,
     request: ConnectionRequest,
 }
 
 /// Reads the request. `None` if it is not JSON or has wrong types.
-fn wanted(body: &[u8]) -> Option<Wanted> {
+fn read_input(body: &[u8]) -> Option<Input> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let value = |name: &str| body.get(name).cloned().unwrap_or_default();
     let text = |name: &str| {
@@ -30,7 +30,7 @@ fn wanted(body: &[u8]) -> Option<Wanted> {
     };
     // Only the type of the metadata is checked.
     serde_json::from_value::<Option<Map<String, Value>>>(value("metadata")).ok()?;
-    Some(Wanted {
+    Some(Input {
         workspace_id: text("user_id")?,
         provider: text("provider_name")?,
         request: ConnectionRequest {
@@ -43,9 +43,9 @@ fn wanted(body: &[u8]) -> Option<Wanted> {
 pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     call.request.allow("POST")?;
     let invalid = || Response::error(400, "invalid_json", "the body is not a valid request");
-    let wanted = wanted(&call.request.body).ok_or_else(invalid)?;
-    let (workspace, name) = (&wanted.workspace_id, &wanted.provider);
-    if name.is_empty() || wanted.request.return_url.is_empty() {
+    let input = read_input(&call.request.body).ok_or_else(invalid)?;
+    let (workspace, name) = (&input.workspace_id, &input.provider);
+    if name.is_empty() || input.request.return_url.is_empty() {
         return Err(Response::missing_fields("return_url and provider"));
     }
     if workspace.is_empty() {
@@ -61,7 +61,7 @@ pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     }
     let service = call.service;
     let mut connections = service.connections.lock();
-    let opened = connections.open(workspace, name, wanted.request, service.clock.now());
+    let opened = connections.open(workspace, name, input.request, service.clock.now());
     let connection = opened.ok_or_else(|| provider_not_found(name))?;
     Ok(requested(&service.url, connection))
 }
@@ -72,7 +72,7 @@ fn provider_not_found(name: &str) -> Response {
     Response::json(404, &body)
 }
 
-/// For static credentials there is no consent page, so `authUrl` is the JSON Schema of the form.
+/// Describes the new connection. A static credential has no consent page, so `authUrl` is the JSON Schema of the form.
 fn requested(url: &str, connection: &Connection) -> Response {
     let path = if connection.provider.has_tokens() {
         "consent"
@@ -89,7 +89,7 @@ fn requested(url: &str, connection: &Connection) -> Response {
     Response::json(200, &body)
 }
 
-/// The consent page. It consents, or with `deny=1` refuses.
+/// The consent page. Opening the page gives the consent, or refuses it with `deny=1`.
 pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
     request.allow(GET)?;
     let query = request.query.as_deref();

@@ -1,4 +1,4 @@
-//! Refreshing as gateways do it: within a call, without a lock, and only while the caller stays connected.
+//! Refreshes a token as gateways do: within a call, without a lock, and only while the caller stays connected.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) fn run(call: &Call<'_>, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Uses the refresh token at the provider. Returns the result and the time until it arrives.
+/// Uses the refresh token at the provider. Returns the result, and the time that the provider takes to respond.
 fn spend(call: &Call<'_>, id: &str) -> Result<(Result<Credential, Failure>, Duration), Failure> {
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();

@@ -14,7 +14,7 @@ const EXPIRED: &str =
     "Token has expired and could not be refreshed. Re-authentication is required.";
 const ATTENTION: &str = "Connection requires attention. The user must re-authenticate.";
 
-/// The faults of the broker, for a path that returns the broker's errors.
+/// Fails with a fault of the broker, for a path that returns the broker's errors.
 pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
     if call.has_fault(&Fault::BrokerDown) {
         return Err(broker_unavailable());
@@ -25,7 +25,7 @@ pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
     Ok(())
 }
 
-/// The same for a path that returns only the status of the broker's errors.
+/// Fails with a fault of the broker, for a path that returns only the status of the broker's errors.
 pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
     if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(broker_error(403));
@@ -43,13 +43,13 @@ pub(super) fn broker_error(status: u16) -> Response {
     Response::json(502, &body)
 }
 
-/// The broker's error as text.
+/// Returns the broker's error as text in the message of another error.
 pub(super) fn quoted_broker_error(code: &str, message: &str) -> Response {
     let inner = json!({"error": code, "message": message});
     Response::error(502, "broker_error", &inner.to_string())
 }
 
-/// The error of check-connection, which is text.
+/// Returns the error of check-connection, which is text.
 pub(super) fn broker_unreachable_text() -> Response {
     let reason = "dial tcp 127.0.0.1:8080: connect: connection refused";
     Response::new(502, TEXT, format!("broker request failed: {reason}\n"))
@@ -79,11 +79,11 @@ pub(super) fn attention_required() -> Response {
     )
 }
 
-/// An active connection.
+/// Returns the connection if it is active.
 ///
 /// # Errors
 ///
-/// The response of a token call.
+/// The error response of a token call.
 pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connection, Response> {
     let connection = connection.ok_or_else(connection_not_found)?;
     match connection.status.as_str() {
@@ -94,7 +94,7 @@ pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connect
     }
 }
 
-/// The same for a refresh, which gets 502 for every reason.
+/// Returns the connection if it can be refreshed. The error is 502 for every reason.
 pub(super) fn refreshable(
     connection: Option<&mut Connection>,
 ) -> Result<&mut Connection, Response> {

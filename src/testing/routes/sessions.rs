@@ -16,7 +16,7 @@ use crate::testing::session::Session;
 const DEFAULT_TTL: u64 = 900;
 const MAX_TTL: u64 = 86_400;
 
-/// Responds below `/v1/agent-sessions`.
+/// Responds to the paths from `/v1/agent-sessions` on.
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     match path {
         [] => open(service, request, false),
@@ -69,7 +69,7 @@ fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Outcome {
     Ok(Response::json(201, &body))
 }
 
-/// The type of a session's token, and the field that contains it.
+/// Returns the type of a session's token, and the name of the field that contains the token.
 fn token_kind(service: &Service) -> (&'static str, &'static str) {
     if service.settings.session_tokens {
         return ("session", "session_token");
@@ -104,7 +104,7 @@ fn by_id<'a>(connections: &'a mut Connections, id: &str) -> Result<&'a mut Sessi
     session.ok_or_else(|| Response::error(404, "session_not_found", "Session not found"))
 }
 
-/// `user:<name>` is the token of that user.
+/// Returns the name of the user whose token is `user:<name>`.
 fn user(body: &Map<String, Value>) -> Result<String, Response> {
     let token = text(body, "user_context_token").unwrap_or_default();
     let name = token.strip_prefix("user:").filter(|name| !name.is_empty());
@@ -117,7 +117,7 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-/// The rules in the documentation of `testing`.
+/// Applies the rules for agents from the documentation of `testing`.
 fn check_agent(agent_id: &str, scopes: &[String]) -> Result<(), Response> {
     if agent_id.starts_with("unknown-") {
         return Err(Response::error(404, "agent_not_found", "Agent not found"));
@@ -149,7 +149,7 @@ fn scopes(body: &Map<String, Value>) -> Result<Vec<String>, Response> {
             .map(str::to_owned)
     };
     let scopes = given.and_then(|list| list.iter().map(scope).collect());
-    scopes.ok_or_else(|| Response::error(400, "invalid_scope", "scopes is a list of names"))
+    scopes.ok_or_else(|| Response::error(400, "invalid_scope", "scopes must be a list of names"))
 }
 
 fn ttl(body: &Map<String, Value>) -> Result<Duration, Response> {
@@ -157,7 +157,7 @@ fn ttl(body: &Map<String, Value>) -> Result<Duration, Response> {
     let seconds = given.map_or(Some(DEFAULT_TTL), Value::as_u64);
     let seconds = seconds.filter(|seconds| (1..=MAX_TTL).contains(seconds));
     seconds.map(Duration::from_secs).ok_or_else(|| {
-        let problem = format!("ttl_seconds is a number from 1 to {MAX_TTL}");
+        let problem = format!("ttl_seconds must be from 1 to {MAX_TTL}");
         Response::error(400, "invalid_ttl", &problem)
     })
 }

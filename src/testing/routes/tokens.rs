@@ -1,4 +1,4 @@
-//! The paths that return a credential or its status. All of them can refresh it.
+//! The paths that return a credential or its status. All of them can refresh the credential.
 
 use serde_json::{Map, Value, json};
 
@@ -90,7 +90,7 @@ pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
     Err(refusal::invalid_id(message))
 }
 
-/// The credential. If it has expired, this call refreshes it.
+/// Responds with the credential, which is refreshed first if it has expired.
 fn credential(call: &Call<'_>, id: &str) -> Outcome {
     let service = call.service;
     let now = service.clock.now();
@@ -135,7 +135,7 @@ fn token_response(service: &Service, connection: &mut Connection) -> Response {
     Response::json(200, &body.into())
 }
 
-/// The fields that a gateway copies from the credentials.
+/// Returns the fields that a gateway copies from the credentials to the top level.
 fn top_level(credentials: &Map<String, Value>) -> Map<String, Value> {
     let names = "access_token token_type refresh_token id_token expiry".split(' ');
     let field = |name: &str| Some((name.to_owned(), credentials.get(name)?.clone()));

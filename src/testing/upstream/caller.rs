@@ -47,7 +47,7 @@ fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
     sent.split_once(' ')
 }
 
-/// The token of an agent session is a bearer token, whatever the strategy of its connection is.
+/// Returns the bearer token. An agent session's token is a bearer token, whatever the strategy of its connection is.
 fn session_token(request: &ReceivedRequest) -> Option<&str> {
     let (scheme, token) = authorization(request)?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
@@ -81,7 +81,7 @@ impl CredentialCheck<'_> {
         self.credential.get(field)?.as_str()
     }
 
-    /// The field of the credential that a setting of the strategy names.
+    /// Returns the field of the credential that a setting of the strategy names.
     fn configured(&self, setting: &str, default: &str) -> Option<&str> {
         self.text(self.provider.config(setting, default))
     }

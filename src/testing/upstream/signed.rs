@@ -1,4 +1,4 @@
-//! Verifies a signature: signs the request again and compares.
+//! Verifies a signature by signing the request again.
 
 use std::time::SystemTime;
 
@@ -56,7 +56,7 @@ fn sign(
     signature.sign(name, secret, signed, headers, now).ok()
 }
 
-/// `X-Amz-Date: 20150830T123600Z`.
+/// Reads the time of a header such as `X-Amz-Date: 20150830T123600Z`.
 fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
     let text = request.headers.get("x-amz-date")?.to_str().ok()?;
     let [year, month, day, hour, minute, second] =
@@ -65,7 +65,7 @@ fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
     date::moment(&Value::String(text))
 }
 
-/// The headers that the signature covers, as the request lists them. An HMAC covers none.
+/// Returns the headers that the request lists as covered by the signature. An HMAC covers no headers.
 fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
     if matches!(signature, Signature::Hmac { .. }) {

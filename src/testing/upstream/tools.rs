@@ -14,7 +14,7 @@ const TOOLS: [(&str, &str); 3] = [
     ("echo", "Returns its arguments"),
 ];
 
-/// Finds the tools that have any word of the query in their name or description. An empty query finds all.
+/// Finds the tools that have any word of the query in their name or description. An empty query finds all tools.
 pub(super) fn search(service: &Service, request: &ReceivedRequest) -> Outcome {
     let (_, asked) = asked(service, request)?;
     let query = text(&asked, "query")?.to_lowercase();
@@ -33,7 +33,7 @@ pub(super) fn execute(service: &Service, request: &ReceivedRequest) -> Outcome {
     let arguments = match asked.get("arguments") {
         None | Some(Value::Null) => json!({}),
         Some(given) if given.is_object() => given.clone(),
-        Some(_) => return Err(problem(400, "arguments is not an object")),
+        Some(_) => return Err(problem(400, "arguments must be an object")),
     };
     let text = match text(&asked, "name")? {
         "get_user" => json!({"login": owner}).to_string(),
@@ -42,13 +42,13 @@ pub(super) fn execute(service: &Service, request: &ReceivedRequest) -> Outcome {
             format!("{}: sunny, 21 °C", city.unwrap_or("anywhere"))
         }
         "echo" => arguments.to_string(),
-        _ => return Err(problem(404, "there is no tool of this name")),
+        _ => return Err(problem(404, "no tool has this name")),
     };
     let content = json!([{"type": "text", "text": text}]);
     Ok(Response::json(200, &json!({"content": content})))
 }
 
-/// The workspace of the caller, and the request's body.
+/// Returns the workspace of the caller, and the request's body.
 fn asked(
     service: &Service,
     request: &ReceivedRequest,
@@ -57,13 +57,13 @@ fn asked(
     let (owner, _) = caller(service, request)?;
     match serde_json::from_slice(&request.body) {
         Ok(asked) => Ok((owner, asked)),
-        Err(_) => Err(problem(400, "the body is not a JSON object")),
+        Err(_) => Err(problem(400, "the body must be a JSON object")),
     }
 }
 
 fn text<'a>(asked: &'a Map<String, Value>, field: &str) -> Result<&'a str, Response> {
     let value = asked.get(field).and_then(Value::as_str);
-    value.ok_or_else(|| problem(400, &format!("{field} is not a string")))
+    value.ok_or_else(|| problem(400, &format!("{field} must be a string")))
 }
 
 fn problem(status: u16, message: &str) -> Response {

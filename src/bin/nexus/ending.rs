@@ -4,7 +4,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// True while a signal ends the program right in its handler.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
 
-pub(crate) type Undo = Box<dyn Fn() + Send>;
+pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
@@ -59,9 +59,33 @@ pub(crate) fn hand_over() {
     checkpoint();
 }
 
-/// Sets what a signal has to undo before it ends the program.
-pub(crate) fn on_end(undo: Option<Undo>) {
-    *UNDO.lock().unwrap_or_else(PoisonError::into_inner) = undo;
+/// A change to a file or the terminal. It is undone when this is dropped, and before a signal ends the program. There is
+/// one at a time.
+pub(crate) struct Change(());
+
+impl Change {
+    /// Makes a change, which returns how to undo it, or `None` if it failed. A signal that comes meanwhile waits, and
+    /// after a signal nothing is changed.
+    pub(crate) fn make(change: impl FnOnce() -> Option<Undo>) -> Option<Self> {
+        let mut undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
+        *undo = change();
+        undo.is_some().then(|| Self(()))
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        drop(undo());
+    }
+}
+
+/// Undoes the change, if there is one, and returns the lock under which changes are made.
+fn undo() -> MutexGuard<'static, Option<Undo>> {
+    let mut slot = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(undo) = slot.take() {
+        undo();
+    }
+    slot
 }
 
 fn drain() {
@@ -142,12 +166,8 @@ fn suspend() {
 #[cfg(unix)]
 fn end(signal: i32) {
     drain();
-    let undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(undo) = &*undo {
-        undo();
-    }
-    // Stays locked: nothing that would have to be undone starts any more.
-    std::mem::forget(undo);
+    // Stays locked, so that nothing is changed any more.
+    std::mem::forget(undo());
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(signal.saturating_add(128));
 }

@@ -99,7 +99,7 @@ impl Connect {
         self.print(&connection, &status)
     }
 
-    /// Without any scope, an identity provider refuses the user after the browser has opened.
+    /// Returns the scopes to ask for. An identity provider refuses an empty list, but only in the browser.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
         let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
         match &*self.scopes {

@@ -28,8 +28,8 @@ pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
-/// Has SIGINT, SIGTERM, SIGHUP and SIGQUIT wait up to 5 s for a call to the gateway that is under
-/// way, and SIGTSTP until it has ended. A second signal to end does so at once.
+/// Makes SIGINT, SIGTERM, SIGHUP and SIGQUIT wait up to 5 s for a call to the gateway that is under
+/// way, and SIGTSTP until the call has ended. A second signal ends the program at once.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -51,8 +51,8 @@ pub(crate) fn finish() {
     checkpoint();
 }
 
-/// Does the same, and has every later signal end the program at once: another program will replace
-/// it.
+/// Waits like `finish`, and makes later signals end the program at once, because another program
+/// is about to replace it.
 pub(crate) fn hand_over() {
     drain();
     AT_ONCE.store(true, SeqCst);
@@ -101,8 +101,8 @@ fn drain() {
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
-/// Handlers run in the order in which they were registered, so whoever acts on a signal finds
-/// `ENDING` set, and a signal during `hand_over` is not lost.
+/// Registers the handlers. They run in this order, so `ENDING` is set before the thread or the
+/// default handler acts on a signal, and a signal during `hand_over` is not lost.
 #[cfg(unix)]
 fn on_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};

@@ -36,8 +36,8 @@ pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the text unless the program is being ended. A reader that has closed the pipe, such as
-/// `head`, has all that it wanted.
+/// Prints the text unless a signal is ending the program. A closed pipe is no error: its reader,
+/// such as `head`, needs no more.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();

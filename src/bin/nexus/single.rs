@@ -37,7 +37,7 @@ impl Single {
             return Err(several(&provider, problem));
         }
         if !token.header_name.is_empty() {
-            // A credential that signs requests names a header, but cannot be sent in one.
+            // A credential that signs requests has a header name, but its value differs per request.
             let headers = client.auth_headers(&cache, &workspace, &provider);
             headers.map_err(|error| unsupported(error, &provider))?;
         }

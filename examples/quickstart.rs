@@ -150,7 +150,8 @@ impl Setting {
             gateway,
         })
     }
-    /// Without any scope, an identity provider refuses the user.
+
+    /// Returns `SCOPES`, or the scopes that the gateway lists. Identity providers refuse an empty list.
     fn scopes(&self, client: &NexusClient) -> Vec<String> {
         if !self.scopes.is_empty() {
             return self.scopes.split_whitespace().map(str::to_owned).collect();

@@ -97,10 +97,7 @@ impl Tools {
     }
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, Box<dyn Error>> {
-        let options = FetchOptions::default()
-            .method("POST")
-            .header("Content-Type", "application/json")
-            .data(body.to_string());
+        let options = FetchOptions::default().method("POST").json(body);
         let (status, _headers, body) = self.0.fetch(path, options)?;
         match status {
             200..=299 => serde_json::from_slice(&body)

@@ -59,6 +59,13 @@ fn status_says_why_a_connection_is_not_active() {
             "failed: the gateway has a wrong key for its broker",
         ),
         (
+            "failed",
+            400,
+            error("invalid_connection_id"),
+            1,
+            "failed: the gateway knows no such connection; check its id",
+        ),
+        (
             "pending",
             502,
             error("broker_unavailable"),
@@ -209,13 +216,7 @@ fn a_refused_refresh_asks_for_the_token() {
             200,
             json!({"access_token": "t", "expires_in": 1000}),
             1,
-            "the connection has a usable token (it expires 2",
-        ),
-        (
-            200,
-            json!({"access_token": "t"}),
-            1,
-            "the connection has a usable token\n",
+            "Connection not active; the connection still has a usable token\n",
         ),
     ];
     for (status, body, code, part) in cases {

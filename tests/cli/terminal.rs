@@ -41,7 +41,7 @@ impl Terminal {
         if browser {
             let opener = directory.join("xdg-open");
             let script = format!(
-                "#!/bin/sh\necho \"$1\" >{0}/new\n/bin/mv {0}/new {0}/opened\n",
+                "#!/bin/sh\n/bin/cp -p \"$1\" {0}/page\necho \"$1\" >{0}/new\n/bin/mv {0}/new {0}/opened\n",
                 directory.display()
             );
             fs::write(&opener, script).unwrap();
@@ -168,7 +168,7 @@ fn the_browser_opens_at_the_consent() {
     let bench = Bench::new("browser");
     let mut terminal = Terminal::start(&bench, "--scope repo", true);
     terminal.expect("to consent, open http://");
-    let url = terminal.opened();
+    let (_, url) = redirect(&terminal);
     assert!(url.starts_with(bench.gateway.url()), "{url}");
     browse(&url);
     let (code, out, seen) = terminal.end();
@@ -217,13 +217,51 @@ fn a_credential_is_entered_on_a_page_of_our_own() {
 /// Returns the file that the browser was sent to, and the address in it.
 fn redirect(terminal: &Terminal) -> (PathBuf, String) {
     let file = PathBuf::from(terminal.opened());
-    let mode = fs::metadata(&file).unwrap().permissions().mode();
+    // The opener's copy, because the file is removed when the program ends.
+    let copy = terminal.directory.join("page");
+    let mode = fs::metadata(&copy).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let html = fs::read_to_string(&file).unwrap();
+    let html = fs::read_to_string(copy).unwrap();
     let (_, rest) = html.split_once("content=\"0; url=").unwrap();
     let (page, _) = rest.split_once('"').unwrap();
     assert!(html.contains(&format!("<a href=\"{page}\">")), "{html}");
     (file, page.to_owned())
+}
+
+#[test]
+fn only_web_pages_of_the_gateway_are_opened() {
+    let bench = Bench::new("addresses");
+    let pending = bench.run("connect --no-wait");
+    let id = pending.out.trim();
+    for (url, opened) in [
+        (
+            "https://a.example/?b=c&d=\"><script>;url='",
+            Some("https://a.example/?b=c&amp;d=&quot;><script>;url='"),
+        ),
+        ("HTTPS://a.example/", Some("HTTPS://a.example/")),
+        ("file:///etc/passwd", None),
+        ("javascript:alert(1)", None),
+        ("https://a.example/\u{1b}[2J", None),
+    ] {
+        let body = json!({"connection_id": id, "auth_url": url}).to_string();
+        let reply = Fault::reply(200, "application/json", body);
+        bench
+            .gateway
+            .fail_next_at("/v1/request-connection", 1, reply);
+        let mut terminal = Terminal::start(&bench, "", true);
+        terminal.expect("waiting for consent: ");
+        if let Some(opened) = opened {
+            assert_eq!(redirect(&terminal).1, opened);
+        }
+        terminal.keyboard.write_all(b"\x03").unwrap();
+        let page = terminal.directory.join("page");
+        let (code, _, seen) = terminal.end();
+        assert_eq!(
+            (code, page.exists()),
+            (130, opened.is_some()),
+            "{url}: {seen}"
+        );
+    }
 }
 
 /// Other users can read every command line, and sandboxed browsers can read few folders.
@@ -238,6 +276,7 @@ fn a_file_of_the_users_own_leads_the_browser_to_the_page() {
             let mut terminal = Terminal::start(&bench, "-p weather", true);
             terminal.expect("to enter the credential, open http://127.0.0.1:");
             let (file, page) = redirect(&terminal);
+            assert!(file.exists(), "{}", file.display());
             assert_eq!(file.parent(), Some(folder.as_path()));
             assert!(!file.to_str().unwrap().contains("/."), "{}", file.display());
             let code = if let Some(key) = key {
@@ -319,32 +358,6 @@ fn without_a_browser_the_credential_is_asked_for() {
 }
 
 #[test]
-fn a_refused_credential_can_be_entered_again() {
-    let bench = Bench::new("mended");
-    let refusal = json!({"error": "credentials_rejected", "message": "the provider says no"});
-    let refused = || Fault::reply(400, "application/json", refusal.to_string());
-    // (refusals, exit code)
-    for (refusals, code) in [(2, 0), (3, 1)] {
-        bench
-            .gateway
-            .fail_next_at("/v1/capture-credential", refusals, refused());
-        let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
-        for _ in 0..3 {
-            terminal.expect("api_key: ");
-            terminal.enter_secret("hunter2");
-        }
-        let (ended, _, seen) = terminal.end();
-        assert_eq!(ended, code, "{seen}");
-        assert_eq!(
-            seen.matches("the provider says no").count(),
-            refusals,
-            "{seen}"
-        );
-        assert!(!seen.contains("hunter"), "{seen}");
-    }
-}
-
-#[test]
 fn a_signal_at_the_prompt_for_a_secret_leaves_the_terminal_as_it_was() {
     let bench = Bench::new("prompt");
     // (key or signal, exit code)
@@ -359,14 +372,39 @@ fn a_signal_at_the_prompt_for_a_secret_leaves_the_terminal_as_it_was() {
         } else {
             terminal.keyboard.write_all(how.as_bytes()).unwrap();
         }
-        let after = terminal.directory.join("after");
-        let (ended, _, seen) = terminal.end();
+        let (ended, seen) = end_unchanged(terminal);
         assert_eq!(ended, code, "{how:?}: {seen}");
-        let after = fs::read_to_string(after).unwrap();
-        for set in ["echo", "icanon", "isig"] {
-            let is_set = after.split_whitespace().any(|word| word == set);
-            assert!(is_set, "{how:?}: {set}: {after}");
-        }
         assert!(!seen.contains("cannot read"), "{how:?}: {seen}");
     }
+}
+
+/// The signal comes before, while and after the echo is turned off.
+#[test]
+fn a_signal_at_any_moment_leaves_the_terminal_as_it_was() {
+    let bench = Bench::new("any-moment");
+    for delay in 0..20 {
+        let terminal = Terminal::start(&bench, "-p weather --no-browser", false);
+        let path = terminal.directory.join("pid");
+        let pid = until("it runs", || {
+            let pid = fs::read_to_string(&path).ok()?;
+            pid.ends_with('\n').then_some(pid)
+        });
+        thread::sleep(Duration::from_millis(2 * delay));
+        let mut kill = Command::new("kill");
+        assert!(kill.args(["-TERM", pid.trim()]).status().unwrap().success());
+        let (ended, seen) = end_unchanged(terminal);
+        assert_eq!(ended, 143, "{delay}: {seen}");
+    }
+}
+
+/// Waits for the end, and returns the exit code and the screen. Fails if the terminal has other settings than before.
+fn end_unchanged(terminal: Terminal) -> (i32, String) {
+    let after = terminal.directory.join("after");
+    let (code, _, seen) = terminal.end();
+    let after = fs::read_to_string(after).unwrap();
+    for set in ["echo", "icanon", "isig"] {
+        let is_set = after.split_whitespace().any(|word| word == set);
+        assert!(is_set, "{set}: {after}");
+    }
+    (code, seen)
 }

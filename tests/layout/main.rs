@@ -57,10 +57,7 @@ const ROOMS: Rooms = &[
 const BIN_ROOMS: Rooms = &[
     ("ground", &["ending", "text", "times"]),
     ("stop", &["stop"]),
-    (
-        "tools",
-        &["args", "browser", "output", "progress", "terminal", "usage"],
-    ),
+    ("tools", &["args", "browser", "output", "terminal", "usage"]),
     ("credentials", &["credential", "shown", "single"]),
     (
         "commands",

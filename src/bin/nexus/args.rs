@@ -63,7 +63,7 @@ pub(crate) struct Timeout {
 }
 
 impl Timeout {
-    /// One try has the SDK's default.
+    /// With a timeout of 0, one try has the SDK's default of 30 s.
     fn get(self) -> Duration {
         let given = self.timeout.filter(|timeout| !timeout.is_zero());
         given.unwrap_or(Duration::from_secs(30))
@@ -92,7 +92,7 @@ impl Timeout {
     }
 }
 
-/// Refuses a blank argument, which comes from a variable that was not set.
+/// Refuses a blank argument, which usually comes from a shell variable that is not set.
 pub(crate) fn not_blank(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it is blank".to_owned()),

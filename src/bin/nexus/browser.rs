@@ -5,47 +5,35 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::{env, process};
 
-use crate::ending;
+use crate::ending::Change;
 
 /// Returns whether a user at a terminal would want a browser to open.
 pub(crate) fn is_wanted() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Opens a page whose address comes from the gateway, and returns whether that worked. Refuses
-/// files and programs.
-pub(crate) fn open(url: &str) -> bool {
+/// Opens the browser at a file that redirects to a page, and returns `None` if that does not work. The address of
+/// the page is a secret: whoever opens it first can connect their own account. Every user of the machine can read the
+/// browser's command line, but only its owner can read the file. The file is removed when the result is dropped.
+pub(crate) fn open(url: &str) -> Option<Change> {
+    // The gateway's address may be anything: files and programs are refused.
     let is_page = ["http://", "https://"].iter().any(|scheme| {
         let start = url.get(..scheme.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
-    is_page && !url.contains(char::is_control) && open::that_detached(url).is_ok()
-}
-
-/// A file that redirects the browser to a secret address. Every user of the machine can read the
-/// command line of a browser, but only its owner can read the file. Removed when dropped, and by
-/// signals that end the program.
-pub(crate) struct Redirect(PathBuf);
-
-impl Redirect {
-    /// Opens the browser at the file. Returns `None` if that does not work.
-    pub(crate) fn open(url: &str) -> Option<Self> {
-        let path = folder()?.join(format!("nexus-{}.html", process::id()));
-        // Left behind by a program that was killed.
-        let _ = fs::remove_file(&path);
-        let redirect = Self(path.clone());
+    let path = folder()?.join(format!("nexus-{}.html", process::id()));
+    if !is_page || url.contains(char::is_control) {
+        return None;
+    }
+    // Left behind by a program that was killed.
+    let _ = fs::remove_file(&path);
+    let file = path.clone();
+    let change = Change::make(|| {
         write(&path, url).ok()?;
-        ending::on_end(Some(Box::new(move || drop(fs::remove_file(&path)))));
-        open::that_detached(&redirect.0).ok()?;
-        Some(redirect)
-    }
-}
-
-impl Drop for Redirect {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-        ending::on_end(None);
-    }
+        Some(Box::new(move || drop(fs::remove_file(&path))))
+    })?;
+    open::that_detached(file).ok()?;
+    Some(change)
 }
 
 /// Returns a folder that sandboxed browsers can read. Snap packages read neither `/tmp` nor hidden
@@ -65,10 +53,11 @@ fn write(path: &Path, url: &str) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let url = url.replace('&', "&amp;").replace('"', "&quot;");
     let page = format!(
         "<!DOCTYPE html><meta charset=\"utf-8\"><title>nexus</title>\n\
          <meta http-equiv=\"refresh\" content=\"0; url={url}\">\n\
-         <a href=\"{url}\">Enter the credential</a>\n"
+         <a href=\"{url}\">Continue</a>\n"
     );
     options.open(path)?.write_all(page.as_bytes())
 }

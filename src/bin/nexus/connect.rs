@@ -12,9 +12,10 @@ use nexus_sdk::{
 };
 
 use crate::args::{self, Tenant, Timeout};
-use crate::browser::{self, Redirect};
+use crate::browser;
 use crate::credential::{self, Form};
-use crate::progress::{Progress, say};
+use crate::ending::Change;
+use crate::output::say;
 use crate::stop::Stop;
 use crate::text::one_line;
 use crate::{ending, output};
@@ -62,8 +63,8 @@ struct Wait {
     awaited: &'static str,
     /// Whether a browser comes back to the listener.
     in_browser: bool,
-    /// Keeps the browser's file while waiting.
-    _redirect: Option<Redirect>,
+    /// The browser's file, which is removed after the wait.
+    _file: Option<Change>,
 }
 
 impl Connect {
@@ -98,7 +99,7 @@ impl Connect {
         self.print(&connection, &status)
     }
 
-    /// Without any scope, an identity provider refuses the user after the browser has opened.
+    /// Returns the scopes to ask for. An identity provider refuses an empty list, but only in the browser.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
         let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
         match &*self.scopes {
@@ -137,14 +138,12 @@ impl Connect {
         if self.no_wait {
             return Ok(Step::Break(ConnectionStatus::Pending));
         }
-        if self.opens_browser() {
-            browser::open(&connection.auth_url);
-        }
+        let wanted = self.opens_browser().then_some(&connection.auth_url);
         Ok(Step::Continue(Wait {
             id: connection.connection_id.clone(),
             awaited: "consent",
             in_browser: true,
-            _redirect: None,
+            _file: wanted.and_then(|url| browser::open(url)),
         }))
     }
 
@@ -159,15 +158,15 @@ impl Connect {
         let page = listener.map(|listener| listener.credential_form(client, &form.state));
         let page = page.transpose()?;
         let wanted = page.as_deref().filter(|_| self.opens_browser());
-        let redirect = wanted.and_then(Redirect::open);
-        if redirect.is_none() && io::stdin().is_terminal() {
+        let file = wanted.and_then(browser::open);
+        if file.is_none() && io::stdin().is_terminal() {
             return Ok(self.entered(form.enter(client, &[])?));
         }
         let options = form.as_options();
         let Some(page) = page else {
             return Err(Stop::usage(format!("give the credential with {options}")));
         };
-        let otherwise = match redirect {
+        let otherwise = match file {
             Some(_) => String::new(),
             None => format!(", or give it with {options}"),
         };
@@ -176,7 +175,7 @@ impl Connect {
             id: id.to_owned(),
             awaited: "the credential",
             in_browser: true,
-            _redirect: redirect,
+            _file: file,
         }))
     }
 
@@ -192,7 +191,7 @@ impl Connect {
             id: captured.connection_id,
             awaited: "the gateway",
             in_browser: false,
-            _redirect: None,
+            _file: None,
         })
     }
 
@@ -202,21 +201,26 @@ impl Connect {
         wait: &Wait,
         listener: Option<&ConsentListener>,
     ) -> Result<ConnectionStatus, Stop> {
-        let mut progress = Progress::start(wait.awaited);
+        let mut shown = None;
         let mut options = WaitOptions::default()
             .interval(self.interval)
             .timeout(self.timeout)
             .on_poll(|status| {
                 ending::checkpoint();
-                progress.show(status);
+                if shown.as_ref() != Some(status) {
+                    say(&format!(
+                        "waiting for {}: {}",
+                        wait.awaited,
+                        one_line(status)
+                    ));
+                    shown = Some(status.clone());
+                }
                 ControlFlow::Continue(())
             });
         if let Some(listener) = listener.filter(|_| wait.in_browser) {
             options = options.consent(listener);
         }
-        let outcome = client.wait_for_active(&wait.id, options);
-        progress.end();
-        let status = outcome?;
+        let status = client.wait_for_active(&wait.id, options)?;
         if status == ConnectionStatus::Active {
             return Ok(status);
         }

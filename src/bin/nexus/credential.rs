@@ -10,13 +10,10 @@ use nexus_sdk::{
     RequestConnectionResponse,
 };
 
-use crate::progress::say;
+use crate::output::say;
 use crate::stop::Stop;
 use crate::terminal;
 use crate::text::one_line;
-
-/// The number of attempts to enter a credential that the gateway accepts.
-const MAX_TRIES: u32 = 3;
 
 /// Returns the names in `--field` options, in their order. Errors repeat no value: it may be a secret.
 pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
@@ -74,31 +71,21 @@ impl Form {
         Ok(Self { state, schema })
     }
 
-    /// Reads the named fields, or all fields, and sends them to the gateway. At a terminal, a refused
-    /// credential can be entered again.
+    /// Reads the named fields, or all fields, and sends them to the gateway.
     pub(crate) fn enter(
         &self,
         client: &NexusClient,
         names: &[String],
     ) -> Result<CapturedCredential, Stop> {
-        let wanted = self.wanted(names)?;
         let at_terminal = io::stdin().is_terminal();
-        let mut tries = 1..MAX_TRIES;
-        loop {
-            let mut credential = Map::new();
-            for field in &wanted {
-                let value = field.read(at_terminal)?;
-                if field.is_required || !value.is_empty() {
-                    credential.insert(field.name.clone(), value.into());
-                }
-            }
-            match client.capture_credential(&self.state, &credential) {
-                Err(error) if at_terminal && can_be_corrected(&error) && tries.next().is_some() => {
-                    say(&format!("{}; try again", one_line(&error)));
-                }
-                outcome => return outcome.map_err(Stop::from),
+        let mut credential = Map::new();
+        for field in self.wanted(names)? {
+            let value = field.read(at_terminal)?;
+            if field.is_required || !value.is_empty() {
+                credential.insert(field.name, value.into());
             }
         }
+        Ok(client.capture_credential(&self.state, &credential)?)
     }
 
     fn wanted(&self, names: &[String]) -> Result<Vec<Field>, Stop> {
@@ -172,19 +159,6 @@ impl Form {
         let options: Vec<_> = names.iter().map(|it| format!("--field {it}=-")).collect();
         one_line(options.join(" "))
     }
-}
-
-/// Returns whether the gateway has read the credential and refused it.
-fn can_be_corrected(error: &NexusError) -> bool {
-    const CODES: [&str; 6] = [
-        "broker_error",
-        "credentials_rejected",
-        "invalid_base_url",
-        "missing_credential",
-        "missing_fields",
-        "validation_unreachable",
-    ];
-    CODES.contains(&error.code())
 }
 
 struct Field {

@@ -4,7 +4,7 @@
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// True while a signal ends the program right in its handler.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
 
-pub(crate) type Undo = Box<dyn Fn() + Send>;
+pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
-/// Has SIGINT, SIGTERM, SIGHUP and SIGQUIT wait up to 5 s for a call to the gateway that is under
-/// way, and SIGTSTP until it has ended. A second signal to end does so at once.
+/// Makes SIGINT, SIGTERM, SIGHUP and SIGQUIT wait up to 5 s for a call to the gateway that is under
+/// way, and SIGTSTP until the call has ended. A second signal ends the program at once.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -51,17 +51,41 @@ pub(crate) fn finish() {
     checkpoint();
 }
 
-/// Does the same, and has every later signal end the program at once: another program will replace
-/// it.
+/// Waits like `finish`, and makes later signals end the program at once, because another program
+/// is about to replace it.
 pub(crate) fn hand_over() {
     drain();
     AT_ONCE.store(true, SeqCst);
     checkpoint();
 }
 
-/// Sets what a signal has to undo before it ends the program.
-pub(crate) fn on_end(undo: Option<Undo>) {
-    *UNDO.lock().unwrap_or_else(PoisonError::into_inner) = undo;
+/// A change to a file or the terminal. It is undone when this is dropped, and before a signal ends the program. There is
+/// one at a time.
+pub(crate) struct Change(());
+
+impl Change {
+    /// Makes a change, which returns how to undo it, or `None` if it failed. A signal that comes meanwhile waits, and
+    /// after a signal nothing is changed.
+    pub(crate) fn make(change: impl FnOnce() -> Option<Undo>) -> Option<Self> {
+        let mut undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
+        *undo = change();
+        undo.is_some().then(|| Self(()))
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        drop(undo());
+    }
+}
+
+/// Undoes the change, if there is one, and returns the lock under which changes are made.
+fn undo() -> MutexGuard<'static, Option<Undo>> {
+    let mut slot = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(undo) = slot.take() {
+        undo();
+    }
+    slot
 }
 
 fn drain() {
@@ -77,8 +101,8 @@ fn drain() {
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
-/// Handlers run in the order in which they were registered, so whoever acts on a signal finds
-/// `ENDING` set, and a signal during `hand_over` is not lost.
+/// Registers the handlers. They run in this order, so `ENDING` is set before the thread or the
+/// default handler acts on a signal, and a signal during `hand_over` is not lost.
 #[cfg(unix)]
 fn on_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
@@ -142,12 +166,8 @@ fn suspend() {
 #[cfg(unix)]
 fn end(signal: i32) {
     drain();
-    let undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(undo) = &*undo {
-        undo();
-    }
-    // Stays locked: nothing that would have to be undone starts any more.
-    std::mem::forget(undo);
+    // Stays locked, so that nothing is changed any more.
+    std::mem::forget(undo());
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(signal.saturating_add(128));
 }

@@ -12,7 +12,7 @@ use nexus_sdk::{FetchOptions, Redirects, TokenCache};
 
 use crate::args::{self, Tenant, Timeout};
 use crate::ending;
-use crate::output::Output;
+use crate::output::write_body;
 use crate::stop::Stop;
 
 #[derive(Args)]
@@ -60,17 +60,18 @@ type Response = (u16, HeaderMap, Vec<u8>);
 impl Fetch {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let (include, fail) = (self.include, self.fail);
-        let (output, (status, headers, body)) = self.send()?;
+        let path = self.output.clone();
+        let (status, headers, body) = self.send()?;
         let body = if include {
             [head(status, &headers), body].concat()
         } else {
             body
         };
-        output.write(body)?;
+        write_body(path.as_deref(), body)?;
         if fail { check(status) } else { Ok(()) }
     }
 
-    fn send(self) -> Result<(Output, Response), Stop> {
+    fn send(self) -> Result<Response, Stop> {
         let headers = self.headers.iter().enumerate().map(header);
         let headers = headers.collect::<Result<Vec<_>, _>>()?;
         let (workspace, provider) = self.tenant.resolve()?;
@@ -87,22 +88,12 @@ impl Fetch {
         if let Some(data) = self.data {
             options = options.data(read(data)?);
         }
-        let output = Output::open(self.output)?;
-        let fetch = |cache: &TokenCache| {
-            let start = Instant::now();
-            // Resolves the token first, so that a signal keeps the request from being sent.
-            client.get_cached_token(cache, &workspace, &provider)?;
-            ending::checkpoint();
-            let options = options.timeout(self.timeout.left(start));
-            client.authenticated_fetch(cache, &workspace, &provider, &self.url, options)
-        };
-        match fetch(&TokenCache::new()) {
-            Ok(response) => Ok((output, response)),
-            Err(error) => {
-                output.abandon();
-                Err(error.into())
-            }
-        }
+        let (cache, start) = (TokenCache::new(), Instant::now());
+        // Resolves the token first, so that a signal keeps the request from being sent.
+        client.get_cached_token(&cache, &workspace, &provider)?;
+        ending::checkpoint();
+        let options = options.timeout(self.timeout.left(start));
+        Ok(client.authenticated_fetch(&cache, &workspace, &provider, &self.url, options)?)
     }
 }
 

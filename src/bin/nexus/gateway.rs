@@ -11,7 +11,7 @@ use nexus_sdk::testing::{DevGateway, Provider};
 
 use crate::args;
 use crate::output;
-use crate::progress::say;
+use crate::output::say;
 use crate::stop::Stop;
 
 #[derive(Args)]

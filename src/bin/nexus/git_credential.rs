@@ -11,7 +11,7 @@ use crate::single::Single;
 use crate::stop::Stop;
 use crate::times;
 
-/// A description by git has a few hundred bytes.
+/// git sends a few hundred bytes.
 const MAX_INPUT: u64 = 64 * 1024;
 
 #[derive(Args)]
@@ -35,7 +35,7 @@ pub(crate) struct GitCredential {
     operation: String,
 }
 
-/// Accepts a host, also with `https://` before it.
+/// Accepts a host, even if `https://` precedes it.
 fn host(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").unwrap_or(text);
     let host = host.strip_suffix('/').unwrap_or(host);
@@ -46,7 +46,7 @@ fn host(text: &str) -> Result<String, String> {
     Ok(host.to_owned())
 }
 
-/// The protocol has a value on each line.
+/// Refuses control characters, because a line break ends a value of the protocol.
 fn username(name: &str) -> Result<String, String> {
     match name {
         "" => Err("give a name".to_owned()),
@@ -103,7 +103,7 @@ impl Request {
     }
 }
 
-/// Host names have no case, and 443 is the default port of https.
+/// Compares hosts: case does not count, and 443 is the default port of https.
 fn same_host(one: &str, other: &str) -> bool {
     let bare = |host: &str| {
         let host = host.strip_suffix(":443").unwrap_or(host);

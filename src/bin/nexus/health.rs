@@ -1,4 +1,4 @@
-//! `nexus health`: the gateway's word on its own health.
+//! `nexus health`: the gateway's health.
 
 use clap::Args;
 

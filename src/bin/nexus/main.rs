@@ -22,7 +22,6 @@ mod gateway;
 mod git_credential;
 mod health;
 mod output;
-mod progress;
 mod providers;
 mod refresh;
 mod revoke;

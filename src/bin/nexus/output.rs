@@ -1,8 +1,8 @@
 //! Writes results to stdout or a file, as text or JSON.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nexus_sdk::serde_json::Value;
 
@@ -36,8 +36,8 @@ pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the text unless the program is being ended. A reader that has closed the pipe, such as
-/// `head`, has all that it wanted.
+/// Prints the text unless a signal is ending the program. A closed pipe is no error: its reader,
+/// such as `head`, needs no more.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();
@@ -52,57 +52,18 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     }
 }
 
-/// The file or stdout. A file is opened before the request is sent, so that a bad path sends
-/// nothing, and is emptied once there is a response, so that a failed request keeps its content.
-pub(crate) struct Output {
-    file: Option<(File, PathBuf)>,
-    is_new: bool,
+/// Prints a line to stderr. A closed stderr is no reason to stop.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
-impl Output {
-    pub(crate) fn open(path: Option<PathBuf>) -> Result<Self, Stop> {
-        let Some(path) = path.filter(|path| path != Path::new("-")) else {
-            let (file, is_new) = (None, false);
-            return Ok(Self { file, is_new });
-        };
-        let created = File::create_new(&path);
-        let is_new = created.is_ok();
-        let mut existing = File::options();
-        existing.write(true).create(true).truncate(false);
-        match created.or_else(|_| existing.open(&path)) {
-            Err(error) => Err(Stop::file("write", &path, &error)),
-            Ok(file) => {
-                let file = Some((file, path));
-                Ok(Self { file, is_new })
-            }
-        }
+/// Writes a body to a file, or to stdout. On a terminal it ends with a line break.
+pub(crate) fn write_body(path: Option<&Path>, mut body: Vec<u8>) -> Result<(), Stop> {
+    if let Some(path) = path.filter(|path| *path != Path::new("-")) {
+        return fs::write(path, &body).map_err(|error| Stop::file("write", path, &error));
     }
-
-    /// Writes a body. On a terminal it ends with a line break.
-    pub(crate) fn write(self, mut body: Vec<u8>) -> Result<(), Stop> {
-        if let Some((file, path)) = self.file {
-            let problem = "write all of the response to";
-            return replace(file, &body).map_err(|error| Stop::file(problem, &path, &error));
-        }
-        if io::stdout().is_terminal() && body.last().is_some_and(|last| *last != b'\n') {
-            body.push(b'\n');
-        }
-        print(body)
+    if io::stdout().is_terminal() && body.last().is_some_and(|last| *last != b'\n') {
+        body.push(b'\n');
     }
-
-    /// Removes a file that was made for a response that never came.
-    pub(crate) fn abandon(self) {
-        if let Some((_, path)) = self.file.filter(|_| self.is_new) {
-            // The request's own error is the one to report.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-fn replace(mut file: File, bytes: &[u8]) -> io::Result<()> {
-    // A device or a pipe cannot be emptied.
-    if file.metadata()?.is_file() {
-        file.set_len(0)?;
-    }
-    file.write_all(bytes)
+    print(body)
 }

@@ -1,14 +1,12 @@
 //! `nexus refresh`: makes the gateway refresh a token now.
 
-use std::time::SystemTime;
-
 use clap::Args;
 use nexus_sdk::{NexusClient, NexusError};
 
 use crate::args::{self, Timeout};
+use crate::ending;
 use crate::shown::{Form, Shown};
-use crate::stop::Stop;
-use crate::{ending, times};
+use crate::stop::{self, Stop};
 
 #[derive(Args)]
 pub(crate) struct Refresh {
@@ -39,13 +37,9 @@ fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     ending::checkpoint();
     match client.get_token_by_connection_id(id) {
         Err(reason) => Stop::no_token(reason),
-        Ok(token) => {
-            let until = |moment| {
-                let shown = times::shown(moment, SystemTime::now());
-                format!(" (it expires {shown})")
-            };
-            let until = times::expiry(&token).map(until).unwrap_or_default();
-            Stop::failed(format!("{error}; the connection has a usable token{until}"))
-        }
+        Ok(_) => Stop::failed(format!(
+            "{}; the connection still has a usable token",
+            stop::problem(&error)
+        )),
     }
 }

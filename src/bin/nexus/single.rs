@@ -7,7 +7,7 @@ use nexus_sdk::{CachedToken, NexusError, TokenCache};
 
 use crate::args::{Tenant, Timeout};
 use crate::ending;
-use crate::stop::Stop;
+use crate::stop::{self, Stop};
 
 #[derive(Args)]
 pub(crate) struct Single {
@@ -37,7 +37,7 @@ impl Single {
             return Err(several(&provider, problem));
         }
         if !token.header_name.is_empty() {
-            // A credential that signs requests names a header, but cannot be sent in one.
+            // A credential that signs requests has a header name, but its value differs per request.
             let headers = client.auth_headers(&cache, &workspace, &provider);
             headers.map_err(|error| unsupported(error, &provider))?;
         }
@@ -47,11 +47,7 @@ impl Single {
 
 fn unsupported(error: NexusError, provider: &str) -> Stop {
     match error.code() {
-        "unsupported_strategy" => {
-            // The SDK's advice behind the semicolon is for programs.
-            let problem = error.message().split(';').next();
-            several(provider, problem.unwrap_or_default())
-        }
+        "unsupported_strategy" => several(provider, &stop::problem(&error)),
         _ => error.into(),
     }
 }

@@ -69,7 +69,9 @@ fn reason(error: &NexusError) -> String {
             "the provider no longer accepts its credential; run `nexus connect`"
         }
         ("connection_revoked", _) => "it was revoked; run `nexus connect`",
-        ("connection_not_found", _) => "the gateway knows no such connection; check its id",
+        ("connection_not_found" | "invalid_connection_id", _) => {
+            "the gateway knows no such connection; check its id"
+        }
         ("token_expired", _) => {
             "its token has expired, and the provider did not issue a new one just now; try again"
         }

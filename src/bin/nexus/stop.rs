@@ -75,6 +75,12 @@ impl From<NexusError> for Stop {
     }
 }
 
+/// The error without the SDK's advice, which follows the semicolon and is for programs.
+pub(crate) fn problem(error: &NexusError) -> String {
+    let text = error.to_string();
+    text.split(';').next().unwrap_or_default().to_owned()
+}
+
 fn is_unconnected(error: &NexusError) -> bool {
     let codes = ["connection_not_found", "connection_not_active"];
     error.needs_reconnect() || codes.contains(&error.code())

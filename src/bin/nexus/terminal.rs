@@ -1,16 +1,13 @@
 //! Input at the terminal, whose settings stay as they were.
 
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-use crate::ending::{self, Undo};
+use crate::ending::{self, Change};
 
 /// Reads a line from the terminal, without its line break.
 pub(crate) fn ask(prompt: &str) -> io::Result<String> {
-    let mut stderr = io::stderr();
-    stderr.write_all(prompt.as_bytes())?;
-    stderr.flush()?;
+    show(prompt)?;
     let mut line = String::new();
     match io::stdin().read_line(&mut line)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -18,26 +15,49 @@ pub(crate) fn ask(prompt: &str) -> io::Result<String> {
     }
 }
 
-/// Does the same without echo.
+/// Reads a line like `ask`, without echo.
 pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
-    ending::on_end(restore());
-    let entered = rpassword::prompt_password(prompt);
-    ending::on_end(None);
+    let entered = if let Some(_hidden) = hide() {
+        show(prompt)?;
+        let stdin = rpassword::ConfigBuilder::new().input_reader(io::stdin());
+        let entered = rpassword::read_password_with_config(stdin.output_discard().build());
+        show("\n")?;
+        entered
+    } else {
+        // Ctrl-C also ends `stty`.
+        ending::checkpoint();
+        rpassword::prompt_password(prompt)
+    };
     // Ctrl-C at this prompt is both a signal and an error.
     ending::checkpoint();
     entered
 }
 
-/// Returns a function that restores the present settings. A signal leaves rpassword no time to do so.
-/// On other systems than Unix there is no `stty`, and Ctrl-C ends the program at once.
-fn restore() -> Option<Undo> {
-    let now = stty("-g")?;
-    Some(Box::new(move || drop(stty(&now))))
+fn show(text: &str) -> io::Result<()> {
+    let mut stderr = io::stderr();
+    stderr.write_all(text.as_bytes())?;
+    stderr.flush()
 }
 
-fn stty(argument: &str) -> Option<String> {
+/// Turns off the echo, and the limit of 4 KiB on a line. Other systems than Unix have no `stty`: rpassword does it there,
+/// but would leave the terminal without echo if a signal came at the wrong moment.
+fn hide() -> Option<Change> {
+    Change::make(|| {
+        let now = stty(&["-g"])?;
+        let undo = move || drop(stty(&[&now]));
+        // rpassword handles Ctrl-C.
+        if stty(&["-echo", "-icanon", "-isig", "min", "1", "time", "0"]).is_none() {
+            // Ctrl-C also ends an `stty` that has done its work.
+            undo();
+            return None;
+        }
+        Some(Box::new(undo))
+    })
+}
+
+fn stty(arguments: &[&str]) -> Option<String> {
     let mut stty = Command::new("stty");
-    stty.arg(argument).stdin(File::open("/dev/tty").ok()?);
+    stty.args(arguments).stdin(Stdio::inherit());
     let output = stty.stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())

@@ -1,4 +1,4 @@
-//! Foreign text, made fit for a terminal.
+//! Makes text from other sources safe to print on a terminal.
 
 use std::fmt::{Display, Write as _};
 
@@ -13,7 +13,7 @@ pub(crate) fn one_line(text: impl Display) -> String {
     text.to_string().trim_end().chars().map(shown).collect()
 }
 
-/// JSON with the same characters as `\u` escapes, which mean the same.
+/// JSON with these characters as `\u` escapes, which parse to the same text.
 pub(crate) fn visible_json(json: impl Display) -> String {
     let mut visible = String::new();
     for c in json.to_string().chars() {

@@ -145,7 +145,11 @@ fn strategy_of(raw: &Object) -> Option<Object> {
     match raw.get("strategy")? {
         Value::Null => None,
         Value::Object(strategy) => Some(strategy.clone()),
-        kind => Some(Object::from_iter([("type".to_owned(), kind.clone())])),
+        kind => {
+            let mut strategy = Object::new();
+            strategy.insert("type".to_owned(), kind.clone());
+            Some(strategy)
+        }
     }
 }
 

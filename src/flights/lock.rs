@@ -114,9 +114,9 @@ impl ProcessLock {
 
     fn timed_out(&self, key: &str, start: Instant) -> NexusError {
         let message = format!(
-            "timed out after waiting {:.1} s for the lock {}{key}, which another process, or another client in this process, \
+            "timed out after waiting {} s for the lock {}{key}, which another process, or another client in this process, \
              holds while it refreshes the same token; try again, and look for a process that is stopped or hangs",
-            start.elapsed().as_secs_f64(),
+            start.elapsed().as_secs(),
             self.prefix
         );
         NexusError::new(ErrorKind::Timeout, message).retryable(true)

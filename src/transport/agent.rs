@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder};
@@ -18,14 +17,16 @@ use ureq::unversioned::transport::{
 use ureq::{Proxy, ProxyProtocol, Timeout};
 
 use crate::error::NexusError;
-use crate::sync;
-use crate::time::MAX_DURATION;
+use crate::sync::{self, Promise};
+use crate::time::{Deadline, MAX_DURATION};
 use crate::transport::failure::while_connecting;
 use crate::transport::wire::{Socket, Wire};
 use crate::url;
 
 /// The longest wait for an address while the host has others.
 const MAX_CONNECT: Duration = Duration::from_secs(2);
+/// The most addresses of a host that ureq keeps.
+const MAX_ADDRESSES: usize = 16;
 /// Stands for the addresses of a host until a connection is opened.
 const UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -254,33 +255,46 @@ pub(super) struct HostResolver;
 
 impl Resolver for HostResolver {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Found {
-        let is_address = url::address(uri.host().unwrap_or_default()).is_some();
-        let (uri, config) = (uri.clone(), config.clone());
-        // Without a timeout, ureq starts no thread.
-        let look_up =
-            move || DefaultResolver::default().resolve(&uri, &config, NextTimeout::default());
-        if is_address {
-            return look_up();
+        let host = uri.scheme().zip(uri.authority());
+        let host = host.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
+        let host = host.ok_or(ureq::Error::HostNotFound)?;
+        let look_up = move || host.to_socket_addrs().map(Vec::from_iter);
+        let addresses = if url::address(uri.host().unwrap_or_default()).is_some() {
+            look_up()?
+        } else {
+            look_up_within(*timeout.after, look_up)?
+        };
+        let mut found = self.empty();
+        let family = config.ip_family();
+        for address in family
+            .keep_wanted(addresses.into_iter())
+            .take(MAX_ADDRESSES)
+        {
+            found.push(address);
         }
-        look_up_within(*timeout.after, look_up)
+        if found.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        Ok(found)
     }
 }
 
 /// Looks a host up on a thread, because the system's lookup has no timeout. Blocks for `timeout` at most.
 pub(super) fn look_up_within(
     timeout: Duration,
-    look_up: impl FnOnce() -> Found + Send + 'static,
-) -> Found {
-    let (sender, received) = mpsc::sync_channel(1);
-    let started = sync::spawn("nexus-lookup", move || drop(sender.send(look_up())));
+    look_up: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> Result<Vec<SocketAddr>, ureq::Error> {
+    let found = Arc::new(Promise::new());
+    let promised = Arc::clone(&found);
+    let run = move || promised.fulfil(look_up().map_err(|error| error.to_string()));
     let no_thread = |error| format!("no thread to look the host up: {error}");
-    started.map_err(|error| io::Error::other(no_thread(error)))?;
-    match received.recv_timeout(timeout) {
-        Ok(Err(ureq::Error::Io(error))) => {
+    sync::spawn("nexus-lookup", run).map_err(|error| io::Error::other(no_thread(error)))?;
+    match found.wait(Deadline::after(timeout).at) {
+        Some(Err(error)) => {
             let advice = format!("{error}; check the host's spelling and the network");
             Err(io::Error::other(advice).into())
         }
-        Ok(found) => found,
-        Err(_) => Err(ureq::Error::Timeout(Timeout::Resolve)),
+        Some(Ok(addresses)) => Ok(addresses),
+        None => Err(ureq::Error::Timeout(Timeout::Resolve)),
     }
 }

@@ -16,6 +16,10 @@ use crate::url;
 /// The longest part of a body that an error shows, in characters.
 const MAX_TEXT: usize = 500;
 
+/// The longest JSON that is parsed for an error, in bytes. Parsed, it can take twenty times as much
+/// memory.
+const MAX_JSON: usize = 64 << 10;
+
 /// Shorter texts are likely to occur in a message by chance. The API key is hidden at any length.
 const MIN_SECRET: usize = 4;
 
@@ -40,8 +44,9 @@ struct Refusal<'a> {
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
     let bytes = &response.body;
     let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
-    let fields = match json::parse(bytes) {
-        Ok(Value::Object(fields)) => fields,
+    let parsed = (bytes.len() <= MAX_JSON).then(|| json::parse(bytes));
+    let fields = match parsed {
+        Some(Ok(Value::Object(fields))) => fields,
         _ => Object::new(),
     };
     let code = code_of(&fields).filter(|code| !secrets.iter().any(|key| holds_key(code, key)));

@@ -513,11 +513,14 @@ fn long_bodies_are_cut() {
 }
 
 #[test]
-fn json_of_any_length_is_read() {
-    let filling = "x".repeat(1 << 20);
-    let json = format!(r#" {{"error":"no_such","message":"m","filling":"{filling}"}}"#);
-    let error = error_of(400, json);
-    assert_eq!((error.code(), error.message()), ("no_such", "m"));
+fn json_that_is_too_long_is_not_read() {
+    let json = format!(
+        r#" {{"error":"no_such","filling":"{}"}}"#,
+        "x".repeat(MAX_JSON)
+    );
+    let error = error_of(404, json);
+    let expected = "the gateway's response is 404 Not Found with JSON but no usable message; check that gateway_url is the gateway's own address";
+    assert_eq!((error.code(), error.message()), ("http_404", expected));
 }
 
 #[test]

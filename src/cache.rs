@@ -2,17 +2,17 @@
 
 mod entries;
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::entries::{Entries, Entry};
+use crate::error::{self, Result};
+use crate::secret::debug_only;
 use crate::sync::Mutex;
-use crate::tenant::Tenant;
 use crate::time::Now;
 use crate::token::CachedToken;
 
-pub(crate) use self::entries::Generation;
+pub(crate) use self::entries::changes;
 
 /// How long before its expiry a token counts as expired.
 const BUFFER: Duration = Duration::from_secs(30);
@@ -57,12 +57,37 @@ pub struct TokenCache {
     entries: Arc<Mutex<Entries>>,
 }
 
+/// A workspace and a provider. `("a:b", "c")` and `("a", "b:c")` are different tenants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tenant {
+    pub(crate) workspace_id: Box<str>,
+    pub(crate) provider: Box<str>,
+}
+
 /// What a cache has for a tenant.
 pub(crate) enum Lookup {
     Fresh(Arc<CachedToken>),
     /// A token that has not expired, to be used only if the gateway has no newer one.
     Stale,
     Nothing,
+}
+
+impl Tenant {
+    pub(crate) fn new(workspace_id: &str, provider: &str) -> Self {
+        Self {
+            workspace_id: workspace_id.into(),
+            provider: provider.into(),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `invalid_input` for a blank name.
+    pub(crate) fn checked(workspace_id: &str, provider: &str) -> Result<Self> {
+        error::not_blank("workspace_id", workspace_id)?;
+        error::not_blank("provider", provider)?;
+        Ok(Self::new(workspace_id, provider))
+    }
 }
 
 impl TokenCache {
@@ -94,7 +119,7 @@ impl TokenCache {
     pub fn with_buffer(buffer: Duration) -> Self {
         Self {
             buffer,
-            entries: Arc::new(Mutex::new(Entries::default())),
+            entries: Arc::default(),
         }
     }
 
@@ -234,17 +259,18 @@ impl TokenCache {
     }
 
     /// Puts what the gateway has returned in the place of the tenant's token: a newer token, or `None` if it
-    /// has refused to return one. Does nothing if the cache was changed after `asked`.
+    /// has refused to return one. Does nothing if the cache has changed since there were this many
+    /// `changes`.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
         token: Option<Arc<CachedToken>>,
         asked_at: Now,
-        asked: Generation,
+        changes: usize,
     ) {
         let entry = token.and_then(|token| self.entry(token, asked_at, GRACE));
         let mut entries = self.entries.lock();
-        if entries.is_unchanged_since(asked) {
+        if entries.is_unchanged_since(changes) {
             entries.replace(&tenant.workspace_id, &tenant.provider, entry, asked_at);
         }
     }
@@ -259,8 +285,8 @@ impl TokenCache {
         }
     }
 
-    pub(crate) fn is_unchanged_since(&self, generation: Generation) -> bool {
-        self.entries.lock().is_unchanged_since(generation)
+    pub(crate) fn is_unchanged_since(&self, changes: usize) -> bool {
+        self.entries.lock().is_unchanged_since(changes)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
@@ -288,13 +314,7 @@ impl Default for TokenCache {
     }
 }
 
-impl fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenCache")
-            .field("buffer", &self.buffer)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(TokenCache: buffer);
 
 #[cfg(test)]
 mod tests;

@@ -70,10 +70,8 @@ impl CaptureSchema {
     /// ```
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
-        let properties = json::object(&self.schema, "properties")
-            .into_iter()
-            .flatten();
-        let mut names: Vec<&str> = properties.map(|(name, _)| name.as_str()).collect();
+        let properties = json::object(&self.schema, "properties").into_iter();
+        let mut names: Vec<&str> = properties.flatten().map(|(name, _)| &**name).collect();
         names.sort_unstable();
         names
     }

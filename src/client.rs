@@ -99,6 +99,7 @@ use crate::url;
 /// | `wait_for_active`, its timeout | may be exceeded by a pause and a poll | kept |
 /// | `TokenResponse`, a field in `credentials` and at the top level | mostly the top level | `credentials` |
 /// | `TokenResponse.access_token` of a static key | empty | the key |
+/// | `resolve_token`, an access token beside the `credential_field` of a `header` strategy | the access token | the field |
 /// | blank names | only a blank connection id is refused | `invalid_input` |
 /// | diagnostics | each call, at the level info | warnings, unless you raise the level |
 #[derive(Clone)]
@@ -172,7 +173,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// As [`resolve_token`](Self::resolve_token).
+    /// The errors of [`resolve_token`](Self::resolve_token).
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -188,7 +188,6 @@ debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 /// use nexus_sdk::ConnectionStatus;
 ///
 /// assert!(ConnectionStatus::Active == "active");
-/// assert_eq!("active", ConnectionStatus::Active);
 /// assert_eq!(ConnectionStatus::from("superseded"), ConnectionStatus::Superseded);
 /// assert_eq!(ConnectionStatus::from("archived").as_str(), "archived");
 /// ```
@@ -239,8 +238,8 @@ impl ConnectionStatus {
         }
     }
 
-    /// Whether [`wait_for_active`](crate::NexusClient::wait_for_active) stops at this status. True for
-    /// every known status except `pending`.
+    /// Returns whether [`wait_for_active`](crate::NexusClient::wait_for_active) stops at this status. It
+    /// does at every known status except `pending`.
     ///
     /// ```
     /// use nexus_sdk::ConnectionStatus;
@@ -255,8 +254,7 @@ impl ConnectionStatus {
     }
 
     pub(crate) fn of(response: &Object) -> Result<Self> {
-        let status = json::required(response, &["status"])?;
-        Ok(Self::from(status.as_str()))
+        Ok(json::required(response, &["status"])?.as_str().into())
     }
 }
 
@@ -285,18 +283,6 @@ impl PartialEq<str> for ConnectionStatus {
 impl PartialEq<&str> for ConnectionStatus {
     fn eq(&self, other: &&str) -> bool {
         self.as_str() == *other
-    }
-}
-
-impl PartialEq<ConnectionStatus> for str {
-    fn eq(&self, other: &ConnectionStatus) -> bool {
-        other == self
-    }
-}
-
-impl PartialEq<ConnectionStatus> for &str {
-    fn eq(&self, other: &ConnectionStatus) -> bool {
-        other == self
     }
 }
 

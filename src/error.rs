@@ -19,7 +19,7 @@ pub use kind::ErrorKind;
 /// ```
 pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
-/// What went wrong, and what to do about it. `Display` prints `code: message`, and `Debug` the same
+/// A failure: its code, and a message with advice. `Display` prints `code: message`, and `Debug` the same
 /// with the other fields after it.
 ///
 /// One word in size, and cheap to clone. `Display`, `Debug` and the source chain never contain a token,
@@ -162,7 +162,7 @@ impl NexusError {
         &self.0.code
     }
 
-    /// What happened and what to do, in one line of text.
+    /// The problem and what to do about it, in one line of text.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -204,8 +204,8 @@ impl NexusError {
         self.0.kind
     }
 
-    /// How long the gateway asks to wait before the next attempt: `Retry-After` (RFC 9110 section
-    /// 10.2.3), in seconds or as a date.
+    /// The time that the gateway asks to wait before the next attempt. It is read from `Retry-After`
+    /// (RFC 9110 section 10.2.3), which has seconds or a date.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -218,7 +218,7 @@ impl NexusError {
         self.0.retry_after
     }
 
-    /// Whether only the user can fix this error, by connecting the provider. The connection does not
+    /// Returns whether only the user can fix this error, by connecting the provider. The connection does not
     /// exist (`connection_not_found` from a resolve), needs attention (`attention_required`), was
     /// revoked (`connection_revoked`, any 410), has no token (`token_not_found`), or has no way to renew
     /// it (`no_refresh_token`).
@@ -241,7 +241,7 @@ impl NexusError {
         self.0.needs_reconnect
     }
 
-    /// Whether the same call may succeed later. True for a network failure, a timeout, `token_expired`
+    /// Returns whether the same call may succeed later. True for a network failure, a timeout, `token_expired`
     /// and the statuses 429, 502, 503 and 504. False if the error shows that the broker behind the
     /// gateway has refused the request.
     ///
@@ -282,7 +282,7 @@ impl std::error::Error for NexusError {
     }
 }
 
-/// Whether a gateway's code says, on every call, that the user has to connect again.
+/// Returns whether a gateway's code means, on every call, that the user has to connect again.
 pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     matches!(
         code,
@@ -290,7 +290,7 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     )
 }
 
-/// Whether a character of a foreign text could forge a line on a terminal: a control character, a line
+/// Returns whether a character of a foreign text could forge a line on a terminal: a control character, a line
 /// separator, or an invisible character that hides text or reverses its direction.
 pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'

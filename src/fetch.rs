@@ -6,6 +6,7 @@ pub(crate) mod options;
 pub(crate) mod redirect;
 pub(crate) mod scope;
 
+use std::borrow::Cow;
 use std::mem;
 
 use ureq::http::{HeaderMap, Uri};
@@ -17,11 +18,10 @@ use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
 use crate::gateway::refusal::retry_after;
 use crate::hiding::Secrets;
-use crate::log::Log;
 use crate::retry::Attempts;
 use crate::time::Deadline;
 use crate::token::{CachedToken, Place};
-use crate::transport::{self, Failure, Outgoing, Response};
+use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
@@ -53,10 +53,12 @@ impl Fetcher {
         let call = Call {
             fetcher: self,
             text: &text,
+            url,
             deadline: Deadline::after(timeout),
+            secrets: request.hide_credential.then(Secrets::default),
             request,
         };
-        let response = call.perform(url)?;
+        let response = call.perform()?;
         Ok((response.status, response.headers, response.body))
     }
 }
@@ -64,63 +66,66 @@ impl Fetcher {
 /// A fetch whose URL and options have been checked.
 struct Call<'a> {
     fetcher: &'a Fetcher,
+    /// The URL as the caller wrote it, with its placeholders.
     text: &'a str,
+    url: Uri,
     request: FetchOptions,
     deadline: Deadline,
+    /// The texts to hide in the response.
+    secrets: Option<Secrets>,
 }
 
 impl<'a> Call<'a> {
-    /// A 401 to a cached token may mean that the token was revoked. The same hop is then sent once more,
-    /// with the token that replaces it.
-    fn perform(mut self, url: Uri) -> Result<Response> {
+    /// Sends the request, and follows redirects. After a 401 to a cached token, which may have been revoked,
+    /// sends the same hop once more if the gateway has another token.
+    fn perform(mut self) -> Result<Response> {
         let (mut token, mut source) = self.fetcher.token(self.deadline)?;
-        let mut secrets = self.request.hide_credential.then(Secrets::default);
-        let mut hop = self.first_hop(url, &token)?;
+        let mut hop = self.first_hop(&token)?;
         for number in 0..=MAX_REDIRECTS {
-            let mut response = self.try_hop(&hop, &token, &mut secrets)?;
+            let mut response = self.try_hop(&hop, &token)?;
             if response.status == 401 && hop.authenticated && source == Source::Cache {
                 if number > 0 && matches!(token.place, Place::Path(_)) {
-                    // The server wrote this URL, and may have put the credential anywhere in it.
+                    // The server wrote this URL, and may have copied the credential to any place in it.
                     self.fetcher.discard(&token);
                 } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
                     hop.url = match number {
-                        0 => self.target(self.fetcher.check_url(self.text)?, &fresh)?,
+                        0 => self.target(&fresh)?,
                         _ => fresh.redirect_target(hop.url, true)?,
                     };
                     (token, source) = (fresh, Source::Gateway);
-                    response = self.try_hop(&hop, &token, &mut secrets)?;
+                    response = self.try_hop(&hop, &token)?;
                 }
             }
             let target = redirect::location(response.status, &response.headers);
             let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
             else {
-                if let Some(secrets) = secrets {
+                if let Some(secrets) = self.secrets {
                     secrets.hide_in(&mut response.headers, &mut response.body);
                 }
                 return Ok(response);
             };
             self.next_hop(&mut hop, response.status, target, &token)?;
         }
-        let origin = url::origin(&self.fetcher.check_url(self.text)?);
+        let origin = url::origin(&self.url);
         let message = format!(
             "{origin}: more than {MAX_REDIRECTS} redirects; Redirects::Manual returns the first"
         );
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
-    fn target(&self, checked: Uri, token: &CachedToken) -> Result<Uri> {
-        self.fetcher.target(self.text, checked, token)
+    /// Puts the credential into the URL of the call, if the URL carries it.
+    fn target(&self, token: &CachedToken) -> Result<Uri> {
+        match token.target(self.text)? {
+            Cow::Borrowed(_) => Ok(self.url.clone()),
+            Cow::Owned(target) => self.fetcher.check_url(&target),
+        }
     }
 
-    fn log(&self) -> Log {
-        self.fetcher.flights.gateway.log
-    }
-
-    fn first_hop(&mut self, url: Uri, token: &CachedToken) -> Result<Hop<'a>> {
+    fn first_hop(&mut self, token: &CachedToken) -> Result<Hop<'a>> {
         Ok(Hop {
             call: self.text,
             method: self.request.method.clone(),
-            url: self.target(url, token)?,
+            url: self.target(token)?,
             headers: mem::take(&mut self.request.headers),
             sends_body: self.request.data.is_some(),
             authenticated: true,
@@ -135,32 +140,27 @@ impl<'a> Call<'a> {
         token: &CachedToken,
     ) -> Result<()> {
         let was_authenticated = hop.authenticated;
-        let allow_insecure_http = self.fetcher.flights.gateway.allow_insecure_http;
-        hop.redirect(status, to, token, allow_insecure_http)?;
+        let gateway = &self.fetcher.flights.gateway;
+        hop.redirect(status, to, token, gateway.allow_insecure_http)?;
         self.fetcher.scope.check(&hop.url)?;
         if was_authenticated && !hop.authenticated {
             let to = url::origin(&hop.url);
-            self.log()
-                .info(|| format!("redirected to {to}: credential dropped"));
+            let log = gateway.log;
+            log.info(|| format!("redirected to {to}: credential dropped"));
         }
         Ok(())
     }
 
-    /// Sends one hop, with retries as the options say, and returns the last response whatever its
-    /// status. Each attempt gets a signature of its own, because signatures expire.
-    fn try_hop(
-        &self,
-        hop: &Hop<'_>,
-        token: &CachedToken,
-        secrets: &mut Option<Secrets>,
-    ) -> Result<Response> {
+    /// Sends one hop, with the retries of the options. Returns the last response, whatever its status.
+    /// Each attempt is signed anew, because signatures expire.
+    fn try_hop(&mut self, hop: &Hop<'_>, token: &CachedToken) -> Result<Response> {
         let policy = &self.request.retry_policy;
-        let idempotent = transport::is_idempotent(&hop.method);
+        let idempotent = hop.method.is_idempotent();
         let body = self.request.data.as_deref().filter(|_| hop.sends_body);
-        let mut attempts = Attempts::new(policy, self.deadline, self.log());
+        let mut attempts = Attempts::new(policy, self.deadline, self.fetcher.flights.gateway.log);
         loop {
             let headers = hop.headers(token, body.unwrap_or_default())?;
-            if let Some(secrets) = secrets {
+            if let Some(secrets) = &mut self.secrets {
                 note_secrets(secrets, token, &headers);
             }
             match self.attempt(hop, &headers, body) {
@@ -168,7 +168,7 @@ impl<'a> Call<'a> {
                     return Ok(response);
                 }
                 Ok(response) => {
-                    let why = format!("the upstream's response is a {}", response.status);
+                    let why = format!("the upstream returned status {}", response.status);
                     if !attempts.wait_for_retry(&why, retry_after(&response.headers)) {
                         return Ok(response);
                     }

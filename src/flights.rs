@@ -21,12 +21,11 @@ use std::time::Duration;
 pub(crate) use self::lock::ProcessLock;
 pub(crate) use self::table::{Call, Source};
 use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
-use crate::cache::{Lookup, TokenCache};
+use crate::cache::{Lookup, Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
 use crate::sync::{self, Shared};
-use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
@@ -55,10 +54,7 @@ pub(crate) struct Flights {
 
 impl Handle {
     pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
-        Self::of(Flights {
-            process_lock,
-            ..Flights::new(gateway)
-        })
+        Self::of(Flights::new(gateway, process_lock))
     }
 
     fn of(flights: Flights) -> Self {
@@ -86,7 +82,7 @@ impl Drop for LastHandle {
                     DROP_TIMEOUT.as_secs()
                 )
             });
-            // Stays set: what goes on after the wait must not begin anything new.
+            // This stays set: a flight that outlives the wait must send nothing more.
             gateway.set_ending(true);
             self.0.drain(Deadline::after(DROP_TIMEOUT));
         }
@@ -94,12 +90,12 @@ impl Drop for LastHandle {
 }
 
 impl Flights {
-    fn new(gateway: Gateway) -> Self {
+    fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
         Self {
-            process_lock: None,
             gateway,
-            table: Table::new(),
+            table: Table::default(),
             max_stale_wait: MAX_STALE_WAIT,
+            process_lock,
             #[cfg(test)]
             script: None,
         }
@@ -158,7 +154,7 @@ impl Flights {
                     if let Some(token) = self.extend(cache, &tenant, &error) {
                         return Ok((token, Source::Cache));
                     }
-                    // The old token was deleted in the meantime, or has expired.
+                    // The old token has expired, or was deleted in the meantime.
                 }
                 resolved => return Ok((resolved?, Source::Gateway)),
             }
@@ -257,7 +253,7 @@ impl Flights {
                     Call::Check => Request::get(format!("/v1/check-connection/{id}")),
                     Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
                 };
-                self.gateway.send_patiently(&request, &acquire)
+                self.gateway.send_with(&request, Some(&acquire))
             }
         }
     }
@@ -271,9 +267,9 @@ impl Flights {
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
         let request = request.of_workspace(&*tenant.workspace_id);
-        match self.gateway.send_patiently(&request, acquire) {
+        match self.gateway.send_with(&request, Some(acquire)) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
-                self.gateway.send_patiently(&request, acquire)
+                self.gateway.send_with(&request, Some(acquire))
             }
             first => first,
         }

@@ -25,10 +25,10 @@ use crate::url;
 /// The shortest time limit of an attempt that may refresh a token.
 const MIN_REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What an attempt holds until it has ended; dropping it releases a lock.
+/// An attempt holds this until it has ended. Dropping it releases a lock.
 pub(crate) type Guard = Box<dyn Send>;
 
-/// Acquires what an attempt has to hold, for at most this long. Called anew before each attempt.
+/// Acquires what an attempt holds, for at most this long. Called before each attempt.
 pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 
 /// The largest response that is read from a gateway. Its JSON can take twenty times as much memory.
@@ -141,8 +141,8 @@ impl Gateway {
         })
     }
 
-    /// Counts those who say that the program is about to end. While there is one, no attempt begins
-    /// that the end could interrupt.
+    /// Counts the waits for the end of the program. During such a wait, no attempt is retried and no flight
+    /// waits for a lock, because the end could interrupt the next attempt.
     pub(crate) fn set_ending(&self, ending: bool) {
         if ending {
             self.ending.fetch_add(1, Ordering::Relaxed);
@@ -167,28 +167,20 @@ impl Gateway {
     /// Sends a request, retries it as the policy says, and reads the response. Each attempt has the
     /// client's timeout.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Success> {
-        self.send_with(request, self.timeout, None)
+        self.send_with(request, None)
     }
 
-    /// Like [`send`](Self::send), for a call that may make the gateway refresh a token. Each attempt has
-    /// at least a minute, because hanging up during a refresh can cost the user's connection. Each attempt
-    /// holds what `acquire` returns.
-    pub(crate) fn send_patiently(
-        &self,
-        request: &Request<'_>,
-        acquire: Acquire<'_>,
-    ) -> Result<Success> {
-        let timeout = self.timeout.max(MIN_REFRESH_TIMEOUT);
-        self.send_with(request, timeout, Some(acquire))
-    }
-
-    fn send_with(
+    /// Like [`send`](Self::send). With `acquire`, the call may make the gateway refresh a token. Each attempt
+    /// then holds what `acquire` returns, and has at least a minute, because hanging up during a refresh can
+    /// cost the user's connection.
+    pub(crate) fn send_with(
         &self,
         call: &Request<'_>,
-        timeout: Duration,
         acquire: Option<Acquire<'_>>,
     ) -> Result<Success> {
         let patient = acquire.is_some();
+        let least = acquire.map_or(Duration::ZERO, |_| MIN_REFRESH_TIMEOUT);
+        let timeout = self.timeout.max(least);
         let url = self.url(&call.path)?;
         let headers = self.headers_for(call);
         let request = Outgoing {
@@ -198,7 +190,7 @@ impl Gateway {
             body: call.body.as_deref(),
             ignores_agent_timeouts: patient,
         };
-        // The policy bounds the attempts. Waiting for a lock takes no time from those that follow.
+        // No deadline, only the policy: a wait for a lock takes no time from later attempts.
         let mut attempts = Attempts::new(&self.policy, Deadline::after(MAX_DURATION), self.log);
         loop {
             let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)))?;
@@ -245,7 +237,7 @@ impl Gateway {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // Gateways limit the rate of each workspace by this header. An id that a header cannot carry
-        // is left out: the query or body has it, too.
+        // is left out, because the query or body also has it.
         if let Some(id) = request.workspace_id.and_then(plain_value) {
             headers.insert(HeaderName::from_static("x-workspace-id"), id);
         }
@@ -311,7 +303,7 @@ fn has_no_user_agent(agent: &ureq::Agent) -> bool {
 }
 
 fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
-    // A server may have nothing to say about what it has deleted (RFC 9110 section 9.3.5).
+    // The response to a DELETE may have no content (RFC 9110 section 9.3.5).
     let body = if method == Method::DELETE && response.body.trim_ascii().is_empty() {
         Object::new()
     } else {

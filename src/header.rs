@@ -5,7 +5,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{ErrorKind, NexusError, Result};
 
-/// The SDK's own `User-Agent`. That of a caller's agent takes precedence.
+/// The SDK's own `User-Agent`. The `User-Agent` of a caller's agent takes precedence.
 pub(crate) const USER_AGENT: &str =
     concat!("nexus-gateway-sdk/", env!("CARGO_PKG_VERSION"), " (rust)");
 
@@ -55,7 +55,7 @@ pub(crate) fn secret_value(text: String) -> Option<HeaderValue> {
     (value.len() <= MAX_LENGTH).then_some(value)
 }
 
-/// Sets a header of a request, and removes the others of the same name.
+/// Sets a header of a request, in place of all others with its name.
 ///
 /// # Errors
 ///
@@ -65,14 +65,13 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
     put.map_err(|_| {
         NexusError::invalid_input(
             "headers",
-            "there are too many for the credential's own to be added",
+            "there are too many to add the credential's header; leave some out",
         )
     })?;
     Ok(())
 }
 
-/// Whether ureq sends this header: it is not too long, and `Authorization` is ASCII (RFC 9110 section
-/// 11.4).
+/// Returns whether ureq sends this header. `Authorization` must be ASCII (RFC 9110 section 11.4).
 pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
-    value.len() <= MAX_LENGTH && (name != AUTHORIZATION || value.to_str().is_ok())
+    name != AUTHORIZATION || value.to_str().is_ok()
 }

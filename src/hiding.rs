@@ -8,11 +8,11 @@ use crate::url;
 /// The least length of a credential that is searched for. Shorter texts occur by chance.
 const MIN_LENGTH: usize = 8;
 
-/// The most backslashes before one character: three, where JSON is a string of JSON, and seven, where
-/// that is a string again. The limit bounds the work for a body of backslashes.
+/// The most backslashes before one character. JSON in a string of JSON has three, and JSON in a string of that
+/// has seven. The limit bounds the work for a body of backslashes.
 const MAX_BACKSLASHES: usize = 7;
 
-/// The longest reference of HTML: `&#x0010FFFF;` without the `&`.
+/// The length of the longest HTML reference, `&#x0010FFFF;`, without the `&`.
 const MAX_REFERENCE: usize = 11;
 
 /// Texts to search for. Each character of a secret may be written as itself, percent-encoded, as an
@@ -22,24 +22,15 @@ pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     pub(crate) fn new<S: AsRef<[u8]>>(secrets: impl IntoIterator<Item = S>) -> Self {
-        let mut all = Self::default();
-        for secret in secrets {
-            all.add(secret.as_ref());
-        }
-        all
+        let texts = secrets.into_iter().map(|secret| lossy(secret.as_ref()));
+        Self(texts.filter(|text| !text.is_empty()).collect())
     }
 
     /// Adds a text of a credential, unless the text is too short.
     pub(crate) fn add_credential(&mut self, text: &[u8]) {
-        if text.len() >= MIN_LENGTH {
-            self.add(text);
-        }
-    }
-
-    fn add(&mut self, secret: &[u8]) {
-        let text = String::from_utf8_lossy(secret);
-        if !text.is_empty() && !self.0.iter().any(|known| *known == text) {
-            self.0.push(text.into_owned());
+        let text = lossy(text);
+        if text.len() >= MIN_LENGTH && !self.0.contains(&text) {
+            self.0.push(text);
         }
     }
 
@@ -48,26 +39,31 @@ impl Secrets {
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
         let firsts = self.0.iter().filter_map(|secret| secret.bytes().next());
         let firsts: Vec<u8> = firsts.chain(*b"%\\&+").collect();
-        let mut shown = None;
-        // `rest` is still to be copied, `unread` is still to be searched.
-        let (mut rest, mut unread) = (text, text);
-        while let Some(at) = unread.iter().position(|byte| firsts.contains(byte)) {
-            let (_, candidate) = unread.split_at_checked(at)?;
-            unread = candidate.get(1..)?;
-            let ends = self.0.iter().filter_map(|secret| after(secret, candidate));
-            let Some(end) = ends.min_by_key(|end| end.len()) else {
-                continue;
-            };
-            let plain = rest.len().saturating_sub(candidate.len());
-            if plain > 0 || shown.is_none() {
-                let shown = shown.get_or_insert_with(Vec::new);
-                shown.extend_from_slice(rest.get(..plain)?);
-                shown.extend_from_slice(stand_in.as_bytes());
+        let mut shown: Option<Vec<u8>> = None;
+        let mut end_of_secret = 0;
+        for (at, byte) in text.iter().enumerate() {
+            let begins = text.get(at..).filter(|_| firsts.contains(byte));
+            if let Some(length) = begins.and_then(|text| self.length_at(text)) {
+                let shown = shown.get_or_insert_with(|| text.iter().take(at).copied().collect());
+                if end_of_secret == 0 || end_of_secret < at {
+                    shown.extend_from_slice(stand_in.as_bytes());
+                }
+                end_of_secret = end_of_secret.max(at.saturating_add(length));
             }
-            rest = std::cmp::min_by_key(rest, end, |text| text.len());
+            if at >= end_of_secret
+                && let Some(shown) = &mut shown
+            {
+                shown.push(*byte);
+            }
         }
-        shown.as_mut()?.extend_from_slice(rest);
         shown
+    }
+
+    /// Returns the length of the longest secret that the text begins with.
+    fn length_at(&self, text: &[u8]) -> Option<usize> {
+        let rests = self.0.iter().filter_map(|secret| after(secret, text));
+        let lengths = rests.map(|rest| text.len().saturating_sub(rest.len()));
+        lengths.max()
     }
 
     /// Replaces each secret in a response by `[credential]`.
@@ -87,8 +83,12 @@ impl Secrets {
     }
 }
 
-/// Returns what follows the secret, if the text begins with it. The plain form is tried as well,
-/// because a secret such as `a%41` looks escaped.
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+/// Returns the rest of a text that begins with the secret. Tries the unescaped form as well, because a secret
+/// such as `a%41` looks escaped.
 fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
     let plain = text.strip_prefix(secret.as_bytes());
     let escaped = secret.chars().try_fold(text, after_char);
@@ -96,10 +96,11 @@ fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
     ends.min_by_key(|end| end.len())
 }
 
+/// Returns the rest of a text that begins with the character, escaped or not.
 fn after_char(text: &[u8], c: char) -> Option<&[u8]> {
     let escaped = match text.first()? {
         b'%' => after_percent(text, c),
-        b'\\' => after_json(text, c),
+        b'\\' => after_json(text, c).or_else(|| after_reference(text, c)),
         b'&' => after_reference(text, c),
         b'+' if c == ' ' => text.get(1..),
         _ => None,
@@ -107,7 +108,7 @@ fn after_char(text: &[u8], c: char) -> Option<&[u8]> {
     escaped.or_else(|| text.strip_prefix(c.encode_utf8(&mut [0; 4]).as_bytes()))
 }
 
-/// `%2F`, or `%252F` where it was encoded again.
+/// Reads `%2F`, or `%252F` if the percent sign was encoded again.
 fn after_percent(mut text: &[u8], c: char) -> Option<&[u8]> {
     for byte in c.encode_utf8(&mut [0; 4]).bytes() {
         text = text.strip_prefix(b"%")?;
@@ -120,7 +121,7 @@ fn after_percent(mut text: &[u8], c: char) -> Option<&[u8]> {
     Some(text)
 }
 
-/// `\/`, or `\\/` in a string within a string.
+/// Reads `\/`, or `\\/` in a string within a string.
 fn after_json(text: &[u8], c: char) -> Option<&[u8]> {
     if let Some(rest) = text.strip_prefix(b"\\\\").filter(|_| c == '\\') {
         return Some(rest);
@@ -138,7 +139,7 @@ fn after_json(text: &[u8], c: char) -> Option<&[u8]> {
     Some(rest).filter(|_| said == c && c.is_ascii())
 }
 
-/// `\u002F`, or `\uD83D\uDD11` for a character beyond 16 bits.
+/// Reads `\u002F`, or `\uD83D\uDD11` for a character beyond 16 bits.
 fn after_utf16(mut text: &[u8], c: char) -> Option<&[u8]> {
     for unit in c.encode_utf16(&mut [0; 2]) {
         let escape = without_backslashes(text)?.strip_prefix(b"u")?;
@@ -148,16 +149,17 @@ fn after_utf16(mut text: &[u8], c: char) -> Option<&[u8]> {
     Some(text)
 }
 
-/// Returns what follows one backslash or several.
+/// Returns the text after its leading backslashes. Returns `None` if there is none.
 fn without_backslashes(text: &[u8]) -> Option<&[u8]> {
     let marks = text.iter().take(MAX_BACKSLASHES);
     let marks = marks.take_while(|byte| **byte == b'\\').count();
     text.get(marks..).filter(|_| marks > 0)
 }
 
-/// `&#47;`, `&#x2F;` or a name, or `&amp;#47;` where it was escaped again.
+/// Reads `&#47;`, `&#x2F;` or a name, or `&amp;#47;` or `\u0026#47;` if the ampersand was escaped again.
 fn after_reference(text: &[u8], c: char) -> Option<&[u8]> {
-    let mut text = text.strip_prefix(b"&")?;
+    let plain = text.strip_prefix(b"&");
+    let mut text = plain.or_else(|| after_json(text, '&'))?;
     while let Some(again) = text.strip_prefix(b"amp;").filter(|_| c != '&') {
         text = again;
     }

@@ -47,17 +47,9 @@ pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     }
 }
 
-/// Like [`text`], but returns an empty string as missing, too.
+/// Returns a field as [`text`] does, but an empty string as missing.
 pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
-}
-
-/// Returns each of these fields from the first object in which it is not empty.
-pub(crate) fn filled_in<const N: usize>(
-    objects: &[&Object],
-    fields: [&str; N],
-) -> [Option<String>; N] {
-    fields.map(|field| objects.iter().find_map(|object| filled(object, field)))
 }
 
 /// Returns the first of these fields that is not empty.
@@ -74,7 +66,7 @@ pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     })
 }
 
-/// Whether a field is `true`.
+/// Returns whether a field is `true`.
 pub(crate) fn flag(object: &Object, field: &str) -> bool {
     matches!(object.get(field), Some(Value::Bool(true)))
 }

@@ -110,7 +110,6 @@ mod session;
 mod signing;
 mod strategy;
 mod sync;
-mod tenant;
 mod time;
 mod token;
 mod transport;

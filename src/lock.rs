@@ -179,9 +179,12 @@ impl RefreshLock for LockDirectory {
         deadline: Instant,
     ) -> io::Result<Option<Box<dyn Send>>> {
         let path = self.0.join(key);
-        let (mut pause, mut overdue) = (FIRST_PAUSE, Overdue::default());
+        let (mut pause, mut overdue_since) = (FIRST_PAUSE, None);
         loop {
-            let file = open(&path).map_err(|error| with_advice(&error))?;
+            let file = open(&path).map_err(|error| {
+                let advice = "make the directory one that this program can write to, or name another one with";
+                io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
+            })?;
             match file.try_lock() {
                 Ok(()) => {
                     let end = SystemTime::now().checked_add(longest);
@@ -194,7 +197,8 @@ impl RefreshLock for LockDirectory {
                 Err(_) => {}
             }
             let now = Instant::now();
-            if overdue.is_confirmed(is_overdue(&file, SystemTime::now())?, now) {
+            let is_overdue = is_overdue(&file, SystemTime::now())?;
+            if is_confirmed(&mut overdue_since, is_overdue, now) {
                 return Err(io::Error::other("its holder is stopped or hangs"));
             }
             let left = deadline.saturating_duration_since(now);
@@ -207,26 +211,15 @@ impl RefreshLock for LockDirectory {
     }
 }
 
-fn with_advice(error: &io::Error) -> io::Error {
-    let advice = "make the directory one that this program can write to, or name another one with NEXUS_LOCK_DIR";
-    io::Error::new(error.kind(), format!("{error}; {advice}"))
-}
-
 fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
     let past = now.duration_since(file.metadata()?.modified()?);
     Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
-/// The moment since which a file has looked overdue.
-#[derive(Default)]
-struct Overdue(Option<Instant>);
-
-impl Overdue {
-    fn is_confirmed(&mut self, is_overdue: bool, now: Instant) -> bool {
-        let since = is_overdue.then(|| self.0.unwrap_or(now));
-        self.0 = since;
-        since.is_some_and(|since| now.saturating_duration_since(since) >= CONFIRMATION)
-    }
+/// Notes since when a file has looked overdue, and returns whether that is long enough to believe it.
+fn is_confirmed(since: &mut Option<Instant>, is_overdue: bool, now: Instant) -> bool {
+    *since = is_overdue.then(|| since.unwrap_or(now));
+    since.is_some_and(|since| now.saturating_duration_since(since) >= CONFIRMATION)
 }
 
 /// Opens a lock file, or creates it. Other users may be able to write to its directory, so whatever is there is

@@ -7,7 +7,7 @@ use std::fmt;
 #[cfg(feature = "log")]
 const TARGET: &str = "nexus_sdk";
 
-/// How much the SDK writes to stderr. Each level includes those before it.
+/// The lines that the SDK writes to stderr. Each level includes those before it.
 ///
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
@@ -112,9 +112,9 @@ impl Log {
 fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
-    // A name from outside must not be able to begin a line of its own.
+    // A foreign text must not be able to begin a line of its own.
     let line = line.replace(crate::error::is_unsafe_to_show, " ");
-    // A line is one write, so that those of two threads do not mix. A closed stderr is no failure.
+    // One write for each line keeps the lines of two threads apart. A closed stderr is no failure.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! What a gateway says about itself: its providers and its health.
+//! The providers of a gateway, and its health.
 
 use serde_json::Value;
 

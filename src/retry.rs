@@ -8,7 +8,7 @@ use crate::error::NexusError;
 use crate::log::Log;
 use crate::time::Deadline;
 
-/// How often a request is retried, and how long the pauses between the attempts are.
+/// The number of retries of a request, and the pauses between the attempts.
 ///
 /// In [`NexusClientOptions`](crate::NexusClientOptions::retry_policy) it applies to requests to the
 /// gateway, in [`FetchOptions`](crate::FetchOptions::retry_policy) to the request of a fetch.
@@ -101,7 +101,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Whether a response with this status is retried.
+    /// Returns whether a response with this status is retried.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
         matches!(status, 502..=504) || (status == 429 && self.retry_on_429)
     }

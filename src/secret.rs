@@ -1,7 +1,5 @@
 //! Names that mark a secret, and `Debug` output without secrets.
 
-use std::fmt;
-
 /// A name that contains one of these is the name of a secret.
 const PARTS: [&str; 14] = [
     "auth",
@@ -20,41 +18,33 @@ const PARTS: [&str; 14] = [
     "token",
 ];
 
-/// Whether a name, in lower case, is the name of a secret. `otp` counts only at the end, because
+/// Returns whether a name, in lower case, is the name of a secret. `otp` counts only at the end, because
 /// `footprint` and `rootpath` contain it.
 fn says_secret(name: &str) -> bool {
     name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Whether a field of a body holds a secret, by its name. Any key counts. A session's id does not.
+/// Returns whether a field of a body holds a secret, by its name. Any key counts as a secret, a session's
+/// id does not.
 #[cfg(any(test, feature = "consent"))]
 pub(crate) fn is_secret_field(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.contains("key") || says_secret(&name)
 }
 
-/// Whether a header, its name in lower case, is for one origin only: the credentials of RFC 9110 and
-/// RFC 6265, and every other header whose name is that of a secret. `session` and `key` count, except
-/// in `idempotency-key`.
+/// Returns whether a header, with its name in lower case, is for one origin only. These are the credentials of
+/// RFC 9110 and RFC 6265, and every other header that is named like a secret, a session or a key, except
+/// `idempotency-key`.
 pub(crate) fn is_secret_header(name: &str) -> bool {
     const OTHERS: [&str; 4] = ["api-key", "api_key", "apikey", "session"];
     let is_key = name.ends_with("key") && name != "idempotency-key";
     is_key || says_secret(name) || OTHERS.iter().any(|part| name.contains(part))
 }
 
-/// Prints `[redacted]` in place of a secret.
-pub(crate) struct Redacted;
-
-impl fmt::Debug for Redacted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
 /// Implements `Debug` with these fields only, because the others may be secret.
 macro_rules! debug_only {
-    ($type:ident: $($field:ident),+) => {
-        impl std::fmt::Debug for $type {
+    ($type:ident$(<$lifetime:lifetime>)?: $($field:ident),+) => {
+        impl std::fmt::Debug for $type$(<$lifetime>)? {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.debug_struct(stringify!($type))
                     $(.field(stringify!($field), &self.$field))+
@@ -105,6 +95,5 @@ mod tests {
             );
         }
         assert!(is_secret_field("ApiKey") && is_secret_field("ACCESS_TOKEN"));
-        assert_eq!(format!("{Redacted:?}"), "[redacted]");
     }
 }

@@ -175,13 +175,13 @@ pub struct AgentSession {
     pub scopes_granted: Vec<String>,
     /// The end of the session.
     pub expires_at: Option<SystemTime>,
-    /// Whether the session can be used.
+    /// True if the session can be used.
     pub active: bool,
     /// `bearer` for a token of the provider, `session` for one of the gateway.
     pub token_type: Option<String>,
     /// The provider's `access_token`, or the gateway's `session_token`.
     pub token: Option<String>,
-    /// Whether the agent acts on behalf of a user.
+    /// True if the agent acts on behalf of a user.
     pub obo: bool,
     /// The user on whose behalf the agent acts.
     pub acting_for: Option<String>,

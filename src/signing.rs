@@ -23,8 +23,6 @@ const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const PAYLOAD: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// A caller's value of `X-Amz-Content-Sha256` that leaves the body out of the signature.
-const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
 /// The signing names of S3's services, which share its rules.
 const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
@@ -37,22 +35,10 @@ pub(crate) type Signed<'a> = (&'a Method, &'a Uri, &'a [u8]);
 /// A way to sign requests.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Signature {
-    /// An HMAC (RFC 2104) of the body.
-    Hmac(Digest, Encoding),
+    /// An HMAC (RFC 2104) of the body, with SHA-256 in hex by default.
+    Hmac { sha1: bool, base64: bool },
     /// AWS Signature Version 4.
     Aws(AwsKey),
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Digest {
-    Sha256,
-    Sha1,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Hex,
-    Base64,
 }
 
 /// A key of an AWS account, and the region and service that it signs for.
@@ -66,13 +52,6 @@ pub(crate) struct AwsKey {
 }
 
 impl Signature {
-    pub(crate) fn strategy(&self) -> &'static str {
-        match self {
-            Self::Hmac(..) => "hmac_payload",
-            Self::Aws(..) => "aws_sigv4",
-        }
-    }
-
     /// Adds the signature to the headers, in place of an earlier one. An HMAC uses `header_name` and
     /// `secret`.
     pub(crate) fn sign(
@@ -84,8 +63,8 @@ impl Signature {
         now: SystemTime,
     ) -> Result<()> {
         match self {
-            Self::Hmac(digest, encoding) => {
-                let mac = hmac(*digest, *encoding, secret.as_bytes(), request.2);
+            Self::Hmac { sha1, base64 } => {
+                let mac = hmac(*sha1, *base64, secret.as_bytes(), request.2);
                 let (name, value) = header::of_credential(header_name, "", &mac)?;
                 put(headers, name, value)
             }
@@ -94,15 +73,13 @@ impl Signature {
     }
 }
 
-fn hmac(digest: Digest, encoding: Encoding, secret: &[u8], payload: &[u8]) -> String {
-    let mac = match digest {
-        Digest::Sha256 => mac::<Sha256>(secret, payload),
-        Digest::Sha1 => mac::<Sha1>(secret, payload),
+fn hmac(sha1: bool, in_base64: bool, secret: &[u8], payload: &[u8]) -> String {
+    let mac = if sha1 {
+        mac::<Sha1>(secret, payload)
+    } else {
+        mac::<Sha256>(secret, payload)
     };
-    match encoding {
-        Encoding::Hex => hex(&mac),
-        Encoding::Base64 => base64(&mac),
-    }
+    if in_base64 { base64(&mac) } else { hex(&mac) }
 }
 
 /// Pads the key to a whole block (RFC 2104 section 2), because only the constructor for whole blocks
@@ -158,14 +135,12 @@ fn sign_aws(
     put(headers, AUTHORIZATION, authorization)
 }
 
-/// Returns the hash of the body, and adds it to the headers if the service requires that.
+/// Returns the hash of the body, and adds it to the headers if the service requires that. A header of
+/// the caller is replaced.
 fn put_payload(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
-    let own = headers.get(PAYLOAD);
-    if own.is_some_and(|own| own == UNSIGNED_PAYLOAD) {
-        return Ok(UNSIGNED_PAYLOAD.to_owned());
-    }
     let hash = hex(&Sha256::digest(body));
-    if own.is_some() || S3.contains(&service) || PAYLOAD_HEADER.contains(&service) {
+    let is_required = S3.contains(&service) || PAYLOAD_HEADER.contains(&service);
+    if is_required || headers.contains_key(PAYLOAD) {
         put(headers, PAYLOAD, plain(&hash)?)?;
     }
     Ok(hash)
@@ -271,9 +246,13 @@ fn check(key: &AwsKey) -> Result<()> {
     if parts.all(|part| is_word(part)) {
         return Ok(());
     }
-    let problem = "a part of the AWS credential, its region or its service is empty or has a character \
-                   that a header cannot carry; connect the provider again";
-    Err(NexusError::new(ErrorKind::InvalidCredentials, problem))
+    Err(unusable())
+}
+
+fn unusable() -> NexusError {
+    let problem = "a part of the AWS credential, its region or its service is empty, too long, or has a \
+                   character that a header cannot carry; connect the provider again";
+    NexusError::new(ErrorKind::InvalidCredentials, problem)
 }
 
 /// Returns a value that `Debug` may show.
@@ -284,9 +263,7 @@ fn plain(text: &str) -> Result<HeaderValue> {
 }
 
 fn value(text: &str) -> Result<HeaderValue> {
-    let problem = "a part of the signature has a character that a header cannot carry";
-    header::secret_value(text.to_owned())
-        .ok_or_else(|| NexusError::new(ErrorKind::InvalidCredentials, problem))
+    header::secret_value(text.to_owned()).ok_or_else(unusable)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
-//! Reads the gateway's `strategy`: how a credential is put on a request.
+//! Reads the gateway's `strategy`, which says how a credential is put on a request.
 
 use std::time::{Duration, SystemTime};
-
-use serde_json::Value;
 
 use crate::base64::base64;
 use crate::error::{ErrorKind, NexusError, Result};
@@ -10,7 +8,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
 #[cfg(feature = "signing")]
-use crate::signing::{AwsKey, Digest, Encoding, Signature};
+use crate::signing::{AwsKey, Signature};
 use crate::time::ResponseClock;
 use crate::token::{CachedToken, Place, TokenResponse};
 
@@ -42,10 +40,12 @@ impl TokenResponse {
         }
         let stated = self.local_expiry(clock);
         let assumed = clock.at.after(DEFAULT_TTL).wall;
+        let api_base_url = json::filled(&self.raw, "api_base_url");
         Ok(CachedToken {
             expires_at: stated.unwrap_or(assumed),
             assumed_expiry: stated.is_none().then_some(assumed),
-            api_base_url: self.api_base_url(),
+            // The credentials of a self-hosted instance contain its base URL.
+            api_base_url: self.field("base_url").or(api_base_url),
             ..token
         })
     }
@@ -62,32 +62,6 @@ impl TokenResponse {
             .or(counted)
     }
 
-    /// Returns the base URL of a self-hosted instance, which is among its credentials, or the response's.
-    fn api_base_url(&self) -> Option<String> {
-        self.field("base_url")
-            .or_else(|| json::filled(&self.raw, "api_base_url"))
-    }
-
-    /// Returns the strategy's type. `None` if it is missing, `null` or empty: then there is no strategy.
-    /// A type that is no text is an unknown strategy.
-    fn kind(&self) -> Option<String> {
-        match self.strategy.as_ref()?.get("type")? {
-            Value::Null => None,
-            Value::String(kind) => Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty()),
-            other => Some(json::written(other)),
-        }
-    }
-
-    fn config(&self, field: &str) -> Option<String> {
-        json::text(json::object(self.strategy.as_ref()?, "config")?, field)
-    }
-
-    fn config_or(&self, field: &str, default: &str) -> String {
-        self.config(field)
-            .filter(|name| !name.is_empty())
-            .unwrap_or_else(|| default.to_owned())
-    }
-
     fn config_needed(&self, strategy: &str, field: &str) -> Result<String> {
         let found = self.config(field).filter(|name| !name.is_empty());
         found.ok_or_else(|| {
@@ -95,10 +69,6 @@ impl TokenResponse {
                 format!("the gateway's strategy `{strategy}` has no `{field}` in its config");
             NexusError::new(ErrorKind::InvalidResponse, problem)
         })
-    }
-
-    fn field(&self, name: &str) -> Option<String> {
-        json::filled(self.credentials.as_ref()?, name)
     }
 
     fn needed(&self, field: &str) -> Result<String> {
@@ -182,18 +152,18 @@ impl TokenResponse {
     fn hmac_payload(&self) -> Result<CachedToken> {
         let name = self.config_needed("hmac_payload", "header_name")?;
         let secret = self.needed(&self.config_or("secret_field", "api_secret"))?;
-        let digest = match self.config_or("algo", "sha256").as_str() {
-            "sha256" => Digest::Sha256,
-            "sha1" => Digest::Sha1,
+        let sha1 = match self.config_or("algo", "sha256").as_str() {
+            "sha256" => false,
+            "sha1" => true,
             _ => return Err(unsupported("hmac_payload with this algo")),
         };
-        let encoding = match self.config_or("encoding", "hex").as_str() {
-            "hex" => Encoding::Hex,
-            "base64" => Encoding::Base64,
+        let base64 = match self.config_or("encoding", "hex").as_str() {
+            "hex" => false,
+            "base64" => true,
             _ => return Err(unsupported("hmac_payload with this encoding")),
         };
         header::of_credential(&name, "", "")?;
-        let place = Place::Signature(Signature::Hmac(digest, encoding));
+        let place = Place::Signature(Signature::Hmac { sha1, base64 });
         Ok(CachedToken {
             header_name: name,
             ..self.placed(secret, place)
@@ -218,13 +188,11 @@ impl TokenResponse {
 }
 
 fn unsupported(kind: &str) -> NexusError {
-    let kind: String = kind.chars().filter(|c| !c.is_control()).take(64).collect();
-    let signing = matches!(&*kind, "hmac_payload" | "aws_sigv4") && !cfg!(feature = "signing");
-    let advice = if signing {
-        "; build it with the feature `signing`"
-    } else {
-        ""
+    let advice = match kind {
+        "hmac_payload" | "aws_sigv4" => "; build it with the feature `signing`",
+        _ => "",
     };
+    let kind: String = kind.chars().take(64).collect();
     let message = format!("this build does not support the provider's strategy `{kind}`{advice}");
     NexusError::new(ErrorKind::UnsupportedStrategy, message)
 }

@@ -43,11 +43,9 @@ impl<T: Clone> Promise<T> {
     /// Blocks until there is a value. Returns `None` if the deadline comes first.
     pub(crate) fn wait(&self, deadline: Instant) -> Option<T> {
         let mut value = self.value.lock();
-        while value.is_none() {
-            if self.fulfilled.wait_until(&mut value, deadline).timed_out() {
-                break;
-            }
-        }
+        let is_missing = |value: &mut Option<T>| value.is_none();
+        self.fulfilled
+            .wait_while_until(&mut value, is_missing, deadline);
         value.clone()
     }
 }
@@ -70,18 +68,14 @@ mod modelled {
     use std::sync::PoisonError;
     use std::time::Instant;
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
-    #[derive(Debug)]
+    #[derive(Debug, Default)]
     pub(crate) struct Condvar(loom::sync::Condvar);
 
     /// The inner guard is `None` only during a wait.
     pub(crate) struct Guard<'a, T>(&'a Mutex<T>, Option<loom::sync::MutexGuard<'a, T>>);
-
-    pub(crate) struct Waited {
-        timed_out: bool,
-    }
 
     pub(crate) fn spawn(_: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         drop(loom::thread::spawn(run));
@@ -113,22 +107,23 @@ mod modelled {
         /// A model has no clock. A wait whose deadline has passed times out, after any number of steps of
         /// other threads. All other waits never time out, so loom reports a thread that is never woken as
         /// a deadlock.
-        pub(crate) fn wait_until<T>(&self, guard: &mut Guard<'_, T>, deadline: Instant) -> Waited {
-            let timed_out = deadline <= Instant::now();
-            let held = guard.1.take().unwrap();
-            guard.1 = Some(if timed_out {
-                drop(held);
-                guard.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.0.wait(held).unwrap_or_else(PoisonError::into_inner)
-            });
-            Waited { timed_out }
-        }
-    }
-
-    impl Waited {
-        pub(crate) fn timed_out(&self) -> bool {
-            self.timed_out
+        pub(crate) fn wait_while_until<T>(
+            &self,
+            guard: &mut Guard<'_, T>,
+            mut condition: impl FnMut(&mut T) -> bool,
+            deadline: Instant,
+        ) {
+            let mut timed_out = false;
+            while !timed_out && condition(guard) {
+                timed_out = deadline <= Instant::now();
+                let held = guard.1.take().unwrap();
+                guard.1 = Some(if timed_out {
+                    drop(held);
+                    guard.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+                } else {
+                    self.0.wait(held).unwrap_or_else(PoisonError::into_inner)
+                });
+            }
         }
     }
 

@@ -32,7 +32,7 @@ impl Now {
         }
     }
 
-    /// Whether it is earlier than `end` on both clocks.
+    /// Returns whether this moment is before `end` on both clocks.
     pub(crate) fn is_before(self, end: Self) -> bool {
         self.mono < end.mono && self.wall < end.wall
     }

@@ -2,14 +2,13 @@
 
 mod cached;
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
-use crate::secret::Redacted;
+use crate::secret::debug_only;
 use crate::time::date;
 
 pub use cached::CachedToken;
@@ -18,7 +17,7 @@ pub(crate) use cached::Place;
 /// A token response of the gateway. A field in `credentials` takes precedence over the same field at the
 /// top level.
 ///
-/// `Debug` shows which fields are set, and no secret.
+/// `Debug` shows no secret.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -51,7 +50,7 @@ pub struct TokenResponse {
     pub refresh_token: Option<String>,
     /// The provider's name.
     pub provider: Option<String>,
-    /// How to put the credential on a request: `type` and `config`.
+    /// The way in which the credential is put on a request: `type` and `config`.
     pub strategy: Option<Object>,
     /// The credential's fields.
     pub credentials: Option<Object>,
@@ -79,16 +78,8 @@ impl TokenResponse {
             .filter(|fields| !fields.is_empty())
             .cloned();
         let both: Vec<&Object> = credentials.iter().chain([&raw]).collect();
-        let [access_token, token_type, scope, id_token, refresh_token] = json::filled_in(
-            &both,
-            [
-                "access_token",
-                "token_type",
-                "scope",
-                "id_token",
-                "refresh_token",
-            ],
-        );
+        let filled = |field| both.iter().find_map(|fields| json::filled(fields, field));
+        let access_token = filled("access_token");
         if credentials.is_none() && access_token.is_none() {
             let problem = "the gateway's response has neither an access_token nor credentials";
             return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
@@ -96,38 +87,56 @@ impl TokenResponse {
         let moments = both.iter().map(|fields| fields.get("expires_at"));
         let moments = moments.chain([raw.get("expiry")]);
         let expires_at = moments.flatten().find_map(date::moment);
-        let strategy = strategy_of(&raw);
-        let access_token =
-            access_token.or_else(|| static_key(strategy.as_ref()?, credentials.as_ref()?));
-        Ok(Self {
+        let mut response = Self {
             access_token: access_token.unwrap_or_default(),
-            token_type,
+            token_type: filled("token_type"),
             expires_in: raw.get("expires_in").and_then(date::seconds),
             expires_at,
-            scope,
-            id_token,
-            refresh_token,
+            scope: filled("scope"),
+            id_token: filled("id_token"),
+            refresh_token: filled("refresh_token"),
             provider: json::filled(&raw, "provider"),
-            strategy,
+            strategy: strategy_of(&raw),
             credentials,
             raw,
-        })
+        };
+        if response.access_token.is_empty() {
+            response.access_token = response.static_key().unwrap_or_default();
+        }
+        Ok(response)
     }
 
-    pub(crate) fn strategy_type(&self) -> Option<String> {
-        json::text(self.strategy.as_ref()?, "type")
+    /// Returns the key of a provider with the strategy `header` or `query_param`.
+    fn static_key(&self) -> Option<String> {
+        let is_static = matches!(self.kind().as_deref(), Some("header" | "query_param"));
+        let key = || self.field(&self.config_or("credential_field", "api_key"));
+        is_static.then(key)?
     }
-}
 
-/// Returns the key of a provider with the strategy `header` or `query_param`.
-fn static_key(strategy: &Object, credentials: &Object) -> Option<String> {
-    let kind = json::text(strategy, "type")?.to_ascii_lowercase();
-    if !["header", "query_param"].contains(&&*kind) {
-        return None;
+    /// Returns the strategy's type in lower case. `None` if it is missing, `null` or empty: then there is
+    /// no strategy. A type that is no text is an unknown strategy.
+    pub(crate) fn kind(&self) -> Option<String> {
+        match self.strategy.as_ref()?.get("type")? {
+            Value::Null => None,
+            Value::String(kind) => Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty()),
+            other => Some(json::written(other)),
+        }
     }
-    let config = json::object(strategy, "config");
-    let field = config.and_then(|config| json::filled(config, "credential_field"));
-    json::filled(credentials, field.as_deref().unwrap_or("api_key"))
+
+    /// Returns a field of the strategy's config.
+    pub(crate) fn config(&self, field: &str) -> Option<String> {
+        json::text(json::object(self.strategy.as_ref()?, "config")?, field)
+    }
+
+    pub(crate) fn config_or(&self, field: &str, default: &str) -> String {
+        let found = self.config(field).filter(|text| !text.is_empty());
+        found.unwrap_or_else(|| default.to_owned())
+    }
+
+    /// Returns a field of the credentials.
+    pub(crate) fn field(&self, name: &str) -> Option<String> {
+        json::filled(self.credentials.as_ref()?, name)
+    }
 }
 
 /// Returns the strategy object. Some gateways write only its type. Any other value is kept as an unknown
@@ -144,25 +153,7 @@ fn strategy_of(raw: &Object) -> Option<Object> {
     }
 }
 
-impl fmt::Debug for TokenResponse {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenResponse")
-            .field("access_token", &Redacted)
-            .field("token_type", &self.token_type)
-            .field("expires_in", &self.expires_in)
-            .field("expires_at", &self.expires_at)
-            .field("scope", &self.scope)
-            .field("id_token", &self.id_token.as_ref().map(|_| Redacted))
-            .field(
-                "refresh_token",
-                &self.refresh_token.as_ref().map(|_| Redacted),
-            )
-            .field("provider", &self.provider)
-            .field("strategy", &self.strategy_type())
-            .field("credentials", &self.credentials.as_ref().map(|_| Redacted))
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(TokenResponse: token_type, expires_in, expires_at, scope, provider);
 
 #[cfg(test)]
 mod tests;

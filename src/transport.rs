@@ -22,7 +22,7 @@ use crate::time::Deadline;
 use crate::url;
 
 pub(crate) use agent::without_connections;
-pub(crate) use failure::{Failure, is_idempotent};
+pub(crate) use failure::Failure;
 
 /// The most memory that is reserved for a body before it arrives.
 const MAX_RESERVED: usize = 64 * 1024;
@@ -48,8 +48,7 @@ pub(crate) struct Response {
 pub(crate) struct Transport {
     agent: ureq::Agent,
     has_callers_agent: bool,
-    /// Agents with the same settings that no request uses at present. Only needed where agents keep cookies:
-    /// see `jar`.
+    /// Agents with the settings of `agent`, ready for a request. `None` unless agents keep cookies: see `jar`.
     idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
@@ -101,14 +100,14 @@ impl Transport {
         let mut outcome = self.run(request, deadline, false);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
         // The caller's own agent does not say whether it opened a connection.
-        if was_cut && is_idempotent(request.method) && !OPENED.get() {
+        if was_cut && request.method.is_idempotent() && !OPENED.get() {
             outcome = self.run(request, deadline, true);
         }
         match outcome {
             Ok(response) => self.read(response, request, max_body),
             Err(error) => {
                 let is_unsent = self.has_callers_agent && failure::precedes_request(&error);
-                let mut failure = Failure::of(error, &url::origin(request.url));
+                let mut failure = Failure::of(error, request.url);
                 failure.unsent |= is_unsent;
                 Err(failure)
             }
@@ -145,8 +144,8 @@ impl Transport {
         }
     }
 
-    /// Returns whether the agent's settings do not fit the request. ureq copies all settings for a request
-    /// with its own, so the agent's timeout may end up to 1/64 after the deadline.
+    /// Returns whether the request needs settings of its own. ureq then copies all settings, which takes
+    /// time. So the agent's timeout also serves a deadline that is up to 1/64 earlier.
     fn needs_own_settings(&self, url: &Uri, left: Duration) -> bool {
         let config = self.agent.config();
         let timeout = config.timeouts().global.unwrap_or_default();
@@ -186,8 +185,7 @@ impl Transport {
         sent.map_err(|error| match failure::unmarked(error).0 {
             // ureq would show the whole URL, which may contain the credential.
             error @ ureq::Error::RequireHttpsOnly(_) => {
-                let shown = Failure::of(error, &url::origin(&url));
-                ureq::Error::Other(Box::new(shown.error))
+                ureq::Error::Other(Box::new(Failure::of(error, &url).error))
             }
             error => error,
         })
@@ -199,24 +197,24 @@ impl Transport {
         request: &Outgoing<'_>,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let (parts, body) = response.into_parts();
-        let status = parts.status.as_u16();
-        let body = match (request.method, status) {
-            (&Method::HEAD, _) | (_, 204 | 304) => Vec::new(),
-            _ => self.read_body(body, &parts, request.url, max_body)?,
+        let (head, body) = response.into_parts();
+        let status = head.status.as_u16();
+        let body = if request.method == Method::HEAD || matches!(status, 204 | 304) {
+            Vec::new()
+        } else {
+            self.read_body(body, &head, request.url, max_body)?
         };
         Ok(Response {
             status,
-            headers: parts.headers,
+            headers: head.headers,
             body,
         })
     }
 
     fn read_body(&self, body: Body, head: &Parts, url: &Uri, max: u64) -> Result<Vec<u8>, Failure> {
-        let failed = |error| Failure::of(error, &url::origin(url));
         if !is_framed(head) {
             let what = "the response has a Transfer-Encoding other than `chunked` of HTTP/1.1";
-            return Err(failed(io::Error::other(what).into()));
+            return Err(Failure::of(io::Error::other(what).into(), url));
         }
         let announced = body.content_length().unwrap_or_default();
         if announced > max {
@@ -225,24 +223,20 @@ impl Transport {
         let capacity = usize::try_from(announced).unwrap_or(MAX_RESERVED);
         let mut bytes = Vec::with_capacity(capacity.min(MAX_RESERVED));
         let mut bounded = body.into_reader().take(max.saturating_add(1));
-        let read = bounded.read_to_end(&mut bytes).map_err(ureq::Error::from);
-        #[cfg(feature = "gzip")]
-        let read = read.or_else(|error| {
-            let is_empty = bytes.is_empty() && is_empty_gzip(&error);
-            if is_empty { Ok(0) } else { Err(error) }
-        });
-        read.map_err(failed)?;
-        if bounded.limit() == 0 {
-            return Err(self.too_large(url, max));
+        match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
+            #[cfg(feature = "gzip")]
+            Err(error) if bytes.is_empty() && is_empty_gzip(&error) => Ok(bytes),
+            Err(error) => Err(Failure::of(error, url)),
+            Ok(_) if bounded.limit() == 0 => Err(self.too_large(url, max)),
+            Ok(_) => Ok(bytes),
         }
-        Ok(bytes)
     }
 
     fn too_large(&self, url: &Uri, max: u64) -> Failure {
         let help = if max == self.max_body_bytes {
             "; raise max_body_bytes if that size is expected"
         } else {
-            ", too large for a gateway's; check that gateway_url is the gateway's own address"
+            "; check that gateway_url is the gateway's own address"
         };
         let origin = url::origin(url);
         let message = format!("{origin}: the response body is larger than {max} bytes{help}");
@@ -253,8 +247,8 @@ impl Transport {
     }
 }
 
-/// Returns whether ureq decodes the body's transfer coding. It returns a body in any other coding as it
-/// arrived. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
+/// Returns whether ureq decodes the body's transfer coding. ureq returns a body in any other coding
+/// undecoded. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
 fn is_framed(head: &Parts) -> bool {
     let is_known = |coding: &HeaderValue| {
         let is = |name| coding.as_bytes().eq_ignore_ascii_case(name);
@@ -263,8 +257,8 @@ fn is_framed(head: &Parts) -> bool {
     head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
 }
 
-/// Returns whether a body ended before the header of gzip did. Servers label empty bodies as gzip, and ureq
-/// decodes them. If the connection was cut, the error has a text of its own.
+/// Returns whether a body ended before the header of gzip did. Some servers label an empty body as gzip.
+/// If the connection was cut, the error has an inner error.
 #[cfg(feature = "gzip")]
 fn is_empty_gzip(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Decompress(_, cause)

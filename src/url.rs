@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-/// Why a text is not a usable URL. It completes an error such as `url: <problem>`.
+/// The reason why a text is not a usable URL, for an error such as `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
 /// Parses an absolute URL. Drops the fragment, and percent-encodes the bytes of path and query that
@@ -40,13 +40,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if !target.starts_with('/') {
         normal.push('/');
     }
-    // A `%` stays, because the caller has encoded what follows it.
+    // A `%` stays, because it begins an escape of the caller's.
     normal.push_str(&encode_if_needed(target, |byte| {
         matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~')
     }));
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
+/// Refuses spaces and control characters, which a URL must encode.
 pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     let mut bytes = text.bytes();
     let Some(at) = bytes.position(|byte| byte <= b' ' || byte == 0x7F) else {
@@ -102,8 +103,8 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Whether a host is a name that all software reads in the same way. RFC 3986 allows more: some read
-/// names that end in a number (`127.1`, `0x7f000001`) as IPv4 addresses.
+/// Returns whether all programs read the host as the same name. RFC 3986 allows more names, but some programs
+/// read names that end in a number (`127.1`, `0x7f000001`) as IPv4 addresses.
 fn is_name(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let name = host.strip_suffix('.').unwrap_or(host);
@@ -141,7 +142,7 @@ pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     parse(&format!("{}{path}{query}", origin(base)))
 }
 
-/// RFC 3986 section 5.2.4, for a path that begins with a slash.
+/// Removes the dot segments (RFC 3986 section 5.2.4) of a path that begins with a slash.
 pub(crate) fn without_dots(path: &str) -> String {
     let mut kept = vec![""];
     for segment in path.split('/').skip(1) {
@@ -164,7 +165,7 @@ pub(crate) fn origin(url: &Uri) -> String {
     format!("{}://{authority}", url.scheme_str().unwrap_or_default())
 }
 
-/// Returns the port, by default that of the scheme.
+/// Returns the port of the URL, or the default port of its scheme.
 pub(crate) fn port(url: &Uri) -> u16 {
     url.port_u16()
         .unwrap_or(if is_https(url) { 443 } else { 80 })
@@ -178,12 +179,13 @@ pub(crate) fn is_https(url: &Uri) -> bool {
     url.scheme_str() == Some("https")
 }
 
-/// Whether nobody else can read a request to this URL: https, or http that does not leave this machine.
+/// Returns whether nobody else can read a request to this URL. This holds for https, and for http that does
+/// not leave this machine.
 pub(crate) fn is_confidential(url: &Uri) -> bool {
     is_https(url) || is_loopback(url)
 }
 
-/// Whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
+/// Returns whether the host is this machine: `localhost` (RFC 6761 section 6.3) or a loopback address.
 pub(crate) fn is_loopback(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default();
     host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
@@ -201,8 +203,8 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
 /// (RFC 3986 section 3.3).
 ///
 /// All characters but the unreserved ones (letters, digits, `-`, `.`, `_`, `~`) are encoded, so that a
-/// text such as `a/b?c` adds no segment and no query. A text that is `.` or `..` becomes `%2E` or
-/// `%2E%2E`. Some servers still read these as steps in the path, so refuse such an argument; a
+/// text such as `a/b?c` adds no segment and no query. The texts `.` and `..` become `%2E` and `%2E%2E`.
+/// Some servers decode these and leave the folder, so refuse such an argument. A
 /// [`Fetcher`](crate::Fetcher) with a `base_url` refuses a `..` segment in any form. An empty text is
 /// an empty segment.
 ///
@@ -219,14 +221,14 @@ pub fn path_segment(text: &str) -> String {
     encode(text).into_owned()
 }
 
-/// Percent-encodes a value as one path segment or query value: all but unreserved characters.
+/// Percent-encodes all but the unreserved characters, for one path segment or query value.
 pub(crate) fn encode(value: &str) -> Cow<'_, str> {
     encode_value(value, is_unreserved)
 }
 
-/// Percent-encodes a credential of a path segment or, with `in_query`, of a query value. Keeps the
-/// characters that RFC 3986 allows there, because some servers compare a token such as `123:abc` as it
-/// was sent. Characters that separate the pairs of a query are encoded.
+/// Percent-encodes a credential for a path segment or, with `in_query`, for a query value. Keeps the
+/// characters that RFC 3986 allows there, because some servers do not decode a token such as `123:abc`.
+/// Characters that separate the pairs of a query are encoded.
 pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
     // RFC 3986 section 3.3: `pchar`.
     let plain: fn(u8) -> bool = if in_query {
@@ -238,7 +240,7 @@ pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
 }
 
 fn encode_value(value: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
-    // As a whole segment, dots would be a step in the path.
+    // A segment of only dots would change the path.
     if matches!(value, "." | "..") {
         return value.replace('.', "%2E").into();
     }
@@ -277,7 +279,7 @@ pub(crate) fn without_parameter(url: &str, name: &str) -> String {
     [base, mark, &others.join("&")].concat()
 }
 
-/// RFC 3986 section 2.3.
+/// Returns whether a byte means the same with and without percent-encoding (RFC 3986 section 2.3).
 pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }

@@ -1,11 +1,11 @@
 //! Waiting for a user's consent to a connection.
 
-use std::fmt;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::connection::ConnectionStatus;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::secret::debug_only;
 use crate::time::Deadline;
 
 /// The longest wait for the browser after its user has consented.
@@ -77,8 +77,8 @@ impl<'a> WaitOptions<'a> {
     }
 
     /// Sets a function that is called with the status after each successful poll. It can print the
-    /// progress, or end the wait with the error `aborted` by [`ControlFlow::Break`]. Where the gateway
-    /// says `failed` of a connection that may still become active, the function gets `pending`.
+    /// progress, or end the wait with the error `aborted` by [`ControlFlow::Break`]. If the gateway
+    /// reports `failed` for a connection that may still become active, the function gets `pending`.
     /// Default: none.
     ///
     /// ```
@@ -101,14 +101,7 @@ impl<'a> WaitOptions<'a> {
     }
 }
 
-impl fmt::Debug for WaitOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitOptions")
-            .field("interval", &self.interval)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(WaitOptions<'_>: interval, timeout);
 
 impl WaitOptions<'_> {
     /// Tells the listener, if there is one, which connection is awaited.
@@ -174,7 +167,7 @@ pub(crate) fn until_final(
                 seen =
                     format!("the last status was `{status}`; let the user consent, or wait longer");
             }
-            // The end of the wait has ended this poll, too.
+            // The end of the wait has also ended this poll.
             Err(_) if poll_end.left().is_none() => {}
             // A network failure, a timeout, or a failure of the gateway.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {

@@ -1,7 +1,7 @@
-//! Many threads, many tenants, short-lived tokens, and everything that goes wrong by chance: 401s,
-//! 503s, revocations and deletes. Every answer has to be right, and nothing may be left over.
+//! Many threads and tenants, short-lived tokens, and random failures: 401s, 503s, revocations and
+//! deletions. Every call must get a token of its own tenant, and nothing may be left over.
 //!
-//! The long form: `SOAK_CALLS=10000000 cargo test --test soak -- --nocapture`.
+//! To make more than 200,000 calls: `SOAK_CALLS=10000000 cargo test --test soak -- --nocapture`.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -31,18 +31,18 @@ use support::{LONG, Reply, Request, Server, options, reply};
 const THREADS: u64 = 16;
 const KEYS: usize = 64;
 
-/// The gateway and the upstream, and what they know.
+/// The state that the gateway and the upstream share.
 struct Service {
     start: Instant,
     lifetime: Duration,
     random: AtomicU64,
-    /// Numbers the tokens.
+    /// The number of the latest token.
     issued: AtomicU64,
     keys: Vec<Key>,
     seen: Counts,
 }
 
-/// The last number issued before a key's token was revoked, and before it was deleted.
+/// The latest token's number when the key's token was last revoked, and when it was last deleted.
 #[derive(Default)]
 struct Key {
     revoked: AtomicU64,
@@ -61,8 +61,8 @@ struct Counts {
     upstream: AtomicU64,
     upstream_401s: AtomicU64,
     upstream_503s: AtomicU64,
-    /// Tokens that had expired when the call for them began, and 401s to one that was revoked by
-    /// then: right only where a resolve of another thread was under way.
+    /// Tokens that had expired before their call began, and 401s for tokens that had been revoked by then.
+    /// Both are right only if another thread's resolve was under way, so they must be rare.
     late_tokens: AtomicU64,
     late_401s: AtomicU64,
 }
@@ -71,7 +71,7 @@ fn add(count: &AtomicU64) -> u64 {
     count.fetch_add(1, SeqCst) + 1
 }
 
-/// What a token's text says: whose it is, its number and when it was issued.
+/// The content of a token: its key, its number and the time at which it was issued.
 struct Issued {
     key: usize,
     number: u64,
@@ -93,8 +93,8 @@ fn once_in(times: u64, random: &AtomicU64) -> bool {
     next(random).is_multiple_of(times)
 }
 
-/// The generator of the unit tests, its state shared by threads; the step is its own, so that threads
-/// with neighbouring seeds do not go through the same numbers.
+/// Returns a random number. The step differs from that of the unit tests' generator, so that threads with
+/// neighbouring seeds get different numbers.
 fn next(state: &AtomicU64) -> u64 {
     Seeded::new(state.fetch_add(0x9E37_79B9_7F4A_7C15, SeqCst)).next()
 }
@@ -143,7 +143,7 @@ impl Service {
         (200, token.to_owned())
     }
 
-    /// A token that a call got, which began at a time when the last number deleted was this.
+    /// Checks the token of a call. `began` and `deleted` were read before the call.
     fn check(&self, key: usize, began: Duration, deleted: u64, token: &CachedToken) {
         let issued = read(&token.access_token);
         assert_eq!(issued.key, key, "a token of another tenant");
@@ -165,7 +165,7 @@ struct Caller<'a> {
 
 impl Caller<'_> {
     fn run(&self, calls: u64) {
-        // Both ways to a token: by name, and by a handle that remembers what it saw.
+        // A fetcher and a client look tokens up in different ways.
         let fetchers: Vec<_> = (0..KEYS)
             .map(|key| {
                 let (cache, workspace, provider) = self.place(key);
@@ -200,8 +200,8 @@ impl Caller<'_> {
         }
     }
 
-    /// Half of the keys are in a cache whose buffer their tokens outlive, and half in one where they
-    /// never do.
+    /// Half of the keys are in a cache with a buffer shorter than a token's lifetime, the other half in one
+    /// with a longer buffer.
     fn place(&self, key: usize) -> (&TokenCache, String, String) {
         let (workspace, provider) = (format!("w{}", key / 8), format!("p{}", key % 8));
         (&self.caches[key % 2], workspace, provider)
@@ -251,11 +251,10 @@ impl Caller<'_> {
         }
     }
 
-    /// Only what the gateway itself answered: 503 to both attempts.
+    /// A call may fail only if the gateway responded with 503 to both attempts.
     fn failed(&self, error: &NexusError) {
         add(&self.service.seen.failed);
-        let answered = error.status_code() == Some(503);
-        assert!(answered, "{error}: {:?}", error.status_code());
+        assert_eq!(error.status_code(), Some(503), "{error}");
     }
 }
 
@@ -285,11 +284,11 @@ fn held() -> Held {
 }
 
 #[test]
-fn every_answer_is_right_and_nothing_is_left_over() {
+fn every_call_gets_its_tenants_token_and_nothing_is_left_over() {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let calls = number("SOAK_CALLS").unwrap_or(200_000);
     let seed = number("SOAK_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    // In the short form tokens live shorter, so that they expire in it too.
+    // A short test needs short-lived tokens, or none would expire.
     let long = calls >= 1_000_000;
     let lifetime = Duration::from_millis(if long { 2000 } else { 200 });
     eprintln!("seed {seed}, {calls} calls, {THREADS} threads, tokens of {lifetime:?}");
@@ -318,7 +317,10 @@ fn every_answer_is_right_and_nothing_is_left_over() {
     assert_eq!(after.files, before.files, "files were left over");
     assert!(end.kilobytes < warm.kilobytes + 16 * 1024, "memory grows");
     let within = |late: &AtomicU64, times: u64, of: &AtomicU64| {
-        assert!(late.load(SeqCst) * times <= of.load(SeqCst), "late answers");
+        assert!(
+            late.load(SeqCst) * times <= of.load(SeqCst),
+            "late responses"
+        );
     };
     within(&seen.late_tokens, 500, &seen.calls);
     within(&seen.late_401s, 50, &seen.fetches);
@@ -336,7 +338,7 @@ fn every_answer_is_right_and_nothing_is_left_over() {
     }
 }
 
-/// All the calls; what is held after a tenth of them, and after the last.
+/// Makes all calls. Returns what the process holds after the first tenth and after the last.
 fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [Held; 2] {
     let policy = RetryPolicy::default().retries(1);
     let wait = Duration::from_millis(1);
@@ -365,7 +367,7 @@ fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [Held; 2] 
     })
 }
 
-/// What is held once the server's threads have seen that their clients went away.
+/// Waits until the server's threads have noticed that their clients hung up. Returns what is held then.
 fn settled(before: Held) -> Held {
     let end = Instant::now() + LONG;
     loop {

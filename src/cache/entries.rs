@@ -19,18 +19,9 @@ const FIRST_PURGE: usize = 64;
 /// be compared with a cache that it was not started for.
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
 
-/// A point in the sequence of changes to caches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct Generation(usize);
-
-impl Generation {
-    pub(crate) fn now() -> Self {
-        Self(CHANGES.load(Ordering::SeqCst))
-    }
-
-    fn next() -> Self {
-        Self(CHANGES.fetch_add(1, Ordering::SeqCst).wrapping_add(1))
-    }
+/// Returns the number of changes so far to all caches.
+pub(crate) fn changes() -> usize {
+    CHANGES.load(Ordering::SeqCst)
 }
 
 #[derive(Default)]
@@ -40,8 +31,8 @@ pub(super) struct Entries {
     providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     len: usize,
     purge_at: usize,
-    /// The last change. What was asked for before it must not be cached.
-    generation: Generation,
+    /// The number of the last change. A token that was asked for before it must not be cached.
+    generation: usize,
 }
 
 pub(super) struct Entry {
@@ -87,13 +78,13 @@ impl Entries {
         entries.filter(|entry| entry.is_fresh(now)).count()
     }
 
-    pub(super) fn is_unchanged_since(&self, generation: Generation) -> bool {
-        self.generation <= generation
+    pub(super) fn is_unchanged_since(&self, changes: usize) -> bool {
+        self.generation <= changes
     }
 
-    /// Keeps out what has been asked for before this change.
+    /// Keeps out tokens that were asked for before this change.
     pub(super) fn raise_generation(&mut self) {
-        self.generation = Generation::next();
+        self.generation = CHANGES.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
     }
 
     pub(super) fn clear(&mut self) {
@@ -130,8 +121,8 @@ impl Entries {
         self.len = self.len.saturating_sub(usize::from(removed.is_some()));
     }
 
-    /// Drops expired tokens and, in a full cache, the sixteenth that expires soonest. The next purge comes
-    /// when the cache has doubled, so that the cost of an insertion stays constant on average.
+    /// Drops expired tokens and, if the cache is still full, the sixteenth of them that expires soonest. The
+    /// next purge comes when the cache has doubled, so the cost of an insertion stays constant on average.
     fn purge(&mut self, now: Now) {
         self.retain(|entry| entry.is_usable(now));
         if self.len >= MAX_TOKENS {

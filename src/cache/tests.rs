@@ -41,7 +41,7 @@ fn extended(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
 
 /// Brings a token from the gateway, asked for at present.
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    cache.update(&tenant(), Some(token), received, Generation::now());
+    cache.update(&tenant(), Some(token), received, changes());
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
@@ -195,7 +195,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             "another tenant resolved",
             |cache, now| {
                 let token = Some(token("theirs", now, secs(99)));
-                cache.update(&Tenant::new("ws", "q"), token, now, Generation::now());
+                cache.update(&Tenant::new("ws", "q"), token, now, changes());
             },
             Some("resolved"),
         ),
@@ -208,7 +208,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
     for (action, act, kept) in table {
         let cache = TokenCache::new();
         set(&cache, token("old", now, secs(99)), now);
-        let asked = Generation::now();
+        let asked = changes();
         act(&cache, now);
         cache.update(
             &tenant(),
@@ -226,20 +226,20 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
 fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
     let (cache, now) = (TokenCache::new(), Now::read());
     set(&cache, token("old", now, secs(99)), now);
-    let asked = Generation::now();
+    let asked = changes();
     set(&cache, token("set", now, secs(99)), now);
     cache.update(&tenant(), None, now, asked);
     assert_eq!(name_at(&cache, now).as_deref(), Some("set"));
-    cache.update(&tenant(), None, now, Generation::now());
+    cache.update(&tenant(), None, now, changes());
     assert_eq!(name_at(&cache, now), None);
 }
 
 #[test]
 fn after_a_delete_only_a_later_resolve_counts() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let before = Generation::now();
+    let before = changes();
     cache.delete("ws", "p");
-    let after = Generation::now();
+    let after = changes();
     let resolved =
         |name, asked| cache.update(&tenant(), Some(token(name, now, secs(3600))), now, asked);
     resolved("old", before);
@@ -372,7 +372,7 @@ fn a_token_that_is_gone_is_not_extended() {
         ),
         (
             "a definite no",
-            |cache, _| cache.update(&tenant(), None, Now::read(), Generation::now()),
+            |cache, _| cache.update(&tenant(), None, Now::read(), changes()),
             false,
         ),
     ];
@@ -445,7 +445,7 @@ fn a_resolve_from_before_a_401_is_not_cached() {
     let dead = token("t", now, secs(3600));
     for (discarded, kept) in [(&token("t", now, secs(3600)), true), (&dead, false)] {
         set(&cache, Arc::clone(&dead), now);
-        let asked = Generation::now();
+        let asked = changes();
         cache.discard("ws", "p", discarded);
         cache.update(&tenant(), Some(token("again", now, secs(3600))), now, asked);
         assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);

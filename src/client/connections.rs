@@ -106,7 +106,6 @@ impl NexusClient {
         connection_id: &str,
         options: WaitOptions<'_>,
     ) -> Result<ConnectionStatus> {
-        error::not_blank("connection_id", connection_id)?;
         #[cfg(feature = "consent")]
         let options = options.awaiting(connection_id);
         wait::until_final(
@@ -154,7 +153,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// As [`get_token_by_connection_id`](Self::get_token_by_connection_id). Also from the gateway:
+    /// The errors of [`get_token_by_connection_id`](Self::get_token_by_connection_id). Also from the gateway:
     /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502). The
     /// last one is not retried, because it can mean any failure. Call
     /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn which.

@@ -1,12 +1,12 @@
-//! Requests with the credential on them.
+//! Requests that carry a credential, and the credential for other clients.
 
 use ureq::http::HeaderMap;
 
 use super::NexusClient;
-use crate::cache::TokenCache;
+use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::agent;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
 
 impl NexusClient {
@@ -18,18 +18,23 @@ impl NexusClient {
     ///
     /// A 401 to a cached token drops the token from the cache. If the gateway has another token, the
     /// refused request is sent once more with that token. If a redirect led to the refused request, the
-    /// requests before it are not sent again. If also the credential is in the path, nothing is sent
-    /// again, and the 401 is the response. If the gateway fails, its error is returned.
+    /// requests before the redirect are not sent again. With a credential in the path, a request behind a
+    /// redirect is not sent again either, and the 401 is the response. If the gateway fails, its error is
+    /// returned.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin: see [`Redirects`](crate::Redirects).
     ///
     /// # Errors
     ///
-    /// The errors of [`get_cached_token`](Self::get_cached_token), and `invalid_input` for a URL, method
-    /// or header that cannot be sent, `insecure_url` for plain http to another machine or a redirect that
-    /// would give the credential away, `invalid_response` for a redirect to something that is not a URL,
-    /// `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`.
+    /// The errors of [`get_cached_token`](Self::get_cached_token), and:
+    ///
+    /// - `invalid_input` for a URL or an option that cannot be used
+    /// - `insecure_url` for plain http to another machine, or a redirect that would disclose the credential
+    /// - `invalid_response` for a redirect to something that is not a URL
+    /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
+    /// - `max_retries_exceeded` for a network failure after the retries of a
+    ///   [`retry_policy`](FetchOptions::retry_policy)
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -72,7 +77,8 @@ impl NexusClient {
     /// ```
     #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
-        Fetcher::of_tenant(&self.0, cache, workspace_id, provider)
+        let tenant = Tenant::new(workspace_id, provider);
+        Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))
     }
 
     /// Returns the headers that carry the credential, for connections that the SDK does not open, such
@@ -125,8 +131,8 @@ impl NexusClient {
     /// 400 and above are errors by default, as in ureq.
     ///
     /// A 401 to a cached token drops the token from the cache. A `GET` or `HEAD` without a body is then
-    /// sent once more, if the gateway has another token. Other requests are not sent again, because
-    /// their body may be gone. The next request has the new token.
+    /// sent once more, if the gateway has another token. Other requests are not sent again, because a
+    /// body that was streamed cannot be read again. The next request carries the new token.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{NexusClient, with_id};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::gateway::Request;
 use crate::session::{AgentSession, AgentSessionInput};
 
@@ -120,7 +120,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_fetcher(&self, session: &AgentSession) -> Result<Fetcher> {
-        Ok(Fetcher::of_session(&self.0, session.credential()?))
+        let credential = Credential::Session(session.credential()?.into());
+        Ok(Fetcher::new(&self.0, credential))
     }
 
     fn send_of_session(&self, request: &Request<'_>) -> Result<Value> {

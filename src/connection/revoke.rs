@@ -94,15 +94,15 @@ pub struct RevokeResult {
     pub status: ConnectionStatus,
     /// The time of the first revocation.
     pub revoked_at: Option<SystemTime>,
-    /// Whether the connection had been revoked before.
+    /// True if the connection had been revoked before.
     pub already_revoked: bool,
-    /// Whether the gateway has deleted the token.
+    /// True if the gateway has deleted the token.
     pub token_deleted: bool,
-    /// Whether the provider has revoked the grant.
+    /// True if the provider has revoked the grant.
     pub provider_revoked: bool,
     /// The reason why the provider has not revoked the grant.
     pub provider_revocation_error: Option<String>,
-    /// How many agent sessions the gateway has closed.
+    /// The number of agent sessions that the gateway has closed.
     pub sessions_closed: u64,
 }
 

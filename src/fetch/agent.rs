@@ -1,7 +1,6 @@
 //! A `ureq::Agent` that puts the credential on every request.
 
 use std::io::Read as _;
-use std::sync::Arc;
 
 use ureq::http::request::Parts;
 use ureq::http::{Method, Request, Response};
@@ -15,7 +14,7 @@ use crate::flights::Source;
 use crate::token::CachedToken;
 use crate::transport;
 
-/// Builds an agent whose requests the client's own agent sends.
+/// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let gateway = &fetcher.flights.gateway;
     let config = config_like(&gateway.transport.config(gateway.timeout));
@@ -24,8 +23,8 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-/// Copies the settings that a connection depends on, because requests with other settings could not
-/// share the client's connections. ureq cannot add a middleware to a `Config`.
+/// Copies the settings that a connection depends on. With other settings, the requests could not share the
+/// client's connections. ureq cannot add a middleware to an existing `Config`.
 fn config_like(config: &ureq::config::Config) -> Builder {
     let timeouts = config.timeouts();
     let builder = ureq::Agent::config_builder()
@@ -34,6 +33,9 @@ fn config_like(config: &ureq::config::Config) -> Builder {
         .ip_family(config.ip_family())
         .proxy(config.proxy().cloned())
         .user_agent(config.user_agent().clone())
+        .no_delay(config.no_delay())
+        .input_buffer_size(config.input_buffer_size())
+        .output_buffer_size(config.output_buffer_size())
         .max_idle_age(config.max_idle_age())
         .max_redirects(0)
         .allow_non_standard_methods(true)
@@ -57,66 +59,65 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         options::check_method(request.method().as_str()).map_err(other)?;
+        let requested = request.uri().to_string();
+        self.0.check_url(&requested).map_err(other)?;
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return self.send_once(request);
+            return self.exchange(request, None);
         }
         // ureq tells only by reading whether there is a body. The body of a GET, if any, is small.
         let (parts, body) = request.into_parts();
         let mut sent = Vec::new();
         body.into_reader().read_to_end(&mut sent)?;
         if sent.is_empty() {
-            self.send_replayable(parts)
+            self.exchange(Request::from_parts(parts.clone(), ()), Some(parts))
         } else {
-            self.send_once(Request::from_parts(parts, &*sent))
+            self.exchange(Request::from_parts(parts, &*sent), None)
         }
     }
 }
 
 impl Injector {
-    /// Sends a request whose body may be a stream, which can be neither signed nor sent again.
-    fn send_once<B: AsSendBody>(&self, request: Request<B>) -> Result<Response<Body>, ureq::Error> {
-        let (token, source) = self.token()?;
-        token.to_header().map_err(other)?;
-        let response = self.send(request, &token);
-        if source == Source::Cache && is_401(&response) {
-            self.0.discard(&token);
+    /// Sends a request and, after a 401 to a cached token, the same request `again`. A request with a body
+    /// has no `again`: the body may be a stream, which can be neither signed nor sent a second time.
+    fn exchange<B: AsSendBody>(
+        &self,
+        request: Request<B>,
+        again: Option<Parts>,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let deadline = || self.0.flights.gateway.longest_call();
+        let (token, source) = self.0.token(deadline()).map_err(other)?;
+        if again.is_none() {
+            token.to_header().map_err(other)?;
         }
-        response
-    }
-
-    fn send_replayable(&self, parts: Parts) -> Result<Response<Body>, ureq::Error> {
-        let (token, source) = self.token()?;
-        let response = self.send(Request::from_parts(parts.clone(), ()), &token);
+        let response = self.send(request, &token);
         if source != Source::Cache || !is_401(&response) {
             return response;
         }
-        let deadline = self.0.flights.gateway.longest_call();
-        match self.0.replacement(&token, deadline).map_err(other)? {
-            Some(fresh) => self.send(Request::from_parts(parts, ()), &fresh),
+        let Some(again) = again else {
+            self.0.discard(&token);
+            return response;
+        };
+        match self.0.replacement(&token, deadline()).map_err(other)? {
+            Some(fresh) => self.send(Request::from_parts(again, ()), &fresh),
             None => response,
         }
     }
 
-    fn token(&self) -> Result<(Arc<CachedToken>, Source), ureq::Error> {
-        let deadline = self.0.flights.gateway.longest_call();
-        self.0.token(deadline).map_err(other)
-    }
-
     fn send<B: AsSendBody>(
         &self,
-        mut request: Request<B>,
+        request: Request<B>,
         token: &CachedToken,
     ) -> Result<Response<Body>, ureq::Error> {
-        self.authorize(&mut request, token).map_err(other)?;
-        self.0.flights.gateway.transport.pass_on(request)
+        let (mut parts, body) = request.into_parts();
+        self.authorize(&mut parts, token).map_err(other)?;
+        let transport = &self.0.flights.gateway.transport;
+        transport.pass_on(Request::from_parts(parts, body))
     }
 
-    fn authorize<B>(&self, request: &mut Request<B>, token: &CachedToken) -> Result<()> {
-        let requested = request.uri().to_string();
-        let checked = self.0.check_url(&requested)?;
-        *request.uri_mut() = self.0.target(&requested, checked, token)?;
-        let (method, url) = (request.method().clone(), request.uri().clone());
-        token.authorize(&method, &url, request.headers_mut(), b"")
+    fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {
+        let requested = request.uri.to_string();
+        request.uri = self.0.check_url(&token.target(&requested)?)?;
+        token.authorize(&request.method, &request.uri, &mut request.headers, b"")
     }
 }
 

@@ -1,24 +1,22 @@
-//! A client together with the credential to send, and the URLs that the credential may go to.
+//! A client with one credential to send, and the URLs that the credential may go to.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
-use crate::cache::TokenCache;
+use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::Scope;
 use crate::flights::{Handle, Source};
-use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
 
-/// Fetches with one credential: that of a workspace and provider, or of an agent session.
+/// Sends requests with one credential: the credential of a workspace and provider, or of an agent session.
 ///
-/// A clone is a cheap handle. All methods block and fail as
+/// A clone is a cheap handle. The methods that send a request block and fail as
 /// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does, and return the same tuple of
 /// status, headers and body.
 ///
@@ -45,7 +43,7 @@ pub struct Fetcher {
 }
 
 #[derive(Clone)]
-enum Credential {
+pub(crate) enum Credential {
     /// The credential of a workspace and provider, from the cache or from the gateway.
     Tenant(TokenCache, Tenant),
     /// The credential of an agent session. The gateway never replaces it.
@@ -53,21 +51,7 @@ enum Credential {
 }
 
 impl Fetcher {
-    pub(crate) fn of_tenant(
-        flights: &Handle,
-        cache: &TokenCache,
-        workspace_id: &str,
-        provider: &str,
-    ) -> Self {
-        let tenant = Tenant::new(workspace_id, provider);
-        Self::new(flights, Credential::Tenant(cache.clone(), tenant))
-    }
-
-    pub(crate) fn of_session(flights: &Handle, token: CachedToken) -> Self {
-        Self::new(flights, Credential::Session(Arc::new(token)))
-    }
-
-    fn new(flights: &Handle, credential: Credential) -> Self {
+    pub(crate) fn new(flights: &Handle, credential: Credential) -> Self {
         Self {
             flights: flights.clone(),
             credential,
@@ -78,14 +62,14 @@ impl Fetcher {
     /// Allows these hosts, and no others besides the host of a [`base_url`](Self::base_url). Default: any
     /// host, or only the host of the base.
     ///
-    /// Set it wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
-    /// `*.host` (all names below the host, but not the host itself). Any other URL is the error
-    /// `host_not_allowed` before a token is resolved, and any other redirect before it is followed. An
-    /// empty list allows nothing. A rule that can match no URL makes every fetch fail with
+    /// Call this wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
+    /// `*.host` (all names below the host, but not the host itself). A URL that no rule matches is the
+    /// error `host_not_allowed` before a token is resolved, and the target of a redirect before it is
+    /// followed. An empty list allows no host. A rule that can match no URL makes every fetch fail with
     /// `invalid_input`.
     ///
-    /// A provider whose credential goes into the path fills the placeholders of every URL that it is
-    /// given. Use `base_url` with such a provider: only the placeholders of the base are then filled.
+    /// If the provider's strategy is `path`, placeholders are filled in every URL, whoever wrote the URL.
+    /// Set a `base_url` for such a provider: only the placeholders of the base are then filled.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -110,10 +94,10 @@ impl Fetcher {
     /// both `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that
     /// query, and an empty URL is the base itself.
     ///
-    /// The URL may come from a tool's argument, because it cannot lead out of the base. A relative URL
-    /// that has a `..` segment, encoded or not, or begins with two slashes is the error `invalid_input`.
-    /// Absolute URLs and redirects may only go to the base's scheme, host and port, and to the hosts
-    /// that [`allow_hosts`](Self::allow_hosts) adds.
+    /// The URL of a fetch may come from a tool's argument. A relative URL cannot lead out of the base: a
+    /// `..` segment, encoded or not, and two leading slashes are the error `invalid_input`. Absolute URLs
+    /// and redirects may go to any path on the base's scheme, host and port, and to the hosts that
+    /// [`allow_hosts`](Self::allow_hosts) adds. Any other target is the error `host_not_allowed`.
     ///
     /// The `{field}` placeholders of a provider with the strategy `path` are filled in the base only.
     /// In other URLs, braces stand for themselves.
@@ -265,7 +249,7 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
-    /// Blocks until there is a token, at most until the deadline.
+    /// Returns the token and its source. Blocks until there is a token, at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
@@ -276,7 +260,7 @@ impl Fetcher {
         }
     }
 
-    /// Drops the token from the cache, unless the cache has another by now.
+    /// Drops the token from the cache, unless the cache already has another token.
     pub(super) fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);
@@ -286,8 +270,8 @@ impl Fetcher {
         }
     }
 
-    /// Drops a token that a 401 has refused, and returns the one that replaces it. Returns `None` if the
-    /// gateway has no other credential: sending the request again would be refused as well.
+    /// Drops a token that a 401 has refused, and returns the token that replaces it. Returns `None` if the
+    /// gateway returns the same credential again, which the upstream would refuse again.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
@@ -310,14 +294,6 @@ impl Fetcher {
         }
         self.scope.check(&url)?;
         Ok(url)
-    }
-
-    /// Puts the credential into the URL, if it goes there. `checked` is the parsed `text`.
-    pub(super) fn target(&self, text: &str, checked: Uri, token: &CachedToken) -> Result<Uri> {
-        match token.target(text)? {
-            Cow::Borrowed(_) => Ok(checked),
-            Cow::Owned(target) => self.check_url(&target),
-        }
     }
 }
 

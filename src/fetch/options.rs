@@ -14,15 +14,15 @@ use crate::header;
 use crate::retry::RetryPolicy;
 use crate::url;
 
-/// Methods that send `Content-Length: 0` if there is no data (RFC 9110 section 8.6).
+/// Methods that send `Content-Length: 0` without data (RFC 9110 section 8.6).
 const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
 /// Methods that must not carry a credential: `TRACE` (RFC 9110 section 9.3.8) and `TRACK` repeat the
 /// request in the response, `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// What [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) sends besides the credential.
-/// By default that is a `GET` without headers and data.
+/// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch): the method, headers and
+/// data, and how to send them. Default: a `GET` without headers or data.
 ///
 /// A value that cannot be sent makes the fetch fail with `invalid_input`.
 ///
@@ -98,8 +98,8 @@ impl FetchOptions {
             .fold(self, |options, (name, value)| options.header(name, value))
     }
 
-    /// Appends a parameter to the query of the URL, percent-encoded. A later parameter of the same name
-    /// does not replace an earlier one. Default: none.
+    /// Appends a parameter to the query of the URL, percent-encoded. Keeps parameters of the same name.
+    /// Default: none.
     ///
     /// ```
     /// use nexus_sdk::FetchOptions;
@@ -125,8 +125,8 @@ impl FetchOptions {
         self
     }
 
-    /// Sets the body to a value as JSON, and `Content-Type` to `application/json` unless a
-    /// [`header`](Self::header) names another. A value that cannot be serialized, such as a map whose
+    /// Sets the body to a value as JSON. Sets `Content-Type` to `application/json`, unless a
+    /// [`header`](Self::header) sets another. A value that cannot be serialized, such as a map whose
     /// keys are not strings, makes the fetch fail with `invalid_input`.
     ///
     /// ```
@@ -143,9 +143,8 @@ impl FetchOptions {
         self
     }
 
-    /// Limits the whole call: resolving the token, redirects, a replay, and reading the body. The search
-    /// of [`hide_credential`](Self::hide_credential) is not included. Default: the client's timeout
-    /// (30 s).
+    /// Limits the whole call: resolving the token, redirects, retries, and reading the body. The search of
+    /// [`hide_credential`](Self::hide_credential) comes on top. Default: the client's timeout (30 s).
     ///
     /// ```
     /// use std::time::Duration;
@@ -171,10 +170,10 @@ impl FetchOptions {
         self
     }
 
-    /// Sets how often an idempotent request is sent again after a network failure or a 502, 503 or 504,
-    /// and after a 429 if the policy says so. Other requests are sent again only if no
-    /// connection could be opened. The last response is returned, whatever its status. Default: no
-    /// retries.
+    /// Sets how often an idempotent request is sent again after a network failure or a status 502, 503 or
+    /// 504, and after a 429 if the policy says so. Other requests are sent again only if no connection
+    /// could be opened. After the last attempt, its response is returned, whatever the status. Default:
+    /// no retries.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
@@ -190,17 +189,17 @@ impl FetchOptions {
     /// Replaces the credential by `[credential]` wherever the upstream repeats it in the response's
     /// headers or body. Set it for a response that a model will read. Default `false`.
     ///
-    /// The search is for the whole header that carries the credential, and for each field of the
-    /// credential that has at least 8 bytes. With Basic authentication these are the user name, the
-    /// password, and the Base64 of both. Each character is found as itself, percent-encoded, as an
-    /// escape of JSON or as an HTML reference. After a 401 both tokens are searched for.
-    /// `Content-Length` is set to the new length.
+    /// The SDK searches for the whole header that carries the credential, and for each field of the
+    /// credential that has at least 8 bytes. With Basic authentication, the fields are the user name, the
+    /// password, both with a colon between them, and the Base64 of that. Each character is found as
+    /// itself, percent-encoded, as an escape of JSON or as an HTML reference. If the request was sent
+    /// again after a 401, the search is for both tokens. `Content-Length` is set to the new length.
     ///
-    /// **This is a safety net, not a wall.** Fields of less than 8 bytes stay, because they occur in
-    /// responses by chance. So does a credential that the upstream has changed in another way, such as
-    /// by a hash, by Base64, or by a compression that ureq does not decode.
+    /// **This is a safety net, not a wall.** Fields shorter than 8 bytes stay, because they occur in
+    /// responses by chance. A credential stays if the upstream has changed it in another way, such as by
+    /// a hash, by Base64, or by a compression that ureq does not decode.
     ///
-    /// The search starts when the body is complete, and takes a few milliseconds for a MiB.
+    /// The search starts when the body is complete, and takes a few milliseconds for each MiB.
     /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) bounds the body.
     ///
     /// ```
@@ -297,33 +296,25 @@ pub(super) fn check_method(method: &str) -> Result<()> {
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
     let number = headers.len().saturating_add(1);
-    let invalid = |problem: &str| {
-        let place = format!("header {number} ({})", shown(name));
-        NexusError::invalid_input(&place, problem)
-    };
-    let own = HeaderName::from_bytes(name)
-        .map_err(|_| invalid("its name has a character that no header name has"))?;
-    if name.len().saturating_add(value.len()) > header::MAX_LENGTH {
+    // The text is not shown, because it may be a value in the place of the name.
+    let name = HeaderName::from_bytes(name).map_err(|_| {
+        let problem = "its name has a character that no header name has";
+        NexusError::invalid_input(&format!("header {number}"), problem)
+    })?;
+    let invalid =
+        |problem| NexusError::invalid_input(&format!("header {number} ({name})"), problem);
+    if name == HOST || name == TRANSFER_ENCODING {
+        return Err(invalid("the SDK sets it; leave it out"));
+    }
+    if name.as_str().len().saturating_add(value.len()) > header::MAX_LENGTH {
         return Err(invalid("it is longer than 64 KiB"));
     }
     let value = HeaderValue::from_bytes(value)
         .map_err(|_| invalid("its value has a line break or control character"))?;
-    if !header::can_carry(&own, &value) {
+    if !header::can_carry(&name, &value) {
         return Err(invalid("its value has a character beyond ASCII"));
     }
-    if own == HOST || own == TRANSFER_ENCODING {
-        return Err(invalid("the SDK sets it; leave it out"));
-    }
-    let added = headers.try_append(own, value);
+    let added = headers.try_append(name.clone(), value);
     added.map_err(|_| invalid("too many headers"))?;
     Ok(())
-}
-
-/// Returns a header's name, as much of it as fits into one line of an error.
-fn shown(name: &[u8]) -> String {
-    let name = String::from_utf8_lossy(name);
-    name.chars()
-        .take(64)
-        .map(|c| if c.is_control() { '?' } else { c })
-        .collect()
 }

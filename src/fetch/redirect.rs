@@ -9,9 +9,10 @@ use crate::secret;
 use crate::token::CachedToken;
 use crate::url;
 
-/// How many redirects are followed in one call.
+/// The most redirects that one call follows.
 pub(crate) const MAX_REDIRECTS: usize = 10;
-/// How a fetch treats a redirect.
+
+/// The treatment of redirects by a fetch.
 ///
 /// ```
 /// use nexus_sdk::Redirects;
@@ -23,11 +24,13 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 pub enum Redirects {
     /// Follows up to ten redirects, with methods and bodies as the Fetch standard says.
     ///
-    /// The credential goes only to the origin (scheme, host and port) that it was meant for, and so do
-    /// the caller's headers with the name of a secret, such as `Cookie` or `X-Api-Key`. A redirect to
-    /// another origin loses them for good. If the credential is a query parameter, the target loses
-    /// the parameter of that name. A target that still holds a credential from the URL, of at least 8
-    /// bytes, is the error `insecure_url`.
+    /// Only the origin (scheme, host and port) of the call receives the credential, and the caller's
+    /// headers with the name of a secret, such as `Cookie` or `X-Api-Key`. After a redirect to another
+    /// origin they are not sent any more, not even to the first origin.
+    ///
+    /// If the credential is a query parameter, a target on another origin loses the parameter of that
+    /// name. If the URL carried a credential of at least 8 bytes, and a target on another origin still
+    /// contains it, the fetch fails with `insecure_url`.
     #[default]
     Follow,
     /// Returns the redirect itself as the response.
@@ -40,11 +43,10 @@ pub(crate) struct Hop<'a> {
     pub(crate) call: &'a str,
     pub(crate) method: Method,
     pub(crate) url: Uri,
-    /// The caller's headers, without the credential.
+    /// The caller's headers. [`headers`](Self::headers) adds the credential.
     pub(crate) headers: HeaderMap,
     pub(crate) sends_body: bool,
-    /// Whether the request carries the credential. A chain that has left the origin never carries the
-    /// credential again.
+    /// True until a redirect leaves the origin. The credential is not sent after that.
     pub(crate) authenticated: bool,
 }
 
@@ -72,7 +74,7 @@ impl Hop<'_> {
     /// # Errors
     ///
     /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http on
-    /// another machine, or is of another origin and holds the credential.
+    /// another machine, or is on another origin and contains the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,

@@ -9,7 +9,7 @@ use ureq::http::Uri;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// How often a path is decoded to find dot segments.
+/// The number of times that a path is decoded in the search for `..` segments.
 const MAX_DECODINGS: usize = 4;
 
 /// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and
@@ -36,7 +36,7 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a base that cannot be used, or a relative URL that could lead out of it.
+    /// `invalid_input` for a base that cannot be used, or a relative URL that could lead out of the base.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         match self.base.as_deref() {
             Some(base) => Ok(base.as_ref().map_err(Clone::clone)?.absolute(url)?.into()),
@@ -44,6 +44,8 @@ impl Scope {
         }
     }
 
+    /// Checks that the credential may go to this URL.
+    ///
     /// # Errors
     ///
     /// `invalid_input` for a rule that can match no URL, `host_not_allowed` if no rule matches.
@@ -87,8 +89,8 @@ impl Base {
             .map_err(|problem| NexusError::invalid_input("base_url", problem))
     }
 
-    /// Encodes the braces of `url`, because a model may have written it: only placeholders of the base
-    /// are filled.
+    /// Appends a relative URL to the base. Encodes the braces of any URL: a model may have written it, and
+    /// only the placeholders of the base are to be filled.
     fn absolute(&self, url: &str) -> Result<String> {
         let plain = url.replace('{', "%7B").replace('}', "%7D");
         if url::split_scheme(url).is_some() {
@@ -111,20 +113,21 @@ impl fmt::Debug for Base {
     }
 }
 
-/// Refuses a URL that any server could read as one outside the base. Some servers read a backslash as a
-/// slash, decode a path more than once, or drop the text after a semicolon.
+/// Refuses a relative URL that some server could read as a URL outside the base. Some servers read a
+/// backslash as a slash, decode a path more than once, or drop the text after a semicolon.
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let is_slash = |c: char| matches!(c, '/' | '\\');
     if url.starts_with(is_slash) && url.chars().nth(1).is_some_and(is_slash) {
-        return Err("begins with two slashes, as a host does; write one".into());
+        return Err("begins with two slashes, as a host does; write one slash".into());
     }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let mut path = path.to_owned();
     for _ in 0..MAX_DECODINGS {
         let mut names = path.split(is_slash).map(|name| name.split(';').next());
         if names.any(|name| name == Some("..")) {
-            let problem = "has a `..` segment, which may lead out of the base_url; leave it out";
+            let problem =
+                "has a `..` segment, which may lead out of the base_url; remove the segment";
             return Err(problem.into());
         }
         path = String::from_utf8_lossy(&url::decode(&path, false)).into_owned();
@@ -135,9 +138,9 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
 /// `host`, `host:port` or `*.host`.
 #[derive(Debug, Clone)]
 struct Rule {
-    /// The host as in the normal form of URLs.
+    /// The host, in the normal form of `url`.
     host: String,
-    /// Whether the rule is for the names below the host, and not for the host itself.
+    /// True for `*.host`: the rule is for the names below the host, and not for the host itself.
     below: bool,
     port: Option<u16>,
 }
@@ -148,7 +151,7 @@ impl Rule {
         let authority = below.unwrap_or(text);
         let plain = url::parse(&format!("http://{authority}/")).unwrap_or_default();
         let host = plain.host().unwrap_or_default();
-        // Some software reads a leading dot as `*.`.
+        // Some programs read a leading dot as `*.`, so a rule with one is ambiguous.
         let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
         if host.is_empty() || unclear || (below.is_some() && url::address(host).is_some()) {
             let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");

@@ -114,37 +114,31 @@ impl ProcessLock {
 
     fn timed_out(&self, key: &str, start: Instant) -> NexusError {
         let message = format!(
-            "timed out after waiting {:.1} s for the lock {}{key}, which another process, or another client of this one, \
+            "timed out after waiting {} s for the lock {}{key}, which another process, or another client in this process, \
              holds while it refreshes the same token; try again, and look for a process that is stopped or hangs",
-            start.elapsed().as_secs_f64(),
+            start.elapsed().as_secs(),
             self.prefix
         );
         NexusError::new(ErrorKind::Timeout, message).retryable(true)
     }
 }
 
-/// `address` is the gateway's URL.
+/// Returns a hash of the gateway's URL and the subject: FNV-1a with 128 bits. Processes of different versions have to
+/// agree on the hash, so std's hashers cannot serve.
 fn key(address: &str, subject: &Subject) -> String {
-    let hash = match subject {
-        Subject::Tenant(tenant) => {
-            let (workspace_id, provider) = (&*tenant.workspace_id, &*tenant.provider);
-            stable_hash(&[address, "tenant", workspace_id, provider])
-        }
-        Subject::Connection(id) => stable_hash(&[address, "connection", id]),
+    let parts: &[&str] = match subject {
+        Subject::Tenant(tenant) => &[address, "tenant", &tenant.workspace_id, &tenant.provider],
+        Subject::Connection(id) => &[address, "connection", id],
     };
-    format!("{hash:032x}")
-}
-
-/// FNV-1a with 128 bits. Processes of different versions have to agree on the hash, so std's hashers cannot serve.
-fn stable_hash(parts: &[&str]) -> u128 {
     // No UTF-8 text contains this byte, so `["ab", "c"]` and `["a", "bc"]` differ.
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
-    bytes.fold(
+    let hash = bytes.fold(
         0x6c62_272e_07bb_0142_62b8_2175_6295_c58d,
         |hash: u128, byte| {
             (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
         },
-    )
+    );
+    format!("{hash:032x}")
 }
 
 #[cfg(test)]

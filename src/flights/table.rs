@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::cache::{Generation, TokenCache};
+use crate::cache::{self, Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Success;
 use crate::json::Object;
 use crate::sync::{Condvar, Mutex, Promise};
-use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
@@ -48,8 +47,8 @@ pub(super) struct Flight {
     pub(super) call: Call,
     /// The cache of the caller that started the flight.
     cache: Option<TokenCache>,
-    /// The last change to any cache before the call.
-    asked: Generation,
+    /// The number of changes to caches before the call.
+    changes: usize,
     outcome: Promise<Result<Arc<Outcome>>>,
 }
 
@@ -63,6 +62,7 @@ pub(super) struct Outcome {
 /// A flight to wait for, and whether it is new, so that the caller has to start it.
 pub(super) type Joined = (Arc<Flight>, bool);
 
+#[derive(Default)]
 pub(super) struct Table {
     flights: Mutex<Vec<Arc<Flight>>>,
     finished: Condvar,
@@ -103,7 +103,7 @@ impl Flight {
             subject: subject.clone(),
             call,
             cache: cache.cloned(),
-            asked: Generation::now(),
+            changes: cache::changes(),
             outcome: Promise::new(),
         })
     }
@@ -126,7 +126,7 @@ impl Flight {
     /// Whether a caller may join the flight. It must not if it asks after a change to its cache: the flight
     /// may bring the token that was deleted.
     fn serves(&self, call: Call, cache: Option<&TokenCache>) -> bool {
-        self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.asked))
+        self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.changes))
     }
 
     /// Returns the token that another flight has brought in the meantime.
@@ -146,9 +146,9 @@ impl Flight {
             .as_ref()
             .and_then(|outcome| Ok((outcome.token.as_ref()?, outcome.asked_at)));
         match token {
-            Ok((token, at)) => cache.update(tenant, Some(Arc::clone(token)), at, self.asked),
+            Ok((token, at)) => cache.update(tenant, Some(Arc::clone(token)), at, self.changes),
             Err(error) if is_definite(error) => {
-                cache.update(tenant, None, Now::read(), self.asked);
+                cache.update(tenant, None, Now::read(), self.changes);
             }
             Err(_) => {}
         }
@@ -156,13 +156,6 @@ impl Flight {
 }
 
 impl Table {
-    pub(super) fn new() -> Self {
-        Self {
-            flights: Mutex::new(Vec::new()),
-            finished: Condvar::new(),
-        }
-    }
-
     /// The number of callers that wait for a flight.
     #[cfg(test)]
     pub(super) fn waiting_for(&self, subject: &Subject) -> usize {
@@ -185,22 +178,20 @@ impl Table {
         cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Option<Joined> {
-        let mut flights = self.flights.lock();
-        loop {
+        let mut joined = None;
+        let must_wait = |flights: &mut Vec<Arc<Flight>>| {
             let known = flights.iter().find(|flight| flight.subject == *subject);
-            let joined = match known {
+            joined = match known {
                 Some(flight) if flight.serves(call, cache) => Some((Arc::clone(flight), false)),
                 Some(_) => None,
-                None => register(&mut flights, Flight::new(subject, call, cache)),
+                None => register(flights, Flight::new(subject, call, cache)),
             };
-            if joined.is_some() {
-                return joined;
-            }
-            let waited = self.finished.wait_until(&mut flights, deadline.at);
-            if waited.timed_out() {
-                return None;
-            }
-        }
+            joined.is_none()
+        };
+        let mut flights = self.flights.lock();
+        self.finished
+            .wait_while_until(&mut flights, must_wait, deadline.at);
+        joined
     }
 
     /// Ends a flight. Its token is in the cache before the flight leaves the table, so that a caller who
@@ -218,13 +209,10 @@ impl Table {
 
     pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
         let mut flights = self.flights.lock();
-        while !flights.is_empty() {
-            let waited = self.finished.wait_until(&mut flights, deadline.at);
-            if waited.timed_out() {
-                return flights.is_empty();
-            }
-        }
-        true
+        let is_busy = |flights: &mut Vec<Arc<Flight>>| !flights.is_empty();
+        self.finished
+            .wait_while_until(&mut flights, is_busy, deadline.at);
+        flights.is_empty()
     }
 }
 
@@ -248,7 +236,7 @@ fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-/// Whether the gateway has said that there is no token, rather than that it has none at the moment.
+/// Whether the gateway has refused for good to return a token. Other errors may pass.
 pub(super) fn is_definite(error: &NexusError) -> bool {
     match error.kind() {
         ErrorKind::Gateway => {

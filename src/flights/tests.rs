@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::error::Result;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
@@ -39,7 +39,7 @@ fn handle_with(options: NexusClientOptions, max_stale_wait: Duration, script: Sc
     Handle::of(Flights {
         script: Some(script),
         max_stale_wait,
-        ..Flights::new(Gateway::new(options).unwrap())
+        ..Flights::new(Gateway::new(options).unwrap(), None)
     })
 }
 
@@ -185,7 +185,8 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.resolve("p", far()).unwrap());
         scope.spawn(|| {
-            let fetcher = Fetcher::of_tenant(&scripted.handle, &one, "ws", "p");
+            let credential = Credential::Tenant(one.clone(), Tenant::new("ws", "p"));
+            let fetcher = Fetcher::new(&scripted.handle, credential);
             fetcher.get_cached_token().unwrap()
         });
         scripted.wait_for_callers("p", 4);
@@ -739,7 +740,10 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     let left = deadline.at.checked_duration_since(soon.at).unwrap();
     assert!(left > Duration::from_secs(8), "{left:?}");
     assert_eq!(scripted.cached_until(&cache, at_once()).unwrap().0, "old");
-    let patient = Flights::new(Gateway::new(NexusClientOptions::new("http://[::1]")).unwrap());
+    let patient = Flights::new(
+        Gateway::new(NexusClientOptions::new("http://[::1]")).unwrap(),
+        None,
+    );
     let begun = Deadline::after(Duration::ZERO).at;
     let wait = patient.stale_deadline(far()).at.duration_since(begun);
     assert!(

@@ -26,7 +26,7 @@ const MIN_SECRET: usize = 4;
 const KEY_MISMATCH: &str =
     "the gateway and its broker have different keys; ask the operator to fix it";
 
-/// An error response, as far as its meaning depends on it.
+/// The parts of an error response that decide its meaning.
 struct Refusal<'a> {
     /// The path of the call, below the gateway's address.
     path: &'a str,
@@ -34,7 +34,7 @@ struct Refusal<'a> {
     code: Option<&'a str>,
     /// The status of the broker behind the gateway, if the error states it.
     broker_status: Option<u64>,
-    /// Whether the message is the broker's own error body.
+    /// True if the message is the broker's own error body.
     is_relayed: bool,
     is_empty: bool,
 }
@@ -44,14 +44,13 @@ struct Refusal<'a> {
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
     let bytes = &response.body;
     let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
-    let body = match bytes.len() {
-        ..=MAX_JSON => json::parse(bytes).unwrap_or_default(),
-        _ => Value::Null,
+    let parsed = (bytes.len() <= MAX_JSON).then(|| json::parse(bytes));
+    let fields = match parsed {
+        Some(Ok(Value::Object(fields))) => fields,
+        _ => Object::new(),
     };
-    let none = Object::new();
-    let fields = body.as_object().unwrap_or(&none);
-    let code = code_of(fields).filter(|code| !secrets.iter().any(|key| holds_key(code, key)));
-    let said = message_of(fields);
+    let code = code_of(&fields).filter(|code| !secrets.iter().any(|key| holds_key(code, key)));
+    let said = message_of(&fields);
     let relayed = said.as_deref().and_then(relayed);
     let text = String::from_utf8_lossy(bytes);
     let refusal = Refusal {
@@ -81,15 +80,12 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
         .coded(code.unwrap_or_else(|| format!("http_{}", response.status)))
 }
 
-/// Joins message and advice by a semicolon, in place of a single full stop at the message's end.
+/// Joins message and advice by a semicolon, in place of full stops at the message's end.
 fn with_advice(message: String, advice: &str) -> String {
-    if advice.is_empty() {
-        return message;
+    match advice {
+        "" => message,
+        advice => format!("{}; {advice}", message.trim_end_matches('.')),
     }
-    let whole = message
-        .strip_suffix('.')
-        .filter(|text| !text.ends_with('.'));
-    format!("{}; {advice}", whole.unwrap_or(&message))
 }
 
 /// Returns `error` if it looks like a code, else `error.code`, else `code`.
@@ -105,7 +101,7 @@ fn is_code(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Whether a code contains a secret. A short secret must be the whole code, because it is likely to be
+/// Returns whether a code contains a secret. A short secret must be the whole code, because it is likely to be
 /// part of one by chance.
 fn holds_key(code: &str, key: &str) -> bool {
     code == key || (key.len() >= 5 && code.contains(key))
@@ -166,7 +162,7 @@ fn shown(message: &str, secrets: &[&str]) -> String {
     }
 }
 
-/// How long the server asks to wait.
+/// Returns the time that the server asks to wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let now = date::server_time(headers).unwrap_or_else(SystemTime::now);
     date::retry_after(text_of(headers, RETRY_AFTER)?, now)
@@ -177,7 +173,7 @@ fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
 }
 
 impl Refusal<'_> {
-    /// Whether only the user can fix it, by connecting the provider.
+    /// Returns whether only the user can fix the error, by connecting the provider.
     fn needs_reconnect(&self) -> bool {
         match self.meaning() {
             "connection_not_found" => self.asks("/v1/resolve"),
@@ -185,7 +181,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     fn is_retryable(&self) -> bool {
         match self.meaning() {
             "token_expired" => true,

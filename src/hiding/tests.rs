@@ -3,7 +3,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::*;
 use crate::seeded::Seeded;
 
-/// Has all characters that one of the encoders changes.
+/// A secret with every character that one of the encoders changes.
 const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=";
 
 type Encoder = (&'static str, fn(&str) -> String);
@@ -170,7 +170,7 @@ fn what_is_not_a_secret_stays_as_it_is() {
 
 #[test]
 fn where_a_secret_begins_and_ends() {
-    let table: [(&[&str], &str, &str); 14] = [
+    let table: [(&[&str], &str, &str); 15] = [
         (&["abc"], "abc", "[..]"),
         (&["abc"], "ababcabab", "ab[..]abab"),
         (&["abc"], "abcxabc", "[..]x[..]"),
@@ -188,6 +188,12 @@ fn where_a_secret_begins_and_ends() {
             "a&#43;b a&#043;b a&#x2b;b a\\u002bb",
             "[..] [..] [..] [..]",
         ),
+        // HTML in JSON, as Go writes it.
+        (
+            &["a+b/c="],
+            "a\\u0026#43;b/c= a\\u0026#x2b;b\\u0026amp;#47;c=",
+            "[..] [..]",
+        ),
         (&["\u{fc}a"], "\\u00fca %C3%bca %FCa", "[..] [..] %FCa"),
     ];
     for (secrets, text, expected) in table {
@@ -204,7 +210,7 @@ fn a_text_need_not_be_utf_8() {
     assert!(binary.hidden(b"a\xff\x00\xfeb", "*").is_none());
 }
 
-/// The time would be quadratic if a run of marks were read to its end at each of them.
+/// The time would be quadratic if the run of marks were read to its end from each mark.
 #[test]
 fn a_body_full_of_beginnings_takes_no_longer() {
     let secret = "%%&&\\\\ eyJhbGciOiJIUzI1NiJ9".repeat(8);
@@ -234,7 +240,7 @@ fn headers_and_the_length_of_the_body_follow() {
     assert_eq!(said, ["[credential]", "a[credential]b"]);
 }
 
-/// The result is that of a search that tries every secret at every place.
+/// Compares with a search that tries every secret at every place.
 #[test]
 fn what_is_found_is_what_is_there() {
     let mut random = Seeded::new(41);

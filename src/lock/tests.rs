@@ -109,11 +109,11 @@ fn a_new_holder_has_half_a_second_to_write_the_end_of_its_turn() {
     ];
     let start = Instant::now();
     for looks in table {
-        let mut overdue = Overdue::default();
+        let mut since = None;
         for (is_overdue, millis, believed) in looks {
             let now = start + Duration::from_millis(*millis);
             assert_eq!(
-                overdue.is_confirmed(*is_overdue, now),
+                is_confirmed(&mut since, *is_overdue, now),
                 *believed,
                 "{looks:?}"
             );

@@ -218,11 +218,7 @@ fn the_payload_header_goes_where_it_is_asked_for() {
         ("s3", None, Some(empty)),
         ("glacier", None, Some(empty)),
         ("service", Some("stale"), Some(empty)),
-        (
-            "service",
-            Some("UNSIGNED-PAYLOAD"),
-            Some("UNSIGNED-PAYLOAD"),
-        ),
+        ("s3", Some("UNSIGNED-PAYLOAD"), Some(empty)),
     ] {
         let mut case = Case::new(service, "https://example.com/");
         if let Some(own) = own {

@@ -35,7 +35,7 @@ pub(crate) fn seconds(value: &Value) -> Option<Duration> {
     positive(count(value)?)
 }
 
-/// Reads a number, or a string with a number of JSON. `str::parse` would add 16 KB of tables to a
+/// Reads a JSON number, or a string that contains one. `str::parse` would add 16 KB of tables to a
 /// program.
 fn count(value: &Value) -> Option<f64> {
     match value {
@@ -113,7 +113,7 @@ pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     ))
 }
 
-/// Reads a number with this count of digits.
+/// Reads a number with this many digits.
 fn number(text: &str, digits: RangeInclusive<usize>) -> Option<i64> {
     let plain = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?

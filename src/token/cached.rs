@@ -124,9 +124,9 @@ impl CachedToken {
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         let bare = || url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
-            Place::Header => Ok(url.into()),
             Place::Query(name) => Ok(with_query_param(bare(), name, &self.access_token).into()),
             Place::Path(fields) => Ok(fill_placeholders(bare(), fields)?.into()),
+            Place::Header => Ok(url.into()),
             #[cfg(feature = "signing")]
             Place::Signature(_) => Ok(url.into()),
         }
@@ -158,7 +158,9 @@ impl CachedToken {
                 let used = fields.iter().filter(|(name, _)| is_used(name));
                 used.map(|(_, value)| &**value).collect()
             }
-            _ => Vec::new(),
+            Place::Header => Vec::new(),
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => Vec::new(),
         }
     }
 
@@ -176,7 +178,7 @@ impl CachedToken {
             }
             _ => {}
         }
-        // Basic (RFC 7617 section 2): the pair, the name, the password, and the base64 without padding.
+        // Basic (RFC 7617 section 2): the pair, its two halves, and the base64 without padding.
         if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
             let pair = base64::decoded(&self.access_token).unwrap_or_default();
             secrets.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
@@ -198,11 +200,9 @@ impl CachedToken {
             }
             Place::Query(_) | Place::Path(_) => Ok(None),
             #[cfg(feature = "signing")]
-            Place::Signature(signature) => {
-                let problem = format!(
-                    "the strategy {} signs each request with its body; use authenticated_fetch",
-                    signature.strategy()
-                );
+            Place::Signature(_) => {
+                let problem =
+                    "this provider's credential signs each request; use authenticated_fetch";
                 Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem))
             }
         }
@@ -229,7 +229,7 @@ impl CachedToken {
         Ok(())
     }
 
-    /// Whether both put the same credential on a request in the same way.
+    /// Returns whether both put the same credential on a request in the same way.
     pub(crate) fn same_credential(&self, other: &Self) -> bool {
         self.access_token == other.access_token
             && self.header_name == other.header_name

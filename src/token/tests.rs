@@ -562,7 +562,7 @@ fn debug_shows_no_secret() {
                 "{shown}"
             );
         }
-        assert!(format!("{response:?}").contains("refresh_token: Some([redacted])"));
+        assert!(format!("{response:?}").contains("expires_in: Some(60s)"));
         for error in [
             token.target("https://h/{none}").err(),
             token.target("https://h/").err(),

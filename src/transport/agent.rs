@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder};
@@ -18,14 +17,16 @@ use ureq::unversioned::transport::{
 use ureq::{Proxy, ProxyProtocol, Timeout};
 
 use crate::error::NexusError;
-use crate::sync;
-use crate::time::MAX_DURATION;
+use crate::sync::{self, Promise};
+use crate::time::{Deadline, MAX_DURATION};
 use crate::transport::failure::while_connecting;
 use crate::transport::wire::{Socket, Wire};
 use crate::url;
 
 /// The longest wait for an address while the host has others.
 const MAX_CONNECT: Duration = Duration::from_secs(2);
+/// The most addresses of a host that ureq keeps.
+const MAX_ADDRESSES: usize = 16;
 /// Stands for the addresses of a host until a connection is opened.
 const UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -35,7 +36,7 @@ thread_local! {
     pub(super) static OPENED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the settings of the SDK's requests, each of which may take this long. The pool is sized for many
+/// Returns the settings of an agent whose requests may each take `timeout`. The pool is sized for many
 /// threads that talk to a few hosts.
 pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
@@ -96,10 +97,9 @@ pub(super) fn agent(config: Config, resolver: impl Resolver) -> ureq::Agent {
     ureq::Agent::with_parts(config, opener, Unresolved)
 }
 
-/// Builds an agent whose middleware sends every request by other means. The connectors of ureq's default
-/// agent would add a hundred kilobytes to the program.
+/// Builds an agent whose middleware sends every request by other means.
 pub(crate) fn without_connections(config: Config) -> ureq::Agent {
-    agent(config, HostResolver)
+    ureq::Agent::with_parts(config, (), Unresolved)
 }
 
 /// Without its feature for SOCKS, ureq bypasses a SOCKS proxy, or panics.
@@ -125,7 +125,7 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
 pub(super) struct Opener<Chain, Hosts> {
     pub(super) chain: Chain,
     pub(super) resolver: Hosts,
-    /// The TLS settings of the agent.
+    /// A hash of the agent's TLS settings.
     pub(super) tls: u64,
 }
 
@@ -138,24 +138,23 @@ impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         OPENED.set(true);
-        let ConnectionDetails { uri, config, .. } = *details;
-        check_proxy(config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        check_proxy(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let mut details = renewed(details, details.addrs.clone());
         if details.addrs.contains(&UNRESOLVED) {
-            let found = self.resolver.resolve(uri, config, details.timeout);
+            let found = (self.resolver).resolve(details.uri, details.config, details.timeout);
             details.addrs = found.map_err(while_connecting)?;
         }
         details.resolver = &self.resolver;
-        // ureq keeps its TLS state, and the sessions to resume, only for requests without settings of their
-        // own.
-        details.request_level = details.request_level && tls_hash(config) != self.tls;
+        // ureq keeps TLS sessions only for requests without settings of their own. Most settings do not
+        // concern TLS.
+        details.request_level = details.request_level && tls_hash(details.config) != self.tls;
         self.chain
             .connect(&details, chained)
             .map_err(while_connecting)
     }
 }
 
-/// Tells TLS settings apart as ureq does.
+/// Hashes TLS settings. ureq compares them in the same way.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
     use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -209,7 +208,8 @@ impl<In: Transport> Connector<In> for Dial {
     }
 }
 
-/// Connects to the first address that accepts. ureq would give a dead first address most of the time.
+/// Connects to the first address that accepts. ureq would spend most of the time on a first address that
+/// does not respond.
 fn dial<In: Transport>(details: &ConnectionDetails<'_>) -> Result<Option<Socket<In>>, ureq::Error> {
     let mut outcome = Err(ureq::Error::HostNotFound);
     let mut addresses = details.addrs.iter().peekable();
@@ -255,33 +255,46 @@ pub(super) struct HostResolver;
 
 impl Resolver for HostResolver {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Found {
-        let is_address = url::address(uri.host().unwrap_or_default()).is_some();
-        let (uri, config) = (uri.clone(), config.clone());
-        // Without a timeout, ureq starts no thread.
-        let look_up =
-            move || DefaultResolver::default().resolve(&uri, &config, NextTimeout::default());
-        if is_address {
-            return look_up();
+        let host = uri.scheme().zip(uri.authority());
+        let host = host.and_then(|(scheme, host)| DefaultResolver::host_and_port(scheme, host));
+        let host = host.ok_or(ureq::Error::HostNotFound)?;
+        let look_up = move || host.to_socket_addrs().map(Vec::from_iter);
+        let addresses = if url::address(uri.host().unwrap_or_default()).is_some() {
+            look_up()?
+        } else {
+            look_up_within(*timeout.after, look_up)?
+        };
+        let mut found = self.empty();
+        let family = config.ip_family();
+        for address in family
+            .keep_wanted(addresses.into_iter())
+            .take(MAX_ADDRESSES)
+        {
+            found.push(address);
         }
-        look_up_within(*timeout.after, look_up)
+        if found.is_empty() {
+            return Err(ureq::Error::HostNotFound);
+        }
+        Ok(found)
     }
 }
 
 /// Looks a host up on a thread, because the system's lookup has no timeout. Blocks for `timeout` at most.
 pub(super) fn look_up_within(
     timeout: Duration,
-    look_up: impl FnOnce() -> Found + Send + 'static,
-) -> Found {
-    let (sender, received) = mpsc::sync_channel(1);
-    let started = sync::spawn("nexus-lookup", move || drop(sender.send(look_up())));
+    look_up: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
+) -> Result<Vec<SocketAddr>, ureq::Error> {
+    let found = Arc::new(Promise::new());
+    let promised = Arc::clone(&found);
+    let run = move || promised.fulfil(look_up().map_err(|error| error.to_string()));
     let no_thread = |error| format!("no thread to look the host up: {error}");
-    started.map_err(|error| io::Error::other(no_thread(error)))?;
-    match received.recv_timeout(timeout) {
-        Ok(Err(ureq::Error::Io(error))) => {
+    sync::spawn("nexus-lookup", run).map_err(|error| io::Error::other(no_thread(error)))?;
+    match found.wait(Deadline::after(timeout).at) {
+        Some(Err(error)) => {
             let advice = format!("{error}; check the host's spelling and the network");
             Err(io::Error::other(advice).into())
         }
-        Ok(found) => found,
-        Err(_) => Err(ureq::Error::Timeout(Timeout::Resolve)),
+        Some(Ok(addresses)) => Ok(addresses),
+        None => Err(ureq::Error::Timeout(Timeout::Resolve)),
     }
 }

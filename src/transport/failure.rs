@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::io;
 use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, InvalidData, UnexpectedEof};
 
-use ureq::http::Method;
+use ureq::http::{Method, Uri};
 use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError};
+use crate::url;
 
 /// The failure of an exchange without a response.
 pub(crate) struct Failure {
@@ -18,7 +19,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// Builds the failure with an error that names no more of the URL than its origin.
-    pub(super) fn of(error: Error, origin: &str) -> Self {
+    pub(super) fn of(error: Error, url: &Uri) -> Self {
         let (error, unsent) = unmarked(error);
         let kind = match error {
             Error::Timeout(_) => ErrorKind::Timeout,
@@ -26,7 +27,7 @@ impl Failure {
             _ => ErrorKind::RequestFailed,
         };
         let (is_transient, what) = judge(&error, unsent);
-        let error = NexusError::new(kind, format!("{origin}: {what}"));
+        let error = NexusError::new(kind, format!("{}: {what}", url::origin(url)));
         Self {
             error: error.retryable(is_transient),
             unsent,
@@ -35,7 +36,7 @@ impl Failure {
 
     /// Returns whether another attempt may help, and the server cannot act on the request twice.
     pub(crate) fn allows_another(&self, method: &Method) -> bool {
-        self.error.is_retryable() && (self.unsent || is_idempotent(method))
+        self.error.is_retryable() && (self.unsent || method.is_idempotent())
     }
 }
 
@@ -60,10 +61,7 @@ pub(super) fn precedes_request(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => true,
         Error::Timeout(reason) => matches!(reason, Timeout::Resolve | Timeout::Connect),
-        Error::Io(error) => {
-            let kind = error.kind();
-            matches!(kind, ConnectionRefused | AddrNotAvailable)
-        }
+        Error::Io(error) => matches!(error.kind(), ConnectionRefused | AddrNotAvailable),
         _ => false,
     }
 }
@@ -85,11 +83,11 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
     transient(match error {
         Error::Io(error) => return judge_io(error),
         Error::ConnectProxyFailed(why) => return judge_proxy(why),
-        Error::Tls(problem) => return permanent(format!("TLS failed: {problem}")),
+        Error::Tls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => return permanent(format!("TLS failed: {problem}")),
+        Error::Rustls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => return permanent(format!("TLS failed: {problem}")),
+        Error::NativeTls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         Error::TlsRequired => {
             return permanent(
                 "https needs one of this crate's features `rustls` (default) and `native-tls`",
@@ -97,8 +95,9 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
         }
         Error::RequireHttpsOnly(_) => return permanent("the agent is set to https only"),
         Error::Timeout(Timeout::Resolve) => "timed out while looking up the host name",
-        Error::Timeout(Timeout::Connect) => "timed out while connecting",
-        Error::Timeout(_) if connecting => "timed out while connecting",
+        Error::Timeout(reason) if connecting || *reason == Timeout::Connect => {
+            "timed out while connecting"
+        }
         Error::Timeout(_) => {
             "timed out before the response was complete; raise `timeout` if the server is known to be slow"
         }
@@ -109,6 +108,16 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
         Error::Decompress(..) => "the compressed body is corrupt",
         _ => "the request failed",
     })
+}
+
+fn judge_tls(mut text: String) -> Verdict {
+    // rustls and OpenSSL, where the response does not begin as TLS does.
+    if text.contains("InvalidContentType") || text.contains("wrong version number") {
+        text += "; check that the port is one for https, not http";
+    } else if text.contains("UnknownIssuer") {
+        text += "; to trust other authorities, enable `platform-verifier` or set `agent`";
+    }
+    permanent(text)
 }
 
 fn judge_proxy(why: &str) -> Verdict {
@@ -125,15 +134,8 @@ fn judge_io(error: &io::Error) -> Verdict {
             transient("connection refused; check that the server is running and the port is right")
         }
         UnexpectedEof => transient("the server closed the connection early"),
-        InvalidData => permanent(error.to_string()),
+        // Errors of rustls have this kind.
+        InvalidData => judge_tls(error.to_string()),
         _ => transient(error.to_string()),
     }
-}
-
-/// RFC 9110 section 9.2.2.
-pub(crate) fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
-    )
 }

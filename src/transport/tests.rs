@@ -1,11 +1,11 @@
 //! Servers and proxies that fail in ways seen in the field.
 
 mod ends;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+mod handshakes;
 mod leftovers;
 mod names;
 mod places;
-#[cfg(feature = "rustls")]
-mod sessions;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 mod uploads;

@@ -19,12 +19,12 @@ pub(super) type Socket<In> = <TcpConnector as Connector<In>>::Out;
 pub(super) struct Wire<In: Transport> {
     inner: Socket<In>,
     carries_tls: bool,
-    /// Whether a request was sent since the last look at the socket.
+    /// Whether anything was sent since the last `is_open`.
     used: bool,
-    /// Set when the server has responded and closed before it read the whole request. Until then, the rest
-    /// of the request is discarded.
+    /// Set if the server responded and closed before it had read the whole request. The rest of the request
+    /// is discarded until this time.
     refused: Option<Instant>,
-    /// Whether the start of such a response is in the buffer, and nobody has been told.
+    /// Whether the start of such a response is in the buffer, and `await_input` has not reported it.
     unannounced: bool,
 }
 
@@ -81,11 +81,11 @@ impl<In: Transport> Transport for Wire<In> {
         }
     }
 
-    /// Returns whether another request may use the connection. Bytes that TLS has not taken belong to no
+    /// Returns whether another request may use the connection. Bytes that TLS has not read belong to no
     /// response.
     ///
-    /// ureq asks as a connection goes into the pool and as it comes out. To ask the socket takes three
-    /// system calls, so it happens only on the way out.
+    /// ureq calls this function as a connection goes into the pool and as it comes out. A look at the
+    /// socket takes three system calls, so it happens only on the way out.
     fn is_open(&mut self) -> bool {
         let goes_in = matches!(self.inner, Either::B(_)) && mem::take(&mut self.used);
         self.refused.is_none()
@@ -101,10 +101,10 @@ impl<In: Transport> Transport for Wire<In> {
 /// Rounds the time limit up by 1/32 at most. ureq tells the socket a limit only if it differs from the
 /// previous one, and exact limits always differ.
 fn coarse(timeout: NextTimeout) -> NextTimeout {
-    if timeout.after.is_not_happening() {
+    let Limit::Exact(exact) = timeout.after else {
         return timeout;
-    }
-    let micros = u64::try_from(timeout.after.as_micros()).unwrap_or(u64::MAX);
+    };
+    let micros = u64::try_from(exact.as_micros()).unwrap_or(u64::MAX);
     let magnitude = micros.checked_ilog2().unwrap_or_default();
     let step = 1 << magnitude.saturating_sub(5);
     let rounded = micros.checked_next_multiple_of(step).unwrap_or(micros);

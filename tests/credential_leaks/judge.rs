@@ -1,4 +1,4 @@
-//! The judge of what may arrive at which origin.
+//! Judges which texts may arrive at which origin.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -101,7 +101,7 @@ pub(crate) fn check_arrivals(
     }
 }
 
-/// Whether the strategy's own credential takes the place of this header.
+/// Returns whether the strategy's own credential takes the place of this header.
 fn carries(strategy: &Strategy, header: &str) -> bool {
     match strategy.name {
         "header X-API-Key" => header == "X-Api-Key",
@@ -125,7 +125,7 @@ pub(crate) fn harm(request: &Request) -> Option<String> {
     odd.or(canary.map(str::to_owned))
 }
 
-/// Whether a canary is in the text, even if it was percent-encoded several times.
+/// Returns whether a canary is in the text, even if it was percent-encoded several times.
 fn holds_canary(text: &str) -> bool {
     let mut text = text.to_lowercase();
     while !text.contains("canary") {
@@ -138,7 +138,7 @@ fn holds_canary(text: &str) -> bool {
     true
 }
 
-/// Whether a canary is in the text as Base64.
+/// Returns whether a canary is in the text as Base64.
 fn is_coded(text: &str) -> bool {
     let coded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_');
     text.split(|c| !coded(c)).any(|word| {

@@ -94,7 +94,7 @@ const ALL: &[Base] = &[HTTPS, HTTP, LOOPBACK];
 const NAMED: &[Base] = &[HTTPS, HTTP];
 const PLAIN: &[Base] = &[HTTP, LOOPBACK];
 
-/// On every way, with every status.
+/// Tried on every way, with every status.
 #[rustfmt::skip]
 pub(crate) const PLAIN_TARGETS: &[Target] = &[
     target(ALL, "the same origin", "{s}://{h}:{p}/end", Stays, ""),
@@ -124,7 +124,7 @@ pub(crate) const PLAIN_TARGETS: &[Target] = &[
     target(&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url"), ""),
 ];
 
-/// From http up to https.
+/// Tried from http to https.
 #[rustfmt::skip]
 pub(crate) const UPWARD: &[Target] = &[
     target(PLAIN, "up to https on its port", "https://{h}:{p}/end", Leaves,
@@ -133,7 +133,7 @@ pub(crate) const UPWARD: &[Target] = &[
     target(PLAIN, "up to https elsewhere", "https://other.test/end", Leaves, ""),
 ];
 
-/// Straight from the first request, with every status.
+/// Tried directly from the first request, with every status.
 #[rustfmt::skip]
 pub(crate) const ODD_TARGETS: &[Target] = &[
     // User names, and texts that look like one.
@@ -148,7 +148,7 @@ pub(crate) const ODD_TARGETS: &[Target] = &[
     target(ALL, "an at sign in the path", "{s}://{o}/@{h}/", Leaves, ""),
     target(ALL, "an at sign in the query", "{s}://{o}?@{h}/", Leaves, ""),
     target(ALL, "an at sign in the fragment", "{s}://{o}#@{h}/", Leaves, ""),
-    // Backslashes, which browsers take for slashes.
+    // Backslashes, which browsers treat as slashes.
     target(ALL, "two backslashes", "\\\\{o}\\end", Stays, ""),
     target(ALL, "slash and backslash", "/\\{o}/end", Stays, ""),
     target(ALL, "backslash and slash", "\\/{o}/end", Stays, ""),

@@ -1,4 +1,4 @@
-//! A server that is gateway and upstream in one, and the calls that are made on it.
+//! A server that is both gateway and upstream, and the calls that are made to it.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -17,12 +17,12 @@ use crate::canaries::{KEY, check_chain, check_error};
 use crate::support::{LONG, Reply, Request, Server, holder, options, reply};
 use crate::watched;
 
-/// What a call is given that the server lets hang.
+/// The timeout of a call that the server lets hang.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
-/// More than any answer of these tests that is meant to be read, and what a gateway's may have.
+/// The body limit of the tests: larger than any response that is to be read.
 pub(crate) const LIMIT: u64 = 2 << 20;
 
-/// The answer to everything: a token, a status, a connection, a document.
+/// The response to every request: a token, a status, a connection and a document in one.
 pub(crate) fn document(turn: usize) -> String {
     format!(
         r#"{{"access_token":"canary-{turn}","status":"active","authUrl":"http://a/","connection_id":"c{turn}"}}"#
@@ -33,12 +33,12 @@ pub(crate) fn document_reply(turn: usize) -> Reply {
     reply(200, &[], document(turn))
 }
 
-/// Plays the fault of a case for its first request; whatever comes later is answered well.
+/// Plays the fault of a case for its first request. Later requests get a good response.
 pub(crate) struct Bench {
     server: Server,
-    /// How often a case was heard of.
+    /// The number of requests of each case.
     heard: Arc<Mutex<HashMap<String, usize>>>,
-    /// Clients whose flights hang: they end with the server, which is dropped first.
+    /// Clients whose flights hang. The server is dropped first, which ends the flights.
     hung: Mutex<Vec<NexusClient>>,
 }
 
@@ -69,7 +69,7 @@ impl Bench {
         }
     }
 
-    /// How often the server got a request of this case.
+    /// Returns the number of requests that the server received for this case.
     fn heard(&self, id: &str) -> usize {
         let id = id.strip_prefix("case-").unwrap();
         let heard = self.heard.lock().unwrap();
@@ -81,7 +81,7 @@ impl Bench {
     }
 }
 
-/// The case that a request belongs to, as `case-7-fetch`; it is in the URL or in the body.
+/// Returns the case of a request, such as `case-7-fetch`. It is in the URL or in the body.
 pub(crate) fn id_of(request: &Request) -> Option<String> {
     let body = String::from_utf8_lossy(&request.body);
     let text = format!("{} {body}", request.target);
@@ -100,7 +100,7 @@ pub(crate) enum Call {
     Token,
     /// A status, with retries.
     Check,
-    /// A wait, of which the fault spoils the first poll.
+    /// A wait whose first poll meets the fault.
     Wait,
     /// A POST to the gateway, on a connection that was used before, with retries.
     Connect,
@@ -121,7 +121,7 @@ pub(crate) const CALLS: [Call; 7] = [
     Call::Agent,
 ];
 
-/// One call of one case: the fault first, then the next call on the same client.
+/// Makes one call of one case: first with the fault, then again on the same client.
 pub(crate) struct Turn<'a> {
     bench: &'a Bench,
     client: NexusClient,
@@ -136,7 +136,7 @@ impl<'a> Turn<'a> {
         let options = options(&bench.server).api_key(KEY).max_body_bytes(LIMIT);
         let options = options.timeout(timeout);
         let options = match call {
-            // What hangs is a flight, which the next attempt would only join.
+            // The call that hangs is a flight, which the next attempt would only join.
             Call::Check if timeout == SHORT => options,
             Call::Check | Call::Connect => options.retry_policy(persistent()),
             _ => options,
@@ -152,7 +152,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What comes of the fault. The next call on the same client has to work.
+    /// Returns the outcome of the fault. The next call on the same client has to succeed.
     pub(crate) fn play(&self) -> String {
         if self.call == Call::Connect {
             let warm = self.status("warm");
@@ -175,7 +175,7 @@ impl<'a> Turn<'a> {
         outcome
     }
 
-    /// On a busy machine a short timeout may strike before the server hears of it: then once more.
+    /// Makes the call, again if its short timeout has passed before the server received the request.
     fn meet_fault(&self) -> (String, String) {
         for attempt in 0.. {
             let id = format!("case-{}-{:?}-{attempt}", self.case, self.call);
@@ -191,12 +191,12 @@ impl<'a> Turn<'a> {
         unreachable!()
     }
 
-    /// The same for an answer that has no fault. A POST may also go out on a connection that the
-    /// server is just closing, and is not sent again by itself.
+    /// Makes a call without a fault, again after a timeout. A POST is also repeated after a failure, because
+    /// its pooled connection may have been closed and the SDK does not send a POST again.
     fn patiently(&self, id: &str) -> String {
         let start = Instant::now();
         let mut outcome = self.run(id, 2);
-        // A POST, and whatever an agent sends, may meet a pooled connection that is being closed.
+        // An agent does not send its requests again either.
         let once = self.is_post() || self.call == Call::Agent;
         let mut again = outcome == "timeout" || once && outcome == "request_failed";
         while again && start.elapsed() < LONG {
@@ -206,7 +206,7 @@ impl<'a> Turn<'a> {
         outcome
     }
 
-    /// Whether the call is one that goes on without its caller, until the server lets go.
+    /// Returns whether the call continues without its caller, until the server closes the connection.
     fn hangs_in_flight(&self) -> bool {
         self.timeout == SHORT && matches!(self.call, Call::Token | Call::Check | Call::Wait)
     }
@@ -263,7 +263,7 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// The agent leaves it to its user how long and how large a stream may be.
+    /// The agent leaves the limits of a stream's time and size to its user.
     fn stream(&self, url: &str, turn: usize) -> String {
         let agent = self.client.authenticated_agent(&self.cache, "ws", "p");
         let request = agent
@@ -288,7 +288,7 @@ fn persistent() -> RetryPolicy {
     RetryPolicy::default().retries(9).min_delay(Duration::ZERO)
 }
 
-/// The code of an error, whose texts are looked through.
+/// Returns the value, or the code of the error. Asserts that the error shows no secret.
 fn seen<T>(result: Result<T, NexusError>, value: impl FnOnce(T) -> String) -> String {
     result.map_or_else(
         |error| {
@@ -309,7 +309,7 @@ pub(crate) fn compare(got: &str, expected: &str) -> String {
     how.to_owned()
 }
 
-/// The code that the SDK has for an error of ureq's.
+/// Returns the code of the SDK for an error of ureq.
 fn name_of(error: &ureq::Error) -> &'static str {
     match error {
         ureq::Error::Timeout(_) => "timeout",
@@ -318,7 +318,7 @@ fn name_of(error: &ureq::Error) -> &'static str {
     }
 }
 
-/// Runs the cases on some threads; a case that panics fails the test, and no other is begun then.
+/// Runs the cases on several threads. A case that panics fails the test, and no further case starts.
 pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -337,7 +337,7 @@ pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync)
     });
 }
 
-/// All that is wrong, at once.
+/// The wrong outcomes of all cases, to report together.
 pub(crate) struct Wrong(Mutex<Vec<String>>);
 
 impl Wrong {

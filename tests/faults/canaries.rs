@@ -12,7 +12,7 @@ use nexus_sdk::NexusError;
 pub(crate) const CANARY: &str = "canary";
 pub(crate) const KEY: &str = "canary-api-key";
 
-/// Ways to write the canary, in lower case.
+/// The ways to write the canary, in lower case.
 static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
     let bytes = CANARY.as_bytes();
     let each = |write: fn(&mut String, u8)| {
@@ -33,8 +33,8 @@ static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
     ]
 });
 
-/// The canary in Base64, after none, one and two other bytes: without the characters that it shares
-/// with its neighbours.
+/// The canary in Base64 after zero, one and two other bytes, without the characters that it shares with its
+/// neighbours.
 static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
     let after = |others: usize| {
         let bytes = [&vec![0; others], CANARY.as_bytes()].concat();
@@ -49,7 +49,7 @@ static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 pub(crate) fn is_in(text: &str) -> bool {
     let lower = text.to_lowercase();
-    // A list may stand on as many lines as it has items.
+    // A list may have as many lines as items.
     let lower = lower.split_whitespace().collect::<Vec<_>>().join(" ");
     WRITTEN.iter().any(|form| lower.contains(form))
         || IN_BASE64.iter().any(|form| text.contains(form))
@@ -65,7 +65,7 @@ pub(crate) fn check_error(error: &NexusError) {
     check_chain(error);
 }
 
-/// An error and all its sources.
+/// Asserts that neither an error nor any of its sources shows a secret.
 pub(crate) fn check_chain(error: &dyn Error) {
     let mut next = Some(error);
     while let Some(error) = next {

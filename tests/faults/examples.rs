@@ -1,5 +1,5 @@
-//! The examples under every fault, with the log on: on stdout is what the example means to print,
-//! and nothing else; on stderr is no secret.
+//! The examples under every fault, with the log on. Stdout has only the output of the example, and stderr shows
+//! no secret.
 
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
@@ -11,8 +11,8 @@ use crate::canaries::{KEY, check_text};
 use crate::example;
 use crate::table::{self, Row};
 
-/// Runs an example on the faults. Those that cannot be given a timeout do without the faults that
-/// hang, and all without those that end at the limit of a body: theirs are 100 MiB.
+/// Runs an example on each fault. Leaves out faults that hang if the example has no timeout, and bodies over
+/// the limit, which is 100 MiB for an example.
 pub(crate) fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
     let (bench, rows) = (table::bench_for_programs(), table::rows());
     let mut cases: Vec<usize> = (0..rows.len())
@@ -20,12 +20,12 @@ pub(crate) fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync
         .filter(|case| rows[*case].upstream() != "body_too_large")
         .collect();
     assert!(cases.len() > 40);
-    // All that hang wait together, while the others run.
+    // All cases that hang wait at the same time, while the others run.
     cases.sort_by_key(|case| !rows[*case].hangs());
     all(&cases, 32, |&case| run(&bench, case, rows[case]));
 }
 
-/// The same server by another name: connections to the gateway are none to the upstream.
+/// Returns the same server by another name, so that gateway and upstream do not share connections.
 pub(crate) fn upstream(bench: &Bench, path: &str) -> String {
     bench.url(path).replace("127.0.0.1", "localhost")
 }
@@ -51,7 +51,7 @@ pub(crate) fn configured(
     command
 }
 
-/// What is on stdout; stderr is looked through.
+/// Returns the output on stdout, and asserts that stderr shows no secret.
 pub(crate) fn stdout_of(command: &mut Command) -> String {
     let Output { stdout, stderr, .. } = command.output().unwrap();
     check_stderr(&String::from_utf8_lossy(&stderr));
@@ -60,10 +60,10 @@ pub(crate) fn stdout_of(command: &mut Command) -> String {
 
 fn check_stderr(stderr: &str) {
     check_text("stderr", stderr);
-    // With the feature `log` it is for the program to write it.
+    // With the feature `log`, writing the log is up to the program.
     let logged = stderr.contains("[NexusSDK] ");
-    // A program that ends while its only call still hangs has nothing to say of it yet.
-    let hung = stderr.contains("goes on, so that no refresh is lost");
+    // A program that ends while its only call hangs has logged nothing yet.
+    let hung = stderr.contains("so that no refresh is lost");
     assert_eq!(
         logged || hung,
         hung || cfg!(not(feature = "log")),
@@ -71,7 +71,7 @@ fn check_stderr(stderr: &str) {
     );
 }
 
-/// Whether an outcome is that of a response.
+/// Returns whether the outcome is that of a call with a response.
 pub(crate) fn is_answer(outcome: &str) -> bool {
     ["ok", "shorter", "empty", "other"].contains(&outcome)
 }
@@ -101,14 +101,14 @@ fn the_quickstart_prints_its_steps_alone() {
 #[test]
 fn the_tools_client_prints_nothing_when_it_fails() {
     for_all(false, |bench, case, row| {
-        // The document is no list of tools.
+        // The document is not a list of tools.
         let path = format!("/case-{case}-Tools");
         let out = stdout_of(&mut program("rest_tools", bench, "ws", &path));
         assert_eq!(out, "", "{}", row.name());
     });
 }
 
-/// A running server and its answers.
+/// A running MCP server and its responses.
 struct Mcp {
     child: Child,
     input: ChildStdin,
@@ -128,7 +128,7 @@ impl Mcp {
         }
     }
 
-    /// The answer, which is the next line and valid JSON-RPC.
+    /// Returns the next response: one line of valid JSON-RPC.
     fn ask(&mut self, id: u8, method: &str, params: &Value) -> Value {
         let request = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
         writeln!(self.input, "{request}").unwrap();
@@ -147,7 +147,7 @@ impl Mcp {
         self.ask(id, "tools/call", &fetch)
     }
 
-    /// Nothing else was written.
+    /// Asserts that nothing else was written.
     fn end(mut self) {
         drop(self.input);
         assert!(self.lines.next().is_none());
@@ -168,7 +168,7 @@ fn the_mcp_server_prints_answers_alone() {
             "initialize",
             &json!({"protocolVersion": "2025-11-25", "capabilities": {}}),
         );
-        // The fault of the gateway, then that of the upstream, then none.
+        // First the fault of the gateway, then the fault of the upstream, then no fault.
         if row.gateway() != "ok" {
             assert_eq!(server.call(2)["isError"], true, "{}", row.name());
         }

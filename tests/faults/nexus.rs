@@ -1,4 +1,4 @@
-//! The program `nexus` under every fault: like the examples, it prints results alone.
+//! The program `nexus` under every fault. Like the examples, it prints only results on stdout.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Secrets: in no error, whatever fails and whichever credential it is.
+//! No error shows a secret, whatever fails and whatever the strategy.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::canaries::{KEY, check_error};
 use crate::support::{End, Reply, Request, Server, bytes, json, options, redirect, reply, text};
 use crate::watched;
 
-/// A reply with a secret in every field that may hold one.
+/// A response with a secret in every field that may hold a secret.
 pub(crate) fn token(strategy: &Value) -> Value {
     json!({
         "access_token": "canary-access", "refresh_token": "canary-refresh", "id_token": "canary-id",
@@ -44,7 +44,7 @@ const PATHS: [&str; 12] = [
     "gzip",
 ];
 
-/// An upstream that fails in a way of its own on every path.
+/// An upstream that fails in a different way on every path.
 fn upstream(request: &Request) -> Reply {
     let long = "HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\ncanary-body";
     match request.path().split('/').nth(1).unwrap() {
@@ -64,7 +64,7 @@ fn upstream(request: &Request) -> Reply {
     }
 }
 
-/// Every way in which a fetch with this credential fails.
+/// Returns an error for every way in which a fetch with this credential can fail.
 fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
     let gateway = Server::play(vec![json(200, &token(strategy))]);
     let server = Server::start(upstream);
@@ -101,7 +101,8 @@ fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
     let unusable = [
         FetchOptions::default().header("X-Key", "canary\n"),
         FetchOptions::default().method("canary canary"),
-        FetchOptions::default().header("Content-Length", "canary"),
+        FetchOptions::default().header("Transfer-Encoding", "canary"),
+        FetchOptions::default().header("Bearer canary", "Authorization"),
     ];
     failures.extend(unusable.map(|options| fetch(&server.url("/"), options).unwrap_err()));
     failures
@@ -117,7 +118,7 @@ fn no_failure_of_a_fetch_shows_a_secret() {
     }
 }
 
-/// What a request holds in confidence, quoted by the gateway that refuses it.
+/// The gateway refuses a request and quotes the secrets in it.
 #[test]
 fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
     watched::begin();
@@ -147,7 +148,7 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
     }
 }
 
-/// What a gateway says that makes every operation fail.
+/// Returns responses that make every operation fail, with secrets in them.
 fn gateway_failures() -> Vec<Reply> {
     let odd =
         |kind: &str, config: Value| json(200, &token(&json!({"type": kind, "config": config})));

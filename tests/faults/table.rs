@@ -354,7 +354,7 @@ pub(crate) fn bench_for_programs() -> Bench {
 fn expected(call: Call, row: Row) -> &'static str {
     let passes = [FAILED, LATE].contains(&row.1);
     match call {
-        // They ask again, but a fault that hangs is one flight, and later callers join it.
+        // These calls retry. A fault that hangs is one flight, which the later attempts join.
         Call::Check | Call::Wait if passes && !row.hangs() => OK,
         Call::Token | Call::Check | Call::Wait | Call::Connect => row.1,
         Call::Agent if row.2 == LARGE => FAILED,

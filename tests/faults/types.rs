@@ -1,4 +1,4 @@
-//! `Debug` of every public type, with secrets in whatever may hold one.
+//! The `Debug` output of every public type, with secrets in every field that may hold one.
 
 use std::any::type_name;
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use crate::canaries::{CANARY, KEY, check_text};
 use crate::secrets::{strategies, token};
 use crate::support::{Server, client, json, options};
 
-/// The types that were seen, by the last part of their name.
+/// The types that were checked, by the last part of their name.
 #[derive(Default)]
 struct Seen(BTreeSet<String>);
 
@@ -53,7 +53,7 @@ fn no_debug_of_any_public_type_shows_a_secret() {
     );
 }
 
-/// The types that a file of the crate makes public.
+/// Returns the public types of a source file.
 fn exports(file: &str) -> Vec<String> {
     let text = fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let code = text

@@ -1,5 +1,5 @@
-//! The tests of faults and secrets again, in a process whose output is read: with every level of the
-//! log on, stderr holds no secret, and stdout not a byte of the SDK's.
+//! The tests of faults and secrets, in a process whose output is read. With every level of the log on, stderr
+//! shows no secret, and the SDK writes nothing to stdout.
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::canaries::{KEY, check_text};
 use crate::secrets::token;
 use crate::support::{LONG, Server, holder, json, options, redirect, text};
 
-/// Tells the test binary to be the process that is watched.
+/// The environment variable that makes the test binary the watched process.
 const CHILD: &str = "NEXUS_SDK_TEST_CHILD";
 
-/// Has the log written in a process that is watched.
+/// Turns on the log in a watched process.
 pub(crate) fn begin() {
     #[cfg(feature = "log")]
     if std::env::var_os(CHILD).is_some() {
@@ -22,7 +22,7 @@ pub(crate) fn begin() {
     }
 }
 
-/// What the log is for, once each.
+/// Makes the SDK write each kind of log line.
 #[test]
 fn a_child_that_is_watched() {
     if std::env::var_os(CHILD).is_none() {
@@ -31,7 +31,7 @@ fn a_child_that_is_watched() {
     begin();
     let gateway = Server::play(vec![text(503, KEY), json(200, &token(&Value::Null))]);
     let policy = RetryPolicy::default().retries(1).min_delay(Duration::ZERO);
-    // The level of the program is quiet; the environment's counts.
+    // The program turns the log off, and the environment variable turns it on.
     let options = options(&gateway).api_key(KEY).retry_policy(policy);
     let client = NexusClient::new(options).unwrap();
     let cache = TokenCache::new();
@@ -55,7 +55,7 @@ fn a_child_that_is_watched() {
     drop(holder(remote, "canary"));
 }
 
-/// Runs tests in a process of its own, which have to pass. Those of faults run there and nowhere else.
+/// Runs tests in a separate process, where they have to pass. The tests of faults run only there.
 fn run_child(tests: &[&str], level: &str) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -77,7 +77,7 @@ fn run_child(tests: &[&str], level: &str) -> Output {
 
 const OWN: &str = "watched::a_child_that_is_watched";
 
-/// All that fails, and how.
+/// The tests that run in the watched process.
 const TESTS: [&str; 7] = [
     OWN,
     "cuts::an_answer_that_is_cut_at_any_byte_is_an_error",
@@ -96,7 +96,7 @@ fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
         check_text("stderr", line);
         assert!(line.starts_with("[NexusSDK] "), "{line:?}");
     }
-    // It says what it is for, or its silence would prove nothing.
+    // Without any log line, the absence of secrets would prove nothing.
     for part in [
         "GET /v1/resolve: 200 in ",
         "GET /v1/resolve: request_failed in ",
@@ -112,7 +112,7 @@ fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
     assert_stdout_of_harness(&output);
 }
 
-/// The test harness has its say on stdout, and nobody else.
+/// Asserts that only the test harness wrote to stdout.
 fn assert_stdout_of_harness(output: &Output) {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let mut passed = 0;
@@ -133,7 +133,7 @@ fn a_log_that_is_off_says_nothing() {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
-/// The program's logger, which writes as the SDK does without the feature.
+/// The logger of the program. It writes lines as the SDK does without the feature.
 #[cfg(feature = "log")]
 mod to_stderr {
     use log::{LevelFilter, Log, Metadata, Record};
@@ -141,7 +141,7 @@ mod to_stderr {
     struct ToStderr;
 
     impl Log for ToStderr {
-        /// ureq's own lines are no matter of the SDK's.
+        /// The log lines of ureq are not checked.
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
             metadata.target() == "nexus_sdk"
         }
@@ -159,7 +159,7 @@ mod to_stderr {
     }
 
     pub(super) fn install() {
-        // Only the first of the tests can.
+        // Only the first test can set the logger.
         if log::set_logger(&ToStderr).is_ok() {
             log::set_max_level(LevelFilter::Trace);
         }

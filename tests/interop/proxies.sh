@@ -1,12 +1,12 @@
 #!/bin/sh
-# Runs tests/proxies through real servers and proxies: nginx, HAProxy, Squid, Dante. Everything is on
-# loopback and stops at the end. Prints a table; fails when a response is not the one asked for, or on
-# any error that is not expected.
+# Runs tests/proxies through real servers and proxies: nginx, HAProxy, Squid, Dante. They listen on
+# loopback and stop at the end. Prints a table. Fails if a response belongs to another request, or on an
+# unexpected error.
 #
 #   tests/interop/proxies.sh
 #
-# Installs what is missing by apt-get, and while it runs adds two names to /etc/hosts, since a request
-# to localhost goes past every proxy: so it needs root, or these things there already.
+# Installs missing programs by apt-get. While it runs, /etc/hosts has two names more, because requests to
+# localhost bypass every proxy. Both need root.
 #
 # Environment: FEATURES (default platform-verifier,socks-proxy), CALLS (for each row, default 1000).
 set -eu
@@ -29,7 +29,7 @@ if [ -n "$packages" ]; then
     apt-get update -q >/dev/null || die "cannot update the lists of packages"
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -qy $packages >/dev/null || die "cannot install$packages"
-    # Packages start what they bring.
+    # The packages have started their services.
     for name in nginx haproxy squid danted; do service $name stop >/dev/null 2>&1 || true; done
 fi
 
@@ -57,7 +57,7 @@ cat >>"$hosts" <<END
 127.0.0.1 dead.test $mark
 END
 
-# An authority and a certificate of it for the names of the upstreams.
+# A certificate authority, and its certificate for the names of the upstreams.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=test authority" \
     -keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
@@ -67,17 +67,17 @@ openssl x509 -req -in "$work/request.pem" -CA "$work/ca.pem" -CAkey "$work/ca.ke
     -extfile "$work/names" -out "$work/cert.pem" 2>/dev/null
 cat "$work/cert.pem" "$work/key.pem" >"$work/both.pem"
 
-# Ports that are free now, one after the other.
+# Free ports.
 ports=$(python3 -c '
 import socket
-sockets = [socket.socket() for _ in range(11)]
+sockets = [socket.socket() for _ in range(13)]
 for s in sockets: s.bind(("127.0.0.1", 0))
 print(*[s.getsockname()[1] for s in sockets])')
 # shellcheck disable=SC2086
 set -- $ports
 http10=$1 tls12=$2 tls13=$3 short=$4 plain=$5 via10=$6 haproxy=$7 open=$8
 shift 8
-guarded=$1 socks=$2 haplain=$3
+guarded=$1 socks=$2 haplain=$3 denied=$4 deniedplain=$5
 
 start() {
     "$@" >"$work/log.$$" 2>&1 &
@@ -123,12 +123,16 @@ defaults
     timeout connect 5s
     timeout client 10s
     timeout server 10s
-    timeout http-keep-alive 40ms
+# This timeout covers the first request, too, and a busy machine can take longer.
 frontend all
+    timeout http-keep-alive 40ms
     bind 127.0.0.1:$haproxy ssl crt $work/both.pem
     bind 127.0.0.1:$haplain
-    http-request deny deny_status 413 if { path_beg /denied/ }
     default_backend all
+frontend denied
+    bind 127.0.0.1:$denied ssl crt $work/both.pem
+    bind 127.0.0.1:$deniedplain
+    http-request deny deny_status 413
 backend all
     server nginx 127.0.0.1:$plain
 END
@@ -183,8 +187,8 @@ run() { # NAME URL METHODS [VARIABLE=VALUE]...
     }
     grep '^|' "$work/out" || true
 }
-# Does this every 0.3 s for as long as a row runs.
-meanwhile() {
+# Runs a row, and an action every 0.3 s until the row ends.
+meanwhile() { # ACTION NAME URL METHODS [VARIABLE=VALUE]...
     action=$1
     shift
     (while sleep 0.3; do $action || true; done) >/dev/null 2>&1 &
@@ -212,8 +216,8 @@ run "nginx, HTTP/1.0 upstream" "https://localhost:$via10" GET,POST
 run "nginx, first address dead" "https://dead.test:$tls13" GET,HEAD,POST
 run "HAProxy, idle for 40 ms at most" "https://localhost:$haproxy" GET,HEAD,PUT NEXUS_PAUSE_MS=41
 run "HAProxy, plain http" "http://localhost:$haplain" GET,HEAD,PUT NEXUS_PAUSE_MS=40
-calls=60 run "HAProxy, uploads that it denies" "https://localhost:$haproxy/denied" POST,PUT NEXUS_EXPECT=413 NEXUS_LARGEST=3000000
-calls=60 run "HAProxy, the same, plain http" "http://localhost:$haplain/denied" POST,PUT NEXUS_EXPECT=413 NEXUS_LARGEST=3000000
+calls=60 run "HAProxy, uploads that it denies" "https://localhost:$denied" POST,PUT NEXUS_EXPECT=413 NEXUS_LARGEST=3000000
+calls=60 run "HAProxy, the same, plain http" "http://localhost:$deniedplain" POST,PUT NEXUS_EXPECT=413 NEXUS_LARGEST=3000000
 echo "$haproxy_pid" >"$work/haproxy.pid"
 meanwhile restart "HAProxy, killed every 0.3 s" "https://localhost:$haproxy" GET,HEAD NEXUS_PAUSE_MS=30
 pids="$pids $(cat "$work/haproxy.pid")"

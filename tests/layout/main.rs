@@ -25,7 +25,7 @@ const ROOMS: Rooms = &[
         "ground",
         &[
             "base64", "browser", "time", "error", "header", "hiding", "json", "lock", "log",
-            "options", "retry", "secret", "sync", "tenant", "url",
+            "options", "retry", "secret", "sync", "url",
         ],
     ),
     ("loopback", &["loopback"]),

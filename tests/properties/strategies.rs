@@ -10,7 +10,7 @@ use crate::gateway;
 use crate::header;
 use crate::json::Object;
 #[cfg(feature = "signing")]
-use crate::signing::{Digest, Encoding, Signature};
+use crate::signing::Signature;
 use crate::time::{Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
 use crate::url;
@@ -150,12 +150,12 @@ fn adds_its_headers(token: &CachedToken, url: &Uri) -> Result<()> {
 #[cfg(feature = "signing")]
 fn stays_at_home(token: &CachedToken, signature: &Signature, headers: &HeaderMap) {
     let shown = match signature {
-        Signature::Hmac(digest, encoding) => {
-            let length = match (digest, encoding) {
-                (Digest::Sha256, Encoding::Hex) => 64,
-                (Digest::Sha256, Encoding::Base64) => 44,
-                (Digest::Sha1, Encoding::Hex) => 40,
-                (Digest::Sha1, Encoding::Base64) => 28,
+        Signature::Hmac { sha1, base64 } => {
+            let length = match (sha1, base64) {
+                (false, false) => 64,
+                (false, true) => 44,
+                (true, false) => 40,
+                (true, true) => 28,
             };
             return assert_eq!(headers[token.header_name.as_str()].len(), length);
         }

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
-use crate::cache::{Generation, TokenCache};
+use crate::cache::{Tenant, TokenCache, changes};
 use crate::gateway;
-use crate::tenant::Tenant;
 use crate::time::{MAX_DURATION, Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
 
@@ -118,7 +117,7 @@ fn is_sent(token: &CachedToken) {
 fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
     let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
     let kept = Some(token.clone().into());
-    cache.update(&tenant, kept, received.at, Generation::now());
+    cache.update(&tenant, kept, received.at, changes());
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.

@@ -64,7 +64,7 @@ impl Process {
         Self { name, child }
     }
 
-    /// Says whether it was alive until now.
+    /// Returns whether the process was still alive.
     fn kill(mut self) -> bool {
         let mut child = self.child.take().unwrap();
         signal(&child, "KILL");
@@ -116,7 +116,7 @@ impl Watch<'_> {
         self.tokens.extend(new);
     }
 
-    /// The name of the process whose request was the first that the gateway got for a token.
+    /// Returns the name of the process that was the first to ask the gateway for a token.
     fn first_to_ask(&self) -> String {
         wait_until("who asks", || {
             let requests = self.soak.gateway.requests();
@@ -127,7 +127,7 @@ impl Watch<'_> {
 }
 
 impl Soak {
-    /// Those that the processes have made.
+    /// Returns the lock files of all processes.
     fn lock_files(&self) -> Vec<PathBuf> {
         let files = fs::read_dir(default_dir(&self.home)).unwrap();
         files.map(|file| file.unwrap().path()).collect()

@@ -43,7 +43,7 @@ const THREADS: u64 = 4;
 /// A 401 to a token with more time left than this is wrong.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// What became of some calls.
+/// The results of some calls.
 #[derive(Default)]
 struct Counts {
     good: u64,
@@ -117,7 +117,7 @@ fn between(random: &mut Seeded, least: u64, most: u64) -> Duration {
     Duration::from_millis(least + random.next() % (most - least + 1))
 }
 
-// What a process of the soak does.
+// The processes of the soak.
 
 #[test]
 #[ignore = "a process of the soak"]
@@ -153,7 +153,7 @@ fn process() {
         stopped,
     };
     let counts = caller.run(text("way") == "Bare", task["seed"].as_u64().unwrap());
-    // What flies lands before the process ends.
+    // Waits for flights before the process ends.
     drop(caller);
     println!("\ncounts {}", counts.write());
 }
@@ -222,7 +222,7 @@ impl Caller {
         }
     }
 
-    /// The token that the cache holds, in a request that nothing replays.
+    /// Sends the cached token in a request that is never replayed.
     fn use_cached(&self, counts: &mut Counts) {
         let Some(token) = self.cache.get("ws", "idp") else {
             return;
@@ -241,7 +241,7 @@ impl Caller {
         }
     }
 
-    /// What a client does that is not this crate: it hangs up when its time is over.
+    /// A resolve by a client other than this crate. It hangs up at its timeout.
     fn bare(&self, timeout: Duration, counts: &mut Counts) {
         let resolve = format!("{}/v1/resolve?workspace_id=ws&provider_name=idp", self.url);
         let request = ureq::get(resolve)
@@ -257,13 +257,13 @@ impl Caller {
     }
 }
 
-// What starts and ends them.
+// The program that starts and ends the processes.
 
 struct Row {
     way: Way,
     processes: u64,
     time: Duration,
-    /// How many the upstream has to see, however long that takes.
+    /// The number of tokens that the upstream must see before the row ends.
     tokens: usize,
     /// Whether processes are ended and started again.
     restarts: bool,
@@ -386,7 +386,7 @@ fn signal(child: &Child, name: &str) {
     );
 }
 
-/// What a process counted; one that was ended before it began has counted nothing.
+/// Returns the counts of a process, or zeros if it was ended before it began.
 fn result(child: Child) -> Counts {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -443,8 +443,10 @@ fn soak() {
     }
     for (row, outcome) in rows.iter().zip(&outcomes) {
         let counts = &outcome.counts;
-        assert!(counts.good > 0 && counts.timeouts > 0, "{:?}", row.way);
+        assert!(counts.good > 0, "{:?}", row.way);
         if row.way == Way::Locked {
+            // In the other rows the connection is lost at once, and few calls are left that could time out.
+            assert!(counts.timeouts > 0, "no caller has left a flight");
             assert_eq!(counts.errors, BTreeMap::new());
             assert_eq!(counts.early_401s, 0);
             assert!(outcome.tokens >= row.tokens, "{} tokens", outcome.tokens);

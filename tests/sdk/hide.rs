@@ -12,7 +12,7 @@ fn hiding() -> FetchOptions {
     FetchOptions::default().hide_credential(true)
 }
 
-/// Returns what a fetch with this token makes of this response.
+/// Returns the headers and body of a fetch with this token, for this response of the upstream.
 fn fetched(
     token: &Value,
     path: &str,
@@ -33,7 +33,7 @@ fn by(strategy: &str, config: &Value, credentials: &Value) -> Value {
     json!({"strategy": {"type": strategy, "config": config}, "credentials": credentials})
 }
 
-/// Signatures come with headers that are no secret, for the time and the hash of the payload.
+/// A signature adds headers that are not secret: the time and the hash of the payload.
 #[cfg(feature = "signing")]
 #[test]
 fn what_a_signature_covers_is_returned() {
@@ -199,7 +199,7 @@ fn every_kind_of_response() {
     assert_eq!(cookies, ["a=[credential]", "b=2", "[credential]x"]);
     assert_eq!(body, b"\xff\0[credential]\xfe");
 
-    // The `Content-Length` of a HEAD is that of the GET.
+    // The `Content-Length` of a HEAD response is that of the GET response.
     let head = reply(200, &[], "canary-token and more").then(crate::support::End::Close);
     let (headers, body) = fetched(&token, "/", hiding().method("HEAD"), head);
     assert_eq!(

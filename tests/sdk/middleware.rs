@@ -162,6 +162,11 @@ fn what_is_refused_never_leaves() {
     for (url, expected) in table {
         assert_eq!(code(&agent.get(url).call().unwrap_err()), expected, "{url}");
     }
+    assert_eq!(
+        gateway.count("/v1/resolve"),
+        0,
+        "before a token is resolved"
+    );
     let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
     let url = format!("{}/user", gateway.url());
     for (workspace_id, expected) in [(" ", "invalid_input"), ("nobody", "connection_not_found")] {
@@ -299,23 +304,36 @@ fn settings_of_the_clients_own_agent_are_kept() {
     assert_eq!(code(&error), "insecure_url");
 }
 
+/// The SDK's own agent, and a caller's agent with settings that ureq's pool depends on.
 #[test]
 fn connections_are_shared_with_the_clients_fetches() {
-    let gateway = DevGateway::start().unwrap();
-    let upstream = Server::play(vec![text(200, "")]);
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
-    let cache = TokenCache::new();
-    cache.set("ws", "p", cached("held"));
-    let (fetcher, agent) = (
-        client.fetcher(&cache, "ws", "p"),
-        client.authenticated_agent(&cache, "ws", "p"),
-    );
-    for _ in 0..3 {
-        assert_eq!(fetcher.get(&upstream.url("/")).unwrap().0, 200);
-        let mut response = agent.get(upstream.url("/")).call().unwrap();
-        assert_eq!(response.body_mut().read_to_string().unwrap(), "");
+    let own = Agent::config_builder()
+        .proxy(None)
+        .ip_family(ureq::config::IpFamily::Ipv4Only)
+        .user_agent("mine/1")
+        .no_delay(false)
+        .input_buffer_size(64 * 1024)
+        .output_buffer_size(64 * 1024);
+    for own in [None, Some(own.build().new_agent())] {
+        let upstream = Server::play(vec![text(200, "")]);
+        let mut options = NexusClientOptions::new("http://127.0.0.1:1");
+        if let Some(own) = own {
+            options = options.agent(own);
+        }
+        let client = NexusClient::new(options).unwrap();
+        let cache = TokenCache::new();
+        cache.set("ws", "p", cached("held"));
+        let (fetcher, agent) = (
+            client.fetcher(&cache, "ws", "p"),
+            client.authenticated_agent(&cache, "ws", "p"),
+        );
+        for _ in 0..3 {
+            assert_eq!(fetcher.get(&upstream.url("/")).unwrap().0, 200);
+            let mut response = agent.get(upstream.url("/")).call().unwrap();
+            assert_eq!(response.body_mut().read_to_string().unwrap(), "");
+        }
+        assert_eq!((upstream.requests().len(), upstream.connections()), (6, 1));
     }
-    assert_eq!((upstream.requests().len(), upstream.connections()), (6, 1));
 }
 
 #[test]

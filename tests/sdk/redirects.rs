@@ -1,4 +1,4 @@
-//! Redirects: which servers get the credential.
+//! Redirects: the servers that receive the credential.
 
 use std::sync::{Arc, OnceLock};
 
@@ -29,7 +29,7 @@ struct Injected {
     proof: &'static str,
 }
 
-/// Where the credential goes: the strategy and its config, the target, the proof.
+/// The place of the credential: the strategy and its config, the target, the proof.
 const PLACES: [(&str, &str, &str, &str, &str); 6] = [
     (
         "header",

@@ -1,4 +1,4 @@
-//! What is sent again after a 401: the refused request, and not the ones before it.
+//! The requests that are sent again after a 401: only the request that was refused.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;

@@ -91,15 +91,15 @@ fn what_would_leave_the_base_is_refused() {
     let urls = [
         (
             "//b.example/x",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "/\\b.example/x",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "\\\\b.example",
-            "url: begins with two slashes, as a host does; write one",
+            "url: begins with two slashes, as a host does; write one slash",
         ),
         (
             "/a b",
@@ -107,7 +107,7 @@ fn what_would_leave_the_base_is_refused() {
         ),
         (
             "..",
-            "url: has a `..` segment, which may lead out of the base_url; leave it out",
+            "url: has a `..` segment, which may lead out of the base_url; remove the segment",
         ),
     ];
     for (url, message) in urls {
@@ -135,7 +135,7 @@ fn what_would_leave_the_base_is_refused() {
     }
 }
 
-/// As another library reads the URL: as written, as sent, and decoded once or twice.
+/// Reads the URL with another library: as written, as sent, and decoded once or twice.
 #[cfg(differential)]
 #[test]
 fn nothing_that_is_appended_leaves_the_base() {
@@ -266,7 +266,7 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
     }
 }
 
-/// Whether the rules, without a base, allow the target.
+/// Returns whether the rules, without a base, allow the target.
 fn include(rules: &[&str], target: &Uri) -> Result<bool> {
     let mut scope = Scope::default();
     scope.set_hosts(rules);

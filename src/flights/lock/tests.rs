@@ -1,7 +1,7 @@
 use super::*;
+use crate::cache::Tenant;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
-use crate::tenant::Tenant;
 use std::sync::mpsc;
 
 const LONGEST: Duration = Duration::from_secs(63);

@@ -4,8 +4,8 @@ use sha2::Digest as _;
 
 use super::*;
 
-fn hex_hmac(digest: Digest, secret: &[u8], payload: &[u8]) -> String {
-    hmac(digest, Encoding::Hex, secret, payload)
+fn hex_hmac(sha1: bool, secret: &[u8], payload: &[u8]) -> String {
+    hmac(sha1, false, secret, payload)
 }
 
 /// RFC 2202 section 3.
@@ -50,7 +50,7 @@ fn hmac_sha1_vectors() {
         ),
     ];
     for (secret, payload, expected) in vectors {
-        assert_eq!(hex_hmac(Digest::Sha1, secret, payload), expected);
+        assert_eq!(hex_hmac(true, secret, payload), expected);
     }
 }
 
@@ -92,13 +92,13 @@ fn hmac_sha256_vectors() {
         ),
     ];
     for (secret, payload, expected) in vectors {
-        assert_eq!(hex_hmac(Digest::Sha256, secret, payload), expected);
+        assert_eq!(hex_hmac(false, secret, payload), expected);
     }
 }
 
 #[test]
 fn hmac_in_base64() {
-    let text = hmac(Digest::Sha256, Encoding::Base64, b"", b"");
+    let text = hmac(false, true, b"", b"");
     assert_eq!(text, "thNnmggU2ex3L5XXeMNfxf8Wl8STcVZTxscSFEKSxa0=");
 }
 
@@ -106,7 +106,7 @@ fn hmac_in_base64() {
 #[test]
 fn hmac_keys_around_a_block() {
     let hashed = Sha256::digest([7; 65]);
-    let of = |key: &[u8]| hex_hmac(Digest::Sha256, key, b"payload");
+    let of = |key: &[u8]| hex_hmac(false, key, b"payload");
     assert_eq!(of(&[7; 65]), of(&hashed));
     assert_ne!(of(&[7; 64]), of(&Sha256::digest([7; 64])));
 }

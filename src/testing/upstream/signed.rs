@@ -22,7 +22,7 @@ pub(super) fn verify(
         return None;
     };
     let now = match signature {
-        Signature::Hmac(..) => SystemTime::UNIX_EPOCH,
+        Signature::Hmac { .. } => SystemTime::UNIX_EPOCH,
         Signature::Aws(..) => stated_time(request)?,
     };
     let mut headers = signed_headers(request, signature)?;
@@ -68,7 +68,7 @@ fn stated_time(request: &ReceivedRequest) -> Option<SystemTime> {
 /// Returns the headers that the request lists as covered by the signature. An HMAC covers no headers.
 fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<HeaderMap> {
     let mut headers = HeaderMap::new();
-    if matches!(signature, Signature::Hmac(..)) {
+    if matches!(signature, Signature::Hmac { .. }) {
         return Some(headers);
     }
     let sent = request.headers.get(AUTHORIZATION)?.to_str().ok()?;

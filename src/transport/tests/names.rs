@@ -201,7 +201,7 @@ fn a_lookup_that_hangs_is_left_at_the_timeout() {
     let (end, ended) = std::sync::mpsc::channel::<()>();
     let found = look_up_within(Duration::from_millis(20), move || {
         let _ = ended.recv();
-        Ok(Hosts::local().empty())
+        Ok(Vec::new())
     });
     assert!(matches!(
         found,
@@ -210,14 +210,14 @@ fn a_lookup_that_hangs_is_left_at_the_timeout() {
     drop(end);
     let found = look_up_within(Duration::MAX, || {
         thread::sleep(Duration::from_millis(20));
-        Ok(Hosts::local().empty())
+        Ok(Vec::new())
     });
     assert!(found.unwrap().is_empty());
 }
 
 #[test]
 fn a_name_that_is_not_found_comes_with_advice() {
-    let unknown = || Err(io::Error::other("no such host").into());
+    let unknown = || Err(io::Error::other("no such host"));
     let error = look_up_within(Duration::MAX, unknown).unwrap_err();
     assert!(
         error.to_string().contains("check the host's spelling"),

@@ -17,7 +17,7 @@ const PROVIDER: &str = "PROVIDER";
 const SCHEMA: &str = "SCHEMA_URL";
 const LOCKS: &str = "NEXUS_LOCK_DIR";
 
-/// How long the end of the script waits for a token refresh.
+/// The longest wait for a token refresh at the end of the script.
 const MAX_DRAIN: Duration = Duration::from_secs(5);
 
 /// The reason why the API returned no schema.

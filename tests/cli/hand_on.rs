@@ -106,8 +106,8 @@ fn a_credential_that_is_no_single_token_is_not_handed_on() {
     for (provider, strategy) in [
         ("registry", "basic_auth"),
         ("bot", "path"),
-        ("signed", "hmac_payload"),
-        ("cloud", "aws_sigv4"),
+        ("signed", "signs each request"),
+        ("cloud", "signs each request"),
     ] {
         let ran = bench.run(&format!("exec -p {provider} -- true"));
         ran.assert_error(1, strategy, provider);

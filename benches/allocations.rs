@@ -12,7 +12,7 @@ fn main() {
     let mut report = Report::default();
     for scheme in support::SCHEMES {
         let url = format!("{}/user", server.origin(scheme, "127.0.0.1"));
-        let bare = allocations(support::bare_fetch(16, url.clone()));
+        let bare = allocations(support::bare_fetch(16, None, url.clone()));
         let ours = allocations(support::our_fetch(url));
         let what = format!("allocations of a fetch, {scheme}");
         report.values(2, what, Unit::Count, (bare, ours), Goal::Over(12.0));

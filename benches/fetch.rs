@@ -1,4 +1,4 @@
-//! `authenticated_fetch` with a warm token and all timeouts on, beside bare ureq without any.
+//! `authenticated_fetch` with a warm token and all timeouts on, beside bare ureq with and without.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -31,23 +31,28 @@ struct Case {
     threads: usize,
     /// The number of idle connections that bare ureq keeps; its default is 3.
     idle: usize,
+    /// Whether bare ureq has a `timeout_global`, as the SDK does.
+    timed: bool,
     /// The least part of bare ureq's requests per second.
     least: f64,
 }
 
 fn cases() -> Vec<Case> {
     let table = [
-        ("127.0.0.1", 1, 16, 0.95),
-        ("127.0.0.1", 8, 16, 0.95),
-        ("127.0.0.1", 8, 3, 0.95),
-        ("localhost", 1, 16, 1.0),
+        ("127.0.0.1", 1, 16, false, 0.92),
+        ("127.0.0.1", 8, 16, false, 0.92),
+        ("127.0.0.1", 8, 3, false, 0.92),
+        ("127.0.0.1", 1, 16, true, 1.0),
+        ("127.0.0.1", 8, 16, true, 1.0),
+        ("localhost", 1, 16, false, 1.0),
     ];
     let cases = support::SCHEMES.iter().flat_map(|scheme| {
-        table.map(|(host, threads, idle, least)| Case {
+        table.map(|(host, threads, idle, timed, least)| Case {
             scheme,
             host,
             threads,
             idle,
+            timed,
             least,
         })
     });
@@ -61,14 +66,21 @@ impl Case {
             host,
             threads,
             idle,
+            timed,
             ..
         } = self;
-        format!("{scheme}://{host}, threads: {threads}, idle connections of ureq: {idle}")
+        let timeout = if *timed {
+            ", its timeout_global: 30 s"
+        } else {
+            ""
+        };
+        format!("{scheme}://{host}, threads: {threads}, idle connections of ureq: {idle}{timeout}")
     }
 
     fn run(&self, server: &Server, criterion: &mut Criterion, report: &mut Report) {
         let url = format!("{}/user", server.origin(self.scheme, self.host));
-        let (bare, ours) = (bare_fetch(self.idle, url.clone()), our_fetch(url));
+        let timeout = self.timed.then_some(Duration::from_secs(30));
+        let (bare, ours) = (bare_fetch(self.idle, timeout, url.clone()), our_fetch(url));
         let block = CALLS * u64::try_from(self.threads).unwrap();
         // The first turn opens the connections and is not counted.
         Side::default().turn(self.threads, block, &bare);

@@ -44,7 +44,7 @@ fn main() {
 /// A call that can refresh a token runs on its own thread. Starting that thread is most of the difference.
 fn one_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
     let origin = server.origin("http", "127.0.0.1");
-    let bare = support::bare_agent(16);
+    let bare = support::bare_agent(16, None);
     let url = format!("{origin}/v1/resolve?workspace_id=workspace&provider_name=github");
     let options = NexusClientOptions::new(origin);
     let request = || bare.get(&url).call().unwrap().body_mut().read_to_vec();

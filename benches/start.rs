@@ -102,9 +102,9 @@ fn run(program: &str) {
     let [gateway, upstream] = [GATEWAY, UPSTREAM].map(|name| std::env::var(name).unwrap());
     let url = format!("{upstream}/user");
     match program {
-        "bare" => bare(&bare_agent(3), &url, "bench-token-0123456789"),
+        "bare" => bare(&bare_agent(3, None), &url, "bench-token-0123456789"),
         "bare resolve" => {
-            let agent = bare_agent(3);
+            let agent = bare_agent(3, None);
             let token = bare_resolve(&agent, &gateway);
             bare(&agent, &url, token["access_token"].as_str().unwrap());
         }

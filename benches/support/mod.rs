@@ -168,8 +168,11 @@ pub const SCHEMES: [&str; 2] = ["http", "https"];
 
 /// Bare ureq with its defaults, but for the number of idle connections (3 by default) and the system's
 /// authorities.
-pub fn bare_agent(idle: usize) -> ureq::Agent {
-    let config = ureq::Agent::config_builder().max_idle_connections_per_host(idle);
+pub fn bare_agent(idle: usize, timeout: Option<Duration>) -> ureq::Agent {
+    let config = ureq::Agent::config_builder();
+    let config = config
+        .max_idle_connections_per_host(idle)
+        .timeout_global(timeout);
     let config = config.tls_config(
         ureq::tls::TlsConfig::builder()
             .root_certs(ureq::tls::RootCerts::PlatformVerifier)
@@ -178,9 +181,9 @@ pub fn bare_agent(idle: usize) -> ureq::Agent {
     config.build().new_agent()
 }
 
-/// A call of bare ureq, with the credential.
-pub fn bare_fetch(idle: usize, url: String) -> impl Fn() + Sync {
-    let agent = bare_agent(idle);
+/// A call of bare ureq, with the credential and, for a careful user, with a timeout.
+pub fn bare_fetch(idle: usize, timeout: Option<Duration>, url: String) -> impl Fn() + Sync {
+    let agent = bare_agent(idle, timeout);
     move || {
         let request = agent.get(&url).header("Authorization", "Bearer t-1");
         let mut response = request.call().unwrap();

@@ -290,7 +290,7 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     )
 }
 
-/// Returns whether a character of a foreign text could forge a line on a terminal: a control character, a line
+/// Returns whether a character of a server's text could forge a line on a terminal: a control character, a line
 /// separator, or an invisible character that hides text or reverses its direction.
 pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'

@@ -7,16 +7,16 @@ use std::fmt;
 #[cfg(feature = "log")]
 const TARGET: &str = "nexus_sdk";
 
-/// The lines that the SDK writes to stderr. Each level includes those before it.
+/// Selects the lines that the SDK writes to stderr. Each level includes the levels before it.
 ///
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
 /// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
-/// panics loses the line, but the call goes on.
+/// panics loses the line, but the call continues.
 ///
 /// No line contains a token, a key, a request's body or a URL's query. A line may repeat a gateway's
-/// error message. ureq also logs to the facade: its trace level contains everything that is sent and
-/// received, credentials included.
+/// error message. ureq also logs to the facade: at the trace level it writes everything that is sent
+/// and received, credentials included.
 ///
 /// ```
 /// use nexus_sdk::LogLevel;

@@ -239,8 +239,8 @@ impl NexusClientOptions {
     ///
     /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
     /// `timeout`. Its caller waits only for the client's own timeout. If a process is suspended while it holds a lock,
-    /// the others continue without the lock 10 s after the end of its turn. If the directory cannot be used, or its file
-    /// system has no locks, one warning is logged and requests are sent without a lock.
+    /// the others continue without the lock 10 s after it should have been released. If the directory cannot be used, or
+    /// its file system has no locks, one warning is logged and requests are sent without a lock.
     ///
     /// Missing directories are created with mode 0700. The files are empty, one for each workspace and provider or
     /// connection id, and are never removed. A process that is killed leaves its file unlocked. Delete files only while

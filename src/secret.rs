@@ -24,7 +24,7 @@ fn says_secret(name: &str) -> bool {
     name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Returns whether the name of a body's field is that of a secret. A name that contains `key` counts, and
+/// Returns whether a field of a body has the name of a secret. A name that contains `key` counts, and
 /// `session_id` does not.
 #[cfg(any(test, feature = "consent"))]
 pub(crate) fn is_secret_field(name: &str) -> bool {

@@ -60,7 +60,7 @@ impl Deadline {
     }
 }
 
-/// The local and the server's time of a response, to convert the other times in it.
+/// The local time and the server's time of a response, for converting the other times in it.
 ///
 /// `at` is the moment at which the request was sent, so a slow response can only shorten the lifetime of its
 /// token. `date` is the response's `Date`.

@@ -126,8 +126,8 @@ impl NexusClient {
     ///
     /// The agent uses the client's pooled connections. The client's timeout (30 s) limits connecting,
     /// the wait for the response's headers, and every single read and write, but not a stream as a
-    /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the agent takes over
-    /// that agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`, and its
+    /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the new agent has
+    /// your agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`, and its
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///

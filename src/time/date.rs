@@ -13,7 +13,7 @@ use ureq::http::header::DATE;
 
 use crate::json;
 
-/// The last second of the year 9999. A later date becomes this one.
+/// The last second of the year 9999. Later dates are limited to it.
 const LAST_SECOND: u64 = 253_402_300_799;
 /// A larger number counts milliseconds since 1970, not seconds. As seconds, it would be after the year 33,658.
 const MILLIS_ABOVE: f64 = 1e12;

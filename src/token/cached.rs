@@ -13,7 +13,7 @@ use crate::secret::debug_only;
 use crate::signing::Signature;
 use crate::url;
 
-/// The most fields of a credential that an error names.
+/// The largest number of a credential's fields that an error names.
 const MAX_SHOWN: usize = 16;
 
 /// The part of a request that carries the credential.
@@ -208,7 +208,7 @@ impl CachedToken {
         }
     }
 
-    /// Adds the credential or its signature to the headers of a request, in place of an earlier one.
+    /// Sets the credential or its signature in the headers of a request, and replaces an earlier credential.
     pub(crate) fn authorize(
         &self,
         method: &Method,

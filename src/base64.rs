@@ -19,7 +19,7 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Decodes text with or without padding. `None` if it has other characters.
+/// Decodes text with or without padding. Returns `None` if a character is not in the alphabet.
 pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
     let mut decoded = Vec::with_capacity(text.len());
     for digits in text.trim_end_matches('=').as_bytes().chunks(4) {

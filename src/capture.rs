@@ -1,4 +1,4 @@
-//! Connecting a provider of static credentials: the form of its credential, and the credential.
+//! Static credentials: the form in which a user enters a credential, and the credential that was stored.
 
 use serde_json::{Value, json};
 
@@ -97,9 +97,9 @@ impl CaptureSchema {
 pub struct CapturedCredential {
     /// The id of the credential's connection.
     pub connection_id: String,
-    /// The connection's status now.
+    /// The connection's new status.
     pub status: ConnectionStatus,
-    /// The URL to which a browser would be sent next. `Debug` does not show it.
+    /// The URL to which the gateway would send a browser next. `Debug` does not show the URL.
     pub redirect_url: Option<String>,
 }
 
@@ -137,7 +137,7 @@ impl CapturedCredential {
 
 debug_only!(CapturedCredential: connection_id, status);
 
-/// Returns the texts and numbers in a value, which an error must not repeat.
+/// Returns the strings and numbers in a value. An error must not repeat them.
 fn leaves(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![text.clone()],

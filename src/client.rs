@@ -26,10 +26,10 @@ use crate::url;
 ///
 /// A clone is a cheap handle to the same client and its pooled connections.
 ///
-/// Most methods block the calling thread while they wait for the gateway. Each attempt lasts for at most
+/// Most methods block the calling thread while they wait for the gateway, by default for at most
 /// [`timeout`](NexusClientOptions::timeout) (30 s). With a [`RetryPolicy`](crate::RetryPolicy) that
-/// retries, there are several attempts, with pauses of at most `max_delay`. By default there is one. A
-/// request that may refresh a token continues if its caller times out: see [`drain`](Self::drain).
+/// retries, they block for at most `timeout` for each attempt and `max_delay` for each pause. A request
+/// that may refresh a token continues after its caller has timed out: see [`drain`](Self::drain).
 ///
 /// # Fork
 ///
@@ -72,23 +72,23 @@ use crate::url;
 /// | `timeout` | for each socket operation | for a whole attempt, and for a fetch with its redirects and body |
 /// | a caller that times out during a refresh | interrupts the request | leaves; the request continues |
 /// | threads that miss the cache together | one request each | one request for all |
-/// | processes that resolve the same pair | at the same time | one after the other |
+/// | processes that resolve the same workspace and provider | at the same time | one after the other |
 /// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
 /// | a 401 to a cached token | returned | the token is removed, and the request is sent again if there is another token |
 /// | an expiry in `expiry` or `expires_in` | ignored: 5 minutes | used |
 /// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
 /// | a response without a required field | `KeyError` | `invalid_response` |
 /// | `token_expired` from a resolve | an error | asked once more |
-/// | strategies | a header `Authorization` | all in the gateway's contract; an unknown one is `unsupported_strategy` |
-/// | the caller's header `Authorization` | overwritten | overwritten if the strategy sets it, otherwise sent |
-/// | `{name}` in a URL | sent as it is | replaced if the strategy is `path`, otherwise percent-encoded |
+/// | strategies | always an `Authorization` header | all in the gateway's contract, signatures with the feature `signing`; an unknown strategy is `unsupported_strategy` |
+/// | the caller's `Authorization` header | overwritten | overwritten if the strategy sets that header, otherwise sent |
+/// | `{name}` in a URL | sent unchanged | replaced if the strategy is `path`, otherwise percent-encoded |
 /// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it |
 /// | a redirect of a request other than GET and HEAD | followed only for a POST with 301, 302 or 303 | followed, as the Fetch standard says |
 /// | redirects to another origin | keep the credential | lose the credential |
 /// | redirects from https to http | followed | `insecure_url` |
 /// | a plain http URL on another machine | used | `insecure_url`, unless `allow_insecure_http` |
 /// | a gateway that redirects | followed | an error that names the new address |
-/// | header names in a response | as the server wrote them | in lower case; repeated headers are kept |
+/// | header names in a response | as the server wrote them | in lower case; repeated headers are all returned |
 /// | a compressed response | not requested | requested and decompressed |
 /// | a large response | read in full | `body_too_large` above `max_body_bytes` |
 /// | cut-off responses | may be returned in part | always an error |
@@ -96,19 +96,19 @@ use crate::url;
 /// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
 /// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
 /// | `wait_for_active`, other final statuses | polled until the timeout | returned |
-/// | `wait_for_active`, its timeout | may be exceeded by a pause and a poll | kept |
-/// | `TokenResponse`, a field in `credentials` and at the top level | mostly the top level | `credentials` |
+/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | never exceeded |
+/// | `TokenResponse`, a field both in `credentials` and at the top level | mostly taken from the top level | taken from `credentials` |
 /// | `TokenResponse.access_token` of a static key | empty | the key |
 /// | `resolve_token`, an access token beside the `credential_field` of a `header` strategy | the access token | the field |
 /// | blank names | only a blank connection id is refused | `invalid_input` |
-/// | diagnostics | each call, at the level info | warnings, unless you raise the level |
+/// | diagnostics | every call, at the info level | warnings only, unless you raise the level |
 #[derive(Clone)]
 pub struct NexusClient(Handle);
 
 impl NexusClient {
     /// Creates a client with these options. Sends nothing and does not block.
     ///
-    /// Logs a warning if the gateway is on another machine and its URL is plain http, unless
+    /// Logs a warning if the URL is plain http to another machine, unless
     /// [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) is set.
     ///
     /// # Errors
@@ -139,8 +139,8 @@ impl NexusClient {
     /// For repeated use, prefer [`get_cached_token`](Self::get_cached_token).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. If another thread is already
-    /// resolving the same pair, the call waits for that result. After `token_expired`, the gateway is
-    /// asked once more.
+    /// resolving the same workspace and provider, the call waits for that thread's result. After
+    /// `token_expired`, the request is sent once more.
     ///
     /// # Errors
     ///
@@ -164,12 +164,13 @@ impl NexusClient {
         Ok(CachedToken::clone(&token))
     }
 
-    /// Returns the token from the cache. If there is none, requests it from the gateway and caches it.
+    /// Returns the token from the cache. On a miss, requests the token from the gateway and caches it.
     ///
     /// A hit takes one short lock. Threads that miss the same key together share one request to the
-    /// gateway, and its token or error. Each blocks for at most the client's timeout (30 s) for each
-    /// attempt. If the cache still has a token that is about to expire, a call blocks for at most 1 s
-    /// and then uses that token ([`stale_if_error`](NexusClientOptions::stale_if_error)).
+    /// gateway, and all get its token or error. A miss blocks for at most the client's timeout (30 s) for
+    /// each attempt. If the cached token is about to expire, a call waits for the gateway for at most 1 s.
+    /// If the gateway does not respond or has a temporary error, the call returns the cached token
+    /// ([`stale_if_error`](NexusClientOptions::stale_if_error)).
     ///
     /// # Errors
     ///
@@ -218,7 +219,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// Only those of every request.
+    /// Only the errors of every request: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -232,13 +233,13 @@ impl NexusClient {
         Providers::from_json(self.send(&Request::get("/v1/providers"))?)
     }
 
-    /// Returns the gateway's health from `/health` or, if that does not exist, from `/v1/health`.
+    /// Returns the gateway's health from `/health`, or from `/v1/health` if the gateway has no `/health`.
     ///
     /// Blocks for at most two requests to the gateway.
     ///
     /// # Errors
     ///
-    /// Only those of every request.
+    /// Only the errors of every request: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -258,16 +259,16 @@ impl NexusClient {
         Health::from_json(response?)
     }
 
-    /// Waits for requests that are still running in the background, and returns whether all have ended.
+    /// Waits for the requests that may refresh a token, and returns whether all of them have ended.
     /// Blocks for at most `timeout`.
     ///
-    /// A request that may refresh a token continues in the background if its caller times out. If it
-    /// were interrupted, the provider could revoke the user's grant. Dropping the last handle of a client
+    /// Such a request continues in the background after its caller has timed out. If the request were
+    /// interrupted, the provider could revoke the user's grant. Dropping the last handle of a client
     /// (clients, fetchers and authenticated agents) also waits for such requests, for up to 5 s. Call
-    /// this method in a program that does not drop its client: one that ends by
-    /// [`std::process::exit`], or keeps the client in a static.
+    /// this method in a program that does not drop its client, because the program ends by
+    /// [`std::process::exit`] or keeps the client in a static.
     ///
-    /// While this method waits, failed requests are not retried, and a request that waits for the lock of
+    /// While this method waits, these requests are not retried, and a request that waits for the lock of
     /// another process fails with `timeout` within a second.
     ///
     /// ```
@@ -290,7 +291,7 @@ impl NexusClient {
 
 #[cfg(feature = "consent")]
 impl NexusClient {
-    /// Returns the client's shared state, which does not keep the client open as a handle does.
+    /// Returns the client's shared state. Unlike a handle, it does not keep the client open.
     pub(crate) fn flights(&self) -> &Arc<Flights> {
         &self.0
     }

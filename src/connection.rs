@@ -1,4 +1,4 @@
-//! Connections: the request for one, and its status.
+//! Connections to providers: the request, the response and the status.
 
 pub(crate) mod revoke;
 
@@ -11,7 +11,7 @@ use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::url;
 
-/// An empty list of scopes. The compiler cannot tell the type of a plain `[]`.
+/// An empty list of scopes. For a plain `[]`, the compiler cannot infer the type of the items.
 ///
 /// ```
 /// use nexus_sdk::{NO_SCOPES, RequestConnectionInput};
@@ -43,8 +43,8 @@ impl RequestConnectionInput {
     ///
     /// `user_id` is the user or workspace of the connection: the `workspace_id` of later calls.
     /// `provider_name` is the provider's name, such as `github`. `scopes` are the scopes to ask the
-    /// provider for: an array, a `Vec`, a slice or any other collection of texts, or [`NO_SCOPES`].
-    /// `return_url` is the page to which the user's browser is sent after the consent.
+    /// provider for: an array, a `Vec`, a slice or any other collection of strings, or [`NO_SCOPES`].
+    /// `return_url` is the page to which the gateway sends the user's browser after consent.
     ///
     /// ```
     /// use nexus_sdk::RequestConnectionInput;
@@ -123,11 +123,12 @@ debug_only!(RequestConnectionInput: user_id, provider_name, scopes);
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestConnectionResponse {
-    /// The page on which the user consents.
+    /// The URL of the page on which the user consents. For a provider of static credentials, it returns
+    /// JSON: see [`capture_schema`](crate::NexusClient::capture_schema).
     pub auth_url: String,
     /// The connection's id, for every later call.
     pub connection_id: String,
-    /// Ties the consent to this request. Read from `auth_url` if the response does not have it.
+    /// The value that links the consent to this request. Read from `auth_url` if the response lacks it.
     pub state: Option<String>,
     /// The scopes that the gateway asks the provider for.
     pub scopes: Option<Vec<String>>,
@@ -163,7 +164,7 @@ impl RequestConnectionResponse {
     }
 }
 
-/// Returns texts of any kind as owned texts.
+/// Copies strings of any type.
 pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
     let texts = texts.into_iter();
     texts.map(|text| text.as_ref().to_owned()).collect()
@@ -182,7 +183,7 @@ fn state_of(auth_url: &str) -> Option<String> {
 
 debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 
-/// The status of a connection. Compares with text: `status == "active"`.
+/// The status of a connection. It can be compared with a string: `status == "active"`.
 ///
 /// ```
 /// use nexus_sdk::ConnectionStatus;
@@ -198,7 +199,7 @@ pub enum ConnectionStatus {
     Active,
     /// The user has not consented yet. Gateways also report this while they cannot reach their broker.
     Pending,
-    /// The gateway has no token for the connection. Gateways report this also until the user has
+    /// The gateway has no token for the connection. Gateways also report this until the user has
     /// consented. [`wait_for_active`](crate::NexusClient::wait_for_active) tells the two apart.
     Failed,
     /// The provider has refused to renew the token. The user has to connect again.
@@ -238,8 +239,8 @@ impl ConnectionStatus {
         }
     }
 
-    /// Returns whether [`wait_for_active`](crate::NexusClient::wait_for_active) stops at this status. It
-    /// does at every known status except `pending`.
+    /// Returns whether [`wait_for_active`](crate::NexusClient::wait_for_active) returns this status
+    /// instead of polling again. True for every known status except `pending`.
     ///
     /// ```
     /// use nexus_sdk::ConnectionStatus;

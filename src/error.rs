@@ -1,4 +1,4 @@
-//! The error type of all calls, and its codes.
+//! The error type of the whole crate.
 
 mod kind;
 
@@ -19,10 +19,10 @@ pub use kind::ErrorKind;
 /// ```
 pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
-/// A failure: its code, and a message with advice. `Display` prints `code: message`, and `Debug` the same
-/// with the other fields after it.
+/// A failure: its code, and a message with advice. `Display` prints `code: message`. `Debug` prints the same
+/// text, and then the other fields.
 ///
-/// One word in size, and cheap to clone. `Display`, `Debug` and the source chain never contain a token,
+/// An error is one word in size and cheap to clone. `Display`, `Debug` and the source chain never contain a token,
 /// a key, a request body or a URL's path and query.
 ///
 /// ```
@@ -55,7 +55,7 @@ impl NexusError {
         Self(Arc::new(Inner {
             kind,
             code: Cow::Borrowed(kind.code()),
-            // A message may repeat text from outside.
+            // A message may repeat text from a server.
             message: message.into().replace(is_unsafe_to_show, " "),
             status: None,
             retry_after: None,
@@ -67,7 +67,7 @@ impl NexusError {
 
     /// An error with this code, for a mock of your own. [`kind`](Self::kind),
     /// [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect) follow from
-    /// the code, and [`status_code`](Self::status_code) from one such as `http_503`.
+    /// the code. A code such as `http_503` also sets [`status_code`](Self::status_code).
     ///
     /// ```
     /// use nexus_sdk::{ErrorKind, NexusError};
@@ -94,7 +94,7 @@ impl NexusError {
             .with(|inner| (inner.code, inner.status) = (code, status))
     }
 
-    /// An argument that cannot be used. `place` names it, and `problem` says why.
+    /// An error about an argument that cannot be used. `place` is the argument's name.
     pub(crate) fn invalid_input(place: &str, problem: impl fmt::Display) -> Self {
         Self::new(ErrorKind::InvalidInput, format!("{place}: {problem}"))
     }
@@ -191,7 +191,7 @@ impl NexusError {
         self.0.status
     }
 
-    /// The code as a value to `match` on.
+    /// The kind of the error, as an enum to `match` on.
     ///
     /// ```
     /// use nexus_sdk::{ErrorKind, NexusClientOptions};
@@ -205,7 +205,7 @@ impl NexusError {
     }
 
     /// The time that the gateway asks to wait before the next attempt. It is read from `Retry-After`
-    /// (RFC 9110 section 10.2.3), which has seconds or a date.
+    /// (RFC 9110 section 10.2.3), which contains seconds or a date.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -218,13 +218,13 @@ impl NexusError {
         self.0.retry_after
     }
 
-    /// Returns whether only the user can fix this error, by connecting the provider. The connection does not
-    /// exist (`connection_not_found` from a resolve), needs attention (`attention_required`), was
-    /// revoked (`connection_revoked`, any 410), has no token (`token_not_found`), or has no way to renew
-    /// it (`no_refresh_token`).
+    /// Returns whether only the user can fix this error, by connecting the provider. True if the connection
+    /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`), was
+    /// revoked (`connection_revoked`, any 410), has no token (`token_not_found`), or has no refresh token
+    /// (`no_refresh_token`).
     ///
-    /// `false` for an error that may be temporary, such as `token_expired`: the provider may just be
-    /// down.
+    /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
+    /// for a moment.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -241,9 +241,9 @@ impl NexusError {
         self.0.needs_reconnect
     }
 
-    /// Returns whether the same call may succeed later. True for a network failure, a timeout, `token_expired`
-    /// and the statuses 429, 502, 503 and 504. False if the error shows that the broker behind the
-    /// gateway has refused the request.
+    /// Returns whether the same call may succeed later. True for most network failures, a timeout,
+    /// `token_expired` and the statuses 429, 502, 503 and 504. False for a failure of TLS, and if the error
+    /// shows that the broker behind the gateway has refused the request.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -290,7 +290,7 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     )
 }
 
-/// Returns whether a character of a foreign text could forge a line on a terminal: a control character, a line
+/// Returns whether a character of a server's text could forge a line on a terminal: a control character, a line
 /// separator, or an invisible character that hides text or reverses its direction.
 pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'

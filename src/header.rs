@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 pub(crate) const USER_AGENT: &str =
     concat!("nexus-gateway-sdk/", env!("CARGO_PKG_VERSION"), " (rust)");
 
-/// Headers that frame the message or name its target. A strategy must not set them.
+/// Headers that delimit the message, control its connection or name its target. A strategy must not set them.
 pub(crate) const FRAMING: [&str; 8] = [
     "connection",
     "content-length",
@@ -21,7 +21,7 @@ pub(crate) const FRAMING: [&str; 8] = [
     "upgrade",
 ];
 
-/// The longest header that is sent, in bytes. Most servers accept much less.
+/// The limit for the length of a header, in bytes. Most servers accept much less.
 pub(crate) const MAX_LENGTH: usize = 64 * 1024;
 
 /// Checks and returns the header that carries a credential. `Debug` does not show its value.
@@ -55,7 +55,7 @@ pub(crate) fn secret_value(text: String) -> Option<HeaderValue> {
     (value.len() <= MAX_LENGTH).then_some(value)
 }
 
-/// Sets a header of a request, in place of all others with its name.
+/// Sets a header of a request, and replaces all headers of the same name.
 ///
 /// # Errors
 ///
@@ -65,7 +65,7 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
     put.map_err(|_| {
         NexusError::invalid_input(
             "headers",
-            "there are too many to add the credential's header; leave some out",
+            "there are too many to add the credential's header; remove some of them",
         )
     })?;
     Ok(())

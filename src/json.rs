@@ -1,4 +1,4 @@
-//! Lenient readers of JSON objects, because gateways write the same field in several types.
+//! Lenient readers of JSON objects, because gateways do not agree on the type of a field.
 
 use serde_json::{Map, Value};
 
@@ -25,7 +25,7 @@ pub(crate) fn written(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// Returns the object that every response of a gateway is.
+/// Returns a gateway's response as an object.
 ///
 /// # Errors
 ///
@@ -38,7 +38,8 @@ pub(crate) fn into_object(response: Value) -> Result<Object> {
     Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
-/// Returns a field as text. Numbers and booleans are returned as written, and `null` as missing.
+/// Returns a field as text. Numbers and booleans are returned as JSON. `null`, lists and objects count as
+/// missing.
 pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) => Some(text.clone()),
@@ -47,7 +48,7 @@ pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     }
 }
 
-/// Returns a field as [`text`] does, but an empty string as missing.
+/// Returns a field as [`text`] does, but an empty string counts as missing.
 pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
     text(object, field).filter(|text| !text.is_empty())
 }
@@ -56,7 +57,7 @@ pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
 ///
 /// # Errors
 ///
-/// `invalid_response` that names the fields, if all of them are empty.
+/// `invalid_response` if all of them are missing or empty. The error names the fields.
 pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     let found = fields.iter().find_map(|field| filled(response, field));
     found.ok_or_else(|| {
@@ -76,7 +77,7 @@ pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Option<&'a Object> 
     object.get(field)?.as_object()
 }
 
-/// Returns the strings of a field that is a list.
+/// Returns the strings in a field that is a list. Other items are left out.
 pub(crate) fn strings(object: &Object, field: &str) -> Option<Vec<String>> {
     let texts = object.get(field)?.as_array()?.iter();
     let texts = texts.filter_map(Value::as_str).map(str::to_owned);

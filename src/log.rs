@@ -7,15 +7,16 @@ use std::fmt;
 #[cfg(feature = "log")]
 const TARGET: &str = "nexus_sdk";
 
-/// The lines that the SDK writes to stderr. Each level includes those before it.
+/// Selects the lines that the SDK writes to stderr. Each level includes the levels before it.
 ///
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
 /// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
-/// panics loses its line and nothing else.
+/// panics loses the line, but the call continues.
 ///
 /// No line contains a token, a key, a request's body or a URL's query. A line may repeat a gateway's
-/// error message. ureq also logs to the facade, and writes all that it sends at its trace level.
+/// error message. ureq also logs to the facade: at the trace level it writes everything that is sent
+/// and received, credentials included.
 ///
 /// ```
 /// use nexus_sdk::LogLevel;
@@ -28,14 +29,14 @@ const TARGET: &str = "nexus_sdk";
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// A failure that no caller receives as an error. The SDK has none at present.
+    /// A failure that no caller receives as an error. At present, the SDK logs nothing at this level.
     Error,
     /// A problem that the SDK works around: a call that is retried, plain http to a remote gateway.
     #[default]
     Warn,
     /// A rare event: a credential is dropped after a 401, or before a redirect to another origin.
     Info,
-    /// Every request to the gateway, with its status and duration.
+    /// Every attempt of a request to the gateway, with its status and duration.
     Debug,
 }
 
@@ -90,8 +91,8 @@ impl Log {
         }
     }
 
-    /// Leaves the choice of lines to the program's logger. Its panic must not end a call, or the wait
-    /// for a refresh in a `drop`.
+    /// Lets the program's logger select the lines. A panic of the logger must not end a call, or interrupt
+    /// the wait for a refresh in a `drop`.
     #[cfg(feature = "log")]
     fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
         let level = match level {
@@ -112,9 +113,9 @@ impl Log {
 fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
-    // A foreign text must not be able to begin a line of its own.
+    // Text from a server must not be able to start a new line.
     let line = line.replace(crate::error::is_unsafe_to_show, " ");
-    // One write for each line keeps the lines of two threads apart. A closed stderr is no failure.
+    // A single write keeps the lines of two threads apart. A closed stderr is not an error.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

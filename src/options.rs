@@ -1,4 +1,4 @@
-//! How a client is configured, in code or from the environment.
+//! The options of a client, set in code or read from the environment.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -69,12 +69,12 @@ impl NexusClientOptions {
         }
     }
 
-    /// Options from the environment: the URL from `NEXUS_GATEWAY_URL`, and the API key from `NEXUS_API_KEY` if that is
+    /// Options from the environment: the URL from `NEXUS_GATEWAY_URL`, and the API key from `NEXUS_API_KEY` if it is
     /// set. White space around the values is removed.
     ///
     /// # Errors
     ///
-    /// `invalid_input` if `NEXUS_GATEWAY_URL` is not set or blank, or if one of the two is not UTF-8.
+    /// `invalid_input` if `NEXUS_GATEWAY_URL` is not set or blank, or if one of the two variables is not UTF-8.
     ///
     /// ```no_run
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -91,7 +91,7 @@ impl NexusClientOptions {
         Ok(Self::new(url).api_key(variable(KEY_VARIABLE)?.unwrap_or_default()))
     }
 
-    /// The API key, sent to the gateway as `X-API-Key`. Default: empty, which sends no such header.
+    /// The API key, sent to the gateway as `X-API-Key`. Default: empty, and the header is not sent.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").api_key("k-1");
@@ -107,9 +107,9 @@ impl NexusClientOptions {
     /// 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
-    /// timeout. Its caller gets the error `timeout`, and the request goes on in the background for up to 60 s, or for
-    /// this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) overrides the timeout of
-    /// one fetch.
+    /// timeout. Its caller gets the error `timeout`, and the request continues in the background. Each attempt has
+    /// 60 s, or this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) overrides the
+    /// timeout of one fetch.
     ///
     /// ```
     /// use std::time::Duration;
@@ -144,14 +144,14 @@ impl NexusClientOptions {
     /// For each request, the SDK turns off ureq's redirects, accepts any method and status, and sets a deadline. All
     /// other settings stay as they are. Some guarantees hold only for the SDK's default agent:
     ///
-    /// - Bytes that a server sends unasked over TLS never become part of the next response. A body without a length
-    ///   that ends with a reset, or without the end of TLS, is an error.
-    /// - A response counts even if the server closed the connection before it had read the whole request.
-    /// - An idempotent request is sent again only if its connection came from the pool. With your agent, it may also
-    ///   be sent again after a new connection failed.
-    /// - No cookies. If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of
-    ///   all responses and sends them with the requests of all workspaces. Disable that feature, or use a client for
-    ///   each workspace.
+    /// - Unrequested bytes that a server sends over TLS never become part of the next response. A body of unknown
+    ///   length that ends with a reset, or without a TLS `close_notify`, is an error.
+    /// - A response is returned even if the server closed the connection before it had read the whole request.
+    /// - An idempotent request is sent again only if its connection came from the pool. With your agent, the request
+    ///   may also be sent again after a new connection failed.
+    /// - Cookies are neither stored nor sent. If any crate in the program enables ureq's feature `cookies`, your agent
+    ///   stores the cookies of all responses and sends them with the requests of all workspaces. Disable that feature,
+    ///   or use a client for each workspace.
     ///
     /// An agent with a SOCKS proxy needs the feature `socks-proxy` of this crate. Without it,
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
@@ -169,7 +169,7 @@ impl NexusClientOptions {
     }
 
     /// The largest response body of a fetch, in bytes after decompression. Default 100 MiB. A larger body is the error
-    /// `body_too_large`. A response of the gateway may have 2 MiB, whatever this option says.
+    /// `body_too_large`. A response of the gateway is limited to 2 MiB, regardless of this option.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);
@@ -216,8 +216,8 @@ impl NexusClientOptions {
     ///
     /// A token is about to expire when it is within the cache's buffer (30 s by default). A token without a known
     /// expiry can be used for up to an hour after it was received. A call that has such a token waits for the gateway
-    /// for at most 1 s. Then the token counts as fresh for another 5 s, and after that one call asks again. A warning is
-    /// logged once for each token.
+    /// for at most 1 s. Then the token counts as fresh for another 5 s, and the first call after that asks the gateway
+    /// again. A warning is logged once for each token.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
@@ -233,14 +233,14 @@ impl NexusClientOptions {
     /// `NEXUS_LOCK_DIR` and the default, `$XDG_STATE_HOME/nexus/locks` or `~/.local/state/nexus/locks` (macOS:
     /// `~/Library/Application Support/nexus/locks`, Windows: `%LOCALAPPDATA%\nexus\locks`).
     ///
-    /// Two processes that refresh the same token at once can cost the user's connection. Processes with the same
-    /// gateway URL and directory take turns, for each workspace and provider and for each connection id. A call by
-    /// connection id and one by workspace and provider do not exclude each other.
+    /// If two processes refresh the same token at once, the provider may revoke the user's grant. Processes with the
+    /// same gateway URL and directory take turns, for each workspace and provider and for each connection id. A call by
+    /// connection id and a call by workspace and provider can still run at the same time.
     ///
     /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
-    /// `timeout`. Its caller still leaves at the client's own timeout. If a process is stopped while it holds a lock,
-    /// the others go on without the lock 10 s after the end of its turn. If the directory cannot be used, or its file
-    /// system has no locks, one warning is logged and requests are sent without a lock.
+    /// `timeout`. Its caller waits only for the client's own timeout. If a process is suspended while it holds a lock,
+    /// the others continue without the lock 10 s after it should have been released. If the directory cannot be used, or
+    /// its file system has no locks, one warning is logged and requests are sent without a lock.
     ///
     /// Missing directories are created with mode 0700. The files are empty, one for each workspace and provider or
     /// connection id, and are never removed. A process that is killed leaves its file unlocked. Delete files only while
@@ -260,8 +260,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// Turns off the lock that processes share. By default it is on, see [`lock_dir`](Self::lock_dir). An empty
-    /// `NEXUS_LOCK_DIR` turns it off for clients without a setting of their own.
+    /// Turns off the lock that processes share. By default the lock is on: see [`lock_dir`](Self::lock_dir). An empty
+    /// `NEXUS_LOCK_DIR` turns the lock off for clients without a setting of their own.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").without_lock();
@@ -280,7 +280,7 @@ impl NexusClientOptions {
     /// use nexus_sdk::{NexusClientOptions, RefreshLock};
     /// use std::{io, time::{Duration, Instant}};
     ///
-    /// /// Always free. The example of `RefreshLock` has one that excludes others.
+    /// /// Excludes nobody. The example of `RefreshLock` is a working lock.
     /// struct Free;
     ///
     /// impl RefreshLock for Free {

@@ -121,7 +121,7 @@ impl Providers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// `healthy` for a gateway without problems.
+    /// The status, `healthy` if the gateway has no problems.
     pub status: String,
     /// The gateway's version, if it states one.
     pub version: Option<String>,

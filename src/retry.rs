@@ -10,13 +10,13 @@ use crate::time::Deadline;
 
 /// The number of retries of a request, and the pauses between the attempts.
 ///
-/// In [`NexusClientOptions`](crate::NexusClientOptions::retry_policy) it applies to requests to the
-/// gateway, in [`FetchOptions`](crate::FetchOptions::retry_policy) to the request of a fetch.
+/// The policy in [`NexusClientOptions`](crate::NexusClientOptions::retry_policy) applies to requests to the
+/// gateway, and the policy in [`FetchOptions`](crate::FetchOptions::retry_policy) to the request of a fetch.
 ///
-/// Statuses 502, 503 and 504 are retried, and 429 if you ask for it. Network failures of an idempotent
-/// request (RFC 9110 section 9.2.2) are retried. A failed POST to the gateway is retried only if it was
-/// not sent. An error is not retried if it says that the broker behind the gateway has refused the
-/// request.
+/// Statuses 502, 503 and 504 are retried, and 429 if [`retry_on_429`](Self::retry_on_429) is set. In a
+/// fetch, they are retried only for idempotent methods (RFC 9110 section 9.2.2). Network failures are
+/// retried if they may be temporary and either the method is idempotent or the request was not sent. An
+/// error of the gateway is not retried if it shows that the broker has refused the request.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
 /// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.
@@ -53,7 +53,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Sets how many attempts may follow a failed first one. Default 0.
+    /// Sets the largest number of attempts after the first attempt has failed. Default 0.
     ///
     /// ```
     /// let policy = nexus_sdk::RetryPolicy::default().retries(2);
@@ -142,8 +142,8 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// After a failed attempt: sleeps before the next one and logs `why`. Returns `false` at once if the
-    /// policy or the deadline does not allow another.
+    /// Logs why an attempt failed, and sleeps until the next attempt. Returns `false` at once if the policy
+    /// or the deadline does not allow another attempt.
     pub(crate) fn wait_for_retry(
         &mut self,
         why: &dyn fmt::Display,
@@ -163,8 +163,8 @@ impl<'a> Attempts<'a> {
         true
     }
 
-    /// Returns the error of a call that gives up. It is the last attempt's own error, unless all retries
-    /// were used.
+    /// Returns the error of a call that gives up. After the last retry this is `max_retries_exceeded`, and
+    /// otherwise the error of the last attempt.
     pub(crate) fn give_up(self, last: NexusError) -> NexusError {
         if self.policy.retries == 0 || self.failed <= self.policy.retries {
             return last;
@@ -173,8 +173,8 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Returns a number in `0.0..1.0`, random enough to spread retries: the standard library seeds each
-/// `RandomState` differently.
+/// Returns a number in `0.0..1.0`. It is random enough to spread retries, because the standard library seeds
+/// each `RandomState` differently.
 fn chance() -> f64 {
     let bits = RandomState::new().hash_one(std::thread::current().id());
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)

@@ -24,17 +24,17 @@ fn says_secret(name: &str) -> bool {
     name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Returns whether a field of a body holds a secret, by its name. Any key counts as a secret, a session's
-/// id does not.
+/// Returns whether a field of a body has the name of a secret. A name that contains `key` counts, and
+/// `session_id` does not.
 #[cfg(any(test, feature = "consent"))]
 pub(crate) fn is_secret_field(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.contains("key") || says_secret(&name)
 }
 
-/// Returns whether a header, with its name in lower case, is for one origin only. These are the credentials of
-/// RFC 9110 and RFC 6265, and every other header that is named like a secret, a session or a key, except
-/// `idempotency-key`.
+/// Returns whether a header must not follow a redirect to another origin. The name is in lower case. The
+/// headers are the credentials of RFC 9110 and RFC 6265, and all headers that are named like a secret, a session
+/// or a key, except `idempotency-key`.
 pub(crate) fn is_secret_header(name: &str) -> bool {
     const OTHERS: [&str; 4] = ["api-key", "api_key", "apikey", "session"];
     let is_key = name.ends_with("key") && name != "idempotency-key";
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn what_marks_a_secret_in_a_body_and_in_a_header() {
         let table = [
-            // The name, whether a field is a secret, whether a header is.
+            // The name, whether such a field is secret, and whether such a header is secret.
             ("authorization", true, true),
             ("set-cookie", true, true),
             ("x-jwt-assertion", true, true),

@@ -12,8 +12,8 @@ use crate::time::date;
 use crate::token::CachedToken;
 
 /// The session that
-/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session) requests: an agent,
-/// its scopes, and a connection, named by its id or by workspace and provider.
+/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session) requests. It has an
+/// agent, scopes, and a connection, which is named by its id or by workspace and provider.
 ///
 /// ```
 /// use nexus_sdk::AgentSessionInput;
@@ -85,7 +85,8 @@ impl AgentSessionInput {
         self
     }
 
-    /// Sets how long the session lasts, in whole seconds. Default: the gateway's, 900 s.
+    /// Sets the lifetime of the session, rounded down to whole seconds. Default: chosen by the gateway,
+    /// normally 900 s.
     ///
     /// ```
     /// use std::time::Duration;
@@ -98,7 +99,7 @@ impl AgentSessionInput {
         self
     }
 
-    /// Lets the agent act on behalf of the user whose own token this is. Default: on nobody's behalf.
+    /// Lets the agent act on behalf of the user to whom this token belongs. Default: no user.
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"])
@@ -148,8 +149,8 @@ debug_only!(AgentSessionInput: agent_id, scopes, workspace_id, provider_name, co
 
 /// An agent's session, as the gateway describes it.
 ///
-/// Only the response to the request for a session has its token. `Debug` shows neither the token nor
-/// the user.
+/// Only [`request_agent_session`](crate::NexusClient::request_agent_session) returns the session's token.
+/// `Debug` shows neither the token nor the user.
 ///
 /// ```
 /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
@@ -177,7 +178,7 @@ pub struct AgentSession {
     pub expires_at: Option<SystemTime>,
     /// True if the session can be used.
     pub active: bool,
-    /// `bearer` for a token of the provider, `session` for one of the gateway.
+    /// `bearer` for a token of the provider, `session` for a token of the gateway.
     pub token_type: Option<String>,
     /// The provider's `access_token`, or the gateway's `session_token`.
     pub token: Option<String>,
@@ -232,7 +233,7 @@ impl AgentSession {
     /// Returns the session's token as a bearer token (RFC 6750 section 2.1).
     pub(crate) fn credential(&self) -> Result<CachedToken> {
         let Some(token) = &self.token else {
-            let problem = "has no token; only the response of request_agent_session has one";
+            let problem = "has no token; use the session that request_agent_session returned";
             return Err(NexusError::invalid_input("session", problem));
         };
         let expires_at = self.expires_at.unwrap_or(SystemTime::UNIX_EPOCH);

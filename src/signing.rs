@@ -1,4 +1,4 @@
-//! Credentials that sign a request and are not sent: an HMAC of the body, and AWS Signature Version 4.
+//! Signatures, for credentials that are not sent themselves: an HMAC of the body, or AWS Signature Version 4.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The signing names of S3's services, which share its rules.
 const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
-/// Further services that require the hash of the body in a header.
+/// Other services that also require the hash of the body in a header.
 const PAYLOAD_HEADER: [&str; 2] = ["aoss", "glacier"];
 
 /// The method, URL and body of a request.
@@ -34,13 +34,13 @@ pub(crate) type Signed<'a> = (&'a Method, &'a Uri, &'a [u8]);
 /// A way to sign requests.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Signature {
-    /// An HMAC (RFC 2104) of the body, with SHA-256 in hex by default.
+    /// An HMAC (RFC 2104) of the body. By default it uses SHA-256 and is written in hex.
     Hmac { sha1: bool, base64: bool },
     /// AWS Signature Version 4.
     Aws(AwsKey),
 }
 
-/// A key of an AWS account, and the region and service that it signs for.
+/// The key of an AWS account, and the region and service for which requests are signed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AwsKey {
     pub(crate) access_key: String,
@@ -51,8 +51,8 @@ pub(crate) struct AwsKey {
 }
 
 impl Signature {
-    /// Adds the signature to the headers, in place of an earlier one. An HMAC uses `header_name` and
-    /// `secret`.
+    /// Adds the signature to the headers, and replaces an earlier signature. `header_name` and `secret` are
+    /// for an HMAC only.
     pub(crate) fn sign(
         &self,
         header_name: &str,
@@ -95,8 +95,8 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Adds `Authorization`, `X-Amz-Date`, with a session token `X-Amz-Security-Token`, and
-/// `X-Amz-Content-Sha256` if the service requires it. After an error the headers hold no signature.
+/// Sets `Authorization` and `X-Amz-Date`, `X-Amz-Security-Token` if there is a session token, and
+/// `X-Amz-Content-Sha256` if the service requires it. After an error, the headers contain no signature.
 ///
 /// # Errors
 ///
@@ -127,8 +127,8 @@ fn sign_aws(
     put(headers, AUTHORIZATION, authorization)
 }
 
-/// Returns the hash of the body, and adds it to the headers if the service requires that. A header of
-/// the caller is replaced.
+/// Returns the hash of the body. Sets the hash as a header if the service requires the header, or if the
+/// caller has set it, perhaps to a wrong value.
 fn put_payload(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
     let hash = hex(&Sha256::digest(body));
     let is_required = S3.contains(&service) || PAYLOAD_HEADER.contains(&service);
@@ -138,8 +138,8 @@ fn put_payload(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<St
     Ok(hash)
 }
 
-/// Returns the canonical form of a request, which both sides hash, and the names of the signed headers:
-/// `host`, `content-type` and `x-amz-*`, as AWS asks. A proxy may change others.
+/// Returns the canonical form of a request, which both sides hash, and the names of the signed headers.
+/// AWS requires `host`, `content-type` and `x-amz-*`. A proxy may change other headers.
 fn canonical(
     (method, url, host): (&Method, &Uri, &str),
     service: &str,
@@ -201,8 +201,8 @@ fn path(path: &str) -> String {
     url::encode_unless(normal.as_bytes(), is_plain_in_path)
 }
 
-/// Returns a path as the name of an S3 object, percent-encoded once. The name may contain dots and
-/// repeated slashes. S3 reads a plus sign as a space.
+/// Returns the path of an S3 object, percent-encoded once. Dot segments and repeated slashes are kept,
+/// because an object's name may contain them. S3 reads a plus sign as a space.
 fn object_path(path: &str) -> String {
     url::encode_unless(&url::decode(path, true), is_plain_in_path)
 }
@@ -211,8 +211,8 @@ fn is_plain_in_path(byte: u8) -> bool {
     byte == b'/' || url::is_unreserved(byte)
 }
 
-/// Returns the sorted parameters of a query. Each is decoded first, because it can be encoded in several
-/// ways.
+/// Returns the sorted parameters of a query. Each parameter is decoded and encoded again, because the same
+/// text can be encoded in several ways.
 fn query(query: &str) -> String {
     let canonical = |text| url::encode_unless(&url::decode(text, true), url::is_unreserved);
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
@@ -224,7 +224,7 @@ fn query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
-/// Removes white space at the ends, and replaces each run of it inside by one space.
+/// Removes white space at both ends, and replaces each inner run of white space with one space.
 fn folded(value: &[u8]) -> Vec<u8> {
     let words = value.split(u8::is_ascii_whitespace);
     let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Reads the gateway's `strategy`, which says how a credential is put on a request.
+//! The gateway's `strategy`, which defines how a credential is put on a request.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,8 +20,8 @@ impl TokenResponse {
     ///
     /// # Errors
     ///
-    /// `invalid_credentials` without the fields that the strategy needs. `invalid_response` for an
-    /// incomplete strategy. `unsupported_strategy` for one that this build does not support.
+    /// `invalid_credentials` if a field that the strategy needs is missing. `invalid_response` for an
+    /// incomplete strategy. `unsupported_strategy` for a strategy that this build does not support.
     pub(crate) fn to_cached(&self, clock: ResponseClock) -> Result<CachedToken> {
         let token = match self.kind().as_deref() {
             None | Some("oauth2") => self.oauth2(),
@@ -50,7 +50,7 @@ impl TokenResponse {
         })
     }
 
-    /// Returns the expiry that the response states, by the local clock.
+    /// Returns the expiry that the response states, converted to the local clock.
     fn local_expiry(&self, clock: ResponseClock) -> Option<SystemTime> {
         let credentials = self.credentials.as_ref();
         if credentials.is_some_and(|fields| json::flag(fields, "expired")) {
@@ -119,14 +119,16 @@ impl TokenResponse {
         })
     }
 
-    /// RFC 7617 section 2 allows no colon in the user name, and no control character in either.
+    /// RFC 7617 section 2 allows no colon in the user name, and no control character in the user name or the
+    /// password.
     fn basic_auth(&self) -> Result<CachedToken> {
         let user = self.needed(&self.config_or("username_field", "username"))?;
         let password = self.field(&self.config_or("password_field", "password"));
         let password = password.unwrap_or_default();
         let has_control = |text: &str| text.contains(char::is_control);
         if user.contains(':') || has_control(&user) || has_control(&password) {
-            let problem = "the user name or password has a character that Basic cannot carry";
+            let problem =
+                "Basic cannot carry this user name or password; connect the provider again";
             return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
         }
         let pair = base64(format!("{user}:{password}").as_bytes());

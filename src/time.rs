@@ -1,10 +1,10 @@
-//! Moments on the wall and the monotonic clock, and deadlines.
+//! The wall clock and the monotonic clock read together, and deadlines.
 
 pub(crate) mod date;
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The longest wait or lifetime. Longer ones are cut, so that no sum of times overflows.
+/// The longest wait or lifetime. Longer durations are shortened to it, so that no sum of times overflows.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A moment on both clocks. A token is fresh only if both say so: the monotonic clock may stop while a
@@ -23,7 +23,7 @@ impl Now {
         }
     }
 
-    /// Returns a later moment, at most `MAX_DURATION` later.
+    /// Returns the moment after this wait, which is limited to `MAX_DURATION`.
     pub(crate) fn after(self, wait: Duration) -> Self {
         let wait = wait.min(MAX_DURATION);
         Self {
@@ -60,10 +60,10 @@ impl Deadline {
     }
 }
 
-/// The clocks by which the times in a response are read.
+/// The local time and the server's time of a response, for converting the other times in it.
 ///
-/// `at` is when the request was sent, so a slow response can only shorten the lifetime of its token.
-/// `date` is the response's `Date`.
+/// `at` is the moment at which the request was sent, so a slow response can only shorten the lifetime of its
+/// token. `date` is the response's `Date`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResponseClock {
     pub(crate) at: Now,
@@ -71,9 +71,9 @@ pub(crate) struct ResponseClock {
 }
 
 impl ResponseClock {
-    /// Converts a moment from the server's clock to the local one. `Date` has whole seconds, so a
-    /// difference of up to two seconds is not corrected. A larger one is, and the result is rounded
-    /// down by a second.
+    /// Converts a moment from the server's clock to the local clock. `Date` has whole seconds, so a
+    /// difference of up to two seconds is not corrected. If the difference is larger, the result is one
+    /// second early to be safe.
     pub(crate) fn local(self, moment: SystemTime) -> SystemTime {
         let Some(date) = self.date else { return moment };
         let apart = date
@@ -125,7 +125,7 @@ mod tests {
     fn a_skewed_clock_is_corrected_by_the_date_of_the_response() {
         let at = Now::read();
         let table: [(i64, i64, i64); 6] = [
-            // The server's clock against ours, the lifetime it grants, what is left of it here.
+            // Seconds: how far the server's clock is ahead, the lifetime it grants, and the local result.
             (0, 3600, 3600),
             (1, 3600, 3601),
             (600, 3600, 3599),

@@ -33,12 +33,12 @@ pub(crate) use cached::Place;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// The token, or the key of a provider with the strategy `header` or `query_param`. Empty for other
-    /// strategies (`basic_auth`, `path`, signatures), whose credential is in `credentials`.
+    /// The token, or the key of a provider with the strategy `header` or `query_param`. Normally empty
+    /// for `basic_auth`, `path` and signatures, because their secrets are in `credentials`.
     pub access_token: String,
     /// The type of the token, such as `Bearer`.
     pub token_type: Option<String>,
-    /// The lifetime from `expires_in`, counted from the response.
+    /// The lifetime from `expires_in`, which starts at the response.
     pub expires_in: Option<Duration>,
     /// The expiry from `expires_at` or `expiry`, by the gateway's clock.
     pub expires_at: Option<SystemTime>,
@@ -50,7 +50,7 @@ pub struct TokenResponse {
     pub refresh_token: Option<String>,
     /// The provider's name.
     pub provider: Option<String>,
-    /// The way in which the credential is put on a request: `type` and `config`.
+    /// The strategy for putting the credential on a request: an object with `type` and `config`.
     pub strategy: Option<Object>,
     /// The credential's fields.
     pub credentials: Option<Object>,
@@ -113,8 +113,8 @@ impl TokenResponse {
         is_static.then(key)?
     }
 
-    /// Returns the strategy's type in lower case. `None` if it is missing, `null` or empty: then there is
-    /// no strategy. A type that is no text is an unknown strategy.
+    /// Returns the strategy's type in lower case, or `None` if there is no strategy: the type is missing,
+    /// `null` or empty. A type that is not a string is returned as JSON, which no known strategy matches.
     pub(crate) fn kind(&self) -> Option<String> {
         match self.strategy.as_ref()?.get("type")? {
             Value::Null => None,
@@ -139,8 +139,8 @@ impl TokenResponse {
     }
 }
 
-/// Returns the strategy object. Some gateways write only its type. Any other value is kept as an unknown
-/// type.
+/// Returns the strategy object. Some gateways write only its type, as a string. Any other value becomes the
+/// type as well, and is later refused as an unknown strategy.
 fn strategy_of(raw: &Object) -> Option<Object> {
     match raw.get("strategy")? {
         Value::Null => None,

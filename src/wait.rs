@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::secret::debug_only;
 use crate::time::Deadline;
 
-/// The longest wait for the browser after its user has consented.
+/// The longest wait for the browser to return after the connection has become active.
 #[cfg(feature = "consent")]
 const BROWSER_TIME: Duration = Duration::from_secs(1);
 
@@ -62,8 +62,8 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Sets the longest wait in all. Default 300 s. Zero polls once, and that poll has as much time as
-    /// any other call.
+    /// Sets the time limit of the whole wait. Default 300 s. Zero polls once, with the time limit of
+    /// [`check_connection`](crate::NexusClient::check_connection).
     ///
     /// ```
     /// use std::time::Duration;
@@ -76,9 +76,10 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Sets a function that is called with the status after each successful poll. It can print the
-    /// progress, or end the wait with the error `aborted` by [`ControlFlow::Break`]. If the gateway
-    /// reports `failed` for a connection that may still become active, the function gets `pending`.
+    /// Sets a function that is called with the status after each successful poll. The function can
+    /// print the progress. If it returns [`ControlFlow::Break`], the wait ends with the error `aborted`. If
+    /// the gateway reports `failed` for a connection that may still become active, the function gets
+    /// `pending`.
     /// Default: none.
     ///
     /// ```
@@ -113,8 +114,8 @@ impl WaitOptions<'_> {
         self
     }
 
-    /// Waits for a browser that has not returned yet. A poll can see the consent first, and a caller that then drops
-    /// its listener would send the user to an error page.
+    /// Waits up to 1 s for the browser to return. A poll can see the consent earlier. If the caller then dropped its
+    /// listener, the browser would show a connection error.
     #[cfg(feature = "consent")]
     fn wait_for_browser(&mut self, status: &ConnectionStatus, deadline: Deadline) {
         if let (Some(browser), ConnectionStatus::Active) = (&mut self.browser, status) {
@@ -136,8 +137,8 @@ impl WaitOptions<'_> {
     }
 }
 
-/// Polls until the status is final or the time is up. `token` requests the connection's token, to learn
-/// what `failed` stands for. `only_poll` is the deadline of a wait that polls once.
+/// Polls until the status is final or the time is up. `token` requests the connection's token, whose error
+/// shows what `failed` means. `only_poll` is the deadline of the poll if the timeout is zero.
 pub(crate) fn until_final(
     mut options: WaitOptions<'_>,
     only_poll: Deadline,
@@ -167,7 +168,7 @@ pub(crate) fn until_final(
                 seen =
                     format!("the last status was `{status}`; let the user consent, or wait longer");
             }
-            // The end of the wait has also ended this poll.
+            // The wait is over, so this poll had no more time. The error follows below.
             Err(_) if poll_end.left().is_none() => {}
             // A network failure, a timeout, or a failure of the gateway.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
@@ -182,9 +183,9 @@ pub(crate) fn until_final(
     }
 }
 
-/// Returns the status of a connection that the gateway calls `failed`. Gateways do so whenever the broker
-/// refuses the connection's token, even if the user has not consented yet. The token call's own error
-/// tells the cases apart. Gateways before 0.3 respond to it with a bare status.
+/// Returns the actual status of a connection that the gateway calls `failed`. Gateways report `failed`
+/// whenever the broker refuses the connection's token, even if the user has not consented yet. The error of
+/// the token request tells the cases apart. In gateways before 0.3, that error is a status without a body.
 fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     let Err(error) = token else {
         return Ok(ConnectionStatus::Active);
@@ -193,7 +194,7 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
         (Some(400), "connection_not_active") | (Some(403), "http_403") => {
             Ok(ConnectionStatus::Pending)
         }
-        // The connection is active, but the gateway cannot reach the provider.
+        // This code covers every failed refresh, and many of them are temporary.
         (Some(409), "token_expired") => Ok(ConnectionStatus::Pending),
         (Some(409), "attention_required" | "http_409") => Ok(ConnectionStatus::Attention),
         (Some(410), _) => Ok(ConnectionStatus::Revoked),

@@ -14,8 +14,9 @@ use crate::url;
 use crate::wait::{self, WaitOptions};
 
 impl NexusClient {
-    /// Requests a connection of a user to a provider. The user then consents on the page at its
-    /// `auth_url`.
+    /// Requests a connection of a user to a provider. The user then consents on the page at the
+    /// response's `auth_url`. For a provider of static credentials, there is no such page: use
+    /// [`capture_schema`](Self::capture_schema) and [`capture_credential`](Self::capture_credential).
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -23,8 +24,8 @@ impl NexusClient {
     ///
     /// `invalid_input` for a blank `user_id`, `provider_name` or `return_url`. `invalid_response` for a
     /// response without a URL or id. From the gateway: `provider_not_found` (404), `provider_ambiguous`
-    /// (409), `missing_fields` (400), and `broker_error` (502), most likely because it does not allow
-    /// the return URL.
+    /// (409), `missing_fields` (400), and `broker_error` (502), most likely because the broker does not
+    /// allow the return URL.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -48,17 +49,17 @@ impl NexusClient {
 
     /// Returns the status of a connection.
     ///
-    /// A gateway infers the status from a token call. It reports `failed` whenever the broker refuses
-    /// the token, even if the id is unknown or the user has not consented yet.
+    /// A gateway infers the status by requesting the token from its broker. It reports `failed` whenever
+    /// the broker refuses, which includes an unknown id and a user who has not consented yet.
     /// [`wait_for_active`](Self::wait_for_active) tells these cases apart. The gateway may also refresh
-    /// an expired token, so the request continues if its caller times out.
+    /// an expired token, so the request continues after its caller has timed out.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id. From the gateway: `http_400` and `http_502`, with its text as the
-    /// message.
+    /// `invalid_input` for a blank id. From the gateway: `http_400` and `http_502`, with the gateway's
+    /// text as the message.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -73,22 +74,23 @@ impl NexusClient {
         self.status(connection_id, self.0.gateway.longest_call())
     }
 
-    /// Polls a connection until its status is final, and returns that status. `active` is final, and so
-    /// are `failed`, `attention`, `expired`, `revoked` and `superseded`, so compare the result.
+    /// Polls a connection until its status is final, and returns that status. The final statuses are
+    /// `active`, `failed`, `attention`, `expired`, `revoked` and `superseded`. Compare the result with
+    /// `active` before you use the connection.
     ///
-    /// Gateways also report `failed` until the user has consented. The SDK then calls
-    /// `GET /v1/token/{id}`, whose error tells whether the connection may still become active. Two cases
-    /// end in `timeout`, because gateways do not tell them from a connection that waits for consent: a
-    /// consent that failed, and a connection that was superseded.
+    /// Gateways also report `failed` until the user has consented. The SDK then requests
+    /// `GET /v1/token/{id}`, because its error shows whether the connection may still become active. A
+    /// consent that failed usually ends in `timeout`, and so does a superseded connection: gateways do
+    /// not distinguish them from a connection that waits for consent.
     ///
-    /// Blocks for at most the options' timeout (300 s). A timeout of zero polls once. A poll that fails
-    /// with a temporary error is repeated.
+    /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
+    /// fails with a temporary error is repeated.
     ///
     /// # Errors
     ///
-    /// `timeout` when the time is up. `aborted` if [`WaitOptions::on_poll`] breaks. `invalid_input` for a
-    /// blank id. `invalid_api_key` (403) if the gateway and its broker have different keys. Any error of
-    /// [`check_connection`](Self::check_connection) that is not temporary.
+    /// `timeout` after that time. `aborted` if [`WaitOptions::on_poll`] returns `Break`. `invalid_input`
+    /// for a blank id. `invalid_api_key` (403) if the gateway and its broker have different keys. Any
+    /// error of [`check_connection`](Self::check_connection) that is not temporary.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
@@ -119,7 +121,7 @@ impl NexusClient {
     /// Requests the token of one connection from the gateway, bypassing the cache.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the
-    /// token, so the request continues if its caller times out.
+    /// token, so the request continues after its caller has timed out.
     ///
     /// # Errors
     ///
@@ -147,16 +149,16 @@ impl NexusClient {
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
     ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt. The request continues if its
-    /// caller times out. The response often lacks the strategy and the expiry, which
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) returns.
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The request continues after its
+    /// caller has timed out. The response often lacks the strategy and the expiry. Call
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to get both.
     ///
     /// # Errors
     ///
     /// The errors of [`get_token_by_connection_id`](Self::get_token_by_connection_id). Also from the gateway:
-    /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502). The
-    /// last one is not retried, because it can mean any failure. Call
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn which.
+    /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502).
+    /// `upstream_error` is not retried, because it can stand for a permanent failure. Call
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn which failure it was.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -196,7 +198,7 @@ impl NexusClient {
     /// ```
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "options are passed by value, here as everywhere"
+        reason = "every method takes its options by value"
     )]
     pub fn revoke_connection(
         &self,

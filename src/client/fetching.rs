@@ -13,14 +13,14 @@ impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
     /// response. Every status is `Ok`: an error means that there is no response.
     ///
-    /// Blocks for the `timeout` of the options in all, by default the client's (30 s). That includes
-    /// resolving the token, redirects and the body.
+    /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout
+    /// covers resolving the token, redirects and the body.
     ///
     /// A 401 to a cached token drops the token from the cache. If the gateway has another token, the
     /// refused request is sent once more with that token. If a redirect led to the refused request, the
-    /// requests before the redirect are not sent again. With a credential in the path, a request behind a
-    /// redirect is not sent again either, and the 401 is the response. If the gateway fails, its error is
-    /// returned.
+    /// requests before the redirect are not sent again. If the URL carries the credential in its path, a
+    /// request after a redirect is not sent again either, and the 401 is returned. If the gateway cannot
+    /// provide a token, its error is returned instead of the 401.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin: see [`Redirects`](crate::Redirects).
@@ -30,7 +30,8 @@ impl NexusClient {
     /// The errors of [`get_cached_token`](Self::get_cached_token), and:
     ///
     /// - `invalid_input` for a URL or an option that cannot be used
-    /// - `insecure_url` for plain http to another machine, or a redirect that would disclose the credential
+    /// - `insecure_url` for plain http to another machine, a redirect from https to http, or a redirect that
+    ///   would disclose the credential
     /// - `invalid_response` for a redirect to something that is not a URL
     /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
     /// - `max_retries_exceeded` for a network failure after the retries of a
@@ -84,7 +85,7 @@ impl NexusClient {
     /// Returns the headers that carry the credential, for connections that the SDK does not open, such
     /// as a WebSocket. Their values are marked sensitive, so that `Debug` does not show them.
     ///
-    /// Blocks as [`get_cached_token`](Self::get_cached_token) does.
+    /// Blocks for as long as [`get_cached_token`](Self::get_cached_token).
     ///
     /// # Errors
     ///
@@ -121,12 +122,12 @@ impl NexusClient {
     /// agent, and for bodies that stream in either direction.
     ///
     /// Does not block. Each request of the agent first gets the token, as
-    /// [`get_cached_token`](Self::get_cached_token) does, before its own timeouts start.
+    /// [`get_cached_token`](Self::get_cached_token) does. The request's own timeouts start afterwards.
     ///
-    /// The agent uses the connections of the client. The client's timeout (30 s) limits the connecting,
+    /// The agent uses the client's pooled connections. The client's timeout (30 s) limits connecting,
     /// the wait for the response's headers, and every single read and write, but not a stream as a
-    /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the agent takes over
-    /// that agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`, and its
+    /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the new agent has
+    /// your agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`, and its
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
@@ -139,8 +140,8 @@ impl NexusClient {
     /// `TRACE`, `TRACK` and `PRI` are refused. With a `query_param` provider, the response's own URI
     /// (ureq's `get_uri`) holds the credential.
     ///
-    /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. It
-    /// is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,
+    /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. The
+    /// `NexusError` is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,
     /// `invalid_input`, or `unsupported_strategy` for a request that cannot be signed.
     ///
     /// ```

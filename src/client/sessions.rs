@@ -9,19 +9,20 @@ use crate::gateway::Request;
 use crate::session::{AgentSession, AgentSessionInput};
 
 impl NexusClient {
-    /// Opens a session for an agent, with the requested scopes and no others. With
+    /// Opens a session for an agent, with no scopes beyond the requested ones. With
     /// [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of a user.
     ///
-    /// Blocks for one request to the gateway. A session ends at its `expires_at`, or by
-    /// [`close_agent_session`](Self::close_agent_session).
+    /// Blocks for one request to the gateway. A session ends at its `expires_at`, or earlier if
+    /// [`close_agent_session`](Self::close_agent_session) is called.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id or user token, and unless either a connection or a provider is
-    /// given. From the gateway: `scope_not_allowed`, `agent_inactive` (403), `agent_not_found`,
-    /// `connection_not_found` (404), `invalid_ttl` (400), and `sessions_not_supported` (404) if it has
-    /// no agent sessions. On behalf of a user also `invalid_user_context_token` (401),
-    /// `user_not_authorized_for_scope` (403) and `backend_auth_unavailable` (503).
+    /// `invalid_input` for a blank id or user token, for a `ttl` of less than a second, and if the input
+    /// names both a connection and a provider, or neither. From the gateway: `scope_not_allowed`,
+    /// `agent_inactive` (403), `agent_not_found`, `connection_not_found` (404), `invalid_ttl` (400), and
+    /// `sessions_not_supported` (404) if the gateway has no agent sessions. For a session on behalf of a
+    /// user, also `invalid_user_context_token` (401), `user_not_authorized_for_scope` (403) and
+    /// `backend_auth_unavailable` (503).
     ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
@@ -105,7 +106,7 @@ impl NexusClient {
     /// # Errors
     ///
     /// `invalid_input` for a session without its token. Only
-    /// [`request_agent_session`](Self::request_agent_session) returns one with it.
+    /// [`request_agent_session`](Self::request_agent_session) returns a session with its token.
     ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
@@ -133,12 +134,12 @@ fn session_path(session_id: &str) -> Result<String> {
     with_id("/v1/agent-sessions/", "session_id", session_id)
 }
 
-/// Explains the 404 of a gateway without these paths, which has no code.
+/// Replaces the 404 without a code that a gateway returns if it has no agent sessions.
 fn without_sessions(error: NexusError) -> NexusError {
     if error.code() != "http_404" {
         return error;
     }
-    let message = "this gateway does not have agent sessions; ask its operator for a newer one";
+    let message = "this gateway does not have agent sessions; ask its operator to upgrade it";
     NexusError::new(ErrorKind::Gateway, message)
         .coded("sessions_not_supported")
         .with_status(404)

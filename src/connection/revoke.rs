@@ -26,7 +26,7 @@ pub struct RevokeOptions {
 }
 
 impl RevokeOptions {
-    /// Revokes the connection only if it belongs to this workspace. Default: in any workspace.
+    /// Revokes the connection only if it belongs to this workspace. Default: any workspace.
     ///
     /// ```
     /// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme");
@@ -71,7 +71,7 @@ impl RevokeOptions {
     }
 }
 
-/// The result of a revocation. A connection can be revoked again: `already_revoked` is then true.
+/// The result of a revocation. Revoking a connection again succeeds and sets `already_revoked`.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
@@ -88,13 +88,13 @@ impl RevokeOptions {
 pub struct RevokeResult {
     /// The connection's id.
     pub connection_id: Option<String>,
-    /// The name of its provider.
+    /// The name of the connection's provider.
     pub provider_name: Option<String>,
     /// The connection's status, normally `revoked`.
     pub status: ConnectionStatus,
     /// The time of the first revocation.
     pub revoked_at: Option<SystemTime>,
-    /// True if the connection had been revoked before.
+    /// True if the connection had already been revoked before this call.
     pub already_revoked: bool,
     /// True if the gateway has deleted the token.
     pub token_deleted: bool,

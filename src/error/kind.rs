@@ -1,31 +1,31 @@
 //! The kinds of errors, and the codes.
 
-/// A class of failure, to `match` on. [`NexusError::code`](super::NexusError::code) says more.
+/// A class of failure, to `match` on. [`NexusError::code`](super::NexusError::code) is more specific.
 ///
 /// # Codes
 ///
 /// Each kind below has one code, except [`Gateway`](Self::Gateway), which covers all codes that a gateway
-/// sends. Gateways may send other codes than these:
+/// sends. The table lists the known codes of gateways. A gateway may send others.
 ///
 /// | code | what it means | what to do |
 /// |---|---|---|
 /// | `connection_not_found` (resolve) | the workspace has no active connection to this provider | let the user connect; check the case of the provider's name |
 /// | `connection_not_found` (by id) | the gateway does not know this id | request a new connection |
-/// | `connection_not_active` | the user has yet to consent, or a newer connection took its place | [`wait_for_active`](crate::NexusClient::wait_for_active), or use the newer one |
+/// | `connection_not_active` | the user has not consented yet, or a newer connection has replaced this one | [`wait_for_active`](crate::NexusClient::wait_for_active), or use the newer connection |
 /// | `attention_required` | the provider refuses to renew the token | let the user connect again |
 /// | `connection_revoked` | the connection was revoked | let the user connect again |
 /// | `token_not_found`, `no_refresh_token` | the gateway has no token, or no way to renew it | let the user connect again |
-/// | `token_expired` | the token could not be renewed just now | try again later; if the user has to connect again, the next call says so |
-/// | `static_token`, `saml_not_refreshable` | this kind of credential cannot be refreshed | use the token as it is |
+/// | `token_expired` | the token could not be renewed just now | try again later; if the user has to connect again, the next call fails with `connection_not_found` or `attention_required` |
+/// | `static_token`, `saml_not_refreshable` | this kind of credential cannot be refreshed | use the token without refreshing it |
 /// | `upstream_error` (refresh) | the refresh failed for an unknown reason | call [`get_token_by_connection_id`](crate::NexusClient::get_token_by_connection_id) |
 /// | `provider_not_found`, `provider_ambiguous` | no provider, or more than one, has this name | pick one of [`providers`](crate::NexusClient::providers) |
-/// | `missing_fields`, `invalid_json`, `invalid_connection_id` | the gateway cannot use an argument | correct it |
+/// | `missing_fields`, `invalid_json`, `invalid_connection_id` | the gateway cannot use an argument | correct the argument |
 /// | `invalid_state` | the state is unknown, used up or too old | request a new connection |
 /// | `broker_error` | the broker refused the request | read the message; on `request_connection`, ask the operator to allow the return URL |
-/// | `broker_unavailable`, `broker_invalid_response`, `broker_unexpected_status` | the gateway cannot reach its broker, or does not understand it | try again later |
+/// | `broker_unavailable`, `broker_invalid_response`, `broker_unexpected_status` | the gateway cannot reach its broker, or cannot read the broker's response | try again later |
 /// | `invalid_api_key` (403) | the gateway and its broker have different keys | ask the operator to fix it |
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
-/// | `http_429` | too many requests for this workspace | wait for [`retry_after`](super::NexusError::retry_after) |
+/// | `http_429` | too many requests for this workspace, or from this machine | wait for [`retry_after`](super::NexusError::retry_after) |
 /// | `http_404` | the gateway does not have this path | check `gateway_url`; resolving needs version 0.3 or later |
 /// | `http_403`, `http_404`, `http_409` (token, empty body) | from a gateway before 0.3: `connection_not_active`, `connection_not_found`, `attention_required` | see above |
 /// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept a credential in this way | let the user consent in a browser |
@@ -34,7 +34,7 @@
 /// | `sessions_not_supported` | the gateway has no agent sessions | use a newer gateway |
 /// | `session_not_found`, `agent_not_found`, `agent_inactive` | the session or agent does not exist, or is switched off | correct the id, or ask the operator |
 /// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | the agent or user may not have one of the scopes | ask for fewer scopes |
-/// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete | correct it |
+/// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |
 /// | `unsupported_agent_session_provider`, `provider_mismatch` | the provider has no sessions, or the connection belongs to another provider | use another provider |
 /// | `access_token_unavailable` | the connection has no token at the moment | try again later, or let the user connect again |
 /// | `invalid_user_context_token` | the user's own token is not valid | let the user sign in again |
@@ -50,26 +50,26 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// `invalid_input`: an argument is unusable; nothing was sent.
+    /// `invalid_input`: an argument is unusable. The request was not sent.
     InvalidInput,
-    /// `invalid_response`: the gateway's response is not what the contract says.
+    /// `invalid_response`: a response breaks the contract, or a redirect's target is not a URL.
     InvalidResponse,
     /// `invalid_credentials`: the gateway's response does not have a usable credential.
     InvalidCredentials,
     /// `max_retries_exceeded`: every attempt failed; `source()` is the last failure.
     MaxRetriesExceeded,
-    /// `request_failed`: the request or its response failed on the way. The gateway or upstream may
-    /// have acted on it.
+    /// `request_failed`: the network failed before the response was complete. The gateway or upstream may
+    /// have acted on the request.
     RequestFailed,
     /// `timeout`: the deadline passed.
     Timeout,
     /// `unsupported_strategy`: this build cannot put the credential on a request.
     UnsupportedStrategy,
-    /// `host_not_allowed`: the URL's host is neither the fetcher's base nor on its list.
+    /// `host_not_allowed`: the URL's host is neither that of the fetcher's base URL nor in `allow_hosts`.
     HostNotAllowed,
-    /// `insecure_url`: a credential would have been sent unencrypted, or to another origin.
+    /// `insecure_url`: a credential would have been sent unencrypted, or disclosed to another origin.
     InsecureUrl,
-    /// `body_too_large`: a body exceeds `max_body_bytes`.
+    /// `body_too_large`: a response body exceeds `max_body_bytes`, or 2 MiB if it is the gateway's.
     BodyTooLarge,
     /// `too_many_redirects`: more than ten redirects in a row.
     TooManyRedirects,
@@ -95,7 +95,7 @@ const CODES: [(ErrorKind, &str); 12] = [
 ];
 
 impl ErrorKind {
-    /// Returns the one code of a kind. A gateway's error has its own code instead.
+    /// Returns the code of a kind, or `http_error` for a gateway's error until its own code is set.
     pub(super) fn code(self) -> &'static str {
         let found = CODES.iter().find(|(kind, _)| *kind == self);
         found.map_or("http_error", |(_, code)| code)

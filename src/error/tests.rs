@@ -25,7 +25,7 @@ fn debug_begins_as_display_and_adds_the_fields() {
 #[test]
 fn what_follows_from_a_code() {
     let table = [
-        // The code, its kind, its status, retryable, needs a reconnect.
+        // The code, its kind and status, whether it is retryable, and whether it needs a reconnect.
         ("timeout", ErrorKind::Timeout, None, true, false),
         (
             "request_failed",
@@ -72,7 +72,7 @@ fn a_message_is_one_line_whatever_it_repeats() {
         ("a\u{2028}b\u{2029}c", "a b c"),
         ("\u{202E}txt.exe\u{202C} \u{2066}x\u{2069}", " txt.exe   x "),
         ("pay\u{200B}pal\u{FEFF}\u{AD}", "pay pal  "),
-        // Tag characters, which no terminal shows and a model reads.
+        // Tag characters, which a terminal does not show but a model reads.
         ("no\u{E0001}\u{E0061}\u{E007F}", "no   "),
         (
             "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",

@@ -1,4 +1,4 @@
-//! What is sent, and how responses of all sorts are read.
+//! The body of a request for a session, and the reading of responses.
 
 use super::*;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What a signature covers, and the dates in it.
+//! The parts of a request that a signature covers, and the dates in signatures.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,7 +32,7 @@ fn dates() {
     assert_eq!(date::basic(UNIX_EPOCH - Duration::from_secs(1)), None);
 }
 
-/// Every day of four centuries, read back by the other half of the calendar.
+/// Writes every day of four centuries and reads it again.
 #[test]
 fn dates_read_back() {
     for day in 1..=146_097 {
@@ -48,7 +48,7 @@ fn dates_read_back() {
     }
 }
 
-/// A request to be signed; the credentials are those of AWS's examples.
+/// A request to be signed, with the credentials of AWS's examples.
 struct Case {
     service: &'static str,
     url: String,

@@ -23,7 +23,7 @@ fn read(
     TokenResponse::from_json(response)?.to_cached(ResponseClock { at, date })
 }
 
-/// What a strategy makes of a response with these credentials: `Name: value`, `?name=value`, `{..}` or
+/// Describes the credential that a strategy builds from these fields: `Name: value`, `?name=value`, `{..}` or
 /// the error's code.
 fn made_of(
     strategy: &Value,

@@ -1,7 +1,7 @@
-//! Dates in responses: expiries in all their forms, HTTP dates, `Retry-After`.
+//! Dates in responses: expiries in every format, HTTP dates and `Retry-After`.
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "the numbers are small: years have four digits, all others two, and days since 1970 have 22 bits"
+    reason = "the numbers are small: a year has four digits, a month or an hour two, and days since 1970 fit in 22 bits"
 )]
 
 use std::ops::RangeInclusive;
@@ -13,9 +13,9 @@ use ureq::http::header::DATE;
 
 use crate::json;
 
-/// The last second of the year 9999. Later moments are cut to it.
+/// The last second of the year 9999. Later dates are limited to it.
 const LAST_SECOND: u64 = 253_402_300_799;
-/// A number since 1970 above this is in milliseconds. As seconds, it would be the year 33,658.
+/// A larger number counts milliseconds since 1970, not seconds. As seconds, it would be after the year 33,658.
 const MILLIS_ABOVE: f64 = 1e12;
 /// The first millisecond of the year 10,000.
 const MAX_MILLIS: f64 = 253_402_300_800_000.0;
@@ -23,8 +23,8 @@ const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// Reads a moment: RFC 3339 with its common variations, or seconds or milliseconds since 1970, as a
-/// number or a string. `None` if it is unset or not readable.
+/// Reads a moment in RFC 3339, or in seconds or milliseconds since 1970, as a number or a string. `None` if
+/// the moment is unset or cannot be read.
 pub(crate) fn moment(value: &Value) -> Option<SystemTime> {
     let written = value.as_str().and_then(|text| rfc3339(text.trim()));
     written.or_else(|| from_epoch(count(value)?))
@@ -35,8 +35,8 @@ pub(crate) fn seconds(value: &Value) -> Option<Duration> {
     positive(count(value)?)
 }
 
-/// Reads a JSON number, or a string that contains one. `str::parse` would add 16 KB of tables to a
-/// program.
+/// Reads a JSON number, or a string that contains a number. `str::parse::<f64>` would add 16 KB of tables to
+/// a program.
 fn count(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => json::parse(text.trim().as_bytes()).ok()?.as_f64(),
@@ -46,12 +46,12 @@ fn count(value: &Value) -> Option<f64> {
 
 fn positive(seconds: f64) -> Option<Duration> {
     let length = Duration::try_from_secs_f64(seconds.min(MILLIS_ABOVE)).ok()?;
-    // Less than half a nanosecond is rounded to zero.
+    // The conversion rounds less than half a nanosecond to zero.
     (!length.is_zero()).then(|| length.min(Duration::from_secs(LAST_SECOND)))
 }
 
-/// Reads seconds or milliseconds since 1970. Microseconds and nanoseconds are refused: as
-/// milliseconds they would be after the year 9999.
+/// Reads seconds or milliseconds since 1970. Microseconds and nanoseconds are refused: read as
+/// milliseconds, they would be after the year 9999.
 fn from_epoch(number: f64) -> Option<SystemTime> {
     let in_millis = number > MILLIS_ABOVE;
     let seconds = if in_millis { number / 1000.0 } else { number };
@@ -59,8 +59,8 @@ fn from_epoch(number: f64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since)
 }
 
-/// Reads RFC 3339 section 5.6, also with a space for the `T`, without a zone (then it is UTC), or with
-/// an offset without a colon. A moment before 1970 counts as unset.
+/// Reads a date and time of RFC 3339 section 5.6. Also accepts a space for the `T`, a comma before the
+/// fraction, no zone (UTC), and an offset such as `+02` or `+0200`. A moment before 1970 counts as unset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -80,7 +80,7 @@ pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// Reads the form that servers must send (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Reads the date format that servers must send (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     let text = text.trim().to_ascii_lowercase();
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -92,7 +92,7 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(day + clock(time)?).ok()?))
 }
 
-/// Reads `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date as the time from `now`.
+/// Reads `Retry-After` (RFC 9110 section 10.2.3), which is seconds or a date. Returns the time from `now`.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match number(text.trim(), 1..=18) {
         Some(seconds) => Some(Duration::from_secs(u64::try_from(seconds).ok()?)),
@@ -113,7 +113,7 @@ pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     ))
 }
 
-/// Reads a number with this many digits.
+/// Reads a number that consists of this many digits and nothing else.
 fn number(text: &str, digits: RangeInclusive<usize>) -> Option<i64> {
     let plain = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| text.parse().ok())?
@@ -127,7 +127,7 @@ fn clock(text: &str) -> Option<i64> {
     fits.then_some(hours * 3600 + minutes * 60 + seconds)
 }
 
-/// Reads a fraction of a second as nanoseconds. Further digits are cut off.
+/// Reads a fraction of a second as nanoseconds. Digits after the ninth are ignored.
 fn nanos(text: &str) -> Option<u32> {
     if text.is_empty() {
         return Some(0);
@@ -137,7 +137,7 @@ fn nanos(text: &str) -> Option<u32> {
     plain.then(|| format!("{digits:0<9}").get(..9)?.parse().ok())?
 }
 
-/// Reads a zone as seconds east of UTC.
+/// Reads a time zone as seconds east of UTC.
 fn offset(text: &str) -> Option<i64> {
     let Some(east) = text.strip_prefix(['+', '-']) else {
         return matches!(text, "" | "Z" | "z").then_some(0);
@@ -161,7 +161,7 @@ fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
     (date(days) == (year, month, day)).then_some(days * 86_400)
 }
 
-/// Returns the year, month and day of a day that is counted from 1970, for the years 0 to 9999.
+/// Returns the year, month and day of a number of days since 1970, for the years 0 to 9999.
 pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

@@ -13,7 +13,7 @@ use crate::secret::debug_only;
 use crate::signing::Signature;
 use crate::url;
 
-/// The most fields of a credential that an error names.
+/// The largest number of a credential's fields that an error names.
 const MAX_SHOWN: usize = 16;
 
 /// The part of a request that carries the credential.
@@ -32,9 +32,9 @@ pub(crate) enum Place {
 
 /// A credential, the header that carries it, and its expiry.
 ///
-/// [`NexusClient::resolve_token`](crate::NexusClient::resolve_token) returns one. [`new`](Self::new) makes
-/// one that a header carries. The `header_name` is empty if the URL carries the credential (strategies
-/// `query_param` and `path`).
+/// [`NexusClient::resolve_token`](crate::NexusClient::resolve_token) returns such a token, and
+/// [`new`](Self::new) creates a token that a header carries. The `header_name` is empty if the URL carries
+/// the credential (strategies `query_param` and `path`).
 ///
 /// ```
 /// use nexus_sdk::CachedToken;
@@ -52,21 +52,21 @@ pub(crate) enum Place {
 pub struct CachedToken {
     /// The credential itself.
     pub access_token: String,
-    /// The type, as the gateway writes it, or `Bearer`. If the strategy has a `value_prefix`, the type is
-    /// that prefix without its spaces, or the header's name if the prefix is empty.
+    /// The type that the gateway states, or `Bearer`. If the strategy has a `value_prefix`, the type is
+    /// that prefix, trimmed, or the header's name if the prefix is blank.
     pub token_type: String,
     /// The expiry, by the local clock.
     pub expires_at: SystemTime,
     /// The name of the header that carries the credential.
     pub header_name: String,
-    /// The prefix of the credential in the header, with its space: `Bearer `.
+    /// The text before the credential in the header, with its trailing space: `Bearer `.
     pub value_prefix: String,
     /// The base URL of this connection's API, if the gateway states one, for example for a self-hosted
     /// instance. [`ProviderInfo`](crate::ProviderInfo) has the provider's base URL.
     pub api_base_url: Option<String>,
     pub(crate) place: Place,
-    /// The assumed expiry, if the gateway stated none. It counts only as long as `expires_at` is equal,
-    /// because a program may set that.
+    /// The assumed expiry, if the gateway stated no expiry. It is ignored if `expires_at` differs, because
+    /// a program may have set `expires_at`.
     pub(crate) assumed_expiry: Option<SystemTime>,
 }
 
@@ -101,8 +101,8 @@ impl CachedToken {
         }
     }
 
-    /// Sets the header that carries the credential, and the prefix in it. Default `Authorization` and
-    /// `Bearer `.
+    /// Sets the header that carries the credential, and the prefix in the header's value. Default
+    /// `Authorization` and `Bearer `.
     ///
     /// ```
     /// use nexus_sdk::CachedToken;
@@ -120,7 +120,8 @@ impl CachedToken {
         self
     }
 
-    /// Adds the query parameter of this credential to a URL, or fills its placeholders.
+    /// Puts the credential into a URL, as a query parameter or in place of the placeholders. Returns the URL
+    /// unchanged if the credential does not belong there.
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         let bare = || url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
@@ -148,8 +149,7 @@ impl CachedToken {
             .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Returns the texts of the credential that the URL of a call contains. A credential that a header
-    /// carries has none.
+    /// Returns the secrets that the URL of a request contains. `call` is that URL as the caller wrote it.
     pub(crate) fn secrets_in_url(&self, call: &str) -> Vec<&str> {
         match &self.place {
             Place::Query(_) => vec![&self.access_token],
@@ -164,7 +164,7 @@ impl CachedToken {
         }
     }
 
-    /// Returns the texts of the credential that a server may repeat.
+    /// Returns the secrets that a server may repeat in its response.
     pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
         let mut secrets = vec![self.access_token.clone().into()];
         match &self.place {
@@ -178,7 +178,7 @@ impl CachedToken {
             }
             _ => {}
         }
-        // Basic (RFC 7617 section 2): the pair, its two halves, and the base64 without padding.
+        // Basic (RFC 7617 section 2) encodes user name and password as base64. A server may repeat any part.
         if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
             let pair = base64::decoded(&self.access_token).unwrap_or_default();
             secrets.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
@@ -208,7 +208,7 @@ impl CachedToken {
         }
     }
 
-    /// Adds the credential or its signature to the headers of a request, in place of an earlier one.
+    /// Sets the credential or its signature in the headers of a request, and replaces an earlier credential.
     pub(crate) fn authorize(
         &self,
         method: &Method,
@@ -229,7 +229,7 @@ impl CachedToken {
         Ok(())
     }
 
-    /// Returns whether both put the same credential on a request in the same way.
+    /// Returns whether both tokens put the same credential on a request in the same way.
     pub(crate) fn same_credential(&self, other: &Self) -> bool {
         self.access_token == other.access_token
             && self.header_name == other.header_name
@@ -240,7 +240,7 @@ impl CachedToken {
 
 debug_only!(CachedToken: expires_at, header_name, api_base_url);
 
-/// Replaces the `{field}` placeholders in a URL's path and query. Those in its host are left as they are.
+/// Replaces the `{field}` placeholders in a URL's path and query, but not in its host.
 fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
     let (head, mut rest) = split_authority(url);
     let mut filled = head.to_owned();
@@ -295,7 +295,7 @@ fn shown(name: &str) -> &str {
     if named { name } else { "{..}" }
 }
 
-/// Sets a query parameter, in place of others with its name.
+/// Sets a query parameter, and removes all others of the same name.
 fn with_query_param(url: &str, name: &str, value: &str) -> String {
     let pair = [&url::encode(name), "=", &url::encode(value)].concat();
     url::with_parameter(&url::without_parameter(url, name), &pair)

@@ -1,4 +1,4 @@
-//! What a token response says, and what of it is cached.
+//! The fields of a token response, and their form in the cache.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ fn response(value: &Value) -> Result<TokenResponse> {
     TokenResponse::from_json(value.clone())
 }
 
-/// A response that came at noon by the local clock, and said to be sent at `date`.
+/// A response at noon of the local clock, whose `Date` is `date`.
 fn received(date: Option<u64>) -> ResponseClock {
     let now = Now {
         wall: at(NOON),
@@ -192,7 +192,7 @@ fn the_expiry_in_the_contracts_order() {
             Some(9),
         ),
         (json!({"credentials": {"expiry": third}}), None),
-        // Epoch microseconds.
+        // Microseconds since 1970.
         (
             json!({"credentials": {"expires_at": base * 1_000_000}, "expires_at": second}),
             Some(2),
@@ -443,7 +443,7 @@ fn the_secrets_of_a_token() {
         ..token("k/1")
     };
     let table: [(CachedToken, &[&str], &[&str]); 5] = [
-        // All, and those in the URL of a call.
+        // All secrets, and the secrets in the URL of a request.
         (token("k/1"), &["k/1"], &[]),
         (of_query, &["k/1"], &["k/1"]),
         (
@@ -483,14 +483,14 @@ fn the_secrets_of_a_token() {
 #[test]
 fn what_else_the_response_knows() {
     let table = [
-        // The response, whether its expiry is a guess, where the API begins.
+        // The response, whether its expiry is assumed, and its API base URL.
         (json!({}), true, None),
         (
             json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}),
             true,
             None,
         ),
-        // Since the provider issued the token: it says nothing.
+        // This lifetime starts when the provider issued the token, so it is ignored.
         (json!({"credentials": {"expires_in": 3600}}), true, None),
         (json!({"credentials": {"expired": true}}), false, None),
         (json!({"expires_in": 60, "api_base_url": ""}), false, None),

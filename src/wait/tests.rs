@@ -1,4 +1,4 @@
-//! What polls come to, and what stands behind a `failed`, without a gateway.
+//! The outcomes of polls and the meaning of `failed`, without a gateway.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ fn refused(status: u16, code: &str) -> NexusError {
         .retryable(matches!(status, 429 | 502..=504))
 }
 
-/// The end of a wait's only poll.
+/// The deadline of a wait that polls once.
 fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(60))
 }
@@ -21,8 +21,8 @@ fn options() -> WaitOptions<'static> {
     WaitOptions::default().interval(Duration::ZERO)
 }
 
-/// Waits for a connection that is `failed` until its token is asked for, and `active` from then on;
-/// returns the outcome and the statuses that were shown.
+/// Waits for a connection that is `failed` until its token is requested, and `active` afterwards. Returns the
+/// outcome and the statuses that `on_poll` got.
 fn wait(token: &Result<()>) -> (String, Vec<String>) {
     let shown = Mutex::new(Vec::new());
     let asked = Cell::new(false);
@@ -49,9 +49,9 @@ fn wait(token: &Result<()>) -> (String, Vec<String>) {
 
 #[test]
 fn failed_is_asked_about() {
-    // Status and code of the token call; the outcome, and what was shown on the way.
+    // The status and code of the token request, the outcome, and the statuses that `on_poll` got.
     let table: [(u16, &str, &str, &[&str]); 22] = [
-        // A gateway of 0.4.
+        // A gateway of version 0.4.
         (
             400,
             "connection_not_active",
@@ -66,19 +66,19 @@ fn failed_is_asked_about() {
         (403, "invalid_api_key", "invalid_api_key", &[]),
         (401, "unauthorized", "unauthorized", &[]),
         (502, "broker_unavailable", "active", &["active"]),
-        // One of 0.2.0: bare statuses.
+        // A gateway of version 0.2.0, which sends statuses without a body.
         (403, "http_403", "active", &["pending", "active"]),
         (409, "http_409", "attention", &["attention"]),
         (410, "http_410", "revoked", &["revoked"]),
         (404, "http_404", "failed", &["failed"]),
         (401, "http_401", "http_401", &[]),
         (429, "http_429", "active", &["active"]),
-        // A panic.
+        // A gateway that panicked.
         (500, "http_500", "active", &["active"]),
         (500, "decrypt_failed", "failed", &["failed"]),
         (503, "http_503", "active", &["active"]),
         (504, "http_504", "active", &["active"]),
-        // A mock that knows check-connection alone.
+        // A mock that implements only check-connection.
         (405, "http_405", "failed", &["failed"]),
         (501, "http_501", "failed", &["failed"]),
         (200, "invalid_response", "failed", &["failed"]),
@@ -111,7 +111,7 @@ fn only_failed_is_asked_about() {
     }
 }
 
-/// Which takes as long as it says, so that each outcome is waited for in a test of its own.
+/// Options of a wait that takes its whole timeout, so each outcome has a test of its own.
 fn brief() -> WaitOptions<'static> {
     options().timeout(Duration::from_millis(500))
 }

@@ -54,7 +54,7 @@ fn hmac_sha1_vectors() {
     }
 }
 
-/// RFC 4231 section 4; its fifth case has a truncated output.
+/// RFC 4231 section 4, without its fifth case, whose output is truncated.
 #[test]
 fn hmac_sha256_vectors() {
     let counted: Vec<u8> = (1..=25).collect();
@@ -102,7 +102,7 @@ fn hmac_in_base64() {
     assert_eq!(text, "thNnmggU2ex3L5XXeMNfxf8Wl8STcVZTxscSFEKSxa0=");
 }
 
-/// A key of exactly one block is used as it is, one byte more is hashed first.
+/// A key of exactly one block is used unchanged. A longer key is hashed first.
 #[test]
 fn hmac_keys_around_a_block() {
     let hashed = Sha256::digest([7; 65]);

@@ -2,14 +2,14 @@
 
 use super::*;
 
-/// The suite, one case a block: name and request line, headers (but for the two that every case
-/// has), the body after `>`, and after `=` the names of the signed headers and the signature.
+/// The suite, with a block for each case: the name and request line, the headers except the two that every
+/// case has, the body after `>`, and after `=` the names of the signed headers and the signature.
 ///
-/// Left out are the cases that sign other headers than we do, and `get-space`, whose path a request
-/// cannot have. In `post-sts-header-after` the token is put on the request once it is signed.
+/// The cases that sign other headers than this crate are left out, and so is `get-space`, because a request
+/// cannot have its path. In `post-sts-header-after`, the token is added after the request is signed.
 const SUITE: &str = include_str!("aws-sig-v4-test-suite.txt");
 
-/// A request of a vector, and what has to come out.
+/// A request of the suite, and its expected signature.
 #[derive(Default)]
 struct Vector<'a> {
     name: &'a str,

@@ -118,7 +118,7 @@ fn no_moment() {
     let unset = [
         json!(253_402_300_800_000_u64),
         json!("253402300800000"),
-        // Epoch micro- and nanoseconds.
+        // Microseconds and nanoseconds since 1970.
         json!(1_749_997_800_000_000_u64),
         json!(1_749_997_800_000_000_000_u64),
         json!(u64::MAX),

@@ -378,16 +378,21 @@ fn a_signal_at_the_prompt_for_a_secret_leaves_the_terminal_as_it_was() {
     }
 }
 
-/// The signal comes before, while and after the echo is turned off.
+/// The signal comes before, while and after the echo is turned off. Signals before the program watches for them end it.
 #[test]
 fn a_signal_at_any_moment_leaves_the_terminal_as_it_was() {
     let bench = Bench::new("any-moment");
     for delay in 0..20 {
         let terminal = Terminal::start(&bench, "-p weather --no-browser", false);
         let path = terminal.directory.join("pid");
-        let pid = until("it runs", || {
+        // The last signal that the program watches, in the mask of proc(5).
+        let sigtstp = 1_u64 << 19;
+        let pid = until("it watches for signals", || {
             let pid = fs::read_to_string(&path).ok()?;
-            pid.ends_with('\n').then_some(pid)
+            let status = fs::read_to_string(format!("/proc/{}/status", pid.trim())).ok()?;
+            let caught = status.lines().find_map(|it| it.strip_prefix("SigCgt:"))?;
+            let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+            (caught & sigtstp != 0).then_some(pid)
         });
         thread::sleep(Duration::from_millis(2 * delay));
         let mut kill = Command::new("kill");

@@ -117,6 +117,8 @@ fn on_signals() -> io::Result<()> {
             flag::register(signal, Arc::clone(&SUSPENDING))?;
             continue;
         }
+        // First as well, or a signal right here would set `ENDING`, and nothing would end the program.
+        flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
         flag::register(signal, Arc::clone(&ENDING))?;
         flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
     }

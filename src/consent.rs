@@ -50,9 +50,9 @@ const LIMITS: Limits = Limits {
 /// nothing: an unknown address gets a 404, and a request that is malformed, too large or sent from another site gets
 /// another 4xx.
 ///
-/// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. A listener has at most 64 connections. A further
-/// connection closes the oldest one without a request in progress. One thread accepts connections, and each connection
-/// has its own thread.
+/// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. A listener has at most
+/// 64 connections. A further connection closes the oldest one without a request in progress. One thread accepts
+/// connections, and each connection has its own thread.
 ///
 /// Dropping the listener closes the port. It blocks while responses are in progress, for about 1 s at most.
 ///
@@ -154,10 +154,10 @@ impl ConsentListener {
     ///
     /// The form has a field for each property of the provider's JSON Schema, with its title and description. The value
     /// of a secret (`writeOnly`, `format: password`, or a name such as `api_key`) is hidden during typing and never
-    /// shown again, unless the schema lists its choices. The page names this program, the provider and the gateway's origin. This process sends what the
-    /// user enters to the gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the
-    /// gateway accepts it, the page says "Connected. You can close this window." and wakes a wait with
-    /// [`WaitOptions::consent`].
+    /// shown again, unless the schema lists its choices. The page names this program, the provider and the gateway's
+    /// origin. This process sends what the user enters to the gateway. If the gateway refuses it, the page shows why,
+    /// and the user can try again. Once the gateway accepts it, the page says "Connected. You can close this window."
+    /// and wakes a wait with [`WaitOptions::consent`].
     ///
     /// The address works until the gateway has accepted a credential, the listener is dropped, or eight newer forms
     /// exist. If the form is sent twice with different values, the second browser is told that its values were not

@@ -20,7 +20,7 @@ use crate::loopback::{Request, Response};
 
 /// The limit on open pages of one form. A further page invalidates the oldest one, which then shows a notice.
 const MAX_PROOFS: usize = 16;
-/// A browser without scripts leaves the form after this time if no wait is in progress, whose timeout would apply.
+/// A browser without scripts leaves the form after this time if no wait is in progress.
 const TIME_WITHOUT_WAIT: Duration = Duration::from_secs(60);
 /// A browser without scripts leaves the form this long before the wait's timeout.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -47,7 +47,8 @@ enum SubmissionState {
     Accepted,
 }
 
-/// A credential on its way to the gateway. Equal submissions share the outcome, so a double click sends the credential once.
+/// A credential on its way to the gateway. Equal submissions share the outcome, so a double click sends the credential
+/// once.
 struct Submission {
     credential: Object,
     outcome: OnceLock<Result<String, Problems>>,

@@ -141,7 +141,8 @@ impl Form {
         page::page(422, &format!("Error: {title}"), &main, Some(check))
     }
 
-    /// Renders the problems, with links to their fields. The summary has the focus, so that screen readers start with it.
+    /// Renders the problems, with links to their fields. The summary has the focus, so that screen readers start with
+    /// it.
     fn summary(&self, problems: &Problems) -> String {
         let mut html = "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus>\n\
                         <h2>Not connected yet</h2>\n"

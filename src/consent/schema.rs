@@ -13,9 +13,9 @@ const MAX_DEPTH: usize = 8;
 /// billions.
 const MAX_VISITS: usize = 1_000;
 
-/// The fields of a schema in their order on the page. An order in the schema (`x-order`, `propertyOrder`, `order`) comes
-/// first. Then required fields precede optional ones, fields that are not secret precede secrets, and
-/// required fields follow the order of `required`.
+/// The fields of a schema in their order on the page. An order in the schema (`x-order`, `propertyOrder`, `order`)
+/// comes first. Then required fields precede optional ones, fields that are not secret precede secrets, and required
+/// fields follow the order of `required`.
 pub(super) fn fields(schema: &Object) -> Vec<Field> {
     let mut search = Search {
         root: schema,

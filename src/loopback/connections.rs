@@ -93,7 +93,8 @@ impl Connections {
         })
     }
 
-    /// Closes idle connections at once. Closes the others once they have sent their response, or after the grace period.
+    /// Closes idle connections at once. Closes the others once they have sent their response, or after the grace
+    /// period.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.wait_until_empty(self.limits.grace, Connection::is_idle);

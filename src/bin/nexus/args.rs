@@ -79,7 +79,7 @@ impl Timeout {
         self.client_with(|options| options)
     }
 
-    /// Makes the program's only client. Signals end the program only after the client's calls have ended.
+    /// Makes the program's only client. A signal that ends the program waits up to 5 s for its calls.
     pub(crate) fn client_with(
         self,
         change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,

@@ -37,7 +37,7 @@ impl Single {
             return Err(several(&provider, problem));
         }
         if !token.header_name.is_empty() {
-            // A credential that signs requests has a header name, but its value differs per request.
+            // A credential that signs requests has a header name but no fixed value. This call refuses it.
             let headers = client.auth_headers(&cache, &workspace, &provider);
             headers.map_err(|error| unsupported(error, &provider))?;
         }

@@ -1,9 +1,9 @@
 //! Requests a connection, waits for the user's consent, and calls an API with the credential.
 //!
-//! Without configuration, the program runs on a gateway of its own, in this process. With
+//! Without configuration, the program starts a gateway in its own process and uses it. With
 //! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `SCOPES`, `UPSTREAM_URL`) it
-//! runs on that gateway, and waits until you have consented in the browser. `SCOPES` are the
-//! provider's own names with spaces between; the default is the scopes that the gateway lists for
+//! uses that gateway, and waits until you have consented in the browser. `SCOPES` lists the
+//! provider's scope names, separated by spaces. The default is the scopes that the gateway lists for
 //! the provider.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
@@ -71,12 +71,12 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
     let input = RequestConnectionInput::new(workspace, provider, scopes, "http://localhost:3000/");
     let connection = client.request_connection(&input)?;
     println!(
-        "1. requested a connection of {workspace} to {provider}: {}",
+        "1. requested a connection from {workspace} to {provider}: {}",
         connection.connection_id
     );
 
     if setting.gateway.is_some() {
-        // A browser would go on to the return URL, where nothing listens.
+        // Redirects are off, because the page redirects to the return URL, where nothing listens.
         let page = ureq::get(&connection.auth_url).config();
         page.max_redirects(0).build().call()?;
         println!(
@@ -156,7 +156,7 @@ impl Setting {
         if !self.scopes.is_empty() {
             return self.scopes.split_whitespace().map(str::to_owned).collect();
         }
-        // A gateway that cannot list its providers may still know this one.
+        // A gateway that fails to list its providers may still know this one.
         let providers = client.providers().ok();
         let provider = providers.as_ref().and_then(|all| all.get(&self.provider));
         provider

@@ -1,12 +1,12 @@
 //! Searches for tools of an MCP gateway over its REST API, then executes one, with a key that the
-//! broker holds and that this program never handles.
+//! broker stores and that the SDK adds to each request.
 //!
 //! `cargo run --example rest_tools [QUERY [NAME [ARGUMENTS]]]` searches for `QUERY` and executes the
 //! tool `NAME`, if the search has found it, with `ARGUMENTS`, a JSON object. Without configuration, the
-//! program runs on a gateway of its own, in this process, whose upstream has a few tools. With
-//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, if that gateway asks for a key) it runs on that gateway,
-//! with the key of `WORKSPACE_ID` for `PROVIDER`, on the API at `UPSTREAM_URL`; the default is the
-//! provider's `api_base_url`.
+//! program starts a gateway in its own process, whose upstream has a few tools. With
+//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, if that gateway requires a key) it uses that gateway, and
+//! the key of `WORKSPACE_ID` for `PROVIDER`. `UPSTREAM_URL` is the address of the API. Its default is
+//! the provider's `api_base_url`.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -50,7 +50,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The API. Every request to it has the key.
+/// The API. Every request to it carries the key.
 struct Tools(Fetcher);
 
 impl Tools {
@@ -70,7 +70,7 @@ impl Tools {
     /// Returns the name and description of each tool.
     fn search(&self, query: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         let response = self.post("/tools/search", &json!({"query": query}))?;
-        // Some gateways wrap the list.
+        // Some gateways wrap the list in an object.
         let list = response.get("tools").unwrap_or(&response);
         let list = list.as_array();
         let list = list.ok_or("/tools/search: the response is not a list")?;
@@ -102,13 +102,13 @@ impl Tools {
         match status {
             200..=299 => serde_json::from_slice(&body)
                 .map_err(|error| format!("{path}: the response is not JSON: {error}").into()),
-            401 | 403 => Err(format!("{path}: {status}, the key is refused").into()),
+            401 | 403 => Err(format!("{path}: {status}, the API refused the key").into()),
             _ => Err(format!("{path}: {status}").into()),
         }
     }
 }
 
-/// Returns the address of a provider's API, as the gateway knows it.
+/// Returns the address of a provider's API, as the gateway reports it.
 fn api_of(client: &NexusClient, provider: &str) -> Result<String, Box<dyn Error>> {
     let providers = client.providers()?;
     let known = providers.get(provider);
@@ -146,7 +146,7 @@ struct Setting {
     options: NexusClientOptions,
     workspace: String,
     provider: String,
-    /// The API's address, unless the gateway knows it.
+    /// The API's address, or `None` for the provider's `api_base_url`.
     upstream: Option<String>,
     /// The gateway in this process, if no other is configured.
     gateway: Option<DevGateway>,
@@ -185,11 +185,11 @@ impl Setting {
 fn variable(name: &str) -> Result<String, String> {
     let value = env::var(name).unwrap_or_default();
     let value = Some(value).filter(|value| !value.trim().is_empty());
-    value.ok_or_else(|| format!("NEXUS_GATEWAY_URL is set and {name} is not; set both or none"))
+    value.ok_or_else(|| format!("NEXUS_GATEWAY_URL is set and {name} is not; set both or neither"))
 }
 
-/// Foreign text, fit for a terminal: without control characters, and without characters that hide or
-/// reorder others.
+/// Makes text from other sources safe to print on a terminal, by replacing control characters and
+/// characters that hide or reorder text.
 fn one_line(text: &str) -> String {
     let is_hidden = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     text.replace(|c: char| c.is_control() || is_hidden(c), " ")

@@ -7,7 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::time::Deadline;
 
-/// One listener has one return URL and a few forms.
+/// The limit on remembered connections, ample for the one return URL and few forms of a listener.
 const MAX_KEPT: usize = 32;
 
 /// Shared by a listener and the waits that use it.
@@ -61,7 +61,7 @@ impl BrowserReturns {
         self.changed.notify_all();
     }
 
-    /// The time until the latest wait times out. `None` before the first wait, and after that time.
+    /// The time until the latest wait times out. `None` before the first wait, and after the timeout.
     pub(crate) fn time_left(&self) -> Option<Duration> {
         let state = self.state.lock();
         state.awaited.as_ref().and_then(|(_, end)| end.left())
@@ -184,7 +184,7 @@ mod tests {
         wait.wait_for_browser(HOUR);
         assert!(wait.has_returned);
         browser.join().unwrap();
-        // The browser has returned: another hour would not end.
+        // The browser has returned, so this call returns at once. A second hour would hang the test.
         wait.wait_for_browser(HOUR);
     }
 }

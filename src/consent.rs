@@ -1,4 +1,4 @@
-//! The local end of a consent: the page that the browser returns to, and the form for a credential.
+//! The pages that this computer serves during a consent: the return URL and the form for a credential.
 
 mod credential_page;
 mod field;
@@ -50,13 +50,13 @@ const LIMITS: Limits = Limits {
 /// nothing: an unknown address gets a 404, and a request that is malformed, too large or sent from another site gets
 /// another 4xx.
 ///
-/// A request may take 10 s. Its headers may have 16 KiB, and a form 64 KiB. There may be 64 connections: another one
-/// closes the oldest connection that has not sent a request. One thread accepts connections, and each connection has a
-/// thread of its own.
+/// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. A listener has at most
+/// 64 connections. A further connection closes the oldest one without a request in progress. One thread accepts
+/// connections, and each connection has its own thread.
 ///
 /// Dropping the listener closes the port. It blocks while responses are in progress, for about 1 s at most.
 ///
-/// If the gateway accepts certain return URLs only, it has to accept `http://127.0.0.1` with any port and path.
+/// A gateway that restricts return URLs must allow `http://127.0.0.1` with any port and path.
 ///
 /// ```
 /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
@@ -96,7 +96,7 @@ impl ConsentListener {
         Self::bind_to(0)
     }
 
-    /// Listens on 127.0.0.1, on this port, for gateways and firewalls that allow certain ports only. 0 means any free
+    /// Listens on 127.0.0.1, on this port, for gateways and firewalls that allow only certain ports. 0 means any free
     /// port. Does not block.
     ///
     /// # Errors
@@ -154,10 +154,10 @@ impl ConsentListener {
     ///
     /// The form has a field for each property of the provider's JSON Schema, with its title and description. The value
     /// of a secret (`writeOnly`, `format: password`, or a name such as `api_key`) is hidden during typing and never
-    /// shown again. The page names this program, the provider and the gateway's origin. This process sends what the
-    /// user enters to the gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the
-    /// gateway accepts it, the page says "Connected. You can close this window." and wakes a wait with
-    /// [`WaitOptions::consent`].
+    /// shown again, unless the schema lists its choices. The page names this program, the provider and the gateway's
+    /// origin. This process sends what the user enters to the gateway. If the gateway refuses it, the page shows why,
+    /// and the user can try again. Once the gateway accepts it, the page says "Connected. You can close this window."
+    /// and wakes a wait with [`WaitOptions::consent`].
     ///
     /// The address works until the gateway has accepted a credential, the listener is dropped, or eight newer forms
     /// exist. If the form is sent twice with different values, the second browser is told that its values were not
@@ -167,19 +167,20 @@ impl ConsentListener {
     ///
     /// The address contains 128 random bits. Only the form's own page can send the form (`Host`, `Origin` and
     /// `Sec-Fetch-Site` are checked). But whoever knows the address can enter a credential of their own. Show the
-    /// address to the user, and put it neither into a log nor into the arguments of a program, which all users of the
-    /// computer can read.
+    /// address only to the user. Do not log it, and do not pass it as a program argument, because all users of the
+    /// computer can read arguments.
     ///
     /// After the listener has ended, another program can listen on its port. Before the page sends the credential, its
-    /// script therefore checks that the server is still this listener. It also replaces the form with a notice within a
-    /// few seconds after the listener has ended. A browser without scripts leaves the page 5 s before the wait's timeout, or after 60 s if no
-    /// wait had started when the page was opened.
+    /// script therefore checks that the server is still this listener. The script also replaces the form with a notice
+    /// within a few seconds after the listener has ended. A browser without scripts leaves the page 5 s before the
+    /// wait's timeout, or after 60 s if no wait is in progress when the page is opened.
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// As [`capture_schema`](NexusClient::capture_schema); `invalid_response` for a schema without properties.
+    /// As [`capture_schema`](NexusClient::capture_schema); `invalid_response` for a schema without properties;
+    /// `request_failed` if the system provides no random bytes.
     ///
     /// ```
     /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
@@ -248,7 +249,7 @@ impl WaitOptions<'_> {
     }
 }
 
-/// The file name of this program, by which its user knows it.
+/// The name by which the user knows this program: its file name without an extension.
 fn program() -> String {
     let path = std::env::current_exe().ok();
     let name = path.as_deref().and_then(Path::file_stem);
@@ -259,8 +260,9 @@ fn program() -> String {
 fn cannot_listen(port: u16, error: &io::Error) -> NexusError {
     use io::ErrorKind::{AddrInUse, PermissionDenied};
     if port != 0 && matches!(error.kind(), AddrInUse | PermissionDenied) {
-        let problem =
-            format!("cannot listen on 127.0.0.1:{port} ({error}); choose another, or 0 for any");
+        let problem = format!(
+            "cannot listen on 127.0.0.1:{port} ({error}); choose another port, or 0 for any free port"
+        );
         return NexusError::invalid_input("port", problem);
     }
     let problem = format!("cannot listen on 127.0.0.1 for the user's browser: {error}");

@@ -126,7 +126,7 @@ fn responses_of_no_use_are_errors_too() {
     let gateway = start();
     let failed = r#"{"isError": true, "content": [{"type": "text", "text": "no\nwind"}]}"#;
     let cases = [
-        ("/api/tools/search", 401, "", "the key is refused"),
+        ("/api/tools/search", 401, "", "the API refused the key"),
         ("/api/tools/search", 503, "", "/tools/search: 503"),
         ("/api/tools/search", 200, "{", "the response is not JSON"),
         ("/api/tools/search", 200, "{}", "the response is not a list"),

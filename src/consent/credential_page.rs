@@ -1,4 +1,4 @@
-//! The page for one credential: its form, and sending the credential to the gateway.
+//! The page for one credential. It shows the form and sends the credential to the gateway.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::flights::Flights;
 use crate::json::Object;
 use crate::loopback::{Request, Response};
 
-/// More open pages of one form replace the oldest one, which then shows that it has ended.
+/// The limit on open pages of one form. A further page invalidates the oldest one, which then shows a notice.
 const MAX_PROOFS: usize = 16;
-/// Before a wait starts, and so before the end is known, a browser without scripts shows a form this long.
+/// A browser without scripts leaves the form after this time if no wait is in progress.
 const TIME_WITHOUT_WAIT: Duration = Duration::from_secs(60);
-/// The browser has left the form this long before the wait ends.
+/// A browser without scripts leaves the form this long before the wait's timeout.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// The page for one credential. No `Debug`: the path and the state are secrets.
@@ -47,7 +47,8 @@ enum SubmissionState {
     Accepted,
 }
 
-/// A credential on its way to the gateway. Equal submissions share the outcome, so a double click sends it once.
+/// A credential on its way to the gateway. Equal submissions share the outcome, so a double click sends the credential
+/// once.
 struct Submission {
     credential: Object,
     outcome: OnceLock<Result<String, Problems>>,
@@ -72,7 +73,7 @@ impl CredentialPage {
         }
     }
 
-    /// Responds to a request for this page. `origin` is the listener's own.
+    /// Responds to a request for this page. `origin` is the listener's origin.
     pub(super) fn respond(&self, request: &Request, origin: &str) -> Response {
         if matches!(*self.submission.lock(), SubmissionState::Accepted) {
             return page::not_found();
@@ -129,7 +130,7 @@ impl CredentialPage {
             };
             let outcome = submission.outcome.get_or_init(|| self.send(&submission));
             if submission.credential != credential {
-                // Another credential was first: if it was refused, this one is next.
+                // Another credential was sent first. If the gateway refused it, this one can be sent now.
                 continue;
             }
             let connection_id = match outcome {
@@ -200,12 +201,12 @@ impl CredentialPage {
                 "The gateway did not accept these credentials. Check them and try again. If that does not help, go \
                  back to {program} and connect again."
             ),
-            _ => "The gateway could not be reached. Try again in a moment.".to_owned(),
+            _ => "The gateway gave no usable response. Try again in a moment.".to_owned(),
         }
     }
 }
 
-/// The code and message of an error. A gateway passes on its broker's error as `code: message`.
+/// Returns the code and message of an error. A gateway reports its broker's error as a message `code: message`.
 fn cause(error: &NexusError) -> (&str, &str) {
     let inner = error.message().split_once(": ");
     let inner = inner.filter(|(code, _)| !code.contains(' ') && error.code() == "broker_error");

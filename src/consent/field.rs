@@ -14,9 +14,9 @@ pub(super) enum Kind {
     Number,
     Integer,
     Flag,
-    /// Titles and their values.
+    /// Titles with their values.
     Choice(Vec<(String, Value)>),
-    /// Texts, one per line.
+    /// Strings, one per line.
     List,
     /// Any other value, entered as JSON.
     Json,
@@ -29,7 +29,7 @@ pub(super) struct Field {
     pub(super) kind: Kind,
     pub(super) required: bool,
     pub(super) secret: bool,
-    /// The schema says that an empty text is valid.
+    /// The schema allows an empty string.
     pub(super) may_be_empty: bool,
     pub(super) default: Option<String>,
     pub(super) example: Option<String>,
@@ -59,11 +59,11 @@ impl Field {
         }
     }
 
-    /// The value for what was entered, or `None` to omit the field.
+    /// Returns the entered value, or `None` if the credential omits the field.
     ///
     /// # Errors
     ///
-    /// What to correct.
+    /// Tells the user what to correct.
     pub(super) fn read(&self, entered: Option<&str>) -> Result<Option<Value>, String> {
         if self.kind == Kind::Flag {
             return Ok(Some(entered.is_some().into()));
@@ -90,7 +90,7 @@ impl Field {
         let parsed = || json::parse(entered.trim().as_bytes()).ok();
         match &self.kind {
             Kind::Line(_) | Kind::Flag => Some(entered.into()),
-            // Browsers send line ends as CR LF, but keys and certificates have LF.
+            // Browsers send line breaks as CR LF, but keys and certificates use LF.
             Kind::Lines => Some(entered.replace("\r\n", "\n").into()),
             Kind::Number => parsed().filter(Value::is_number),
             Kind::Integer => parsed().filter(|value| value.is_i64() || value.is_u64()),
@@ -143,7 +143,7 @@ fn kind(name: &str, property: &Object) -> Kind {
     }
 }
 
-/// The type, or the first type other than `null` in a list. A schema with `properties` is an object without saying so.
+/// The type, or the first type other than `null` in a list. Schemas with `properties` often omit the type `object`.
 fn kind_of_type(property: &Object) -> Option<&str> {
     let found = match property.get("type") {
         Some(Value::Array(types)) => {
@@ -160,7 +160,7 @@ fn items_are_texts(property: &Object) -> bool {
     items.is_none_or(|items| matches!(kind_of_type(items), None | Some("string")))
 }
 
-/// The choices of `enum`, of `const`, and of `oneOf` or `anyOf` if all their parts are constants.
+/// The choices of `const` or `enum`, or of `oneOf` or `anyOf` if all their parts are constants.
 fn choices(property: &Object) -> Option<Vec<(String, Value)>> {
     let plain = |value: &Value| (text(value), value.clone());
     if let Some(only) = property.get("const") {
@@ -188,7 +188,8 @@ fn is_long(name: &str, format: &str, property: &Object) -> bool {
         || NAMES.split(' ').any(|part| name.contains(part))
 }
 
-/// The schema marks a secret, or else its name does. An address is not secret, whatever its name is.
+/// Returns whether a field is secret, because the schema marks it or because of its name. An address that the schema
+/// does not mark is not secret, even if it has the name of a secret.
 fn is_secret(name: &str, property: &Object) -> bool {
     let format = json::text(property, "format").unwrap_or_default();
     if format == "password" || json::flag(property, "writeOnly") {
@@ -201,7 +202,7 @@ fn is_secret(name: &str, property: &Object) -> bool {
     secret::is_secret_field(name) && !is_address
 }
 
-/// The title, or the name in words if the title is only the name again.
+/// The title, or the name in words if the title is missing or repeats the name.
 fn label(name: &str, property: &Object) -> String {
     json::filled(property, "title")
         .filter(|title| title != name)

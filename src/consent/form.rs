@@ -27,7 +27,7 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// Why a credential was not accepted.
+/// The reasons why a credential was not accepted.
 #[derive(Default)]
 pub(super) struct Problems {
     pub(super) refusal: Option<Refusal>,
@@ -59,11 +59,11 @@ impl Form {
         })
     }
 
-    /// The credential that was entered.
+    /// Returns the credential that was entered.
     ///
     /// # Errors
     ///
-    /// The fields that are not valid.
+    /// Lists the fields that are not valid.
     pub(super) fn read(&self, entered: &Entered) -> Result<Object, Problems> {
         let mut credential = Object::new();
         let mut problems = Problems::default();
@@ -80,7 +80,7 @@ impl Form {
         Err(problems)
     }
 
-    /// The gateway's refusal with the fields that its message names.
+    /// Returns the problems for a refusal by the gateway, with the fields that the message names.
     pub(super) fn refused(&self, refusal: Refusal) -> Problems {
         let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         let mut fields = Vec::new();
@@ -96,7 +96,7 @@ impl Form {
         }
     }
 
-    /// The page. After a refusal it shows what was entered, except for secrets, and the problems.
+    /// Renders the page. After a refusal, the page shows the problems and the entered values except for secrets.
     pub(super) fn page(
         &self,
         entered: Option<&Entered>,
@@ -141,7 +141,8 @@ impl Form {
         page::page(422, &format!("Error: {title}"), &main, Some(check))
     }
 
-    /// The problems, with links to their fields. The summary has the focus, so that screen readers start with it.
+    /// Renders the problems, with links to their fields. The summary has the focus, so that screen readers start with
+    /// it.
     fn summary(&self, problems: &Problems) -> String {
         let mut html = "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus>\n\
                         <h2>Not connected yet</h2>\n"

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::field::{Field, Kind, text};
 use crate::loopback::escape;
 
-/// The names of fields and what was entered in them.
+/// The names of fields with the entered values.
 pub(super) type Entered = Vec<(String, String)>;
 
 pub(super) fn value_of<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> {
@@ -18,7 +18,7 @@ pub(super) fn value_of<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> 
 pub(super) struct Input<'a> {
     pub(super) field: &'a Field,
     pub(super) id: String,
-    /// The last submission that was refused.
+    /// The values of the last submission, if it was refused.
     pub(super) entered: Option<&'a Entered>,
     pub(super) problem: Option<&'a str>,
     pub(super) has_focus: bool,
@@ -70,7 +70,7 @@ impl Input<'_> {
             Kind::Choice(choices) => self.select(choices, &attributes),
             Kind::Lines | Kind::List | Kind::Json => {
                 let class = if is_secret { " class=\"hidden\"" } else { "" };
-                // Browsers drop a line break right after the tag.
+                // Browsers drop a line break right after the tag, which would otherwise be the value's first one.
                 format!("<textarea rows=\"5\"{class}{attributes}>\n{value}</textarea>")
             }
             Kind::Line(kind) => input(kind, ""),
@@ -126,7 +126,7 @@ impl Input<'_> {
         html
     }
 
-    /// The value that the control shows first. A secret is never shown again.
+    /// The value that the control shows first. A secret is never shown again, except as one of the listed choices.
     fn value(&self) -> String {
         if self.field.secret && !self.field.is_choice() {
             return String::new();

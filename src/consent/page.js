@@ -1,5 +1,5 @@
-// After this program has ended, another one can listen on its port, and the form must not be sent there. So the page
-// asks for a proof that only its own server has: before sending, and every 2 s to notice the end.
+// After this program has ended, another program can listen on its port, and must not get the form. The page therefore
+// asks the server for a proof that only the original server has. It asks before sending the form, and every 2 s.
 const { challenge, proof } = document.currentScript.dataset;
 let isSending = false;
 
@@ -26,7 +26,7 @@ const watch = async () => {
   else if (!isSending) blank();
 };
 
-// A field with the name of a property of its form hides that property, so nothing is read from the form.
+// A field named `submit` would hide the form's method of that name, so the method comes from the prototype.
 document.addEventListener("submit", async (event) => {
   event.preventDefault();
   isSending = await isServerOurs();

@@ -14,16 +14,16 @@ const SCRIPT: &str = include_str!("page.js");
 const TICK: &str = r#"<svg class="good" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>"#;
 const CROSS: &str = r#"<svg class="bad" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="M12 7v6m0 3.5v.01"/></svg>"#;
 
-/// How a page with a form checks that its server is still the one that made it.
+/// The data with which a page checks that its server is still the one that made the page.
 pub(super) struct Check {
-    /// Sent to the server, which has to respond with `proof`.
+    /// The page sends this text to the server, which has to respond with `proof`.
     pub(super) challenge: String,
     pub(super) proof: String,
     /// A browser without scripts leaves the page after this many seconds.
     pub(super) seconds: u64,
 }
 
-/// A whole page. Its style and script are allowed by a nonce (Content Security Policy Level 3, section 2.3.1).
+/// Renders a whole page. A nonce allows its style and script (Content Security Policy Level 3, section 2.3.1).
 pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) -> Response {
     let nonce = random().unwrap_or_default();
     let title = escape(title);
@@ -53,8 +53,9 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
     secured(Response::new(status, HTML, html)).header(CONTENT_SECURITY_POLICY, &policy)
 }
 
-/// Adds the headers that every response has. `Referrer-Policy` is not `no-referrer`, because browsers then send a form
-/// with `Origin: null` (Fetch standard, "append a request `Origin` header"). Other origins get no referrer either way.
+/// Adds the headers that every response has. `Referrer-Policy` is not `no-referrer`, because with that value browsers
+/// send a form with `Origin: null` (Fetch standard, "append a request `Origin` header"). With `same-origin`, other
+/// origins get no referrer either.
 pub(super) fn secured(response: Response) -> Response {
     let headers = [
         ("cache-control", "no-store"),
@@ -70,7 +71,7 @@ pub(super) fn secured(response: Response) -> Response {
     headers.into_iter().fold(response, set)
 }
 
-/// The browser has come back, or the gateway has accepted the credential.
+/// The page for a browser that has come back, or for a credential that the gateway has accepted.
 pub(super) fn connected() -> Response {
     notice_page(200, TICK, "Connected", "You can close this window.")
 }
@@ -81,7 +82,7 @@ pub(super) fn not_connected() -> Response {
     notice_page(200, CROSS, "Not connected", text)
 }
 
-/// Another submission of the form came first.
+/// The page for a submission after the gateway has accepted another one.
 pub(super) fn not_used() -> Response {
     let text = "This form was already sent, and the gateway accepted what was in it. What you sent just now was not \
                 used. If you did not send the form before, go back to the program that sent you here and connect \
@@ -91,12 +92,12 @@ pub(super) fn not_used() -> Response {
 
 /// The same page for every unknown address, so that guessing reveals nothing.
 pub(super) fn not_found() -> Response {
-    let text = "There is no page at this address, or it has been used already: each address works once. If you are \
-                still waiting for something, go back to the program that sent you here.";
+    let text = "There is no page at this address, or the address has been used already. If you are still waiting for \
+                something, go back to the program that sent you here.";
     notice_page(404, CROSS, "Nothing here", text)
 }
 
-/// A request that neither the form nor a redirected browser would send.
+/// The page for a request that neither the form nor a redirected browser would send.
 pub(super) fn refused(status: u16) -> Response {
     let text = match status {
         403 => {
@@ -104,7 +105,7 @@ pub(super) fn refused(status: u16) -> Response {
              that the program gave you."
         }
         500 => "The operating system provided no random bytes. Try again in a moment.",
-        413 => "The form was too long: it can hold 64 KiB.",
+        413 => "The form was too long. The limit is 64 KiB.",
         _ => "This page does not understand the request.",
     };
     notice_page(status, CROSS, "Not accepted", text)

@@ -1,4 +1,4 @@
-//! Unguessable texts.
+//! Random text that nobody can guess.
 
 use crate::error::{ErrorKind, NexusError, Result};
 

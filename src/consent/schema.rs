@@ -5,17 +5,17 @@ use serde_json::Value;
 use super::field::Field;
 use crate::json::{self, Object};
 
-/// More fields than anybody would fill in.
+/// The limit on the fields of a form, far more than a user would fill in.
 const MAX_FIELDS: usize = 100;
 /// The depth to which references and combinations are followed.
 const MAX_DEPTH: usize = 8;
-/// The limit on visited schemas, properties and required names. A few schemas that refer to each other can stand for
+/// The limit on visited schemas, properties and required names. A few schemas that refer to each other can expand to
 /// billions.
 const MAX_VISITS: usize = 1_000;
 
-/// The fields of a schema in their order on the page. An order in the schema (`x-order`, `propertyOrder`, `order`) comes
-/// first. Then required fields precede optional ones, fields that are not secret precede secrets, and the rest follows
-/// the order of `required`.
+/// The fields of a schema in their order on the page. An order in the schema (`x-order`, `propertyOrder`, `order`)
+/// comes first. Then required fields precede optional ones, fields that are not secret precede secrets, and required
+/// fields follow the order of `required`.
 pub(super) fn fields(schema: &Object) -> Vec<Field> {
     let mut search = Search {
         root: schema,
@@ -55,9 +55,9 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Collects the properties of a schema and of the schemas that it combines. `firm` says that `required` counts: in
-    /// `anyOf` and `oneOf` it does not.
-    fn collect(&mut self, schema: &'a Object, firm: bool, depth: usize) {
+    /// Collects the properties of a schema and of the schemas that it combines. `is_binding` says that its
+    /// `required` list applies. Within `anyOf` and `oneOf` it does not apply, because not every part has to match.
+    fn collect(&mut self, schema: &'a Object, is_binding: bool, depth: usize) {
         let Some(deeper) = depth.checked_sub(1).filter(|_| self.may_visit()) else {
             return;
         };
@@ -69,14 +69,15 @@ impl<'a> Search<'a> {
             self.add(name, property);
         }
         for name in list(schema, "required").filter_map(Value::as_str) {
-            if !firm || !self.may_visit() {
+            if !is_binding || !self.may_visit() {
                 break;
             }
             self.required.push(name);
         }
-        for (combination, firm) in [("allOf", firm), ("anyOf", false), ("oneOf", false)] {
+        for (combination, is_binding) in [("allOf", is_binding), ("anyOf", false), ("oneOf", false)]
+        {
             for part in list(schema, combination).filter_map(Value::as_object) {
-                self.collect(part, firm, deeper);
+                self.collect(part, is_binding, deeper);
             }
         }
     }
@@ -87,7 +88,7 @@ impl<'a> Search<'a> {
     }
 
     fn add(&mut self, name: &str, property: &Value) {
-        // `true` is the schema that accepts everything.
+        // The schema `true` accepts every value, as an empty schema does.
         let nothing = Object::new();
         let property = referred(self.root, property.as_object().unwrap_or(&nothing));
         let is_new = self.found.iter().all(|(own, _)| own != name);
@@ -102,7 +103,7 @@ fn list<'a>(schema: &'a Object, field: &str) -> impl Iterator<Item = &'a Value> 
     list.into_iter().flatten()
 }
 
-/// The schema that a `$ref` within the same document refers to.
+/// Follows a `$ref` within the same document.
 fn referred<'a>(root: &'a Object, schema: &'a Object) -> &'a Object {
     let mut schema = schema;
     for _ in 0..MAX_DEPTH {

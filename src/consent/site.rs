@@ -1,4 +1,4 @@
-//! The addresses of one listener.
+//! The addresses that one listener serves.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::request::{field, only_header};
 use crate::browser::BrowserReturns;
 use crate::loopback::{Request, Response, Service};
 
-/// Another form replaces the oldest one.
+/// The limit on forms. A further form replaces the oldest one.
 const MAX_FORMS: usize = 8;
 
 /// Serves the return URL and the forms. All paths are random.
 pub(super) struct Site {
-    /// The only accepted `Host`. Other names come from DNS rebinding.
+    /// The only accepted `Host`. A request with another name can be DNS rebinding.
     authority: String,
     return_path: String,
     returns: Arc<BrowserReturns>,
@@ -53,7 +53,7 @@ impl Site {
 
     fn route(&self, request: &Request) -> Response {
         if request.uri().authority().is_some() {
-            // Browsers send a URL in place of a path to proxies only.
+            // Browsers send a whole URL only to proxies.
             return page::refused(400);
         }
         if only_header(request, &HOST) != Some(&self.authority) {

@@ -19,9 +19,9 @@ const END_TIME: Duration = Duration::from_millis(100);
 
 struct Connection {
     stream: TcpStream,
-    /// Not closed to make room before this time.
+    /// The time from which the connection may be closed to make room.
     closable_at: Instant,
-    /// A request has arrived, and its response is not sent yet.
+    /// A request has arrived, but its response has not been sent yet.
     busy: AtomicBool,
 }
 
@@ -58,7 +58,7 @@ impl Connections {
     }
 
     /// Adds a connection, if necessary in place of the oldest idle one. Blocks for up to 3 s while there is no room,
-    /// then returns `None`.
+    /// then returns `None`. Also returns `None` once the server has stopped.
     pub(super) fn add(self: &Arc<Self>, stream: TcpStream) -> Option<Entry> {
         let closable_at = Deadline::after(MIN_AGE).at;
         let end = Deadline::after(MAX_QUEUED).at;
@@ -93,7 +93,8 @@ impl Connections {
         })
     }
 
-    /// Closes idle connections at once, and the others when their response is sent or the grace period is over.
+    /// Closes idle connections at once. Closes the others once they have sent their response, or after the grace
+    /// period.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.wait_until_empty(self.limits.grace, Connection::is_idle);

@@ -1,4 +1,4 @@
-//! The thread that accepts, and one thread for each connection.
+//! The thread that accepts connections, and one thread for each connection.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! What a server needs from its user: limits, and the code that responds.
+//! The interface between the server and the code that responds: limits, requests and responses.
 
 use std::fmt;
 use std::net::TcpStream;
@@ -34,11 +34,11 @@ pub(crate) struct Limits {
     pub(crate) grace: Duration,
 }
 
-/// A response, and what to do once it is sent.
+/// A response, and a function to call once it has been sent.
 pub(crate) struct Response {
-    /// In a box, because responses are also errors, which should be small.
+    /// Boxed, because some functions return a response as their error, and errors should be small.
     pub(crate) message: Box<http::Response<Vec<u8>>>,
-    /// Not called before the response is sent, because it may end the program.
+    /// Called once the response has been sent or sending has failed. An earlier call could end the program first.
     pub(crate) on_sent: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -55,7 +55,7 @@ impl Response {
         response.header(CONTENT_TYPE, content_type)
     }
 
-    /// Sets a header. A value that HTTP cannot express is left out.
+    /// Sets a header. A header whose value HTTP cannot express is omitted.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.message.headers_mut().insert(name, value);

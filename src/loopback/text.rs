@@ -1,11 +1,11 @@
-//! Form fields and HTML.
+//! Decodes form fields and escapes HTML.
 
 use std::fmt::Write as _;
 
 use crate::url;
 
-/// Decodes `application/x-www-form-urlencoded` (URL standard, section 5.1), and so the query of a URL. A field that is
-/// not UTF-8 is `None`.
+/// Decodes `application/x-www-form-urlencoded` (URL standard, section 5.1), the encoding of forms and queries. A field
+/// that is not UTF-8 is `None`.
 pub(crate) fn fields(text: &str) -> impl Iterator<Item = Option<(String, String)>> {
     let decode = |text: &str| String::from_utf8(url::decode(text, true)).ok();
     let pairs = text.split('&').filter(|pair| !pair.is_empty());

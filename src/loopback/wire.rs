@@ -14,17 +14,17 @@ use super::service::{Limits, Request, Response};
 use crate::time::Deadline;
 
 const BUFFER: usize = 16 * 1024;
-/// Room for the head of any response of ours.
+/// Enough for the status line and headers of every response that this crate sends.
 const MAX_RESPONSE_HEAD: usize = 16 * 1024;
 const MAX_DRAINED: u64 = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
 
-/// Why there is no request.
+/// The reason why no request could be read.
 #[derive(Debug, PartialEq)]
 pub(super) enum Failure {
     /// The client has closed the connection or was too slow.
     Closed,
-    /// The client sent something else than an acceptable request.
+    /// The client sent something other than an acceptable request.
     Refused(StatusCode),
 }
 
@@ -46,9 +46,9 @@ impl From<Error> for Failure {
 pub(super) struct Wire<'a> {
     socket: &'a TcpStream,
     limits: Limits,
-    /// Received but not parsed yet.
+    /// Bytes that were received but not parsed yet.
     input: Vec<u8>,
-    /// The end of the time for the current request.
+    /// The deadline for receiving the current request.
     deadline: Deadline,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Reads a request with its body, within the limit on its time.
+    /// Reads a request with its body, within `request_time` of the limits.
     pub(super) fn read_request(&mut self) -> Result<(Reply<ProvideResponse>, Request), Failure> {
         self.deadline = Deadline::after(self.limits.request_time);
         let (reply, head) = self.read_head()?;
@@ -174,7 +174,7 @@ impl<'a> Wire<'a> {
             let length = HeaderValue::from(body.len());
             head.headers.insert(CONTENT_LENGTH, length);
         }
-        // A service can order a response that HTTP does not allow here.
+        // Fails if a service returns a response that HTTP does not allow for this request.
         let written = write(reply, http::Response::from_parts(head, ()), &body);
         let sent = written
             .map_err(io::Error::other)
@@ -190,7 +190,7 @@ impl<'a> Wire<'a> {
 
     /// Responds to bytes that were not a request. The connection has to close after that.
     pub(super) fn refuse(&mut self, response: Response) -> io::Result<bool> {
-        // `ureq_proto` responds to nothing but requests, so this one stands in.
+        // `ureq_proto` can only respond to a request, so it parses this made-up one.
         let stand_in = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         let mut reply = Reply::new().map_err(io::Error::other)?;
         reply.try_request(stand_in).map_err(io::Error::other)?;
@@ -202,8 +202,8 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Ends the response, then reads what the client still sends: closing a socket with unread bytes in it resets the
-    /// connection, and the client may lose the response.
+    /// Ends the response, then reads and discards what the client still sends. Closing a socket with unread bytes would
+    /// reset the connection, and the client could lose the response.
     pub(super) fn drain(&mut self) {
         let _ = self.socket.shutdown(Shutdown::Write);
         let _ = self.socket.set_read_timeout(Some(DRAIN_TIME));
@@ -273,8 +273,8 @@ mod tests {
                     thread::sleep(Duration::from_millis(20));
                 }
             });
-            // The sender never ends its request: without a limit on the sum of the reads, the result would be 431
-            // or a request after 20 s.
+            // The sender never ends its request. If the limit applied to each read alone, the result would be 431
+            // or, after 20 s, a request.
             let found = Wire::new(&stream, LIMITS).read_request();
             assert_eq!(found.err(), Some(Failure::Closed), "{start}");
             drop(stream);

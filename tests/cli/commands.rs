@@ -111,7 +111,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
             2,
             "no provider: give --provider or set PROVIDER",
         ),
-        ("token a -w b", 2, "give one of them"),
+        ("token a -w b", 2, "give only one of the two"),
         ("token -w nobody", 6, "run `nexus connect`"),
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "cannot be refreshed"),

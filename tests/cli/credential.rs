@@ -107,24 +107,24 @@ fn fields_that_do_not_fit_are_named() {
         (
             "connect -p weather --field token",
             2,
-            "fields unknown: token, missing: api_key; give --field api_key=-",
+            "wrong fields (unknown: token, missing: api_key); give --field api_key=-",
         ),
         (
             "connect -p registry --field username",
             2,
-            "fields missing: password; give --field password=- --field username=-",
+            "wrong fields (missing: password); give --field password=- --field username=-",
         ),
         (
             "connect -p weather --field api_key --field x",
             2,
-            "fields unknown: x; give --field api_key=-",
+            "wrong fields (unknown: x); give --field api_key=-",
         ),
         (
             "connect -p weather --field api_key",
             2,
             "stdin ended before api_key",
         ),
-        ("connect -p github --field api_key", 1, "leave --field out"),
+        ("connect -p github --field api_key", 1, "omit --field"),
         (
             "connect -p nobody --field api_key",
             1,
@@ -250,7 +250,7 @@ fn a_credential_that_takes_effect_later_is_waited_for() {
 #[test]
 fn without_fields_connect_says_which_to_give() {
     let bench = Bench::new("hint");
-    let hint = |fields| format!("or enter the credential here, with {fields}");
+    let hint = |fields| format!("or run `nexus connect` again with {fields}");
     let cases = [
         ("weather", Some(hint("--field api_key=-"))),
         (

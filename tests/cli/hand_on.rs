@@ -88,11 +88,15 @@ fn what_exec_cannot_run_has_the_exit_code_of_shells() {
     bench.assert_errors(&[
         ("exec", 2, "<COMMAND>"),
         ("exec --", 2, "<COMMAND>"),
-        ("exec --env A=B true", 2, "a variable's name has no `=`"),
+        (
+            "exec --env A=B true",
+            2,
+            "a variable's name cannot contain `=`",
+        ),
         ("exec --env '' true", 2, "give the variable a name"),
-        ("exec --env PATH true", 2, "give another name"),
-        ("exec --env Path true", 2, "give another name"),
-        ("exec --env LD_PRELOAD true", 2, "give another name"),
+        ("exec --env PATH true", 2, "choose another name"),
+        ("exec --env Path true", 2, "choose another name"),
+        ("exec --env LD_PRELOAD true", 2, "choose another name"),
         ("exec -- {dir}/missing", 127, "cannot run"),
         ("exec -p nobody -- true", 6, "run `nexus connect`"),
     ]);

@@ -284,7 +284,7 @@ fn a_port_that_cannot_be_had_is_named() {
     assert!(
         error
             .to_string()
-            .ends_with("; choose another, or 0 for any"),
+            .ends_with("; choose another port, or 0 for any free port"),
         "{error}"
     );
 }

@@ -1,4 +1,4 @@
-//! Arguments that several commands have in common.
+//! Arguments that several commands share.
 
 use std::env;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use crate::stop::Stop;
 
 #[derive(Args, Clone)]
 pub(crate) struct Tenant {
-    /// The workspace of the connection [default: WORKSPACE_ID]
+    /// The workspace of the connection [env: WORKSPACE_ID]
     #[arg(short, long, value_name = "ID")]
     workspace: Option<String>,
-    /// The provider of the connection [default: PROVIDER]
+    /// The provider of the connection [env: PROVIDER]
     #[arg(short, long, value_name = "NAME")]
     provider: Option<String>,
 }
@@ -24,8 +24,8 @@ impl Tenant {
         self.workspace.is_some() || self.provider.is_some()
     }
 
-    /// Returns workspace and provider, from the arguments or the environment. The error names all
-    /// settings that are missing, the gateway's address included.
+    /// Returns the workspace and the provider, from the arguments or the environment. The error names
+    /// all missing settings, including the gateway's address.
     pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
         let settings = [
             (
@@ -57,19 +57,19 @@ fn given_or_set(given: Option<String>, variable: &str) -> Option<String> {
 
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct Timeout {
-    /// How long to wait for the gateway, and for the upstream; 0: for one try [default: 30]
+    /// The longest wait for the gateway and the upstream; 0 also means 30 [default: 30]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 impl Timeout {
-    /// With a timeout of 0, one try has the SDK's default of 30 s.
+    /// Returns the SDK's default of 30 s for a timeout of 0.
     fn get(self) -> Duration {
         let given = self.timeout.filter(|timeout| !timeout.is_zero());
         given.unwrap_or(Duration::from_secs(30))
     }
 
-    /// Returns the time that is left, at least 1 ms: the SDK refuses a timeout of zero.
+    /// Returns the time that is left, at least 1 ms, because the SDK refuses a timeout of zero.
     pub(crate) fn left(self, since: Instant) -> Duration {
         let left = self.get().saturating_sub(since.elapsed());
         left.max(Duration::from_millis(1))
@@ -79,7 +79,7 @@ impl Timeout {
         self.client_with(|options| options)
     }
 
-    /// Makes the program's only client, which signals wait for.
+    /// Makes the program's only client. A signal that ends the program waits up to 5 s for its calls.
     pub(crate) fn client_with(
         self,
         change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,

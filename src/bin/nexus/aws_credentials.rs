@@ -1,5 +1,5 @@
-//! `nexus aws-credentials`: prints the keys of an `aws_sigv4` provider as a `credential_process`
-//! does (AWS SDKs and Tools Reference Guide, "Process credential provider").
+//! `nexus aws-credentials`: prints the keys of an `aws_sigv4` provider in the format of a
+//! `credential_process` (AWS SDKs and Tools Reference Guide, "Process credential provider").
 
 use clap::Args;
 use nexus_sdk::TokenResponse;
@@ -40,7 +40,7 @@ fn document(token: &TokenResponse) -> Result<Fields, Stop> {
             "this connection has no keys for AWS: its strategy is {strategy}, not aws_sigv4"
         )));
     }
-    // Without an expiry, AWS tools keep the keys until they end.
+    // Without an expiry, an AWS tool keeps the keys until the tool exits.
     let expiry = times::expiry(token).and_then(times::date);
     let mut fields: Fields = vec![
         ("Version", 1.into()),

@@ -1,4 +1,4 @@
-//! The user's browser.
+//! Opens the user's browser.
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -7,16 +7,16 @@ use std::{env, process};
 
 use crate::ending::Change;
 
-/// Returns whether a user at a terminal would want a browser to open.
+/// Returns whether a browser may open, which is useful only to a user at a terminal.
 pub(crate) fn is_wanted() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Opens the browser at a file that redirects to a page, and returns `None` if that does not work. The address of
+/// Opens the browser at a file that redirects to a page, and returns `None` if that fails. The address of
 /// the page is a secret: whoever opens it first can connect their own account. Every user of the machine can read the
 /// browser's command line, but only its owner can read the file. The file is removed when the result is dropped.
 pub(crate) fn open(url: &str) -> Option<Change> {
-    // The gateway's address may be anything: files and programs are refused.
+    // The gateway chooses this URL, so a URL that would open a file or a program is refused.
     let is_page = ["http://", "https://"].iter().any(|scheme| {
         let start = url.get(..scheme.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
@@ -25,7 +25,7 @@ pub(crate) fn open(url: &str) -> Option<Change> {
     if !is_page || url.contains(char::is_control) {
         return None;
     }
-    // Left behind by a program that was killed.
+    // A killed process with the same process id may have left the file behind.
     let _ = fs::remove_file(&path);
     let file = path.clone();
     let change = Change::make(|| {

@@ -20,50 +20,50 @@ use crate::stop::Stop;
 use crate::text::one_line;
 use crate::{ending, output};
 
-/// The return URL when nothing waits for the browser.
+/// The return URL if this command does not wait for the browser.
 const NOWHERE: &str = "http://localhost/";
 
 #[derive(Args)]
 pub(crate) struct Connect {
     #[command(flatten)]
     tenant: Tenant,
-    /// A scope to ask for; may be repeated [default: those that the gateway lists]
+    /// A scope to ask for; may be repeated [default: the scopes that the gateway lists]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// For a provider of keys or passwords: enter this field of the credential here, at a prompt or
-    /// as a line of stdin; may be repeated
+    /// For a provider of keys or passwords: read this field of the credential from a prompt, or from
+    /// a line of stdin; may be repeated
     #[arg(long = "field", value_name = "NAME=-", allow_hyphen_values = true)]
     fields: Vec<OsString>,
-    /// Where the browser goes after the consent [default: a page that this command serves]
+    /// Where the browser goes after the consent [default: a page that this command serves while it waits]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
     /// Do not open a browser
     #[arg(long)]
     no_browser: bool,
-    /// Print the id at once
+    /// Print the connection's id without waiting for the user
     #[arg(long)]
     no_wait: bool,
     /// Time between two checks of the status
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
     interval: Duration,
-    /// How long to wait for the user; 0: check once
+    /// The longest wait for the user; 0: check once
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
     timeout: Duration,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }
 
-/// A wait for the user, or the status of a connection that needs none.
+/// A wait for the user, or the status of a connection that needs no wait.
 type Step = ControlFlow<ConnectionStatus, Wait>;
 
 struct Wait {
     id: String,
-    /// Shown while waiting.
+    /// The words after "waiting for" in the message.
     awaited: &'static str,
-    /// Whether a browser comes back to the listener.
+    /// A browser is expected to come back to the listener.
     in_browser: bool,
-    /// The browser's file, which is removed after the wait.
+    /// The file that redirects the browser. It is removed after the wait.
     _file: Option<Change>,
 }
 
@@ -133,7 +133,7 @@ impl Connect {
         say(&format!("to consent, open {url}"));
         if let Some(form) = form {
             let options = form.as_options();
-            say(&format!("or enter the credential here, with {options}"));
+            say(&format!("or run `nexus connect` again with {options}"));
         }
         if self.no_wait {
             return Ok(Step::Break(ConnectionStatus::Pending));
@@ -147,7 +147,7 @@ impl Connect {
         }))
     }
 
-    /// Asks for the credential on the listener's page; without a browser, at the terminal.
+    /// Asks for the credential on the listener's page, or at the terminal if no browser opens.
     fn ask_for(
         &self,
         form: &Form,
@@ -251,8 +251,8 @@ impl Connect {
     }
 }
 
-/// Returns the providers of this name, one for each auth type; case does not count. A gateway that
-/// cannot list its providers may still know this one.
+/// Returns the providers of this name, one for each auth type, ignoring case. A gateway that fails
+/// to list its providers may still know this one.
 fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop> {
     let listed = client.providers();
     ending::checkpoint();
@@ -265,7 +265,7 @@ fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop
     Ok(all)
 }
 
-/// Adds the return URL to an error that blames it.
+/// Adds the return URL to an error about the return URL.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if !error.message().contains("return_url") {
         return error.into();

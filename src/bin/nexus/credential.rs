@@ -15,7 +15,7 @@ use crate::stop::Stop;
 use crate::terminal;
 use crate::text::one_line;
 
-/// Returns the names in `--field` options, in their order. Errors repeat no value: it may be a secret.
+/// Returns the names in `--field` options, in their order. Errors omit values, because they may be secrets.
 pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
     let mut names = Vec::new();
     for field in given {
@@ -35,7 +35,7 @@ fn name(given: &str) -> Result<&str, Stop> {
         (name, "-") => Ok(name),
         _ => Err(Stop::usage(
             "--field with a value: other users of this machine can see arguments; \
-             write --field NAME=- and give the value on stdin or at the prompt",
+             write --field NAME=- and enter the value on stdin or at the prompt",
         )),
     }
 }
@@ -47,7 +47,7 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Returns `None` for a provider that asks for consent, and where the gateway has no form.
+    /// Returns `None` if the provider asks for consent or the gateway has no form.
     pub(crate) fn offered(
         client: &NexusClient,
         kinds: &[ProviderInfo],
@@ -65,7 +65,9 @@ impl Form {
         connection: &RequestConnectionResponse,
     ) -> Result<Self, Stop> {
         let state = connection.state.clone().ok_or_else(|| {
-            Stop::failed("the gateway's response has no `state`; open its page without --field")
+            Stop::failed(
+                "the gateway's response has no `state`; run `nexus connect` without --field",
+            )
         })?;
         let schema = client.capture_schema(&state).map_err(without_form)?;
         Ok(Self { state, schema })
@@ -147,10 +149,12 @@ impl Form {
             return Ok(());
         }
         let (problems, wanted) = (problems.join(", "), self.as_options());
-        Err(Stop::usage(format!("fields {problems}; give {wanted}")))
+        Err(Stop::usage(format!(
+            "wrong fields ({problems}); give {wanted}"
+        )))
     }
 
-    /// Returns the options that give the credential without a page or a prompt.
+    /// Returns the options with which the user can enter the credential on stdin or at a prompt.
     pub(crate) fn as_options(&self) -> String {
         let mut names = self.required();
         if names.is_empty() {
@@ -170,7 +174,7 @@ struct Field {
 }
 
 impl Field {
-    /// A field without a schema: it may be a secret.
+    /// A field without a schema is hidden, because it may be a secret.
     fn named(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -199,8 +203,8 @@ impl Field {
     }
 }
 
-/// Returns whether a field is entered without echo: every field is, unless its name ends in one of
-/// a few words.
+/// Returns whether a field is entered without echo. A field is echoed only if its name ends in one of
+/// a few words and the schema does not mark it as a secret.
 fn is_secret(name: &str, schema: &Json) -> bool {
     const PLAIN: &str = "account address domain email endpoint host login organization port region \
                          site url user username";
@@ -214,7 +218,7 @@ fn is_secret(name: &str, schema: &Json) -> bool {
 fn without_form(error: NexusError) -> Stop {
     match error.status_code() {
         Some(400 | 404) => Stop::failed(format!(
-            "{error}; if the provider asks for consent, leave --field out"
+            "{error}; if the provider asks for consent, omit --field"
         )),
         _ => error.into(),
     }

@@ -1,6 +1,5 @@
 //! Ends and suspends the program without cutting off a call to the gateway. The gateway may be
-//! refreshing a token, and a refresh that is cut off can cost the user's grant. This file depends on
-//! nothing else in the program.
+//! refreshing a token, and if the refresh is cut off, the provider may revoke the user's grant.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -10,18 +9,18 @@ use std::time::Duration;
 
 use nexus_sdk::NexusClient;
 
-/// The longest wait at the end, the same as that of a client that is dropped.
+/// The longest wait for calls at the program's end. A client that is dropped waits equally long.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause between two checks whether the program may go on, or be suspended.
+/// The pause between two checks of whether the program may go on or be suspended.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The program's only client. It is in a static and never dropped, so `finish` waits in its place.
+/// The program's only client. A static is never dropped, so `finish` waits for the client's calls instead.
 static CLIENT: OnceLock<NexusClient> = OnceLock::new();
 /// Set in the signal handler, before any thread can act on the signal.
 static ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// Set in the handler of SIGTSTP, cleared when the program continues.
 static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-/// True while a signal ends the program right in its handler.
+/// While true, a signal ends the program in the signal handler, without waiting for calls.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
 
 pub(crate) type Undo = Box<dyn FnOnce() + Send>;
@@ -59,13 +58,13 @@ pub(crate) fn hand_over() {
     checkpoint();
 }
 
-/// A change to a file or the terminal. It is undone when this is dropped, and before a signal ends the program. There is
-/// one at a time.
+/// A change to a file or the terminal. Dropping this value undoes the change, and so does a signal that ends the
+/// program. There is at most one change at a time.
 pub(crate) struct Change(());
 
 impl Change {
-    /// Makes a change, which returns how to undo it, or `None` if it failed. A signal that comes meanwhile waits, and
-    /// after a signal nothing is changed.
+    /// Calls `change`, which returns a function that undoes it, or `None` on failure. A signal that arrives during the
+    /// change waits for it. While a signal ends the program, this function blocks and changes nothing.
     pub(crate) fn make(change: impl FnOnce() -> Option<Undo>) -> Option<Self> {
         let mut undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
         *undo = change();
@@ -94,9 +93,8 @@ fn drain() {
         return;
     }
     AT_ONCE.store(true, SeqCst);
-    let waiting =
-        "waiting up to 5 s for the gateway, which may refresh a token; Ctrl-C ends at once";
-    // A closed stderr is no reason not to wait.
+    let waiting = "waiting up to 5 s for the gateway, which may be refreshing a token; press Ctrl-C to end at once";
+    // The wait goes on even if stderr is closed.
     let _ = writeln!(io::stderr(), "{waiting}");
     let _ = client.drain(DRAIN_TIMEOUT);
 }
@@ -117,7 +115,8 @@ fn on_signals() -> io::Result<()> {
             flag::register(signal, Arc::clone(&SUSPENDING))?;
             continue;
         }
-        // First as well, or a signal right here would set `ENDING`, and nothing would end the program.
+        // Registered before `ENDING` as well. Otherwise a signal at this point would set `ENDING` and block the
+        // program without ending it.
         flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
         flag::register(signal, Arc::clone(&ENDING))?;
         flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
@@ -137,7 +136,7 @@ fn on_signals() -> io::Result<()> {
 }
 
 /// Returns the signals that were ignored when the program started, such as SIGINT in a script's
-/// background job. They stay ignored. Only Linux shows them without `unsafe`.
+/// background job. They stay ignored. Only on Linux can a program read them without `unsafe`.
 #[cfg(unix)]
 fn ignored() -> Vec<i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -150,8 +149,8 @@ fn ignored() -> Vec<i32> {
     ignored.map(|(signal, _)| signal).collect()
 }
 
-/// Stops the process once no call is under way, and returns when it continues. A stopped process
-/// would hold the refresh lock.
+/// Stops the process once no call is under way, and returns when it continues. A process stopped
+/// during a call would keep the refresh lock.
 #[cfg(unix)]
 fn suspend() {
     let idle = || CLIENT.get().is_none_or(|it| it.drain(Duration::ZERO));
@@ -164,17 +163,17 @@ fn suspend() {
     SUSPENDING.store(false, SeqCst);
 }
 
-/// Ends the program by the signal itself, so that a loop in a shell ends as well.
+/// Ends the program by the signal itself, so that a shell loop around it ends as well.
 #[cfg(unix)]
 fn end(signal: i32) {
     drain();
-    // Stays locked, so that nothing is changed any more.
+    // The lock is never released, so no other change starts.
     std::mem::forget(undo());
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(signal.saturating_add(128));
 }
 
-/// Elsewhere Ctrl-C ends the program at once.
+/// Registers nothing on other systems, where Ctrl-C ends the program at once.
 #[cfg(not(unix))]
 fn on_signals() -> io::Result<()> {
     Ok(())

@@ -1,4 +1,4 @@
-//! `nexus env`: the configuration, and whether it is valid.
+//! `nexus env`: shows the configuration and checks it.
 
 use std::env;
 
@@ -12,13 +12,13 @@ use crate::stop::Stop;
 const SECRET: &str = "NEXUS_API_KEY";
 const VARIABLES: &str =
     "NEXUS_GATEWAY_URL NEXUS_API_KEY WORKSPACE_ID PROVIDER NEXUS_LOG NEXUS_LOCK_DIR";
-/// Shown only if set.
+/// Proxy variables are shown only if they are set.
 const PROXIES: &str =
     "ALL_PROXY all_proxy HTTPS_PROXY https_proxy HTTP_PROXY http_proxy NO_PROXY no_proxy";
 
 #[derive(Args)]
 pub(crate) struct Env {
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }
@@ -52,7 +52,7 @@ fn value(name: &str) -> Option<Json> {
     Some(shown.into())
 }
 
-/// Hides what stands before an `@`, and a query: both can hold secrets.
+/// Hides the text before an `@` and the query, because both can contain secrets.
 fn without_password(url: &str) -> String {
     let (front, rest) = url.rsplit_once('@').unwrap_or(("", url));
     let scheme = front.find("://").and_then(|end| front.get(..end));

@@ -17,12 +17,12 @@ use crate::stop::Stop;
 
 #[derive(Args)]
 pub(crate) struct Fetch {
-    /// The URL; the credential goes to its host and to no other
+    /// The URL; the credential goes only to its origin (scheme, host and port)
     #[arg(value_parser = args::not_blank)]
     url: String,
     #[command(flatten)]
     tenant: Tenant,
-    /// The method [default: GET, with --data POST]
+    /// The method [default: GET, or POST with --data]
     #[arg(short = 'X', long)]
     method: Option<String>,
     /// A header; may be repeated
@@ -33,13 +33,13 @@ pub(crate) struct Fetch {
         allow_hyphen_values = true
     )]
     headers: Vec<String>,
-    /// The body as it is: DATA itself, @FILE, or @- for stdin
+    /// The body, sent unchanged: DATA itself, @FILE, or @- for stdin
     #[arg(short, long, allow_hyphen_values = true)]
     data: Option<OsString>,
     /// Print the status line and headers before the body
     #[arg(short, long)]
     include: bool,
-    /// Write to FILE, not to stdout
+    /// Write to FILE instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Exit with 3, 4 or 5 for a status 3xx, 4xx or 5xx
@@ -48,7 +48,7 @@ pub(crate) struct Fetch {
     /// Do not follow redirects
     #[arg(long)]
     no_redirect: bool,
-    /// Send the credential over plain http to another machine
+    /// Allow sending the credential over plain http to another machine
     #[arg(long)]
     allow_insecure_http: bool,
     #[command(flatten)]
@@ -89,7 +89,7 @@ impl Fetch {
             options = options.data(read(data)?);
         }
         let (cache, start) = (TokenCache::new(), Instant::now());
-        // Resolves the token first, so that a signal keeps the request from being sent.
+        // The token is resolved first, so that a signal during that call keeps the request from being sent.
         client.get_cached_token(&cache, &workspace, &provider)?;
         ending::checkpoint();
         let options = options.timeout(self.timeout.left(start));
@@ -97,7 +97,7 @@ impl Fetch {
     }
 }
 
-/// Errors do not repeat the text: it may be half of a secret.
+/// Splits a header. Errors omit its text, because it may be part of a secret.
 fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
     let number = index.saturating_add(1);
     let (name, value) = text
@@ -124,7 +124,7 @@ fn read(data: OsString) -> Result<Vec<u8>, Stop> {
     read.map_err(|error| Stop::file("read", Path::new(path), &error))
 }
 
-/// Status line and headers as HTTP/1.1 writes them, the version that the SDK speaks.
+/// Returns the status line and headers in HTTP/1.1 format, the only version that the SDK uses.
 fn head(status: u16, headers: &HeaderMap) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {}\r\n", named(status)).into_bytes();
     for (name, value) in headers {
@@ -135,7 +135,7 @@ fn head(status: u16, headers: &HeaderMap) -> Vec<u8> {
     head
 }
 
-/// `404 Not Found`.
+/// Returns a status with its reason, such as `404 Not Found`.
 fn named(status: u16) -> String {
     let reason = StatusCode::from_u16(status).ok();
     let reason = reason.and_then(|status| status.canonical_reason());

@@ -16,11 +16,11 @@ use crate::stop::Stop;
 
 #[derive(Args)]
 pub(crate) struct Gateway {
-    /// Connections to start with. The providers github, weather and registry are there; any other is
-    /// an OAuth 2 provider, or has the STRATEGY header, basic_auth or aws_sigv4
+    /// Connections to start with. The providers github, weather and registry exist already; any
+    /// other is added, with OAuth 2 or with the STRATEGY header, basic_auth or aws_sigv4
     #[arg(value_name = "WORKSPACE:PROVIDER[=STRATEGY]", value_parser = pair)]
     connections: Vec<Pair>,
-    /// The port on 127.0.0.1 [default: any free one]
+    /// The port on 127.0.0.1 [default: any free port]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
     /// Refuse requests without this key
@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
     /// The lifetime of tokens [default: 3600]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds)]
     token_lifetime: Option<Duration>,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Gateway {
 struct Pair {
     workspace: String,
     name: String,
-    /// Unless the gateway has the provider anyway.
+    /// The provider to add, or `None` if the gateway has it by default.
     provider: Option<Provider>,
 }
 
@@ -64,7 +64,7 @@ impl Gateway {
             output::print(text)?;
         }
         say(&format!(
-            "its clients need NEXUS_GATEWAY_URL={url}; Ctrl-C ends it"
+            "set NEXUS_GATEWAY_URL={url} for its clients; press Ctrl-C to stop it"
         ));
         loop {
             thread::park();
@@ -116,7 +116,7 @@ fn pair(text: &str) -> Result<Pair, String> {
     })
 }
 
-/// A provider with the example keys of AWS's documentation.
+/// A provider with the example keys from AWS's documentation.
 fn aws(name: &str) -> Provider {
     let config = json!({"service": "execute-api", "region": "us-east-1"});
     let keys: [(_, Json); 2] = [

@@ -11,7 +11,7 @@ use crate::single::Single;
 use crate::stop::Stop;
 use crate::times;
 
-/// git sends a few hundred bytes.
+/// The limit on the input. git sends a few hundred bytes.
 const MAX_INPUT: u64 = 64 * 1024;
 
 #[derive(Args)]
@@ -23,15 +23,15 @@ In ~/.gitconfig:
 
 The empty helper keeps git from asking the helpers of other files, which might store the token.")]
 pub(crate) struct GitCredential {
-    /// A host that may have the token, with its port if git's URL has one; may be repeated
+    /// A host that may get the token, with its port if git's URL has one; may be repeated
     #[arg(long, required = true, value_name = "HOST", value_parser = host)]
     host: Vec<String>,
-    /// The user name that goes with the token
+    /// The user name that git sends with the token
     #[arg(long, value_name = "NAME", default_value = "x-access-token", value_parser = username)]
     username: String,
     #[command(flatten)]
     single: Single,
-    /// Added by git: get; store, erase and others do nothing
+    /// The operation, which git adds: get; all others do nothing
     operation: String,
 }
 
@@ -41,7 +41,7 @@ fn host(text: &str) -> Result<String, String> {
     let host = host.strip_suffix('/').unwrap_or(host);
     let is_host = |c: char| !"/\\@?#".contains(c) && !c.is_whitespace() && !c.is_control();
     if host.is_empty() || !host.chars().all(is_host) {
-        return Err("write it as git's URL has it, such as github.com".to_owned());
+        return Err("write it as in git's URL, such as github.com".to_owned());
     }
     Ok(host.to_owned())
 }
@@ -50,7 +50,7 @@ fn host(text: &str) -> Result<String, String> {
 fn username(name: &str) -> Result<String, String> {
     match name {
         "" => Err("give a name".to_owned()),
-        _ if name.contains(char::is_control) => Err("it has a control character".to_owned()),
+        _ if name.contains(char::is_control) => Err("it contains a control character".to_owned()),
         _ => Ok(name.to_owned()),
     }
 }
@@ -103,7 +103,7 @@ impl Request {
     }
 }
 
-/// Compares hosts: case does not count, and 443 is the default port of https.
+/// Compares hosts, ignoring case and the default port of https.
 fn same_host(one: &str, other: &str) -> bool {
     let bare = |host: &str| {
         let host = host.strip_suffix(":443").unwrap_or(host);
@@ -116,7 +116,7 @@ fn response(username: &str, token: &CachedToken) -> Result<String, Stop> {
     let password = &token.access_token;
     if password.contains(['\n', '\r', '\0']) {
         return Err(Stop::failed(
-            "the token has a line break, which git does not accept; store it again without",
+            "the token has a line break, which git does not accept; connect again with a token without one",
         ));
     }
     let expiry = times::since_epoch(token.expires_at)

@@ -10,7 +10,7 @@ use crate::stop::Stop;
 pub(crate) struct Health {
     #[command(flatten)]
     timeout: Timeout,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }

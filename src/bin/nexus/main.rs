@@ -1,6 +1,6 @@
 //! `nexus`: connections, tokens and requests of a Nexus Gateway, from the command line.
 //!
-//! Each command is a file, which begins with its options. `README.md` beside this file is the manual.
+//! Each command has its own file, which begins with the command's options. `README.md` is the manual.
 
 #![allow(
     clippy::doc_markdown,
@@ -44,7 +44,7 @@ use stop::Stop;
 const AFTER: &str = "\
 Environment:
   NEXUS_GATEWAY_URL   the gateway's address, such as https://nexus.example.com
-  NEXUS_API_KEY       its API key, if it asks for one
+  NEXUS_API_KEY       the gateway's API key, if it requires one
   WORKSPACE_ID, PROVIDER
                       the defaults of --workspace and --provider
   NEXUS_LOG           off, error, warn, info or debug: diagnostics on stderr
@@ -57,7 +57,7 @@ Exit codes:
   3, 4, 5  with fetch --fail: the upstream's status was 3xx, 4xx or 5xx
   6  the user has to connect: there is no usable connection, or consent was refused
   7  timed out
-  `nexus exec` ends with the exit code of its command, or with 126 or 127 if it cannot run";
+  `nexus exec` ends with the exit code of its command, or with 126 or 127 if COMMAND cannot run";
 
 /// Connections, tokens and requests of a Nexus Gateway
 #[derive(Parser)]

@@ -36,8 +36,8 @@ pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the text unless a signal is ending the program. A closed pipe is no error: its reader,
-/// such as `head`, needs no more.
+/// Prints the text unless a signal is ending the program. A closed pipe is no error, because
+/// its reader, such as `head`, needs no more output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();
@@ -52,12 +52,12 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     }
 }
 
-/// Prints a line to stderr. A closed stderr is no reason to stop.
+/// Prints a line to stderr. Ignores errors, because the program goes on even if stderr is closed.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// Writes a body to a file, or to stdout. On a terminal it ends with a line break.
+/// Writes a body to a file, or to stdout. On a terminal, adds a missing line break at the end.
 pub(crate) fn write_body(path: Option<&Path>, mut body: Vec<u8>) -> Result<(), Stop> {
     if let Some(path) = path.filter(|path| *path != Path::new("-")) {
         return fs::write(path, &body).map_err(|error| Stop::file("write", path, &error));

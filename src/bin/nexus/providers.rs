@@ -13,7 +13,7 @@ use crate::text::one_line;
 pub(crate) struct Providers {
     #[command(flatten)]
     timeout: Timeout,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }

@@ -29,7 +29,7 @@ impl Refresh {
     }
 }
 
-/// The gateway refuses every refresh as `upstream_error`; a call for the token has the reason.
+/// The gateway reports every failed refresh as `upstream_error`, so a call for the token finds out the reason.
 fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     if error.code() != "upstream_error" {
         return Stop::no_token(error);

@@ -14,15 +14,15 @@ pub(crate) struct Revoke {
     /// The connection's id
     #[arg(value_parser = args::not_blank)]
     connection: String,
-    /// Only if the connection belongs to this workspace
+    /// Revoke the connection only if it belongs to this workspace
     #[arg(short, long, value_name = "ID")]
     workspace: Option<String>,
-    /// A reason, which the gateway records
+    /// The reason, which the gateway records
     #[arg(long, allow_hyphen_values = true)]
     reason: Option<String>,
     #[command(flatten)]
     timeout: Timeout,
-    /// One line of JSON
+    /// Print one line of JSON
     #[arg(long)]
     json: bool,
 }
@@ -66,13 +66,15 @@ fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
     fields
 }
 
-/// Here, the usual advice to connect would be of no use.
+/// Replaces the usual advice to connect, which does not help to revoke a connection.
 fn unrevoked(error: NexusError) -> Stop {
     let advice = match (error.code(), error.status_code()) {
         ("connection_not_found" | "invalid_connection_id", _) => {
             "; check the connection id, and the --workspace if one is given"
         }
-        (_, Some(404 | 405)) => "; the gateway may be older than 0.4, and cannot revoke",
+        (_, Some(404 | 405)) => {
+            "; the gateway may be older than 0.4, which cannot revoke connections"
+        }
         _ => return error.into(),
     };
     Stop::failed(format!("{error}{advice}"))

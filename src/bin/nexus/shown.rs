@@ -12,10 +12,10 @@ use crate::times;
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Form {
-    /// Print the access token and nothing else; with --json, all secrets
+    /// Print only the access token; with --json, print all secrets as well
     #[arg(long)]
     show: bool,
-    /// One line of JSON; times in seconds since 1970, and from now
+    /// Print one line of JSON, with the expiry in seconds since 1970 and from now
     #[arg(long)]
     json: bool,
 }
@@ -85,7 +85,7 @@ impl Shown {
 
     fn print_secret(self) -> Result<(), Stop> {
         if self.access_token.is_empty() {
-            let problem = "the credential has several fields; `--show --json` prints them";
+            let problem = "the credential is not a single token; print its fields with the connection's id and `--show --json`";
             return Err(Stop::failed(problem));
         }
         output::print_line(self.access_token)

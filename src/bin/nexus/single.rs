@@ -1,4 +1,4 @@
-//! A credential that is a single text, for programs that accept nothing else.
+//! A credential that is a single token, for programs that accept nothing else.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Single {
 impl Single {
     /// # Errors
     ///
-    /// Names the strategy of a credential that is not a single text.
+    /// Names the strategy of a credential that is not a single token.
     pub(crate) fn token(self) -> Result<Arc<CachedToken>, Stop> {
         let (workspace, provider) = self.tenant.resolve()?;
         let client = self.timeout.client()?;
@@ -37,7 +37,7 @@ impl Single {
             return Err(several(&provider, problem));
         }
         if !token.header_name.is_empty() {
-            // A credential that signs requests has a header name, but its value differs per request.
+            // A credential that signs requests has a header name but no fixed value. This call refuses it.
             let headers = client.auth_headers(&cache, &workspace, &provider);
             headers.map_err(|error| unsupported(error, &provider))?;
         }

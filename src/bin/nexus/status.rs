@@ -15,7 +15,7 @@ pub(crate) struct Status {
     connection: String,
     #[command(flatten)]
     timeout: Timeout,
-    /// One line of JSON, with the status as the gateway says it
+    /// Print one line of JSON, with the status as the gateway reports it
     #[arg(long)]
     json: bool,
 }
@@ -40,14 +40,14 @@ impl Status {
         }
         match code {
             0 => Ok(()),
-            // The line on stdout says why.
+            // The line on stdout has told the reason.
             _ => Err(Stop::new(code, "")),
         }
     }
 }
 
-/// Returns the exit code and the reason. The gateway says `failed` for every refusal of the token,
-/// so the error of a call for the token is the reason.
+/// Returns the exit code and the reason. The gateway reports `failed` for every refusal of the
+/// token, so this asks for the token and takes the reason from that error.
 fn why(client: &NexusClient, id: &str) -> (u8, String) {
     ending::checkpoint();
     match client.get_token_by_connection_id(id) {
@@ -62,8 +62,8 @@ fn why(client: &NexusClient, id: &str) -> (u8, String) {
 fn reason(error: &NexusError) -> String {
     let reason = match (error.code(), error.status_code()) {
         ("connection_not_active", _) => {
-            "the user has not consented within 10 minutes, the consent failed, or a newer connection \
-             has replaced it; run `nexus connect`"
+            "the user has not consented, the consent failed, or a newer connection has replaced it; \
+             consent within 10 minutes of the request, or run `nexus connect`"
         }
         ("attention_required", _) => {
             "the provider no longer accepts its credential; run `nexus connect`"

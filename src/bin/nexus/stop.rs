@@ -35,13 +35,13 @@ impl Stop {
         Self::new(USAGE, line)
     }
 
-    /// Only the user's consent helps.
+    /// For problems that only the user can fix, by connecting.
     pub(crate) fn unconnected(line: impl Into<String>) -> Self {
         Self::new(CONNECT, line)
     }
 
-    /// For calls that ask for a connection's token: gateway 0.2 refuses them with a bare 403 until
-    /// the user has consented.
+    /// Converts the error of a call for a connection's token. Gateway 0.2 refuses such a call with a
+    /// bare 403 until the user has consented.
     pub(crate) fn no_token(error: NexusError) -> Self {
         match error.code() {
             "http_403" => Self::unconnected(format!("{error}{TO_CONNECT}")),
@@ -56,7 +56,7 @@ impl Stop {
     /// Prints the line to stderr and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         if !self.line.is_empty() {
-            // A closed stderr changes no exit code.
+            // The exit code stays the same even if stderr is closed.
             let _ = writeln!(io::stderr(), "nexus: {}", one_line(&self.line));
         }
         ExitCode::from(self.code)
@@ -75,7 +75,7 @@ impl From<NexusError> for Stop {
     }
 }
 
-/// The error without the SDK's advice, which follows the semicolon and is for programs.
+/// The error without the SDK's advice, which follows the semicolon and is for programmers.
 pub(crate) fn problem(error: &NexusError) -> String {
     let text = error.to_string();
     text.split(';').next().unwrap_or_default().to_owned()
@@ -86,13 +86,13 @@ fn is_unconnected(error: &NexusError) -> bool {
     error.needs_reconnect() || codes.contains(&error.code())
 }
 
-/// The command or option that follows the SDK's own advice, which does not know this program.
+/// Names this program's command or option, which the SDK's own advice cannot name.
 fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
-        // Of a connection id; for a workspace and provider, only the user can help.
+        // The SDK's advice is to check the connection id. The id can be right even though the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
         _ if is_unconnected(error) => TO_CONNECT,
-        ("insecure_url", _) => " (here: --allow-insecure-http)",
+        ("insecure_url", _) => " (with `nexus`: --allow-insecure-http)",
         ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
         ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
         ("http_400", _) => "; check the connection id",

@@ -1,4 +1,4 @@
-//! Input at the terminal, whose settings stay as they were.
+//! Reads input from the terminal, and restores the terminal's settings.
 
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
@@ -24,11 +24,11 @@ pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
         show("\n")?;
         entered
     } else {
-        // Ctrl-C also ends `stty`.
+        // `hide` also fails if Ctrl-C has ended `stty`. The program then ends here.
         ending::checkpoint();
         rpassword::prompt_password(prompt)
     };
-    // Ctrl-C at this prompt is both a signal and an error.
+    // Ctrl-C at this prompt causes both a signal and an error. The signal ends the program here.
     ending::checkpoint();
     entered
 }
@@ -39,15 +39,15 @@ fn show(text: &str) -> io::Result<()> {
     stderr.flush()
 }
 
-/// Turns off the echo, and the limit of 4 KiB on a line. Other systems than Unix have no `stty`: rpassword does it there,
-/// but would leave the terminal without echo if a signal came at the wrong moment.
+/// Turns off the echo, and the limit of 4 KiB on a line. Systems other than Unix have no `stty`, and rpassword turns
+/// off the echo there. On Unix, rpassword alone could leave the terminal without echo after a signal.
 fn hide() -> Option<Change> {
     Change::make(|| {
         let now = stty(&["-g"])?;
         let undo = move || drop(stty(&[&now]));
-        // rpassword handles Ctrl-C.
+        // `-isig` leaves Ctrl-C to rpassword.
         if stty(&["-echo", "-icanon", "-isig", "min", "1", "time", "0"]).is_none() {
-            // Ctrl-C also ends an `stty` that has done its work.
+            // Ctrl-C may have ended `stty` after it changed the settings.
             undo();
             return None;
         }

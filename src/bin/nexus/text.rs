@@ -13,7 +13,7 @@ pub(crate) fn one_line(text: impl Display) -> String {
     text.to_string().trim_end().chars().map(shown).collect()
 }
 
-/// JSON with these characters as `\u` escapes, which parse to the same text.
+/// JSON in which characters that hide or reorder text are `\u` escapes, which parse to the same text.
 pub(crate) fn visible_json(json: impl Display) -> String {
     let mut visible = String::new();
     for c in json.to_string().chars() {

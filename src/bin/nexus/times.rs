@@ -1,4 +1,4 @@
-//! Times as people and programs read them.
+//! Formats times for people and for programs.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use nexus_sdk::serde_json::Value as Json;
 /// The end of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// `2026-11-22T14:03:10Z, in 14 minutes`.
+/// Formats a time for people, such as `2026-11-22T14:03:10Z, in 14 minutes`.
 pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
     match date(moment) {
         Some(date) => format!("{date}, {}", relative(moment, now)),
@@ -21,7 +21,7 @@ pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
 pub(crate) fn date(moment: SystemTime) -> Option<String> {
     let seconds = since_epoch(moment).filter(|seconds| *seconds <= LAST_SECOND)?;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years that begin in March end with the leap day. Such a year 0 began 719,468 days before 1970.
+    // If years begin in March, the leap day is their last day. Year 0 then began 719,468 days before 1970.
     let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
@@ -44,7 +44,7 @@ pub(crate) fn since_epoch(moment: SystemTime) -> Option<u64> {
     Some(since.as_secs())
 }
 
-/// `in 14 minutes`, or `expired 2 minutes ago`.
+/// Formats a time relative to now, such as `in 14 minutes` or `expired 2 minutes ago`.
 fn relative(moment: SystemTime, now: SystemTime) -> String {
     match moment.duration_since(now) {
         Ok(left) => format!("in {}", rough(left)),
@@ -52,7 +52,7 @@ fn relative(moment: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// Rounds down, so that no promised minute is missing.
+/// Formats a duration, rounded down so that it never promises more time than is left.
 fn rough(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (count, unit) = match seconds {
@@ -65,7 +65,7 @@ fn rough(duration: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The expiry that the response states, or the end of the lifetime that it states.
+/// The expiry in the response, or else the end of the lifetime in the response.
 pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
     let lifetime = token
         .expires_in
@@ -73,7 +73,7 @@ pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
     token.expires_at.or(lifetime.flatten())
 }
 
-/// The expiry for JSON: in seconds since 1970, and from now.
+/// The expiry for JSON, in seconds since 1970 and from now.
 pub(crate) fn exact(moment: Option<SystemTime>) -> [(&'static str, Json); 2] {
     let left = |moment: SystemTime| {
         let left = moment.duration_since(SystemTime::now());

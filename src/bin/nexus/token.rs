@@ -23,7 +23,8 @@ impl Token {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let shown = match self.connection {
             Some(_) if self.tenant.is_given() => {
-                let problem = "a connection id and a workspace or provider; give one of them";
+                let problem =
+                    "a connection id excludes --workspace and --provider; give only one of the two";
                 return Err(Stop::usage(problem));
             }
             Some(id) => {

@@ -1,4 +1,4 @@
-//! Wrong arguments, told in one line.
+//! Reports wrong arguments in one line.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -6,12 +6,14 @@ use crate::stop::Stop;
 
 pub(crate) fn stop(error: &clap::Error) -> Stop {
     match error.kind() {
-        ErrorKind::MissingSubcommand => Stop::usage("no command; `nexus --help` lists them"),
+        ErrorKind::MissingSubcommand => {
+            Stop::usage("no command given; `nexus --help` lists the commands")
+        }
         _ => Stop::usage(wrong_arguments(error)),
     }
 }
 
-/// The problem and the tips from clap's paragraphs, and the command whose help to read.
+/// Returns the problem and the tips from clap's paragraphs, and names the command whose help to read.
 fn wrong_arguments(error: &clap::Error) -> String {
     let text = without_values(error);
     let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -29,7 +31,7 @@ fn wrong_arguments(error: &clap::Error) -> String {
     format!("{problems}; see `{command} --help`")
 }
 
-/// Leaves out what was typed as a value: it may be a secret whose option was forgotten.
+/// Omits typed values, because a value may be a secret whose option was forgotten.
 fn without_values(error: &clap::Error) -> String {
     let mut text = error.to_string();
     let names_an_option = matches!(

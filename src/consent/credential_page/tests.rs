@@ -22,7 +22,7 @@ fn submit(page: &CredentialPage, key: &str) -> u16 {
     page.submit(&entered).message.status().as_u16()
 }
 
-/// The next key that the gateway gets. It responds once this many threads share the submission.
+/// Returns the next key that the gateway gets. The gateway responds once this many threads share the submission.
 fn asked(gateway: &TcpListener, page: &CredentialPage, threads: usize, status: u16) -> String {
     let (mut stream, _) = gateway.accept().unwrap();
     let mut request = String::new();
@@ -33,7 +33,7 @@ fn asked(gateway: &TcpListener, page: &CredentialPage, threads: usize, status: u
         request += std::str::from_utf8(&buffer[..count]).unwrap();
     }
     let sharing = || match &*page.submission.lock() {
-        // The state holds one, too.
+        // The state holds one reference, too.
         SubmissionState::Sending(submission) => Arc::strong_count(submission) - 1,
         SubmissionState::Open | SubmissionState::Accepted => panic!("the submission has ended"),
     };
@@ -59,7 +59,7 @@ fn submissions_in_progress_share_one_outcome() {
         assert_eq!(asked(&gateway, &page, 3, 422), "wrong");
         assert_eq!(clicks.map(|click| click.join().unwrap()), [422, 422, 422]);
 
-        // A later click is sent again, and a corrected key is sent after a refusal.
+        // A click after the refusal is sent again, and so is a corrected key.
         let again = click("wrong");
         let asks = |threads, status| asked(&gateway, &page, threads, status);
         let corrected = scope.spawn(|| {
@@ -73,7 +73,7 @@ fn submissions_in_progress_share_one_outcome() {
         let statuses = [again, corrected].map(|click| click.join().unwrap());
         assert_eq!(statuses, [422, 200]);
     });
-    // No test would accept another call.
+    // The gateway accepts no further connection, so another call would hang.
     assert_eq!(submit(&page, "wrong"), 409);
 }
 

@@ -70,7 +70,7 @@ fn the_fields_stand_in_a_sensible_order() {
     }
 }
 
-/// Without a bound these would take from minutes to years.
+/// Without a limit, each of these schemas would take minutes to years.
 #[test]
 fn a_schema_that_refers_to_itself_many_times_is_read_in_no_time() {
     let names: Vec<String> = (0..5_000).map(|number| format!("n{number:04}")).collect();
@@ -150,7 +150,7 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
         assert!(html.contains(part), "{part} in {html}");
     }
     assert_eq!(html.matches("autofocus").count(), 1);
-    // Not ticked this time, whatever the default is.
+    // An unchecked box stays unchecked after a refusal, even if its default is checked.
     assert!(!html.contains(" checked"), "{html}");
     let (_, fresh) = shown(&form, None, &Problems::default());
     assert!(

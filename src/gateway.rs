@@ -53,7 +53,7 @@ pub(crate) struct Gateway {
 /// A call to the gateway.
 pub(crate) struct Request<'a> {
     method: Method,
-    /// Starts with a slash; percent-encoded.
+    /// The path and query, percent-encoded. Starts with a slash.
     path: Cow<'a, str>,
     body: Option<Vec<u8>>,
     workspace_id: Option<&'a str>,

@@ -26,7 +26,7 @@ impl Secrets {
         Self(texts.filter(|text| !text.is_empty()).collect())
     }
 
-    /// Adds a text of a credential, unless the text is too short.
+    /// Adds a text of a credential, unless the text is shorter than 8 bytes.
     pub(crate) fn add_credential(&mut self, text: &[u8]) {
         let text = lossy(text);
         if text.len() >= MIN_LENGTH && !self.0.contains(&text) {

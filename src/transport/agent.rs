@@ -67,8 +67,8 @@ pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope>
         .timeout_per_write(limit)
 }
 
-/// Returns TLS settings that use `native-tls` and `platform-verifier` wherever these features are enabled. ureq would
-/// otherwise ignore them.
+/// Returns TLS settings that use the features `native-tls` and `platform-verifier` if they are enabled. By default,
+/// ureq uses neither.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls() -> ureq::tls::TlsConfig {
     let builder = ureq::tls::TlsConfig::builder();

@@ -1,4 +1,4 @@
-//! Tokens by workspace and provider, and how long each is used.
+//! The cache of tokens by workspace and provider, and the time for which a token is used.
 
 mod entries;
 
@@ -14,28 +14,27 @@ use crate::token::CachedToken;
 
 pub(crate) use self::entries::changes;
 
-/// How long before its expiry a token counts as expired.
+/// The default time before its expiry at which a token counts as expired.
 const BUFFER: Duration = Duration::from_secs(30);
-/// How long a token that arrives within its buffer is fresh. Gateways return the same token until it has
-/// expired, so without this its last 30 s would cost a resolve for each call.
+/// The time for which a token that arrives within its buffer is fresh. Gateways return the same token until
+/// it has expired. Without this time, each call in the last 30 s of a token would resolve it again.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long after its receipt a token without a known expiry may be used if there is no newer one.
+/// The time for which a token without a known expiry may be used in an outage, counted from its receipt.
 const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 
-/// Tokens by workspace and provider, for any number of threads.
+/// A cache of tokens by workspace and provider, for any number of threads.
 ///
-/// A clone is a handle to the same cache. A token counts as expired 30 seconds (the buffer) before
-/// its `expires_at`, by the wall clock or the monotonic one, whichever says so first. The cache holds at
-/// most 10,000 tokens, and drops those that expire soonest to make room. The key is the pair of workspace
-/// and provider, so `("a:b", "c")` is not `("a", "b:c")`. The key does not name the gateway: use one cache
-/// for each gateway.
+/// A clone is a handle to the same cache. A token counts as expired 30 seconds (the buffer) before its
+/// `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier expiry
+/// counts. The cache holds at most 10,000 tokens, and drops the tokens that expire soonest to make room.
+/// The key is the pair of workspace and provider, so `("a:b", "c")` is not `("a", "b:c")`. The key does not
+/// include the gateway, so use a separate cache for each gateway.
 ///
-/// A token within its buffer is hidden, but kept until it has really expired. A client uses such a token
-/// while the gateway cannot be reached (see
-/// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)), and then shows it again for 5 s at a
-/// time.
+/// A token within its buffer is hidden, but the cache keeps it until it expires. While the gateway cannot be
+/// reached, a client uses such a token and makes it visible again for 5 s at a time (see
+/// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
 ///
-/// No call does I/O or waits for it. Each takes one short lock.
+/// No method does I/O or waits for I/O. Each method takes one lock for a short time.
 ///
 /// ```
 /// use nexus_sdk::{CachedToken, TokenCache};
@@ -64,10 +63,10 @@ pub(crate) struct Tenant {
     pub(crate) provider: Box<str>,
 }
 
-/// What a cache has for a tenant.
+/// The result of looking up a tenant's token.
 pub(crate) enum Lookup {
     Fresh(Arc<CachedToken>),
-    /// A token that has not expired, to be used only if the gateway has no newer one.
+    /// A token that may be used, but only if the gateway cannot return a newer token.
     Stale,
     Nothing,
 }
@@ -80,6 +79,8 @@ impl Tenant {
         }
     }
 
+    /// Returns the tenant with these names.
+    ///
     /// # Errors
     ///
     /// `invalid_input` for a blank name.
@@ -103,8 +104,8 @@ impl TokenCache {
 
     /// Returns an empty cache in which a token counts as expired this long before its `expires_at`.
     ///
-    /// A token that comes from the gateway when its buffer has already begun is used for 5 s, so that the
-    /// end of its life costs few resolves.
+    /// If the gateway returns a token that is already within the buffer, the token is used for up to 5 s.
+    /// Otherwise every call near the end of a token's life would ask the gateway again.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -133,10 +134,10 @@ impl TokenCache {
         self.get_at(workspace_id, provider, Now::read())
     }
 
-    /// Puts a token into the cache in place of the tenant's present one.
+    /// Puts a token into the cache, and replaces the tenant's old token.
     ///
-    /// An expired token is not kept, and a token within its buffer is hidden from [`get`](Self::get). The
-    /// result of a resolve that is under way does not overwrite the token.
+    /// An expired token is not kept, and a token within its buffer is hidden from [`get`](Self::get). A resolve
+    /// that is already under way does not overwrite the token.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -164,11 +165,11 @@ impl TokenCache {
         entries.replace(workspace_id, provider, entry, now);
     }
 
-    /// Drops the tenant's token.
+    /// Removes the tenant's token.
     ///
-    /// Callers that wait for a resolve of the tenant still get its token, but the token is not cached. Later
-    /// callers cause a new resolve. The same holds for resolves of other tenants that are under way: they
-    /// are not cached either, which costs one more resolve.
+    /// Callers that wait for a resolve of the tenant still get a token, but the token is not cached. Later
+    /// callers start a new resolve. If other tenants are being resolved at the same time, their tokens are not
+    /// cached either, which costs each tenant one more resolve.
     ///
     /// ```
     /// let cache = nexus_sdk::TokenCache::new();
@@ -181,7 +182,7 @@ impl TokenCache {
         entries.remove(workspace_id, provider);
     }
 
-    /// Drops every token, as [`delete`](Self::delete) does for one.
+    /// Removes all tokens, each as [`delete`](Self::delete) does.
     ///
     /// ```
     /// let cache = nexus_sdk::TokenCache::new();
@@ -194,7 +195,7 @@ impl TokenCache {
         entries.clear();
     }
 
-    /// Returns the number of fresh tokens. Takes longer the more tokens there are.
+    /// Returns the number of fresh tokens. Takes time in proportion to the size of the cache.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
@@ -224,15 +225,15 @@ impl TokenCache {
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
-    /// Returns the token that makes a resolve unnecessary. A stale token does not, even if it is extended.
+    /// Returns the token if it makes a resolve unnecessary. An extended token does not, because it is stale.
     pub(crate) fn newest(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
         let entries = self.entries.lock();
         let entry = entries.get(&tenant.workspace_id, &tenant.provider)?;
         (entry.is_fresh(now) && !entry.extended).then(|| Arc::clone(&entry.token))
     }
 
-    /// Looks up a token for a caller that asks the gateway if the token is not fresh. In an outage, that is
-    /// one caller every 5 s. The others use the old token meanwhile.
+    /// Looks up a token for a caller that asks the gateway unless the token is fresh. In an outage, one caller
+    /// every 5 s asks the gateway, and the other callers use the old token.
     pub(crate) fn look_up(&self, workspace_id: &str, provider: &str, now: Now) -> Lookup {
         match self.entries.lock().get_mut(workspace_id, provider) {
             Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
@@ -246,8 +247,8 @@ impl TokenCache {
         }
     }
 
-    /// Makes a token that has not expired fresh for 5 s, because the gateway has not brought a newer one.
-    /// Returns the token, and whether this is its first extension.
+    /// Makes a stale token fresh for 5 s, because the gateway has not returned a newer token. Returns the token
+    /// and whether this is its first extension. Returns `None` if no token may be used.
     pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
@@ -258,9 +259,8 @@ impl TokenCache {
         Some((Arc::clone(&entry.token), is_first))
     }
 
-    /// Puts what the gateway has returned in the place of the tenant's token: a newer token, or `None` if it
-    /// has refused to return one. Does nothing if the cache has changed since there were this many
-    /// `changes`.
+    /// Replaces the tenant's token by the token that the gateway has returned, or removes it if `token` is
+    /// `None`. Does nothing if the cache has changed since [`changes`] returned this number.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
@@ -275,7 +275,7 @@ impl TokenCache {
         }
     }
 
-    /// Drops this very token, for example after a 401. A newer token that has replaced it is kept.
+    /// Removes exactly this token, for example after a 401. Keeps a newer token that has replaced it.
     pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
         let mut entries = self.entries.lock();
         let entry = entries.get(workspace_id, provider);
@@ -293,7 +293,8 @@ impl TokenCache {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 
-    /// Returns `None` for an expired token. A token within its buffer is fresh for `grace`.
+    /// Builds the entry of a token, or returns `None` if the token has expired. A token within its buffer is
+    /// fresh for `grace`.
     fn entry(&self, token: Arc<CachedToken>, asked_at: Now, grace: Duration) -> Option<Entry> {
         let left = token.expires_at.duration_since(asked_at.wall).ok()?;
         let before_buffer = left.checked_sub(self.buffer).filter(|time| !time.is_zero());

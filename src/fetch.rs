@@ -1,4 +1,4 @@
-//! The loop of one authenticated request: its redirects, its retries, and one replay after a 401.
+//! The loop of one authenticated request, with its redirects, its retries, and one replay after a 401.
 
 pub(crate) mod agent;
 pub(crate) mod fetcher;
@@ -25,7 +25,7 @@ use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
-    /// Sends any request. The other methods, such as [`get`](Self::get), are short forms of this one.
+    /// Sends any request. The other methods, such as [`get`](Self::get), are short forms of `fetch`.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Fetcher {
 /// A fetch whose URL and options have been checked.
 struct Call<'a> {
     fetcher: &'a Fetcher,
-    /// The URL as the caller wrote it, with its placeholders.
+    /// The absolute URL before placeholders are filled.
     text: &'a str,
     url: Uri,
     request: FetchOptions,
@@ -76,8 +76,8 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Sends the request, and follows redirects. After a 401 to a cached token, which may have been revoked,
-    /// sends the same hop once more if the gateway has another token.
+    /// Sends the request and follows redirects. A cached token may have been revoked. After a 401 to a cached
+    /// token, the same hop is therefore sent once more, if the gateway returns another token.
     fn perform(mut self) -> Result<Response> {
         let (mut token, mut source) = self.fetcher.token(self.deadline)?;
         let mut hop = self.first_hop(&token)?;
@@ -85,7 +85,8 @@ impl<'a> Call<'a> {
             let mut response = self.try_hop(&hop, &token)?;
             if response.status == 401 && hop.authenticated && source == Source::Cache {
                 if number > 0 && matches!(token.place, Place::Path(_)) {
-                    // The server wrote this URL, and may have copied the credential to any place in it.
+                    // The server chose this URL, and may have copied the credential into it. So the URL cannot be
+                    // built again with another token.
                     self.fetcher.discard(&token);
                 } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
                     hop.url = match number {
@@ -113,7 +114,7 @@ impl<'a> Call<'a> {
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
-    /// Puts the credential into the URL of the call, if the URL carries it.
+    /// Returns the URL of the call, with the credential if the provider's credential belongs in the URL.
     fn target(&self, token: &CachedToken) -> Result<Uri> {
         match token.target(self.text)? {
             Cow::Borrowed(_) => Ok(self.url.clone()),
@@ -151,8 +152,8 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Sends one hop, with the retries of the options. Returns the last response, whatever its status.
-    /// Each attempt is signed anew, because signatures expire.
+    /// Sends one hop, and retries it according to the options. Returns the last response, whatever its status.
+    /// Each attempt gets a new signature, because signatures expire.
     fn try_hop(&mut self, hop: &Hop<'_>, token: &CachedToken) -> Result<Response> {
         let policy = &self.request.retry_policy;
         let idempotent = hop.method.is_idempotent();
@@ -201,7 +202,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Adds the texts of the credential, and the headers that carry the credential or a signature.
+/// Adds the texts of the credential, and the values of the headers that carry the credential or a signature.
 fn note_secrets(secrets: &mut Secrets, token: &CachedToken, headers: &HeaderMap) {
     let headers = headers.values().filter(|value| value.is_sensitive());
     let headers = headers.map(|value| value.as_bytes().to_vec());

@@ -1,13 +1,14 @@
 //! Calls that can make the gateway refresh a token.
 //!
-//! A gateway refreshes a token inside the call that needs it. If the caller hangs up, the refresh is lost,
-//! and two calls at once spend the same refresh token. In either case the provider may revoke the user's
-//! grant. Each of these calls is therefore a flight: it runs to its end on a thread of its own, even if all
-//! of its callers have left, and a tenant or connection has one at a time.
+//! A gateway refreshes a token inside the call that needs the token. If the client hangs up, the refresh may
+//! be lost, and two calls at once may use the same refresh token twice. In either case the provider may
+//! revoke the user's grant. Each of these calls is therefore a *flight*: it runs to its end on a thread of
+//! its own, even if all of its callers have left. A tenant or connection has one flight at a time.
 //!
-//! A call looks into the cache first. If it has to ask, it joins the tenant's flight or starts one
-//! ([`table`]), and waits. The flight puts its token into the cache before it wakes its callers. If the
-//! gateway cannot be reached, a token that has not expired is used for longer (`Flights::extend`).
+//! A caller looks into the cache first. If the cache has no fresh token, the caller joins the tenant's
+//! flight or starts a flight ([`table`]), and waits. The flight puts its token into the cache before it
+//! wakes its callers. If the gateway cannot be reached, a stale token is used until it expires
+//! (`Flights::extend`).
 
 mod lock;
 mod table;
@@ -30,24 +31,25 @@ use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
 
-/// How long the last handle of a client waits for flights.
+/// The longest time for which dropping a client's last handle waits for flights.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a call with a stale token waits for a newer one.
+/// The longest time for which a caller with a stale token waits for a newer token.
 const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
-/// A counted handle to a client: a client, fetcher or agent. The last one to drop waits for flights.
+/// A counted handle, held by clients, fetchers and agents. Dropping the last handle waits for flights.
 #[derive(Clone)]
 pub(crate) struct Handle(Shared<LastHandle>);
 
 struct LastHandle(Arc<Flights>);
 
-/// A gateway and the flights to it. A flight holds this, and no handle.
+/// A gateway and the flights to it. A flight holds this and no [`Handle`], so that it does not keep the
+/// client open.
 pub(crate) struct Flights {
     pub(crate) gateway: Gateway,
     table: Table,
     max_stale_wait: Duration,
     process_lock: Option<ProcessLock>,
-    /// Replaces the gateway.
+    /// Responds in place of the gateway.
     #[cfg(test)]
     script: Option<tests::Script>,
 }
@@ -77,12 +79,12 @@ impl Drop for LastHandle {
         if count > 0 {
             gateway.log.warn(|| {
                 format!(
-                    "waiting up to {} s for gateway calls to end ({count} left); if a call is cut short, \
+                    "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
                      the provider may revoke the user's grant",
                     DROP_TIMEOUT.as_secs()
                 )
             });
-            // This stays set: a flight that outlives the wait must send nothing more.
+            // Never cleared, because a flight that is still running after the wait must not send more requests.
             gateway.set_ending(true);
             self.0.drain(Deadline::after(DROP_TIMEOUT));
         }
@@ -101,7 +103,7 @@ impl Flights {
         }
     }
 
-    /// Blocks until there are no flights, at most until the deadline. Returns whether there are none.
+    /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         self.gateway.set_ending(true);
         let is_empty = self.table.wait_until_empty(deadline);
@@ -109,7 +111,7 @@ impl Flights {
         is_empty
     }
 
-    /// Makes a call about one connection and returns the response. Blocks at most until the deadline.
+    /// Makes a call for one connection and returns the response. Blocks at most until the deadline.
     pub(crate) fn call(
         self: &Arc<Self>,
         call: Call,
@@ -121,7 +123,7 @@ impl Flights {
         Ok(outcome.body.clone())
     }
 
-    /// Resolves the tenant's token, bypassing every cache. Blocks at most until the deadline.
+    /// Resolves the tenant's token, bypassing the cache. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,
         workspace_id: &str,
@@ -132,8 +134,9 @@ impl Flights {
         self.resolve_into(None, &tenant, deadline)
     }
 
-    /// Returns the token in the cache, or resolves it and caches it. Blocks at most until the deadline, and
-    /// at most 1 s if there is a token that can be used in an outage.
+    /// Returns the token in the cache, or resolves the token and caches it. Blocks at most until the deadline.
+    /// If the cache has a stale token that may be used in an outage, blocks for at most 1 s, unless the stale
+    /// token expires or is deleted meanwhile.
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
@@ -163,14 +166,15 @@ impl Flights {
         Ok((token, Source::Gateway))
     }
 
-    /// A caller with a stale token keeps half of its time for the request that the token is for.
+    /// Returns the deadline of a caller with a stale token: at most 1 s away, and at most half of the caller's
+    /// time, so that the rest is left for the request that needs the token.
     fn stale_deadline(&self, deadline: Deadline) -> Deadline {
         let left = deadline.left().unwrap_or_default();
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    /// Returns the old token, and makes the next calls use it too. Warns once for each token, so an outage
-    /// costs one line for each tenant.
+    /// Extends the stale token, so that the next calls use it too, and returns it. Logs one warning for each
+    /// token, not for each call.
     fn extend(
         &self,
         cache: &TokenCache,
@@ -214,7 +218,7 @@ impl Flights {
         outcome.ok_or_else(|| self.timed_out(subject))?
     }
 
-    /// Returns the error for a caller whose deadline came before the end of the flight.
+    /// Returns the error for a caller whose deadline has passed before the flight ended.
     fn timed_out(&self, subject: &Subject) -> NexusError {
         let lock = self.process_lock.as_ref();
         let waiting = lock.and_then(|lock| lock.caller_timed_out(subject, &self.gateway.address));
@@ -258,8 +262,8 @@ impl Flights {
         }
     }
 
-    /// Asks a second time after `token_expired`. The provider may be down for a moment or may have refused
-    /// for good, and only the next resolve tells these apart.
+    /// Resolves the token, and resolves it a second time after `token_expired`. That error may mean that the
+    /// provider is down for a moment or that it has refused for good. Only a second resolve tells which.
     fn request_token(&self, tenant: &Tenant, acquire: Acquire<'_>) -> Result<Success> {
         let parameters = [
             ("workspace_id", Some(&*tenant.workspace_id)),
@@ -277,8 +281,8 @@ impl Flights {
 }
 
 fn wait_timed_out() -> NexusError {
-    let message = "timed out waiting for the gateway; a call under way continues in the background, so that no \
-                   refresh is lost";
+    let message = "timed out waiting for the gateway; try again (a call that has begun continues in the \
+                   background, so that no refresh is lost)";
     NexusError::new(ErrorKind::Timeout, message).retryable(true)
 }
 

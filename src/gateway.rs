@@ -1,4 +1,4 @@
-//! Requests to the gateway: address, API key, retries, and responses that are JSON objects.
+//! Requests to the gateway, with its address, the API key and retries, and responses read as JSON objects.
 
 pub(crate) mod refusal;
 
@@ -25,13 +25,14 @@ use crate::url;
 /// The shortest time limit of an attempt that may refresh a token.
 const MIN_REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An attempt holds this until it has ended. Dropping it releases a lock.
+/// A guard that an attempt holds until it has ended. Dropping the guard releases a lock.
 pub(crate) type Guard = Box<dyn Send>;
 
-/// Acquires what an attempt holds, for at most this long. Called before each attempt.
+/// Acquires the guard for one attempt, which holds it for at most this time. Called before each attempt.
 pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 
-/// The largest response that is read from a gateway. Its JSON can take twenty times as much memory.
+/// The largest response that is read from a gateway, in bytes. The parsed JSON can take twenty times as much
+/// memory.
 const MAX_RESPONSE: u64 = 2 << 20;
 
 pub(crate) struct Gateway {
@@ -52,11 +53,11 @@ pub(crate) struct Gateway {
 /// A call to the gateway.
 pub(crate) struct Request<'a> {
     method: Method,
-    /// Starts with a slash; percent-encoded.
+    /// The path and query, percent-encoded. Starts with a slash.
     path: Cow<'a, str>,
     body: Option<Vec<u8>>,
     workspace_id: Option<&'a str>,
-    /// Texts of this request that its error must not repeat.
+    /// Texts of this request that an error must not repeat.
     secrets: Vec<Cow<'a, str>>,
 }
 
@@ -89,20 +90,20 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// Names the workspace that the call is for.
+    /// Sets the workspace that the call is for.
     pub(crate) fn of_workspace(mut self, workspace_id: impl Into<Option<&'a str>>) -> Self {
         self.workspace_id = workspace_id.into();
         self
     }
 
-    /// Names a text that the call's error must not repeat.
+    /// Adds a text that an error must not repeat.
     pub(crate) fn secret(mut self, secret: impl Into<Cow<'a, str>>) -> Self {
         self.secrets.push(secret.into());
         self
     }
 }
 
-/// A successful response, and the clocks by which to read its times.
+/// A successful response, and the clocks for interpreting the times in it.
 pub(crate) struct Success {
     pub(crate) body: Object,
     pub(crate) received: ResponseClock,
@@ -138,8 +139,9 @@ impl Gateway {
         })
     }
 
-    /// Counts the waits for the end of the program. During such a wait, no attempt is retried and no flight
-    /// waits for a lock, because the end could interrupt the next attempt.
+    /// Marks the beginning or end of a wait for all flights. During such a wait, a flight neither retries an
+    /// attempt nor waits for a lock, because the program may exit during the next attempt. Several threads may
+    /// wait at once.
     pub(crate) fn set_ending(&self, ending: bool) {
         if ending {
             self.ending.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +154,7 @@ impl Gateway {
         self.ending.load(Ordering::Relaxed) > 0
     }
 
-    /// The latest end of a call that begins now, with all its retries and the waits between them.
+    /// Returns the latest end of a call that begins now, with all its retries and the pauses between them.
     pub(crate) fn longest_call(&self) -> Deadline {
         Deadline::after(self.policy.longest_call(self.timeout))
     }
@@ -161,15 +163,15 @@ impl Gateway {
         url::origin(&self.base)
     }
 
-    /// Sends a request, retries it as the policy says, and reads the response. Each attempt has the
+    /// Sends a request, retries it according to the policy, and reads the response. Each attempt has the
     /// client's timeout.
     pub(crate) fn send(&self, request: &Request<'_>) -> Result<Success> {
         self.send_with(request, None)
     }
 
-    /// Like [`send`](Self::send). With `acquire`, the call may make the gateway refresh a token. Each attempt
-    /// then holds what `acquire` returns, and has at least a minute, because hanging up during a refresh can
-    /// cost the user's connection.
+    /// Sends a request as [`send`](Self::send) does. With `acquire`, the call may make the gateway refresh a
+    /// token. Each attempt then holds the guard from `acquire`. It has a timeout of at least one minute,
+    /// because the provider may revoke the user's grant if a refresh is interrupted.
     pub(crate) fn send_with(
         &self,
         call: &Request<'_>,
@@ -187,7 +189,7 @@ impl Gateway {
             body: call.body.as_deref(),
             ignores_agent_timeouts: patient,
         };
-        // No deadline, only the policy: a wait for a lock takes no time from later attempts.
+        // Only the policy limits the retries. With a deadline, a wait for a lock would shorten later attempts.
         let mut attempts = Attempts::new(&self.policy, Deadline::after(MAX_DURATION), self.log);
         loop {
             let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)))?;
@@ -200,7 +202,7 @@ impl Gateway {
                 let ms = at.mono.elapsed().as_millis();
                 let outcome = sent.as_ref().map(|response| response.status);
                 let outcome = outcome.map_or_else(|e| e.error.code().to_owned(), |s| s.to_string());
-                // The query is left out, because it can hold a state.
+                // The query is left out, because it can contain the `state` of a connection request.
                 format!("{} {}: {outcome} in {ms} ms", call.method, url.path())
             });
             let (error, may_retry) = match sent {
@@ -234,7 +236,7 @@ impl Gateway {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         // Gateways limit the rate of each workspace by this header. An id that a header cannot carry
-        // is left out, because the query or body also has it.
+        // is left out, because the query or body contains the id, too.
         if let Some(id) = request.workspace_id.and_then(plain_value) {
             headers.insert(HeaderName::from_static("x-workspace-id"), id);
         }
@@ -267,7 +269,7 @@ fn base_url(text: &str) -> Result<Uri> {
     Ok(base)
 }
 
-/// The headers of every request to the gateway.
+/// Returns the headers of every request to the gateway.
 fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -283,12 +285,12 @@ fn headers(options: &NexusClientOptions) -> Result<HeaderMap> {
     Ok(headers)
 }
 
-/// The longest time that an attempt holds its lock: a deadline is kept to a twentieth.
+/// Returns the longest time for which an attempt holds its lock. An attempt may exceed its timeout by 1/20.
 fn longest_turn(timeout: Duration) -> Duration {
     timeout.saturating_add(timeout.div_f64(20.0))
 }
 
-/// The text as a header's value; `None` if a header cannot carry it or would lose its white space.
+/// Returns the text as a header value, or `None` if a header cannot carry it without loss.
 fn plain_value(text: &str) -> Option<HeaderValue> {
     let value = HeaderValue::from_str(text).ok()?;
     let whole = text.trim() == text && value.len() <= header::MAX_LENGTH;

@@ -1,22 +1,22 @@
-//! Searches texts for secrets, and replaces the secrets.
+//! Finds secrets in texts, and replaces them.
 
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderValue};
 
 use crate::url;
 
-/// The least length of a credential that is searched for. Shorter texts occur by chance.
+/// The shortest credential that is searched for, in bytes. Shorter texts occur by chance.
 const MIN_LENGTH: usize = 8;
 
-/// The most backslashes before one character. JSON in a string of JSON has three, and JSON in a string of that
-/// has seven. The limit bounds the work for a body of backslashes.
+/// The most backslashes that are read before one character. JSON within a JSON string has three, and one more
+/// level of strings has seven. The limit bounds the time for a body full of backslashes.
 const MAX_BACKSLASHES: usize = 7;
 
 /// The length of the longest HTML reference, `&#x0010FFFF;`, without the `&`.
 const MAX_REFERENCE: usize = 11;
 
-/// Texts to search for. Each character of a secret may be written as itself, percent-encoded, as an
-/// escape of JSON (RFC 8259 section 7) or as a character reference of HTML, and a space as `+`.
+/// Secrets to search for. Each character of a secret may be written as itself, percent-encoded, as a JSON
+/// escape (RFC 8259 section 7) or as an HTML character reference. A space may be written as `+`.
 #[derive(Default)]
 pub(crate) struct Secrets(Vec<String>);
 
@@ -26,7 +26,7 @@ impl Secrets {
         Self(texts.filter(|text| !text.is_empty()).collect())
     }
 
-    /// Adds a text of a credential, unless the text is too short.
+    /// Adds a text of a credential, unless the text is shorter than 8 bytes.
     pub(crate) fn add_credential(&mut self, text: &[u8]) {
         let text = lossy(text);
         if text.len() >= MIN_LENGTH && !self.0.contains(&text) {
@@ -34,8 +34,8 @@ impl Secrets {
         }
     }
 
-    /// Returns the text with `stand_in` for each secret, or `None` if there is no secret in it.
-    /// Secrets that overlap or touch are replaced together.
+    /// Returns the text with `stand_in` in place of each secret, or `None` if the text contains no secret.
+    /// Secrets that overlap or are adjacent are replaced together.
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
         let firsts = self.0.iter().filter_map(|secret| secret.bytes().next());
         let firsts: Vec<u8> = firsts.chain(*b"%\\&+").collect();
@@ -59,14 +59,14 @@ impl Secrets {
         shown
     }
 
-    /// Returns the length of the longest secret that the text begins with.
+    /// Returns the length of the longest secret at the beginning of the text.
     fn length_at(&self, text: &[u8]) -> Option<usize> {
         let rests = self.0.iter().filter_map(|secret| after(secret, text));
         let lengths = rests.map(|rest| text.len().saturating_sub(rest.len()));
         lengths.max()
     }
 
-    /// Replaces each secret in a response by `[credential]`.
+    /// Replaces each secret in a response with `[credential]`, and corrects the `Content-Length`.
     pub(crate) fn hide_in(&self, headers: &mut HeaderMap, body: &mut Vec<u8>) {
         let hidden = |text: &[u8]| self.hidden(text, "[credential]");
         for value in headers.values_mut() {
@@ -87,8 +87,8 @@ fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-/// Returns the rest of a text that begins with the secret. Tries the unescaped form as well, because a secret
-/// such as `a%41` looks escaped.
+/// Returns the rest of a text that begins with the secret. Also compares the secret as it is, because a
+/// secret such as `a%41` looks escaped.
 fn after<'a>(secret: &str, text: &'a [u8]) -> Option<&'a [u8]> {
     let plain = text.strip_prefix(secret.as_bytes());
     let escaped = secret.chars().try_fold(text, after_char);
@@ -121,7 +121,7 @@ fn after_percent(mut text: &[u8], c: char) -> Option<&[u8]> {
     Some(text)
 }
 
-/// Reads `\/`, or `\\/` in a string within a string.
+/// Reads `\/`, or `\\/` in JSON within a JSON string.
 fn after_json(text: &[u8], c: char) -> Option<&[u8]> {
     if let Some(rest) = text.strip_prefix(b"\\\\").filter(|_| c == '\\') {
         return Some(rest);
@@ -149,14 +149,15 @@ fn after_utf16(mut text: &[u8], c: char) -> Option<&[u8]> {
     Some(text)
 }
 
-/// Returns the text after its leading backslashes. Returns `None` if there is none.
+/// Returns the text after its leading backslashes, of which it skips at most seven. Returns `None` if there are none.
 fn without_backslashes(text: &[u8]) -> Option<&[u8]> {
     let marks = text.iter().take(MAX_BACKSLASHES);
     let marks = marks.take_while(|byte| **byte == b'\\').count();
     text.get(marks..).filter(|_| marks > 0)
 }
 
-/// Reads `&#47;`, `&#x2F;` or a name, or `&amp;#47;` or `\u0026#47;` if the ampersand was escaped again.
+/// Reads `&#47;`, `&#x2F;` or a named reference. Also reads `&amp;#47;` and `\u0026#47;`, in which the ampersand is
+/// escaped again.
 fn after_reference(text: &[u8], c: char) -> Option<&[u8]> {
     let plain = text.strip_prefix(b"&");
     let mut text = plain.or_else(|| after_json(text, '&'))?;

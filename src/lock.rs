@@ -1,7 +1,7 @@
-//! The lock that processes share, so that one of them refreshes a token at a time. By default the lock is a file.
+//! The lock that processes share, so that only one at a time refreshes a token. By default, the lock is a file.
 //!
-//! Lock files are empty and never removed. If one were, a process that has it open and a process that creates it anew
-//! could both hold the lock.
+//! Lock files are empty and never removed. If a file were removed, a process that has it open and a process that
+//! creates it again could both hold the lock.
 
 use std::env;
 use std::fmt;
@@ -18,18 +18,18 @@ use crate::log::Log;
 const VARIABLE: &str = "NEXUS_LOCK_DIR";
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
-/// A process that still holds a lock this long after the end of its turn is stopped or hangs.
+/// A process that still holds a lock this long after the end of its turn is assumed to be stopped or to hang.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// The time for which a file has to look overdue. A new holder needs a moment to write the end of its own turn.
+/// The time for which a file must look overdue. A new holder needs a moment to write the end of its own turn.
 const CONFIRMATION: Duration = Duration::from_millis(500);
 
-/// A lock that several processes share, so that one of them refreshes a token at a time.
+/// A lock that several processes share, so that only one at a time refreshes a token.
 ///
-/// Two processes that make the gateway refresh the same token at once can use a refresh token twice. Providers
-/// that rotate refresh tokens take that for theft and revoke the user's grant. A client therefore holds a lock
-/// during each request that may refresh a token, and acquires it anew for each retry. By default, the lock is a file
-/// that the processes of one host share. Implement this trait for processes on several hosts, as
-/// `examples/redis_lock` does with Redis, and pass it to
+/// If two processes make the gateway refresh the same token at once, a refresh token may be used twice. Providers
+/// that rotate refresh tokens may treat the second use as theft and revoke the user's grant. A client therefore holds
+/// a lock during each request that may refresh a token, and acquires the lock again for each retry. By default, the
+/// lock is a file, shared by the processes of one user on one host. Implement this trait for processes on several
+/// hosts, as `examples/redis_lock` does with Redis, and pass the lock to
 /// [`NexusClientOptions::refresh_lock`](crate::NexusClientOptions::refresh_lock).
 ///
 /// ```
@@ -77,25 +77,27 @@ const CONFIRMATION: Duration = Duration::from_millis(500);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait RefreshLock: Send + Sync {
-    /// Blocks until this process holds the lock that `key` names, at most until `deadline`. Returns `None` if the
-    /// deadline came first. Dropping the guard releases the lock.
+    /// Blocks until this process holds the lock named `key`, at most until `deadline`. Returns a guard, or `None` if
+    /// the deadline came first. Dropping the guard must release the lock.
     ///
     /// - `key` is 32 hexadecimal digits: a hash of the gateway's URL and either the workspace and provider or the
     ///   connection id. The hash stays the same in every version of this crate. Processes that reach one gateway by
     ///   different URLs get different keys.
     /// - `longest` is the longest time for which the client keeps the guard: the time limit of one request, 63 s
     ///   with the default options. A lease that ends by itself must last at least this long.
-    /// - `deadline` is at most 1 s away. The client calls again until it has waited for `longest` and 15 s more, or
-    ///   the program ends. Returning early is allowed; the client then pauses for 25 ms before the next call.
+    /// - `deadline` is at most 1 s away. The client calls `acquire` again until it has waited for `longest` plus 15 s.
+    ///   It stops earlier if the client is dropped or drained. An early return of `None` is allowed. The client then
+    ///   pauses for up to 25 ms before the next call.
     ///
-    /// The client calls this on a thread of its own. Callers of the client leave with `timeout` when their own
-    /// timeout has passed, however long this blocks. The guard is dropped on the same thread before the callers get
-    /// their response, so its `drop` should be quick. If either panics, the callers get `request_failed`.
+    /// The client calls `acquire` on a thread of its own. However long `acquire` blocks, callers of the client get the
+    /// error `timeout` when their own timeout has passed. The guard is dropped on the same thread before the callers
+    /// get their response, so its `drop` should be quick. If `acquire` or the `drop` panics, the callers get
+    /// `request_failed`.
     ///
     /// # Errors
     ///
-    /// Return an error if the lock does not work. The client then logs a warning and sends its request *without* the
-    /// lock.
+    /// Return an error if the lock does not work. The client then sends its request *without* the lock. It logs a
+    /// warning for the first of such failures in a row.
     fn acquire(
         &self,
         key: &str,
@@ -110,10 +112,10 @@ impl fmt::Debug for dyn RefreshLock {
     }
 }
 
-/// The lock that the options of a client ask for.
+/// The choice of a lock in the options of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum LockOption {
-    /// The directory of `NEXUS_LOCK_DIR`, or one below the user's home directory.
+    /// The directory in `NEXUS_LOCK_DIR`, or the default directory. No lock if `NEXUS_LOCK_DIR` is empty.
     #[default]
     Default,
     Off,
@@ -122,12 +124,12 @@ pub(crate) enum LockOption {
 }
 
 impl LockOption {
-    /// Returns the lock that a client with this option uses, and the text before its key in messages. Returns `None`
-    /// if the client uses no lock. Reads the environment.
+    /// Returns the lock of a client with this option, and the text before a key in messages. Returns `None` if the
+    /// client uses no lock. Reads the environment.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a relative path, because it would name another directory in each working directory.
+    /// `invalid_input` for a relative path, because its meaning would depend on the working directory.
     pub(crate) fn choose(self, log: Log) -> Result<Option<(Arc<dyn RefreshLock>, String)>> {
         let (name, dir) = match self {
             Self::Off => return Ok(None),
@@ -144,7 +146,7 @@ impl LockOption {
             return Ok(None);
         };
         if !dir.is_absolute() {
-            let problem = "is a relative path; give an absolute one (`~` is not expanded)";
+            let problem = "is a relative path; give an absolute path (`~` is not expanded)";
             return Err(NexusError::invalid_input(name, problem));
         }
         let prefix = dir.join("").display().to_string();
@@ -167,8 +169,8 @@ fn default_dir() -> Option<PathBuf> {
     Some(dir).filter(absolute)
 }
 
-/// A directory with a file for each key. The process that has locked a file holds its key. The file's modification
-/// time is the latest end of that process's turn.
+/// A directory with a lock file for each key. The file's modification time is the time by which its holder must have
+/// finished.
 struct LockDirectory(PathBuf);
 
 impl RefreshLock for LockDirectory {
@@ -182,7 +184,7 @@ impl RefreshLock for LockDirectory {
         let (mut pause, mut overdue_since) = (FIRST_PAUSE, None);
         loop {
             let file = open(&path).map_err(|error| {
-                let advice = "make the directory one that this program can write to, or name another one with";
+                let advice = "make the directory writable, or set another with lock_dir or";
                 io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
             })?;
             match file.try_lock() {
@@ -216,19 +218,19 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
     Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
-/// Notes since when a file has looked overdue, and returns whether that is long enough to believe it.
+/// Records when a file began to look overdue, and returns whether it has looked overdue for `CONFIRMATION`.
 fn is_confirmed(since: &mut Option<Instant>, is_overdue: bool, now: Instant) -> bool {
     *since = is_overdue.then(|| since.unwrap_or(now));
     since.is_some_and(|since| now.saturating_duration_since(since) >= CONFIRMATION)
 }
 
-/// Opens a lock file, or creates it. Other users may be able to write to its directory, so whatever is there is
-/// opened only if it is a regular file: opening a FIFO could block, and opening a dangling link could create a file
+/// Opens a lock file, or creates it. An existing file is opened only if it is a regular file, because other users may
+/// be able to write to the directory. Opening a FIFO could block, and opening a dangling link could create a file
 /// elsewhere.
 fn open(path: &Path) -> io::Result<File> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => match create(path) {
-            // Another process was faster.
+            // Another process has created the file in the meantime.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::symlink_metadata(path)?,
             created => return created,
         },
@@ -264,7 +266,7 @@ fn is_same(found: &Metadata, opened: &Metadata) -> bool {
     (found.dev(), found.ino()) == (opened.dev(), opened.ino())
 }
 
-/// Other systems have no stable number for a file.
+/// On other systems, the standard library has no stable way to compare files.
 #[cfg(not(unix))]
 fn is_same(_: &Metadata, opened: &Metadata) -> bool {
     opened.is_file()

@@ -1,4 +1,4 @@
-//! Locks, condition variables and threads. With `--cfg loom` they are those of the model checker loom, which
+//! Locks, condition variables and threads. With `--cfg loom`, they come from the model checker loom, which
 //! runs every interleaving of threads.
 
 use std::time::Instant;
@@ -34,7 +34,7 @@ impl<T: Clone> Promise<T> {
         }
     }
 
-    /// Provides the value and wakes all waiting threads. Only the first value counts.
+    /// Provides the value and wakes all waiting threads. Later values are ignored.
     pub(crate) fn fulfil(&self, value: T) {
         self.value.lock().get_or_insert(value);
         self.fulfilled.notify_all();
@@ -104,9 +104,9 @@ mod modelled {
             self.0.notify_all();
         }
 
-        /// A model has no clock. A wait whose deadline has passed times out, after any number of steps of
-        /// other threads. All other waits never time out, so loom reports a thread that is never woken as
-        /// a deadlock.
+        /// A model has no clock. A wait whose deadline has passed times out after any number of steps of
+        /// other threads. Other waits never time out, so loom reports a thread that is never woken as a
+        /// deadlock.
         pub(crate) fn wait_while_until<T>(
             &self,
             guard: &mut Guard<'_, T>,

@@ -1,4 +1,4 @@
-//! The only place that sends: one HTTP exchange with a deadline and a bounded body.
+//! One HTTP exchange, with a deadline and a bounded body. All requests of the SDK are sent here.
 
 mod agent;
 mod failure;
@@ -24,7 +24,7 @@ use crate::url;
 pub(crate) use agent::without_connections;
 pub(crate) use failure::Failure;
 
-/// The most memory that is reserved for a body before it arrives.
+/// The most memory that is reserved for a body before it arrives, in bytes.
 const MAX_RESERVED: usize = 64 * 1024;
 
 /// A request, borrowed so that it can be sent again.
@@ -34,7 +34,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// Whether only the deadline ends the exchange, not the timeouts of the caller's own agent.
+    /// Whether only the deadline limits the exchange. Otherwise the timeouts of the caller's own agent apply, too.
     pub(crate) ignores_agent_timeouts: bool,
 }
 
@@ -48,14 +48,15 @@ pub(crate) struct Response {
 pub(crate) struct Transport {
     agent: ureq::Agent,
     has_callers_agent: bool,
-    /// Agents with the settings of `agent`, ready for a request. `None` unless agents keep cookies: see `jar`.
+    /// Agents with the settings of `agent` that no request is using. `None` unless the SDK's own agent keeps
+    /// cookies (see `jar`).
     idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
 
 impl Transport {
-    /// Builds the SDK's own agent unless the caller brings one. Requests whose deadline is about `timeout`
-    /// away are the cheapest to send.
+    /// Returns a transport over the caller's agent, or over the SDK's own agent. Requests whose deadline is
+    /// about `timeout` away are the cheapest to send.
     pub(crate) fn new(
         agent: Option<ureq::Agent>,
         max_body_bytes: u64,
@@ -87,9 +88,9 @@ impl Transport {
     /// Sends the request and reads the response. Blocks until the body is complete or the deadline has
     /// passed.
     ///
-    /// A server may close an idle connection just as a request uses it again. So an idempotent request
-    /// (RFC 9110 section 9.2.2) whose pooled connection ended without a response is sent once more, on a
-    /// new connection.
+    /// A server may close an idle connection just as a request reuses it. If a pooled connection ends without
+    /// a response, an idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, on a new
+    /// connection.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,
@@ -99,7 +100,7 @@ impl Transport {
         OPENED.set(false);
         let mut outcome = self.run(request, deadline, false);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        // The caller's own agent does not say whether it opened a connection.
+        // The caller's own agent never sets `OPENED`, so each of its connections may be a pooled one.
         if was_cut && request.method.is_idempotent() && !OPENED.get() {
             outcome = self.run(request, deadline, true);
         }
@@ -145,7 +146,7 @@ impl Transport {
     }
 
     /// Returns whether the request needs settings of its own. ureq then copies all settings, which takes
-    /// time. So the agent's timeout also serves a deadline that is up to 1/64 earlier.
+    /// time. To avoid this, the agent's timeout also serves a deadline that is earlier by up to 1/64.
     fn needs_own_settings(&self, url: &Uri, left: Duration) -> bool {
         let config = self.agent.config();
         let timeout = config.timeouts().global.unwrap_or_default();
@@ -154,8 +155,8 @@ impl Transport {
             || !(timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
     }
 
-    /// Runs the request. If agents keep cookies, the request has an agent for itself while it runs, with an
-    /// empty jar.
+    /// Runs the request. If the SDK's own agent keeps cookies, the request runs on a copy of the agent that no
+    /// other request uses meanwhile, with an empty jar.
     fn run_alone<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
@@ -171,19 +172,19 @@ impl Transport {
         response
     }
 
-    /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the time
-    /// limits of that request. Blocks until the response's head is complete.
+    /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
+    /// of that request. Blocks until the response's head is complete.
     pub(crate) fn pass_on<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
-        // An agent with middleware gives every request settings of its own.
+        // ureq attaches settings to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
         let sent = self.run_alone(configure(config, &url).build());
         sent.map_err(|error| match failure::unmarked(error).0 {
-            // ureq would show the whole URL, which may contain the credential.
+            // This error of ureq shows the whole URL, which may contain the credential.
             error @ ureq::Error::RequireHttpsOnly(_) => {
                 ureq::Error::Other(Box::new(Failure::of(error, &url).error))
             }
@@ -213,7 +214,7 @@ impl Transport {
 
     fn read_body(&self, body: Body, head: &Parts, url: &Uri, max: u64) -> Result<Vec<u8>, Failure> {
         if !is_framed(head) {
-            let what = "the response has a Transfer-Encoding other than `chunked` of HTTP/1.1";
+            let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
             return Err(Failure::of(io::Error::other(what).into(), url));
         }
         let announced = body.content_length().unwrap_or_default();
@@ -247,8 +248,8 @@ impl Transport {
     }
 }
 
-/// Returns whether ureq decodes the body's transfer coding. ureq returns a body in any other coding
-/// undecoded. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
+/// Returns whether ureq can decode the body's transfer coding. ureq does not report other codings, and returns
+/// such a body undecoded. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
 fn is_framed(head: &Parts) -> bool {
     let is_known = |coding: &HeaderValue| {
         let is = |name| coding.as_bytes().eq_ignore_ascii_case(name);
@@ -257,8 +258,8 @@ fn is_framed(head: &Parts) -> bool {
     head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
 }
 
-/// Returns whether a body ended before the header of gzip did. Some servers label an empty body as gzip.
-/// If the connection was cut, the error has an inner error.
+/// Returns whether a body ended within the gzip header. Some servers label an empty body as gzip. If the
+/// connection was lost instead, the error has an inner error.
 #[cfg(feature = "gzip")]
 fn is_empty_gzip(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Decompress(_, cause)
@@ -267,18 +268,18 @@ fn is_empty_gzip(error: &ureq::Error) -> bool {
 
 type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 
-/// Sets what every request needs, whichever agent sends it.
+/// Applies the settings that every request needs, whichever agent sends it.
 fn configure<B: ureq::AsSendBody>(config: RequestConfig<B>, url: &Uri) -> RequestConfig<B> {
-    // ureq would forward the credential to another origin.
+    // If ureq followed redirects, it would forward the credential to other origins.
     let config = config.max_redirects(0).allow_non_standard_methods(true);
     if url::is_loopback(url) {
-        // Plain http to loopback is allowed because it does not leave this machine.
+        // Plain http to loopback is allowed because it does not leave this machine, so no proxy may see it.
         return config.proxy(None);
     }
     config
 }
 
-/// Removes the timeouts of a caller's own agent, which may come before the deadline.
+/// Removes the timeouts of a caller's own agent, which may end the exchange before the deadline.
 fn without_timeouts(config: RequestConfig<()>) -> RequestConfig<()> {
     config
         .timeout_per_call(None)

@@ -1,7 +1,7 @@
-//! Absolute `http` and `https` URLs in one normal form, relative references, percent-encoding.
+//! Absolute `http` and `https` URLs in one normal form, relative references, and percent-encoding.
 //!
-//! The normal form has a lower-case scheme and host, and no default port. So two URLs have the same
-//! origin (RFC 6454 section 4) if, and only if, scheme and authority are equal.
+//! The normal form has a lower-case scheme and host, and no default port. Two URLs in this form have the
+//! same origin (RFC 6454 section 4) if, and only if, their scheme and authority are equal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,11 +9,11 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-/// The reason why a text is not a usable URL, for an error such as `url: <problem>`.
+/// The reason why a text is not a usable URL. An error shows it after a name, as in `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
-/// Parses an absolute URL. Drops the fragment, and percent-encodes the bytes of path and query that
-/// RFC 3986 does not allow there.
+/// Parses an absolute URL. Removes the fragment. Percent-encodes the bytes that RFC 3986 does not allow in
+/// a path or query.
 pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
         return Err("empty; give an absolute URL such as https://api.example.com/user".into());
@@ -40,14 +40,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if !target.starts_with('/') {
         normal.push('/');
     }
-    // A `%` stays, because it begins an escape of the caller's.
+    // A `%` is kept, because it may begin an escape that the caller has written.
     normal.push_str(&encode_if_needed(target, |byte| {
         matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~')
     }));
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
-/// Refuses spaces and control characters, which a URL must encode.
+/// Refuses spaces and control characters, which must be percent-encoded in a URL.
 pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     let mut bytes = text.bytes();
     let Some(at) = bytes.position(|byte| byte <= b' ' || byte == 0x7F) else {
@@ -56,8 +56,8 @@ pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     Err(format!("has a space or control character at byte {at}; percent-encode it").into())
 }
 
-/// Splits a reference into its scheme (RFC 3986 section 3.1) and the text after the colon. Returns
-/// `None` without a scheme, and for `host:8080`.
+/// Splits a reference into its scheme (RFC 3986 section 3.1) and the text after the colon. Returns `None`
+/// if there is no scheme. `host:8080` has none.
 pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
@@ -70,7 +70,7 @@ fn without_fragment(text: &str) -> &str {
     text.split_once('#').map_or(text, |(before, _)| before)
 }
 
-/// Appends host and port in their normal form, and makes the scheme before them lower-case.
+/// Appends the host and port in their normal form. Also makes the scheme before them lower-case.
 fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     if authority.contains('@') {
         return Err("holds a user name or password; credentials come from the gateway".into());
@@ -103,8 +103,8 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Returns whether all programs read the host as the same name. RFC 3986 allows more names, but some programs
-/// read names that end in a number (`127.1`, `0x7f000001`) as IPv4 addresses.
+/// Returns whether all programs read the host as the same name. RFC 3986 also allows names that end in a number,
+/// but some programs read such names (`127.1`, `0x7f000001`) as IPv4 addresses.
 fn is_name(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let name = host.strip_suffix('.').unwrap_or(host);
@@ -116,8 +116,8 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(plain) && !is_number
 }
 
-/// Resolves the target of a redirect against the URL that sent it (RFC 3986 section 5.2). Percent-encodes
-/// spaces, because some servers send them.
+/// Resolves a reference, such as a `Location`, against the URL of the request (RFC 3986 section 5.2).
+/// Percent-encodes spaces, because some servers send unencoded spaces.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let reference = reference.trim().replace(' ', "%20");
     let reference = without_fragment(&reference);
@@ -158,8 +158,8 @@ pub(crate) fn without_dots(path: &str) -> String {
     kept.join("/")
 }
 
-/// Returns scheme, host and port as text. Errors and logs show no more of a URL, because its path and
-/// query can hold credentials.
+/// Returns the scheme, host and port as text. Errors and logs show no more of a URL, because the path and
+/// query can contain credentials.
 pub(crate) fn origin(url: &Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", url.scheme_str().unwrap_or_default())
@@ -179,8 +179,8 @@ pub(crate) fn is_https(url: &Uri) -> bool {
     url.scheme_str() == Some("https")
 }
 
-/// Returns whether nobody else can read a request to this URL. This holds for https, and for http that does
-/// not leave this machine.
+/// Returns whether nobody on the network can read a request to this URL. True for https, and for http that
+/// does not leave this machine.
 pub(crate) fn is_confidential(url: &Uri) -> bool {
     is_https(url) || is_loopback(url)
 }
@@ -199,14 +199,14 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// Percent-encodes a text, such as a tool's argument, so that it is one segment of a URL's path
-/// (RFC 3986 section 3.3).
+/// Percent-encodes a text, such as a tool's argument, as one segment of a URL's path (RFC 3986 section 3.3).
 ///
-/// All characters but the unreserved ones (letters, digits, `-`, `.`, `_`, `~`) are encoded, so that a
-/// text such as `a/b?c` adds no segment and no query. The texts `.` and `..` become `%2E` and `%2E%2E`.
-/// Some servers decode these and leave the folder, so refuse such an argument. A
-/// [`Fetcher`](crate::Fetcher) with a `base_url` refuses a `..` segment in any form. An empty text is
-/// an empty segment.
+/// All characters except letters, digits, `-`, `.`, `_` and `~` are encoded, so a text such as `a/b?c` adds
+/// no segment and no query. An empty text is an empty segment.
+///
+/// The texts `.` and `..` become `%2E` and `%2E%2E`. Some servers decode them and move up in the path, so
+/// refuse such an argument. A [`Fetcher`](crate::Fetcher) with a `base_url` refuses a relative URL with a
+/// `..` segment, encoded or not.
 ///
 /// ```
 /// use nexus_sdk::path_segment;
@@ -221,14 +221,14 @@ pub fn path_segment(text: &str) -> String {
     encode(text).into_owned()
 }
 
-/// Percent-encodes all but the unreserved characters, for one path segment or query value.
+/// Percent-encodes all characters that are not unreserved, for one path segment or query value.
 pub(crate) fn encode(value: &str) -> Cow<'_, str> {
     encode_value(value, is_unreserved)
 }
 
 /// Percent-encodes a credential for a path segment or, with `in_query`, for a query value. Keeps the
 /// characters that RFC 3986 allows there, because some servers do not decode a token such as `123:abc`.
-/// Characters that separate the pairs of a query are encoded.
+/// In a query, also encodes the characters that separate or form pairs.
 pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
     // RFC 3986 section 3.3: `pchar`.
     let plain: fn(u8) -> bool = if in_query {
@@ -240,14 +240,14 @@ pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
 }
 
 fn encode_value(value: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
-    // A segment of only dots would change the path.
+    // A `.` or `..` segment would change the path.
     if matches!(value, "." | "..") {
         return value.replace('.', "%2E").into();
     }
     encode_if_needed(value, plain)
 }
 
-/// Appends a query of the parameters that have a value.
+/// Appends the parameters that have a value as a query.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let pairs = parameters
         .iter()
@@ -265,7 +265,7 @@ pub(crate) fn with_parameter(url: &str, pair: &str) -> String {
     [url, mark, pair].concat()
 }
 
-/// Removes the parameters with this name, however it is encoded, from the query of a URL.
+/// Removes the parameters with this name from the query of a URL. An encoded name counts, too.
 pub(crate) fn without_parameter(url: &str, name: &str) -> String {
     let Some((base, query)) = url.split_once('?') else {
         return url.to_owned();
@@ -291,7 +291,7 @@ fn encode_if_needed(text: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
     encode_unless(text.as_bytes(), plain).into()
 }
 
-/// Writes all bytes but the plain ones as `%XX`.
+/// Writes all bytes as `%XX`, except the plain bytes.
 pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(bytes.len().saturating_mul(3));
     for byte in bytes {
@@ -304,14 +304,14 @@ pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
     encoded
 }
 
-/// Parses the two digits after a `%`.
+/// Parses the two hexadecimal digits after a `%`.
 pub(crate) fn escaped_byte(after: &[u8]) -> Option<u8> {
     let [high, low] = *after.first_chunk()?;
     let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16)?).ok();
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// Decodes a piece of a path or, with `plus_is_space`, of a query.
+/// Percent-decodes a piece of a path or, with `plus_is_space`, of a query. Keeps a `%` without two digits.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! The map under a cache, and how it makes room.
+//! The map of a cache, and the removal of old tokens as the map grows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,39 +8,38 @@ use std::time::{Duration, Instant};
 use crate::time::Now;
 use crate::token::CachedToken;
 
-/// How long a stale token is used before the gateway is asked again.
+/// The time for which a stale token is used before a caller asks the gateway again.
 const STALE_USE: Duration = Duration::from_secs(5);
 /// The most tokens that a cache holds.
 const MAX_TOKENS: usize = 10_000;
 /// The size at which a cache is first purged.
 const FIRST_PURGE: usize = 64;
 
-/// Counts the changes that users make to any cache. One counter serves all caches, so that a flight can
-/// be compared with a cache that it was not started for.
+/// Counts the changes to all caches, other than by resolved tokens. One counter serves all caches, so that a
+/// flight can be compared with a cache that it was not started for.
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
 
-/// Returns the number of changes so far to all caches.
+/// Returns the number of changes to all caches so far. A token that a flight resolves does not count.
 pub(crate) fn changes() -> usize {
     CHANGES.load(Ordering::SeqCst)
 }
 
 #[derive(Default)]
 pub(super) struct Entries {
-    /// By provider and then by workspace. Providers are few, so a lookup in a full cache costs little more
-    /// than one in a single map.
+    /// Entries by provider, and then by workspace. A lookup in a map of pairs would have to allocate a pair.
     providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     len: usize,
     purge_at: usize,
-    /// The number of the last change. A token that was asked for before it must not be cached.
+    /// The number of the last change. A token that was requested before this change must not be cached.
     generation: usize,
 }
 
 pub(super) struct Entry {
     pub(super) token: Arc<CachedToken>,
     pub(super) fresh_until: Now,
-    /// The time until which the token may be used if the gateway has no newer one.
+    /// The time until which the token may be used if the gateway returns no newer token.
     pub(super) usable_until: Now,
-    /// Whether the gateway has failed to bring a newer token.
+    /// Whether the token was made fresh again because the gateway returned no newer token.
     pub(super) extended: bool,
 }
 
@@ -53,7 +52,7 @@ impl Entry {
         now.is_before(self.usable_until)
     }
 
-    /// Makes the token fresh for another 5 s, but never past its end.
+    /// Makes the token fresh for another 5 s, but never past `usable_until`.
     pub(super) fn extend(&mut self, now: Now) {
         let (until, end) = (now.after(STALE_USE), self.usable_until);
         self.fresh_until = Now {
@@ -82,7 +81,7 @@ impl Entries {
         self.generation <= changes
     }
 
-    /// Keeps out tokens that were asked for before this change.
+    /// Counts a change, so that tokens that were requested before this change are not cached.
     pub(super) fn raise_generation(&mut self) {
         self.generation = CHANGES.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
     }
@@ -92,7 +91,7 @@ impl Entries {
         self.len = 0;
     }
 
-    /// Removes the tenant's entry, and puts another one in its place if there is one.
+    /// Removes the tenant's entry, and inserts the new entry if there is one.
     pub(super) fn replace(
         &mut self,
         workspace_id: &str,
@@ -121,8 +120,9 @@ impl Entries {
         self.len = self.len.saturating_sub(usize::from(removed.is_some()));
     }
 
-    /// Drops expired tokens and, if the cache is still full, the sixteenth of them that expires soonest. The
-    /// next purge comes when the cache has doubled, so the cost of an insertion stays constant on average.
+    /// Removes expired tokens. If the cache is still full, also removes the 1/16 of the tokens that expires
+    /// soonest. The next purge comes when the cache has doubled or is full, so the average cost of an insertion
+    /// stays constant.
     fn purge(&mut self, now: Now) {
         self.retain(|entry| entry.is_usable(now));
         if self.len >= MAX_TOKENS {
@@ -152,7 +152,7 @@ impl Entries {
         self.len = self.providers.values().map(HashMap::len).sum();
     }
 
-    /// The number of providers and tokens held.
+    /// Returns the number of providers plus the number of tokens.
     #[cfg(test)]
     pub(super) fn size(&self) -> usize {
         let tokens: usize = self.providers.values().map(HashMap::len).sum();

@@ -39,7 +39,7 @@ fn extended(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
     Some((name_of(&token), is_first))
 }
 
-/// Brings a token from the gateway, asked for at present.
+/// Caches a token as if the gateway had returned it.
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
     cache.update(&tenant(), Some(token), received, changes());
 }
@@ -132,7 +132,7 @@ fn set_keeps_only_what_is_outside_of_the_buffer() {
 #[test]
 fn a_token_that_arrives_within_its_buffer_is_kept_for_a_short_while() {
     let start = Now::read();
-    // Its lifetime on arrival, and for how many seconds of that it is handed out.
+    // The token's lifetime on arrival, and the time for which the cache returns it, in seconds.
     let table = [
         (0, 0),
         (1, 1),
@@ -168,7 +168,7 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
     assert_eq!(resolves, 6);
 }
 
-/// A change to one tenant keeps out the tokens of all that are being asked for.
+/// After a change to one tenant, no token that was requested before is cached, whichever its tenant.
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
@@ -252,7 +252,7 @@ fn after_a_delete_only_a_later_resolve_counts() {
 #[test]
 fn within_the_buffer_a_token_is_hidden_and_stale_until_it_expires() {
     let start = Now::read();
-    // Seconds after the token was set: whether it is fresh, and whether it is stale.
+    // Seconds since the token was set, whether it is fresh, and whether it is stale.
     let table = [
         (0, true, false),
         (69, true, false),
@@ -300,7 +300,7 @@ fn a_token_without_a_known_expiry_is_stale_for_an_hour() {
     }
 }
 
-/// One caller in five seconds asks the gateway. All others find the token.
+/// One caller every five seconds asks the gateway. All other callers find the token.
 #[test]
 fn an_extended_token_is_fresh_for_five_seconds_at_a_time() {
     let start = Now::read();
@@ -408,7 +408,7 @@ fn an_outage_of_300_tenants_forgets_none() {
     }
 }
 
-/// Nothing but a caller's own `Arc` keeps a token.
+/// Only a caller's own `Arc` keeps a removed token in memory.
 #[test]
 fn a_token_that_is_gone_is_freed() {
     let now = Now::read();
@@ -438,7 +438,7 @@ fn a_token_that_is_gone_is_freed() {
     }
 }
 
-/// A resolve from before the 401 may bring the dead token once more.
+/// A resolve that began before the 401 may return the revoked token again.
 #[test]
 fn a_resolve_from_before_a_401_is_not_cached() {
     let (cache, now) = (TokenCache::new(), Now::read());
@@ -471,7 +471,7 @@ fn the_cache_is_bounded_and_those_that_expire_soonest_make_room() {
         let lifetime = secs(100 + number);
         let name = number.to_string();
         cache.set_at(&name, "p", token("t", now, lifetime), now);
-        // Not `len`, which looks at each token.
+        // Does not call `len`, which reads every token.
         let held = cache.entries.lock().size();
         assert!(held <= 10_001, "after {number}, with the provider's name");
     }
@@ -504,7 +504,7 @@ fn expired_tokens_are_purged_as_the_cache_grows() {
     }
 }
 
-/// Many providers of few workspaces count like many workspaces of one provider.
+/// The limit counts tokens, not providers or workspaces.
 #[test]
 fn the_bound_holds_across_providers() {
     let (cache, now) = (TokenCache::new(), Now::read());

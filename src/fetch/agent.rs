@@ -23,7 +23,7 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
 
 type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-/// Copies the settings that a connection depends on. With other settings, the requests could not share the
+/// Copies the settings that a connection depends on. With other settings, requests could not share the
 /// client's connections. ureq cannot add a middleware to an existing `Config`.
 fn config_like(config: &ureq::config::Config) -> Builder {
     let timeouts = config.timeouts();
@@ -64,7 +64,7 @@ impl Middleware for Injector {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return self.exchange(request, None);
         }
-        // ureq tells only by reading whether there is a body. The body of a GET, if any, is small.
+        // Only reading the body shows whether it is empty. If a GET has a body, the body is small.
         let (parts, body) = request.into_parts();
         let mut sent = Vec::new();
         body.into_reader().read_to_end(&mut sent)?;
@@ -77,8 +77,8 @@ impl Middleware for Injector {
 }
 
 impl Injector {
-    /// Sends a request and, after a 401 to a cached token, the same request `again`. A request with a body
-    /// has no `again`: the body may be a stream, which can be neither signed nor sent a second time.
+    /// Sends a request. After a 401 to a cached token, sends the request `again` with another token. A request
+    /// with a body has no `again`, because the body may be a stream, which can be neither signed nor sent twice.
     fn exchange<B: AsSendBody>(
         &self,
         request: Request<B>,

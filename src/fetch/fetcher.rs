@@ -1,4 +1,4 @@
-//! A client with one credential to send, and the URLs that the credential may go to.
+//! A client that is bound to one credential and to the URLs that the credential may go to.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
 
-/// Sends requests with one credential: the credential of a workspace and provider, or of an agent session.
+/// Sends requests with the credential of a workspace and provider, or of an agent session.
 ///
-/// A clone is a cheap handle. The methods that send a request block and fail as
-/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does, and return the same tuple of
-/// status, headers and body.
+/// A clone is a cheap handle with the same settings. The methods that send a request block, fail and return a
+/// tuple of status, headers and body, as
+/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) does.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -59,17 +59,17 @@ impl Fetcher {
         }
     }
 
-    /// Allows these hosts, and no others besides the host of a [`base_url`](Self::base_url). Default: any
-    /// host, or only the host of the base.
+    /// Allows requests to these hosts, and to the scheme, host and port of a [`base_url`](Self::base_url).
+    /// Default: any host without a `base_url`, and no further host with a `base_url`.
     ///
-    /// Call this wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`, or
-    /// `*.host` (all names below the host, but not the host itself). A URL that no rule matches is the
-    /// error `host_not_allowed` before a token is resolved, and the target of a redirect before it is
-    /// followed. An empty list allows no host. A rule that can match no URL makes every fetch fail with
-    /// `invalid_input`.
+    /// Call this method wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`,
+    /// or `*.host` (all names below the host, but not the host itself). If no rule matches a URL, the fetch
+    /// fails with `host_not_allowed` before a token is resolved. If no rule matches the target of a redirect,
+    /// the fetch fails before it follows the redirect. An empty list adds no host. A rule that can match no URL
+    /// makes every fetch fail with `invalid_input`.
     ///
-    /// If the provider's strategy is `path`, placeholders are filled in every URL, whoever wrote the URL.
-    /// Set a `base_url` for such a provider: only the placeholders of the base are then filled.
+    /// If the provider's strategy is `path`, placeholders are filled in every URL, even if a model wrote the
+    /// URL. Set a `base_url` for such a provider, so that only the placeholders of the base are filled.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -88,23 +88,23 @@ impl Fetcher {
         self
     }
 
-    /// Sets the URL that relative URLs are appended to. Default: none, so that every URL is absolute.
+    /// Sets the URL that relative URLs are appended to. Default: none, so that every URL must be absolute.
     ///
     /// A relative URL is appended, not resolved by RFC 3986. With the base `https://api.github.com/v3`,
     /// both `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that
     /// query, and an empty URL is the base itself.
     ///
-    /// The URL of a fetch may come from a tool's argument. A relative URL cannot lead out of the base: a
-    /// `..` segment, encoded or not, and two leading slashes are the error `invalid_input`. Absolute URLs
+    /// The URL of a fetch may come from a tool's argument. A relative URL cannot lead out of the base, because
+    /// a `..` segment, encoded or not, and two leading slashes are refused with `invalid_input`. Absolute URLs
     /// and redirects may go to any path on the base's scheme, host and port, and to the hosts that
-    /// [`allow_hosts`](Self::allow_hosts) adds. Any other target is the error `host_not_allowed`.
+    /// [`allow_hosts`](Self::allow_hosts) adds. Any other target is refused with `host_not_allowed`.
     ///
-    /// The `{field}` placeholders of a provider with the strategy `path` are filled in the base only.
-    /// In other URLs, braces stand for themselves.
+    /// If the provider's strategy is `path`, `{field}` placeholders are filled in the base only. In the URL of
+    /// a fetch, braces are ordinary characters.
     ///
-    /// A base that is not an absolute URL, or has a query or a fragment, makes every fetch fail with
-    /// `invalid_input`. [`NexusClient::providers`](crate::NexusClient::providers) returns the
-    /// addresses of the APIs that the gateway knows.
+    /// A base that is not an absolute URL, or that has a query or a fragment, makes every fetch fail with
+    /// `invalid_input`. [`NexusClient::providers`](crate::NexusClient::providers) returns the base URLs that
+    /// the gateway knows.
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -125,11 +125,11 @@ impl Fetcher {
         self
     }
 
-    /// Returns the token that the next request would carry, for a client of another protocol.
+    /// Returns the token for the next request, so that another client, such as a database driver, can use it.
     ///
-    /// Blocks as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token) does. A
-    /// session's token is returned even if it has expired. [`allow_hosts`](Self::allow_hosts) does not
-    /// apply to requests that you make with the token yourself.
+    /// Blocks as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token) does. The token of an
+    /// agent session is returned even if it has expired. [`allow_hosts`](Self::allow_hosts) does not apply to
+    /// requests that you send yourself.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Fetcher {
         Ok(token)
     }
 
-    /// Sends a `GET`. The URL is absolute, or relative to the [`base_url`](Self::base_url).
+    /// Sends a `GET`. The URL is absolute, or is appended to the [`base_url`](Self::base_url).
     ///
     /// # Errors
     ///
@@ -249,7 +249,7 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
-    /// Returns the token and its source. Blocks until there is a token, at most until the deadline.
+    /// Returns the token and its source. Blocks at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
@@ -260,7 +260,7 @@ impl Fetcher {
         }
     }
 
-    /// Drops the token from the cache, unless the cache already has another token.
+    /// Removes the token from the cache, unless the cache already has another token.
     pub(super) fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);
@@ -270,8 +270,8 @@ impl Fetcher {
         }
     }
 
-    /// Drops a token that a 401 has refused, and returns the token that replaces it. Returns `None` if the
-    /// gateway returns the same credential again, which the upstream would refuse again.
+    /// Removes a token that was refused with a 401, and returns the next token. Returns `None` if the gateway
+    /// returns the same credential, which the upstream would refuse again.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
@@ -282,12 +282,12 @@ impl Fetcher {
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
     }
 
-    /// Parses a URL that the credential may go to.
+    /// Parses a URL, and checks that the credential may be sent to it.
     pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
         let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
         if !url::is_confidential(&url) && !self.flights.gateway.allow_insecure_http {
             let message = format!(
-                "url: {} would receive the credential unencrypted; use https, or allow_insecure_http",
+                "url: {} would receive the credential unencrypted; use https, or set allow_insecure_http",
                 url::origin(&url)
             );
             return Err(NexusError::new(ErrorKind::InsecureUrl, message));

@@ -14,17 +14,17 @@ use crate::header;
 use crate::retry::RetryPolicy;
 use crate::url;
 
-/// Methods that send `Content-Length: 0` without data (RFC 9110 section 8.6).
+/// Methods that send `Content-Length: 0` if there is no data (RFC 9110 section 8.6).
 const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
-/// Methods that must not carry a credential: `TRACE` (RFC 9110 section 9.3.8) and `TRACK` repeat the
-/// request in the response, `CONNECT` and `PRI` are not requests for a resource.
+/// Methods that must not carry a credential. `TRACE` (RFC 9110 section 9.3.8) and `TRACK` repeat the request
+/// in the response. `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch): the method, headers and
-/// data, and how to send them. Default: a `GET` without headers or data.
+/// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), such as the method, headers
+/// and data. Default: a `GET` without headers or data.
 ///
-/// A value that cannot be sent makes the fetch fail with `invalid_input`.
+/// An invalid value makes the fetch fail with `invalid_input`.
 ///
 /// ```
 /// use nexus_sdk::{FetchOptions, serde_json::json};
@@ -44,15 +44,15 @@ pub struct FetchOptions {
     pub(super) redirects: Redirects,
     pub(super) retry_policy: RetryPolicy,
     pub(super) hide_credential: bool,
-    /// The first value that cannot be sent.
+    /// The error for the first invalid value.
     problem: Option<NexusError>,
 }
 
 impl FetchOptions {
     /// Sets the HTTP method. Default `GET`.
     ///
-    /// Any method is allowed except `CONNECT`, `TRACE`, `TRACK` and `PRI`, which must not carry a
-    /// credential. Standard methods may be written in lower case.
+    /// All methods are allowed except `CONNECT`, `TRACE`, `TRACK` and `PRI`, which must not carry a credential.
+    /// Standard methods may be written in lower case.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().method("PROPFIND");
@@ -68,8 +68,8 @@ impl FetchOptions {
 
     /// Adds a header, and keeps other headers of the same name. Default: none.
     ///
-    /// The credential replaces a header of the same name. `Content-Length` is always the length of the
-    /// data. `Host` and `Transfer-Encoding` make the fetch fail with `invalid_input`.
+    /// The credential replaces a header of the same name. `Content-Length` is ignored, because the SDK sends
+    /// the length of the data. `Host` and `Transfer-Encoding` make the fetch fail with `invalid_input`.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().header("Accept", "application/json");
@@ -82,7 +82,7 @@ impl FetchOptions {
         self
     }
 
-    /// Adds headers, each as [`header`](Self::header) does, and keeps their order.
+    /// Adds headers in this order, each as [`header`](Self::header) does. Default: none.
     ///
     /// ```
     /// let headers = [("Accept", "application/json"), ("X-Request-Id", "7")];
@@ -98,7 +98,7 @@ impl FetchOptions {
             .fold(self, |options, (name, value)| options.header(name, value))
     }
 
-    /// Appends a parameter to the query of the URL, percent-encoded. Keeps parameters of the same name.
+    /// Percent-encodes a parameter and appends it to the URL's query. Keeps parameters of the same name.
     /// Default: none.
     ///
     /// ```
@@ -114,7 +114,7 @@ impl FetchOptions {
         self
     }
 
-    /// Sets the body, with any method. The SDK adds no `Content-Type`. Default: none.
+    /// Sets the body. Any method may have a body. The SDK adds no `Content-Type`. Default: none.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().method("PUT").data(vec![1, 2, 3]);
@@ -125,9 +125,9 @@ impl FetchOptions {
         self
     }
 
-    /// Sets the body to a value as JSON. Sets `Content-Type` to `application/json`, unless a
-    /// [`header`](Self::header) sets another. A value that cannot be serialized, such as a map whose
-    /// keys are not strings, makes the fetch fail with `invalid_input`.
+    /// Serializes a value as JSON and sets it as the body. Sets `Content-Type` to `application/json`, unless a
+    /// [`header`](Self::header) sets another type. A value that cannot be serialized, such as a map whose keys
+    /// are lists, makes the fetch fail with `invalid_input`. Default: no body.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, serde_json::json};
@@ -143,8 +143,9 @@ impl FetchOptions {
         self
     }
 
-    /// Limits the whole call: resolving the token, redirects, retries, and reading the body. The search of
-    /// [`hide_credential`](Self::hide_credential) comes on top. Default: the client's timeout (30 s).
+    /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects
+    /// and retries. The search of [`hide_credential`](Self::hide_credential) takes additional time. Default:
+    /// the client's timeout (30 s).
     ///
     /// ```
     /// use std::time::Duration;
@@ -170,10 +171,11 @@ impl FetchOptions {
         self
     }
 
-    /// Sets how often an idempotent request is sent again after a network failure or a status 502, 503 or
-    /// 504, and after a 429 if the policy says so. Other requests are sent again only if no connection
-    /// could be opened. After the last attempt, its response is returned, whatever the status. Default:
-    /// no retries.
+    /// Sets how often the request is sent again. Default: no retries.
+    ///
+    /// An idempotent request is sent again after a network failure or a status 502, 503 or 504, and after a 429
+    /// if the policy allows it. Any other request is sent again only if no connection could be opened. If the
+    /// last attempt gets a response, the fetch returns it, whatever its status.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
@@ -186,21 +188,21 @@ impl FetchOptions {
         self
     }
 
-    /// Replaces the credential by `[credential]` wherever the upstream repeats it in the response's
-    /// headers or body. Set it for a response that a model will read. Default `false`.
+    /// Replaces the credential with `[credential]` if the upstream repeats it in the response's headers or
+    /// body. Set this option for a response that a model will read. Default `false`.
     ///
-    /// The SDK searches for the whole header that carries the credential, and for each field of the
+    /// The SDK searches for the value of the header that carries the credential, and for each field of the
     /// credential that has at least 8 bytes. With Basic authentication, the fields are the user name, the
-    /// password, both with a colon between them, and the Base64 of that. Each character is found as
-    /// itself, percent-encoded, as an escape of JSON or as an HTML reference. If the request was sent
-    /// again after a 401, the search is for both tokens. `Content-Length` is set to the new length.
+    /// password, `user:password`, and the Base64 of `user:password`. Each character is found as itself,
+    /// percent-encoded, as a JSON escape or as an HTML reference. If the request was sent again after a 401,
+    /// the SDK searches for both tokens. `Content-Length` is set to the new length.
     ///
-    /// **This is a safety net, not a wall.** Fields shorter than 8 bytes stay, because they occur in
-    /// responses by chance. A credential stays if the upstream has changed it in another way, such as by
-    /// a hash, by Base64, or by a compression that ureq does not decode.
+    /// **The search does not find every copy.** Fields shorter than 8 bytes are not replaced, because they
+    /// occur in responses by chance. A copy that the upstream has changed in another way is not replaced
+    /// either, for example a hash, a Base64 text, or a body in a compression that ureq does not decode.
     ///
     /// The search starts when the body is complete, and takes a few milliseconds for each MiB.
-    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) bounds the body.
+    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -223,7 +225,7 @@ impl FetchOptions {
         self
     }
 
-    /// Appends the query to a URL. The fragment of the URL is dropped, because it is never sent.
+    /// Appends the query to a URL. Removes the fragment of the URL, because a fragment is never sent.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
             return url.into();
@@ -232,14 +234,16 @@ impl FetchOptions {
         url::with_parameter(url, &self.query.join("&")).into()
     }
 
-    /// Keeps the first problem, which is the error of the fetch.
+    /// Keeps the first problem, which becomes the error of the fetch.
     fn note(&mut self, problem: NexusError) {
         self.problem.get_or_insert(problem);
     }
 
+    /// Checks the options and completes the headers.
+    ///
     /// # Errors
     ///
-    /// `invalid_input` that names the first value that cannot be sent.
+    /// `invalid_input` for the first invalid value.
     pub(super) fn check(mut self) -> Result<Self> {
         if let Some(problem) = self.problem {
             return Err(problem);
@@ -296,9 +300,9 @@ pub(super) fn check_method(method: &str) -> Result<()> {
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
     let number = headers.len().saturating_add(1);
-    // The text is not shown, because it may be a value in the place of the name.
+    // The name is not shown, because the caller may have passed a secret value as the name.
     let name = HeaderName::from_bytes(name).map_err(|_| {
-        let problem = "its name has a character that no header name has";
+        let problem = "its name is empty or has a character that is not allowed in a header name";
         NexusError::invalid_input(&format!("header {number}"), problem)
     })?;
     let invalid =

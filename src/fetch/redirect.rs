@@ -1,4 +1,4 @@
-//! Redirects: the URL, method, body and headers of the request that follows one.
+//! Redirects: the URL, method, body and headers of the request that follows a redirect.
 
 use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
@@ -12,7 +12,7 @@ use crate::url;
 /// The most redirects that one call follows.
 pub(crate) const MAX_REDIRECTS: usize = 10;
 
-/// The treatment of redirects by a fetch.
+/// The choice between following redirects and returning them.
 ///
 /// ```
 /// use nexus_sdk::Redirects;
@@ -22,31 +22,31 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Redirects {
-    /// Follows up to ten redirects, with methods and bodies as the Fetch standard says.
+    /// Follows up to ten redirects. Methods and bodies change according to the Fetch standard.
     ///
-    /// Only the origin (scheme, host and port) of the call receives the credential, and the caller's
-    /// headers with the name of a secret, such as `Cookie` or `X-Api-Key`. After a redirect to another
-    /// origin they are not sent any more, not even to the first origin.
+    /// Only the origin (scheme, host and port) of the call receives the credential and those of the caller's
+    /// headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to another
+    /// origin, these are not sent any more, not even to the first origin.
     ///
-    /// If the credential is a query parameter, a target on another origin loses the parameter of that
-    /// name. If the URL carried a credential of at least 8 bytes, and a target on another origin still
-    /// contains it, the fetch fails with `insecure_url`.
+    /// If the credential is a query parameter, the SDK removes the parameter of that name from a target on
+    /// another origin. If the URL carried a credential of at least 8 bytes, and a target on another origin
+    /// still contains it, the fetch fails with `insecure_url`.
     #[default]
     Follow,
     /// Returns the redirect itself as the response.
     Manual,
 }
 
-/// One request of a chain of redirects.
+/// One request in a chain of redirects.
 pub(crate) struct Hop<'a> {
-    /// The URL that the caller gave, with its placeholders unfilled.
+    /// The URL of the call, before placeholders are filled.
     pub(crate) call: &'a str,
     pub(crate) method: Method,
     pub(crate) url: Uri,
     /// The caller's headers. [`headers`](Self::headers) adds the credential.
     pub(crate) headers: HeaderMap,
     pub(crate) sends_body: bool,
-    /// True until a redirect leaves the origin. The credential is not sent after that.
+    /// True until a redirect leads to another origin. After that, the credential is not sent.
     pub(crate) authenticated: bool,
 }
 
@@ -73,8 +73,8 @@ impl Hop<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid_response` if the target is not a URL. `insecure_url` if the target is plain http on
-    /// another machine, or is on another origin and contains the credential.
+    /// `invalid_response` if the target is not a URL. `insecure_url` if the redirect goes from https to http
+    /// or to plain http on another machine, or if a target on another origin contains the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
@@ -106,8 +106,8 @@ impl Hop<'_> {
         url::join(&self.url, target).map_err(|reason| problem(&reason))
     }
 
-    /// Changes the method as the Fetch standard says ("HTTP-redirect fetch"): 303 turns all methods but
-    /// GET and HEAD into GET, 301 and 302 turn POST into GET. The new GET has no body.
+    /// Changes the method according to the Fetch standard ("HTTP-redirect fetch"). Status 303 turns all methods
+    /// except GET and HEAD into GET. Statuses 301 and 302 turn POST into GET. The new GET has no body.
     fn change_method(&mut self, status: u16) {
         let becomes_get = match status {
             303 => !matches!(self.method, Method::GET | Method::HEAD),
@@ -133,8 +133,8 @@ impl Hop<'_> {
         }
     }
 
-    /// Refuses a target of another origin that contains the credential. Many servers copy the path or the
-    /// query of a request into the target.
+    /// Refuses a target on another origin that contains the credential. Many servers copy the path or query of a
+    /// request into the target.
     fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
         let mut secrets = Secrets::default();
         for text in token.secrets_in_url(self.call) {
@@ -155,7 +155,7 @@ fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
     let problem = if url::is_https(from) && !url::is_https(to) {
         "redirects from https to http, which is never followed"
     } else if !allow_insecure_http && !url::is_confidential(to) {
-        "redirects to plain http on another machine; allow_insecure_http would follow it"
+        "redirects to plain http on another machine, which is not followed; allow_insecure_http allows it"
     } else {
         return Ok(());
     };

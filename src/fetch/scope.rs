@@ -9,12 +9,12 @@ use ureq::http::Uri;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// The number of times that a path is decoded in the search for `..` segments.
+/// The number of times that a path is decoded to find encoded `..` segments.
 const MAX_DECODINGS: usize = 4;
 
 /// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and
-/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). A problem with either is the error of every
-/// fetch. Cheap to clone.
+/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). An invalid value makes every fetch fail. A clone is
+/// cheap.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     base: Option<Arc<Result<Base>>>,
@@ -32,7 +32,7 @@ impl Scope {
         self.hosts = Some(Arc::new(rules.collect()));
     }
 
-    /// Appends a relative URL to the base.
+    /// Appends a relative URL to the base. Returns the URL itself if there is no base.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl Scope {
 
 #[derive(Clone)]
 struct Base {
-    /// The base as the caller wrote it, with its placeholders.
+    /// The base as the caller wrote it, before placeholders are filled.
     text: String,
     url: Uri,
 }
@@ -89,8 +89,8 @@ impl Base {
             .map_err(|problem| NexusError::invalid_input("base_url", problem))
     }
 
-    /// Appends a relative URL to the base. Encodes the braces of any URL: a model may have written it, and
-    /// only the placeholders of the base are to be filled.
+    /// Appends a relative URL to the base. Encodes the braces of any URL, because a model may have written it and
+    /// only the placeholders of the base may be filled.
     fn absolute(&self, url: &str) -> Result<String> {
         let plain = url.replace('{', "%7B").replace('}', "%7D");
         if url::split_scheme(url).is_some() {
@@ -106,7 +106,7 @@ impl Base {
     }
 }
 
-/// Shows the origin only, because there may be a credential in the path.
+/// Shows only the origin, because the path may contain a credential.
 impl fmt::Debug for Base {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Base({})", url::origin(&self.url))
@@ -119,15 +119,14 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let is_slash = |c: char| matches!(c, '/' | '\\');
     if url.starts_with(is_slash) && url.chars().nth(1).is_some_and(is_slash) {
-        return Err("begins with two slashes, as a host does; write one slash".into());
+        return Err("begins with two slashes, which introduce a host; write one slash".into());
     }
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let mut path = path.to_owned();
     for _ in 0..MAX_DECODINGS {
         let mut names = path.split(is_slash).map(|name| name.split(';').next());
         if names.any(|name| name == Some("..")) {
-            let problem =
-                "has a `..` segment, which may lead out of the base_url; remove the segment";
+            let problem = "has a `..` segment, which may lead out of base_url; remove the segment";
             return Err(problem.into());
         }
         path = String::from_utf8_lossy(&url::decode(&path, false)).into_owned();
@@ -135,12 +134,12 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
     Ok(())
 }
 
-/// `host`, `host:port` or `*.host`.
+/// A rule of `allow_hosts`: `host`, `host:port` or `*.host`.
 #[derive(Debug, Clone)]
 struct Rule {
-    /// The host, in the normal form of `url`.
+    /// The host in the normal form of [`url`].
     host: String,
-    /// True for `*.host`: the rule is for the names below the host, and not for the host itself.
+    /// True for `*.host`. The rule then matches all names below the host, but not the host itself.
     below: bool,
     port: Option<u16>,
 }
@@ -151,7 +150,7 @@ impl Rule {
         let authority = below.unwrap_or(text);
         let plain = url::parse(&format!("http://{authority}/")).unwrap_or_default();
         let host = plain.host().unwrap_or_default();
-        // Some programs read a leading dot as `*.`, so a rule with one is ambiguous.
+        // Some programs treat a leading dot as `*.`, so such a rule is ambiguous.
         let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
         if host.is_empty() || unclear || (below.is_some() && url::address(host).is_some()) {
             let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");

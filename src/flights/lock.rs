@@ -1,4 +1,4 @@
-//! The wait of a flight for the lock that its client shares with other processes.
+//! Waiting for the lock that a client shares with other processes, on behalf of a flight.
 
 use std::collections::HashMap;
 use std::io;
@@ -16,21 +16,21 @@ use crate::lock::{LockOption, RefreshLock};
 use crate::log::Log;
 use crate::time::Deadline;
 
-/// The time that a flight waits beyond the longest turn of another process. Within it, a lock file shows that its
-/// holder is stopped.
+/// A flight waits for the lock for as long as it may hold the lock itself, and this much longer. A lock file needs
+/// 10.5 s of this time to detect a holder that is stopped.
 const GRACE: Duration = Duration::from_secs(15);
-/// The time between two looks at whether the program is about to end.
+/// The interval at which a waiting flight checks whether the client is being dropped or drained.
 const SLICE: Duration = Duration::from_secs(1);
-/// The pause after a lock that returned early.
+/// The longest pause after `acquire` has returned before its deadline.
 const PAUSE: Duration = Duration::from_millis(25);
 
 pub(crate) struct ProcessLock {
     lock: Arc<dyn RefreshLock>,
-    /// Stands before a key in messages.
+    /// The text before the key in messages, such as the lock directory.
     prefix: String,
-    /// True if the last flight went on without the lock. The next one then logs no second warning.
+    /// True if the last attempt went on without the lock. The next attempt then logs no second warning.
     failed: AtomicBool,
-    /// The keys that flights wait for, and the beginning of each wait.
+    /// The keys that flights wait for, and the start of each wait.
     waiting: Mutex<HashMap<String, Instant>>,
 }
 
@@ -50,12 +50,13 @@ impl ProcessLock {
         }))
     }
 
-    /// Blocks until this process holds the lock for a subject, and returns the guard. If the lock does not work,
-    /// returns `None`, and logs a warning unless the flight before has logged one.
+    /// Blocks until this process holds the lock for a subject, and returns the guard. Returns `None` if the lock does
+    /// not work, and logs a warning unless the lock had already failed for the attempt before.
     ///
     /// # Errors
     ///
-    /// `timeout` if another process holds the lock for longer than `longest` and 15 s, or until the program ends.
+    /// `timeout` if another process holds the lock for longer than `longest` plus 15 s, or if the client is dropped or
+    /// drained during the wait.
     pub(super) fn acquire(
         &self,
         subject: &Subject,
@@ -96,16 +97,16 @@ impl ProcessLock {
         if !self.failed.swap(true, Ordering::Relaxed) {
             log.warn(|| {
                 format!(
-                    "going on without the lock {}{key}: {problem}. Another process that refreshes the same token at \
-                     the same time can cost the user's connection",
+                    "going on without the lock {}{key}: {problem}; if another process refreshes the same token at \
+                     the same time, the provider may revoke the user's grant",
                     self.prefix
                 )
             });
         }
     }
 
-    /// Returns the error for a caller that leaves while its flight waits for the lock, or `None` if the flight does not
-    /// wait for it.
+    /// Returns the error for a caller that times out while its flight waits for the lock. Returns `None` if the flight
+    /// does not wait for the lock.
     pub(super) fn caller_timed_out(&self, subject: &Subject, address: &str) -> Option<NexusError> {
         let key = key(address, subject);
         let start = *self.waiting.lock().get(&key)?;
@@ -123,14 +124,14 @@ impl ProcessLock {
     }
 }
 
-/// Returns a hash of the gateway's URL and the subject: FNV-1a with 128 bits. Processes of different versions have to
-/// agree on the hash, so std's hashers cannot serve.
+/// Returns the 128-bit FNV-1a hash of the gateway's URL and the subject. All versions of this crate must compute the
+/// same hash, and the hashers of the standard library may change.
 fn key(address: &str, subject: &Subject) -> String {
     let parts: &[&str] = match subject {
         Subject::Tenant(tenant) => &[address, "tenant", &tenant.workspace_id, &tenant.provider],
         Subject::Connection(id) => &[address, "connection", id],
     };
-    // No UTF-8 text contains this byte, so `["ab", "c"]` and `["a", "bc"]` differ.
+    // Ends each part with a byte that UTF-8 never contains, so that `["ab", "c"]` and `["a", "bc"]` differ.
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xFF]));
     let hash = bytes.fold(
         0x6c62_272e_07bb_0142_62b8_2175_6295_c58d,

@@ -1,8 +1,8 @@
-//! Every interleaving of a few threads that resolve a token while another thread changes a cache or
-//! drops the client. The locks and threads are loom's. All other code is the real code.
+//! Runs every interleaving of a few threads that resolve a token while another thread changes a cache or
+//! drops the client. Locks and threads come from loom. All other code is the code of the crate.
 //!
-//! Loom reports a thread that is never woken as a deadlock, and a thread that retries for ever as too
-//! many branches. `tests/model.sh` runs these tests.
+//! Loom reports a thread that is never woken as a deadlock, and a thread that retries forever as too many
+//! branches. `tests/model.sh` runs these tests.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How the first resolve ends. Later resolves succeed.
+/// The end of the first resolve. Later resolves succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Succeeds,
@@ -23,7 +23,7 @@ enum End {
     Panics,
 }
 
-/// What happens to the tenant's entry during a resolve.
+/// A change to the tenant's entry during a resolve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Nothing,
@@ -42,7 +42,7 @@ enum Got {
     TimedOut,
 }
 
-/// A resolve as the gateway saw it.
+/// A resolve, recorded by the gateway.
 struct Resolve {
     ended: bool,
     /// Whether a cache had been changed when the resolve began.
@@ -117,12 +117,12 @@ impl World {
         }
     }
 
-    /// Comes before the change, so that a resolve from before this note is one from before the change.
+    /// Called before the change, so that every resolve that began earlier also began before the change.
     fn note_change(&self) {
         self.book.lock().changed = true;
     }
 
-    /// Whether a token was asked for before the change.
+    /// Returns whether the token was requested before the change.
     fn is_old(&self, got: Got) -> bool {
         let book = self.book.lock();
         matches!(got, Got::Resolved(number) if !book.resolves[number].changed)
@@ -132,8 +132,8 @@ impl World {
         self.book.lock().resolves.len()
     }
 
-    /// What must hold when all threads have ended. `calls` may have begun before the change, and
-    /// `after` began after it.
+    /// Checks what must hold when all threads have ended. `calls` may have begun before the change, and
+    /// `after` began after the change.
     fn check(&self, first: End, change: Change, calls: &[Got], after: Option<Got>) {
         assert!(self.handle.drain(far()), "a flight never ended");
         let calls = || calls.iter().copied().chain(after);
@@ -164,7 +164,7 @@ impl World {
     }
 }
 
-/// Fails if another resolve of the tenant is under way.
+/// Records a resolve and returns its number. Fails if the tenant has another resolve under way.
 fn begin_resolve(book: &Mutex<Book>) -> usize {
     let mut book = book.lock();
     assert!(book.resolves.iter().all(|other| other.ended), "two at once");
@@ -200,13 +200,13 @@ fn past() -> Deadline {
     Deadline::after(Duration::ZERO)
 }
 
-/// Runs a model in every interleaving of at most this many preemptions, and prints their number.
+/// Runs a model in every interleaving with at most this many preemptions, and prints the number of runs.
 fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
     let mut builder = Builder::new();
     builder.preemption_bound = preemptions;
-    // Far more steps than any call takes, so only an endless loop reaches this bound.
+    // Far more steps than any call needs, so only an endless loop reaches this bound.
     builder.max_branches = 400;
     builder.check(move || {
         counted.fetch_add(1, Ordering::Relaxed);
@@ -256,7 +256,7 @@ fn two_callers_share_a_flight() {
     }
 }
 
-/// A change to one cache says nothing about the other, and a flight serves both.
+/// A flight serves callers with different caches, and a change to one cache does not affect the other.
 #[test]
 fn callers_with_two_caches_share_a_flight() {
     for change in CHANGES {
@@ -277,7 +277,7 @@ fn callers_with_two_caches_share_a_flight() {
     }
 }
 
-/// A change to the cache of a caller that has joined the flight of another cache.
+/// The flight was started for another cache, so its own check of changes does not cover this one.
 #[test]
 fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
     explore("two caches, a delete of a third thread", Some(2), || {
@@ -293,7 +293,7 @@ fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
     });
 }
 
-/// A flight goes on when the caller that has started it gives up.
+/// A flight continues when the caller that started it times out.
 #[test]
 fn a_caller_that_times_out_leaves_its_flight_to_others() {
     for change in CHANGES {
@@ -313,7 +313,7 @@ fn a_caller_that_times_out_leaves_its_flight_to_others() {
     }
 }
 
-/// Dropping the last handle waits for a flight whose caller has given up.
+/// Dropping the last handle waits for a flight even if its caller has timed out.
 #[test]
 fn the_last_handle_waits_for_flights() {
     explore("the last handle", None, || {
@@ -332,7 +332,7 @@ fn the_last_handle_waits_for_flights() {
     });
 }
 
-/// As after a 401: the refused token is not returned again.
+/// After a 401, the refused token is not returned again.
 #[test]
 fn a_discarded_token_does_not_come_back() {
     explore("discard", Some(2), move || {
@@ -350,7 +350,7 @@ fn a_discarded_token_does_not_come_back() {
     });
 }
 
-/// A resolve that began before the 401 may bring the refused token once more.
+/// A resolve that began before the 401 may return the refused token again.
 #[test]
 fn after_a_discard_a_call_asks_anew() {
     explore("discard during a flight", Some(3), move || {

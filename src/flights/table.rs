@@ -1,4 +1,4 @@
-//! The calls that are under way: at most one for a tenant or connection, and a limited number in all.
+//! The flights that are running: at most one for each tenant or connection, and a limited number in all.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use crate::sync::{Condvar, Mutex, Promise};
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
-/// The most flights for one provider, so that a provider that hangs does not delay the others. All calls
-/// by connection id together count as one provider.
+/// The most flights for one provider, so that a provider that hangs does not delay calls for the others. All
+/// calls by connection id together count as one provider.
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The most flights in all.
 const MAX_FLIGHTS: usize = 512;
-/// The gateway's code for a refresh that has failed, whether for a moment or for good.
+/// The gateway's error code for a failed refresh. The cause may be temporary or permanent.
 pub(super) const TOKEN_EXPIRED: &str = "token_expired";
 
 /// The tenant or connection whose token a call can refresh.
@@ -25,7 +25,7 @@ pub(crate) enum Subject {
     Connection(Box<str>),
 }
 
-/// The operation that the gateway is asked for.
+/// The gateway operation that a flight performs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Call {
     Resolve,
@@ -34,20 +34,21 @@ pub(crate) enum Call {
     Refresh,
 }
 
-/// Where a token came from. Only a token from the cache can have died since the gateway returned it.
+/// The origin of a token. A 401 to a token from the cache is worth a replay, because the token may have been
+/// revoked since it was cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Cache,
     Gateway,
 }
 
-/// One call to the gateway.
+/// A call to the gateway that may refresh a token, and the outcome that its callers wait for.
 pub(super) struct Flight {
     pub(super) subject: Subject,
     pub(super) call: Call,
     /// The cache of the caller that started the flight.
     cache: Option<TokenCache>,
-    /// The number of changes to caches before the call.
+    /// The value of [`cache::changes`] when the flight was created.
     changes: usize,
     outcome: Promise<Result<Arc<Outcome>>>,
 }
@@ -59,7 +60,7 @@ pub(super) struct Outcome {
     asked_at: Now,
 }
 
-/// A flight to wait for, and whether it is new, so that the caller has to start it.
+/// A flight to wait for, and whether it is new. The caller must start a new flight.
 pub(super) type Joined = (Arc<Flight>, bool);
 
 #[derive(Default)]
@@ -108,8 +109,8 @@ impl Flight {
         })
     }
 
-    /// Blocks until the flight has ended, at most until the deadline. A caller whose cache is not that of
-    /// the flight puts the token into its own.
+    /// Blocks until the flight has ended. Returns `None` if the deadline comes first. If the flight was started
+    /// for another cache, puts the token into the caller's cache as well.
     pub(super) fn wait(
         &self,
         cache: Option<&TokenCache>,
@@ -123,13 +124,13 @@ impl Flight {
         Some(outcome)
     }
 
-    /// Whether a caller may join the flight. It must not if it asks after a change to its cache: the flight
-    /// may bring the token that was deleted.
+    /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
+    /// must not join, because the flight may return the token that was deleted.
     fn serves(&self, call: Call, cache: Option<&TokenCache>) -> bool {
         self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.changes))
     }
 
-    /// Returns the token that another flight has brought in the meantime.
+    /// Returns the token that another flight has cached in the meantime.
     fn cached(&self, now: Now) -> Option<Arc<CachedToken>> {
         match (&self.cache, &self.subject) {
             (Some(cache), Subject::Tenant(tenant)) => cache.newest(tenant, now),
@@ -137,7 +138,7 @@ impl Flight {
         }
     }
 
-    /// Brings the token to a cache. Only a definite no removes the token that is there.
+    /// Puts the token into a cache. After an error, removes the old token only if the error is definite.
     fn update(&self, cache: &TokenCache, outcome: &Result<Arc<Outcome>>) {
         let Subject::Tenant(tenant) = &self.subject else {
             return;
@@ -161,7 +162,7 @@ impl Table {
     pub(super) fn waiting_for(&self, subject: &Subject) -> usize {
         let flights = self.flights.lock();
         let flight = flights.iter().find(|flight| flight.subject == *subject);
-        // The table and the thread of the flight hold it, too.
+        // The table and the flight's thread hold the other two references.
         flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
     }
 
@@ -169,8 +170,8 @@ impl Table {
         self.flights.lock().len()
     }
 
-    /// Joins a flight or registers a new one. Blocks while there is no room, and while a call is under way
-    /// that cannot be joined. `None` if the deadline comes first.
+    /// Joins the subject's flight or registers a new flight. Blocks while there are too many flights, and while
+    /// the subject has a flight that the caller may not join. Returns `None` if the deadline comes first.
     pub(super) fn join_or_register(
         &self,
         subject: &Subject,
@@ -194,8 +195,9 @@ impl Table {
         joined
     }
 
-    /// Ends a flight. Its token is in the cache before the flight leaves the table, so that a caller who
-    /// does not find the flight finds the token. Its callers are woken last, so that none of them finds it.
+    /// Ends a flight. Puts the token into the cache before removing the flight from the table, so that a caller
+    /// that does not find the flight finds the token. Wakes the callers last, so that none of them joins the
+    /// ended flight again.
     pub(super) fn finish(&self, flight: &Arc<Flight>, outcome: Result<Arc<Outcome>>) {
         let mut flights = self.flights.lock();
         if let Some(cache) = &flight.cache {
@@ -216,7 +218,8 @@ impl Table {
     }
 }
 
-/// Adds a flight, or ends it at once if its token is in the cache by now. `None` if there is no room.
+/// Adds a flight to the table, or ends it at once if its token is already in the cache. Returns `None` if there
+/// are too many flights.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
     let now = Now::read();
     if let Some(token) = flight.cached(now) {
@@ -236,7 +239,8 @@ fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-/// Whether the gateway has refused for good to return a token. Other errors may pass.
+/// Returns whether an error is final, so that the old token must not be used any more. Other errors may be
+/// temporary.
 pub(super) fn is_definite(error: &NexusError) -> bool {
     match error.kind() {
         ErrorKind::Gateway => {

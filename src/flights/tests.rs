@@ -1,5 +1,5 @@
-//! Many threads and one gateway, which is a function. Tests wait by looking, and not by sleeping for a
-//! fixed time, so nothing here depends on timing.
+//! Many threads and one gateway, which is a function. Tests poll for a state and never sleep for a fixed
+//! time, so they do not depend on timing.
 
 use super::*;
 use crate::error::Result;
@@ -20,7 +20,7 @@ use std::time::Instant;
 
 pub(super) type Script = Box<dyn Fn(Call) -> Result<Success> + Send + Sync>;
 
-/// A client whose gateway is a function, and the number of calls of that function.
+/// A client whose gateway is a function, and the number of calls to that function.
 struct Scripted {
     handle: Handle,
     calls: Arc<AtomicUsize>,
@@ -79,7 +79,7 @@ impl Scripted {
         resolved.map(|token| token.access_token.clone())
     }
 
-    /// Starts a flight and leaves it, or fails to start one.
+    /// Starts a flight and times out at once.
     fn leave(&self, workspace_id: &str, provider: &str) {
         let left = self.handle.resolve(workspace_id, provider, at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
@@ -91,7 +91,7 @@ impl Scripted {
     }
 }
 
-/// Lets scripts go on when it is open.
+/// Blocks scripts until it is opened.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -262,7 +262,7 @@ fn after_a_delete_the_next_caller_waits_and_then_asks_anew() {
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-2");
 }
 
-/// The flight was started for another cache or for none.
+/// The flight was started for another cache or without a cache.
 #[test]
 fn a_delete_wins_against_a_flight_of_others() {
     for began_with_a_cache in [true, false] {
@@ -323,7 +323,7 @@ fn calls_for_one_connection_join_or_take_turns() {
     assert_eq!(scripted.calls(), 3);
 }
 
-/// A caller with another cache that has left does not get the token into its cache.
+/// A caller with another cache that has timed out does not get the token into its cache.
 #[test]
 fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
     let gate = Gate::default();
@@ -509,7 +509,7 @@ fn the_last_handle_waits_for_flights() {
     other.join().unwrap();
 }
 
-/// A process that ends hangs up on its calls, so no further call begins.
+/// A process that exits interrupts its calls, so no new call may begin.
 #[test]
 fn a_program_that_ends_asks_for_nothing_more() {
     let responses = [
@@ -537,7 +537,7 @@ fn a_program_that_ends_asks_for_nothing_more() {
                 lines.get_mut().write_all(response.as_bytes()).unwrap();
             }
         });
-        // A flight that slept before the retry that it must not make would hold up the end.
+        // A flight that paused before a forbidden retry would delay the end.
         let delay = if ending { LONG * 20 } else { Duration::ZERO };
         let policy = RetryPolicy::default().min_delay(delay).max_delay(delay);
         let options = NexusClientOptions::new(url)
@@ -583,7 +583,7 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
     }
 }
 
-/// The result of a call with a token within its buffer, by what the gateway says to it.
+/// The result of a call whose token is within its buffer, for each response of the gateway.
 #[test]
 fn what_a_usable_token_is_used_for() {
     type Ask = fn() -> Result<Success>;
@@ -648,7 +648,8 @@ fn what_a_usable_token_is_used_for() {
         let scripted = Scripted::new(move |_, _| ask());
         let cache = TokenCache::new();
         cache.set("ws", "p", expiring("old", 20));
-        // The second call follows at once. It is a hit in an outage, and asks again after a definite no.
+        // The second call follows at once. It finds the old token in an outage, and asks again after a
+        // definite error.
         for _ in 0..2 {
             let got = scripted.cached(&cache).map(|(token, _)| token);
             let got = got.as_ref().map(String::as_str).map_err(NexusError::code);
@@ -700,7 +701,7 @@ fn in_an_outage_one_call_asks_again_and_the_others_are_hits() {
     assert_eq!(scripted.cached(&cache).unwrap().0, "new");
 }
 
-/// The verdict of a flight whose callers have gone on with the old token.
+/// The flight ends after its callers have gone on with the old token.
 #[test]
 fn a_definite_no_that_comes_later_removes_the_token() {
     let table = [
@@ -753,7 +754,7 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     opened.open();
 }
 
-/// Each tenant costs one call in five seconds, however many there are.
+/// Each tenant costs one call in five seconds, however many tenants there are.
 #[test]
 fn an_outage_of_300_tenants_costs_300_calls() {
     let scripted = Scripted::new(|_, _| Err(error(ErrorKind::RequestFailed, "request_failed", 0)));
@@ -770,14 +771,14 @@ fn an_outage_of_300_tenants_costs_300_calls() {
     });
     let asked: Vec<_> = asked.collect();
     let again = names.iter().map(|name| use_old(name));
-    // On a machine that is this slow, the second call may have to ask.
+    // If the machine was this slow, the second call may have asked the gateway again.
     let late = |(again, asked): &(Instant, Instant)| *again - *asked > Duration::from_secs(4);
     let late = again.zip(asked).filter(late).count();
     let calls = scripted.calls();
     assert!((300..=300 + late).contains(&calls), "{calls}");
 }
 
-/// A token that is deleted while a newer one is asked for is not used.
+/// A token that is deleted while a newer token is requested is not used.
 #[test]
 fn a_token_that_is_deleted_during_a_resolve_is_not_used() {
     type Change = fn(&TokenCache);

@@ -1,4 +1,4 @@
-//! The error bodies of gateways of all versions, read as one error with advice.
+//! Error responses of all gateway versions, turned into one kind of error, with advice.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,22 +13,23 @@ use crate::time::date;
 use crate::transport::Response;
 use crate::url;
 
-/// The longest part of a body that an error shows, in characters.
+/// The longest text from a gateway that an error shows, in characters.
 const MAX_TEXT: usize = 500;
 
-/// The longest JSON that is parsed for an error, in bytes. Parsed, it can take twenty times as much
+/// The longest JSON that is parsed for an error, in bytes. The parsed JSON can take twenty times as much
 /// memory.
 const MAX_JSON: usize = 64 << 10;
 
-/// Shorter texts are likely to occur in a message by chance. The API key is hidden at any length.
+/// The shortest secret of a request that is hidden, in bytes. Shorter texts are likely to occur in a message by
+/// chance. The API key is hidden whatever its length.
 const MIN_SECRET: usize = 4;
 
 const KEY_MISMATCH: &str =
     "the gateway and its broker have different keys; ask the operator to fix it";
 
-/// The parts of an error response that decide its meaning.
+/// The parts of an error response that determine its meaning.
 struct Refusal<'a> {
-    /// The path of the call, below the gateway's address.
+    /// The path of the call, relative to the gateway's address.
     path: &'a str,
     status: u16,
     code: Option<&'a str>,
@@ -39,8 +40,8 @@ struct Refusal<'a> {
     is_empty: bool,
 }
 
-/// Makes the error of a response that is not a success. `path` is the call's. `secrets` are the texts
-/// of the request that must not come back in the error, the API key last.
+/// Returns the error for a response that is not a success. `path` is the path of the call. `secrets` are the
+/// texts of the request that the error must not repeat, with the API key last.
 pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
     let bytes = &response.body;
     let is_json = matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..]);
@@ -64,7 +65,7 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
     let message = match response.status {
         300..=399 => moved(&response.headers, base),
         status if refusal.is_empty => without(status, "without a body"),
-        // JSON without a message is not shown: it may hold credentials.
+        // JSON without a message is not shown, because it may contain credentials.
         status => match relayed.or(said) {
             None if is_json => without(status, "with JSON but no usable message"),
             None => text.trim().to_owned(),
@@ -80,7 +81,7 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
         .coded(code.unwrap_or_else(|| format!("http_{}", response.status)))
 }
 
-/// Joins message and advice by a semicolon, in place of full stops at the message's end.
+/// Joins message and advice by a semicolon, which replaces full stops at the end of the message.
 fn with_advice(message: String, advice: &str) -> String {
     match advice {
         "" => message,
@@ -88,7 +89,7 @@ fn with_advice(message: String, advice: &str) -> String {
     }
 }
 
-/// Returns `error` if it looks like a code, else `error.code`, else `code`.
+/// Returns the first of the fields `error`, `error.code` and `code` that looks like a code.
 fn code_of(fields: &Object) -> Option<String> {
     let nested = json::object(fields, "error").and_then(|error| json::text(error, "code"));
     let own = fields.get("error").and_then(Value::as_str);
@@ -101,13 +102,14 @@ fn is_code(text: &str) -> bool {
     (1..=100).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// Returns whether a code contains a secret. A short secret must be the whole code, because it is likely to be
-/// part of one by chance.
+/// Returns whether a code contains a secret. A secret of fewer than 5 bytes must be the whole code, because a code
+/// is likely to contain a short text by chance.
 fn holds_key(code: &str, key: &str) -> bool {
     code == key || (key.len() >= 5 && code.contains(key))
 }
 
-/// Returns `message`, else `detail`, else `error.message`, else an `error` that is prose.
+/// Returns the first of the fields `message`, `detail`, `error.message` and `error` that has a text. A code in
+/// `error` is no message.
 fn message_of(fields: &Object) -> Option<String> {
     said(fields, "message")
         .or_else(|| said(fields, "detail"))
@@ -115,7 +117,7 @@ fn message_of(fields: &Object) -> Option<String> {
         .or_else(|| said(fields, "error").filter(|error| !is_code(error)))
 }
 
-/// Reads a message that is another error body, written as a string: its code and its message.
+/// Parses a message that is itself an error body in JSON, and returns its code and its message.
 fn relayed(message: &str) -> Option<String> {
     let inner = json::parse(message.as_bytes()).ok()?;
     let inner = inner.as_object()?;
@@ -140,16 +142,16 @@ fn without(status: u16, body: &str) -> String {
     format!("the gateway's response is {status} {reason} {body}")
 }
 
-/// The API key is for the configured gateway only, so its redirects are not followed.
+/// Describes a redirect. Redirects are not followed, because the API key is for the configured gateway only.
 fn moved(headers: &HeaderMap, base: &Uri) -> String {
     let target = text_of(headers, LOCATION).and_then(|to| url::join(base, to).ok());
     let target = target.map_or_else(|| "another address".to_owned(), |to| url::origin(&to));
     format!(
-        "the gateway redirects to {target}, which is not followed; set gateway_url to its own address"
+        "the gateway redirects to {target}, which is not followed; set gateway_url to the gateway's own address"
     )
 }
 
-/// Returns the text without the secrets, cut to the length that an error shows.
+/// Returns the message without the secrets, cut to `MAX_TEXT` characters.
 fn shown(message: &str, secrets: &[&str]) -> String {
     let (key, sent) = secrets.split_last().unwrap_or((&"", &[]));
     let sent = sent.iter().filter(|secret| secret.len() >= MIN_SECRET);
@@ -162,7 +164,7 @@ fn shown(message: &str, secrets: &[&str]) -> String {
     }
 }
 
-/// Returns the time that the server asks to wait.
+/// Returns the time for which the server asks the client to wait.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let now = date::server_time(headers).unwrap_or_else(SystemTime::now);
     date::retry_after(text_of(headers, RETRY_AFTER)?, now)
@@ -186,13 +188,13 @@ impl Refusal<'_> {
         match self.meaning() {
             "token_expired" => true,
             "upstream_error" if self.asks("/v1/refresh/") => false,
-            // The broker has refused the request itself, so another attempt would not help.
+            // The broker has refused the request itself, so a retry would not help.
             _ if self.is_relayed || matches!(self.broker_status, Some(400..=499)) => false,
             _ => matches!(self.status, 429 | 502..=504),
         }
     }
 
-    /// Returns what to do, worded to follow the gateway's own message. Empty if that says enough.
+    /// Returns advice that follows the gateway's message. Empty if the message says enough.
     fn advice(&self) -> &'static str {
         match (self.meaning(), self.status) {
             ("connection_not_found", _) if self.asks("/v1/resolve") => {
@@ -209,7 +211,7 @@ impl Refusal<'_> {
                 "let the user connect the provider again"
             }
             ("token_expired", _) => {
-                "the provider may only be down for a moment: try again later; if the user has to \
+                "the provider may be down for a moment, so try again later; if the user has to \
                  connect again, the next call says so"
             }
             ("upstream_error", _) if self.asks("/v1/refresh/") => {
@@ -235,8 +237,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// Returns the code. Gateways before 0.3 refuse tokens with a bare status, which is translated into
-    /// the code of later gateways.
+    /// Returns the code. Gateways before 0.3 refuse to return a token with a status but no code, which is
+    /// translated into the code of later gateways.
     fn meaning(&self) -> &str {
         let bare = self.is_empty && self.asks_for_token();
         match (self.code, self.status) {

@@ -8,14 +8,14 @@ const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41\u{1f511}=";
 
 type Encoder = (&'static str, fn(&str) -> String);
 
-/// The characters that a form escapes, and the space.
+/// The characters that a form encodes, and the space.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'-')
     .remove(b'.')
     .remove(b'_');
 
-/// The first three encoders are of URLs, the next four of JSON, and the last four of HTML.
+/// The first three encoders are for URLs, the next four for JSON, and the last four for HTML.
 const ENCODERS: [Encoder; 11] = [
     ("percent", |text| {
         utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -93,7 +93,7 @@ fn however_a_secret_is_written_it_is_found() {
         assert_eq!(hidden(&[SECRET], written), "[..]", "{names:?}: {written}");
     };
     check(&[], SECRET);
-    // Escapes of escapes, for a secret without `%`, `\` and `&`.
+    // Text that is escaped twice, for a secret without `%`, `\` and `&`.
     let nested = "s3cr/t+k\"\u{fc}\u{1f511}=";
     for kind in [&ENCODERS[..3], &ENCODERS[3..6], &ENCODERS[7..9]] {
         for (first, encode) in kind {
@@ -210,7 +210,7 @@ fn a_text_need_not_be_utf_8() {
     assert!(binary.hidden(b"a\xff\x00\xfeb", "*").is_none());
 }
 
-/// The time would be quadratic if the run of marks were read to its end from each mark.
+/// The time would be quadratic if each escape character started a scan to the end of the text.
 #[test]
 fn a_body_full_of_beginnings_takes_no_longer() {
     let secret = "%%&&\\\\ eyJhbGciOiJIUzI1NiJ9".repeat(8);
@@ -240,7 +240,7 @@ fn headers_and_the_length_of_the_body_follow() {
     assert_eq!(said, ["[credential]", "a[credential]b"]);
 }
 
-/// Compares with a search that tries every secret at every place.
+/// Compares the result with a search that tries every secret at every position.
 #[test]
 fn what_is_found_is_what_is_there() {
     let mut random = Seeded::new(41);

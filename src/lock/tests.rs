@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// A directory of its own for each test, removed with it.
+/// A separate directory for each test, removed when the test ends.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -17,7 +17,7 @@ impl Scratch {
         Self(dir)
     }
 
-    /// As each process has one.
+    /// Returns a new lock over a directory, as each process would create it.
     fn lock(&self, below: &str) -> LockDirectory {
         LockDirectory(self.0.join(below))
     }
@@ -29,7 +29,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Asks once.
+/// Tries once to acquire the lock.
 fn try_acquire(lock: &LockDirectory, key: &str) -> io::Result<Option<Box<dyn Send>>> {
     lock.acquire(key, LONGEST, Instant::now())
 }
@@ -96,7 +96,7 @@ fn a_holder_is_stopped_if_its_turn_ended_ten_seconds_ago() {
 
 #[test]
 fn a_new_holder_has_half_a_second_to_write_the_end_of_its_turn() {
-    // Whether the file looks overdue, when, and whether that is believed.
+    // Whether the file looks overdue, the time in milliseconds, and whether the holder is reported.
     let table: [&[(bool, u64, bool)]; 3] = [
         &[(true, 0, false), (true, 499, false), (true, 500, true)],
         &[
@@ -165,7 +165,7 @@ mod unix {
         }
     }
 
-    /// What another user may have put into a shared directory. Opening the FIFO would block for ever.
+    /// Another user may have put such files into a shared directory. Opening the FIFO would block forever.
     #[test]
     fn only_a_regular_file_is_opened() {
         let scratch = Scratch::new();

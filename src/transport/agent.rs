@@ -1,4 +1,4 @@
-//! The agent that the SDK makes: its settings, how it opens connections, how it looks up hosts.
+//! The SDK's own agent: its settings, its connections and its host lookup.
 
 use std::cell::Cell;
 use std::io;
@@ -23,21 +23,21 @@ use crate::transport::failure::while_connecting;
 use crate::transport::wire::{Socket, Wire};
 use crate::url;
 
-/// The longest wait for an address while the host has others.
+/// The longest time for connecting to one address if the host has further addresses.
 const MAX_CONNECT: Duration = Duration::from_secs(2);
-/// The most addresses of a host that ureq keeps.
+/// The most addresses for one host that ureq can hold.
 const MAX_ADDRESSES: usize = 16;
-/// Stands for the addresses of a host until a connection is opened.
+/// A placeholder for the addresses of a host, which are looked up when a connection is opened.
 const UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 thread_local! {
-    /// Whether the latest request of this thread had to open a connection. ureq runs connectors on the
-    /// thread of the request.
+    /// Whether the last request on this thread tried to open a connection. ureq runs connectors on the thread
+    /// of the request.
     pub(super) static OPENED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Returns the settings of an agent whose requests may each take `timeout`. The pool is sized for many
-/// threads that talk to a few hosts.
+/// Returns the settings of an agent with this timeout for each request. The pool is sized for many threads
+/// that send requests to a few hosts.
 pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
@@ -47,15 +47,15 @@ pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
         .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true)
-        // ureq adds it to the present time, and a sum that overflows panics.
+        // ureq adds the timeout to the current time, and panics if the sum overflows.
         .timeout_global(Some(timeout.min(MAX_DURATION)));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
     config
 }
 
-/// Returns the settings of an authenticated agent. They limit each step of an exchange but not the whole,
-/// because a streamed body may take long.
+/// Returns the settings of an authenticated agent. They limit each step of an exchange but not the whole
+/// exchange, because a streamed body may take long.
 pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let limit = Some(timeout.min(MAX_DURATION));
     settings(timeout)
@@ -67,7 +67,8 @@ pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope>
         .timeout_per_write(limit)
 }
 
-/// `native-tls` and `platform-verifier` are off by default, so a build that enables them wants them used.
+/// Returns TLS settings that use the features `native-tls` and `platform-verifier` if they are enabled. By default,
+/// ureq uses neither.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls() -> ureq::tls::TlsConfig {
     let builder = ureq::tls::TlsConfig::builder();
@@ -97,12 +98,12 @@ pub(super) fn agent(config: Config, resolver: impl Resolver) -> ureq::Agent {
     ureq::Agent::with_parts(config, opener, Unresolved)
 }
 
-/// Builds an agent whose middleware sends every request by other means.
+/// Builds an agent that opens no connections, for a middleware that sends every request itself.
 pub(crate) fn without_connections(config: Config) -> ureq::Agent {
     ureq::Agent::with_parts(config, (), Unresolved)
 }
 
-/// Without its feature for SOCKS, ureq bypasses a SOCKS proxy, or panics.
+/// Refuses a SOCKS proxy in a build without `socks-proxy`, because ureq would bypass the proxy or panic.
 pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     let is_unusable = |proxy: &&Proxy| {
         !cfg!(feature = "socks-proxy")
@@ -116,11 +117,11 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     } else {
         "agent"
     };
-    let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or name an http:// proxy";
+    let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";
     Err(NexusError::invalid_input(place, problem))
 }
 
-/// Opens each connection of an agent, and marks the error if that fails.
+/// Opens the connections of an agent. Marks an error as one from before the request was sent.
 #[derive(Debug)]
 pub(super) struct Opener<Chain, Hosts> {
     pub(super) chain: Chain,
@@ -145,8 +146,8 @@ impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
             details.addrs = found.map_err(while_connecting)?;
         }
         details.resolver = &self.resolver;
-        // ureq keeps TLS sessions only for requests without settings of their own. Most settings do not
-        // concern TLS.
+        // ureq caches TLS sessions only for requests without settings of their own. The cache can be used
+        // unless the TLS settings differ.
         details.request_level = details.request_level && tls_hash(details.config) != self.tls;
         self.chain
             .connect(&details, chained)
@@ -154,7 +155,7 @@ impl<Chain: Connector, Hosts: Resolver> Connector for Opener<Chain, Hosts> {
     }
 }
 
-/// Hashes TLS settings. ureq compares them in the same way.
+/// Hashes TLS settings. ureq compares TLS settings by this hash, too.
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn tls_hash(config: &Config) -> u64 {
     use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
@@ -166,7 +167,7 @@ fn tls_hash(_: &Config) -> u64 {
     0
 }
 
-/// Returns the same details with these addresses and the time that is left.
+/// Returns the same details with other addresses and with the remaining time as the timeout.
 fn renewed<'a>(
     details: &ConnectionDetails<'a>,
     addrs: ResolvedSocketAddrs,
@@ -186,7 +187,7 @@ fn renewed<'a>(
     }
 }
 
-/// Opens a TCP connection unless a proxy's connector has opened one.
+/// Opens a TCP connection, unless a proxy's connector has already opened it.
 #[derive(Debug)]
 struct Dial;
 
@@ -208,8 +209,8 @@ impl<In: Transport> Connector<In> for Dial {
     }
 }
 
-/// Connects to the first address that accepts. ureq would spend most of the time on a first address that
-/// does not respond.
+/// Connects to the first address that accepts a connection. ureq alone would spend most of the timeout on a
+/// first address that does not respond.
 fn dial<In: Transport>(details: &ConnectionDetails<'_>) -> Result<Option<Socket<In>>, ureq::Error> {
     let mut outcome = Err(ureq::Error::HostNotFound);
     let mut addresses = details.addrs.iter().peekable();
@@ -238,8 +239,8 @@ fn only(address: SocketAddr) -> ResolvedSocketAddrs {
 
 type Found = Result<ResolvedSocketAddrs, ureq::Error>;
 
-/// Leaves the lookup to [`Opener`], because ureq asks its resolver before it looks into its pool, and a
-/// pooled connection needs no address.
+/// Returns [`UNRESOLVED`] for every host. ureq calls its resolver before it looks into its pool, but a pooled
+/// connection needs no address. So [`Opener`] does the lookup.
 #[derive(Debug)]
 pub(super) struct Unresolved;
 
@@ -249,7 +250,7 @@ impl Resolver for Unresolved {
     }
 }
 
-/// Looks hosts up as ureq does, except that a thread which cannot be started is an error, not a panic.
+/// Looks up hosts as ureq does, but returns an error instead of a panic if no thread can be started.
 #[derive(Debug)]
 pub(super) struct HostResolver;
 
@@ -279,7 +280,7 @@ impl Resolver for HostResolver {
     }
 }
 
-/// Looks a host up on a thread, because the system's lookup has no timeout. Blocks for `timeout` at most.
+/// Looks up a host on a separate thread, because the system's lookup has no timeout. Blocks for at most `timeout`.
 pub(super) fn look_up_within(
     timeout: Duration,
     look_up: impl FnOnce() -> io::Result<Vec<SocketAddr>> + Send + 'static,
@@ -287,7 +288,7 @@ pub(super) fn look_up_within(
     let found = Arc::new(Promise::new());
     let promised = Arc::clone(&found);
     let run = move || promised.fulfil(look_up().map_err(|error| error.to_string()));
-    let no_thread = |error| format!("no thread to look the host up: {error}");
+    let no_thread = |error| format!("no thread can be started to look up the host: {error}");
     sync::spawn("nexus-lookup", run).map_err(|error| io::Error::other(no_thread(error)))?;
     match found.wait(Deadline::after(timeout).at) {
         Some(Err(error)) => {

@@ -1,4 +1,4 @@
-//! Failed exchanges: the error that the caller gets, and whether another attempt makes sense.
+//! Failed exchanges: the error for the caller, and whether the request may be sent again.
 
 use std::borrow::Cow;
 use std::io;
@@ -13,12 +13,12 @@ use crate::url;
 /// The failure of an exchange without a response.
 pub(crate) struct Failure {
     pub(crate) error: NexusError,
-    /// Whether nothing of the request can have reached the server.
+    /// Whether certainly no part of the request has reached the server.
     pub(super) unsent: bool,
 }
 
 impl Failure {
-    /// Builds the failure with an error that names no more of the URL than its origin.
+    /// Builds the failure. Its error shows only the origin of the URL.
     pub(super) fn of(error: Error, url: &Uri) -> Self {
         let (error, unsent) = unmarked(error);
         let kind = match error {
@@ -34,25 +34,25 @@ impl Failure {
         }
     }
 
-    /// Returns whether another attempt may help, and the server cannot act on the request twice.
+    /// Returns whether another attempt may help and is safe. It is safe if the request is idempotent or was not sent.
     pub(crate) fn allows_another(&self, method: &Method) -> bool {
         self.error.is_retryable() && (self.unsent || method.is_idempotent())
     }
 }
 
-/// Marks an error as one from opening a connection, so before the first byte of the request.
+/// Marks an error as one from opening a connection, which comes before the first byte of the request.
 pub(super) fn while_connecting(error: Error) -> Error {
     Error::Io(io::Error::other(unmarked(error).0))
 }
 
-/// Returns the error without its mark, and whether it had one.
+/// Returns the error without its mark, and whether it was marked.
 pub(super) fn unmarked(error: Error) -> (Error, bool) {
     let Error::Io(error) = error else {
         return (error, false);
     };
     let inner = error.get_ref();
     let marked = inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<Error>);
-    // This conversion unwraps an error of ureq.
+    // This conversion unwraps the ureq error within the I/O error.
     (error.into(), marked)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn precedes_request(error: &Error) -> bool {
 /// Whether another attempt may succeed, and the text of the error.
 type Verdict = (bool, Cow<'static, str>);
 
-/// Certificates and settings do not change by themselves.
+/// The verdict on an error that stays until someone changes a certificate or a setting.
 fn permanent(what: impl Into<Cow<'static, str>>) -> Verdict {
     (false, what.into())
 }
@@ -78,7 +78,7 @@ fn transient(what: impl Into<Cow<'static, str>>) -> Verdict {
     (true, what.into())
 }
 
-/// Describes the error. Several texts of ureq contain the URL, so only the others are used.
+/// Describes the error. Some error texts of ureq contain the URL, so these are not used.
 fn judge(error: &Error, connecting: bool) -> Verdict {
     transient(match error {
         Error::Io(error) => return judge_io(error),
@@ -90,10 +90,10 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
         Error::NativeTls(problem) => return judge_tls(format!("TLS failed: {problem}")),
         Error::TlsRequired => {
             return permanent(
-                "https needs one of this crate's features `rustls` (default) and `native-tls`",
+                "https needs this crate's feature `rustls` (on by default) or `native-tls`; enable one of them",
             );
         }
-        Error::RequireHttpsOnly(_) => return permanent("the agent is set to https only"),
+        Error::RequireHttpsOnly(_) => return permanent("the agent allows only https; use https"),
         Error::Timeout(Timeout::Resolve) => "timed out while looking up the host name",
         Error::Timeout(reason) if connecting || *reason == Timeout::Connect => {
             "timed out while connecting"
@@ -111,7 +111,7 @@ fn judge(error: &Error, connecting: bool) -> Verdict {
 }
 
 fn judge_tls(mut text: String) -> Verdict {
-    // rustls and OpenSSL, where the response does not begin as TLS does.
+    // The texts of rustls and OpenSSL for a response that is not TLS.
     if text.contains("InvalidContentType") || text.contains("wrong version number") {
         text += "; check that the port is one for https, not http";
     } else if text.contains("UnknownIssuer") {

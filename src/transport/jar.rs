@@ -1,15 +1,15 @@
 //! Keeps the cookies of one tenant out of another tenant's requests.
 //!
-//! If any crate in the program enables ureq's feature `cookies`, every agent has a jar, and no setting turns
-//! it off. One tenant's session cookie would go out with the next tenant's request. ureq reads and writes the
-//! jar while a request runs, so each request runs alone on an agent whose jar has just been emptied. Without
-//! that feature, this module does nothing.
+//! If any crate in the program enables ureq's feature `cookies`, every agent has a cookie jar, and no setting
+//! turns the jar off. One tenant's session cookie would be sent with the next tenant's request. ureq reads and
+//! writes the jar while a request runs. Unless the caller brings an agent, each request therefore runs alone on
+//! an agent whose jar has just been emptied. Without the feature, this module does nothing.
 #![allow(
     dead_code,
-    reason = "with that feature, only the two functions are used"
+    reason = "with the feature `cookies`, only the two functions are used"
 )]
 
-/// With the feature, ureq's own method of this name takes precedence over the trait's.
+/// With the feature, ureq's own method takes precedence over the method of this trait.
 trait WithoutJar {
     fn cookie_jar_lock(&self) -> NoJar {
         NoJar

@@ -25,11 +25,11 @@ use super::*;
 
 type Builder = ConfigBuilder<AgentScope>;
 
-/// More than any call of these tests takes.
+/// A timeout that no call of these tests reaches.
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-/// Asks a function for the addresses of a host.
+/// A resolver that calls a function for the addresses of a host.
 #[derive(Clone)]
 struct Hosts(Arc<LookUp>);
 
@@ -40,7 +40,7 @@ impl Hosts {
         Self(Arc::new(look_up))
     }
 
-    /// Finds every host on this machine.
+    /// Resolves every host to this machine.
     fn local() -> Self {
         Self::new(|_| vec![HERE])
     }

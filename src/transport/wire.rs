@@ -1,4 +1,4 @@
-//! The wrapper around each connection beneath TLS, or beneath HTTP without TLS.
+//! The wrapper around each TCP connection, below TLS or, for plain http, below HTTP.
 
 use std::io;
 use std::mem;
@@ -11,20 +11,20 @@ use ureq::unversioned::transport::{
 
 use crate::time::Deadline;
 
-/// `Either::B` is a TCP connection, and `Either::A` one that a proxy's connector has opened.
+/// `Either::B` is a direct TCP connection, and `Either::A` a connection that a proxy's connector has opened.
 pub(super) type Socket<In> = <TcpConnector as Connector<In>>::Out;
 
-/// A connection that reports a cut as an error, and is used again only if no bytes are left on it.
+/// A connection that reports an unexpected end as an error. It is reused only if no unread bytes are left on it.
 #[derive(Debug)]
 pub(super) struct Wire<In: Transport> {
     inner: Socket<In>,
     carries_tls: bool,
     /// Whether anything was sent since the last `is_open`.
     used: bool,
-    /// Set if the server responded and closed before it had read the whole request. The rest of the request
-    /// is discarded until this time.
+    /// Set if the server responded and closed the connection before it had read the whole request. The rest of
+    /// the request is discarded until this time.
     refused: Option<Instant>,
-    /// Whether the start of such a response is in the buffer, and `await_input` has not reported it.
+    /// Whether the start of such a response is in the buffer, but `await_input` has not reported it yet.
     unannounced: bool,
 }
 
@@ -45,8 +45,9 @@ impl<In: Transport> Transport for Wire<In> {
         self.inner.buffers()
     }
 
-    /// A server may respond and close before it has read the request (RFC 9112 section 9.5). ureq fails
-    /// when it cannot send, without reading the response. So the rest of the request counts as sent.
+    /// Sends bytes of the request. A server may respond and close before it has read the whole request
+    /// (RFC 9112 section 9.5). ureq would then fail to send, and not read the response. This function
+    /// therefore reports the rest of the request as sent.
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), ureq::Error> {
         self.used = true;
         if let Some(until) = self.refused {
@@ -68,8 +69,9 @@ impl<In: Transport> Transport for Wire<In> {
         Ok(())
     }
 
-    /// TLS announces its end (RFC 8446 section 6.1), so it asks for more input only if the connection was
-    /// cut. ureq takes a reset for the end of a body without a length.
+    /// Waits for input. Returns an error if the connection has ended where TLS still expects input, because a
+    /// TLS peer announces the end of its data (RFC 8446 section 6.1). Changes the error of a reset, because ureq
+    /// would treat a reset as the end of a body without a length.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         if mem::take(&mut self.unannounced) && !self.buffers().input().is_empty() {
             return Ok(true);
@@ -81,11 +83,11 @@ impl<In: Transport> Transport for Wire<In> {
         }
     }
 
-    /// Returns whether another request may use the connection. Bytes that TLS has not read belong to no
-    /// response.
+    /// Returns whether another request may use the connection. It may not if TLS has left bytes unread,
+    /// because these bytes belong to no response.
     ///
-    /// ureq calls this function as a connection goes into the pool and as it comes out. A look at the
-    /// socket takes three system calls, so it happens only on the way out.
+    /// ureq calls this function when a connection is put into the pool and when it is taken out. Checking the
+    /// socket takes three system calls, so it is done only when the connection is taken out.
     fn is_open(&mut self) -> bool {
         let goes_in = matches!(self.inner, Either::B(_)) && mem::take(&mut self.used);
         self.refused.is_none()
@@ -98,8 +100,8 @@ impl<In: Transport> Transport for Wire<In> {
     }
 }
 
-/// Rounds the time limit up by 1/32 at most. ureq tells the socket a limit only if it differs from the
-/// previous one, and exact limits always differ.
+/// Rounds the time limit up by at most 1/32. ureq makes a system call whenever a limit differs from the
+/// previous limit, and exact limits always differ.
 fn coarse(timeout: NextTimeout) -> NextTimeout {
     let Limit::Exact(exact) = timeout.after else {
         return timeout;
@@ -114,7 +116,7 @@ fn coarse(timeout: NextTimeout) -> NextTimeout {
     }
 }
 
-/// An error that ureq does not take for the end of a body.
+/// Returns an error that ureq does not treat as the end of a body.
 fn cut() -> ureq::Error {
     let text = "the server closed the connection early";
     io::Error::new(io::ErrorKind::BrokenPipe, text).into()

@@ -106,7 +106,7 @@ fn references_lead_to_the_same_place() {
         let Ok(theirs) = theirs.join(&reference) else {
             continue;
         };
-        // RFC 3986 removes dot segments from absolute references, too. The SDK keeps them.
+        // RFC 3986 removes dot segments from references with a host, too. The SDK keeps them.
         if reference.starts_with("//") && reference.contains("./") {
             assert_eq!(
                 spelled(&origin(&ours)),
@@ -120,7 +120,7 @@ fn references_lead_to_the_same_place() {
     assert!(both > 15_000, "{both} accepted by both");
 }
 
-/// Where a browser goes to another origin, the SDK refuses or stays on its origin.
+/// If a browser would go to another origin, the SDK refuses the reference or stays on its origin.
 #[test]
 fn hostile_references_lead_nowhere_new() {
     let base = "https://good.example/dir/page?q";

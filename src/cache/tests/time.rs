@@ -1,4 +1,5 @@
-//! The clocks of a laptop against a server's: what is handed out by true time, and what it costs.
+//! A laptop whose clocks differ from the server's clock: which tokens the cache returns, and how many resolves that
+//! costs.
 
 use serde_json::{Value, json};
 
@@ -12,20 +13,20 @@ const MINUTE: i64 = 60_000;
 const BUFFER_MS: i64 = 30_000;
 const GRACE_MS: i64 = 5_000;
 
-/// True time, and what the two local clocks have made of it; all in milliseconds since a start.
-/// The server's clock is the true one.
+/// The true time and the two local clocks, in milliseconds since the start. The server's clock shows the true
+/// time.
 struct Clocks {
     start: Now,
     server: i64,
-    /// How far the wall clock is ahead.
+    /// The time by which the wall clock is ahead.
     skew: i64,
-    /// How long the monotonic clock stood still.
+    /// The time for which the monotonic clock stood still.
     suspended: i64,
 }
 
 impl Clocks {
     fn new() -> Self {
-        // 2025-06-15T14:30:00Z, so that the fractions of a second are the test's own.
+        // 2025-06-15T14:30:00Z: a whole second, so that fractions come from the test alone.
         let wall = SystemTime::UNIX_EPOCH + secs(1_749_997_800);
         Self {
             start: Now {
@@ -53,7 +54,7 @@ impl Clocks {
     }
 }
 
-/// How a response states a lifetime.
+/// The form in which a response states a lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stated {
     In,
@@ -63,25 +64,25 @@ enum Stated {
 
 const STATED: [Stated; 3] = [Stated::In, Stated::At, Stated::AtWithDate];
 
-/// A token as it came to the cache.
+/// A token at the time at which it was requested.
 #[derive(Debug, Clone, Copy)]
 struct Arrival {
     stated: Stated,
-    /// By the server's clock.
+    /// Times of the server's clock.
     asked: i64,
     expires: i64,
-    /// The local clocks when it was asked for.
+    /// The state of the local clocks at the request.
     skew: i64,
     suspended: i64,
-    /// What the `Date` said, if it was there.
+    /// The response's `Date` header, if there was one.
     date: Option<i64>,
 }
 
 impl Arrival {
-    /// By how much the local clocks could not but take it to live longer, the two faults that no
-    /// client can see: an absolute expiry against a clock that is behind, with no `Date` to tell or
-    /// within the two seconds in which it counts as agreeing; and a wall clock that is set back by
-    /// what the monotonic one missed.
+    /// Returns the time by which a client overrates the token's lifetime for reasons that it cannot detect. There are
+    /// two. First, an absolute expiry is read by a wall clock that is behind, and the response has no `Date`, or a
+    /// `Date` within the tolerance of two seconds. Second, the wall clock is set back while the monotonic clock stands
+    /// still.
     fn unseen(self, clocks: &Clocks) -> i64 {
         let behind = (-self.skew).max(0);
         let at_first = match (self.stated, self.date) {
@@ -94,8 +95,8 @@ impl Arrival {
         at_first + set_back.min(clocks.suspended - self.suspended)
     }
 
-    /// Whether it may be handed out now: until its buffer begins, or within its buffer for the few
-    /// seconds after it was asked for, and never once it has expired.
+    /// Returns whether the cache may return the token now. It may until the buffer begins. Within the buffer, it
+    /// may for a few seconds after the request, but not after the expiry.
     fn may_be_used(self, clocks: &Clocks) -> bool {
         let (now, unseen) = (clocks.server, self.unseen(clocks));
         let before = |end: i64| now < end + unseen;
@@ -103,8 +104,8 @@ impl Arrival {
     }
 }
 
-/// What a gateway grants for so many milliseconds from the server's time on, which is `took` after
-/// the request began.
+/// Returns a gateway's response with a token, and the arrival of that token. The token lives for `lifetime`
+/// milliseconds from the time of the response, which is `took` milliseconds after the request.
 fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, Arrival) {
     let sent = clocks.server + took;
     let expires = sent + lifetime;
@@ -173,7 +174,7 @@ fn no_token_is_handed_out_past_its_true_expiry_less_the_buffer() {
     assert!(hits > 20_000 && hits - unseen > 10_000, "{hits}, {unseen}");
 }
 
-/// Time goes on; now and then the laptop sleeps, or its wall clock is set.
+/// Advances the time. Sometimes suspends the laptop or sets its wall clock.
 fn walk(clocks: &mut Clocks, seeded: &mut Seeded) {
     clocks.server += milliseconds(seeded, 10_000);
     if seeded.once_in(30) {
@@ -193,8 +194,7 @@ fn milliseconds(seeded: &mut Seeded, end: i64) -> i64 {
     i64::try_from(seeded.below(usize::try_from(end).unwrap())).unwrap()
 }
 
-/// Resolves of a minute in which a token is asked for ten times a second, and each resolve grants
-/// this anew.
+/// Counts the resolves in one minute in which a token is needed ten times a second.
 fn resolves(response: impl Fn(&Clocks) -> (Value, Option<i64>), skew: i64) -> usize {
     let (cache, mut clocks) = (TokenCache::new(), Clocks::new());
     clocks.skew = skew;
@@ -213,9 +213,9 @@ fn resolves(response: impl Fn(&Clocks) -> (Value, Option<i64>), skew: i64) -> us
 #[test]
 fn no_lifetime_makes_a_busy_loop() {
     const SKEWS: [i64; 3] = [0, 10 * MINUTE, -10 * MINUTE];
-    // The lifetime in seconds, and the resolves of a minute: by `expires_in`, by `expires_at` with
-    // a `Date` when the wall clock is right, ahead and behind, and the same without. What arrives
-    // expired is not kept: it costs a resolve a call, and no more.
+    // The lifetime in seconds, and the resolves in one minute: for `expires_in`, for `expires_at` with a `Date`, and
+    // for `expires_at` without a `Date`. The arrays are for a wall clock that is right, ahead and behind. A token that
+    // arrives expired is not kept, so each call costs one resolve.
     let table = [
         (-60, 1, [600, 600, 600], [600, 600, 1]),
         (0, 1, [600, 600, 600], [600, 600, 1]),

@@ -282,7 +282,7 @@ fn a_target_that_holds_the_credential_is_refused() {
     }
 }
 
-/// Servers may encode characters that the SDK has sent unencoded.
+/// Servers may encode characters that the SDK has sent without encoding.
 #[test]
 fn a_credential_is_found_however_it_is_encoded() {
     let token = token_of(&json!({"strategy": "path", "credentials": {"key": "12345:ca+na=ry"}}));
@@ -301,7 +301,7 @@ fn a_credential_is_found_however_it_is_encoded() {
     }
 }
 
-/// Object stores sign their URLs, so that the URL is invalid if one parameter is missing.
+/// Object stores sign their URLs, so a URL becomes invalid if a parameter is removed.
 #[test]
 fn other_targets_stay_as_they_are() {
     let fields = json!({"key": "canary/key", "owner": "octocat-org"});
@@ -346,7 +346,7 @@ fn schemes() {
             );
         }
     }
-    let plain = "http://127.0.0.1: redirects to plain http on another machine; allow_insecure_http would follow it";
+    let plain = "http://127.0.0.1: redirects to plain http on another machine, which is not followed; allow_insecure_http allows it";
     let error = refusal(&bearer(), "http://127.0.0.1/", b"http://b.example/", false);
     assert_eq!((error.code(), error.message()), ("insecure_url", plain));
     for (target, insecure) in [

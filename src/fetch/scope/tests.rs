@@ -91,15 +91,15 @@ fn what_would_leave_the_base_is_refused() {
     let urls = [
         (
             "//b.example/x",
-            "url: begins with two slashes, as a host does; write one slash",
+            "url: begins with two slashes, which introduce a host; write one slash",
         ),
         (
             "/\\b.example/x",
-            "url: begins with two slashes, as a host does; write one slash",
+            "url: begins with two slashes, which introduce a host; write one slash",
         ),
         (
             "\\\\b.example",
-            "url: begins with two slashes, as a host does; write one slash",
+            "url: begins with two slashes, which introduce a host; write one slash",
         ),
         (
             "/a b",
@@ -107,7 +107,7 @@ fn what_would_leave_the_base_is_refused() {
         ),
         (
             "..",
-            "url: has a `..` segment, which may lead out of the base_url; remove the segment",
+            "url: has a `..` segment, which may lead out of base_url; remove the segment",
         ),
     ];
     for (url, message) in urls {
@@ -135,7 +135,7 @@ fn what_would_leave_the_base_is_refused() {
     }
 }
 
-/// Reads the URL with another library: as written, as sent, and decoded once or twice.
+/// Parses the URL with another library: as written, as sent, and decoded once or twice.
 #[cfg(differential)]
 #[test]
 fn nothing_that_is_appended_leaves_the_base() {

@@ -430,7 +430,7 @@ fn a_credential_in_a_body_without_a_message_does_not_show() {
     }
 }
 
-/// The state of a request is often short, and part of a message by chance.
+/// The state of a request is often short, so a message may contain the same text by chance.
 #[test]
 fn a_short_secret_of_the_request_is_shown_and_a_short_key_is_not() {
     let refused = response(400, &[], b"abc of abcd for k-1");
@@ -464,7 +464,7 @@ fn a_blank_text_says_nothing() {
     }
 }
 
-/// Each JSON library escapes what it likes: Go's `&`, PHP's `/`, Python's all but ASCII.
+/// JSON libraries escape different characters: Go escapes `&`, PHP `/`, and Python all characters beyond ASCII.
 #[test]
 fn a_secret_is_hidden_however_json_quotes_it() {
     let secret = "c\"a\\n/é&\n\u{1F600}";
@@ -539,7 +539,7 @@ fn redirects_of_the_gateway() {
     for (location, shown) in table {
         let error = read(&response(302, &[("location", location)], b"canary"), &[""]);
         let expected = format!(
-            "the gateway redirects to {shown}, which is not followed; set gateway_url to its own address"
+            "the gateway redirects to {shown}, which is not followed; set gateway_url to the gateway's own address"
         );
         assert_eq!(error.message(), expected, "{location:?}");
         assert_eq!((error.code(), error.is_retryable()), ("http_302", false));
@@ -615,7 +615,7 @@ fn secrets_that_overlap_are_hidden_whole() {
     }
 }
 
-/// A body may be long, and made to be slow to look through.
+/// A body may be long, and written by an attacker to be slow to search.
 #[test]
 fn a_long_body_is_looked_through_in_one_go() {
     const LENGTH: usize = 5_000;
@@ -634,8 +634,8 @@ fn a_long_body_is_looked_through_in_one_go() {
     assert_eq!(error.message(), "[redacted] [redacted] [redacted]");
 }
 
-/// What a gateway of 0.4 says, and one of 0.2, on which call; what of it needs the user, what may pass,
-/// and a part of the advice.
+/// The call, the responses of gateways 0.4 and 0.2, whether the user must reconnect, whether a retry may help, and a
+/// part of the advice.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_a_refusal_calls_for() {
@@ -829,7 +829,7 @@ fn what_a_refusal_calls_for() {
             no,
             "It is so.",
         ),
-        // A gateway of 0.2: bare statuses, and no resolve.
+        // Gateway 0.2 sends a status without a body, and has no resolve.
         (
             token,
             403,

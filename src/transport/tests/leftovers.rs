@@ -10,7 +10,7 @@ mod over_tls {
     use super::super::tls::{self, Stream, accept, sealed};
     use super::*;
 
-    /// Sends two responses at once to a request for `/burst`, and one to any other.
+    /// Sends two responses at once to a request for `/burst`, and one response to any other request.
     fn play(mut stream: Stream, first: &[u8], second: usize) -> io::Result<()> {
         while !head(&mut stream)?.contains("/burst") {
             stream.write_all(&ok("honest"))?;
@@ -86,7 +86,7 @@ mod over_tls {
     }
 }
 
-/// Starts a proxy. Upon a message, its server does `then` to the first connection, which is idle by then.
+/// Starts a proxy. Upon a message, the proxy calls `then` with its first connection, which is idle at that time.
 fn idle(
     then: impl Fn(TcpStream) + Clone + Send + 'static,
 ) -> (Transport, mpsc::Sender<()>, mpsc::Receiver<()>) {

@@ -1,4 +1,5 @@
-//! Hosts that move, hosts whose first address is dead, and connections that need no lookup.
+//! Hosts that change their address, hosts whose first address does not respond, and connections that need no
+//! lookup.
 
 use std::sync::Mutex;
 use std::time::Instant;
@@ -10,7 +11,7 @@ fn at(last: u8) -> IpAddr {
     IpAddr::from([127, 0, 0, last])
 }
 
-/// A port that ignores attempts to connect, because nobody accepts and the queue is full.
+/// A port that ignores attempts to connect, because nothing accepts connections and the queue is full.
 #[cfg(target_os = "linux")]
 struct Hole {
     _listener: TcpListener,
@@ -52,7 +53,7 @@ fn answering() -> u16 {
     })
 }
 
-/// Reads version, command, port, address and user, and a name if the address is 0.0.0.1.
+/// Reads the version, command, port, address and user, and the host name if the address is 0.0.0.1.
 fn take_socks4(socket: &mut TcpStream) -> io::Result<()> {
     let mut asked = [0; 9];
     socket.read_exact(&mut asked)?;
@@ -63,7 +64,7 @@ fn take_socks4(socket: &mut TcpStream) -> io::Result<()> {
     socket.write_all(&[0, 90, 0, 0, 0, 0, 0, 0])
 }
 
-/// RFC 1928, without authentication.
+/// Speaks SOCKS 5 (RFC 1928) without authentication.
 fn take_socks5(socket: &mut TcpStream) -> io::Result<()> {
     socket.read_exact(&mut [0; 3])?;
     socket.write_all(&[5, 0])?;
@@ -78,7 +79,7 @@ fn take_socks5(socket: &mut TcpStream) -> io::Result<()> {
     socket.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
 }
 
-/// The ways to a server on this port that is a proxy as well.
+/// The ways to reach a server on this port, which is a proxy as well.
 fn ways(port: u16) -> Vec<(&'static str, Option<ureq::Proxy>)> {
     let proxy = |scheme| {
         let url = format!("{scheme}://proxy.test:{port}");
@@ -97,7 +98,7 @@ fn a_dead_address_leaves_time_for_the_next() {
     let port = answering();
     let _hole = hole(SocketAddr::from(([127, 0, 0, 2], port)));
     thread::scope(|threads| {
-        // ureq's connector for SOCKS gives a dead first address most of the time.
+        // ureq's SOCKS connector spends most of the timeout on a first address that does not respond.
         let ways = ways(port).into_iter();
         for (way, proxy) in ways.filter(|(way, _)| !way.starts_with("socks")) {
             threads.spawn(move || {
@@ -138,7 +139,7 @@ fn a_host_that_has_moved_is_found_at_once() {
 #[test]
 fn an_address_that_cannot_be_used_is_not_the_last_tried() {
     let port = answering();
-    // A link-local address without an interface: EINVAL.
+    // Connecting to a link-local address without an interface fails with EINVAL.
     let hosts = Hosts::new(|_| vec!["fe80::1".parse().unwrap(), at(1)]);
     let url = format!("http://example.test:{port}/");
     let transport = transport(hosts, |config| config);
@@ -191,7 +192,10 @@ fn an_address_needs_no_thread_and_a_name_without_one_is_an_error() {
         assert_eq!(resolve(host).unwrap()[0].port(), 81, "{host}");
     }
     let error = resolve("localhost").unwrap_err().to_string();
-    assert!(error.contains("no thread to look the host up"), "{error}");
+    assert!(
+        error.contains("can be started to look up the host"),
+        "{error}"
+    );
     crate::sync::NO_THREADS.set(false);
     assert!(resolve("localhost").unwrap()[0].ip().is_loopback());
 }

@@ -1,4 +1,4 @@
-//! Whether a request may be sent again depends on where the exchange failed.
+//! The place at which an exchange failed decides whether the request may be sent again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -67,7 +67,7 @@ impl Connection for Line {
     }
 }
 
-/// A transport with the SDK's agent or a caller's, whose connections fail.
+/// A transport with the SDK's agent or with a caller's agent, whose connections fail.
 fn failing(
     place: Place,
     kind: io::ErrorKind,
@@ -105,7 +105,7 @@ fn a_post_may_be_sent_again_only_where_no_connection_was_open() {
     use io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
     };
-    // With the SDK's agent the place decides, and with a caller's agent the kind of error.
+    // With the SDK's agent, the place of the failure decides. With a caller's agent, the kind of error does.
     let table: [(io::ErrorKind, &[Place]); 5] = [
         (ConnectionRefused, &[Opening, Sending, Receiving]),
         (AddrNotAvailable, &[Opening, Sending, Receiving]),

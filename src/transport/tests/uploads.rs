@@ -7,7 +7,7 @@ use super::*;
 /// More bytes than the buffers of two sockets hold.
 const UPLOAD: usize = 16 << 20;
 
-/// How the client reaches its server.
+/// The route from the client to its server.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     tunneled: bool,

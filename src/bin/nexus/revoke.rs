@@ -72,9 +72,7 @@ fn unrevoked(error: NexusError) -> Stop {
         ("connection_not_found" | "invalid_connection_id", _) => {
             "; check the connection id, and the --workspace if one is given"
         }
-        (_, Some(404 | 405)) => {
-            "; the gateway may be older than 0.4, which cannot revoke connections"
-        }
+        (_, Some(404 | 405)) => "; the gateway may be older than 0.4, which cannot revoke",
         _ => return error.into(),
     };
     Stop::failed(format!("{error}{advice}"))

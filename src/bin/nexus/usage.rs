@@ -6,9 +6,7 @@ use crate::stop::Stop;
 
 pub(crate) fn stop(error: &clap::Error) -> Stop {
     match error.kind() {
-        ErrorKind::MissingSubcommand => {
-            Stop::usage("no command given; `nexus --help` lists the commands")
-        }
+        ErrorKind::MissingSubcommand => Stop::usage("no command given; see `nexus --help`"),
         _ => Stop::usage(wrong_arguments(error)),
     }
 }

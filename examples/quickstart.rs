@@ -3,8 +3,8 @@
 //! Without configuration, the program starts a gateway in its own process and uses it. With
 //! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `SCOPES`, `UPSTREAM_URL`) it
 //! uses that gateway, and waits until you have consented in the browser. `SCOPES` lists the
-//! provider's scope names, separated by spaces. The default is the scopes that the gateway lists for
-//! the provider.
+//! provider's scope names, separated by spaces. The defaults of `SCOPES` and `UPSTREAM_URL` are the
+//! scopes and the API that the gateway lists for the provider.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
-    ConnectionStatus, FetchOptions, NexusClient, NexusClientOptions, RequestConnectionInput,
-    TokenCache, WaitOptions, serde_json, ureq,
+    ConnectionStatus, FetchOptions, NexusClient, NexusClientOptions, ProviderInfo,
+    RequestConnectionInput, TokenCache, WaitOptions, serde_json, ureq,
 };
 
 fn main() -> ExitCode {
@@ -33,6 +33,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     let client = NexusClient::new(setting.options.clone())?;
     let cache = TokenCache::new();
 
+    let upstream = setting.upstream(&client)?;
     connect(&client, &setting)?;
 
     let token = client.get_cached_token(&cache, &setting.workspace, &setting.provider)?;
@@ -44,7 +45,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         left.unwrap_or_default().as_secs()
     );
 
-    let url = format!("{}/user/repos", setting.upstream);
+    let url = format!("{}/user/repos", upstream.trim_end_matches('/'));
     for round in ["5. fetched", "6. fetched again"] {
         let (status, _headers, body) = client.authenticated_fetch(
             &cache,
@@ -85,6 +86,7 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
         );
     } else {
         println!("2. consent on this page: {}", connection.auth_url);
+        println!("   (the browser then shows an error, because nothing listens on localhost:3000)");
     }
 
     let options = WaitOptions::default().on_poll(|status| {
@@ -137,16 +139,14 @@ impl Setting {
             println!("0. started a gateway on {}", gateway.url());
             (NexusClientOptions::new(gateway.url()), gateway.url())
         } else {
-            (NexusClientOptions::from_env()?, "https://api.github.com")
+            (NexusClientOptions::from_env()?, "")
         };
         Ok(Self {
             options,
             workspace: variable("WORKSPACE_ID", "acme"),
             provider: variable("PROVIDER", "github"),
             scopes: variable("SCOPES", ""),
-            upstream: variable("UPSTREAM_URL", upstream)
-                .trim_end_matches('/')
-                .to_owned(),
+            upstream: variable("UPSTREAM_URL", upstream),
             gateway,
         })
     }
@@ -156,11 +156,26 @@ impl Setting {
         if !self.scopes.is_empty() {
             return self.scopes.split_whitespace().map(str::to_owned).collect();
         }
-        // A gateway that fails to list its providers may still know this one.
-        let providers = client.providers().ok();
-        let provider = providers.as_ref().and_then(|all| all.get(&self.provider));
-        provider
-            .and_then(|it| it.scopes.clone())
-            .unwrap_or_default()
+        let listed = self.listed(client).and_then(|provider| provider.scopes);
+        listed.unwrap_or_default()
+    }
+
+    /// Returns `UPSTREAM_URL`, or the API that the gateway lists. A token must not go to another provider's API.
+    fn upstream(&self, client: &NexusClient) -> Result<String, String> {
+        if !self.upstream.is_empty() {
+            return Ok(self.upstream.clone());
+        }
+        let listed = self
+            .listed(client)
+            .and_then(|provider| provider.api_base_url);
+        listed.ok_or_else(|| {
+            let provider = &self.provider;
+            format!("the gateway lists no API for {provider}: set UPSTREAM_URL to its address")
+        })
+    }
+
+    /// Returns what the gateway lists for the provider. A gateway that fails to list it may still know it.
+    fn listed(&self, client: &NexusClient) -> Option<ProviderInfo> {
+        client.providers().ok()?.get(&self.provider).cloned()
     }
 }

@@ -30,6 +30,7 @@
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
+//!   Most examples of this documentation use it, so they need the feature `testing`.
 //!
 //! # Blocking, time and threads
 //!

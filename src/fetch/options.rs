@@ -114,7 +114,8 @@ impl FetchOptions {
         self
     }
 
-    /// Sets the body. Any method may have a body. The SDK adds no `Content-Type`. Default: none.
+    /// Sets the body, and leaves the method as it is. Any method may have a body. The SDK adds no `Content-Type`.
+    /// Default: none.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().method("PUT").data(vec![1, 2, 3]);
@@ -125,7 +126,7 @@ impl FetchOptions {
         self
     }
 
-    /// Serializes a value as JSON and sets it as the body. Sets `Content-Type` to `application/json`, unless a
+    /// Serializes a value as JSON and sets it as the body. The method stays as it is. Sets `Content-Type` to `application/json`, unless a
     /// [`header`](Self::header) sets another type. A value that cannot be serialized, such as a map whose keys
     /// are lists, makes the fetch fail with `invalid_input`. Default: no body.
     ///

@@ -65,3 +65,22 @@ fn scopes_are_those_of_the_user_or_of_the_gateways_list() {
     gateway.fail_next_at("/v1/providers", 1, Fault::Status(502));
     assert_eq!(requested_scopes(&gateway, None), json!([]));
 }
+
+#[test]
+fn a_token_goes_to_no_api_that_the_gateway_does_not_name() {
+    let gateway = DevGateway::start().unwrap();
+    let mut command = example::program("quickstart");
+    command
+        .env_remove("UPSTREAM_URL")
+        .env("NEXUS_GATEWAY_URL", gateway.url())
+        .env("PROVIDER", "slack");
+    let ran = command.output().unwrap();
+    let err = String::from_utf8(ran.stderr).unwrap();
+    assert!(!ran.status.success());
+    assert!(
+        err.contains("lists no API for slack: set UPSTREAM_URL"),
+        "{err}"
+    );
+    let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();
+    assert_eq!(paths, ["/v1/providers"]);
+}

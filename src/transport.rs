@@ -34,7 +34,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// Whether only the deadline limits the exchange. Otherwise the timeouts of the caller's own agent apply, too.
+    /// True if only the deadline limits the exchange. Otherwise the timeouts of the caller's own agent apply, too.
     pub(crate) ignores_agent_timeouts: bool,
 }
 

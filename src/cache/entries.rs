@@ -39,7 +39,7 @@ pub(super) struct Entry {
     pub(super) fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     pub(super) usable_until: Now,
-    /// Whether the token was made fresh again because the gateway returned no newer token.
+    /// True if the token was made fresh again because the gateway returned no newer token.
     pub(super) extended: bool,
 }
 

@@ -45,7 +45,7 @@ enum Got {
 /// A resolve, recorded by the gateway.
 struct Resolve {
     ended: bool,
-    /// Whether a cache had been changed when the resolve began.
+    /// True if a cache had been changed when the resolve began.
     changed: bool,
 }
 

@@ -96,7 +96,7 @@ fn a_holder_is_stopped_if_its_turn_ended_ten_seconds_ago() {
 
 #[test]
 fn a_new_holder_has_half_a_second_to_write_the_end_of_its_turn() {
-    // Whether the file looks overdue, the time in milliseconds, and whether the holder is reported.
+    // Each row: the file looks overdue, the time in milliseconds, the holder is reported.
     let table: [&[(bool, u64, bool)]; 3] = [
         &[(true, 0, false), (true, 499, false), (true, 500, true)],
         &[

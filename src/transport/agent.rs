@@ -31,7 +31,7 @@ const MAX_ADDRESSES: usize = 16;
 const UNRESOLVED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 thread_local! {
-    /// Whether the last request on this thread tried to open a connection. ureq runs connectors on the thread
+    /// True if the last request on this thread tried to open a connection. ureq runs connectors on the thread
     /// of the request.
     pub(super) static OPENED: Cell<bool> = const { Cell::new(false) };
 }

@@ -13,7 +13,7 @@ use crate::url;
 /// The failure of an exchange without a response.
 pub(crate) struct Failure {
     pub(crate) error: NexusError,
-    /// Whether certainly no part of the request has reached the server.
+    /// True if it is certain that no part of the request has reached the server.
     pub(super) unsent: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) fn precedes_request(error: &Error) -> bool {
     }
 }
 
-/// Whether another attempt may succeed, and the text of the error.
+/// Returns true if another attempt may succeed, and the text of the error.
 type Verdict = (bool, Cow<'static, str>);
 
 /// The verdict on an error that stays until someone changes a certificate or a setting.

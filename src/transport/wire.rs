@@ -19,12 +19,12 @@ pub(super) type Socket<In> = <TcpConnector as Connector<In>>::Out;
 pub(super) struct Wire<In: Transport> {
     inner: Socket<In>,
     carries_tls: bool,
-    /// Whether anything was sent since the last `is_open`.
+    /// True if anything was sent since the last `is_open`.
     used: bool,
     /// Set if the server responded and closed the connection before it had read the whole request. The rest of
     /// the request is discarded until this time.
     refused: Option<Instant>,
-    /// Whether the start of such a response is in the buffer, but `await_input` has not reported it yet.
+    /// True if the start of such a response is in the buffer, but `await_input` has not reported it yet.
     unannounced: bool,
 }
 

@@ -66,7 +66,7 @@ pub(super) fn precedes_request(error: &Error) -> bool {
     }
 }
 
-/// Returns true if another attempt may succeed, and the text of the error.
+/// True if another attempt may succeed, and the text of the error.
 type Verdict = (bool, Cow<'static, str>);
 
 /// The verdict on an error that stays until someone changes a certificate or a setting.

@@ -85,8 +85,10 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
             connection.auth_url
         );
     } else {
-        println!("2. consent on this page: {}", connection.auth_url);
-        println!("   (the browser then shows an error, because nothing listens on localhost:3000)");
+        println!(
+            "2. consent on this page (an error after that is expected, because nothing listens on localhost:3000): {}",
+            connection.auth_url
+        );
     }
 
     let options = WaitOptions::default().on_poll(|status| {

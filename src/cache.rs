@@ -14,12 +14,12 @@ use crate::token::CachedToken;
 
 pub(crate) use self::entries::changes;
 
-/// The default time before its expiry at which a token counts as expired.
+/// By default, a token counts as expired this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
-/// The time for which a token that arrives within its buffer is fresh. Gateways return the same token until
+/// If a token arrives within its buffer, it is fresh for this time. Gateways return the same token until
 /// it has expired. Without this time, each call in the last 30 s of a token would resolve it again.
 const GRACE: Duration = Duration::from_secs(5);
-/// The time for which a token without a known expiry may be used in an outage, counted from its receipt.
+/// The time for which a token without a known expiry may be used in an outage, counted from the request for it.
 const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
@@ -259,7 +259,7 @@ impl TokenCache {
         Some((Arc::clone(&entry.token), is_first))
     }
 
-    /// Replaces the tenant's token by the token that the gateway has returned, or removes it if `token` is
+    /// Replaces the tenant's token with the token that the gateway has returned, or removes it if `token` is
     /// `None`. Does nothing if the cache has changed since [`changes`] returned this number.
     pub(crate) fn update(
         &self,

@@ -96,7 +96,7 @@ use crate::url;
 /// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
 /// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
 /// | `wait_for_active`, other final statuses | polled until the timeout | returned |
-/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | never exceeded |
+/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | exceeded only by the one poll of a timeout of zero |
 /// | `TokenResponse`, a field both in `credentials` and at the top level | mostly taken from the top level | taken from `credentials` |
 /// | `TokenResponse.access_token` of a static key | empty | the key |
 /// | `resolve_token`, an access token beside the `credential_field` of a `header` strategy | the access token | the field |
@@ -305,7 +305,7 @@ impl fmt::Debug for NexusClient {
     }
 }
 
-/// Appends a percent-encoded id to a path. `name` is the argument that holds the id.
+/// Appends a percent-encoded id to a path. `name` is the argument's name, for the error if the id is blank.
 fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
     error::not_blank(name, id)?;
     Ok(format!("{path}{}", url::encode(id)))

@@ -42,13 +42,14 @@ const LIMITS: Limits = Limits {
 ///
 /// Pass its [`return_url`](Self::return_url) to
 /// [`RequestConnectionInput`](crate::RequestConnectionInput). The returning browser shows "Connected. You can close
-/// this window.", and a wait with [`WaitOptions::consent`] asks the gateway at once instead of after its interval. The
+/// this window.", and a wait with [`WaitOptions::consent`] asks the gateway at once, without waiting for the next
+/// poll. The
 /// redirect proves nothing: only the gateway's status ends the wait. The wait also keeps polling, because a user who
 /// denies the consent is not sent back.
 ///
-/// The URL contains 128 random bits. It works once, for the connection that is being waited for. Other requests change
-/// nothing: an unknown address gets a 404, and a request that is malformed, too large or sent from another site gets
-/// another 4xx.
+/// The URL contains 128 random bits. It works once for each connection that is being waited for, and before the first
+/// wait once for any connection. Other requests change nothing: an unknown address gets a 404, and a form that is
+/// malformed, too large or sent from another site gets another 4xx.
 ///
 /// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. A listener has at most
 /// 64 connections. A further connection closes the oldest one without a request in progress. One thread accepts
@@ -160,14 +161,15 @@ impl ConsentListener {
     /// and wakes a wait with [`WaitOptions::consent`].
     ///
     /// The address works until the gateway has accepted a credential, the listener is dropped, or eight newer forms
-    /// exist. If the form is sent twice with different values, the second browser is told that its values were not
-    /// used.
+    /// exist. If different values are sent while the first are being checked, they are
+    /// passed on only if the gateway refuses the first. Otherwise that browser is told that its values were not used.
     ///
     /// # Security
     ///
-    /// The address contains 128 random bits. Only the form's own page can send the form (`Host`, `Origin` and
-    /// `Sec-Fetch-Site` are checked). But whoever knows the address can enter a credential of their own. Show the
-    /// address only to the user. Do not log it, and do not pass it as a program argument, because all users of the
+    /// The address contains 128 random bits. In a browser, only the form's own page can send the form, because the
+    /// listener checks `Host`, `Origin` and `Sec-Fetch-Site`. A program that knows the address can send the form, too,
+    /// with a credential of its own. Show the address only to the user. Do not log it, and do not pass it as a
+    /// program argument, because all users of the
     /// computer can read arguments.
     ///
     /// After the listener has ended, another program can listen on its port. Before the page sends the credential, its
@@ -238,7 +240,7 @@ impl WaitOptions<'_> {
     /// use std::time::Duration;
     ///
     /// let listener = ConsentListener::bind()?;
-    /// // With a listener, polls can be rare.
+    /// // With a listener, a long interval does not delay the result.
     /// let options = WaitOptions::default().interval(Duration::from_secs(5)).consent(&listener);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```

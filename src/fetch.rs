@@ -109,7 +109,7 @@ impl<'a> Call<'a> {
         }
         let origin = url::origin(&self.url);
         let message = format!(
-            "{origin}: more than {MAX_REDIRECTS} redirects; Redirects::Manual returns the first"
+            "{origin}: more than {MAX_REDIRECTS} redirects; set Redirects::Manual to get the first redirect as the response"
         );
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }

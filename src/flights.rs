@@ -5,7 +5,7 @@
 //! revoke the user's grant. Each of these calls is therefore a *flight*: it runs to its end on a thread of
 //! its own, even if all of its callers have left. A tenant or connection has one flight at a time.
 //!
-//! A caller looks into the cache first. If the cache has no fresh token, the caller joins the tenant's
+//! A caller checks the cache first. If the cache has no fresh token, the caller joins the tenant's
 //! flight or starts a flight ([`table`]), and waits. The flight puts its token into the cache before it
 //! wakes its callers. If the gateway cannot be reached, a stale token is used until it expires
 //! (`Flights::extend`).

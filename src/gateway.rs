@@ -139,8 +139,9 @@ impl Gateway {
         })
     }
 
-    /// Marks the beginning or end of a wait for all flights. During such a wait, a flight neither retries an
-    /// attempt nor waits for a lock, because the program may exit during the next attempt. Several threads may
+    /// Marks the beginning or end of a wait for all flights. During such a wait, a flight does not retry an
+    /// attempt, and waits for a lock for at most 1 s, because the program may exit during the next attempt. Several
+    /// threads may
     /// wait at once.
     pub(crate) fn set_ending(&self, ending: bool) {
         if ending {

@@ -97,7 +97,7 @@ pub trait RefreshLock: Send + Sync {
     /// # Errors
     ///
     /// Return an error if the lock does not work. The client then sends its request *without* the lock. It logs a
-    /// warning for the first of such failures in a row.
+    /// warning for the first such failure in a row.
     fn acquire(
         &self,
         key: &str,
@@ -115,7 +115,8 @@ impl fmt::Debug for dyn RefreshLock {
 /// The choice of a lock in the options of a client.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum LockOption {
-    /// The directory in `NEXUS_LOCK_DIR`, or the default directory. No lock if `NEXUS_LOCK_DIR` is empty.
+    /// The directory in `NEXUS_LOCK_DIR`, or the default directory. If `NEXUS_LOCK_DIR` is empty, the client uses no
+    /// lock.
     #[default]
     Default,
     Off,
@@ -184,7 +185,7 @@ impl RefreshLock for LockDirectory {
         let (mut pause, mut overdue_since) = (FIRST_PAUSE, None);
         loop {
             let file = open(&path).map_err(|error| {
-                let advice = "make the directory writable, or set another with lock_dir or";
+                let advice = "check the lock directory, or set another with lock_dir or";
                 io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
             })?;
             match file.try_lock() {
@@ -237,11 +238,13 @@ fn open(path: &Path) -> io::Result<File> {
         found => found?,
     };
     if !found.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
+        return Err(io::Error::other("the lock file is not a regular file"));
     }
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     if !is_same(&found, &file.metadata()?) {
-        return Err(io::Error::other("it was replaced while it was opened"));
+        return Err(io::Error::other(
+            "the lock file was replaced while it was opened",
+        ));
     }
     Ok(file)
 }

@@ -44,8 +44,8 @@ pub struct NexusClientOptions {
 }
 
 impl NexusClientOptions {
-    /// Options for the gateway at this URL, such as `https://nexus.example.com`. The URL may have a path, to which the
-    /// SDK appends `/v1`. All other options have their defaults.
+    /// Options for the gateway at this URL, such as `https://nexus.example.com`. The URL may have a path, to which
+    /// the SDK appends paths such as `/v1/resolve`. All other options have their defaults.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -141,14 +141,17 @@ impl NexusClientOptions {
 
     /// The ureq agent for all requests, with TLS roots, a client certificate or a proxy of your own.
     ///
-    /// For each request, the SDK turns off ureq's redirects, accepts any method and status, and sets a deadline. All
-    /// other settings stay as they are. Some guarantees hold only for the SDK's default agent:
+    /// For each request, the SDK turns off ureq's redirects and accepts any method. It also accepts any status and
+    /// sets a
+    /// deadline, except for requests of an authenticated agent. Requests to loopback bypass your agent's proxy, and
+    /// requests that may refresh a token have none of your agent's timeouts. All other settings stay as they are.
+    /// Some guarantees hold only for the SDK's default agent:
     ///
     /// - Unrequested bytes that a server sends over TLS never become part of the next response. A body of unknown
     ///   length that ends with a reset, or without a TLS `close_notify`, is an error.
     /// - A response is returned even if the server closed the connection before it had read the whole request.
-    /// - An idempotent request is sent again only if its connection came from the pool. With your agent, the request
-    ///   may also be sent again after a new connection failed.
+    /// - Without a retry policy, an idempotent request is sent again only if its connection came from the pool. With
+    ///   your agent, the request may also be sent again after a new connection failed.
     /// - Cookies are neither stored nor sent. If any crate in the program enables ureq's feature `cookies`, your agent
     ///   stores the cookies of all responses and sends them with the requests of all workspaces. Disable that feature,
     ///   or use a client for each workspace.
@@ -168,8 +171,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// The largest response body of a fetch, in bytes after decompression. Default 100 MiB. A larger body is the error
-    /// `body_too_large`. A response of the gateway is limited to 2 MiB, regardless of this option.
+    /// The largest response body of a fetch, in bytes after decompression. Default 100 MiB. A larger body fails with
+    /// `body_too_large`. A response from the gateway is limited to 2 MiB, regardless of this option.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);
@@ -184,7 +187,8 @@ impl NexusClientOptions {
     /// Allows credentials to be sent over plain http to other machines. Default `false`.
     ///
     /// Loopback addresses are always allowed. By default, a fetch from any other `http` URL is the error
-    /// `insecure_url`. A gateway at such a URL works with a warning, because its operator chose the URL.
+    /// `insecure_url`. For a gateway at such a URL, the client only logs a
+    /// warning, because the URL comes from your configuration.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://nexus").allow_insecure_http(true);
@@ -215,7 +219,8 @@ impl NexusClientOptions {
     /// network error, a timeout, 429, 5xx, `token_expired` or an invalid response. Default `true`.
     ///
     /// A token is about to expire when it is within the cache's buffer (30 s by default). A token without a known
-    /// expiry can be used for up to an hour after it was received. A call that has such a token waits for the gateway
+    /// expiry can be used for up to an hour after it was requested. The first call that finds such a token in the
+    /// cache waits for the gateway
     /// for at most 1 s. Then the token counts as fresh for another 5 s, and the first call after that asks the gateway
     /// again. A warning is logged once for each token.
     ///
@@ -239,7 +244,8 @@ impl NexusClientOptions {
     ///
     /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
     /// `timeout`. Its caller waits only for the client's own timeout. If a process is suspended while it holds a lock,
-    /// the others continue without the lock 10 s after it should have been released. If the directory cannot be used, or
+    /// the others continue without the lock 10 s after it should have been released. If the directory cannot be
+    /// used, or
     /// its file system has no locks, one warning is logged and requests are sent without a lock.
     ///
     /// Missing directories are created with mode 0700. The files are empty, one for each workspace and provider or
@@ -280,7 +286,7 @@ impl NexusClientOptions {
     /// use nexus_sdk::{NexusClientOptions, RefreshLock};
     /// use std::{io, time::{Duration, Instant}};
     ///
-    /// /// Excludes nobody. The example of `RefreshLock` is a working lock.
+    /// /// Grants the lock to every caller. The example of `RefreshLock` is a working lock.
     /// struct Free;
     ///
     /// impl RefreshLock for Free {

@@ -1,4 +1,4 @@
-//! One HTTP exchange, with a deadline and a bounded body. All requests of the SDK are sent here.
+//! Sends all requests of the SDK. Except for those of an authenticated agent, each has a deadline and a bounded body.
 
 mod agent;
 mod failure;
@@ -270,7 +270,7 @@ type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 
 /// Applies the settings that every request needs, whichever agent sends it.
 fn configure<B: ureq::AsSendBody>(config: RequestConfig<B>, url: &Uri) -> RequestConfig<B> {
-    // If ureq followed redirects, it would forward the credential to other origins.
+    // If ureq followed redirects, it would forward a credential in a custom header to other origins.
     let config = config.max_redirects(0).allow_non_standard_methods(true);
     if url::is_loopback(url) {
         // Plain http to loopback is allowed because it does not leave this machine, so no proxy may see it.

@@ -114,7 +114,8 @@ impl WaitOptions<'_> {
         self
     }
 
-    /// Waits up to 1 s for the browser to return. A poll can see the consent earlier. If the caller then dropped its
+    /// Waits up to 1 s for the browser to return. A poll can report `active` before the browser returns. If the
+    /// caller then dropped its
     /// listener, the browser would show a connection error.
     #[cfg(feature = "consent")]
     fn wait_for_browser(&mut self, status: &ConnectionStatus, deadline: Deadline) {
@@ -168,7 +169,7 @@ pub(crate) fn until_final(
                 seen =
                     format!("the last status was `{status}`; let the user consent, or wait longer");
             }
-            // The wait is over, so this poll had no more time. The error follows below.
+            // The wait is over, so this poll had no more time. The timeout error is returned after the pause.
             Err(_) if poll_end.left().is_none() => {}
             // A network failure, a timeout, or a failure of the gateway.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {

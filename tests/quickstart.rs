@@ -34,7 +34,7 @@ fn requested_scopes(gateway: &DevGateway, scopes: Option<&str>) -> Value {
         let mut line = String::new();
         assert!(out.read_line(&mut line).unwrap() > 0, "no page: {text}");
         text.push_str(&line);
-        if let Some(page) = line.strip_prefix("2. consent on this page: ") {
+        if let Some((_, page)) = line.split_once("localhost:3000): ") {
             break page.trim().to_owned();
         }
     };

@@ -25,7 +25,7 @@ const TIME_WITHOUT_WAIT: Duration = Duration::from_secs(60);
 /// A browser without scripts leaves the form this long before the wait's timeout.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// The page for one credential. No `Debug`: the path and the state are secrets.
+/// The page for one credential. Does not implement `Debug`, because the path and the state are secrets.
 pub(super) struct CredentialPage {
     pub(super) path: String,
     form: Form,

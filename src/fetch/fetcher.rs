@@ -60,12 +60,13 @@ impl Fetcher {
     }
 
     /// Allows requests to these hosts, and to the scheme, host and port of a [`base_url`](Self::base_url).
-    /// Default: any host without a `base_url`, and no further host with a `base_url`.
+    /// By default, a fetcher without a `base_url` allows every host, and a fetcher with a `base_url` no other host.
     ///
     /// Call this method wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`,
-    /// or `*.host` (all names below the host, but not the host itself). If no rule matches a URL, the fetch
-    /// fails with `host_not_allowed` before a token is resolved. If no rule matches the target of a redirect,
-    /// the fetch fails before it follows the redirect. An empty list adds no host. A rule that can match no URL
+    /// or `*.host` (all names below the host, but not the host itself). If neither a rule nor the base matches a URL,
+    /// the fetch fails with `host_not_allowed` before a token is resolved. If neither matches the target of a
+    /// redirect, the fetch fails before it follows the redirect. With an empty list, only the base is allowed. A
+    /// rule that can match no URL
     /// makes every fetch fail with `invalid_input`.
     ///
     /// If the provider's strategy is `path`, placeholders are filled in every URL, even if a model wrote the
@@ -266,7 +267,9 @@ impl Fetcher {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);
             let log = self.flights.gateway.log;
             let provider = &tenant.provider;
-            log.info(|| format!("401 for the cached token of {provider:?}: dropped"));
+            log.info(|| {
+                format!("401 for the cached token of {provider:?}, which is no longer used")
+            });
         }
     }
 

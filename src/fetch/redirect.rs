@@ -74,7 +74,9 @@ impl Hop<'_> {
     /// # Errors
     ///
     /// `invalid_response` if the target is not a URL. `insecure_url` if the redirect goes from https to http
-    /// or to plain http on another machine, or if a target on another origin contains the credential.
+    /// or,
+    /// without `allow_insecure_http`, to plain http on another machine, or if a target on another origin contains
+    /// the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,

@@ -16,8 +16,8 @@ use crate::lock::{LockOption, RefreshLock};
 use crate::log::Log;
 use crate::time::Deadline;
 
-/// A flight waits for the lock for as long as it may hold the lock itself, and this much longer. A lock file needs
-/// 10.5 s of this time to detect a holder that is stopped.
+/// A flight may wait for the lock this much longer than it may hold the lock. Of this time, a lock file takes 10.5 s
+/// to detect a holder that is stopped.
 const GRACE: Duration = Duration::from_secs(15);
 /// The interval at which a waiting flight checks whether the client is being dropped or drained.
 const SLICE: Duration = Duration::from_secs(1);

@@ -109,8 +109,8 @@ impl Flight {
         })
     }
 
-    /// Blocks until the flight has ended. Returns `None` if the deadline comes first. If the flight was started
-    /// for another cache, puts the token into the caller's cache as well.
+    /// Blocks until the flight has ended. Returns `None` if the deadline comes first. If the flight was not
+    /// started for the caller's cache, also puts the token into the caller's cache.
     pub(super) fn wait(
         &self,
         cache: Option<&TokenCache>,

@@ -81,7 +81,7 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
         .coded(code.unwrap_or_else(|| format!("http_{}", response.status)))
 }
 
-/// Joins message and advice by a semicolon, which replaces full stops at the end of the message.
+/// Joins the message and the advice with a semicolon, which replaces full stops at the end of the message.
 fn with_advice(message: String, advice: &str) -> String {
     match advice {
         "" => message,
@@ -109,7 +109,7 @@ fn holds_key(code: &str, key: &str) -> bool {
 }
 
 /// Returns the first of the fields `message`, `detail`, `error.message` and `error` that has a text. A code in
-/// `error` is no message.
+/// `error` is not a message.
 fn message_of(fields: &Object) -> Option<String> {
     said(fields, "message")
         .or_else(|| said(fields, "detail"))
@@ -194,7 +194,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// Returns advice that follows the gateway's message. Empty if the message says enough.
+    /// Returns advice that follows the gateway's message. The advice is empty if the message says enough.
     fn advice(&self) -> &'static str {
         match (self.meaning(), self.status) {
             ("connection_not_found", _) if self.asks("/v1/resolve") => {
@@ -226,7 +226,7 @@ impl Refusal<'_> {
                 _ => "",
             },
             ("", 404) if self.asks("/v1/resolve") => {
-                "this gateway has no /v1/resolve; use version 0.3 or later, and check that \
+                "this gateway has no /v1/resolve; use a gateway of version 0.3 or later, and check that \
                  gateway_url is its address"
             }
             ("", 404) => "check that gateway_url is the gateway's own address",

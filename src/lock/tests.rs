@@ -181,7 +181,7 @@ mod unix {
             let error = try_acquire(&lock, key).map(|held| held.is_some());
             let error = error.unwrap_err().to_string();
             assert!(
-                error.starts_with("it is not a regular file; "),
+                error.starts_with("the lock file is not a regular file; "),
                 "{key}: {error}"
             );
         }

@@ -149,7 +149,8 @@ impl CachedToken {
             .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Returns the secrets that the URL of a request contains. `call` is that URL as the caller wrote it.
+    /// Returns the secrets that the URL of a request contains. `call` is the URL of the call, before placeholders
+    /// are filled.
     pub(crate) fn secrets_in_url(&self, call: &str) -> Vec<&str> {
         match &self.place {
             Place::Query(_) => vec![&self.access_token],

@@ -121,7 +121,7 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     Err(NexusError::invalid_input(place, problem))
 }
 
-/// Opens the connections of an agent. Marks an error as one from before the request was sent.
+/// Opens the connections of an agent. Marks errors that occur before the request is sent.
 #[derive(Debug)]
 pub(super) struct Opener<Chain, Hosts> {
     pub(super) chain: Chain,
@@ -239,7 +239,7 @@ fn only(address: SocketAddr) -> ResolvedSocketAddrs {
 
 type Found = Result<ResolvedSocketAddrs, ureq::Error>;
 
-/// Returns [`UNRESOLVED`] for every host. ureq calls its resolver before it looks into its pool, but a pooled
+/// Returns [`UNRESOLVED`] for every host. ureq calls its resolver before it checks its pool, but a pooled
 /// connection needs no address. So [`Opener`] does the lookup.
 #[derive(Debug)]
 pub(super) struct Unresolved;

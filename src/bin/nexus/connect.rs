@@ -20,7 +20,7 @@ use crate::stop::Stop;
 use crate::text::one_line;
 use crate::{ending, output};
 
-/// The return URL if this command does not wait for the browser.
+/// The return URL if this command serves no page for the browser.
 const NOWHERE: &str = "http://localhost/";
 
 #[derive(Args)]
@@ -34,7 +34,7 @@ pub(crate) struct Connect {
     /// a line of stdin; may be repeated
     #[arg(long = "field", value_name = "NAME=-", allow_hyphen_values = true)]
     fields: Vec<OsString>,
-    /// Where the browser goes after the consent [default: a page that this command serves while it waits]
+    /// The page that the browser opens after the consent [default: a page that this command serves while it waits]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
     /// Do not open a browser
@@ -46,7 +46,7 @@ pub(crate) struct Connect {
     /// Time between two checks of the status
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
     interval: Duration,
-    /// The longest wait for the user; 0: check once
+    /// The longest wait for the user; 0 checks once
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
     timeout: Duration,
     /// Print one line of JSON

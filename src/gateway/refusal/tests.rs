@@ -892,7 +892,7 @@ fn what_a_refusal_calls_for() {
             "404 page not found\n".to_owned(),
             no,
             no,
-            "use version 0.3 or later",
+            "use a gateway of version 0.3 or later",
         ),
         (
             token,

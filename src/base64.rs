@@ -18,19 +18,3 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     }
     text
 }
-
-/// Decodes text with or without padding. Returns `None` if a character is not in the alphabet.
-pub(crate) fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut decoded = Vec::with_capacity(text.len());
-    for digits in text.trim_end_matches('=').as_bytes().chunks(4) {
-        let mut group = 0_u32;
-        for at in 0..4 {
-            let digit = digits.get(at).unwrap_or(&b'A');
-            let value = ALPHABET.iter().position(|own| own == digit)?;
-            group = group << 6 | u32::try_from(value).ok()?;
-        }
-        let bytes = group.to_be_bytes();
-        decoded.extend(bytes.iter().skip(1).take(digits.len().saturating_sub(1)));
-    }
-    Some(decoded)
-}

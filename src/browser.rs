@@ -7,10 +7,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::time::Deadline;
 
-/// The limit on remembered connections, ample for the one return URL and few forms of a listener.
-const MAX_KEPT: usize = 32;
-
-/// Shared by a listener and the waits that use it.
+/// The state that a listener shares with the waits that use it.
 #[derive(Default)]
 pub(crate) struct BrowserReturns {
     state: Mutex<State>,
@@ -19,20 +16,20 @@ pub(crate) struct BrowserReturns {
 
 #[derive(Default)]
 struct State {
-    /// The connection of the latest wait, and when that wait ends.
-    awaited: Option<(String, Deadline)>,
+    /// The connection of the latest wait.
+    awaited: Option<String>,
     /// The connection that used the return URL.
     returned: Option<String>,
-    /// The connections whose waits were woken, or will be when they start.
+    /// The connections for which the browser has returned. A wait that starts later wakes at once.
     notified: Vec<String>,
 }
 
 impl BrowserReturns {
-    /// Marks the return URL as used by a connection, and returns whether this connection may use it. Only the awaited
-    /// connection may, and only once. Before the first wait, any connection may.
+    /// Returns whether a connection may use the return URL, and if so marks the URL as used. Only the awaited
+    /// connection may use the URL, and only once. Before the first wait, any connection may use it, once.
     pub(crate) fn use_return_url(&self, connection_id: &str) -> bool {
         let mut state = self.state.lock();
-        let awaited = state.awaited.as_ref().map(|(awaited, _)| awaited);
+        let awaited = state.awaited.as_ref();
         let is_used =
             state.returned.is_some() && (awaited.is_none() || state.returned.as_ref() == awaited);
         let is_awaited = awaited.is_none_or(|awaited| awaited == connection_id);
@@ -53,18 +50,8 @@ impl BrowserReturns {
     }
 
     fn notify(&self, connection_id: String) {
-        let mut state = self.state.lock();
-        if state.notified.len() >= MAX_KEPT {
-            state.notified.remove(0);
-        }
-        state.notified.push(connection_id);
+        self.state.lock().notified.push(connection_id);
         self.changed.notify_all();
-    }
-
-    /// The time until the latest wait times out. `None` before the first wait, and after the timeout.
-    pub(crate) fn time_left(&self) -> Option<Duration> {
-        let state = self.state.lock();
-        state.awaited.as_ref().and_then(|(_, end)| end.left())
     }
 }
 
@@ -85,9 +72,9 @@ impl BrowserWait {
     }
 
     /// Reserves the return URL for this connection.
-    pub(crate) fn start(&mut self, connection_id: &str, end: Deadline) {
+    pub(crate) fn start(&mut self, connection_id: &str) {
         connection_id.clone_into(&mut self.connection_id);
-        self.returns.state.lock().awaited = Some((connection_id.to_owned(), end));
+        self.returns.state.lock().awaited = Some(connection_id.to_owned());
     }
 
     /// Waits for the browser, unless it has returned already.
@@ -144,11 +131,8 @@ mod tests {
     #[test]
     fn each_wait_is_woken_once_and_by_its_own_connection() {
         let returns = Arc::new(BrowserReturns::default());
-        assert_eq!(returns.time_left(), None);
         let mut first = wait_for(&returns, "a");
         let mut second = wait_for(&returns, "a");
-        let left = returns.time_left().unwrap();
-        assert!(left <= HOUR && left > HOUR / 2);
         returns.notify("b".into());
         first.sleep(Duration::ZERO);
         assert!(!first.has_returned);
@@ -161,17 +145,11 @@ mod tests {
         assert!(first.has_returned);
         first.sleep(Duration::ZERO);
         second.sleep(Duration::MAX);
-        first.start("a", Deadline::after(Duration::ZERO));
-        assert_eq!(returns.time_left(), None);
-        for _ in 0..2 * MAX_KEPT {
-            returns.notify("c".into());
-        }
-        assert_eq!(returns.state.lock().notified.len(), MAX_KEPT);
     }
 
     fn wait_for(returns: &Arc<BrowserReturns>, connection_id: &str) -> BrowserWait {
         let mut wait = BrowserWait::new(Arc::clone(returns));
-        wait.start(connection_id, Deadline::after(HOUR));
+        wait.start(connection_id);
         wait
     }
 

@@ -2,6 +2,7 @@
 
 mod entries;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,22 +17,22 @@ pub(crate) use self::entries::changes;
 
 /// By default, a token counts as expired this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
-/// If a token arrives within its buffer, it is fresh for this time. Gateways return the same token until
-/// it has expired. Without this time, each call in the last 30 s of a token would resolve it again.
+/// A token that arrives within its buffer is fresh for this time. Gateways return the same token until it has
+/// expired, so otherwise each call in the last 30 s of a token would resolve it again.
 const GRACE: Duration = Duration::from_secs(5);
-/// The time for which a token without a known expiry may be used in an outage, counted from the request for it.
-const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
+/// The time for which a stale token is used before a caller asks the gateway again.
+const STALE_USE: Duration = Duration::from_secs(5);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
 ///
 /// A clone is a handle to the same cache. A token counts as expired 30 seconds (the buffer) before its
 /// `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier expiry
-/// counts. The cache holds at most 10,000 tokens, and drops the tokens that expire soonest to make room.
-/// The key is the pair of workspace and provider, so `("a:b", "c")` is not `("a", "b:c")`. The key does not
-/// include the gateway, so use a separate cache for each gateway.
+/// counts. The cache holds at most 10,000 tokens. To make room, it drops expired tokens first, and then any others.
+/// The key is the pair of workspace and provider (the tenant), so `("a:b", "c")` is not `("a", "b:c")`. The key does
+/// not include the gateway, so use a separate cache for each gateway.
 ///
-/// A token within its buffer is hidden, but the cache keeps it until it expires. While the gateway cannot be
-/// reached, a client uses such a token and makes it visible again for 5 s at a time (see
+/// The cache hides a token within its buffer, but keeps it until it expires. If the gateway fails to return a newer
+/// token, a client uses the hidden token and makes it visible for 5 s at a time (see
 /// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
 ///
 /// No method does I/O or waits for I/O. Each method takes one lock for a short time.
@@ -61,14 +62,6 @@ pub struct TokenCache {
 pub(crate) struct Tenant {
     pub(crate) workspace_id: Box<str>,
     pub(crate) provider: Box<str>,
-}
-
-/// The result of looking up a tenant's token.
-pub(crate) enum Lookup {
-    Fresh(Arc<CachedToken>),
-    /// A token that may be used, but only if the gateway cannot return a newer token.
-    Stale,
-    Nothing,
 }
 
 impl Tenant {
@@ -124,7 +117,11 @@ impl TokenCache {
         }
     }
 
-    /// Returns the tenant's token if it is fresh.
+    /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, or if the token has expired
+    /// or is within its buffer.
+    ///
+    /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it within
+    /// its buffer, and while a client uses it because the gateway has failed to return a newer token.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().get("acme", "github").is_none());
@@ -152,24 +149,11 @@ impl TokenCache {
         self.set_at(workspace_id, provider, token.into(), Now::read());
     }
 
-    pub(crate) fn set_at(
-        &self,
-        workspace_id: &str,
-        provider: &str,
-        token: Arc<CachedToken>,
-        now: Now,
-    ) {
-        let entry = self.entry(token, now, Duration::ZERO);
-        let mut entries = self.entries.lock();
-        entries.raise_generation();
-        entries.replace(workspace_id, provider, entry, now);
-    }
-
     /// Removes the tenant's token.
     ///
     /// Callers that wait for a resolve of the tenant still get a token, but the token is not cached. Later
-    /// callers start a new resolve. If other tenants are being resolved at the same time, their tokens are not
-    /// cached either, which costs each tenant one more resolve.
+    /// callers wait until that resolve has ended, and then resolve the token again. If other tenants are being
+    /// resolved at the same time, their tokens are not cached either, which costs each tenant one more resolve.
     ///
     /// ```
     /// let cache = nexus_sdk::TokenCache::new();
@@ -177,9 +161,7 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        let mut entries = self.entries.lock();
-        entries.raise_generation();
-        entries.remove(workspace_id, provider);
+        self.entries.lock().delete(workspace_id, provider);
     }
 
     /// Removes all tokens, each as [`delete`](Self::delete) does.
@@ -190,12 +172,10 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        let mut entries = self.entries.lock();
-        entries.raise_generation();
-        entries.clear();
+        self.entries.lock().clear();
     }
 
-    /// Returns the number of fresh tokens. Takes time in proportion to the size of the cache.
+    /// Returns the number of tokens that [`get`](Self::get) would return. Takes time in proportion to the size of the cache.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
@@ -205,11 +185,7 @@ impl TokenCache {
         self.len_at(Now::read())
     }
 
-    fn len_at(&self, now: Now) -> usize {
-        self.entries.lock().count_fresh(now)
-    }
-
-    /// Returns whether the cache holds no fresh token.
+    /// Returns whether [`len`](Self::len) is zero.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().is_empty());
@@ -219,44 +195,68 @@ impl TokenCache {
         self.len() == 0
     }
 
-    fn get_at(&self, workspace_id: &str, provider: &str, now: Now) -> Option<Arc<CachedToken>> {
+    fn len_at(&self, now: Now) -> usize {
         let entries = self.entries.lock();
-        let entry = entries.get(workspace_id, provider)?;
-        entry.is_fresh(now).then(|| Arc::clone(&entry.token))
+        let entries = entries.providers.values().flat_map(HashMap::values);
+        entries.filter(|entry| entry.is_visible(now)).count()
     }
 
-    /// Returns the token if it makes a resolve unnecessary. An extended token does not, because it is stale.
-    pub(crate) fn newest(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
-        let entries = self.entries.lock();
-        let entry = entries.get(&tenant.workspace_id, &tenant.provider)?;
-        (entry.is_fresh(now) && !entry.extended).then(|| Arc::clone(&entry.token))
+    pub(crate) fn get_at(
+        &self,
+        workspace_id: &str,
+        provider: &str,
+        now: Now,
+    ) -> Option<Arc<CachedToken>> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(workspace_id, provider)?;
+        entry.is_visible(now).then(|| Arc::clone(&entry.token))
     }
 
-    /// Looks up a token for a caller that asks the gateway unless the token is fresh. In an outage, one caller
-    /// every 5 s asks the gateway, and the other callers use the old token.
-    pub(crate) fn look_up(&self, workspace_id: &str, provider: &str, now: Now) -> Lookup {
-        match self.entries.lock().get_mut(workspace_id, provider) {
-            Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
-            Some(entry) if entry.is_usable(now) => {
-                if entry.extended {
-                    entry.extend(now);
-                }
-                Lookup::Stale
-            }
-            _ => Lookup::Nothing,
+    pub(crate) fn set_at(
+        &self,
+        workspace_id: &str,
+        provider: &str,
+        token: Arc<CachedToken>,
+        now: Now,
+    ) {
+        let entry = Entry::new(token, now, self.buffer, Duration::ZERO);
+        let mut entries = self.entries.lock();
+        entries.raise_generation();
+        entries.replace(workspace_id, provider, entry, now);
+    }
+
+    /// Returns the tenant's token if it is fresh. Unlike [`get`](Self::get), does not return a stale token that was made
+    /// visible in an outage.
+    pub(crate) fn fresh(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
+        let is_fresh = now.is_before(entry.fresh_until);
+        is_fresh.then(|| Arc::clone(&entry.token))
+    }
+
+    /// Returns whether there is a token that may be used if the gateway returns no newer token. If the token was used
+    /// in this way before, makes it visible for 5 s, so that other callers use it while this caller asks the gateway.
+    pub(crate) fn has_stale(&self, tenant: &Tenant, now: Now) -> bool {
+        let mut entries = self.entries.lock();
+        let Some(entry) = entries.get_mut(&tenant.workspace_id, &tenant.provider) else {
+            return false;
+        };
+        if let Some(until) = &mut entry.extended_until {
+            *until = now.after(STALE_USE);
         }
+        entry.is_usable(now)
     }
 
-    /// Makes a stale token fresh for 5 s, because the gateway has not returned a newer token. Returns the token
+    /// Makes a stale token visible for 5 s, because the gateway has not returned a newer token. Returns the token
     /// and whether this is its first extension. Returns `None` if no token may be used.
     pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
-        let is_first = !entry.extended && !entry.is_fresh(now);
-        if !entry.is_fresh(now) {
-            entry.is_usable(now).then(|| entry.extend(now))?;
+        if !entry.is_usable(now) {
+            return None;
         }
-        Some((Arc::clone(&entry.token), is_first))
+        let before = entry.extended_until.replace(now.after(STALE_USE));
+        Some((Arc::clone(&entry.token), before.is_none()))
     }
 
     /// Replaces the tenant's token with the token that the gateway has returned, or removes it if `token` is
@@ -265,47 +265,31 @@ impl TokenCache {
         &self,
         tenant: &Tenant,
         token: Option<Arc<CachedToken>>,
-        asked_at: Now,
+        now: Now,
         changes: usize,
     ) {
-        let entry = token.and_then(|token| self.entry(token, asked_at, GRACE));
+        let entry = token.and_then(|token| Entry::new(token, now, self.buffer, GRACE));
         let mut entries = self.entries.lock();
-        if entries.is_unchanged_since(changes) {
-            entries.replace(&tenant.workspace_id, &tenant.provider, entry, asked_at);
+        if entries.generation <= changes {
+            entries.replace(&tenant.workspace_id, &tenant.provider, entry, now);
         }
     }
 
     /// Removes exactly this token, for example after a 401. Keeps a newer token that has replaced it.
     pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
         let mut entries = self.entries.lock();
-        let entry = entries.get(workspace_id, provider);
+        let entry = entries.get_mut(workspace_id, provider);
         if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
-            entries.raise_generation();
-            entries.remove(workspace_id, provider);
+            entries.delete(workspace_id, provider);
         }
-    }
-
-    pub(crate) fn is_unchanged_since(&self, changes: usize) -> bool {
-        self.entries.lock().is_unchanged_since(changes)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 
-    /// Builds the entry of a token, or returns `None` if the token has expired. A token within its buffer is
-    /// fresh for `grace`.
-    fn entry(&self, token: Arc<CachedToken>, asked_at: Now, grace: Duration) -> Option<Entry> {
-        let left = token.expires_at.duration_since(asked_at.wall).ok()?;
-        let before_buffer = left.checked_sub(self.buffer).filter(|time| !time.is_zero());
-        let is_assumed = token.assumed_expiry == Some(token.expires_at);
-        let usable = if is_assumed { MAX_ASSUMED_USE } else { left };
-        (!left.is_zero()).then(|| Entry {
-            token,
-            fresh_until: asked_at.after(before_buffer.unwrap_or(left.min(grace))),
-            usable_until: asked_at.after(usable),
-            extended: false,
-        })
+    pub(crate) fn is_unchanged_since(&self, changes: usize) -> bool {
+        self.entries.lock().generation <= changes
     }
 }
 

@@ -31,11 +31,11 @@ pub struct CaptureSchema {
 }
 
 impl CaptureSchema {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{CaptureSchema, serde_json::json};
@@ -57,7 +57,7 @@ impl CaptureSchema {
         })
     }
 
-    /// Returns the names of the credential's fields, in alphabetical order.
+    /// Returns the names of the credential's fields.
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -70,10 +70,9 @@ impl CaptureSchema {
     /// ```
     #[must_use]
     pub fn fields(&self) -> Vec<&str> {
-        let properties = json::object(&self.schema, "properties").into_iter();
-        let mut names: Vec<&str> = properties.flatten().map(|(name, _)| &**name).collect();
-        names.sort_unstable();
-        names
+        let properties = json::object(&self.schema, "properties");
+        let names = properties.into_iter().flat_map(Object::keys);
+        names.map(|name| &**name).collect()
     }
 }
 
@@ -97,23 +96,24 @@ impl CaptureSchema {
 pub struct CapturedCredential {
     /// The id of the credential's connection.
     pub connection_id: String,
-    /// The connection's new status.
+    /// The outcome that the gateway reports, normally `success`. Use
+    /// [`check_connection`](crate::NexusClient::check_connection) for the connection's status.
     pub status: ConnectionStatus,
     /// The URL to which the gateway would send a browser next. `Debug` does not show the URL.
     pub redirect_url: Option<String>,
 }
 
 impl CapturedCredential {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{CapturedCredential, serde_json::json};
     ///
-    /// let response = json!({"connection_id": "c-1", "status": "active"});
+    /// let response = json!({"connection_id": "c-1", "status": "success"});
     /// assert_eq!(CapturedCredential::from_json(response)?.connection_id, "c-1");
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
@@ -130,21 +130,21 @@ impl CapturedCredential {
         error::not_blank("state", state)?;
         let body = json!({"state": state, "credentials": credentials});
         let request = Request::post("/v1/capture-credential").json(&body);
-        let request = leaves(&body).into_iter().fold(request, Request::secret);
-        Self::from_json(gateway.send(&request)?.body.into())
+        let request = with_secrets(request, &body);
+        Self::from_json(gateway.send(&request, None)?.body.into())
     }
 }
 
 debug_only!(CapturedCredential: connection_id, status);
 
-/// Returns the strings and numbers in a value. An error must not repeat them.
-fn leaves(value: &Value) -> Vec<String> {
+/// Adds the strings and numbers in a value as secrets, which an error must not repeat.
+fn with_secrets(request: Request, value: &Value) -> Request {
     match value {
-        Value::String(text) => vec![text.clone()],
-        Value::Number(_) => vec![json::written(value)],
-        Value::Array(items) => items.iter().flat_map(leaves).collect(),
-        Value::Object(fields) => fields.values().flat_map(leaves).collect(),
-        Value::Null | Value::Bool(_) => Vec::new(),
+        Value::String(text) => request.secret(text.clone()),
+        Value::Number(_) => request.secret(json::written(value)),
+        Value::Array(items) => items.iter().fold(request, with_secrets),
+        Value::Object(fields) => fields.values().fold(request, with_secrets),
+        Value::Null | Value::Bool(_) => request,
     }
 }
 

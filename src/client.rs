@@ -12,9 +12,7 @@ use serde_json::Value;
 
 use crate::cache::TokenCache;
 use crate::error::{self, Result};
-#[cfg(feature = "consent")]
-use crate::flights::Flights;
-use crate::flights::{Handle, ProcessLock};
+use crate::flights::{Flights, Handle, ProcessLock};
 use crate::gateway::{Gateway, Request};
 use crate::options::NexusClientOptions;
 use crate::providers::{Health, Providers};
@@ -67,18 +65,18 @@ use crate::url;
 /// |---|---|---|
 /// | `retries` of 0, and a status 502, 503 or 504 | `max_retries_exceeded` | the gateway's own code, or `http_<status>` |
 /// | a gateway's error after retries | its body is lost | in the message, and as `source()` |
-/// | network failures | not retried | retried within `retries`, if the gateway cannot have acted on the request twice |
+/// | network failures | not retried | retried within `retries` if they may be temporary, and the method is idempotent or the request was not sent |
 /// | `Retry-After` | ignored | honoured, up to `max_delay` |
 /// | `timeout` | for each socket operation | for a whole attempt, and for a fetch with its redirects and body |
-/// | a caller that times out during a refresh | interrupts the request | leaves; the request continues |
+/// | a caller that times out during a refresh | interrupts the request | gets `timeout`, and the request continues |
 /// | threads that miss the cache together | one request each | one request for all |
 /// | processes that resolve the same workspace and provider | at the same time | one after the other |
 /// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
 /// | a 401 to a cached token | returned | the token is removed, and the request is sent again if there is another token |
-/// | an expiry in `expiry` or `expires_in` | ignored: 5 minutes | used |
+/// | an expiry in `expiry` or `expires_in` | ignored; the token is cached for 5 minutes | used |
 /// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
 /// | a response without a required field | `KeyError` | `invalid_response` |
-/// | `token_expired` from a resolve | an error | asked once more |
+/// | `token_expired` from a resolve | an error | the token is requested once more |
 /// | strategies | always an `Authorization` header | all in the gateway's contract, signatures with the feature `signing`; an unknown strategy is `unsupported_strategy` |
 /// | the caller's `Authorization` header | overwritten | overwritten if the strategy sets that header, otherwise sent |
 /// | `{name}` in a URL | sent unchanged | replaced if the strategy is `path`, otherwise percent-encoded |
@@ -91,19 +89,19 @@ use crate::url;
 /// | header names in a response | as the server wrote them | in lower case; repeated headers are all returned |
 /// | a compressed response | not requested | requested and decompressed |
 /// | a large response | read in full | `body_too_large` above `max_body_bytes` |
-/// | cut-off responses | may be returned in part | always an error |
+/// | cut-off responses | may be returned in part | an error if a `Content-Length`, chunks or, with the SDK's own agent, TLS shows the cut |
 /// | a network failure of a fetch | `URLError` and others | `request_failed` or `timeout` |
 /// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
 /// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
 /// | `wait_for_active`, other final statuses | polled until the timeout | returned |
-/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | exceeded only by the one poll of a timeout of zero |
+/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | kept; a timeout of zero polls once |
 /// | `TokenResponse`, a field both in `credentials` and at the top level | mostly taken from the top level | taken from `credentials` |
 /// | `TokenResponse.access_token` of a static key | empty | the key |
-/// | `resolve_token`, an access token beside the `credential_field` of a `header` strategy | the access token | the field |
+/// | `resolve_token`, if a `header` strategy's response has both an access token and the `credential_field` | uses the access token | uses the field |
 /// | blank names | only a blank connection id is refused | `invalid_input` |
-/// | diagnostics | every call, at the info level | warnings only, unless you raise the level |
+/// | diagnostics by default | every call | only warnings and errors |
 #[derive(Clone)]
-pub struct NexusClient(Handle);
+pub struct NexusClient(pub(crate) Handle);
 
 impl NexusClient {
     /// Creates a client with these options. Sends nothing and does not block.
@@ -118,7 +116,7 @@ impl NexusClient {
     /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password or query
     /// - an `api_key` that a header cannot carry
     /// - a `timeout` of zero
-    /// - a SOCKS proxy from the `agent` or from `ALL_PROXY`, without the feature `socks-proxy`
+    /// - a SOCKS proxy from the `agent` or from the environment, without the feature `socks-proxy`
     /// - a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`
     ///
     /// ```
@@ -129,10 +127,9 @@ impl NexusClient {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn new(options: NexusClientOptions) -> Result<Self> {
-        let lock = options.lock.clone();
         let gateway = Gateway::new(options)?;
-        let lock = ProcessLock::new(lock, gateway.log)?;
-        Ok(Self(Handle::new(gateway, lock)))
+        let lock = ProcessLock::new(gateway.options.lock.clone(), gateway.log)?;
+        Ok(Self(Handle::new(Flights::new(gateway, lock))))
     }
 
     /// Requests the token of a workspace's connection to a provider from the gateway, bypassing the cache.
@@ -196,8 +193,7 @@ impl NexusClient {
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
         let deadline = self.0.gateway.longest_call();
-        let (token, _) = self.0.cached(cache, workspace_id, provider, deadline)?;
-        Ok(token)
+        Ok(self.0.cached(cache, workspace_id, provider, deadline)?.0)
     }
 
     /// Removes a token from the cache, as [`TokenCache::delete`] does. Does not block.
@@ -219,7 +215,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// Only the errors of every request: see [`NexusClient`].
+    /// Only the errors that every request can return: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -239,7 +235,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// Only the errors of every request: see [`NexusClient`].
+    /// Only the errors that every request can return: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -264,9 +260,9 @@ impl NexusClient {
     ///
     /// Such a request continues in the background after its caller has timed out. If the request were
     /// interrupted, the provider could revoke the user's grant. Dropping the last handle of a client
-    /// (clients, fetchers and authenticated agents) also waits for such requests, for up to 5 s. Call
-    /// this method in a program that does not drop its client, because the program ends by
-    /// [`std::process::exit`] or keeps the client in a static.
+    /// (clients, fetchers and authenticated agents) also waits for such requests, for up to 5 s. A program that
+    /// does not drop its client, because it calls [`std::process::exit`] or keeps the client in a static, should
+    /// call this method before it ends.
     ///
     /// While this method waits, these requests are not retried, and a request that waits for the lock of
     /// another process fails with `timeout` within a second.
@@ -284,24 +280,14 @@ impl NexusClient {
         self.0.drain(Deadline::after(timeout))
     }
 
-    fn send(&self, request: &Request<'_>) -> Result<Value> {
-        Ok(self.0.gateway.send(request)?.body.into())
-    }
-}
-
-#[cfg(feature = "consent")]
-impl NexusClient {
-    /// Returns the client's shared state. Unlike a handle, it does not keep the client open.
-    pub(crate) fn flights(&self) -> &Arc<Flights> {
-        &self.0
+    fn send(&self, request: &Request) -> Result<Value> {
+        Ok(self.0.gateway.send(request, None)?.body.into())
     }
 }
 
 impl fmt::Debug for NexusClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NexusClient")
-            .field("gateway", &self.0.gateway.origin())
-            .finish_non_exhaustive()
+        write!(f, "NexusClient({})", self.0.gateway.origin())
     }
 }
 

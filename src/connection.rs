@@ -20,8 +20,7 @@ use crate::url;
 /// ```
 pub const NO_SCOPES: [&str; 0] = [];
 
-/// The connection that [`NexusClient::request_connection`](crate::NexusClient::request_connection)
-/// requests.
+/// The input of [`NexusClient::request_connection`](crate::NexusClient::request_connection).
 ///
 /// ```
 /// use nexus_sdk::RequestConnectionInput;
@@ -39,11 +38,11 @@ pub struct RequestConnectionInput {
 }
 
 impl RequestConnectionInput {
-    /// A request without metadata.
+    /// Creates a request without metadata.
     ///
-    /// `user_id` is the user or workspace of the connection: the `workspace_id` of later calls.
-    /// `provider_name` is the provider's name, such as `github`. `scopes` are the scopes to ask the
-    /// provider for: an array, a `Vec`, a slice or any other collection of strings, or [`NO_SCOPES`].
+    /// `user_id` is the user or workspace that owns the connection. Later calls name it `workspace_id`.
+    /// `provider_name` is the provider's name, such as `github`. `scopes` are the scopes to request from the
+    /// provider: an array, a `Vec`, a slice or any other collection of strings, or [`NO_SCOPES`].
     /// `return_url` is the page to which the gateway sends the user's browser after consent.
     ///
     /// ```
@@ -123,12 +122,12 @@ debug_only!(RequestConnectionInput: user_id, provider_name, scopes);
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RequestConnectionResponse {
-    /// The URL of the page on which the user consents. For a provider of static credentials, it returns
-    /// JSON: see [`capture_schema`](crate::NexusClient::capture_schema).
+    /// The URL of the page on which the user consents. For a provider of static credentials, the URL returns
+    /// JSON instead of a page: see [`capture_schema`](crate::NexusClient::capture_schema).
     pub auth_url: String,
-    /// The connection's id, for every later call.
+    /// The connection's id, for later calls.
     pub connection_id: String,
-    /// The value that links the consent to this request. Read from `auth_url` if the response lacks it.
+    /// The value that links the consent to this request. It is read from `auth_url` if the response lacks it.
     pub state: Option<String>,
     /// The scopes that the gateway asks the provider for.
     pub scopes: Option<Vec<String>>,
@@ -137,11 +136,11 @@ pub struct RequestConnectionResponse {
 }
 
 impl RequestConnectionResponse {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{RequestConnectionResponse, serde_json::json};
@@ -165,17 +164,16 @@ impl RequestConnectionResponse {
 }
 
 /// Copies strings of any type.
-pub(crate) fn owned<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Vec<String> {
-    let texts = texts.into_iter();
-    texts.map(|text| text.as_ref().to_owned()).collect()
+pub(crate) fn owned<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Vec<String> {
+    let strings = strings.into_iter();
+    strings.map(|string| string.as_ref().to_owned()).collect()
 }
 
 /// Reads the state from the query of `auth_url`.
 fn state_of(auth_url: &str) -> Option<String> {
     let (_, query) = auth_url.split_once('?')?;
-    let query = query.split_once('#').map_or(query, |(query, _)| query);
-    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, value) = pairs.find(|(name, _)| *name == "state")?;
+    let mut parts = query.split(['&', '#']);
+    let value = parts.find_map(|part| part.strip_prefix("state="))?;
     String::from_utf8(url::decode(value, true))
         .ok()
         .filter(|state| !state.is_empty())
@@ -197,10 +195,12 @@ debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 pub enum ConnectionStatus {
     /// The connection can be used.
     Active,
-    /// The user has not consented yet. Gateways also report this while they cannot reach their broker.
+    /// The user has not consented yet. Gateways also report this while their broker responds
+    /// with a 5xx status.
     Pending,
     /// The gateway has no token for the connection. Gateways also report this until the user has
-    /// consented. [`wait_for_active`](crate::NexusClient::wait_for_active) tells the two apart.
+    /// consented. [`wait_for_active`](crate::NexusClient::wait_for_active) treats it as `pending` while the
+    /// connection may still become active.
     Failed,
     /// The provider has refused to renew the token. The user has to connect again.
     Attention,
@@ -232,11 +232,11 @@ impl ConnectionStatus {
     /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let known = STATUSES.iter().find(|(_, status)| status == self);
-        match (self, known) {
-            (Self::Other(text), _) => text,
-            (_, known) => known.map_or("", |(text, _)| text),
+        if let Self::Other(text) = self {
+            return text;
         }
+        let known = STATUSES.iter().find(|(_, status)| status == self);
+        known.map_or("", |(text, _)| text)
     }
 
     /// Returns whether [`wait_for_active`](crate::NexusClient::wait_for_active) returns this status

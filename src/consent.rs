@@ -1,4 +1,4 @@
-//! The pages that this computer serves during a consent: the return URL and the form for a credential.
+//! The pages that this process serves during consent: the return page, and the form for a credential.
 
 mod credential_page;
 mod field;
@@ -7,7 +7,6 @@ mod input;
 mod page;
 mod random;
 mod request;
-mod schema;
 mod site;
 
 use std::fmt;
@@ -37,22 +36,19 @@ const LIMITS: Limits = Limits {
     grace: Duration::from_secs(1),
 };
 
-/// A local page that the user's browser returns to after consenting (RFC 8252 section 7.3). Requires the feature
+/// A loopback server to which the user's browser returns after consent (RFC 8252 section 7.3). Requires the feature
 /// `consent`.
 ///
-/// Pass its [`return_url`](Self::return_url) to
-/// [`RequestConnectionInput`](crate::RequestConnectionInput). The returning browser shows "Connected. You can close
-/// this window.", and a wait with [`WaitOptions::consent`] asks the gateway at once, without waiting for the next
-/// poll. The
-/// redirect proves nothing: only the gateway's status ends the wait. The wait also keeps polling, because a user who
-/// denies the consent is not sent back.
+/// Pass its [`return_url`](Self::return_url) to [`RequestConnectionInput`](crate::RequestConnectionInput). The
+/// returning browser shows "Connected. You can close this window.", and a wait with [`WaitOptions::consent`] polls
+/// at once. The redirect proves nothing: only the gateway's status ends the wait. The wait also keeps polling at its
+/// interval, because the browser does not return if the user denies consent.
 ///
-/// The URL contains 128 random bits. It works once for each connection that is being waited for, and before the first
-/// wait once for any connection. Other requests change nothing: an unknown address gets a 404, and a form that is
-/// malformed, too large or sent from another site gets another 4xx.
+/// The URL contains 128 random bits. It works once for the connection of the latest wait. Before the first wait, it
+/// works once, for any connection. A request to an unknown address changes nothing.
 ///
-/// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. A listener has at most
-/// 64 connections. A further connection closes the oldest one without a request in progress. One thread accepts
+/// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. At most 64 connections
+/// are open. A further connection closes the oldest connection without a request in progress. One thread accepts
 /// connections, and each connection has its own thread.
 ///
 /// Dropping the listener closes the port. It blocks while responses are in progress, for about 1 s at most.
@@ -97,12 +93,13 @@ impl ConsentListener {
         Self::bind_to(0)
     }
 
-    /// Listens on 127.0.0.1, on this port, for gateways and firewalls that allow only certain ports. 0 means any free
+    /// Listens on this port of 127.0.0.1, for gateways and firewalls that allow only certain ports. 0 means any free
     /// port. Does not block.
     ///
     /// # Errors
     ///
-    /// `invalid_input` if the port is in use or requires more privileges; otherwise as [`bind`](Self::bind).
+    /// `invalid_input` if the port is in use or requires more privileges. Also the errors of
+    /// [`bind`](Self::bind).
     ///
     /// ```
     /// use nexus_sdk::ConsentListener;
@@ -136,7 +133,7 @@ impl ConsentListener {
     }
 
     /// The address for [`RequestConnectionInput`](crate::RequestConnectionInput), such as
-    /// `http://127.0.0.1:49152/6f0a..`. It works once.
+    /// `http://127.0.0.1:49152/6f0a..`.
     ///
     /// ```
     /// let listener = nexus_sdk::ConsentListener::bind()?;
@@ -149,40 +146,40 @@ impl ConsentListener {
         &self.return_url
     }
 
-    /// Serves a form for the credential of a provider without a consent page, such as an API key or a user name and
-    /// password, and returns its address. `state` comes from the response to
+    /// Serves a form in which the user enters a credential, such as an API key, and returns the form's address. Use it
+    /// for a provider that has no consent page. `state` comes from the response to
     /// [`request_connection`](NexusClient::request_connection).
     ///
-    /// The form has a field for each property of the provider's JSON Schema, with its title and description. The value
-    /// of a secret (`writeOnly`, `format: password`, or a name such as `api_key`) is hidden during typing and never
-    /// shown again, unless the schema lists its choices. The page names this program, the provider and the gateway's
-    /// origin. This process sends what the user enters to the gateway. If the gateway refuses it, the page shows why,
-    /// and the user can try again. Once the gateway accepts it, the page says "Connected. You can close this window."
-    /// and wakes a wait with [`WaitOptions::consent`].
+    /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
+    /// It ignores references such as `$ref` and combinations such as `oneOf`. A text field is secret if its schema has
+    /// `writeOnly` or `format: password`, or if it has the name of a secret, such as `api_key`. The browser hides the
+    /// value of a secret field. If the page is shown again after an error, it does not contain that value.
+    ///
+    /// The page names this program, the provider and the gateway's origin. This process sends the credential to the
+    /// gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the gateway accepts it,
+    /// the page says "Connected. You can close this window.", and a wait with [`WaitOptions::consent`] polls at once.
     ///
     /// The address works until the gateway has accepted a credential, the listener is dropped, or eight newer forms
-    /// exist. If different values are sent while the first are being checked, they are
-    /// passed on only if the gateway refuses the first. Otherwise that browser is told that its values were not used.
+    /// exist. If the form is sent twice at the same time, the gateway gets the second credential unless it has accepted
+    /// the first.
     ///
     /// # Security
     ///
-    /// The address contains 128 random bits. In a browser, only the form's own page can send the form, because the
-    /// listener checks `Host`, `Origin` and `Sec-Fetch-Site`. A program that knows the address can send the form, too,
-    /// with a credential of its own. Show the address only to the user. Do not log it, and do not pass it as a
-    /// program argument, because all users of the
-    /// computer can read arguments.
+    /// The address contains 128 random bits. A program that knows the address can send the form with a credential of
+    /// its own. Show the address only to the user. Do not log it, and do not pass it as a program argument, because all
+    /// users of the computer can read arguments. Other sites cannot send the form from the user's browser, because the
+    /// listener checks `Host` and `Origin`.
     ///
-    /// After the listener has ended, another program can listen on its port. Before the page sends the credential, its
-    /// script therefore checks that the server is still this listener. The script also replaces the form with a notice
-    /// within a few seconds after the listener has ended. A browser without scripts leaves the page 5 s before the
-    /// wait's timeout, or after 60 s if no wait is in progress when the page is opened.
+    /// After the listener is dropped, another program can listen on its port. The page's script therefore checks that
+    /// the server is still this listener before it sends the form. It also replaces the form with a notice within a few
+    /// seconds after the listener is dropped. A browser without scripts does neither.
     ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
-    /// As [`capture_schema`](NexusClient::capture_schema); `invalid_response` for a schema without properties;
-    /// `request_failed` if the system provides no random bytes.
+    /// The errors of [`capture_schema`](NexusClient::capture_schema). `invalid_response` for a schema without
+    /// `properties`. `request_failed` if the system provides no random bytes.
     ///
     /// ```
     /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
@@ -206,7 +203,7 @@ impl ConsentListener {
         let schema = client.capture_schema(state)?;
         let provider = schema.provider_name;
         let provider = provider.unwrap_or_else(|| "the provider".to_owned());
-        let gateway = client.flights().gateway.origin();
+        let gateway = client.0.gateway.origin();
         let form = Form::new(program(), provider, gateway, &schema.schema).ok_or_else(|| {
             let problem = "the schema of the provider's credential has no properties to fill in";
             NexusError::new(ErrorKind::InvalidResponse, problem)
@@ -232,8 +229,8 @@ impl fmt::Debug for ConsentListener {
 }
 
 impl WaitOptions<'_> {
-    /// Asks the gateway as soon as the user's browser returns to this listener, or the gateway accepts the credential
-    /// from its form. Default: the wait only polls. Requires the feature `consent`.
+    /// Polls at once when the user's browser returns to this listener, or when the gateway accepts a credential from
+    /// the listener's form. Default: no listener. Requires the feature `consent`.
     ///
     /// ```
     /// use nexus_sdk::{ConsentListener, WaitOptions};

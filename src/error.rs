@@ -19,11 +19,12 @@ pub use kind::ErrorKind;
 /// ```
 pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
-/// A failure: its code, and a message with advice. `Display` prints `code: message`. `Debug` prints the same
-/// text, and then the other fields.
+/// An error of the SDK: a code, and a message with advice. `Display` prints `code: message`. `Debug` adds the kind and,
+/// if they are known, the status and the `Retry-After` time.
 ///
-/// An error is one word in size and cheap to clone. `Display`, `Debug` and the source chain never contain a token,
-/// a key, a request body or a URL's path and query.
+/// An error is as small as a pointer, and cheap to clone. The SDK puts no token, key, request body, or path or query
+/// of a URL into an error. A message may repeat the gateway's own error text, with the API key and other secrets of
+/// the request replaced.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -39,35 +40,35 @@ pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 pub struct NexusError(Arc<Inner>);
 
 #[derive(Clone)]
-struct Inner {
+pub(crate) struct Inner {
     kind: ErrorKind,
-    code: Cow<'static, str>,
     message: String,
-    status: Option<u16>,
-    retry_after: Option<Duration>,
-    retryable: bool,
-    needs_reconnect: bool,
     source: Option<NexusError>,
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) retryable: bool,
+    pub(crate) needs_reconnect: bool,
 }
 
 impl NexusError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Inner {
             kind,
-            code: Cow::Borrowed(kind.code()),
             // A message may repeat text from a server.
             message: message.into().replace(is_unsafe_to_show, " "),
+            source: None,
+            code: kind.code().into(),
             status: None,
             retry_after: None,
             retryable: false,
             needs_reconnect: false,
-            source: None,
         }))
     }
 
-    /// An error with this code, for a mock of your own. [`kind`](Self::kind),
-    /// [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect) follow from
-    /// the code. A code such as `http_503` also sets [`status_code`](Self::status_code).
+    /// Creates an error with this code, for your own mocks. The code determines [`kind`](Self::kind),
+    /// [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect). A code such as
+    /// `http_503` also sets [`status_code`](Self::status_code).
     ///
     /// ```
     /// use nexus_sdk::{ErrorKind, NexusError};
@@ -83,23 +84,23 @@ impl NexusError {
         let code = code.into();
         let status = code.strip_prefix("http_");
         let status: Option<u16> = status.and_then(|status| status.parse().ok());
-        let retryable = matches!(
-            &*code,
-            "timeout" | "request_failed" | "token_expired" | "broker_unavailable"
-        ) || matches!(status, Some(429 | 502..=504));
-        let reconnect = code == "connection_not_found" || asks_for_reconnect(&code);
-        Self::new(ErrorKind::of_code(&code), message)
-            .retryable(retryable)
-            .reconnect(reconnect)
-            .with(|inner| (inner.code, inner.status) = (code, status))
+        Self::new(ErrorKind::of_code(&code), message).with(|inner| {
+            inner.retryable = matches!(
+                &*code,
+                "timeout" | "request_failed" | "token_expired" | "broker_unavailable"
+            ) || matches!(status, Some(429 | 502..=504));
+            inner.needs_reconnect =
+                matches!(&*code, "connection_not_found" | "http_410") || asks_for_reconnect(&code);
+            (inner.code, inner.status) = (code, status);
+        })
     }
 
-    /// An error about an argument that cannot be used. `place` is the argument's name.
+    /// Creates an error about an argument that cannot be used. `place` is the argument's name.
     pub(crate) fn invalid_input(place: &str, problem: impl fmt::Display) -> Self {
         Self::new(ErrorKind::InvalidInput, format!("{place}: {problem}"))
     }
 
-    /// An error about a field that is missing from the gateway's credentials.
+    /// Creates an error about a field that is missing from the gateway's credentials.
     pub(crate) fn no_credential(field: &str) -> Self {
         let message = format!(
             "the gateway's credentials have no usable `{field}`; connect the provider again"
@@ -107,7 +108,7 @@ impl NexusError {
         Self::new(ErrorKind::InvalidCredentials, message)
     }
 
-    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
     }
@@ -120,36 +121,25 @@ impl NexusError {
         self.with(|inner| inner.status = Some(status))
     }
 
-    pub(crate) fn with_retry_after(self, wait: Option<Duration>) -> Self {
-        self.with(|inner| inner.retry_after = wait)
-    }
-
     pub(crate) fn retryable(self, retryable: bool) -> Self {
         self.with(|inner| inner.retryable = retryable)
     }
 
-    pub(crate) fn reconnect(self, needed: bool) -> Self {
-        self.with(|inner| inner.needs_reconnect = needed)
-    }
-
-    /// The error of a call whose attempts have all failed. It repeats the last failure's status and
-    /// text, and has that failure as its source.
+    /// Creates the error of a call whose attempts have all failed. The error repeats the status and text of the last
+    /// failure, and has that failure as its source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
         let message = format!("gave up after {attempts} attempts; the last one failed with {last}");
-        let (kind, own) = (ErrorKind::MaxRetriesExceeded, Inner::clone(&last.0));
-        Self(Arc::new(Inner {
-            kind,
-            code: Cow::Borrowed(kind.code()),
-            message,
-            source: Some(last),
-            ..own
-        }))
+        let kind = ErrorKind::MaxRetriesExceeded;
+        last.clone().coded(kind.code()).with(|inner| {
+            (inner.kind, inner.message) = (kind, message);
+            inner.source = Some(last);
+        })
     }
 
     /// The stable, machine-readable code, such as `timeout` or `connection_not_found`.
     ///
-    /// The SDK's own codes are listed at [`ErrorKind`]. A gateway's error keeps the gateway's code. If
-    /// the gateway sent none, the code is `http_<status>`.
+    /// [`ErrorKind`] lists the SDK's own codes and the known codes of gateways. An error of the gateway has the code
+    /// that the gateway sent, or `http_<status>` if it sent no code.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -162,7 +152,7 @@ impl NexusError {
         &self.0.code
     }
 
-    /// The problem and what to do about it, in one line of text.
+    /// The problem, and what to do about it, in one line of text.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -175,7 +165,8 @@ impl NexusError {
         &self.0.message
     }
 
-    /// The HTTP status of the response that this error was made from, if there was one.
+    /// The HTTP status of the response that this error is about. `None` if there was no response, and for some errors
+    /// about a response, such as `body_too_large`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -204,8 +195,7 @@ impl NexusError {
         self.0.kind
     }
 
-    /// The time that the gateway asks to wait before the next attempt. It is read from `Retry-After`
-    /// (RFC 9110 section 10.2.3), which contains seconds or a date.
+    /// The time to wait before the next attempt, from the gateway's `Retry-After` (RFC 9110 section 10.2.3).
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -220,7 +210,7 @@ impl NexusError {
 
     /// Returns whether only the user can fix this error, by connecting the provider. True if the connection
     /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`), was
-    /// revoked (`connection_revoked`, any 410), has no token (`token_not_found`), or has no refresh token
+    /// revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`), or has no refresh token
     /// (`no_refresh_token`).
     ///
     /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
@@ -242,8 +232,8 @@ impl NexusError {
     }
 
     /// Returns whether the same call may succeed later. True for most network failures, a timeout,
-    /// `token_expired` and the statuses 429, 502, 503 and 504. False for a failure of TLS, and if the error
-    /// shows that the broker behind the gateway has refused the request.
+    /// `token_expired` and the statuses 429, 502, 503 and 504. False for a failure of TLS, for `upstream_error` from
+    /// a refresh, and if the error shows that the broker behind the gateway has refused the request.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -282,7 +272,7 @@ impl std::error::Error for NexusError {
     }
 }
 
-/// Returns whether a gateway's code means, on every call, that the user has to connect again.
+/// Returns whether a gateway's code always means that the user has to connect again, whichever call returned it.
 pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     matches!(
         code,
@@ -290,8 +280,8 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     )
 }
 
-/// Returns whether a character of a server's text could forge a line on a terminal: a control character, a line
-/// separator, or an invisible character that hides text or reverses its direction.
+/// Returns whether a character of a server's text could mislead a reader: a control character, a line separator, or an
+/// invisible character, some of which hide text or reverse its direction.
 pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
         | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}');

@@ -7,18 +7,18 @@ pub(crate) mod redirect;
 pub(crate) mod scope;
 
 use std::borrow::Cow;
-use std::mem;
+use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
 use crate::gateway::refusal::retry_after;
-use crate::hiding::Secrets;
-use crate::retry::Attempts;
+use crate::hiding::{MIN_CREDENTIAL, Secrets};
+use crate::retry::{Attempts, RetryPolicy};
 use crate::time::Deadline;
 use crate::token::{CachedToken, Place};
 use crate::transport::{Failure, Outgoing, Response};
@@ -48,165 +48,188 @@ impl Fetcher {
         let text = options.with_query(url);
         let text = self.scope.absolute(&text)?;
         let url = self.check_url(&text)?;
-        let request = options.check()?;
-        let timeout = request.timeout.unwrap_or(self.flights.gateway.timeout);
-        let call = Call {
-            fetcher: self,
-            text: &text,
+        let options = options.check()?;
+        let gateway = &self.flights.gateway;
+        let timeout = options.timeout.unwrap_or(gateway.options.timeout);
+        let hop = Hop {
+            call: &text,
+            method: options.method,
             url,
-            deadline: Deadline::after(timeout),
-            secrets: request.hide_credential.then(Secrets::default),
-            request,
+            headers: options.headers,
+            body: options.data,
+            authenticated: true,
         };
-        let response = call.perform()?;
+        let mut call = Call {
+            fetcher: self,
+            hop,
+            deadline: Deadline::after(timeout),
+            redirects: options.redirects,
+            policy: options.retry_policy,
+            secrets: options.hide_credential.then(Secrets::default),
+        };
+        let mut response = call.perform()?;
+        if let Some(secrets) = &call.secrets {
+            secrets.hide_in(&mut response.headers, &mut response.body);
+        }
         Ok((response.status, response.headers, response.body))
+    }
+
+    /// Returns the token and its source. Blocks at most until the deadline.
+    fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
+        match &self.credential {
+            Credential::Tenant(cache, tenant) => {
+                self.flights
+                    .cached(cache, &tenant.workspace_id, &tenant.provider, deadline)
+            }
+            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+        }
+    }
+
+    /// Removes a token that the upstream refused with 401 from the cache, unless the cache already has another token.
+    fn discard(&self, token: &Arc<CachedToken>) {
+        if let Credential::Tenant(cache, tenant) = &self.credential {
+            cache.discard(&tenant.workspace_id, &tenant.provider, token);
+            let provider = &tenant.provider;
+            let line =
+                format_args!("the upstream returned 401 for the cached token of {provider:?}");
+            self.flights.gateway.log.info(line);
+        }
+    }
+
+    /// Discards a token that the upstream refused with 401, and returns another token. Returns `None` if the
+    /// gateway returns the same credential, which the upstream would refuse again.
+    fn replacement(
+        &self,
+        refused: &Arc<CachedToken>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<CachedToken>>> {
+        self.discard(refused);
+        let (fresh, _) = self.token(deadline)?;
+        Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
+    }
+
+    /// Parses a URL, and checks that the credential may be sent to it.
+    fn check_url(&self, text: &str) -> Result<Uri> {
+        let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
+        self.check(&url)?;
+        Ok(url)
+    }
+
+    /// Refuses URLs outside the fetcher's scope, and plain http to another machine unless the client allows it.
+    fn check(&self, url: &Uri) -> Result<()> {
+        if !url::is_confidential(url) && !self.flights.gateway.options.allow_insecure_http {
+            let origin = url::origin(url);
+            let advice = "use https, or set allow_insecure_http";
+            let message = format!("url: {origin} is plain http to another machine; {advice}");
+            return Err(NexusError::new(ErrorKind::InsecureUrl, message));
+        }
+        self.scope.check(url)
     }
 }
 
 /// A fetch whose URL and options have been checked.
 struct Call<'a> {
     fetcher: &'a Fetcher,
-    /// The absolute URL before placeholders are filled.
-    text: &'a str,
-    url: Uri,
-    request: FetchOptions,
+    hop: Hop<'a>,
     deadline: Deadline,
-    /// The texts to hide in the response.
+    redirects: Redirects,
+    policy: RetryPolicy,
+    /// The secrets to hide in the response, if any.
     secrets: Option<Secrets>,
 }
 
-impl<'a> Call<'a> {
-    /// Sends the request and follows redirects. A cached token may have been revoked. After a 401 to a cached
-    /// token, the same hop is therefore sent once more, if the gateway returns another token.
-    fn perform(mut self) -> Result<Response> {
+impl Call<'_> {
+    /// Sends the request and follows redirects. A 401 for a cached token may mean that the token was revoked. If the
+    /// gateway then returns another token, sends the same hop once more.
+    fn perform(&mut self) -> Result<Response> {
         let (mut token, mut source) = self.fetcher.token(self.deadline)?;
-        let mut hop = self.first_hop(&token)?;
+        if let Cow::Owned(target) = token.target(self.hop.call)? {
+            self.hop.url = self.fetcher.check_url(&target)?;
+        }
         for number in 0..=MAX_REDIRECTS {
-            let mut response = self.try_hop(&hop, &token)?;
-            if response.status == 401 && hop.authenticated && source == Source::Cache {
+            let mut response = self.try_hop(&token)?;
+            if response.status == 401 && self.hop.authenticated && source == Source::Cache {
                 if number > 0 && matches!(token.place, Place::Path(_)) {
-                    // The server chose this URL, and may have copied the credential into it. So the URL cannot be
-                    // built again with another token.
+                    // The server chose this URL, and may have copied the credential into its path. The SDK does
+                    // not know where, so it cannot put another token there.
                     self.fetcher.discard(&token);
                 } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
-                    hop.url = match number {
-                        0 => self.target(&fresh)?,
-                        _ => fresh.redirect_target(hop.url, true)?,
+                    self.hop.url = match number {
+                        0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
+                        _ => fresh.redirect_target(self.hop.url.clone(), true)?,
                     };
                     (token, source) = (fresh, Source::Gateway);
-                    response = self.try_hop(&hop, &token)?;
+                    response = self.try_hop(&token)?;
                 }
             }
             let target = redirect::location(response.status, &response.headers);
-            let Some(target) = target.filter(|_| self.request.redirects == Redirects::Follow)
-            else {
-                if let Some(secrets) = self.secrets {
-                    secrets.hide_in(&mut response.headers, &mut response.body);
-                }
+            let Some(target) = target.filter(|_| self.redirects == Redirects::Follow) else {
                 return Ok(response);
             };
-            self.next_hop(&mut hop, response.status, target, &token)?;
+            self.hop.redirect(response.status, target, &token)?;
+            self.fetcher.check(&self.hop.url)?;
         }
-        let origin = url::origin(&self.url);
-        let message = format!(
-            "{origin}: more than {MAX_REDIRECTS} redirects; set Redirects::Manual to get the first redirect as the response"
-        );
+        let origin = url::origin(&self.hop.url);
+        let advice = "set Redirects::Manual to get the first redirect as the response";
+        let message = format!("{origin}: more than {MAX_REDIRECTS} redirects; {advice}");
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
-    /// Returns the URL of the call, with the credential if the provider's credential belongs in the URL.
-    fn target(&self, token: &CachedToken) -> Result<Uri> {
-        match token.target(self.text)? {
-            Cow::Borrowed(_) => Ok(self.url.clone()),
-            Cow::Owned(target) => self.fetcher.check_url(&target),
-        }
-    }
-
-    fn first_hop(&mut self, token: &CachedToken) -> Result<Hop<'a>> {
-        Ok(Hop {
-            call: self.text,
-            method: self.request.method.clone(),
-            url: self.target(token)?,
-            headers: mem::take(&mut self.request.headers),
-            sends_body: self.request.data.is_some(),
-            authenticated: true,
-        })
-    }
-
-    fn next_hop(
-        &self,
-        hop: &mut Hop<'_>,
-        status: u16,
-        to: &[u8],
-        token: &CachedToken,
-    ) -> Result<()> {
-        let was_authenticated = hop.authenticated;
-        let gateway = &self.fetcher.flights.gateway;
-        hop.redirect(status, to, token, gateway.allow_insecure_http)?;
-        self.fetcher.scope.check(&hop.url)?;
-        if was_authenticated && !hop.authenticated {
-            let to = url::origin(&hop.url);
-            let log = gateway.log;
-            log.info(|| format!("redirected to {to}: credential dropped"));
-        }
-        Ok(())
-    }
-
-    /// Sends one hop, and retries it according to the options. Returns the last response, whatever its status.
-    /// Each attempt gets a new signature, because signatures expire.
-    fn try_hop(&mut self, hop: &Hop<'_>, token: &CachedToken) -> Result<Response> {
-        let policy = &self.request.retry_policy;
-        let idempotent = hop.method.is_idempotent();
-        let body = self.request.data.as_deref().filter(|_| hop.sends_body);
-        let mut attempts = Attempts::new(policy, self.deadline, self.fetcher.flights.gateway.log);
+    /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
+    fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
+        let policy = self.policy.clone();
+        let log = self.fetcher.flights.gateway.log;
+        let idempotent = self.hop.method.is_idempotent();
+        let mut attempts = Attempts::new(&policy, Some(self.deadline), log);
         loop {
-            let headers = hop.headers(token, body.unwrap_or_default())?;
-            if let Some(secrets) = &mut self.secrets {
-                note_secrets(secrets, token, &headers);
-            }
-            match self.attempt(hop, &headers, body) {
-                Ok(response) if !idempotent || !policy.retries_status(response.status) => {
-                    return Ok(response);
-                }
-                Ok(response) => {
+            let headers = self.headers(token)?;
+            let sent = self.send(&headers);
+            let retry = match &sent {
+                Ok(response) if idempotent && policy.retries_status(response.status) => {
                     let why = format!("the upstream returned status {}", response.status);
-                    if !attempts.wait_for_retry(&why, retry_after(&response.headers)) {
-                        return Ok(response);
-                    }
+                    attempts.wait_for_retry(&why, retry_after(&response.headers))
                 }
-                Err(failure) if !failure.allows_another(&hop.method) => return Err(failure.error),
+                Ok(_) => false,
                 Err(failure) => {
-                    if !attempts.wait_for_retry(&failure.error, None) {
-                        return Err(attempts.give_up(failure.error));
-                    }
+                    let may_retry = failure.allows_another(&self.hop.method);
+                    may_retry && attempts.wait_for_retry(&failure.error, None)
                 }
+            };
+            if !retry {
+                return sent.map_err(|failure| attempts.give_up(failure.error));
             }
         }
     }
 
-    fn attempt(
-        &self,
-        hop: &Hop<'_>,
-        headers: &HeaderMap,
-        body: Option<&[u8]>,
-    ) -> Result<Response, Failure> {
+    /// Returns the headers of one attempt: the caller's, and the credential if the hop carries it. Each attempt
+    /// gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
+    fn headers(&mut self, token: &CachedToken) -> Result<HeaderMap> {
+        let hop = &self.hop;
+        let mut headers = hop.headers.clone();
+        if hop.authenticated {
+            let body = hop.body.as_deref().unwrap_or_default();
+            token.authorize(&hop.method, &hop.url, &mut headers, body)?;
+        }
+        if let Some(secrets) = &mut self.secrets {
+            for text in token.secrets() {
+                secrets.add(text.as_bytes(), MIN_CREDENTIAL);
+            }
+            for value in headers.values().filter(|value| value.is_sensitive()) {
+                secrets.add(value.as_bytes(), MIN_CREDENTIAL);
+            }
+        }
+        Ok(headers)
+    }
+
+    fn send(&self, headers: &HeaderMap) -> Result<Response, Failure> {
         let outgoing = Outgoing {
-            method: &hop.method,
-            url: &hop.url,
+            method: &self.hop.method,
+            url: &self.hop.url,
             headers,
-            body,
+            body: self.hop.body.as_deref(),
             ignores_agent_timeouts: false,
         };
         let transport = &self.fetcher.flights.gateway.transport;
         transport.send(&outgoing, self.deadline, transport.max_body_bytes)
-    }
-}
-
-/// Adds the texts of the credential, and the values of the headers that carry the credential or a signature.
-fn note_secrets(secrets: &mut Secrets, token: &CachedToken, headers: &HeaderMap) {
-    let headers = headers.values().filter(|value| value.is_sensitive());
-    let headers = headers.map(|value| value.as_bytes().to_vec());
-    for text in token.secrets().into_iter().chain(headers) {
-        secrets.add_credential(&text);
     }
 }

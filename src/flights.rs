@@ -1,19 +1,19 @@
 //! Calls that can make the gateway refresh a token.
 //!
-//! A gateway refreshes a token inside the call that needs the token. If the client hangs up, the refresh may
-//! be lost, and two calls at once may use the same refresh token twice. In either case the provider may
-//! revoke the user's grant. Each of these calls is therefore a *flight*: it runs to its end on a thread of
-//! its own, even if all of its callers have left. A tenant or connection has one flight at a time.
+//! A gateway refreshes an expired token during the call that asks for the token. If the client disconnects during
+//! a refresh, the new refresh token may be lost. If two calls refresh at once, both may use the same refresh
+//! token. In both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it
+//! runs to its end on a thread of its own, even if all of its callers have timed out. A tenant or connection has at
+//! most one flight at a time.
 //!
-//! A caller checks the cache first. If the cache has no fresh token, the caller joins the tenant's
-//! flight or starts a flight ([`table`]), and waits. The flight puts its token into the cache before it
-//! wakes its callers. If the gateway cannot be reached, a stale token is used until it expires
-//! (`Flights::extend`).
+//! A caller checks the cache first. If the cache has no fresh token, the caller joins the tenant's flight, or
+//! starts a flight if there is none ([`table`]), and waits. The flight puts its token into the cache before it
+//! wakes its callers. If the gateway fails to return a newer token, callers use the stale token, unless the gateway
+//! has refused for good or `stale_if_error` is off.
 
 mod lock;
 mod table;
 
-use std::io;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(crate) use self::lock::ProcessLock;
 pub(crate) use self::table::{Call, Source};
 use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
-use crate::cache::{Lookup, Tenant, TokenCache};
+use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
@@ -31,19 +31,20 @@ use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
 
-/// The longest time for which dropping a client's last handle waits for flights.
+/// The longest time for which the drop of a client's last handle waits for flights.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for which a caller with a stale token waits for a newer token.
 const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
-/// A counted handle, held by clients, fetchers and agents. Dropping the last handle waits for flights.
+/// A counted handle to the flights of a client, held by clients, fetchers and agents. The drop of the last handle
+/// waits for the flights under way, for at most 5 s.
 #[derive(Clone)]
 pub(crate) struct Handle(Shared<LastHandle>);
 
 struct LastHandle(Arc<Flights>);
 
-/// A gateway and the flights to it. A flight holds this and no [`Handle`], so that it does not keep the
-/// client open.
+/// A gateway and the flights to it. The thread of a flight holds the `Flights` but no [`Handle`], so that the flight
+/// does not keep the client open.
 pub(crate) struct Flights {
     pub(crate) gateway: Gateway,
     table: Table,
@@ -55,11 +56,7 @@ pub(crate) struct Flights {
 }
 
 impl Handle {
-    pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
-        Self::of(Flights::new(gateway, process_lock))
-    }
-
-    fn of(flights: Flights) -> Self {
+    pub(crate) fn new(flights: Flights) -> Self {
         Self(Shared::new(LastHandle(Arc::new(flights))))
     }
 }
@@ -75,24 +72,23 @@ impl Deref for Handle {
 impl Drop for LastHandle {
     fn drop(&mut self) {
         let (gateway, table) = (&self.0.gateway, &self.0.table);
-        let count = table.len();
+        let count = table.flights.lock().len();
         if count > 0 {
-            gateway.log.warn(|| {
-                format!(
-                    "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
-                     the provider may revoke the user's grant",
-                    DROP_TIMEOUT.as_secs()
-                )
-            });
-            // Never cleared, because a flight that is still running after the wait must not send more requests.
+            gateway.log.warn(format_args!(
+                "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
+                 the provider may revoke the user's grant",
+                DROP_TIMEOUT.as_secs()
+            ));
+            // The end of this wait is never counted, because a flight that outlasts the wait must not send another
+            // request.
             gateway.set_ending(true);
-            self.0.drain(Deadline::after(DROP_TIMEOUT));
+            table.wait_until_empty(Deadline::after(DROP_TIMEOUT));
         }
     }
 }
 
 impl Flights {
-    fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
+    pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
         Self {
             gateway,
             table: Table::default(),
@@ -103,7 +99,8 @@ impl Flights {
         }
     }
 
-    /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended.
+    /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. Meanwhile,
+    /// flights do not retry, and waits for a lock end within a second.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         self.gateway.set_ending(true);
         let is_empty = self.table.wait_until_empty(deadline);
@@ -135,8 +132,10 @@ impl Flights {
     }
 
     /// Returns the token in the cache, or resolves the token and caches it. Blocks at most until the deadline.
-    /// If the cache has a stale token that may be used in an outage, blocks for at most 1 s, unless the stale
-    /// token expires or is deleted meanwhile.
+    ///
+    /// If the cache has a stale token and `stale_if_error` is on, waits for the gateway for at most 1 s. Then returns
+    /// the stale token, unless the gateway has returned a newer token or refused for good. If the stale token has
+    /// expired or was deleted in the meantime, waits for the gateway again, until the deadline.
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
@@ -144,26 +143,32 @@ impl Flights {
         provider: &str,
         deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
-        let found = cache.look_up(workspace_id, provider, Now::read());
-        if let Lookup::Fresh(token) = found {
+        let now = Now::read();
+        if let Some(token) = cache.get_at(workspace_id, provider, now) {
             return Ok((token, Source::Cache));
         }
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let is_stale = matches!(found, Lookup::Stale) && self.gateway.stale_if_error;
-        if is_stale {
-            let soon = self.stale_deadline(deadline);
-            match self.resolve_into(Some(cache), &tenant, soon) {
-                Err(error) if !is_definite(&error) => {
-                    if let Some(token) = self.extend(cache, &tenant, &error) {
-                        return Ok((token, Source::Cache));
-                    }
-                    // The old token has expired, or was deleted in the meantime.
-                }
-                resolved => return Ok((resolved?, Source::Gateway)),
-            }
+        let resolve = |deadline| {
+            let token = self.resolve_into(Some(cache), &tenant, deadline)?;
+            Ok((token, Source::Gateway))
+        };
+        if !self.gateway.options.stale_if_error || !cache.has_stale(&tenant, now) {
+            return resolve(deadline);
         }
-        let token = self.resolve_into(Some(cache), &tenant, deadline)?;
-        Ok((token, Source::Gateway))
+        let error = match resolve(self.stale_deadline(deadline)) {
+            Err(error) if !is_definite(&error) => error,
+            resolved => return resolved,
+        };
+        let Some((token, is_first)) = cache.extend(&tenant, Now::read()) else {
+            // The stale token has expired or was deleted in the meantime.
+            return resolve(deadline);
+        };
+        if is_first {
+            self.gateway.log.warn(format_args!(
+                "no new token for {provider:?}, using the old one until it expires: {error}"
+            ));
+        }
+        Ok((token, Source::Cache))
     }
 
     /// Returns the deadline of a caller with a stale token: at most 1 s away, and at most half of the caller's
@@ -171,24 +176,6 @@ impl Flights {
     fn stale_deadline(&self, deadline: Deadline) -> Deadline {
         let left = deadline.left().unwrap_or_default();
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
-    }
-
-    /// Extends the stale token, so that the next calls use it too, and returns it. Logs one warning for each
-    /// token, not for each call.
-    fn extend(
-        &self,
-        cache: &TokenCache,
-        tenant: &Tenant,
-        why: &NexusError,
-    ) -> Option<Arc<CachedToken>> {
-        let (token, is_first) = cache.extend(tenant, Now::read())?;
-        if is_first {
-            let provider = &tenant.provider;
-            self.gateway.log.warn(|| {
-                format!("no new token for {provider:?}, using the old one until it expires: {why}")
-            });
-        }
-        Some(token)
     }
 
     fn resolve_into(
@@ -210,33 +197,36 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
         let joined = self.table.join_or_register(subject, call, cache, deadline);
-        let (flight, is_new) = joined.ok_or_else(|| self.timed_out(subject))?;
-        if is_new {
-            self.start(&flight);
-        }
-        let outcome = flight.wait(cache, deadline);
-        outcome.ok_or_else(|| self.timed_out(subject))?
-    }
-
-    /// Returns the error for a caller whose deadline has passed before the flight ended.
-    fn timed_out(&self, subject: &Subject) -> NexusError {
-        let lock = self.process_lock.as_ref();
-        let waiting = lock.and_then(|lock| lock.caller_timed_out(subject, &self.gateway.address));
-        waiting.unwrap_or_else(wait_timed_out)
+        let outcome = joined.and_then(|(flight, is_new)| {
+            if is_new {
+                self.start(&flight);
+            }
+            flight.wait(cache, deadline)
+        });
+        outcome.unwrap_or_else(|| {
+            let message = "timed out waiting for the gateway, or for another process that holds the lock for \
+                           this token; try again (a call that has begun continues in the background, so that no refresh \
+                           is lost)";
+            Err(retryable(ErrorKind::Timeout, message))
+        })
     }
 
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
         let (flights, started) = (Arc::clone(self), Arc::clone(flight));
-        let run = move || flights.table.finish(&started, flights.run(&started));
+        let run = move || {
+            let request = AssertUnwindSafe(|| flights.request(&started).map(Outcome::of));
+            let outcome = panic::catch_unwind(request).unwrap_or_else(|_| {
+                let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
+                               on stderr; try again";
+                Err(retryable(ErrorKind::RequestFailed, message))
+            });
+            flights.table.finish(&started, outcome.map(Arc::new));
+        };
         if let Err(error) = sync::spawn("nexus-flight", run) {
-            self.table.finish(flight, Err(no_thread(&error)));
+            let message = format!("cannot start a thread to call the gateway: {error}; try again");
+            let error = retryable(ErrorKind::RequestFailed, &message);
+            self.table.finish(flight, Err(error));
         }
-    }
-
-    fn run(&self, flight: &Flight) -> Result<Arc<Outcome>> {
-        let request = || self.request(flight).map(Outcome::of).map(Arc::new);
-        let outcome = panic::catch_unwind(AssertUnwindSafe(request));
-        outcome.unwrap_or_else(|_| Err(panicked()))
     }
 
     fn request(&self, flight: &Flight) -> Result<Success> {
@@ -257,44 +247,31 @@ impl Flights {
                     Call::Check => Request::get(format!("/v1/check-connection/{id}")),
                     Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
                 };
-                self.gateway.send_with(&request, Some(&acquire))
+                self.gateway.send(&request, Some(&acquire))
             }
         }
     }
 
-    /// Resolves the token, and resolves it a second time after `token_expired`. That error may mean that the
-    /// provider is down for a moment or that it has refused for good. Only a second resolve tells which.
+    /// Resolves the token, and resolves it a second time after `token_expired`. The provider may have been down for a
+    /// moment, or may have refused for good. Only the second response tells which.
     fn request_token(&self, tenant: &Tenant, acquire: Acquire<'_>) -> Result<Success> {
         let parameters = [
             ("workspace_id", Some(&*tenant.workspace_id)),
             ("provider_name", Some(&*tenant.provider)),
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
-        let request = request.of_workspace(&*tenant.workspace_id);
-        match self.gateway.send_with(&request, Some(acquire)) {
+        let request = request.of_workspace(Some(&tenant.workspace_id));
+        match self.gateway.send(&request, Some(acquire)) {
             Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
-                self.gateway.send_with(&request, Some(acquire))
+                self.gateway.send(&request, Some(acquire))
             }
             first => first,
         }
     }
 }
 
-fn wait_timed_out() -> NexusError {
-    let message = "timed out waiting for the gateway; try again (a call that has begun continues in the \
-                   background, so that no refresh is lost)";
-    NexusError::new(ErrorKind::Timeout, message).retryable(true)
-}
-
-fn no_thread(error: &io::Error) -> NexusError {
-    let message = format!("no thread can be started to call the gateway: {error}; try again");
-    NexusError::new(ErrorKind::RequestFailed, message).retryable(true)
-}
-
-fn panicked() -> NexusError {
-    let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is on stderr; \
-                   try again";
-    NexusError::new(ErrorKind::RequestFailed, message).retryable(true)
+fn retryable(kind: ErrorKind, message: &str) -> NexusError {
+    NexusError::new(kind, message).retryable(true)
 }
 
 #[cfg(all(test, loom))]

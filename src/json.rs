@@ -25,6 +25,22 @@ pub(crate) fn written(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// Parses the body of a gateway's response.
+///
+/// # Errors
+///
+/// `invalid_response` unless the body is a JSON object.
+pub(crate) fn response(body: &[u8]) -> Result<Object> {
+    let response = parse(body).map_err(|error| {
+        let problem = format!(
+            "the gateway's response is not JSON: {error}; check that gateway_url is the gateway's \
+             own address"
+        );
+        NexusError::new(ErrorKind::InvalidResponse, problem)
+    })?;
+    into_object(response)
+}
+
 /// Returns a gateway's response as an object.
 ///
 /// # Errors
@@ -38,12 +54,16 @@ pub(crate) fn into_object(response: Value) -> Result<Object> {
     Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
-/// Returns a field as text. Numbers and booleans are returned as JSON. `null`, lists and objects count as
-/// missing.
+/// Returns a field as a string. Booleans and integers are converted to strings. Other numbers count as missing,
+/// because parsing may have rounded them. `null`, lists and objects count as missing as well.
 pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) => Some(text.clone()),
-        value @ (Value::Number(_) | Value::Bool(_)) => Some(written(value)),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => {
+            let positive = number.as_u64().map(|count| count.to_string());
+            positive.or_else(|| Some(number.as_i64()?.to_string()))
+        }
         _ => None,
     }
 }

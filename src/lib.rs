@@ -21,11 +21,11 @@
 //!
 //! # Where to start
 //!
-//! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. Its documentation has a table of what
-//!   differs from the Python SDK.
+//! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. Its documentation has a
+//!   table of the differences from the Python SDK.
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
-//! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the hosts of one API,
-//!   so that a URL from a model cannot send it elsewhere.
+//! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the
+//!   hosts of one API, so that a URL from a model cannot send it elsewhere.
 //! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of the known codes and what to do about each.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
@@ -34,24 +34,27 @@
 //!
 //! # Blocking, time and threads
 //!
-//! Every request blocks the calling thread, and has a deadline that the documentation of its method states. Threads can share a
-//! [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh a token runs on a thread of its
-//! own. It goes on when its caller times out, because an interrupted refresh can cost the user's connection. Dropping the last
-//! handle of a client waits up to 5 s for such requests. A program that ends with [`std::process::exit`] calls
-//! [`NexusClient::drain`] first.
+//! Every request blocks the calling thread. It has a deadline, which the documentation of its method states. Only a
+//! body that an [authenticated agent](NexusClient::authenticated_agent) streams has no time limit as a whole.
 //!
-//! Nothing is ever written to stdout. Diagnostics go to stderr, on lines that begin with `[NexusSDK]`; see [`LogLevel`].
+//! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh
+//! a token runs on a thread of its own. It continues if its caller times out, because if a refresh is interrupted, the
+//! provider may revoke the user's grant. Dropping the last handle of a client waits up to 5 s for such requests. A
+//! program that ends with [`std::process::exit`] should call [`NexusClient::drain`] first.
+//!
+//! Nothing is ever written to stdout. Diagnostics go to stderr, on lines that begin with `[NexusSDK]`; see
+//! [`LogLevel`].
 //!
 //! # Features
 //!
 //! | feature | default | what |
 //! |---|---|---|
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
-//! | `gzip` | yes | compressed responses |
+//! | `gzip` | yes | gzip-compressed responses |
 //! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the root certificates of the system and of `SSL_CERT_FILE` |
-//! | `native-tls` | no | https through the system's library; overrides `rustls` |
+//! | `native-tls` | no | https through the system's TLS library; overrides `rustls` |
 //! | `socks-proxy` | no | `socks5://` proxies |
 //! | `log` | no | diagnostics go to the `log` facade instead of stderr |
 //! | `testing` | no | `testing::DevGateway` |
@@ -59,9 +62,9 @@
 //!
 //! # Examples
 //!
-//! The repository has complete programs in `examples`: `quickstart.rs`, `mcp_minimal.rs` and `mcp_stdio_server` (MCP servers over
-//! stdio), `build_script`, `rest_tools.rs`, and `redis_lock` (a [`RefreshLock`] for several hosts). `src/bin/nexus` is a command
-//! line tool.
+//! The repository has complete programs in `examples`: `quickstart.rs`, `mcp_minimal.rs` and `mcp_stdio_server` (MCP
+//! servers over stdio), `build_script`, `rest_tools.rs`, and `redis_lock` (a [`RefreshLock`] for several hosts).
+//! `src/bin/nexus` is a command line tool.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
@@ -109,7 +112,6 @@ mod seeded;
 mod session;
 #[cfg(feature = "signing")]
 mod signing;
-mod strategy;
 mod sync;
 mod time;
 mod token;

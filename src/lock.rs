@@ -1,11 +1,12 @@
-//! The lock that processes share, so that only one at a time refreshes a token. By default, the lock is a file.
+//! The lock that processes share, so that only one process at a time refreshes a token. By default, the lock is a
+//! file.
 //!
 //! Lock files are empty and never removed. If a file were removed, a process that has it open and a process that
 //! creates it again could both hold the lock.
 
 use std::env;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,12 +19,10 @@ use crate::log::Log;
 const VARIABLE: &str = "NEXUS_LOCK_DIR";
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
-/// A process that still holds a lock this long after the end of its turn is assumed to be stopped or to hang.
+/// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// The time for which a file must look overdue. A new holder needs a moment to write the end of its own turn.
-const CONFIRMATION: Duration = Duration::from_millis(500);
 
-/// A lock that several processes share, so that only one at a time refreshes a token.
+/// A lock that several processes share, so that only one process at a time refreshes a token.
 ///
 /// If two processes make the gateway refresh the same token at once, a refresh token may be used twice. Providers
 /// that rotate refresh tokens may treat the second use as theft and revoke the user's grant. A client therefore holds
@@ -96,8 +95,8 @@ pub trait RefreshLock: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Return an error if the lock does not work. The client then sends its request *without* the lock. It logs a
-    /// warning for the first such failure in a row.
+    /// Return an error if the lock does not work. The client then sends its request *without* the lock. Of several
+    /// such failures in a row, only the first is logged as a warning.
     fn acquire(
         &self,
         key: &str,
@@ -125,7 +124,7 @@ pub(crate) enum LockOption {
 }
 
 impl LockOption {
-    /// Returns the lock of a client with this option, and the text before a key in messages. Returns `None` if the
+    /// Returns the lock of a client with this option, and the prefix of its keys in messages. Returns `None` if the
     /// client uses no lock. Reads the environment.
     ///
     /// # Errors
@@ -143,7 +142,8 @@ impl LockOption {
             },
         };
         let Some(dir) = dir else {
-            log.debug(|| "no home directory, so no lock is shared with other processes");
+            let line = format_args!("no home directory, so no lock is shared with other processes");
+            log.debug(line);
             return Ok(None);
         };
         if !dir.is_absolute() {
@@ -155,8 +155,8 @@ impl LockOption {
     }
 }
 
-/// Returns this user's directory for lock files by the conventions of the platform. Relative paths in the environment
-/// are ignored.
+/// Returns the directory for this user's lock files, which depends on the platform. Relative paths in the environment
+/// are ignored, as the XDG Base Directory Specification demands.
 fn default_dir() -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let variable = |name| env::var_os(name).map(PathBuf::from).filter(absolute);
@@ -170,8 +170,8 @@ fn default_dir() -> Option<PathBuf> {
     Some(dir).filter(absolute)
 }
 
-/// A directory with a lock file for each key. The file's modification time is the time by which its holder must have
-/// finished.
+/// A directory with a lock file for each key. The modification time of a file is the time by which the holder's turn
+/// must have ended.
 struct LockDirectory(PathBuf);
 
 impl RefreshLock for LockDirectory {
@@ -181,13 +181,13 @@ impl RefreshLock for LockDirectory {
         longest: Duration,
         deadline: Instant,
     ) -> io::Result<Option<Box<dyn Send>>> {
-        let path = self.0.join(key);
-        let (mut pause, mut overdue_since) = (FIRST_PAUSE, None);
+        let file = open(&self.0.join(key)).map_err(|error| {
+            let advice =
+                "check the permissions of the lock directory, or set another directory with lock_dir or";
+            io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
+        })?;
+        let (mut pause, mut is_stopped) = (FIRST_PAUSE, true);
         loop {
-            let file = open(&path).map_err(|error| {
-                let advice = "check the lock directory, or set another with lock_dir or";
-                io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
-            })?;
             match file.try_lock() {
                 Ok(()) => {
                     let end = SystemTime::now().checked_add(longest);
@@ -199,14 +199,13 @@ impl RefreshLock for LockDirectory {
                 }
                 Err(_) => {}
             }
-            let now = Instant::now();
-            let is_overdue = is_overdue(&file, SystemTime::now())?;
-            if is_confirmed(&mut overdue_since, is_overdue, now) {
-                return Err(io::Error::other("its holder is stopped or hangs"));
-            }
-            let left = deadline.saturating_duration_since(now);
+            // A new holder sets the end of its turn a moment after it gets the lock. The holder is therefore assumed
+            // to be stopped only if the file was overdue at every check.
+            is_stopped = is_stopped && is_overdue(&file, SystemTime::now())?;
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(None);
+                let stopped = io::Error::other("the process that holds it is stopped or hangs");
+                return if is_stopped { Err(stopped) } else { Ok(None) };
             }
             thread::sleep(left.min(pause));
             pause = pause.saturating_mul(2).min(MAX_PAUSE);
@@ -219,38 +218,14 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
     Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
-/// Records when a file began to look overdue, and returns whether it has looked overdue for `CONFIRMATION`.
-fn is_confirmed(since: &mut Option<Instant>, is_overdue: bool, now: Instant) -> bool {
-    *since = is_overdue.then(|| since.unwrap_or(now));
-    since.is_some_and(|since| now.saturating_duration_since(since) >= CONFIRMATION)
-}
-
 /// Opens a lock file, or creates it. An existing file is opened only if it is a regular file, because other users may
 /// be able to write to the directory. Opening a FIFO could block, and opening a dangling link could create a file
 /// elsewhere.
 fn open(path: &Path) -> io::Result<File> {
-    let found = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => match create(path) {
-            // Another process has created the file in the meantime.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::symlink_metadata(path)?,
-            created => return created,
-        },
-        found => found?,
-    };
-    if !found.is_file() {
+    let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(io::Error::other("the lock file is not a regular file"));
     }
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
-    if !is_same(&found, &file.metadata()?) {
-        return Err(io::Error::other(
-            "the lock file was replaced while it was opened",
-        ));
-    }
-    Ok(file)
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
     #[cfg(unix)]
     {
         std::os::unix::fs::DirBuilderExt::mode(&mut dirs, 0o700);
@@ -259,20 +234,7 @@ fn create(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         dirs.recursive(true).create(dir)?;
     }
-    file.read(true).write(true).create_new(true).open(path)
-}
-
-#[cfg(unix)]
-fn is_same(found: &Metadata, opened: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-
-    (found.dev(), found.ino()) == (opened.dev(), opened.ino())
-}
-
-/// On other systems, the standard library has no stable way to compare files.
-#[cfg(not(unix))]
-fn is_same(_: &Metadata, opened: &Metadata) -> bool {
-    opened.is_file()
+    file.write(true).create(true).truncate(false).open(path)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Diagnostics, one line each: to stderr or, with the feature `log`, to the `log` facade. A line is
-//! formatted only if its level is on.
+//! formatted only if its level is enabled.
 
 use std::fmt;
 
@@ -31,10 +31,10 @@ pub enum LogLevel {
     Off,
     /// A failure that no caller receives as an error. At present, the SDK logs nothing at this level.
     Error,
-    /// A problem that the SDK works around: a call that is retried, plain http to a remote gateway.
+    /// A problem that does not fail the call, such as a retry or plain http to a remote gateway.
     #[default]
     Warn,
-    /// A rare event: a credential is dropped after a 401, or before a redirect to another origin.
+    /// A rare event: the upstream refuses a cached token with 401.
     Info,
     /// Every attempt of a request to the gateway, with its status and duration.
     Debug,
@@ -43,66 +43,70 @@ pub enum LogLevel {
 impl LogLevel {
     fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug];
-        all.into_iter()
-            .find(|level| level.name() == name.trim().to_ascii_lowercase())
+        let is_named = |level: &Self| level.name().eq_ignore_ascii_case(name.trim());
+        all.into_iter().find(is_named)
     }
 
-    fn name(self) -> String {
-        format!("{self:?}").to_ascii_lowercase()
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
     }
 }
 
 /// Writes the lines of one client.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Log {
-    level: LogLevel,
-}
+pub(crate) struct Log(LogLevel);
 
 impl Log {
     /// Uses the program's level, unless `NEXUS_LOG` overrides it.
     pub(crate) fn new(configured: LogLevel) -> Self {
         let name = std::env::var("NEXUS_LOG").unwrap_or_default();
         let named = LogLevel::from_name(&name);
-        let log = Self {
-            level: named.unwrap_or(configured),
-        };
+        let log = Self(named.unwrap_or(configured));
         if named.is_none() && !name.trim().is_empty() {
-            log.warn(|| "NEXUS_LOG is ignored; set it to off, error, warn, info or debug");
+            let line =
+                format_args!("NEXUS_LOG is ignored; set it to off, error, warn, info or debug");
+            log.warn(line);
         }
         log
     }
 
-    pub(crate) fn warn<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+    pub(crate) fn warn(self, line: fmt::Arguments<'_>) {
         self.write(LogLevel::Warn, line);
     }
 
-    pub(crate) fn info<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+    pub(crate) fn info(self, line: fmt::Arguments<'_>) {
         self.write(LogLevel::Info, line);
     }
 
-    pub(crate) fn debug<T: fmt::Display>(self, line: impl FnOnce() -> T) {
+    pub(crate) fn debug(self, line: fmt::Arguments<'_>) {
         self.write(LogLevel::Debug, line);
     }
 
     #[cfg(not(feature = "log"))]
-    fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
-        if level <= self.level {
-            say(level, &line().to_string());
+    fn write(self, level: LogLevel, line: fmt::Arguments<'_>) {
+        if level <= self.0 {
+            say(level, &line.to_string());
         }
     }
 
     /// Lets the program's logger select the lines. A panic of the logger must not end a call, or interrupt
     /// the wait for a refresh in a `drop`.
     #[cfg(feature = "log")]
-    fn write<T: fmt::Display>(self, level: LogLevel, line: impl FnOnce() -> T) {
+    fn write(self, level: LogLevel, line: fmt::Arguments<'_>) {
         let level = match level {
             LogLevel::Warn => ::log::Level::Warn,
             LogLevel::Info => ::log::Level::Info,
             _ => ::log::Level::Debug,
         };
         let say = || {
-            if self.level != LogLevel::Off && ::log::log_enabled!(target: TARGET, level) {
-                ::log::log!(target: TARGET, level, "{}", line());
+            if self.0 != LogLevel::Off && ::log::log_enabled!(target: TARGET, level) {
+                ::log::log!(target: TARGET, level, "{line}");
             }
         };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(say));

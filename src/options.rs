@@ -1,17 +1,19 @@
 //! The options of a client, set in code or read from the environment.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ureq::http::Uri;
 
 use crate::error::{NexusError, Result};
 use crate::lock::{LockOption, RefreshLock};
 use crate::log::LogLevel;
 use crate::retry::RetryPolicy;
+use crate::secret::debug_only;
+use crate::url;
 
 const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
-const KEY_VARIABLE: &str = "NEXUS_API_KEY";
 
 /// The options of a [`NexusClient`](crate::NexusClient).
 ///
@@ -24,7 +26,7 @@ const KEY_VARIABLE: &str = "NEXUS_API_KEY";
 /// let options = NexusClientOptions::new("https://nexus.example.com");
 /// assert_eq!(
 ///     format!("{options:?}"),
-///     "NexusClientOptions { api_key: none, timeout: 30s, retry_policy: RetryPolicy { retries: 0, \
+///     "NexusClientOptions { timeout: 30s, retry_policy: RetryPolicy { retries: 0, \
 ///      min_delay: 200ms, max_delay: 2s, retry_on_429: false }, max_body_bytes: 104857600, \
 ///      allow_insecure_http: false, log_level: Warn, stale_if_error: true, lock: Default, .. }"
 /// );
@@ -44,8 +46,8 @@ pub struct NexusClientOptions {
 }
 
 impl NexusClientOptions {
-    /// Options for the gateway at this URL, such as `https://nexus.example.com`. The URL may have a path, to which
-    /// the SDK appends paths such as `/v1/resolve`. All other options have their defaults.
+    /// Creates the options for the gateway at this URL, such as `https://nexus.example.com`. The URL may have a path,
+    /// to which the SDK appends paths such as `/v1/resolve`. All other options have their defaults.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -69,12 +71,12 @@ impl NexusClientOptions {
         }
     }
 
-    /// Options from the environment: the URL from `NEXUS_GATEWAY_URL`, and the API key from `NEXUS_API_KEY` if it is
-    /// set. White space around the values is removed.
+    /// Creates the options from the environment: the URL from `NEXUS_GATEWAY_URL`, and the API key from `NEXUS_API_KEY`
+    /// if that variable is set. White space around the values is removed.
     ///
     /// # Errors
     ///
-    /// `invalid_input` if `NEXUS_GATEWAY_URL` is not set or blank, or if one of the two variables is not UTF-8.
+    /// `invalid_input` if `NEXUS_GATEWAY_URL` is missing, blank or not a usable URL.
     ///
     /// ```no_run
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -83,19 +85,21 @@ impl NexusClientOptions {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_env() -> Result<Self> {
-        let Some(url) = variable(URL_VARIABLE)? else {
+        let url = variable(URL_VARIABLE);
+        if url.is_empty() {
             let problem =
-                "not set; set it to the gateway's address, such as https://nexus.example.com";
+                "is not set; set it to the gateway's address, such as https://nexus.example.com";
             return Err(NexusError::invalid_input(URL_VARIABLE, problem));
-        };
-        Ok(Self::new(url).api_key(variable(KEY_VARIABLE)?.unwrap_or_default()))
+        }
+        base_url(URL_VARIABLE, &url)?;
+        Ok(Self::new(url).api_key(variable("NEXUS_API_KEY")))
     }
 
-    /// The API key, sent to the gateway as `X-API-Key`. Default: empty, and the header is not sent.
+    /// Sets the API key, which the SDK sends to the gateway as `X-API-Key`. Default: no key, and no such header.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").api_key("k-1");
-    /// assert!(format!("{options:?}").contains("api_key: [redacted]"));
+    /// assert!(!format!("{options:?}").contains("k-1"));
     /// ```
     #[must_use]
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
@@ -103,13 +107,13 @@ impl NexusClientOptions {
         self
     }
 
-    /// The time limit for each request to the gateway, and for a whole fetch with its redirects and its replay after a
-    /// 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
+    /// Sets the time limit for each request to the gateway, and for a whole fetch with its redirects and its replay
+    /// after a 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
-    /// timeout. Its caller gets the error `timeout`, and the request continues in the background. Each attempt has
-    /// 60 s, or this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) overrides the
-    /// timeout of one fetch.
+    /// timeout. The caller gets the error `timeout`, and the request continues in the background, where each attempt
+    /// has 60 s, or this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time
+    /// limit of a single fetch.
     ///
     /// ```
     /// use std::time::Duration;
@@ -124,7 +128,7 @@ impl NexusClientOptions {
         self
     }
 
-    /// The retry policy for requests to the gateway. Default: no retries.
+    /// Sets the retry policy for requests to the gateway. Default: no retries.
     ///
     /// ```
     /// use nexus_sdk::{NexusClientOptions, RetryPolicy};
@@ -139,12 +143,13 @@ impl NexusClientOptions {
         self
     }
 
-    /// The ureq agent for all requests, with TLS roots, a client certificate or a proxy of your own.
+    /// Sets the ureq agent for all requests, for example to use TLS roots, a client certificate or a proxy of your own.
     ///
-    /// For each request, the SDK turns off ureq's redirects and accepts any method. It also accepts any status and
-    /// sets a
-    /// deadline, except for requests of an authenticated agent. Requests to loopback bypass your agent's proxy, and
-    /// requests that may refresh a token have none of your agent's timeouts. All other settings stay as they are.
+    /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
+    /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
+    /// accepts any status and sets a deadline. Requests that may refresh a token ignore your agent's timeouts.
+    /// All other settings apply, including the `User-Agent`.
+    ///
     /// Some guarantees hold only for the SDK's default agent:
     ///
     /// - Unrequested bytes that a server sends over TLS never become part of the next response. A body of unknown
@@ -171,8 +176,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// The largest response body of a fetch, in bytes after decompression. Default 100 MiB. A larger body fails with
-    /// `body_too_large`. A response from the gateway is limited to 2 MiB, regardless of this option.
+    /// Sets the size limit for the response body of a fetch, in bytes after decompression. Default 100 MiB. If the body
+    /// is larger, the fetch fails with `body_too_large`. Responses from the gateway are always limited to 2 MiB.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);
@@ -184,11 +189,10 @@ impl NexusClientOptions {
         self
     }
 
-    /// Allows credentials to be sent over plain http to other machines. Default `false`.
+    /// Sets whether credentials may be sent over plain http to other machines. Default `false`.
     ///
-    /// Loopback addresses are always allowed. By default, a fetch from any other `http` URL is the error
-    /// `insecure_url`. For a gateway at such a URL, the client only logs a
-    /// warning, because the URL comes from your configuration.
+    /// Loopback addresses are always allowed. By default, a fetch of any other `http` URL fails with `insecure_url`.
+    /// For a gateway at such a URL, the client only logs a warning, because the URL comes from your configuration.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://nexus").allow_insecure_http(true);
@@ -200,8 +204,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// The least severe level that is logged. Default [`LogLevel::Warn`]. The environment variable `NEXUS_LOG`
-    /// overrides it.
+    /// Sets the least severe level that is logged. Default [`LogLevel::Warn`]. The environment variable `NEXUS_LOG`
+    /// overrides this option.
     ///
     /// ```
     /// use nexus_sdk::{LogLevel, NexusClientOptions};
@@ -215,14 +219,15 @@ impl NexusClientOptions {
         self
     }
 
-    /// Lets calls use a token that is about to expire if the gateway cannot provide a newer one. The reason can be a
-    /// network error, a timeout, 429, 5xx, `token_expired` or an invalid response. Default `true`.
+    /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
-    /// A token is about to expire when it is within the cache's buffer (30 s by default). A token without a known
-    /// expiry can be used for up to an hour after it was requested. The first call that finds such a token in the
-    /// cache waits for the gateway
-    /// for at most 1 s. Then the token counts as fresh for another 5 s, and the first call after that asks the gateway
-    /// again. A warning is logged once for each token.
+    /// The gateway cannot provide a token if the call to it fails with a network error, a timeout, status 429 or 5xx,
+    /// `token_expired` or an invalid response. A token is expiring during the cache's buffer, by default the last 30 s
+    /// of its lifetime. A token without a known expiry can be used for up to an hour after it arrived.
+    ///
+    /// The first call that finds such a token in the cache waits for the gateway for at most 1 s. Then the token
+    /// counts as fresh for another 5 s, and the first call after that asks the gateway again. A warning is logged once
+    /// for each token.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
@@ -234,23 +239,25 @@ impl NexusClientOptions {
         self
     }
 
-    /// The directory of the files that processes lock while they refresh a token: an absolute path. Overrides
-    /// `NEXUS_LOCK_DIR` and the default, `$XDG_STATE_HOME/nexus/locks` or `~/.local/state/nexus/locks` (macOS:
-    /// `~/Library/Application Support/nexus/locks`, Windows: `%LOCALAPPDATA%\nexus\locks`).
+    /// Sets the directory for the lock files, as an absolute path. A process locks such a file while it refreshes a
+    /// token.
+    ///
+    /// This option overrides `NEXUS_LOCK_DIR`. The default is `$XDG_STATE_HOME/nexus/locks` or
+    /// `~/.local/state/nexus/locks` (macOS: `~/Library/Application Support/nexus/locks`, Windows:
+    /// `%LOCALAPPDATA%\nexus\locks`).
     ///
     /// If two processes refresh the same token at once, the provider may revoke the user's grant. Processes with the
     /// same gateway URL and directory take turns, for each workspace and provider and for each connection id. A call by
     /// connection id and a call by workspace and provider can still run at the same time.
     ///
     /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
-    /// `timeout`. Its caller waits only for the client's own timeout. If a process is suspended while it holds a lock,
-    /// the others continue without the lock 10 s after it should have been released. If the directory cannot be
-    /// used, or
-    /// its file system has no locks, one warning is logged and requests are sent without a lock.
+    /// `timeout`. Its caller waits no longer than the client's timeout. If a process is suspended while it holds a
+    /// lock, the others continue without the lock about 10 s after it should have been released. If the directory
+    /// cannot be used, or its file system has no locks, requests are sent without a lock. A warning is logged once.
     ///
-    /// Missing directories are created with mode 0700. The files are empty, one for each workspace and provider or
-    /// connection id, and are never removed. A process that is killed leaves its file unlocked. Delete files only while
-    /// no process uses the directory.
+    /// Missing directories are created with mode 0700. There is one empty file for each workspace and provider, and
+    /// for each connection id. Files are never removed. A process that is killed leaves its file unlocked. Delete
+    /// files only while no process uses the directory.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -266,8 +273,9 @@ impl NexusClientOptions {
         self
     }
 
-    /// Turns off the lock that processes share. By default the lock is on: see [`lock_dir`](Self::lock_dir). An empty
-    /// `NEXUS_LOCK_DIR` turns the lock off for clients without a setting of their own.
+    /// Turns off the lock that processes share. By default, processes share lock files: see
+    /// [`lock_dir`](Self::lock_dir). An empty `NEXUS_LOCK_DIR` turns the lock off for all clients that set neither
+    /// `lock_dir` nor `refresh_lock`.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").without_lock();
@@ -279,14 +287,14 @@ impl NexusClientOptions {
         self
     }
 
-    /// A lock of your own in place of the lock files, for processes on several hosts. Default: lock files, see
+    /// Replaces the lock files with a lock of your own, for processes on several hosts. Default: lock files, see
     /// [`lock_dir`](Self::lock_dir).
     ///
     /// ```
     /// use nexus_sdk::{NexusClientOptions, RefreshLock};
     /// use std::{io, time::{Duration, Instant}};
     ///
-    /// /// Grants the lock to every caller. The example of `RefreshLock` is a working lock.
+    /// /// Grants the lock to every caller. See `RefreshLock` for an example of a real lock.
     /// struct Free;
     ///
     /// impl RefreshLock for Free {
@@ -305,33 +313,21 @@ impl NexusClientOptions {
     }
 }
 
-/// Returns an environment variable without the white space around it, or `None` if it is not set or blank.
-fn variable(name: &str) -> Result<Option<String>> {
-    match std::env::var(name) {
-        Ok(value) => Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty())),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(NexusError::invalid_input(name, "its value is not UTF-8"))
-        }
+/// Parses the gateway's URL. An error names `place`.
+pub(crate) fn base_url(place: &str, text: &str) -> Result<Uri> {
+    let invalid = |problem| NexusError::invalid_input(place, problem);
+    let base = url::parse(text.trim()).map_err(invalid)?;
+    if base.query().is_some() {
+        return Err(invalid("has a query; leave it out".into()));
     }
+    Ok(base)
 }
 
-impl fmt::Debug for NexusClientOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = if self.api_key.is_empty() {
-            "none"
-        } else {
-            "[redacted]"
-        };
-        f.debug_struct("NexusClientOptions")
-            .field("api_key", &format_args!("{key}"))
-            .field("timeout", &self.timeout)
-            .field("retry_policy", &self.retry_policy)
-            .field("max_body_bytes", &self.max_body_bytes)
-            .field("allow_insecure_http", &self.allow_insecure_http)
-            .field("log_level", &self.log_level)
-            .field("stale_if_error", &self.stale_if_error)
-            .field("lock", &self.lock)
-            .finish_non_exhaustive()
-    }
+/// Returns an environment variable without the white space around it, or an empty string if it is not set.
+fn variable(name: &str) -> String {
+    let value = std::env::var(name).unwrap_or_default();
+    value.trim().to_owned()
 }
+
+debug_only!(NexusClientOptions: timeout, retry_policy, max_body_bytes, allow_insecure_http, log_level,
+    stale_if_error, lock);

@@ -19,7 +19,7 @@ use crate::json::{self, Object};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Providers {
-    /// The providers, ordered by auth type and name. A name may occur with several auth types.
+    /// The providers. A name may occur with several auth types.
     pub all: Vec<ProviderInfo>,
 }
 
@@ -46,7 +46,7 @@ pub struct ProviderInfo {
     pub id: Option<String>,
     /// The base URL of the provider's API.
     pub api_base_url: Option<String>,
-    /// The URL that returns the user's profile.
+    /// The URL that returns the user's profile, or only its path, such as `/user`.
     pub user_info_endpoint: Option<String>,
     /// The scopes that the provider supports.
     pub scopes: Option<Vec<String>>,
@@ -57,11 +57,11 @@ pub struct ProviderInfo {
 }
 
 impl Providers {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{Providers, serde_json::json};
@@ -88,7 +88,6 @@ impl Providers {
                 });
             }
         }
-        all.sort_unstable_by(|a, b| (&a.auth_type, &a.name).cmp(&(&b.auth_type, &b.name)));
         Ok(Self { all })
     }
 
@@ -128,11 +127,11 @@ pub struct Health {
 }
 
 impl Health {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{Health, serde_json::json};

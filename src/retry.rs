@@ -15,8 +15,9 @@ use crate::time::Deadline;
 ///
 /// Statuses 502, 503 and 504 are retried, and 429 if [`retry_on_429`](Self::retry_on_429) is set. In a
 /// fetch, they are retried only for idempotent methods (RFC 9110 section 9.2.2). Network failures are
-/// retried if they may be temporary and either the method is idempotent or the request was not sent. An
-/// error of the gateway is not retried if it shows that the broker has refused the request.
+/// retried if they may be temporary and either the method is idempotent or the error shows that the request was
+/// not sent. An error of the gateway is not retried if it shows that the broker, the service behind
+/// the gateway, has refused the request.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
 /// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.
@@ -53,7 +54,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Sets the largest number of attempts after the first attempt has failed. Default 0.
+    /// Sets the maximum number of retries after the first attempt. Default 0.
     ///
     /// ```
     /// let policy = nexus_sdk::RetryPolicy::default().retries(2);
@@ -64,7 +65,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the first pause, before its random factor. Default 200 ms.
+    /// Sets the pause before the first retry, without its random factor. Default 200 ms.
     ///
     /// ```
     /// use std::time::Duration;
@@ -77,7 +78,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the longest pause. Default 2 s.
+    /// Sets the longest pause before a retry. Default 2 s.
     ///
     /// ```
     /// use std::time::Duration;
@@ -110,30 +111,29 @@ impl RetryPolicy {
     fn delay(&self, attempt: u32, chance: f64, retry_after: Option<Duration>) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);
-        let jittered = backoff.mul_f64(0.6_f64.mul_add(chance.clamp(0.0, 1.0), 0.2));
+        let jittered = backoff.mul_f64(0.2 + 0.6 * chance.clamp(0.0, 1.0));
         let asked = retry_after.unwrap_or_default().min(self.max_delay);
         jittered.max(asked)
     }
 
-    /// Returns the longest duration of a call whose attempts have this timeout each.
+    /// Returns the longest duration of a call in which each attempt has this timeout.
     pub(crate) fn longest_call(&self, timeout: Duration) -> Duration {
-        let waits = self.max_delay.saturating_mul(self.retries);
-        timeout
-            .saturating_mul(self.retries.saturating_add(1))
-            .saturating_add(waits)
+        let each = timeout.saturating_add(self.max_delay);
+        each.saturating_mul(self.retries).saturating_add(timeout)
     }
 }
 
 /// The retries of one call.
 pub(crate) struct Attempts<'a> {
     policy: &'a RetryPolicy,
-    deadline: Deadline,
+    /// No retry begins after this deadline.
+    deadline: Option<Deadline>,
     log: Log,
     failed: u32,
 }
 
 impl<'a> Attempts<'a> {
-    pub(crate) fn new(policy: &'a RetryPolicy, deadline: Deadline, log: Log) -> Self {
+    pub(crate) fn new(policy: &'a RetryPolicy, deadline: Option<Deadline>, log: Log) -> Self {
         Self {
             policy,
             deadline,
@@ -151,14 +151,14 @@ impl<'a> Attempts<'a> {
     ) -> bool {
         let wait = self.policy.delay(self.failed, chance(), retry_after);
         self.failed = self.failed.saturating_add(1);
-        let is_late = self.deadline.left().is_none_or(|left| left <= wait);
+        let ends_before = |end: Deadline| end.left().is_none_or(|left| left <= wait);
+        let is_late = self.deadline.is_some_and(ends_before);
         if self.failed > self.policy.retries || is_late {
             return false;
         }
-        self.log.warn(|| {
-            let (failed, wait) = (self.failed, wait.as_millis());
-            format!("attempt {failed} failed, retrying in {wait} ms: {why}")
-        });
+        let (failed, ms) = (self.failed, wait.as_millis());
+        let line = format_args!("attempt {failed} failed, retrying in {ms} ms: {why}");
+        self.log.warn(line);
         std::thread::sleep(wait);
         true
     }

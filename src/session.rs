@@ -11,9 +11,9 @@ use crate::secret::debug_only;
 use crate::time::date;
 use crate::token::CachedToken;
 
-/// The session that
-/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session) requests. It has an
-/// agent, scopes, and a connection, which is named by its id or by workspace and provider.
+/// The input of
+/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session): an agent, scopes and a
+/// connection. The connection is named by its id, or by workspace and provider.
 ///
 /// ```
 /// use nexus_sdk::AgentSessionInput;
@@ -36,8 +36,8 @@ pub struct AgentSessionInput {
 }
 
 impl AgentSessionInput {
-    /// A session for an agent. Call [`provider`](Self::provider) or
-    /// [`connection_id`](Self::connection_id) next.
+    /// Creates the input for an agent. Name its connection next, with [`provider`](Self::provider) or
+    /// [`connection_id`](Self::connection_id).
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("agent-7", ["repo:read"]);
@@ -174,11 +174,11 @@ pub struct AgentSession {
     pub connection_id: Option<String>,
     /// The scopes that were granted. They may be fewer than were requested.
     pub scopes_granted: Vec<String>,
-    /// The end of the session.
+    /// The time at which the session ends.
     pub expires_at: Option<SystemTime>,
     /// True if the session can be used.
     pub active: bool,
-    /// `bearer` for a token of the provider, `session` for a token of the gateway.
+    /// `bearer` for a token from the provider, `session` for a token from the gateway.
     pub token_type: Option<String>,
     /// The provider's `access_token`, or the gateway's `session_token`.
     pub token: Option<String>,
@@ -195,11 +195,11 @@ pub struct AgentSession {
 }
 
 impl AgentSession {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{AgentSession, serde_json::json};

@@ -1,4 +1,4 @@
-//! Signatures, for credentials that are not sent themselves: an HMAC of the body, or AWS Signature Version 4.
+//! Request signatures, for credentials that are never sent: an HMAC of the body, or AWS Signature Version 4.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,14 +19,14 @@ use crate::url;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-const PAYLOAD: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const HASH: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// The signing names of S3's services, which share its rules.
+/// The signing names of S3 and its related services, which share its rules.
 const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
 /// Other services that also require the hash of the body in a header.
-const PAYLOAD_HEADER: [&str; 2] = ["aoss", "glacier"];
+const HASH_HEADER: [&str; 2] = ["aoss", "glacier"];
 
 /// The method, URL and body of a request.
 pub(crate) type Signed<'a> = (&'a Method, &'a Uri, &'a [u8]);
@@ -40,19 +40,18 @@ pub(crate) enum Signature {
     Aws(AwsKey),
 }
 
-/// The key of an AWS account, and the region and service for which requests are signed.
+/// The key of an AWS account without its secret, and the region and service for which requests are signed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AwsKey {
     pub(crate) access_key: String,
-    pub(crate) secret_key: String,
     pub(crate) session_token: Option<String>,
     pub(crate) region: String,
     pub(crate) service: String,
 }
 
 impl Signature {
-    /// Adds the signature to the headers, and replaces an earlier signature. `header_name` and `secret` are
-    /// for an HMAC only.
+    /// Adds the signature to the headers, and replaces an earlier signature. `header_name` is for an HMAC
+    /// only.
     pub(crate) fn sign(
         &self,
         header_name: &str,
@@ -67,7 +66,7 @@ impl Signature {
                 let (name, value) = header::of_credential(header_name, "", &mac)?;
                 put(headers, name, value)
             }
-            Self::Aws(key) => sign_aws(key, request, headers, now),
+            Self::Aws(key) => sign_aws(key, secret, request, headers, now),
         }
     }
 }
@@ -81,7 +80,8 @@ fn hmac(sha1: bool, in_base64: bool, secret: &[u8], payload: &[u8]) -> String {
     if in_base64 { base64(&mac) } else { hex(&mac) }
 }
 
-/// The constructor cannot fail, because a key may have any length (RFC 2104 section 2).
+/// Returns the HMAC of a payload. `new_from_slice` cannot fail, because a key may have any length (RFC 2104
+/// section 2).
 fn mac<D: EagerHash>(key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mac = Hmac::<D>::new_from_slice(key).map(|mac| mac.chain_update(payload));
     mac.map_or_else(|_| Vec::new(), |mac| mac.finalize().into_bytes().to_vec())
@@ -96,55 +96,45 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Sets `Authorization` and `X-Amz-Date`, `X-Amz-Security-Token` if there is a session token, and
-/// `X-Amz-Content-Sha256` if the service requires it. After an error, the headers contain no signature.
+/// `X-Amz-Content-Sha256` if the service requires it.
 ///
 /// # Errors
 ///
-/// `invalid_credentials` for a key, region or service that a header cannot carry. `invalid_input` for a
-/// URL without a host, or a clock before 1970 or after 9999.
+/// `invalid_credentials` for a key, region or service that a header cannot carry.
 fn sign_aws(
     key: &AwsKey,
+    secret: &str,
     (method, url, body): Signed<'_>,
     headers: &mut HeaderMap,
     now: SystemTime,
 ) -> Result<()> {
-    headers.remove(AUTHORIZATION);
-    let host = url.authority().map(Authority::as_str);
-    let host = host.ok_or_else(|| NexusError::invalid_input("url", "has no host"))?;
-    let date_time = date::basic(now).ok_or_else(|| {
-        NexusError::invalid_input("clock", "is before 1970 or after 9999; correct it")
-    })?;
-    check(key)?;
-    put(headers, DATE, plain(&date_time)?)?;
+    // A clock before 1970 or after 9999 gives no date, and AWS rejects the request.
+    let date_time = date::basic(now).unwrap_or_default();
+    put(headers, DATE, plain_value(&date_time)?)?;
     headers.remove(TOKEN);
     if let Some(token) = &key.session_token {
-        put(headers, TOKEN, value(token)?)?;
+        put(headers, TOKEN, secret_value(token)?)?;
     }
-    let service = key.service.as_str();
-    let payload = put_payload(service, headers, body)?;
-    let (request, names) = canonical((method, url, host), service, headers, &payload);
-    let authorization = authorization(key, &date_time, &request, &names)?;
+    let (service, hash) = (&*key.service, hex(&Sha256::digest(body)));
+    let is_required = S3.contains(&service) || HASH_HEADER.contains(&service);
+    // A caller may have set the header, perhaps to a wrong value.
+    if is_required || headers.contains_key(HASH) {
+        put(headers, HASH, plain_value(&hash)?)?;
+    }
+    let (request, names) = canonical(method, url, service, headers, &hash);
+    let authorization = authorization(key, secret, &date_time, &request, &names)?;
     put(headers, AUTHORIZATION, authorization)
 }
 
-/// Returns the hash of the body. Sets the hash as a header if the service requires the header, or if the
-/// caller has set it, perhaps to a wrong value.
-fn put_payload(service: &str, headers: &mut HeaderMap, body: &[u8]) -> Result<String> {
-    let hash = hex(&Sha256::digest(body));
-    let is_required = S3.contains(&service) || PAYLOAD_HEADER.contains(&service);
-    if is_required || headers.contains_key(PAYLOAD) {
-        put(headers, PAYLOAD, plain(&hash)?)?;
-    }
-    Ok(hash)
-}
-
 /// Returns the canonical form of a request, which both sides hash, and the names of the signed headers.
-/// AWS requires `host`, `content-type` and `x-amz-*`. A proxy may change other headers.
+/// AWS requires signatures to cover `host`, `content-type` and `x-amz-*`. Other headers are not signed,
+/// because a proxy may change them.
 fn canonical(
-    (method, url, host): (&Method, &Uri, &str),
+    method: &Method,
+    url: &Uri,
     service: &str,
     headers: &HeaderMap,
-    payload: &str,
+    hash: &str,
 ) -> (Vec<u8>, String) {
     let path = if S3.contains(&service) {
         object_path(url.path())
@@ -160,19 +150,20 @@ fn canonical(
             values.push(folded(value.as_bytes()));
         }
     }
-    let host = || vec![host.as_bytes().to_vec()];
-    signed.entry("host").or_insert_with(host);
+    let host = url.authority().map_or("", Authority::as_str).as_bytes();
+    signed.entry("host").or_insert_with(|| vec![host.to_vec()]);
     let mut text = format!("{method}\n{path}\n{query}\n").into_bytes();
     for (name, values) in &signed {
         text.extend([name.as_bytes(), b":", &values.join(&b','), b"\n"].concat());
     }
     let names = signed.into_keys().collect::<Vec<_>>().join(";");
-    text.extend(format!("\n{names}\n{payload}").into_bytes());
+    text.extend(format!("\n{names}\n{hash}").into_bytes());
     (text, names)
 }
 
 fn authorization(
     key: &AwsKey,
+    secret: &str,
     date_time: &str,
     request: &[u8],
     names: &str,
@@ -180,14 +171,14 @@ fn authorization(
     let (day, _) = date_time.split_once('T').unwrap_or_default();
     let scope = [day, &key.region, &key.service, "aws4_request"];
     // The derived key is valid for this day, region and service only.
-    let secret = format!("AWS4{}", key.secret_key).into_bytes();
+    let secret = ["AWS4", secret].concat().into_bytes();
     let derived = scope
         .iter()
         .fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()));
     let (scope, hash) = (scope.join("/"), hex(&Sha256::digest(request)));
     let to_sign = format!("{ALGORITHM}\n{date_time}\n{scope}\n{hash}");
     let signature = hex(&mac::<Sha256>(&derived, to_sign.as_bytes()));
-    value(&format!(
+    secret_value(&format!(
         "{ALGORITHM} Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
         key.access_key
     ))
@@ -231,31 +222,19 @@ fn folded(value: &[u8]) -> Vec<u8> {
     words.join(&b' ')
 }
 
-fn check(key: &AwsKey) -> Result<()> {
-    let parts = [&key.access_key, &key.secret_key, &key.region, &key.service];
-    let mut parts = parts.into_iter().chain(&key.session_token);
-    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if parts.all(|part| is_word(part)) {
-        return Ok(());
-    }
-    Err(unusable())
+/// Returns a value that `Debug` may show.
+fn plain_value(text: &str) -> Result<HeaderValue> {
+    HeaderValue::try_from(text).map_err(|_| unusable())
+}
+
+fn secret_value(text: &str) -> Result<HeaderValue> {
+    header::secret_value(text.to_owned()).ok_or_else(unusable)
 }
 
 fn unusable() -> NexusError {
-    let problem = "a part of the AWS credential, its region or its service is empty, too long, or has a \
-                   character that a header cannot carry; connect the provider again";
+    let problem = "a part of the AWS credential, its region or its service is too long, or has a character \
+                   that a header cannot carry; connect the provider again";
     NexusError::new(ErrorKind::InvalidCredentials, problem)
-}
-
-/// Returns a value that `Debug` may show.
-fn plain(text: &str) -> Result<HeaderValue> {
-    let mut value = value(text)?;
-    value.set_sensitive(false);
-    Ok(value)
-}
-
-fn value(text: &str) -> Result<HeaderValue> {
-    header::secret_value(text.to_owned()).ok_or_else(unusable)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Locks, condition variables and threads. With `--cfg loom`, they come from the model checker loom, which
-//! runs every interleaving of threads.
+//! Locks, condition variables and threads. In this crate's tests with `--cfg loom`, they come from the model checker
+//! loom, which tries the possible orders of the threads' steps.
 
 use std::time::Instant;
 
@@ -58,6 +58,8 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io:
         return Err(std::io::ErrorKind::OutOfMemory.into());
     }
     let thread = std::thread::Builder::new().name(name.to_owned());
+    // Without the box, std's code for threads would be compiled into the program once for each caller.
+    let run: Box<dyn FnOnce() + Send> = Box::new(run);
     thread.spawn(run).map(drop)
 }
 

@@ -1,4 +1,4 @@
-//! The wall clock and the monotonic clock read together, and deadlines.
+//! Moments on the wall clock and the monotonic clock, and deadlines.
 
 pub(crate) mod date;
 
@@ -46,17 +46,14 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn after(budget: Duration) -> Self {
-        let now = Instant::now();
-        Self {
-            at: now.checked_add(budget.min(MAX_DURATION)).unwrap_or(now),
-        }
+        let at = Now::read().after(budget).mono;
+        Self { at }
     }
 
     /// Returns the time until the deadline, or `None` once it has passed.
     pub(crate) fn left(self) -> Option<Duration> {
-        self.at
-            .checked_duration_since(Instant::now())
-            .filter(|left| !left.is_zero())
+        let left = self.at.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
     }
 }
 
@@ -83,9 +80,8 @@ impl ResponseClock {
             return moment;
         }
         let left = moment.duration_since(date).unwrap_or_default();
-        self.at
-            .after(left.saturating_sub(Duration::from_secs(1)))
-            .wall
+        let left = left.saturating_sub(Duration::from_secs(1));
+        self.at.after(left).wall
     }
 }
 

@@ -1,4 +1,4 @@
-//! Tokens: the gateway's responses, and the credentials that are cached and put on requests.
+//! Token responses from the gateway, and the strategies that turn them into credentials.
 
 mod cached;
 
@@ -6,16 +6,26 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use crate::base64::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
 use crate::secret::debug_only;
+#[cfg(feature = "signing")]
+use crate::signing::{AwsKey, Signature};
+use crate::time::ResponseClock;
 use crate::time::date;
 
 pub use cached::CachedToken;
 pub(crate) use cached::Place;
 
-/// A token response of the gateway. A field in `credentials` takes precedence over the same field at the
-/// top level.
+/// The assumed lifetime of a token without a usable expiry.
+const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
+
+/// A token response from the gateway.
+///
+/// `access_token`, `token_type`, `scope`, `id_token`, `refresh_token` and `expires_at` are read from
+/// `credentials` or, if it has no usable value, from the top level. Other fields are read from the top level
+/// only.
 ///
 /// `Debug` shows no secret.
 ///
@@ -38,7 +48,7 @@ pub struct TokenResponse {
     pub access_token: String,
     /// The type of the token, such as `Bearer`.
     pub token_type: Option<String>,
-    /// The lifetime from `expires_in`, which starts at the response.
+    /// The lifetime from `expires_in`. The SDK counts it from the time at which it sent the request.
     pub expires_in: Option<Duration>,
     /// The expiry from `expires_at` or `expiry`, by the gateway's clock.
     pub expires_at: Option<SystemTime>,
@@ -46,7 +56,7 @@ pub struct TokenResponse {
     pub scope: Option<String>,
     /// The `OpenID` Connect id token.
     pub id_token: Option<String>,
-    /// The refresh token. Most gateways do not return it.
+    /// The refresh token, if the gateway returns it. The SDK does not use it.
     pub refresh_token: Option<String>,
     /// The provider's name.
     pub provider: Option<String>,
@@ -59,11 +69,11 @@ pub struct TokenResponse {
 }
 
 impl TokenResponse {
-    /// Reads the JSON of a gateway's response, for a mock of your own.
+    /// Parses the JSON of a gateway's response, for example in a mock.
     ///
     /// # Errors
     ///
-    /// `invalid_response` for JSON that a call of the client would not accept either.
+    /// `invalid_response` for JSON that the client would reject as well.
     ///
     /// ```
     /// use nexus_sdk::{TokenResponse, serde_json::json};
@@ -74,83 +84,234 @@ impl TokenResponse {
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
         let raw = json::into_object(response)?;
-        let credentials = json::object(&raw, "credentials")
-            .filter(|fields| !fields.is_empty())
-            .cloned();
+        let credentials = json::object(&raw, "credentials");
+        let credentials = credentials.filter(|fields| !fields.is_empty()).cloned();
         let both: Vec<&Object> = credentials.iter().chain([&raw]).collect();
         let filled = |field| both.iter().find_map(|fields| json::filled(fields, field));
-        let access_token = filled("access_token");
-        if credentials.is_none() && access_token.is_none() {
-            let problem = "the gateway's response has neither an access_token nor credentials";
-            return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
-        }
-        let moments = both.iter().map(|fields| fields.get("expires_at"));
-        let moments = moments.chain([raw.get("expiry")]);
-        let expires_at = moments.flatten().find_map(date::moment);
+        let expires_at = |fields: &&Object| date::moment(fields.get("expires_at")?);
+        let expires_at = both.iter().find_map(expires_at);
         let mut response = Self {
-            access_token: access_token.unwrap_or_default(),
+            access_token: filled("access_token").unwrap_or_default(),
             token_type: filled("token_type"),
             expires_in: raw.get("expires_in").and_then(date::seconds),
-            expires_at,
+            expires_at: expires_at.or_else(|| date::moment(raw.get("expiry")?)),
             scope: filled("scope"),
             id_token: filled("id_token"),
             refresh_token: filled("refresh_token"),
             provider: json::filled(&raw, "provider"),
-            strategy: strategy_of(&raw),
+            strategy: json::object(&raw, "strategy").cloned(),
             credentials,
             raw,
         };
         if response.access_token.is_empty() {
-            response.access_token = response.static_key().unwrap_or_default();
+            if response.credentials.is_none() {
+                let problem = "the gateway's response has neither an access_token nor credentials";
+                return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
+            }
+            if let Some("header" | "query_param") = response.kind().as_deref() {
+                response.access_token = response.static_key().unwrap_or_default();
+            }
         }
         Ok(response)
     }
 
-    /// Returns the key of a provider with the strategy `header` or `query_param`.
-    fn static_key(&self) -> Option<String> {
-        let is_static = matches!(self.kind().as_deref(), Some("header" | "query_param"));
-        let key = || self.field(&self.config_or("credential_field", "api_key"));
-        is_static.then(key)?
+    /// Converts the response to the form that is cached and put on requests.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_credentials` if a field that the strategy needs is missing, or if a header cannot carry the
+    /// credential. `invalid_response` for an incomplete or invalid strategy. `unsupported_strategy` for a
+    /// strategy that this build does not support.
+    pub(crate) fn to_cached(&self, clock: ResponseClock) -> Result<CachedToken> {
+        let credentials = self.credentials.as_ref();
+        let is_expired = credentials.is_some_and(|fields| json::flag(fields, "expired"));
+        let stated = match self.expires_at {
+            _ if is_expired => Some(clock.at.wall),
+            Some(moment) => Some(clock.local(moment)),
+            None => self.expires_in.map(|left| clock.at.after(left).wall),
+        };
+        let assumed = clock.at.after(DEFAULT_TTL).wall;
+        let token_type = self.token_type.as_deref().unwrap_or("Bearer");
+        let end = stated.unwrap_or(assumed);
+        let mut token = CachedToken::new(&*self.access_token, token_type, end);
+        token.assumed_expiry = stated.is_none().then_some(assumed);
+        // The credentials of a self-hosted instance contain its base URL.
+        let base_url = self.field("base_url");
+        token.api_base_url = base_url.or_else(|| json::filled(&self.raw, "api_base_url"));
+        match self.kind().as_deref() {
+            None | Some("oauth2") => self.oauth2(&mut token),
+            Some("header") => self.header(&mut token),
+            Some("basic_auth") => self.basic_auth(&mut token),
+            Some("query_param") => self.query_param(&mut token),
+            Some("path") => {
+                self.path(&mut token);
+                Ok(())
+            }
+            #[cfg(feature = "signing")]
+            Some("hmac_payload") => self.hmac_payload(&mut token),
+            #[cfg(feature = "signing")]
+            Some("aws_sigv4") => self.aws_sigv4(&mut token),
+            Some(other) => Err(unsupported(other)),
+        }?;
+        if token.place == Place::Header {
+            token.to_header()?;
+        }
+        Ok(token)
     }
 
-    /// Returns the strategy's type in lower case, or `None` if there is no strategy: the type is missing,
-    /// `null` or empty. A type that is not a string is returned as JSON, which no known strategy matches.
-    pub(crate) fn kind(&self) -> Option<String> {
-        match self.strategy.as_ref()?.get("type")? {
+    fn oauth2(&self, token: &mut CachedToken) -> Result<()> {
+        if self.access_token.is_empty() {
+            return Err(NexusError::no_credential("access_token"));
+        }
+        if !token.token_type.eq_ignore_ascii_case("bearer") {
+            token.value_prefix = [&token.token_type, " "].concat();
+        }
+        Ok(())
+    }
+
+    fn header(&self, token: &mut CachedToken) -> Result<()> {
+        match self.static_key() {
+            Err(error) if self.access_token.is_empty() => return Err(error),
+            Err(_) => {}
+            Ok(key) => token.access_token = key,
+        }
+        token.header_name = self.config_or("header_name", "Authorization");
+        if let Some(prefix) = self.config("value_prefix") {
+            token.token_type = match prefix.trim() {
+                "" => token.header_name.clone(),
+                prefix => prefix.to_owned(),
+            };
+            token.value_prefix = prefix;
+        } else if !token.header_name.eq_ignore_ascii_case("authorization") {
+            token.value_prefix.clear();
+        }
+        Ok(())
+    }
+
+    fn basic_auth(&self, token: &mut CachedToken) -> Result<()> {
+        let user = self.needed(&self.config_or("username_field", "username"))?;
+        let password = self.field(&self.config_or("password_field", "password"));
+        let password = password.unwrap_or_default();
+        let pair = [&user, ":", &password].concat();
+        token.access_token = base64(pair.as_bytes());
+        "Basic ".clone_into(&mut token.value_prefix);
+        let unpadded = token.access_token.trim_end_matches('=').to_owned();
+        token.other_secrets = vec![user, password, pair, unpadded];
+        Ok(())
+    }
+
+    fn query_param(&self, token: &mut CachedToken) -> Result<()> {
+        let name = self.config_needed("param_name")?;
+        token.put_in(Place::Query(name), self.static_key()?);
+        Ok(())
+    }
+
+    fn path(&self, token: &mut CachedToken) {
+        let mut named = Vec::new();
+        for name in self.credentials.iter().flat_map(Object::keys) {
+            named.extend(self.field(name).map(|value| (name.clone(), value)));
+        }
+        token.other_secrets = named.iter().map(|(_, value)| value.clone()).collect();
+        token.put_in(Place::Path(named), String::new());
+    }
+
+    #[cfg(feature = "signing")]
+    fn hmac_payload(&self, token: &mut CachedToken) -> Result<()> {
+        let name = self.config_needed("header_name")?;
+        let secret = self.needed(&self.config_or("secret_field", "api_secret"))?;
+        let algo = self.config_or("algo", "sha256");
+        let encoding = self.config_or("encoding", "hex");
+        let (sha1, base64) = (algo == "sha1", encoding == "base64");
+        if !sha1 && algo != "sha256" || !base64 && encoding != "hex" {
+            let problem = format!(
+                "the provider's strategy `hmac_payload` has the algo `{algo}` and the encoding `{encoding}`; ask \
+                 the gateway's operator to use sha1 or sha256, and hex or base64"
+            );
+            return Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem));
+        }
+        token.put_in(Place::Signature(Signature::Hmac { sha1, base64 }), secret);
+        token.header_name = name;
+        Ok(())
+    }
+
+    #[cfg(feature = "signing")]
+    fn aws_sigv4(&self, token: &mut CachedToken) -> Result<()> {
+        let key = AwsKey {
+            region: self.config_or("region", "us-east-1"),
+            service: self.config_needed("service")?,
+            access_key: self.needed("access_key")?,
+            session_token: self.field("session_token"),
+        };
+        token.other_secrets.push(key.access_key.clone());
+        token.other_secrets.extend(key.session_token.clone());
+        let secret = self.needed("secret_key")?;
+        token.put_in(Place::Signature(Signature::Aws(key)), secret);
+        "Authorization".clone_into(&mut token.header_name);
+        Ok(())
+    }
+
+    /// Returns the strategy's type in lower case, or `None` if it is missing, `null` or empty. A response may
+    /// have the type in place of the strategy object. A type that is not a string is returned as an empty
+    /// string, which is not the type of any strategy.
+    fn kind(&self) -> Option<String> {
+        let kind = match self.raw.get("strategy")? {
+            Value::Object(strategy) => strategy.get("type")?,
+            kind => kind,
+        };
+        match kind {
             Value::Null => None,
             Value::String(kind) => Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty()),
-            other => Some(json::written(other)),
+            _ => Some(String::new()),
         }
     }
 
     /// Returns a field of the strategy's config.
-    pub(crate) fn config(&self, field: &str) -> Option<String> {
+    fn config(&self, field: &str) -> Option<String> {
         json::text(json::object(self.strategy.as_ref()?, "config")?, field)
     }
 
-    pub(crate) fn config_or(&self, field: &str, default: &str) -> String {
+    fn config_or(&self, field: &str, default: &str) -> String {
         let found = self.config(field).filter(|text| !text.is_empty());
         found.unwrap_or_else(|| default.to_owned())
     }
 
+    fn config_needed(&self, field: &str) -> Result<String> {
+        let found = self.config(field).filter(|text| !text.is_empty());
+        found.ok_or_else(|| {
+            let problem = format!(
+                "the provider's strategy has no `{field}` in its config; ask the gateway's operator to add it"
+            );
+            NexusError::new(ErrorKind::InvalidResponse, problem)
+        })
+    }
+
+    /// Returns the key of a provider with the strategy `header` or `query_param`.
+    fn static_key(&self) -> Result<String> {
+        self.needed(&self.config_or("credential_field", "api_key"))
+    }
+
     /// Returns a field of the credentials.
-    pub(crate) fn field(&self, name: &str) -> Option<String> {
+    fn field(&self, name: &str) -> Option<String> {
         json::filled(self.credentials.as_ref()?, name)
+    }
+
+    fn needed(&self, field: &str) -> Result<String> {
+        let found = self.field(field);
+        found.ok_or_else(|| NexusError::no_credential(field))
     }
 }
 
-/// Returns the strategy object. Some gateways write only its type, as a string. Any other value becomes the
-/// type as well, and is later refused as an unknown strategy.
-fn strategy_of(raw: &Object) -> Option<Object> {
-    match raw.get("strategy")? {
-        Value::Null => None,
-        Value::Object(strategy) => Some(strategy.clone()),
-        kind => {
-            let mut strategy = Object::new();
-            strategy.insert("type".to_owned(), kind.clone());
-            Some(strategy)
-        }
+fn unsupported(kind: &str) -> NexusError {
+    if kind.is_empty() {
+        let problem = "the type of the provider's strategy is not a string; ask the gateway's operator to correct it";
+        return NexusError::new(ErrorKind::UnsupportedStrategy, problem);
     }
+    let advice = match kind {
+        "hmac_payload" | "aws_sigv4" => "; build it with the feature `signing`",
+        _ => "",
+    };
+    let message = format!("this build does not support the provider's strategy `{kind}`{advice}");
+    NexusError::new(ErrorKind::UnsupportedStrategy, message)
 }
 
 debug_only!(TokenResponse: token_type, expires_in, expires_at, scope, provider);

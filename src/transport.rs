@@ -1,8 +1,8 @@
-//! Sends all requests of the SDK. Except for those of an authenticated agent, each has a deadline and a bounded body.
+//! Sends all requests of the SDK. Except for the requests of an authenticated agent, each request has a deadline, and
+//! the size of its response body is limited.
 
 mod agent;
 mod failure;
-mod jar;
 mod wire;
 
 use std::io::{self, Read as _};
@@ -16,16 +16,14 @@ use ureq::http::{self, HeaderMap, Method, Request, Uri, Version};
 use ureq::typestate::HttpCrateScope;
 use ureq::{Body, RequestExt as _};
 
-use self::agent::{HostResolver, OPENED};
-use crate::error::{ErrorKind, NexusError};
+use self::agent::HostResolver;
+use self::wire::OPENED;
+use crate::error::NexusError;
 use crate::time::Deadline;
 use crate::url;
 
 pub(crate) use agent::without_connections;
 pub(crate) use failure::Failure;
-
-/// The most memory that is reserved for a body before it arrives, in bytes.
-const MAX_RESERVED: usize = 64 * 1024;
 
 /// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
@@ -34,7 +32,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// True if only the deadline limits the exchange. Otherwise the timeouts of the caller's own agent apply, too.
+    /// True if only the deadline limits the exchange. Otherwise the timeouts of the caller's own agent apply
+    /// as well.
     pub(crate) ignores_agent_timeouts: bool,
 }
 
@@ -48,15 +47,15 @@ pub(crate) struct Response {
 pub(crate) struct Transport {
     agent: ureq::Agent,
     has_callers_agent: bool,
-    /// Agents with the settings of `agent` that no request is using. `None` unless the SDK's own agent keeps
-    /// cookies (see `jar`).
+    /// Idle agents, all with the same settings as `agent`. `None` unless the SDK's own agent keeps cookies (see
+    /// `run_alone`).
     idle: Option<Mutex<Vec<ureq::Agent>>>,
     pub(crate) max_body_bytes: u64,
 }
 
 impl Transport {
-    /// Returns a transport over the caller's agent, or over the SDK's own agent. Requests whose deadline is
-    /// about `timeout` away are the cheapest to send.
+    /// Builds a transport that uses the caller's agent or, with `None`, the SDK's own agent. A request is
+    /// cheapest to send if its deadline is about `timeout` away.
     pub(crate) fn new(
         agent: Option<ureq::Agent>,
         max_body_bytes: u64,
@@ -65,8 +64,8 @@ impl Transport {
         let has_callers_agent = agent.is_some();
         let agent =
             agent.unwrap_or_else(|| agent::agent(agent::settings(timeout).build(), HostResolver));
-        agent::check_proxy(agent.config())?;
-        let keeps_cookies = !has_callers_agent && jar::is_present(&agent);
+        wire::check_proxy(agent.config())?;
+        let keeps_cookies = !has_callers_agent && size_of_val(&agent.cookie_jar_lock()) > 0;
         Ok(Self {
             agent,
             has_callers_agent,
@@ -100,19 +99,12 @@ impl Transport {
         OPENED.set(false);
         let mut outcome = self.run(request, deadline, false);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        // The caller's own agent never sets `OPENED`, so each of its connections may be a pooled one.
+        // The caller's own agent never sets `OPENED`, so any of its connections may come from the pool.
         if was_cut && request.method.is_idempotent() && !OPENED.get() {
             outcome = self.run(request, deadline, true);
         }
-        match outcome {
-            Ok(response) => self.read(response, request, max_body),
-            Err(error) => {
-                let is_unsent = self.has_callers_agent && failure::precedes_request(&error);
-                let mut failure = Failure::of(error, request.url);
-                failure.unsent |= is_unsent;
-                Err(failure)
-            }
-        }
+        let response = outcome.and_then(|response| read(response, max_body));
+        response.map_err(|error| Failure::of(&error, request.url))
     }
 
     fn run(
@@ -155,8 +147,10 @@ impl Transport {
             || !(timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
     }
 
-    /// Runs the request. If the SDK's own agent keeps cookies, the request runs on a copy of the agent that no
-    /// other request uses meanwhile, with an empty jar.
+    /// Runs the request, without cookies unless the caller brings an agent. If any crate in the program enables
+    /// ureq's feature `cookies`, every agent has a cookie jar that no setting turns off. One tenant's session
+    /// cookie would then be sent with another tenant's request. Each request therefore runs on an agent that no
+    /// other request uses meanwhile, and whose jar has just been emptied.
     fn run_alone<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
@@ -166,7 +160,7 @@ impl Transport {
         };
         let free = idle.lock().pop();
         let agent = free.unwrap_or_else(|| agent::agent(self.agent.config().clone(), HostResolver));
-        jar::empty(&agent);
+        agent.cookie_jar_lock().clear();
         let response = agent.run(request);
         idle.lock().push(agent);
         response
@@ -183,73 +177,67 @@ impl Transport {
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
         let sent = self.run_alone(configure(config, &url).build());
-        sent.map_err(|error| match failure::unmarked(error).0 {
+        sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
-            error @ ureq::Error::RequireHttpsOnly(_) => {
-                ureq::Error::Other(Box::new(Failure::of(error, &url).error))
+            ureq::Error::RequireHttpsOnly(_) => {
+                ureq::Error::Other(Box::new(Failure::of(&error, &url).error))
             }
             error => error,
         })
     }
+}
 
-    fn read(
-        &self,
-        response: http::Response<Body>,
-        request: &Outgoing<'_>,
-        max_body: u64,
-    ) -> Result<Response, Failure> {
-        let (head, body) = response.into_parts();
-        let status = head.status.as_u16();
-        let body = if request.method == Method::HEAD || matches!(status, 204 | 304) {
-            Vec::new()
-        } else {
-            self.read_body(body, &head, request.url, max_body)?
-        };
-        Ok(Response {
-            status,
-            headers: head.headers,
-            body,
-        })
+/// Reads a response to its end. A body of more than `max` bytes is an error.
+fn read(response: http::Response<Body>, max: u64) -> Result<Response, ureq::Error> {
+    let (head, body) = response.into_parts();
+    if !is_framed(&head) {
+        let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
+        return Err(io::Error::other(what).into());
     }
-
-    fn read_body(&self, body: Body, head: &Parts, url: &Uri, max: u64) -> Result<Vec<u8>, Failure> {
-        if !is_framed(head) {
-            let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
-            return Err(Failure::of(io::Error::other(what).into(), url));
-        }
-        let announced = body.content_length().unwrap_or_default();
-        if announced > max {
-            return Err(self.too_large(url, max));
-        }
-        let capacity = usize::try_from(announced).unwrap_or(MAX_RESERVED);
-        let mut bytes = Vec::with_capacity(capacity.min(MAX_RESERVED));
-        let mut bounded = body.into_reader().take(max.saturating_add(1));
-        match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
-            #[cfg(feature = "gzip")]
-            Err(error) if bytes.is_empty() && is_empty_gzip(&error) => Ok(bytes),
-            Err(error) => Err(Failure::of(error, url)),
-            Ok(_) if bounded.limit() == 0 => Err(self.too_large(url, max)),
-            Ok(_) => Ok(bytes),
-        }
+    let announced = body.content_length().unwrap_or_default();
+    if announced > max {
+        return Err(ureq::Error::BodyExceedsLimit(max));
     }
+    // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
+    let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(reserved);
+    let mut bounded = body.into_reader().take(max.saturating_add(1));
+    match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
+        #[cfg(feature = "gzip")]
+        Err(error) if bytes.is_empty() && is_empty_gzip(&error) => {}
+        Err(error) => return Err(error),
+        Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
+        Ok(_) => {}
+    }
+    Ok(Response {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: bytes,
+    })
+}
 
-    fn too_large(&self, url: &Uri, max: u64) -> Failure {
-        let help = if max == self.max_body_bytes {
-            "; raise max_body_bytes if that size is expected"
-        } else {
-            "; check that gateway_url is the gateway's own address"
-        };
-        let origin = url::origin(url);
-        let message = format!("{origin}: the response body is larger than {max} bytes{help}");
-        Failure {
-            error: NexusError::new(ErrorKind::BodyTooLarge, message),
-            unsent: false,
-        }
+/// Stands in for the cookie jar if ureq is built without its feature `cookies`. With the feature, ureq's own
+/// method takes precedence.
+#[allow(dead_code, reason = "unused with the feature `cookies`")]
+trait WithoutJar {
+    fn cookie_jar_lock(&self) -> NoJar {
+        NoJar
     }
 }
 
+impl WithoutJar for ureq::Agent {}
+
+#[allow(dead_code, reason = "unused with the feature `cookies`")]
+struct NoJar;
+
+#[allow(dead_code, reason = "unused with the feature `cookies`")]
+impl NoJar {
+    #[expect(clippy::unused_self, reason = "a jar has the same method")]
+    fn clear(self) {}
+}
+
 /// Returns whether ureq can decode the body's transfer coding. ureq does not report other codings, and returns
-/// such a body undecoded. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
+/// the body still encoded. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
 fn is_framed(head: &Parts) -> bool {
     let is_known = |coding: &HeaderValue| {
         let is = |name| coding.as_bytes().eq_ignore_ascii_case(name);
@@ -258,8 +246,9 @@ fn is_framed(head: &Parts) -> bool {
     head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
 }
 
-/// Returns whether a body ended within the gzip header. Some servers label an empty body as gzip. If the
-/// connection was lost instead, the error has an inner error.
+/// Returns whether the body ended within its gzip header. Some servers label an empty body as gzip, and a
+/// response to HEAD has the label of the body that it leaves out. If the connection was lost instead, the error
+/// has an inner error.
 #[cfg(feature = "gzip")]
 fn is_empty_gzip(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Decompress(_, cause)
@@ -279,7 +268,7 @@ fn configure<B: ureq::AsSendBody>(config: RequestConfig<B>, url: &Uri) -> Reques
     config
 }
 
-/// Removes the timeouts of a caller's own agent, which may end the exchange before the deadline.
+/// Removes the timeouts of the caller's own agent, which could end the exchange before the deadline.
 fn without_timeouts(config: RequestConfig<()>) -> RequestConfig<()> {
     config
         .timeout_per_call(None)

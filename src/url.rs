@@ -9,39 +9,34 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-/// The reason why a text is not a usable URL. An error shows it after a name, as in `url: <problem>`.
+/// The reason why a string is not a usable URL. An error shows the reason after a name, as in `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
 /// Parses an absolute URL. Removes the fragment. Percent-encodes the bytes that RFC 3986 does not allow in
-/// a path or query.
+/// a path or query, except `[` and `]`, which many APIs use.
 pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
-        return Err("empty; give an absolute URL such as https://api.example.com/user".into());
+        return Err("empty; give an absolute URL such as https://host.example".into());
     }
     check_bytes(text)?;
-    let text = without_fragment(text);
-    let (scheme, rest) = split_scheme(text).ok_or("has no scheme; write it as https://...")?;
-    if !["https", "http"]
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
-    {
+    let (text, _fragment) = text.split_once('#').unwrap_or((text, ""));
+    let (scheme, rest) = split_scheme(text)
+        .ok_or("has no scheme; put https:// before it, or http:// for this machine")?;
+    if !matches!(&*scheme.to_ascii_lowercase(), "https" | "http") {
         return Err("its scheme is not http or https".into());
     }
     let rest = rest
         .strip_prefix("//")
         .ok_or("has no // after its scheme")?;
-    let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?'));
-    let end = end.unwrap_or(rest.len());
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
-    let mut normal = String::with_capacity(text.len());
-    normal.push_str(scheme);
-    normal.push_str("://");
+    let mut normal = format!("{scheme}://");
     push_authority(&mut normal, authority)?;
     if !target.starts_with('/') {
         normal.push('/');
     }
     // A `%` is kept, because it may begin an escape that the caller has written.
-    normal.push_str(&encode_if_needed(target, |byte| {
+    normal.push_str(&encode_unless(target.as_bytes(), |byte| {
         matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~')
     }));
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
@@ -56,18 +51,14 @@ pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     Err(format!("has a space or control character at byte {at}; percent-encode it").into())
 }
 
-/// Splits a reference into its scheme (RFC 3986 section 3.1) and the text after the colon. Returns `None`
-/// if there is no scheme. `host:8080` has none.
+/// Splits a reference into its scheme (RFC 3986 section 3.1) and the part after the colon. Returns `None`
+/// if there is no scheme, as in `host:8080`.
 pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = text.split_once(':')?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
     let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(plain);
     let port = rest.starts_with(|c: char| c.is_ascii_digit());
     (named && !port).then_some((scheme, rest))
-}
-
-fn without_fragment(text: &str) -> &str {
-    text.split_once('#').map_or(text, |(before, _)| before)
 }
 
 /// Appends the host and port in their normal form. Also makes the scheme before them lower-case.
@@ -80,7 +71,7 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
         _ => (authority, ""),
     };
     let number = port.parse::<u16>().ok();
-    let number = number.filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = number.filter(|_| !port.starts_with('+'));
     if number.is_none() && !port.is_empty() {
         return Err("its port is not a number up to 65535".into());
     }
@@ -103,8 +94,8 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Returns whether all programs read the host as the same name. RFC 3986 also allows names that end in a number,
-/// but some programs read such names (`127.1`, `0x7f000001`) as IPv4 addresses.
+/// Returns whether the host is a name that no program reads as an address. RFC 3986 also allows names that end in
+/// a number, but some programs read such names (`127.1`, `0x7f000001`) as IPv4 addresses.
 fn is_name(host: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     let name = host.strip_suffix('.').unwrap_or(host);
@@ -120,7 +111,7 @@ fn is_name(host: &str) -> bool {
 /// Percent-encodes spaces, because some servers send unencoded spaces.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let reference = reference.trim().replace(' ', "%20");
-    let reference = without_fragment(&reference);
+    let (reference, _fragment) = reference.split_once('#').unwrap_or((&reference, ""));
     if split_scheme(reference).is_some() {
         return parse(reference);
     }
@@ -158,8 +149,8 @@ pub(crate) fn without_dots(path: &str) -> String {
     kept.join("/")
 }
 
-/// Returns the scheme, host and port as text. Errors and logs show no more of a URL, because the path and
-/// query can contain credentials.
+/// Returns the scheme, host and port. Errors show no more of a URL, because the path and query can contain
+/// credentials.
 pub(crate) fn origin(url: &Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     format!("{}://{authority}", url.scheme_str().unwrap_or_default())
@@ -199,12 +190,12 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// Percent-encodes a text, such as a tool's argument, as one segment of a URL's path (RFC 3986 section 3.3).
+/// Percent-encodes a string, such as a tool's argument, as one segment of a URL's path (RFC 3986 section 3.3).
 ///
-/// All characters except letters, digits, `-`, `.`, `_` and `~` are encoded, so a text such as `a/b?c` adds
-/// no segment and no query. An empty text is an empty segment.
+/// All characters except letters, digits, `-`, `.`, `_` and `~` are encoded, so a string such as `a/b?c` adds
+/// no segment and no query. An empty string is an empty segment.
 ///
-/// The texts `.` and `..` become `%2E` and `%2E%2E`. Some servers decode them and move up in the path, so
+/// The strings `.` and `..` become `%2E` and `%2E%2E`. Some servers decode them and move up in the path, so
 /// refuse such an argument. A [`Fetcher`](crate::Fetcher) with a `base_url` refuses a relative URL with a
 /// `..` segment, encoded or not.
 ///
@@ -218,18 +209,18 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
 /// ```
 #[must_use]
 pub fn path_segment(text: &str) -> String {
-    encode(text).into_owned()
+    encode(text)
 }
 
 /// Percent-encodes all characters that are not unreserved, for one path segment or query value.
-pub(crate) fn encode(value: &str) -> Cow<'_, str> {
+pub(crate) fn encode(value: &str) -> String {
     encode_value(value, is_unreserved)
 }
 
 /// Percent-encodes a credential for a path segment or, with `in_query`, for a query value. Keeps the
 /// characters that RFC 3986 allows there, because some servers do not decode a token such as `123:abc`.
 /// In a query, also encodes the characters that separate or form pairs.
-pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
+pub(crate) fn encode_credential(value: &str, in_query: bool) -> String {
     // RFC 3986 section 3.3: `pchar`.
     let plain: fn(u8) -> bool = if in_query {
         |byte| is_unreserved(byte) || b"!$'()*,:@".contains(&byte)
@@ -239,15 +230,15 @@ pub(crate) fn encode_credential(value: &str, in_query: bool) -> Cow<'_, str> {
     encode_value(value, plain)
 }
 
-fn encode_value(value: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
+fn encode_value(value: &str, plain: fn(u8) -> bool) -> String {
     // A `.` or `..` segment would change the path.
     if matches!(value, "." | "..") {
-        return value.replace('.', "%2E").into();
+        return value.replace('.', "%2E");
     }
-    encode_if_needed(value, plain)
+    encode_unless(value.as_bytes(), plain)
 }
 
-/// Appends the parameters that have a value as a query.
+/// Appends a query with the parameters that have a value.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
     let pairs = parameters
         .iter()
@@ -265,7 +256,7 @@ pub(crate) fn with_parameter(url: &str, pair: &str) -> String {
     [url, mark, pair].concat()
 }
 
-/// Removes the parameters with this name from the query of a URL. An encoded name counts, too.
+/// Removes the parameters with this name, percent-encoded or not, from the query of a URL.
 pub(crate) fn without_parameter(url: &str, name: &str) -> String {
     let Some((base, query)) = url.split_once('?') else {
         return url.to_owned();
@@ -284,16 +275,9 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-fn encode_if_needed(text: &str, plain: fn(u8) -> bool) -> Cow<'_, str> {
-    if text.bytes().all(plain) {
-        return text.into();
-    }
-    encode_unless(text.as_bytes(), plain).into()
-}
-
 /// Writes all bytes as `%XX`, except the plain bytes.
 pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
-    let mut encoded = String::with_capacity(bytes.len().saturating_mul(3));
+    let mut encoded = String::with_capacity(bytes.len());
     for byte in bytes {
         if plain(*byte) {
             encoded.push(char::from(*byte));

@@ -62,8 +62,8 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Sets the time limit of the whole wait. Default 300 s. Zero polls once, with the time limit of
-    /// [`check_connection`](crate::NexusClient::check_connection).
+    /// Sets the time limit of the whole wait. Default 300 s. With zero, the wait polls once, with the time
+    /// limit of [`check_connection`](crate::NexusClient::check_connection).
     ///
     /// ```
     /// use std::time::Duration;
@@ -76,11 +76,10 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Sets a function that is called with the status after each successful poll. The function can
-    /// print the progress. If it returns [`ControlFlow::Break`], the wait ends with the error `aborted`. If
+    /// Sets a function that is called with the status after each successful poll, for example to show
+    /// progress. If the function returns [`ControlFlow::Break`], the wait ends with the error `aborted`. If
     /// the gateway reports `failed` for a connection that may still become active, the function gets
-    /// `pending`.
-    /// Default: none.
+    /// `pending`. Default: none.
     ///
     /// ```
     /// use nexus_sdk::WaitOptions;
@@ -109,14 +108,13 @@ impl WaitOptions<'_> {
     #[cfg(feature = "consent")]
     pub(crate) fn awaiting(mut self, connection_id: &str) -> Self {
         if let Some(browser) = &mut self.browser {
-            browser.start(connection_id, Deadline::after(self.timeout));
+            browser.start(connection_id);
         }
         self
     }
 
-    /// Waits up to 1 s for the browser to return. A poll can report `active` before the browser returns. If the
-    /// caller then dropped its
-    /// listener, the browser would show a connection error.
+    /// Waits up to 1 s for the browser to return. A poll can report `active` before the browser returns. If
+    /// the caller then dropped its listener, the browser would show a connection error.
     #[cfg(feature = "consent")]
     fn wait_for_browser(&mut self, status: &ConnectionStatus, deadline: Deadline) {
         if let (Some(browser), ConnectionStatus::Active) = (&mut self.browser, status) {
@@ -138,8 +136,8 @@ impl WaitOptions<'_> {
     }
 }
 
-/// Polls until the status is final or the time is up. `token` requests the connection's token, whose error
-/// shows what `failed` means. `only_poll` is the deadline of the poll if the timeout is zero.
+/// Polls until the status is final or the time is up. `token` requests the connection's token. The error of
+/// that request shows what `failed` means. `only_poll` is the deadline of the poll if the timeout is zero.
 pub(crate) fn until_final(
     mut options: WaitOptions<'_>,
     only_poll: Deadline,
@@ -147,73 +145,62 @@ pub(crate) fn until_final(
     token: impl Fn(Deadline) -> Result<()>,
 ) -> Result<ConnectionStatus> {
     let end = Deadline::after(options.timeout);
-    let polls_once = options.timeout.is_zero();
-    let poll_end = if polls_once { only_poll } else { end };
-    let mut seen = "no poll got a response".to_owned();
+    let poll_end = if options.timeout.is_zero() {
+        only_poll
+    } else {
+        end
+    };
     loop {
         let polled = match status(poll_end) {
             Ok(ConnectionStatus::Failed) => behind_failed(token(poll_end)),
             polled => polled,
         };
-        match polled {
+        let seen = match polled {
             Ok(status) => {
                 let on_poll = options.on_poll.as_mut();
                 if on_poll.is_some_and(|call| call(&status).is_break()) {
-                    return Err(aborted(&status));
+                    let message = format!("on_poll ended the wait; the last status was `{status}`");
+                    return Err(NexusError::new(ErrorKind::Aborted, message));
                 }
                 if status.is_terminal() {
                     #[cfg(feature = "consent")]
                     options.wait_for_browser(&status, end);
                     return Ok(status);
                 }
-                seen =
-                    format!("the last status was `{status}`; let the user consent, or wait longer");
+                format!("the last status was `{status}`; let the user consent, or wait longer")
             }
-            // The wait is over, so this poll had no more time. The timeout error is returned after the pause.
-            Err(_) if poll_end.left().is_none() => {}
             // A network failure, a timeout, or a failure of the gateway.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
-                seen = format!("the last poll failed with {error}");
+                format!("the last poll failed with {error}")
             }
             Err(error) => return Err(error),
-        }
+        };
         options.pause(end);
         if end.left().is_none() {
-            return Err(timed_out(options.timeout, &seen));
+            let seconds = options.timeout.as_secs_f64();
+            let message = format!("the connection was not active after {seconds} s: {seen}");
+            return Err(NexusError::new(ErrorKind::Timeout, message).retryable(true));
         }
     }
 }
 
 /// Returns the actual status of a connection that the gateway calls `failed`. Gateways report `failed`
-/// whenever the broker refuses the connection's token, even if the user has not consented yet. The error of
-/// the token request tells the cases apart. In gateways before 0.3, that error is a status without a body.
+/// whenever their broker rejects the token request with a 4xx status, for example because the user has not
+/// consented yet. The error of the token request tells most of the reasons apart. In gateways before 0.3, that
+/// error is a status without a body.
 fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     let Err(error) = token else {
         return Ok(ConnectionStatus::Active);
     };
-    match (error.status_code(), error.code()) {
-        (Some(400), "connection_not_active") | (Some(403), "http_403") => {
-            Ok(ConnectionStatus::Pending)
-        }
-        // This code covers every failed refresh, and many of them are temporary.
-        (Some(409), "token_expired") => Ok(ConnectionStatus::Pending),
-        (Some(409), "attention_required" | "http_409") => Ok(ConnectionStatus::Attention),
-        (Some(410), _) => Ok(ConnectionStatus::Revoked),
-        (Some(401 | 403), _) | (Some(500), "http_500") => Err(error),
-        _ if error.is_retryable() => Err(error),
+    match error.code() {
+        // `token_expired` covers every failed refresh, and many of them are temporary.
+        "connection_not_active" | "token_expired" | "http_403" => Ok(ConnectionStatus::Pending),
+        "attention_required" | "http_409" => Ok(ConnectionStatus::Attention),
+        "connection_revoked" | "http_410" => Ok(ConnectionStatus::Revoked),
+        "http_500" => Err(error),
+        _ if error.is_retryable() || matches!(error.status_code(), Some(401 | 403)) => Err(error),
         _ => Ok(ConnectionStatus::Failed),
     }
-}
-
-fn timed_out(timeout: Duration, seen: &str) -> NexusError {
-    let seconds = timeout.as_secs_f64();
-    let message = format!("the connection was not active after {seconds} s: {seen}");
-    NexusError::new(ErrorKind::Timeout, message).retryable(true)
-}
-
-fn aborted(status: &ConnectionStatus) -> NexusError {
-    let message = format!("on_poll ended the wait; the last status was `{status}`");
-    NexusError::new(ErrorKind::Aborted, message)
 }
 
 #[cfg(test)]

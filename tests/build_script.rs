@@ -146,6 +146,7 @@ fn builds_as_it_is_configured() {
     falls_back_offline(&gateway, &settings);
     refuses_what_is_wrong(&gateway, &settings);
     builds_the_short_one(&gateway, &settings);
+    refuses_a_broken_copy();
     keeps_the_key_out_of_the_target_directory(&gateway);
     takes_turns();
 }
@@ -177,6 +178,30 @@ fn builds_the_short_one(gateway: &DevGateway, settings: &Settings) {
     let missing = format!("{}/missing", gateway.url());
     let built = build_in(&folder, &with(settings, "SCHEMA_URL", &missing));
     assert!(!built.succeeded && built.log.contains("SCHEMA_URL responded with 404"));
+}
+
+fn refuses_a_broken_copy() {
+    let folder = target().join("broken");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let manifest = fs::read_to_string(example().join("Cargo.toml")).unwrap();
+    let manifest = manifest.replace("\"../..\"", &format!("{root:?}"));
+    let lock = fs::read_to_string(example().join("Cargo.lock")).unwrap();
+    // Cargo would confuse it with the example if it had the same name.
+    let renamed = |text: String| text.replace("\"build_script\"", "\"broken_copy\"");
+    for file in ["build.rs", "src/main.rs"] {
+        fs::copy(example().join(file), folder.join(file)).unwrap();
+    }
+    fs::write(folder.join("Cargo.toml"), renamed(manifest)).unwrap();
+    fs::write(folder.join("Cargo.lock"), renamed(lock)).unwrap();
+    fs::write(folder.join("schema.json"), "[]").unwrap();
+    let built = build_in(&folder, &[]);
+    let problem = "schema.json is not a JSON object; restore it from version control\n";
+    assert!(
+        !built.succeeded && built.log.contains(problem),
+        "{}",
+        built.log
+    );
 }
 
 fn falls_back(settings: &Settings, reason: &str) {
@@ -228,7 +253,7 @@ fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
     falls_back(&with(settings, "SCHEMA_URL", nobody), "connection refused");
     for (path, reason) in [
         ("/v1/resolve", "503"),
-        (FILE, "SCHEMA_URL responded with 503"),
+        (FILE, "SCHEMA_URL responded with status 503"),
     ] {
         gateway.fail_next_at(path, 1, Fault::Status(503));
         falls_back(settings, reason);
@@ -256,7 +281,11 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
             "http://192.0.2.1/",
             "set SCHEMA_URL to an https URL",
         ),
-        ("SCHEMA_URL", &missing, "responded with 404; set it to"),
+        (
+            "SCHEMA_URL",
+            &missing,
+            "responded with status 404; set SCHEMA_URL to",
+        ),
         (
             "SCHEMA_URL",
             &no_schema,
@@ -274,6 +303,12 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
         assert!(built.errors()[0].contains(what_to_set), "{}", built.log);
         assert!(!built.log.contains(KEY), "{}", built.log);
     }
+    let forbidden = Fault::reply(403, "text/plain", "forbidden");
+    gateway.fail_next_at("/v1/resolve", 1, forbidden);
+    let built = build(settings);
+    let advice = "http_403: forbidden; check NEXUS_GATEWAY_URL and NEXUS_API_KEY";
+    let said = built.errors();
+    assert!(said.len() == 1 && said[0].ends_with(advice), "{said:?}");
     // No setting would help.
     gateway.fail_next(1, Fault::WrongBrokerKey);
     let built = build(settings);

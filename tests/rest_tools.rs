@@ -64,7 +64,7 @@ fn runs_on_what_is_configured() {
     assert_eq!(err, "");
     let expected = "\
 1. searched for \"account arguments\": 2 found
-   get_user: Says whose account it is
+   get_user: Returns the owner of the account
    echo: Returns its arguments
 2. executed echo: {\"a\":1}
 ";
@@ -111,10 +111,22 @@ fn errors_are_one_line() {
             "insecure_url",
         ),
         (no_args, ("WORKSPACE_ID", "nobody"), "connection_not_found"),
-        (no_args, ("NEXUS_GATEWAY_URL", "nowhere"), "gateway_url"),
-        (&["weather", "echo"], usual, "echo is not among them"),
-        (&["", "echo", "{"], usual, "ARGUMENTS: "),
-        (&["", "echo", "[]"], usual, "/tools/execute: 400"),
+        (
+            no_args,
+            ("NEXUS_GATEWAY_URL", "nowhere"),
+            "NEXUS_GATEWAY_URL: ",
+        ),
+        (
+            &["weather", "echo"],
+            usual,
+            "the search for \"weather\" did not find the tool \"echo\"",
+        ),
+        (&["", "echo", "{"], usual, "ARGUMENTS is not JSON: "),
+        (
+            &["", "echo", "[]"],
+            usual,
+            "with status 400; check UPSTREAM_URL",
+        ),
     ];
     for (args, setting, part) in cases {
         assert_failed(&run(&gateway, args, setting), part);
@@ -127,7 +139,12 @@ fn responses_of_no_use_are_errors_too() {
     let failed = r#"{"isError": true, "content": [{"type": "text", "text": "no\nwind"}]}"#;
     let cases = [
         ("/api/tools/search", 401, "", "the API refused the key"),
-        ("/api/tools/search", 503, "", "/tools/search: 503"),
+        (
+            "/api/tools/search",
+            503,
+            "",
+            "with status 503; try again later",
+        ),
         ("/api/tools/search", 200, "{", "the response is not JSON"),
         ("/api/tools/search", 200, "{}", "the response is not a list"),
         (

@@ -43,7 +43,7 @@ impl NexusClient {
     ) -> Result<RequestConnectionResponse> {
         input.check()?;
         let request = Request::post("/v1/request-connection").json(&input.body());
-        let response = self.send(&request.of_workspace(&*input.user_id))?;
+        let response = self.send(&request.of_workspace(Some(&input.user_id)))?;
         RequestConnectionResponse::from_json(response)
     }
 
@@ -79,17 +79,17 @@ impl NexusClient {
     /// `active` before you use the connection.
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
-    /// `GET /v1/token/{id}`, because its error shows whether the connection may still become active. A
-    /// consent that failed usually ends in `timeout`, and so does a superseded connection: gateways do
-    /// not distinguish them from a connection that waits for consent.
+    /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
+    /// active. Gateways up to version 0.4 report a failed consent or a superseded connection in the same way
+    /// as a connection that waits for consent. The wait then ends with the error `timeout`.
     ///
     /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
     /// fails with a temporary error is repeated.
     ///
     /// # Errors
     ///
-    /// `timeout` after that time. `aborted` if [`WaitOptions::on_poll`] returns `Break`. `invalid_input`
-    /// for a blank id. `invalid_api_key` (403) if the gateway and its broker have different keys. Any
+    /// `timeout` when that time has passed. `aborted` if [`WaitOptions::on_poll`] returns `Break`.
+    /// `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway and its broker have different keys. Any
     /// error of [`check_connection`](Self::check_connection) that is not temporary.
     ///
     /// ```
@@ -158,7 +158,7 @@ impl NexusClient {
     /// The errors of [`get_token_by_connection_id`](Self::get_token_by_connection_id). Also from the gateway:
     /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502).
     /// `upstream_error` is not retried, because it can stand for a permanent failure. Call
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn which failure it was.
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn whether the failure is permanent.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -182,9 +182,9 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id or workspace, or a reason of more than 512 characters. From the
-    /// gateway: `connection_not_found` (404, even if the connection exists in another workspace),
-    /// `invalid_connection_id` (400), `token_delete_failed`, `revoke_failed` (500).
+    /// `invalid_input` for a blank id or workspace. From the gateway: `connection_not_found` (404, even if
+    /// the connection exists in another workspace), `invalid_connection_id`, `reason_too_long` (400),
+    /// `token_delete_failed`, `revoke_failed` (500).
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
@@ -196,18 +196,15 @@ impl NexusClient {
     /// assert!(client.revoke_connection(&connection, options)?.status == "revoked");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "every method takes its options by value"
-    )]
     pub fn revoke_connection(
         &self,
         connection_id: &str,
         options: RevokeOptions,
     ) -> Result<RevokeResult> {
         let path = with_id("/v1/connections/", "connection_id", connection_id)?;
-        let request = Request::delete(options.append_to(&path)?);
-        let request = request.of_workspace(options.workspace_id.as_deref());
+        let path = options.append_to(&path)?;
+        let workspace_id = options.workspace_id;
+        let request = Request::delete(path).of_workspace(workspace_id.as_deref());
         RevokeResult::from_json(self.send(&request)?)
     }
 
@@ -235,7 +232,7 @@ impl NexusClient {
     pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
         error::not_blank("state", state)?;
         let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
-        CaptureSchema::from_json(self.send(&Request::get(path).secret(state))?)
+        CaptureSchema::from_json(self.send(&Request::get(path).secret(state.to_owned()))?)
     }
 
     /// Sends the gateway the static credential of a connection, in place of the user's consent. `state`

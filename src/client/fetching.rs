@@ -1,4 +1,4 @@
-//! Requests that carry a credential, and the credential for other clients.
+//! Authenticated requests, and headers and agents that carry the credential for other HTTP clients.
 
 use ureq::http::HeaderMap;
 
@@ -11,12 +11,12 @@ use crate::fetch::options::FetchOptions;
 
 impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
-    /// response. Every status is `Ok`: an error means that there is no response.
+    /// response. A response is `Ok` whatever its status, but the gateway's error can replace a 401 (see below).
     ///
     /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout
-    /// covers resolving the token, redirects and the body.
+    /// covers resolving the token, redirects, retries and the body.
     ///
-    /// A 401 to a cached token drops the token from the cache. If the gateway has another token, the
+    /// A 401 to a cached token removes the token from the cache. If the gateway has another token, the
     /// refused request is sent once more with that token. If a redirect led to the refused request, the
     /// requests before the redirect are not sent again. If the URL carries the credential in its path, a
     /// request after a redirect is not sent again either, and the 401 is returned. If the gateway cannot
@@ -59,8 +59,8 @@ impl NexusClient {
         url: &str,
         options: FetchOptions,
     ) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let fetcher = self.fetcher(cache, workspace_id, provider);
-        fetcher.fetch(url, options)
+        self.fetcher(cache, workspace_id, provider)
+            .fetch(url, options)
     }
 
     /// Returns a fetcher for one workspace and provider. Does not block. With a blank name, its fetches
@@ -109,16 +109,14 @@ impl NexusClient {
         provider: &str,
     ) -> Result<HeaderMap> {
         let token = self.get_cached_token(cache, workspace_id, provider)?;
-        let (name, value) = token.to_header()?.ok_or_else(|| {
+        let header = token.to_header()?.ok_or_else(|| {
             let problem = "this provider's credential goes into the URL; use authenticated_fetch";
             NexusError::new(ErrorKind::UnsupportedStrategy, problem)
         })?;
-        let mut headers = HeaderMap::new();
-        headers.insert(name, value);
-        Ok(headers)
+        Ok(HeaderMap::from_iter([header]))
     }
 
-    /// Returns a `ureq::Agent` that puts the credential on every request, for libraries that take an
+    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept an
     /// agent, and for bodies that stream in either direction.
     ///
     /// Does not block. Each request of the agent first gets the token, as
@@ -131,14 +129,14 @@ impl NexusClient {
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
-    /// A 401 to a cached token drops the token from the cache. A `GET` or `HEAD` without a body is then
+    /// A 401 to a cached token removes the token from the cache. A `GET` or `HEAD` without a body is then
     /// sent once more, if the gateway has another token. Other requests are not sent again, because a
     /// body that was streamed cannot be read again. The next request carries the new token.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
     /// `TRACE`, `TRACK` and `PRI` are refused. With a `query_param` provider, the response's own URI
-    /// (ureq's `get_uri`) holds the credential.
+    /// (ureq's `get_uri`) contains the credential.
     ///
     /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. The
     /// `NexusError` is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,

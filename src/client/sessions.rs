@@ -44,7 +44,7 @@ impl NexusClient {
     pub fn request_agent_session(&self, input: &AgentSessionInput) -> Result<AgentSession> {
         input.check()?;
         let request = match &input.user_token {
-            Some(token) => Request::post("/v1/agent-sessions/obo").secret(token),
+            Some(token) => Request::post("/v1/agent-sessions/obo").secret(token.clone()),
             None => Request::post("/v1/agent-sessions"),
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
@@ -72,7 +72,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_agent_session(&self, session_id: &str) -> Result<AgentSession> {
-        let request = Request::get(session_path(session_id)?);
+        let request = Request::get(with_id("/v1/agent-sessions/", "session_id", session_id)?);
         AgentSession::from_json(self.send_of_session(&request)?)
     }
 
@@ -97,7 +97,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close_agent_session(&self, session_id: &str) -> Result<()> {
-        let request = Request::delete(session_path(session_id)?);
+        let request = Request::delete(with_id("/v1/agent-sessions/", "session_id", session_id)?);
         self.send_of_session(&request).map(drop)
     }
 
@@ -125,22 +125,17 @@ impl NexusClient {
         Ok(Fetcher::new(&self.0, credential))
     }
 
-    fn send_of_session(&self, request: &Request<'_>) -> Result<Value> {
-        self.send(request).map_err(without_sessions)
+    /// Sends a request. A gateway without agent sessions returns a 404 without a code, which becomes the error
+    /// `sessions_not_supported`.
+    fn send_of_session(&self, request: &Request) -> Result<Value> {
+        self.send(request).map_err(|error| match error.code() {
+            "http_404" => {
+                let message = "this gateway has no agent sessions; ask its operator to upgrade it";
+                NexusError::new(ErrorKind::Gateway, message)
+                    .coded("sessions_not_supported")
+                    .with_status(404)
+            }
+            _ => error,
+        })
     }
-}
-
-fn session_path(session_id: &str) -> Result<String> {
-    with_id("/v1/agent-sessions/", "session_id", session_id)
-}
-
-/// Replaces the 404 without a code that a gateway returns if it has no agent sessions.
-fn without_sessions(error: NexusError) -> NexusError {
-    if error.code() != "http_404" {
-        return error;
-    }
-    let message = "this gateway does not have agent sessions; ask its operator to upgrade it";
-    NexusError::new(ErrorKind::Gateway, message)
-        .coded("sessions_not_supported")
-        .with_status(404)
 }

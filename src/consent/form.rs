@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use super::field::Field;
 use super::input::{Entered, Input, value_of};
 use super::page::{self, Check};
-use super::schema;
 use crate::json::{self, Object};
 use crate::loopback::{Response, escape};
 
@@ -19,37 +20,15 @@ pub(super) struct Form {
     fields: Vec<Field>,
 }
 
-/// The gateway's refusal of a credential.
-#[derive(Debug, PartialEq)]
-pub(super) struct Refusal {
-    pub(super) advice: String,
-    pub(super) code: String,
-    pub(super) message: String,
-}
-
-/// The reasons why a credential was not accepted.
-#[derive(Default)]
-pub(super) struct Problems {
-    pub(super) refusal: Option<Refusal>,
-    /// The index of a field, and what to do about it.
-    fields: Vec<(usize, String)>,
-}
-
-impl Problems {
-    fn is_empty(&self) -> bool {
-        self.refusal.is_none() && self.fields.is_empty()
-    }
-}
-
 impl Form {
-    /// `None` for a schema without fields to fill in.
+    /// Returns `None` for a schema without properties.
     pub(super) fn new(
         program: String,
         provider: String,
         gateway: String,
         schema: &Object,
     ) -> Option<Self> {
-        let fields = schema::fields(schema);
+        let fields = fields(schema);
         (!fields.is_empty()).then(|| Self {
             program,
             provider,
@@ -63,15 +42,15 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// Lists the fields that are not valid.
-    pub(super) fn read(&self, entered: &Entered) -> Result<Object, Problems> {
+    /// Tells the user what to correct, with a sentence for each field.
+    pub(super) fn read(&self, entered: &Entered) -> Result<Object, Vec<String>> {
         let mut credential = Object::new();
-        let mut problems = Problems::default();
-        for (index, field) in self.fields.iter().enumerate() {
+        let mut problems = Vec::new();
+        for field in &self.fields {
             match field.read(value_of(entered, &field.name)) {
                 Ok(Some(value)) => drop(credential.insert(field.name.clone(), value)),
                 Ok(None) => {}
-                Err(problem) => problems.fields.push((index, problem)),
+                Err(problem) => problems.push(problem),
             }
         }
         if problems.is_empty() {
@@ -80,27 +59,11 @@ impl Form {
         Err(problems)
     }
 
-    /// Returns the problems for a refusal by the gateway, with the fields that the message names.
-    pub(super) fn refused(&self, refusal: Refusal) -> Problems {
-        let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-        let mut fields = Vec::new();
-        for (index, field) in self.fields.iter().enumerate() {
-            let mut words = refusal.message.split(|c| !is_name(c));
-            if words.any(|word| word == field.name) {
-                fields.push((index, format!("Check {}.", field.label)));
-            }
-        }
-        Problems {
-            refusal: Some(refusal),
-            fields,
-        }
-    }
-
-    /// Renders the page. After a refusal, the page shows the problems and the entered values except for secrets.
+    /// Renders the page. With problems, the page also shows the entered values again, except for secrets.
     pub(super) fn page(
         &self,
         entered: Option<&Entered>,
-        problems: &Problems,
+        problems: &[String],
         check: &Check,
     ) -> Response {
         let is_first = problems.is_empty();
@@ -116,14 +79,12 @@ impl Form {
         if !is_first {
             main.push_str(&self.summary(problems));
         }
-        main.push_str("<form method=\"post\" autocomplete=\"off\">\n");
+        main.push_str("<form method=\"post\" autocapitalize=\"none\" spellcheck=\"false\">\n");
         for (index, field) in self.fields.iter().enumerate() {
-            let problem = problems.fields.iter().find(|(own, _)| *own == index);
             let input = Input {
                 field,
                 id: format!("f{index}"),
                 entered,
-                problem: problem.map(|(_, problem)| problem.as_str()),
                 has_focus: index == 0 && is_first,
             };
             main.push_str(&input.html());
@@ -141,31 +102,34 @@ impl Form {
         page::page(422, &format!("Error: {title}"), &main, Some(check))
     }
 
-    /// Renders the problems, with links to their fields. The summary has the focus, so that screen readers start with
-    /// it.
-    fn summary(&self, problems: &Problems) -> String {
+    /// Renders the problems. They have the focus, so that screen readers start with them.
+    fn summary(&self, problems: &[String]) -> String {
         let mut html = "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus>\n\
                         <h2>Not connected yet</h2>\n"
             .to_owned();
-        if let Some(refusal) = &problems.refusal {
-            let advice = escape(&refusal.advice);
-            let details = format!("Details: {} ({})", refusal.message, refusal.code);
-            let details = escape(&details);
-            let _ = writeln!(html, "<p>{advice}</p>\n<p class=\"hint\">{details}</p>");
-        }
-        if !problems.fields.is_empty() {
-            html.push_str("<ul>\n");
-            for (index, problem) in &problems.fields {
-                let problem = escape(problem);
-                let _ = writeln!(html, "<li><a href=\"#f{index}\">{problem}</a></li>");
-            }
-            html.push_str("</ul>\n");
+        for problem in problems {
+            let _ = writeln!(html, "<p>{}</p>", escape(problem));
         }
         if self.fields.iter().any(|field| field.secret) {
             html.push_str("<p>Enter hidden fields again, because they are not kept.</p>\n");
         }
         html + "</div>\n"
     }
+}
+
+/// Returns the fields in their order on the page: required fields before optional fields, secrets after other fields,
+/// and then as in the schema's `required`.
+fn fields(schema: &Object) -> Vec<Field> {
+    let required = json::strings(schema, "required").unwrap_or_default();
+    let properties = json::object(schema, "properties").into_iter().flatten();
+    let field = |(name, property): (&String, &Value)| {
+        let property = property.as_object().cloned().unwrap_or_default();
+        Field::new(name, &property, required.contains(name))
+    };
+    let mut fields: Vec<Field> = properties.map(field).collect();
+    let place = |field: &Field| required.iter().position(|name| *name == field.name);
+    fields.sort_by_key(|field| (!field.required, field.secret, place(field)));
+    fields
 }
 
 #[cfg(test)]

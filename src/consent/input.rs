@@ -1,4 +1,4 @@
-//! One field of a form as HTML: its label, hint, problem and control.
+//! One field of a form as HTML: its label, hint and control.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::field::{Field, Kind, text};
 use crate::loopback::escape;
 
-/// The names of fields with the entered values.
+/// The names of the fields, with the values that were entered.
 pub(super) type Entered = Vec<(String, String)>;
 
 pub(super) fn value_of<'a>(entered: &'a Entered, name: &str) -> Option<&'a str> {
@@ -20,128 +20,97 @@ pub(super) struct Input<'a> {
     pub(super) id: String,
     /// The values of the last submission, if it was refused.
     pub(super) entered: Option<&'a Entered>,
-    pub(super) problem: Option<&'a str>,
     pub(super) has_focus: bool,
 }
 
 impl Input<'_> {
     pub(super) fn html(&self) -> String {
-        let id = &self.id;
-        let is_flag = self.field.kind == Kind::Flag;
-        let optional = if self.field.required || is_flag {
+        let (id, field) = (&self.id, self.field);
+        let is_flag = field.kind == Kind::Flag;
+        let optional = if field.required || is_flag {
             ""
         } else {
             " <span class=\"optional\">(optional)</span>"
         };
-        let label = escape(&self.field.label);
+        let label = escape(&field.label);
         let label = format!("<label for=\"{id}\">{label}{optional}</label>");
-        let (top, bottom) = if is_flag {
-            let control = self.control();
-            (
-                format!("<div class=\"check\">{control}{label}</div>"),
-                String::new(),
-            )
-        } else {
-            (label, self.control() + "\n")
-        };
-        let mut html = format!("<div class=\"field\">\n{top}\n");
-        let hint = self.field.description.as_deref();
-        for (class, text) in [("hint", hint), ("problem", self.problem)] {
-            if let Some(text) = text.map(escape) {
-                let _ = writeln!(html, "<p class=\"{class}\" id=\"{id}-{class}\">{text}</p>");
-            }
+        let mut hint = String::new();
+        if let Some(description) = &field.description {
+            let description = escape(description);
+            hint = format!("<p class=\"hint\" id=\"{id}-hint\">{description}</p>\n");
         }
-        html + &bottom + "</div>\n"
+        let control = self.control();
+        let parts = if is_flag {
+            format!("<div class=\"check\">{control}{label}</div>\n{hint}")
+        } else {
+            format!("{label}\n{hint}{control}\n")
+        };
+        format!("<div class=\"field\">\n{parts}</div>\n")
     }
 
     fn control(&self) -> String {
         let attributes = self.attributes();
-        let value = escape(&self.value());
+        let value = escape(self.value());
         let is_secret = self.field.secret;
-        let input = |kind: &str, mode: &str| {
-            let kind = if is_secret { "password" } else { kind };
-            format!("<input type=\"{kind}\"{mode}{attributes} value=\"{value}\">")
-        };
         match &self.field.kind {
             Kind::Flag => {
-                let checked = if self.is_checked() { " checked" } else { "" };
-                format!("<input type=\"checkbox\" value=\"on\"{attributes}{checked}>")
+                let checked = if value == "true" { " checked" } else { "" };
+                format!("<input type=\"checkbox\" value=\"true\"{attributes}{checked}>")
             }
             Kind::Choice(choices) => self.select(choices, &attributes),
-            Kind::Lines | Kind::List | Kind::Json => {
+            Kind::Lines | Kind::Json => {
                 let class = if is_secret { " class=\"hidden\"" } else { "" };
-                // Browsers drop a line break right after the tag, which would otherwise be the value's first one.
+                // Browsers drop one line break after the tag. With this one, the value can start with a line break.
                 format!("<textarea rows=\"5\"{class}{attributes}>\n{value}</textarea>")
             }
-            Kind::Line(kind) => input(kind, ""),
-            Kind::Number => input("text", " inputmode=\"decimal\""),
-            Kind::Integer => input("text", " inputmode=\"numeric\""),
+            Kind::Line | Kind::Number => {
+                let kind = if is_secret { "password" } else { "text" };
+                format!("<input type=\"{kind}\"{attributes} value=\"{value}\">")
+            }
         }
     }
 
-    fn select(&self, choices: &[(String, Value)], attributes: &str) -> String {
-        let chosen = self.value();
-        let mut html = format!("<select{attributes}>\n");
-        if choices.len() > 1 || !self.field.required {
-            html.push_str("<option value=\"\">Choose\u{2026}</option>\n");
-        }
-        for (title, value) in choices {
-            let value = text(value);
-            let selected = if value == chosen { " selected" } else { "" };
-            let (value, title) = (escape(&value), escape(title));
-            let _ = writeln!(html, "<option value=\"{value}\"{selected}>{title}</option>");
+    fn select(&self, choices: &[Value], attributes: &str) -> String {
+        let mut html =
+            format!("<select{attributes}>\n<option value=\"\">Choose\u{2026}</option>\n");
+        for choice in choices.iter().map(text) {
+            let selected = if choice == self.value() {
+                " selected"
+            } else {
+                ""
+            };
+            let choice = escape(&choice);
+            let _ = writeln!(
+                html,
+                "<option value=\"{choice}\"{selected}>{choice}</option>"
+            );
         }
         html + "</select>"
     }
 
     fn attributes(&self) -> String {
-        let Self { field, id, .. } = self;
-        let mut html = format!(" id=\"{id}\" name=\"{}\"", escape(&field.name));
-        let described_by = match (&field.description, self.problem) {
-            (Some(_), Some(_)) => format!("{id}-hint {id}-problem"),
-            (Some(_), None) => format!("{id}-hint"),
-            (None, Some(_)) => format!("{id}-problem"),
-            (None, None) => String::new(),
-        };
-        if !described_by.is_empty() {
-            let _ = write!(html, " aria-describedby=\"{described_by}\"");
+        let (id, field) = (&self.id, self.field);
+        let name = escape(&field.name);
+        let mut html = format!(" id=\"{id}\" name=\"{name}\" autocomplete=\"off\"");
+        if field.description.is_some() {
+            let _ = write!(html, " aria-describedby=\"{id}-hint\"");
         }
-        let is_text = !field.is_choice() && field.kind != Kind::Flag;
-        let no_help = " autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"";
-        let flags = [
-            (field.required && !field.may_be_empty, " required"),
-            (self.problem.is_some(), " aria-invalid=\"true\""),
-            (self.has_focus, " autofocus"),
-            (is_text, no_help),
-        ];
-        html.extend(
-            flags
-                .iter()
-                .filter(|(is_set, _)| *is_set)
-                .map(|(_, text)| *text),
-        );
-        if let Some(example) = &field.example {
-            let _ = write!(html, " placeholder=\"{}\"", escape(example));
+        if field.required {
+            html.push_str(" required");
+        }
+        if self.has_focus {
+            html.push_str(" autofocus");
         }
         html
     }
 
-    /// The value that the control shows first. A secret is never shown again, except as one of the listed choices.
-    fn value(&self) -> String {
-        if self.field.secret && !self.field.is_choice() {
-            return String::new();
-        }
+    /// Returns the initial value of the control. A secret is never shown again.
+    fn value(&self) -> &str {
         let value = match self.entered {
+            Some(_) if self.field.secret => None,
             Some(entered) => value_of(entered, &self.field.name),
             None => self.field.default.as_deref(),
         };
-        value.unwrap_or_default().to_owned()
-    }
-
-    fn is_checked(&self) -> bool {
-        match self.entered {
-            Some(entered) => value_of(entered, &self.field.name).is_some(),
-            None => self.field.default.as_deref() == Some("true"),
-        }
+        value.unwrap_or_default()
     }
 }

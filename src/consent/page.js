@@ -1,5 +1,6 @@
-// After this program has ended, another program can listen on its port, and must not get the form. The page therefore
-// asks the server for a proof that only the original server has. It asks before sending the form, and every 2 s.
+// After the program has ended, another program can listen on its port, and must not get what the user enters. The page
+// therefore asks the server for a proof that only the original server has. It asks before it sends the form, and every
+// 2 s.
 const { challenge, proof } = document.currentScript.dataset;
 let isSending = false;
 
@@ -21,7 +22,7 @@ const blank = () => {
 };
 
 const watch = async () => {
-  // One failure can have another cause, such as a suspended computer.
+  // A single failure can have another cause: the computer may have been suspended.
   if (isSending || (await isServerOurs()) || (await isServerOurs())) setTimeout(watch, 2000);
   else if (!isSending) blank();
 };
@@ -29,6 +30,9 @@ const watch = async () => {
 // A field named `submit` would hide the form's method of that name, so the method comes from the prototype.
 document.addEventListener("submit", async (event) => {
   event.preventDefault();
+  // A second click would send the form again, and hide the response to the first.
+  if (isSending) return;
+  isSending = true;
   isSending = await isServerOurs();
   if (isSending) HTMLFormElement.prototype.submit.call(event.target);
   else blank();

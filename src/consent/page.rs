@@ -14,13 +14,11 @@ const SCRIPT: &str = include_str!("page.js");
 const TICK: &str = r#"<svg class="good" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="m7.5 12.5 3 3 6-6.5"/></svg>"#;
 const CROSS: &str = r#"<svg class="bad" viewBox="0 0 24 24" aria-hidden="true"><circle cx="12" cy="12" r="10"/><path d="M12 7v6m0 3.5v.01"/></svg>"#;
 
-/// The data with which a page checks that its server is still the one that made the page.
+/// Lets a page check that its server is still the server that sent the page.
 pub(super) struct Check {
-    /// The page sends this text to the server, which has to respond with `proof`.
+    /// The page sends this string to the server, which has to respond with the proof.
     pub(super) challenge: String,
     pub(super) proof: String,
-    /// A browser without scripts leaves the page after this many seconds.
-    pub(super) seconds: u64,
 }
 
 /// Renders a whole page. A nonce allows its style and script (Content Security Policy Level 3, section 2.3.1).
@@ -29,16 +27,13 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
     let title = escape(title);
     let own = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     let mut policy = format!("{own}; style-src 'nonce-{nonce}'");
-    let (mut head, mut end) = (String::new(), String::new());
+    let mut end = String::new();
     if let Some(check) = check {
         let _ = write!(policy, "; script-src 'nonce-{nonce}'; connect-src 'self'");
-        let refresh = format!("{};url=about:blank", check.seconds);
-        head =
-            format!("<noscript><meta http-equiv=\"refresh\" content=\"{refresh}\"></noscript>\n");
         let (challenge, proof) = (&check.challenge, &check.proof);
-        let ended = "Its contents were not sent. The program that opened this form is no longer waiting for it. Go back \
-                     to that program and connect again.";
-        let ended = notice(CROSS, "This form has ended", ended);
+        let ended = "What you have just entered was not sent. Unless another window says that you are connected, go \
+                     back to the program that opened this form and connect again.";
+        let ended = notice(CROSS, "This form has ended or was already sent", ended);
         end = format!(
             "<template>{ended}</template>\n<script nonce=\"{nonce}\" data-challenge=\"{challenge}\" \
              data-proof=\"{proof}\">{SCRIPT}</script>\n"
@@ -47,7 +42,7 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"robots\" content=\"noindex\">\n{head}<style nonce=\"{nonce}\">{STYLE}</style>\n</head>\n\
+         <meta name=\"robots\" content=\"noindex\">\n<style nonce=\"{nonce}\">{STYLE}</style>\n</head>\n\
          <body>\n{main}\n{end}</body>\n</html>\n"
     );
     secured(Response::new(status, HTML, html)).header(CONTENT_SECURITY_POLICY, &policy)
@@ -64,7 +59,6 @@ pub(super) fn secured(response: Response) -> Response {
         ("cross-origin-resource-policy", "same-origin"),
         ("referrer-policy", "same-origin"),
         ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
     ];
     let set =
         |response: Response, (name, value)| response.header(HeaderName::from_static(name), value);
@@ -82,31 +76,30 @@ pub(super) fn not_connected() -> Response {
     notice_page(200, CROSS, "Not connected", text)
 }
 
-/// The page for a submission after the gateway has accepted another one.
-pub(super) fn not_used() -> Response {
-    let text = "This form was already sent, and the gateway accepted what was in it. What you sent just now was not \
-                used. If you did not send the form before, go back to the program that sent you here and connect \
-                again.";
-    notice_page(409, CROSS, "Not used", text)
+/// The page at the address of a form whose credential the gateway has accepted.
+pub(super) fn used() -> Response {
+    let text = "This form has already been sent, and the gateway accepted the credentials. If you did not send it, go \
+                back to the program that opened it and connect again.";
+    notice_page(404, TICK, "Already sent", text)
 }
 
 /// The same page for every unknown address, so that guessing reveals nothing.
 pub(super) fn not_found() -> Response {
-    let text = "There is no page at this address, or the address has been used already. If you are still waiting for \
-                something, go back to the program that sent you here.";
+    let text = "There is no page at this address, or the address has already been used. If you still want to \
+                connect, go back to the program that sent you here.";
     notice_page(404, CROSS, "Nothing here", text)
 }
 
-/// The page for a request that neither the form nor a redirected browser would send.
+/// The page for a request that the listener refuses or cannot serve.
 pub(super) fn refused(status: u16) -> Response {
     let text = match status {
         403 => {
-            "This form can only be sent from its own page. Open that page again, in the browser and at the address \
-             that the program gave you."
+            "This form can only be sent from its own page. Open that page again at the address that the program gave \
+             you."
         }
         500 => "The operating system provided no random bytes. Try again in a moment.",
         413 => "The form was too long. The limit is 64 KiB.",
-        _ => "This page does not understand the request.",
+        _ => "The browser sent a request that is not valid.",
     };
     notice_page(status, CROSS, "Not accepted", text)
 }

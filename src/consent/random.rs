@@ -1,8 +1,8 @@
-//! Random text that nobody can guess.
+//! Random strings that nobody can guess.
 
 use crate::error::{ErrorKind, NexusError, Result};
 
-/// 128 random bits from the operating system, in hexadecimal.
+/// Returns 128 random bits from the operating system, in hexadecimal.
 pub(super) fn random() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| {

@@ -1,19 +1,13 @@
-//! Checks of a request's headers, and the form fields in a request.
+//! The headers and form fields of a request.
 
 use ureq::http::HeaderName;
-use ureq::http::header::{CONTENT_TYPE, ORIGIN};
+use ureq::http::header::ORIGIN;
 
 use super::input::Entered;
 use crate::loopback::{Request, fields};
 
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// Returns the value of a header that occurs exactly once.
-pub(super) fn only_header<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
-    let mut values = request.headers().get_all(name).iter();
-    let value = values.next()?.to_str().ok();
-    value.filter(|_| values.next().is_none())
+pub(super) fn header<'a>(request: &'a Request, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 /// Returns the first field of this name in a query.
@@ -22,33 +16,13 @@ pub(super) fn field(query: &str, name: &str) -> Option<String> {
     fields.find(|(own, _)| own == name).map(|(_, value)| value)
 }
 
-/// Returns whether the request opens a page in a window (Fetch Metadata). True without the header, which old browsers
-/// do not send.
-pub(super) fn is_visit(request: &Request) -> bool {
-    states(request, &SEC_FETCH_DEST, "document")
-}
-
-/// Returns whether the request comes from a page of this origin. True without the headers, which browsers do not
-/// always send.
+/// Returns false if `Origin` names another origin. A request without `Origin` is accepted: browsers send the header
+/// with every POST, so the request is not from a browser.
 pub(super) fn is_same_origin(request: &Request, origin: &str) -> bool {
-    states(request, &ORIGIN, origin) && states(request, &SEC_FETCH_SITE, "same-origin")
+    !request.headers().contains_key(ORIGIN) || header(request, &ORIGIN) == Some(origin)
 }
 
-fn states(request: &Request, name: &HeaderName, value: &str) -> bool {
-    !request.headers().contains_key(name) || only_header(request, name) == Some(value)
-}
-
-/// Returns the fields of a submitted form.
-///
-/// # Errors
-///
-/// Returns the status with which to refuse the request.
-pub(super) fn entered(request: &Request) -> Result<Entered, u16> {
-    let content_type = only_header(request, &CONTENT_TYPE).unwrap_or_default();
-    let content_type = content_type.split(';').next().unwrap_or_default().trim();
-    if !content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(415);
-    }
-    let text = std::str::from_utf8(request.body()).map_err(|_| 400_u16)?;
-    fields(text).collect::<Option<_>>().ok_or(400)
+/// Returns the fields of a submitted form, or `None` if they are not UTF-8.
+pub(super) fn entered(request: &Request) -> Option<Entered> {
+    fields(std::str::from_utf8(request.body()).ok()?).collect()
 }

@@ -9,7 +9,7 @@ use ureq::http::header::HOST;
 
 use super::credential_page::CredentialPage;
 use super::page;
-use super::request::{field, only_header};
+use super::request::{field, header};
 use crate::browser::BrowserReturns;
 use crate::loopback::{Request, Response, Service};
 
@@ -18,7 +18,7 @@ const MAX_FORMS: usize = 8;
 
 /// Serves the return URL and the forms. All paths are random.
 pub(super) struct Site {
-    /// The only accepted `Host`. A request with another name can be DNS rebinding.
+    /// The only accepted `Host`. Another host name can point to this computer (DNS rebinding).
     authority: String,
     return_path: String,
     returns: Arc<BrowserReturns>,
@@ -52,11 +52,7 @@ impl Site {
     }
 
     fn route(&self, request: &Request) -> Response {
-        if request.uri().authority().is_some() {
-            // Browsers send a whole URL only to proxies.
-            return page::refused(400);
-        }
-        if only_header(request, &HOST) != Some(&self.authority) {
+        if header(request, &HOST) != Some(&self.authority) {
             return page::not_found();
         }
         let path = request.uri().path();

@@ -27,8 +27,8 @@
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
 /// | `http_429` | too many requests for this workspace, or from this machine | wait for [`retry_after`](super::NexusError::retry_after) |
 /// | `http_404` | the gateway does not have this path | check `gateway_url`; resolving needs version 0.3 or later |
-/// | `http_403`, `http_404`, `http_409` (token, empty body) | from a gateway before 0.3: `connection_not_active`, `connection_not_found`, `attention_required` | see above |
-/// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept a credential in this way | let the user consent in a browser |
+/// | `http_403`, `http_404`, `http_409` (token, empty body) | a gateway before 0.3 sends only the status; it means `connection_not_active`, `connection_not_found` or `attention_required`, in this order | see the row of that code |
+/// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept credentials that a user enters in a form | let the user consent in a browser |
 /// | `missing_credential`, `credentials_rejected`, `invalid_base_url` | the credential that was entered is incomplete or wrong | enter it again |
 /// | `provider_not_validatable`, `validation_unreachable` | the gateway could not check the credential | try again later, or ask the operator |
 /// | `sessions_not_supported` | the gateway has no agent sessions | use a newer gateway |
@@ -56,20 +56,21 @@ pub enum ErrorKind {
     InvalidResponse,
     /// `invalid_credentials`: the gateway's response does not have a usable credential.
     InvalidCredentials,
-    /// `max_retries_exceeded`: every attempt failed; `source()` is the last failure.
+    /// `max_retries_exceeded`: every attempt failed. `source()` returns the last failure.
     MaxRetriesExceeded,
-    /// `request_failed`: the network failed before the response was complete. The gateway or upstream may
-    /// have acted on the request.
+    /// `request_failed`: the network or this machine failed before the response was complete. The gateway or upstream
+    /// may have acted on the request.
     RequestFailed,
     /// `timeout`: the deadline passed.
     Timeout,
-    /// `unsupported_strategy`: this build cannot put the credential on a request.
+    /// `unsupported_strategy`: this build, or the method that was called, does not support the provider's strategy.
     UnsupportedStrategy,
-    /// `host_not_allowed`: the URL's host is neither that of the fetcher's base URL nor in `allow_hosts`.
+    /// `host_not_allowed`: the URL does not have the scheme, host and port of the fetcher's base URL, and `allow_hosts`
+    /// does not list its host.
     HostNotAllowed,
     /// `insecure_url`: a credential would have been sent unencrypted, or disclosed to another origin.
     InsecureUrl,
-    /// `body_too_large`: a response body exceeds `max_body_bytes`, or 2 MiB if it is the gateway's.
+    /// `body_too_large`: a response body exceeds `max_body_bytes` or, if the gateway sent it, 2 MiB.
     BodyTooLarge,
     /// `too_many_redirects`: more than ten redirects in a row.
     TooManyRedirects,

@@ -17,16 +17,10 @@ use crate::transport;
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let gateway = &fetcher.flights.gateway;
-    let config = config_like(&gateway.transport.config(gateway.timeout));
-    transport::without_connections(config.middleware(Injector(fetcher)).build())
-}
-
-type Builder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
-
-/// Copies the settings that a connection depends on. With other settings, requests could not share the
-/// client's connections. ureq cannot add a middleware to an existing `Config`.
-fn config_like(config: &ureq::config::Config) -> Builder {
+    let config = gateway.transport.config(gateway.options.timeout);
     let timeouts = config.timeouts();
+    // ureq cannot add a middleware to an existing `Config`, so the settings are copied. With other settings,
+    // requests could not use the client's pooled connections.
     let builder = ureq::Agent::config_builder()
         .http_status_as_error(config.http_status_as_error())
         .https_only(config.https_only())
@@ -47,7 +41,7 @@ fn config_like(config: &ureq::config::Config) -> Builder {
         .timeout_per_write(config.timeout_per_write());
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_config(config.tls_config().clone());
-    builder
+    transport::without_connections(builder.middleware(Injector(fetcher)).build())
 }
 
 struct Injector(Fetcher);
@@ -61,71 +55,69 @@ impl Middleware for Injector {
         options::check_method(request.method().as_str()).map_err(other)?;
         let requested = request.uri().to_string();
         self.0.check_url(&requested).map_err(other)?;
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return self.exchange(request, None);
-        }
-        // Only reading the body shows whether it is empty. If a GET has a body, the body is small.
         let (parts, body) = request.into_parts();
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
+            return self.exchange(parts, body, false);
+        }
+        // Only reading a body shows whether it is empty. GET and HEAD requests rarely have a body, so reading it
+        // into memory costs little.
         let mut sent = Vec::new();
         body.into_reader().read_to_end(&mut sent)?;
         if sent.is_empty() {
-            self.exchange(Request::from_parts(parts.clone(), ()), Some(parts))
+            self.exchange(parts, SendBody::none(), true)
         } else {
-            self.exchange(Request::from_parts(parts, &*sent), None)
+            self.exchange(parts, &*sent, false)
         }
     }
 }
 
 impl Injector {
-    /// Sends a request. After a 401 to a cached token, sends the request `again` with another token. A request
-    /// with a body has no `again`, because the body may be a stream, which can be neither signed nor sent twice.
+    /// Sends a request. After a 401 for a cached token, repeats a GET or HEAD without a body, with another token.
+    /// Other requests may have a stream as their body, which can be neither signed nor sent twice.
     fn exchange<B: AsSendBody>(
         &self,
-        request: Request<B>,
-        again: Option<Parts>,
+        request: Parts,
+        body: B,
+        is_empty: bool,
     ) -> Result<Response<Body>, ureq::Error> {
         let deadline = || self.0.flights.gateway.longest_call();
         let (token, source) = self.0.token(deadline()).map_err(other)?;
-        if again.is_none() {
+        if !is_empty {
             token.to_header().map_err(other)?;
         }
-        let response = self.send(request, &token);
-        if source != Source::Cache || !is_401(&response) {
+        let response = self.send(request.clone(), body, &token);
+        let is_401 = match &response {
+            Ok(response) => response.status() == 401,
+            Err(error) => matches!(error, ureq::Error::StatusCode(401)),
+        };
+        if source != Source::Cache || !is_401 {
             return response;
         }
-        let Some(again) = again else {
+        if !is_empty {
             self.0.discard(&token);
             return response;
-        };
+        }
         match self.0.replacement(&token, deadline()).map_err(other)? {
-            Some(fresh) => self.send(Request::from_parts(again, ()), &fresh),
+            Some(fresh) => self.send(request, SendBody::none(), &fresh),
             None => response,
         }
     }
 
     fn send<B: AsSendBody>(
         &self,
-        request: Request<B>,
+        mut request: Parts,
+        body: B,
         token: &CachedToken,
     ) -> Result<Response<Body>, ureq::Error> {
-        let (mut parts, body) = request.into_parts();
-        self.authorize(&mut parts, token).map_err(other)?;
+        self.authorize(&mut request, token).map_err(other)?;
         let transport = &self.0.flights.gateway.transport;
-        transport.pass_on(Request::from_parts(parts, body))
+        transport.pass_on(Request::from_parts(request, body))
     }
 
     fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {
         let requested = request.uri.to_string();
         request.uri = self.0.check_url(&token.target(&requested)?)?;
         token.authorize(&request.method, &request.uri, &mut request.headers, b"")
-    }
-}
-
-fn is_401(response: &Result<Response<Body>, ureq::Error>) -> bool {
-    match response {
-        Ok(response) => response.status() == 401,
-        Err(ureq::Error::StatusCode(status)) => *status == 401,
-        Err(_) => false,
     }
 }
 

@@ -12,14 +12,15 @@ use crate::error::{NexusError, Result};
 use crate::fetch::redirect::Redirects;
 use crate::header;
 use crate::retry::RetryPolicy;
+use crate::secret::debug_only;
 use crate::url;
-
-/// Methods that send `Content-Length: 0` if there is no data (RFC 9110 section 8.6).
-const WITH_BODY: [Method; 3] = [Method::POST, Method::PUT, Method::PATCH];
 
 /// Methods that must not carry a credential. `TRACE` (RFC 9110 section 9.3.8) and `TRACK` repeat the request
 /// in the response. `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
+
+/// Methods that may be written in lower case.
+const STANDARD: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
 
 /// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), such as the method, headers
 /// and data. Default: a `GET` without headers or data.
@@ -59,7 +60,7 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
-        match checked_method(method.as_ref()) {
+        match check_method(method.as_ref()) {
             Ok(method) => self.method = method,
             Err(problem) => self.note(problem),
         }
@@ -90,12 +91,13 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn headers<N: AsRef<[u8]>, V: AsRef<[u8]>>(
-        self,
+        mut self,
         headers: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
-        headers
-            .into_iter()
-            .fold(self, |options, (name, value)| options.header(name, value))
+        for (name, value) in headers {
+            self = self.header(name, value);
+        }
+        self
     }
 
     /// Percent-encodes a parameter and appends it to the URL's query. Keeps parameters of the same name.
@@ -126,9 +128,9 @@ impl FetchOptions {
         self
     }
 
-    /// Serializes a value as JSON and sets it as the body. The method stays as it is. Sets `Content-Type` to `application/json`, unless a
-    /// [`header`](Self::header) sets another type. A value that cannot be serialized, such as a map whose keys
-    /// are lists, makes the fetch fail with `invalid_input`. Default: no body.
+    /// Serializes a value as JSON and sets it as the body, and leaves the method as it is. The SDK adds
+    /// `Content-Type: application/json`, unless a [`header`](Self::header) sets the type. A value that cannot be
+    /// serialized, such as a map whose keys are lists, makes the fetch fail with `invalid_input`. Default: no body.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, serde_json::json};
@@ -145,8 +147,8 @@ impl FetchOptions {
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects
-    /// and retries. The search of [`hide_credential`](Self::hide_credential) takes additional time. Default:
-    /// the client's timeout (30 s).
+    /// and retries. The search of [`hide_credential`](Self::hide_credential) takes additional time. A timeout of
+    /// zero makes the fetch fail with `invalid_input`. Default: the client's timeout (30 s).
     ///
     /// ```
     /// use std::time::Duration;
@@ -155,6 +157,12 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
+        if timeout.is_zero() {
+            self.note(NexusError::invalid_input(
+                "timeout",
+                "is zero; set a longer timeout",
+            ));
+        }
         self.timeout = Some(timeout);
         self
     }
@@ -172,11 +180,11 @@ impl FetchOptions {
         self
     }
 
-    /// Sets how often the request is sent again. Default: no retries.
+    /// Sets the retry policy of this fetch. Default: no retries.
     ///
     /// An idempotent request is sent again after a network failure or a status 502, 503 or 504, and after a 429
-    /// if the policy allows it. Any other request is sent again only if no connection could be opened. If the
-    /// last attempt gets a response, the fetch returns it, whatever its status.
+    /// if the policy allows it. Any other request is sent again only if it is certain that no part of it reached
+    /// the server. If the last attempt gets a response, the fetch returns it, whatever its status.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
@@ -192,15 +200,20 @@ impl FetchOptions {
     /// Replaces the credential with `[credential]` if the upstream repeats it in the response's headers or
     /// body. Set this option for a response that a model will read. Default `false`.
     ///
-    /// The SDK searches for the value of the header that carries the credential, and for each field of the
-    /// credential that has at least 8 bytes. With Basic authentication, the fields are the user name, the
-    /// password, `user:password`, and the Base64 of `user:password`. Each character is found as itself,
-    /// percent-encoded, as a JSON escape or as an HTML reference. If the request was sent again after a 401,
+    /// The SDK searches for the value of the header that carries the credential, and for the credential itself:
+    /// the token, the key, or each of several fields. With Basic authentication, it searches for the user name, the
+    /// password, `user:password`, and the Base64 of `user:password`. If the request was sent again after a 401,
     /// the SDK searches for both tokens. `Content-Length` is set to the new length.
     ///
-    /// **The search does not find every copy.** Fields shorter than 8 bytes are not replaced, because they
+    /// The search also finds a copy that the upstream has escaped for a URL, for JSON or for HTML. A `+`, for
+    /// example, may be written `%2B` (percent-encoded up to three times), `\u002B`, `&#43;` or `&#x2B;`. The short
+    /// escapes are `+` for a space in a URL, all of JSON, such as `\n` and `\"`, and `&amp;`, `&lt;`, `&gt;`,
+    /// `&quot;` and `&apos;` of HTML.
+    ///
+    /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
     /// occur in responses by chance. A copy that the upstream has changed in another way is not replaced
-    /// either, for example a hash, a Base64 text, or a body in a compression that ureq does not decode.
+    /// either, for example a hash, the Base64 of a token, a copy whose letters or digits are escaped, or a body in
+    /// a compression that ureq does not decode.
     ///
     /// The search starts when the body is complete, and takes a few milliseconds for each MiB.
     /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
@@ -249,54 +262,37 @@ impl FetchOptions {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
-            let problem = "zero; every call would fail";
-            return Err(NexusError::invalid_input("timeout", problem));
-        }
         self.headers.remove(CONTENT_LENGTH);
         if self.is_json && !self.headers.contains_key(CONTENT_TYPE) {
             let json = HeaderValue::from_static("application/json");
             header::put(&mut self.headers, CONTENT_TYPE, json)?;
         }
-        if WITH_BODY.contains(&self.method) {
+        // These methods send `Content-Length: 0` if there is no data (RFC 9110 section 8.6).
+        if matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
             self.data.get_or_insert_default();
         }
         Ok(self)
     }
 }
 
-impl fmt::Debug for FetchOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FetchOptions")
-            .field("method", &self.method)
-            .field("headers", &self.headers.keys().collect::<Vec<_>>())
-            .field("data_bytes", &self.data.as_ref().map(Vec::len))
-            .field("timeout", &self.timeout)
-            .field("redirects", &self.redirects)
-            .field("retry_policy", &self.retry_policy)
-            .field("hide_credential", &self.hide_credential)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(FetchOptions: method, timeout, redirects, retry_policy, hide_credential);
 
-fn checked_method(method: &str) -> Result<Method> {
-    check_method(method)?;
-    let standard = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
-    let mut standard = standard.into_iter();
-    let name = standard.find(|name| name.eq_ignore_ascii_case(method));
-    Method::from_bytes(name.unwrap_or(method).as_bytes())
-        .map_err(|_| NexusError::invalid_input("method", "not an HTTP method, such as GET or POST"))
-}
-
+/// Returns the method. Writes a standard method in upper case.
+///
 /// # Errors
 ///
-/// `invalid_input` for a method that must not carry a credential.
-pub(super) fn check_method(method: &str) -> Result<()> {
-    if REFUSED.iter().any(|own| own.eq_ignore_ascii_case(method)) {
-        let problem = "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another";
+/// `invalid_input` if the text is not a method, or if the method must not carry a credential.
+pub(super) fn check_method(text: &str) -> Result<Method> {
+    let upper = text.to_ascii_uppercase();
+    if REFUSED.contains(&upper.as_str()) {
+        let problem =
+            "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another method";
         return Err(NexusError::invalid_input("method", problem));
     }
-    Ok(())
+    let is_standard = STANDARD.contains(&upper.as_str());
+    let name = if is_standard { &upper } else { text };
+    let problem = "is not an HTTP method; set a method such as GET or POST";
+    Method::from_bytes(name.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
 }
 
 fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
@@ -306,20 +302,16 @@ fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> 
         let problem = "its name is empty or has a character that is not allowed in a header name";
         NexusError::invalid_input(&format!("header {number}"), problem)
     })?;
-    let invalid =
-        |problem| NexusError::invalid_input(&format!("header {number} ({name})"), problem);
+    let place = || format!("header {number} ({name})");
+    let invalid = |problem| NexusError::invalid_input(&place(), problem);
     if name == HOST || name == TRANSFER_ENCODING {
         return Err(invalid("the SDK sets it; leave it out"));
     }
-    if name.as_str().len().saturating_add(value.len()) > header::MAX_LENGTH {
-        return Err(invalid("it is longer than 64 KiB"));
-    }
-    let value = HeaderValue::from_bytes(value)
-        .map_err(|_| invalid("its value has a line break or control character"))?;
-    if !header::can_carry(&name, &value) {
-        return Err(invalid("its value has a character beyond ASCII"));
-    }
+    let value = HeaderValue::from_bytes(value).ok();
+    let value = value.filter(|value| header::can_carry(&name, value));
+    let value = value
+        .ok_or_else(|| invalid("its value has a line break or invalid character; remove it"))?;
     let added = headers.try_append(name.clone(), value);
-    added.map_err(|_| invalid("too many headers"))?;
+    added.map_err(|_| invalid("there are too many headers; remove some"))?;
     Ok(())
 }

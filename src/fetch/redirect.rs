@@ -1,10 +1,10 @@
 //! Redirects: the URL, method, body and headers of the request that follows a redirect.
 
 use ureq::http::header::LOCATION;
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::hiding::Secrets;
+use crate::hiding::{MIN_CREDENTIAL, Secrets};
 use crate::secret;
 use crate::token::CachedToken;
 use crate::url;
@@ -24,13 +24,14 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 pub enum Redirects {
     /// Follows up to ten redirects. Methods and bodies change according to the Fetch standard.
     ///
-    /// Only the origin (scheme, host and port) of the call receives the credential and those of the caller's
-    /// headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to another
-    /// origin, these are not sent any more, not even to the first origin.
+    /// The credential is sent only to the origin (scheme, host and port) of the call. The same applies to each
+    /// of the caller's headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to
+    /// another origin, neither is sent again, even if a later redirect leads back to the first origin.
     ///
-    /// If the credential is a query parameter, the SDK removes the parameter of that name from a target on
-    /// another origin. If the URL carried a credential of at least 8 bytes, and a target on another origin
-    /// still contains it, the fetch fails with `insecure_url`.
+    /// If the credential is a query parameter, the SDK removes the parameter of that name from the target of a
+    /// redirect to another origin. If the URL of the call carries a credential of at least 8 bytes, and the target
+    /// still contains that credential, the fetch fails with `insecure_url`. A redirect from https to http also
+    /// fails with `insecure_url`.
     #[default]
     Follow,
     /// Returns the redirect itself as the response.
@@ -43,49 +44,38 @@ pub(crate) struct Hop<'a> {
     pub(crate) call: &'a str,
     pub(crate) method: Method,
     pub(crate) url: Uri,
-    /// The caller's headers. [`headers`](Self::headers) adds the credential.
+    /// The caller's headers, without the credential.
     pub(crate) headers: HeaderMap,
-    pub(crate) sends_body: bool,
+    pub(crate) body: Option<Vec<u8>>,
     /// True until a redirect leads to another origin. After that, the credential is not sent.
     pub(crate) authenticated: bool,
 }
 
 /// Returns the `Location` of a response that is a redirect.
 pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
-    let redirects = matches!(status, 301 | 302 | 303 | 307 | 308);
-    headers
-        .get(LOCATION)
-        .filter(|_| redirects)
-        .map(HeaderValue::as_bytes)
+    match status {
+        301 | 302 | 303 | 307 | 308 => Some(headers.get(LOCATION)?.as_bytes()),
+        _ => None,
+    }
 }
 
 impl Hop<'_> {
-    /// Returns the headers to send: the caller's, and the credential if the request carries it.
-    pub(crate) fn headers(&self, token: &CachedToken, body: &[u8]) -> Result<HeaderMap> {
-        let mut headers = self.headers.clone();
-        if self.authenticated {
-            token.authorize(&self.method, &self.url, &mut headers, body)?;
-        }
-        Ok(headers)
-    }
-
-    /// Turns this request into the one that follows the redirect.
+    /// Changes this request into the request that follows the redirect.
     ///
     /// # Errors
     ///
-    /// `invalid_response` if the target is not a URL. `insecure_url` if the redirect goes from https to http
-    /// or,
-    /// without `allow_insecure_http`, to plain http on another machine, or if a target on another origin contains
-    /// the credential.
+    /// `invalid_response` if the target is not a URL. `insecure_url` if the redirect goes from https to http, or if
+    /// a target on another origin contains the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
         target: &[u8],
         token: &CachedToken,
-        allow_insecure_http: bool,
     ) -> Result<()> {
         let next = self.resolve(status, target)?;
-        check_scheme(&self.url, &next, allow_insecure_http)?;
+        if url::is_https(&self.url) && !url::is_https(&next) {
+            return Err(self.insecure("from https to http"));
+        }
         self.change_method(status);
         if !url::same_origin(&self.url, &next) {
             self.drop_credentials(token);
@@ -117,7 +107,7 @@ impl Hop<'_> {
             _ => false,
         };
         if becomes_get {
-            (self.method, self.sends_body) = (Method::GET, false);
+            (self.method, self.body) = (Method::GET, None);
             for name in ["encoding", "language", "location", "type"] {
                 self.headers.remove(format!("content-{name}"));
             }
@@ -126,47 +116,32 @@ impl Hop<'_> {
 
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
-        let is_secret = |name: &&HeaderName| {
-            secret::is_secret_header(name.as_str()) || **name == *token.header_name
-        };
-        let names: Vec<_> = self.headers.keys().filter(is_secret).cloned().collect();
-        for name in names {
-            self.headers.remove(name);
+        for name in self.headers.clone().keys() {
+            if secret::is_secret_header(name.as_str()) || *name == *token.header_name {
+                self.headers.remove(name);
+            }
         }
     }
 
-    /// Refuses a target on another origin that contains the credential. Many servers copy the path or query of a
-    /// request into the target.
+    /// Refuses a target that contains the credential. Many servers copy the path or query of a request into the
+    /// target.
     fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
         let mut secrets = Secrets::default();
         for text in token.secrets_in_url(self.call) {
-            secrets.add_credential(text.as_bytes());
+            secrets.add(text.as_bytes(), MIN_CREDENTIAL);
         }
-        let found = secrets.hidden(target.to_string().as_bytes(), "");
-        found.map_or(Ok(()), |_| {
-            Err(insecure(
-                &self.url,
-                "redirects to another origin with the credential in the URL, which is not followed; \
-                 Redirects::Manual returns the redirect",
-            ))
-        })
+        if secrets.hidden(target.to_string().as_bytes(), "").is_none() {
+            return Ok(());
+        }
+        Err(self.insecure("to another origin with the credential in its URL"))
     }
-}
 
-fn check_scheme(from: &Uri, to: &Uri, allow_insecure_http: bool) -> Result<()> {
-    let problem = if url::is_https(from) && !url::is_https(to) {
-        "redirects from https to http, which is never followed"
-    } else if !allow_insecure_http && !url::is_confidential(to) {
-        "redirects to plain http on another machine, which is not followed; allow_insecure_http allows it"
-    } else {
-        return Ok(());
-    };
-    Err(insecure(from, problem))
-}
-
-fn insecure(from: &Uri, problem: &str) -> NexusError {
-    let message = format!("{}: {problem}", url::origin(from));
-    NexusError::new(ErrorKind::InsecureUrl, message)
+    fn insecure(&self, leads: &str) -> NexusError {
+        let origin = url::origin(&self.url);
+        let advice = "set Redirects::Manual to get the redirect as the response";
+        let message = format!("{origin}: refused a redirect {leads}; {advice}");
+        NexusError::new(ErrorKind::InsecureUrl, message)
+    }
 }
 
 #[cfg(test)]

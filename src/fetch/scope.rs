@@ -1,45 +1,33 @@
 //! The URLs that a fetcher may send its credential to.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::sync::Arc;
 
-use ureq::http::Uri;
+use ureq::http::{Uri, uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// The number of times that a path is decoded to find encoded `..` segments.
+/// A path is searched for `..` segments as it is written, and after each of this many percent-decodings.
 const MAX_DECODINGS: usize = 4;
 
 /// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and
-/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). An invalid value makes every fetch fail. A clone is
-/// cheap.
-#[derive(Debug, Clone, Default)]
+/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). An invalid value makes every fetch fail.
+#[derive(Clone, Default)]
 pub(crate) struct Scope {
-    base: Option<Arc<Result<Base>>>,
-    hosts: Option<Arc<Result<Vec<Rule>>>>,
+    pub(crate) base: Option<Result<Base>>,
+    pub(crate) hosts: Option<Result<Vec<Rule>>>,
 }
 
 impl Scope {
-    pub(crate) fn set_base(&mut self, text: &str) {
-        self.base = Some(Arc::new(Base::parse(text.trim())));
-    }
-
-    pub(crate) fn set_hosts<H: AsRef<str>>(&mut self, hosts: impl IntoIterator<Item = H>) {
-        let rules = hosts.into_iter();
-        let rules = rules.map(|host| Rule::parse(&host.as_ref().trim().to_ascii_lowercase()));
-        self.hosts = Some(Arc::new(rules.collect()));
-    }
-
     /// Appends a relative URL to the base. Returns the URL itself if there is no base.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a base that cannot be used, or a relative URL that could lead out of the base.
+    /// `invalid_input` for an invalid base, or for a relative URL that could lead out of the base.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        match self.base.as_deref() {
-            Some(base) => Ok(base.as_ref().map_err(Clone::clone)?.absolute(url)?.into()),
+        match &self.base {
+            Some(Ok(base)) => Ok(base.absolute(url)?.into()),
+            Some(Err(error)) => Err(error.clone()),
             None => Ok(url.into()),
         }
     }
@@ -48,45 +36,43 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a rule that can match no URL, `host_not_allowed` if no rule matches.
+    /// `invalid_input` for an invalid rule. `host_not_allowed` if neither a rule nor the base matches.
     pub(crate) fn check(&self, target: &Uri) -> Result<()> {
-        let listed = match self.hosts.as_deref() {
-            Some(rules) => {
-                let rules = rules.as_ref().map_err(Clone::clone)?;
-                rules.iter().any(|rule| rule.matches(target))
-            }
+        let listed = match &self.hosts {
+            Some(Ok(rules)) => rules.iter().any(|rule| rule.matches(target)),
+            Some(Err(error)) => return Err(error.clone()),
             None => self.base.is_none(),
         };
-        let base = self.base.as_deref();
-        let of_base = matches!(base, Some(Ok(base)) if url::same_origin(&base.url, target));
+        let of_base = matches!(&self.base, Some(Ok(base)) if url::same_origin(&base.url, target));
         if listed || of_base {
             return Ok(());
         }
+        let origin = url::origin(target);
+        let rule = target.authority().map_or("", uri::Authority::as_str);
         let message = format!(
-            "{} is not an allowed host; add it with `allow_hosts` if it should be",
-            url::origin(target)
+            "requests to {origin} are not allowed; to allow them, include `{rule}` in allow_hosts"
         );
         Err(NexusError::new(ErrorKind::HostNotAllowed, message))
     }
 }
 
 #[derive(Clone)]
-struct Base {
+pub(crate) struct Base {
     /// The base as the caller wrote it, before placeholders are filled.
     text: String,
     url: Uri,
 }
 
 impl Base {
-    fn parse(text: &str) -> Result<Self> {
-        let url = if text.contains(['?', '#']) {
-            Err("has a query or a fragment; leave it out".into())
-        } else {
-            url::parse(text)
-        };
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let text = text.trim();
+        let invalid = |problem| NexusError::invalid_input("base_url", problem);
+        if text.contains(['?', '#']) {
+            return Err(invalid("has a query or a fragment; leave it out".into()));
+        }
+        let url = url::parse(text).map_err(invalid)?;
         let text = text.to_owned();
-        url.map(|url| Self { text, url })
-            .map_err(|problem| NexusError::invalid_input("base_url", problem))
+        Ok(Self { text, url })
     }
 
     /// Appends a relative URL to the base. Encodes the braces of any URL, because a model may have written it and
@@ -106,72 +92,64 @@ impl Base {
     }
 }
 
-/// Shows only the origin, because the path may contain a credential.
-impl fmt::Debug for Base {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Base({})", url::origin(&self.url))
-    }
-}
-
-/// Refuses a relative URL that some server could read as a URL outside the base. Some servers read a
-/// backslash as a slash, decode a path more than once, or drop the text after a semicolon.
+/// Refuses a relative URL that begins with a host or has a `..` segment, because it could lead out of the base. Also
+/// finds such a segment if a server reads a backslash as a slash, decodes the path more than once, or drops the text
+/// after a semicolon.
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
-    let is_slash = |c: char| matches!(c, '/' | '\\');
-    if url.starts_with(is_slash) && url.chars().nth(1).is_some_and(is_slash) {
+    let path = url.split(['?', '#']).next().unwrap_or_default();
+    let mut path = path.replace('\\', "/");
+    if path.starts_with("//") {
         return Err("begins with two slashes, which introduce a host; write one slash".into());
     }
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let mut path = path.to_owned();
-    for _ in 0..MAX_DECODINGS {
-        let mut names = path.split(is_slash).map(|name| name.split(';').next());
+    for _ in 0..=MAX_DECODINGS {
+        let mut names = path.split('/').map(|name| name.split(';').next());
         if names.any(|name| name == Some("..")) {
             let problem = "has a `..` segment, which may lead out of base_url; remove the segment";
             return Err(problem.into());
         }
-        path = String::from_utf8_lossy(&url::decode(&path, false)).into_owned();
+        path = String::from_utf8_lossy(&url::decode(&path, false)).replace('\\', "/");
     }
     Ok(())
 }
 
 /// A rule of `allow_hosts`: `host`, `host:port` or `*.host`.
-#[derive(Debug, Clone)]
-struct Rule {
-    /// The host in the normal form of [`url`].
+#[derive(Clone)]
+pub(crate) struct Rule {
+    /// The host in the normal form of [`url`]. For `*.host`, it begins with a dot.
     host: String,
-    /// True for `*.host`. The rule then matches all names below the host, but not the host itself.
-    below: bool,
     port: Option<u16>,
 }
 
 impl Rule {
-    fn parse(text: &str) -> Result<Self> {
+    /// Parses a rule. An error does not show the rule, because a URL in its place may contain a secret.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let text = text.trim().to_ascii_lowercase();
         let below = text.strip_prefix("*.");
-        let authority = below.unwrap_or(text);
+        let authority = below.unwrap_or(&text);
         let plain = url::parse(&format!("http://{authority}/")).unwrap_or_default();
         let host = plain.host().unwrap_or_default();
         // Some programs treat a leading dot as `*.`, so such a rule is ambiguous.
         let unclear = authority.contains(['/', '?', '#']) || host.starts_with('.');
         if host.is_empty() || unclear || (below.is_some() && url::address(host).is_some()) {
-            let problem = format!("`{text}` is not `host`, `host:port` or `*.host`");
+            let problem =
+                "a rule is not usable; write each rule as `host`, `host:port` or `*.host`";
             return Err(NexusError::invalid_input("allow_hosts", problem));
         }
         let port = authority.rsplit_once(':');
+        let dot = if below.is_some() { "." } else { "" };
         Ok(Self {
-            host: host.to_owned(),
-            below: below.is_some(),
+            host: [dot, host].concat(),
             port: port.and_then(|(_, port)| port.parse().ok()),
         })
     }
 
     fn matches(&self, target: &Uri) -> bool {
         let host = target.host().unwrap_or_default();
-        let named = if self.below {
-            let name = host.strip_suffix(&self.host);
-            name.is_some_and(|name| name.len() > 1 && name.ends_with('.'))
-        } else {
-            host == self.host
-        };
+        let before = host.strip_suffix(&self.host);
+        // `*.host` matches neither `host` nor `.host`.
+        let needs_name = self.host.starts_with('.');
+        let named = before.is_some_and(|name| name.is_empty() != needs_name);
         named && self.port.is_none_or(|port| port == url::port(target))
     }
 }

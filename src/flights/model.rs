@@ -1,5 +1,6 @@
-//! Runs every interleaving of a few threads that resolve a token while another thread changes a cache or
-//! drops the client. Locks and threads come from loom. All other code is the code of the crate.
+//! Runs a few threads that resolve a token while another thread changes a cache or drops the client. Most models
+//! run in every interleaving with at most 2 or 3 preemptions, and one model runs in every interleaving. Locks and
+//! threads come from loom. All other code is the code of the crate.
 //!
 //! Loom reports a thread that is never woken as a deadlock, and a thread that retries forever as too many
 //! branches. `tests/model.sh` runs these tests.
@@ -200,7 +201,8 @@ fn past() -> Deadline {
     Deadline::after(Duration::ZERO)
 }
 
-/// Runs a model in every interleaving with at most this many preemptions, and prints the number of runs.
+/// Runs a model in every interleaving with at most this many preemptions, and prints the number of runs. `None` sets
+/// no limit.
 fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&runs);
@@ -277,7 +279,8 @@ fn callers_with_two_caches_share_a_flight() {
     }
 }
 
-/// The flight was started for another cache, so its own check of changes does not cover this one.
+/// The flight was started for another cache, so its check for changes does not cover the cache of the caller that
+/// joined.
 #[test]
 fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
     explore("two caches, a delete of a third thread", Some(2), || {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use crate::cache::{self, Tenant, TokenCache};
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{NexusError, Result};
 use crate::gateway::Success;
 use crate::json::Object;
 use crate::sync::{Condvar, Mutex, Promise};
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
-/// The most flights for one provider, so that a provider that hangs does not delay calls for the others. All
+/// The most flights for one provider, so that a provider that hangs does not delay calls for other providers. All
 /// calls by connection id together count as one provider.
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The most flights in all.
@@ -34,8 +34,8 @@ pub(crate) enum Call {
     Refresh,
 }
 
-/// The origin of a token. A 401 to a token from the cache is worth a replay, because the token may have been
-/// revoked since it was cached.
+/// The origin of a token. After a 401, a request is sent again only if its token came from the cache, because such a
+/// token may have been revoked in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
     Cache,
@@ -53,19 +53,18 @@ pub(super) struct Flight {
     outcome: Promise<Result<Arc<Outcome>>>,
 }
 
-/// The response to a call, and the token in it.
+/// The response to a call, and the token that was read from the response.
 pub(super) struct Outcome {
     pub(super) body: Object,
     pub(super) token: Result<Arc<CachedToken>>,
-    asked_at: Now,
 }
 
-/// A flight to wait for, and whether it is new. The caller must start a new flight.
+/// The flight that a caller waits for, and whether the caller must start it.
 pub(super) type Joined = (Arc<Flight>, bool);
 
 #[derive(Default)]
 pub(super) struct Table {
-    flights: Mutex<Vec<Arc<Flight>>>,
+    pub(super) flights: Mutex<Vec<Arc<Flight>>>,
     finished: Condvar,
 }
 
@@ -85,15 +84,13 @@ impl Outcome {
         Self {
             body: success.body,
             token: token.map(Arc::new),
-            asked_at: success.received.at,
         }
     }
 
-    fn cached(token: Arc<CachedToken>, now: Now) -> Self {
+    fn cached(token: Arc<CachedToken>) -> Self {
         Self {
             body: Object::new(),
             token: Ok(token),
-            asked_at: now,
         }
     }
 }
@@ -109,67 +106,40 @@ impl Flight {
         })
     }
 
-    /// Blocks until the flight has ended. Returns `None` if the deadline comes first. If the flight was not
-    /// started for the caller's cache, also puts the token into the caller's cache.
+    /// Blocks until the flight has ended, and puts its token into the caller's cache, unless [`finish`](Table::finish)
+    /// has done so. Returns `None` if the deadline comes first.
     pub(super) fn wait(
         &self,
         cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Option<Result<Arc<Outcome>>> {
         let outcome = self.outcome.wait(deadline.at)?;
-        let is_served = |own| self.cache.as_ref().is_some_and(|cache| cache.is_same(own));
-        if let Some(other) = cache.filter(|own| !is_served(own)) {
-            self.update(other, &outcome);
-        }
+        let is_filled = |own: &&TokenCache| self.cache.as_ref().is_some_and(|it| it.is_same(own));
+        self.update(cache.filter(|own| !is_filled(own)), &outcome);
         Some(outcome)
     }
 
     /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
-    /// must not join, because the flight may return the token that was deleted.
+    /// must not join, because the flight may return a token that the caller has deleted.
     fn serves(&self, call: Call, cache: Option<&TokenCache>) -> bool {
         self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.changes))
     }
 
-    /// Returns the token that another flight has cached in the meantime.
-    fn cached(&self, now: Now) -> Option<Arc<CachedToken>> {
-        match (&self.cache, &self.subject) {
-            (Some(cache), Subject::Tenant(tenant)) => cache.newest(tenant, now),
-            _ => None,
-        }
-    }
-
-    /// Puts the token into a cache. After an error, removes the old token only if the error is definite.
-    fn update(&self, cache: &TokenCache, outcome: &Result<Arc<Outcome>>) {
-        let Subject::Tenant(tenant) = &self.subject else {
+    /// Puts the token into a cache. After an error, removes the old token only if the gateway has refused for good.
+    fn update(&self, cache: Option<&TokenCache>, outcome: &Result<Arc<Outcome>>) {
+        let (Some(cache), Subject::Tenant(tenant)) = (cache, &self.subject) else {
             return;
         };
-        let token = outcome
-            .as_ref()
-            .and_then(|outcome| Ok((outcome.token.as_ref()?, outcome.asked_at)));
-        match token {
-            Ok((token, at)) => cache.update(tenant, Some(Arc::clone(token)), at, self.changes),
-            Err(error) if is_definite(error) => {
-                cache.update(tenant, None, Now::read(), self.changes);
-            }
-            Err(_) => {}
-        }
+        let token = match outcome.as_ref().and_then(|outcome| outcome.token.as_ref()) {
+            Ok(token) => Some(Arc::clone(token)),
+            Err(error) if is_definite(error) => None,
+            Err(_) => return,
+        };
+        cache.update(tenant, token, Now::read(), self.changes);
     }
 }
 
 impl Table {
-    /// The number of callers that wait for a flight.
-    #[cfg(test)]
-    pub(super) fn waiting_for(&self, subject: &Subject) -> usize {
-        let flights = self.flights.lock();
-        let flight = flights.iter().find(|flight| flight.subject == *subject);
-        // The table and the flight's thread hold the other two references.
-        flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.flights.lock().len()
-    }
-
     /// Joins the subject's flight or registers a new flight. Blocks while there are too many flights, and while
     /// the subject has a flight that the caller may not join. Returns `None` if the deadline comes first.
     pub(super) fn join_or_register(
@@ -200,9 +170,7 @@ impl Table {
     /// ended flight again.
     pub(super) fn finish(&self, flight: &Arc<Flight>, outcome: Result<Arc<Outcome>>) {
         let mut flights = self.flights.lock();
-        if let Some(cache) = &flight.cache {
-            flight.update(cache, &outcome);
-        }
+        flight.update(flight.cache.as_ref(), &outcome);
         flights.retain(|other| !Arc::ptr_eq(other, flight));
         drop(flights);
         self.finished.notify_all();
@@ -218,13 +186,13 @@ impl Table {
     }
 }
 
-/// Adds a flight to the table, or ends it at once if its token is already in the cache. Returns `None` if there
-/// are too many flights.
+/// Adds a flight to the table. If another thread has cached a fresh token in the meantime, ends the flight with this
+/// token instead. Returns `None` if there are too many flights.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
-    let now = Now::read();
-    if let Some(token) = flight.cached(now) {
-        let outcome = Outcome::cached(token, now);
-        flight.outcome.fulfil(Ok(Arc::new(outcome)));
+    if let (Some(cache), Subject::Tenant(tenant)) = (&flight.cache, &flight.subject)
+        && let Some(token) = cache.fresh(tenant, Now::read())
+    {
+        flight.outcome.fulfil(Ok(Arc::new(Outcome::cached(token))));
         return Some((flight, false));
     }
     has_room(flights, &flight.subject).then(|| {
@@ -239,17 +207,9 @@ fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-/// Returns whether an error is final, so that the old token must not be used any more. Other errors may be
+/// Returns whether the gateway has refused for good. If so, the old token must not be used any more. Other errors may be
 /// temporary.
 pub(super) fn is_definite(error: &NexusError) -> bool {
-    match error.kind() {
-        ErrorKind::Gateway => {
-            let status = error.status_code().unwrap_or_default();
-            (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
-        }
-        ErrorKind::InvalidInput
-        | ErrorKind::InvalidCredentials
-        | ErrorKind::UnsupportedStrategy => true,
-        _ => false,
-    }
+    let status = error.status_code().unwrap_or_default();
+    (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
 }

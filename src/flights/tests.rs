@@ -36,7 +36,7 @@ pub(super) fn handle(script: Script) -> Handle {
 
 fn handle_with(options: NexusClientOptions, max_stale_wait: Duration, script: Script) -> Handle {
     let options = options.log_level(LogLevel::Off);
-    Handle::of(Flights {
+    Handle::new(Flights {
         script: Some(script),
         max_stale_wait,
         ..Flights::new(Gateway::new(options).unwrap(), None)
@@ -87,7 +87,7 @@ impl Scripted {
 
     fn wait_for_callers(&self, provider: &str, callers: usize) {
         let subject = Subject::Tenant(Tenant::new("ws", provider));
-        wait_until(|| self.handle.table.waiting_for(&subject) == callers);
+        wait_until(|| waiting_for(&self.handle, &subject) == callers);
     }
 }
 
@@ -105,6 +105,14 @@ impl Gate {
         let mut open = self.0.0.lock();
         self.0.1.wait_while(&mut open, |open| !*open);
     }
+}
+
+/// Returns the number of callers that wait for a flight.
+fn waiting_for(handle: &Handle, subject: &Subject) -> usize {
+    let flights = handle.table.flights.lock();
+    let flight = flights.iter().find(|flight| flight.subject == *subject);
+    // The table and the flight's thread hold the other two references.
+    flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
@@ -313,7 +321,7 @@ fn calls_for_one_connection_join_or_take_turns() {
     thread::scope(|scope| {
         let first = scope.spawn(|| call(Call::Token));
         let joined = scope.spawn(|| call(Call::Token));
-        wait_until(|| scripted.handle.table.waiting_for(&subject) == 2);
+        wait_until(|| waiting_for(&scripted.handle, &subject) == 2);
         let refresh = scope.spawn(|| call(Call::Refresh));
         let check = scope.spawn(|| call(Call::Check));
         opened.open();
@@ -479,7 +487,10 @@ fn without_threads_a_call_ends_at_once() {
             (error.code(), error.is_retryable()),
             ("request_failed", true)
         );
-        assert!(error.message().starts_with("no thread"), "{error}");
+        assert!(
+            error.message().starts_with("cannot start a thread"),
+            "{error}"
+        );
     }
     assert_eq!(used.unwrap(), ("old".to_owned(), Source::Cache));
     assert!(scripted.handle.drain(at_once()), "nothing is left");
@@ -543,7 +554,7 @@ fn a_program_that_ends_asks_for_nothing_more() {
         let options = NexusClientOptions::new(url)
             .retry_policy(policy.retries(u32::from(response.contains("503"))))
             .log_level(LogLevel::Off);
-        let handle = Handle::new(Gateway::new(options).unwrap(), None);
+        let handle = Handle::new(Flights::new(Gateway::new(options).unwrap(), None));
         if ending {
             handle.gateway.set_ending(true);
         }
@@ -581,6 +592,45 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
         end(handle);
         assert!(told.load(Ordering::SeqCst), "{case}");
     }
+}
+
+/// A drain that has timed out does not end the waits of other threads.
+#[test]
+fn every_wait_for_flights_counts_by_itself() {
+    let gate = Gate::default();
+    let passed = gate.clone();
+    let handle = handle(Box::new(move |_| {
+        passed.pass();
+        token("t", 3600)
+    }));
+    let flights = Arc::clone(&handle);
+    handle.resolve("ws", "p", at_once()).unwrap_err();
+    let longer = handle.clone();
+    let longer = thread::spawn(move || longer.drain(far()));
+    wait_until(|| flights.gateway.is_ending());
+    assert!(!handle.drain(at_once()));
+    assert!(flights.gateway.is_ending(), "the longer drain still waits");
+    gate.open();
+    assert!(longer.join().unwrap());
+    assert!(!flights.gateway.is_ending(), "no thread waits");
+}
+
+#[test]
+fn the_wait_of_the_last_handle_stays_counted() {
+    let of = Arc::new(OnceLock::<Weak<Flights>>::new());
+    let asked = Arc::clone(&of);
+    let handle = handle(Box::new(move |_| {
+        let flights = asked.get().and_then(Weak::upgrade).unwrap();
+        let limit = far();
+        wait_until(|| flights.gateway.is_ending() || limit.left().is_none());
+        token("t", 3600)
+    }));
+    let flights = Arc::clone(&handle);
+    of.set(Arc::downgrade(&flights)).unwrap();
+    handle.resolve("ws", "p", at_once()).unwrap_err();
+    drop(handle);
+    assert!(flights.drain(far()));
+    assert!(flights.gateway.is_ending());
 }
 
 /// The result of a call whose token is within its buffer, for each response of the gateway.

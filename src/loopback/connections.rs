@@ -10,11 +10,11 @@ use parking_lot::{Condvar, Mutex};
 use super::service::Limits;
 use crate::time::Deadline;
 
-/// An idle connection has this long before it may be closed to make room, so that its request can arrive.
+/// An idle connection stays open at least this long, so that its request can arrive.
 const MIN_AGE: Duration = Duration::from_secs(1);
-/// A new connection waits this long for room.
+/// A new connection waits at most this long for room.
 const MAX_QUEUED: Duration = Duration::from_secs(3);
-/// Threads have this long to end once their connection is closed.
+/// The longest wait for threads to end after their connections have been closed.
 const END_TIME: Duration = Duration::from_millis(100);
 
 struct Connection {
@@ -77,7 +77,7 @@ impl Connections {
             }
             self.changed.wait_until(&mut open, next_try);
         }
-        // Checked under the lock: `stop` closes whatever was added before it took the lock.
+        // Checked under the lock, because `stop` closes only the connections that it finds in the list.
         if self.is_stopped() {
             return None;
         }
@@ -115,7 +115,7 @@ impl Connections {
     }
 }
 
-/// An open connection. Dropping it makes room for another one.
+/// An open connection in the list. Dropping the entry makes room for another connection.
 pub(super) struct Entry {
     connections: Arc<Connections>,
     connection: Arc<Connection>,

@@ -83,7 +83,7 @@ fn accept(
     }
 }
 
-/// Serves requests until either side closes.
+/// Serves requests until either side closes the connection.
 fn serve(entry: &Entry, limits: Limits, service: &dyn Service) {
     let _ = entry.stream().set_nodelay(true);
     let _ = entry.stream().set_write_timeout(Some(WRITE_TIMEOUT));

@@ -30,7 +30,7 @@ pub(crate) struct Limits {
     pub(crate) request_time: Duration,
     /// Open connections. The oldest idle connection closes to make room for a new one.
     pub(crate) connections: usize,
-    /// The time that responses in progress have when the server is dropped.
+    /// The longest wait for responses in progress when the server is dropped.
     pub(crate) grace: Duration,
 }
 
@@ -38,7 +38,8 @@ pub(crate) struct Limits {
 pub(crate) struct Response {
     /// Boxed, because some functions return a response as their error, and errors should be small.
     pub(crate) message: Box<http::Response<Vec<u8>>>,
-    /// Called once the response has been sent or sending has failed. An earlier call could end the program first.
+    /// Called once the response has been sent or sending has failed. The function may wake a thread that ends
+    /// the program, so an earlier call could prevent the response.
     pub(crate) on_sent: Option<Box<dyn FnOnce() + Send>>,
 }
 

@@ -14,7 +14,7 @@ use super::service::{Limits, Request, Response};
 use crate::time::Deadline;
 
 const BUFFER: usize = 16 * 1024;
-/// Enough for the status line and headers of every response that this crate sends.
+/// The limit on the status line and headers of a response. If they exceed it, the connection closes without a response.
 const MAX_RESPONSE_HEAD: usize = 16 * 1024;
 const MAX_DRAINED: u64 = 64 * 1024 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
@@ -62,7 +62,7 @@ impl<'a> Wire<'a> {
         }
     }
 
-    /// Reads a request with its body, within `request_time` of the limits.
+    /// Reads a request with its body, within the limit `request_time`.
     pub(super) fn read_request(&mut self) -> Result<(Reply<ProvideResponse>, Request), Failure> {
         self.deadline = Deadline::after(self.limits.request_time);
         let (reply, head) = self.read_head()?;
@@ -87,7 +87,7 @@ impl<'a> Wire<'a> {
 
     fn read_head(&mut self) -> Result<(Reply<RecvRequest>, http::Request<()>), Failure> {
         let mut reply = Reply::new()?;
-        // Otherwise a body after HEAD or CONNECT would be parsed as the next request.
+        // Without this, the body of a HEAD or CONNECT request would be parsed as the next request.
         reply.force_recv_body();
         loop {
             let (used, head) = reply.try_request(&self.input)?;
@@ -114,7 +114,7 @@ impl<'a> Wire<'a> {
     ) -> Result<(Reply<ProvideResponse>, Vec<u8>), Failure> {
         self.check_announced(&reply)?;
         if !is_chunked && reply.body_mode() == BodyMode::Chunked {
-            // A POST that announces no body has none, but `ureq_proto` would wait for chunks.
+            // A POST without a length has no body, but `ureq_proto` would wait for chunks.
             reply.read(b"0\r\n\r\n", &mut [])?;
         }
         let (mut body, mut part) = (Vec::new(), vec![0; BUFFER]);
@@ -190,7 +190,7 @@ impl<'a> Wire<'a> {
 
     /// Responds to bytes that were not a request. The connection has to close after that.
     pub(super) fn refuse(&mut self, response: Response) -> io::Result<bool> {
-        // `ureq_proto` can only respond to a request, so it parses this made-up one.
+        // `ureq_proto` can only respond to a request, so it parses this made-up request.
         let stand_in = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         let mut reply = Reply::new().map_err(io::Error::other)?;
         reply.try_request(stand_in).map_err(io::Error::other)?;

@@ -1,6 +1,5 @@
 //! The settings of a gateway.
 
-use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -12,8 +11,9 @@ use super::clock::Clock;
 use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
-use super::service::{LIMITS, Route, Service, Settings, Stop};
+use super::service::{LIMITS, Route, Service, Settings};
 use crate::loopback::Server;
+use crate::secret::debug_only;
 
 /// The settings of a [`DevGateway`]. [`start`](Self::start) starts the gateway.
 ///
@@ -74,7 +74,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// The time from the issue of an OAuth 2 token to its expiry, in whole milliseconds. Default 1 hour.
+    /// The time from the issue of an OAuth 2 token to its expiry, rounded down to milliseconds. Default 1 hour.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -123,7 +123,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Enables agent sessions. Default `true`. With `false` their paths get 404 as text, as on older gateways.
+    /// Enables agent sessions. Default `true`. With `false`, their paths return a plain-text 404, as gateways without
+    /// agent sessions do.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -172,8 +173,8 @@ impl DevGatewayBuilder {
     }
 
     /// Limits the calls of each workspace to 10 per minute for request-connection, and to 60 per minute each for
-    /// resolve, token and refresh. Default `false`, as on real gateways. A call over the limit gets 429 as text, with
-    /// a `Retry-After`.
+    /// resolve, token and refresh. Default `false`. The limits refill continuously. A call over the limit gets a
+    /// plain-text 429 with a `Retry-After`. [`like_v0_2`](Self::like_v0_2) turns the limits off.
     ///
     /// The header `X-Workspace-Id` names the workspace, or else the query parameter `workspace_id`. Calls without a
     /// workspace share one limit.
@@ -194,9 +195,9 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Behaves like gateway 0.2.0. Resolving, revoking and agent sessions get 404 as text. Only the refresh call
-    /// refreshes: the token call returns an expired token with `credentials.expired: true`. Errors of the token and
-    /// refresh calls have an empty body.
+    /// Behaves like gateway 0.2.0. The paths for resolve, revocation and agent sessions return a plain-text 404. Only
+    /// the refresh call refreshes: the token call returns an expired token with `credentials.expired: true`. Error
+    /// responses to token and refresh calls have an empty body, except the 401 for a wrong API key.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -211,7 +212,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Serves `body` at a path of the sample upstream, to `GET` and `HEAD` with a working credential. This is the
+    /// Serves `body` at a path of the sample upstream, for `GET` and `HEAD` with a working credential. This is the
     /// same as [`upstream_route`](Self::upstream_route) with `GET` and status 200.
     ///
     /// ```
@@ -232,13 +233,13 @@ impl DevGatewayBuilder {
     }
 
     /// Sets the response of the sample upstream to one method at one path. Requests without a working credential get
-    /// 401. [`DevGateway::requests`] shows what was sent.
+    /// 401. [`DevGateway::requests`] returns the requests that arrived.
     ///
     /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix: a route at
     /// `/notes` also serves `/v3/notes`. A route replaces an earlier route and the upstream's own response for the
     /// same method and path. It does not replace the gateway's own paths (`/v1/..`, `/consent`, `/auth/capture-schema`
-    /// and the health check). Any other method at the path gets 405, unless the upstream itself serves that method. A
-    /// status outside of 100 to 999 is sent as 500.
+    /// and the health check). Other methods at the path get the upstream's own response, which is 404 unless the
+    /// upstream has such a path itself. A status outside of 100 to 999 is sent as 500.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -317,7 +318,6 @@ impl DevGatewayBuilder {
             connections: Mutex::new(connections),
             faults: Mutex::default(),
             requests: Mutex::default(),
-            stop: Stop::default(),
         })
     }
 }
@@ -334,13 +334,4 @@ impl Default for DevGatewayBuilder {
     }
 }
 
-impl fmt::Debug for DevGatewayBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevGatewayBuilder")
-            .field("bind", &self.bind)
-            .field("token_lifetime", &self.token_lifetime)
-            .field("providers", &self.providers)
-            .field("connections", &self.connections)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(DevGatewayBuilder: bind, token_lifetime, providers, connections);

@@ -24,7 +24,8 @@ impl Call<'_> {
         self.fault.as_ref() == Some(fault)
     }
 
-    /// Waits this long, or until the client hangs up. Returns whether the client has hung up.
+    /// Waits this long, or until the connection closes. Returns whether it has closed, because the client hung up or
+    /// the gateway was dropped.
     pub(super) fn hangs_up_within(&self, time: Duration) -> bool {
         let start = Instant::now();
         loop {
@@ -39,7 +40,7 @@ impl Call<'_> {
     }
 }
 
-/// Waits this long for the client to close the connection. Returns whether it is closed.
+/// Waits this long for the connection to close. Returns whether it has closed.
 fn is_closed_after(socket: &TcpStream, time: Duration) -> bool {
     if socket.set_read_timeout(Some(time)).is_err() {
         return true;

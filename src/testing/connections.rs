@@ -17,7 +17,6 @@ const MAX_CONSENT_TIME: u64 = 10 * 60 * 1000;
 
 pub(super) struct Connection {
     pub(super) id: String,
-    pub(super) workspace_id: String,
     pub(super) provider: Arc<Provider>,
     pub(super) status: String,
     /// Identifies the connection on the consent page and in the form.
@@ -26,7 +25,7 @@ pub(super) struct Connection {
     pub(super) grant: Grant,
     /// The credential that the gateway stores, expired or not.
     pub(super) held: Option<Credential>,
-    /// `unknown`, or `healthy` once the health worker has refreshed the connection.
+    /// `unknown` until the health worker has tried to refresh the token, then `healthy` or `expired`.
     pub(super) health: &'static str,
     opened_at: u64,
     revoked_at: Option<u64>,
@@ -34,12 +33,18 @@ pub(super) struct Connection {
 
 #[derive(Default)]
 pub(super) struct ConnectionRequest {
+    pub(super) workspace_id: String,
+    pub(super) provider_name: String,
     /// `None` if the request has no `scopes`, or `null`.
     pub(super) scopes: Option<Vec<String>>,
     pub(super) return_url: String,
 }
 
 impl Connection {
+    fn is_of(&self, workspace: &str, provider: &str) -> bool {
+        self.request.workspace_id == workspace && self.provider.name == provider
+    }
+
     pub(super) fn is_active(&self) -> bool {
         self.status == "active"
     }
@@ -66,10 +71,7 @@ impl Connection {
 
     /// Revokes the connection, and returns the time of the first revocation.
     pub(super) fn revoke(&mut self, now: u64) -> u64 {
-        if self.status != "revoked" {
-            "revoked".clone_into(&mut self.status);
-            self.revoked_at = None;
-        }
+        "revoked".clone_into(&mut self.status);
         self.held = None;
         self.grant.end();
         *self.revoked_at.get_or_insert(now)
@@ -98,23 +100,17 @@ impl Connections {
         }
     }
 
-    /// Adds a pending connection. Returns `None` if no provider has this name in upper or lower case.
-    pub(super) fn open(
-        &mut self,
-        workspace_id: &str,
-        provider: &str,
-        request: ConnectionRequest,
-        now: u64,
-    ) -> Option<&mut Connection> {
-        let any_case = |found: &&Arc<Provider>| found.name.eq_ignore_ascii_case(provider);
-        let exact = self.providers.get(provider);
+    /// Adds a pending connection. Returns `None` if no provider has this name, whatever its case.
+    pub(super) fn open(&mut self, request: ConnectionRequest, now: u64) -> Option<&mut Connection> {
+        let name = &request.provider_name;
+        let any_case = |found: &&Arc<Provider>| found.name.eq_ignore_ascii_case(name);
+        let exact = self.providers.get(name);
         let provider = exact.or_else(|| self.providers.values().find(any_case))?;
         let scopes = request.scopes.clone();
         let scopes = scopes.unwrap_or_else(|| provider.scopes());
         let number = self.list.len().saturating_add(1);
         self.list.push(Connection {
             id: format!("00000000-0000-4000-8000-{number:012}"),
-            workspace_id: workspace_id.to_owned(),
             grant: Grant::new(Arc::clone(provider), scopes, self.token_lifetime),
             provider: Arc::clone(provider),
             status: "pending".to_owned(),
@@ -135,8 +131,12 @@ impl Connections {
         provider: &str,
         now: u64,
     ) -> io::Result<String> {
-        let connection = self.open(workspace, provider, ConnectionRequest::default(), now);
-        let connection = connection.ok_or_else(|| {
+        let request = ConnectionRequest {
+            workspace_id: workspace.to_owned(),
+            provider_name: provider.to_owned(),
+            ..ConnectionRequest::default()
+        };
+        let connection = self.open(request, now).ok_or_else(|| {
             let problem = format!("no provider is named {provider:?}; add it to the builder");
             io::Error::new(ErrorKind::InvalidInput, problem)
         })?;
@@ -150,13 +150,12 @@ impl Connections {
         let Some(connection) = self.by_id(id) else {
             return;
         };
-        let workspace = connection.workspace_id.clone();
+        let workspace = connection.request.workspace_id.clone();
         let provider = Arc::clone(&connection.provider);
         for found in &mut self.list {
-            let same_pair = found.workspace_id == workspace && found.provider.name == provider.name;
             if found.id == id {
                 "active".clone_into(&mut found.status);
-            } else if same_pair && found.is_active() {
+            } else if found.is_active() && found.is_of(&workspace, &provider.name) {
                 "superseded".clone_into(&mut found.status);
             }
         }
@@ -175,17 +174,27 @@ impl Connections {
         let of_pair = self
             .list
             .iter_mut()
-            .filter(|found| found.workspace_id == workspace && found.provider.name == provider);
+            .filter(|found| found.is_of(workspace, provider));
         // `max_by_key` returns the last of equal elements.
         of_pair.max_by_key(|found| found.is_active())
     }
 
-    /// Refreshes the token of every active connection.
+    /// Refreshes the token of every active connection that has a refresh token.
     pub(super) fn refresh_all(&mut self, now: u64) {
         let active = self.list.iter_mut().filter(|found| found.is_active());
         for connection in active.filter(|found| found.provider.has_tokens()) {
-            connection.rotate(now);
-            connection.health = "healthy";
+            let held = connection.held.as_ref();
+            let token = held.and_then(|held| held.text("refresh_token"));
+            let Some(token) = token.map(str::to_owned) else {
+                continue;
+            };
+            if let Ok(next) = connection.grant.refresh(&token, now) {
+                connection.held = Some(next);
+                connection.health = "healthy";
+            } else {
+                "expired".clone_into(&mut connection.status);
+                connection.health = "expired";
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// A failure for [`DevGateway::fail_next`](super::DevGateway::fail_next) or
 /// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
 ///
-/// A status outside of 100 to 999 is sent as 500. A `content_type` or `value` that is not valid in a header is left out.
-/// `Debug` shows only the length of a body, which may contain a credential.
+/// A status outside of 100 to 999 is sent as 500. A `content_type` or `value` that is not valid in a header is left
+/// out. `Debug` shows only the length of a body, which may contain a credential.
 ///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Fault};
@@ -34,27 +34,30 @@ pub enum Fault {
         /// The body. It is left out with the statuses 1xx, 204 and 304, which have no body.
         body: Vec<u8>,
     },
-    /// The text `Too Many Requests`, with a `Retry-After` header.
+    /// A plain-text response `Too Many Requests`, with a `Retry-After` header.
     RetryAfter {
         /// The HTTP status, such as 429 or 503.
         status: u16,
         /// The value of the header: seconds or an HTTP date.
         value: String,
     },
-    /// The normal response after a delay. The request takes effect after the delay.
+    /// The normal response after a delay. The request takes effect after the delay, unless the client hangs up first.
     Delay(Duration),
     /// The gateway reads the request, and closes the connection without a response.
     ///
-    /// On a reused connection this looks as if the server had closed an idle connection. The SDK then sends an idempotent
-    /// request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Schedule two cuts to make such a
-    /// request fail.
+    /// On a reused connection this looks as if the server had closed an idle connection. The SDK then sends an
+    /// idempotent request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Schedule two cuts to make
+    /// such a request fail.
     Cut,
-    /// The gateway cannot reach its broker. This fault and the following faults do not affect the sample upstream.
+    /// The gateway cannot reach its broker, the service that stores the connections.
+    ///
+    /// This fault and the faults below do not affect the sample upstream, agent sessions, the consent page, the health
+    /// check, `capture-schema` or `capture-credential`. Requests to them still use the fault up.
     BrokerDown,
     /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
-    /// The gateway cannot reach the provider. Calls that need a refresh get 409 `token_expired`, and the connection stays
-    /// active.
+    /// The gateway cannot reach the provider. Resolve and token calls that need a refresh get 409 `token_expired`, and
+    /// the connection stays active.
     ProviderDown,
     /// The broker does not allow the return URL. request-connection gets 502 `broker_error` with the `status` 400.
     ReturnUrlRefused,
@@ -90,12 +93,13 @@ impl fmt::Debug for Fault {
                 status,
                 content_type,
                 body,
-            } => f
-                .debug_struct("Reply")
-                .field("status", status)
-                .field("content_type", content_type)
-                .field("body_len", &body.len())
-                .finish_non_exhaustive(),
+            } => {
+                let length = body.len();
+                write!(
+                    f,
+                    "Reply {{ status: {status}, content_type: {content_type:?}, body_len: {length}, .. }}"
+                )
+            }
             Self::RetryAfter { status, value } => {
                 write!(f, "RetryAfter {{ status: {status}, value: {value:?} }}")
             }

@@ -12,8 +12,8 @@ use crate::loopback::Server;
 
 /// A Nexus Gateway in this process. See the [module](super) for its paths.
 ///
-/// It has threads of its own, so a blocking client may run on the thread that started it. Dropping it frees the port, closes
-/// open connections and ends its threads. `Debug` shows only the URL.
+/// It runs on its own threads, so a blocking client may run on the thread that started it. Dropping it frees the port,
+/// closes open connections and ends its threads. `Debug` shows only the URL.
 ///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
@@ -38,13 +38,13 @@ use crate::loopback::Server;
 /// ```
 pub struct DevGateway {
     pub(super) service: Arc<Service>,
-    // Dropping it ends the threads.
+    // Dropping the server ends its threads.
     pub(super) _server: Server,
 }
 
 impl DevGateway {
-    /// The URL of the gateway, such as `http://127.0.0.1:PORT`, without a trailing slash. The sample upstream has the same
-    /// URL.
+    /// The URL of the gateway, such as `http://127.0.0.1:PORT`, without a trailing slash. The sample upstream has the
+    /// same URL.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -57,8 +57,8 @@ impl DevGateway {
         &self.service.url
     }
 
-    /// Creates an active connection without a consent, and returns its id. The new connection supersedes an active
-    /// connection of the same workspace and provider.
+    /// Creates an active connection without asking for consent, and returns its id. The new connection supersedes an
+    /// active connection of the same workspace and provider.
     ///
     /// Ids are consecutive. The first id is `00000000-0000-4000-8000-000000000001`.
     ///
@@ -82,11 +82,11 @@ impl DevGateway {
 
     /// Sets the status of a connection. Returns `false` if no connection has this id.
     ///
-    /// The statuses are `pending`, `active`, `failed`, `attention`, `revoked` and `superseded`. Any other status counts
-    /// as not active. Clients see the status as gateway 0.4 shows it: the call check-connection reports `failed` for every
-    /// status but `active`, and resolve finds only active connections. The token call's errors depend on the status.
-    /// Setting `active` supersedes another active connection of the same workspace and provider. The upstream accepts a
-    /// credential only while its connection is active.
+    /// The statuses are `pending`, `active`, `failed`, `attention`, `expired`, `revoked` and `superseded`. Any other
+    /// status counts as not active. As on gateway 0.4, check-connection reports `failed` for every status but `active`,
+    /// and resolve finds only active connections. The token call's errors depend on the status. Setting `active`
+    /// supersedes another active connection of the same workspace and provider. The upstream accepts a credential only
+    /// while its connection is active.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -111,11 +111,12 @@ impl DevGateway {
     }
 
     /// Replaces the credential of a workspace and provider. The upstream refuses the old credential at once, and the
-    /// gateway returns the new credential from now on. Returns `false` if there is no connection. Changes nothing if the
-    /// gateway has not returned a credential yet.
+    /// gateway returns the new credential from now on. Returns `false` if there is no connection. If the gateway
+    /// stores no credential, for example because no call has asked for it yet, nothing changes.
     ///
-    /// The new credential differs in every text except the user name (OAuth 2: in its tokens), even if
-    /// [`Provider::credentials`](super::Provider::credentials) set the old credential.
+    /// All string fields of a static credential change, except the user name. For OAuth 2, only the tokens and their
+    /// expiry change. The same applies to credentials set with
+    /// [`Provider::credentials`](super::Provider::credentials).
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -132,9 +133,10 @@ impl DevGateway {
         connection.map(|found| found.rotate(now)).is_some()
     }
 
-    /// Ends the grant of a workspace at the provider, as a user can do there. The upstream refuses all earlier tokens. The
-    /// provider refuses the next refresh, which sets the connection to `attention`. Returns `false` if there is no
-    /// connection.
+    /// Ends the grant at the provider, as if the user had removed the application from the account there. The upstream
+    /// refuses all earlier credentials. The provider refuses the next refresh, which sets the connection to
+    /// `attention`, or to `expired` if it comes from [`run_health_worker`](Self::run_health_worker). Returns `false` if
+    /// there is no connection.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -158,9 +160,12 @@ impl DevGateway {
         connection.map(|found| found.grant.end()).is_some()
     }
 
-    /// Refreshes the tokens of all active OAuth 2 connections that have a token, even if they have not expired. Cached
-    /// tokens then stop working before their expiry. A broker's health worker does this within a minute after a
-    /// connection was made, and then about every hour.
+    /// Refreshes the tokens of all active OAuth 2 connections that have a token, even if they have not expired. If the
+    /// provider rotates refresh tokens, cached access tokens then stop working before their expiry. If the provider
+    /// refuses a refresh, the status of the connection becomes `expired`.
+    ///
+    /// A real gateway stores its connections in a service called the broker. The broker's health worker refreshes a
+    /// token within a minute after the connection was made, and then about every hour.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -179,7 +184,7 @@ impl DevGateway {
         self.service.connections.lock().refresh_all(now);
     }
 
-    /// Moves the gateway's clock forward, at most to the year 9999. The `Date` header and all expiries follow the clock.
+    /// Moves the gateway's clock forward, at most to the year 9999. The `Date` header and all expiries follow it.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -286,13 +291,6 @@ impl DevGateway {
     /// ```
     pub fn forget_requests(&self) {
         self.service.requests.lock().forget();
-    }
-}
-
-impl Drop for DevGateway {
-    fn drop(&mut self) {
-        // Ends the delays of requests in progress. The server is dropped next.
-        self.service.stop.set();
     }
 }
 

@@ -52,7 +52,7 @@ impl Grant {
         }
     }
 
-    /// Issues the first credential after a consent.
+    /// Issues the first credential, which may have fields set with `Provider::credentials`.
     pub(super) fn first(&mut self, now: u64) -> Credential {
         self.issue(now, false)
     }

@@ -3,18 +3,19 @@
 //! [`DevGateway`] serves the gateway's v1 paths and a small sample upstream over HTTP on a loopback port. It keeps its
 //! state in memory, starts within milliseconds and ends when it is dropped.
 //!
-//! It behaves like gateway 0.4. Its own tests compare it with recorded exchanges of a real gateway.
-//! [`DevGatewayBuilder::like_v0_2`] makes it behave like gateway 0.2.
+//! It behaves like gateway 0.4. Its own tests compare it with recorded exchanges of a real gateway. The recorded
+//! gateway had no agent sessions, but `DevGateway` serves them by default. [`DevGatewayBuilder::like_v0_2`] makes it
+//! behave like gateway 0.2.
 //!
-//! It is not secure: any program that can reach the port can consent in the user's place. Its generated credentials work only with its own
-//! sample upstream.
+//! It is not secure: any program that can reach the port can consent in the user's place. Its generated credentials
+//! work only with its own sample upstream.
 //!
 //! | path | effect |
 //! |---|---|
 //! | `POST /v1/request-connection` | creates a connection that waits for consent for up to 10 minutes; its `authUrl` is one of the next two paths |
-//! | `GET /consent?state=..` | activates the connection and redirects to `return_url?connection_id=..&provider=..&status=success`; with `&deny=1`, refuses the consent and shows a page without a redirect |
+//! | `GET /consent?state=..` | activates the connection and redirects to `return_url?connection_id=..&provider=..&status=success`; with `&deny=1`, denies consent and shows a page instead of redirecting |
 //! | `GET /auth/capture-schema?state=..` | returns the JSON Schema of the form for a static credential, like `GET /v1/capture-schema` |
-//! | `GET /v1/check-connection/{id}` | returns `active`, or `failed` for any other status, even while the connection waits for consent |
+//! | `GET /v1/check-connection/{id}` | returns `active` if a token call would succeed, `failed` if it would get a 4xx (as it does before the user's consent), and `pending` if the refresh of an expired token times out |
 //! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns a credential; resolve finds only active connections |
 //! | `POST /v1/refresh/{id}` | returns a new token |
 //! | `DELETE /v1/connections/{id}` | revokes the connection; with `workspace_id=..`, only a connection of that workspace; `reason=..` may have up to 512 characters |
@@ -26,21 +27,21 @@
 //! | `POST /tools/search`, `POST /tools/execute` | the upstream's tools, as an MCP gateway offers them over REST; `{"query": ..}` finds tools by name or description, and `{"name": .., "arguments": {..}}` runs a tool |
 //! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!
-//! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` works with the strategy `path`.
-//! Request bodies are limited to 1 MiB, headers to 64 KiB, and open connections to 2,048. A connection without a request
-//! closes after 5 minutes.
+//! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` works with the strategy
+//! `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open connections to 2,048. A connection without
+//! a request closes after 5 minutes.
 //!
 //! A pair of workspace and provider may have several connections. Only one of them is active: a new consent supersedes
 //! the connection that was active before.
 //!
 //! # Refreshes
 //!
-//! A real gateway refreshes a token only after its expiry, within the call that asks for it (resolve, token or
-//! check-connection), without a lock. It abandons the refresh when the caller hangs up. Many providers rotate refresh
-//! tokens. The connection is then lost if two calls refresh at the same time, or if a caller hangs up during the
-//! [`Provider::refresh_time`]. One call gets 409 `token_expired`. Later calls get 404 from resolve and 409
-//! `attention_required` from the token call, and the upstream accepts none of the earlier tokens. `DevGateway` does the
-//! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases.
+//! When a resolve, token or check-connection call finds that the token has expired, a real gateway refreshes it within
+//! the call, without a lock. It abandons the refresh when the caller hangs up. With a provider that rotates refresh
+//! tokens, as many do, the connection is lost if two calls refresh at the same time, or if a caller hangs up during the
+//! refresh. One of the two calls, or the first call after the hang-up, gets 409 `token_expired`. Later calls get 404
+//! from resolve and 409 `attention_required` from the token call, and the upstream accepts none of the earlier tokens.
+//! `DevGateway` does the same. With [`rotating(false)`](Provider::rotating), the connection survives both cases.
 //!
 //! # Lock files
 //!
@@ -52,14 +53,16 @@
 //! # Agent sessions
 //!
 //! An agent session has a token of its own. The upstream accepts this token as a bearer token while the session is open
-//! and its connection is active. A session ends when it is closed, or after its `ttl_seconds` (default 15 minutes) by the
-//! gateway's clock. Every agent exists and gets the scopes that it asks for, with these exceptions:
+//! and its connection is active. A session ends when it is closed, when `DELETE` revokes its connection, or after its
+//! `ttl_seconds` (default 15 minutes) by the gateway's clock. Every agent exists and gets the scopes that it asks for,
+//! with these exceptions:
 //!
 //! - An agent whose id starts with `unknown-` gets 404 `agent_not_found`.
 //! - An agent whose id starts with `inactive-` gets 403 `agent_inactive`.
 //! - A scope that starts with `denied-` gets 403 `scope_not_allowed`.
 //!
-//! For `/obo`, the token of a user is `user:<name>`. Any other token gets 401 `invalid_user_context_token`.
+//! For `/obo`, the `user_context_token` of a user is `user:<name>`. Any other token gets 401
+//! `invalid_user_context_token`.
 
 mod builder;
 mod call;
@@ -105,7 +108,7 @@ impl DevGateway {
         Self::builder().start()
     }
 
-    /// Returns the default settings, to change before the start.
+    /// Returns a builder with the default settings.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

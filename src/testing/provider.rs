@@ -1,11 +1,11 @@
 //! Providers: services whose credentials the gateway stores.
 
-use std::fmt;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::encoding::unguessable;
+use crate::secret::debug_only;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -120,10 +120,12 @@ impl Provider {
         self
     }
 
-    /// Sets the credentials of every connection of this provider, until they are rotated. Default: random credentials.
+    /// Sets the first credentials of every connection of this provider, unless a user enters them. Default: random
+    /// credentials.
     ///
-    /// For a static provider, they replace the generated credentials. For an OAuth 2 provider, they replace the fields of
-    /// the same names. An `expires_at` among them does not change the real expiry of the token.
+    /// For a static provider, they replace the generated credentials. For an OAuth 2 provider, they replace the fields
+    /// of the same names until a refresh replaces the tokens. An `expires_at` among them does not change the real
+    /// expiry of the token.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -139,11 +141,12 @@ impl Provider {
         self
     }
 
-    /// Replaces the refresh token with every refresh. Default `true`, as RFC 9700 recommends.
+    /// Replaces the refresh token with every refresh, as RFC 9700 section 4.14.2 describes. Default `true`.
     ///
-    /// Such a provider ends the grant when a refresh token is used twice, because the token might be stolen. Two
-    /// simultaneous refreshes, or a caller that hangs up during a refresh, then cost the connection. With `false`, the
-    /// refresh token stays the same, and earlier access tokens work until they expire.
+    /// Such a provider ends the grant when a refresh token is used twice, because the token might be stolen. If two
+    /// calls refresh at the same time, or a caller hangs up during a refresh, the connection stops working and the user
+    /// must consent again. With `false`, a refresh keeps the refresh token, and earlier access tokens work until they
+    /// expire.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -158,8 +161,8 @@ impl Provider {
         self
     }
 
-    /// The time that a refresh takes. Default 0. The gateway's response takes as long. After 30 s, the gateway gives up
-    /// with 502 `broker_unavailable`.
+    /// The time that a refresh by a call takes. Default 0. The gateway's response is delayed by this time. After 30 s,
+    /// the gateway gives up with 502 `broker_unavailable`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -220,8 +223,8 @@ impl Provider {
         scopes.map(|scope| (*scope).to_owned()).collect()
     }
 
-    /// Issues a credential. With `renewed`, even secrets from [`Self::credentials`] are replaced, because the upstream no
-    /// longer accepts them.
+    /// Issues a credential. With `renewed`, even secrets from [`Self::credentials`] are replaced, because the upstream
+    /// no longer accepts them.
     pub(super) fn issue(&self, scopes: &[String], renewed: bool) -> Map<String, Value> {
         let mut issued = if self.credentials.is_empty() || self.has_tokens() {
             self.generated(scopes)
@@ -264,7 +267,7 @@ impl Provider {
         given.unwrap_or(default)
     }
 
-    /// Replaces the secret fields with random texts.
+    /// Replaces the secret fields with random strings.
     pub(super) fn renew(&self, issued: &mut Map<String, Value>) {
         for (name, value) in issued.iter_mut() {
             if value.is_string() && self.is_secret(name) {
@@ -281,14 +284,7 @@ impl Provider {
     }
 }
 
-impl fmt::Debug for Provider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Provider")
-            .field("name", &self.name)
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(Provider: name, kind);
 
 /// The providers of every gateway.
 pub(super) fn defaults() -> [Provider; 3] {

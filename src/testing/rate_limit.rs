@@ -20,7 +20,7 @@ fn interval(kind: &str) -> Option<u64> {
 #[derive(Default)]
 pub(super) struct RateLimits {
     /// The time at which each bucket is full again, in milliseconds since 1970.
-    full_at: HashMap<(String, Option<String>), u64>,
+    full_at: HashMap<(String, String), u64>,
 }
 
 impl RateLimits {
@@ -28,7 +28,7 @@ impl RateLimits {
     ///
     /// # Errors
     ///
-    /// The whole seconds until the next call is allowed.
+    /// The seconds until the next call is allowed, rounded down as on a real gateway, so 0 is possible.
     pub(super) fn take(&mut self, request: &ReceivedRequest, now: u64) -> Result<(), u64> {
         let path = request.path.trim_start_matches("/v1/");
         let kind = path.split('/').next().unwrap_or_default();
@@ -48,13 +48,11 @@ impl RateLimits {
     }
 }
 
-/// Returns the workspace that a call names in its header or its query.
-fn workspace(request: &ReceivedRequest) -> Option<String> {
+/// Returns the workspace from the header or the query, or an empty string.
+fn workspace(request: &ReceivedRequest) -> String {
     let header = request.headers.get("x-workspace-id");
-    let header = header.and_then(|value| value.to_str().ok());
-    let header = header.filter(|value| !value.is_empty());
-    let query = parameter(request.query.as_deref(), "workspace_id");
-    header
-        .map(str::to_owned)
-        .or_else(|| Some(query).filter(|value| !value.is_empty()))
+    match header.and_then(|value| value.to_str().ok()) {
+        Some(workspace) if !workspace.is_empty() => workspace.to_owned(),
+        _ => parameter(request.query.as_deref(), "workspace_id"),
+    }
 }

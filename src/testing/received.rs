@@ -16,7 +16,8 @@ pub(super) const GET: &str = "GET, HEAD";
 /// A request that a [`DevGateway`](super::DevGateway) has received.
 ///
 /// `Debug` shows the method, the path, the names of the headers and the length of the body. It omits the query, the
-/// values of headers and the body, which may contain credentials.
+/// values of headers and the body, which may contain credentials. With the strategy `path`, however, the path
+/// contains the credential.
 ///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
@@ -39,7 +40,7 @@ pub struct ReceivedRequest {
     pub method: String,
     /// The path without the query. It stays percent-encoded.
     pub path: String,
-    /// The text after `?`. It stays percent-encoded.
+    /// The part of the URL after `?`. It stays percent-encoded.
     pub query: Option<String>,
     /// All headers, including credentials.
     pub headers: HeaderMap,
@@ -59,7 +60,7 @@ impl ReceivedRequest {
         }
     }
 
-    /// Fails with 405 unless the method is one of these.
+    /// Fails with 405 if the request's method is not in `methods`. The 405 sends `methods` in its `Allow` header.
     pub(super) fn allow(&self, methods: &str) -> Result<(), Response> {
         if methods.split(", ").any(|method| method == self.method) {
             return Ok(());

@@ -37,7 +37,6 @@ impl loopback::Service for Service {
             }) => Response::new(status, &content_type, body),
             Some(Fault::RetryAfter { status, value }) => too_many_requests(status, &value),
             Some(Fault::Cut) => return None,
-            Some(Fault::Delay(delay)) if self.stop.wait(delay) => return None,
             fault => {
                 let call = Call {
                     service: self,
@@ -45,6 +44,11 @@ impl loopback::Service for Service {
                     client,
                     fault,
                 };
+                if let Some(Fault::Delay(delay)) = call.fault
+                    && call.hangs_up_within(delay)
+                {
+                    return None;
+                }
                 let (Ok(response) | Err(response)) = route(&call);
                 response
             }
@@ -98,7 +102,8 @@ fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     }
 }
 
-/// Gateway 0.2 has no resolve, no revocation and no sessions. Its errors of the token and refresh calls have no body.
+/// Gateway 0.2 has no resolve, no revocation and no sessions. Its error responses to token and refresh calls have no
+/// body.
 fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
     let response = all_versions(call, path);
     match path {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 
 use super::clock::Clock;
 use super::connections::Connections;
@@ -71,27 +71,4 @@ pub(super) struct Service {
     pub(super) connections: Mutex<Connections>,
     pub(super) faults: Mutex<FaultPlan>,
     pub(super) requests: Mutex<RequestLog>,
-    pub(super) stop: Stop,
-}
-
-/// A flag that ends the delays of faults when the gateway stops.
-#[derive(Default)]
-pub(super) struct Stop {
-    stopped: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    pub(super) fn set(&self) {
-        *self.stopped.lock() = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits this long, or until the gateway stops. Returns whether it stopped.
-    pub(super) fn wait(&self, time: Duration) -> bool {
-        let mut stopped = self.stopped.lock();
-        self.changed
-            .wait_while_for(&mut stopped, |stopped| !*stopped, time);
-        *stopped
-    }
 }

@@ -16,11 +16,7 @@ use caller::caller;
 const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dotfiles", false)];
 
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
-    let at_path = |route: &&Route| request.path.ends_with(&route.path);
-    let routes: Vec<&Route> = service.settings.routes.iter().filter(at_path).collect();
-    let method = Some(&*request.method).filter(|method| *method != "HEAD");
-    let mut newest_first = routes.iter().rev();
-    if let Some(route) = newest_first.find(|route| route.method == method.unwrap_or("GET")) {
+    if let Some(route) = route(service, request) {
         caller(service, request)?;
         let body = route.body.as_slice();
         return Ok(Response::new(route.status, &route.content_type, body));
@@ -30,20 +26,18 @@ pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str
         [.., "user", "repos"] => repos(service, request),
         [.., "tools", "search"] => tools::search(service, request),
         [.., "tools", "execute"] => tools::execute(service, request),
-        _ if routes.is_empty() => Err(Response::not_found()),
-        _ => Err(Response::method_not_allowed(&methods(&routes))),
+        _ => Err(Response::not_found()),
     }
 }
 
-/// Returns the value of an `Allow` header.
-fn methods(routes: &[&Route]) -> String {
-    let mut methods: Vec<&str> = routes.iter().map(|route| &*route.method).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods.sort_unstable();
-    methods.dedup();
-    methods.join(", ")
+/// Returns the newest route for this request.
+fn route<'a>(service: &'a Service, request: &ReceivedRequest) -> Option<&'a Route> {
+    let method = match request.method.as_str() {
+        "HEAD" => "GET",
+        method => method,
+    };
+    let mut newest_first = service.settings.routes.iter().rev();
+    newest_first.find(|route| route.method == method && request.path.ends_with(&route.path))
 }
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {

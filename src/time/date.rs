@@ -23,14 +23,14 @@ const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// Reads a moment in RFC 3339, or in seconds or milliseconds since 1970, as a number or a string. `None` if
-/// the moment is unset or cannot be read.
+/// Reads a moment in RFC 3339, or in seconds or milliseconds since 1970, as a number or a string. Returns
+/// `None` if the moment is unset or cannot be read.
 pub(crate) fn moment(value: &Value) -> Option<SystemTime> {
     let written = value.as_str().and_then(|text| rfc3339(text.trim()));
     written.or_else(|| from_epoch(count(value)?))
 }
 
-/// Reads a count of seconds, as a number or a string. Zero and below mean "not given".
+/// Reads a count of seconds, as a number or a string. Zero and negative numbers mean "not given".
 pub(crate) fn seconds(value: &Value) -> Option<Duration> {
     positive(count(value)?)
 }
@@ -60,7 +60,8 @@ fn from_epoch(number: f64) -> Option<SystemTime> {
 }
 
 /// Reads a date and time of RFC 3339 section 5.6. Also accepts a space for the `T`, a comma before the
-/// fraction, no zone (UTC), and an offset such as `+02` or `+0200`. A moment before 1970 counts as unset.
+/// fraction, no zone (UTC), and an offset such as `+02` or `+0200`. A moment that is not after the start of 1970
+/// counts as unset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -92,7 +93,7 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(day + clock(time)?).ok()?))
 }
 
-/// Reads `Retry-After` (RFC 9110 section 10.2.3), which is seconds or a date. Returns the time from `now`.
+/// Reads `Retry-After` (RFC 9110 section 10.2.3), which is in seconds or a date. Returns the time left from `now`.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match number(text.trim(), 1..=18) {
         Some(seconds) => Some(Duration::from_secs(u64::try_from(seconds).ok()?)),
@@ -100,7 +101,8 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// Writes a moment in the basic form of ISO 8601, `20150830T123600Z`. `None` before 1970 and after 9999.
+/// Writes a moment in the basic form of ISO 8601, `20150830T123600Z`. Returns `None` before 1970 and after
+/// 9999.
 #[cfg(feature = "signing")]
 pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
@@ -151,8 +153,9 @@ fn offset(text: &str) -> Option<i64> {
     Some(clock(&format!("{hours}:{minutes}:00"))? * sign)
 }
 
-/// Returns the seconds from 1970 to the start of a day of the Gregorian calendar. `None` for a day that
-/// does not exist. Years are counted from March, so that a leap day is the last day of its year.
+/// Returns the seconds from 1970 to the start of a day of the Gregorian calendar. Returns `None` for a day that does
+/// not exist, and for a day before 0000-03-01. Years are counted from March, so that a leap day is the last day of
+/// its year.
 fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
     let years = year - i64::from(month <= 2);
     let leap_days = years / 4 - years / 100 + years / 400;
@@ -161,7 +164,7 @@ fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
     (date(days) == (year, month, day)).then_some(days * 86_400)
 }
 
-/// Returns the year, month and day of a number of days since 1970, for the years 0 to 9999.
+/// Returns the year, month and day of a number of days since 1970-01-01. Correct only from 0000-03-01 on.
 pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

@@ -1,20 +1,16 @@
-//! Credentials as they are cached and put on requests.
+//! Cached credentials, and how they are put on requests.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::base64;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::secret::debug_only;
 #[cfg(feature = "signing")]
 use crate::signing::Signature;
 use crate::url;
-
-/// The largest number of a credential's fields that an error names.
-const MAX_SHOWN: usize = 16;
 
 /// The part of a request that carries the credential.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,7 +46,7 @@ pub(crate) enum Place {
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CachedToken {
-    /// The credential itself.
+    /// The credential itself. Empty for the strategy `path`, which puts several fields into the URL.
     pub access_token: String,
     /// The type that the gateway states, or `Bearer`. If the strategy has a `value_prefix`, the type is
     /// that prefix, trimmed, or the header's name if the prefix is blank.
@@ -65,13 +61,15 @@ pub struct CachedToken {
     /// instance. [`ProviderInfo`](crate::ProviderInfo) has the provider's base URL.
     pub api_base_url: Option<String>,
     pub(crate) place: Place,
+    /// Other secrets that belong to the credential, such as the password in a Basic token.
+    pub(crate) other_secrets: Vec<String>,
     /// The assumed expiry, if the gateway stated no expiry. It is ignored if `expires_at` differs, because
     /// a program may have set `expires_at`.
     pub(crate) assumed_expiry: Option<SystemTime>,
 }
 
 impl CachedToken {
-    /// A token that the header `Authorization` carries, after the prefix `Bearer `. Use
+    /// Creates a token for the header `Authorization`, with the prefix `Bearer `. Use
     /// [`header`](Self::header) for another header.
     ///
     /// ```
@@ -97,6 +95,7 @@ impl CachedToken {
             value_prefix: "Bearer ".to_owned(),
             api_base_url: None,
             place: Place::Header,
+            other_secrets: Vec::new(),
             assumed_expiry: None,
         }
     }
@@ -120,13 +119,21 @@ impl CachedToken {
         self
     }
 
+    /// Replaces the credential, and moves it from the header to another place.
+    pub(super) fn put_in(&mut self, place: Place, secret: String) {
+        self.access_token = secret;
+        self.header_name.clear();
+        self.value_prefix.clear();
+        self.place = place;
+    }
+
     /// Puts the credential into a URL, as a query parameter or in place of the placeholders. Returns the URL
     /// unchanged if the credential does not belong there.
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        let bare = || url.split_once('#').map_or(url, |(before, _)| before);
+        let bare = url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
-            Place::Query(name) => Ok(with_query_param(bare(), name, &self.access_token).into()),
-            Place::Path(fields) => Ok(fill_placeholders(bare(), fields)?.into()),
+            Place::Query(name) => Ok(with_query_param(bare, name, &self.access_token).into()),
+            Place::Path(fields) => Ok(fill_placeholders(bare, fields)?.into()),
             Place::Header => Ok(url.into()),
             #[cfg(feature = "signing")]
             Place::Signature(_) => Ok(url.into()),
@@ -139,14 +146,13 @@ impl CachedToken {
         let Place::Query(name) = &self.place else {
             return Ok(url);
         };
-        let target = match url.to_string() {
-            target if authenticated => with_query_param(&target, name, &self.access_token),
-            target => url::without_parameter(&target, name),
-        };
-        let problem = "the URL of a redirect is too long with the credential";
-        target
-            .parse()
-            .map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
+        let mut target = url::without_parameter(&url.to_string(), name);
+        if authenticated {
+            target = with_query_param(&target, name, &self.access_token);
+        }
+        let problem = "with the credential, the URL of the redirect is too long";
+        let target = target.parse();
+        target.map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
     /// Returns the secrets that the URL of a request contains. `call` is the URL of the call, before placeholders
@@ -165,34 +171,18 @@ impl CachedToken {
         }
     }
 
-    /// Returns the secrets that a server may repeat in its response.
-    pub(crate) fn secrets(&self) -> Vec<Vec<u8>> {
-        let mut secrets = vec![self.access_token.clone().into()];
-        match &self.place {
-            Place::Path(fields) => {
-                secrets.extend(fields.iter().map(|(_, value)| value.clone().into()));
-            }
-            #[cfg(feature = "signing")]
-            Place::Signature(Signature::Aws(keys)) => {
-                secrets.push(keys.access_key.clone().into());
-                secrets.extend(keys.session_token.iter().map(|token| token.clone().into()));
-            }
-            _ => {}
-        }
-        // Basic (RFC 7617 section 2) encodes user name and password as base64. A server may repeat any part.
-        if self.value_prefix.trim_end().eq_ignore_ascii_case("basic") {
-            let pair = base64::decoded(&self.access_token).unwrap_or_default();
-            secrets.extend(pair.splitn(2, |byte| *byte == b':').map(<[u8]>::to_vec));
-            secrets.extend([pair, self.access_token.trim_end_matches('=').into()]);
-        }
-        secrets
+    /// Returns the secrets to hide in a response, in case the server repeats them.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let others = self.other_secrets.iter().map(|secret| &**secret);
+        others.chain([&*self.access_token])
     }
 
     /// Returns the header that carries the credential, or `None` if the URL carries it.
     ///
     /// # Errors
     ///
-    /// `unsupported_strategy` for a credential that signs whole requests.
+    /// `unsupported_strategy` for a credential that signs requests. `invalid_response` for an invalid header
+    /// name. `invalid_credentials` if a header cannot carry the credential.
     pub(crate) fn to_header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
         match &self.place {
             Place::Header => {
@@ -230,70 +220,38 @@ impl CachedToken {
         Ok(())
     }
 
-    /// Returns whether both tokens put the same credential on a request in the same way.
+    /// Returns whether both tokens hold the same credential, for the same place.
     pub(crate) fn same_credential(&self, other: &Self) -> bool {
-        self.access_token == other.access_token
-            && self.header_name == other.header_name
-            && self.value_prefix == other.value_prefix
-            && self.place == other.place
+        self.access_token == other.access_token && self.place == other.place
     }
 }
 
 debug_only!(CachedToken: expires_at, header_name, api_base_url);
 
-/// Replaces the `{field}` placeholders in a URL's path and query, but not in its host.
+/// Replaces the `{field}` placeholders in a URL. They can only be in its path and query, because a URL with
+/// braces in its host is rejected earlier.
 fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
-    let (head, mut rest) = split_authority(url);
-    let mut filled = head.to_owned();
+    let (mut filled, mut rest) = (String::new(), url);
     while let Some((before, tail)) = rest.split_once('{') {
         let Some((name, after)) = tail.split_once('}') else {
             break;
         };
+        let value = fields.iter().find(|(field, _)| field == name);
+        // The error leaves out the name, because text between braces may be a secret in the caller's URL.
+        let (_, value) = value.ok_or_else(|| {
+            let problem = "url: a placeholder names a field that the credential does not have; write \
+                           literal braces as %7B and %7D";
+            NexusError::new(ErrorKind::InvalidCredentials, problem)
+        })?;
         filled.push_str(before);
-        let in_query = filled.contains('?');
-        let value = field_named(fields, name)?;
-        filled.push_str(&url::encode_credential(value, in_query));
+        filled.push_str(&url::encode_credential(value, filled.contains('?')));
         rest = after;
     }
-    if filled == head {
+    if filled.is_empty() {
         let problem = "the path strategy needs a {field} placeholder in the URL's path or query";
         return Err(NexusError::invalid_input("url", problem));
     }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-/// Splits a URL after its authority.
-fn split_authority(url: &str) -> (&str, &str) {
-    let start = url.find("://").map_or(0, |at| at.saturating_add(3));
-    let length = url.get(start..).and_then(|rest| rest.find(['/', '?']));
-    let end = length.map_or(url.len(), |length| start.saturating_add(length));
-    url.split_at_checked(end).unwrap_or((url, ""))
-}
-
-fn field_named<'a>(fields: &'a [(String, String)], name: &str) -> Result<&'a str> {
-    match fields.iter().find(|(field, _)| field == name) {
-        Some((_, value)) if value.is_empty() => Err(NexusError::no_credential(shown(name))),
-        Some((_, value)) => Ok(value),
-        None => {
-            let known = fields.iter().take(MAX_SHOWN).map(|(field, _)| shown(field));
-            let known: Vec<_> = known.collect();
-            let problem = format!(
-                "url: the credential has no field for the placeholder `{}`, only {known:?}; write \
-                 literal braces as %7B and %7D",
-                shown(name)
-            );
-            Err(NexusError::new(ErrorKind::InvalidCredentials, problem))
-        }
-    }
-}
-
-/// Returns a placeholder's name, or `{..}` for text that cannot be one. Such text is part of the caller's
-/// URL, which errors do not show.
-fn shown(name: &str) -> &str {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    let named = name.len() <= 64 && name.bytes().all(plain);
-    if named { name } else { "{..}" }
+    Ok(filled + rest)
 }
 
 /// Sets a query parameter, and removes all others of the same name.

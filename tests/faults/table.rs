@@ -65,7 +65,9 @@ fn many(piece: &[u8]) -> &'static [u8] {
 
 static LETTERS: LazyLock<&[u8]> = LazyLock::new(|| many(b"x"));
 static HEADERS: LazyLock<&[u8]> = LazyLock::new(|| many(b"X-Canary: canary\r\n"));
-static CHUNKS: LazyLock<&[u8]> = LazyLock::new(|| many(b"6\r\ncanary\r\n"));
+/// Chunks of 600 bytes: reading tiny chunks up to the limit would take a busy machine too long.
+static CHUNKS: LazyLock<&[u8]> =
+    LazyLock::new(|| many(format!("258\r\n{}\r\n", "canary".repeat(100)).as_bytes()));
 static EARLY: LazyLock<&[u8]> = LazyLock::new(|| many(b"HTTP/1.1 102 Processing\r\n\r\n"));
 static CONTINUE: LazyLock<&[u8]> = LazyLock::new(|| many(b"HTTP/1.1 100 Continue\r\n\r\n"));
 

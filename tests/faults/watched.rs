@@ -103,7 +103,6 @@ fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
         "POST /v1/request-connection: timeout in ",
         "attempt 1 failed",
         "401 for the cached token",
-        "credential dropped",
         "plain http",
         "/v1/refresh/c: 200",
     ] {

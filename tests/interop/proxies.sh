@@ -225,7 +225,7 @@ run "Squid, CONNECT" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="htt
 run "Squid, CONNECT, plain http" "http://upstream.test:$plain" GET,HEAD,POST ALL_PROXY="http://localhost:$open"
 run "Squid, CONNECT, short keep-alive" "https://upstream.test:$short" GET,HEAD,PUT ALL_PROXY="http://localhost:$open" NEXUS_PAUSE_MS=20
 run "Squid, CONNECT, password" "https://upstream.test:$tls13" GET,POST ALL_PROXY="http://user:secret@localhost:$guarded"
-calls=20 run "Squid, CONNECT, wrong password" "https://upstream.test:$tls13" POST ALL_PROXY="http://user:wrong@localhost:$guarded" NEXUS_EXPECT="the proxy refused to connect: proxy server responded 407"
+calls=20 run "Squid, CONNECT, wrong password" "https://upstream.test:$tls13" POST ALL_PROXY="http://user:wrong@localhost:$guarded" NEXUS_EXPECT="no connection through the proxy: proxy server responded 407"
 run "Dante, SOCKS5" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="socks5://localhost:$socks"
 run "Dante, SOCKS5, names by the proxy" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="socks5h://localhost:$socks"
 [ $failed = 0 ] || die "$failed rows have something unexpected"

@@ -39,7 +39,6 @@ const ROOMS: Rooms = &[
             "connection",
             "providers",
             "session",
-            "strategy",
             "token",
             "wait",
         ],
@@ -58,7 +57,7 @@ const BIN_ROOMS: Rooms = &[
     ("ground", &["ending", "text", "times"]),
     ("stop", &["stop"]),
     ("tools", &["args", "browser", "output", "terminal", "usage"]),
-    ("credentials", &["credential", "shown", "single"]),
+    ("credentials", &["credential", "report", "single"]),
     (
         "commands",
         &[

@@ -1,7 +1,7 @@
 //! Calls side by side, their cancellation, and the end.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -337,14 +337,7 @@ fn a_line_causes_one_diagnostic_at_most() {
         format!("{}\u{fffd}", "x".repeat(1_000_000)),
     ];
     for line in table {
-        let mut server = command();
-        server.arg("--demo").stdin(Stdio::piped());
-        server.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = server.spawn().unwrap();
-        let mut input = child.stdin.take().unwrap();
-        input.write_all(line.as_bytes()).unwrap();
-        drop(input);
-        let output = child.wait_with_output().unwrap();
+        let output = output_for(&line);
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.stdout.is_empty());
         assert!(
@@ -352,6 +345,26 @@ fn a_line_causes_one_diagnostic_at_most() {
             "{}",
             said.len()
         );
+    }
+}
+
+#[test]
+fn an_invalid_message_without_a_response_is_logged() {
+    let batch = r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#;
+    let table = [
+        (
+            r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+            "\"id\" must",
+        ),
+        (r#"{"jsonrpc":"2.0","method":7}"#, "\"method\" must"),
+        (batch, "this revision does not support batches"),
+    ];
+    for (line, problem) in table {
+        let output = output_for(line);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("mcp_stdio_server: ignored an invalid message: {problem}");
+        assert!(said.starts_with(&expected), "{said}");
+        assert!(output.stdout.is_empty());
     }
 }
 
@@ -385,4 +398,16 @@ fn a_closed_stderr_does_no_harm() {
         output.stdout,
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
     );
+}
+
+/// Sends one line, closes stdin, and returns the output of the server once it has ended.
+fn output_for(line: &str) -> Output {
+    let mut server = command();
+    server.arg("--demo").stdin(Stdio::piped());
+    server.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = server.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(line.as_bytes()).unwrap();
+    drop(input);
+    child.wait_with_output().unwrap()
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::MODERN;
+#[cfg(unix)]
+use crate::signals::signal;
 
 /// Longer than any server takes that does not hang.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -167,9 +169,7 @@ impl Client {
 
     #[cfg(unix)]
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &process]).status();
-        assert!(sent.unwrap().success());
+        signal(self.child.id(), name);
     }
 
     /// Sends SIGTERM, and returns the messages until the server ends. Its exit code must be 0.

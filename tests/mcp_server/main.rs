@@ -17,6 +17,10 @@ mod readme;
 mod revisions;
 mod upstream;
 
+#[cfg(unix)]
+#[path = "../support/signals.rs"]
+mod signals;
+
 /// The revisions that begin with `initialize`.
 const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 /// The revision in which each request stands alone.

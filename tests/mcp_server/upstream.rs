@@ -281,6 +281,18 @@ fn responses_that_do_not_fit_a_tools_schema_are_errors() {
     }
 }
 
+#[test]
+fn a_body_that_is_not_utf_8_is_described() {
+    let (gateway, _, mut client) = connected();
+    let latin = "text/html; charset=iso-8859-1";
+    for (content_type, shown) in [(latin, latin), ("", "none")] {
+        gateway.fail_next_at("/user", 1, Fault::reply(200, content_type, b"caf\xe9"));
+        let text = client.text("fetch", &json!({"path": "/user"})).unwrap();
+        let expected = format!("(4 bytes that are not UTF-8 text; Content-Type: {shown})");
+        assert_eq!(text, expected);
+    }
+}
+
 /// Only `UPSTREAM_URL` has placeholders for a credential. A model's path is sent literally.
 #[test]
 fn a_model_does_not_place_the_credential() {

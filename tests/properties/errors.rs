@@ -79,7 +79,7 @@ fn assert_shown(text: &str, secrets: &[&str]) {
     }
 }
 
-/// With the escapes of JSON strings (RFC 8259 section 7) resolved, wherever they stand.
+/// With the escapes of JSON strings (RFC 8259 section 7) resolved, wherever they stand. Nobody escapes letters and digits.
 fn unquoted(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -91,7 +91,8 @@ fn unquoted(text: &str) -> String {
         let mut read = ends.filter(|end| *end <= escape.len()).filter_map(|end| {
             let (escape, rest) = escape.split_at(end);
             let text: String = serde_json::from_str(&format!("\"\\{escape}\"")).ok()?;
-            Some((text, rest))
+            let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric());
+            (!is_plain).then_some((text, rest))
         });
         let (text, after) = read.next().unwrap_or(("\\".to_owned(), escape));
         plain.push_str(&text);

@@ -7,14 +7,13 @@ use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::connection::revoke::RevokeResult;
 use crate::connection::{ConnectionStatus, RequestConnectionResponse};
 use crate::error::Result;
-use crate::gateway;
-use crate::json::Object;
+use crate::json::{self, Object};
 use crate::providers::{Health, Providers};
 use crate::session::AgentSession;
 
 /// The body of a response, read as one to each kind of request.
 pub fn response(data: &[u8]) {
-    let Ok(body) = gateway::object(data) else {
+    let Ok(body) = json::response(data) else {
         return;
     };
     session(&body);

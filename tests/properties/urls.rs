@@ -1,7 +1,7 @@
 //! URLs of callers, and the hosts that a credential may go to.
 
 use super::{CANARY, Origin, assert_line, split};
-use crate::fetch::scope::Scope;
+use crate::fetch::scope::{Rule, Scope};
 use crate::url;
 
 /// A URL, a line, and rules of `allow_hosts`, a line each. `theirs` is another library's reading.
@@ -27,8 +27,10 @@ pub fn url(data: &[u8], theirs: Origin) {
     assert!(same || ours.contains("::ffff:"), "{origin:?} and {ours}");
     let rules = String::from_utf8_lossy(rules);
     let rules: Vec<&str> = rules.split('\n').take(8).collect();
-    let mut scope = Scope::default();
-    scope.set_hosts(&rules);
+    let scope = Scope {
+        base: None,
+        hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()),
+    };
     match scope.check(&parsed) {
         Ok(()) => is_meant(&rules, origin.as_ref().unwrap_or(&ours)),
         Err(error) if error.code() == "host_not_allowed" => {

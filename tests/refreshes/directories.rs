@@ -83,9 +83,9 @@ const CASES: &[Case] = &[
     case("an option with mode 0755", &[HOME], Some("/open"), Some("open"), None),
     case("a relative option", &[HOME], Some("~/locks"), None, Some("refused: invalid_input: lock_dir")),
     case("without", &[HOME, ("NEXUS_LOCK_DIR", "/named")], Some("off"), None, None),
-    case("a home that is a file", &[("HOME", "/file")], None, None, Some("warn: going on without the lock")),
-    case("a name that is a file", &[HOME, ("NEXUS_LOCK_DIR", "/file")], None, None, Some("warn: going on without the lock")),
-    case("an option that is a file", &[HOME], Some("/file"), None, Some("warn: going on without the lock")),
+    case("a home that is a file", &[("HOME", "/file")], None, None, Some("warn: continuing without the lock")),
+    case("a name that is a file", &[HOME, ("NEXUS_LOCK_DIR", "/file")], None, None, Some("warn: continuing without the lock")),
+    case("an option that is a file", &[HOME], Some("/file"), None, Some("warn: continuing without the lock")),
 ];
 
 /// The lock files of a directory and of those below it.

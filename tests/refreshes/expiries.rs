@@ -14,7 +14,8 @@ use nexus_sdk::testing::Fault;
 use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
 use crate::directories::default_dir;
-use crate::{Counts, Soak, Way, result, signal};
+use crate::signals::signal;
+use crate::{Counts, Soak, Way, result};
 
 /// Longer than the test: tokens expire when they are told to.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -67,13 +68,13 @@ impl Process {
     /// Returns whether the process was still alive.
     fn kill(mut self) -> bool {
         let mut child = self.child.take().unwrap();
-        signal(&child, "KILL");
+        signal(child.id(), "KILL");
         child.wait().unwrap().signal() == Some(9)
     }
 
     fn end(mut self) -> Counts {
         let child = self.child.take().unwrap();
-        signal(&child, "TERM");
+        signal(child.id(), "TERM");
         result(child)
     }
 }
@@ -204,7 +205,7 @@ fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {
     let holder = watch.first_to_ask();
     let place = processes.iter().position(|one| one.name == holder).unwrap();
     let stopped = processes.swap_remove(place);
-    signal(stopped.child.as_ref().unwrap(), "STOP");
+    signal(stopped.child.as_ref().unwrap().id(), "STOP");
     // Longer than it takes to see that a holder is stopped.
     thread::sleep(PAUSE * 20);
     assert_eq!(soak.gateway.count("/v1/resolve"), 1, "it holds the lock");

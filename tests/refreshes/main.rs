@@ -14,6 +14,8 @@
 #[path = "../properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
+#[path = "../support/signals.rs"]
+mod signals;
 
 mod directories;
 mod expiries;
@@ -34,6 +36,7 @@ use seeded::Seeded;
 use serde_json::{Value, json};
 use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
+use signals::signal;
 
 /// Tells a process of the soak what to do.
 const TASK: &str = "NEXUS_REFRESHES";
@@ -348,7 +351,7 @@ impl Soak {
             while !over.load(SeqCst) && (!row.restarts || start.elapsed() < life) {
                 thread::sleep(Duration::from_millis(20));
             }
-            signal(&child, "TERM");
+            signal(child.id(), "TERM");
             let counts = result(child);
             let mut sum = sum.lock().unwrap();
             sum.0.add(&counts);
@@ -373,17 +376,6 @@ fn command(task: &Value) -> Command {
         .env_remove("NEXUS_LOCK_DIR")
         .env_remove("XDG_STATE_HOME");
     command
-}
-
-fn signal(child: &Child, name: &str) {
-    let kill = format!("kill -{name} {}", child.id());
-    assert!(
-        Command::new("sh")
-            .args(["-c", &kill])
-            .status()
-            .unwrap()
-            .success()
-    );
 }
 
 /// Returns the counts of a process, or zeros if it was ended before it began.

@@ -61,10 +61,7 @@ fn what_is_not_allowed_asks_nobody() {
     }
     assert_eq!((gateway.count("/"), upstream.count("/")), (0, 0));
     let shown = format!("{:?}", fetcher.base_url("https://a.example/bot-canary"));
-    assert!(
-        shown.contains("https://a.example") && !shown.contains("canary"),
-        "{shown}"
-    );
+    assert!(!shown.contains("canary"), "{shown}");
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! Requests that may refresh a token hold the client's lock, each attempt by itself.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
 use std::io;
 use std::panic;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -14,7 +11,7 @@ use crate::support::{LONG, Server, bearer, bytes, client, json, options};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::{
     AgentSessionInput, NexusClient, NexusClientOptions, NexusError, RefreshLock,
-    RequestConnectionInput, RetryPolicy, TokenCache,
+    RequestConnectionInput, RetryPolicy,
 };
 
 const HASTY: Duration = Duration::from_millis(50);
@@ -178,6 +175,20 @@ fn a_turn_is_as_long_as_an_attempt_and_a_twentieth() {
 }
 
 #[test]
+fn the_longest_turn_is_a_time_that_a_clock_can_add() {
+    let bench = Bench::new(&[]);
+    let client = bench.client(false, |options| options.timeout(Duration::MAX));
+    client.resolve_token("ws", "p").unwrap();
+    let seen = bench.longest.lock().unwrap().clone();
+    let end = |longest: &Duration| std::time::SystemTime::now().checked_add(*longest);
+    assert!(
+        seen.iter().all(|longest| end(longest).is_some()),
+        "{seen:?}"
+    );
+    assert_eq!(seen.len(), 1);
+}
+
+#[test]
 fn a_lock_that_does_not_work_stops_no_call() {
     let bench = Bench::new(&[]);
     let client = bench.client(true, |options| options);
@@ -224,17 +235,16 @@ fn a_lock_that_panics_fails_the_call_and_not_the_next_one() {
     }
 }
 
-/// A lock that another process holds until the channel closes, and the keys that were asked for.
-struct Taken(Mutex<Receiver<()>>, Arc<Mutex<HashSet<String>>>);
+/// A lock that another process holds until the channel closes.
+struct Taken(Mutex<Receiver<()>>);
 
 impl RefreshLock for Taken {
     fn acquire(
         &self,
-        key: &str,
+        _: &str,
         _: Duration,
         deadline: Instant,
     ) -> io::Result<Option<Box<dyn Send>>> {
-        self.1.lock().unwrap().insert(key.to_owned());
         let left = deadline.saturating_duration_since(Instant::now());
         match self.0.lock().unwrap().recv_timeout(left) {
             Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
@@ -245,59 +255,7 @@ impl RefreshLock for Taken {
 
 fn taken() -> (Sender<()>, Taken) {
     let (release, released) = mpsc::channel();
-    (release, Taken(Mutex::new(released), Arc::default()))
-}
-
-#[test]
-fn a_caller_that_leaves_learns_which_lock_another_process_holds() {
-    let bench = Bench::new(&[]);
-    let (release, lock) = taken();
-    let keys = Arc::clone(&lock.1);
-    let options = options(&bench.gateway).timeout(HASTY).refresh_lock(lock);
-    let (client, cache) = (NexusClient::new(options).unwrap(), TokenCache::new());
-    let calls: [Call; 2] = [
-        |it| it.get_cached_token(&TokenCache::new(), "ws", "p").err(),
-        |it| it.check_connection("c").err(),
-    ];
-    for (waiting, call) in (1..).zip(calls) {
-        // On a busy machine the flight may begin later than its caller leaves.
-        while keys.lock().unwrap().len() < waiting {
-            assert!(call(&client).is_some());
-        }
-        let error = call(&client).unwrap();
-        assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
-        for part in ["refresh_lock ", "another process", "try again"] {
-            assert!(error.message().contains(part), "{error}");
-        }
-    }
-    assert_eq!(bench.events.take(), [""; 0], "nothing was sent");
-    drop(release);
-    while client.get_cached_token(&cache, "ws", "p").is_err() {}
-}
-
-#[test]
-fn the_error_names_the_file_that_another_process_has_locked() {
-    let name = format!("sdk-locks-{}", std::process::id());
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let bench = Bench::new(&[]);
-    let options = options(&bench.gateway).timeout(HASTY).lock_dir(&dir);
-    let client = NexusClient::new(options).unwrap();
-    while client.resolve_token("ws", "p").is_err() {}
-    let path = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
-    let file = File::options().write(true).open(&path).unwrap();
-    file.lock().unwrap();
-    let start = Instant::now();
-    loop {
-        let error = client.resolve_token("ws", "p").unwrap_err();
-        assert_eq!(error.code(), "timeout");
-        if error.message().contains(path.to_str().unwrap()) {
-            break;
-        }
-        assert!(start.elapsed() < LONG, "{error}");
-    }
-    drop(file);
-    while client.resolve_token("ws", "p").is_err() {}
-    fs::remove_dir_all(dir).unwrap();
+    (release, Taken(Mutex::new(released)))
 }
 
 #[test]

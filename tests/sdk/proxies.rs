@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use nexus_sdk::{NexusClient, NexusClientOptions};
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
 
 fn refused(options: NexusClientOptions, place: &str) {
     let error = NexusClient::new(options).unwrap_err();
@@ -21,11 +22,28 @@ fn an_agent_with_a_socks_proxy_is_refused() {
     }
 }
 
+#[test]
+fn a_request_with_a_socks_proxy_is_refused() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "github").unwrap();
+    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "github");
+    let proxy = ureq::Proxy::new("socks5h://127.0.0.1:1").unwrap();
+    let request = agent
+        .get("https://upstream.test/")
+        .config()
+        .proxy(Some(proxy))
+        .build();
+    let error = request.call().unwrap_err().to_string();
+    assert!(error.contains("`socks-proxy`"), "{error}");
+}
+
 /// The environment is the process's, so this is the child of itself.
 #[test]
 fn a_socks_proxy_of_the_environment_is_refused() {
     if std::env::var("ALL_PROXY").is_ok_and(|proxy| proxy == "socks5h://127.0.0.1:1") {
-        refused(NexusClientOptions::new("https://nexus.test"), "ALL_PROXY: ");
+        let place = "environment variable ALL_PROXY, HTTPS_PROXY or HTTP_PROXY: ";
+        refused(NexusClientOptions::new("https://nexus.test"), place);
         return;
     }
     let child = Command::new(std::env::current_exe().unwrap())

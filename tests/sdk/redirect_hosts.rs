@@ -1,6 +1,9 @@
 //! Redirects of a fetcher with allowed hosts.
 
-use nexus_sdk::{AgentSessionInput, FetchOptions, Fetcher, Redirects, TokenCache};
+use nexus_sdk::{
+    AgentSessionInput, FetchOptions, Fetcher, NexusClient, NexusClientOptions, Redirects,
+    TokenCache,
+};
 
 use crate::support::{Reply, Server, client, connected, redirect, reply, said};
 
@@ -105,5 +108,23 @@ fn a_redirect_out_of_the_rules_says_so_first() {
         let error = bound.get(&start.url("/start")).unwrap_err();
         assert_eq!(said(&error).0, code, "{target}");
         assert_eq!(start.requests().len(), 1);
+    }
+}
+
+/// On Linux, `0.0.0.0` leads to this machine, but it is no loopback address.
+#[test]
+fn a_redirect_to_plain_http_on_another_machine_needs_an_option() {
+    let gateway = connected();
+    let (target, _) = fine();
+    let (start, _) = redirecting(&format!("http://0.0.0.0:{}/end", target.port()));
+    for allowed in [false, true] {
+        let options = NexusClientOptions::new(gateway.url()).allow_insecure_http(allowed);
+        let client = NexusClient::new(options).unwrap();
+        let fetcher = client.fetcher(&TokenCache::new(), "acme", "github");
+        let outcome = fetcher.get(&start.url("/start"));
+        let code = outcome.map_err(|error| error.code().to_owned());
+        let refused = (!allowed).then(|| "insecure_url".to_owned());
+        assert_eq!(code.err(), refused, "{allowed}");
+        assert_eq!(target.requests().len(), usize::from(allowed));
     }
 }

@@ -126,7 +126,7 @@ fn a_gateway_without_sessions_is_told_apart() {
     ];
     for error in errors {
         assert_eq!(said(&error), ("sessions_not_supported", Some(404)));
-        assert!(error.message().contains("does not have agent sessions"));
+        assert!(error.message().contains("has no agent sessions"));
         assert!(!error.is_retryable() && !error.needs_reconnect());
     }
 }

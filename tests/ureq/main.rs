@@ -136,7 +136,7 @@ impl Resolver for Hosts {
     }
 }
 
-/// `agent.rs` (`Unresolved`).
+/// `agent.rs` (`OnConnect`).
 #[test]
 fn a_pooled_connection_costs_a_lookup() {
     let port = once(|mut socket| {
@@ -154,7 +154,7 @@ fn a_pooled_connection_costs_a_lookup() {
     assert_eq!(asked.load(Ordering::Relaxed), 2, "fixed");
 }
 
-/// `agent.rs` (`dial`).
+/// `wire.rs` (`dial`).
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dead_first_address_takes_most_of_the_time() {
@@ -341,7 +341,7 @@ mod over_tls {
         );
     }
 
-    /// `agent.rs` (`tls_hash`).
+    /// Left to ureq: its connectors keep sessions once a request without settings of its own has opened a connection.
     #[test]
     fn requests_with_settings_of_their_own_resume_no_session() {
         let (config, settings) = identity();

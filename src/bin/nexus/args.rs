@@ -27,43 +27,42 @@ impl Tenant {
     /// Returns the workspace and the provider, from the arguments or the environment. The error names
     /// all missing settings, including the gateway's address.
     pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
-        let settings = [
-            (
-                given_or_set(None, "NEXUS_GATEWAY_URL"),
-                "no gateway: set NEXUS_GATEWAY_URL",
-            ),
-            (
-                given_or_set(self.workspace, "WORKSPACE_ID"),
-                "no workspace: give --workspace or set WORKSPACE_ID",
-            ),
-            (
-                given_or_set(self.provider, "PROVIDER"),
-                "no provider: give --provider or set PROVIDER",
-            ),
-        ];
-        let missing = settings.iter().filter(|(value, _)| value.is_none());
-        let missing: Vec<_> = missing.map(|(_, advice)| *advice).collect();
-        match settings {
-            [(Some(_), _), (Some(workspace), _), (Some(provider), _)] => Ok((workspace, provider)),
-            _ => Err(Stop::usage(missing.join("; "))),
+        let mut missing = Vec::new();
+        let mut setting = |given: Option<String>, variable, problem| {
+            let value = given.or_else(|| env::var(variable).ok());
+            let value = value.filter(|value| !value.trim().is_empty());
+            if value.is_none() {
+                missing.push(format!("{problem} {variable}"));
+            }
+            value.unwrap_or_default()
+        };
+        setting(None, "NEXUS_GATEWAY_URL", "no gateway: set");
+        let workspace = setting(
+            self.workspace,
+            "WORKSPACE_ID",
+            "no workspace: give --workspace or set",
+        );
+        let provider = setting(
+            self.provider,
+            "PROVIDER",
+            "no provider: give --provider or set",
+        );
+        if missing.is_empty() {
+            return Ok((workspace, provider));
         }
+        Err(Stop::usage(missing.join("; ")))
     }
-}
-
-fn given_or_set(given: Option<String>, variable: &str) -> Option<String> {
-    let value = given.or_else(|| env::var(variable).ok());
-    value.filter(|value| !value.trim().is_empty())
 }
 
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct Timeout {
-    /// The longest wait for the gateway and the upstream; 0 also means 30 [default: 30]
+    /// The longest wait for a response; 0 means the default [default: 30]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     timeout: Option<Duration>,
 }
 
 impl Timeout {
-    /// Returns the SDK's default of 30 s for a timeout of 0.
+    /// Returns the timeout, or the SDK's default of 30 s if the timeout is 0 or not given.
     fn get(self) -> Duration {
         let given = self.timeout.filter(|timeout| !timeout.is_zero());
         given.unwrap_or(Duration::from_secs(30))
@@ -79,7 +78,8 @@ impl Timeout {
         self.client_with(|options| options)
     }
 
-    /// Makes the program's only client. A signal that ends the program waits up to 5 s for its calls.
+    /// Creates the program's only client. From then on, on Unix, a signal ends the program only when no call that may
+    /// refresh a token is under way, or after 5 s.
     pub(crate) fn client_with(
         self,
         change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,
@@ -87,7 +87,7 @@ impl Timeout {
         let options = NexusClientOptions::from_env()?.timeout(self.get());
         let client = NexusClient::new(change(options))?;
         let watched = ending::watch(&client);
-        watched.map_err(|error| Stop::failed(format!("cannot watch for signals: {error}")))?;
+        watched.map_err(|error| Stop::failed(format!("cannot handle signals: {error}")))?;
         Ok(client)
     }
 }

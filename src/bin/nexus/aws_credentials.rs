@@ -56,7 +56,7 @@ fn document(token: &TokenResponse) -> Result<Fields, Stop> {
 fn required<'a>(token: &'a TokenResponse, name: &str) -> Result<&'a str, Stop> {
     field(token, name).ok_or_else(|| {
         Stop::failed(format!(
-            "the connection's credentials have no {name}; connect it again, with all fields"
+            "the connection's credentials have no {name}; connect again, and enter all fields"
         ))
     })
 }

@@ -7,14 +7,16 @@ use std::{env, process};
 
 use crate::ending::Change;
 
-/// Returns whether a browser may open, which is useful only to a user at a terminal.
+/// Returns whether to open a browser. Only a user at a terminal needs one.
 pub(crate) fn is_wanted() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Opens the browser at a file that redirects to a page, and returns `None` if that fails. The address of
-/// the page is a secret: whoever opens it first can connect their own account. Every user of the machine can read the
-/// browser's command line, but only its owner can read the file. The file is removed when the result is dropped.
+/// Opens the browser at a file that redirects to a page. Returns `None` if that fails. Dropping the result removes the
+/// file.
+///
+/// The page's address is a secret: whoever opens it first can connect their own account. All users of the machine can
+/// read the browser's command line, but only the file's owner can read the file.
 pub(crate) fn open(url: &str) -> Option<Change> {
     // The gateway chooses this URL, so a URL that would open a file or a program is refused.
     let is_page = ["http://", "https://"].iter().any(|scheme| {
@@ -25,7 +27,7 @@ pub(crate) fn open(url: &str) -> Option<Change> {
     if !is_page || url.contains(char::is_control) {
         return None;
     }
-    // A killed process with the same process id may have left the file behind.
+    // A killed process that had the same process id may have left the file behind.
     let _ = fs::remove_file(&path);
     let file = path.clone();
     let change = Change::make(|| {
@@ -36,8 +38,8 @@ pub(crate) fn open(url: &str) -> Option<Change> {
     Some(change)
 }
 
-/// Returns a folder that sandboxed browsers can read. Snap packages read neither `/tmp` nor hidden
-/// folders; Flatpak packages often read downloads only.
+/// Returns a folder that sandboxed browsers can read. Snap packages can read neither `/tmp` nor hidden
+/// folders, and many Flatpak packages can read only downloads.
 fn folder() -> Option<PathBuf> {
     if cfg!(any(windows, target_os = "macos")) {
         return Some(env::temp_dir());

@@ -1,14 +1,13 @@
 //! `nexus connect`: requests a connection and waits for the user's consent or credential.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use clap::Args;
 use nexus_sdk::{
-    CapturedCredential, ConnectionStatus, ConsentListener, ErrorKind, NexusClient, NexusError,
-    ProviderInfo, RequestConnectionInput, RequestConnectionResponse, WaitOptions,
+    ConnectionStatus, ConsentListener, ErrorKind, NexusClient, NexusError, ProviderInfo,
+    RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 
 use crate::args::{self, Tenant, Timeout};
@@ -20,51 +19,38 @@ use crate::stop::Stop;
 use crate::text::one_line;
 use crate::{ending, output};
 
-/// The return URL if this command serves no page for the browser.
-const NOWHERE: &str = "http://localhost/";
+/// The return URL if this command does not serve a page for the browser.
+const UNSERVED: &str = "http://localhost/";
 
 #[derive(Args)]
 pub(crate) struct Connect {
     #[command(flatten)]
     tenant: Tenant,
-    /// A scope to ask for; may be repeated [default: the scopes that the gateway lists]
+    /// A scope to request; may be repeated [default: the scopes that the gateway lists for the provider]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// For a provider of keys or passwords: read this field of the credential from a prompt, or from
-    /// a line of stdin; may be repeated
+    /// A credential field to read from a prompt or from a line of stdin, for a provider that uses keys or
+    /// passwords; may be repeated
     #[arg(long = "field", value_name = "NAME=-", allow_hyphen_values = true)]
-    fields: Vec<OsString>,
-    /// The page that the browser opens after the consent [default: a page that this command serves while it waits]
+    fields: Vec<String>,
+    /// The page to which the gateway sends the browser after the consent [default: a page that this command serves]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
     /// Do not open a browser
     #[arg(long)]
     no_browser: bool,
-    /// Print the connection's id without waiting for the user
+    /// Print the connection's id at once, without waiting for the user
     #[arg(long)]
     no_wait: bool,
-    /// Time between two checks of the status
+    /// The time between two checks of the status
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
     interval: Duration,
-    /// The longest wait for the user; 0 checks once
+    /// The longest wait for the user; with 0, the status is checked once
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
     timeout: Duration,
     /// Print one line of JSON
     #[arg(long)]
     json: bool,
-}
-
-/// A wait for the user, or the status of a connection that needs no wait.
-type Step = ControlFlow<ConnectionStatus, Wait>;
-
-struct Wait {
-    id: String,
-    /// The words after "waiting for" in the message.
-    awaited: &'static str,
-    /// A browser is expected to come back to the listener.
-    in_browser: bool,
-    /// The file that redirects the browser. It is removed after the wait.
-    _file: Option<Change>,
 }
 
 impl Connect {
@@ -80,26 +66,23 @@ impl Connect {
         };
         let listener = self.listener(has_names);
         let own = listener.as_ref().map(ConsentListener::return_url);
-        let return_url = self.return_url.as_deref().or(own).unwrap_or(NOWHERE);
+        let return_url = self.return_url.as_deref().or(own).unwrap_or(UNSERVED);
         let input =
             RequestConnectionInput::new(workspace, provider, self.scopes(&kinds), return_url);
         let requested = client.request_connection(&input);
         ending::checkpoint();
         let connection = requested.map_err(|error| unrequested(error, return_url))?;
-        let step = if has_names {
-            let captured = Form::of(&client, &connection)?.enter(&client, &names)?;
-            self.entered(captured)
+        let status = if has_names {
+            let form = Form::of(&client, &connection)?;
+            self.enter(&client, &form, &names)?
         } else {
-            self.start(&client, &kinds, &connection, listener.as_ref())?
-        };
-        let status = match step {
-            Step::Break(status) => status,
-            Step::Continue(wait) => self.wait_for(&client, &wait, listener.as_ref())?,
+            self.ask_user(&client, &kinds, &connection, listener.as_ref())?
         };
         self.print(&connection, &status)
     }
 
-    /// Returns the scopes to ask for. An identity provider refuses an empty list, but only in the browser.
+    /// Returns the scopes to request. Without `--scope`, returns the scopes that the gateway lists for the provider,
+    /// because some identity providers refuse a request without scopes.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
         let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
         match &*self.scopes {
@@ -108,7 +91,7 @@ impl Connect {
         }
     }
 
-    /// Serves the page to which the browser comes back, if this command waits for a browser.
+    /// Starts to serve the page to which the browser comes back, if this command waits for a browser.
     fn listener(&self, has_names: bool) -> Option<ConsentListener> {
         if self.no_wait || has_names {
             return None;
@@ -117,88 +100,84 @@ impl Connect {
         bound.inspect_err(|error| say(&one_line(error))).ok()
     }
 
-    /// Takes the user to the consent, or to the form for a credential.
-    fn start(
+    /// Sends the user to the consent page, or asks for the credential.
+    fn ask_user(
         &self,
         client: &NexusClient,
         kinds: &[ProviderInfo],
         connection: &RequestConnectionResponse,
         listener: Option<&ConsentListener>,
-    ) -> Result<Step, Stop> {
-        let form = Form::offered(client, kinds, connection);
-        if let Some(form) = form.as_ref().filter(|_| !self.no_wait) {
-            return self.ask_for(form, client, &connection.connection_id, listener);
-        }
-        let url = one_line(&connection.auth_url);
-        say(&format!("to consent, open {url}"));
-        if let Some(form) = form {
-            let options = form.as_options();
-            say(&format!("or run `nexus connect` again with {options}"));
+    ) -> Result<ConnectionStatus, Stop> {
+        let id = &connection.connection_id;
+        let url = &connection.auth_url;
+        match Form::offered(client, kinds, connection) {
+            Some(form) if !self.no_wait => {
+                return self.ask_for_credential(client, id, &form, listener);
+            }
+            // The URL of such a connection leads to JSON, not to a page.
+            Some(form) => say(&format!("to enter the credential, {}", run_again(&form))),
+            None => say(&format!("to consent, open {}", one_line(url))),
         }
         if self.no_wait {
-            return Ok(Step::Break(ConnectionStatus::Pending));
+            return Ok(ConnectionStatus::Pending);
         }
-        let wanted = self.opens_browser().then_some(&connection.auth_url);
-        Ok(Step::Continue(Wait {
-            id: connection.connection_id.clone(),
-            awaited: "consent",
-            in_browser: true,
-            _file: wanted.and_then(|url| browser::open(url)),
-        }))
+        // Keeps the file that redirects the browser until the wait ends.
+        let _redirect = self.open(url);
+        self.wait_for("consent", client, id, listener)
     }
 
-    /// Asks for the credential on the listener's page, or at the terminal if no browser opens.
-    fn ask_for(
+    /// Asks for the credential on a page of the listener, or at the terminal if no browser opens.
+    fn ask_for_credential(
         &self,
-        form: &Form,
         client: &NexusClient,
         id: &str,
+        form: &Form,
         listener: Option<&ConsentListener>,
-    ) -> Result<Step, Stop> {
+    ) -> Result<ConnectionStatus, Stop> {
         let page = listener.map(|listener| listener.credential_form(client, &form.state));
         let page = page.transpose()?;
-        let wanted = page.as_deref().filter(|_| self.opens_browser());
-        let file = wanted.and_then(browser::open);
-        if file.is_none() && io::stdin().is_terminal() {
-            return Ok(self.entered(form.enter(client, &[])?));
+        let redirect = page.as_deref().and_then(|page| self.open(page));
+        if redirect.is_none() && io::stdin().is_terminal() {
+            return self.enter(client, form, &[]);
         }
-        let options = form.as_options();
         let Some(page) = page else {
+            let options = form.as_options();
             return Err(Stop::usage(format!("give the credential with {options}")));
         };
-        let otherwise = match file {
+        let otherwise = match redirect {
             Some(_) => String::new(),
-            None => format!(", or give it with {options}"),
+            None => format!(", or end this command and {}", run_again(form)),
         };
         say(&format!("to enter the credential, open {page}{otherwise}"));
-        Ok(Step::Continue(Wait {
-            id: id.to_owned(),
-            awaited: "the credential",
-            in_browser: true,
-            _file: file,
-        }))
+        self.wait_for("the credential", client, id, listener)
     }
 
-    fn opens_browser(&self) -> bool {
-        !self.no_browser && browser::is_wanted()
+    /// Opens the browser, if the user is at a terminal. Dropping the result removes the file that redirects the
+    /// browser to the page.
+    fn open(&self, url: &str) -> Option<Change> {
+        let opens = !self.no_browser && browser::is_wanted();
+        opens.then(|| browser::open(url)).flatten()
     }
 
-    fn entered(&self, captured: CapturedCredential) -> Step {
+    /// Reads the credential from the terminal or stdin, and sends it to the gateway.
+    fn enter(
+        &self,
+        client: &NexusClient,
+        form: &Form,
+        names: &[String],
+    ) -> Result<ConnectionStatus, Stop> {
+        let captured = form.enter(client, names)?;
         if self.no_wait || captured.status == ConnectionStatus::Active {
-            return Step::Break(captured.status);
+            return Ok(captured.status);
         }
-        Step::Continue(Wait {
-            id: captured.connection_id,
-            awaited: "the gateway",
-            in_browser: false,
-            _file: None,
-        })
+        self.wait_for("the gateway", client, &captured.connection_id, None)
     }
 
     fn wait_for(
         &self,
+        awaited: &str,
         client: &NexusClient,
-        wait: &Wait,
+        id: &str,
         listener: Option<&ConsentListener>,
     ) -> Result<ConnectionStatus, Stop> {
         let mut shown = None;
@@ -208,29 +187,24 @@ impl Connect {
             .on_poll(|status| {
                 ending::checkpoint();
                 if shown.as_ref() != Some(status) {
-                    say(&format!(
-                        "waiting for {}: {}",
-                        wait.awaited,
-                        one_line(status)
-                    ));
+                    say(&format!("waiting for {awaited}: {}", one_line(status)));
                     shown = Some(status.clone());
                 }
                 ControlFlow::Continue(())
             });
-        if let Some(listener) = listener.filter(|_| wait.in_browser) {
+        if let Some(listener) = listener {
             options = options.consent(listener);
         }
-        let status = client.wait_for_active(&wait.id, options)?;
+        let status = client.wait_for_active(id, options)?;
         if status == ConnectionStatus::Active {
             return Ok(status);
         }
-        let remedy = match wait.awaited {
+        let remedy = match awaited {
             "consent" => "and consent",
             _ => "with another credential",
         };
         Err(Stop::unconnected(format!(
-            "connection {} is {status}; run `nexus connect` again, {remedy}",
-            wait.id
+            "connection {id} is {status}; run `nexus connect` again, {remedy}"
         )))
     }
 
@@ -251,8 +225,9 @@ impl Connect {
     }
 }
 
-/// Returns the providers of this name, one for each auth type, ignoring case. A gateway that fails
-/// to list its providers may still know this one.
+/// Returns the providers with this name, ignoring the name's case. There can be one for each auth type. If the list
+/// cannot be fetched, returns no providers, because the request for a connection may still succeed. Fails only after a
+/// timeout.
 fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop> {
     let listed = client.providers();
     ending::checkpoint();
@@ -265,12 +240,17 @@ fn kinds(client: &NexusClient, provider: &str) -> Result<Vec<ProviderInfo>, Stop
     Ok(all)
 }
 
-/// Adds the return URL to an error about the return URL.
+/// Returns the advice to enter the credential with `--field`.
+fn run_again(form: &Form) -> String {
+    format!("run `nexus connect` again with {}", form.as_options())
+}
+
+/// Adds the URL and the option to an error about the return URL.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if !error.message().contains("return_url") {
         return error.into();
     }
     Stop::failed(format!(
-        "{error}: {return_url:?}; or give one that it allows with --return-url"
+        "{error} ({return_url:?}), or pass an allowed URL with --return-url"
     ))
 }

@@ -1,6 +1,5 @@
-//! Credentials for `nexus connect` that the user enters at a prompt or as lines of stdin.
+//! Credentials that `nexus connect` reads at a prompt or from lines of stdin.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
@@ -15,11 +14,11 @@ use crate::stop::Stop;
 use crate::terminal;
 use crate::text::one_line;
 
-/// Returns the names in `--field` options, in their order. Errors omit values, because they may be secrets.
-pub(crate) fn names(given: &[OsString]) -> Result<Vec<String>, Stop> {
+/// Returns the names in the `--field` options, in their order. Errors omit values, because values may be secrets.
+pub(crate) fn names(given: &[String]) -> Result<Vec<String>, Stop> {
     let mut names = Vec::new();
     for field in given {
-        let name = name(field.to_str().unwrap_or_default())?.to_owned();
+        let name = name(field)?.to_owned();
         if names.contains(&name) {
             return Err(Stop::usage(format!("--field {name} is given twice")));
         }
@@ -47,7 +46,8 @@ pub(crate) struct Form {
 }
 
 impl Form {
-    /// Returns `None` if the provider asks for consent or the gateway has no form.
+    /// Gets the form. Returns `None` if the provider asks for consent, if the gateway did not list the provider, or if
+    /// the form has no fields or cannot be fetched for any reason.
     pub(crate) fn offered(
         client: &NexusClient,
         kinds: &[ProviderInfo],
@@ -66,7 +66,7 @@ impl Form {
     ) -> Result<Self, Stop> {
         let state = connection.state.clone().ok_or_else(|| {
             Stop::failed(
-                "the gateway's response has no `state`; run `nexus connect` without --field",
+                "the gateway's response has no `state`, so there is no form; run `nexus connect` without --field",
             )
         })?;
         let schema = client.capture_schema(&state).map_err(without_form)?;
@@ -134,7 +134,8 @@ impl Form {
         names.filter_map(Json::as_str).collect()
     }
 
-    /// Refuses names that do not fit the form, before the user enters anything.
+    /// Fails if a name is not a field of the form, or if a required field is missing from the names. Called before the
+    /// user enters anything.
     fn check(&self, names: &[String]) -> Result<(), Stop> {
         let (known, required) = (self.schema.fields(), self.required());
         let is_given = |name: &&str| names.iter().any(|given| given == name);
@@ -203,8 +204,8 @@ impl Field {
     }
 }
 
-/// Returns whether a field is entered without echo. A field is echoed only if its name ends in one of
-/// a few words and the schema does not mark it as a secret.
+/// Returns whether a field is entered without echo. Only a field whose name ends in one of a few words is
+/// echoed, unless the schema marks it as a secret.
 fn is_secret(name: &str, schema: &Json) -> bool {
     const PLAIN: &str = "account address domain email endpoint host login organization port region \
                          site url user username";
@@ -224,12 +225,12 @@ fn without_form(error: NexusError) -> Stop {
     }
 }
 
-/// Reads a line of stdin without its line break, which is never part of a secret.
+/// Reads a line of stdin, without its line break.
 fn next_line(name: &str) -> Result<String, Stop> {
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
         Ok(0) => Err(Stop::usage(format!(
-            "stdin ended before {name}: give one line for each --field, in their order"
+            "stdin ended before {name}: give one line for each --field, in the order of the options"
         ))),
         Ok(_) => {
             let text = line.strip_suffix('\n').unwrap_or(&line);

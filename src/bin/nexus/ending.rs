@@ -1,5 +1,5 @@
-//! Ends and suspends the program without cutting off a call to the gateway. The gateway may be
-//! refreshing a token, and if the refresh is cut off, the provider may revoke the user's grant.
+//! Ends and suspends the program without cutting off a call that may refresh a token: if a refresh is cut off, the
+//! provider may revoke the user's grant. The program's end cuts off all other calls, such as a revocation.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -20,15 +20,15 @@ static CLIENT: OnceLock<NexusClient> = OnceLock::new();
 static ENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// Set in the handler of SIGTSTP, cleared when the program continues.
 static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
-/// While true, a signal ends the program in the signal handler, without waiting for calls.
+/// While this is true, a signal ends the program in the signal handler, without waiting for calls.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
 
 pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
-/// Makes SIGINT, SIGTERM, SIGHUP and SIGQUIT wait up to 5 s for a call to the gateway that is under
-/// way, and SIGTSTP until the call has ended. A second signal ends the program at once.
+/// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT by up to 5 s while a call that may refresh a token is under way, and
+/// delays SIGTSTP until the call ends. During the delay, a second signal ends the program at once.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -44,7 +44,7 @@ pub(crate) fn checkpoint() {
     }
 }
 
-/// Waits up to 5 s for calls whose caller has timed out. Called at the end of `main`.
+/// Waits up to 5 s for calls that may refresh a token and whose caller has timed out. Called at the end of `main`.
 pub(crate) fn finish() {
     drain();
     checkpoint();
@@ -58,8 +58,8 @@ pub(crate) fn hand_over() {
     checkpoint();
 }
 
-/// A change to a file or the terminal. Dropping this value undoes the change, and so does a signal that ends the
-/// program. There is at most one change at a time.
+/// A change to a file or the terminal. Dropping this value undoes the change. On Unix, a signal that ends the program
+/// undoes it too, unless a second signal ends the program before that. There is at most one change at a time.
 pub(crate) struct Change(());
 
 impl Change {
@@ -99,8 +99,9 @@ fn drain() {
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
-/// Registers the handlers. They run in this order, so `ENDING` is set before the thread or the
-/// default handler acts on a signal, and a signal during `hand_over` is not lost.
+/// Registers the handlers, which run in the order of their registration. The thread and the second default handler act
+/// after `ENDING` is set. Therefore, if a signal arrives while `hand_over` sets `AT_ONCE`, either the default handler
+/// ends the program, or `checkpoint` sees `ENDING` and blocks until the thread ends the program.
 #[cfg(unix)]
 fn on_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
@@ -115,8 +116,8 @@ fn on_signals() -> io::Result<()> {
             flag::register(signal, Arc::clone(&SUSPENDING))?;
             continue;
         }
-        // Registered before `ENDING` as well. Otherwise a signal at this point would set `ENDING` and block the
-        // program without ending it.
+        // The first default handler ends the program if a signal arrives before all handlers are registered. Without
+        // it, such a signal could set `ENDING`, which only blocks the program.
         flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
         flag::register(signal, Arc::clone(&ENDING))?;
         flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
@@ -136,7 +137,7 @@ fn on_signals() -> io::Result<()> {
 }
 
 /// Returns the signals that were ignored when the program started, such as SIGINT in a script's
-/// background job. They stay ignored. Only on Linux can a program read them without `unsafe`.
+/// background job. They stay ignored. Only Linux lists them in a file; elsewhere, this returns no signals.
 #[cfg(unix)]
 fn ignored() -> Vec<i32> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -149,8 +150,8 @@ fn ignored() -> Vec<i32> {
     ignored.map(|(signal, _)| signal).collect()
 }
 
-/// Stops the process once no call is under way, and returns when it continues. A process stopped
-/// during a call would keep the refresh lock.
+/// Stops the process once no call that may refresh a token is under way, and returns when the process continues. A
+/// process stopped during such a call would keep the refresh lock.
 #[cfg(unix)]
 fn suspend() {
     let idle = || CLIENT.get().is_none_or(|it| it.drain(Duration::ZERO));

@@ -52,14 +52,11 @@ fn value(name: &str) -> Option<Json> {
     Some(shown.into())
 }
 
-/// Hides the text before an `@` and the query, because both can contain secrets.
+/// Hides everything before the last `@`, and the query after it, because both can contain secrets.
 fn without_password(url: &str) -> String {
-    let (front, rest) = url.rsplit_once('@').unwrap_or(("", url));
-    let scheme = front.find("://").and_then(|end| front.get(..end));
-    let shown = match scheme {
-        Some(scheme) => format!("{scheme}://(hidden)@{rest}"),
-        None if front.is_empty() => rest.to_owned(),
-        None => format!("(hidden)@{rest}"),
+    let shown = match url.rsplit_once('@') {
+        Some((_, rest)) => format!("(hidden)@{rest}"),
+        None => url.to_owned(),
     };
     match shown.split_once('?') {
         Some((url, _)) => format!("{url}?(hidden)"),

@@ -16,12 +16,12 @@ use crate::text::one_line;
 Example:
   nexus exec --provider github --env GH_TOKEN -- gh repo list
 
-The token is only in the environment of COMMAND. It is neither printed nor written to a file, and it
-is not renewed while COMMAND runs. NEXUS_API_KEY is removed from that environment.")]
+The token is only in the environment of COMMAND. It is neither printed nor written to a file. A token that
+expires while COMMAND runs is not replaced. NEXUS_API_KEY is removed from the environment of COMMAND.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     single: Single,
-    /// The variable that holds the token
+    /// The environment variable for the token
     #[arg(long, value_name = "NAME", default_value = "NEXUS_TOKEN", value_parser = variable)]
     env: String,
     /// The command and its arguments
@@ -29,17 +29,10 @@ pub(crate) struct Exec {
     command: Vec<OsString>,
 }
 
-/// Refuses names that no variable can have, and variables that most commands need for themselves.
 fn variable(name: &str) -> Result<String, String> {
-    const RESERVED: [&str; 7] = ["PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "PWD"];
-    let upper = name.to_ascii_uppercase();
-    let is_loader = upper.starts_with("LD_") || upper.starts_with("DYLD_");
     match name {
         "" => Err("give the variable a name".to_owned()),
-        _ if name.contains(['=', '\0']) => Err("a variable's name cannot contain `=`".to_owned()),
-        _ if is_loader || RESERVED.contains(&&*upper) => {
-            Err("the command needs this variable itself; choose another name".to_owned())
-        }
+        _ if name.contains('=') => Err("a variable's name cannot contain `=`".to_owned()),
         _ => Ok(name.to_owned()),
     }
 }
@@ -57,7 +50,7 @@ impl Exec {
             .env(&self.env, &token.access_token);
         ending::hand_over();
         let error = replace_by(command);
-        // The same exit codes as those of `env` and of shells.
+        // `env` and shells use the same exit codes.
         let code = match error.kind() {
             ErrorKind::NotFound => 127,
             _ => 126,

@@ -1,6 +1,5 @@
 //! `nexus fetch`: sends a request with the credential.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -17,7 +16,7 @@ use crate::stop::Stop;
 
 #[derive(Args)]
 pub(crate) struct Fetch {
-    /// The URL; the credential goes only to its origin (scheme, host and port)
+    /// The URL; the credential goes only to the URL's origin (scheme, host and port)
     #[arg(value_parser = args::not_blank)]
     url: String,
     #[command(flatten)]
@@ -33,16 +32,16 @@ pub(crate) struct Fetch {
         allow_hyphen_values = true
     )]
     headers: Vec<String>,
-    /// The body, sent unchanged: DATA itself, @FILE, or @- for stdin
+    /// The body, sent unchanged: the string DATA, the content of a file with @FILE, or stdin with @-
     #[arg(short, long, allow_hyphen_values = true)]
-    data: Option<OsString>,
+    data: Option<String>,
     /// Print the status line and headers before the body
     #[arg(short, long)]
     include: bool,
     /// Write to FILE instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Exit with 3, 4 or 5 for a status 3xx, 4xx or 5xx
+    /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx
     #[arg(short, long)]
     fail: bool,
     /// Do not follow redirects
@@ -86,7 +85,7 @@ impl Fetch {
             options = options.redirects(Redirects::Manual);
         }
         if let Some(data) = self.data {
-            options = options.data(read(data)?);
+            options = options.data(read(&data)?);
         }
         let (cache, start) = (TokenCache::new(), Instant::now());
         // The token is resolved first, so that a signal during that call keeps the request from being sent.
@@ -97,7 +96,7 @@ impl Fetch {
     }
 }
 
-/// Splits a header. Errors omit its text, because it may be part of a secret.
+/// Splits a header. Errors omit the header, because it may be part of a secret.
 fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
     let number = index.saturating_add(1);
     let (name, value) = text
@@ -107,19 +106,12 @@ fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
 }
 
 /// Returns the data itself, or the content of the file after `@`.
-fn read(data: OsString) -> Result<Vec<u8>, Stop> {
-    let is_file = data.as_encoded_bytes().starts_with(b"@");
-    let file = data.to_str().and_then(|text| text.strip_prefix('@'));
+fn read(data: &str) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::new();
-    let (path, read) = match file {
+    let (path, read) = match data.strip_prefix('@') {
         Some("-") => ("stdin", io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
         Some(path) => (path, fs::read(path)),
-        None if is_file => {
-            return Err(Stop::usage(
-                "the name of the file with the data is not UTF-8; use `-d @- <FILE`",
-            ));
-        }
-        None => return Ok(data.into_encoded_bytes()),
+        None => return Ok(data.as_bytes().to_vec()),
     };
     read.map_err(|error| Stop::file("read", Path::new(path), &error))
 }
@@ -151,6 +143,6 @@ fn check(status: u16) -> Result<(), Stop> {
         500..=599 => 5,
         _ => 1,
     };
-    let line = format!("the upstream responded with {}", named(status));
+    let line = format!("the API responded with {}", named(status));
     Err(Stop::new(code, line))
 }

@@ -1,4 +1,4 @@
-//! `nexus gateway`: a development gateway in the foreground.
+//! `nexus gateway`: runs a development gateway in the foreground.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -15,9 +15,18 @@ use crate::output::say;
 use crate::stop::Stop;
 
 #[derive(Args)]
+#[command(after_help = "\
+The same address serves a sample API, which accepts the credentials of the connections:
+  GET   /user           the workspace and the provider
+  GET   /user/repos     up to three repositories; ?per_page=N limits their number
+  POST  /user/repos     the new repository, which is not stored; the body is {\"name\": ..}
+  POST  /tools/search   the tools that match; the body is {\"query\": ..}
+  POST  /tools/execute  the result of a tool; the body is {\"name\": .., \"arguments\": {..}}
+
+These paths may have a prefix, as in /v3/user. The sample API responds to all other paths with 404.")]
 pub(crate) struct Gateway {
-    /// Connections to start with. The providers github, weather and registry exist already; any
-    /// other is added, with OAuth 2 or with the STRATEGY header, basic_auth or aws_sigv4
+    /// Connections that exist from the start. The providers github, weather and registry are built in. Any other
+    /// name adds a provider, which uses OAuth 2 unless STRATEGY is header, basic_auth or aws_sigv4
     #[arg(value_name = "WORKSPACE:PROVIDER[=STRATEGY]", value_parser = pair)]
     connections: Vec<Pair>,
     /// The port on 127.0.0.1 [default: any free port]
@@ -64,7 +73,7 @@ impl Gateway {
             output::print(text)?;
         }
         say(&format!(
-            "set NEXUS_GATEWAY_URL={url} for its clients; press Ctrl-C to stop it"
+            "set NEXUS_GATEWAY_URL={url} for the gateway's clients; press Ctrl-C to stop the gateway"
         ));
         loop {
             thread::park();
@@ -92,18 +101,18 @@ impl Gateway {
     }
 }
 
-/// Splits at the last colon, because a workspace may contain one.
+/// Splits at the last colon, because a workspace may contain a colon.
 fn pair(text: &str) -> Result<Pair, String> {
     let problem = "write it as WORKSPACE:PROVIDER, or add =header, =basic_auth or =aws_sigv4";
     let (workspace, rest) = text.rsplit_once(':').ok_or(problem)?;
-    let (name, strategy) = rest.split_once('=').unwrap_or((rest, ""));
+    let (name, strategy) = rest.split_once('=').unwrap_or((rest, "oauth2"));
     if workspace.is_empty() || name.is_empty() {
         return Err(problem.to_owned());
     }
     let provider = match strategy {
-        "" if rest != name => return Err(problem.to_owned()),
-        "" if Provider::DEFAULTS.contains(&name) => None,
-        "" | "oauth2" => Some(Provider::oauth2(name)),
+        // Without `=STRATEGY`, the gateway's own provider is used.
+        "oauth2" if Provider::DEFAULTS.contains(&rest) => None,
+        "oauth2" => Some(Provider::oauth2(name)),
         "header" => Some(Provider::api_key(name)),
         "basic_auth" => Some(Provider::basic(name)),
         "aws_sigv4" => Some(aws(name)),

@@ -21,21 +21,22 @@ In ~/.gitconfig:
       helper =
       helper = !nexus git-credential --host github.com --workspace acme --provider github
 
-The empty helper keeps git from asking the helpers of other files, which might store the token.")]
+The empty helper removes the helpers that git has read before, such as the system's, which might store the
+token.")]
 pub(crate) struct GitCredential {
-    /// A host that may get the token, with its port if git's URL has one; may be repeated
+    /// A host that may get the token, with a port if git's URL has one; may be repeated
     #[arg(long, required = true, value_name = "HOST", value_parser = host)]
     host: Vec<String>,
     /// The user name that git sends with the token
-    #[arg(long, value_name = "NAME", default_value = "x-access-token", value_parser = username)]
+    #[arg(long, value_name = "NAME", default_value = "x-access-token")]
     username: String,
     #[command(flatten)]
     single: Single,
-    /// The operation, which git adds: get; all others do nothing
+    /// The operation, which git adds; all operations other than `get` do nothing
     operation: String,
 }
 
-/// Accepts a host, even if `https://` precedes it.
+/// Accepts a host, with or without `https://` before it.
 fn host(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").unwrap_or(text);
     let host = host.strip_suffix('/').unwrap_or(host);
@@ -46,15 +47,6 @@ fn host(text: &str) -> Result<String, String> {
     Ok(host.to_owned())
 }
 
-/// Refuses control characters, because a line break ends a value of the protocol.
-fn username(name: &str) -> Result<String, String> {
-    match name {
-        "" => Err("give a name".to_owned()),
-        _ if name.contains(char::is_control) => Err("it contains a control character".to_owned()),
-        _ => Ok(name.to_owned()),
-    }
-}
-
 impl GitCredential {
     pub(crate) fn run(self) -> Result<(), Stop> {
         if self.operation != "get" {
@@ -62,16 +54,10 @@ impl GitCredential {
         }
         let request = Request::read(&mut io::stdin().lock().take(MAX_INPUT))
             .map_err(|error| Stop::file("read", Path::new("stdin"), &error))?;
-        let [wanted] = &*request.hosts else {
-            return match &*request.hosts {
-                [] => Ok(()),
-                _ => Err(Stop::usage(
-                    "git named several hosts; only one was expected",
-                )),
-            };
-        };
-        // For other hosts, git goes on to its next helper or its prompt.
-        if !request.is_https || !self.host.iter().any(|host| same_host(host, wanted)) {
+        let is_allowed = |asked: &String| self.host.iter().any(|host| same_host(host, asked));
+        let has_one_host = matches!(&*request.hosts, [asked] if is_allowed(asked));
+        // Without a response, git goes on to its next helper or its prompt.
+        if !request.is_https || !has_one_host {
             return Ok(());
         }
         let token = self.single.token()?;
@@ -116,7 +102,7 @@ fn response(username: &str, token: &CachedToken) -> Result<String, Stop> {
     let password = &token.access_token;
     if password.contains(['\n', '\r', '\0']) {
         return Err(Stop::failed(
-            "the token has a line break, which git does not accept; connect again with a token without one",
+            "git does not accept a token with a line break; connect again with another token",
         ));
     }
     let expiry = times::since_epoch(token.expires_at)

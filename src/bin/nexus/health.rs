@@ -1,4 +1,4 @@
-//! `nexus health`: the gateway's health.
+//! `nexus health`: prints the gateway's health.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! `nexus`: connections, tokens and requests of a Nexus Gateway, from the command line.
+//! `nexus`, a command line tool that connects users through a Nexus Gateway and sends requests with their credentials.
 //!
 //! Each command has its own file, which begins with the command's options. `README.md` is the manual.
 
@@ -24,8 +24,8 @@ mod health;
 mod output;
 mod providers;
 mod refresh;
+mod report;
 mod revoke;
-mod shown;
 mod single;
 mod status;
 mod stop;
@@ -43,26 +43,25 @@ use stop::Stop;
 
 const AFTER: &str = "\
 Environment:
-  NEXUS_GATEWAY_URL   the gateway's address, such as https://nexus.example.com
-  NEXUS_API_KEY       the gateway's API key, if it requires one
-  WORKSPACE_ID, PROVIDER
-                      the defaults of --workspace and --provider
-  NEXUS_LOG           off, error, warn, info or debug: diagnostics on stderr
-  NEXUS_LOCK_DIR      the directory of the lock for refreshes; empty: no lock
+  NEXUS_GATEWAY_URL       the gateway's address, such as https://nexus.example.com
+  NEXUS_API_KEY           the gateway's API key, if it requires one
+  WORKSPACE_ID, PROVIDER  the defaults of --workspace and --provider
+  NEXUS_LOG               the log level on stderr: off, error, warn (default), info or debug
+  NEXUS_LOCK_DIR          the directory of the lock files; if set but empty, there is no lock
 
 Exit codes:
-  0  done; with status, the connection has a usable token
-  1  failed: the network, the gateway, a file; with health, the gateway is not healthy
+  0  success; with status, the connection has a usable token
+  1  a failure without an exit code of its own; with health, the gateway is not healthy
   2  wrong usage or configuration
-  3, 4, 5  with fetch --fail: the upstream's status was 3xx, 4xx or 5xx
-  6  the user has to connect: there is no usable connection, or consent was refused
-  7  timed out
-  `nexus exec` ends with the exit code of its command, or with 126 or 127 if COMMAND cannot run";
+  3, 4, 5  with fetch --fail, the API's status was 3xx, 4xx or 5xx
+  6  there is no usable connection, so the user has to connect
+  7  a timeout; a refused consent usually ends in a timeout too, because gateways do not report it
+  126, 127  exec could not run its command, or did not find it
+  exec otherwise ends with the exit code of its command.";
 
-/// Connections, tokens and requests of a Nexus Gateway
+/// Connect users through a Nexus Gateway, and send requests with their credentials
 #[derive(Parser)]
 #[command(name = "nexus", version, after_help = AFTER, arg_required_else_help = false)]
-#[command(max_term_width = 100, infer_long_args = false)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -70,33 +69,33 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Request a connection, take the user to the consent, and print the connection's id
+    /// Request a connection, open the consent page, wait for the user, and print the connection's id
     Connect(connect::Connect),
-    /// Print a connection's status, and why it is not active
+    /// Print a connection's status, and the reason if it is not active
     Status(status::Status),
-    /// Show a token, of a connection or of a workspace and provider
+    /// Print a token's type and expiry, or with --show the token itself
     Token(token::Token),
-    /// Make the gateway refresh a token now, and show the new one
+    /// Make the gateway refresh a token now, and print the new token
     Refresh(refresh::Refresh),
-    /// End a connection: the gateway deletes its token and tells the provider
+    /// Revoke a connection; the gateway deletes its token and asks the provider to revoke it
     Revoke(revoke::Revoke),
-    /// List the providers that the gateway knows
+    /// List the gateway's providers
     Providers(providers::Providers),
-    /// Ask the gateway for its health
+    /// Print the gateway's health
     Health(health::Health),
-    /// Send a request with the credential; the body goes to stdout
+    /// Send a request with the credential, and print the response body
     Fetch(fetch::Fetch),
-    /// Run a command with the token in its environment
+    /// Run a command with the token in an environment variable
     Exec(exec::Exec),
-    /// Give git the token: a credential helper for https
+    /// Pass the token to git; git runs this command as a credential helper
     GitCredential(git_credential::GitCredential),
-    /// Give AWS tools the keys of a connection: a `credential_process`
+    /// Pass a connection's keys to AWS tools, which run this command as a `credential_process`
     AwsCredentials(aws_credentials::AwsCredentials),
-    /// Show the configuration with secrets hidden, and check it
+    /// Print the configuration with secrets hidden, and check it
     Env(env::Env),
-    /// Run a development gateway until Ctrl-C
+    /// Run a development gateway with a sample API until Ctrl-C
     Gateway(gateway::Gateway),
-    /// Print a script that completes commands and options in a shell
+    /// Print a script that makes a shell complete commands and options
     Completions(completions::Completions),
 }
 
@@ -104,10 +103,10 @@ fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
         Ok(cli) => run(cli.command),
         Err(error) if !error.use_stderr() => output::print(error.to_string()),
-        Err(error) => Err(usage::stop(&error)),
+        Err(error) => Err(usage::stop(&error, &Cli::command())),
     };
     ending::checkpoint();
-    // The message comes before the wait for calls that are still under way.
+    // Reports the problem before the wait for calls that are still under way.
     let code = outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS);
     ending::finish();
     code

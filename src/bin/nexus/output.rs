@@ -8,9 +8,9 @@ use nexus_sdk::serde_json::Value;
 
 use crate::ending;
 use crate::stop::Stop;
-use crate::text::{one_line, visible_json};
+use crate::text::one_line;
 
-/// Named results, in the order in which text shows them.
+/// Names and values of a result, in the order in which they are printed as text.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
 
 pub(crate) fn print_fields(fields: Fields, json: bool) -> Result<(), Stop> {
@@ -29,15 +29,15 @@ pub(crate) fn print_fields(fields: Fields, json: bool) -> Result<(), Stop> {
 }
 
 pub(crate) fn print_json(value: &Value) -> Result<(), Stop> {
-    print_line(visible_json(value))
+    print_line(value.to_string())
 }
 
 pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the text unless a signal is ending the program. A closed pipe is no error, because
-/// its reader, such as `head`, needs no more output.
+/// Prints the string, or blocks if a signal is ending the program. A closed pipe is not an error,
+/// because its reader, such as `head`, needs no more output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! `nexus providers`: the providers that the gateway knows.
+//! `nexus providers`: lists the gateway's providers.
 
 use clap::Args;
 use nexus_sdk::ProviderInfo;

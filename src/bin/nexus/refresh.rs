@@ -5,7 +5,7 @@ use nexus_sdk::{NexusClient, NexusError};
 
 use crate::args::{self, Timeout};
 use crate::ending;
-use crate::shown::{Form, Shown};
+use crate::report::{Format, Report};
 use crate::stop::{self, Stop};
 
 #[derive(Args)]
@@ -14,7 +14,7 @@ pub(crate) struct Refresh {
     #[arg(value_parser = args::not_blank)]
     connection: String,
     #[command(flatten)]
-    form: Form,
+    format: Format,
     #[command(flatten)]
     timeout: Timeout,
 }
@@ -25,11 +25,12 @@ impl Refresh {
         let id = self.connection;
         let token = client.refresh_connection(&id);
         let token = token.map_err(|error| unrefreshed(&client, &id, error))?;
-        Shown::of_connection(id, &token).print(self.form)
+        Report::of_connection(id, &token).print(self.format)
     }
 }
 
-/// The gateway reports every failed refresh as `upstream_error`, so a call for the token finds out the reason.
+/// Finds out why a refresh failed. The gateway reports only `upstream_error`, so this asks for the token and
+/// takes the reason from the error.
 fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     if error.code() != "upstream_error" {
         return Stop::no_token(error);

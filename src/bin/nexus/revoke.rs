@@ -1,4 +1,4 @@
-//! `nexus revoke`: ends a connection.
+//! `nexus revoke`: revokes a connection.
 
 use clap::Args;
 use nexus_sdk::serde_json::Value as Json;
@@ -6,7 +6,7 @@ use nexus_sdk::{NexusError, RevokeOptions, RevokeResult};
 
 use crate::args::{self, Timeout};
 use crate::output::{self, Fields};
-use crate::stop::Stop;
+use crate::stop::{self, Stop};
 use crate::times;
 
 #[derive(Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Revoke {
     /// Revoke the connection only if it belongs to this workspace
     #[arg(short, long, value_name = "ID")]
     workspace: Option<String>,
-    /// The reason, which the gateway records
+    /// The reason, which the gateway stores
     #[arg(long, allow_hyphen_values = true)]
     reason: Option<String>,
     #[command(flatten)]
@@ -70,9 +70,11 @@ fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
 fn unrevoked(error: NexusError) -> Stop {
     let advice = match (error.code(), error.status_code()) {
         ("connection_not_found" | "invalid_connection_id", _) => {
-            "; check the connection id, and the --workspace if one is given"
+            let problem = stop::problem(&error);
+            let advice = "check the connection id, and --workspace if given";
+            return Stop::failed(format!("{problem}; {advice}"));
         }
-        (_, Some(404 | 405)) => "; the gateway may be older than 0.4, which cannot revoke",
+        (_, Some(404 | 405)) => "; the gateway may be older than 0.4 and unable to revoke",
         _ => return error.into(),
     };
     Stop::failed(format!("{error}{advice}"))

@@ -20,7 +20,7 @@ pub(crate) struct Single {
 impl Single {
     /// # Errors
     ///
-    /// Names the strategy of a credential that is not a single token.
+    /// Fails if the credential is not a single token. The error then names the credential's strategy.
     pub(crate) fn token(self) -> Result<Arc<CachedToken>, Stop> {
         let (workspace, provider) = self.tenant.resolve()?;
         let client = self.timeout.client()?;
@@ -37,7 +37,7 @@ impl Single {
             return Err(several(&provider, problem));
         }
         if !token.header_name.is_empty() {
-            // A credential that signs requests has a header name but no fixed value. This call refuses it.
+            // A credential that signs requests has a header name but no fixed value. `auth_headers` refuses it.
             let headers = client.auth_headers(&cache, &workspace, &provider);
             headers.map_err(|error| unsupported(error, &provider))?;
         }

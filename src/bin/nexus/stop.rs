@@ -17,8 +17,8 @@ const TO_CONNECT: &str = " (run `nexus connect`)";
 
 pub(crate) struct Stop {
     pub(crate) code: u8,
-    /// Empty if the command has said everything on stdout.
-    line: String,
+    /// The line for stderr. It is empty if stdout already has the reason.
+    pub(crate) line: String,
 }
 
 impl Stop {
@@ -75,7 +75,7 @@ impl From<NexusError> for Stop {
     }
 }
 
-/// The error without the SDK's advice, which follows the semicolon and is for programmers.
+/// Returns the error without the SDK's advice, which follows the semicolon and is for programmers.
 pub(crate) fn problem(error: &NexusError) -> String {
     let text = error.to_string();
     text.split(';').next().unwrap_or_default().to_owned()
@@ -86,13 +86,13 @@ fn is_unconnected(error: &NexusError) -> bool {
     error.needs_reconnect() || codes.contains(&error.code())
 }
 
-/// Names this program's command or option, which the SDK's own advice cannot name.
+/// Returns the advice to append to the SDK's error, such as the command or option of `nexus` that helps.
 fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
-        // The SDK's advice is to check the connection id. The id can be right even though the connection is gone.
+        // The SDK advises only to check the connection id, but the id may be right even if the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
         _ if is_unconnected(error) => TO_CONNECT,
-        ("insecure_url", _) => " (with `nexus`: --allow-insecure-http)",
+        ("insecure_url", _) => " (the option of `nexus` is --allow-insecure-http)",
         ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
         ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
         ("http_400", _) => "; check the connection id",

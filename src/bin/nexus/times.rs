@@ -16,12 +16,13 @@ pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
     }
 }
 
-/// The date in RFC 3339 section 5.6, in whole seconds; `None` outside the years 1970 to 9999.
+/// Formats a time as in RFC 3339, section 5.6, in whole seconds. Returns `None` outside the years 1970 to 9999.
 #[allow(clippy::arithmetic_side_effects, reason = "the seconds are bounded")]
 pub(crate) fn date(moment: SystemTime) -> Option<String> {
     let seconds = since_epoch(moment).filter(|seconds| *seconds <= LAST_SECOND)?;
     let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // If years begin in March, the leap day is their last day. Year 0 then began 719,468 days before 1970.
+    // The years of this calculation begin in March, so that a leap day is the last day of its year. Year 0
+    // began 719,468 days before 1970.
     let (era, day) = ((days + 719_468) / 146_097, (days + 719_468) % 146_097);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
@@ -65,7 +66,7 @@ fn rough(duration: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The expiry in the response, or else the end of the lifetime in the response.
+/// Returns the token's expiry. If the response has no expiry, calculates the expiry from the token's lifetime.
 pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
     let lifetime = token
         .expires_in
@@ -73,7 +74,7 @@ pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
     token.expires_at.or(lifetime.flatten())
 }
 
-/// The expiry for JSON, in seconds since 1970 and from now.
+/// Returns the expiry for JSON, in seconds since 1970 and in seconds from now.
 pub(crate) fn exact(moment: Option<SystemTime>) -> [(&'static str, Json); 2] {
     let left = |moment: SystemTime| {
         let left = moment.duration_since(SystemTime::now());

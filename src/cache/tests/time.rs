@@ -146,29 +146,26 @@ fn no_token_is_handed_out_past_its_true_expiry_less_the_buffer() {
     let (mut hits, mut unseen) = (0, 0);
     for step in 0..100_000 {
         walk(&mut clocks, &mut seeded);
-        let found = cache.look_up("ws", "p", clocks.now());
-        if let (Lookup::Stale, Some(arrival)) = (&found, held) {
+        let found = cache.get_at("ws", "p", clocks.now());
+        if let (true, Some(arrival)) = (is_stale(&cache, clocks.now()), held) {
             let (now, unseen) = (clocks.server, arrival.unseen(&clocks));
             assert!(now < arrival.expires + unseen, "step {step}: {arrival:?}");
         }
-        match found {
-            Lookup::Stale | Lookup::Nothing => {
-                let lifetime = milliseconds(&mut seeded, 600_000);
-                let (stated, took) = (seeded.pick(&STATED), milliseconds(&mut seeded, 3000));
-                let (response, arrival) = grant(&clocks, stated, took, lifetime + 1);
-                arrive(&cache, &clocks, &response, arrival.date);
-                held = Some(arrival);
-            }
-            Lookup::Fresh(_) => {
-                let arrival = held.unwrap();
-                hits += 1;
-                unseen += usize::from(arrival.unseen(&clocks) > 0);
-                let (server, skew) = (clocks.server, clocks.skew);
-                assert!(
-                    arrival.may_be_used(&clocks),
-                    "step {step}: at {server}, {skew} ahead, {arrival:?}"
-                );
-            }
+        if found.is_none() {
+            let lifetime = milliseconds(&mut seeded, 600_000);
+            let (stated, took) = (seeded.pick(&STATED), milliseconds(&mut seeded, 3000));
+            let (response, arrival) = grant(&clocks, stated, took, lifetime + 1);
+            arrive(&cache, &clocks, &response, arrival.date);
+            held = Some(arrival);
+        } else {
+            let arrival = held.unwrap();
+            hits += 1;
+            unseen += usize::from(arrival.unseen(&clocks) > 0);
+            let (server, skew) = (clocks.server, clocks.skew);
+            assert!(
+                arrival.may_be_used(&clocks),
+                "step {step}: at {server}, {skew} ahead, {arrival:?}"
+            );
         }
     }
     assert!(hits > 20_000 && hits - unseen > 10_000, "{hits}, {unseen}");

@@ -3,8 +3,10 @@ use super::*;
 use crate::seeded::Seeded;
 
 fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
-    let mut scope = Scope::default();
-    scope.set_base(base);
+    let scope = Scope {
+        base: Some(Base::parse(base)),
+        hosts: None,
+    };
     let joined = scope.absolute(url).map(Cow::into_owned);
     joined.map_err(|error| (error.code().to_owned(), error.message().to_owned()))
 }
@@ -128,6 +130,7 @@ fn what_would_leave_the_base_is_refused() {
         "..;v=1/x",
         "%2e%2e%3bv/x",
         "%25252e%25252e",
+        "%2525252e%2525252e",
         "x/..#y",
     ];
     for url in climbing {
@@ -258,18 +261,50 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
         ),
     ];
     for (base, hosts, target, code) in table {
-        let (base, hosts) = (base.map(Arc::new), hosts.map(Arc::new));
         let scope = Scope { base, hosts };
         let checked = scope.check(&url::parse(target).unwrap());
         let found = checked.err().map(|error| error.code().to_owned());
-        assert_eq!(found.as_deref(), code, "{scope:?} {target}");
+        assert_eq!(found.as_deref(), code, "{target}");
+    }
+}
+
+#[test]
+fn the_error_names_the_rule_that_would_allow_the_url() {
+    let table = [
+        (
+            "https://X.example/user?key=canary",
+            "https://x.example",
+            "x.example",
+        ),
+        ("https://x.example:443/", "https://x.example", "x.example"),
+        (
+            "https://x.example:8443/",
+            "https://x.example:8443",
+            "x.example:8443",
+        ),
+        ("http://[::1]:80/", "http://[::1]", "[::1]"),
+        ("http://[::1]:8080/", "http://[::1]:8080", "[::1]:8080"),
+    ];
+    for (target, origin, rule) in table {
+        let target = url::parse(target).unwrap();
+        let scope = Scope {
+            base: Some(Base::parse("https://a.example/v3")),
+            hosts: Some(Rule::parse("b.example").map(|rule| vec![rule])),
+        };
+        let expected = format!(
+            "requests to {origin} are not allowed; to allow them, include `{rule}` in allow_hosts"
+        );
+        assert_eq!(scope.check(&target).unwrap_err().message(), expected);
+        assert!(include(&[rule], &target).unwrap(), "{rule}");
     }
 }
 
 /// Returns whether the rules, without a base, allow the target.
 fn include(rules: &[&str], target: &Uri) -> Result<bool> {
-    let mut scope = Scope::default();
-    scope.set_hosts(rules);
+    let scope = Scope {
+        base: None,
+        hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()),
+    };
     match scope.check(target) {
         Err(error) if error.code() == "host_not_allowed" => Ok(false),
         checked => checked.map(|()| true),
@@ -365,6 +400,11 @@ fn a_rule_that_can_match_nothing_is_refused() {
         let error = include(&[rule], &target).unwrap_err();
         assert_eq!(error.code(), "invalid_input", "{rule}");
     }
+    let rules = ["api.github.com", "https://u:canary@h/p?key=canary"];
+    let error = include(&rules, &target).unwrap_err();
+    let message =
+        "allow_hosts: a rule is not usable; write each rule as `host`, `host:port` or `*.host`";
+    assert_eq!(error.message(), message);
     let included = include(&[], &target).unwrap();
     assert!(!included, "an empty list allows nothing");
 }

@@ -2,7 +2,8 @@ use super::*;
 use crate::cache::Tenant;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
-use std::sync::mpsc;
+use parking_lot::Mutex;
+use std::time::Instant;
 
 const LONGEST: Duration = Duration::from_secs(63);
 
@@ -27,8 +28,9 @@ fn process_lock(
     script: impl Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync + 'static,
 ) -> ProcessLock {
     let option = LockOption::Own(Arc::new(Scripted(script)));
-    let lock = ProcessLock::new(option, Log::new(LogLevel::Off));
-    lock.unwrap().unwrap()
+    ProcessLock::new(option, Log::new(LogLevel::Off))
+        .unwrap()
+        .unwrap()
 }
 
 fn gateway() -> Gateway {
@@ -130,28 +132,4 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
         assert_eq!(guard.unwrap().is_some(), works_now);
         assert_eq!(lock.failed.load(Ordering::SeqCst), !works_now);
     }
-}
-
-#[test]
-fn a_caller_that_leaves_is_told_of_the_lock_while_its_flight_waits_for_it() {
-    let ((began, has_begun), (release, released)) = (mpsc::channel(), mpsc::channel());
-    let channels = Mutex::new((began, released));
-    let lock = process_lock(move |_, _, _| {
-        let channels = channels.lock();
-        channels.0.send(()).unwrap();
-        channels.1.recv().unwrap();
-        Ok(Some(guard()))
-    });
-    let (gateway, subject) = (gateway(), tenant("ws", "p"));
-    let error = |subject: &Subject| lock.caller_timed_out(subject, &gateway.address);
-    assert!(error(&subject).is_none());
-    thread::scope(|scope| {
-        let flight = scope.spawn(|| lock.acquire(&subject, LONGEST, &gateway).map(|_| ()));
-        has_begun.recv().unwrap();
-        assert_eq!(error(&subject).unwrap().code(), "timeout");
-        assert!(error(&tenant("ws", "q")).is_none(), "another flight");
-        release.send(()).unwrap();
-        flight.join().unwrap().unwrap();
-    });
-    assert!(error(&subject).is_none());
 }

@@ -60,10 +60,9 @@ impl<'a> Vector<'a> {
     }
 }
 
-fn key(service: &str, access_key: &str, secret_key: &str, token: Option<String>) -> AwsKey {
+fn key(service: &str, access_key: &str, token: Option<String>) -> AwsKey {
     AwsKey {
         access_key: access_key.to_owned(),
-        secret_key: secret_key.to_owned(),
         session_token: token,
         region: "us-east-1".to_owned(),
         service: service.to_owned(),
@@ -75,7 +74,8 @@ fn sign(mut vector: Vector<'_>) -> HeaderValue {
     let url = format!("https://example.amazonaws.com{}", vector.target);
     let url: Uri = url.parse().unwrap();
     sign_aws(
-        &key("service", "AKIDEXAMPLE", secret, vector.token),
+        &key("service", "AKIDEXAMPLE", vector.token),
+        secret,
         (&vector.method, &url, vector.body),
         &mut vector.headers,
         at(1_440_938_160),
@@ -112,7 +112,8 @@ fn the_examples_of_s3() {
         let url = format!("https://examplebucket.s3.amazonaws.com{}", vector.target);
         let url: Uri = url.parse().unwrap();
         sign_aws(
-            &key("s3", "AKIAIOSFODNN7EXAMPLE", secret, None),
+            &key("s3", "AKIAIOSFODNN7EXAMPLE", None),
+            secret,
             (&vector.method, &url, vector.body),
             &mut vector.headers,
             at(1_369_353_600),

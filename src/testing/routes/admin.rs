@@ -31,7 +31,7 @@ pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();
     let is_owned =
-        |connection: &&mut Connection| owner.is_empty() || connection.workspace_id == owner;
+        |connection: &&mut Connection| owner.is_empty() || connection.request.workspace_id == owner;
     let connection = connections.by_id(&id).filter(is_owned);
     let connection = connection.ok_or_else(refusal::connection_not_found)?;
     let already_revoked = connection.status == "revoked";

@@ -55,7 +55,7 @@ pub(super) fn credential(service: &Service, request: &ReceivedRequest) -> Outcom
     Ok(Response::json(200, &body))
 }
 
-/// Returns the connection with this state, which waits for its credential.
+/// Returns the connection with this state if it is waiting for its credential.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ fn waiting<'a>(
     Ok(connection)
 }
 
-/// Fails if a field is missing, with the broker's error as text.
+/// Fails if a field is missing, or empty although it must not be. The error's message quotes the broker's error.
 fn check(provider: &Provider, credentials: &Map<String, Value>) -> Result<(), Response> {
     let given = |name: &str| {
         let value = credentials.get(name).and_then(Value::as_str);

@@ -13,15 +13,9 @@ use crate::testing::received::{GET, ReceivedRequest};
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// The body of the request. A missing text is empty.
-struct Input {
-    workspace_id: String,
-    provider: String,
-    request: ConnectionRequest,
-}
-
-/// Reads the request. `None` if it is not JSON or has wrong types.
-fn read_input(body: &[u8]) -> Option<Input> {
+/// Reads the body of a request. A missing string field becomes an empty string. Returns `None` if the body is not a
+/// JSON object or a field has the wrong type.
+fn read(body: &[u8]) -> Option<ConnectionRequest> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
     let value = |name: &str| body.get(name).cloned().unwrap_or_default();
     let text = |name: &str| {
@@ -30,30 +24,25 @@ fn read_input(body: &[u8]) -> Option<Input> {
     };
     // Only the type of the metadata is checked.
     serde_json::from_value::<Option<Map<String, Value>>>(value("metadata")).ok()?;
-    Some(Input {
+    Some(ConnectionRequest {
         workspace_id: text("user_id")?,
-        provider: text("provider_name")?,
-        request: ConnectionRequest {
-            scopes: serde_json::from_value(value("scopes")).ok()?,
-            return_url: text("return_url")?,
-        },
+        provider_name: text("provider_name")?,
+        scopes: serde_json::from_value(value("scopes")).ok()?,
+        return_url: text("return_url")?,
     })
 }
 
 pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     call.request.allow("POST")?;
     let invalid = || Response::error(400, "invalid_json", "the body is not a valid request");
-    let input = read_input(&call.request.body).ok_or_else(invalid)?;
-    let (workspace, name) = (&input.workspace_id, &input.provider);
-    if name.is_empty() || input.request.return_url.is_empty() {
+    let request = read(&call.request.body).ok_or_else(invalid)?;
+    let name = request.provider_name.clone();
+    if name.is_empty() || request.return_url.is_empty() {
         return Err(Response::missing_fields("return_url and provider"));
     }
-    if workspace.is_empty() {
-        return Err(Response::error(
-            400,
-            "missing_fields",
-            "user_id is required",
-        ));
+    if request.workspace_id.is_empty() {
+        let message = "user_id is required";
+        return Err(Response::error(400, "missing_fields", message));
     }
     refusal::hidden_broker(call)?;
     if call.has_fault(&Fault::ReturnUrlRefused) {
@@ -61,8 +50,8 @@ pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     }
     let service = call.service;
     let mut connections = service.connections.lock();
-    let opened = connections.open(workspace, name, input.request, service.clock.now());
-    let connection = opened.ok_or_else(|| provider_not_found(name))?;
+    let opened = connections.open(request, service.clock.now());
+    let connection = opened.ok_or_else(|| provider_not_found(&name))?;
     Ok(requested(&service.url, connection))
 }
 
@@ -89,7 +78,7 @@ fn requested(url: &str, connection: &Connection) -> Response {
     Response::json(200, &body)
 }
 
-/// The consent page. Opening the page gives the consent, or refuses it with `deny=1`.
+/// The consent page. Opening the page grants consent, or denies it with `deny=1`.
 pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
     request.allow(GET)?;
     let query = request.query.as_deref();
@@ -113,27 +102,19 @@ fn expired() -> Response {
     Response::error(404, "connection_not_found", message)
 }
 
-/// Ends the consent without a redirect, so the application does not learn of it.
+/// Tells the user that consent was denied. The page does not redirect, so the application is not told.
 fn denied(connection: &Connection) -> Response {
     page(400, connection, "denied", "You can close this window.")
 }
 
 /// Redirects the browser to the application.
 fn granted(connection: &Connection) -> Response {
-    let target = &connection.request.return_url;
-    let web = ["http://", "https://"]
-        .iter()
-        .any(|scheme| target.starts_with(scheme));
-    if !web {
-        // A target such as `javascript:` is shown and not followed.
-        return page(200, connection, "granted", &escape(target));
-    }
     let told = [
         ("connection_id", connection.id.as_str()),
         ("provider", connection.provider.name.as_str()),
         ("status", "success"),
     ];
-    let target = with_parameters(target, &told);
+    let target = with_parameters(&connection.request.return_url, &told);
     page(302, connection, "granted", "").header(LOCATION, &target)
 }
 

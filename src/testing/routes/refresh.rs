@@ -26,18 +26,13 @@ pub(super) fn run(call: &Call<'_>, id: &str) -> Result<(), Failure> {
         return Err(Failure::GivenUp);
     }
     let mut connections = call.service.connections.lock();
-    let Some(connection) = connections.by_id(id) else {
-        return Err(Failure::Refused);
-    };
-    match result {
-        Ok(credential) if connection.status != "revoked" => connection.held = Some(credential),
-        Ok(_) => {}
-        Err(refused) => {
-            if connection.is_active() {
-                "attention".clone_into(&mut connection.status);
-            }
-            return Err(refused);
-        }
+    let connection = connections.by_id(id).ok_or(Failure::Refused)?;
+    if result.is_err() && connection.is_active() {
+        "attention".clone_into(&mut connection.status);
+    }
+    let credential = result?;
+    if connection.status != "revoked" {
+        connection.held = Some(credential);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The errors of gateway 0.4, word for word.
+//! The errors of gateway 0.4, word for word. Only the plain-text error of check-connection omits the broker's URL.
 
 use serde_json::json;
 
@@ -8,13 +8,9 @@ use crate::testing::fault::Fault;
 use crate::testing::response::{Response, TEXT};
 
 const NOT_ACTIVE: &str = "Connection not active";
-const NOT_FOUND: &str = "Connection not found";
 const REVOKED: &str = "Connection has been revoked. A new connection must be established.";
-const EXPIRED: &str =
-    "Token has expired and could not be refreshed. Re-authentication is required.";
-const ATTENTION: &str = "Connection requires attention. The user must re-authenticate.";
 
-/// Fails with a fault of the broker, for a path that returns the broker's errors.
+/// Fails if the broker has a fault. Paths that pass on the broker's errors use this.
 pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
     if call.has_fault(&Fault::BrokerDown) {
         return Err(broker_unavailable());
@@ -25,7 +21,8 @@ pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
     Ok(())
 }
 
-/// Fails with a fault of the broker, for a path that returns only the status of the broker's errors.
+/// Fails if the broker has a fault. Paths that replace the broker's error with a `broker_error`, which contains only
+/// its status, use this.
 pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
     if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(broker_error(403));
@@ -43,20 +40,20 @@ pub(super) fn broker_error(status: u16) -> Response {
     Response::json(502, &body)
 }
 
-/// Returns the broker's error as text in the message of another error.
+/// Returns a `broker_error` whose message is the broker's own JSON error.
 pub(super) fn quoted_broker_error(code: &str, message: &str) -> Response {
     let inner = json!({"error": code, "message": message});
     Response::error(502, "broker_error", &inner.to_string())
 }
 
-/// Returns the error of check-connection, which is text.
+/// Returns the plain-text error of check-connection.
 pub(super) fn broker_unreachable_text() -> Response {
     let reason = "dial tcp 127.0.0.1:8080: connect: connection refused";
     Response::new(502, TEXT, format!("broker request failed: {reason}\n"))
 }
 
 pub(super) fn connection_not_found() -> Response {
-    Response::error(404, "connection_not_found", NOT_FOUND)
+    Response::error(404, "connection_not_found", "Connection not found")
 }
 
 pub(super) fn no_active_connection() -> Response {
@@ -69,14 +66,14 @@ pub(super) fn invalid_id(message: &str) -> Response {
 }
 
 pub(super) fn token_expired() -> Response {
-    Response::error(409, "token_expired", EXPIRED)
+    let message = "Token has expired and could not be refreshed. Re-authentication is required.";
+    Response::error(409, "token_expired", message)
 }
 
 pub(super) fn attention_required() -> Response {
-    Response::json(
-        409,
-        &json!({"error": "attention_required", "detail": ATTENTION}),
-    )
+    let detail = "Connection requires attention. The user must re-authenticate.";
+    let body = json!({"error": "attention_required", "detail": detail});
+    Response::json(409, &body)
 }
 
 /// Returns the connection if it is active.
@@ -94,7 +91,7 @@ pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connect
     }
 }
 
-/// Returns the connection if it can be refreshed. The error is 502 for every reason.
+/// Returns the connection if it can be refreshed. Every failure is a 502.
 pub(super) fn refreshable(
     connection: Option<&mut Connection>,
 ) -> Result<&mut Connection, Response> {

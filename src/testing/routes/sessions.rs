@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::refusal::usable;
 use crate::testing::clock;
-use crate::testing::connections::Connections;
+use crate::testing::connections::{Connection, Connections};
 use crate::testing::encoding::{percent_decode, unguessable};
 use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
@@ -16,7 +16,7 @@ use crate::testing::session::Session;
 const DEFAULT_TTL: u64 = 900;
 const MAX_TTL: u64 = 86_400;
 
-/// Responds to the paths from `/v1/agent-sessions` on.
+/// Responds to `/v1/agent-sessions` and the paths below it.
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     match path {
         [] => open(service, request, false),
@@ -37,17 +37,12 @@ fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Outcome {
         .ok_or_else(|| Response::error(400, "missing_agent_id", "agent_id is required"))?;
     let scopes = scopes(&body)?;
     let ttl = ttl(&body)?;
-    let selector = selector(&body)?;
     let user = if obo { Some(user(&body)?) } else { None };
     check_agent(agent_id, &scopes)?;
     let mut connections = service.connections.lock();
-    let connection = usable(match selector {
-        Selector::Id(id) => connections.by_id(id),
-        Selector::Pair(workspace, provider) => connections
-            .by_pair(workspace, provider)
-            .filter(|found| found.is_active()),
-    })?;
-    let (connection_id, workspace_id) = (connection.id.clone(), connection.workspace_id.clone());
+    let connection = selected(&mut connections, &body)?;
+    let connection_id = connection.id.clone();
+    let workspace_id = connection.request.workspace_id.clone();
     let number = connections.sessions.len().saturating_add(1);
     let session = Session {
         id: format!("session-{number}"),
@@ -79,11 +74,9 @@ fn token_kind(service: &Service) -> (&'static str, &'static str) {
 
 fn describe(service: &Service, id: &str) -> Outcome {
     let mut connections = service.connections.lock();
-    let session = by_id(&mut connections, id)?;
-    let is_open = session.is_open(service.clock.now());
-    let connection_id = session.connection_id.clone();
-    let connection = connections.by_id(&connection_id);
-    let active = is_open && connection.is_some_and(|found| found.is_active());
+    let token = by_id(&mut connections, id)?.token.clone();
+    let connection = connections.by_session_token(&token, service.clock.now());
+    let active = connection.is_some();
     let session = by_id(&mut connections, id)?;
     let body = session.described(active, token_kind(service).0);
     Ok(Response::json(200, &body))
@@ -134,22 +127,21 @@ fn check_agent(agent_id: &str, scopes: &[String]) -> Result<(), Response> {
 }
 
 fn scopes(body: &Map<String, Value>) -> Result<Vec<String>, Response> {
-    let given = body.get("scopes").filter(|scopes| !scopes.is_null());
-    let given = given.map_or(Some([].as_slice()), |scopes| {
-        scopes.as_array().map(Vec::as_slice)
-    });
-    if given.is_some_and(<[Value]>::is_empty) {
+    let given = body.get("scopes").cloned().unwrap_or_default();
+    let given: Option<Vec<String>> = serde_json::from_value(given).map_err(|_| invalid_scope())?;
+    let scopes = given.unwrap_or_default();
+    if scopes.is_empty() {
         let problem = "at least one scope is required";
         return Err(Response::error(400, "missing_scopes", problem));
     }
-    let scope = |value: &Value| {
-        value
-            .as_str()
-            .filter(|text| !text.trim().is_empty())
-            .map(str::to_owned)
-    };
-    let scopes = given.and_then(|list| list.iter().map(scope).collect());
-    scopes.ok_or_else(|| Response::error(400, "invalid_scope", "scopes must be a list of names"))
+    if scopes.iter().any(|scope| scope.trim().is_empty()) {
+        return Err(invalid_scope());
+    }
+    Ok(scopes)
+}
+
+fn invalid_scope() -> Response {
+    Response::error(400, "invalid_scope", "scopes must be a list of names")
 }
 
 fn ttl(body: &Map<String, Value>) -> Result<Duration, Response> {
@@ -162,21 +154,19 @@ fn ttl(body: &Map<String, Value>) -> Result<Duration, Response> {
     })
 }
 
-enum Selector<'a> {
-    Id(&'a str),
-    Pair(&'a str, &'a str),
-}
-
-fn selector(body: &Map<String, Value>) -> Result<Selector<'_>, Response> {
-    let id = text(body, "connection_id").map(Selector::Id);
-    let pair = || {
-        Some(Selector::Pair(
-            text(body, "workspace_id")?,
-            text(body, "provider_name")?,
-        ))
-    };
-    id.or_else(pair).ok_or_else(|| {
+/// Returns the connection that a request names by its id, or by its workspace and provider.
+fn selected<'a>(
+    connections: &'a mut Connections,
+    body: &Map<String, Value>,
+) -> Result<&'a mut Connection, Response> {
+    if let Some(id) = text(body, "connection_id") {
+        return usable(connections.by_id(id));
+    }
+    let pair = (text(body, "workspace_id"), text(body, "provider_name"));
+    let (Some(workspace), Some(provider)) = pair else {
         let problem = "connection_id, or provider_name and workspace_id, are required";
-        Response::error(400, "missing_connection_selector", problem)
-    })
+        return Err(Response::error(400, "missing_connection_selector", problem));
+    };
+    let connection = connections.by_pair(workspace, provider);
+    usable(connection.filter(|found| found.is_active()))
 }

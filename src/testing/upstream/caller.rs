@@ -39,7 +39,7 @@ pub(super) fn caller(
         response.header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
     })?;
     let provider = connection.provider.name.clone();
-    Ok((connection.workspace_id.clone(), provider))
+    Ok((connection.request.workspace_id.clone(), provider))
 }
 
 fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
@@ -53,7 +53,7 @@ fn session_token(request: &ReceivedRequest) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
-/// Checks whether a request carries a credential. `None` means that the request or the credential lacks a part.
+/// Checks whether a request carries a credential.
 struct CredentialCheck<'a> {
     request: &'a ReceivedRequest,
     provider: &'a Provider,
@@ -61,6 +61,7 @@ struct CredentialCheck<'a> {
 }
 
 impl CredentialCheck<'_> {
+    /// Returns `None` if the request or the credential lacks a part, or if the upstream does not support the strategy.
     fn passes(&self) -> Option<bool> {
         let strategy = self.provider.strategy.get("type");
         match strategy.and_then(Value::as_str).unwrap_or("oauth2") {
@@ -122,7 +123,7 @@ impl CredentialCheck<'_> {
         Some(sent.any(|(found, value)| found == name && value == expected))
     }
 
-    /// Returns whether every text of the credential occurs in the path or the query.
+    /// Returns whether every string field of the credential occurs in the path or the query.
     fn is_in_url(&self) -> bool {
         let segments = self.request.path.split('/').map(percent_decode);
         let values = parameters(self.request.query.as_deref()).map(|(_, value)| value);

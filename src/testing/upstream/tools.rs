@@ -9,7 +9,7 @@ use crate::testing::service::Service;
 
 /// Names and descriptions.
 const TOOLS: [(&str, &str); 3] = [
-    ("get_user", "Says whose account it is"),
+    ("get_user", "Returns the owner of the account"),
     ("weather_forecast", "Forecasts the weather of a city"),
     ("echo", "Returns its arguments"),
 ];

@@ -10,7 +10,6 @@ fn placeholders() {
         ("id", "7"),
         ("bot", "123:a-b_c@d!$'()*,.~"),
         ("pair", "a=b&c+d;e"),
-        ("empty", ""),
     ];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let table = [
@@ -27,17 +26,14 @@ fn placeholders() {
             "https://h/123:a-b_c@d!$'()*,.~/a=b&c+d;e?q=123:a-b_c@d!$'()*,.~&a%3Db%26c%2Bd%3Be",
         ),
         ("https://h/{id}}", "https://h/7}"),
-        ("https://{id}.evil/{id}", "https://{id}.evil/7"),
         ("https://h/{id}/{open", "https://h/7/{open"),
         ("https://h/", "invalid_input"),
         ("https://h", "invalid_input"),
-        ("https://{id}/", "invalid_input"),
         ("https://h/{id", "invalid_input"),
         ("https://h/}id{", "invalid_input"),
         ("https://h/{none}", "invalid_credentials"),
         ("https://h/{ID}", "invalid_credentials"),
         ("https://h/{}", "invalid_credentials"),
-        ("https://h/{empty}", "invalid_credentials"),
         ("https://h/{id}/{none}", "invalid_credentials"),
     ];
     for (url, expected) in table {
@@ -47,27 +43,9 @@ fn placeholders() {
 }
 
 #[test]
-fn what_stands_between_braces_shows_only_if_it_is_a_name() {
-    let long = "n".repeat(65);
-    let table = [
-        ("none", "none"),
-        (r#""password":"canary""#, "{..}"),
-        ("a canary", "{..}"),
-        (&*long, "{..}"),
-    ];
-    for (name, expected) in table {
-        let error = fill_placeholders(&format!("https://h/?q={{{name}}}"), &[]).unwrap_err();
-        let shown = error.message().split('`').nth(1);
-        assert_eq!(shown, Some(expected), "{error}");
-    }
-    let fields = [("key", "canary"), ("a canary", "x")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let error = fill_placeholders("https://h/{key}/{owner}", &fields).unwrap_err();
-    assert_eq!(
-        error.message(),
-        "url: the credential has no field for the placeholder `owner`, only [\"key\", \"{..}\"]; write \
-         literal braces as %7B and %7D"
-    );
+fn an_error_shows_nothing_of_the_url() {
+    let error = fill_placeholders("https://h/?q={canary}", &[]).unwrap_err();
+    assert!(!error.message().contains("canary"), "{error}");
 }
 
 #[test]

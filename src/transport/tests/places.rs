@@ -1,9 +1,10 @@
-//! The place at which an exchange failed decides whether the request may be sent again.
+//! The kind of an error decides whether a POST may be sent again, and a new connection that is cut is not replaced.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport as Connection,
+    Buffers, ConnectionDetails, Connector, DefaultConnector, LazyBuffers, NextTimeout,
+    Transport as Connection,
 };
 
 use super::*;
@@ -15,23 +16,21 @@ enum Place {
     Receiving,
 }
 
-/// Opens connections that fail at this place, and counts the failures.
-#[derive(Clone, Debug)]
+/// Opens connections that fail at this place.
+#[derive(Clone, Copy, Debug)]
 struct Faulty {
     place: Place,
     kind: io::ErrorKind,
-    failed: Arc<AtomicUsize>,
 }
 
 #[derive(Debug)]
 struct Line(Faulty, LazyBuffers);
 
 impl Faulty {
-    fn reach(&self, place: Place) -> Result<(), ureq::Error> {
+    fn reach(self, place: Place) -> Result<(), ureq::Error> {
         if self.place != place {
             return Ok(());
         }
-        self.failed.fetch_add(1, Ordering::Relaxed);
         Err(io::Error::from(self.kind).into())
     }
 }
@@ -45,7 +44,7 @@ impl Connector for Faulty {
         _: Option<()>,
     ) -> Result<Option<Line>, ureq::Error> {
         self.reach(Place::Opening)?;
-        Ok(Some(Line(self.clone(), LazyBuffers::new(1_024, 1_024))))
+        Ok(Some(Line(*self, LazyBuffers::new(1_024, 1_024))))
     }
 }
 
@@ -67,63 +66,36 @@ impl Connection for Line {
     }
 }
 
-/// A transport with the SDK's agent or with a caller's agent, whose connections fail.
-fn failing(
-    place: Place,
-    kind: io::ErrorKind,
-    has_callers_agent: bool,
-) -> (Transport, Arc<AtomicUsize>) {
-    let failed = Arc::default();
-    let chain = Faulty {
-        place,
-        kind,
-        failed: Arc::clone(&failed),
-    };
+/// A transport with the SDK's agent or with a caller's agent, whose connections are opened by `chain`.
+fn opened_by(chain: impl Connector, has_callers_agent: bool) -> Transport {
     let config = agent::settings(LONG).proxy(None).build();
-    let agent = if has_callers_agent {
-        ureq::Agent::with_parts(config, chain, Hosts::local())
-    } else {
-        let opener = agent::Opener {
-            chain,
-            resolver: Hosts::local(),
-            tls: 0,
-        };
-        ureq::Agent::with_parts(config, opener, agent::Unresolved)
-    };
-    let transport = Transport {
-        agent,
+    Transport {
+        agent: ureq::Agent::with_parts(config, chain, Hosts::local()),
         has_callers_agent,
         idle: None,
         max_body_bytes: 1 << 20,
-    };
-    (transport, failed)
+    }
 }
 
 #[test]
-fn a_post_may_be_sent_again_only_where_no_connection_was_open() {
-    use Place::{Opening, Receiving, Sending};
+fn a_post_may_be_sent_again_only_if_the_error_shows_that_no_connection_was_open() {
     use io::ErrorKind::{
         AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
     };
-    // With the SDK's agent, the place of the failure decides. With a caller's agent, the kind of error does.
-    let table: [(io::ErrorKind, &[Place]); 5] = [
-        (ConnectionRefused, &[Opening, Sending, Receiving]),
-        (AddrNotAvailable, &[Opening, Sending, Receiving]),
-        (HostUnreachable, &[]),
-        (NetworkUnreachable, &[]),
-        (ConnectionReset, &[]),
+    let table = [
+        (ConnectionRefused, true),
+        (AddrNotAvailable, true),
+        (HostUnreachable, false),
+        (NetworkUnreachable, false),
+        (ConnectionReset, false),
     ];
-    for (kind, guessed) in table {
-        for (is_callers, allowed) in [(false, &[Opening][..]), (true, guessed)] {
-            for place in [Opening, Sending, Receiving] {
-                let (transport, _) = failing(place, kind, is_callers);
+    for (kind, allowed) in table {
+        for place in [Place::Opening, Place::Sending, Place::Receiving] {
+            for is_callers in [false, true] {
+                let transport = opened_by(Faulty { place, kind }, is_callers);
                 let failure = post("http://example.test/", "x").sent(&transport).err();
                 let again = failure.unwrap().allows_another(&Method::POST);
-                assert_eq!(
-                    again,
-                    allowed.contains(&place),
-                    "{kind}, {place:?}, {is_callers}"
-                );
+                assert_eq!(again, allowed, "{kind}, {place:?}, {is_callers}");
             }
         }
     }
@@ -133,14 +105,47 @@ fn a_post_may_be_sent_again_only_where_no_connection_was_open() {
 #[test]
 fn a_new_connection_that_is_cut_is_not_tried_twice() {
     for (is_callers, times) in [(false, 1), (true, 2)] {
-        for place in [Place::Sending, Place::Receiving] {
-            let (transport, failed) = failing(place, io::ErrorKind::ConnectionReset, is_callers);
-            get("http://example.test/").of(&transport).err().unwrap();
-            assert_eq!(
-                failed.load(Ordering::Relaxed),
-                times,
-                "{place:?}, {is_callers}"
-            );
-        }
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&connections);
+        let port = serve(move |mut socket| {
+            count.fetch_add(1, Ordering::Relaxed);
+            head(&mut socket).map(drop)
+        });
+        let transport = if is_callers {
+            opened_by(DefaultConnector::new(), true)
+        } else {
+            transport(Hosts::local(), |config| config)
+        };
+        let url = format!("http://example.test:{port}/");
+        get(url).of(&transport).err().unwrap();
+        assert_eq!(connections.load(Ordering::Relaxed), times, "{is_callers}");
+    }
+}
+
+#[test]
+fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
+    let table = [
+        ("", "did not respond", true),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "responded 403", true),
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "responded 407",
+            false,
+        ),
+    ];
+    for (response, reason, retryable) in table {
+        let proxy = serve(move |mut socket| {
+            head(&mut socket)?;
+            socket.write_all(response.as_bytes())
+        });
+        let transport = transport(Hosts::local(), through(proxy));
+        let failure = post("http://example.test/", "body").sent(&transport);
+        let failure = failure.err().unwrap();
+        let expected = format!(
+            "http://example.test: no connection through the proxy: proxy server {reason}; \
+             check the proxy settings"
+        );
+        assert_eq!(failure.error.message(), expected);
+        assert_eq!(failure.allows_another(&Method::POST), retryable, "{reason}");
     }
 }

@@ -1,4 +1,4 @@
-//! A token as `nexus token` and `nexus refresh` print it, with its secrets hidden by default.
+//! The output of `nexus token` and `nexus refresh`. It hides secrets by default.
 
 use std::time::SystemTime;
 
@@ -11,8 +11,8 @@ use crate::stop::Stop;
 use crate::times;
 
 #[derive(Args, Clone, Copy)]
-pub(crate) struct Form {
-    /// Print only the access token; with --json, print all secrets as well
+pub(crate) struct Format {
+    /// Print only the access token; with --json, include all secrets
     #[arg(long)]
     show: bool,
     /// Print one line of JSON, with the expiry in seconds since 1970 and from now
@@ -20,14 +20,14 @@ pub(crate) struct Form {
     json: bool,
 }
 
-pub(crate) struct Shown {
+pub(crate) struct Report {
     fields: Fields,
     expires_at: Option<SystemTime>,
     secrets: Fields,
     access_token: String,
 }
 
-impl Shown {
+impl Report {
     pub(crate) fn of_connection(id: String, token: &TokenResponse) -> Self {
         let strategy = token.strategy.as_ref().and_then(|it| it.get("type"));
         Self {
@@ -63,8 +63,8 @@ impl Shown {
         }
     }
 
-    pub(crate) fn print(self, form: Form) -> Result<(), Stop> {
-        let Form { show, json } = form;
+    pub(crate) fn print(self, format: Format) -> Result<(), Stop> {
+        let Format { show, json } = format;
         if show && !json {
             return self.print_secret();
         }
@@ -85,7 +85,7 @@ impl Shown {
 
     fn print_secret(self) -> Result<(), Stop> {
         if self.access_token.is_empty() {
-            let problem = "the credential is not a single token; print its fields with the connection's id and `--show --json`";
+            let problem = "the credential is not a single token; to print its fields, give the connection's id and `--show --json`";
             return Err(Stop::failed(problem));
         }
         output::print_line(self.access_token)

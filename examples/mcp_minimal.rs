@@ -1,8 +1,8 @@
 //! A complete MCP server over stdin and stdout with one tool. Uses only `serde_json` and `nexus_sdk`.
 //!
-//! The server acts for one connected user. `NEXUS_GATEWAY_URL`, `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER` and `UPSTREAM_URL`
-//! (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL`, it runs on a sample gateway in this
-//! process.
+//! The server acts for one connected user. `NEXUS_GATEWAY_URL`, `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER` and
+//! `UPSTREAM_URL` (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL`, it starts a gateway in
+//! this process, for which a copy of this file needs the feature `testing`.
 //!
 //! The server has one thread, so a slow call delays all other messages. `mcp_stdio_server` has several threads.
 
@@ -101,11 +101,11 @@ fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Val
     Ok(result)
 }
 
-/// Runs the tool. An error is a text for the model.
+/// Runs the tool. The model also reads the text of an error.
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
     let limit = limit.map_or(Some(30), Value::as_u64);
     let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
-    // A model must not see the credential, and a redirect could lead away from the API.
+    // A model must not see the credential. A redirect could lead away from the API.
     let options = FetchOptions::default()
         .query("per_page", limit)
         .hide_credential(true)

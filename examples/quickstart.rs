@@ -1,10 +1,8 @@
 //! Requests a connection, waits for the user's consent, and calls an API with the credential.
 //!
-//! Without configuration, the program starts a gateway in its own process and uses it. With
-//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, `WORKSPACE_ID`, `PROVIDER`, `SCOPES`, `UPSTREAM_URL`) it
-//! uses that gateway, and waits until you have consented in the browser. `SCOPES` lists the
-//! provider's scope names, separated by spaces. The defaults of `SCOPES` and `UPSTREAM_URL` are the
-//! scopes and the API that the gateway lists for the provider.
+//! Without configuration, the program starts a gateway in its own process. With `NEXUS_GATEWAY_URL`, it
+//! uses that gateway, and waits until you have consented in the browser. `README.md` in this folder lists
+//! the other variables.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -77,7 +75,7 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
     );
 
     if setting.gateway.is_some() {
-        // Redirects are off, because the page redirects to the return URL, where nothing listens.
+        // Follows no redirect, because the page redirects to the return URL, where nothing listens.
         let page = ureq::get(&connection.auth_url).config();
         page.max_redirects(0).build().call()?;
         println!(
@@ -86,21 +84,21 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
         );
     } else {
         println!(
-            "2. consent on this page (an error after that is expected, because nothing listens on localhost:3000): {}",
+            "2. open this page and consent (the browser then shows an error, because nothing listens on localhost:3000): {}",
             connection.auth_url
         );
     }
 
     let options = WaitOptions::default().on_poll(|status| {
         match status {
-            ConnectionStatus::Pending => println!("3. waiting for the consent"),
+            ConnectionStatus::Pending => println!("3. waiting for your consent"),
             status => println!("3. the connection is {status}"),
         }
         ControlFlow::Continue(())
     });
     match client.wait_for_active(&connection.connection_id, options)? {
         ConnectionStatus::Active => Ok(()),
-        other => Err(format!("the connection ended as {other}; run this again and consent").into()),
+        other => Err(format!("the connection is {other}; run this again, and consent").into()),
     }
 }
 
@@ -123,7 +121,7 @@ struct Setting {
     provider: String,
     scopes: String,
     upstream: String,
-    /// The gateway in this process, if no other is configured.
+    /// The gateway in this process, unless another is configured.
     gateway: Option<DevGateway>,
 }
 
@@ -176,7 +174,8 @@ impl Setting {
         })
     }
 
-    /// Returns what the gateway lists for the provider. A gateway that fails to list it may still know it.
+    /// Returns the gateway's entry for the provider. Returns `None` if the list cannot be fetched, because the gateway
+    /// may still serve the provider.
     fn listed(&self, client: &NexusClient) -> Option<ProviderInfo> {
         client.providers().ok()?.get(&self.provider).cloned()
     }

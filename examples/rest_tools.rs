@@ -1,12 +1,12 @@
-//! Searches for tools of an MCP gateway over its REST API, then executes one, with a key that the
-//! broker stores and that the SDK adds to each request.
+//! Searches an MCP gateway for tools over its REST API, and executes one of them. The Nexus Gateway stores
+//! the API's key, and the SDK adds the key to each request.
 //!
-//! `cargo run --example rest_tools [QUERY [NAME [ARGUMENTS]]]` searches for `QUERY` and executes the
-//! tool `NAME`, if the search has found it, with `ARGUMENTS`, a JSON object. Without configuration, the
-//! program starts a gateway in its own process, whose upstream has a few tools. With
-//! `NEXUS_GATEWAY_URL` (and `NEXUS_API_KEY`, if that gateway requires a key) it uses that gateway, and
-//! the key of `WORKSPACE_ID` for `PROVIDER`. `UPSTREAM_URL` is the address of the API. Its default is
-//! the provider's `api_base_url`.
+//! `cargo run --example rest_tools [QUERY [NAME [ARGUMENTS]]]` searches for `QUERY`. If the search finds
+//! the tool `NAME`, the program executes it with `ARGUMENTS`, a JSON object.
+//!
+//! Without configuration, the program starts a Nexus Gateway in its own process, with an API that has a
+//! few tools. With `NEXUS_GATEWAY_URL`, it uses that gateway. `README.md` in this folder lists the other
+//! variables.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -38,8 +38,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("   {}: {}", one_line(name), one_line(description));
     }
     if !found.iter().any(|(name, _)| *name == call.name) {
-        let name = &call.name;
-        return Err(format!("{name} is not among them; give QUERY NAME ARGUMENTS").into());
+        let (query, name) = (&call.query, &call.name);
+        let advice = "pass another QUERY, or the NAME of a tool that it finds";
+        let problem = format!("the search for {query:?} did not find the tool {name:?}; {advice}");
+        return Err(problem.into());
     }
     let text = tools.execute(&call.name, &call.arguments)?;
     println!("2. executed {}: {}", call.name, one_line(&text));
@@ -102,13 +104,25 @@ impl Tools {
         match status {
             200..=299 => serde_json::from_slice(&body)
                 .map_err(|error| format!("{path}: the response is not JSON: {error}").into()),
-            401 | 403 => Err(format!("{path}: {status}, the API refused the key").into()),
-            _ => Err(format!("{path}: {status}").into()),
+            _ => Err(refused(path, status).into()),
         }
     }
 }
 
-/// Returns the address of a provider's API, as the gateway reports it.
+/// Explains a response from the API whose status is not 200 to 299.
+fn refused(path: &str, status: u16) -> String {
+    let (problem, advice) = match status {
+        401 | 403 => ("the API refused the key", "check WORKSPACE_ID and PROVIDER"),
+        429 | 500.. => ("the API failed", "try again later"),
+        _ => (
+            "the API refused the request",
+            "check UPSTREAM_URL and ARGUMENTS",
+        ),
+    };
+    format!("{path}: {problem} with status {status}; {advice}")
+}
+
+/// Returns the address of the provider's API that the gateway lists.
 fn api_of(client: &NexusClient, provider: &str) -> Result<String, Box<dyn Error>> {
     let providers = client.providers()?;
     let known = providers.get(provider);
@@ -117,7 +131,7 @@ fn api_of(client: &NexusClient, provider: &str) -> Result<String, Box<dyn Error>
     Ok(api.ok_or_else(problem)?)
 }
 
-/// The search, and the tool to execute.
+/// The command line: the search, and the tool to execute.
 struct Call {
     query: String,
     name: String,
@@ -132,8 +146,12 @@ impl Call {
             text.unwrap_or_else(|| default.to_owned())
         };
         let (query, name) = (next("weather"), next("weather_forecast"));
-        let arguments: Value = serde_json::from_str(&next(r#"{"city": "Oslo"}"#))
-            .map_err(|error| format!("ARGUMENTS: {error}"))?;
+        let arguments: Value =
+            serde_json::from_str(&next(r#"{"city": "Oslo"}"#)).map_err(|error| {
+                format!(
+                    r#"ARGUMENTS is not JSON: {error}; write an object such as {{"city": "Oslo"}}"#
+                )
+            })?;
         Ok(Self {
             query,
             name,
@@ -148,7 +166,7 @@ struct Setting {
     provider: String,
     /// The API's address, or `None` for the provider's `api_base_url`.
     upstream: Option<String>,
-    /// The gateway in this process, if no other is configured.
+    /// The gateway in this process, unless another is configured.
     gateway: Option<DevGateway>,
 }
 

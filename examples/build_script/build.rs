@@ -1,4 +1,5 @@
-//! Generates the constant `SCHEMA` with a JSON schema from an API behind the Nexus Gateway.
+//! Generates the constant `SCHEMA` from a JSON schema. An API serves the schema, and the Nexus Gateway stores the
+//! credential for the API.
 //!
 //! A build without configuration or network uses the committed copy and warns. A wrong configuration fails the build,
 //! because an old schema would hide the mistake.
@@ -29,8 +30,8 @@ enum Problem {
 }
 
 fn main() {
-    // Cargo writes the values of these variables into target/, which CI caches copy. NEXUS_API_KEY is therefore not one
-    // of them. Another key returns the same schema, so a new key needs no rebuild.
+    // NEXUS_API_KEY is not listed, because Cargo stores the values of these variables in target/, and CI systems often
+    // cache that directory. Another key returns the same schema, so a new key needs no rebuild.
     for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA, LOCKS] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
@@ -42,15 +43,21 @@ fn main() {
 }
 
 fn generate() -> Result<(), String> {
-    let schema = match fetch() {
-        Ok(schema) => schema,
+    let (schema, problem) = match fetch() {
+        Ok(schema) => {
+            let advice = format!("set {SCHEMA} to the schema's URL");
+            (schema, format!("the schema is not a JSON object; {advice}"))
+        }
         Err(Problem::Wrong(problem)) => return Err(problem),
         Err(Problem::Unavailable(reason)) => {
             println!("cargo::warning={}; built with {COPY}", one_line(&reason));
-            fs::read(COPY).map_err(|error| format!("cannot read {COPY}: {error}"))?
+            let advice = "restore it from version control";
+            let copy = fs::read(COPY);
+            let copy = copy.map_err(|error| format!("cannot read {COPY}: {error}; {advice}"))?;
+            (copy, format!("{COPY} is not a JSON object; {advice}"))
         }
     };
-    write(&constant(&schema)?)
+    write(&constant(&schema).ok_or(problem)?)
 }
 
 fn fetch() -> Result<Vec<u8>, Problem> {
@@ -85,8 +92,8 @@ fn client() -> Result<NexusClient, NexusError> {
     Ok(client)
 }
 
-/// Delays signals such as Ctrl-C until a token refresh has ended. If the refresh is interrupted, the provider may revoke
-/// the user's grant.
+/// Delays signals such as Ctrl-C until a token refresh has ended. If the refresh is interrupted, the provider may
+/// revoke the user's grant.
 #[cfg(unix)]
 fn delay_signals(client: NexusClient) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
@@ -113,15 +120,15 @@ fn required(variable: &str) -> Result<String, Problem> {
     Ok(value)
 }
 
-/// Explains a response of the API with a status other than 200.
+/// Explains a response from the API whose status is not 200.
 fn refused(status: u16) -> Problem {
-    let problem = format!("{SCHEMA} responded with {status}");
+    let problem = format!("the server at {SCHEMA} responded with status {status}");
     match status {
         429 | 500.. => Problem::Unavailable(problem),
         401 | 403 => Problem::Wrong(format!(
             "{problem}; set {WORKSPACE} and {PROVIDER} to a connection that may read it"
         )),
-        _ => Problem::Wrong(format!("{problem}; set it to the schema's URL")),
+        _ => Problem::Wrong(format!("{problem}; set {SCHEMA} to the schema's URL")),
     }
 }
 
@@ -134,28 +141,29 @@ fn failed(error: &NexusError) -> Problem {
             format!("set {SCHEMA} to an https URL")
         }
         (_, Some(401)) => "set NEXUS_API_KEY to a key that the gateway accepts".to_owned(),
-        // The error's own message has advice.
-        (_, Some(403)) => return Problem::Wrong(error.to_string()),
+        // The SDK's message for this code already contains advice.
+        _ if error.code() == "invalid_api_key" => return Problem::Wrong(error.to_string()),
+        (_, Some(403)) => format!("check {GATEWAY} and NEXUS_API_KEY"),
         _ if error.needs_reconnect() || error.status_code() == Some(404) => {
-            format!("set {WORKSPACE} and {PROVIDER} to an active connection, or connect it")
+            format!(
+                "set {WORKSPACE} and {PROVIDER} to an active connection, or connect the user with `nexus connect`"
+            )
         }
         _ => format!("check {GATEWAY} and {SCHEMA}"),
     };
     Problem::Wrong(format!("{error}; {advice}"))
 }
 
-fn constant(schema: &[u8]) -> Result<String, String> {
-    let schema: Option<Value> = serde_json::from_slice(schema).ok();
-    let schema = schema.filter(Value::is_object).ok_or_else(|| {
-        format!("the schema is not a JSON object; set {SCHEMA} to the schema's URL")
-    })?;
-    let text = schema.to_string();
-    Ok(format!(
+/// Returns the code of the constant, or `None` if the schema is not a JSON object.
+fn constant(schema: &[u8]) -> Option<String> {
+    let schema: Value = serde_json::from_slice(schema).ok()?;
+    let text = schema.is_object().then(|| schema.to_string())?;
+    Some(format!(
         "/// The schema, as JSON without white space.\npub const SCHEMA: &str = {text:?};\n"
     ))
 }
 
-/// Writes the generated file. An unchanged file is not written again, so that programs that watch it are not woken.
+/// Writes the generated file. An unchanged file is not written again, so that programs that watch it do not react.
 fn write(code: &str) -> Result<(), String> {
     let directory = env::var_os("OUT_DIR").ok_or("OUT_DIR is not set; build with cargo")?;
     let path = Path::new(&directory).join("schema.rs");

@@ -1,4 +1,5 @@
-//! An MCP server over stdin and stdout, on threads, with `serde_json` and `nexus_sdk`, and without a framework or async.
+//! An MCP server over stdin and stdout, on threads, with `serde_json` and `nexus_sdk`, and without a framework or
+//! async.
 //!
 //! This file has the tools and the configuration. To make a server of your own, copy this folder and change only this
 //! file. `mcp` speaks the protocol, and `nexus` connects the user and sends requests. README.md is the manual.
@@ -19,7 +20,7 @@ use serde_json::json;
 use mcp::{Content, Server, Tool, note};
 use nexus::{Account, Api};
 
-/// Returns the tools. They share the API by a `'static` reference, because the server runs until the process ends.
+/// Returns the tools. They share a `'static` reference to the API, because the server runs until the process ends.
 fn tools(api: &'static Api) -> Vec<Tool> {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
@@ -65,7 +66,7 @@ fn tools(api: &'static Api) -> Vec<Tool> {
     ]
 }
 
-/// The longest wait for a token refresh at the end, after the wait for calls.
+/// The longest wait for a token refresh, after calls have had 1.5 s to finish. The sum is 5 s.
 const MAX_DRAIN: Duration = Duration::from_millis(3500);
 
 const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
@@ -75,11 +76,11 @@ An MCP server over stdin and stdout.
   --demo         serve a sample account from a built-in gateway; needs no configuration
   --unconnected  with --demo: the user has to connect the account first
   --form         with --demo: the account needs an API key, which the user enters in a form
-  --bench        also offer the tools `echo`, `slow`, `panic` and `bare`, which measure and test the server
+  --bench        add the tools `echo`, `slow`, `panic` and `bare`, which measure and test the server
 
 Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway requires one), WORKSPACE_ID,
 PROVIDER (as the gateway names it), UPSTREAM_URL (the provider's API, such as https://api.github.com),
-SCOPES (of a new connection, such as `repo user`), CONNECT=off (do not ask the user to connect).";
+SCOPES (of a new connection, such as `repo user`), CONNECT (`off`: do not ask the user to connect).";
 
 fn main() -> ExitCode {
     match serve() {
@@ -102,7 +103,7 @@ fn serve() -> Result<(), String> {
     if let Some(unknown) = arguments.find(|argument| !FLAGS.contains(&&**argument)) {
         return Err(format!("unknown argument {unknown}; see --help"));
     }
-    // Leaked, so that the gateway of the demo runs until the process ends.
+    // The demo's gateway is leaked, so that it runs until the process ends.
     let account = if has("--demo") {
         let is_connected = !has("--unconnected") && !has("--form");
         let gateway = Box::leak(Box::new(demo::start(is_connected)?));
@@ -159,8 +160,8 @@ fn account() -> Result<Account, String> {
         scopes: scopes(),
     };
     if !missing.is_empty() {
-        let advice = "set it in the client's configuration (`env`), or try --demo";
-        return Err(format!("{} not set; {advice}", missing.join(", ")));
+        let advice = "set each variable in the client's configuration (`env`), or try --demo";
+        return Err(format!("not set: {}; {advice}", missing.join(", ")));
     }
     if !nexus::is_address(&account.upstream) {
         let advice = "write it as https://api.example.com";

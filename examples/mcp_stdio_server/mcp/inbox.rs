@@ -17,7 +17,8 @@ pub(crate) struct Work {
     pub(crate) jobs: Vec<Job>,
     /// The ids of the requests that the client has cancelled.
     pub(crate) cancelled: Vec<Value>,
-    /// The first problem that goes to stderr, because no response can carry it. A line can have millions of problems.
+    /// The first problem that no response reports. Only this problem goes to stderr, because one line can contain
+    /// millions of invalid messages.
     pub(crate) problem: Option<String>,
 }
 
@@ -106,7 +107,7 @@ impl Inbox<'_> {
             let failure = Failure::new(INVALID_REQUEST, problem);
             return self.respond(id, &Err(failure), destination);
         }
-        let problem = || format!("a message without an id is invalid: {problem}");
+        let problem = || format!("ignored an invalid message: {problem}");
         self.work.problem.get_or_insert_with(problem);
     }
 
@@ -116,7 +117,7 @@ impl Inbox<'_> {
     }
 }
 
-/// The place of a response: a line of its own, or the array that responds to a batch.
+/// The destination of a response: its own line, or the array of responses to a batch.
 #[derive(Clone)]
 pub(crate) enum Destination {
     Line,
@@ -136,8 +137,8 @@ impl Destination {
         })))
     }
 
-    /// Adds a response, or `None` for a cancelled request, and returns the line if it is complete. A batch whose requests
-    /// were all cancelled gets no line.
+    /// Adds a response, or `None` for a cancelled request, and returns the line if it is complete. A batch whose
+    /// requests were all cancelled gets no line.
     pub(crate) fn line(&self, response: Option<String>) -> Option<String> {
         let Self::Batch(batch) = self else {
             return response;

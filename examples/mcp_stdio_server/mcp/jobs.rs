@@ -14,7 +14,7 @@ const MAX_RUNNING: usize = 32;
 /// call can occupy its thread for a while.
 const MAX_THREADS: usize = 2 * MAX_RUNNING;
 
-/// A tool call, and the place of its response.
+/// A tool call, and the destination of its response.
 pub(crate) struct Job {
     pub(crate) id: Value,
     pub(crate) invocation: Invocation,
@@ -34,7 +34,8 @@ impl Jobs {
         self.waiting.push_back(Arc::new(job));
     }
 
-    /// Returns the next call, unless too many calls run already. The caller runs it and then calls [`Self::end`].
+    /// Returns the next call, unless too many calls are already running. The caller runs it and then calls
+    /// [`Self::end`].
     pub(crate) fn start(&mut self) -> Option<Arc<Job>> {
         if self.running.len() >= MAX_RUNNING || self.threads >= MAX_THREADS {
             return None;
@@ -59,7 +60,7 @@ impl Jobs {
         self.responding = self.responding.saturating_sub(1);
     }
 
-    /// Counts a thread that has finished its call.
+    /// Subtracts a thread that has finished its call from the number of threads.
     pub(crate) fn end(&mut self) {
         self.threads = self.threads.saturating_sub(1);
     }

@@ -13,7 +13,7 @@
 //! | `tool`, `schema`, `page` | tools, the check of their arguments, and the web pages to which they send the user |
 //! | `jobs`, `server` | the calls under way, and the threads that run them |
 //!
-//! stdout carries JSON-RPC messages and nothing else. Everything else goes to stderr through [`note`].
+//! stdout carries JSON-RPC messages and nothing else. This module writes its own log lines to stderr through [`note`].
 
 pub(crate) mod inbox;
 pub(crate) mod jobs;

@@ -59,7 +59,8 @@ impl Page {
         }
     }
 
-    /// Runs `tell` when the page is finished. If another closure already waits, `tell` is dropped: the client is told once.
+    /// Runs `tell` when the page is finished. If another closure already waits, `tell` is dropped, because the client
+    /// is told only once.
     pub(super) fn on_finish(&self, tell: impl FnOnce() + Send + 'static) {
         let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         if end.is_finished {
@@ -74,7 +75,7 @@ impl Page {
         format!("{message}\nAsk the user to open this page, then call the tool again: {url}")
     }
 
-    /// The error that sends a client of 2025-11-25 to the page.
+    /// The error that sends the user to the page, for clients of the protocol revision 2025-11-25.
     pub(super) fn failure(&self) -> Failure {
         let elicitation = with(self.params(), "elicitationId", self.id.as_str().into());
         Failure::new(URL_ELICITATION_REQUIRED, self.text())
@@ -86,8 +87,8 @@ impl Page {
         json!({"elicitationId": self.id})
     }
 
-    /// The result that sends a client of 2026-07-28 to the page. It has no `requestState`, because the server itself
-    /// keeps the state.
+    /// The result that sends the user to the page, for clients of the protocol revision 2026-07-28. It has no
+    /// `requestState`, because the server itself keeps the state.
     pub(super) fn question(&self) -> Value {
         let request = json!({"method": "elicitation/create", "params": self.params()});
         json!({"resultType": "input_required", "inputRequests": {KEY: request}})
@@ -109,7 +110,8 @@ pub(super) fn visit(responses: &Value) -> Visit {
     }
 }
 
-/// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows only forms.
+/// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows
+/// only forms.
 pub(super) fn opens_pages(capabilities: Option<&Value>) -> bool {
     let url = capabilities.and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
     url.is_some_and(Value::is_object)

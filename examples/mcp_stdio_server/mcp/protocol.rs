@@ -70,7 +70,8 @@ impl Session {
             return self.initialize(&params).map(Step::Respond);
         }
         let client = self.client(method, &params)?;
-        let known = || client.ok_or_else(|| no_revision("send \"initialize\" first, or give"));
+        let unknown = "the request names no protocol revision; send \"initialize\" first, or";
+        let known = || client.ok_or_else(|| no_revision(unknown));
         let revision = client.map_or(NEWEST_LEGACY, |client| client.revision);
         let result = match method {
             "ping" if revision < MODERN => json!({}),
@@ -117,14 +118,15 @@ impl Session {
                 revision: MODERN,
                 opens_pages: page::opens_pages(Some(capabilities)),
             })),
-            _ => Err(no_revision("give")),
+            _ => Err(no_revision("the request has no valid _meta;")),
         }
     }
 }
 
-fn no_revision(advice: &str) -> Failure {
+/// Describes a request whose revision is unknown. `problem` is the beginning of a sentence that ends with advice.
+fn no_revision(problem: &str) -> Failure {
     let message = format!(
-        "{advice} _meta[\"{VERSION}\"] (a string) and _meta[\"{CAPABILITIES}\"] (an object)"
+        "{problem} set _meta[\"{VERSION}\"] to a string and _meta[\"{CAPABILITIES}\"] to an object"
     );
     Failure::new(INVALID_PARAMS, message)
 }
@@ -216,7 +218,8 @@ fn tool_result(text: &str, is_error: bool) -> Value {
     json!({"content": [{"type": "text", "text": text}], "isError": is_error})
 }
 
-/// Marks a result as cacheable. The list of tools never changes, but another user's server may have other tools.
+/// Marks a result as cacheable. The list of tools never changes while the server runs. The scope is `private`, because
+/// another user's server may have other tools.
 fn cacheable(result: Value, revision: Revision) -> Value {
     if revision < MODERN {
         return result;

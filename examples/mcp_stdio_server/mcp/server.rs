@@ -1,7 +1,8 @@
 //! The threads of the server: one reads stdin, others run tools.
 //!
-//! A thread that has read a call lets another thread read on, and then runs the call itself (the *leader/followers*
-//! pattern). A slow call therefore delays no other message, and no call waits for another thread to wake up.
+//! A thread that has read a call hands reading over to another thread, and then runs the call itself (the
+//! *leader/followers* pattern). A slow call therefore delays no other message, and no call waits for another thread to
+//! wake up.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -56,8 +57,9 @@ impl Server {
         })
     }
 
-    /// Serves until stdin ends, stdout is closed, or [`Self::stop`] is called. Unless stdout is closed, calls under way then
-    /// get 1.5 s to finish. The caller should end the process afterwards, because threads may still wait for input.
+    /// Serves until stdin ends, stdout is closed, or [`Self::stop`] is called. Unless stdout is closed, calls under way
+    /// then get 1.5 s to finish. The caller should end the process afterwards, because threads may still wait for
+    /// input.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.start_thread()?;
         let mut state = self.state();
@@ -183,7 +185,7 @@ impl Server {
         });
     }
 
-    /// Stops the server if stdout is closed, because nobody reads the responses.
+    /// Writes a line, if there is one. Stops the server if stdout is closed, because nobody would read the responses.
     fn write(&self, line: Option<String>) {
         let written = line.map_or(Ok(()), lines::write);
         if let Err(error) = written {

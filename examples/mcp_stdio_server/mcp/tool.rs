@@ -24,7 +24,7 @@ pub(crate) enum Content {
 pub(crate) enum Problem {
     /// The arguments do not fit the tool's schema.
     Arguments(String),
-    /// A text that tells the model what happened, and what to do.
+    /// A message that tells the model what happened, and what to do.
     Text(String),
     /// The user has to visit a page first. The client calls the tool again afterwards.
     Visit(Page),
@@ -105,8 +105,8 @@ impl Tool {
         self
     }
 
-    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem. The panic hook has then
-    /// already written the panic to stderr.
+    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem. By then, the panic hook
+    /// has written the panic message to stderr.
     pub(super) fn call(&self, call: &Call) -> Outcome {
         let name = self.name;
         let misfit = |problem| Problem::Arguments(format!("arguments: {problem}"));
@@ -145,7 +145,7 @@ impl Tool {
 /// A tool call.
 pub(crate) struct Call {
     pub(crate) received: Instant,
-    /// The user's visit to the page to which an earlier response to this call sent them.
+    /// The client's report of the user's visit, if an earlier response to this call sent the user to a page.
     pub(crate) visit: Option<Visit>,
     arguments: Value,
     is_cancelled: AtomicBool,

@@ -9,7 +9,7 @@ use super::Account;
 /// The maximum number of characters of an API's error page that the model gets.
 const MAX_SHOWN: usize = 2000;
 
-/// Explains why a fetch has no response.
+/// Explains an error from a fetch, and says what to do.
 pub(super) fn explain(error: &NexusError, account: &Account) -> String {
     format!("{error}\n{}", advice(error, account))
 }
@@ -45,7 +45,8 @@ fn advice(error: &NexusError, account: &Account) -> String {
     }
 }
 
-/// Returns whether the user has to connect. Some gateways say `connection_not_active` while they wait for the consent.
+/// Returns whether the user has to connect. Some gateways return `connection_not_active` while they wait for the
+/// consent.
 pub(super) fn needs_connection(error: &NexusError) -> bool {
     error.needs_reconnect() || error.code() == "connection_not_active"
 }
@@ -53,7 +54,9 @@ pub(super) fn needs_connection(error: &NexusError) -> bool {
 /// Tells the user the reason for the consent page.
 pub(super) fn unconnected(error: &NexusError, account: &Account) -> String {
     let (provider, workspace_id, code) = (&account.provider, &account.workspace_id, error.code());
-    format!("{provider} has to be connected for {workspace_id} ({code}).")
+    format!(
+        "Connect {provider} to the workspace {workspace_id} to continue (the gateway reported {code})."
+    )
 }
 
 /// Explains why the server cannot send the user to a consent page.
@@ -62,7 +65,7 @@ pub(super) fn not_asked(reason: &NexusError, problem: &NexusError, account: &Acc
     if problem.message().contains("return_url") {
         text.push_str("Configure the gateway to allow return URLs on http://127.0.0.1. ");
     }
-    // No command can connect such a provider.
+    // `nexus connect` cannot connect such a provider either.
     let is_wrong = ["provider_not_found", "provider_ambiguous"].contains(&problem.code());
     text + &advice(if is_wrong { problem } else { reason }, account)
 }
@@ -81,7 +84,7 @@ pub(super) fn after_consent(error: &NexusError, account: &Account) -> String {
     let provider = &account.provider;
     format!(
         "{error}\nThe user has connected {provider}, but the gateway does not find the connection. Do not ask the user \
-         to connect again. Check PROVIDER: upper and lower case must match the gateway's name."
+         to connect again. Check PROVIDER: upper and lower case must match the provider's name on the gateway."
     )
 }
 
@@ -122,7 +125,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Explains a response of the API with a status other than 200 to 299.
+/// Explains a response from the API whose status is not 200 to 299.
 pub(super) fn refusal(status: u16, headers: &HeaderMap, text: &str) -> String {
     let (name, hint, shown) = (name(status), hint(status, headers), shown(text));
     let text = format!("The API responded with {name}. {hint}\n{shown}");

@@ -1,7 +1,7 @@
 //! Connects the user during a tool call. If the user has to connect, the client sends them to the consent page.
 //!
-//! All calls share one connection request at a time, and one thread waits for its end. Calls that arrive after the page
-//! was first shown also wait for that end.
+//! There is one connection request at a time, which all calls share, and one thread that waits for its outcome. Calls
+//! that arrive after the page was first shown wait for the outcome too.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -27,10 +27,13 @@ const STEP: Duration = Duration::from_millis(20);
 pub(super) struct Connect {
     client: NexusClient,
     account: Arc<Account>,
+    /// Held while a call asks the gateway for a new connection.
+    asking: Mutex<()>,
+    /// The latest connection request. This lock is never held while the gateway is asked.
     last: Mutex<Option<Arc<Request>>>,
 }
 
-/// A connection request. If it could not be sent or was refused, its end is the error, and its page is never shown.
+/// A connection request. If it could not be sent or was refused, its outcome is the error, and its page is never shown.
 struct Request {
     connection_id: String,
     page: Page,
@@ -48,6 +51,7 @@ impl Connect {
         Self {
             client: client.clone(),
             account: Arc::clone(account),
+            asking: Mutex::default(),
             last: Mutex::default(),
         }
     }
@@ -62,18 +66,15 @@ impl Connect {
             }
             _ => return Ok(()),
         };
-        // If another call holds the lock, it is asking the gateway, and no page has been shown yet.
-        if let Ok(last) = self.last.try_lock()
-            && let Some(request) = &*last
-        {
+        if let Some(request) = &*lock(&self.last) {
             lock(&request.state).shown = None;
         }
         let advice = "Call the tool again only if the user asks for it.";
         Err(format!("{problem}, so nothing was done. {advice}").into())
     }
 
-    /// Waits until the user has consented. A call that arrived before the page was first shown fails with the page
-    /// instead. `reason` is the error of a fetch that began at `since`.
+    /// Waits until the user has consented. If the call arrived before the page was first shown, returns the page as a
+    /// `Problem` without waiting. `reason` is the error of a fetch that began at `since`.
     pub(super) fn connect(
         &self,
         call: &Call,
@@ -99,8 +100,8 @@ impl Connect {
         }
     }
 
-    /// Returns whether the user connected before `since` and that connection is active. The gateway then would not find
-    /// a further connection either.
+    /// Returns whether the user connected before `since` and that connection is active. If the gateway cannot find
+    /// this active connection, it would not find a new connection either, so the user is not asked again.
     fn has_connected(&self, since: Instant) -> bool {
         let Some(request) = lock(&self.last).clone() else {
             return false;
@@ -110,20 +111,21 @@ impl Connect {
             && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
-    /// Returns the request that was under way at `since`, or requests a new connection. Calls that arrive while the gateway
-    /// is being asked share the outcome.
+    /// Returns the request that was under way at `since`, or requests a new connection. Calls that arrive while another
+    /// call asks the gateway share its outcome.
     fn request(&self, reason: &NexusError, since: Instant) -> Arc<Request> {
-        let mut last = lock(&self.last);
-        let is_shared = |request: &&Arc<Request>| request.outcome_before(since).is_none();
-        if let Some(request) = last.as_ref().filter(is_shared) {
-            return Arc::clone(request);
+        let _asking = lock(&self.asking);
+        let last = lock(&self.last).clone();
+        let is_shared = |request: &Arc<Request>| request.outcome_before(since).is_none();
+        if let Some(request) = last.filter(is_shared) {
+            return request;
         }
         let request = self.ask(reason).unwrap_or_else(|problem| {
             let request = Request::new("", "", "");
             request.end(Err(advice::not_asked(reason, &problem, &self.account)));
             request
         });
-        Arc::clone(last.insert(request))
+        Arc::clone(lock(&self.last).insert(request))
     }
 
     /// Requests a connection, and starts a thread that waits for the user's consent.
@@ -157,7 +159,8 @@ impl Connect {
         Ok(request)
     }
 
-    /// Returns the scopes that the gateway lists for the provider. An `OpenID` provider refuses a request without scopes.
+    /// Returns the scopes that the gateway lists for the provider. An `OpenID` provider refuses a request without
+    /// scopes.
     fn listed_scopes(&self) -> Vec<String> {
         let Ok(providers) = self.client.providers() else {
             return Vec::new();
@@ -185,8 +188,9 @@ impl Request {
         (at < moment).then_some(outcome)
     }
 
-    /// Marks the page as shown, and returns whether this call sends the user to the page. That holds for a call that
-    /// arrived before the page was first shown, and for a call that its client repeated without a report.
+    /// Marks the page as shown, and returns whether this call sends the user to the page. Until the request has ended,
+    /// returns true for a call that arrived before the page was first shown, and for a repeated call that does not say
+    /// what the user did.
     fn shows_page_to(&self, call: &Call) -> bool {
         let mut state = lock(&self.state);
         let shown = *state.shown.get_or_insert_with(Instant::now);

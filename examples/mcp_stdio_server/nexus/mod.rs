@@ -1,7 +1,8 @@
 //! The provider's API for the tools. Requests carry the connected user's credential. If there is no good response, the
 //! model gets advice.
 //!
-//! The SDK adds the credential only to requests below the API's address.
+//! The SDK sends the credential only to the scheme, host and port of the API. [`Api::text`] also refuses full URLs, so
+//! that requests stay below the API's address.
 
 mod advice;
 mod connect;
@@ -60,11 +61,11 @@ impl Api {
         })
     }
 
-    /// Sends a request, and returns the body of a response with a status from 200 to 299. Any other status is a problem.
-    /// `path` begins with a slash and may have a query; `body` is sent as JSON.
+    /// Sends a request, and returns the body of a response with a status from 200 to 299. Any other status is a
+    /// problem. `path` begins with a slash and may have a query. `body` is sent as JSON.
     ///
-    /// Blocks up to 30 s for the response. If the user has to connect, it also waits for the consent until 45 s after the
-    /// call's arrival, and then sends the request again.
+    /// Blocks up to 30 s for the response. If the user has to connect, it also waits for the consent until 45 s after
+    /// the call's arrival, and then sends the request again.
     pub(crate) fn text(
         &self,
         call: &Call,
@@ -94,7 +95,7 @@ impl Api {
     }
 }
 
-/// Returns whether a text can be the address of an API. The SDK checks the address further with each request.
+/// Returns whether a string can be the address of an API. The SDK checks the address further with each request.
 pub(crate) fn is_address(text: &str) -> bool {
     let Ok(url) = text.parse::<Uri>() else {
         return false;
@@ -121,7 +122,8 @@ fn read(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Result<String, Strin
     let size = body.len();
     let text = String::from_utf8(body).unwrap_or_else(|_| {
         let kind = advice::header(headers, CONTENT_TYPE);
-        format!("({size} bytes of {kind}, which is not text)")
+        let kind = if kind.is_empty() { "none" } else { kind };
+        format!("({size} bytes that are not UTF-8 text; Content-Type: {kind})")
     });
     match status {
         200..=299 if text.is_empty() => Ok(format!("{}, no body", advice::name(status))),

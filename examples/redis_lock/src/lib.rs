@@ -1,7 +1,8 @@
 //! A `RefreshLock` on Redis. Processes on any number of hosts refresh a token one at a time.
 //!
-//! The lock is a Redis key with a random value. The key expires at the latest end of the turn, so a killed process blocks
-//! the others no longer than that. Only the process that knows the value deletes the key earlier.
+//! The lock is a Redis key with a random value. The key expires after the longest time for which a process may hold the
+//! lock, so a killed process blocks the others no longer than that. Only the process that knows the value deletes the
+//! key earlier.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -12,14 +13,17 @@ use redis::{Client, Connection, RedisResult};
 
 /// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// Milliseconds. The pauses are random, so that waiting processes do not ask Redis at the same moment.
+/// The shortest and the longest pause, in milliseconds. Pauses are random, so that waiting processes do not ask Redis
+/// at the same moment.
 const MIN_PAUSE: u64 = 10;
 const MAX_PAUSE: u64 = 50;
 
-/// Deletes a key if it still has this process's value. Otherwise the key has expired, and may belong to another process.
+/// Deletes a key if it still has this process's value. Otherwise the key has expired, and may belong to another
+/// process.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end";
 
-/// Connects for each turn, because turns are rare and an idle connection can break unnoticed.
+/// A `RefreshLock` that opens a new connection to Redis each time it acquires the lock, because refreshes are rare
+/// and an idle connection can break unnoticed.
 #[derive(Debug)]
 pub struct RedisLock(Client);
 
@@ -28,7 +32,7 @@ impl RedisLock {
     ///
     /// # Errors
     ///
-    /// The error of the Redis client if the URL is not a Redis URL.
+    /// Returns the Redis client's error if the URL is not a Redis URL.
     pub fn new(url: &str) -> io::Result<Self> {
         Client::open(url).map(Self).map_err(io::Error::other)
     }
@@ -91,8 +95,8 @@ impl Drop for Turn {
     }
 }
 
-/// Returns a number that other processes cannot guess: the standard library takes the keys of its hashers from the
-/// system's random source.
+/// Returns a number that other processes cannot guess, because the standard library takes the keys of its hashers from
+/// the system's random source.
 fn random() -> u64 {
     RandomState::new().hash_one(0)
 }

@@ -77,8 +77,9 @@ fn a_process_of_the_tests() {
     }
 }
 
-/// Lets tokens expire, at most ten times, until the consent is lost. After each expiry, all processes of all groups ask for
-/// a token at once. Returns the number of expiries after which all processes got a token, and the number of new tokens.
+/// Lets tokens expire, at most ten times, until the consent is lost. After each expiry, all processes of all groups ask
+/// for a token at once. Returns the number of expiries after which all processes got a token, and the number of new
+/// tokens.
 fn play(task: &str) -> (usize, usize) {
     let gateway = DevGateway::builder()
         .token_lifetime(LIFETIME)

@@ -6,6 +6,8 @@ import time
 import urllib.parse
 import urllib.request
 
+import anyio
+
 TOOLS = ["list_repos", "get_user", "star", "fetch", "echo", "slow", "panic", "bare"]
 # A call that was not cancelled would delay the shutdown by 1.5 s.
 QUICK = 1.2
@@ -63,6 +65,24 @@ def same(found, expected):
 
 def holds(found, expected):
     assert expected in found, f"{found!r} holds no {expected!r}"
+
+
+class Told:
+    """Hears the notification that the user has finished with a page."""
+
+    def __init__(self):
+        self.heard = anyio.Event()
+
+    async def __call__(self, message):
+        notification = getattr(message, "root", message)
+        if getattr(notification, "method", None) == "notifications/elicitation/complete":
+            self.id = notification.params.model_dump(by_alias=True)["elicitationId"]
+            self.heard.set()
+
+    async def page(self):
+        with anyio.fail_after(10):
+            await self.heard.wait()
+        return self.id
 
 
 class Shutdown:

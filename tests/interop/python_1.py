@@ -5,7 +5,7 @@ from mcp import ClientSession, McpError, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import UrlElicitationRequiredError
 
-from expect import TOOLS, Shutdown, by_form, command, holds, repos, same, starred, text, visit
+from expect import TOOLS, Shutdown, Told, by_form, command, holds, repos, same, starred, text, visit
 
 
 async def cancel(session):
@@ -47,8 +47,8 @@ async def open_pages(context, params):
     raise AssertionError("the server asks nothing of its own accord")
 
 
-async def connect(session):
-    """A client that opens pages gets the page in an error."""
+async def connect(session, told):
+    """A client that opens pages gets the page in an error, and hears when the user has finished with it."""
     await session.initialize()
     try:
         await session.call_tool("get_user", {})
@@ -56,6 +56,8 @@ async def connect(session):
     except McpError as error:
         [page] = UrlElicitationRequiredError.from_error(error.error).elicitations
     visit(page.url)
+    # This line fails if a message arrives while it closes, so it does not close earlier.
+    same(await told.page(), page.elicitationId)
     user = await session.call_tool("get_user", {})
     same(user.structuredContent["login"], "demo")
 
@@ -90,7 +92,9 @@ async def run(drive, *flags, server="MCP_SERVER", **options):
 async def main():
     version = await run(drive, "--bench")
     for flag, how in [("--unconnected", lambda connect: connect), ("--form", by_form)]:
-        await run(how(connect), flag, elicitation_callback=open_pages)
+        told = Told()
+        by_page = how(lambda session: connect(session, told))
+        await run(by_page, flag, elicitation_callback=open_pages, message_handler=told)
         await run(how(connect_by_text), flag)
     await run(drive_minimal, server="MCP_MINIMAL")
     print(f"speaks {version}, connects by page, form and text")

@@ -6,7 +6,7 @@ import anyio
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.types import ElicitResult
 
-from expect import TOOLS, Shutdown, by_form, command, holds, repos, same, starred, text, visit
+from expect import TOOLS, Shutdown, Told, by_form, command, holds, repos, same, starred, text, visit
 
 
 async def drive(client, version):
@@ -55,7 +55,7 @@ async def connect(client, user):
     same(len(set(user.asked)), 1)
 
 
-async def connect_by_error(client):
+async def connect_by_error(client, told):
     try:
         await client.call_tool("get_user", {})
         raise AssertionError("nothing was connected")
@@ -63,6 +63,7 @@ async def connect_by_error(client):
         same(error.code, -32042)
         [page] = error.data["elicitations"]
     visit(page["url"])
+    same(await told.page(), page["elicitationId"])
     connected = await client.call_tool("get_user", {})
     same(connected.structured_content["login"], "demo")
 
@@ -95,9 +96,12 @@ async def main():
     version = "2025-11-25" if mode == "legacy" else "2026-07-28"
     await run(mode, lambda client: drive(client, version), "--bench")
     for flag, how in [("--unconnected", lambda connect: connect), ("--form", by_form)]:
-        user = User()
-        by_page = connect_by_error if mode == "legacy" else lambda client: connect(client, user)
-        await run(mode, how(by_page), flag, elicitation_callback=user)
+        user, told = User(), Told()
+        if mode == "legacy":
+            by_page = how(lambda client: connect_by_error(client, told))
+        else:
+            by_page = how(lambda client: connect(client, user))
+        await run(mode, by_page, flag, elicitation_callback=user, message_handler=told)
         await run(mode, how(connect_by_text), flag)
     await run(mode, lambda client: drive_minimal(client, version), server="MCP_MINIMAL")
     print(f"speaks {version}, connects by page, form and text")

@@ -49,7 +49,7 @@ fn runs_on_a_gateway_of_its_own() {
     assert!(first.starts_with("0. started a gateway on http://127.0.0.1:"));
     let expected = "\
 1. searched for \"weather\": 1 found
-   weather_forecast: Forecasts the weather of a city
+   weather_forecast: Forecasts the weather for a city
 2. executed weather_forecast: Oslo: sunny, 21 °C
 The gateway was asked for the key 1 time(s).
 ";

@@ -177,7 +177,7 @@ impl DevGatewayBuilder {
     /// plain-text 429 with a `Retry-After`. [`like_v0_2`](Self::like_v0_2) turns the limits off.
     ///
     /// The header `X-Workspace-Id` names the workspace, or else the query parameter `workspace_id`. Calls without a
-    /// workspace share one limit.
+    /// workspace share the limits of one workspace.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -236,10 +236,11 @@ impl DevGatewayBuilder {
     /// 401. [`DevGateway::requests`] returns the requests that arrived.
     ///
     /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix: a route at
-    /// `/notes` also serves `/v3/notes`. A route replaces an earlier route and the upstream's own response for the
-    /// same method and path. It does not replace the gateway's own paths (`/v1/..`, `/consent`, `/auth/capture-schema`
-    /// and the health check). Other methods at the path get the upstream's own response, which is 404 unless the
-    /// upstream has such a path itself. A status outside of 100 to 999 is sent as 500.
+    /// `/notes` also serves `/v3/notes`. If several routes match a request, the route that was added last responds. A
+    /// route takes precedence over the upstream's own responses. It does not replace the gateway's own paths (`/v1/..`,
+    /// `/consent`, `/auth/capture-schema` and the health check). Other methods at the path get the upstream's own
+    /// response, which is 404 unless the upstream has such a path itself. A status outside of 100 to 999 is sent as
+    /// 500.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

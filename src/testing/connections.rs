@@ -35,7 +35,7 @@ pub(super) struct Connection {
 pub(super) struct ConnectionRequest {
     pub(super) workspace_id: String,
     pub(super) provider_name: String,
-    /// `None` if the request has no `scopes`, or `null`.
+    /// `None` if `scopes` is missing or `null` in the request.
     pub(super) scopes: Option<Vec<String>>,
     pub(super) return_url: String,
 }

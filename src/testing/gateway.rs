@@ -134,9 +134,9 @@ impl DevGateway {
     }
 
     /// Ends the grant at the provider, as if the user had removed the application from the account there. The upstream
-    /// refuses all earlier credentials. The provider refuses the next refresh, which sets the connection to
-    /// `attention`, or to `expired` if it comes from [`run_health_worker`](Self::run_health_worker). Returns `false` if
-    /// there is no connection.
+    /// refuses all earlier credentials. The provider refuses the next refresh. If a call triggered that refresh, the
+    /// status of the connection becomes `attention`. If [`run_health_worker`](Self::run_health_worker) did, the status
+    /// becomes `expired`. Returns `false` if there is no connection.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -253,7 +253,8 @@ impl DevGateway {
         self.service.faults.lock().forget();
     }
 
-    /// The last 10,000 requests in the order of their arrival. Requests that were not valid HTTP are left out.
+    /// The last 10,000 requests in the order of their arrival. Requests that were not valid HTTP or exceeded a size
+    /// limit are left out.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;

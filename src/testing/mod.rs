@@ -7,8 +7,8 @@
 //! gateway had no agent sessions, but `DevGateway` serves them by default. [`DevGatewayBuilder::like_v0_2`] makes it
 //! behave like gateway 0.2.
 //!
-//! It is not secure: any program that can reach the port can consent in the user's place. Its generated credentials
-//! work only with its own sample upstream.
+//! It is not secure. Unless it requires an [API key](DevGatewayBuilder::api_key), any program that can reach the port
+//! can consent in the user's place. Its generated credentials work only with its own sample upstream.
 //!
 //! | path | effect |
 //! |---|---|
@@ -27,9 +27,9 @@
 //! | `POST /tools/search`, `POST /tools/execute` | the upstream's tools, as an MCP gateway offers them over REST; `{"query": ..}` finds tools by name or description, and `{"name": .., "arguments": {..}}` runs a tool |
 //! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!
-//! The upstream's paths may have any prefix, so that a URL such as `/key/{api_key}/user` works with the strategy
-//! `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open connections to 2,048. A connection without
-//! a request closes after 5 minutes.
+//! The upstream's paths may have any prefix outside of `/v1`, so that a URL such as `/key/{api_key}/user` works with
+//! the strategy `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open connections to 2,048. A
+//! connection without a request closes after 5 minutes.
 //!
 //! A pair of workspace and provider may have several connections. Only one of them is active: a new consent supersedes
 //! the connection that was active before.
@@ -39,15 +39,16 @@
 //! When a resolve, token or check-connection call finds that the token has expired, a real gateway refreshes it within
 //! the call, without a lock. It abandons the refresh when the caller hangs up. With a provider that rotates refresh
 //! tokens, as many do, the connection is lost if two calls refresh at the same time, or if a caller hangs up during the
-//! refresh. One of the two calls, or the first call after the hang-up, gets 409 `token_expired`. Later calls get 404
-//! from resolve and 409 `attention_required` from the token call, and the upstream accepts none of the earlier tokens.
-//! `DevGateway` does the same. With [`rotating(false)`](Provider::rotating), the connection survives both cases.
+//! refresh. One of the two calls, or the first call after the hang-up, gets 409 `token_expired`, or the status `failed`
+//! from check-connection. Later calls get 404 from resolve and 409 `attention_required` from the token call, and the
+//! upstream accepts none of the earlier tokens. `DevGateway` does the same. With
+//! [`rotating(false)`](Provider::rotating), the connection survives both cases.
 //!
 //! # Lock files
 //!
-//! A client leaves an empty lock file for each gateway, workspace and provider
-//! ([`lock_dir`](crate::NexusClientOptions::lock_dir)). Each `DevGateway` has a port of its own, so later tests hardly
-//! ever use the files again. To leave no files, run tests with an empty `NEXUS_LOCK_DIR`, or use
+//! A client creates empty lock files and never removes them (see
+//! [`lock_dir`](crate::NexusClientOptions::lock_dir)). Their names depend on the gateway's port, which usually differs
+//! for each `DevGateway`, so the files accumulate. To leave no files, run tests with an empty `NEXUS_LOCK_DIR`, or use
 //! [`without_lock`](crate::NexusClientOptions::without_lock).
 //!
 //! # Agent sessions

@@ -87,8 +87,8 @@ impl Provider {
         Self::new(name.into(), Kind::ApiKey, strategy)
     }
 
-    /// Creates a provider of user names and passwords. The credential has the fields `username` (always `user`) and
-    /// `password`, and the strategy is `basic_auth`.
+    /// Creates a provider of user names and passwords. The credential has the fields `username` (`user` if generated)
+    /// and `password`, and the strategy is `basic_auth`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -123,9 +123,9 @@ impl Provider {
     /// Sets the first credentials of every connection of this provider, unless a user enters them. Default: random
     /// credentials.
     ///
-    /// For a static provider, they replace the generated credentials. For an OAuth 2 provider, they replace the fields
-    /// of the same names until a refresh replaces the tokens. An `expires_at` among them does not change the real
-    /// expiry of the token.
+    /// For a static provider, they replace the generated credentials. For an OAuth 2 provider, they are added to the
+    /// generated fields, and replace fields of the same names. A refresh replaces the tokens among them and keeps the
+    /// other fields. An `expires_at` among them does not change the real expiry of the token.
     ///
     /// ```
     /// use nexus_sdk::testing::Provider;
@@ -161,8 +161,8 @@ impl Provider {
         self
     }
 
-    /// The time that a refresh by a call takes. Default 0. The gateway's response is delayed by this time. After 30 s,
-    /// the gateway gives up with 502 `broker_unavailable`.
+    /// The time that the provider takes to respond to a refresh during a call. Default 0. The gateway's response is
+    /// delayed by this time. After 30 s, the gateway gives up with 502 `broker_unavailable`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -223,8 +223,8 @@ impl Provider {
         scopes.map(|scope| (*scope).to_owned()).collect()
     }
 
-    /// Issues a credential. With `renewed`, even secrets from [`Self::credentials`] are replaced, because the upstream
-    /// no longer accepts them.
+    /// Issues a credential. With `renewed`, the secrets from [`Self::credentials`] are replaced too, because they
+    /// belong to the first credential only.
     pub(super) fn issue(&self, scopes: &[String], renewed: bool) -> Map<String, Value> {
         let mut issued = if self.credentials.is_empty() || self.has_tokens() {
             self.generated(scopes)

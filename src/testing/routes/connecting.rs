@@ -61,7 +61,8 @@ fn provider_not_found(name: &str) -> Response {
     Response::json(404, &body)
 }
 
-/// Describes the new connection. A static credential has no consent page, so `authUrl` is the JSON Schema of the form.
+/// Describes the new connection. A static credential has no consent page, so `authUrl` leads to the JSON Schema of the
+/// form.
 fn requested(url: &str, connection: &Connection) -> Response {
     let path = if connection.provider.has_tokens() {
         "consent"

@@ -1,4 +1,5 @@
-//! The errors of gateway 0.4, word for word. Only the plain-text error of check-connection omits the broker's URL.
+//! The errors of gateway 0.4, word for word, except that the plain-text error of check-connection omits the broker's
+//! URL.
 
 use serde_json::json;
 
@@ -21,8 +22,8 @@ pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
     Ok(())
 }
 
-/// Fails if the broker has a fault. Paths that replace the broker's error with a `broker_error`, which contains only
-/// its status, use this.
+/// Like [`broker`], for paths that replace the broker's error with a `broker_error`, which contains only the broker's
+/// status.
 pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
     if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(broker_error(403));

@@ -90,7 +90,7 @@ pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
     Err(refusal::invalid_id(message))
 }
 
-/// Responds with the credential, which is refreshed first if it has expired.
+/// Responds with the credential. An expired credential is refreshed first, except with `like_v0_2`.
 fn credential(call: &Call<'_>, id: &str) -> Outcome {
     let service = call.service;
     let now = service.clock.now();

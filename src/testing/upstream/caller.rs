@@ -61,7 +61,8 @@ struct CredentialCheck<'a> {
 }
 
 impl CredentialCheck<'_> {
-    /// Returns `None` if the request or the credential lacks a part, or if the upstream does not support the strategy.
+    /// Returns `None` if the request or the credential lacks something that the strategy needs, or if the upstream does
+    /// not support the strategy.
     fn passes(&self) -> Option<bool> {
         let strategy = self.provider.strategy.get("type");
         match strategy.and_then(Value::as_str).unwrap_or("oauth2") {

@@ -10,7 +10,7 @@ use crate::testing::service::Service;
 /// Names and descriptions.
 const TOOLS: [(&str, &str); 3] = [
     ("get_user", "Returns the owner of the account"),
-    ("weather_forecast", "Forecasts the weather of a city"),
+    ("weather_forecast", "Forecasts the weather for a city"),
     ("echo", "Returns its arguments"),
 ];
 
@@ -27,7 +27,7 @@ pub(super) fn search(service: &Service, request: &ReceivedRequest) -> Outcome {
     Ok(Response::json(200, &tools.collect()))
 }
 
-/// Runs a tool. Its result has the format of MCP.
+/// Runs a tool. The response has the format of an MCP tool result.
 pub(super) fn execute(service: &Service, request: &ReceivedRequest) -> Outcome {
     let (owner, asked) = asked(service, request)?;
     let arguments = match asked.get("arguments") {

@@ -40,20 +40,22 @@ const LIMITS: Limits = Limits {
 /// `consent`.
 ///
 /// Pass its [`return_url`](Self::return_url) to [`RequestConnectionInput`](crate::RequestConnectionInput). The
-/// returning browser shows "Connected. You can close this window.", and a wait with [`WaitOptions::consent`] polls
-/// at once. The redirect proves nothing: only the gateway's status ends the wait. The wait also keeps polling at its
-/// interval, because the browser does not return if the user denies consent.
+/// returning browser shows "Connected. You can close this window.", or "Not connected" if the gateway's redirect says
+/// so. A wait with [`WaitOptions::consent`] then polls at once. The redirect proves nothing: only the gateway's status
+/// ends the wait. The wait also keeps polling at its interval, because the browser usually does not return if the user
+/// denies consent.
 ///
 /// The URL contains 128 random bits. It works once for the connection of the latest wait. Before the first wait, it
 /// works once, for any connection. A request to an unknown address changes nothing.
 ///
 /// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. At most 64 connections
-/// are open. A further connection closes the oldest connection without a request in progress. One thread accepts
+/// are open. A further connection closes the oldest connection that is not waiting for a response. One thread accepts
 /// connections, and each connection has its own thread.
 ///
 /// Dropping the listener closes the port. It blocks while responses are in progress, for about 1 s at most.
 ///
-/// A gateway that restricts return URLs must allow `http://127.0.0.1` with any port and path.
+/// A gateway that restricts return URLs must allow `http://127.0.0.1` with any path, and with any port unless
+/// [`bind_to`](Self::bind_to) chooses the port.
 ///
 /// ```
 /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
@@ -152,8 +154,9 @@ impl ConsentListener {
     ///
     /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
     /// It ignores references such as `$ref` and combinations such as `oneOf`. A text field is secret if its schema has
-    /// `writeOnly` or `format: password`, or if it has the name of a secret, such as `api_key`. The browser hides the
-    /// value of a secret field. If the page is shown again after an error, it does not contain that value.
+    /// `writeOnly` or `format: password`. It is also secret if it has the name of a secret, such as `api_key`, unless
+    /// it is an address, such as `token_url`. The browser hides the value of a secret field. If the page is shown again
+    /// after an error, it does not contain that value.
     ///
     /// The page names this program, the provider and the gateway's origin. This process sends the credential to the
     /// gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the gateway accepts it,

@@ -83,8 +83,8 @@ impl CredentialPage {
         response
     }
 
-    /// Returns the proof for a challenge, with which an open page checks its server. Returns 404 if this page did not
-    /// issue the challenge.
+    /// Returns the proof for a challenge. An open page requests the proof to check its server. Returns 404 if this page
+    /// did not issue the challenge.
     fn prove(&self, challenge: &str) -> Response {
         let checks = self.checks.lock();
         match checks.iter().find(|check| check.challenge == challenge) {
@@ -106,7 +106,7 @@ impl CredentialPage {
     ///
     /// # Errors
     ///
-    /// Tells the user why the gateway has not accepted the credential.
+    /// Returns messages that tell the user why the gateway has not accepted the credential.
     fn send(&self, credential: &Object) -> Result<Response, Vec<String>> {
         let _sending = self.sending.lock();
         if self.is_used.load(Ordering::SeqCst) {
@@ -155,8 +155,8 @@ impl CredentialPage {
     }
 }
 
-/// Returns the code and message of an error. An error of the gateway's broker has the code `broker_error`, and the
-/// broker's own code at the start of its message: `code: message`.
+/// Returns the code and message of an error. An error from the gateway's broker has the code `broker_error`. If its
+/// message has the form `code: message`, returns that code and message instead.
 fn cause(error: &NexusError) -> (&str, &str) {
     let inner = error.message().split_once(": ");
     let inner = inner.filter(|(code, _)| !code.contains(' ') && error.code() == "broker_error");

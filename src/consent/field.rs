@@ -50,11 +50,11 @@ impl Field {
         }
     }
 
-    /// Returns the entered value, or `None` if the credential omits the field.
+    /// Returns the entered value, or `None` if an optional field was left blank.
     ///
     /// # Errors
     ///
-    /// Tells the user what to correct.
+    /// Returns a message that tells the user what to correct.
     pub(super) fn read(&self, entered: Option<&str>) -> Result<Option<Value>, String> {
         if self.kind == Kind::Flag {
             return Ok(Some(entered.is_some().into()));

@@ -42,7 +42,7 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// Tells the user what to correct, with a sentence for each field.
+    /// Returns a message for each field that the user has to correct.
     pub(super) fn read(&self, entered: &Entered) -> Result<Object, Vec<String>> {
         let mut credential = Object::new();
         let mut problems = Vec::new();

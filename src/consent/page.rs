@@ -33,7 +33,7 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
         let (challenge, proof) = (&check.challenge, &check.proof);
         let ended = "What you have just entered was not sent. Unless another window says that you are connected, go \
                      back to the program that opened this form and connect again.";
-        let ended = notice(CROSS, "This form has ended or was already sent", ended);
+        let ended = notice(CROSS, "This form has expired or was already sent", ended);
         end = format!(
             "<template>{ended}</template>\n<script nonce=\"{nonce}\" data-challenge=\"{challenge}\" \
              data-proof=\"{proof}\">{SCRIPT}</script>\n"

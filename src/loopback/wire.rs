@@ -188,7 +188,7 @@ impl<'a> Wire<'a> {
         sent
     }
 
-    /// Responds to bytes that were not a request. The connection has to close after that.
+    /// Responds to bytes that were not an acceptable request. The connection has to close after that.
     pub(super) fn refuse(&mut self, response: Response) -> io::Result<bool> {
         // `ureq_proto` can only respond to a request, so it parses this made-up request.
         let stand_in = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
@@ -273,8 +273,8 @@ mod tests {
                     thread::sleep(Duration::from_millis(20));
                 }
             });
-            // The sender never ends its request. If the limit applied to each read alone, the result would be 431
-            // or, after 20 s, a request.
+            // The sender sends a byte every 20 ms. If the limit applied to each read alone, the result after 20 s
+            // would be 431 or a request.
             let found = Wire::new(&stream, LIMITS).read_request();
             assert_eq!(found.err(), Some(Failure::Closed), "{start}");
             drop(stream);

@@ -241,7 +241,7 @@ fn a_key_is_not_sent_to_another_server_on_the_same_port() {
         if sends {
             browser.press(ENTER);
         }
-        browser.wait_for("This form has ended or was already sent");
+        browser.wait_for("This form has expired or was already sent");
         browser.picture("ended");
         let html = browser.text("document.documentElement.outerHTML");
         assert!(

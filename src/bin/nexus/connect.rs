@@ -26,14 +26,16 @@ const UNSERVED: &str = "http://localhost/";
 pub(crate) struct Connect {
     #[command(flatten)]
     tenant: Tenant,
-    /// A scope to request; may be repeated [default: the scopes that the gateway lists for the provider]
+    /// A scope to request; may be repeated [default: the scopes that the gateway lists for the provider; none
+    /// with --field]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
     /// A credential field to read from a prompt or from a line of stdin, for a provider that uses keys or
     /// passwords; may be repeated
     #[arg(long = "field", value_name = "NAME=-", allow_hyphen_values = true)]
     fields: Vec<String>,
-    /// The page to which the gateway sends the browser after the consent [default: a page that this command serves]
+    /// The page to which the gateway sends the browser after the consent [default: a page that this command serves;
+    /// http://localhost/ with --no-wait or --field]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,
     /// Do not open a browser
@@ -245,7 +247,7 @@ fn run_again(form: &Form) -> String {
     format!("run `nexus connect` again with {}", form.as_options())
 }
 
-/// Adds the URL and the option to an error about the return URL.
+/// Adds the return URL and the option `--return-url` to an error about the return URL.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if !error.message().contains("return_url") {
         return error.into();

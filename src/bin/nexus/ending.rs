@@ -1,5 +1,6 @@
-//! Ends and suspends the program without cutting off a call that may refresh a token: if a refresh is cut off, the
-//! provider may revoke the user's grant. The program's end cuts off all other calls, such as a revocation.
+//! Delays the program's end by up to 5 s, and its suspension without a limit, while a call may be refreshing a token.
+//! If a refresh is cut off, the provider may revoke the user's grant. The program's end cuts off all other calls, such
+//! as a revocation.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -27,8 +28,8 @@ pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
-/// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT by up to 5 s while a call that may refresh a token is under way, and
-/// delays SIGTSTP until the call ends. During the delay, a second signal ends the program at once.
+/// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT by up to 5 s while a call that may refresh a token is under way. During
+/// this delay, a second of these signals ends the program at once. Delays SIGTSTP until the call ends.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -64,7 +65,8 @@ pub(crate) struct Change(());
 
 impl Change {
     /// Calls `change`, which returns a function that undoes it, or `None` on failure. A signal that arrives during the
-    /// change waits for it. While a signal ends the program, this function blocks and changes nothing.
+    /// change waits for it. If a signal that ends the program has already undone the last change, this function blocks
+    /// and changes nothing.
     pub(crate) fn make(change: impl FnOnce() -> Option<Undo>) -> Option<Self> {
         let mut undo = UNDO.lock().unwrap_or_else(PoisonError::into_inner);
         *undo = change();

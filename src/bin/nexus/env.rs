@@ -52,7 +52,7 @@ fn value(name: &str) -> Option<Json> {
     Some(shown.into())
 }
 
-/// Hides everything before the last `@`, and the query after it, because both can contain secrets.
+/// Hides everything before the last `@`, and the query, because both can contain secrets.
 fn without_password(url: &str) -> String {
     let shown = match url.rsplit_once('@') {
         Some((_, rest)) => format!("(hidden)@{rest}"),

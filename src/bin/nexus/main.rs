@@ -75,7 +75,7 @@ enum Command {
     Status(status::Status),
     /// Print a token's type and expiry, or with --show the token itself
     Token(token::Token),
-    /// Make the gateway refresh a token now, and print the new token
+    /// Make the gateway refresh a token now, and print the new token's type, or with --show the token itself
     Refresh(refresh::Refresh),
     /// Revoke a connection; the gateway deletes its token and asks the provider to revoke it
     Revoke(revoke::Revoke),

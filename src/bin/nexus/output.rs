@@ -36,8 +36,8 @@ pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the string, or blocks if a signal is ending the program. A closed pipe is not an error,
-/// because its reader, such as `head`, needs no more output.
+/// Prints the string. While a signal is ending or suspending the program, blocks before printing. A closed pipe is not
+/// an error, because its reader, such as `head`, needs no more output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();

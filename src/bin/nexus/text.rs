@@ -13,8 +13,8 @@ pub(crate) fn one_line(text: impl Display) -> String {
     text.to_string().trim_end().chars().map(shown).collect()
 }
 
-/// Returns whether a character is a bidirectional control, a zero-width character, a line separator
-/// or a tag.
+/// Returns whether a character is a bidirectional control, a line or paragraph separator, or an invisible character,
+/// such as a zero-width space or a tag character.
 fn is_hidden(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

@@ -25,7 +25,7 @@ fn submit(page: &CredentialPage, key: &str) -> (u16, bool) {
     (status, response.on_sent.is_some())
 }
 
-/// Serves one request of the gateway, and returns the key in it.
+/// Serves one request to the gateway, and returns the key in it.
 fn serve(gateway: &TcpListener, status: u16) -> String {
     let (mut stream, _) = gateway.accept().unwrap();
     let mut request = String::new();

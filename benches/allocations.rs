@@ -1,4 +1,4 @@
-//! Allocations of a fetch, beside those of bare ureq.
+//! Compares the number of allocations of a fetch through the SDK and through bare ureq.
 
 use std::time::Duration;
 

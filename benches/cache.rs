@@ -1,5 +1,5 @@
-//! A cached token, beside the least that such a cache can do: one lock, a two-level lookup, both
-//! clocks, one clone of an `Arc`.
+//! Compares a hit in the token cache with a floor, the least work that such a cache can do: one lock, a lookup in two
+//! maps, both clocks, and one clone of an `Arc`.
 #![allow(clippy::cast_precision_loss)]
 
 use std::collections::HashMap;
@@ -14,7 +14,8 @@ use support::{Goal, Report, Unit, on_threads, repeat};
 
 const PROVIDER: &str = "github";
 const FULL: usize = 10_000;
-/// Calls of a thread in each turn: many enough to outweigh the start of the threads.
+/// The number of calls of each thread in a turn. There are many, because the threads do not begin at exactly the same
+/// moment.
 const CALLS: u64 = 20_000;
 
 fn main() {
@@ -29,7 +30,7 @@ fn main() {
     report.print();
 }
 
-/// A name like a UUID, which most gateways use for workspaces.
+/// Returns a name of the length and form of a UUID.
 fn workspace(number: usize) -> String {
     format!("{number:08x}-3c1f-4a77-9d2e-{number:012x}")
 }
@@ -43,7 +44,7 @@ fn token() -> Arc<CachedToken> {
     ))
 }
 
-/// The floor.
+/// The minimal cache that the token cache is compared with.
 #[derive(Default)]
 struct Floor(Mutex<HashMap<Box<str>, Providers>>);
 
@@ -126,7 +127,8 @@ fn a_hit(threads: usize, criterion: &mut Criterion, report: &mut Report) {
     measure("a hit of a Fetcher", 2.0, &of_fetcher);
 }
 
-/// Compares one workspace with 10,000 in random order.
+/// Compares hits in a cache of 10,000 workspaces with hits in a cache of one workspace: first for random
+/// workspaces, and then always for the same workspace.
 fn among_many(criterion: &mut Criterion, report: &mut Report) {
     let client = client();
     let names: Vec<String> = (0..FULL).map(workspace).collect();
@@ -138,7 +140,7 @@ fn among_many(criterion: &mut Criterion, report: &mut Report) {
     assert_eq!(many.len(), FULL, "a full cache");
 
     let mut order = Order(1);
-    // Both read a name from a random place in memory, whose cost is the caller's, not the cache's.
+    // Both sides read a name from a random place in memory, because this cost is the caller's and not the cache's.
     let of_one = |calls| {
         repeat(calls, || {
             black_box(order.next(&names).as_bytes().last());
@@ -185,7 +187,7 @@ impl Order {
     }
 }
 
-/// Measures the memory of an entry, with and without its token.
+/// Measures the memory of an entry without its token, and the memory of a token.
 fn size_of_an_entry(report: &mut Report) {
     let names: Vec<String> = (0..FULL).map(workspace).collect();
     let tokens: Vec<_> = names.iter().map(|_| token()).collect();

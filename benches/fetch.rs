@@ -1,4 +1,5 @@
-//! `authenticated_fetch` with a warm token and all timeouts on, beside bare ureq with and without.
+//! Compares `authenticated_fetch`, whose token is in the cache, with bare ureq. In some cases, bare ureq has a timeout,
+//! as the SDK always does.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -11,7 +12,7 @@ use support::{
     Goal, Pair, Report, Unit, bare_fetch, compare, nanos, on_threads, our_fetch, per_call, quantile,
 };
 
-/// Calls of a thread in each turn.
+/// The number of calls of each thread in a turn.
 const CALLS: u64 = 200;
 
 fn main() {
@@ -31,9 +32,9 @@ struct Case {
     threads: usize,
     /// The number of idle connections that bare ureq keeps; its default is 3.
     idle: usize,
-    /// Whether bare ureq has a `timeout_global`, as the SDK does.
+    /// True if bare ureq has a `timeout_global`. The SDK always has a timeout.
     timed: bool,
-    /// The least part of bare ureq's requests per second.
+    /// The goal: the SDK's requests per second, divided by bare ureq's, must be at least this.
     least: f64,
 }
 
@@ -129,14 +130,14 @@ impl Case {
 /// Measurements of a turn besides its time.
 #[derive(Default)]
 struct Side {
-    /// The p99 of each turn: an occasional disturbance of the machine affects few turns.
+    /// The p99 of each turn. The report shows their median, so an occasional disturbance of the machine hardly matters.
     p99: RefCell<Vec<f64>>,
     /// The CPU time of this process for each call; the server is another process.
     cpu: RefCell<Vec<f64>>,
 }
 
 impl Side {
-    /// Returns the time of the calls on the threads.
+    /// Runs the calls on the threads, records their p99 and CPU time, and returns the time that they took.
     fn turn(&self, threads: usize, calls: u64, call: &(impl Fn() + Sync)) -> Duration {
         let each = calls / u64::try_from(threads).unwrap();
         let all = Mutex::new(Vec::new());

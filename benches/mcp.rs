@@ -1,7 +1,7 @@
-//! The MCP server example beside the simplest one there can be: a loop that reads a line and writes its
-//! response, on one thread. And a call of its tool beside the same with bare ureq in the SDK's place.
+//! Compares the MCP server example with a floor, the simplest possible server: one thread that reads a line and writes
+//! its response, in a loop. Also compares a tool that calls an API through the SDK with the same tool on bare ureq.
 //!
-//! Builds the example as its users install it; `NEXUS_BENCH_MCP` names another build.
+//! Builds the example as its users install it, unless `NEXUS_BENCH_MCP` names another build.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use support::server::Server;
 use support::{Goal, Pair, Report, Unit, nanos, per_call, quantile};
 
-/// Set for the program that is the floor.
+/// The environment variable that makes this program run as the floor.
 const FLOOR: &str = "NEXUS_BENCH_FLOOR";
-/// Calls of one block, of floor and example in turns.
+/// The number of calls in a block. Blocks of the floor and of the example alternate.
 const BLOCK: u64 = 100;
-/// Calls under way at a time, to measure the throughput; what the example has threads for.
+/// The number of calls that are under way at a time when the throughput is measured.
 const WINDOW: u64 = 32;
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
 
@@ -55,7 +55,7 @@ fn main() {
     report.print();
 }
 
-/// The example, built if need be.
+/// Builds the example, unless `NEXUS_BENCH_MCP` is set, and returns its path.
 fn example() -> PathBuf {
     if let Some(path) = std::env::var_os("NEXUS_BENCH_MCP") {
         return path.into();
@@ -178,7 +178,7 @@ fn pings(ours: &mut Client, blocks: u64, report: &mut Report) {
     report_pings("MCP server: ping during a slow call", &times, report);
 }
 
-/// Of a tool whose calls before were quick.
+/// Measures a ping that is sent right after a slow call of a tool whose earlier calls were quick.
 fn pings_behind_a_surprise(ours: &mut Client, blocks: u64, report: &mut Report) {
     let [quick, slow] = [0, 2].map(|ms| call("slow", &json!({"ms": ms})));
     let mut times = Vec::new();
@@ -252,7 +252,7 @@ impl Client {
         nanos(begin.elapsed())
     }
 
-    /// In KiB, as the kernel counts it.
+    /// Returns the program's peak memory in KiB, as the kernel reports it.
     fn peak_memory(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.unwrap();
@@ -269,7 +269,7 @@ impl Drop for Client {
     }
 }
 
-/// What a response costs at the least: a line is read, parsed and responded to by one thread.
+/// The floor: one thread reads a line, parses it and responds.
 fn floor() {
     for line in io::stdin().lock().lines() {
         let message: Value = serde_json::from_str(&line.unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Threads that miss the same key of an empty cache together, beside one that misses it alone; and one
-//! miss, beside the bare request that it makes.
+//! Compares threads that miss the same key of an empty cache together with one thread that misses it alone. Also
+//! compares one miss with the bare request that it makes, and with a miss that acquires the lock file.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use support::server::{SLOW, Server};
 use support::{Goal, Report, Unit, compare, on_threads, repeat};
 
 const THREADS: usize = 64;
-/// The gateway's time for a token.
+/// The time that the gateway takes to return a token.
 const DELAY: Duration = Duration::from_millis(20);
 
 fn main() {

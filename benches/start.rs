@@ -1,5 +1,5 @@
-//! Programs that fetch once and end, with this crate and with bare ureq: their time and memory.
-//! Also the cost of making a client.
+//! Compares the time and memory of programs that fetch once and end, with this crate and with bare ureq. Also measures
+//! how long it takes to create a client.
 
 use std::cell::RefCell;
 use std::process::Command;
@@ -12,7 +12,7 @@ use support::server::Server;
 use support::{Goal, Pair, Report, Unit, bare_agent, compare, repeat};
 use ureq::Agent;
 
-/// Set for the measured programs: the program's name, and the server's origins.
+/// The environment variables of the measured programs: the program's name, and the server's origins.
 const PROGRAM: &str = "NEXUS_BENCH_PROGRAM";
 const GATEWAY: &str = "NEXUS_BENCH_GATEWAY";
 const UPSTREAM: &str = "NEXUS_BENCH_UPSTREAM";
@@ -91,7 +91,7 @@ impl Programs {
     }
 }
 
-/// In KiB, as the kernel counts.
+/// Returns the peak memory of this process in KiB, as the kernel reports it.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

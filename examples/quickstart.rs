@@ -151,7 +151,8 @@ impl Setting {
         })
     }
 
-    /// Returns `SCOPES`, or the scopes that the gateway lists. Identity providers refuse an empty list.
+    /// Returns `SCOPES`, or the scopes that the gateway lists, because some identity providers refuse a request without
+    /// scopes.
     fn scopes(&self, client: &NexusClient) -> Vec<String> {
         if !self.scopes.is_empty() {
             return self.scopes.split_whitespace().map(str::to_owned).collect();
@@ -160,7 +161,8 @@ impl Setting {
         listed.unwrap_or_default()
     }
 
-    /// Returns `UPSTREAM_URL`, or the API that the gateway lists. A token must not go to another provider's API.
+    /// Returns `UPSTREAM_URL`, or the address that the gateway lists for the provider's API. There is no other default,
+    /// because a token must not go to another provider's API.
     fn upstream(&self, client: &NexusClient) -> Result<String, String> {
         if !self.upstream.is_empty() {
             return Ok(self.upstream.clone());
@@ -170,12 +172,12 @@ impl Setting {
             .and_then(|provider| provider.api_base_url);
         listed.ok_or_else(|| {
             let provider = &self.provider;
-            format!("the gateway lists no API for {provider}: set UPSTREAM_URL to its address")
+            format!("cannot get the address of {provider}'s API from the gateway; set UPSTREAM_URL")
         })
     }
 
-    /// Returns the gateway's entry for the provider. Returns `None` if the list cannot be fetched, because the gateway
-    /// may still serve the provider.
+    /// Returns the gateway's entry for the provider, or `None` if there is no entry. If the list cannot be fetched,
+    /// returns `None` instead of an error, because the rest of the program may still work.
     fn listed(&self, client: &NexusClient) -> Option<ProviderInfo> {
         client.providers().ok()?.get(&self.provider).cloned()
     }

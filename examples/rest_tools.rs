@@ -113,7 +113,7 @@ impl Tools {
 fn refused(path: &str, status: u16) -> String {
     let (problem, advice) = match status {
         401 | 403 => ("the API refused the key", "check WORKSPACE_ID and PROVIDER"),
-        429 | 500.. => ("the API failed", "try again later"),
+        429 | 500.. => ("the API responded", "try again later"),
         _ => (
             "the API refused the request",
             "check UPSTREAM_URL and ARGUMENTS",

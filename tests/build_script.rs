@@ -266,7 +266,7 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
     let missing = format!("{}/missing", gateway.url());
     let no_schema = format!("{}/user/repos", gateway.url());
     let cases = [
-        ("NEXUS_GATEWAY_URL", "nowhere", "set NEXUS_GATEWAY_URL"),
+        ("NEXUS_GATEWAY_URL", "nowhere", "check NEXUS_GATEWAY_URL"),
         ("NEXUS_API_KEY", "wrong", "set NEXUS_API_KEY to a key that"),
         ("WORKSPACE_ID", "", "WORKSPACE_ID is not"),
         ("WORKSPACE_ID", "nobody", "set WORKSPACE_ID and PROVIDER"),

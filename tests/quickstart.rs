@@ -78,7 +78,7 @@ fn a_token_goes_to_no_api_that_the_gateway_does_not_name() {
     let err = String::from_utf8(ran.stderr).unwrap();
     assert!(!ran.status.success());
     assert!(
-        err.contains("lists no API for slack: set UPSTREAM_URL"),
+        err.contains("cannot get the address of slack's API from the gateway; set UPSTREAM_URL"),
         "{err}"
     );
     let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();

@@ -1,4 +1,5 @@
-//! Measures floor and crate in turns in one run, and prints the rows of the report.
+//! Measures the SDK and a minimal implementation of the same task (the *floor*) alternately, and prints the rows of the
+//! report.
 #![allow(
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
@@ -19,7 +20,7 @@ use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, Toke
 
 pub use report::{Goal, Report, Unit};
 
-/// Set for a quick run, which shows that the benchmarks work.
+/// The environment variable that makes the benchmarks run briefly, only to check that they work.
 const QUICK: &str = "NEXUS_BENCH_QUICK";
 
 pub fn criterion() -> Criterion {
@@ -34,7 +35,7 @@ pub fn criterion() -> Criterion {
     sized.configure_from_args()
 }
 
-/// The measurements of floor and crate, in turns.
+/// The measurements of the floor and of the SDK, whose turns alternate.
 #[derive(Clone, Default)]
 pub struct Pair {
     floor: Vec<f64>,
@@ -67,7 +68,8 @@ impl Pair {
         )
     }
 
-    /// The median of the ratios of neighbouring turns: a slower machine slows both.
+    /// Returns the median of the ratios of neighbouring turns. If the machine is slow for a while, it slows both turns
+    /// of a pair.
     pub fn ratio(&self) -> f64 {
         let turns = self.ours.iter().zip(&self.floor);
         quantile(turns.map(|(ours, floor)| ours / floor).collect(), 0.5)
@@ -86,9 +88,9 @@ pub fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Runs a block of calls of the floor and a block of ours in turns, at least as many calls as
-/// criterion asks for. Criterion gets our time for those; the result has the nanoseconds of a call
-/// for both, block by block.
+/// Runs blocks of calls of the floor and of the SDK alternately, until each has made at least as many calls as
+/// criterion asks for. Reports the SDK's time for that number of calls to criterion. Returns the nanoseconds per call
+/// of each block.
 pub fn compare(
     criterion: &mut Criterion,
     name: &str,
@@ -131,7 +133,7 @@ pub fn per_call(time: Duration, calls: u64) -> f64 {
     nanos(time) / calls as f64
 }
 
-/// Returns the time of the calls on this thread.
+/// Makes the calls on this thread, and returns the time that they took.
 pub fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
     let start = Instant::now();
     for _ in 0..calls {
@@ -149,7 +151,7 @@ pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
         let start = Instant::now();
         work();
         let end = Instant::now();
-        // Ending a thread costs more than most work.
+        // No thread ends before all have finished their work, because the end of a thread would slow down the others.
         barrier.wait();
         spans.lock().unwrap().push((start, end));
     };
@@ -166,8 +168,8 @@ pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
 
 pub const SCHEMES: [&str; 2] = ["http", "https"];
 
-/// Bare ureq with its defaults, but for the number of idle connections (3 by default) and the system's
-/// authorities.
+/// Creates a ureq agent with ureq's defaults, except for the number of idle connections (3 by default), the global
+/// timeout (none by default), and the root certificates, which are the system's.
 pub fn bare_agent(idle: usize, timeout: Option<Duration>) -> ureq::Agent {
     let config = ureq::Agent::config_builder();
     let config = config
@@ -181,7 +183,7 @@ pub fn bare_agent(idle: usize, timeout: Option<Duration>) -> ureq::Agent {
     config.build().new_agent()
 }
 
-/// A call of bare ureq, with the credential and, for a careful user, with a timeout.
+/// Returns a function that sends a request with bare ureq, with the credential and, if given, the timeout.
 pub fn bare_fetch(idle: usize, timeout: Option<Duration>, url: String) -> impl Fn() + Sync {
     let agent = bare_agent(idle, timeout);
     move || {
@@ -193,7 +195,7 @@ pub fn bare_fetch(idle: usize, timeout: Option<Duration>, url: String) -> impl F
     }
 }
 
-/// The same through the SDK, with a warm token and all timeouts on.
+/// Returns a function that sends the same request through the SDK, with a cached token and all timeouts.
 pub fn our_fetch(url: String) -> impl Fn() + Sync {
     let options = NexusClientOptions::new("http://127.0.0.1:1");
     let client = NexusClient::new(options).unwrap();

@@ -1,4 +1,4 @@
-//! The rows that a benchmark prints at its end; `benches/report` makes one table of them all.
+//! The rows that a benchmark prints when it ends. `benches/report` puts the rows of all benchmarks into one table.
 
 use super::Pair;
 
@@ -12,7 +12,7 @@ pub enum Unit {
     Count,
 }
 
-/// The bound of a row.
+/// The bound that a row's value must meet.
 #[derive(Clone, Copy)]
 pub enum Goal {
     /// At most this many times the floor.
@@ -23,7 +23,7 @@ pub enum Goal {
     Over(f64),
     /// At most this much, whatever the floor.
     Below(f64),
-    /// Stated, without a goal.
+    /// No bound: the row only states its values.
     Stated,
 }
 
@@ -42,7 +42,8 @@ struct Row {
 pub struct Report(Vec<Row>);
 
 impl Report {
-    /// The medians, and the ratio of neighbours. A pair without values was filtered out.
+    /// Adds a row with the medians, and with the median ratio of neighbouring turns. Adds no row if criterion's filter
+    /// has skipped the measurement.
     pub fn medians(
         &mut self,
         goal: u8,

@@ -1,5 +1,5 @@
-//! A small keep-alive server for http and https on one port. The first process of a benchmark is the
-//! server; it starts the benchmark once more beside it, to measure, and ends with it.
+//! A small keep-alive server for http and https on one port. The first process of a benchmark is the server. It starts
+//! the benchmark again in a second process, which measures, and ends when that process ends.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,30 +13,31 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// The certificate of the tests, which is its own authority.
+/// The self-signed certificate of the tests.
 const CERTIFICATE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../tests/support/certificate.pem"
 );
 const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/support/key.pem");
 
-/// Set for the process that measures: the server's port.
+/// The environment variable with the server's port, for the process that measures.
 const PORT: &str = "NEXUS_BENCH_PORT";
 
-/// The provider whose tokens are slow.
+/// The provider whose tokens the gateway returns only after a delay.
 pub const SLOW: &str = "slow-provider";
 
 /// The response to requests that are not for the gateway.
 const BODY: &str = r#"{"login":"octocat","id":583231,"name":"The Octocat","company":"@github","public_repos":8,"followers":20000}"#;
 const TOKEN: &str = r#"{"access_token":"bench-token-0123456789","token_type":"Bearer","expires_in":3600,"strategy":{"type":"oauth2"}}"#;
 
-/// The server, for the process that measures.
+/// A handle to the server, in the process that measures.
 pub struct Server {
     port: u16,
 }
 
 impl Server {
-    /// Called first in each `main`. The server's gateway waits for `delay` before a token of [`SLOW`].
+    /// Serves in the first process, and exits when the process that measures has ended. In the process that measures,
+    /// returns the server. Its gateway waits for `delay` before it returns a token of [`SLOW`].
     pub fn start(delay: Duration) -> Self {
         match std::env::var(PORT) {
             Ok(port) => Self {
@@ -62,7 +63,7 @@ impl Server {
 
 /// Serves until the process that measures has ended, and returns its status.
 ///
-/// `SSL_CERT_FILE` names its authority for the feature `platform-verifier`.
+/// Sets `SSL_CERT_FILE` for that process, so that the feature `platform-verifier` trusts the server's certificate.
 fn serve(delay: Duration) -> i32 {
     let tls = identity();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -23,15 +23,15 @@ const MAX_DRAIN: Duration = Duration::from_secs(5);
 
 /// The reason why the API returned no schema.
 enum Problem {
-    /// The configuration is right, as far as the script can tell.
+    /// The script is not configured, or the failure may be temporary. The build uses the committed copy.
     Unavailable(String),
-    /// The text says what to set.
+    /// The configuration is wrong. The build fails with this text, which says what to set.
     Wrong(String),
 }
 
 fn main() {
     // NEXUS_API_KEY is not listed, because Cargo stores the values of these variables in target/, and CI systems often
-    // cache that directory. Another key returns the same schema, so a new key needs no rebuild.
+    // cache that directory. The API returns the same schema for a new key, so a new key needs no rebuild.
     for variable in [GATEWAY, WORKSPACE, PROVIDER, SCHEMA, LOCKS] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
@@ -69,7 +69,7 @@ fn fetch() -> Result<Vec<u8>, Problem> {
     let url = required(SCHEMA)?;
     let client = client().map_err(|error| {
         Problem::Wrong(format!(
-            "{error}; set {GATEWAY} and NEXUS_API_KEY to the gateway's address and key"
+            "{error}; check {GATEWAY}, NEXUS_API_KEY and {LOCKS}"
         ))
     })?;
     let options = FetchOptions::default().header("Accept", "application/json");
@@ -126,7 +126,7 @@ fn refused(status: u16) -> Problem {
     match status {
         429 | 500.. => Problem::Unavailable(problem),
         401 | 403 => Problem::Wrong(format!(
-            "{problem}; set {WORKSPACE} and {PROVIDER} to a connection that may read it"
+            "{problem}; set {WORKSPACE} and {PROVIDER} to a connection that may read the schema"
         )),
         _ => Problem::Wrong(format!("{problem}; set {SCHEMA} to the schema's URL")),
     }

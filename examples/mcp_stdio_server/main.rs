@@ -1,5 +1,4 @@
-//! An MCP server over stdin and stdout, on threads, with `serde_json` and `nexus_sdk`, and without a framework or
-//! async.
+//! A multi-threaded MCP server over stdin and stdout that uses no framework and no async.
 //!
 //! This file has the tools and the configuration. To make a server of your own, copy this folder and change only this
 //! file. `mcp` speaks the protocol, and `nexus` connects the user and sends requests. README.md is the manual.

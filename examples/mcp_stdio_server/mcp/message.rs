@@ -30,7 +30,7 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     {
         return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
     }
-    // `serde_json` reads larger integers as floats, which could not be sent back exactly.
+    // `serde_json` reads integers of more than 64 bits as floats, which could not be sent back exactly.
     let is_id = |id: &Value| id.is_string() || id.is_u64() || schema::integer(id).is_some();
     if !message.get("id").is_none_or(is_id) {
         return Err("\"id\" must be a string or a 64-bit integer");

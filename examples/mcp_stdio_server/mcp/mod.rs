@@ -1,8 +1,7 @@
 //! A server for the Model Context Protocol over stdin and stdout. It speaks the five revisions from 2024-11-05 to
 //! 2026-07-28, depends only on `serde_json`, and knows nothing of Nexus.
 //!
-//! A program creates a list of [`Tool`]s and passes it to [`Server::new`]. The modules, in the order in which a request
-//! passes through them:
+//! A program creates a list of [`Tool`]s and passes it to [`Server::new`]. These are the modules:
 //!
 //! | module | contents |
 //! |---|---|

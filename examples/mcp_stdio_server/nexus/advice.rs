@@ -1,4 +1,4 @@
-//! Advice for a model, or its user, when there is no good response.
+//! Advice for a model, or its user, when a request fails.
 
 use nexus_sdk::http::header::{LOCATION, RETRY_AFTER};
 use nexus_sdk::http::{HeaderMap, HeaderName, StatusCode};
@@ -6,7 +6,7 @@ use nexus_sdk::{ConnectionStatus, ErrorKind, NexusError};
 
 use super::Account;
 
-/// The maximum number of characters of an API's error page that the model gets.
+/// The maximum number of characters that the model gets from a response that is an error or is not the expected JSON.
 const MAX_SHOWN: usize = 2000;
 
 /// Explains an error from a fetch, and says what to do.
@@ -41,7 +41,7 @@ fn advice(error: &NexusError, account: &Account) -> String {
             "Retry in a moment. If that fails, check that the gateway and the API are reachable."
                 .to_owned()
         }
-        _ => "Do not retry; see the gateway's log.".to_owned(),
+        _ => "Do not retry. If the error gives no advice, see the gateway's log.".to_owned(),
     }
 }
 

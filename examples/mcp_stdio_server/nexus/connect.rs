@@ -90,7 +90,7 @@ impl Connect {
         }
         match request.wait(call) {
             Some(outcome) => outcome.map_err(Problem::Text),
-            // With another `Visit`, the client would open the same page again.
+            // A `Problem::Visit` would make the client open the same page again.
             None if call.visit == Some(Visit::Accepted) => {
                 let waited = MAX_WAIT.as_secs();
                 let text = request.page.text();
@@ -111,8 +111,8 @@ impl Connect {
             && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
-    /// Returns the request that was under way at `since`, or requests a new connection. Calls that arrive while another
-    /// call asks the gateway share its outcome.
+    /// Returns the last request, or requests a new connection if the last request ended before `since`. Calls that
+    /// arrive while another call asks the gateway share its outcome.
     fn request(&self, reason: &NexusError, since: Instant) -> Arc<Request> {
         let _asking = lock(&self.asking);
         let last = lock(&self.last).clone();
@@ -159,8 +159,8 @@ impl Connect {
         Ok(request)
     }
 
-    /// Returns the scopes that the gateway lists for the provider. An `OpenID` provider refuses a request without
-    /// scopes.
+    /// Returns the scopes that the gateway lists for the provider, because some identity providers refuse a request
+    /// without scopes.
     fn listed_scopes(&self) -> Vec<String> {
         let Ok(providers) = self.client.providers() else {
             return Vec::new();
@@ -209,7 +209,7 @@ impl Request {
         Some(outcome)
     }
 
-    /// Waits for the gateway, and then ends the request.
+    /// Polls the gateway until the connection's status is final, and then ends the request.
     fn watch(&self, client: &NexusClient, listener: &ConsentListener, account: &Account) {
         let options = WaitOptions::default().interval(INTERVAL);
         let options = options.timeout(MAX_REQUEST).consent(listener);

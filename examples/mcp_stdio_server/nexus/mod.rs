@@ -1,5 +1,5 @@
-//! The provider's API for the tools. Requests carry the connected user's credential. If there is no good response, the
-//! model gets advice.
+//! The provider's API for the tools. Requests carry the connected user's credential. If a request fails, the model gets
+//! advice.
 //!
 //! The SDK sends the credential only to the scheme, host and port of the API. [`Api::text`] also refuses full URLs, so
 //! that requests stay below the API's address.
@@ -38,8 +38,8 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// With `connects`, the server sends the user to the consent page when a connection is missing. Otherwise it tells
-    /// the model a command to run.
+    /// With `connects`, the server sends the user to the consent page when a connection is missing. Otherwise it gives
+    /// the model a command that connects the user.
     pub(crate) fn new(client: &NexusClient, account: Account, connects: bool) -> Self {
         let fetcher = client
             .fetcher(&TokenCache::new(), &account.workspace_id, &account.provider)

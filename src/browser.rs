@@ -1,4 +1,5 @@
-//! Tells a wait for a connection that the user's browser has come back.
+//! Tells a wait for a connection that the user's browser has returned. A browser also counts as returned once the
+//! gateway has accepted a credential that it sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +163,7 @@ mod tests {
         wait.wait_for_browser(HOUR);
         assert!(wait.has_returned);
         browser.join().unwrap();
-        // The browser has returned, so this call returns at once. A second hour would hang the test.
+        // The browser has returned, so this call returns at once. Otherwise, it would block the test for an hour.
         wait.wait_for_browser(HOUR);
     }
 }

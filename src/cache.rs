@@ -15,7 +15,7 @@ use crate::token::CachedToken;
 
 pub(crate) use self::entries::changes;
 
-/// By default, a token counts as expired this long before its `expires_at`.
+/// By default, the cache hides a token this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
 /// A token that arrives within its buffer is fresh for this time. Gateways return the same token until it has
 /// expired, so otherwise each call in the last 30 s of a token would resolve it again.
@@ -25,11 +25,11 @@ const STALE_USE: Duration = Duration::from_secs(5);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
 ///
-/// A clone is a handle to the same cache. A token counts as expired 30 seconds (the buffer) before its
-/// `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier expiry
-/// counts. The cache holds at most 10,000 tokens. To make room, it drops expired tokens first, and then any others.
-/// The key is the pair of workspace and provider (the tenant), so `("a:b", "c")` is not `("a", "b:c")`. The key does
-/// not include the gateway, so use a separate cache for each gateway.
+/// A clone is a handle to the same cache. By default, [`get`](Self::get) stops returning a token 30 seconds (the
+/// buffer) before its `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier
+/// expiry counts. The cache holds at most 10,000 tokens. To make room, it drops expired tokens first and, if that is
+/// not enough, arbitrary other tokens. The key is the pair of workspace and provider (the tenant), so `("a:b", "c")`
+/// is not `("a", "b:c")`. The key does not include the gateway, so use a separate cache for each gateway.
 ///
 /// The cache hides a token within its buffer, but keeps it until it expires. If the gateway fails to return a newer
 /// token, a client uses the hidden token and makes it visible for 5 s at a time (see
@@ -95,7 +95,7 @@ impl TokenCache {
         Self::with_buffer(BUFFER)
     }
 
-    /// Returns an empty cache in which a token counts as expired this long before its `expires_at`.
+    /// Returns an empty cache that hides a token this long before its `expires_at`.
     ///
     /// If the gateway returns a token that is already within the buffer, the token is used for up to 5 s.
     /// Otherwise every call near the end of a token's life would ask the gateway again.
@@ -175,7 +175,8 @@ impl TokenCache {
         self.entries.lock().clear();
     }
 
-    /// Returns the number of tokens that [`get`](Self::get) would return. Takes time in proportion to the size of the cache.
+    /// Returns the number of tokens that [`get`](Self::get) would return. Takes time in proportion to the size of the
+    /// cache.
     ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
@@ -225,8 +226,8 @@ impl TokenCache {
         entries.replace(workspace_id, provider, entry, now);
     }
 
-    /// Returns the tenant's token if it is fresh. Unlike [`get`](Self::get), does not return a stale token that was made
-    /// visible in an outage.
+    /// Returns the tenant's token if it is fresh. Unlike [`get`](Self::get), does not return a stale token that was
+    /// made visible in an outage.
     pub(crate) fn fresh(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;

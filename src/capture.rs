@@ -1,4 +1,4 @@
-//! Static credentials: the form in which a user enters a credential, and the credential that was stored.
+//! Static credentials: the form in which a user enters a credential, and the gateway's response to the credential.
 
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ impl CaptureSchema {
     }
 }
 
-/// A credential that the gateway has accepted.
+/// The gateway's response to a credential that it has accepted. Does not contain the credential.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};

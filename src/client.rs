@@ -38,8 +38,9 @@ use crate::url;
 ///
 /// Every method that sends a request can fail with `request_failed` (the network), `timeout`,
 /// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
-/// contract), `body_too_large`, and with the gateway's own codes. The code is `http_<status>` if the
-/// gateway sends none. Each method lists its further codes.
+/// contract), `body_too_large`, `insecure_url` (only for an http URL and an agent with `https_only`), and with
+/// the gateway's own codes. The code is `http_<status>` if the gateway sends none. Each method lists its most
+/// important further codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of gateways.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
@@ -59,7 +60,8 @@ use crate::url;
 ///
 /// # Differences from the Python SDK
 ///
-/// Methods have the same names and argument order. These behaviours differ:
+/// Methods have the same names and take their required arguments in the same order. Optional arguments are set in
+/// an options value, such as [`WaitOptions`](crate::WaitOptions). These behaviours differ:
 ///
 /// | | Python | this crate |
 /// |---|---|---|
@@ -73,33 +75,33 @@ use crate::url;
 /// | processes that resolve the same workspace and provider | at the same time | one after the other |
 /// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
 /// | a 401 to a cached token | returned | the token is removed, and the request is sent again if there is another token |
-/// | an expiry in `expiry` or `expires_in` | ignored; the token is cached for 5 minutes | used |
+/// | an expiry in `expiry` or `expires_in` | ignored; the token is assumed to expire after 5 minutes | used |
 /// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
 /// | a response without a required field | `KeyError` | `invalid_response` |
 /// | `token_expired` from a resolve | an error | the token is requested once more |
-/// | strategies | always an `Authorization` header | all in the gateway's contract, signatures with the feature `signing`; an unknown strategy is `unsupported_strategy` |
-/// | the caller's `Authorization` header | overwritten | overwritten if the strategy sets that header, otherwise sent |
+/// | strategies | an `Authorization` header, except with the strategy `header` | all in the gateway's contract, signatures with the feature `signing`; an unknown strategy is `unsupported_strategy` |
+/// | the caller's `Authorization` header | overwritten, unless the strategy `header` names another header | overwritten if the strategy sets that header, otherwise sent |
 /// | `{name}` in a URL | sent unchanged | replaced if the strategy is `path`, otherwise percent-encoded |
-/// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it |
+/// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it or use `FetchOptions::json` |
 /// | a redirect of a request other than GET and HEAD | followed only for a POST with 301, 302 or 303 | followed, as the Fetch standard says |
 /// | redirects to another origin | keep the credential | lose the credential |
 /// | redirects from https to http | followed | `insecure_url` |
-/// | a plain http URL on another machine | used | `insecure_url`, unless `allow_insecure_http` |
+/// | a fetch of a plain http URL on another machine | sent | `insecure_url`, unless `allow_insecure_http` |
 /// | a gateway that redirects | followed | an error that names the new address |
 /// | header names in a response | as the server wrote them | in lower case; repeated headers are all returned |
 /// | a compressed response | not requested | requested and decompressed |
 /// | a large response | read in full | `body_too_large` above `max_body_bytes` |
-/// | cut-off responses | may be returned in part | an error if a `Content-Length`, chunks or, with the SDK's own agent, TLS shows the cut |
+/// | a response of unknown length that is cut off | returned in part | an error over TLS, with the SDK's own agent |
 /// | a network failure of a fetch | `URLError` and others | `request_failed` or `timeout` |
 /// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
 /// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
 /// | `wait_for_active`, other final statuses | polled until the timeout | returned |
-/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | kept; a timeout of zero polls once |
-/// | `TokenResponse`, a field both in `credentials` and at the top level | mostly taken from the top level | taken from `credentials` |
+/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | not exceeded, except that a timeout of zero polls once |
+/// | `TokenResponse`, a field both in `credentials` and at the top level | taken from the top level | taken from `credentials`, except `provider` and `expires_in` |
 /// | `TokenResponse.access_token` of a static key | empty | the key |
 /// | `resolve_token`, if a `header` strategy's response has both an access token and the `credential_field` | uses the access token | uses the field |
 /// | blank names | only a blank connection id is refused | `invalid_input` |
-/// | diagnostics by default | every call | only warnings and errors |
+/// | diagnostics by default | every resolve, cache hit, fetch and retry | only warnings and errors |
 #[derive(Clone)]
 pub struct NexusClient(pub(crate) Handle);
 
@@ -111,7 +113,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// `invalid_input`, which names the option:
+    /// `invalid_input`, which names the option or the environment variable:
     ///
     /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password or query
     /// - an `api_key` that a header cannot carry
@@ -259,10 +261,10 @@ impl NexusClient {
     /// Blocks for at most `timeout`.
     ///
     /// Such a request continues in the background after its caller has timed out. If the request were
-    /// interrupted, the provider could revoke the user's grant. Dropping the last handle of a client
-    /// (clients, fetchers and authenticated agents) also waits for such requests, for up to 5 s. A program that
-    /// does not drop its client, because it calls [`std::process::exit`] or keeps the client in a static, should
-    /// call this method before it ends.
+    /// interrupted, the provider could revoke the user's grant. Dropping the last handle of a client also waits
+    /// for such requests, for up to 5 s. The handles are the client, its clones, its fetchers and its
+    /// authenticated agents. A program that does not drop its client, because it calls [`std::process::exit`] or
+    /// keeps the client in a static, should call this method before it ends.
     ///
     /// While this method waits, these requests are not retried, and a request that waits for the lock of
     /// another process fails with `timeout` within a second.

@@ -40,7 +40,7 @@ pub struct RequestConnectionInput {
 impl RequestConnectionInput {
     /// Creates a request without metadata.
     ///
-    /// `user_id` is the user or workspace that owns the connection. Later calls name it `workspace_id`.
+    /// `user_id` is the user or workspace that owns the connection. Other methods call it `workspace_id`.
     /// `provider_name` is the provider's name, such as `github`. `scopes` are the scopes to request from the
     /// provider: an array, a `Vec`, a slice or any other collection of strings, or [`NO_SCOPES`].
     /// `return_url` is the page to which the gateway sends the user's browser after consent.
@@ -195,12 +195,12 @@ debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 pub enum ConnectionStatus {
     /// The connection can be used.
     Active,
-    /// The user has not consented yet. Gateways also report this while their broker responds
-    /// with a 5xx status.
+    /// The user has not consented yet. Gateways up to version 0.4 report `failed` instead. They report `pending`
+    /// while their broker responds with a 5xx status.
     Pending,
-    /// The gateway has no token for the connection. Gateways also report this until the user has
-    /// consented. [`wait_for_active`](crate::NexusClient::wait_for_active) treats it as `pending` while the
-    /// connection may still become active.
+    /// The gateway's broker has refused to return a token, for example because the user has not consented yet.
+    /// [`wait_for_active`](crate::NexusClient::wait_for_active) treats `failed` as `pending` while the connection
+    /// may still become active.
     Failed,
     /// The provider has refused to renew the token. The user has to connect again.
     Attention,
@@ -239,8 +239,10 @@ impl ConnectionStatus {
         known.map_or("", |(text, _)| text)
     }
 
-    /// Returns whether [`wait_for_active`](crate::NexusClient::wait_for_active) returns this status
-    /// instead of polling again. True for every known status except `pending`.
+    /// Returns whether the status is final. True for every known status except `pending`.
+    ///
+    /// [`wait_for_active`](crate::NexusClient::wait_for_active) polls until the status is final, but treats `failed`
+    /// as `pending` while the connection may still become active.
     ///
     /// ```
     /// use nexus_sdk::ConnectionStatus;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use kind::ErrorKind;
 
-/// The result of every fallible call of this crate.
+/// A `Result` whose error is a [`NexusError`] by default.
 ///
 /// ```
 /// fn port() -> nexus_sdk::Result<u16> {
@@ -19,8 +19,8 @@ pub use kind::ErrorKind;
 /// ```
 pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
-/// An error of the SDK: a code, and a message with advice. `Display` prints `code: message`. `Debug` adds the kind and,
-/// if they are known, the status and the `Retry-After` time.
+/// An error of the SDK: a code, and a message, usually with advice. `Display` prints `code: message`. `Debug` adds the
+/// kind and, if they are known, the status and the `Retry-After` time.
 ///
 /// An error is as small as a pointer, and cheap to clone. The SDK puts no token, key, request body, or path or query
 /// of a URL into an error. A message may repeat the gateway's own error text, with the API key and other secrets of
@@ -138,8 +138,8 @@ impl NexusError {
 
     /// The stable, machine-readable code, such as `timeout` or `connection_not_found`.
     ///
-    /// [`ErrorKind`] lists the SDK's own codes and the known codes of gateways. An error of the gateway has the code
-    /// that the gateway sent, or `http_<status>` if it sent no code.
+    /// [`ErrorKind`] lists the SDK's own codes and the known codes of gateways. An error from the gateway has the
+    /// code that the gateway sent, or a code that the SDK derives from the status, such as `http_503`.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -152,7 +152,7 @@ impl NexusError {
         &self.0.code
     }
 
-    /// The problem, and what to do about it, in one line of text.
+    /// The problem and, usually, what to do about it, in one line of text.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -209,9 +209,9 @@ impl NexusError {
     }
 
     /// Returns whether only the user can fix this error, by connecting the provider. True if the connection
-    /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`), was
-    /// revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`), or has no refresh token
-    /// (`no_refresh_token`).
+    /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`, or `http_409`
+    /// from a gateway before 0.3), was revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`),
+    /// or has no refresh token (`no_refresh_token`).
     ///
     /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
     /// for a moment.
@@ -232,7 +232,7 @@ impl NexusError {
     }
 
     /// Returns whether the same call may succeed later. True for most network failures, a timeout,
-    /// `token_expired` and the statuses 429, 502, 503 and 504. False for a failure of TLS, for `upstream_error` from
+    /// `token_expired` and the statuses 429, 502, 503 and 504. False for a TLS failure, for `upstream_error` from
     /// a refresh, and if the error shows that the broker behind the gateway has refused the request.
     ///
     /// ```

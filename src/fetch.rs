@@ -25,7 +25,7 @@ use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
-    /// Sends any request. The other methods, such as [`get`](Self::get), are short forms of `fetch`.
+    /// Sends any request. Methods such as [`get`](Self::get) are shorthands for `fetch`.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Fetcher {
         }
     }
 
-    /// Removes a token that the upstream refused with 401 from the cache, unless the cache already has another token.
+    /// Removes from the cache a token that the upstream refused with 401, unless the cache already has another token.
     fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);

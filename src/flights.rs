@@ -3,13 +3,14 @@
 //! A gateway refreshes an expired token during the call that asks for the token. If the client disconnects during
 //! a refresh, the new refresh token may be lost. If two calls refresh at once, both may use the same refresh
 //! token. In both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it
-//! runs to its end on a thread of its own, even if all of its callers have timed out. A tenant or connection has at
-//! most one flight at a time.
+//! runs to its end on a thread of its own, even if all of its callers have timed out. A client has at most one flight
+//! at a time for each tenant (a workspace and a provider) and for each connection.
 //!
-//! A caller checks the cache first. If the cache has no fresh token, the caller joins the tenant's flight, or
-//! starts a flight if there is none ([`table`]), and waits. The flight puts its token into the cache before it
-//! wakes its callers. If the gateway fails to return a newer token, callers use the stale token, unless the gateway
-//! has refused for good or `stale_if_error` is off.
+//! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the
+//! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
+//! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
+//! puts the token there itself. If the gateway fails to return a newer token, callers use the stale token, unless the
+//! gateway has refused for good or `stale_if_error` is off.
 
 mod lock;
 mod table;
@@ -31,20 +32,20 @@ use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
 
-/// The longest time for which the drop of a client's last handle waits for flights.
+/// The longest time for which dropping a client's last handle waits for flights.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for which a caller with a stale token waits for a newer token.
 const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
-/// A counted handle to the flights of a client, held by clients, fetchers and agents. The drop of the last handle
+/// A counted handle to the flights of a client, held by clients, fetchers and agents. Dropping the last handle
 /// waits for the flights under way, for at most 5 s.
 #[derive(Clone)]
 pub(crate) struct Handle(Shared<LastHandle>);
 
 struct LastHandle(Arc<Flights>);
 
-/// A gateway and the flights to it. The thread of a flight holds the `Flights` but no [`Handle`], so that the flight
-/// does not keep the client open.
+/// A gateway and the flights that call it. The thread of a flight holds the `Flights` but no [`Handle`], so that the
+/// flight does not keep the client open.
 pub(crate) struct Flights {
     pub(crate) gateway: Gateway,
     table: Table,
@@ -79,8 +80,7 @@ impl Drop for LastHandle {
                  the provider may revoke the user's grant",
                 DROP_TIMEOUT.as_secs()
             ));
-            // The end of this wait is never counted, because a flight that outlasts the wait must not send another
-            // request.
+            // No `set_ending(false)` follows, because a flight that outlasts this wait must not send another request.
             gateway.set_ending(true);
             table.wait_until_empty(Deadline::after(DROP_TIMEOUT));
         }

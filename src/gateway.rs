@@ -29,7 +29,7 @@ pub(crate) type Guard = Box<dyn Send>;
 /// Acquires the guard for one attempt. The argument is the longest time for which the attempt holds the guard.
 pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 
-/// The largest response that is read from a gateway, in bytes. The parsed JSON can take twenty times as much
+/// The largest response that is read from a gateway, in bytes. The parsed JSON can take a hundred times as much
 /// memory.
 const MAX_RESPONSE: u64 = 2 << 20;
 
@@ -42,7 +42,8 @@ pub(crate) struct Gateway {
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     headers: HeaderMap,
-    /// The number of waits for all flights that are under way. The wait of the client's last handle stays counted.
+    /// The number of threads that wait for all flights to end. The wait of the client's last handle stays counted
+    /// after it has ended.
     ending: AtomicUsize,
 }
 
@@ -140,8 +141,8 @@ impl Gateway {
     }
 
     /// Counts the beginning or end of a wait for all flights. Several threads may wait at once. While any thread
-    /// waits, a flight retries no attempt, and waits for a lock for at most 1 s, because the program may exit during
-    /// the next attempt.
+    /// waits, flights do not retry, and they wait for a lock for at most 1 s, because the program may exit during the
+    /// next attempt.
     pub(crate) fn set_ending(&self, ending: bool) {
         if ending {
             self.ending.fetch_add(1, Ordering::Relaxed);
@@ -193,7 +194,7 @@ impl Gateway {
         // The retries have no common deadline, because the time spent waiting for the lock would count against it.
         let mut attempts = Attempts::new(policy, None, self.log);
         loop {
-            // An attempt may exceed its timeout by 1/20.
+            // The transport rounds time limits up, so an attempt may exceed its timeout by up to 1/20.
             let longest = timeout
                 .saturating_add(timeout.div_f64(20.0))
                 .min(MAX_DURATION);

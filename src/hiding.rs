@@ -8,7 +8,7 @@ use crate::url;
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
 
-/// The short escapes: of forms, of JSON (RFC 8259 section 7), and the most common ones of HTML.
+/// The short escapes in forms and in JSON (RFC 8259 section 7), and the most common short escapes in HTML.
 const SHORT_ESCAPES: [(char, &str); 14] = [
     (' ', "+"),
     ('/', "\\/"),
@@ -99,7 +99,7 @@ impl Secret {
 
 /// Returns the spellings of a character: its escapes, unless it is an ASCII letter or digit, and the character itself.
 /// Percent-encoding is applied up to three times, because a redirect's URL may contain an encoded URL. In JSON, Go
-/// escapes the ampersand of an HTML reference.
+/// writes the ampersand of an HTML character reference as `\u0026`.
 fn spellings(c: char) -> Vec<String> {
     if c.is_ascii_alphanumeric() {
         return vec![c.to_string()];

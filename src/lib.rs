@@ -26,7 +26,8 @@
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
 //! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the
 //!   hosts of one API, so that a URL from a model cannot send it elsewhere.
-//! - [`NexusError`] is the only error type. [`ErrorKind`] has a table of the known codes and what to do about each.
+//! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] has a table of the known codes
+//!   and what to do about each.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
@@ -38,9 +39,9 @@
 //! body that an [authenticated agent](NexusClient::authenticated_agent) streams has no time limit as a whole.
 //!
 //! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh
-//! a token runs on a thread of its own. It continues if its caller times out, because if a refresh is interrupted, the
-//! provider may revoke the user's grant. Dropping the last handle of a client waits up to 5 s for such requests. A
-//! program that ends with [`std::process::exit`] should call [`NexusClient::drain`] first.
+//! a token runs on a thread of its own. It continues after its caller has timed out, because the provider may revoke
+//! the user's grant if a refresh is interrupted. Dropping the last handle to a client waits up to 5 s for such
+//! requests. A program that ends with [`std::process::exit`] should call [`NexusClient::drain`] first.
 //!
 //! Nothing is ever written to stdout. Diagnostics go to stderr, on lines that begin with `[NexusSDK]`; see
 //! [`LogLevel`].
@@ -53,7 +54,7 @@
 //! | `gzip` | yes | gzip-compressed responses |
 //! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
-//! | `platform-verifier` | no | trusts the root certificates of the system and of `SSL_CERT_FILE` |
+//! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library; overrides `rustls` |
 //! | `socks-proxy` | no | `socks5://` proxies |
 //! | `log` | no | diagnostics go to the `log` facade instead of stderr |
@@ -62,9 +63,9 @@
 //!
 //! # Examples
 //!
-//! The repository has complete programs in `examples`: `quickstart.rs`, `mcp_minimal.rs` and `mcp_stdio_server` (MCP
-//! servers over stdio), `build_script`, `rest_tools.rs`, and `redis_lock` (a [`RefreshLock`] for several hosts).
-//! `src/bin/nexus` is a command line tool.
+//! The repository's folder `examples` has complete programs: `quickstart.rs`, `mcp_minimal.rs` and `mcp_stdio_server`
+//! (MCP servers over stdio), `build_script`, and `rest_tools.rs`. It also has `redis_lock`, a [`RefreshLock`] for
+//! several hosts. The command line tool `nexus` is in `src/bin/nexus`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,

@@ -82,8 +82,8 @@ pub trait RefreshLock: Send + Sync {
     /// - `key` is 32 hexadecimal digits: a hash of the gateway's URL and either the workspace and provider or the
     ///   connection id. The hash stays the same in every version of this crate. Processes that reach one gateway by
     ///   different URLs get different keys.
-    /// - `longest` is the longest time for which the client keeps the guard: the time limit of one request, 63 s
-    ///   with the default options. A lease that ends by itself must last at least this long.
+    /// - `longest` is the longest time for which the client keeps the guard: the time limit of one attempt plus 5%,
+    ///   which is 63 s with the default options. A lease that ends by itself must last at least this long.
     /// - `deadline` is at most 1 s away. The client calls `acquire` again until it has waited for `longest` plus 15 s.
     ///   It stops earlier if the client is dropped or drained. An early return of `None` is allowed. The client then
     ///   pauses for up to 25 ms before the next call.

@@ -1,4 +1,4 @@
-//! Diagnostics, one line each: to stderr or, with the feature `log`, to the `log` facade. A line is
+//! Writes diagnostics, one line each, to stderr or, with the feature `log`, to the `log` facade. A line is
 //! formatted only if its level is enabled.
 
 use std::fmt;
@@ -36,7 +36,7 @@ pub enum LogLevel {
     Warn,
     /// A rare event: the upstream refuses a cached token with 401.
     Info,
-    /// Every attempt of a request to the gateway, with its status and duration.
+    /// Details, such as every attempt of a request to the gateway, with its status and duration.
     Debug,
 }
 

@@ -87,8 +87,7 @@ impl NexusClientOptions {
     pub fn from_env() -> Result<Self> {
         let url = variable(URL_VARIABLE);
         if url.is_empty() {
-            let problem =
-                "is not set; set it to the gateway's address, such as https://nexus.example.com";
+            let problem = "is missing or blank; set it to the gateway's address, such as https://nexus.example.com";
             return Err(NexusError::invalid_input(URL_VARIABLE, problem));
         }
         base_url(URL_VARIABLE, &url)?;
@@ -148,18 +147,20 @@ impl NexusClientOptions {
     /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
     /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
     /// accepts any status and sets a deadline. Requests that may refresh a token ignore your agent's timeouts.
-    /// All other settings apply, including the `User-Agent`.
+    /// All other settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
+    /// settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
     /// Some guarantees hold only for the SDK's default agent:
     ///
     /// - Unrequested bytes that a server sends over TLS never become part of the next response. A body of unknown
     ///   length that ends with a reset, or without a TLS `close_notify`, is an error.
     /// - A response is returned even if the server closed the connection before it had read the whole request.
-    /// - Without a retry policy, an idempotent request is sent again only if its connection came from the pool. With
-    ///   your agent, the request may also be sent again after a new connection failed.
+    /// - Without a retry policy, an idempotent request whose connection ends without a response is sent again only if
+    ///   that connection came from the pool. With your agent, the request may also be sent again if the connection was
+    ///   new.
     /// - Cookies are neither stored nor sent. If any crate in the program enables ureq's feature `cookies`, your agent
     ///   stores the cookies of all responses and sends them with the requests of all workspaces. Disable that feature,
-    ///   or use a client for each workspace.
+    ///   or use a client with an agent of its own for each workspace. Clones of an agent share their cookies.
     ///
     /// An agent with a SOCKS proxy needs the feature `socks-proxy` of this crate. Without it,
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
@@ -221,9 +222,10 @@ impl NexusClientOptions {
 
     /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
-    /// The gateway cannot provide a token if the call to it fails with a network error, a timeout, status 429 or 5xx,
-    /// `token_expired` or an invalid response. A token is expiring during the cache's buffer, by default the last 30 s
-    /// of its lifetime. A token without a known expiry can be used for up to an hour after it arrived.
+    /// The gateway cannot provide a token if the call to it fails in any way, except with a 4xx status other than 429.
+    /// The code `token_expired` (409) counts as such a failure, too. A token is expiring during the cache's buffer, by
+    /// default the last 30 s of its lifetime. A token without a known expiry can be used for up to an hour after it
+    /// arrived.
     ///
     /// The first call that finds such a token in the cache waits for the gateway for at most 1 s. Then the token
     /// counts as fresh for another 5 s, and the first call after that asks the gateway again. A warning is logged once
@@ -247,13 +249,15 @@ impl NexusClientOptions {
     /// `%LOCALAPPDATA%\nexus\locks`).
     ///
     /// If two processes refresh the same token at once, the provider may revoke the user's grant. Processes with the
-    /// same gateway URL and directory take turns, for each workspace and provider and for each connection id. A call by
-    /// connection id and a call by workspace and provider can still run at the same time.
+    /// same gateway URL and directory therefore take turns with requests for the same workspace and provider, or for
+    /// the same connection id. A call by connection id and a call by workspace and provider can still run at the same
+    /// time.
     ///
     /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
     /// `timeout`. Its caller waits no longer than the client's timeout. If a process is suspended while it holds a
     /// lock, the others continue without the lock about 10 s after it should have been released. If the directory
-    /// cannot be used, or its file system has no locks, requests are sent without a lock. A warning is logged once.
+    /// cannot be used, or its file system has no locks, requests are sent without a lock. Of several such requests in a
+    /// row, only the first logs a warning.
     ///
     /// Missing directories are created with mode 0700. There is one empty file for each workspace and provider, and
     /// for each connection id. Files are never removed. A process that is killed leaves its file unlocked. Delete

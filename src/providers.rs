@@ -48,7 +48,7 @@ pub struct ProviderInfo {
     pub api_base_url: Option<String>,
     /// The URL that returns the user's profile, or only its path, such as `/user`.
     pub user_info_endpoint: Option<String>,
-    /// The scopes that the provider supports.
+    /// The scopes that the gateway's operator has listed for the provider.
     pub scopes: Option<Vec<String>>,
     /// A description of the provider.
     pub description: Option<String>,
@@ -120,7 +120,7 @@ impl Providers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// The status, `healthy` if the gateway has no problems.
+    /// The status, normally `healthy`. Gateway 0.4 reports `healthy` even if its broker is down.
     pub status: String,
     /// The gateway's version, if it states one.
     pub version: Option<String>,

@@ -1,4 +1,4 @@
-//! The decision to retry, and the delay before it.
+//! The decision to retry a request, and the delay before the retry.
 
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
@@ -16,8 +16,8 @@ use crate::time::Deadline;
 /// Statuses 502, 503 and 504 are retried, and 429 if [`retry_on_429`](Self::retry_on_429) is set. In a
 /// fetch, they are retried only for idempotent methods (RFC 9110 section 9.2.2). Network failures are
 /// retried if they may be temporary and either the method is idempotent or the error shows that the request was
-/// not sent. An error of the gateway is not retried if it shows that the broker, the service behind
-/// the gateway, has refused the request.
+/// not sent. An error from the gateway is not retried if it is `upstream_error` from a refresh, or if it shows that
+/// the broker, the service behind the gateway, has refused the request.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
 /// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.

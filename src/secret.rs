@@ -24,7 +24,7 @@ fn says_secret(name: &str) -> bool {
     name.ends_with("otp") || PARTS.iter().any(|part| name.contains(part))
 }
 
-/// Returns whether a field of a body has the name of a secret. A name that contains `key` counts, and
+/// Returns whether a field of a credential form has the name of a secret. A name that contains `key` counts, and
 /// `session_id` does not.
 #[cfg(any(test, feature = "consent"))]
 pub(crate) fn is_secret_field(name: &str) -> bool {
@@ -33,8 +33,8 @@ pub(crate) fn is_secret_field(name: &str) -> bool {
 }
 
 /// Returns whether a header must not be sent to another origin after a redirect. The name is in lower case. True
-/// for the credentials of RFC 9110 and RFC 6265, and for all headers whose name suggests a secret, a session or a key,
-/// except `idempotency-key`.
+/// for the headers that carry credentials (RFC 9110) or cookies (RFC 6265), and for all headers whose name suggests a
+/// secret, a session or a key, except `idempotency-key`.
 pub(crate) fn is_secret_header(name: &str) -> bool {
     let is_key = name.contains("key") && name != "idempotency-key";
     is_key || says_secret(name) || name.contains("session")

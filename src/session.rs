@@ -1,4 +1,4 @@
-//! Agent sessions: short-lived credentials with few scopes, for an agent.
+//! Agent sessions: short-lived credentials with limited scopes, for agents.
 
 use std::time::{Duration, SystemTime};
 

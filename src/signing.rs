@@ -1,4 +1,4 @@
-//! Request signatures, for credentials that are never sent: an HMAC of the body, or AWS Signature Version 4.
+//! Request signatures, made with a secret that is never sent: an HMAC of the body, or AWS Signature Version 4.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -81,7 +81,7 @@ fn hmac(sha1: bool, in_base64: bool, secret: &[u8], payload: &[u8]) -> String {
 }
 
 /// Returns the HMAC of a payload. `new_from_slice` cannot fail, because a key may have any length (RFC 2104
-/// section 2).
+/// section 3).
 fn mac<D: EagerHash>(key: &[u8], payload: &[u8]) -> Vec<u8> {
     let mac = Hmac::<D>::new_from_slice(key).map(|mac| mac.chain_update(payload));
     mac.map_or_else(|_| Vec::new(), |mac| mac.finalize().into_bytes().to_vec())
@@ -95,12 +95,13 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// Sets `Authorization` and `X-Amz-Date`, `X-Amz-Security-Token` if there is a session token, and
-/// `X-Amz-Content-Sha256` if the service requires it.
+/// Sets `Authorization` and `X-Amz-Date`. Also sets `X-Amz-Security-Token` if there is a session token, and
+/// `X-Amz-Content-Sha256` if the service requires it or the caller has set it.
 ///
 /// # Errors
 ///
-/// `invalid_credentials` for a key, region or service that a header cannot carry.
+/// `invalid_credentials` for a key, session token, region or service that a header cannot carry. `invalid_input` if
+/// the request has too many headers.
 fn sign_aws(
     key: &AwsKey,
     secret: &str,
@@ -233,7 +234,8 @@ fn secret_value(text: &str) -> Result<HeaderValue> {
 
 fn unusable() -> NexusError {
     let problem = "a part of the AWS credential, its region or its service is too long, or has a character \
-                   that a header cannot carry; connect the provider again";
+                   that a header cannot carry; connect the provider again, or ask the gateway's operator to \
+                   correct the strategy";
     NexusError::new(ErrorKind::InvalidCredentials, problem)
 }
 

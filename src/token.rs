@@ -43,8 +43,8 @@ const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct TokenResponse {
-    /// The token, or the key of a provider with the strategy `header` or `query_param`. Normally empty
-    /// for `basic_auth`, `path` and signatures, because their secrets are in `credentials`.
+    /// The token, or the key of a provider with the strategy `header` or `query_param`. Normally empty for
+    /// `basic_auth`, `path` and the strategies that sign requests, because their secrets are in `credentials`.
     pub access_token: String,
     /// The type of the token, such as `Bearer`.
     pub token_type: Option<String>,
@@ -54,7 +54,7 @@ pub struct TokenResponse {
     pub expires_at: Option<SystemTime>,
     /// The scopes that were granted, space-separated.
     pub scope: Option<String>,
-    /// The `OpenID` Connect id token.
+    /// The `OpenID` Connect ID token.
     pub id_token: Option<String>,
     /// The refresh token, if the gateway returns it. The SDK does not use it.
     pub refresh_token: Option<String>,
@@ -115,13 +115,14 @@ impl TokenResponse {
         Ok(response)
     }
 
-    /// Converts the response to the form that is cached and put on requests.
+    /// Converts the response to the token that is cached and sent with requests.
     ///
     /// # Errors
     ///
     /// `invalid_credentials` if a field that the strategy needs is missing, or if a header cannot carry the
-    /// credential. `invalid_response` for an incomplete or invalid strategy. `unsupported_strategy` for a
-    /// strategy that this build does not support.
+    /// credential. `invalid_response` if the strategy's config lacks a required field, or if the strategy `header`
+    /// names an invalid header. `unsupported_strategy` for a strategy that this build does not support, or whose
+    /// type is not a string.
     pub(crate) fn to_cached(&self, clock: ResponseClock) -> Result<CachedToken> {
         let credentials = self.credentials.as_ref();
         let is_expired = credentials.is_some_and(|fields| json::flag(fields, "expired"));
@@ -307,7 +308,7 @@ fn unsupported(kind: &str) -> NexusError {
         return NexusError::new(ErrorKind::UnsupportedStrategy, problem);
     }
     let advice = match kind {
-        "hmac_payload" | "aws_sigv4" => "; build it with the feature `signing`",
+        "hmac_payload" | "aws_sigv4" => "; rebuild with the feature `signing`",
         _ => "",
     };
     let message = format!("this build does not support the provider's strategy `{kind}`{advice}");

@@ -173,7 +173,7 @@ impl Transport {
         request: Request<B>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
-        // ureq attaches settings to every request that it passes to a middleware.
+        // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
         let sent = self.run_alone(configure(config, &url).build());

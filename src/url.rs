@@ -12,8 +12,8 @@ use ureq::http::Uri;
 /// The reason why a string is not a usable URL. An error shows the reason after a name, as in `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
-/// Parses an absolute URL. Removes the fragment. Percent-encodes the bytes that RFC 3986 does not allow in
-/// a path or query, except `[` and `]`, which many APIs use.
+/// Parses an absolute URL. Refuses spaces and control characters. Removes the fragment. Percent-encodes the other
+/// bytes that RFC 3986 does not allow in a path or query, except `[` and `]`, which many APIs use.
 pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
         return Err("empty; give an absolute URL such as https://host.example".into());
@@ -64,7 +64,7 @@ pub(crate) fn split_scheme(text: &str) -> Option<(&str, &str)> {
 /// Appends the host and port in their normal form. Also makes the scheme before them lower-case.
 fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     if authority.contains('@') {
-        return Err("holds a user name or password; credentials come from the gateway".into());
+        return Err("has a user name or password; leave it out".into());
     }
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
@@ -192,11 +192,11 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
 
 /// Percent-encodes a string, such as a tool's argument, as one segment of a URL's path (RFC 3986 section 3.3).
 ///
-/// All characters except letters, digits, `-`, `.`, `_` and `~` are encoded, so a string such as `a/b?c` adds
-/// no segment and no query. An empty string is an empty segment.
+/// All characters except ASCII letters and digits, `-`, `.`, `_` and `~` are encoded, so a string such as `a/b?c`
+/// adds no segment and no query. An empty string is an empty segment.
 ///
-/// The strings `.` and `..` become `%2E` and `%2E%2E`. Some servers decode them and move up in the path, so
-/// refuse such an argument. A [`Fetcher`](crate::Fetcher) with a `base_url` refuses a relative URL with a
+/// The strings `.` and `..` become `%2E` and `%2E%2E`. Some servers decode `%2E%2E` and move up in the path, so
+/// reject the argument `..` yourself. A [`Fetcher`](crate::Fetcher) with a `base_url` refuses a relative URL with a
 /// `..` segment, encoded or not.
 ///
 /// ```
@@ -217,11 +217,10 @@ pub(crate) fn encode(value: &str) -> String {
     encode_value(value, is_unreserved)
 }
 
-/// Percent-encodes a credential for a path segment or, with `in_query`, for a query value. Keeps the
-/// characters that RFC 3986 allows there, because some servers do not decode a token such as `123:abc`.
-/// In a query, also encodes the characters that separate or form pairs.
+/// Percent-encodes a credential for a path segment or, with `in_query`, for a query value. Keeps the characters of
+/// `pchar` (RFC 3986 section 3.3), because some servers do not decode a token such as `123%3Aabc`. In a query,
+/// nevertheless encodes `&`, `+`, `;` and `=`, because they have a meaning there.
 pub(crate) fn encode_credential(value: &str, in_query: bool) -> String {
-    // RFC 3986 section 3.3: `pchar`.
     let plain: fn(u8) -> bool = if in_query {
         |byte| is_unreserved(byte) || b"!$'()*,:@".contains(&byte)
     } else {
@@ -295,7 +294,8 @@ pub(crate) fn escaped_byte(after: &[u8]) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// Percent-decodes a piece of a path or, with `plus_is_space`, of a query. Keeps a `%` without two digits.
+/// Percent-decodes a piece of a path or, with `plus_is_space`, of a query. Keeps a `%` that
+/// is not followed by two hexadecimal digits.
 pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -12,7 +12,7 @@ use crate::time::Deadline;
 #[cfg(feature = "consent")]
 const BROWSER_TIME: Duration = Duration::from_secs(1);
 
-/// The shortest pause between two polls.
+/// The shortest interval that `WaitOptions::interval` can set.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + 'a>;
@@ -169,7 +169,7 @@ pub(crate) fn until_final(
                 }
                 format!("the last status was `{status}`; let the user consent, or wait longer")
             }
-            // A network failure, a timeout, or a failure of the gateway.
+            // A failure that may be temporary, such as a network failure or a timeout, and any 5xx status.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
                 format!("the last poll failed with {error}")
             }

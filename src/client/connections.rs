@@ -242,10 +242,10 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank state. From the gateway: `invalid_state` (400), `missing_credential`,
-    /// `credentials_rejected`, `invalid_base_url`, `provider_not_validatable`,
-    /// `validation_unreachable`, and `broker_error` (502), whose message begins with the broker's own
-    /// code.
+    /// `invalid_input` for a blank state. From the gateway: `broker_error` (502), whose message begins with the
+    /// broker's own code, such as `invalid_state`, `missing_credential`, `credentials_rejected`,
+    /// `invalid_base_url`, `provider_not_validatable` or `validation_unreachable`. A gateway may also return
+    /// the broker's code directly.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};

@@ -18,9 +18,9 @@ impl NexusClient {
     ///
     /// A 401 to a cached token removes the token from the cache. If the gateway has another token, the
     /// refused request is sent once more with that token. If a redirect led to the refused request, the
-    /// requests before the redirect are not sent again. If the URL carries the credential in its path, a
-    /// request after a redirect is not sent again either, and the 401 is returned. If the gateway cannot
-    /// provide a token, its error is returned instead of the 401.
+    /// requests before the redirect are not sent again. With the strategy `path`, a request after a redirect
+    /// is not sent again either, and the 401 is returned. If the gateway cannot provide a token, its error is
+    /// returned instead of the 401.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin: see [`Redirects`](crate::Redirects).
@@ -135,8 +135,8 @@ impl NexusClient {
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
-    /// `TRACE`, `TRACK` and `PRI` are refused. With a `query_param` provider, the response's own URI
-    /// (ureq's `get_uri`) contains the credential.
+    /// `TRACE`, `TRACK` and `PRI` are refused. With a `query_param` or `path` provider, the response's own
+    /// URI (ureq's `get_uri`) contains the credential.
     ///
     /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. The
     /// `NexusError` is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,

@@ -9,11 +9,14 @@ use crate::gateway::Request;
 use crate::session::{AgentSession, AgentSessionInput};
 
 impl NexusClient {
-    /// Opens a session for an agent, with no scopes beyond the requested ones. With
+    /// Opens a session for an agent, with the requested scopes or fewer. With
     /// [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of a user.
     ///
+    /// The token of a `bearer` session may be the connection's own token, which has all scopes of the connection.
+    ///
     /// Blocks for one request to the gateway. A session ends at its `expires_at`, or earlier if
-    /// [`close_agent_session`](Self::close_agent_session) is called.
+    /// [`close_agent_session`](Self::close_agent_session) closes it or
+    /// [`revoke_connection`](Self::revoke_connection) revokes its connection.
     ///
     /// # Errors
     ///
@@ -76,7 +79,8 @@ impl NexusClient {
         AgentSession::from_json(self.send_of_session(&request)?)
     }
 
-    /// Closes a session, so that its token no longer works.
+    /// Closes a session. The gateway then reports the session as inactive. A `bearer` token may still work,
+    /// because it comes from the provider.
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -130,7 +134,8 @@ impl NexusClient {
     fn send_of_session(&self, request: &Request) -> Result<Value> {
         self.send(request).map_err(|error| match error.code() {
             "http_404" => {
-                let message = "this gateway has no agent sessions; ask its operator to upgrade it";
+                let message = "this gateway has no agent sessions; check gateway_url, or ask the operator to \
+                               upgrade the gateway";
                 NexusError::new(ErrorKind::Gateway, message)
                     .coded("sessions_not_supported")
                     .with_status(404)

@@ -49,7 +49,7 @@ impl RevokeOptions {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank workspace, which gateways would treat as any workspace.
+    /// `invalid_input` for a blank workspace. Gateways would treat an empty `workspace_id` as any workspace.
     pub(crate) fn append_to(&self, path: &str) -> Result<String> {
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;

@@ -4,42 +4,43 @@
 ///
 /// # Codes
 ///
-/// Each kind below has one code, except [`Gateway`](Self::Gateway), which covers all codes that a gateway
-/// sends. The table lists the known codes of gateways. A gateway may send others.
+/// Each kind below has one code, except [`Gateway`](Self::Gateway), which has the codes in this table. A gateway may
+/// send others. For a response without a code, the SDK sets `http_<status>` or `sessions_not_supported`.
 ///
 /// | code | what it means | what to do |
 /// |---|---|---|
 /// | `connection_not_found` (resolve) | the workspace has no active connection to this provider | let the user connect; check the case of the provider's name |
-/// | `connection_not_found` (by id) | the gateway does not know this id | request a new connection |
-/// | `connection_not_active` | the user has not consented yet, or a newer connection has replaced this one | [`wait_for_active`](crate::NexusClient::wait_for_active), or use the newer connection |
+/// | `connection_not_found` (by id) | the gateway does not know this id, or the connection belongs to another workspace | check the id and the workspace, or request a new connection |
+/// | `connection_not_active` | the user has not consented yet or has refused, the connection has expired, or a newer connection has replaced this one | call [`wait_for_active`](crate::NexusClient::wait_for_active), use the newer connection, or request a new connection |
 /// | `attention_required` | the provider refuses to renew the token | let the user connect again |
 /// | `connection_revoked` | the connection was revoked | let the user connect again |
 /// | `token_not_found`, `no_refresh_token` | the gateway has no token, or no way to renew it | let the user connect again |
 /// | `token_expired` | the token could not be renewed just now | try again later; if the user has to connect again, the next call fails with `connection_not_found` or `attention_required` |
 /// | `static_token`, `saml_not_refreshable` | this kind of credential cannot be refreshed | use the token without refreshing it |
-/// | `upstream_error` (refresh) | the refresh failed for an unknown reason | call [`get_token_by_connection_id`](crate::NexusClient::get_token_by_connection_id) |
+/// | `upstream_error` (refresh) | the refresh failed, temporarily or permanently | call [`get_token_by_connection_id`](crate::NexusClient::get_token_by_connection_id) to learn which |
 /// | `provider_not_found`, `provider_ambiguous` | no provider, or more than one, has this name | pick one of [`providers`](crate::NexusClient::providers) |
 /// | `missing_fields`, `invalid_json`, `invalid_connection_id` | the gateway cannot use an argument | correct the argument |
-/// | `invalid_state` | the state is unknown, used up or too old | request a new connection |
-/// | `broker_error` | the broker refused the request | read the message; on `request_connection`, ask the operator to allow the return URL |
+/// | `invalid_state` | the state is unknown, expired or already used | request a new connection |
+/// | `broker_error` | the broker, the service behind the gateway, returned an error | read the message; on `request_connection`, ask the operator to allow the return URL |
 /// | `broker_unavailable`, `broker_invalid_response`, `broker_unexpected_status` | the gateway cannot reach its broker, or cannot read the broker's response | try again later |
 /// | `invalid_api_key` (403) | the gateway and its broker have different keys | ask the operator to fix it |
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
 /// | `http_429` | too many requests for this workspace, or from this machine | wait for [`retry_after`](super::NexusError::retry_after) |
 /// | `http_404` | the gateway does not have this path | check `gateway_url`; resolving needs version 0.3 or later |
-/// | `http_403`, `http_404`, `http_409` (token, empty body) | a gateway before 0.3 sends only the status; it means `connection_not_active`, `connection_not_found` or `attention_required`, in this order | see the row of that code |
+/// | `http_403`, `http_404`, `http_409` (token, empty body) | a gateway before 0.3 sends only the status; the statuses mean `connection_not_active`, `connection_not_found` and `attention_required`, respectively | see the row of that code |
 /// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept credentials that a user enters in a form | let the user consent in a browser |
 /// | `missing_credential`, `credentials_rejected`, `invalid_base_url` | the credential that was entered is incomplete or wrong | enter it again |
 /// | `provider_not_validatable`, `validation_unreachable` | the gateway could not check the credential | try again later, or ask the operator |
 /// | `sessions_not_supported` | the gateway has no agent sessions | use a newer gateway |
 /// | `session_not_found`, `agent_not_found`, `agent_inactive` | the session or agent does not exist, or is switched off | correct the id, or ask the operator |
-/// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | the agent or user may not have one of the scopes | ask for fewer scopes |
+/// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
 /// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |
 /// | `unsupported_agent_session_provider`, `provider_mismatch` | the provider has no sessions, or the connection belongs to another provider | use another provider |
 /// | `access_token_unavailable` | the connection has no token at the moment | try again later, or let the user connect again |
 /// | `invalid_user_context_token` | the user's own token is not valid | let the user sign in again |
+/// | `backend_auth_unavailable` | the gateway cannot authenticate the user at the moment | try again later |
 /// | `reason_too_long` | the reason for a revocation is over 512 characters | shorten it |
-/// | `token_delete_failed`, `revoke_failed`, `decrypt_failed`, `invalid_token_format`, `internal_error` | the gateway itself failed | ask its operator |
+/// | `token_delete_failed`, `revoke_failed`, `decrypt_failed`, `invalid_token_format`, `internal_error` | the gateway itself failed | report the error to its operator |
 ///
 /// ```
 /// use nexus_sdk::{ErrorKind, NexusClient, NexusClientOptions};
@@ -52,23 +53,25 @@
 pub enum ErrorKind {
     /// `invalid_input`: an argument is unusable. The request was not sent.
     InvalidInput,
-    /// `invalid_response`: a response breaks the contract, or a redirect's target is not a URL.
+    /// `invalid_response`: a response from the gateway does not have the documented form, or a redirect's target is not
+    /// a usable URL.
     InvalidResponse,
     /// `invalid_credentials`: the gateway's response does not have a usable credential.
     InvalidCredentials,
     /// `max_retries_exceeded`: every attempt failed. `source()` returns the last failure.
     MaxRetriesExceeded,
-    /// `request_failed`: the network or this machine failed before the response was complete. The gateway or upstream
-    /// may have acted on the request.
+    /// `request_failed`: the network, the server or this machine failed before the response was complete. The gateway
+    /// or upstream may have acted on the request.
     RequestFailed,
     /// `timeout`: the deadline passed.
     Timeout,
     /// `unsupported_strategy`: this build, or the method that was called, does not support the provider's strategy.
     UnsupportedStrategy,
-    /// `host_not_allowed`: the URL does not have the scheme, host and port of the fetcher's base URL, and `allow_hosts`
-    /// does not list its host.
+    /// `host_not_allowed`: the URL does not have the scheme, host and port of the fetcher's base URL, and no rule of
+    /// `allow_hosts` matches the URL.
     HostNotAllowed,
-    /// `insecure_url`: a credential would have been sent unencrypted, or disclosed to another origin.
+    /// `insecure_url`: the request would have been sent unencrypted, or would have disclosed the credential to another
+    /// origin.
     InsecureUrl,
     /// `body_too_large`: a response body exceeds `max_body_bytes` or, if the gateway sent it, 2 MiB.
     BodyTooLarge,
@@ -76,7 +79,8 @@ pub enum ErrorKind {
     TooManyRedirects,
     /// `aborted`: the caller's callback ended the wait.
     Aborted,
-    /// The gateway responded with an error. The code is the gateway's own, or `http_<status>`.
+    /// The gateway responded with an error. The code is the gateway's own, or a code that the SDK derives
+    /// from the status, such as `http_503`.
     Gateway,
 }
 

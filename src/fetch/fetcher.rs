@@ -58,14 +58,15 @@ impl Fetcher {
         }
     }
 
-    /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its scheme, host and
-    /// port. A later call replaces the list. Default: every host or, with a `base_url`, only the base.
+    /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
+    /// host and port). A later call replaces the list. Default: every host or, with a `base_url`, only its origin.
     ///
-    /// Call this method wherever a tool's argument chooses the URL. A rule is `host` (any port), `host:port`,
-    /// or `*.host` (all names below the host, but not the host itself). If neither a rule nor the base matches a URL,
-    /// the fetch fails with `host_not_allowed` before a token is resolved. If neither matches the target of a
-    /// redirect, the fetch fails before it follows the redirect. With an empty list, only the base is allowed. An
-    /// invalid rule makes every fetch fail with `invalid_input`.
+    /// Call this method wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all names below
+    /// the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither a rule nor
+    /// the base matches a URL, the fetch fails with `host_not_allowed` before a token is resolved. If neither matches
+    /// the target of a redirect, the fetch fails before it follows the redirect. With an empty list, only the origin
+    /// of the base is allowed or, without a base, nothing. An invalid rule makes every fetch fail with
+    /// `invalid_input`.
     ///
     /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
     /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
@@ -96,9 +97,9 @@ impl Fetcher {
     ///
     /// You can pass a tool's argument as the URL of a fetch. To keep a relative URL within the base, the fetch fails
     /// with `invalid_input` if the URL begins with two slashes or has a `..` segment in its path, even one that
-    /// is percent-encoded up to four times. Absolute URLs and redirects may go to any path on the base's scheme,
-    /// host and port, and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. All other URLs are refused
-    /// with `host_not_allowed`.
+    /// is percent-encoded up to four times. Absolute URLs and redirects may go to any path on the base's origin
+    /// (scheme, host and port), and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. All other URLs are
+    /// refused with `host_not_allowed`.
     ///
     /// If the provider's strategy is `path`, `{field}` placeholders are filled only in the base. Braces in the URL
     /// of a fetch are percent-encoded.

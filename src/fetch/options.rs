@@ -83,7 +83,7 @@ impl FetchOptions {
         self
     }
 
-    /// Adds headers in this order, each as [`header`](Self::header) does. Default: none.
+    /// Calls [`header`](Self::header) for each name and value, in order. Default: none.
     ///
     /// ```
     /// let headers = [("Accept", "application/json"), ("X-Request-Id", "7")];
@@ -182,9 +182,10 @@ impl FetchOptions {
 
     /// Sets the retry policy of this fetch. Default: no retries.
     ///
-    /// An idempotent request is sent again after a network failure or a status 502, 503 or 504, and after a 429
-    /// if the policy allows it. Any other request is sent again only if it is certain that no part of it reached
-    /// the server. If the last attempt gets a response, the fetch returns it, whatever its status.
+    /// An idempotent request is sent again after a network failure that may be temporary, after a status of 502,
+    /// 503 or 504, and after a 429 if the policy allows it. Any other request is sent again only if it is certain
+    /// that no part of it reached the server. If the last attempt gets a response, the fetch returns it, whatever
+    /// its status.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
@@ -206,9 +207,9 @@ impl FetchOptions {
     /// the SDK searches for both tokens. `Content-Length` is set to the new length.
     ///
     /// The search also finds a copy that the upstream has escaped for a URL, for JSON or for HTML. A `+`, for
-    /// example, may be written `%2B` (percent-encoded up to three times), `\u002B`, `&#43;` or `&#x2B;`. The short
-    /// escapes are `+` for a space in a URL, all of JSON, such as `\n` and `\"`, and `&amp;`, `&lt;`, `&gt;`,
-    /// `&quot;` and `&apos;` of HTML.
+    /// example, may be written `%2B` (percent-encoded up to three times), `\u002B`, `&#43;` or `&#x2B;`. The
+    /// search finds these short escapes, too: `+` for a space in a URL, all short escapes of JSON, such as `\n` and
+    /// `\"`, and `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;` in HTML.
     ///
     /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
     /// occur in responses by chance. A copy that the upstream has changed in another way is not replaced
@@ -239,7 +240,8 @@ impl FetchOptions {
         self
     }
 
-    /// Appends the query to a URL. Removes the fragment of the URL, because a fragment is never sent.
+    /// Appends the query to a URL without its fragment, which is never sent. Returns the URL unchanged if there is
+    /// no query.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
             return url.into();
@@ -277,7 +279,7 @@ impl FetchOptions {
 
 debug_only!(FetchOptions: method, timeout, redirects, retry_policy, hide_credential);
 
-/// Returns the method. Writes a standard method in upper case.
+/// Parses a method, and converts a standard method to upper case.
 ///
 /// # Errors
 ///

@@ -64,8 +64,8 @@ impl Hop<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid_response` if the target is not a URL. `insecure_url` if the redirect goes from https to http, or if
-    /// a target on another origin contains the credential.
+    /// `invalid_response` if the target is not a usable URL. `insecure_url` if the redirect goes from https to http,
+    /// or if the target contains the credential and this redirect, or an earlier one, leads to another origin.
     pub(crate) fn redirect(
         &mut self,
         status: u16,

@@ -23,7 +23,7 @@ impl Scope {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for an invalid base, or for a relative URL that could lead out of the base.
+    /// `invalid_input` for an invalid base, or for a relative URL that could point outside the base.
     pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         match &self.base {
             Some(Ok(base)) => Ok(base.absolute(url)?.into()),
@@ -92,9 +92,9 @@ impl Base {
     }
 }
 
-/// Refuses a relative URL that begins with a host or has a `..` segment, because it could lead out of the base. Also
-/// finds such a segment if a server reads a backslash as a slash, decodes the path more than once, or drops the text
-/// after a semicolon.
+/// Refuses a relative URL that begins with a host or has a `..` segment, because it could point outside the base.
+/// Allows for servers that read a backslash as a slash, decode the path more than once, or drop the text after a
+/// semicolon.
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let path = url.split(['?', '#']).next().unwrap_or_default();
@@ -105,7 +105,7 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
     for _ in 0..=MAX_DECODINGS {
         let mut names = path.split('/').map(|name| name.split(';').next());
         if names.any(|name| name == Some("..")) {
-            let problem = "has a `..` segment, which may lead out of base_url; remove the segment";
+            let problem = "has a `..` segment that may point outside base_url; remove the segment";
             return Err(problem.into());
         }
         path = String::from_utf8_lossy(&url::decode(&path, false)).replace('\\', "/");
@@ -113,7 +113,7 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
     Ok(())
 }
 
-/// A rule of `allow_hosts`: `host`, `host:port` or `*.host`.
+/// A rule of `allow_hosts`: `host` or `*.host`, with or without `:port`.
 #[derive(Clone)]
 pub(crate) struct Rule {
     /// The host in the normal form of [`url`]. For `*.host`, it begins with a dot.

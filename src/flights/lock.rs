@@ -49,8 +49,8 @@ impl ProcessLock {
     ///
     /// # Errors
     ///
-    /// `timeout` if another process holds the lock for longer than `longest` plus 15 s, or if the client is dropped or
-    /// drained during the wait.
+    /// `timeout` if the lock cannot be acquired within `longest` plus 15 s, or if the client is dropped or drained
+    /// during the wait.
     pub(super) fn acquire(
         &self,
         subject: &Subject,

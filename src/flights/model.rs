@@ -1,6 +1,6 @@
 //! Runs a few threads that resolve a token while another thread changes a cache or drops the client. Most models
 //! run in every interleaving with at most 2 or 3 preemptions, and one model runs in every interleaving. Locks and
-//! threads come from loom. All other code is the code of the crate.
+//! threads come from loom, and a function stands in for the gateway. All other code is the crate's own.
 //!
 //! Loom reports a thread that is never woken as a deadlock, and a thread that retries forever as too many
 //! branches. `tests/model.sh` runs these tests.
@@ -16,7 +16,7 @@ use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The end of the first resolve. Later resolves succeed.
+/// The outcome of the first resolve. Later resolves succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     Succeeds,
@@ -46,7 +46,7 @@ enum Got {
 /// A resolve, recorded by the gateway.
 struct Resolve {
     ended: bool,
-    /// True if a cache had been changed when the resolve began.
+    /// True if `note_change` had been called when the resolve began.
     changed: bool,
 }
 
@@ -123,7 +123,7 @@ impl World {
         self.book.lock().changed = true;
     }
 
-    /// Returns whether the token was requested before the change.
+    /// Returns whether the token was requested before the call of `note_change`, and therefore before the change.
     fn is_old(&self, got: Got) -> bool {
         let book = self.book.lock();
         matches!(got, Got::Resolved(number) if !book.resolves[number].changed)
@@ -279,8 +279,8 @@ fn callers_with_two_caches_share_a_flight() {
     }
 }
 
-/// The flight was started for another cache, so its check for changes does not cover the cache of the caller that
-/// joined.
+/// A caller that joined a flight for another cache puts the token into its own cache, unless that cache has changed
+/// since the flight began.
 #[test]
 fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
     explore("two caches, a delete of a third thread", Some(2), || {

@@ -10,10 +10,10 @@ use crate::sync::{Condvar, Mutex, Promise};
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
-/// The most flights for one provider, so that a provider that hangs does not delay calls for other providers. All
-/// calls by connection id together count as one provider.
+/// The maximum number of flights for one provider. The limit keeps a provider that hangs from delaying calls for
+/// other providers. All calls by connection id together count as one provider.
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
-/// The most flights in all.
+/// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;
 /// The gateway's error code for a failed refresh. The cause may be temporary or permanent.
 pub(super) const TOKEN_EXPIRED: &str = "token_expired";
@@ -207,8 +207,8 @@ fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-/// Returns whether the gateway has refused for good. If so, the old token must not be used any more. Other errors may be
-/// temporary.
+/// Returns whether the gateway has refused for good. If so, the old token must not be used any more. Other errors may
+/// be temporary.
 pub(super) fn is_definite(error: &NexusError) -> bool {
     let status = error.status_code().unwrap_or_default();
     (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED

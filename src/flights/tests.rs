@@ -26,7 +26,7 @@ struct Scripted {
     calls: Arc<AtomicUsize>,
 }
 
-/// A busy machine may take longer than users would wait.
+/// Replaces `MAX_STALE_WAIT` (1 s) in most tests, because a busy machine may need longer.
 const LONG: Duration = Duration::from_secs(30);
 
 pub(super) fn handle(script: Script) -> Handle {
@@ -331,7 +331,7 @@ fn calls_for_one_connection_join_or_take_turns() {
     assert_eq!(scripted.calls(), 3);
 }
 
-/// A caller with another cache that has timed out does not get the token into its cache.
+/// If a caller with another cache has timed out, the token is not put into that cache.
 #[test]
 fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
     let gate = Gate::default();
@@ -420,7 +420,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
     assert_eq!(scripted.calls(), 513, "the hasty caller has asked nothing");
 }
 
-/// A caller that waits for room or for its turn is served from the cache as soon as its token is there.
+/// A caller that waits for room looks for its token in the cache again whenever a flight ends.
 #[test]
 fn a_caller_that_waits_for_room_finds_a_token_that_was_set() {
     let gate = Gate::default();
@@ -633,7 +633,7 @@ fn the_wait_of_the_last_handle_stays_counted() {
     assert!(flights.gateway.is_ending());
 }
 
-/// The result of a call whose token is within its buffer, for each response of the gateway.
+/// The result of a call whose token is within its buffer, for each response from the gateway.
 #[test]
 fn what_a_usable_token_is_used_for() {
     type Ask = fn() -> Result<Success>;

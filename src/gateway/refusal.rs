@@ -17,7 +17,7 @@ use crate::url;
 /// The longest message from a gateway that an error shows in full, in characters.
 const MAX_TEXT: usize = 500;
 
-/// The longest JSON that is parsed for an error, in bytes. The parsed JSON can take twenty times as much memory.
+/// The longest JSON that is parsed for an error, in bytes. The parsed JSON can take a hundred times as much memory.
 const MAX_JSON: usize = 64 << 10;
 
 /// The shortest secret that is hidden, in bytes. Shorter strings are likely to occur in a message by chance.
@@ -219,8 +219,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// Returns the error's code. Gateways before 0.3 send only a status if they refuse a token. The status is translated
-    /// into the code of later gateways.
+    /// Returns the error's code. Gateways before 0.3 send only a status if they refuse a token. The status is
+    /// translated into the code of later gateways.
     fn meaning(&self) -> &str {
         let asks_for_token = self.asks("/v1/token/") || self.asks("/v1/refresh/");
         let bare = self.is_empty && asks_for_token;

@@ -3,7 +3,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::*;
 use crate::seeded::Seeded;
 
-/// A secret with every character that one of the encoders changes.
+/// A secret that every encoder changes.
 const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41=";
 
 type Encoder = (&'static str, fn(&str) -> String);

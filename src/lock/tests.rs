@@ -17,7 +17,7 @@ impl Scratch {
         Self(dir)
     }
 
-    /// Returns a new lock over a directory, as each process would create it.
+    /// Returns a new lock that uses a directory below this one, as each process would create it.
     fn lock(&self, below: &str) -> LockDirectory {
         LockDirectory(self.0.join(below))
     }

@@ -1,4 +1,4 @@
-//! The body of a request for a session, and the reading of responses.
+//! The body of a request for a session, and the parsing of responses.
 
 use super::*;
 use serde_json::{Value, json};

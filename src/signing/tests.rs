@@ -48,7 +48,7 @@ fn dates_read_back() {
     }
 }
 
-/// A request to be signed, with the credentials of AWS's examples.
+/// A request to be signed with the access key of AWS's examples and the secret `secret`.
 struct Case {
     service: &'static str,
     url: String,

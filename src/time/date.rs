@@ -1,4 +1,5 @@
-//! Dates in responses: expiries in every format, HTTP dates and `Retry-After`.
+//! The dates in responses (RFC 3339, seconds or milliseconds since 1970, HTTP dates and `Retry-After`), and the dates
+//! in AWS signatures.
 #![allow(
     clippy::arithmetic_side_effects,
     reason = "the numbers are small: a year has four digits, a month or an hour two, and days since 1970 fit in 22 bits"
@@ -13,9 +14,9 @@ use ureq::http::header::DATE;
 
 use crate::json;
 
-/// The last second of the year 9999. Later dates are limited to it.
+/// The last second of the year 9999. Later times in RFC 3339 or in seconds since 1970 count as this second.
 const LAST_SECOND: u64 = 253_402_300_799;
-/// A larger number counts milliseconds since 1970, not seconds. As seconds, it would be after the year 33,658.
+/// A larger number counts milliseconds since 1970, not seconds. As seconds, it would be in the year 33,658 or later.
 const MILLIS_ABOVE: f64 = 1e12;
 /// The first millisecond of the year 10,000.
 const MAX_MILLIS: f64 = 253_402_300_800_000.0;
@@ -59,9 +60,9 @@ fn from_epoch(number: f64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(since)
 }
 
-/// Reads a date and time of RFC 3339 section 5.6. Also accepts a space for the `T`, a comma before the
-/// fraction, no zone (UTC), and an offset such as `+02` or `+0200`. A moment that is not after the start of 1970
-/// counts as unset.
+/// Reads a date and time of RFC 3339 section 5.6. Also accepts a space instead of the `T`, a comma before the
+/// fraction, a missing zone (read as UTC), and an offset such as `+02` or `+0200`. A moment that is not after the
+/// start of 1970 counts as unset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
@@ -93,7 +94,8 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(day + clock(time)?).ok()?))
 }
 
-/// Reads `Retry-After` (RFC 9110 section 10.2.3), which is in seconds or a date. Returns the time left from `now`.
+/// Reads `Retry-After` (RFC 9110 section 10.2.3), which is a number of seconds or a date. Returns the time left
+/// from `now`.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match number(text.trim(), 1..=18) {
         Some(seconds) => Some(Duration::from_secs(u64::try_from(seconds).ok()?)),

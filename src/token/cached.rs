@@ -21,7 +21,7 @@ pub(crate) enum Place {
     Query(String),
     /// The `{field}` placeholders of the URL, filled with these fields.
     Path(Vec<(String, String)>),
-    /// The signature of the request. The credential itself is not sent.
+    /// The signature of the request. The secret that signs it is not sent.
     #[cfg(feature = "signing")]
     Signature(Signature),
 }
@@ -48,14 +48,14 @@ pub(crate) enum Place {
 pub struct CachedToken {
     /// The credential itself. Empty for the strategy `path`, which puts several fields into the URL.
     pub access_token: String,
-    /// The type that the gateway states, or `Bearer`. If the strategy has a `value_prefix`, the type is
-    /// that prefix, trimmed, or the header's name if the prefix is blank.
+    /// The type that the gateway states, or `Bearer`. For the strategy `header` with a `value_prefix`, the type
+    /// is that prefix, trimmed, or the header's name if the prefix is blank.
     pub token_type: String,
     /// The expiry, by the local clock.
     pub expires_at: SystemTime,
     /// The name of the header that carries the credential.
     pub header_name: String,
-    /// The text before the credential in the header, with its trailing space: `Bearer `.
+    /// The text before the credential in the header, including any trailing space, such as `Bearer `.
     pub value_prefix: String,
     /// The base URL of this connection's API, if the gateway states one, for example for a self-hosted
     /// instance. [`ProviderInfo`](crate::ProviderInfo) has the provider's base URL.
@@ -199,7 +199,8 @@ impl CachedToken {
         }
     }
 
-    /// Sets the credential or its signature in the headers of a request, and replaces an earlier credential.
+    /// Sets the header that carries the credential, or the headers of the request's signature, and replaces their
+    /// earlier values. Does nothing if the URL carries the credential.
     pub(crate) fn authorize(
         &self,
         method: &Method,
@@ -220,7 +221,8 @@ impl CachedToken {
         Ok(())
     }
 
-    /// Returns whether both tokens hold the same credential, for the same place.
+    /// Returns whether both tokens hold the same credential for the same place. Does not compare the header's name
+    /// and prefix.
     pub(crate) fn same_credential(&self, other: &Self) -> bool {
         self.access_token == other.access_token && self.place == other.place
     }

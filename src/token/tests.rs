@@ -21,7 +21,7 @@ fn response(value: &Value) -> Result<TokenResponse> {
     TokenResponse::from_json(value.clone())
 }
 
-/// A response at noon of the local clock, whose `Date` is `date`.
+/// The clock of a response with this `Date`, to a request that was sent at `NOON` by the local clock.
 fn received(date: Option<u64>) -> ResponseClock {
     let now = Now {
         wall: at(NOON),
@@ -469,7 +469,7 @@ fn what_else_the_response_knows() {
             true,
             None,
         ),
-        // This lifetime starts when the provider issued the token, so it is ignored.
+        // This lifetime began when the provider issued the token, so it is ignored.
         (json!({"credentials": {"expires_in": 3600}}), true, None),
         (json!({"expires_in": 60, "api_base_url": ""}), false, None),
         (

@@ -38,8 +38,8 @@ pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     config
 }
 
-/// Returns the settings of an authenticated agent. They limit each step of an exchange but not the whole
-/// exchange, because a streamed body may take a long time.
+/// Returns the settings of an authenticated agent. They limit the time to connect, the time to receive the response's
+/// head, and each read and write. They do not limit the whole exchange, because a streamed body may take a long time.
 pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
     let limit = Some(timeout.min(MAX_DURATION));
     settings(timeout)

@@ -120,7 +120,7 @@ fn references_lead_to_the_same_place() {
     assert!(both > 15_000, "{both} accepted by both");
 }
 
-/// If a browser would go to another origin, the SDK refuses the reference or stays on its origin.
+/// The SDK refuses a hostile reference, stays on the base's origin, or goes to the same origin as a browser.
 #[test]
 fn hostile_references_lead_nowhere_new() {
     let base = "https://good.example/dir/page?q";

@@ -69,7 +69,7 @@ fn what_is_not_a_url_and_why() {
         "has no scheme; put https:// before it, or http:// for this machine",
     );
     let (user, port) = (
-        "holds a user name or password; credentials come from the gateway",
+        "has a user name or password; leave it out",
         "its port is not a number up to 65535",
     );
     let (host, ascii) = (

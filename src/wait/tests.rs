@@ -111,7 +111,7 @@ fn only_failed_is_asked_about() {
     }
 }
 
-/// Options of a wait that takes its whole timeout, so each outcome has a test of its own.
+/// Options of a wait that takes its whole timeout. Each such wait has a test of its own, so that they run in parallel.
 fn brief() -> WaitOptions<'static> {
     options().timeout(Duration::from_millis(500))
 }

@@ -64,11 +64,11 @@ enum Stated {
 
 const STATED: [Stated; 3] = [Stated::In, Stated::At, Stated::AtWithDate];
 
-/// A token at the time at which it was requested.
+/// A token, and the state of the clocks when it was requested.
 #[derive(Debug, Clone, Copy)]
 struct Arrival {
     stated: Stated,
-    /// Times of the server's clock.
+    /// Times on the server's clock.
     asked: i64,
     expires: i64,
     /// The state of the local clocks at the request.
@@ -79,8 +79,8 @@ struct Arrival {
 }
 
 impl Arrival {
-    /// Returns the time by which a client overrates the token's lifetime for reasons that it cannot detect. There are
-    /// two. First, an absolute expiry is read by a wall clock that is behind, and the response has no `Date`, or a
+    /// Returns the time by which a client overestimates the token's lifetime for reasons that it cannot detect. There
+    /// are two. First, an absolute expiry is read by a wall clock that is behind, and the response has no `Date`, or a
     /// `Date` within the tolerance of two seconds. Second, the wall clock is set back while the monotonic clock stands
     /// still.
     fn unseen(self, clocks: &Clocks) -> i64 {

@@ -54,7 +54,7 @@ fn names<'a>(hop: &'a Hop<'_>) -> Vec<&'a str> {
     names
 }
 
-/// Returns the end of a chain of redirects, and whether that request carries the credential.
+/// Returns the last URL of a chain of redirects, and whether the request to that URL carries the credential.
 fn chain(token: &CachedToken, url: &str, targets: &[&str]) -> (String, bool) {
     let mut hop = hop(
         &Method::GET,
@@ -90,7 +90,7 @@ fn which_responses_redirect() {
     }
 }
 
-/// Fetch standard, "HTTP-redirect fetch", steps 12 and 13.
+/// Fetch standard, "HTTP-redirect fetch", step 12.
 #[test]
 fn methods_bodies_and_their_headers() {
     const SENT: [(&str, &str); 6] = [

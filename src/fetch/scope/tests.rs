@@ -109,7 +109,7 @@ fn what_would_leave_the_base_is_refused() {
         ),
         (
             "..",
-            "url: has a `..` segment, which may lead out of base_url; remove the segment",
+            "url: has a `..` segment that may point outside base_url; remove the segment",
         ),
     ];
     for (url, message) in urls {

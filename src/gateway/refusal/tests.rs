@@ -433,7 +433,7 @@ fn a_credential_in_a_body_without_a_message_does_not_show() {
     }
 }
 
-/// The state of a request is often short, so a message may contain the same text by chance.
+/// A message may contain the text of a short secret by chance.
 #[test]
 fn a_short_secret_is_shown() {
     let refused = response(400, &[], b"abc of abcd for k-1");

@@ -2,11 +2,12 @@
 
 use super::*;
 
-/// The suite, with a block for each case: the name and request line, the headers except the two that every
-/// case has, the body after `>`, and after `=` the names of the signed headers and the signature.
+/// The test suite, with a block for each case. The first line has the case's name and the request line. The
+/// headers follow, except `Host` and `X-Amz-Date`, which are the same in all cases. The body, if any, follows `>`.
+/// The last line, after `=`, has the names of the signed headers and the signature.
 ///
-/// The cases that sign other headers than this crate are left out, and so is `get-space`, because a request
-/// cannot have its path. In `post-sts-header-after`, the token is added after the request is signed.
+/// Cases that sign headers which this crate does not sign are left out. `get-space` is left out because its path
+/// has a space, which a URL cannot have. In `post-sts-header-after`, the token is added after the request is signed.
 const SUITE: &str = include_str!("aws-sig-v4-test-suite.txt");
 
 /// A request of the suite, and its expected signature.

@@ -1,4 +1,4 @@
-//! The same dates read by another library.
+//! Comparisons with `jiff`, another library that reads dates.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-/// A date in one of the spellings that both libraries read, with the moment it means by `jiff`.
+/// Returns a random date in a spelling that both libraries read, and its moment according to `jiff`.
 fn spelled(random: &mut Seeded) -> (String, SystemTime) {
     let whole = random.next() % 250_000_000_000 + 100_000;
     let nanos = match random.below(3) {

@@ -88,7 +88,7 @@ fn the_bounds_of_a_moment() {
             at(1_709_164_800),
         ),
         (
-            "400 divides it",
+            "a leap day in a year that 400 divides",
             json!("2000-02-29T00:00:00Z"),
             at(951_782_400),
         ),
@@ -98,7 +98,7 @@ fn the_bounds_of_a_moment() {
             at(LAST_SECOND),
         ),
         (
-            "past it, by its zone",
+            "after 9999, because of its offset",
             json!("9999-12-31T23:59:59-12:00"),
             at(LAST_SECOND),
         ),

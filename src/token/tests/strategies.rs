@@ -1,4 +1,4 @@
-//! What each strategy builds from a response.
+//! The credential that each strategy builds from a response.
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
@@ -25,8 +25,8 @@ fn read(
     TokenResponse::from_json(response)?.to_cached(ResponseClock { at, date })
 }
 
-/// Describes the credential that a strategy builds from these fields: `Name: value`, `?name=value`, `{..}` or
-/// the error's code.
+/// Describes the credential that a strategy builds from these fields: `Name: value`, `?name=value`,
+/// `{name=value}`, `signed`, or the error's code.
 fn made_of(
     strategy: &Value,
     credentials: &Value,

@@ -1,4 +1,4 @@
-//! The ends of bodies without a length, of pooled connections, and of the time for a request.
+//! The ends of bodies without a length and of pooled connections, and requests that time out.
 
 use std::time::Instant;
 
@@ -79,7 +79,7 @@ fn a_body_over_tls_ends_with_close_notify() {
     }
 }
 
-/// Sends a request that must time out, long before `LONG`.
+/// Sends a request that must time out before `LONG`.
 fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     let start = Instant::now();
     let timeout = asked.timeout;

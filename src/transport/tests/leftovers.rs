@@ -21,7 +21,7 @@ mod over_tls {
         stream.sock.read_to_end(&mut Vec::new()).map(drop)
     }
 
-    /// The method, the first response, and the length of the second.
+    /// The method, the first response, and the number of times that the second response repeats `forged`.
     fn bursts() -> [(Method, Vec<u8>, usize); 5] {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
         [

@@ -1,4 +1,5 @@
-//! The kind of an error decides whether a POST may be sent again, and a new connection that is cut is not replaced.
+//! The kind of an error decides whether a POST may be sent again. With the SDK's own agent, a new connection that is
+//! cut is not replaced.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

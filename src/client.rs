@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cache::TokenCache;
+use crate::cache::{Tenant, TokenCache};
 use crate::error::{self, Result};
 use crate::flights::{Flights, Handle, ProcessLock};
 use crate::gateway::{Gateway, Request};
@@ -159,7 +159,8 @@ impl NexusClient {
     /// ```
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
         let deadline = self.0.gateway.longest_call();
-        let token = self.0.resolve(workspace_id, provider, deadline)?;
+        let tenant = Tenant::checked(workspace_id, provider)?;
+        let token = self.0.resolve(None, &tenant, deadline)?;
         Ok(CachedToken::clone(&token))
     }
 

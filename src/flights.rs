@@ -120,17 +120,6 @@ impl Flights {
         Ok(outcome.body.clone())
     }
 
-    /// Resolves the tenant's token, bypassing the cache. Blocks at most until the deadline.
-    pub(crate) fn resolve(
-        self: &Arc<Self>,
-        workspace_id: &str,
-        provider: &str,
-        deadline: Deadline,
-    ) -> Result<Arc<CachedToken>> {
-        let tenant = Tenant::checked(workspace_id, provider)?;
-        self.resolve_into(None, &tenant, deadline)
-    }
-
     /// Returns the token in the cache, or resolves the token and caches it. Blocks at most until the deadline.
     ///
     /// If the cache has a stale token and `stale_if_error` is on, waits for the gateway for at most 1 s. Then returns
@@ -149,7 +138,7 @@ impl Flights {
         }
         let tenant = Tenant::checked(workspace_id, provider)?;
         let resolve = |deadline| {
-            let token = self.resolve_into(Some(cache), &tenant, deadline)?;
+            let token = self.resolve(Some(cache), &tenant, deadline)?;
             Ok((token, Source::Gateway))
         };
         if !self.gateway.options.stale_if_error || !cache.has_stale(&tenant, now) {
@@ -178,7 +167,8 @@ impl Flights {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    fn resolve_into(
+    /// Resolves the tenant's token, and puts it into the cache if there is one. Blocks at most until the deadline.
+    pub(crate) fn resolve(
         self: &Arc<Self>,
         cache: Option<&TokenCache>,
         tenant: &Tenant,

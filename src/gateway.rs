@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
 use crate::retry::Attempts;
 use crate::time::date;
-use crate::time::{Deadline, MAX_DURATION, Now, ResponseClock};
+use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
 
@@ -195,9 +195,7 @@ impl Gateway {
         let mut attempts = Attempts::new(policy, None, self.log);
         loop {
             // The transport rounds time limits up, so an attempt may exceed its timeout by up to 1/20.
-            let longest = timeout
-                .saturating_add(timeout.div_f64(20.0))
-                .min(MAX_DURATION);
+            let longest = timeout.saturating_add(timeout.div_f64(20.0));
             let guard = acquire.map_or(Ok(None), |acquire| acquire(longest))?;
             let at = Now::read();
             let sent = self

@@ -11,6 +11,7 @@ use crate::lock::{LockOption, RefreshLock};
 use crate::log::LogLevel;
 use crate::retry::RetryPolicy;
 use crate::secret::debug_only;
+use crate::time::MAX_DURATION;
 use crate::url;
 
 const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
@@ -107,7 +108,7 @@ impl NexusClientOptions {
     }
 
     /// Sets the time limit for each request to the gateway, and for a whole fetch with its redirects and its replay
-    /// after a 401. Default 30 s. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
+    /// after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
     /// timeout. The caller gets the error `timeout`, and the request continues in the background, where each attempt
@@ -123,7 +124,8 @@ impl NexusClientOptions {
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        // Otherwise the sum of a time and the timeout could overflow, for example in ureq, which would panic.
+        self.timeout = timeout.min(MAX_DURATION);
         self
     }
 

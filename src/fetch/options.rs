@@ -158,10 +158,8 @@ impl FetchOptions {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
-            self.note(NexusError::invalid_input(
-                "timeout",
-                "is zero; set a longer timeout",
-            ));
+            let problem = "is zero; set a longer timeout";
+            self.note(NexusError::invalid_input("timeout", problem));
         }
         self.timeout = Some(timeout);
         self

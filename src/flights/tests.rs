@@ -43,6 +43,15 @@ fn handle_with(options: NexusClientOptions, max_stale_wait: Duration, script: Sc
     })
 }
 
+fn resolve(
+    handle: &Handle,
+    workspace_id: &str,
+    provider: &str,
+    deadline: Deadline,
+) -> Result<Arc<CachedToken>> {
+    handle.resolve(None, &Tenant::new(workspace_id, provider), deadline)
+}
+
 impl Scripted {
     fn new(script: impl Fn(usize, Call) -> Result<Success> + Send + Sync + 'static) -> Self {
         Self::with_stale_wait(LONG, script)
@@ -75,13 +84,13 @@ impl Scripted {
     }
 
     fn resolve(&self, provider: &str, deadline: Deadline) -> Result<String> {
-        let resolved = self.handle.resolve("ws", provider, deadline);
+        let resolved = resolve(&self.handle, "ws", provider, deadline);
         resolved.map(|token| token.access_token.clone())
     }
 
     /// Starts a flight and times out at once.
     fn leave(&self, workspace_id: &str, provider: &str) {
-        let left = self.handle.resolve(workspace_id, provider, at_once());
+        let left = resolve(&self.handle, workspace_id, provider, at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
 
@@ -382,7 +391,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
             let caller = thread::Builder::new().stack_size(64 << 10);
             let wait = || {
                 waiting.fetch_add(1, Ordering::SeqCst);
-                assert!(scripted.handle.resolve(name, "hangs", far()).is_ok());
+                assert!(resolve(&scripted.handle, name, "hangs", far()).is_ok());
             };
             caller.spawn_scoped(scope, wait).unwrap();
             let left = scripted.handle.call(Call::Token, name, at_once());
@@ -390,7 +399,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
         }
         wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
         for name in &names[..50] {
-            assert!(scripted.handle.resolve(name, "healthy", far()).is_ok());
+            assert!(resolve(&scripted.handle, name, "healthy", far()).is_ok());
         }
         let calls = scripted.calls();
         opened.open();
@@ -413,7 +422,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
     wait_until(|| scripted.calls() == 512);
     scripted.leave("next", "q");
     thread::scope(|scope| {
-        let patient = scope.spawn(|| scripted.handle.resolve("next", "q", far()));
+        let patient = scope.spawn(|| resolve(&scripted.handle, "next", "q", far()));
         opened.open();
         assert!(patient.join().unwrap().is_ok());
     });
@@ -510,7 +519,7 @@ fn the_last_handle_waits_for_flights() {
         token("t", 3600)
     }));
     let clone = scripted.clone();
-    let left = scripted.resolve("ws", "p", at_once());
+    let left = resolve(&scripted, "ws", "p", at_once());
     assert_eq!(left.unwrap_err().code(), "timeout");
     drop(scripted);
     assert!(!ended.load(Ordering::SeqCst), "a clone is left");
@@ -558,7 +567,7 @@ fn a_program_that_ends_asks_for_nothing_more() {
         if ending {
             handle.gateway.set_ending(true);
         }
-        let error = handle.resolve("ws", "p", far()).unwrap_err();
+        let error = resolve(&handle, "ws", "p", far()).unwrap_err();
         assert_eq!(asked.load(Ordering::SeqCst), times, "{response} {error:?}");
     }
 }
@@ -588,7 +597,7 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
             token("t", 3600)
         }));
         of.set(Arc::downgrade(&handle)).unwrap();
-        handle.resolve("ws", "p", at_once()).unwrap_err();
+        resolve(&handle, "ws", "p", at_once()).unwrap_err();
         end(handle);
         assert!(told.load(Ordering::SeqCst), "{case}");
     }
@@ -604,7 +613,7 @@ fn every_wait_for_flights_counts_by_itself() {
         token("t", 3600)
     }));
     let flights = Arc::clone(&handle);
-    handle.resolve("ws", "p", at_once()).unwrap_err();
+    resolve(&handle, "ws", "p", at_once()).unwrap_err();
     let longer = handle.clone();
     let longer = thread::spawn(move || longer.drain(far()));
     wait_until(|| flights.gateway.is_ending());
@@ -627,7 +636,7 @@ fn the_wait_of_the_last_handle_stays_counted() {
     }));
     let flights = Arc::clone(&handle);
     of.set(Arc::downgrade(&flights)).unwrap();
-    handle.resolve("ws", "p", at_once()).unwrap_err();
+    resolve(&handle, "ws", "p", at_once()).unwrap_err();
     drop(handle);
     assert!(flights.drain(far()));
     assert!(flights.gateway.is_ending());

@@ -13,7 +13,7 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{self as connectors, Connector, NextTimeout};
 
 use crate::sync::{self, Promise};
-use crate::time::{Deadline, MAX_DURATION};
+use crate::time::Deadline;
 use crate::transport::wire::Dial;
 use crate::url;
 
@@ -31,8 +31,7 @@ pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
         .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true)
-        // ureq adds the timeout to the current time, and panics if the sum overflows.
-        .timeout_global(Some(timeout.min(MAX_DURATION)));
+        .timeout_global(Some(timeout));
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
     config
@@ -41,10 +40,11 @@ pub(super) fn settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
 /// Returns the settings of an authenticated agent. They limit the time to connect, the time to receive the response's
 /// head, and each read and write. They do not limit the whole exchange, because a streamed body may take a long time.
 pub(super) fn streaming_settings(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    let limit = Some(timeout.min(MAX_DURATION));
+    let limit = Some(timeout);
     settings(timeout)
         .http_status_as_error(true)
         .timeout_global(None)
+        .timeout_resolve(limit)
         .timeout_connect(limit)
         .timeout_recv_response(limit)
         .timeout_per_read(limit)

@@ -233,9 +233,8 @@ fn secret_value(text: &str) -> Result<HeaderValue> {
 }
 
 fn unusable() -> NexusError {
-    let problem = "a part of the AWS credential, its region or its service is too long, or has a character \
-                   that a header cannot carry; connect the provider again, or ask the gateway's operator to \
-                   correct the strategy";
+    let problem = "a part of the AWS credential, its region or its service is too long, or has a character that a \
+                   header cannot carry; connect the provider again, or ask the operator to correct the strategy";
     NexusError::new(ErrorKind::InvalidCredentials, problem)
 }
 

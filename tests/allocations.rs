@@ -65,7 +65,7 @@ fn a_fetch_allocates_little_beyond_what_ureq_does() {
     assert!(ours <= bare + 12, "{ours} allocations, {bare} of bare ureq");
 }
 
-/// In memory, JSON can be twenty times as long.
+/// In memory, these empty lists are twenty-five times as long.
 #[test]
 fn a_gateways_response_costs_a_bounded_amount_of_memory() {
     const MIB: usize = 1 << 20;

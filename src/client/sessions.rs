@@ -134,8 +134,7 @@ impl NexusClient {
     fn send_of_session(&self, request: &Request) -> Result<Value> {
         self.send(request).map_err(|error| match error.code() {
             "http_404" => {
-                let message = "this gateway has no agent sessions; check gateway_url, or ask the operator to \
-                               upgrade the gateway";
+                let message = "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
                 NexusError::new(ErrorKind::Gateway, message)
                     .coded("sessions_not_supported")
                     .with_status(404)

@@ -74,7 +74,9 @@ impl Report {
         } else {
             let shown = |moment| times::shown(moment, SystemTime::now());
             fields.push(("expires", self.expires_at.map(shown).into()));
-            fields.push(("access_token", "(hidden; --show prints it)".into()));
+            if !self.access_token.is_empty() {
+                fields.push(("access_token", "(hidden; --show prints it)".into()));
+            }
         }
         if show {
             fields.extend(self.secrets);

@@ -197,7 +197,7 @@ fn a_base_that_is_not_usable_is_an_error() {
         ("", "base_url: empty"),
         ("api.example", "base_url: has no scheme"),
         ("ftp://a.example", "base_url: its scheme is not"),
-        ("https://u:p@a.example", "base_url: holds a user name"),
+        ("https://u:p@a.example", "base_url: has a user name"),
         ("https://{host}.example", "base_url: its host"),
         ("https://a.example/v3?key=1", "base_url: has a query"),
         ("https://a.example/#x", "base_url: has a query"),

@@ -15,8 +15,8 @@ use support::{Goal, Report, Unit, on_threads, repeat};
 const PROVIDER: &str = "github";
 /// A full cache may remove tokens down to this number to make room.
 const FULL: usize = 9_936;
-/// The number of calls of each thread in a turn. There are many, because the threads do not begin at exactly the same
-/// moment.
+/// The number of calls that each thread makes in one turn. The turns of the cache and of the floor alternate. There are
+/// many calls, because the threads do not begin at exactly the same moment.
 const CALLS: u64 = 20_000;
 
 fn main() {

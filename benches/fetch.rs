@@ -12,7 +12,7 @@ use support::{
     Goal, Pair, Report, Unit, bare_fetch, compare, nanos, on_threads, our_fetch, per_call, quantile,
 };
 
-/// The number of calls of each thread in a turn.
+/// The number of calls that each thread makes in one turn. The turns of the SDK and of bare ureq alternate.
 const CALLS: u64 = 200;
 
 fn main() {
@@ -127,7 +127,7 @@ impl Case {
     }
 }
 
-/// Measurements of a turn besides its time.
+/// The measurements of one side, the SDK or bare ureq, apart from the time of each turn.
 #[derive(Default)]
 struct Side {
     /// The p99 of each turn. The report shows their median, so an occasional disturbance of the machine hardly matters.

@@ -1,5 +1,5 @@
-//! Compares threads that miss the same key of an empty cache together with one thread that misses it alone. Also
-//! compares one miss with the bare request that it makes, and with a miss that acquires the lock file.
+//! Compares 64 threads that miss the same key of an empty cache at the same time with a single thread that misses it.
+//! Also compares one miss with the bare request that it makes, and with a miss that acquires the lock file.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use support::server::{SLOW, Server};
 use support::{Goal, Report, Unit, compare, on_threads, repeat};
 
 const THREADS: usize = 64;
-/// The time that the gateway takes to return a token.
+/// The time that the gateway takes to return a token of the provider [`SLOW`].
 const DELAY: Duration = Duration::from_millis(20);
 
 fn main() {
@@ -41,7 +41,8 @@ fn main() {
     report.print();
 }
 
-/// A call that can refresh a token runs on its own thread. Starting that thread is most of the difference.
+/// Measures a single miss. Most of its time beyond the bare request is the start of a thread, because a call that can
+/// refresh a token runs on its own thread.
 fn one_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
     let origin = server.origin("http", "127.0.0.1");
     let bare = support::bare_agent(16, None);

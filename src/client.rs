@@ -79,7 +79,7 @@ use crate::url;
 /// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
 /// | a response without a required field | `KeyError` | `invalid_response` |
 /// | `token_expired` from a resolve | an error | the token is requested once more |
-/// | strategies | an `Authorization` header, except with the strategy `header` | all in the gateway's contract, signatures with the feature `signing`; an unknown strategy is `unsupported_strategy` |
+/// | strategies | an `Authorization` header, except with the strategy `header` | `oauth2`, `header`, `basic_auth`, `query_param`, `path` and, with the feature `signing`, `hmac_payload` and `aws_sigv4`; any other strategy fails with `unsupported_strategy` |
 /// | the caller's `Authorization` header | overwritten, unless the strategy `header` names another header | overwritten if the strategy sets that header, otherwise sent |
 /// | `{name}` in a URL | sent unchanged | replaced if the strategy is `path`, otherwise percent-encoded |
 /// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it or use `FetchOptions::json` |
@@ -134,7 +134,7 @@ impl NexusClient {
         Ok(Self(Handle::new(Flights::new(gateway, lock))))
     }
 
-    /// Requests the token of a workspace's connection to a provider from the gateway, bypassing the cache.
+    /// Asks the gateway for the token of a workspace's connection to a provider, bypassing the cache.
     /// For repeated use, prefer [`get_cached_token`](Self::get_cached_token).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. If another thread is already
@@ -166,10 +166,10 @@ impl NexusClient {
 
     /// Returns the token from the cache. On a miss, requests the token from the gateway and caches it.
     ///
-    /// A hit takes one short lock. Threads that miss the same key together share one request to the
-    /// gateway, and all get its token or error. A miss blocks for at most the client's timeout (30 s) for
-    /// each attempt. If the cached token is about to expire, a call waits for the gateway for at most 1 s.
-    /// If the gateway does not respond or has a temporary error, the call returns the cached token
+    /// A hit takes one lock for a short time. Threads that miss the same key together share one request to
+    /// the gateway, and all get its token or error. A miss blocks for at most the client's timeout (30 s)
+    /// for each attempt. If the cached token is about to expire, a call waits for the gateway for at most
+    /// 1 s. If the gateway does not respond or has a temporary error, the call returns the cached token
     /// ([`stale_if_error`](NexusClientOptions::stale_if_error)).
     ///
     /// # Errors

@@ -196,7 +196,7 @@ pub enum ConnectionStatus {
     /// The connection can be used.
     Active,
     /// The user has not consented yet. Gateways up to version 0.4 report `failed` instead. They report `pending`
-    /// while their broker responds with a 5xx status.
+    /// while the broker (the service behind the gateway) responds with a 5xx status.
     Pending,
     /// The gateway's broker has refused to return a token, for example because the user has not consented yet.
     /// [`wait_for_active`](crate::NexusClient::wait_for_active) treats `failed` as `pending` while the connection
@@ -206,7 +206,7 @@ pub enum ConnectionStatus {
     Attention,
     /// The token has expired and cannot be renewed. The user has to connect again.
     Expired,
-    /// The user or the workspace has revoked the connection.
+    /// The connection was revoked, for example with [`revoke_connection`](crate::NexusClient::revoke_connection).
     Revoked,
     /// A newer connection has replaced this one.
     Superseded,

@@ -154,7 +154,7 @@ impl ConsentListener {
     ///
     /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
     /// It ignores references such as `$ref` and combinations such as `oneOf`. A text field is secret if its schema has
-    /// `writeOnly` or `format: password`. It is also secret if it has the name of a secret, such as `api_key`, unless
+    /// `writeOnly` or `format: password`. It is also secret if its name suggests a secret, such as `api_key`, unless
     /// it is an address, such as `token_url`. The browser hides the value of a secret field. If the page is shown again
     /// after an error, it does not contain that value.
     ///
@@ -166,6 +166,8 @@ impl ConsentListener {
     /// exist. If the form is sent twice at the same time, the gateway gets the second credential unless it has accepted
     /// the first.
     ///
+    /// Blocks for one request to the gateway.
+    ///
     /// # Security
     ///
     /// The address contains 128 random bits. A program that knows the address can send the form with a credential of
@@ -176,8 +178,6 @@ impl ConsentListener {
     /// After the listener is dropped, another program can listen on its port. The page's script therefore checks that
     /// the server is still this listener before it sends the form. It also replaces the form with a notice within a few
     /// seconds after the listener is dropped. A browser without scripts does neither.
-    ///
-    /// Blocks for one request to the gateway.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ fn program() -> String {
     let path = std::env::current_exe().ok();
     let name = path.as_deref().and_then(Path::file_stem);
     let name = name.map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "A program".to_owned())
+    name.unwrap_or_else(|| "the program".to_owned())
 }
 
 fn cannot_listen(port: u16, error: &io::Error) -> NexusError {

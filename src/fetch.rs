@@ -1,4 +1,4 @@
-//! The loop of one authenticated request, with its redirects, its retries, and one replay after a 401.
+//! Sends an authenticated request, with redirects, retries, and one replay after a 401.
 
 pub(crate) mod agent;
 pub(crate) mod fetcher;
@@ -201,8 +201,8 @@ impl Call<'_> {
         }
     }
 
-    /// Returns the headers of one attempt: the caller's, and the credential if the hop carries it. Each attempt
-    /// gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
+    /// Returns the hop's headers, and adds the headers that carry the credential or signature, if there are any. Each
+    /// attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
     fn headers(&mut self, token: &CachedToken) -> Result<HeaderMap> {
         let hop = &self.hop;
         let mut headers = hop.headers.clone();

@@ -9,8 +9,8 @@
 //! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the
 //! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
 //! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
-//! puts the token there itself. If the gateway fails to return a newer token, callers use the stale token, unless the
-//! gateway has refused for good or `stale_if_error` is off.
+//! puts the token there itself. If the gateway fails to return a newer token, a caller uses a stale token from its
+//! cache (a token that is about to expire), unless the gateway has refused for good or `stale_if_error` is off.
 
 mod lock;
 mod table;
@@ -99,8 +99,8 @@ impl Flights {
         }
     }
 
-    /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. Meanwhile,
-    /// flights do not retry, and waits for a lock end within a second.
+    /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
+    /// method blocks, flights do not retry, and a flight that waits for a lock gives up within a second.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         self.gateway.set_ending(true);
         let is_empty = self.table.wait_until_empty(deadline);

@@ -1,4 +1,4 @@
-//! The headers that carry a credential, and the limits of all headers.
+//! Builds the headers that carry a credential, and checks whether ureq can send a header.
 
 use ureq::http::header::AUTHORIZATION;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
@@ -54,7 +54,7 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
     })
 }
 
-/// Returns whether ureq sends this header. `Authorization` must be ASCII (RFC 9110 section 11.4).
+/// Returns whether ureq sends this header. ureq refuses an `Authorization` header that is not ASCII.
 pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
     name != AUTHORIZATION || value.to_str().is_ok()
 }

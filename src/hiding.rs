@@ -82,7 +82,7 @@ impl Secrets {
 }
 
 impl Secret {
-    /// Returns the rest of a text that begins with the secret.
+    /// Returns the text after the secret, or `None` if the text does not begin with the secret.
     fn after<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
         let first = text.first();
         if first != self.text.as_bytes().first() && !matches!(first?, b'%' | b'\\' | b'&' | b'+') {

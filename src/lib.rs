@@ -26,8 +26,8 @@
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
 //! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the
 //!   hosts of one API, so that a URL from a model cannot send it elsewhere.
-//! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] has a table of the known codes
-//!   and what to do about each.
+//! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] lists the SDK's codes, and the
+//!   known codes of gateways with what to do about each.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
@@ -35,8 +35,9 @@
 //!
 //! # Blocking, time and threads
 //!
-//! Every request blocks the calling thread. It has a deadline, which the documentation of its method states. Only a
-//! body that an [authenticated agent](NexusClient::authenticated_agent) streams has no time limit as a whole.
+//! Every request blocks the calling thread. It has a deadline, which the documentation of its method states. The
+//! exception is an [authenticated agent](NexusClient::authenticated_agent): its requests can stream their bodies, and
+//! by default have no time limit as a whole.
 //!
 //! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh
 //! a token runs on a thread of its own. It continues after its caller has timed out, because the provider may revoke

@@ -95,8 +95,8 @@ impl Log {
         }
     }
 
-    /// Lets the program's logger select the lines. A panic of the logger must not end a call, or interrupt
-    /// the wait for a refresh in a `drop`.
+    /// Lets the program's logger select the lines. A panic of the logger must not end a call. Dropping the last
+    /// handle to a client logs a warning and then waits for requests under way. A panic would also skip that wait.
     #[cfg(feature = "log")]
     fn write(self, level: LogLevel, line: fmt::Arguments<'_>) {
         let level = match level {

@@ -163,8 +163,8 @@ impl<'a> Attempts<'a> {
         true
     }
 
-    /// Returns the error of a call that gives up. After the last retry this is `max_retries_exceeded`, and
-    /// otherwise the error of the last attempt.
+    /// Returns the error of a call that gives up. With retries, this is `max_retries_exceeded` if all of them were
+    /// made and the last failure is of a kind that is retried. Otherwise, it is the error of the last attempt.
     pub(crate) fn give_up(self, last: NexusError) -> NexusError {
         if self.policy.retries == 0 || self.failed <= self.policy.retries {
             return last;

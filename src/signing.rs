@@ -40,7 +40,7 @@ pub(crate) enum Signature {
     Aws(AwsKey),
 }
 
-/// The key of an AWS account without its secret, and the region and service for which requests are signed.
+/// An AWS access key, without its secret, and the region and service for which requests are signed.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AwsKey {
     pub(crate) access_key: String,
@@ -233,7 +233,7 @@ fn secret_value(text: &str) -> Result<HeaderValue> {
 }
 
 fn unusable() -> NexusError {
-    let problem = "a part of the AWS credential, its region or its service is too long, or has a character that a \
+    let problem = "the AWS access key, session token, region or service is too long, or has a character that a \
                    header cannot carry; connect the provider again, or ask the operator to correct the strategy";
     NexusError::new(ErrorKind::InvalidCredentials, problem)
 }

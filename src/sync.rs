@@ -106,9 +106,8 @@ mod modelled {
             self.0.notify_all();
         }
 
-        /// A model has no clock. A wait whose deadline has passed times out after any number of steps of
-        /// other threads. Other waits never time out, so loom reports a thread that is never woken as a
-        /// deadlock.
+        /// A model has no clock. If its deadline has passed, a wait times out, but loom may run other threads
+        /// first. Other waits never time out, so loom reports a thread that is never woken as a deadlock.
         pub(crate) fn wait_while_until<T>(
             &self,
             guard: &mut Guard<'_, T>,

@@ -57,7 +57,7 @@ impl Deadline {
     }
 }
 
-/// The local time and the server's time of a response, for converting the other times in it.
+/// Relates the server's clock to the local clock, so that the times in a response can be converted.
 ///
 /// `at` is the moment at which the request was sent, so a slow response can only shorten the lifetime of its
 /// token. `date` is the response's `Date`.

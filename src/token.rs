@@ -225,8 +225,8 @@ impl TokenResponse {
         let (sha1, base64) = (algo == "sha1", encoding == "base64");
         if !sha1 && algo != "sha256" || !base64 && encoding != "hex" {
             let problem = format!(
-                "the provider's strategy `hmac_payload` has the algo `{algo}` and the encoding `{encoding}`; ask \
-                 the gateway's operator to use sha1 or sha256, and hex or base64"
+                "the provider's strategy `hmac_payload` has an unsupported algo or encoding (`{algo}`, `{encoding}`); \
+                 ask the gateway's operator to use sha1 or sha256, and hex or base64"
             );
             return Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem));
         }

@@ -99,7 +99,7 @@ impl Transport {
         OPENED.set(false);
         let mut outcome = self.run(request, deadline, false);
         let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        // The caller's own agent never sets `OPENED`, so any of its connections may come from the pool.
+        // The caller's own agent never sets `OPENED`, so each of its connections counts as pooled.
         if was_cut && request.method.is_idempotent() && !OPENED.get() {
             outcome = self.run(request, deadline, true);
         }
@@ -138,7 +138,8 @@ impl Transport {
     }
 
     /// Returns whether the request needs settings of its own. ureq then copies all settings, which takes
-    /// time. To avoid this, the agent's timeout also serves a deadline that is earlier by up to 1/64.
+    /// time. To avoid this, a request whose time left is at most 1/64 shorter than the agent's timeout uses that
+    /// timeout.
     fn needs_own_settings(&self, url: &Uri, left: Duration) -> bool {
         let config = self.agent.config();
         let timeout = config.timeouts().global.unwrap_or_default();

@@ -4,7 +4,7 @@
     clippy::missing_panics_doc,
     clippy::must_use_candidate,
     clippy::return_self_not_must_use,
-    reason = "for benchmarks alone"
+    reason = "used only by benchmarks"
 )]
 
 mod report;
@@ -88,9 +88,9 @@ pub fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.get(place).copied().unwrap_or(f64::NAN)
 }
 
-/// Runs blocks of calls of the floor and of the SDK alternately, until each has made at least as many calls as
-/// criterion asks for. Reports the SDK's time for that number of calls to criterion. Returns the nanoseconds per call
-/// of each block.
+/// Alternates turns of the floor and of the SDK, with `block` calls in each turn, until each side has made at least as
+/// many calls as criterion asks for. Reports the SDK's time for that number of calls to criterion. Returns the
+/// nanoseconds per call of each turn.
 pub fn compare(
     criterion: &mut Criterion,
     name: &str,
@@ -142,7 +142,8 @@ pub fn repeat<T>(calls: u64, mut call: impl FnMut() -> T) -> Duration {
     start.elapsed()
 }
 
-/// Returns the time from the start of the first thread's work to the end of the last thread's work.
+/// Runs the work on this many threads at once. Returns the time from the start of the first thread's work to the end of
+/// the last thread's work.
 pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
     let barrier = Barrier::new(threads);
     let spans = Mutex::new(Vec::with_capacity(threads));
@@ -195,7 +196,7 @@ pub fn bare_fetch(idle: usize, timeout: Option<Duration>, url: String) -> impl F
     }
 }
 
-/// Returns a function that sends the same request through the SDK, with a cached token and all timeouts.
+/// Returns a function that sends the same request through the SDK, with a cached token and the default timeout.
 pub fn our_fetch(url: String) -> impl Fn() + Sync {
     let options = NexusClientOptions::new("http://127.0.0.1:1");
     let client = NexusClient::new(options).unwrap();

@@ -71,7 +71,7 @@ impl Report {
         self.push(goal, what, unit, (floor, ours, ours / floor), bound);
     }
 
-    /// Adds a row of a value that has no floor.
+    /// Adds a row for a value that has no floor.
     pub fn value(&mut self, goal: u8, what: impl Into<String>, unit: Unit, ours: f64, bound: Goal) {
         self.0.push(Row {
             goal,

@@ -14,7 +14,7 @@ use crate::url;
 use crate::wait::{self, WaitOptions};
 
 impl NexusClient {
-    /// Requests a connection of a user to a provider. The user then consents on the page at the
+    /// Requests a connection between a user and a provider. The user then consents on the page at the
     /// response's `auth_url`. For a provider of static credentials, there is no such page: use
     /// [`capture_schema`](Self::capture_schema) and [`capture_credential`](Self::capture_credential).
     ///
@@ -88,9 +88,10 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// `timeout` when that time has passed. `aborted` if [`WaitOptions::on_poll`] returns `Break`.
-    /// `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway and its broker have different keys. Any
-    /// error of [`check_connection`](Self::check_connection) that is not temporary.
+    /// `timeout` if the status is still not final after [`WaitOptions::timeout`]. `aborted` if
+    /// [`WaitOptions::on_poll`] returns `Break`. `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway
+    /// and its broker have different keys. Any error of [`check_connection`](Self::check_connection) that is not
+    /// temporary.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};

@@ -26,7 +26,7 @@ pub(super) struct CredentialPage {
     flights: Arc<Flights>,
     state: String,
     returns: Arc<BrowserReturns>,
-    /// One entry for each time that the page was sent.
+    /// One entry for each response that contains the form.
     checks: Mutex<Vec<Check>>,
     /// Held while a credential is being sent. If the user clicks twice, the second submission waits for the result of
     /// the first.

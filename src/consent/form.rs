@@ -59,7 +59,7 @@ impl Form {
         Err(problems)
     }
 
-    /// Renders the page. With problems, the page also shows the entered values again, except for secrets.
+    /// Renders the page. If there are problems, the page shows them and the entered values, except for secrets.
     pub(super) fn page(
         &self,
         entered: Option<&Entered>,
@@ -117,8 +117,8 @@ impl Form {
     }
 }
 
-/// Returns the fields in their order on the page: required fields before optional fields, secrets after other fields,
-/// and then as in the schema's `required`.
+/// Returns the fields in their order on the page: required fields before optional fields, then secrets after other
+/// fields, then in the order of the schema's `required`.
 fn fields(schema: &Object) -> Vec<Field> {
     let required = json::strings(schema, "required").unwrap_or_default();
     let properties = json::object(schema, "properties").into_iter().flatten();

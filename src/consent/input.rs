@@ -60,7 +60,7 @@ impl Input<'_> {
             Kind::Choice(choices) => self.select(choices, &attributes),
             Kind::Lines | Kind::Json => {
                 let class = if is_secret { " class=\"hidden\"" } else { "" };
-                // Browsers drop one line break after the tag. With this one, the value can start with a line break.
+                // Browsers drop a line break after the tag. The `\n` keeps a line break at the start of the value.
                 format!("<textarea rows=\"5\"{class}{attributes}>\n{value}</textarea>")
             }
             Kind::Line | Kind::Number => {

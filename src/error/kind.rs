@@ -21,7 +21,7 @@
 /// | `provider_not_found`, `provider_ambiguous` | no provider, or more than one, has this name | pick one of [`providers`](crate::NexusClient::providers) |
 /// | `missing_fields`, `invalid_json`, `invalid_connection_id` | the gateway cannot use an argument | correct the argument |
 /// | `invalid_state` | the state is unknown, expired or already used | request a new connection |
-/// | `broker_error` | the broker, the service behind the gateway, returned an error | read the message; on `request_connection`, ask the operator to allow the return URL |
+/// | `broker_error` | the broker, the service behind the gateway, returned an error | read the message; if it begins with another code from this table, see the row of that code |
 /// | `broker_unavailable`, `broker_invalid_response`, `broker_unexpected_status` | the gateway cannot reach its broker, or cannot read the broker's response | try again later |
 /// | `invalid_api_key` (403) | the gateway and its broker have different keys | ask the operator to fix it |
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
@@ -56,7 +56,7 @@ pub enum ErrorKind {
     /// `invalid_response`: a response from the gateway does not have the documented form, or a redirect's target is not
     /// a usable URL.
     InvalidResponse,
-    /// `invalid_credentials`: the gateway's response does not have a usable credential.
+    /// `invalid_credentials`: the gateway's credential is unusable, or has no field for a placeholder in the URL.
     InvalidCredentials,
     /// `max_retries_exceeded`: every attempt failed. `source()` returns the last failure.
     MaxRetriesExceeded,

@@ -61,11 +61,11 @@ impl Fetcher {
     /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
     /// host and port). A later call replaces the list. Default: every host or, with a `base_url`, only its origin.
     ///
-    /// Call this method wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all names below
-    /// the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither a rule nor
-    /// the base matches a URL, the fetch fails with `host_not_allowed` before a token is resolved. If neither matches
-    /// the target of a redirect, the fetch fails before it follows the redirect. With an empty list, only the origin
-    /// of the base is allowed or, without a base, nothing. An invalid rule makes every fetch fail with
+    /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
+    /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither
+    /// a rule nor the base matches a URL, the fetch fails with `host_not_allowed` before a token is resolved. If
+    /// neither matches the target of a redirect, the fetch fails before it follows the redirect. With an empty list,
+    /// only the origin of the base is allowed or, without a base, nothing. An invalid rule makes every fetch fail with
     /// `invalid_input`.
     ///
     /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are

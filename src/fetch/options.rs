@@ -147,8 +147,8 @@ impl FetchOptions {
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects
-    /// and retries. The search of [`hide_credential`](Self::hide_credential) takes additional time. A timeout of
-    /// zero makes the fetch fail with `invalid_input`. Default: the client's timeout (30 s).
+    /// and retries. [`hide_credential`](Self::hide_credential) takes additional time. A timeout of zero makes the
+    /// fetch fail with `invalid_input`. Default: the client's timeout (30 s).
     ///
     /// ```
     /// use std::time::Duration;
@@ -211,8 +211,8 @@ impl FetchOptions {
     ///
     /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
     /// occur in responses by chance. A copy that the upstream has changed in another way is not replaced
-    /// either, for example a hash, the Base64 of a token, a copy whose letters or digits are escaped, or a body in
-    /// a compression that ureq does not decode.
+    /// either, for example a hash, the Base64 of a token, a copy whose letters or digits are escaped, or a copy in
+    /// a compressed body that ureq does not decode.
     ///
     /// The search starts when the body is complete, and takes a few milliseconds for each MiB.
     /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
@@ -238,7 +238,7 @@ impl FetchOptions {
         self
     }
 
-    /// Appends the query to a URL without its fragment, which is never sent. Returns the URL unchanged if there is
+    /// Removes the URL's fragment, which is never sent, and appends the query. Returns the URL unchanged if there is
     /// no query.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
         if self.query.is_empty() {
@@ -305,7 +305,7 @@ fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> 
     let place = || format!("header {number} ({name})");
     let invalid = |problem| NexusError::invalid_input(&place(), problem);
     if name == HOST || name == TRANSFER_ENCODING {
-        return Err(invalid("the SDK sets it; leave it out"));
+        return Err(invalid("only the SDK may set it; leave it out"));
     }
     let value = HeaderValue::from_bytes(value).ok();
     let value = value.filter(|value| header::can_carry(&name, value));

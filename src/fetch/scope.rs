@@ -7,7 +7,7 @@ use ureq::http::{Uri, uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// A path is searched for `..` segments as it is written, and after each of this many percent-decodings.
+/// A `..` segment is found even if it is percent-encoded this many times.
 const MAX_DECODINGS: usize = 4;
 
 /// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and

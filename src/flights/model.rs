@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// Called before the change, so that every resolve that began earlier also began before the change.
+    /// Must be called before the change. A resolve that began before this call then also began before the change.
     fn note_change(&self) {
         self.book.lock().changed = true;
     }

@@ -529,7 +529,7 @@ fn the_last_handle_waits_for_flights() {
     other.join().unwrap();
 }
 
-/// A process that exits interrupts its calls, so no new call may begin.
+/// A process that exits interrupts its calls, so a flight must not retry while the program may be ending.
 #[test]
 fn a_program_that_ends_asks_for_nothing_more() {
     let responses = [
@@ -813,7 +813,7 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     opened.open();
 }
 
-/// Each tenant costs one call in five seconds, however many tenants there are.
+/// Each tenant costs one call every five seconds, however many tenants there are.
 #[test]
 fn an_outage_of_300_tenants_costs_300_calls() {
     let scripted = Scripted::new(|_, _| Err(error(ErrorKind::RequestFailed, "request_failed", 0)));

@@ -142,7 +142,7 @@ fn moved(headers: &HeaderMap, base: &Uri) -> String {
     let target = target.and_then(|to| url::join(base, to).ok());
     let target = target.map_or_else(|| "another address".to_owned(), |to| url::origin(&to));
     format!(
-        "the gateway redirects to {target}, which is not followed; set gateway_url to the gateway's own address"
+        "the gateway redirects to {target}; redirects are not followed, so set gateway_url to the gateway's own address"
     )
 }
 

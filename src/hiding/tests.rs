@@ -8,7 +8,7 @@ const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41=";
 
 type Encoder = (&'static str, fn(&str) -> String);
 
-/// The characters that a form encodes, and the space.
+/// The characters that the encoder `form` percent-encodes. The encoder then replaces `%20` with `+`.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'-')
@@ -163,7 +163,7 @@ fn what_is_not_a_secret_stays_as_it_is() {
         assert!(secrets_of(&[SECRET]).hidden(text.as_bytes(), "").is_none());
     }
     assert_eq!(hidden(&[], "text"), "text");
-    assert_eq!(hidden(&[""], "text"), "text", "an empty one is nowhere");
+    assert_eq!(hidden(&[""], "text"), "text", "an empty secret is ignored");
 }
 
 #[test]

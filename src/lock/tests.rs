@@ -17,7 +17,8 @@ impl Scratch {
         Self(dir)
     }
 
-    /// Returns a new lock that uses a directory below this one, as each process would create it.
+    /// Returns a new lock in a subdirectory of the scratch directory. A second lock in the same subdirectory stands
+    /// for another process.
     fn lock(&self, below: &str) -> LockDirectory {
         LockDirectory(self.0.join(below))
     }

@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::service::Limits;
 use crate::time::Deadline;
 
-/// An idle connection is closed to make room only after this time, so that its request can arrive.
+/// A connection younger than this is not closed to make room, because its first request may still arrive.
 const MIN_AGE: Duration = Duration::from_secs(1);
 /// A new connection waits at most this long for room.
 const MAX_QUEUED: Duration = Duration::from_secs(3);

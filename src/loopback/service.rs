@@ -10,7 +10,7 @@ use ureq::http::{self, HeaderName, HeaderValue, StatusCode};
 /// A request with its whole body.
 pub(crate) type Request = http::Request<Vec<u8>>;
 
-/// Responds to requests. Each connection calls its service from a thread of its own.
+/// Responds to requests. All connections share one service, and each calls it from its own thread.
 pub(crate) trait Service: Send + Sync + 'static {
     /// Returns the response, or `None` to close the connection without one.
     fn respond(&self, request: Request, client: &TcpStream) -> Option<Response>;

@@ -273,8 +273,8 @@ mod tests {
                     thread::sleep(Duration::from_millis(20));
                 }
             });
-            // The sender sends a byte every 20 ms. If the limit applied to each read alone, the result after 20 s
-            // would be 431 or a request.
+            // The sender sends a byte every 20 ms. If the limit applied to each read instead of the whole request, the
+            // first case would end after 20 s with status 431, and the second with a complete request.
             let found = Wire::new(&stream, LIMITS).read_request();
             assert_eq!(found.err(), Some(Failure::Closed), "{start}");
             drop(stream);

@@ -176,8 +176,8 @@ impl DevGatewayBuilder {
     /// resolve, token and refresh. Default `false`. The limits refill continuously. A call over the limit gets a
     /// plain-text 429 with a `Retry-After`. [`like_v0_2`](Self::like_v0_2) turns the limits off.
     ///
-    /// The header `X-Workspace-Id` names the workspace, or else the query parameter `workspace_id`. Calls without a
-    /// workspace share the limits of one workspace.
+    /// The workspace is the value of the header `X-Workspace-Id`, or else of the query parameter `workspace_id`. All
+    /// calls that name no workspace share one set of limits.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -276,7 +276,7 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Starts the gateway. Blocks for milliseconds.
+    /// Starts the gateway. Blocks for a few milliseconds.
     ///
     /// # Errors
     ///

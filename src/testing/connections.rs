@@ -100,7 +100,7 @@ impl Connections {
         }
     }
 
-    /// Adds a pending connection. Returns `None` if no provider has this name, whatever its case.
+    /// Adds a pending connection. Returns `None` if no provider has this name, ignoring case.
     pub(super) fn open(&mut self, request: ConnectionRequest, now: u64) -> Option<&mut Connection> {
         let name = &request.provider_name;
         let any_case = |found: &&Arc<Provider>| found.name.eq_ignore_ascii_case(name);

@@ -133,10 +133,10 @@ impl DevGateway {
         connection.map(|found| found.rotate(now)).is_some()
     }
 
-    /// Ends the grant at the provider, as if the user had removed the application from the account there. The upstream
-    /// refuses all earlier credentials. The provider refuses the next refresh. If a call triggered that refresh, the
-    /// status of the connection becomes `attention`. If [`run_health_worker`](Self::run_health_worker) did, the status
-    /// becomes `expired`. Returns `false` if there is no connection.
+    /// Ends the grant at the provider, as if the user had revoked the application's access there. The upstream refuses
+    /// all earlier credentials. The provider refuses the next refresh. If a call triggered that refresh, the status of
+    /// the connection becomes `attention`. If [`run_health_worker`](Self::run_health_worker) did, the status becomes
+    /// `expired`. Returns `false` if there is no connection.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

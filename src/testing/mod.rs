@@ -16,7 +16,7 @@
 //! | `GET /consent?state=..` | activates the connection and redirects to `return_url?connection_id=..&provider=..&status=success`; with `&deny=1`, denies consent and shows a page instead of redirecting |
 //! | `GET /auth/capture-schema?state=..` | returns the JSON Schema of the form for a static credential, like `GET /v1/capture-schema` |
 //! | `GET /v1/check-connection/{id}` | returns `active` if a token call would succeed, `failed` if it would get a 4xx (as it does before the user's consent), and `pending` if the refresh of an expired token times out |
-//! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns a credential; resolve finds only active connections |
+//! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns the credential of an active connection |
 //! | `POST /v1/refresh/{id}` | returns a new token |
 //! | `DELETE /v1/connections/{id}` | revokes the connection; with `workspace_id=..`, only a connection of that workspace; `reason=..` may have up to 512 characters |
 //! | `POST /v1/agent-sessions` and `/obo`, `GET` and `DELETE /v1/agent-sessions/{id}` | agent sessions, see below |
@@ -28,8 +28,8 @@
 //! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!
 //! The upstream's paths may have any prefix outside of `/v1`, so that a URL such as `/key/{api_key}/user` works with
-//! the strategy `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open connections to 2,048. A
-//! connection without a request closes after 5 minutes.
+//! the strategy `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open TCP connections to 2,048. A
+//! TCP connection closes after 5 minutes without a request.
 //!
 //! A pair of workspace and provider may have several connections. Only one of them is active: a new consent supersedes
 //! the connection that was active before.
@@ -48,7 +48,7 @@
 //!
 //! A client creates empty lock files and never removes them (see
 //! [`lock_dir`](crate::NexusClientOptions::lock_dir)). Their names depend on the gateway's port, which usually differs
-//! for each `DevGateway`, so the files accumulate. To leave no files, run tests with an empty `NEXUS_LOCK_DIR`, or use
+//! for each `DevGateway`, so the files accumulate. To leave no files, set `NEXUS_LOCK_DIR` to an empty string, or use
 //! [`without_lock`](crate::NexusClientOptions::without_lock).
 //!
 //! # Agent sessions
@@ -91,7 +91,7 @@ pub use provider::Provider;
 pub use received::ReceivedRequest;
 
 impl DevGateway {
-    /// Starts a gateway on a free port of `127.0.0.1`, without an API key. Blocks for milliseconds.
+    /// Starts a gateway on a free port of `127.0.0.1`, without an API key. Blocks for a few milliseconds.
     ///
     /// # Errors
     ///

@@ -87,8 +87,8 @@ impl Provider {
         Self::new(name.into(), Kind::ApiKey, strategy)
     }
 
-    /// Creates a provider of user names and passwords. The credential has the fields `username` (`user` if generated)
-    /// and `password`, and the strategy is `basic_auth`.
+    /// Creates a provider of user names and passwords. The credential has the fields `username` and `password`, and the
+    /// strategy is `basic_auth`. A generated user name is always `user`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};

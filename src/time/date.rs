@@ -103,8 +103,8 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// Writes a moment in the basic form of ISO 8601, `20150830T123600Z`. Returns `None` before 1970 and after
-/// 9999.
+/// Writes a moment in the basic format of ISO 8601, `20150830T123600Z`. Returns `None` before 1970 and
+/// after 9999.
 #[cfg(feature = "signing")]
 pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
@@ -166,7 +166,7 @@ fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
     (date(days) == (year, month, day)).then_some(days * 86_400)
 }
 
-/// Returns the year, month and day of a number of days since 1970-01-01. Correct only from 0000-03-01 on.
+/// Returns the year, month and day of the date this many days after 1970-01-01. Correct only from 0000-03-01 on.
 pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

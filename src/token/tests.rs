@@ -21,7 +21,7 @@ fn response(value: &Value) -> Result<TokenResponse> {
     TokenResponse::from_json(value.clone())
 }
 
-/// The clock of a response with this `Date`, to a request that was sent at `NOON` by the local clock.
+/// The clock of a response with this `Date`. The request was sent at `NOON` by the local clock.
 fn received(date: Option<u64>) -> ResponseClock {
     let now = Now {
         wall: at(NOON),

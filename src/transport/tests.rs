@@ -164,7 +164,7 @@ fn head(stream: &mut impl Read) -> io::Result<String> {
     Ok(String::from_utf8(head).unwrap())
 }
 
-/// Accepts a CONNECT, so that the target's requests follow.
+/// Accepts a CONNECT. The requests to the target follow on the same connection.
 fn tunnel(stream: &mut (impl Read + Write)) -> io::Result<()> {
     assert!(head(stream)?.starts_with("CONNECT "));
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -184,7 +184,7 @@ fn what_is_not_a_url_and_why() {
     assert!(parse(&long).unwrap_err().starts_with("not a URL"));
 }
 
-/// The examples of RFC 3986 section 5.4 that keep the scheme, and references that servers send.
+/// Examples from RFC 3986 section 5.4, and references that servers send.
 #[test]
 fn references() {
     let base = parse("http://a/b/c/d;p?q").unwrap();

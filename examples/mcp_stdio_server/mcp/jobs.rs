@@ -60,7 +60,7 @@ impl Jobs {
         self.responding = self.responding.saturating_sub(1);
     }
 
-    /// Subtracts a thread that has finished its call from the number of threads.
+    /// Records that a thread has finished its call.
     pub(crate) fn end(&mut self) {
         self.threads = self.threads.saturating_sub(1);
     }

@@ -33,8 +33,8 @@ pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&st
     Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))
 }
 
-/// Writes a line to stdout and flushes it. Blocks until the client has room for it, and fails if the client has closed
-/// stdout.
+/// Writes a line to stdout and flushes it. Blocks while the pipe to the client is full, and fails if the client has
+/// closed stdout.
 pub(crate) fn write(mut line: String) -> io::Result<()> {
     line.push('\n');
     let mut stdout = io::stdout().lock();

@@ -154,7 +154,7 @@ fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Resul
     Ok(json!({"tools": definitions}))
 }
 
-/// Returns whether a result of this revision can have JSON beside its text.
+/// Returns whether a result of this revision can have JSON in addition to its text.
 fn is_structured(revision: Revision) -> bool {
     revision >= "2025-06-18"
 }

@@ -100,8 +100,8 @@ impl Connect {
         }
     }
 
-    /// Returns whether the user connected before `since` and that connection is active. If the gateway cannot find
-    /// this active connection, it would not find a new connection either, so the user is not asked again.
+    /// Returns whether the user connected before `since` and that connection is active. A gateway that does not find
+    /// an active connection would not find a new connection either, so the user is not asked again.
     fn has_connected(&self, since: Instant) -> bool {
         let Some(request) = lock(&self.last).clone() else {
             return false;

@@ -13,8 +13,8 @@ use redis::{Client, Connection, RedisResult};
 
 /// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// The shortest and the longest pause, in milliseconds. Pauses are random, so that waiting processes do not ask Redis
-/// at the same moment.
+/// The shortest and the longest pause between two attempts to acquire the lock, in milliseconds. Pauses are random, so
+/// that waiting processes do not ask Redis at the same moment.
 const MIN_PAUSE: u64 = 10;
 const MAX_PAUSE: u64 = 50;
 

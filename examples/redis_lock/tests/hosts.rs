@@ -22,7 +22,7 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 /// Long enough for all processes to ask for a token during one refresh.
 const REFRESH_TIME: Duration = Duration::from_millis(300);
 const LEASE: Duration = Duration::from_secs(2);
-/// More than any step takes. A wait this long has failed.
+/// Longer than any step takes. A wait this long has failed.
 const LONG: Duration = Duration::from_secs(60);
 
 fn redis() -> RedisLock {

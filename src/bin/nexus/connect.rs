@@ -47,7 +47,7 @@ pub(crate) struct Connect {
     /// The time between two checks of the status
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
     interval: Duration,
-    /// The longest wait for the user; with 0, the status is checked once
+    /// The longest wait for the connection to become active; with 0, the status is checked once
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
     timeout: Duration,
     /// Print one line of JSON
@@ -116,7 +116,7 @@ impl Connect {
             Some(form) if !self.no_wait => {
                 return self.ask_for_credential(client, id, &form, listener);
             }
-            // The URL of such a connection leads to JSON, not to a page.
+            // For a provider with a form, `auth_url` leads to JSON, not to a page.
             Some(form) => say(&format!("to enter the credential, {}", run_again(&form))),
             None => say(&format!("to consent, open {}", one_line(url))),
         }

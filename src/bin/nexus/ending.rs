@@ -1,6 +1,6 @@
-//! Delays the program's end by up to 5 s, and its suspension without a limit, while a call may be refreshing a token.
-//! If a refresh is cut off, the provider may revoke the user's grant. The program's end cuts off all other calls, such
-//! as a revocation.
+//! While a call may be refreshing a token, delays the program's end by up to 5 s, and its suspension until the call
+//! ends. If a refresh is cut off, the provider may revoke the user's grant. The program's end cuts off all other calls,
+//! such as a revocation.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nexus_sdk::NexusClient;
 
-/// The longest wait for calls at the program's end. A client that is dropped waits equally long.
+/// The longest wait for calls at the program's end. Dropping a client waits for at most the same time.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause between two checks of whether the program may go on or be suspended.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -29,7 +29,7 @@ pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
 /// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT by up to 5 s while a call that may refresh a token is under way. During
-/// this delay, a second of these signals ends the program at once. Delays SIGTSTP until the call ends.
+/// this delay, another of these signals ends the program at once. Delays SIGTSTP until the call ends.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -166,7 +166,8 @@ fn suspend() {
     SUSPENDING.store(false, SeqCst);
 }
 
-/// Ends the program by the signal itself, so that a shell loop around it ends as well.
+/// Waits for calls and undoes the change. Then ends the program with the signal's default action, so that a shell loop
+/// around the program ends as well.
 #[cfg(unix)]
 fn end(signal: i32) {
     drain();

@@ -47,7 +47,7 @@ pub(crate) struct Gateway {
 struct Pair {
     workspace: String,
     name: String,
-    /// The provider to add, or `None` if the gateway has it by default.
+    /// The provider to add, or `None` if a built-in provider is used.
     provider: Option<Provider>,
 }
 
@@ -110,7 +110,7 @@ fn pair(text: &str) -> Result<Pair, String> {
         return Err(problem.to_owned());
     }
     let provider = match strategy {
-        // Without `=STRATEGY`, the gateway's own provider is used.
+        // A built-in provider without `=STRATEGY` is not replaced.
         "oauth2" if Provider::DEFAULTS.contains(&rest) => None,
         "oauth2" => Some(Provider::oauth2(name)),
         "header" => Some(Provider::api_key(name)),

@@ -15,7 +15,7 @@ pub(crate) struct Status {
     connection: String,
     #[command(flatten)]
     timeout: Timeout,
-    /// Print one line of JSON, with the status as the gateway reports it, and the reason if it is not active
+    /// Print one line of JSON, with the status, and the reason if it is not active
     #[arg(long)]
     json: bool,
 }

@@ -39,8 +39,8 @@ fn show(text: &str) -> io::Result<()> {
     stderr.flush()
 }
 
-/// Turns off the echo, and the limit of 4 KiB on a line. Systems other than Unix have no `stty`, and rpassword turns
-/// off the echo there. On Unix, rpassword alone could leave the terminal without echo after a signal.
+/// Turns off the echo, and the limit on the length of a line. Systems other than Unix have no `stty`, and rpassword
+/// turns off the echo there. On Unix, rpassword alone could leave the terminal without echo after a signal.
 fn hide() -> Option<Change> {
     Change::make(|| {
         let now = stty(&["-g"])?;

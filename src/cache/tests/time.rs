@@ -95,8 +95,8 @@ impl Arrival {
         at_first + set_back.min(clocks.suspended - self.suspended)
     }
 
-    /// Returns whether the cache may return the token now. It may until the buffer begins. Within the buffer, it
-    /// may for a few seconds after the request, but not after the expiry.
+    /// Returns whether the cache may return the token now. Before the buffer begins, the token is always allowed.
+    /// Within the buffer, the token is allowed for a few seconds after the request, but not after its expiry.
     fn may_be_used(self, clocks: &Clocks) -> bool {
         let (now, unseen) = (clocks.server, self.unseen(clocks));
         let before = |end: i64| now < end + unseen;

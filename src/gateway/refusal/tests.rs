@@ -542,7 +542,7 @@ fn redirects_of_the_gateway() {
     for (location, shown) in table {
         let error = read(&response(302, &[("location", location)], b"canary"), &[""]);
         let expected = format!(
-            "the gateway redirects to {shown}, which is not followed; set gateway_url to the gateway's own address"
+            "the gateway redirects to {shown}; redirects are not followed, so set gateway_url to the gateway's own address"
         );
         assert_eq!(error.message(), expected, "{location:?}");
         assert_eq!((error.code(), error.is_retryable()), ("http_302", false));
@@ -626,8 +626,8 @@ fn a_long_body_is_looked_through_in_one_go() {
     assert_eq!(error.message(), "[redacted] [redacted] [redacted]");
 }
 
-/// The call, the responses of gateways 0.4 and 0.2, whether the user must reconnect, whether a retry may help, and a
-/// part of the advice.
+/// The columns are the call's path, the status and body of the response, whether the user must reconnect, whether a
+/// retry may help, and a part of the error's message. The responses are those of gateways 0.4 and 0.2.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn what_a_refusal_calls_for() {

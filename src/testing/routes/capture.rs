@@ -78,7 +78,7 @@ fn waiting<'a>(
     Ok(connection)
 }
 
-/// Fails if a field is missing, or empty although it must not be. The error's message quotes the broker's error.
+/// Fails if a field is missing, or if it is empty and must not be. The error's message quotes the broker's error.
 fn check(provider: &Provider, credentials: &Map<String, Value>) -> Result<(), Response> {
     let given = |name: &str| {
         let value = credentials.get(name).and_then(Value::as_str);

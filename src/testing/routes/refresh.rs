@@ -37,7 +37,7 @@ pub(super) fn run(call: &Call<'_>, id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Uses the refresh token at the provider. Returns the result, and the time that the provider takes to respond.
+/// Sends the refresh token to the provider. Returns the result, and the time that the provider takes to respond.
 fn spend(call: &Call<'_>, id: &str) -> Result<(Result<Credential, Failure>, Duration), Failure> {
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();

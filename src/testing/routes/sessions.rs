@@ -164,7 +164,7 @@ fn selected<'a>(
     }
     let pair = (text(body, "workspace_id"), text(body, "provider_name"));
     let (Some(workspace), Some(provider)) = pair else {
-        let problem = "connection_id, or provider_name and workspace_id, are required";
+        let problem = "give either connection_id or both workspace_id and provider_name";
         return Err(Response::error(400, "missing_connection_selector", problem));
     };
     let connection = connections.by_pair(workspace, provider);

@@ -363,7 +363,7 @@ fn basic_auth() {
     let made = made_of(&basic, &pair("u", json!("p")), Some("t-1"), Some("bearer"));
     assert_eq!(
         made, "Authorization: Basic dTpw",
-        "a token beside it changes nothing"
+        "an access token in the same response changes nothing"
     );
 }
 
@@ -472,8 +472,8 @@ fn an_unsupported_hmac_is_named() {
     let error = read(&strategy, &json!({"api_secret": "s"}), None, None).unwrap_err();
     assert_eq!(
         error.message(),
-        "the provider's strategy `hmac_payload` has the algo `md5` and the encoding `hex`; ask the gateway's \
-         operator to use sha1 or sha256, and hex or base64"
+        "the provider's strategy `hmac_payload` has an unsupported algo or encoding (`md5`, `hex`); ask the \
+         gateway's operator to use sha1 or sha256, and hex or base64"
     );
 }
 

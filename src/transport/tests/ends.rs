@@ -93,7 +93,7 @@ fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     error
 }
 
-/// The deadline may be as far away as the agent's timeout, earlier or later.
+/// The deadline may equal the agent's timeout, or be earlier or later.
 #[test]
 fn the_deadline_decides_whatever_the_agents_timeout() {
     let brief = Duration::from_millis(300);

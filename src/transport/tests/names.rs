@@ -167,7 +167,7 @@ fn a_pooled_connection_needs_no_lookup() {
             let url = format!("http://example.test:{port}/");
             assert_eq!(get(url).body_of(&transport), "here", "{way}");
         }
-        // With a proxy, ureq looks up the host of each request that it does not leave to the proxy.
+        // With a proxy, ureq looks up the host for each request, unless the proxy does the lookup.
         let expected: &[&str] = match way {
             "directly" => &["example.test"],
             "past a proxy" => &["example.test"; 3],

@@ -32,12 +32,10 @@ pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str
 
 /// Returns the newest route for this request.
 fn route<'a>(service: &'a Service, request: &ReceivedRequest) -> Option<&'a Route> {
-    let method = match request.method.as_str() {
-        "HEAD" => "GET",
-        method => method,
-    };
+    let serves =
+        |method: &str| method == request.method || (method, &*request.method) == ("GET", "HEAD");
     let mut newest_first = service.settings.routes.iter().rev();
-    newest_first.find(|route| route.method == method && request.path.ends_with(&route.path))
+    newest_first.find(|route| serves(&route.method) && request.path.ends_with(&route.path))
 }
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {

@@ -17,6 +17,7 @@ fn every_command_prints_its_result() {
         ("token {github}", "strategy       oauth2\n"),
         ("token -pweather", "header        X-API-Key\n"),
         ("token --workspace=acme", "(hidden; --show prints it)\n"),
+        ("token {registry}", "(hidden; --show --json prints them)\n"),
         ("refresh {github}", "token_type     Bearer\n"),
         (
             "fetch {url}/user",

@@ -142,6 +142,7 @@ fn routes_respond_to_their_method_only() {
         .upstream_route("POST", "/notes", 201, "application/json", "{\"id\":7}")
         .upstream_route("PATCH", "/notes/7", 204, "text/plain", "")
         .upstream_route("DELETE", "/user", 202, "text/plain", "gone")
+        .upstream_route("HEAD", "/user", 204, "text/plain", "")
         .start()
         .unwrap();
     let key = resolve(&gateway, "ws", "tools")["credentials"]["api_key"].clone();
@@ -159,6 +160,7 @@ fn routes_respond_to_their_method_only() {
         ("GET", "/notes/7", key, 404, nothing),
         ("DELETE", "/user", key, 202, "gone"),
         ("GET", "/user", key, 200, user),
+        ("HEAD", "/user", key, 204, ""),
         ("POST", "/no-route", key, 404, nothing),
     ];
     for (method, path, key, status, body) in table {

@@ -74,9 +74,10 @@ impl Report {
         } else {
             let shown = |moment| times::shown(moment, SystemTime::now());
             fields.push(("expires", self.expires_at.map(shown).into()));
-            if !self.access_token.is_empty() {
-                fields.push(("access_token", "(hidden; --show prints it)".into()));
-            }
+            fields.push(match &*self.access_token {
+                "" => ("credentials", "(hidden; --show --json prints them)".into()),
+                _ => ("access_token", "(hidden; --show prints it)".into()),
+            });
         }
         if show {
             fields.extend(self.secrets);

@@ -103,7 +103,9 @@ impl Grant {
 
     /// Returns the credentials that the upstream accepts at this time.
     pub(super) fn accepted(&self, now: u64) -> impl Iterator<Item = &Map<String, Value>> {
-        let working = self.accepted.iter().filter(move |held| held.works_at(now));
+        let ended = self.ended;
+        let working = self.accepted.iter();
+        let working = working.filter(move |held| !ended && held.works_at(now));
         working.map(|held| &held.fields)
     }
 

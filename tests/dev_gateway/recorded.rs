@@ -18,7 +18,7 @@ use crate::{agent, get, post};
 const RECORDED: &str = include_str!("../recorded/gateway-0.4.json");
 /// The recorded tokens' lifetime.
 const LIFETIME: Duration = Duration::from_secs(20);
-const MAX_DURATION: usize = usize::MAX;
+const ALL: usize = usize::MAX;
 
 /// The providers of the recording. Its gateway had no agent sessions: the development gateway serves them unless told
 /// otherwise, because programs that use them need a gateway that has them.
@@ -306,7 +306,7 @@ fn with_the_broker_out_of_reach() {
         ("return URL not allowed", Fault::ReturnUrlRefused),
     ];
     for (name, fault) in scenarios {
-        player.gateway.fail_next(MAX_DURATION, fault);
+        player.gateway.fail_next(ALL, fault);
         for step in scenario(name) {
             player.play(&step);
         }
@@ -408,7 +408,7 @@ fn with_the_provider_down() {
     let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
     player.connect(9, "w9");
     player.gateway.advance(LIFETIME);
-    player.gateway.fail_next(MAX_DURATION, Fault::ProviderDown);
+    player.gateway.fail_next(ALL, Fault::ProviderDown);
     for step in scenario("provider down at the refresh") {
         player.play(&step);
     }

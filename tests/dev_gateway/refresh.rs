@@ -193,12 +193,14 @@ fn the_health_worker_uses_the_refresh_token() {
         (200, 200)
     );
 
-    for rotating in [true, false] {
+    // Whether the provider rotates refresh tokens, and whether a token was issued before the grant ended.
+    for (rotating, issued) in [(true, true), (false, true), (true, false)] {
         let github = github().rotating(rotating);
         let gateway = DevGateway::builder().provider(github).start().unwrap();
         let id = gateway.connect("ws", "github").unwrap();
-        let token = resolve(&gateway, "ws", "github");
+        let before = issued.then(|| resolve(&gateway, "ws", "github"));
         assert!(gateway.end_grant("ws", "github"));
+        let token = before.unwrap_or_else(|| resolve(&gateway, "ws", "github"));
         gateway.run_health_worker();
         assert_eq!(bearer(&gateway, &token), 401);
         let path = format!("/v1/token/{id}");

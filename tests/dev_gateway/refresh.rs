@@ -201,6 +201,7 @@ fn the_health_worker_uses_the_refresh_token() {
         let before = issued.then(|| resolve(&gateway, "ws", "github"));
         assert!(gateway.end_grant("ws", "github"));
         let token = before.unwrap_or_else(|| resolve(&gateway, "ws", "github"));
+        assert_eq!(bearer(&gateway, &token), 401, "{rotating}, {issued}");
         gateway.run_health_worker();
         assert_eq!(bearer(&gateway, &token), 401);
         let path = format!("/v1/token/{id}");

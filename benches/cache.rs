@@ -82,7 +82,7 @@ fn client() -> NexusClient {
     NexusClient::new(NexusClientOptions::new("http://localhost:1")).unwrap()
 }
 
-/// Runs a turn on every thread.
+/// Divides the calls of one turn among the threads, and returns the time that they took.
 fn turn<T>(threads: usize, calls: u64, call: impl Fn() -> T + Sync) -> Duration {
     let each = calls / threads as u64;
     on_threads(threads, || {

@@ -30,7 +30,8 @@ struct Case {
     scheme: &'static str,
     host: &'static str,
     threads: usize,
-    /// The number of idle connections that bare ureq keeps; its default is 3.
+    /// The number of idle connections that bare ureq may keep per host. ureq's default is 3. Its limit of 10 idle
+    /// connections in total stays.
     idle: usize,
     /// True if bare ureq has a `timeout_global`. The SDK always has a timeout.
     timed: bool,

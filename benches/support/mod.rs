@@ -169,8 +169,9 @@ pub fn on_threads(threads: usize, work: impl Fn() + Sync) -> Duration {
 
 pub const SCHEMES: [&str; 2] = ["http", "https"];
 
-/// Creates a ureq agent with ureq's defaults, except for the number of idle connections (3 by default), the global
-/// timeout (none by default), and the root certificates, which are the system's.
+/// Creates a ureq agent with ureq's defaults, except for the number of idle connections per host (3 by default), the
+/// global timeout (none by default), and the root certificates, which are the system's. ureq's limit of 10 idle
+/// connections in total stays.
 pub fn bare_agent(idle: usize, timeout: Option<Duration>) -> ureq::Agent {
     let config = ureq::Agent::config_builder();
     let config = config

@@ -1,4 +1,4 @@
-//! Tools that measure and test the server. They need no gateway.
+//! Tools for benchmarks and tests of the server. They need no gateway.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::mcp::{Call, Content, Tool};
 pub(crate) fn tools(url: String) -> [Tool; 4] {
     let ms = json!({"type": "integer", "minimum": 0, "maximum": 60_000});
     [
-        Tool::new("echo", "Returns its text.")
+        Tool::new("echo", "Returns the given text.")
             .required("text", json!({"type": "string"}))
             .run(|call| {
                 let text = call.text("text").unwrap_or_default();
@@ -39,14 +39,15 @@ fn wait(call: &Call, time: Duration) {
     }
 }
 
-/// Does what `get_user` does, without the SDK.
+/// Sends the request of `get_user` with bare ureq and a fixed credential. The tool works only with an API that checks
+/// no credentials, such as the server of the benchmarks.
 fn bare(url: String) -> Tool {
     let agent = ureq::Agent::new_with_defaults();
     let text = move || {
         let request = agent.get(&url).header("Authorization", "Bearer bench");
         request.call()?.body_mut().read_to_string()
     };
-    Tool::new("bare", "Returns the connected user, without the SDK.")
+    Tool::new("bare", "Sends get_user's request with a sample credential.")
         .returns(json!({"type": "object"}))
         .run(move |_| {
             let text = text().map_err(|error| format!("bare failed: {error}"))?;
@@ -57,5 +58,5 @@ fn bare(url: String) -> Tool {
 
 #[allow(clippy::panic, reason = "this tool exists to panic")]
 fn panics() -> Tool {
-    Tool::new("panic", "Panics.").run(|_| panic!("the tool was told to"))
+    Tool::new("panic", "Panics.").run(|_| panic!("the tool `panic` was called"))
 }

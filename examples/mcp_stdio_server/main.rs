@@ -75,7 +75,7 @@ An MCP server over stdin and stdout.
   --demo         serve a sample account from a built-in gateway; needs no configuration
   --unconnected  with --demo: the user has to connect the account first
   --form         with --demo: the account needs an API key, which the user enters in a form
-  --bench        add the tools `echo`, `slow`, `panic` and `bare`, which measure and test the server
+  --bench        add the tools `echo`, `slow`, `panic` and `bare`, for benchmarks and tests of the server
 
 Environment: NEXUS_GATEWAY_URL, NEXUS_API_KEY (if the gateway requires one), WORKSPACE_ID,
 PROVIDER (as the gateway names it), UPSTREAM_URL (the provider's API, such as https://api.github.com),
@@ -120,7 +120,7 @@ fn serve() -> Result<(), String> {
         .api_key(variable("NEXUS_API_KEY").unwrap_or_default())
         // A model cannot read larger responses.
         .max_body_bytes(4 << 20)
-        // Clients cancel a call after a minute or less.
+        // Clients that use the TypeScript SDK cancel a call after 60 s by default.
         .timeout(Duration::from_secs(30));
     let client = NexusClient::new(options).map_err(|error| error.message().to_owned())?;
     let connects = variable("CONNECT").is_none_or(|value| value != "off");

@@ -152,7 +152,7 @@ fn a_panic_is_the_tools_own() {
         for _ in 0..=CALLS {
             let problem = client.text("panic", &json!({})).unwrap_err();
             assert!(
-                problem.contains("a bug in the server") && !problem.contains("told to"),
+                problem.contains("a bug in the server") && !problem.contains("was called"),
                 "{problem}"
             );
         }

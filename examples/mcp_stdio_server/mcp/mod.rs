@@ -9,7 +9,7 @@
 //! | `message` | JSON-RPC: requests, notifications, responses, errors |
 //! | `inbox` | turns a line into responses, tool calls and cancellations |
 //! | `protocol` | the methods, and the differences between the revisions |
-//! | `tool`, `schema`, `page` | tools, the check of their arguments, and the web pages to which they send the user |
+//! | `tool`, `schema`, `page` | tools, the validation of arguments and results, web pages that the user has to visit |
 //! | `jobs`, `server` | the calls under way, and the threads that run them |
 //!
 //! stdout carries JSON-RPC messages and nothing else. This module writes its own log lines to stderr through [`note`].

@@ -72,7 +72,7 @@ impl Page {
     /// The text for clients that cannot open pages, and for models whose clients only claim that they can.
     pub(crate) fn text(&self) -> String {
         let Self { url, message, .. } = self;
-        format!("{message}\nAsk the user to open this page, then call the tool again: {url}")
+        format!("{message}\nBefore you call the tool again, ask the user to open this page: {url}")
     }
 
     /// The error that sends the user to the page, for clients of the protocol revision 2025-11-25.

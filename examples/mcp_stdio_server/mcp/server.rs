@@ -18,7 +18,9 @@ use super::page::Page;
 use super::protocol::Session;
 use super::tool::{Tool, Tools};
 
-/// The time that calls get to finish at the end. Clients kill a server about 2 s after they have closed its stdin.
+/// The time that the calls under way get to finish when the server stops. Clients that use the Python or TypeScript SDK
+/// send SIGTERM 2 s after they have closed the server's stdin, and SIGKILL 2 s later. On Windows, they kill the server
+/// after 2 s.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
 
 /// Runs tools for the client at the other end of stdin and stdout.

@@ -15,7 +15,8 @@ use nexus_sdk::{
 use super::{Account, advice};
 use crate::mcp::{Call, Page, Problem, Visit};
 
-/// The longest time from the arrival of a call to the end of its wait for the user. Clients give up after 60 s.
+/// The longest time from the arrival of a call to the end of its wait for the user. Clients that use the TypeScript SDK
+/// give up after 60 s by default.
 const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);

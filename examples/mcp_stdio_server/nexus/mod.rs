@@ -64,8 +64,10 @@ impl Api {
     /// Sends a request, and returns the body of a response with a status from 200 to 299. Any other status is a
     /// problem. `path` begins with a slash and may have a query. `body` is sent as JSON.
     ///
-    /// Blocks up to 30 s for the response. If the user has to connect, it also waits for the consent until 45 s after
-    /// the call's arrival, and then sends the request again.
+    /// Blocks up to 30 s for the response. When the server sends the user to the consent page, calls that arrived
+    /// before the page was first shown return the page as a `Problem`, and so do repeated calls that do not say what
+    /// the user did. Other calls wait for the consent until 45 s after their arrival, and send the request again if the
+    /// user has connected.
     pub(crate) fn text(
         &self,
         call: &Call,

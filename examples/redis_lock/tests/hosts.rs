@@ -77,9 +77,9 @@ fn a_process_of_the_tests() {
     }
 }
 
-/// Lets tokens expire, at most ten times, until the consent is lost. After each expiry, all processes of all groups ask
-/// for a token at once. Returns the number of expiries after which all processes got a token, and the number of new
-/// tokens.
+/// Lets tokens expire, at most ten times, until the provider revokes the grant. After each expiry, all processes of all
+/// groups ask for a token at once. Returns the number of expiries after which all processes got a token, and the number
+/// of new tokens.
 fn play(task: &str) -> (usize, usize) {
     let gateway = DevGateway::builder()
         .token_lifetime(LIFETIME)
@@ -128,10 +128,13 @@ fn with_the_lock_every_process_of_every_host_gets_each_new_token() {
 #[test]
 fn with_directories_that_hosts_do_not_share_the_consent_is_lost() {
     let (survived, _) = play("without");
-    assert!(survived < EXPIRIES, "{survived} expiries without a loss");
+    assert!(
+        survived < EXPIRIES,
+        "the grant survived {survived} expiries without the shared lock"
+    );
 }
 
-/// Another process that holds the lock with this key.
+/// A process that holds the lock for a key.
 struct Holder {
     child: Child,
     held: std::path::PathBuf,

@@ -1,5 +1,5 @@
-//! Tells a wait for a connection that the user's browser has returned. A browser also counts as returned once the
-//! gateway has accepted a credential that it sent.
+//! When the user's browser returns, wakes the thread that waits for the connection. A browser also counts as returned
+//! once the gateway has accepted a credential that it sent.
 
 use std::sync::Arc;
 use std::time::Duration;

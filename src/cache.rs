@@ -121,7 +121,9 @@ impl TokenCache {
     /// or is within its buffer.
     ///
     /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it within
-    /// its buffer, and while a client uses it because the gateway has failed to return a newer token.
+    /// its buffer, and while a client uses it because the gateway has failed to return a newer token. In the second
+    /// case, if the gateway stated no expiry, `get` returns the token for up to an hour after it arrived, even after
+    /// its `expires_at`, which is then only an assumption.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().get("acme", "github").is_none());

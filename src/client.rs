@@ -66,7 +66,7 @@ use crate::url;
 /// | | Python | this crate |
 /// |---|---|---|
 /// | `retries` of 0, and a status 502, 503 or 504 | `max_retries_exceeded` | the gateway's own code, or `http_<status>` |
-/// | a gateway's error after retries | its body is lost | in the message, and as `source()` |
+/// | a gateway's error after retries | its body is lost | the message of `max_retries_exceeded` repeats the error, and `source()` returns it |
 /// | network failures | not retried | retried within `retries` if they may be temporary, and the method is idempotent or the request was not sent |
 /// | `Retry-After` | ignored | honoured, up to `max_delay` |
 /// | `timeout` | for each socket operation | for a whole attempt, and for a fetch with its redirects and body |
@@ -267,8 +267,8 @@ impl NexusClient {
     /// authenticated agents. A program that does not drop its client, because it calls [`std::process::exit`] or
     /// keeps the client in a static, should call this method before it ends.
     ///
-    /// While this method waits, these requests are not retried, and a request that waits for the lock of
-    /// another process fails with `timeout` within a second.
+    /// While this method waits, these requests are not retried, and a request that waits for a lock held by
+    /// another process or client fails with `timeout` within a second.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};

@@ -71,7 +71,8 @@ impl RequestConnectionInput {
         }
     }
 
-    /// Sets the metadata that the gateway stores with the connection. Default: none.
+    /// Sets metadata to send with the request. The gateway's API accepts metadata, but no known gateway stores it.
+    /// Default: none.
     ///
     /// ```
     /// use nexus_sdk::{RequestConnectionInput, serde_json::Map};

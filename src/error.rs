@@ -100,10 +100,10 @@ impl NexusError {
         Self::new(ErrorKind::InvalidInput, format!("{place}: {problem}"))
     }
 
-    /// Creates an error about a field that is missing from the gateway's credentials.
+    /// Creates an error about a field that is missing from the credential that the gateway returned.
     pub(crate) fn no_credential(field: &str) -> Self {
         let message = format!(
-            "the gateway's credentials have no usable `{field}`; connect the provider again"
+            "the credential from the gateway has no usable field `{field}`; let the user connect the provider again"
         );
         Self::new(ErrorKind::InvalidCredentials, message)
     }
@@ -280,8 +280,8 @@ pub(crate) fn asks_for_reconnect(code: &str) -> bool {
     )
 }
 
-/// Returns whether a character of a server's text could mislead a reader: a control character, a line separator, or an
-/// invisible character, some of which hide text or reverse its direction.
+/// Returns whether a character in a server's text is a control character, a line separator or an invisible character.
+/// Such characters could mislead a reader, because some of them hide text or reverse its direction.
 pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
         | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}');

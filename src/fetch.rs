@@ -90,8 +90,7 @@ impl Fetcher {
         if let Credential::Tenant(cache, tenant) = &self.credential {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);
             let provider = &tenant.provider;
-            let line =
-                format_args!("the upstream returned 401 for the cached token of {provider:?}");
+            let line = format_args!("the upstream refused the cached token of {provider:?} (401)");
             self.flights.gateway.log.info(line);
         }
     }
@@ -201,8 +200,8 @@ impl Call<'_> {
         }
     }
 
-    /// Returns the hop's headers, and adds the headers that carry the credential or signature, if there are any. Each
-    /// attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
+    /// Returns a copy of the hop's headers, plus the headers that carry the credential or signature, if there are any.
+    /// Each attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
     fn headers(&mut self, token: &CachedToken) -> Result<HeaderMap> {
         let hop = &self.hop;
         let mut headers = hop.headers.clone();

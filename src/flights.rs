@@ -160,8 +160,8 @@ impl Flights {
         Ok((token, Source::Cache))
     }
 
-    /// Returns the deadline of a caller with a stale token: at most 1 s away, and at most half of the caller's
-    /// time, so that the rest is left for the request that needs the token.
+    /// Returns the time until which a caller with a stale token waits: at most 1 s from now, and at most halfway to the
+    /// caller's deadline, so that time is left for the request that needs the token.
     fn stale_deadline(&self, deadline: Deadline) -> Deadline {
         let left = deadline.left().unwrap_or_default();
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))

@@ -8,7 +8,8 @@ use crate::url;
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
 
-/// The short escapes in forms and in JSON (RFC 8259 section 7), and the most common short escapes in HTML.
+/// The short escapes of form encoding (`+` for a space) and of JSON (RFC 8259 section 7), and the most common short
+/// escapes of HTML.
 const SHORT_ESCAPES: [(char, &str); 14] = [
     (' ', "+"),
     ('/', "\\/"),
@@ -92,7 +93,8 @@ impl Secret {
             let mut rests = spellings.iter();
             rests.find_map(|spelling| text.strip_prefix(spelling.as_bytes()))
         });
-        // Also compares the unescaped secret. In `a%25`, for example, the code above takes `%25` for an escaped `%`.
+        // Also compares the unescaped secret. If the secret itself is `a%25`, for example, the code above takes the
+        // `%25` in the text for an escaped `%`, and finds no match.
         spelled.or_else(|| text.strip_prefix(self.text.as_bytes()))
     }
 }

@@ -56,7 +56,7 @@
 //! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
-//! | `native-tls` | no | https through the system's TLS library; overrides `rustls` |
+//! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |
 //! | `socks-proxy` | no | `socks5://` proxies |
 //! | `log` | no | diagnostics go to the `log` facade instead of stderr |
 //! | `testing` | no | `testing::DevGateway` |

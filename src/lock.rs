@@ -156,7 +156,7 @@ impl LockOption {
 }
 
 /// Returns the directory for this user's lock files, which depends on the platform. Relative paths in the environment
-/// are ignored, as the XDG Base Directory Specification demands.
+/// are ignored, as the XDG Base Directory Specification requires.
 fn default_dir() -> Option<PathBuf> {
     let absolute = |path: &PathBuf| path.is_absolute();
     let variable = |name| env::var_os(name).map(PathBuf::from).filter(absolute);

@@ -95,7 +95,7 @@ impl Log {
         }
     }
 
-    /// Lets the program's logger select the lines. A panic of the logger must not end a call. Dropping the last
+    /// Lets the program's logger select the lines. A panic in the logger must not end a call. Dropping the last
     /// handle to a client logs a warning and then waits for requests under way. A panic would also skip that wait.
     #[cfg(feature = "log")]
     fn write(self, level: LogLevel, line: fmt::Arguments<'_>) {

@@ -107,7 +107,7 @@ impl RetryPolicy {
         matches!(status, 502..=504) || (status == 429 && self.retry_on_429)
     }
 
-    /// Returns the pause after attempt `attempt`, which counts from 0. `chance` is in `0.0..1.0`.
+    /// Returns the pause after an attempt. Attempts are numbered from 0. `chance` is in `0.0..1.0`.
     fn delay(&self, attempt: u32, chance: f64, retry_after: Option<Duration>) -> Duration {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);

@@ -148,10 +148,10 @@ impl Transport {
             || !(timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
     }
 
-    /// Runs the request, without cookies unless the caller brings an agent. If any crate in the program enables
-    /// ureq's feature `cookies`, every agent has a cookie jar that no setting turns off. One tenant's session
-    /// cookie would then be sent with another tenant's request. Each request therefore runs on an agent that no
-    /// other request uses meanwhile, and whose jar has just been emptied.
+    /// Runs the request. Sends no cookies from earlier responses, unless the agent is the caller's own. If any crate in
+    /// the program enables ureq's feature `cookies`, every agent has a cookie jar that no setting turns off. One
+    /// tenant's session cookie would then be sent with another tenant's request. Each request therefore gets an agent
+    /// that no other request is using, with an empty jar.
     fn run_alone<B: ureq::AsSendBody>(
         &self,
         request: Request<B>,
@@ -247,9 +247,9 @@ fn is_framed(head: &Parts) -> bool {
     head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
 }
 
-/// Returns whether the body ended within its gzip header. Some servers label an empty body as gzip, and a
-/// response to HEAD has the label of the body that it leaves out. If the connection was lost instead, the error
-/// has an inner error.
+/// Returns whether the body ended within its gzip header. Some servers send `Content-Encoding: gzip` with an empty
+/// body, and a response to HEAD may have this header although it has no body. If the connection was lost instead, the
+/// error has an inner error.
 #[cfg(feature = "gzip")]
 fn is_empty_gzip(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Decompress(_, cause)

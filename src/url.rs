@@ -21,7 +21,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     check_bytes(text)?;
     let (text, _fragment) = text.split_once('#').unwrap_or((text, ""));
     let (scheme, rest) = split_scheme(text)
-        .ok_or("has no scheme; put https:// before it, or http:// for this machine")?;
+        .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
     if !matches!(&*scheme.to_ascii_lowercase(), "https" | "http") {
         return Err("its scheme is not http or https".into());
     }
@@ -42,13 +42,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
-/// Refuses spaces and control characters, which must be percent-encoded in a URL.
+/// Refuses spaces and control characters, which a URL may contain only in percent-encoded form.
 pub(crate) fn check_bytes(text: &str) -> Result<(), Problem> {
     let mut bytes = text.bytes();
     let Some(at) = bytes.position(|byte| byte <= b' ' || byte == 0x7F) else {
         return Ok(());
     };
-    Err(format!("has a space or control character at byte {at}; percent-encode it").into())
+    let advice = "remove it, or percent-encode it in a path or query";
+    Err(format!("has a space or control character at byte {at}; {advice}").into())
 }
 
 /// Splits a reference into its scheme (RFC 3986 section 3.1) and the part after the colon. Returns `None`

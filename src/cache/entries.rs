@@ -10,7 +10,7 @@ use crate::token::CachedToken;
 
 /// The time for which a token without a known expiry may be used in an outage, counted from its arrival.
 const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
-/// The most tokens that a cache holds.
+/// The maximum number of tokens in a cache.
 const MAX_TOKENS: usize = 10_000;
 /// The number of insertions between two removals of expired tokens.
 const PURGE_INTERVAL: usize = 64;
@@ -25,7 +25,8 @@ pub(super) struct Entries {
     /// lookup.
     pub(super) providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     insertions: usize,
-    /// The number of the last change. A token that was requested before this change must not be cached.
+    /// The value of `CHANGES` after the last change to this cache. A token that was requested before this change must
+    /// not be cached.
     pub(super) generation: usize,
 }
 

@@ -481,7 +481,7 @@ fn the_cache_is_bounded() {
         let held = size(&cache);
         assert!(held <= 10_001, "after {number}, with the provider's name");
     }
-    assert!(cache.len() > 9_000, "only as many as needed make room");
+    assert!(cache.len() > 9_000, "no more are dropped than necessary");
     assert!(cache.get_at("24999", "p", now).is_some());
 }
 

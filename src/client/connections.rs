@@ -156,10 +156,18 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// The errors of [`get_token_by_connection_id`](Self::get_token_by_connection_id). Also from the gateway:
-    /// `static_token`, `no_refresh_token`, `saml_not_refreshable` (400), and `upstream_error` (502).
+    /// `invalid_input` for a blank id. `invalid_response` for a response with neither an access token nor
+    /// credentials. From the gateway: `attention_required` (409), `invalid_connection_id` (400),
+    /// `broker_unavailable` and `upstream_error` (502).
+    ///
+    /// Gateway 0.4 reports most failures as `upstream_error`, for example a static credential, a missing
+    /// refresh token, or an unknown or revoked connection. Other gateways send `static_token`,
+    /// `no_refresh_token` or `saml_not_refreshable` (400), or the errors of
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id).
+    ///
     /// `upstream_error` is not retried, because it can stand for a permanent failure. Call
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn whether the failure is permanent.
+    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn the connection's state. Even if
+    /// that call succeeds, a refresh may never succeed, for example with an API key, so do not retry in a loop.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};

@@ -16,11 +16,11 @@ impl NexusClient {
     /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout
     /// covers resolving the token, redirects, retries and the body.
     ///
-    /// A 401 to a cached token removes the token from the cache. If the gateway has another token, the
-    /// refused request is sent once more with that token. If a redirect led to the refused request, the
-    /// requests before the redirect are not sent again. With the strategy `path`, a request after a redirect
-    /// is not sent again either, and the 401 is returned. If the gateway cannot provide a token, its error is
-    /// returned instead of the 401.
+    /// If the server refuses a cached token with 401, the SDK removes the token from the cache. If the gateway
+    /// has another token, the refused request is sent once more with that token. If a redirect led to the
+    /// refused request, the requests before the redirect are not sent again. With the strategy `path`, a
+    /// request after a redirect is not sent again either, and the 401 is returned. If the gateway cannot
+    /// provide a token, its error is returned instead of the 401.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin: see [`Redirects`](crate::Redirects).
@@ -129,9 +129,10 @@ impl NexusClient {
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
-    /// A 401 to a cached token removes the token from the cache. A `GET` or `HEAD` without a body is then
-    /// sent once more, if the gateway has another token. Other requests are not sent again, because a
-    /// body that was streamed cannot be read again. The next request carries the new token.
+    /// If the server refuses a cached token with 401, the SDK removes the token from the cache. A `GET` or
+    /// `HEAD` without a body is then sent once more, if the gateway has another token. Other requests are not
+    /// sent again, because a body that was streamed cannot be read again. The next request carries the new
+    /// token.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,

@@ -9,10 +9,12 @@ use crate::gateway::Request;
 use crate::session::{AgentSession, AgentSessionInput};
 
 impl NexusClient {
-    /// Opens a session for an agent, with the requested scopes or fewer. With
-    /// [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of a user.
+    /// Opens a session for an agent with the requested scopes. If one of the scopes is not allowed, the gateway
+    /// refuses the session. With [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of
+    /// a user.
     ///
-    /// The token of a `bearer` session may be the connection's own token, which has all scopes of the connection.
+    /// If the session's `token_type` is `bearer`, its token may be the connection's own token, which has all
+    /// scopes of the connection.
     ///
     /// Blocks for one request to the gateway. A session ends at its `expires_at`, or earlier if
     /// [`close_agent_session`](Self::close_agent_session) closes it or

@@ -72,7 +72,7 @@ pub(super) fn connected() -> Response {
 
 pub(super) fn not_connected() -> Response {
     let text = "The gateway reports that the connection was not made. Go back to the program that sent you here to \
-                see why and to try again. You can close this window.";
+                try again. You can close this window.";
     notice_page(200, CROSS, "Not connected", text)
 }
 

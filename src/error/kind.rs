@@ -35,7 +35,7 @@
 /// | `session_not_found`, `agent_not_found`, `agent_inactive` | the session or agent does not exist, or is switched off | correct the id, or ask the operator |
 /// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
 /// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |
-/// | `unsupported_agent_session_provider`, `provider_mismatch` | the provider has no sessions, or the connection belongs to another provider | use another provider |
+/// | `unsupported_agent_session_provider`, `provider_mismatch` | the provider does not support agent sessions, or the connection belongs to another provider | use another provider |
 /// | `access_token_unavailable` | the connection has no token at the moment | try again later, or let the user connect again |
 /// | `invalid_user_context_token` | the user's own token is not valid | let the user sign in again |
 /// | `backend_auth_unavailable` | the gateway cannot authenticate the user at the moment | try again later |
@@ -56,7 +56,8 @@ pub enum ErrorKind {
     /// `invalid_response`: a response from the gateway does not have the documented form, or a redirect's target is not
     /// a usable URL.
     InvalidResponse,
-    /// `invalid_credentials`: the gateway's credential is unusable, or has no field for a placeholder in the URL.
+    /// `invalid_credentials`: the credential from the gateway is unusable, or has no field for a placeholder in the
+    /// URL.
     InvalidCredentials,
     /// `max_retries_exceeded`: every attempt failed. `source()` returns the last failure.
     MaxRetriesExceeded,

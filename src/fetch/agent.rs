@@ -19,8 +19,9 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let gateway = &fetcher.flights.gateway;
     let config = gateway.transport.config(gateway.options.timeout);
     let timeouts = config.timeouts();
-    // ureq cannot add a middleware to an existing `Config`, so the settings are copied. With other settings,
-    // requests could not use the client's pooled connections.
+    // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
+    // the new agent. A pooled connection of the client is used only if TLS, IP family, `no_delay`, buffer sizes,
+    // `User-Agent` and proxy are the same as the client's.
     let builder = ureq::Agent::config_builder()
         .http_status_as_error(config.http_status_as_error())
         .https_only(config.https_only())

@@ -64,8 +64,9 @@ impl Hop<'_> {
     ///
     /// # Errors
     ///
-    /// `invalid_response` if the target is not a usable URL. `insecure_url` if the redirect goes from https to http,
-    /// or if the target contains the credential and this redirect, or an earlier one, leads to another origin.
+    /// `invalid_response` if the target is not a usable URL. `insecure_url` if the redirect goes from https to http.
+    /// Also `insecure_url` if a redirect (this one or an earlier one) has led to another origin, and the target
+    /// contains the credential.
     pub(crate) fn redirect(
         &mut self,
         status: u16,

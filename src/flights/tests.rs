@@ -403,7 +403,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
         }
         let calls = scripted.calls();
         opened.open();
-        assert_eq!(calls, 128 + 50, "callers that wait ask nothing");
+        assert_eq!(calls, 128 + 50, "waiting callers send no requests");
     });
     assert_eq!(scripted.calls(), 128 + 50 + CALLERS - 64, "64 have joined");
 }
@@ -426,7 +426,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
         opened.open();
         assert!(patient.join().unwrap().is_ok());
     });
-    assert_eq!(scripted.calls(), 513, "the hasty caller has asked nothing");
+    assert_eq!(scripted.calls(), 513, "only one request was for `next`");
 }
 
 /// A caller that waits for room looks for its token in the cache again whenever a flight ends.
@@ -578,7 +578,7 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
     let table: [(&str, End); 2] = [
         ("drain", |handle| {
             assert!(handle.drain(far()));
-            assert!(!handle.gateway.is_ending(), "it may go on");
+            assert!(!handle.gateway.is_ending(), "the program may continue");
         }),
         ("drop", drop),
     ];

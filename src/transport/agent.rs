@@ -17,7 +17,7 @@ use crate::time::Deadline;
 use crate::transport::wire::Dial;
 use crate::url;
 
-/// The most addresses for one host that ureq can hold.
+/// The maximum number of addresses that ureq can hold for one host.
 const MAX_ADDRESSES: usize = 16;
 
 /// Returns the settings of an agent with this timeout for each request. The pool is sized for many threads

@@ -104,7 +104,7 @@ fn judge_tls(mut text: String) -> (bool, String) {
     if text.contains("InvalidContentType") || text.contains("wrong version number") {
         text += "; check that the server expects https on this port, not http";
     } else if text.contains("UnknownIssuer") {
-        text += "; to trust other root certificates, use the system's (feature `platform-verifier`) or set `agent`";
+        text += "; to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`";
     }
     (false, text)
 }

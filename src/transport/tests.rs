@@ -25,7 +25,7 @@ use super::*;
 
 type Builder = ConfigBuilder<AgentScope>;
 
-/// A timeout that no call of these tests reaches.
+/// A timeout that no call in these tests reaches.
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 

@@ -165,7 +165,7 @@ impl<In: Transport> Transport for Wire<In> {
         sent
     }
 
-    /// Waits for input. Returns an error if the connection has ended where TLS still expects input, because a
+    /// Waits for input. Returns an error if the connection has ended while TLS still expects input, because a
     /// TLS peer announces the end of its data (RFC 8446 section 6.1). Changes the error of a reset, because ureq
     /// would treat a reset as the end of a body without a length.
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {

@@ -66,7 +66,7 @@ fn what_is_not_a_url_and_why() {
     let scheme = "its scheme is not http or https";
     let (slashes, none) = (
         "has no // after its scheme",
-        "has no scheme; put https:// before it, or http:// for this machine",
+        "has no scheme; give an absolute URL such as https://host.example/path",
     );
     let (user, port) = (
         "has a user name or password; leave it out",
@@ -175,8 +175,9 @@ fn what_is_not_a_url_and_why() {
             ("https://a/x?", 11),
         ] {
             let text = text.replace('?', &char::from(byte).to_string());
-            let expected =
-                format!("has a space or control character at byte {at}; percent-encode it");
+            let expected = format!(
+                "has a space or control character at byte {at}; remove it, or percent-encode it in a path or query"
+            );
             assert_eq!(parse(&text).unwrap_err(), expected, "{text:?}");
         }
     }

@@ -73,7 +73,7 @@ fn failed_is_asked_about() {
         (404, "http_404", "failed", &["failed"]),
         (401, "http_401", "http_401", &[]),
         (429, "http_429", "active", &["active"]),
-        // A gateway that panicked.
+        // Failures of the gateway, or of a proxy in front of it. A gateway that panics sends a 500 without a body.
         (500, "http_500", "active", &["active"]),
         (500, "decrypt_failed", "failed", &["failed"]),
         (503, "http_503", "active", &["active"]),
@@ -106,7 +106,9 @@ fn only_failed_is_asked_about() {
     for last in ["active", "attention", "expired", "revoked", "superseded"] {
         let polls = RefCell::new(vec![last, "archived", "pending"]);
         let status = |_| Ok(polls.borrow_mut().pop().unwrap().into());
-        let ended = until_final(options(), soon(), status, |_| panic!("{last}: no question"));
+        let ended = until_final(options(), soon(), status, |_| {
+            panic!("{last}: the token must not be requested")
+        });
         assert!(ended.unwrap() == last);
     }
 }

@@ -17,7 +17,10 @@ fn every_command_prints_its_result() {
         ("token {github}", "strategy       oauth2\n"),
         ("token -pweather", "header        X-API-Key\n"),
         ("token --workspace=acme", "(hidden; --show prints it)\n"),
-        ("token {registry}", "(hidden; --show --json prints them)\n"),
+        (
+            "token {registry}",
+            "(hidden; --show --json with the connection's id prints them)\n",
+        ),
         ("refresh {github}", "token_type     Bearer\n"),
         (
             "fetch {url}/user",
@@ -120,7 +123,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
         (
             "connect --timeout=abc",
             2,
-            "not a number of seconds; see `nexus connect --help`",
+            "give a number of seconds, 0 or more; see `nexus connect --help`",
         ),
         ("revoke", 2, "<CONNECTION>"),
         ("revoke nobody", 1, "check the connection id"),

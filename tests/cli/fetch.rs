@@ -58,17 +58,17 @@ fn what_cannot_be_sent_is_one_line_and_an_exit_code() {
         (
             "fetch {url}/user --timeout soon",
             2,
-            "not a number of seconds",
+            "give a number of seconds",
         ),
         (
             "fetch {url}/user --timeout -1",
             2,
-            "not a number of seconds",
+            "give a number of seconds",
         ),
         (
             "fetch {url}/user --timeout NaN",
             2,
-            "not a number of seconds",
+            "give a number of seconds",
         ),
     ]);
 }

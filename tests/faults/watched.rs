@@ -102,7 +102,7 @@ fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
         "GET /v1/resolve: request_failed in ",
         "POST /v1/request-connection: timeout in ",
         "attempt 1 failed",
-        "401 for the cached token",
+        "refused the cached token",
         "plain http",
         "/v1/refresh/c: 200",
     ] {

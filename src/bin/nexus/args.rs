@@ -103,5 +103,5 @@ pub(crate) fn not_blank(text: &str) -> Result<String, String> {
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
     let seconds = seconds.and_then(Result::ok);
-    seconds.ok_or_else(|| "not a number of seconds".to_owned())
+    seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
 }

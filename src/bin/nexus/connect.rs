@@ -249,7 +249,7 @@ fn run_again(form: &Form) -> String {
 
 /// Adds the return URL and the option `--return-url` to an error about the return URL.
 fn unrequested(error: NexusError, return_url: &str) -> Stop {
-    if !error.message().contains("return_url") {
+    if error.code() != "broker_error" || !error.message().contains("return_url") {
         return error.into();
     }
     Stop::failed(format!(

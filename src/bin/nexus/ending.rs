@@ -1,6 +1,6 @@
-//! While a call may be refreshing a token, delays the program's end by up to 5 s, and its suspension until the call
-//! ends. If a refresh is cut off, the provider may revoke the user's grant. The program's end cuts off all other calls,
-//! such as a revocation.
+//! Keeps signals from interrupting a call that may be refreshing a token, because the provider may then revoke the
+//! user's grant. The program ends up to 5 s later, and is suspended only after the call. The program's end cuts off all
+//! other calls, such as a revocation.
 
 use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -101,8 +101,8 @@ fn drain() {
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
-/// Registers the handlers, which run in the order of their registration. The thread and the second default handler act
-/// after `ENDING` is set. Therefore, if a signal arrives while `hand_over` sets `AT_ONCE`, either the default handler
+/// Registers the handlers. For each signal, these run in order: a default handler, the handler that sets `ENDING`, a
+/// second default handler, and the handler that wakes the thread, which calls `end`. Therefore, if a signal arrives while `hand_over` sets `AT_ONCE`, either the default handler
 /// ends the program, or `checkpoint` sees `ENDING` and blocks until the thread ends the program.
 #[cfg(unix)]
 fn on_signals() -> io::Result<()> {

@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
     /// The port on 127.0.0.1 [default: any free port]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Refuse requests to paths below /v1 without this key
+    /// Require this key for requests to paths below /v1
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// The lifetime of tokens [default: 3600]

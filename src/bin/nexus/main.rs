@@ -57,7 +57,7 @@ Exit codes:
   6  there is no usable connection, so the user has to connect
   7  a timeout; a refused consent usually ends in a timeout too, because gateways do not report it
   126, 127  exec could not run its command, or did not find it
-  exec otherwise ends with the exit code of its command.";
+  once its command runs, exec ends with the command's exit code";
 
 /// Connect users through a Nexus Gateway, and send requests with their credentials
 #[derive(Parser)]

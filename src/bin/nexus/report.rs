@@ -12,7 +12,7 @@ use crate::times;
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Format {
-    /// Print only the access token; with --json, include all secrets
+    /// Print only the access token; with --json and a connection's id, include all secrets
     #[arg(long)]
     show: bool,
     /// Print one line of JSON, with the expiry in seconds since 1970 and from now
@@ -75,7 +75,10 @@ impl Report {
             let shown = |moment| times::shown(moment, SystemTime::now());
             fields.push(("expires", self.expires_at.map(shown).into()));
             fields.push(match &*self.access_token {
-                "" => ("credentials", "(hidden; --show --json prints them)".into()),
+                "" => (
+                    "credentials",
+                    "(hidden; --show --json with the connection's id prints them)".into(),
+                ),
                 _ => ("access_token", "(hidden; --show prints it)".into()),
             });
         }

@@ -27,7 +27,7 @@ impl Single {
         let cache = TokenCache::new();
         let token = client.get_cached_token(&cache, &workspace, &provider);
         ending::checkpoint();
-        let token = token.map_err(|error| unsupported(error, &provider))?;
+        let token = token?;
         let problem = match &*token.value_prefix {
             "Basic " => "strategy basic_auth",
             _ if token.access_token.is_empty() => "strategy path",

@@ -92,10 +92,13 @@ fn advice(error: &NexusError) -> &'static str {
         // The SDK advises only to check the connection id, but the id may be right even if the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
         _ if is_unconnected(error) => TO_CONNECT,
+        ("insecure_url", _) if error.message().contains("redirect") => {
+            " (the option of `nexus` is --no-redirect)"
+        }
         ("insecure_url", _) => " (the option of `nexus` is --allow-insecure-http)",
         ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
         ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
-        ("http_400", _) => "; check the connection id",
+        ("http_400", _) => "; check the arguments, such as a connection's id",
         (_, Some(401)) => " (set NEXUS_API_KEY)",
         _ => "",
     }

@@ -1,4 +1,4 @@
-//! `nexus token`: prints the token of a connection, or of a workspace and provider.
+//! `nexus token`: describes the token of a connection, or of a workspace and provider. `--show` prints the token itself.
 
 use clap::Args;
 

@@ -105,7 +105,7 @@ fn what_would_leave_the_base_is_refused() {
         ),
         (
             "/a b",
-            "url: has a space or control character at byte 2; percent-encode it",
+            "url: has a space or control character at byte 2; remove it, or percent-encode it in a path or query",
         ),
         (
             "..",

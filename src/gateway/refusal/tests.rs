@@ -504,7 +504,7 @@ fn long_bodies_are_cut() {
         assert_eq!(
             error_of(500, &json).code(),
             "http_500",
-            "no code is as long"
+            "no code is that long"
         );
     }
     assert_eq!(
@@ -828,7 +828,7 @@ fn what_a_refusal_calls_for() {
             no,
             "It is so.",
         ),
-        // Gateway 0.2 sends a status without a body, and has no resolve.
+        // Gateway 0.2 sends a status without a body, and has no `/v1/resolve`.
         (
             token,
             403,

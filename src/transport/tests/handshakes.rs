@@ -32,7 +32,7 @@ fn a_server_that_is_not_trusted_is_an_error_with_advice() {
         error.err().unwrap().message(),
         format!(
             "https://example.test:{port}: invalid peer certificate: UnknownIssuer; \
-             to trust other root certificates, use the system's (feature `platform-verifier`) or set `agent`"
+             to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`"
         )
     );
 }

@@ -1,4 +1,4 @@
-//! Bytes that a server sends unasked never become a response.
+//! Unsolicited bytes from a server never become part of a response.
 
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -86,7 +86,8 @@ mod over_tls {
     }
 }
 
-/// Starts a proxy. Upon a message, the proxy calls `then` with its first connection, which is idle at that time.
+/// Starts a proxy. When the test sends a message, the proxy calls `then` with its first connection, which is idle at
+/// that time.
 fn idle(
     then: impl Fn(TcpStream) + Clone + Send + 'static,
 ) -> (Transport, mpsc::Sender<()>, mpsc::Receiver<()>) {

@@ -90,7 +90,7 @@ fn a_response_before_the_request_was_read_is_the_response() {
                 let got = got.unwrap_or_else(|error| panic!("{way:?}: {error}"));
                 assert_eq!((got.status, &*got.body), (401, &b"revoked"[..]), "{way:?}");
                 let opened = connections.load(Ordering::Relaxed);
-                assert_eq!(opened, turn, "nothing is used again: {way:?}");
+                assert_eq!(opened, turn, "no connection is reused: {way:?}");
             }
         }
     }

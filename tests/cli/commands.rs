@@ -125,6 +125,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
             2,
             "give a number of seconds, 0 or more; see `nexus connect --help`",
         ),
+        ("connect --no-wait --return-url ''", 2, "return_url"),
         ("revoke", 2, "<CONNECTION>"),
         ("revoke nobody", 1, "check the connection id"),
         (

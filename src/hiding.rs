@@ -89,13 +89,18 @@ impl Secret {
         if first != self.text.as_bytes().first() && !matches!(first?, b'%' | b'\\' | b'&' | b'+') {
             return None;
         }
-        let spelled = self.spellings.iter().try_fold(text, |text, spellings| {
-            let mut rests = spellings.iter();
-            rests.find_map(|spelling| text.strip_prefix(spelling.as_bytes()))
-        });
-        // Also compares the unescaped secret. If the secret itself is `a%25`, for example, the code above takes the
-        // `%25` in the text for an escaped `%`, and finds no match.
-        spelled.or_else(|| text.strip_prefix(self.text.as_bytes()))
+        // A `%25` in the text may be an escaped `%`, the start of `%2525`, or a part of the secret. All are tried, but
+        // no more than 16 at a time, so that no text takes long.
+        let mut rests = vec![text];
+        for spellings in &self.spellings {
+            let known = || spellings.iter().map(String::as_bytes);
+            let after = |rest: &'a [u8]| known().filter_map(move |own| rest.strip_prefix(own));
+            rests = rests.into_iter().flat_map(after).collect();
+            rests.dedup_by_key(|rest| rest.len());
+            rests.truncate(16);
+            rests.first()?;
+        }
+        rests.into_iter().min_by_key(|rest| rest.len())
     }
 }
 
@@ -103,12 +108,12 @@ impl Secret {
 /// Percent-encoding is applied up to three times, because a redirect's URL may contain an encoded URL. In JSON, Go
 /// writes the ampersand of an HTML character reference as `\u0026`.
 fn spellings(c: char) -> Vec<String> {
+    let mut spellings = vec![c.to_string()];
     if c.is_ascii_alphanumeric() {
-        return vec![c.to_string()];
+        return spellings;
     }
     let code = u32::from(c);
     let percent = url::encode_unless(c.to_string().as_bytes(), |_| false);
-    let mut spellings = Vec::new();
     let twice = percent.replace('%', "%25");
     let thrice = twice.replace('%', "%25");
     // JSON escapes a character beyond U+FFFF as two surrogates.
@@ -120,15 +125,9 @@ fn spellings(c: char) -> Vec<String> {
         spellings.push(escape.to_ascii_lowercase());
         spellings.push(escape);
     }
-    spellings.extend([
-        format!("&#{code};"),
-        format!("&#{code:03};"),
-        format!("\\u0026#{code};"),
-    ]);
+    spellings.extend(["&#", "&#0", "\\u0026#"].map(|start| format!("{start}{code};")));
     let short = SHORT_ESCAPES.iter().filter(|(own, _)| *own == c);
     spellings.extend(short.map(|(_, escape)| (*escape).to_owned()));
-    // Last, because some escapes begin with the character itself.
-    spellings.push(c.to_string());
     spellings
 }
 

@@ -155,7 +155,7 @@ fn among_many(criterion: &mut Criterion, report: &mut Report) {
             client.get_cached_token(&many, name, PROVIDER).unwrap()
         })
     };
-    let what = "a hit among 9,936 workspaces, each as likely";
+    let what = "a hit among 9,936 workspaces, chosen at random";
     let pair = support::compare(criterion, what, CALLS, of_one, of_many);
     report.medians(5, what, Unit::Nanos, &pair, Goal::AtMost(3.0));
 

@@ -76,7 +76,7 @@ impl Case {
         } else {
             ""
         };
-        format!("{scheme}://{host}, threads: {threads}, idle connections of ureq: {idle}{timeout}")
+        format!("{scheme}://{host}, threads: {threads}, ureq's idle connections per host: at most {idle}{timeout}")
     }
 
     fn run(&self, server: &Server, criterion: &mut Criterion, report: &mut Report) {

@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn configured() -> Result<Fetcher, Box<dyn Error>> {
-    let variable = |name| env::var(name).map_err(|error| format!("{name}: {error}"));
+    let variable = |name| env::var(name).map_err(|_| format!("set {name}"));
     let client = NexusClient::new(NexusClientOptions::from_env()?)?;
     let (workspace_id, provider) = (variable("WORKSPACE_ID")?, variable("PROVIDER")?);
     let fetcher = client.fetcher(&TokenCache::new(), &workspace_id, &provider);

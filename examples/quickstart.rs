@@ -39,7 +39,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         .expires_at
         .duration_since(std::time::SystemTime::now());
     println!(
-        "4. resolved a token; it expires in {} s",
+        "4. resolved a token; its stated or assumed expiry is in {} s",
         left.unwrap_or_default().as_secs()
     );
 
@@ -161,8 +161,8 @@ impl Setting {
         listed.unwrap_or_default()
     }
 
-    /// Returns `UPSTREAM_URL`, or the address that the gateway lists for the provider's API. There is no other default,
-    /// because a token must not go to another provider's API.
+    /// Returns `UPSTREAM_URL`, or the address that the gateway lists for the provider's API. Without both, returns
+    /// an error, because a token must not go to another provider's API.
     fn upstream(&self, client: &NexusClient) -> Result<String, String> {
         if !self.upstream.is_empty() {
             return Ok(self.upstream.clone());

@@ -1,5 +1,5 @@
 //! When the user's browser returns, wakes the thread that waits for the connection. A browser also counts as returned
-//! once the gateway has accepted a credential that it sent.
+//! once the gateway has accepted a credential that the user entered in the browser.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -74,7 +74,7 @@ use crate::url;
 /// | threads that miss the cache together | one request each | one request for all |
 /// | processes that resolve the same workspace and provider | at the same time | one after the other |
 /// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
-/// | a 401 to a cached token | returned | the token is removed, and the request is sent again if there is another token |
+/// | a cached token that the API refuses with 401 | the 401 is returned | the token is removed, and the request is sent again if there is another token |
 /// | an expiry in `expiry` or `expires_in` | ignored; the token is assumed to expire after 5 minutes | used |
 /// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
 /// | a response without a required field | `KeyError` | `invalid_response` |

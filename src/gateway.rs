@@ -89,8 +89,8 @@ impl Request {
         self
     }
 
-    /// Sets the header by which gateways limit the request rate of each workspace. An id that a header cannot carry
-    /// is left out, because the query or body also contains it.
+    /// Sets the header by which gateways limit the request rate of each workspace. Sends no header for an id that
+    /// a header cannot carry. The query or body still contains the id.
     pub(crate) fn of_workspace(mut self, workspace_id: Option<&str>) -> Self {
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);

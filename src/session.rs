@@ -172,7 +172,7 @@ pub struct AgentSession {
     pub agent_id: Option<String>,
     /// The id of the connection that the agent uses.
     pub connection_id: Option<String>,
-    /// The scopes that were granted. They may be fewer than were requested.
+    /// The scopes that were granted.
     pub scopes_granted: Vec<String>,
     /// The time at which the session ends.
     pub expires_at: Option<SystemTime>,

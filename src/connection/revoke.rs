@@ -91,7 +91,7 @@ pub struct RevokeResult {
     pub token_deleted: bool,
     /// True if the provider has revoked the grant.
     pub provider_revoked: bool,
-    /// The reason why the provider has not revoked the grant.
+    /// The reason why the provider has not revoked the grant, or has revoked only a part of it.
     pub provider_revocation_error: Option<String>,
     /// The number of agent sessions that the gateway has closed.
     pub sessions_closed: u64,

@@ -17,7 +17,7 @@
 /// | `token_not_found`, `no_refresh_token` | the gateway has no token, or no way to renew it | let the user connect again |
 /// | `token_expired` | the token could not be renewed just now | try again later; if the user has to connect again, the next call fails with `connection_not_found` or `attention_required` |
 /// | `static_token`, `saml_not_refreshable` | this kind of credential cannot be refreshed | use the token without refreshing it |
-/// | `upstream_error` (refresh) | the refresh failed, temporarily or permanently | call [`get_token_by_connection_id`](crate::NexusClient::get_token_by_connection_id) to learn which |
+/// | `upstream_error` (refresh) | the refresh failed, temporarily or permanently | call [`get_token_by_connection_id`](crate::NexusClient::get_token_by_connection_id) to learn the connection's state |
 /// | `provider_not_found`, `provider_ambiguous` | no provider, or more than one, has this name | pick one of [`providers`](crate::NexusClient::providers) |
 /// | `missing_fields`, `invalid_json`, `invalid_connection_id` | the gateway cannot use an argument | correct the argument |
 /// | `invalid_state` | the state is unknown, expired or already used | request a new connection |

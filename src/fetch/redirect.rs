@@ -65,8 +65,8 @@ impl Hop<'_> {
     /// # Errors
     ///
     /// `invalid_response` if the target is not a usable URL. `insecure_url` if the redirect goes from https to http.
-    /// Also `insecure_url` if a redirect (this one or an earlier one) has led to another origin, and the target
-    /// contains the credential.
+    /// Also `insecure_url` if a redirect (this one or an earlier one) has led to another origin, the URL of the call
+    /// carries the credential, and the target contains it.
     pub(crate) fn redirect(
         &mut self,
         status: u16,
@@ -124,8 +124,8 @@ impl Hop<'_> {
         }
     }
 
-    /// Refuses a target that contains the credential. Many servers copy the path or query of a request into the
-    /// target.
+    /// Refuses a target that contains a credential from the URL of the call. Many servers copy the path or query of a
+    /// request into the target.
     fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
         let mut secrets = Secrets::default();
         for text in token.secrets_in_url(self.call) {

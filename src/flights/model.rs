@@ -283,7 +283,7 @@ fn callers_with_two_caches_share_a_flight() {
 /// since the flight began.
 #[test]
 fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
-    explore("two caches, a delete of a third thread", Some(2), || {
+    explore("two caches, a delete by a third thread", Some(2), || {
         let world = World::new(End::Succeeds);
         let (theirs, deletes) = (Arc::clone(&world), Arc::clone(&world));
         let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));

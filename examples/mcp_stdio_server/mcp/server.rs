@@ -1,8 +1,8 @@
 //! The threads of the server: one reads stdin, others run tools.
 //!
 //! A thread that has read a call hands reading over to another thread, and then runs the call itself (the
-//! *leader/followers* pattern). A slow call therefore delays no other message, and no call waits for another thread to
-//! wake up.
+//! *leader/followers* pattern). A slow call therefore delays no other message, and a call starts at once, on the
+//! thread that has read it.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -106,7 +106,7 @@ impl Server {
             if self.readers.load(SeqCst) == 0
                 && let Err(error) = self.start_thread()
             {
-                // No other thread reads until this thread has run its call.
+                // No thread reads until this thread, or another thread that runs a call, has finished its call.
                 note(format_args!("cannot start another thread: {error}"));
             }
             self.perform(&job);

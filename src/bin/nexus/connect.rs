@@ -41,7 +41,7 @@ pub(crate) struct Connect {
     /// Do not open a browser
     #[arg(long)]
     no_browser: bool,
-    /// Print the connection's id at once, without waiting for the user
+    /// Print the connection's id without opening a browser and without waiting for the connection to become active
     #[arg(long)]
     no_wait: bool,
     /// The time between two checks of the status

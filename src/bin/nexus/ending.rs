@@ -101,9 +101,10 @@ fn drain() {
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
-/// Registers the handlers. For each signal, these run in order: a default handler, the handler that sets `ENDING`, a
-/// second default handler, and the handler that wakes the thread, which calls `end`. Therefore, if a signal arrives while `hand_over` sets `AT_ONCE`, either the default handler
-/// ends the program, or `checkpoint` sees `ENDING` and blocks until the thread ends the program.
+/// Registers the handlers. For each signal that ends the program, these run in order: a default handler, the handler
+/// that sets `ENDING`, a second default handler, and the handler that wakes the thread, which calls `end`. Therefore, if
+/// a signal arrives while `hand_over` sets `AT_ONCE`, either the default handler ends the program, or `checkpoint` sees
+/// `ENDING` and blocks until the thread ends the program.
 #[cfg(unix)]
 fn on_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};

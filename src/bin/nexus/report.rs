@@ -12,7 +12,7 @@ use crate::times;
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Format {
-    /// Print only the access token; with --json and a connection's id, include all secrets
+    /// Print only the access token; with --json, add it to the output, and with a connection's id also all other secrets
     #[arg(long)]
     show: bool,
     /// Print one line of JSON, with the expiry in seconds since 1970 and from now

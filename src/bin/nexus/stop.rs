@@ -1,4 +1,4 @@
-//! A command that ends early: its exit code, and one line that says what to do.
+//! A command that ends early: its exit code, and one line with the problem and, if possible, what to do.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -89,7 +89,7 @@ fn is_unconnected(error: &NexusError) -> bool {
 /// Returns the advice to append to the SDK's error, such as the command or option of `nexus` that helps.
 fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
-        // The SDK advises only to check the connection id, but the id may be right even if the connection is gone.
+        // The SDK advises to check the id and the workspace, but both may be right even if the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
         _ if is_unconnected(error) => TO_CONNECT,
         ("insecure_url", _) if error.message().contains("redirect") => {

@@ -76,7 +76,9 @@ impl Case {
         } else {
             ""
         };
-        format!("{scheme}://{host}, threads: {threads}, ureq's idle connections per host: at most {idle}{timeout}")
+        format!(
+            "{scheme}://{host}, threads: {threads}, ureq's idle connections per host: at most {idle}{timeout}"
+        )
     }
 
     fn run(&self, server: &Server, criterion: &mut Criterion, report: &mut Report) {

@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use crate::cache::{Tenant, TokenCache};
 use crate::error::{self, Result};
-use crate::flights::{Flights, Handle, ProcessLock};
-use crate::gateway::{Gateway, Request};
+use crate::gateway::Request;
+use crate::inner::{Handle, Inner};
 use crate::options::NexusClientOptions;
 use crate::providers::{Health, Providers};
 use crate::time::Deadline;
@@ -129,9 +129,7 @@ impl NexusClient {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn new(options: NexusClientOptions) -> Result<Self> {
-        let gateway = Gateway::new(options)?;
-        let lock = ProcessLock::new(gateway.options.lock.clone(), gateway.log)?;
-        Ok(Self(Handle::new(Flights::new(gateway, lock))))
+        Ok(Self(Handle::new(Inner::new(options)?)))
     }
 
     /// Asks the gateway for the token of a workspace's connection to a provider, bypassing the cache.
@@ -160,7 +158,7 @@ impl NexusClient {
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let token = self.0.resolve(None, &tenant, deadline)?;
+        let token = self.0.flights.resolve(None, &tenant, deadline)?;
         Ok(CachedToken::clone(&token))
     }
 
@@ -196,7 +194,11 @@ impl NexusClient {
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
         let deadline = self.0.gateway.longest_call();
-        Ok(self.0.cached(cache, workspace_id, provider, deadline)?.0)
+        Ok(self
+            .0
+            .flights
+            .cached(cache, workspace_id, provider, deadline)?
+            .0)
     }
 
     /// Removes a token from the cache, as [`TokenCache::delete`] does. Does not block.
@@ -280,7 +282,7 @@ impl NexusClient {
     /// ```
     #[must_use]
     pub fn drain(&self, timeout: Duration) -> bool {
-        self.0.drain(Deadline::after(timeout))
+        self.0.flights.drain(Deadline::after(timeout))
     }
 
     fn send(&self, request: &Request) -> Result<Value> {

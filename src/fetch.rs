@@ -49,8 +49,7 @@ impl Fetcher {
         let text = self.scope.absolute(&text)?;
         let url = self.check_url(&text)?;
         let options = options.check()?;
-        let gateway = &self.flights.gateway;
-        let timeout = options.timeout.unwrap_or(gateway.options.timeout);
+        let timeout = options.timeout.unwrap_or(self.client.options.timeout);
         let hop = Hop {
             call: &text,
             method: options.method,
@@ -78,7 +77,8 @@ impl Fetcher {
     fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
-                self.flights
+                self.client
+                    .flights
                     .cached(cache, &tenant.workspace_id, &tenant.provider, deadline)
             }
             Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
@@ -91,7 +91,7 @@ impl Fetcher {
             cache.discard(&tenant.workspace_id, &tenant.provider, token);
             let provider = &tenant.provider;
             let line = format_args!("the upstream refused the cached token of {provider:?} (401)");
-            self.flights.gateway.log.info(line);
+            self.client.log.info(line);
         }
     }
 
@@ -116,7 +116,7 @@ impl Fetcher {
 
     /// Refuses URLs outside the fetcher's scope, and plain http to another machine unless the client allows it.
     fn check(&self, url: &Uri) -> Result<()> {
-        if !url::is_confidential(url) && !self.flights.gateway.options.allow_insecure_http {
+        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
             let origin = url::origin(url);
             let advice = "use https, or set allow_insecure_http";
             let message = format!("url: {origin} is plain http to another machine; {advice}");
@@ -177,7 +177,7 @@ impl Call<'_> {
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
         let policy = self.policy.clone();
-        let log = self.fetcher.flights.gateway.log;
+        let log = self.fetcher.client.log;
         let idempotent = self.hop.method.is_idempotent();
         let mut attempts = Attempts::new(&policy, Some(self.deadline), log);
         loop {
@@ -228,7 +228,8 @@ impl Call<'_> {
             body: self.hop.body.as_deref(),
             ignores_agent_timeouts: false,
         };
-        let transport = &self.fetcher.flights.gateway.transport;
-        transport.send(&outgoing, self.deadline, transport.max_body_bytes)
+        let client = &self.fetcher.client;
+        let max_body = client.options.max_body_bytes;
+        client.transport.send(&outgoing, self.deadline, max_body)
     }
 }

@@ -15,7 +15,6 @@
 mod lock;
 mod table;
 
-use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +26,7 @@ use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
-use crate::sync::{self, Shared};
+use crate::sync;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
@@ -37,18 +36,11 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for which a caller with a stale token waits for a newer token.
 const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
-/// A counted handle to the flights of a client, held by clients, fetchers and agents. Dropping the last handle
-/// waits for the flights under way, for at most 5 s.
-#[derive(Clone)]
-pub(crate) struct Handle(Shared<LastHandle>);
-
-struct LastHandle(Arc<Flights>);
-
-/// A gateway and the flights that call it. The thread of a flight holds the `Flights` but no [`Handle`], so that the
-/// flight does not keep the client open.
+/// The flights of a client, and the gateway that they call.
 pub(crate) struct Flights {
-    pub(crate) gateway: Gateway,
+    gateway: Arc<Gateway>,
     table: Table,
+    stale_if_error: bool,
     max_stale_wait: Duration,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
@@ -56,42 +48,16 @@ pub(crate) struct Flights {
     script: Option<tests::Script>,
 }
 
-impl Handle {
-    pub(crate) fn new(flights: Flights) -> Self {
-        Self(Shared::new(LastHandle(Arc::new(flights))))
-    }
-}
-
-impl Deref for Handle {
-    type Target = Arc<Flights>;
-
-    fn deref(&self) -> &Arc<Flights> {
-        &self.0.0
-    }
-}
-
-impl Drop for LastHandle {
-    fn drop(&mut self) {
-        let (gateway, table) = (&self.0.gateway, &self.0.table);
-        let count = table.flights.lock().len();
-        if count > 0 {
-            gateway.log.warn(format_args!(
-                "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
-                 the provider may revoke the user's grant",
-                DROP_TIMEOUT.as_secs()
-            ));
-            // No `set_ending(false)` follows, because a flight that outlasts this wait must not send another request.
-            gateway.set_ending(true);
-            table.wait_until_empty(Deadline::after(DROP_TIMEOUT));
-        }
-    }
-}
-
 impl Flights {
-    pub(crate) fn new(gateway: Gateway, process_lock: Option<ProcessLock>) -> Self {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        process_lock: Option<ProcessLock>,
+        stale_if_error: bool,
+    ) -> Self {
         Self {
             gateway,
             table: Table::default(),
+            stale_if_error,
             max_stale_wait: MAX_STALE_WAIT,
             process_lock,
             #[cfg(test)]
@@ -106,6 +72,21 @@ impl Flights {
         let is_empty = self.table.wait_until_empty(deadline);
         self.gateway.set_ending(false);
         is_empty
+    }
+
+    /// Waits for the flights under way, for at most 5 s. Called when the last handle to the client is dropped.
+    pub(crate) fn end(&self) {
+        let count = self.table.flights.lock().len();
+        if count > 0 {
+            self.gateway.log.warn(format_args!(
+                "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
+                 the provider may revoke the user's grant",
+                DROP_TIMEOUT.as_secs()
+            ));
+            // No `set_ending(false)` follows, because a flight that outlasts this wait must not send another request.
+            self.gateway.set_ending(true);
+            self.table.wait_until_empty(Deadline::after(DROP_TIMEOUT));
+        }
     }
 
     /// Makes a call for one connection and returns the response. Blocks at most until the deadline.
@@ -141,7 +122,7 @@ impl Flights {
             let token = self.resolve(Some(cache), &tenant, deadline)?;
             Ok((token, Source::Gateway))
         };
-        if !self.gateway.options.stale_if_error || !cache.has_stale(&tenant, now) {
+        if !self.stale_if_error || !cache.has_stale(&tenant, now) {
             return resolve(deadline);
         }
         let error = match resolve(self.stale_deadline(deadline)) {

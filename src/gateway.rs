@@ -2,6 +2,7 @@
 
 pub(crate) mod refusal;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::header;
 use crate::json::{self, Object};
 use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
-use crate::retry::Attempts;
+use crate::retry::{Attempts, RetryPolicy};
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
@@ -34,10 +35,12 @@ pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 const MAX_RESPONSE: u64 = 2 << 20;
 
 pub(crate) struct Gateway {
-    /// The client's options. Their agent has been moved into `transport`.
-    pub(crate) options: NexusClientOptions,
-    pub(crate) transport: Transport,
+    transport: Arc<Transport>,
     pub(crate) log: Log,
+    /// The time limit of an attempt.
+    timeout: Duration,
+    policy: RetryPolicy,
+    api_key: String,
     base: Uri,
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
@@ -115,27 +118,32 @@ pub(crate) struct Success {
 }
 
 impl Gateway {
-    pub(crate) fn new(mut options: NexusClientOptions) -> Result<Self> {
+    /// Checks the options that requests to the gateway depend on.
+    pub(crate) fn new(
+        options: &NexusClientOptions,
+        transport: Arc<Transport>,
+        log: Log,
+    ) -> Result<Self> {
         let base = base_url("gateway_url", &options.gateway_url)?;
         if options.timeout.is_zero() {
             let problem = "is zero; set a longer timeout";
             return Err(NexusError::invalid_input("timeout", problem));
         }
-        let log = Log::new(options.log_level);
         let origin = url::origin(&base);
         if !url::is_confidential(&base) && !options.allow_insecure_http {
             log.warn(format_args!(
                 "plain http to {origin}: tokens travel unencrypted; use https"
             ));
         }
-        let agent = options.agent.take();
         Ok(Self {
-            transport: Transport::new(agent, options.max_body_bytes, options.timeout)?,
+            transport,
             log,
+            timeout: options.timeout,
+            policy: options.retry_policy.clone(),
+            api_key: options.api_key.clone(),
             address: origin + base.path().trim_end_matches('/'),
             base,
             headers: headers(&options.api_key)?,
-            options,
             ending: AtomicUsize::new(0),
         })
     }
@@ -158,8 +166,7 @@ impl Gateway {
     /// Returns the deadline of a caller that makes a call now: the client's timeout for each attempt, plus the longest
     /// pauses between the attempts.
     pub(crate) fn longest_call(&self) -> Deadline {
-        let options = &self.options;
-        Deadline::after(options.retry_policy.longest_call(options.timeout))
+        Deadline::after(self.policy.longest_call(self.timeout))
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -174,8 +181,8 @@ impl Gateway {
     /// if a refresh is interrupted.
     pub(crate) fn send(&self, call: &Request, acquire: Option<Acquire<'_>>) -> Result<Success> {
         let may_refresh = acquire.is_some();
-        let policy = &self.options.retry_policy;
-        let mut timeout = self.options.timeout;
+        let policy = &self.policy;
+        let mut timeout = self.timeout;
         if may_refresh {
             timeout = timeout.max(MIN_REFRESH_TIMEOUT);
         }
@@ -239,7 +246,7 @@ impl Gateway {
 
     fn refusal(&self, call: &Request, response: &Response) -> NexusError {
         let mut secrets: Vec<&str> = call.secrets.iter().map(String::as_str).collect();
-        secrets.push(&self.options.api_key);
+        secrets.push(&self.api_key);
         refusal::of(&call.path, response, &self.base, &secrets)
     }
 

@@ -99,6 +99,7 @@ pub mod fuzzing;
 mod gateway;
 mod header;
 mod hiding;
+mod inner;
 mod json;
 mod lock;
 mod log;

@@ -50,17 +50,12 @@ pub(crate) struct Transport {
     /// Idle agents, all with the same settings as `agent`. `None` unless the SDK's own agent keeps cookies (see
     /// `run_alone`).
     idle: Option<Mutex<Vec<ureq::Agent>>>,
-    pub(crate) max_body_bytes: u64,
 }
 
 impl Transport {
     /// Builds a transport that uses the caller's agent or, with `None`, the SDK's own agent. A request is
     /// cheapest to send if its deadline is about `timeout` away.
-    pub(crate) fn new(
-        agent: Option<ureq::Agent>,
-        max_body_bytes: u64,
-        timeout: Duration,
-    ) -> Result<Self, NexusError> {
+    pub(crate) fn new(agent: Option<ureq::Agent>, timeout: Duration) -> Result<Self, NexusError> {
         let has_callers_agent = agent.is_some();
         let agent =
             agent.unwrap_or_else(|| agent::agent(agent::settings(timeout).build(), HostResolver));
@@ -70,7 +65,6 @@ impl Transport {
             agent,
             has_callers_agent,
             idle: keeps_cookies.then(Mutex::default),
-            max_body_bytes,
         })
     }
 

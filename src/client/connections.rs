@@ -279,12 +279,12 @@ impl NexusClient {
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         error::not_blank("connection_id", connection_id)?;
-        let response = self.0.call(Call::Check, connection_id, deadline)?;
+        let response = self.0.flights.call(Call::Check, connection_id, deadline)?;
         ConnectionStatus::of(&response)
     }
 
     fn token(&self, call: Call, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
         error::not_blank("connection_id", connection_id)?;
-        TokenResponse::from_json(self.0.call(call, connection_id, deadline)?.into())
+        TokenResponse::from_json(self.0.flights.call(call, connection_id, deadline)?.into())
     }
 }

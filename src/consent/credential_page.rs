@@ -14,7 +14,7 @@ use crate::browser::BrowserReturns;
 use crate::capture::CapturedCredential;
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError};
-use crate::flights::Flights;
+use crate::gateway::Gateway;
 use crate::json::Object;
 use crate::loopback::{Request, Response};
 
@@ -22,8 +22,8 @@ use crate::loopback::{Request, Response};
 pub(super) struct CredentialPage {
     pub(super) path: String,
     form: Form,
-    /// The client's shared state, which does not keep the client open.
-    flights: Arc<Flights>,
+    /// The client's gateway. A page does not keep the client open.
+    gateway: Arc<Gateway>,
     state: String,
     returns: Arc<BrowserReturns>,
     /// One entry for each response that contains the form.
@@ -46,7 +46,7 @@ impl CredentialPage {
         Self {
             path,
             form,
-            flights: Arc::clone(&client.0),
+            gateway: Arc::clone(&client.0.gateway),
             state: state.to_owned(),
             returns: Arc::clone(returns),
             checks: Mutex::default(),
@@ -113,7 +113,7 @@ impl CredentialPage {
             // The form was sent twice at the same time, and a browser shows the response to the second request.
             return Ok(page::connected());
         }
-        let captured = CapturedCredential::capture(&self.flights.gateway, &self.state, credential);
+        let captured = CapturedCredential::capture(&self.gateway, &self.state, credential);
         let captured = captured.map_err(|error| self.problems(&error))?;
         self.is_used.store(true, Ordering::SeqCst);
         let mut page = page::connected();

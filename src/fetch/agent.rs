@@ -16,8 +16,8 @@ use crate::transport;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
-    let gateway = &fetcher.flights.gateway;
-    let config = gateway.transport.config(gateway.options.timeout);
+    let client = &fetcher.client;
+    let config = client.transport.config(client.options.timeout);
     let timeouts = config.timeouts();
     // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
     // the new agent. A pooled connection of the client is used only if TLS, IP family, `no_delay`, buffer sizes,
@@ -81,7 +81,7 @@ impl Injector {
         body: B,
         is_empty: bool,
     ) -> Result<Response<Body>, ureq::Error> {
-        let deadline = || self.0.flights.gateway.longest_call();
+        let deadline = || self.0.client.gateway.longest_call();
         let (token, source) = self.0.token(deadline()).map_err(other)?;
         if !is_empty {
             token.to_header().map_err(other)?;
@@ -111,8 +111,8 @@ impl Injector {
         token: &CachedToken,
     ) -> Result<Response<Body>, ureq::Error> {
         self.authorize(&mut request, token).map_err(other)?;
-        let transport = &self.0.flights.gateway.transport;
-        transport.pass_on(Request::from_parts(request, body))
+        let request = Request::from_parts(request, body);
+        self.0.client.transport.pass_on(request)
     }
 
     fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::cache::{Tenant, TokenCache};
 use crate::error::Result;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::{Base, Rule, Scope};
-use crate::flights::Handle;
+use crate::inner::Handle;
 use crate::secret::debug_only;
 use crate::token::CachedToken;
 
@@ -36,7 +36,7 @@ use crate::token::CachedToken;
 /// ```
 #[derive(Clone)]
 pub struct Fetcher {
-    pub(crate) flights: Handle,
+    pub(super) client: Handle,
     pub(super) credential: Credential,
     pub(super) scope: Scope,
 }
@@ -50,9 +50,9 @@ pub(crate) enum Credential {
 }
 
 impl Fetcher {
-    pub(crate) fn new(flights: &Handle, credential: Credential) -> Self {
+    pub(crate) fn new(client: &Handle, credential: Credential) -> Self {
         Self {
-            flights: flights.clone(),
+            client: client.clone(),
             credential,
             scope: Scope::default(),
         }
@@ -149,7 +149,7 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        Ok(self.token(self.flights.gateway.longest_call())?.0)
+        Ok(self.token(self.client.gateway.longest_call())?.0)
     }
 
     /// Sends a `GET`. The URL is absolute, or is appended to the [`base_url`](Self::base_url).

@@ -12,6 +12,7 @@ use loom::thread;
 
 use super::tests::{error, handle, token};
 use super::*;
+use crate::inner::Handle;
 use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -101,7 +102,7 @@ impl World {
     }
 
     fn cached(&self, cache: &TokenCache, deadline: Deadline) -> Result<Arc<CachedToken>> {
-        let cached = self.handle.cached(cache, "ws", "p", deadline);
+        let cached = self.handle.flights.cached(cache, "ws", "p", deadline);
         cached.map(|(token, _)| token)
     }
 
@@ -136,7 +137,7 @@ impl World {
     /// Checks what must hold when all threads have ended. `calls` may have begun before the change, and
     /// `after` began after the change.
     fn check(&self, first: End, change: Change, calls: &[Got], after: Option<Got>) {
-        assert!(self.handle.drain(far()), "a flight never ended");
+        assert!(self.handle.flights.drain(far()), "a flight never ended");
         let calls = || calls.iter().copied().chain(after);
         let failures = usize::from(first != End::Succeeds);
         let deletes = usize::from(change == Change::Delete);

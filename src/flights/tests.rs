@@ -4,6 +4,7 @@
 use super::*;
 use crate::error::Result;
 use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::retry::RetryPolicy;
@@ -35,12 +36,17 @@ pub(super) fn handle(script: Script) -> Handle {
 }
 
 fn handle_with(options: NexusClientOptions, max_stale_wait: Duration, script: Script) -> Handle {
-    let options = options.log_level(LogLevel::Off);
-    Handle::new(Flights {
+    let mut inner = Inner::new(options.without_lock().log_level(LogLevel::Off)).unwrap();
+    inner.flights = Arc::new(Flights {
         script: Some(script),
         max_stale_wait,
-        ..Flights::new(Gateway::new(options).unwrap(), None)
-    })
+        ..Flights::new(
+            Arc::clone(&inner.gateway),
+            None,
+            inner.options.stale_if_error,
+        )
+    });
+    Handle::new(inner)
 }
 
 fn resolve(
@@ -49,7 +55,9 @@ fn resolve(
     provider: &str,
     deadline: Deadline,
 ) -> Result<Arc<CachedToken>> {
-    handle.resolve(None, &Tenant::new(workspace_id, provider), deadline)
+    handle
+        .flights
+        .resolve(None, &Tenant::new(workspace_id, provider), deadline)
 }
 
 impl Scripted {
@@ -79,7 +87,7 @@ impl Scripted {
     }
 
     fn cached_until(&self, cache: &TokenCache, deadline: Deadline) -> Result<(String, Source)> {
-        let cached = self.handle.cached(cache, "ws", "p", deadline);
+        let cached = self.handle.flights.cached(cache, "ws", "p", deadline);
         cached.map(|(token, source)| (token.access_token.clone(), source))
     }
 
@@ -118,7 +126,7 @@ impl Gate {
 
 /// Returns the number of callers that wait for a flight.
 fn waiting_for(handle: &Handle, subject: &Subject) -> usize {
-    let flights = handle.table.flights.lock();
+    let flights = handle.flights.table.flights.lock();
     let flight = flights.iter().find(|flight| flight.subject == *subject);
     // The table and the flight's thread hold the other two references.
     flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
@@ -227,7 +235,7 @@ fn another_tenant_is_not_held_up() {
     });
     let cache = TokenCache::new();
     thread::scope(|scope| {
-        let slow = scope.spawn(|| scripted.handle.cached(&cache, "ws", "slow", far()));
+        let slow = scope.spawn(|| scripted.handle.flights.cached(&cache, "ws", "slow", far()));
         wait_until(|| scripted.calls() == 1);
         assert!(scripted.cached(&cache).is_ok());
         opened.open();
@@ -246,9 +254,9 @@ fn a_flight_brings_its_token_to_the_cache_of_the_caller_that_started_it_and_left
     let cache = TokenCache::new();
     let error = scripted.cached_until(&cache, at_once()).unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
-    assert!(!scripted.handle.drain(at_once()), "it is under way");
+    assert!(!scripted.handle.flights.drain(at_once()), "it is under way");
     opened.open();
-    assert!(scripted.handle.drain(far()));
+    assert!(scripted.handle.flights.drain(far()));
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "t");
     assert_eq!(scripted.calls(), 1);
 }
@@ -325,7 +333,7 @@ fn calls_for_one_connection_join_or_take_turns() {
         running.fetch_sub(1, Ordering::SeqCst);
         token(&format!("t-{number}"), 3600)
     });
-    let call = |call| scripted.handle.call(call, "c", far()).unwrap();
+    let call = |call| scripted.handle.flights.call(call, "c", far()).unwrap();
     let subject = Subject::Connection("c".into());
     thread::scope(|scope| {
         let first = scope.spawn(|| call(Call::Token));
@@ -381,7 +389,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
     let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
     for name in &names[..64] {
         scripted.leave(name, "hangs");
-        let left = scripted.handle.call(Call::Token, name, at_once());
+        let left = scripted.handle.flights.call(Call::Token, name, at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
     wait_until(|| scripted.calls() == 128);
@@ -394,7 +402,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
                 assert!(resolve(&scripted.handle, name, "hangs", far()).is_ok());
             };
             caller.spawn_scoped(scope, wait).unwrap();
-            let left = scripted.handle.call(Call::Token, name, at_once());
+            let left = scripted.handle.flights.call(Call::Token, name, at_once());
             assert_eq!(left.unwrap_err().code(), "timeout");
         }
         wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
@@ -486,7 +494,7 @@ fn without_threads_a_call_ends_at_once() {
     stale.set("ws", "p", expiring("old", 20));
     NO_THREADS.set(true);
     let resolved = scripted.resolve("p", far());
-    let called = scripted.handle.call(Call::Refresh, "c", far());
+    let called = scripted.handle.flights.call(Call::Refresh, "c", far());
     let cached = scripted.cached(&empty);
     let used = scripted.cached(&stale);
     NO_THREADS.set(false);
@@ -502,7 +510,7 @@ fn without_threads_a_call_ends_at_once() {
         );
     }
     assert_eq!(used.unwrap(), ("old".to_owned(), Source::Cache));
-    assert!(scripted.handle.drain(at_once()), "nothing is left");
+    assert!(scripted.handle.flights.drain(at_once()), "nothing is left");
     assert_eq!(scripted.calls(), 0);
     assert!(scripted.cached(&empty).is_ok());
 }
@@ -561,9 +569,10 @@ fn a_program_that_ends_asks_for_nothing_more() {
         let delay = if ending { LONG * 20 } else { Duration::ZERO };
         let policy = RetryPolicy::default().min_delay(delay).max_delay(delay);
         let options = NexusClientOptions::new(url)
+            .without_lock()
             .retry_policy(policy.retries(u32::from(response.contains("503"))))
             .log_level(LogLevel::Off);
-        let handle = Handle::new(Flights::new(Gateway::new(options).unwrap(), None));
+        let handle = Handle::new(Inner::new(options).unwrap());
         if ending {
             handle.gateway.set_ending(true);
         }
@@ -577,7 +586,7 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
     type End = fn(Handle);
     let table: [(&str, End); 2] = [
         ("drain", |handle| {
-            assert!(handle.drain(far()));
+            assert!(handle.flights.drain(far()));
             assert!(!handle.gateway.is_ending(), "the program may continue");
         }),
         ("drop", drop),
@@ -596,7 +605,7 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
             noted.store(flights.gateway.is_ending(), Ordering::SeqCst);
             token("t", 3600)
         }));
-        of.set(Arc::downgrade(&handle)).unwrap();
+        of.set(Arc::downgrade(&handle.flights)).unwrap();
         resolve(&handle, "ws", "p", at_once()).unwrap_err();
         end(handle);
         assert!(told.load(Ordering::SeqCst), "{case}");
@@ -612,12 +621,12 @@ fn every_wait_for_flights_counts_by_itself() {
         passed.pass();
         token("t", 3600)
     }));
-    let flights = Arc::clone(&handle);
+    let flights = Arc::clone(&handle.flights);
     resolve(&handle, "ws", "p", at_once()).unwrap_err();
     let longer = handle.clone();
-    let longer = thread::spawn(move || longer.drain(far()));
+    let longer = thread::spawn(move || longer.flights.drain(far()));
     wait_until(|| flights.gateway.is_ending());
-    assert!(!handle.drain(at_once()));
+    assert!(!handle.flights.drain(at_once()));
     assert!(flights.gateway.is_ending(), "the longer drain still waits");
     gate.open();
     assert!(longer.join().unwrap());
@@ -634,7 +643,7 @@ fn the_wait_of_the_last_handle_stays_counted() {
         wait_until(|| flights.gateway.is_ending() || limit.left().is_none());
         token("t", 3600)
     }));
-    let flights = Arc::clone(&handle);
+    let flights = Arc::clone(&handle.flights);
     of.set(Arc::downgrade(&flights)).unwrap();
     resolve(&handle, "ws", "p", at_once()).unwrap_err();
     drop(handle);
@@ -755,7 +764,7 @@ fn in_an_outage_one_call_asks_again_and_the_others_are_hits() {
     wait_until(|| scripted.calls() == 1);
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "old");
     opened.open();
-    assert!(scripted.handle.drain(far()));
+    assert!(scripted.handle.flights.drain(far()));
     assert_eq!(scripted.calls(), 1);
     assert_eq!(scripted.cached(&cache).unwrap().0, "new");
 }
@@ -778,7 +787,7 @@ fn a_definite_no_that_comes_later_removes_the_token() {
         cache.set("ws", "p", expiring("old", 20));
         assert_eq!(scripted.cached(&cache).unwrap().0, "old", "{case}");
         opened.open();
-        assert!(scripted.handle.drain(far()));
+        assert!(scripted.handle.flights.drain(far()));
         let old = cache.extend(&Tenant::new("ws", "p"), Now::read());
         assert_eq!(old.is_some(), kept, "{case}");
     }
@@ -796,16 +805,17 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
     let deadline = Deadline::after(Duration::from_secs(20));
-    let soon = scripted.handle.stale_deadline(deadline);
+    let soon = scripted.handle.flights.stale_deadline(deadline);
     let left = deadline.at.checked_duration_since(soon.at).unwrap();
     assert!(left > Duration::from_secs(8), "{left:?}");
     assert_eq!(scripted.cached_until(&cache, at_once()).unwrap().0, "old");
-    let patient = Flights::new(
-        Gateway::new(NexusClientOptions::new("http://[::1]")).unwrap(),
-        None,
-    );
+    let patient = Inner::new(NexusClientOptions::new("http://[::1]")).unwrap();
     let begun = Deadline::after(Duration::ZERO).at;
-    let wait = patient.stale_deadline(far()).at.duration_since(begun);
+    let wait = patient
+        .flights
+        .stale_deadline(far())
+        .at
+        .duration_since(begun);
     assert!(
         wait >= Duration::from_secs(1) && wait < Duration::from_secs(20),
         "{wait:?}"
@@ -819,7 +829,7 @@ fn an_outage_of_300_tenants_costs_300_calls() {
     let scripted = Scripted::new(|_, _| Err(error(ErrorKind::RequestFailed, "request_failed", 0)));
     let cache = TokenCache::new();
     let use_old = |name: &str| {
-        let cached = scripted.handle.cached(&cache, name, "p", far());
+        let cached = scripted.handle.flights.cached(&cache, name, "p", far());
         assert_eq!(cached.unwrap().1, Source::Cache);
         Instant::now()
     };
@@ -900,6 +910,6 @@ fn the_option_switches_it_off() {
     let handle = handle_with(options, LONG, Box::new(script));
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let cached = handle.cached(&cache, "ws", "p", far());
+    let cached = handle.flights.cached(&cache, "ws", "p", far());
     assert_eq!(cached.unwrap_err().code(), "request_failed");
 }

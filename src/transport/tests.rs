@@ -73,7 +73,6 @@ fn transport(hosts: Hosts, edit: impl FnOnce(Builder) -> Builder) -> Transport {
         agent: agent::agent(config, hosts),
         has_callers_agent: false,
         idle: None,
-        max_body_bytes: 64 << 20,
     }
 }
 
@@ -125,7 +124,7 @@ impl Asked {
             ignores_agent_timeouts: false,
         };
         let deadline = Deadline::after(self.timeout);
-        transport.send(&outgoing, deadline, transport.max_body_bytes)
+        transport.send(&outgoing, deadline, 64 << 20)
     }
 
     fn body_of(self, transport: &Transport) -> String {

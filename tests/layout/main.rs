@@ -45,6 +45,7 @@ const ROOMS: Rooms = &[
     ),
     ("cache", &["cache"]),
     ("flights", &["flights"]),
+    ("inner", &["inner"]),
     ("fetch", &["fetch"]),
     ("client", &["client"]),
     ("consent", &["consent"]),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::cache::Tenant;
+use crate::inner::Inner;
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use parking_lot::Mutex;
@@ -33,9 +34,9 @@ fn process_lock(
         .unwrap()
 }
 
-fn gateway() -> Gateway {
+fn gateway() -> Arc<Gateway> {
     let options = NexusClientOptions::new("https://gateway").log_level(LogLevel::Off);
-    Gateway::new(options).unwrap()
+    Arc::clone(&Inner::new(options).unwrap().gateway)
 }
 
 fn tenant(workspace_id: &str, provider: &str) -> Subject {

@@ -74,7 +74,6 @@ fn opened_by(chain: impl Connector, has_callers_agent: bool) -> Transport {
         agent: ureq::Agent::with_parts(config, chain, Hosts::local()),
         has_callers_agent,
         idle: None,
-        max_body_bytes: 1 << 20,
     }
 }
 

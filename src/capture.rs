@@ -1,10 +1,9 @@
 //! Static credentials: the form in which a user enters a credential, and the gateway's response to the credential.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::connection::ConnectionStatus;
-use crate::error::{self, Result};
-use crate::gateway::{Gateway, Request};
+use crate::error::Result;
 use crate::json::{self, Object};
 use crate::secret::debug_only;
 
@@ -125,33 +124,15 @@ impl CapturedCredential {
             status: ConnectionStatus::of(&response)?,
         })
     }
-
-    pub(crate) fn capture(gateway: &Gateway, state: &str, credentials: &Object) -> Result<Self> {
-        error::not_blank("state", state)?;
-        let body = json!({"state": state, "credentials": credentials});
-        let request = Request::post("/v1/capture-credential").json(&body);
-        let request = with_secrets(request, &body);
-        Self::from_json(gateway.send(&request, None)?.body.into())
-    }
 }
 
 debug_only!(CapturedCredential: connection_id, status);
-
-/// Adds the strings and numbers in a value as secrets, which an error must not repeat.
-fn with_secrets(request: Request, value: &Value) -> Request {
-    match value {
-        Value::String(text) => request.secret(text.clone()),
-        Value::Number(_) => request.secret(json::written(value)),
-        Value::Array(items) => items.iter().fold(request, with_secrets),
-        Value::Object(fields) => fields.values().fold(request, with_secrets),
-        Value::Null | Value::Bool(_) => request,
-    }
-}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::error::NexusError;
+    use serde_json::json;
 
     fn object(value: Value) -> Object {
         serde_json::from_value(value).unwrap()

@@ -1,6 +1,6 @@
 //! The client, with one short method for each operation.
 
-mod connections;
+pub(crate) mod connections;
 mod fetching;
 pub(crate) mod sessions;
 

@@ -31,7 +31,7 @@ pub const NO_SCOPES: [&str; 0] = [];
 #[non_exhaustive]
 pub struct RequestConnectionInput {
     pub(crate) user_id: String,
-    provider_name: String,
+    pub(crate) provider_name: String,
     scopes: Vec<String>,
     return_url: String,
     metadata: Option<Object>,

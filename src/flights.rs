@@ -12,16 +12,19 @@
 //! puts the token there itself. If the gateway fails to return a newer token, a caller uses a stale token from its
 //! cache (a token that is about to expire), unless the gateway has refused for good or `stale_if_error` is off.
 
-mod lock;
+mod operation;
 mod table;
+mod turn;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::lock::ProcessLock;
-pub(crate) use self::table::{Call, Source};
-use self::table::{Flight, Outcome, Subject, TOKEN_EXPIRED, Table, is_definite};
+use self::operation::KnownIds;
+pub(crate) use self::operation::{Operation, Subject};
+pub(crate) use self::table::Source;
+use self::table::{Flight, Outcome, TOKEN_EXPIRED, Table, is_definite};
+pub(crate) use self::turn::ProcessLock;
 use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Acquire, Gateway, Request, Success};
@@ -40,6 +43,7 @@ const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct Flights {
     gateway: Arc<Gateway>,
     table: Table,
+    known_ids: KnownIds,
     stale_if_error: bool,
     max_stale_wait: Duration,
     process_lock: Option<ProcessLock>,
@@ -57,6 +61,7 @@ impl Flights {
         Self {
             gateway,
             table: Table::default(),
+            known_ids: KnownIds::default(),
             stale_if_error,
             max_stale_wait: MAX_STALE_WAIT,
             process_lock,
@@ -89,16 +94,21 @@ impl Flights {
         }
     }
 
-    /// Makes a call for one connection and returns the response. Blocks at most until the deadline.
+    /// Remembers which workspace and provider a connection id belongs to.
+    pub(crate) fn remember(&self, connection_id: &str, tenant: Tenant) {
+        self.known_ids.add(connection_id, tenant);
+    }
+
+    /// Performs an operation and returns the response, which is empty for a resolve. Blocks at most until the deadline.
     pub(crate) fn call(
         self: &Arc<Self>,
-        call: Call,
-        connection_id: &str,
+        operation: Operation,
         deadline: Deadline,
     ) -> Result<Object> {
-        let subject = Subject::Connection(connection_id.into());
-        let outcome = self.join_or_start(&subject, call, None, deadline)?;
-        Ok(outcome.body.clone())
+        match &*self.join_or_start(operation, None, deadline)? {
+            Outcome::Body(body) => Ok(body.clone()),
+            Outcome::Token(_) => Ok(Object::new()),
+        }
     }
 
     /// Returns the token in the cache, or resolves the token and caches it. Blocks at most until the deadline.
@@ -155,19 +165,23 @@ impl Flights {
         tenant: &Tenant,
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
-        let subject = Subject::Tenant(tenant.clone());
-        let outcome = self.join_or_start(&subject, Call::Resolve, cache, deadline)?;
-        outcome.token.clone()
+        match &*self.join_or_start(Operation::Resolve(tenant.clone()), cache, deadline)? {
+            Outcome::Token(token) => token.clone(),
+            Outcome::Body(_) => Err(NexusError::no_credential("access_token")),
+        }
     }
 
     fn join_or_start(
         self: &Arc<Self>,
-        subject: &Subject,
-        call: Call,
+        operation: Operation,
         cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
-        let joined = self.table.join_or_register(subject, call, cache, deadline);
+        let key = self.known_ids.key(operation.subject());
+        let operation = Arc::new(operation);
+        let joined = self
+            .table
+            .join_or_register(&operation, &key, cache, deadline);
         let outcome = joined.and_then(|(flight, is_new)| {
             if is_new {
                 self.start(&flight);
@@ -185,7 +199,10 @@ impl Flights {
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
         let (flights, started) = (Arc::clone(self), Arc::clone(flight));
         let run = move || {
-            let request = AssertUnwindSafe(|| flights.request(&started).map(Outcome::of));
+            let request = AssertUnwindSafe(|| {
+                let success = flights.request(&started)?;
+                Ok(Outcome::of(&started.operation, success))
+            });
             let outcome = panic::catch_unwind(request).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
@@ -203,23 +220,19 @@ impl Flights {
     fn request(&self, flight: &Flight) -> Result<Success> {
         #[cfg(test)]
         if let Some(script) = &self.script {
-            return script(flight.call);
+            return script(&flight.operation);
         }
         let acquire = |longest| match &self.process_lock {
-            Some(lock) => lock.acquire(&flight.subject, longest, &self.gateway),
+            Some(lock) => lock.acquire(&flight.key, longest, &self.gateway),
             None => Ok(None),
         };
-        match &flight.subject {
-            Subject::Tenant(tenant) => self.request_token(tenant, &acquire),
-            Subject::Connection(id) => {
-                let id = url::encode(id);
-                let request = match flight.call {
-                    Call::Refresh => Request::post(format!("/v1/refresh/{id}")),
-                    Call::Check => Request::get(format!("/v1/check-connection/{id}")),
-                    Call::Token | Call::Resolve => Request::get(format!("/v1/token/{id}")),
-                };
-                self.gateway.send(&request, Some(&acquire))
-            }
+        let send = |request: &Request| self.gateway.send(request, Some(&acquire));
+        match &*flight.operation {
+            Operation::Resolve(tenant) => self.request_token(tenant, &acquire),
+            Operation::Token(id) => send(&Request::get(with_id("/v1/token/", id))),
+            Operation::Check(id) => send(&Request::get(with_id("/v1/check-connection/", id))),
+            Operation::Refresh(id) => send(&Request::post(with_id("/v1/refresh/", id))),
+            Operation::Session(_, request) => send(request),
         }
     }
 
@@ -239,6 +252,10 @@ impl Flights {
             first => first,
         }
     }
+}
+
+fn with_id(path: &str, id: &str) -> String {
+    [path, &url::encode(id)].concat()
 }
 
 fn retryable(kind: ErrorKind, message: &str) -> NexusError {

@@ -13,6 +13,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
+use crate::lock::{MIN_ATTEMPT, longest_turn};
 use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
 use crate::retry::{Attempts, RetryPolicy};
@@ -20,9 +21,6 @@ use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
-
-/// The shortest time limit of an attempt that may refresh a token.
-const MIN_REFRESH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A guard that is held during an attempt. Dropping the guard releases its lock.
 pub(crate) type Guard = Box<dyn Send>;
@@ -184,7 +182,7 @@ impl Gateway {
         let policy = &self.policy;
         let mut timeout = self.timeout;
         if may_refresh {
-            timeout = timeout.max(MIN_REFRESH_TIMEOUT);
+            timeout = timeout.max(MIN_ATTEMPT);
         }
         let url = self.url(&call.path)?;
         let mut headers = self.headers.clone();
@@ -201,9 +199,7 @@ impl Gateway {
         // The retries have no common deadline, because the time spent waiting for the lock would count against it.
         let mut attempts = Attempts::new(policy, None, self.log);
         loop {
-            // The transport rounds time limits up, so an attempt may exceed its timeout by up to 1/20.
-            let longest = timeout.saturating_add(timeout.div_f64(20.0));
-            let guard = acquire.map_or(Ok(None), |acquire| acquire(longest))?;
+            let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)))?;
             let at = Now::read();
             let sent = self
                 .transport

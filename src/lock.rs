@@ -19,8 +19,32 @@ use crate::log::Log;
 const VARIABLE: &str = "NEXUS_LOCK_DIR";
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
+
+/// The shortest time limit of an attempt that may refresh a token. Gateways give up after 30 s, and the refresh must not
+/// be cut short before.
+pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(60);
+/// A flight that waits for the lock asks for it in slices of this length, and stops in between if the client is being
+/// dropped or drained.
+pub(crate) const SLICE: Duration = Duration::from_secs(1);
 /// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
+/// An ordinary process overruns its turn by much less, even on a busy machine.
 const OVERDUE: Duration = Duration::from_secs(10);
+/// The longest time until a stopped holder is found after its turn. The lock has to look overdue for a whole slice, and
+/// a slice may have begun just before.
+const DETECTION: Duration = OVERDUE.saturating_add(SLICE.saturating_mul(2));
+
+/// Returns the longest turn for an attempt with this time limit: 63 s for 60 s. The transport rounds time limits up by
+/// less than 1/20.
+pub(crate) fn longest_turn(attempt: Duration) -> Duration {
+    attempt.saturating_add(attempt.div_f64(20.0))
+}
+
+/// Returns how long a flight waits for the lock: 78 s for a turn of 63 s. A stopped holder is found in that time, with
+/// 3 s to spare.
+pub(crate) fn longest_wait(turn: Duration) -> Duration {
+    turn.saturating_add(DETECTION)
+        .saturating_add(SLICE.saturating_mul(3))
+}
 
 /// A lock that several processes share, so that only one process at a time refreshes a token.
 ///
@@ -32,7 +56,7 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// [`NexusClientOptions::refresh_lock`](crate::NexusClientOptions::refresh_lock).
 ///
 /// ```
-/// use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
+/// use nexus_sdk::{LockRequest, NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
 /// use std::collections::HashSet;
 /// use std::sync::{Arc, Mutex};
 /// use std::time::{Duration, Instant};
@@ -51,19 +75,14 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// }
 ///
 /// impl RefreshLock for InMemory {
-///     fn acquire(
-///         &self,
-///         key: &str,
-///         _longest: Duration,
-///         deadline: Instant,
-///     ) -> io::Result<Option<Box<dyn Send>>> {
-///         while !self.0.lock().unwrap().insert(key.to_owned()) {
-///             if Instant::now() >= deadline {
+///     fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+///         while !self.0.lock().unwrap().insert(turn.key.to_owned()) {
+///             if Instant::now() >= turn.deadline {
 ///                 return Ok(None);
 ///             }
 ///             thread::sleep(Duration::from_millis(10));
 ///         }
-///         Ok(Some(Box::new(Held(self.clone(), key.to_owned()))))
+///         Ok(Some(Box::new(Held(self.clone(), turn.key.to_owned()))))
 ///     }
 /// }
 ///
@@ -76,17 +95,12 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait RefreshLock: Send + Sync {
-    /// Blocks until this process holds the lock named `key`, at most until `deadline`. Returns a guard, or `None` if
-    /// the deadline came first. Dropping the guard must release the lock.
+    /// Blocks until this process holds the lock that `turn` names, at most until its deadline. Returns a guard, or
+    /// `None` if the deadline came first. Dropping the guard must release the lock.
     ///
-    /// - `key` is 32 hexadecimal digits: a hash of the gateway's URL and either the workspace and provider or the
-    ///   connection id. The hash stays the same in every version of this crate. Processes that reach one gateway by
-    ///   different URLs get different keys.
-    /// - `longest` is the longest time for which the client keeps the guard: the time limit of one attempt plus 5%,
-    ///   which is 63 s with the default options. A lease that ends by itself must last at least this long.
-    /// - `deadline` is at most 1 s away. The client calls `acquire` again until it has waited for `longest` plus 15 s.
-    ///   It stops earlier if the client is dropped or drained. An early return of `None` is allowed. The client then
-    ///   pauses for up to 25 ms before the next call.
+    /// After `None`, the client calls `acquire` again until it has waited for the turn of another process and 15 s more,
+    /// 78 s with the default options. It stops earlier if the client is dropped or drained. An early return of `None`
+    /// is allowed. The client then pauses for up to 25 ms before the next call.
     ///
     /// The client calls `acquire` on a thread of its own. However long `acquire` blocks, callers of the client get the
     /// error `timeout` when their own timeout has passed. The guard is dropped on the same thread before the callers
@@ -96,13 +110,59 @@ pub trait RefreshLock: Send + Sync {
     /// # Errors
     ///
     /// Return an error if the lock does not work. The client then sends its request *without* the lock. Of several
-    /// such failures in a row, only the first is logged as a warning.
-    fn acquire(
-        &self,
-        key: &str,
-        longest: Duration,
-        deadline: Instant,
-    ) -> io::Result<Option<Box<dyn Send>>>;
+    /// such failures in a row, only the first is logged as a warning. A lock that would rather fail the call than let
+    /// it go on without the lock returns `None` instead of an error: the callers then get `timeout`.
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>>;
+}
+
+/// Clients can share one lock.
+impl<L: RefreshLock + ?Sized> RefreshLock for Arc<L> {
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+        (**self).acquire(turn)
+    }
+}
+
+/// A client's request for a [`RefreshLock`].
+///
+/// ```
+/// use nexus_sdk::LockRequest;
+/// use std::time::{Duration, Instant};
+///
+/// let turn = LockRequest::new("k-1", Duration::from_secs(60), Instant::now());
+/// assert_eq!((turn.key, turn.longest), ("k-1", Duration::from_secs(60)));
+/// ```
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct LockRequest<'a> {
+    /// The name of the lock: 32 hexadecimal digits, a hash of the gateway's URL and either the workspace and provider
+    /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
+    /// by different URLs get different keys.
+    pub key: &'a str,
+    /// The longest time for which the client keeps the guard, 63 s with the default options. A lease that ends by
+    /// itself must last at least this long.
+    pub longest: Duration,
+    /// The time at which [`acquire`](RefreshLock::acquire) must return, at most 1 s away.
+    pub deadline: Instant,
+}
+
+impl<'a> LockRequest<'a> {
+    /// Creates a request, for the tests of a lock.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let now = Instant::now();
+    /// let turn = nexus_sdk::LockRequest::new("k-1", Duration::from_secs(60), now);
+    /// assert_eq!(turn.deadline, now);
+    /// ```
+    #[must_use]
+    pub fn new(key: &'a str, longest: Duration, deadline: Instant) -> Self {
+        Self {
+            key,
+            longest,
+            deadline,
+        }
+    }
 }
 
 impl fmt::Debug for dyn RefreshLock {
@@ -175,13 +235,8 @@ fn default_dir() -> Option<PathBuf> {
 struct LockDirectory(PathBuf);
 
 impl RefreshLock for LockDirectory {
-    fn acquire(
-        &self,
-        key: &str,
-        longest: Duration,
-        deadline: Instant,
-    ) -> io::Result<Option<Box<dyn Send>>> {
-        let file = open(&self.0.join(key)).map_err(|error| {
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+        let file = open(&self.0.join(turn.key)).map_err(|error| {
             let advice =
                 "check the permissions of the lock directory, or set another directory with lock_dir or";
             io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
@@ -190,7 +245,7 @@ impl RefreshLock for LockDirectory {
         loop {
             match file.try_lock() {
                 Ok(()) => {
-                    let end = SystemTime::now().checked_add(longest);
+                    let end = SystemTime::now().checked_add(turn.longest);
                     file.set_modified(end.ok_or(ErrorKind::InvalidInput)?)?;
                     return Ok(Some(Box::new(file)));
                 }
@@ -202,7 +257,7 @@ impl RefreshLock for LockDirectory {
             // A new holder sets the end of its turn a moment after it gets the lock. The holder is therefore assumed
             // to be stopped only if the file was overdue at every check.
             is_stopped = is_stopped && is_overdue(&file, SystemTime::now())?;
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = turn.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let stopped = io::Error::other("the process that holds it is stopped or hangs");
                 return if is_stopped { Err(stopped) } else { Ok(None) };
@@ -218,14 +273,11 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
     Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
-/// Opens a lock file, or creates it. An existing file is opened only if it is a regular file, because other users may
-/// be able to write to the directory. Opening a FIFO could block, and opening a dangling link could create a file
-/// elsewhere.
+/// Opens a lock file, or creates it. Refuses anything but a regular file, because other users may be able to write to
+/// the directory. Opening for reading and writing does not block, even if the file is a FIFO, and `create_new` does not
+/// follow a dangling link.
 fn open(path: &Path) -> io::Result<File> {
     let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
-    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(io::Error::other("the lock file is not a regular file"));
-    }
     #[cfg(unix)]
     {
         std::os::unix::fs::DirBuilderExt::mode(&mut dirs, 0o700);
@@ -234,7 +286,20 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         dirs.recursive(true).create(dir)?;
     }
-    file.write(true).create(true).truncate(false).open(path)
+    file.read(true).write(true);
+    let opened = match file.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => file.open(path),
+        created => created,
+    };
+    let is_linked = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
+    if is_linked || opened.as_ref().is_ok_and(is_other) {
+        return Err(io::Error::other("the lock file is not a regular file"));
+    }
+    opened
+}
+
+fn is_other(file: &File) -> bool {
+    file.metadata().is_ok_and(|found| !found.is_file())
 }
 
 #[cfg(test)]

@@ -252,8 +252,8 @@ impl NexusClientOptions {
     ///
     /// If two processes refresh the same token at once, the provider may revoke the user's grant. Processes with the
     /// same gateway URL and directory therefore take turns with requests for the same workspace and provider, or for
-    /// the same connection id. A call by connection id and a call by workspace and provider can still run at the same
-    /// time.
+    /// the same connection id. A call by connection id and a call by workspace and provider take turns only if the
+    /// client of the first has requested the connection.
     ///
     /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
     /// `timeout`. Its caller waits no longer than its own deadline. If a process is suspended while it holds a
@@ -297,14 +297,14 @@ impl NexusClientOptions {
     /// [`lock_dir`](Self::lock_dir).
     ///
     /// ```
-    /// use nexus_sdk::{NexusClientOptions, RefreshLock};
-    /// use std::{io, time::{Duration, Instant}};
+    /// use nexus_sdk::{LockRequest, NexusClientOptions, RefreshLock};
+    /// use std::io;
     ///
     /// /// Grants the lock to every caller. See `RefreshLock` for an example of a real lock.
     /// struct Free;
     ///
     /// impl RefreshLock for Free {
-    ///     fn acquire(&self, _: &str, _: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+    ///     fn acquire(&self, _: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
     ///         Ok(Some(Box::new(())))
     ///     }
     /// }

@@ -29,8 +29,8 @@ pub struct AgentSessionInput {
     agent_id: String,
     scopes: Vec<String>,
     pub(crate) workspace_id: Option<String>,
-    provider_name: Option<String>,
-    connection_id: Option<String>,
+    pub(crate) provider_name: Option<String>,
+    pub(crate) connection_id: Option<String>,
     ttl: Option<Duration>,
     pub(crate) user_token: Option<String>,
 }

@@ -1,13 +1,16 @@
 //! Connections: request, status, token, static credential, and revocation.
 
+use serde_json::{Value, json};
+
 use super::{NexusClient, with_id};
+use crate::cache::Tenant;
 use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::connection::revoke::{RevokeOptions, RevokeResult};
 use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
 use crate::error::{self, Result};
-use crate::flights::Call;
-use crate::gateway::Request;
-use crate::json::Object;
+use crate::flights::Operation;
+use crate::gateway::{Gateway, Request};
+use crate::json::{self, Object};
 use crate::time::Deadline;
 use crate::token::TokenResponse;
 use crate::url;
@@ -44,7 +47,54 @@ impl NexusClient {
         input.check()?;
         let request = Request::post("/v1/request-connection").json(&input.body());
         let response = self.send(&request.of_workspace(Some(&input.user_id)))?;
-        RequestConnectionResponse::from_json(response)
+        let response = RequestConnectionResponse::from_json(response)?;
+        let tenant = Tenant::new(&input.user_id, &input.provider_name);
+        self.0.flights.remember(&response.connection_id, tenant);
+        Ok(response)
+    }
+
+    /// Returns the status of a workspace's connection to a provider, bypassing the cache. A program may call this
+    /// method as often as it likes while others use the connection: it waits its turn, so that no token is refreshed
+    /// twice at once.
+    ///
+    /// The status is `active` if the gateway returns a token, even if the SDK cannot use its strategy, and `attention`
+    /// or `revoked` if the gateway says so. Gateways up to version 0.4 do not say so: every connection that is not
+    /// active is the error `connection_not_found`.
+    ///
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the token, so the
+    /// request continues after its caller has timed out.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a blank name. From the gateway: `connection_not_found` (404), for which
+    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is true, and `token_expired` (409), if the provider
+    /// refuses or cannot be reached. Try again after `token_expired`.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// assert!(client.connection_status("acme", "github")? == "active");
+    /// assert!(client.connection_status("acme", "slack").unwrap_err().needs_reconnect());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn connection_status(
+        &self,
+        workspace_id: &str,
+        provider: &str,
+    ) -> Result<ConnectionStatus> {
+        let deadline = self.0.gateway.longest_call();
+        let tenant = Tenant::checked(workspace_id, provider)?;
+        match self.0.flights.call(Operation::Resolve(tenant), deadline) {
+            Ok(_) => Ok(ConnectionStatus::Active),
+            Err(error) => match error.code() {
+                "attention_required" => Ok(ConnectionStatus::Attention),
+                "connection_revoked" => Ok(ConnectionStatus::Revoked),
+                _ => Err(error),
+            },
+        }
     }
 
     /// Returns the status of a connection.
@@ -53,6 +103,9 @@ impl NexusClient {
     /// the broker refuses, which includes an unknown id and a user who has not consented yet.
     /// [`wait_for_active`](Self::wait_for_active) tells these cases apart. The gateway may also refresh
     /// an expired token, so the request continues after its caller has timed out.
+    ///
+    /// Polling an active connection by its id, while others fetch with its workspace and provider, can cost the user's
+    /// grant, unless this client has requested the connection: call [`connection_status`](Self::connection_status).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
@@ -82,6 +135,9 @@ impl NexusClient {
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
     /// active. Gateways up to version 0.4 report a failed consent or a superseded connection in the same way
     /// as a connection that waits for consent. The wait then ends with the error `timeout`.
+    ///
+    /// Waiting by id for a connection that others already use can cost the user's grant, unless this client has
+    /// requested the connection: call [`connection_status`](Self::connection_status).
     ///
     /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
     /// fails with a temporary error is repeated.
@@ -115,11 +171,17 @@ impl NexusClient {
             options,
             self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
-            |deadline| self.token(Call::Token, connection_id, deadline).map(drop),
+            |deadline| {
+                self.token(Operation::Token(connection_id.into()), deadline)
+                    .map(drop)
+            },
         )
     }
 
     /// Requests the token of one connection from the gateway, bypassing the cache.
+    ///
+    /// Calling this method by id, while others fetch with the connection's workspace and provider, can cost the user's
+    /// grant, unless this client has requested the connection: call [`resolve_token`](Self::resolve_token).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the
     /// token, so the request continues after its caller has timed out.
@@ -143,12 +205,18 @@ impl NexusClient {
     /// ```
     #[doc(alias = "get_token")]
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(Call::Token, connection_id, self.0.gateway.longest_call())
+        error::not_blank("connection_id", connection_id)?;
+        let deadline = self.0.gateway.longest_call();
+        self.token(Operation::Token(connection_id.into()), deadline)
     }
 
     /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
+    ///
+    /// Refreshing by id, while others fetch with the connection's workspace and provider, can cost the user's grant,
+    /// unless this client has requested the connection: call [`clear_token`](Self::clear_token), and the next fetch
+    /// resolves the token.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The request continues after its
     /// caller has timed out. The response often lacks the strategy and the expiry. Call
@@ -180,7 +248,9 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(Call::Refresh, connection_id, self.0.gateway.longest_call())
+        error::not_blank("connection_id", connection_id)?;
+        let deadline = self.0.gateway.longest_call();
+        self.token(Operation::Refresh(connection_id.into()), deadline)
     }
 
     /// Revokes a connection: the gateway deletes its token, tells the provider and closes its agent
@@ -274,17 +344,39 @@ impl NexusClient {
         state: &str,
         credentials: &Object,
     ) -> Result<CapturedCredential> {
-        CapturedCredential::capture(&self.0.gateway, state, credentials)
+        capture(&self.0.gateway, state, credentials)
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         error::not_blank("connection_id", connection_id)?;
-        let response = self.0.flights.call(Call::Check, connection_id, deadline)?;
-        ConnectionStatus::of(&response)
+        let operation = Operation::Check(connection_id.into());
+        ConnectionStatus::of(&self.0.flights.call(operation, deadline)?)
     }
 
-    fn token(&self, call: Call, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
-        error::not_blank("connection_id", connection_id)?;
-        TokenResponse::from_json(self.0.flights.call(call, connection_id, deadline)?.into())
+    fn token(&self, operation: Operation, deadline: Deadline) -> Result<TokenResponse> {
+        TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
+    }
+}
+
+/// Sends a static credential. The form of a consent listener uses the gateway without keeping its client open.
+pub(crate) fn capture(
+    gateway: &Gateway,
+    state: &str,
+    credentials: &Object,
+) -> Result<CapturedCredential> {
+    error::not_blank("state", state)?;
+    let body = json!({"state": state, "credentials": credentials});
+    let request = with_secrets(Request::post("/v1/capture-credential").json(&body), &body);
+    CapturedCredential::from_json(gateway.send(&request, None)?.body.into())
+}
+
+/// Adds each text and number of the credential as a secret, because an error may repeat any of them.
+fn with_secrets(request: Request, value: &Value) -> Request {
+    match value {
+        Value::String(text) => request.secret(text.clone()),
+        Value::Number(_) => request.secret(json::written(value)),
+        Value::Array(items) => items.iter().fold(request, with_secrets),
+        Value::Object(fields) => fields.values().fold(request, with_secrets),
+        Value::Null | Value::Bool(_) => request,
     }
 }

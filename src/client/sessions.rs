@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::{NexusClient, with_id};
+use crate::cache::Tenant;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::flights::{Operation, Subject};
 use crate::gateway::Request;
 use crate::session::{AgentSession, AgentSessionInput};
 
@@ -16,7 +18,9 @@ impl NexusClient {
     /// If the session's `token_type` is `bearer`, its token may be the connection's own token, which has all
     /// scopes of the connection.
     ///
-    /// Blocks for one request to the gateway. A session ends at its `expires_at`, or earlier if
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the connection's token,
+    /// so the request waits its turn, and continues after its caller has timed out. A session that was opened
+    /// afterwards ends at its expiry. A session ends at its `expires_at`, or earlier if
     /// [`close_agent_session`](Self::close_agent_session) closes it or
     /// [`revoke_connection`](Self::revoke_connection) revokes its connection.
     ///
@@ -53,7 +57,11 @@ impl NexusClient {
             None => Request::post("/v1/agent-sessions"),
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
-        AgentSession::from_json(self.send_of_session(&request.json(&input.body()))?)
+        let request = request.json(&input.body());
+        let operation = Operation::Session(subject(input), request);
+        let deadline = self.0.gateway.longest_call();
+        let response = self.0.flights.call(operation, deadline);
+        AgentSession::from_json(response.map_err(of_session)?.into())
     }
 
     /// Returns the current state of a session, without its token.
@@ -134,14 +142,28 @@ impl NexusClient {
     /// Sends a request. A gateway without agent sessions returns a 404 without a code, which becomes the error
     /// `sessions_not_supported`.
     fn send_of_session(&self, request: &Request) -> Result<Value> {
-        self.send(request).map_err(|error| match error.code() {
-            "http_404" => {
-                let message = "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
-                NexusError::new(ErrorKind::Gateway, message)
-                    .coded("sessions_not_supported")
-                    .with_status(404)
-            }
-            _ => error,
-        })
+        self.send(request).map_err(of_session)
     }
+}
+
+/// Returns the connection that a checked input names.
+fn subject(input: &AgentSessionInput) -> Subject {
+    match &input.connection_id {
+        Some(id) => Subject::Connection(id.as_str().into()),
+        None => Subject::Tenant(Tenant::new(
+            input.workspace_id.as_deref().unwrap_or_default(),
+            input.provider_name.as_deref().unwrap_or_default(),
+        )),
+    }
+}
+
+fn of_session(error: NexusError) -> NexusError {
+    if error.code() != "http_404" {
+        return error;
+    }
+    let message =
+        "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
+    NexusError::new(ErrorKind::Gateway, message)
+        .coded("sessions_not_supported")
+        .with_status(404)
 }

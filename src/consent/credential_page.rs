@@ -11,8 +11,8 @@ use super::page::{self, Check};
 use super::random::random;
 use super::request::{entered, field, is_same_origin};
 use crate::browser::BrowserReturns;
-use crate::capture::CapturedCredential;
 use crate::client::NexusClient;
+use crate::client::connections::capture;
 use crate::error::{ErrorKind, NexusError};
 use crate::gateway::Gateway;
 use crate::json::Object;
@@ -113,7 +113,7 @@ impl CredentialPage {
             // The form was sent twice at the same time, and a browser shows the response to the second request.
             return Ok(page::connected());
         }
-        let captured = CapturedCredential::capture(&self.gateway, &self.state, credential);
+        let captured = capture(&self.gateway, &self.state, credential);
         let captured = captured.map_err(|error| self.problems(&error))?;
         self.is_used.store(true, Ordering::SeqCst);
         let mut page = page::connected();

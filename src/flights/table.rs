@@ -1,8 +1,9 @@
-//! The flights that are running: at most one for each tenant or connection, and a limited number in all.
+//! The flights that are running: at most one for each connection, and a limited number in all.
 
 use std::sync::Arc;
 
-use crate::cache::{self, Tenant, TokenCache};
+use super::operation::{Operation, Subject};
+use crate::cache::{self, TokenCache};
 use crate::error::{NexusError, Result};
 use crate::gateway::Success;
 use crate::json::Object;
@@ -18,22 +19,6 @@ const MAX_FLIGHTS: usize = 512;
 /// The gateway's error code for a failed refresh. The cause may be temporary or permanent.
 pub(super) const TOKEN_EXPIRED: &str = "token_expired";
 
-/// The tenant or connection whose token a call can refresh.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Subject {
-    Tenant(Tenant),
-    Connection(Box<str>),
-}
-
-/// The gateway operation that a flight performs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
-    Resolve,
-    Check,
-    Token,
-    Refresh,
-}
-
 /// The origin of a token. After a 401, a request is sent again only if its token came from the cache, because such a
 /// token may have been revoked in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +27,11 @@ pub(crate) enum Source {
     Gateway,
 }
 
-/// A call to the gateway that may refresh a token, and the outcome that its callers wait for.
+/// An operation under way, and the outcome that its callers wait for.
 pub(super) struct Flight {
-    pub(super) subject: Subject,
-    pub(super) call: Call,
+    pub(super) operation: Arc<Operation>,
+    /// The connection, so that at most one flight runs for it.
+    pub(super) key: Subject,
     /// The cache of the caller that started the flight.
     cache: Option<TokenCache>,
     /// The value of [`cache::changes`] when the flight was created.
@@ -53,10 +39,12 @@ pub(super) struct Flight {
     outcome: Promise<Result<Arc<Outcome>>>,
 }
 
-/// The response to a call, and the token that was read from the response.
-pub(super) struct Outcome {
-    pub(super) body: Object,
-    pub(super) token: Result<Arc<CachedToken>>,
+/// What callers get from a response.
+pub(super) enum Outcome {
+    /// The token of a resolve, or the error of a credential that cannot be used.
+    Token(Result<Arc<CachedToken>>),
+    /// The response to any other operation.
+    Body(Object),
 }
 
 /// The flight that a caller waits for, and whether the caller must start it.
@@ -68,38 +56,22 @@ pub(super) struct Table {
     finished: Condvar,
 }
 
-impl Subject {
-    fn provider(&self) -> Option<&str> {
-        match self {
-            Self::Tenant(tenant) => Some(&tenant.provider),
-            Self::Connection(_) => None,
-        }
-    }
-}
-
 impl Outcome {
-    pub(super) fn of(success: Success) -> Self {
-        let response = TokenResponse::from_json(success.body.clone().into());
+    pub(super) fn of(operation: &Operation, success: Success) -> Self {
+        if !matches!(operation, Operation::Resolve(_)) {
+            return Self::Body(success.body);
+        }
+        let response = TokenResponse::from_json(success.body.into());
         let token = response.and_then(|response| response.to_cached(success.received));
-        Self {
-            body: success.body,
-            token: token.map(Arc::new),
-        }
-    }
-
-    fn cached(token: Arc<CachedToken>) -> Self {
-        Self {
-            body: Object::new(),
-            token: Ok(token),
-        }
+        Self::Token(token.map(Arc::new))
     }
 }
 
 impl Flight {
-    fn new(subject: &Subject, call: Call, cache: Option<&TokenCache>) -> Arc<Self> {
+    fn new(operation: &Arc<Operation>, key: &Subject, cache: Option<&TokenCache>) -> Arc<Self> {
         Arc::new(Self {
-            subject: subject.clone(),
-            call,
+            operation: Arc::clone(operation),
+            key: key.clone(),
             cache: cache.cloned(),
             changes: cache::changes(),
             outcome: Promise::new(),
@@ -121,41 +93,44 @@ impl Flight {
 
     /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
     /// must not join, because the flight may return a token that the caller has deleted.
-    fn serves(&self, call: Call, cache: Option<&TokenCache>) -> bool {
-        self.call == call && cache.is_none_or(|cache| cache.is_unchanged_since(self.changes))
+    fn serves(&self, operation: &Operation, cache: Option<&TokenCache>) -> bool {
+        let is_unchanged = |cache: &TokenCache| cache.is_unchanged_since(self.changes);
+        self.operation.is_same(operation) && cache.is_none_or(is_unchanged)
     }
 
     /// Puts the token into a cache. After an error, removes the old token only if the gateway has refused for good.
     fn update(&self, cache: Option<&TokenCache>, outcome: &Result<Arc<Outcome>>) {
-        let (Some(cache), Subject::Tenant(tenant)) = (cache, &self.subject) else {
+        let (Some(cache), Operation::Resolve(tenant)) = (cache, &*self.operation) else {
             return;
         };
-        let token = match outcome.as_ref().and_then(|outcome| outcome.token.as_ref()) {
-            Ok(token) => Some(Arc::clone(token)),
+        let token = match outcome.as_deref() {
+            Ok(Outcome::Token(Ok(token))) => Some(Arc::clone(token)),
             Err(error) if is_definite(error) => None,
-            Err(_) => return,
+            _ => return,
         };
         cache.update(tenant, token, Now::read(), self.changes);
     }
 }
 
 impl Table {
-    /// Joins the subject's flight or registers a new flight. Blocks while there are too many flights, and while
-    /// the subject has a flight that the caller may not join. Returns `None` if the deadline comes first.
+    /// Joins the connection's flight or registers a new flight. Blocks while there are too many flights, and while
+    /// the connection has a flight that the caller may not join. Returns `None` if the deadline comes first.
     pub(super) fn join_or_register(
         &self,
-        subject: &Subject,
-        call: Call,
+        operation: &Arc<Operation>,
+        key: &Subject,
         cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Option<Joined> {
         let mut joined = None;
         let must_wait = |flights: &mut Vec<Arc<Flight>>| {
-            let known = flights.iter().find(|flight| flight.subject == *subject);
+            let known = flights.iter().find(|flight| flight.key == *key);
             joined = match known {
-                Some(flight) if flight.serves(call, cache) => Some((Arc::clone(flight), false)),
+                Some(flight) if flight.serves(operation, cache) => {
+                    Some((Arc::clone(flight), false))
+                }
                 Some(_) => None,
-                None => register(flights, Flight::new(subject, call, cache)),
+                None => register(flights, Flight::new(operation, key, cache)),
             };
             joined.is_none()
         };
@@ -189,21 +164,22 @@ impl Table {
 /// Adds a flight to the table. If another thread has cached a fresh token in the meantime, ends the flight with this
 /// token instead. Returns `None` if there are too many flights.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
-    if let (Some(cache), Subject::Tenant(tenant)) = (&flight.cache, &flight.subject)
+    if let (Some(cache), Operation::Resolve(tenant)) = (&flight.cache, &*flight.operation)
         && let Some(token) = cache.fresh(tenant, Now::read())
     {
-        flight.outcome.fulfil(Ok(Arc::new(Outcome::cached(token))));
+        let outcome = Outcome::Token(Ok(token));
+        flight.outcome.fulfil(Ok(Arc::new(outcome)));
         return Some((flight, false));
     }
-    has_room(flights, &flight.subject).then(|| {
+    has_room(flights, &flight.key).then(|| {
         flights.push(Arc::clone(&flight));
         (flight, true)
     })
 }
 
-fn has_room(flights: &[Arc<Flight>], subject: &Subject) -> bool {
-    let provider = subject.provider();
-    let same = |flight: &&Arc<Flight>| flight.subject.provider() == provider;
+fn has_room(flights: &[Arc<Flight>], key: &Subject) -> bool {
+    let provider = key.provider();
+    let same = |flight: &&Arc<Flight>| flight.key.provider() == provider;
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 

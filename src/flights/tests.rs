@@ -19,7 +19,7 @@ use std::sync::{OnceLock, Weak};
 use std::thread;
 use std::time::Instant;
 
-pub(super) type Script = Box<dyn Fn(Call) -> Result<Success> + Send + Sync>;
+pub(super) type Script = Box<dyn Fn(&Operation) -> Result<Success> + Send + Sync>;
 
 /// A client whose gateway is a function, and the number of calls to that function.
 struct Scripted {
@@ -61,13 +61,13 @@ fn resolve(
 }
 
 impl Scripted {
-    fn new(script: impl Fn(usize, Call) -> Result<Success> + Send + Sync + 'static) -> Self {
+    fn new(script: impl Fn(usize, &Operation) -> Result<Success> + Send + Sync + 'static) -> Self {
         Self::with_stale_wait(LONG, script)
     }
 
     fn with_stale_wait(
         max_stale_wait: Duration,
-        script: impl Fn(usize, Call) -> Result<Success> + Send + Sync + 'static,
+        script: impl Fn(usize, &Operation) -> Result<Success> + Send + Sync + 'static,
     ) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
@@ -127,7 +127,7 @@ impl Gate {
 /// Returns the number of callers that wait for a flight.
 fn waiting_for(handle: &Handle, subject: &Subject) -> usize {
     let flights = handle.flights.table.flights.lock();
-    let flight = flights.iter().find(|flight| flight.subject == *subject);
+    let flight = flights.iter().find(|flight| flight.key == *subject);
     // The table and the flight's thread hold the other two references.
     flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
 }
@@ -333,14 +333,17 @@ fn calls_for_one_connection_join_or_take_turns() {
         running.fetch_sub(1, Ordering::SeqCst);
         token(&format!("t-{number}"), 3600)
     });
-    let call = |call| scripted.handle.flights.call(call, "c", far()).unwrap();
+    let call = |operation: fn(Box<str>) -> Operation| {
+        let operation = operation("c".into());
+        scripted.handle.flights.call(operation, far()).unwrap()
+    };
     let subject = Subject::Connection("c".into());
     thread::scope(|scope| {
-        let first = scope.spawn(|| call(Call::Token));
-        let joined = scope.spawn(|| call(Call::Token));
+        let first = scope.spawn(|| call(Operation::Token));
+        let joined = scope.spawn(|| call(Operation::Token));
         wait_until(|| waiting_for(&scripted.handle, &subject) == 2);
-        let refresh = scope.spawn(|| call(Call::Refresh));
-        let check = scope.spawn(|| call(Call::Check));
+        let refresh = scope.spawn(|| call(Operation::Refresh));
+        let check = scope.spawn(|| call(Operation::Check));
         opened.open();
         assert_eq!(first.join().unwrap(), joined.join().unwrap());
         assert_ne!(refresh.join().unwrap(), check.join().unwrap());
@@ -389,7 +392,10 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
     let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
     for name in &names[..64] {
         scripted.leave(name, "hangs");
-        let left = scripted.handle.flights.call(Call::Token, name, at_once());
+        let left = scripted
+            .handle
+            .flights
+            .call(Operation::Token(name.as_str().into()), at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
     wait_until(|| scripted.calls() == 128);
@@ -402,7 +408,10 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
                 assert!(resolve(&scripted.handle, name, "hangs", far()).is_ok());
             };
             caller.spawn_scoped(scope, wait).unwrap();
-            let left = scripted.handle.flights.call(Call::Token, name, at_once());
+            let left = scripted
+                .handle
+                .flights
+                .call(Operation::Token(name.as_str().into()), at_once());
             assert_eq!(left.unwrap_err().code(), "timeout");
         }
         wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
@@ -494,7 +503,10 @@ fn without_threads_a_call_ends_at_once() {
     stale.set("ws", "p", expiring("old", 20));
     NO_THREADS.set(true);
     let resolved = scripted.resolve("p", far());
-    let called = scripted.handle.flights.call(Call::Refresh, "c", far());
+    let called = scripted
+        .handle
+        .flights
+        .call(Operation::Refresh("c".into()), far());
     let cached = scripted.cached(&empty);
     let used = scripted.cached(&stale);
     NO_THREADS.set(false);
@@ -906,7 +918,7 @@ fn a_caller_without_a_usable_token_gets_the_error() {
 #[test]
 fn the_option_switches_it_off() {
     let options = NexusClientOptions::new("http://127.0.0.1:9").stale_if_error(false);
-    let script = |_| Err(error(ErrorKind::RequestFailed, "request_failed", 0));
+    let script = |_: &Operation| Err(error(ErrorKind::RequestFailed, "request_failed", 0));
     let handle = handle_with(options, LONG, Box::new(script));
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));

@@ -32,7 +32,7 @@ impl Drop for Scratch {
 
 /// Tries once to acquire the lock.
 fn try_acquire(lock: &LockDirectory, key: &str) -> io::Result<Option<Box<dyn Send>>> {
-    lock.acquire(key, LONGEST, Instant::now())
+    lock.acquire(&LockRequest::new(key, LONGEST, Instant::now()))
 }
 
 #[test]
@@ -60,7 +60,12 @@ fn a_waiting_process_gets_the_lock_when_it_is_released() {
     let held = try_acquire(&lock, "key").unwrap();
     thread::scope(|scope| {
         let far = Instant::now() + LONGEST;
-        let waiting = scope.spawn(move || other.acquire("key", LONGEST, far).unwrap().is_some());
+        let waiting = scope.spawn(move || {
+            other
+                .acquire(&LockRequest::new("key", LONGEST, far))
+                .unwrap()
+                .is_some()
+        });
         drop(held);
         assert!(waiting.join().unwrap());
     });
@@ -124,7 +129,11 @@ fn a_new_holder_has_time_to_write_the_end_of_its_turn() {
     let (_held, file) = overdue(&lock);
     thread::scope(|scope| {
         let deadline = Instant::now() + Duration::from_secs(2);
-        let waiting = scope.spawn(move || other.acquire("key", LONGEST, deadline).map(|_| ()));
+        let waiting = scope.spawn(move || {
+            other
+                .acquire(&LockRequest::new("key", LONGEST, deadline))
+                .map(|_| ())
+        });
         file.set_modified(SystemTime::now() + LONGEST).unwrap();
         assert!(waiting.join().unwrap().is_ok());
     });
@@ -200,7 +209,7 @@ mod unix {
 fn an_option_says_which_lock_is_used() {
     struct Own;
     impl RefreshLock for Own {
-        fn acquire(&self, _: &str, _: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+        fn acquire(&self, _: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
             Ok(None)
         }
     }

@@ -95,9 +95,7 @@ fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     match path {
         ["resolve"] => tokens::resolve(call),
         ["connections", id] => admin::revoke(call, id),
-        ["agent-sessions", path @ ..] if service.settings.sessions => {
-            sessions::respond(service, request, path)
-        }
+        ["agent-sessions", path @ ..] if service.settings.sessions => sessions::respond(call, path),
         path => all_versions(call, path),
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::support::{LONG, Server, bearer, bytes, client, json, options};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::{
-    AgentSessionInput, NexusClient, NexusClientOptions, NexusError, RefreshLock,
+    AgentSessionInput, LockRequest, NexusClient, NexusClientOptions, NexusError, RefreshLock,
     RequestConnectionInput, RetryPolicy,
 };
 
@@ -46,9 +46,9 @@ impl Drop for Held {
 }
 
 impl RefreshLock for Noted {
-    fn acquire(&self, _: &str, longest: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
         self.events.add("acquire");
-        self.longest.lock().unwrap().push(longest);
+        self.longest.lock().unwrap().push(turn.longest);
         if self.fails {
             return Err(io::Error::other("no connection"));
         }
@@ -149,7 +149,7 @@ fn calls_that_refresh_nothing_take_no_lock() {
                 let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
                 it.request_agent_session(&input).err()
             },
-            0,
+            1,
         ),
     ];
     for (case, call, locks) in table {
@@ -211,7 +211,7 @@ impl Drop for Bomb {
 }
 
 impl RefreshLock for Panics {
-    fn acquire(&self, _: &str, _: Duration, _: Instant) -> io::Result<Option<Box<dyn Send>>> {
+    fn acquire(&self, _: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
         match (self.count.fetch_add(1, Ordering::SeqCst), self.in_drop) {
             (0, true) => Ok(Some(Box::new(Bomb))),
             (0, false) => panic::resume_unwind(Box::new("a bug of the lock")),
@@ -239,13 +239,8 @@ fn a_lock_that_panics_fails_the_call_and_not_the_next_one() {
 struct Taken(Mutex<Receiver<()>>);
 
 impl RefreshLock for Taken {
-    fn acquire(
-        &self,
-        _: &str,
-        _: Duration,
-        deadline: Instant,
-    ) -> io::Result<Option<Box<dyn Send>>> {
-        let left = deadline.saturating_duration_since(Instant::now());
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+        let left = turn.deadline.saturating_duration_since(Instant::now());
         match self.0.lock().unwrap().recv_timeout(left) {
             Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
             _ => Ok(Some(Box::new(()))),

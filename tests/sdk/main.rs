@@ -11,6 +11,7 @@
 mod bad_input;
 mod base_url;
 mod bodies;
+mod by_id;
 mod capture;
 mod connections;
 mod deadlines;

@@ -8,7 +8,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use nexus_sdk::RefreshLock;
+use nexus_sdk::{LockRequest, RefreshLock};
 use redis::{Client, Connection, RedisResult};
 
 /// The time limit for connecting, and for each read and write.
@@ -46,17 +46,12 @@ impl RedisLock {
 }
 
 impl RefreshLock for RedisLock {
-    fn acquire(
-        &self,
-        key: &str,
-        longest: Duration,
-        deadline: Instant,
-    ) -> io::Result<Option<Box<dyn Send>>> {
-        let key = format!("nexus:refresh:{key}");
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+        let key = format!("nexus:refresh:{}", turn.key);
         let token = format!("{:016x}{:016x}", random(), random());
         let mut connection = self.connect().map_err(io::Error::other)?;
-        while !set(&mut connection, &key, &token, longest).map_err(io::Error::other)? {
-            let left = deadline.saturating_duration_since(Instant::now());
+        while !set(&mut connection, &key, &token, turn.longest).map_err(io::Error::other)? {
+            let left = turn.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);
             }

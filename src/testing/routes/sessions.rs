@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::refusal::usable;
+use super::tokens::refresh_if_expired;
+use crate::testing::call::Call;
 use crate::testing::clock;
 use crate::testing::connections::{Connection, Connections};
 use crate::testing::encoding::{percent_decode, unguessable};
-use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 use crate::testing::session::Session;
@@ -17,10 +18,11 @@ const DEFAULT_TTL: u64 = 900;
 const MAX_TTL: u64 = 86_400;
 
 /// Responds to `/v1/agent-sessions` and the paths below it.
-pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
+pub(super) fn respond(call: &Call<'_>, path: &[&str]) -> Outcome {
+    let (service, request) = (call.service, call.request);
     match path {
-        [] => open(service, request, false),
-        ["obo"] => open(service, request, true),
+        [] => open(call, false),
+        ["obo"] => open(call, true),
         [id] if request.method == "DELETE" => close(service, id),
         [id] => {
             request.allow("GET, HEAD, DELETE")?;
@@ -30,7 +32,8 @@ pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str
     }
 }
 
-fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Outcome {
+fn open(call: &Call<'_>, obo: bool) -> Outcome {
+    let (service, request) = (call.service, call.request);
     request.allow("POST")?;
     let body = request.json_object()?;
     let agent_id = text(&body, "agent_id")
@@ -43,6 +46,9 @@ fn open(service: &Service, request: &ReceivedRequest, obo: bool) -> Outcome {
     let connection = selected(&mut connections, &body)?;
     let connection_id = connection.id.clone();
     let workspace_id = connection.request.workspace_id.clone();
+    drop(connections);
+    refresh_if_expired(call, &connection_id)?;
+    let mut connections = service.connections.lock();
     let number = connections.sessions.len().saturating_add(1);
     let session = Session {
         id: format!("session-{number}"),

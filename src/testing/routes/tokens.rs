@@ -92,25 +92,31 @@ pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
 
 /// Responds with the credential. An expired credential is refreshed first, except with `like_v0_2`.
 fn credential(call: &Call<'_>, id: &str) -> Outcome {
-    let service = call.service;
-    let now = service.clock.now();
-    let mut connections = service.connections.lock();
-    let connection = refusal::usable(connections.by_id(id))?;
-    if service.settings.v0_2 || connection.credential(now).works_at(now) {
-        return Ok(token_response(service, connection));
-    }
-    drop(connections);
-    refresh::run(call, id).map_err(|failure| match failure {
-        Failure::GivenUp => refusal::broker_unavailable(),
-        _ => refusal::token_expired(),
-    })?;
+    refresh_if_expired(call, id)?;
     // A gateway does not check the connection's status again.
+    let service = call.service;
     let mut connections = service.connections.lock();
     let connection = connections.by_id(id);
     let held = connection.filter(|found| found.held.is_some());
     let missing = || Response::error(404, "token_not_found", "Token not found");
     held.map(|found| token_response(service, found))
         .ok_or_else(missing)
+}
+
+/// Refreshes the credential of a usable connection if it has expired, except with `like_v0_2`.
+pub(super) fn refresh_if_expired(call: &Call<'_>, id: &str) -> Result<(), Response> {
+    let service = call.service;
+    let now = service.clock.now();
+    let mut connections = service.connections.lock();
+    let connection = refusal::usable(connections.by_id(id))?;
+    if service.settings.v0_2 || connection.credential(now).works_at(now) {
+        return Ok(());
+    }
+    drop(connections);
+    refresh::run(call, id).map_err(|failure| match failure {
+        Failure::GivenUp => refusal::broker_unavailable(),
+        _ => refusal::token_expired(),
+    })
 }
 
 fn token_response(service: &Service, connection: &mut Connection) -> Response {

@@ -6,18 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::table::Subject;
+use super::operation::Subject;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Guard};
-use crate::lock::{LockOption, RefreshLock};
+use crate::lock::{LockOption, LockRequest, RefreshLock, SLICE, longest_wait};
 use crate::log::Log;
 use crate::time::Deadline;
 
-/// A flight may wait for the lock this much longer than it may hold the lock. A lock file needs up to 12 s of this
-/// time to detect a stopped holder.
-const GRACE: Duration = Duration::from_secs(15);
-/// The interval at which a waiting flight checks whether the client is being dropped or drained.
-const SLICE: Duration = Duration::from_secs(1);
 /// The longest pause between two calls of `acquire`. A pause is needed only if `acquire` has returned before its
 /// deadline.
 const PAUSE: Duration = Duration::from_millis(25);
@@ -49,8 +44,8 @@ impl ProcessLock {
     ///
     /// # Errors
     ///
-    /// `timeout` if the lock cannot be acquired within `longest` plus 15 s, or if the client is dropped or drained
-    /// during the wait.
+    /// `timeout` if the lock cannot be acquired in the [`longest_wait`] for this turn, or if the client is dropped or
+    /// drained during the wait.
     pub(super) fn acquire(
         &self,
         subject: &Subject,
@@ -85,10 +80,11 @@ impl ProcessLock {
     }
 
     fn wait(&self, key: &str, longest: Duration, gateway: &Gateway) -> io::Result<Option<Guard>> {
-        let end = Deadline::after(longest.saturating_add(GRACE));
+        let end = Deadline::after(longest_wait(longest));
         loop {
             let slice = end.min(Deadline::after(SLICE));
-            let acquired = self.lock.acquire(key, longest, slice.at)?;
+            let turn = LockRequest::new(key, longest, slice.at);
+            let acquired = self.lock.acquire(&turn)?;
             if acquired.is_some() || end.left().is_none() || gateway.is_ending() {
                 return Ok(acquired);
             }

@@ -15,13 +15,8 @@ impl<F> RefreshLock for Scripted<F>
 where
     F: Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync,
 {
-    fn acquire(
-        &self,
-        key: &str,
-        longest: Duration,
-        deadline: Instant,
-    ) -> io::Result<Option<Guard>> {
-        (self.0)(key, longest, deadline)
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Guard>> {
+        (self.0)(turn.key, turn.longest, turn.deadline)
     }
 }
 

@@ -1,0 +1,243 @@
+//! Calls by connection id beside calls by workspace and provider. The provider rotates refresh tokens, so two refreshes
+//! at once end the grant.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::{
+    AgentSessionInput, ConnectionStatus, NexusClient, NexusError, RequestConnectionInput,
+    TokenCache, WaitOptions, ureq,
+};
+
+use crate::support::{Server, client, options, said, text};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const RUNS: usize = 5;
+
+type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
+
+const BY_ID: [(&str, Call); 4] = [
+    ("token", |client, id| {
+        client.get_token_by_connection_id(id).map(drop)
+    }),
+    ("check", |client, id| client.check_connection(id).map(drop)),
+    ("wait", |client, id| {
+        let options = WaitOptions::default().timeout(Duration::ZERO);
+        client.wait_for_active(id, options).map(drop)
+    }),
+    ("refresh", |client, id| {
+        client.refresh_connection(id).map(drop)
+    }),
+];
+
+fn gateway() -> DevGateway {
+    let slow = Provider::oauth2("github").refresh_time(Duration::from_millis(50));
+    DevGateway::builder().provider(slow).start().unwrap()
+}
+
+/// Requests a connection, consents, and returns its id.
+fn connect(client: &NexusClient, provider: &str) -> String {
+    let input = RequestConnectionInput::new("acme", provider, ["repo"], "http://localhost:3000/");
+    let connection = client.request_connection(&input).unwrap();
+    let page = ureq::get(&connection.auth_url).config().max_redirects(0);
+    page.http_status_as_error(false).build().call().unwrap();
+    connection.connection_id
+}
+
+fn user(client: &NexusClient, cache: &TokenCache, gateway: &DevGateway) -> u16 {
+    let fetcher = client
+        .fetcher(cache, "acme", "github")
+        .base_url(gateway.url());
+    fetcher.get("/user").unwrap().0
+}
+
+fn together(first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
+    let start = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            start.wait();
+            first();
+        });
+        start.wait();
+        second();
+    });
+}
+
+#[test]
+fn an_expiry_costs_one_refresh_whether_callers_name_the_id_or_the_pair() {
+    for (name, by_id) in BY_ID {
+        for fetches in [false, true] {
+            for run in 0..RUNS {
+                let gateway = gateway();
+                let client = client(&gateway);
+                let id = connect(&client, "github");
+                let cache = TokenCache::new();
+                gateway.advance(HOUR);
+                together(
+                    || by_id(&client, &id).unwrap(),
+                    || {
+                        if fetches {
+                            assert_eq!(user(&client, &cache, &gateway), 200);
+                        } else {
+                            client.resolve_token("acme", "github").unwrap();
+                        }
+                    },
+                );
+                gateway.advance(HOUR);
+                let status = client.connection_status("acme", "github");
+                assert_eq!(
+                    status.unwrap(),
+                    ConnectionStatus::Active,
+                    "{name}, fetches: {fetches}, run {run}"
+                );
+            }
+        }
+    }
+}
+
+/// The two clients stand for two processes. Only one of them knows the id.
+#[test]
+fn a_known_id_has_the_lock_of_its_pair() {
+    let dir = std::env::temp_dir().join(format!("nexus-by-id-{}", std::process::id()));
+    for (name, by_id) in BY_ID {
+        let gateway = gateway();
+        let locked = || NexusClient::new(options(&gateway).lock_dir(&dir)).unwrap();
+        let (own, other) = (locked(), locked());
+        let id = connect(&own, "github");
+        gateway.advance(HOUR);
+        together(
+            || by_id(&own, &id).unwrap(),
+            || drop(other.resolve_token("acme", "github").unwrap()),
+        );
+        gateway.advance(HOUR);
+        let status = other.connection_status("acme", "github").unwrap();
+        assert_eq!(status, ConnectionStatus::Active, "{name}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// A gateway ignores the case of a provider's name when a connection is requested.
+#[test]
+fn a_provider_that_was_requested_in_another_case_is_the_same() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    let id = connect(&client, "GitHub");
+    gateway.advance(HOUR);
+    together(
+        || drop(client.get_token_by_connection_id(&id).unwrap()),
+        || drop(client.resolve_token("acme", "github").unwrap()),
+    );
+    gateway.advance(HOUR);
+    assert!(client.connection_status("acme", "github").unwrap() == "active");
+}
+
+#[test]
+fn a_status_page_that_polls_by_pair_costs_no_connection() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    gateway.connect("acme", "github").unwrap();
+    let cache = TokenCache::new();
+    for expiry in 0..30 {
+        gateway.advance(HOUR);
+        cache.clear();
+        together(
+            || {
+                let status = client.connection_status("acme", "github");
+                assert!(status.unwrap() == "active", "expiry {expiry}");
+            },
+            || assert_eq!(user(&client, &cache, &gateway), 200),
+        );
+    }
+}
+
+#[test]
+fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
+    type Expected = Result<ConnectionStatus, (&'static str, u16, bool, bool)>;
+    let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
+    // (status, body, the result; of an error its code, status, needs_reconnect and is_retryable)
+    let table: [(u16, &str, Expected); 8] = [
+        (
+            200,
+            r#"{"access_token": "t"}"#,
+            Ok(ConnectionStatus::Active),
+        ),
+        (200, odd, Ok(ConnectionStatus::Active)),
+        (409, "attention_required", Ok(ConnectionStatus::Attention)),
+        (410, "connection_revoked", Ok(ConnectionStatus::Revoked)),
+        (
+            404,
+            "connection_not_found",
+            Err(("connection_not_found", 404, true, false)),
+        ),
+        (
+            409,
+            "token_expired",
+            Err(("token_expired", 409, false, true)),
+        ),
+        (
+            401,
+            "invalid_api_key",
+            Err(("invalid_api_key", 401, false, false)),
+        ),
+        (
+            502,
+            "broker_unavailable",
+            Err(("broker_unavailable", 502, false, true)),
+        ),
+    ];
+    for (status, body, expected) in table {
+        let body = if body.starts_with('{') {
+            body.to_owned()
+        } else {
+            format!(r#"{{"error": "{body}"}}"#)
+        };
+        let server = Server::start(move |_| text(status, &body));
+        let got = client(&server).connection_status("ws", "p");
+        let got = got.as_ref().map(Clone::clone).map_err(|error| {
+            let (code, status) = said(error);
+            let flags = (error.needs_reconnect(), error.is_retryable());
+            (code, status.unwrap_or_default(), flags.0, flags.1)
+        });
+        assert_eq!(got, expected);
+    }
+    let blank = client(&gateway()).connection_status("ws", " ");
+    assert_eq!(blank.unwrap_err().code(), "invalid_input");
+}
+
+/// A gateway may refresh the connection's token before it opens a session.
+#[test]
+fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
+    let gateway = gateway();
+    let client = client(&gateway);
+    let id = connect(&client, "github");
+    let inputs = [
+        AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
+        AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id),
+    ];
+    for input in inputs {
+        gateway.advance(HOUR);
+        together(
+            || drop(client.request_agent_session(&input).unwrap()),
+            || drop(client.resolve_token("acme", "github").unwrap()),
+        );
+        gateway.advance(HOUR);
+        let hasty = options(&gateway).timeout(Duration::from_millis(10));
+        let hasty = NexusClient::new(hasty).unwrap();
+        let left = hasty.request_agent_session(&input).unwrap_err();
+        assert_eq!(left.code(), "timeout");
+        assert!(hasty.drain(Duration::from_secs(20)));
+        assert!(client.connection_status("acme", "github").unwrap() == "active");
+    }
+    let session = |_| {
+        client.request_agent_session(
+            &AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
+        )
+    };
+    let ids = thread::scope(|scope| {
+        let opened = [0, 1].map(|number| scope.spawn(move || session(number).unwrap().session_id));
+        opened.map(|thread| thread.join().unwrap())
+    });
+    assert_ne!(ids[0], ids[1], "each request opens a session of its own");
+}

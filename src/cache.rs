@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::entries::{Entries, Entry};
+use self::entries::{Entries, Entry, SHORT_USE};
 use crate::error::{self, Result};
 use crate::secret::debug_only;
 use crate::sync::Mutex;
@@ -17,11 +17,6 @@ pub(crate) use self::entries::changes;
 
 /// By default, the cache hides a token this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
-/// A token that arrives within its buffer is fresh for this time. Gateways return the same token until it has
-/// expired, so otherwise each call in the last 30 s of a token would resolve it again.
-const GRACE: Duration = Duration::from_secs(5);
-/// The time for which a stale token is used before a caller asks the gateway again.
-const STALE_USE: Duration = Duration::from_secs(5);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
 ///
@@ -154,8 +149,7 @@ impl TokenCache {
     /// Removes the tenant's token.
     ///
     /// Callers that wait for a resolve of the tenant still get a token, but the token is not cached. Later
-    /// callers wait until that resolve has ended, and then resolve the token again. If other tenants are being
-    /// resolved at the same time, their tokens are not cached either, which costs each tenant one more resolve.
+    /// callers wait until that resolve has ended, and then resolve the token again.
     ///
     /// ```
     /// let cache = nexus_sdk::TokenCache::new();
@@ -201,7 +195,7 @@ impl TokenCache {
     fn len_at(&self, now: Now) -> usize {
         let entries = self.entries.lock();
         let entries = entries.providers.values().flat_map(HashMap::values);
-        entries.filter(|entry| entry.is_visible(now)).count()
+        entries.filter(|entry| entry.is_fresh(now)).count()
     }
 
     pub(crate) fn get_at(
@@ -212,7 +206,7 @@ impl TokenCache {
     ) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(workspace_id, provider)?;
-        entry.is_visible(now).then(|| Arc::clone(&entry.token))
+        entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
     pub(crate) fn set_at(
@@ -222,59 +216,56 @@ impl TokenCache {
         token: Arc<CachedToken>,
         now: Now,
     ) {
-        let entry = Entry::new(token, now, self.buffer, Duration::ZERO);
+        let entry = Entry::new(token, now, now, self.buffer, Duration::ZERO);
         let mut entries = self.entries.lock();
-        entries.raise_generation();
+        entries.raise_generation(workspace_id, provider);
         entries.replace(workspace_id, provider, entry, now);
     }
 
-    /// Returns the tenant's token if it is fresh. Unlike [`get`](Self::get), does not return a stale token that was
-    /// made visible in an outage.
-    pub(crate) fn fresh(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
+    /// Notes that a caller asks the gateway for a newer token.
+    pub(crate) fn asking(&self, tenant: &Tenant, now: Now) {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
-        let is_fresh = now.is_before(entry.fresh_until);
-        is_fresh.then(|| Arc::clone(&entry.token))
+        if let Some(entry) = entries.get_mut(&tenant.workspace_id, &tenant.provider) {
+            entry.asking(now);
+        }
     }
 
-    /// Returns whether there is a token that may be used if the gateway returns no newer token. If the token was used
-    /// in this way before, makes it visible for 5 s, so that other callers use it while this caller asks the gateway.
+    /// Returns whether there is a token that may be used if the gateway returns no newer token.
     pub(crate) fn has_stale(&self, tenant: &Tenant, now: Now) -> bool {
         let mut entries = self.entries.lock();
-        let Some(entry) = entries.get_mut(&tenant.workspace_id, &tenant.provider) else {
-            return false;
-        };
-        if let Some(until) = &mut entry.extended_until {
-            *until = now.after(STALE_USE);
-        }
-        entry.is_usable(now)
+        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider);
+        entry.is_some_and(|entry| entry.is_usable(now))
     }
 
-    /// Makes a stale token visible for 5 s, because the gateway has not returned a newer token. Returns the token
-    /// and whether this is its first extension. Returns `None` if no token may be used.
+    /// Makes a stale token fresh for 5 s, because the gateway has failed to return a newer token. Returns the token, and
+    /// whether this is the first time. Returns `None` if there is no usable token.
     pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
         if !entry.is_usable(now) {
             return None;
         }
-        let before = entry.extended_until.replace(now.after(STALE_USE));
-        Some((Arc::clone(&entry.token), before.is_none()))
+        let is_first = entry.extend(now);
+        Some((Arc::clone(&entry.token), is_first))
     }
 
-    /// Replaces the tenant's token with the token that the gateway has returned, or removes it if `token` is
-    /// `None`. Does nothing if the cache has changed since [`changes`] returned this number.
+    /// Replaces the tenant's token with the token that the gateway has returned, and the time of the request for it, or
+    /// removes the token if there is no other. Does nothing if the tenant's token has changed since [`changes`] returned
+    /// this number.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
-        token: Option<Arc<CachedToken>>,
+        received: Option<(Arc<CachedToken>, Now)>,
         now: Now,
         changes: usize,
     ) {
-        let entry = token.and_then(|token| Entry::new(token, now, self.buffer, GRACE));
+        let entry = received.and_then(|(token, requested)| {
+            Entry::new(token, requested, now, self.buffer, SHORT_USE)
+        });
+        let (workspace_id, provider) = (&tenant.workspace_id, &tenant.provider);
         let mut entries = self.entries.lock();
-        if entries.generation <= changes {
-            entries.replace(&tenant.workspace_id, &tenant.provider, entry, now);
+        if entries.is_unchanged(workspace_id, provider, changes) {
+            entries.replace(workspace_id, provider, entry, now);
         }
     }
 
@@ -291,8 +282,10 @@ impl TokenCache {
         Arc::ptr_eq(&self.entries, &other.entries)
     }
 
-    pub(crate) fn is_unchanged_since(&self, changes: usize) -> bool {
-        self.entries.lock().generation <= changes
+    /// Returns whether the tenant's token has not been set or removed since [`changes`] returned this number.
+    pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: usize) -> bool {
+        let entries = self.entries.lock();
+        entries.is_unchanged(&tenant.workspace_id, &tenant.provider, since)
     }
 }
 

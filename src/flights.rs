@@ -107,7 +107,7 @@ impl Flights {
     ) -> Result<Object> {
         match &*self.join_or_start(operation, None, deadline)? {
             Outcome::Body(body) => Ok(body.clone()),
-            Outcome::Token(_) => Ok(Object::new()),
+            Outcome::Token(..) => Ok(Object::new()),
         }
     }
 
@@ -166,7 +166,7 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
         match &*self.join_or_start(Operation::Resolve(tenant.clone()), cache, deadline)? {
-            Outcome::Token(token) => token.clone(),
+            Outcome::Token(token, _) => token.clone(),
             Outcome::Body(_) => Err(NexusError::no_credential("access_token")),
         }
     }

@@ -1,6 +1,7 @@
-//! The entries of a cache: the times until which a token is used, and the removal of old tokens as the cache grows.
+//! The entries of a cache: how long each token may be used, and how tokens are evicted.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,29 +15,35 @@ const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 const MAX_TOKENS: usize = 10_000;
 /// The number of insertions between two removals of expired tokens.
 const PURGE_INTERVAL: usize = 64;
+/// The time for which a token within its buffer is used without asking the gateway again: after the gateway has returned
+/// it, and after the gateway has failed to return a newer token.
+pub(super) const SHORT_USE: Duration = Duration::from_secs(5);
+/// The number of generations of a cache. Tenants with the same generation are rare enough.
+const GENERATIONS: usize = 256;
 
 /// The number of changes to all caches so far. The caching of a resolved token is not counted. All caches share one
 /// counter, so that a flight can tell for each caller's cache whether the cache has changed since the flight began.
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
 
-#[derive(Default)]
 pub(super) struct Entries {
     /// The entries by provider, and then by workspace. A map with pairs as keys would need an allocation for each
     /// lookup.
     pub(super) providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     insertions: usize,
-    /// The value of `CHANGES` after the last change to this cache. A token that was requested before this change must
-    /// not be cached.
-    pub(super) generation: usize,
+    /// The value of `CHANGES` after the last change to a tenant's token, for each group of tenants. A token that was
+    /// requested before this change must not be cached. Tenants are grouped by a hash, so that a busy tenant does not
+    /// affect most others.
+    generations: [usize; GENERATIONS],
 }
 
 pub(super) struct Entry {
     pub(super) token: Arc<CachedToken>,
-    pub(super) fresh_until: Now,
+    /// The time until which the token is used without asking the gateway.
+    fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     usable_until: Now,
-    /// The time until which the token is visible although it is stale. Set when the gateway returns no newer token.
-    pub(super) extended_until: Option<Now>,
+    /// True if the gateway has failed to return a newer token.
+    extended: bool,
 }
 
 /// Returns the number of changes to all caches so far. The caching of a resolved token is not counted.
@@ -44,40 +51,69 @@ pub(crate) fn changes() -> usize {
     CHANGES.load(Ordering::SeqCst)
 }
 
+fn next_change() -> usize {
+    CHANGES.fetch_add(1, Ordering::SeqCst).wrapping_add(1)
+}
+
 impl Entry {
-    /// Returns `None` if the token has expired. A token that is already within the buffer is fresh for `grace`.
+    /// Returns `None` if the token has expired. Its life counts from the time at which it was requested. A token that
+    /// is already within the buffer is fresh for `grace`.
     pub(super) fn new(
         token: Arc<CachedToken>,
+        requested: Now,
         now: Now,
         buffer: Duration,
         grace: Duration,
     ) -> Option<Self> {
-        let left = token.expires_at.duration_since(now.wall).ok()?;
-        let before_buffer = left.saturating_sub(buffer);
-        let fresh = if before_buffer.is_zero() {
-            left.min(grace)
-        } else {
-            before_buffer
-        };
+        let left = token.expires_at.duration_since(requested.wall).ok()?;
         let is_assumed = token.assumed_expiry == Some(token.expires_at);
-        let usable = if is_assumed { MAX_ASSUMED_USE } else { left };
-        Some(Self {
+        let usable_until = requested.after(if is_assumed { MAX_ASSUMED_USE } else { left });
+        let before_buffer = requested.after(left.saturating_sub(buffer));
+        let is_before = now.is_before(before_buffer);
+        let entry = Self {
             token,
-            fresh_until: now.after(fresh),
-            usable_until: now.after(usable),
-            extended_until: None,
-        })
+            fresh_until: if is_before {
+                before_buffer
+            } else {
+                now.after(grace)
+            },
+            usable_until,
+            extended: false,
+        };
+        (now.is_before(requested.after(left))).then_some(entry)
     }
 
     pub(super) fn is_usable(&self, now: Now) -> bool {
         now.is_before(self.usable_until)
     }
 
-    pub(super) fn is_visible(&self, now: Now) -> bool {
-        let is_extended = self
-            .extended_until
-            .is_some_and(|until| now.is_before(until));
-        now.is_before(self.fresh_until) || is_extended && self.is_usable(now)
+    pub(super) fn is_fresh(&self, now: Now) -> bool {
+        now.is_before(self.fresh_until) && self.is_usable(now)
+    }
+
+    /// Makes the token fresh for a short time, because the gateway has failed to return a newer token. Returns whether
+    /// this is the first time.
+    pub(super) fn extend(&mut self, now: Now) -> bool {
+        self.fresh_until = now.after(SHORT_USE);
+        !std::mem::replace(&mut self.extended, true)
+    }
+
+    /// Notes that a caller asks the gateway for a newer token. If the gateway failed before, the token is fresh meanwhile,
+    /// so that other callers do not wait.
+    pub(super) fn asking(&mut self, now: Now) {
+        if self.extended {
+            self.fresh_until = now.after(SHORT_USE);
+        }
+    }
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        Self {
+            providers: HashMap::new(),
+            insertions: 0,
+            generations: [0; GENERATIONS],
+        }
     }
 }
 
@@ -86,18 +122,33 @@ impl Entries {
         self.providers.get_mut(provider)?.get_mut(workspace_id)
     }
 
-    /// Counts a change, so that tokens that were requested before this change are not cached.
-    pub(super) fn raise_generation(&mut self) {
-        self.generation = CHANGES.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
+    /// Returns the index of the tenant's generation.
+    fn group(&self, workspace_id: &str, provider: &str) -> usize {
+        let hash = self.providers.hasher().hash_one((workspace_id, provider));
+        usize::from(hash.to_le_bytes()[0])
+    }
+
+    /// Counts a change, so that a token of this tenant that was requested before is not cached.
+    pub(super) fn raise_generation(&mut self, workspace_id: &str, provider: &str) {
+        let group = self.group(workspace_id, provider);
+        if let Some(generation) = self.generations.get_mut(group) {
+            *generation = next_change();
+        }
+    }
+
+    /// Returns whether the tenant's token has not changed since [`changes`] returned this number.
+    pub(super) fn is_unchanged(&self, workspace_id: &str, provider: &str, since: usize) -> bool {
+        let group = self.group(workspace_id, provider);
+        self.generations.get(group).is_some_and(|at| *at <= since)
     }
 
     pub(super) fn delete(&mut self, workspace_id: &str, provider: &str) {
-        self.raise_generation();
+        self.raise_generation(workspace_id, provider);
         self.remove(workspace_id, provider);
     }
 
     pub(super) fn clear(&mut self) {
-        self.raise_generation();
+        self.generations.fill(next_change());
         self.providers.clear();
     }
 

@@ -41,7 +41,7 @@ fn extended(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
 
 /// Caches a token as if the gateway had returned it.
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    cache.update(&tenant(), Some(token), received, changes());
+    cache.update(&tenant(), Some((token, received)), received, changes());
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
@@ -179,7 +179,7 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 8] = [
+    let table: [(&str, Action, Option<&str>); 7] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
@@ -189,11 +189,6 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             Some("set"),
         ),
         (
-            "another tenant deleted",
-            |cache, _| cache.delete("ws", "q"),
-            Some("old"),
-        ),
-        (
             "another token of the tenant discarded",
             |cache, now| cache.discard("ws", "p", &token("old", now, secs(99))),
             Some("resolved"),
@@ -201,7 +196,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         (
             "another tenant resolved",
             |cache, now| {
-                let token = Some(token("theirs", now, secs(99)));
+                let token = Some((token("theirs", now, secs(99)), now));
                 cache.update(&Tenant::new("ws", "q"), token, now, changes());
             },
             Some("resolved"),
@@ -219,13 +214,13 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         act(&cache, now);
         cache.update(
             &tenant(),
-            Some(token("resolved", now, secs(3600))),
+            Some((token("resolved", now, secs(3600)), now)),
             now,
             asked,
         );
         assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
         let unchanged = kept == Some("resolved");
-        assert_eq!(cache.is_unchanged_since(asked), unchanged, "{action}");
+        assert_eq!(cache.is_unchanged(&tenant(), asked), unchanged, "{action}");
     }
 }
 
@@ -247,8 +242,14 @@ fn after_a_delete_only_a_later_resolve_counts() {
     let before = changes();
     cache.delete("ws", "p");
     let after = changes();
-    let resolved =
-        |name, asked| cache.update(&tenant(), Some(token(name, now, secs(3600))), now, asked);
+    let resolved = |name, asked| {
+        cache.update(
+            &tenant(),
+            Some((token(name, now, secs(3600)), now)),
+            now,
+            asked,
+        )
+    };
     resolved("old", before);
     assert_eq!(name_at(&cache, now), None);
     resolved("new", after);
@@ -256,55 +257,165 @@ fn after_a_delete_only_a_later_resolve_counts() {
     assert_eq!(name_at(&cache, now).as_deref(), Some("new"));
 }
 
+/// The two instants of a token, in seconds after it arrived: until when it is used without asking the gateway, and
+/// until when it may be used if the gateway returns no newer token.
 #[test]
-fn within_the_buffer_a_token_is_hidden_and_stale_until_it_expires() {
-    let start = Now::read();
-    // Seconds since the token was set, whether it is fresh, and whether it is stale.
-    let table = [
-        (0, true, false),
-        (69, true, false),
-        (70, false, true),
-        (99, false, true),
-        (100, false, false),
+fn a_token_is_fresh_and_usable_until_two_instants() {
+    // How the token came, the seconds that its request took, its lifetime when it was requested, what happens, and the
+    // two instants.
+    let table: [(&str, Bring, u64, u64, Action, u64, u64); 13] = [
+        ("set", set, 0, 100, |_, _| {}, 70, 100),
+        ("resolved", keep, 0, 100, |_, _| {}, 70, 100),
+        ("set within its buffer", set, 0, 20, |_, _| {}, 0, 20),
+        ("resolved within its buffer", keep, 0, 20, |_, _| {}, 5, 20),
+        ("resolved at its end", keep, 0, 3, |_, _| {}, 3, 3),
+        ("resolved expired", keep, 0, 0, |_, _| {}, 0, 0),
+        (
+            "without an expiry",
+            keep_assumed,
+            0,
+            300,
+            |_, _| {},
+            270,
+            3600,
+        ),
+        ("a slow request", keep, 10, 100, |_, _| {}, 60, 90),
+        ("a request into the buffer", keep, 80, 100, |_, _| {}, 5, 20),
+        ("a request to its end", keep, 100, 100, |_, _| {}, 0, 0),
+        (
+            "used in an outage, at 80 s",
+            set,
+            0,
+            100,
+            |cache, start| drop(extended(cache, start.after(secs(80))).unwrap()),
+            85,
+            100,
+        ),
+        (
+            "used in an outage, at 97 s",
+            set,
+            0,
+            100,
+            |cache, start| drop(extended(cache, start.after(secs(97))).unwrap()),
+            100,
+            100,
+        ),
+        (
+            "asked for again in an outage, at 90 s",
+            set,
+            0,
+            100,
+            |cache, start| {
+                extended(cache, start.after(secs(80))).unwrap();
+                cache.asking(&tenant(), start.after(secs(90)));
+            },
+            95,
+            100,
+        ),
     ];
-    for (after, fresh, stale) in table {
+    for (case, bring, took, lifetime, act, fresh, usable) in table {
+        let arrived = Now::read().after(secs(1000));
+        let requested = Now {
+            wall: arrived.wall - secs(took),
+            mono: arrived.mono - secs(took),
+        };
         let cache = TokenCache::new();
-        set(&cache, token("t", start, secs(100)), start);
-        let now = start.after(secs(after));
-        assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
-        assert_eq!(cache.len_at(now), usize::from(fresh), "{after} s");
-        assert_eq!(is_stale(&cache, now), stale, "{after} s");
-        let usable = extended(&cache, now).is_some();
-        assert_eq!(usable, fresh || stale, "{after} s");
+        let token = token("t", requested, secs(lifetime));
+        if took == 0 {
+            bring(&cache, token, arrived);
+        } else {
+            let received = Some((token, requested));
+            cache.update(&tenant(), received, arrived, changes());
+        }
+        act(&cache, arrived);
+        let at = |after| arrived.after(secs(after));
+        let (before_fresh, before_usable) = (fresh.saturating_sub(1), usable.saturating_sub(1));
+        assert_eq!(name_at(&cache, at(fresh)), None, "{case}");
+        assert_eq!(
+            name_at(&cache, at(before_fresh)).is_some(),
+            fresh > 0,
+            "{case}"
+        );
+        assert_eq!(
+            cache.len_at(at(before_fresh)),
+            usize::from(fresh > 0),
+            "{case}"
+        );
+        assert!(!cache.has_stale(&tenant(), at(usable)), "{case}");
+        assert_eq!(
+            cache.has_stale(&tenant(), at(before_usable)),
+            usable > 0,
+            "{case}"
+        );
     }
 }
 
-#[test]
-fn a_token_without_a_known_expiry_is_stale_for_an_hour() {
-    let start = Now::read();
-    let token = token("t", start, secs(300));
+fn keep_assumed(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
+    let assumed_expiry = Some(token.expires_at);
     let assumed = CachedToken {
-        assumed_expiry: Some(token.expires_at),
+        assumed_expiry,
         ..CachedToken::clone(&token)
     };
+    keep(cache, Arc::new(assumed), received);
+}
+
+/// A user may replace the assumed expiry of a token with the real one.
+#[test]
+fn an_assumed_expiry_that_was_replaced_counts() {
+    let start = Now::read();
+    let token = token("t", start, secs(300));
     let known_better = CachedToken {
+        assumed_expiry: Some(token.expires_at),
         expires_at: start.wall + secs(301),
-        ..assumed.clone()
+        ..CachedToken::clone(&token)
     };
-    let table = [
-        (&assumed, 269, false),
-        (&assumed, 270, true),
-        (&assumed, 3599, true),
-        (&assumed, 3600, false),
-        (&known_better, 300, true),
-        (&known_better, 301, false),
-    ];
-    for (token, after, stale) in table {
+    for (after, stale) in [(300, true), (301, false)] {
         let cache = TokenCache::new();
-        keep(&cache, Arc::new(token.clone()), start);
-        let now = start.after(secs(after));
-        assert_eq!(is_stale(&cache, now), stale, "{after} s");
+        keep(&cache, Arc::new(known_better.clone()), start);
+        assert_eq!(
+            is_stale(&cache, start.after(secs(after))),
+            stale,
+            "{after} s"
+        );
     }
+}
+
+/// The wall clock steps back by an hour while the gateway responds.
+#[test]
+fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
+    let requested = Now::read();
+    let cache = TokenCache::new();
+    let received = Now {
+        wall: requested.wall - secs(3600),
+        mono: requested.mono + secs(20),
+    };
+    let token = token("t", requested, secs(100));
+    cache.update(&tenant(), Some((token, requested)), received, changes());
+    for (after, fresh, usable) in [(0, true, true), (50, false, true), (80, false, false)] {
+        let now = received.after(secs(after));
+        assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
+        assert_eq!(cache.has_stale(&tenant(), now), usable, "{after} s");
+    }
+}
+
+/// Tenants share 256 generations, so a change to one of 1,000 tenants affects about four others.
+#[test]
+fn a_busy_tenant_affects_few_others() {
+    let (cache, now) = (TokenCache::new(), Now::read());
+    let asked = changes();
+    let busy = token("busy", now, secs(3600));
+    for _ in 0..100 {
+        cache.set_at("busy", "p", Arc::clone(&busy), now);
+        cache.discard("busy", "p", &busy);
+    }
+    let others = (0..1000).map(|number| Tenant::new(&number.to_string(), "p"));
+    let affected = others
+        .filter(|other| !cache.is_unchanged(other, asked))
+        .count();
+    assert!(affected < 50, "{affected}");
+    assert!(!cache.is_unchanged(&Tenant::new("busy", "p"), asked));
+    cache.clear();
+    assert!(!cache.is_unchanged(&tenant(), asked));
 }
 
 /// One caller every five seconds asks the gateway. All other callers find the token.
@@ -321,12 +432,14 @@ fn an_extended_token_is_fresh_for_five_seconds_at_a_time() {
     // Each extension begins anew when the resolve has failed, one second later.
     for after in [85, 91] {
         assert!(is_stale(&cache, at(after)), "{after} s: one caller asks");
+        cache.asking(&tenant(), at(after));
         assert!(!is_stale(&cache, at(after)), "{after} s: the next does not");
         assert_eq!(name_at(&cache, at(after + 4)), old, "{after} s");
         let again = Some(("old".to_owned(), false));
         assert_eq!(extended(&cache, at(after + 1)), again, "{after} s");
     }
     assert!(is_stale(&cache, at(97)));
+    cache.asking(&tenant(), at(97));
     assert_eq!(name_at(&cache, at(99)), old);
     assert_eq!(name_at(&cache, at(100)), None, "never past its end");
     assert_eq!(extended(&cache, at(100)), None);
@@ -356,10 +469,8 @@ fn a_new_token_ends_an_extension() {
         let cache = TokenCache::new();
         set(&cache, token("old", start, secs(100)), start);
         extended(&cache, late).unwrap();
-        assert!(cache.fresh(&tenant(), late).is_none(), "it is stale");
         bring(&cache, token("new", late, secs(100)), late);
         assert_eq!(name_at(&cache, late).as_deref(), Some("new"));
-        assert!(cache.fresh(&tenant(), late).is_some());
         let next = late.after(secs(80));
         assert_eq!(extended(&cache, next), Some(("new".to_owned(), true)));
     }
@@ -454,9 +565,14 @@ fn a_resolve_from_before_a_401_is_not_cached() {
         set(&cache, Arc::clone(&dead), now);
         let asked = changes();
         cache.discard("ws", "p", discarded);
-        cache.update(&tenant(), Some(token("again", now, secs(3600))), now, asked);
+        cache.update(
+            &tenant(),
+            Some((token("again", now, secs(3600)), now)),
+            now,
+            asked,
+        );
         assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
-        assert_eq!(cache.is_unchanged_since(asked), kept);
+        assert_eq!(cache.is_unchanged(&tenant(), asked), kept);
     }
 }
 

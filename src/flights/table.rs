@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::operation::{Operation, Subject};
-use crate::cache::{self, TokenCache};
+use crate::cache::{self, Tenant, TokenCache};
 use crate::error::{NexusError, Result};
 use crate::gateway::Success;
 use crate::json::Object;
@@ -41,8 +41,8 @@ pub(super) struct Flight {
 
 /// What callers get from a response.
 pub(super) enum Outcome {
-    /// The token of a resolve, or the error of a credential that cannot be used.
-    Token(Result<Arc<CachedToken>>),
+    /// The token of a resolve, or the error of a credential that cannot be used, and the time of the request.
+    Token(Result<Arc<CachedToken>>, Now),
     /// The response to any other operation.
     Body(Object),
 }
@@ -63,7 +63,7 @@ impl Outcome {
         }
         let response = TokenResponse::from_json(success.body.into());
         let token = response.and_then(|response| response.to_cached(success.received));
-        Self::Token(token.map(Arc::new))
+        Self::Token(token.map(Arc::new), success.received.at)
     }
 }
 
@@ -94,7 +94,10 @@ impl Flight {
     /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
     /// must not join, because the flight may return a token that the caller has deleted.
     fn serves(&self, operation: &Operation, cache: Option<&TokenCache>) -> bool {
-        let is_unchanged = |cache: &TokenCache| cache.is_unchanged_since(self.changes);
+        let is_unchanged = |cache: &TokenCache| match operation {
+            Operation::Resolve(tenant) => cache.is_unchanged(tenant, self.changes),
+            _ => true,
+        };
         self.operation.is_same(operation) && cache.is_none_or(is_unchanged)
     }
 
@@ -104,7 +107,7 @@ impl Flight {
             return;
         };
         let token = match outcome.as_deref() {
-            Ok(Outcome::Token(Ok(token))) => Some(Arc::clone(token)),
+            Ok(Outcome::Token(Ok(token), requested)) => Some((Arc::clone(token), *requested)),
             Err(error) if is_definite(error) => None,
             _ => return,
         };
@@ -164,17 +167,27 @@ impl Table {
 /// Adds a flight to the table. If another thread has cached a fresh token in the meantime, ends the flight with this
 /// token instead. Returns `None` if there are too many flights.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
-    if let (Some(cache), Operation::Resolve(tenant)) = (&flight.cache, &*flight.operation)
-        && let Some(token) = cache.fresh(tenant, Now::read())
-    {
-        let outcome = Outcome::Token(Ok(token));
+    let now = Now::read();
+    let caching = match &*flight.operation {
+        Operation::Resolve(tenant) => flight.cache.as_ref().map(|cache| (cache, tenant)),
+        _ => None,
+    };
+    let fresh = |(cache, tenant): &(&TokenCache, &Tenant)| {
+        cache.get_at(&tenant.workspace_id, &tenant.provider, now)
+    };
+    if let Some(token) = caching.as_ref().and_then(fresh) {
+        let outcome = Outcome::Token(Ok(token), now);
         flight.outcome.fulfil(Ok(Arc::new(outcome)));
         return Some((flight, false));
     }
-    has_room(flights, &flight.key).then(|| {
-        flights.push(Arc::clone(&flight));
-        (flight, true)
-    })
+    if !has_room(flights, &flight.key) {
+        return None;
+    }
+    if let Some((cache, tenant)) = caching {
+        cache.asking(tenant, now);
+    }
+    flights.push(Arc::clone(&flight));
+    Some((flight, true))
 }
 
 fn has_room(flights: &[Arc<Flight>], key: &Subject) -> bool {

@@ -2,6 +2,7 @@
 //! time, so they do not depend on timing.
 
 use super::*;
+use crate::cache;
 use crate::error::Result;
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::inner::{Handle, Inner};
@@ -924,4 +925,43 @@ fn the_option_switches_it_off() {
     cache.set("ws", "p", expiring("old", 20));
     let cached = handle.flights.cached(&cache, "ws", "p", far());
     assert_eq!(cached.unwrap_err().code(), "request_failed");
+}
+
+/// Two tenants meet 401s all the time while another tenant's token is resolved.
+#[test]
+fn sustained_401s_of_two_tenants_cost_another_no_token() {
+    let gate = Gate::default();
+    let opened = gate.clone();
+    let scripted = Scripted::new(move |_, _| {
+        gate.pass();
+        token("t", 3600)
+    });
+    let cache = TokenCache::new();
+    let refuse = || {
+        for busy in ["first", "second"] {
+            let refused = Arc::new(expiring("t", 3600));
+            cache.set(busy, "p", Arc::clone(&refused));
+            cache.discard(busy, "p", &refused);
+        }
+    };
+    let before = cache::changes();
+    refuse();
+    // A few of all tenants share their generation with the busy ones.
+    let mut names = (0..).map(|number: usize| number.to_string());
+    let other = names
+        .find(|name| cache.is_unchanged(&Tenant::new(name, "p"), before))
+        .unwrap();
+    thread::scope(|scope| {
+        let fetch = || scripted.handle.flights.cached(&cache, &other, "p", far());
+        let resolved = scope.spawn(fetch);
+        wait_until(|| scripted.calls() == 1);
+        for _ in 0..100 {
+            refuse();
+        }
+        let joined = scope.spawn(fetch);
+        opened.open();
+        assert!(resolved.join().unwrap().is_ok() && joined.join().unwrap().is_ok());
+        assert_eq!(fetch().unwrap().1, Source::Cache);
+    });
+    assert_eq!(scripted.calls(), 1);
 }

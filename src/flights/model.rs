@@ -70,7 +70,7 @@ impl World {
     fn new(first: End) -> Arc<Self> {
         let book = Arc::new(Mutex::new(Book::default()));
         let kept = Arc::clone(&book);
-        let script = move |_| {
+        let script = move |_: &Operation| {
             let number = begin_resolve(&kept);
             kept.lock().resolves[number].ended = true;
             match first {

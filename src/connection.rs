@@ -6,7 +6,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::error::{self, Result};
+use crate::error::meaning;
+use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::url;
@@ -259,6 +260,11 @@ impl ConnectionStatus {
 
     pub(crate) fn of(response: &Object) -> Result<Self> {
         Ok(json::required(response, &["status"])?.as_str().into())
+    }
+
+    /// Returns the status of a connection whose token the gateway has refused with this error, if the error tells.
+    pub(crate) fn of_error(error: &NexusError) -> Option<Self> {
+        meaning::connection(error.code()).map(Self::from)
     }
 }
 

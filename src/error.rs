@@ -1,11 +1,14 @@
 //! The error type of the whole crate.
 
 mod kind;
+pub(crate) mod meaning;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use self::meaning::Next;
 
 pub use kind::ErrorKind;
 
@@ -47,8 +50,7 @@ pub(crate) struct Inner {
     pub(crate) code: Cow<'static, str>,
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
-    pub(crate) retryable: bool,
-    pub(crate) needs_reconnect: bool,
+    pub(crate) next: Next,
 }
 
 impl NexusError {
@@ -61,8 +63,7 @@ impl NexusError {
             code: kind.code().into(),
             status: None,
             retry_after: None,
-            retryable: false,
-            needs_reconnect: false,
+            next: Next::Unclear,
         }))
     }
 
@@ -85,17 +86,13 @@ impl NexusError {
         let status = code.strip_prefix("http_");
         let status: Option<u16> = status.and_then(|status| status.parse().ok());
         Self::new(ErrorKind::of_code(&code), message).with(|inner| {
-            inner.retryable = matches!(
-                &*code,
-                "timeout" | "request_failed" | "token_expired" | "broker_unavailable"
-            ) || matches!(status, Some(429 | 502..=504));
-            inner.needs_reconnect =
-                matches!(&*code, "connection_not_found" | "http_410") || asks_for_reconnect(&code);
+            inner.next = meaning::of_code(&code, status);
             (inner.code, inner.status) = (code, status);
         })
     }
 
-    /// Creates an error about an argument that cannot be used. `place` is the argument's name.
+    /// Creates an error about an argument that cannot be used. `place` names the argument, option, header or
+    /// environment variable.
     pub(crate) fn invalid_input(place: &str, problem: impl fmt::Display) -> Self {
         Self::new(ErrorKind::InvalidInput, format!("{place}: {problem}"))
     }
@@ -122,7 +119,17 @@ impl NexusError {
     }
 
     pub(crate) fn retryable(self, retryable: bool) -> Self {
-        self.with(|inner| inner.retryable = retryable)
+        let next = if retryable {
+            Next::Retry
+        } else {
+            Next::Unclear
+        };
+        self.with(|inner| inner.next = next)
+    }
+
+    /// Returns whether the gateway has refused for good, so that a token that is still good is not used any more.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self.0.next, Next::Reconnect | Next::Final)
     }
 
     /// Creates the error of a call whose attempts have all failed. The error repeats the status and text of the last
@@ -209,8 +216,8 @@ impl NexusError {
     }
 
     /// Returns whether only the user can fix this error, by connecting the provider. True if the connection
-    /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`, or `http_409`
-    /// from a gateway before 0.3), was revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`),
+    /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`),
+    /// was revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`),
     /// or has no refresh token (`no_refresh_token`).
     ///
     /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
@@ -228,7 +235,7 @@ impl NexusError {
     /// ```
     #[must_use]
     pub fn needs_reconnect(&self) -> bool {
-        self.0.needs_reconnect
+        self.0.next == Next::Reconnect
     }
 
     /// Returns whether the same call may succeed later. True for most network failures, a timeout,
@@ -243,7 +250,7 @@ impl NexusError {
     /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.0.retryable
+        self.0.next == Next::Retry
     }
 }
 
@@ -270,14 +277,6 @@ impl std::error::Error for NexusError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| source as _)
     }
-}
-
-/// Returns whether a gateway's code always means that the user has to connect again, whichever call returned it.
-pub(crate) fn asks_for_reconnect(code: &str) -> bool {
-    matches!(
-        code,
-        "attention_required" | "connection_revoked" | "no_refresh_token" | "token_not_found"
-    )
 }
 
 /// Returns whether a character in a server's text is a control character, a line separator or an invisible character.

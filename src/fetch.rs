@@ -16,10 +16,10 @@ use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
-use crate::gateway::refusal::retry_after;
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::Deadline;
+use crate::time::date;
 use crate::token::{CachedToken, Place};
 use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
@@ -186,7 +186,7 @@ impl Call<'_> {
             let retry = match &sent {
                 Ok(response) if idempotent && policy.retries_status(response.status) => {
                     let why = format!("the upstream returned status {}", response.status);
-                    attempts.wait_for_retry(&why, retry_after(&response.headers))
+                    attempts.wait_for_retry(&why, date::retry_after_header(&response.headers))
                 }
                 Ok(_) => false,
                 Err(failure) => {

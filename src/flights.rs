@@ -23,9 +23,10 @@ use std::time::Duration;
 use self::operation::KnownIds;
 pub(crate) use self::operation::{Operation, Subject};
 pub(crate) use self::table::Source;
-use self::table::{Flight, Outcome, TOKEN_EXPIRED, Table, is_definite};
+use self::table::{Flight, Outcome, Table};
 pub(crate) use self::turn::ProcessLock;
 use crate::cache::{Tenant, TokenCache};
+use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Acquire, Gateway, Request, Success};
 use crate::json::Object;
@@ -136,7 +137,7 @@ impl Flights {
             return resolve(deadline);
         }
         let error = match resolve(self.stale_deadline(deadline)) {
-            Err(error) if !is_definite(&error) => error,
+            Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
         let Some((token, is_first)) = cache.extend(&tenant, Now::read()) else {
@@ -231,7 +232,10 @@ impl Flights {
             Operation::Resolve(tenant) => self.request_token(tenant, &acquire),
             Operation::Token(id) => send(&Request::get(with_id("/v1/token/", id))),
             Operation::Check(id) => send(&Request::get(with_id("/v1/check-connection/", id))),
-            Operation::Refresh(id) => send(&Request::post(with_id("/v1/refresh/", id))),
+            Operation::Refresh(id) => {
+                let request = Request::post(with_id("/v1/refresh/", id));
+                send(&request.asked(Asked::Refresh))
+            }
             Operation::Session(_, request) => send(request),
         }
     }
@@ -245,8 +249,9 @@ impl Flights {
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
         let request = request.of_workspace(Some(&tenant.workspace_id));
+        let request = request.asked(Asked::Resolve);
         match self.gateway.send(&request, Some(acquire)) {
-            Err(error) if error.code() == TOKEN_EXPIRED && !self.gateway.is_ending() => {
+            Err(error) if error.code() == "token_expired" && !self.gateway.is_ending() => {
                 self.gateway.send(&request, Some(acquire))
             }
             first => first,

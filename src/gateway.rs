@@ -10,6 +10,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
+use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
@@ -57,6 +58,7 @@ pub(crate) struct Request {
     body: Option<Vec<u8>>,
     /// The secrets in this request, which an error must not repeat.
     secrets: Vec<String>,
+    asked: Asked,
 }
 
 impl Request {
@@ -67,6 +69,7 @@ impl Request {
             headers: HeaderMap::new(),
             body,
             secrets: Vec::new(),
+            asked: Asked::Other,
         }
     }
 
@@ -99,6 +102,12 @@ impl Request {
             self.headers
                 .insert(HeaderName::from_static("x-workspace-id"), id);
         }
+        self
+    }
+
+    /// Sets the operation, if the meaning of an error depends on it.
+    pub(crate) fn asked(mut self, asked: Asked) -> Self {
+        self.asked = asked;
         self
     }
 
@@ -219,13 +228,17 @@ impl Gateway {
                     return success(&call.method, &response, at);
                 }
                 Ok(response) => {
-                    let error = self.refusal(call, &response);
-                    let is_retried = policy.retries_status(response.status);
-                    let may_retry = is_retried && error.is_retryable();
+                    let (error, status) = self.refusal(call, &response);
+                    let is_retried = policy.retries_status(status) && error.is_retryable();
+                    let may_retry = is_retried && !(may_refresh && is_under_way(call, &error));
                     (error, may_retry)
                 }
+                // A proxy may have cut the connection while the gateway is still at work.
                 Err(failure) => {
-                    let may_retry = failure.allows_another(request.method);
+                    let may_retry = match may_refresh {
+                        true => failure.is_unsent(),
+                        false => failure.allows_another(request.method),
+                    };
                     (failure.error, may_retry)
                 }
             };
@@ -240,10 +253,10 @@ impl Gateway {
         }
     }
 
-    fn refusal(&self, call: &Request, response: &Response) -> NexusError {
+    fn refusal(&self, call: &Request, response: &Response) -> (NexusError, u16) {
         let mut secrets: Vec<&str> = call.secrets.iter().map(String::as_str).collect();
         secrets.push(&self.api_key);
-        refusal::of(&call.path, response, &self.base, &secrets)
+        refusal::of(call.asked, response, &self.base, &secrets)
     }
 
     fn url(&self, path: &str) -> Result<Uri> {
@@ -253,6 +266,18 @@ impl Gateway {
                 "the request's URL is too long; check the workspace, provider and connection id";
             NexusError::new(ErrorKind::InvalidInput, problem)
         })
+    }
+}
+
+/// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
+/// could refresh the token at the same time. A refresh and a request for a session are not repeated after any answer of
+/// a proxy, because they act even if the token has not expired.
+fn is_under_way(call: &Request, error: &NexusError) -> bool {
+    let is_bare = error.code().starts_with("http_");
+    match error.status_code() {
+        Some(504) => true,
+        Some(502) => is_bare && call.method == Method::POST,
+        _ => false,
     }
 }
 

@@ -12,6 +12,9 @@ use crate::time::Deadline;
 #[cfg(feature = "consent")]
 const BROWSER_TIME: Duration = Duration::from_secs(1);
 
+/// The longest `Retry-After` that a wait honours after a 429.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(15);
+
 /// The shortest interval that `WaitOptions::interval` can set.
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -49,7 +52,8 @@ impl Default for WaitOptions<'_> {
 }
 
 impl<'a> WaitOptions<'a> {
-    /// Sets the pause between two polls. Default 1.5 s, at least 10 ms.
+    /// Sets the pause between two polls. Default 1.5 s, at least 10 ms. After a 429, the pause is at least the gateway's
+    /// `Retry-After`, up to 15 s.
     ///
     /// ```
     /// use std::time::Duration;
@@ -122,10 +126,10 @@ impl WaitOptions<'_> {
         }
     }
 
-    /// Sleeps until the next poll. The deadline and the browser's return to a listener end the pause
-    /// early.
-    fn pause(&mut self, deadline: Deadline) {
-        let pause = self.interval.max(MIN_INTERVAL);
+    /// Sleeps for the interval, or for `at_least` if that is longer. The deadline and the browser's return to a listener
+    /// end the pause early.
+    fn pause(&mut self, at_least: Duration, deadline: Deadline) {
+        let pause = self.interval.max(MIN_INTERVAL).max(at_least);
         let pause = deadline.left().unwrap_or_default().min(pause);
         #[cfg(feature = "consent")]
         if let Some(browser) = &mut self.browser {
@@ -151,6 +155,7 @@ pub(crate) fn until_final(
         end
     };
     loop {
+        let mut at_least = Duration::ZERO;
         let polled = match status(poll_end) {
             Ok(ConnectionStatus::Failed) => behind_failed(token(poll_end)),
             polled => polled,
@@ -171,11 +176,12 @@ pub(crate) fn until_final(
             }
             // A failure that may be temporary, such as a network failure or a timeout, and any 5xx status.
             Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
+                at_least = least_pause(&error);
                 format!("the last poll failed with {error}")
             }
             Err(error) => return Err(error),
         };
-        options.pause(end);
+        options.pause(at_least, end);
         if end.left().is_none() {
             let seconds = options.timeout.as_secs_f64();
             let message = format!("the connection was not active after {seconds} s: {seen}");
@@ -184,21 +190,25 @@ pub(crate) fn until_final(
     }
 }
 
+/// Returns the shortest pause after a poll that failed. A gateway with a rate limit says when to poll again.
+fn least_pause(error: &NexusError) -> Duration {
+    if error.status_code() != Some(429) {
+        return Duration::ZERO;
+    }
+    error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER)
+}
+
 /// Returns the actual status of a connection that the gateway calls `failed`. Gateways report `failed`
 /// whenever their broker rejects the token request with a 4xx status, for example because the user has not
-/// consented yet. The error of the token request tells most of the reasons apart. In gateways before 0.3, that
-/// error is a status without a body.
+/// consented yet. The error of the token request tells most of the reasons apart.
 fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     let Err(error) = token else {
         return Ok(ConnectionStatus::Active);
     };
-    match error.code() {
-        // `token_expired` covers every failed refresh, and many of them are temporary.
-        "connection_not_active" | "token_expired" | "http_403" => Ok(ConnectionStatus::Pending),
-        "attention_required" | "http_409" => Ok(ConnectionStatus::Attention),
-        "connection_revoked" | "http_410" => Ok(ConnectionStatus::Revoked),
-        "http_500" => Err(error),
-        _ if error.is_retryable() || matches!(error.status_code(), Some(401 | 403)) => Err(error),
+    match (ConnectionStatus::of_error(&error), error.status_code()) {
+        (Some(status), _) => Ok(status),
+        (None, Some(401 | 403) | None) => Err(error),
+        _ if error.is_retryable() || error.code() == "http_500" => Err(error),
         _ => Ok(ConnectionStatus::Failed),
     }
 }

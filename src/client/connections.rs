@@ -7,6 +7,7 @@ use crate::cache::Tenant;
 use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::connection::revoke::{RevokeOptions, RevokeResult};
 use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
+use crate::error::meaning::Asked;
 use crate::error::{self, Result};
 use crate::flights::Operation;
 use crate::gateway::{Gateway, Request};
@@ -46,6 +47,7 @@ impl NexusClient {
     ) -> Result<RequestConnectionResponse> {
         input.check()?;
         let request = Request::post("/v1/request-connection").json(&input.body());
+        let request = request.asked(Asked::Connection);
         let response = self.send(&request.of_workspace(Some(&input.user_id)))?;
         let response = RequestConnectionResponse::from_json(response)?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
@@ -89,9 +91,10 @@ impl NexusClient {
         let tenant = Tenant::checked(workspace_id, provider)?;
         match self.0.flights.call(Operation::Resolve(tenant), deadline) {
             Ok(_) => Ok(ConnectionStatus::Active),
-            Err(error) => match error.code() {
-                "attention_required" => Ok(ConnectionStatus::Attention),
-                "connection_revoked" => Ok(ConnectionStatus::Revoked),
+            Err(error) => match ConnectionStatus::of_error(&error) {
+                Some(status @ (ConnectionStatus::Attention | ConnectionStatus::Revoked)) => {
+                    Ok(status)
+                }
                 _ => Err(error),
             },
         }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{NexusClient, with_id};
 use crate::cache::Tenant;
+use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::flights::{Operation, Subject};
@@ -53,7 +54,9 @@ impl NexusClient {
     pub fn request_agent_session(&self, input: &AgentSessionInput) -> Result<AgentSession> {
         input.check()?;
         let request = match &input.user_token {
-            Some(token) => Request::post("/v1/agent-sessions/obo").secret(token.clone()),
+            Some(token) => Request::post("/v1/agent-sessions/obo")
+                .secret(token.clone())
+                .asked(Asked::UserSession),
             None => Request::post("/v1/agent-sessions"),
         };
         let request = request.of_workspace(input.workspace_id.as_deref());

@@ -27,7 +27,6 @@
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
 /// | `http_429` | too many requests for this workspace, or from this machine | wait for [`retry_after`](super::NexusError::retry_after) |
 /// | `http_404` | the gateway does not have this path | check `gateway_url`; resolving needs version 0.3 or later |
-/// | `http_403`, `http_404`, `http_409` (token, empty body) | a gateway before 0.3 sends only the status; the statuses mean `connection_not_active`, `connection_not_found` and `attention_required`, respectively | see the row of that code |
 /// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept credentials that a user enters in a form | let the user consent in a browser |
 /// | `missing_credential`, `credentials_rejected`, `invalid_base_url` | the credential that was entered is incomplete or wrong | enter it again |
 /// | `provider_not_validatable`, `validation_unreachable` | the gateway could not check the credential | try again later, or ask the operator |
@@ -35,7 +34,8 @@
 /// | `session_not_found`, `agent_not_found`, `agent_inactive` | the session or agent does not exist, or is switched off | correct the id, or ask the operator |
 /// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
 /// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |
-/// | `unsupported_agent_session_provider`, `provider_mismatch` | the provider does not support agent sessions, or the connection belongs to another provider | use another provider |
+/// | `unsupported_agent_session_provider` | the provider does not support agent sessions | use another provider |
+/// | `provider_mismatch` | the connection belongs to another provider | name the connection's own provider, or leave the provider out |
 /// | `access_token_unavailable` | the connection has no token at the moment | try again later, or let the user connect again |
 /// | `invalid_user_context_token` | the user's own token is not valid | let the user sign in again |
 /// | `backend_auth_unavailable` | the gateway cannot authenticate the user at the moment | try again later |

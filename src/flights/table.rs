@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::operation::{Operation, Subject};
 use crate::cache::{self, Tenant, TokenCache};
-use crate::error::{NexusError, Result};
+use crate::error::Result;
 use crate::gateway::Success;
 use crate::json::Object;
 use crate::sync::{Condvar, Mutex, Promise};
@@ -16,8 +16,6 @@ use crate::token::{CachedToken, TokenResponse};
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;
-/// The gateway's error code for a failed refresh. The cause may be temporary or permanent.
-pub(super) const TOKEN_EXPIRED: &str = "token_expired";
 
 /// The origin of a token. After a 401, a request is sent again only if its token came from the cache, because such a
 /// token may have been revoked in the meantime.
@@ -108,7 +106,7 @@ impl Flight {
         };
         let token = match outcome.as_deref() {
             Ok(Outcome::Token(Ok(token), requested)) => Some((Arc::clone(token), *requested)),
-            Err(error) if is_definite(error) => None,
+            Err(error) if error.is_final() => None,
             _ => return,
         };
         cache.update(tenant, token, Now::read(), self.changes);
@@ -194,11 +192,4 @@ fn has_room(flights: &[Arc<Flight>], key: &Subject) -> bool {
     let provider = key.provider();
     let same = |flight: &&Arc<Flight>| flight.key.provider() == provider;
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
-}
-
-/// Returns whether the gateway has refused for good. If so, the old token must not be used any more. Other errors may
-/// be temporary.
-pub(super) fn is_definite(error: &NexusError) -> bool {
-    let status = error.status_code().unwrap_or_default();
-    (400..500).contains(&status) && status != 429 && error.code() != TOKEN_EXPIRED
 }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::cache;
-use crate::error::Result;
+use crate::error::{Result, meaning};
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
@@ -161,9 +161,10 @@ pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
 }
 
 pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
-    NexusError::new(kind, "scripted")
-        .coded(code)
+    let error = NexusError::new(kind, "scripted").coded(code);
+    error
         .with_status(status)
+        .with(|inner| inner.next = meaning::of_code(code, Some(status)))
 }
 
 #[test]

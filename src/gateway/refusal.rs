@@ -1,13 +1,13 @@
 //! Turns the error responses of all gateway versions into errors with advice.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use ureq::http::header::{LOCATION, RETRY_AFTER};
+use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, Uri};
 
-use crate::error::{self, ErrorKind, NexusError};
+use crate::error::meaning::{self, Asked, Refused};
+use crate::error::{ErrorKind, NexusError};
 use crate::hiding::Secrets;
 use crate::json::{self, Object};
 use crate::time::date;
@@ -23,22 +23,14 @@ const MAX_JSON: usize = 64 << 10;
 /// The shortest secret that is hidden, in bytes. Shorter strings are likely to occur in a message by chance.
 const MIN_SECRET: usize = 4;
 
-/// The parts of an error response that determine its meaning.
-struct Refusal<'a> {
-    /// The path and query of the request, relative to the gateway's address.
-    path: &'a str,
-    status: u16,
-    code: Option<String>,
-    /// The status of the broker behind the gateway, if the error states it.
-    broker_status: Option<u64>,
-    /// True if the message is the broker's own error body.
-    is_relayed: bool,
-    is_empty: bool,
-}
-
-/// Returns the error for a response that is not a success. `path` is the path of the request, and `base` is the
-/// gateway's URL. `secrets` are strings that the error must not repeat.
-pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) -> NexusError {
+/// Returns the error for a response that is not a success, and the status that decides whether it is retried. `base` is
+/// the gateway's URL. `secrets` are strings that the error must not repeat.
+pub(crate) fn of(
+    asked: Asked,
+    response: &Response,
+    base: &Uri,
+    secrets: &[&str],
+) -> (NexusError, u16) {
     let is_short = response.body.len() <= MAX_JSON;
     let fields = match is_short.then(|| json::parse(&response.body)) {
         Some(Ok(Value::Object(fields))) => fields,
@@ -52,14 +44,18 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
     let hidden = |text: &str| hiding.hidden(text.as_bytes(), "[redacted]");
     let message = message_of(&fields);
     let relayed = message.as_deref().and_then(relayed);
-    let refusal = Refusal {
-        path,
+    // A secret may be a part of a known code, such as the key `token` in `token_expired`.
+    let is_shown = |code: &String| meaning::is_known(code) || hidden(code).is_none();
+    let code = code_of(&fields).filter(is_shown);
+    let refused = Refused {
+        asked,
         status: response.status,
-        code: code_of(&fields).filter(|code| hidden(code).is_none()),
+        code: code.as_deref().unwrap_or_default(),
         broker_status: fields.get("status").and_then(Value::as_u64),
         is_relayed: relayed.is_some(),
-        is_empty: is_blank(&body),
     };
+    let (advice, next) = (refused.advice(), refused.next());
+    let status_to_retry = refused.status_to_retry();
     let message = match relayed.or(message) {
         _ if (300..400).contains(&response.status) => moved(&response.headers, base),
         Some(message) => message,
@@ -67,26 +63,25 @@ pub(crate) fn of(path: &str, response: &Response, base: &Uri, secrets: &[&str]) 
     };
     let shown = hidden(&message).unwrap_or_else(|| message.into_bytes());
     let mut message = cut(&String::from_utf8_lossy(&shown));
-    let advice = refusal.advice();
     if !advice.is_empty() {
         message = [message.trim_end_matches('.'), "; ", advice].concat();
     }
-    NexusError::new(ErrorKind::Gateway, message).with(|error| {
+    let error = NexusError::new(ErrorKind::Gateway, message).with(|error| {
         error.status = Some(response.status);
-        error.retry_after = retry_after(&response.headers);
-        error.retryable = refusal.is_retryable();
-        error.needs_reconnect = refusal.needs_reconnect();
-        let code = refusal.code;
+        error.retry_after = date::retry_after_header(&response.headers);
+        error.next = next;
         error.code = code.map_or_else(|| format!("http_{}", response.status).into(), Cow::from);
-    })
+    });
+    (error, status_to_retry)
 }
 
-/// Returns the first of the fields `error`, `error.code` and `code` that looks like a code.
+/// Returns the first of the fields `error`, `error.code` and `code` that looks like a code. A number is no code: servers
+/// other than the gateway repeat the status, or a number of gRPC, in such a field.
 fn code_of(fields: &Object) -> Option<String> {
-    let nested = json::object(fields, "error").and_then(|error| json::text(error, "code"));
-    let own = fields.get("error").and_then(Value::as_str);
-    let found = [own.map(str::to_owned), nested, json::text(fields, "code")];
-    found.into_iter().flatten().find(|code| is_code(code))
+    let nested = json::object(fields, "error").and_then(|error| error.get("code"));
+    let found = [fields.get("error"), nested, fields.get("code")];
+    let mut texts = found.into_iter().flatten().filter_map(Value::as_str);
+    texts.find(|code| is_code(code)).map(str::to_owned)
 }
 
 fn is_code(text: &str) -> bool {
@@ -153,90 +148,6 @@ fn cut(text: &str) -> String {
         shown.push_str("...");
     }
     shown
-}
-
-/// Returns the time for which the server asks the client to wait.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let now = date::server_time(headers).unwrap_or_else(SystemTime::now);
-    date::retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
-}
-
-impl Refusal<'_> {
-    /// Returns whether only the user can fix the error, by connecting the provider.
-    fn needs_reconnect(&self) -> bool {
-        match self.meaning() {
-            "connection_not_found" => self.asks("/v1/resolve"),
-            code => self.status == 410 || error::asks_for_reconnect(code),
-        }
-    }
-
-    /// Returns whether the same call may succeed later.
-    fn is_retryable(&self) -> bool {
-        match self.meaning() {
-            "token_expired" => true,
-            "upstream_error" if self.asks("/v1/refresh/") => false,
-            // The refusal comes from the broker behind the gateway, so a retry would not help.
-            _ if self.is_relayed || matches!(self.broker_status, Some(400..=499)) => false,
-            _ => matches!(self.status, 429 | 502..=504),
-        }
-    }
-
-    /// Returns the advice to append to the gateway's message, or an empty string if the message needs no advice.
-    fn advice(&self) -> &'static str {
-        match (self.meaning(), self.status, self.broker_status) {
-            ("connection_not_found", ..) if self.asks("/v1/resolve") => {
-                "let the user connect the provider, and check the case of its name"
-            }
-            ("connection_not_found", ..) => {
-                "check the connection's id, and the workspace if you passed one"
-            }
-            ("connection_not_active", ..) => {
-                "the user has not consented yet, or a newer connection has replaced this one"
-            }
-            ("attention_required" | "connection_revoked" | "token_not_found", ..) => {
-                "let the user connect the provider again"
-            }
-            ("token_expired", ..) => {
-                "the provider may be down for a moment, so try again later; if the user has to \
-                 connect again, the next call says so"
-            }
-            ("upstream_error", ..) if self.asks("/v1/refresh/") => {
-                "call get_token_by_connection_id to learn the connection's status"
-            }
-            ("invalid_api_key", 403, _) | ("broker_error", _, Some(401 | 403)) => {
-                "the gateway and its broker have different keys; ask the operator to fix it"
-            }
-            ("broker_error", _, Some(400)) if self.asks("/v1/request-connection") => {
-                "the gateway may not allow this return_url; ask its operator to allow it"
-            }
-            ("", 404, _) => {
-                "check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later"
-            }
-            // The request contains a token of the user, so a 401 does not show that api_key is wrong.
-            _ if self.asks("/v1/agent-sessions/obo") => "",
-            ("" | "unauthorized", 401, _) => "check that api_key is correct",
-            _ => "",
-        }
-    }
-
-    /// Returns the error's code. Gateways before 0.3 send only a status if they refuse a token. The status is
-    /// translated into the code of later gateways.
-    fn meaning(&self) -> &str {
-        let asks_for_token = self.asks("/v1/token/") || self.asks("/v1/refresh/");
-        let bare = self.is_empty && asks_for_token;
-        match (self.code.as_deref(), self.status) {
-            (Some(code), _) => code,
-            (None, 403) if bare => "connection_not_active",
-            (None, 404) if bare => "connection_not_found",
-            (None, 409) if bare => "attention_required",
-            (None, 410) => "connection_revoked",
-            (None, _) => "",
-        }
-    }
-
-    fn asks(&self, path: &str) -> bool {
-        self.path.starts_with(path)
-    }
 }
 
 #[cfg(test)]

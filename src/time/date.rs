@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 use ureq::http::HeaderMap;
-use ureq::http::header::DATE;
+use ureq::http::header::{DATE, RETRY_AFTER};
 
 use crate::json;
 
@@ -80,6 +80,12 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
 /// Reads the response's `Date`.
 pub(crate) fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
     http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// Returns the time for which the server asks the client to wait, from `Retry-After`.
+pub(crate) fn retry_after_header(headers: &HeaderMap) -> Option<Duration> {
+    let now = server_time(headers).unwrap_or_else(SystemTime::now);
+    retry_after(headers.get(RETRY_AFTER)?.to_str().ok()?, now)
 }
 
 /// Reads the date format that servers must send (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -33,6 +33,11 @@ impl Failure {
         }
     }
 
+    /// Returns whether another attempt may help, and the request was not sent.
+    pub(crate) fn is_unsent(&self) -> bool {
+        self.error.is_retryable() && self.unsent
+    }
+
     /// Returns whether another attempt may help and is safe. It is safe if the request is idempotent or was not sent.
     pub(crate) fn allows_another(&self, method: &Method) -> bool {
         self.error.is_retryable() && (self.unsent || method.is_idempotent())

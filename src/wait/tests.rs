@@ -8,7 +8,7 @@ use super::*;
 fn refused(status: u16, code: &str) -> NexusError {
     NexusError::new(ErrorKind::Gateway, "no")
         .coded(code.to_owned())
-        .with_status(status)
+        .with(|inner| inner.status = Some(status).filter(|status| *status > 0))
         .retryable(matches!(status, 429 | 502..=504))
 }
 
@@ -50,7 +50,7 @@ fn wait(token: &Result<()>) -> (String, Vec<String>) {
 #[test]
 fn failed_is_asked_about() {
     // The status and code of the token request, the outcome, and the statuses that `on_poll` got.
-    let table: [(u16, &str, &str, &[&str]); 22] = [
+    let table: [(u16, &str, &str, &[&str]); 23] = [
         // A gateway of version 0.4.
         (
             400,
@@ -66,10 +66,10 @@ fn failed_is_asked_about() {
         (403, "invalid_api_key", "invalid_api_key", &[]),
         (401, "unauthorized", "unauthorized", &[]),
         (502, "broker_unavailable", "active", &["active"]),
-        // A gateway of version 0.2.0, which sends statuses without a body.
-        (403, "http_403", "active", &["pending", "active"]),
-        (409, "http_409", "attention", &["attention"]),
-        (410, "http_410", "revoked", &["revoked"]),
+        // A status without a code.
+        (403, "http_403", "http_403", &[]),
+        (409, "http_409", "failed", &["failed"]),
+        (410, "http_410", "failed", &["failed"]),
         (404, "http_404", "failed", &["failed"]),
         (401, "http_401", "http_401", &[]),
         (429, "http_429", "active", &["active"]),
@@ -82,6 +82,8 @@ fn failed_is_asked_about() {
         (405, "http_405", "failed", &["failed"]),
         (501, "http_501", "failed", &["failed"]),
         (200, "invalid_response", "failed", &["failed"]),
+        // A failure without a response, such as a TLS certificate that is not trusted.
+        (0, "request_failed", "request_failed", &[]),
     ];
     for (status, code, outcome, shown) in table {
         let (ended, seen) = wait(&Err(refused(status, code)));
@@ -95,6 +97,23 @@ fn failed_is_asked_about() {
         wait(&Ok(())),
         ("active".to_owned(), to_strings(&["active"]))
     );
+}
+
+#[test]
+fn a_gateway_with_a_rate_limit_is_polled_when_it_says_so() {
+    for (status, asked, pause) in [(429, 7, 7), (429, 600, 15), (429, 0, 0), (503, 7, 0)] {
+        let limited = refused(status, "busy");
+        let limited = limited.with(|inner| inner.retry_after = Some(Duration::from_secs(asked)));
+        assert_eq!(
+            least_pause(&limited),
+            Duration::from_secs(pause),
+            "{status} {asked}"
+        );
+    }
+    let begun = std::time::Instant::now();
+    let longer = Duration::from_millis(50);
+    options().pause(longer, soon());
+    assert!(begun.elapsed() >= longer, "the longer of both");
 }
 
 fn to_strings(texts: &[&str]) -> Vec<String> {

@@ -4,6 +4,7 @@ use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue, Uri};
 
 use super::{assert_line, split};
+use crate::error::meaning::Asked;
 use crate::gateway::refusal;
 use crate::transport::Response;
 
@@ -38,18 +39,14 @@ pub fn error_body(data: &[u8]) {
         headers,
         body: body.to_vec(),
     };
-    for path in [
-        "/v1/resolve?workspace_id=w",
-        "/v1/refresh/c",
-        "/v1/request-connection",
-    ] {
-        check(path, &response);
+    for asked in [Asked::Resolve, Asked::Refresh, Asked::Connection] {
+        check(asked, &response);
     }
 }
 
-fn check(path: &str, response: &Response) {
+fn check(asked: Asked, response: &Response) {
     let base = Uri::from_static("https://gateway.example/base");
-    let error = refusal::of(path, response, &base, &SENT);
+    let (error, _) = refusal::of(asked, response, &base, &SENT);
     assert_eq!(error.status_code(), Some(response.status));
     let length = error.message().chars().count();
     assert!(length <= 503 + ADVICE, "{length} characters");
@@ -61,8 +58,6 @@ fn check(path: &str, response: &Response) {
     let code = error.code().bytes();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     assert!(code.len() <= 100 && code.into_iter().all(plain), "{error}");
-    let again = matches!(response.status, 429 | 502..=504) || error.code() == "token_expired";
-    assert!(again || !error.is_retryable(), "{error}");
     if (300..400).contains(&response.status) {
         assert!(!error.message().contains('?'), "{error}");
     }

@@ -113,7 +113,7 @@ fn each_attempt_holds_the_lock_by_itself() {
     let table: [(&str, Responses, usize); 5] = [
         ("success", &[], 1),
         ("a retry", &[(503, "broker_unavailable")], 2),
-        ("a cut connection", &[(0, "")], 2),
+        ("a cut connection", &[(0, "")], 1),
         ("a second resolve", &[(409, "token_expired")], 2),
         ("a definite no", &[(404, "connection_not_found")], 1),
     ];

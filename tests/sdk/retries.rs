@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::{self, Server, bearer, bytes, client, json, options, reply, text};
 use nexus_sdk::{
-    ErrorKind, FetchOptions, NexusClient, NexusError, RequestConnectionInput, RetryPolicy,
-    TokenCache,
+    AgentSessionInput, ErrorKind, FetchOptions, NexusClient, NexusError, RequestConnectionInput,
+    RetryPolicy, TokenCache,
 };
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn input() -> RequestConnectionInput {
 /// A GET and a POST.
 fn both(client: &NexusClient) -> [(&'static str, Option<NexusError>); 2] {
     [
-        ("GET", client.check_connection("c").err()),
+        ("GET", client.providers().err()),
         ("POST", client.request_connection(&input()).err()),
     ]
 }
@@ -115,7 +115,7 @@ fn a_refresh_that_failed_upstream_is_one_request_and_says_whom_to_ask() {
 
 #[test]
 fn a_retry_that_works_is_all_that_the_caller_sees() {
-    let active = json(200, &json!({"status": "active"}));
+    let healthy = json(200, &json!({"status": "healthy"}));
     let failures = [
         text(503, "busy"),
         text(502, ""),
@@ -123,9 +123,9 @@ fn a_retry_that_works_is_all_that_the_caller_sees() {
         bytes("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
     ];
     for failure in failures {
-        let gateway = Server::play(vec![failure.clone(), failure, active.clone()]);
-        let status = patient(&gateway, quick(2)).check_connection("c").unwrap();
-        assert!(status == "active");
+        let gateway = Server::play(vec![failure.clone(), failure, healthy.clone()]);
+        let health = patient(&gateway, quick(2)).health().unwrap();
+        assert_eq!(health.status, "healthy");
         assert_eq!(gateway.requests().len(), 3);
     }
 }
@@ -134,7 +134,7 @@ fn a_retry_that_works_is_all_that_the_caller_sees() {
 fn a_cut_connection_is_tried_again_unless_a_post_may_have_been_acted_on() {
     let gateway = Server::play(vec![bytes("")]);
     let client = patient(&gateway, quick(2));
-    let error = client.check_connection("c").unwrap_err();
+    let error = client.providers().unwrap_err();
     assert_eq!(
         (error.code(), gateway.requests().len()),
         ("max_retries_exceeded", 3)
@@ -149,6 +149,52 @@ fn a_cut_connection_is_tried_again_unless_a_post_may_have_been_acted_on() {
         (error.code(), gateway.requests().len()),
         ("request_failed", 5)
     );
+}
+
+/// A proxy may have given up while the gateway still refreshes the token. A second request could spend the same refresh
+/// token.
+#[test]
+fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
+    type Call = fn(&NexusClient) -> Option<NexusError>;
+    let resolve: Call = |client| client.resolve_token("ws", "p").err();
+    let check: Call = |client| client.check_connection("c").err();
+    let refresh: Call = |client| client.refresh_connection("c").err();
+    let session: Call = |client| {
+        let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
+        client.request_agent_session(&input).err()
+    };
+    let connect: Call = |client| client.request_connection(&input()).err();
+    let coded = json!({"error": "broker_unavailable", "message": "m"});
+    let limited = json!({"error": "broker_error", "message": "m", "status": 429});
+    // The response, and how often resolve, check, refresh, session and request-connection are sent.
+    let table = [
+        ("503", text(503, "busy"), [3, 3, 3, 3, 3]),
+        ("502 of a proxy", text(502, ""), [3, 3, 1, 1, 3]),
+        ("502", json(502, &coded), [3, 3, 3, 3, 3]),
+        ("504 of a proxy", text(504, ""), [1, 1, 1, 1, 3]),
+        ("504", json(504, &coded), [1, 1, 1, 1, 3]),
+        ("a broker's 429", json(502, &limited), [3, 3, 3, 3, 3]),
+        ("a cut connection", bytes(""), [1, 1, 1, 1, 1]),
+    ];
+    for (case, response, sent) in table {
+        let calls = [resolve, check, refresh, session, connect].into_iter();
+        for (number, (call, sent)) in calls.zip(sent).enumerate() {
+            let gateway = Server::play(vec![response.clone()]);
+            let client = patient(&gateway, quick(2).retry_on_429(true));
+            assert!(call(&client).is_some(), "{case}, call {number}");
+            assert_eq!(gateway.requests().len(), sent, "{case}, call {number}");
+        }
+    }
+}
+
+/// Without `retry_on_429`, a broker's 429 is not repeated either.
+#[test]
+fn a_brokers_429_is_repeated_only_if_the_policy_says_so() {
+    let limited = json!({"error": "broker_error", "message": "m", "status": 429});
+    let gateway = Server::play(vec![json(502, &limited)]);
+    let error = patient(&gateway, quick(2)).providers().unwrap_err();
+    assert_eq!(gateway.requests().len(), 1);
+    assert!(error.is_retryable());
 }
 
 #[test]
@@ -183,7 +229,7 @@ fn without_time_for_another_attempt_the_error_is_that_of_the_last() {
 #[test]
 fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     let body = json!({"error": "broker_unavailable", "message": "the broker is away"});
-    let gateway = Server::play(vec![text(504, ""), json(503, &body)]);
+    let gateway = Server::play(vec![text(502, ""), json(503, &body)]);
     let error = patient(&gateway, quick(1))
         .check_connection("c")
         .unwrap_err();

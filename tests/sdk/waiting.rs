@@ -49,7 +49,7 @@ fn failed_is_asked_about_on_the_token_path() {
         status("failed"),
         not_active,
         status("failed"),
-        text(403, ""),
+        text(503, ""),
         status("active"),
     ]);
     let seen = client(&gateway).wait_for_active("c/1", soon()).unwrap();

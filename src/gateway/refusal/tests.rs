@@ -1,6 +1,10 @@
+use std::time::Duration;
+
+use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue};
 
 use super::*;
+use crate::error::meaning::Next;
 use crate::seeded::Seeded;
 
 fn base() -> Uri {
@@ -22,20 +26,16 @@ fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Respo
 }
 
 fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
-    error_to("/v1/providers", status, body)
+    error_to(Asked::Other, status, body)
 }
 
 fn read(response: &Response, secrets: &[&str]) -> NexusError {
-    of("/v1/providers", response, &base(), secrets)
+    of(Asked::Other, response, &base(), secrets).0
 }
 
-fn error_to(path: &str, status: u16, body: impl AsRef<[u8]>) -> NexusError {
-    of(
-        path,
-        &response(status, &[], body.as_ref()),
-        &base(),
-        &["key-1"],
-    )
+fn error_to(asked: Asked, status: u16, body: impl AsRef<[u8]>) -> NexusError {
+    let response = response(status, &[], body.as_ref());
+    of(asked, &response, &base(), &["key-1"]).0
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn every_form_of_an_error_body() {
             "9, nested, a number",
             403,
             r#"{"error":{"code":7,"message":"not you"}}"#,
-            "7",
+            "http_403",
             "not you",
         ),
         (
@@ -318,7 +318,7 @@ fn what_may_succeed_later() {
         ("400", false),
         ("404", false),
         ("422", false),
-        ("429", false),
+        ("429", true),
         ("499", false),
         ("399", true),
         ("500", true),
@@ -369,14 +369,14 @@ fn how_long_to_wait() {
     }
     let undated = response(503, &[("retry-after", now)], b"");
     assert_eq!(
-        retry_after(&undated.headers),
+        date::retry_after_header(&undated.headers),
         Some(Duration::ZERO),
         "long ago by our own clock"
     );
     assert_eq!(date::server_time(&undated.headers), None);
     let mut odd = HeaderMap::new();
     odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());
-    assert_eq!(retry_after(&odd), None);
+    assert_eq!(date::retry_after_header(&odd), None);
 }
 
 #[test]
@@ -628,292 +628,162 @@ fn a_long_body_is_looked_through_in_one_go() {
 
 /// The columns are the call's path, the status and body of the response, whether the user must reconnect, whether a
 /// retry may help, and a part of the error's message. The responses are those of gateways 0.4 and 0.2.
+/// What the caller can do next, and a part of the message. A body that is one word stands for an error with that code.
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
-fn what_a_refusal_calls_for() {
-    let coded = |code: &str| format!(r#"{{"error":"{code}","message":"It is so."}}"#);
-    let broker =
-        |status: u16| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
+fn the_meaning_of_each_error() {
+    use Asked::{Connection, Other, Refresh, Resolve, UserSession};
+    use Next::{Final, Reconnect, Retry, Unclear};
+    const CASE: &str = "check the case of its name";
+    const ID: &str = "check the connection's id";
+    const CONSENT: &str = "the user has not consented yet";
+    const AGAIN: &str = "connect the provider again";
+    const KEY: &str = "check that api_key is correct";
+    const KEYS: &str = "have different keys";
+    const SAID: &str = "It is so.";
+    const PAGE: &str = "404 page not found";
+    let broker = |status| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
+    let [refused, forbidden, limited] = [400, 403, 429].map(broker);
     let wrapped = r#"{"error":"broker_error","message":"{\"error\":\"credentials_rejected\",\"message\":\"401\"}"}"#;
-    let not_found = coded("connection_not_found");
-    let (resolve, token, refresh) = ("/v1/resolve?workspace_id=w", "/v1/token/c", "/v1/refresh/c");
-    let (request, capture) = ("/v1/request-connection", "/v1/capture-credential");
-    let (yes, no) = (true, false);
-    let table = [
+    let limit = r#"{"error":"broker_unavailable","message":"m","status":429}"#;
+    let grpc = r#"{"code":5,"message":"Not Found"}"#;
+    let table: [(Asked, u16, &str, Next, &str); 46] = [
+        (Resolve, 404, "connection_not_found", Reconnect, CASE),
+        (Other, 404, "connection_not_found", Final, ID),
+        (Other, 400, "connection_not_active", Final, CONSENT),
+        (Other, 409, "attention_required", Reconnect, AGAIN),
+        (Other, 410, "connection_revoked", Reconnect, AGAIN),
+        (Other, 410, "", Reconnect, AGAIN),
+        (Other, 404, "token_not_found", Reconnect, AGAIN),
+        (Refresh, 400, "no_refresh_token", Reconnect, SAID),
+        (Refresh, 400, "static_token", Final, SAID),
+        (Resolve, 409, "token_expired", Retry, "try again later"),
+        (Refresh, 502, "upstream_error", Unclear, "call get_token_by"),
+        (Connection, 502, "upstream_error", Retry, SAID),
+        (Other, 403, "invalid_api_key", Final, KEYS),
+        (Resolve, 401, "unauthorized", Final, KEY),
+        (Resolve, 401, "", Final, KEY),
+        (Resolve, 401, "a_proxys_code", Final, SAID),
+        (UserSession, 401, "invalid_user_context_token", Final, SAID),
+        (UserSession, 401, "", Final, "status 401 and no body"),
+        (Resolve, 400, "missing_fields", Final, SAID),
+        (Resolve, 502, "broker_unavailable", Retry, SAID),
+        (Resolve, 500, "decrypt_failed", Unclear, SAID),
         (
-            resolve,
-            404,
-            not_found.clone(),
-            yes,
-            no,
-            "check the case of its name",
-        ),
-        (
-            token,
-            404,
-            not_found.clone(),
-            no,
-            no,
-            "check the connection's id",
-        ),
-        (
-            "/v1/connections/c",
-            404,
-            not_found.clone(),
-            no,
-            no,
-            "check the connection's id",
-        ),
-        (
-            "/v1/agent-sessions",
-            404,
-            not_found,
-            no,
-            no,
-            "check the connection's id",
-        ),
-        (
-            token,
-            400,
-            coded("connection_not_active"),
-            no,
-            no,
-            "the user has not consented yet",
-        ),
-        (
-            token,
-            409,
-            coded("attention_required"),
-            yes,
-            no,
-            "connect the provider again",
-        ),
-        (
-            token,
-            410,
-            coded("connection_revoked"),
-            yes,
-            no,
-            "connect the provider again",
-        ),
-        (
-            token,
-            410,
-            String::new(),
-            yes,
-            no,
-            "connect the provider again",
-        ),
-        (
-            token,
-            404,
-            coded("token_not_found"),
-            yes,
-            no,
-            "connect the provider again",
-        ),
-        (
-            resolve,
-            409,
-            coded("token_expired"),
-            no,
-            yes,
-            "try again later",
-        ),
-        (
-            token,
-            403,
-            coded("invalid_api_key"),
-            no,
-            no,
-            "ask the operator to fix it",
-        ),
-        (
-            resolve,
-            502,
-            coded("broker_unavailable"),
-            no,
-            yes,
-            "It is so.",
-        ),
-        (
-            resolve,
+            Resolve,
             429,
-            "Too Many Requests\n".to_owned(),
-            no,
-            yes,
+            "Too Many Requests\n",
+            Retry,
             "Too Many Requests",
         ),
+        (Resolve, 502, limit, Retry, "m"),
+        (Resolve, 429, &limited, Retry, "m"),
+        (Resolve, 502, &limited, Retry, "m"),
         (
-            resolve,
-            401,
-            coded("unauthorized"),
-            no,
-            no,
-            "check that api_key is correct",
-        ),
-        (
-            resolve,
-            401,
-            String::new(),
-            no,
-            no,
-            "check that api_key is correct",
-        ),
-        (
-            "/v1/agent-sessions/obo",
-            401,
-            coded("invalid_user_context_token"),
-            no,
-            no,
-            "It is so.",
-        ),
-        (
-            refresh,
+            Connection,
             502,
-            coded("upstream_error"),
-            no,
-            no,
-            "call get_token_by_connection_id",
-        ),
-        (request, 502, coded("upstream_error"), no, yes, "It is so."),
-        (
-            refresh,
-            400,
-            coded("no_refresh_token"),
-            yes,
-            no,
-            "It is so.",
-        ),
-        (refresh, 400, coded("static_token"), no, no, "It is so."),
-        (
-            request,
-            502,
-            broker(400),
-            no,
-            no,
+            &refused,
+            Unclear,
             "ask its operator to allow it",
         ),
+        (Connection, 502, &forbidden, Unclear, KEYS),
+        (Other, 502, &forbidden, Unclear, KEYS),
+        (Other, 502, &refused, Unclear, "m"),
+        (Other, 502, wrapped, Unclear, "credentials_rejected: 401"),
+        (Other, 422, "credentials_rejected", Final, SAID),
+        // The words of a proxy, an ingress or another server.
+        (Resolve, 404, "", Unclear, "version 0.3 or later"),
+        (Resolve, 404, PAGE, Unclear, "version 0.3 or later"),
         (
-            request,
-            502,
-            broker(403),
-            no,
-            no,
-            "ask the operator to fix it",
-        ),
-        (request, 502, broker(404), no, no, "m"),
-        (
-            "/v1/providers",
-            502,
-            broker(403),
-            no,
-            no,
-            "ask the operator to fix it",
-        ),
-        (capture, 502, broker(400), no, no, "m"),
-        (
-            capture,
-            502,
-            wrapped.to_owned(),
-            no,
-            no,
-            "credentials_rejected: 401",
-        ),
-        (
-            capture,
-            422,
-            coded("credentials_rejected"),
-            no,
-            no,
-            "It is so.",
-        ),
-        // Gateway 0.2 sends a status without a body, and has no `/v1/resolve`.
-        (
-            token,
-            403,
-            String::new(),
-            no,
-            no,
-            "the user has not consented yet",
-        ),
-        (
-            token,
+            Resolve,
             404,
-            String::new(),
-            no,
-            no,
-            "check the connection's id",
+            grpc,
+            Unclear,
+            "Not Found; check that gateway_url",
         ),
-        (
-            token,
-            409,
-            String::new(),
-            yes,
-            no,
-            "connect the provider again",
-        ),
-        (
-            refresh,
-            409,
-            String::new(),
-            yes,
-            no,
-            "connect the provider again",
-        ),
-        (
-            capture,
-            403,
-            String::new(),
-            no,
-            no,
-            "status 403 and no body",
-        ),
-        (
-            capture,
-            409,
-            String::new(),
-            no,
-            no,
-            "status 409 and no body",
-        ),
-        (
-            token,
-            403,
-            "<h1>Forbidden</h1>".to_owned(),
-            no,
-            no,
-            "Forbidden",
-        ),
-        (
-            resolve,
-            404,
-            "404 page not found\n".to_owned(),
-            no,
-            no,
-            "that the gateway is version 0.3 or later",
-        ),
-        (
-            token,
-            404,
-            "404 page not found\n".to_owned(),
-            no,
-            no,
-            "check that gateway_url is",
-        ),
+        (Resolve, 404, "not_found", Unclear, SAID),
+        (Resolve, 400, "", Unclear, "status 400 and no body"),
+        (Resolve, 408, "", Unclear, "status 408"),
+        (Resolve, 409, "", Unclear, "status 409"),
+        (Resolve, 413, "<h1>Too large</h1>", Unclear, "Too large"),
+        (Resolve, 421, "", Unclear, "status 421"),
+        (Resolve, 425, "", Unclear, "status 425"),
+        (Resolve, 403, "<h1>Forbidden</h1>", Final, "Forbidden"),
+        (Resolve, 500, "", Unclear, "status 500"),
+        (Resolve, 502, "", Retry, "status 502"),
+        (Resolve, 503, "", Retry, "status 503"),
+        (Resolve, 504, "", Retry, "status 504"),
     ];
-    for (path, status, body, user, again, part) in table {
-        let error = error_to(path, status, &body);
-        let case = format!("{path} {status} {body}: {error}");
-        assert_eq!(error.needs_reconnect(), user, "{case}");
-        assert_eq!(error.is_retryable(), again, "{case}");
-        assert!(error.message().contains(part), "{case}");
-        assert!(!error.message().contains(".;"), "{case}");
-        let given_up = NexusError::exhausted(error, 3);
+    for (asked, status, body, next, part) in table {
+        let is_code = is_code(body);
+        let coded = format!(r#"{{"error":"{body}","message":"It is so."}}"#);
+        let body = if is_code { &coded } else { body };
+        let error = error_to(asked, status, body);
+        let case = format!("{asked:?} {status} {body}: {error}");
+        assert_eq!(error.needs_reconnect(), next == Reconnect, "{case}");
+        assert_eq!(error.is_retryable(), next == Retry, "{case}");
         assert_eq!(
-            (given_up.needs_reconnect(), given_up.is_retryable()),
-            (user, again),
+            error.is_final(),
+            matches!(next, Reconnect | Final),
             "{case}"
         );
+        assert!(error.message().contains(part), "{case}");
+        assert!(!error.message().contains(".;"), "{case}");
+        let given_up = NexusError::exhausted(error.clone(), 3);
+        assert_eq!(
+            given_up.needs_reconnect(),
+            error.needs_reconnect(),
+            "{case}"
+        );
+        assert_eq!(given_up.is_retryable(), error.is_retryable(), "{case}");
+    }
+}
+
+/// A gateway's 429 may be its broker's, in a 502. The policy decides about both alike.
+#[test]
+fn a_brokers_429_is_retried_as_a_429() {
+    let limit = r#"{"error":"broker_error","message":"m","status":429}"#;
+    for (status, body, retried_as) in [(502, limit, 429), (429, limit, 429), (502, "", 502)] {
+        let (_, found) = of(
+            Asked::Resolve,
+            &response(status, &[], body.as_bytes()),
+            &base(),
+            &[],
+        );
+        assert_eq!(found, retried_as, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_known_code_is_never_hidden() {
+    for (code, secret, shown) in [
+        ("token_expired", "token", "token_expired"),
+        (
+            "broker_unavailable",
+            "broker_unavailable",
+            "broker_unavailable",
+        ),
+        ("own_code_of_key", "own_code", "http_409"),
+    ] {
+        let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
+        let error = read(&response(409, &[], body.as_bytes()), &[secret]);
+        assert_eq!(error.code(), shown);
+    }
+}
+
+/// The table in the documentation of `ErrorKind` and the table of meanings have the same codes.
+#[test]
+fn every_documented_code_is_known() {
+    let documented = include_str!("../../error/kind.rs");
+    let rows = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("/// | `"));
+    let codes = rows.filter_map(|row| row.split(" | ").next());
+    let codes = codes
+        .flat_map(|cell| cell.split('`'))
+        .filter(|code| is_code(code));
+    let codes: Vec<_> = codes.filter(|code| !code.starts_with("http_")).collect();
+    assert!(codes.len() > 40);
+    for code in codes {
+        assert!(meaning::is_known(code), "{code}");
     }
 }

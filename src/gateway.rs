@@ -235,9 +235,10 @@ impl Gateway {
                 }
                 // A proxy may have cut the connection while the gateway is still at work.
                 Err(failure) => {
-                    let may_retry = match may_refresh {
-                        true => failure.is_unsent(),
-                        false => failure.allows_another(request.method),
+                    let may_retry = if may_refresh {
+                        failure.is_unsent()
+                    } else {
+                        failure.allows_another(request.method)
                     };
                     (failure.error, may_retry)
                 }

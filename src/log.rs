@@ -65,7 +65,8 @@ pub(crate) struct Log(LogLevel);
 impl Log {
     /// Uses the program's level, unless `NEXUS_LOG` overrides it.
     pub(crate) fn new(configured: LogLevel) -> Self {
-        let name = std::env::var("NEXUS_LOG").unwrap_or_default();
+        let name = std::env::var_os("NEXUS_LOG").unwrap_or_default();
+        let name = name.to_string_lossy();
         let named = LogLevel::from_name(&name);
         let log = Self(named.unwrap_or(configured));
         if named.is_none() && !name.trim().is_empty() {

@@ -1,5 +1,7 @@
 //! The options of a client, set in code or read from the environment.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +79,8 @@ impl NexusClientOptions {
     ///
     /// # Errors
     ///
-    /// `invalid_input` if `NEXUS_GATEWAY_URL` is missing, blank or not a usable URL.
+    /// `invalid_input` if `NEXUS_GATEWAY_URL` is missing, blank or not a usable URL, or if one of the two variables is not
+    /// UTF-8.
     ///
     /// ```no_run
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -86,13 +89,14 @@ impl NexusClientOptions {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_env() -> Result<Self> {
-        let url = variable(URL_VARIABLE);
+        let variable = |name| variable(name, env::var_os(name));
+        let url = variable(URL_VARIABLE)?;
         if url.is_empty() {
             let problem = "is missing or blank; set it to the gateway's address, such as https://nexus.example.com";
             return Err(NexusError::invalid_input(URL_VARIABLE, problem));
         }
         base_url(URL_VARIABLE, &url)?;
-        Ok(Self::new(url).api_key(variable("NEXUS_API_KEY")))
+        Ok(Self::new(url).api_key(variable("NEXUS_API_KEY")?))
     }
 
     /// Sets the API key, which the SDK sends to the gateway as `X-API-Key`. Default: no key, and no such header.
@@ -329,11 +333,41 @@ pub(crate) fn base_url(place: &str, text: &str) -> Result<Uri> {
     Ok(base)
 }
 
-/// Returns an environment variable without the white space around it, or an empty string if it is not set.
-fn variable(name: &str) -> String {
-    let value = std::env::var(name).unwrap_or_default();
-    value.trim().to_owned()
+/// Returns the text of an environment variable without the white space around it, or an empty string if it is not set.
+///
+/// # Errors
+///
+/// `invalid_input` if the value is not UTF-8.
+fn variable(name: &str, value: Option<OsString>) -> Result<String> {
+    let value = value.unwrap_or_default();
+    let text = value.to_str().map(|text| text.trim().to_owned());
+    let problem = "is not UTF-8; set it again";
+    text.ok_or_else(|| NexusError::invalid_input(name, problem))
 }
 
 debug_only!(NexusClientOptions: timeout, retry_policy, max_body_bytes, allow_insecure_http, log_level,
     stale_if_error, lock);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    #[test]
+    fn a_variable_is_trimmed_and_has_to_be_utf_8() {
+        let table = [
+            (None, Ok("")),
+            (Some(&b""[..]), Ok("")),
+            (Some(b" k-1\n"), Ok("k-1")),
+            (
+                Some(b"caf\xe9"),
+                Err("invalid_input: NAME: is not UTF-8; set it again"),
+            ),
+        ];
+        for (value, expected) in table {
+            let value = value.map(|bytes| OsString::from_vec(bytes.to_vec()));
+            let got = variable("NAME", value).map_err(|error| error.to_string());
+            assert_eq!(got.as_deref().map_err(String::as_str), expected);
+        }
+    }
+}

@@ -164,9 +164,7 @@ impl TokenResponse {
         if self.access_token.is_empty() {
             return Err(NexusError::no_credential("access_token"));
         }
-        if !token.token_type.eq_ignore_ascii_case("bearer") {
-            token.value_prefix = [&token.token_type, " "].concat();
-        }
+        token.use_type_as_prefix();
         Ok(())
     }
 
@@ -183,7 +181,9 @@ impl TokenResponse {
                 prefix => prefix.to_owned(),
             };
             token.value_prefix = prefix;
-        } else if !token.header_name.eq_ignore_ascii_case("authorization") {
+        } else if token.header_name.eq_ignore_ascii_case("authorization") {
+            token.use_type_as_prefix();
+        } else {
             token.value_prefix.clear();
         }
         Ok(())

@@ -243,12 +243,8 @@ fn after_a_delete_only_a_later_resolve_counts() {
     cache.delete("ws", "p");
     let after = changes();
     let resolved = |name, asked| {
-        cache.update(
-            &tenant(),
-            Some((token(name, now, secs(3600)), now)),
-            now,
-            asked,
-        )
+        let received = Some((token(name, now, secs(3600)), now));
+        cache.update(&tenant(), received, now, asked);
     };
     resolved("old", before);
     assert_eq!(name_at(&cache, now), None);
@@ -317,7 +313,7 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         let arrived = Now::read().after(secs(1000));
         let requested = Now {
             wall: arrived.wall - secs(took),
-            mono: arrived.mono - secs(took),
+            mono: arrived.mono.checked_sub(secs(took)).unwrap(),
         };
         let cache = TokenCache::new();
         let token = token("t", requested, secs(lifetime));
@@ -350,6 +346,7 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a `Bring`")]
 fn keep_assumed(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
     let assumed_expiry = Some(token.expires_at);
     let assumed = CachedToken {

@@ -119,6 +119,13 @@ impl CachedToken {
         self
     }
 
+    /// Sends the token's type before the token. The scheme `Bearer` is always written this way.
+    pub(super) fn use_type_as_prefix(&mut self) {
+        if !self.token_type.eq_ignore_ascii_case("bearer") {
+            self.value_prefix = [&self.token_type, " "].concat();
+        }
+    }
+
     /// Replaces the credential, and moves it from the header to another place.
     pub(super) fn put_in(&mut self, place: Place, secret: String) {
         self.access_token = secret;

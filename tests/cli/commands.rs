@@ -1,7 +1,7 @@
 //! The results and errors of commands.
 
 use nexus_sdk::serde_json::{Value, json};
-use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::testing::Fault;
 
 use crate::{Bench, KEY, finish, spawn};
 
@@ -14,6 +14,7 @@ fn every_command_prints_its_result() {
         ("help", "Exit codes:"),
         ("--version", "nexus 0."),
         ("status {github}", "active\n"),
+        ("status", "active\n"),
         ("token {github}", "strategy       oauth2\n"),
         ("token -pweather", "header        X-API-Key\n"),
         ("token --workspace=acme", "(hidden; --show prints it)\n"),
@@ -51,6 +52,7 @@ fn json_is_one_line_with_these_fields() {
     let bench = Bench::new("json");
     let cases: &[(&str, &[&str])] = &[
         ("status {github}", &["connection_id", "status"]),
+        ("status", &["workspace", "provider", "status"]),
         (
             "token {github}",
             &["connection_id", "expires_at", "expires_in", "strategy"],
@@ -92,11 +94,11 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ),
         ("fetch --fly", 2, "unexpected argument '--fly' found"),
         (
-            "status",
+            "refresh",
             2,
-            "not provided: <CONNECTION>; see `nexus status --help`",
+            "not provided: <CONNECTION>; see `nexus refresh --help`",
         ),
-        ("status ' '", 2, "for '<CONNECTION>': it is blank"),
+        ("status ' '", 2, "for '[CONNECTION]': it is blank"),
         ("status a b", 2, "unexpected argument"),
         ("status a --show", 2, "--show"),
         (
@@ -184,6 +186,27 @@ fn all_missing_settings_are_named_at_once() {
             let line = format!("nexus: {}\n", problems.join("; "));
             assert_eq!((ran.code, ran.err), (2, line), "{args}");
         }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_not_utf_8_is_named() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let bench = Bench::new("utf-8");
+    for name in [
+        "NEXUS_GATEWAY_URL",
+        "NEXUS_API_KEY",
+        "WORKSPACE_ID",
+        "PROVIDER",
+    ] {
+        let mut command = bench.command("token");
+        command.env(name, std::ffi::OsStr::from_bytes(b"caf\xe9"));
+        let ran = finish(spawn(&mut command), b"");
+        let problem = format!("{name}: is not UTF-8");
+        let spelled = ran.err.contains(&problem) || ran.err.contains(&problem.replace(':', ""));
+        assert!(ran.code == 2 && spelled, "{name}: {} {}", ran.code, ran.err);
     }
 }
 
@@ -383,7 +406,7 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
     let bench = Bench::new("attention");
     for status in ["attention", "revoked"] {
         assert!(bench.gateway.set_status(&bench.github, status));
-        for args in ["token", "token {github}", "fetch {url}/user"] {
+        for args in ["token", "token {github}", "status", "fetch {url}/user"] {
             bench
                 .run(args)
                 .assert_error(6, "run `nexus connect`", status);
@@ -400,13 +423,6 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
 
 #[test]
 fn a_403_says_who_can_help() {
-    let old = Bench::with("old", DevGateway::builder().like_v0_2());
-    assert!(old.gateway.set_status(&old.github, "pending"));
-    for args in ["token", "refresh", "aws-credentials"] {
-        let args = format!("{args} {{github}}");
-        let part = "has not consented yet, or a newer connection has replaced this one (run `nexus connect`)";
-        old.run(&args).assert_error(6, part, &args);
-    }
     let bench = Bench::new("wrong-key");
     for args in ["token", "token {github}", "refresh {github}"] {
         bench.gateway.fail_next(1, Fault::WrongBrokerKey);

@@ -1,6 +1,6 @@
 //! Arguments that several commands share.
 
-use std::env;
+use std::env::{self, VarError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -8,6 +8,10 @@ use nexus_sdk::{NexusClient, NexusClientOptions};
 
 use crate::ending;
 use crate::stop::Stop;
+
+/// The problem if an id and a workspace or provider are given.
+pub(crate) const NOT_BOTH: &str =
+    "give either a connection id or --workspace and --provider, not both";
 
 #[derive(Args, Clone)]
 pub(crate) struct Tenant {
@@ -29,10 +33,17 @@ impl Tenant {
     pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
         let mut missing = Vec::new();
         let mut setting = |given: Option<String>, variable, problem| {
-            let value = given.or_else(|| env::var(variable).ok());
-            let value = value.filter(|value| !value.trim().is_empty());
-            if value.is_none() {
-                missing.push(format!("{problem} {variable}"));
+            let value = given.map_or_else(|| env::var(variable), Ok);
+            let value = value.and_then(|value| match value.trim() {
+                "" => Err(VarError::NotPresent),
+                _ => Ok(value),
+            });
+            match &value {
+                Err(VarError::NotPresent) => missing.push(format!("{problem} {variable}")),
+                Err(VarError::NotUnicode(_)) => {
+                    missing.push(format!("{variable} is not UTF-8: set it again"));
+                }
+                Ok(_) => {}
             }
             value.unwrap_or_default()
         };

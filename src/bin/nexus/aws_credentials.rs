@@ -27,7 +27,7 @@ impl AwsCredentials {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let client = self.timeout.client()?;
         let token = client.get_token_by_connection_id(&self.connection);
-        let token = token.map_err(Stop::no_token)?;
+        let token = token?;
         output::print_fields(document(&token)?, true)
     }
 }

@@ -33,11 +33,11 @@ impl Refresh {
 /// takes the reason from the error.
 fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     if error.code() != "upstream_error" {
-        return Stop::no_token(error);
+        return error.into();
     }
     ending::checkpoint();
     match client.get_token_by_connection_id(id) {
-        Err(reason) => Stop::no_token(reason),
+        Err(reason) => reason.into(),
         Ok(_) => Stop::failed(format!(
             "{}; the connection still has a usable token",
             stop::problem(&error)

@@ -10,7 +10,7 @@ use crate::text::one_line;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-const CONNECT: u8 = 6;
+pub(crate) const CONNECT: u8 = 6;
 const TIMED_OUT: u8 = 7;
 
 const TO_CONNECT: &str = " (run `nexus connect`)";
@@ -38,15 +38,6 @@ impl Stop {
     /// For problems that only the user can fix, by connecting.
     pub(crate) fn unconnected(line: impl Into<String>) -> Self {
         Self::new(CONNECT, line)
-    }
-
-    /// Converts the error of a call for a connection's token. Gateway 0.2 refuses such a call with a
-    /// bare 403 until the user has consented.
-    pub(crate) fn no_token(error: NexusError) -> Self {
-        match error.code() {
-            "http_403" => Self::unconnected(format!("{error}{TO_CONNECT}")),
-            _ => error.into(),
-        }
     }
 
     pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {

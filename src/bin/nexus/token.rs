@@ -22,13 +22,10 @@ pub(crate) struct Token {
 impl Token {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let report = match self.connection {
-            Some(_) if self.tenant.is_given() => {
-                let problem = "give either a connection id or --workspace and --provider, not both";
-                return Err(Stop::usage(problem));
-            }
+            Some(_) if self.tenant.is_given() => return Err(Stop::usage(args::NOT_BOTH)),
             Some(id) => {
                 let token = self.timeout.client()?.get_token_by_connection_id(&id);
-                Report::of_connection(id, &token.map_err(Stop::no_token)?)
+                Report::of_connection(id, &token?)
             }
             None => {
                 let (workspace, provider) = self.tenant.resolve()?;

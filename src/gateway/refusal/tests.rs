@@ -630,6 +630,7 @@ fn a_long_body_is_looked_through_in_one_go() {
 /// retry may help, and a part of the error's message. The responses are those of gateways 0.4 and 0.2.
 /// What the caller can do next, and a part of the message. A body that is one word stands for an error with that code.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn the_meaning_of_each_error() {
     use Asked::{Connection, Other, Refresh, Resolve, UserSession};
     use Next::{Final, Reconnect, Retry, Unclear};

@@ -227,6 +227,13 @@ fn header() {
             "invalid_credentials",
         ),
     ]);
+    let typed = |strategy: &Value| {
+        let token = read(strategy, &json!({}), Some("t"), Some("bot"));
+        token.unwrap().value_prefix
+    };
+    assert_eq!(typed(&json!({"type": "header"})), "bot ", "as in Python");
+    assert_eq!(typed(&with(json!({"value_prefix": "Key "}))), "Key ");
+    assert_eq!(typed(&with(json!({"header_name": "X-A"}))), "");
     let custom = with(json!({"header_name": "X-A"}));
     let table = [
         (json!({}), "X-A: t-2"),

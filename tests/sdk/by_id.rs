@@ -197,8 +197,8 @@ fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
         };
         let server = Server::start(move |_| text(status, &body));
         let got = client(&server).connection_status("ws", "p");
-        let got = got.as_ref().map(Clone::clone).map_err(|error| {
-            let (code, status) = said(error);
+        let got = got.map_err(|error| {
+            let (code, status) = said(&error);
             let flags = (error.needs_reconnect(), error.is_retryable());
             (code, status.unwrap_or_default(), flags.0, flags.1)
         });

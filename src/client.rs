@@ -69,7 +69,7 @@ use crate::url;
 /// | a gateway's error after retries | its body is lost | the message of `max_retries_exceeded` repeats the error, and `source()` returns it |
 /// | network failures | not retried | retried within `retries` if they may be temporary, and the method is idempotent or the request was not sent |
 /// | `Retry-After` | ignored | honoured, up to `max_delay` |
-/// | `timeout` | for each socket operation | for a whole attempt, and for a fetch with its redirects and body |
+/// | `timeout` | for each socket operation | for each phase of an attempt, and for a fetch with its redirects and body |
 /// | a caller that times out during a refresh | interrupts the request | gets `timeout`, and the request continues |
 /// | threads that miss the cache together | one request each | one request for all |
 /// | processes that resolve the same workspace and provider | at the same time | one after the other |
@@ -91,7 +91,6 @@ use crate::url;
 /// | header names in a response | as the server wrote them | in lower case; repeated headers are all returned |
 /// | a compressed response | not requested | requested and decompressed |
 /// | a large response | read in full | `body_too_large` above `max_body_bytes` |
-/// | a response of unknown length that is cut off | returned in part | an error over TLS, with the SDK's own agent |
 /// | a network failure of a fetch | `URLError` and others | `request_failed` or `timeout` |
 /// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
 /// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |

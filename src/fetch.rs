@@ -226,7 +226,7 @@ impl Call<'_> {
             url: &self.hop.url,
             headers,
             body: self.hop.body.as_deref(),
-            ignores_agent_timeouts: false,
+            may_refresh: false,
         };
         let client = &self.fetcher.client;
         let max_body = client.options.max_body_bytes;

@@ -203,7 +203,7 @@ impl Gateway {
             url: &url,
             headers: &headers,
             body: call.body.as_deref(),
-            ignores_agent_timeouts: may_refresh,
+            may_refresh,
         };
         // The retries have no common deadline, because the time spent waiting for the lock would count against it.
         let mut attempts = Attempts::new(policy, None, self.log);

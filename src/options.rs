@@ -114,6 +114,10 @@ impl NexusClientOptions {
     /// Sets the time limit for each request to the gateway, and for a whole fetch with its redirects and its replay
     /// after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
+    /// The SDK limits each phase of a request (connecting, sending, the response's head and its body) to the time that was
+    /// left when the request began, so a request that is slow in several phases can take longer. A lookup of a host's
+    /// name has the system's own time limit.
+    ///
     /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
     /// timeout. The caller gets the error `timeout`, and the request continues in the background, where each attempt
     /// has 60 s, or this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time
@@ -152,21 +156,17 @@ impl NexusClientOptions {
     ///
     /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
     /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
-    /// accepts any status and sets a deadline. Requests that may refresh a token ignore your agent's timeouts.
+    /// accepts any status and limits the time of each phase. Requests that may refresh a token ignore your agent's
+    /// timeouts.
     /// All other settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
     /// settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
-    /// Some guarantees hold only for the SDK's default agent:
+    /// If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of all responses and
+    /// sends them with the requests of all workspaces. The SDK's own agent does not. Disable that feature, or use a
+    /// client with an agent of its own for each workspace. Clones of an agent share their cookies.
     ///
-    /// - Unrequested bytes that a server sends over TLS never become part of the next response. A body of unknown
-    ///   length that ends with a reset, or without a TLS `close_notify`, is an error.
-    /// - A response is returned even if the server closed the connection before it had read the whole request.
-    /// - Without a retry policy, an idempotent request whose connection ends without a response is sent again only if
-    ///   that connection came from the pool. With your agent, the request may also be sent again if the connection was
-    ///   new.
-    /// - Cookies are neither stored nor sent. If any crate in the program enables ureq's feature `cookies`, your agent
-    ///   stores the cookies of all responses and sends them with the requests of all workspaces. Disable that feature,
-    ///   or use a client with an agent of its own for each workspace. Clones of an agent share their cookies.
+    /// ureq looks up a host's name for each request, even if the connection comes from the pool. If your name server is
+    /// slow or silent, set an agent that caches lookups, as `examples/lookup_cache` does.
     ///
     /// An agent with a SOCKS proxy needs the feature `socks-proxy` of this crate. Without it,
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.

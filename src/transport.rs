@@ -1,29 +1,30 @@
 //! Sends all requests of the SDK. Except for the requests of an authenticated agent, each request has a deadline, and
 //! the size of its response body is limited.
 
-mod agent;
+mod cookies;
 mod failure;
-mod wire;
+mod settings;
 
 use std::io::{self, Read as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use ureq::config::{Config, ConfigBuilder};
+use ureq::config::Config;
 use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
 use ureq::http::{self, HeaderMap, Method, Request, Uri, Version};
-use ureq::typestate::HttpCrateScope;
-use ureq::{Body, RequestExt as _};
+use ureq::{Body, RequestExt as _, Timeout};
 
-use self::agent::HostResolver;
-use self::wire::OPENED;
+use self::cookies::Agents;
+use self::settings::Limits;
 use crate::error::NexusError;
 use crate::time::Deadline;
 use crate::url;
 
-pub(crate) use agent::without_connections;
 pub(crate) use failure::Failure;
+
+/// The size of the pieces in which a body is read, in bytes. The deadline is checked before each piece.
+const PIECE: usize = 16 * 1024;
 
 /// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
@@ -32,9 +33,9 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// True if only the deadline limits the exchange. Otherwise the timeouts of the caller's own agent apply
-    /// as well.
-    pub(crate) ignores_agent_timeouts: bool,
+    /// True if the gateway may refresh a token. The request is then sent only once, and only the deadline limits it,
+    /// whatever timeouts the caller's own agent has.
+    pub(crate) may_refresh: bool,
 }
 
 /// A response, read to its end.
@@ -45,11 +46,12 @@ pub(crate) struct Response {
 }
 
 pub(crate) struct Transport {
-    agent: ureq::Agent,
+    agents: Agents,
     has_callers_agent: bool,
-    /// Idle agents, all with the same settings as `agent`. `None` unless the SDK's own agent keeps cookies (see
-    /// `run_alone`).
-    idle: Option<Mutex<Vec<ureq::Agent>>>,
+    /// The timeout in the agent's settings.
+    timeout: Duration,
+    /// True once a response has arrived, so that a connection may be a pooled one.
+    has_responded: AtomicBool,
 }
 
 impl Transport {
@@ -57,108 +59,126 @@ impl Transport {
     /// cheapest to send if its deadline is about `timeout` away.
     pub(crate) fn new(agent: Option<ureq::Agent>, timeout: Duration) -> Result<Self, NexusError> {
         let has_callers_agent = agent.is_some();
-        let agent =
-            agent.unwrap_or_else(|| agent::agent(agent::settings(timeout).build(), HostResolver));
-        wire::check_proxy(agent.config())?;
-        let keeps_cookies = !has_callers_agent && size_of_val(&agent.cookie_jar_lock()) > 0;
+        let own = || Agents::own(settings::of_agent(timeout).build().new_agent());
+        let agents = agent.map_or_else(own, Agents::of_caller);
+        settings::check_proxy(agents.agent.config())?;
         Ok(Self {
-            agent,
+            agents,
             has_callers_agent,
-            idle: keeps_cookies.then(Mutex::default),
+            timeout,
+            has_responded: AtomicBool::new(false),
         })
     }
 
     /// Returns the settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). A request
-    /// with these settings can use the pooled connections of `agent`.
-    pub(crate) fn config(&self, timeout: Duration) -> Config {
+    /// with these settings can use the pooled connections of the client's agent.
+    pub(crate) fn config(&self) -> Config {
         if self.has_callers_agent {
-            self.agent.config().clone()
+            self.agents.agent.config().clone()
         } else {
-            agent::streaming_settings(timeout).build()
+            settings::streaming(self.timeout).build()
         }
     }
 
     /// Sends the request and reads the response. Blocks until the body is complete or the deadline has
     /// passed.
     ///
-    /// A server may close an idle connection just as a request reuses it. If a pooled connection ends without
-    /// a response, an idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, on a new
-    /// connection.
+    /// A server may close an idle connection just as a request reuses it. If a connection ends without a response, an
+    /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any
+    /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        OPENED.set(false);
-        let mut outcome = self.run(request, deadline, false);
-        let was_cut = outcome.as_ref().is_err_and(wire::is_disconnect);
-        // The caller's own agent never sets `OPENED`, so each of its connections counts as pooled.
-        if was_cut && request.method.is_idempotent() && !OPENED.get() {
-            outcome = self.run(request, deadline, true);
+        let may_repeat = request.method.is_idempotent()
+            && !request.may_refresh
+            && self.has_responded.load(Ordering::Relaxed);
+        let mut outcome = self.connect_and_run(request, deadline, false);
+        if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
+            outcome = self.connect_and_run(request, deadline, true);
         }
-        let response = outcome.and_then(|response| read(response, max_body));
+        if outcome.is_ok() {
+            self.has_responded.store(true, Ordering::Relaxed);
+        }
+        let response = outcome.and_then(|response| read(response, deadline, max_body));
         response.map_err(|error| Failure::of(&error, request.url))
     }
 
-    fn run(
+    fn connect_and_run(
         &self,
         request: &Outgoing<'_>,
         deadline: Deadline,
         on_new_connection: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
-        let timed_out = ureq::Error::Timeout(ureq::Timeout::Global);
-        let left = deadline.left().ok_or(timed_out)?;
+        let limits = match deadline.left() {
+            Some(left) if request.may_refresh => Limits::adding_up_to(left),
+            Some(left) => Limits::within(left),
+            None => return Err(ureq::Error::Timeout(Timeout::Global)),
+        };
+        let outcome = self.run(request, limits, on_new_connection);
+        let Err(ureq::Error::Timeout(Timeout::Connect)) = outcome else {
+            return outcome;
+        };
+        match deadline.left() {
+            Some(_) if request.may_refresh => self.run(request, limits, on_new_connection),
+            Some(left) if !self.limits_connecting() => {
+                let limits = Limits::with_one_connect(left);
+                self.run(request, limits, on_new_connection)
+            }
+            _ => outcome,
+        }
+    }
+
+    /// Returns whether the caller's own agent has a time limit for connecting.
+    fn limits_connecting(&self) -> bool {
+        self.has_callers_agent && self.agents.agent.config().timeouts().connect.is_some()
+    }
+
+    fn run(
+        &self,
+        request: &Outgoing<'_>,
+        limits: Limits,
+        on_new_connection: bool,
+    ) -> Result<http::Response<Body>, ureq::Error> {
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        if on_new_connection || self.needs_own_settings(request.url, left) {
-            let mut config = configure(self.agent.configure_request(built), request.url)
-                .http_status_as_error(false)
-                .timeout_global(Some(left));
-            if request.ignores_agent_timeouts {
-                config = without_timeouts(config);
-            }
+        let agent = &self.agents.agent;
+        if on_new_connection || self.needs_own_settings(request, limits) {
+            let keeps_limits = self.has_callers_agent && !request.may_refresh;
+            let limits = if keeps_limits {
+                limits.as_short_as(agent.config())
+            } else {
+                limits
+            };
+            let config = agent.configure_request(built);
+            let config =
+                settings::of_every_request(config, request.url).http_status_as_error(false);
+            let mut config = settings::limited(config, limits, keeps_limits);
             if on_new_connection {
                 config = config.max_idle_age(Duration::ZERO);
             }
             built = config.build();
         }
         match request.body {
-            Some(body) => self.run_alone(built.map(|()| body)),
-            None => self.run_alone(built),
+            Some(body) => self.agents.run(built.map(|()| body)),
+            None => self.agents.run(built),
         }
     }
 
     /// Returns whether the request needs settings of its own. ureq then copies all settings, which takes
     /// time. To avoid this, a request whose time left is at most 1/64 shorter than the agent's timeout uses that
     /// timeout.
-    fn needs_own_settings(&self, url: &Uri, left: Duration) -> bool {
-        let config = self.agent.config();
-        let timeout = config.timeouts().global.unwrap_or_default();
+    fn needs_own_settings(&self, request: &Outgoing<'_>, limits: Limits) -> bool {
+        let usual = Limits::within(self.timeout);
+        let has_proxy = self.agents.agent.config().proxy().is_some();
         self.has_callers_agent
-            || (config.proxy().is_some() && url::is_loopback(url))
-            || !(timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
-    }
-
-    /// Runs the request. Sends no cookies from earlier responses, unless the agent is the caller's own. If any crate in
-    /// the program enables ureq's feature `cookies`, every agent has a cookie jar that no setting turns off. One
-    /// tenant's session cookie would then be sent with another tenant's request. Each request therefore gets an agent
-    /// that no other request is using, with an empty jar.
-    fn run_alone<B: ureq::AsSendBody>(
-        &self,
-        request: Request<B>,
-    ) -> Result<http::Response<Body>, ureq::Error> {
-        let Some(idle) = &self.idle else {
-            return self.agent.run(request);
-        };
-        let free = idle.lock().pop();
-        let agent = free.unwrap_or_else(|| agent::agent(self.agent.config().clone(), HostResolver));
-        agent.cookie_jar_lock().clear();
-        let response = agent.run(request);
-        idle.lock().push(agent);
-        response
+            || request.may_refresh
+            || (has_proxy && url::is_loopback(request.url))
+            || !limits.is_about(usual)
     }
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
@@ -171,7 +191,9 @@ impl Transport {
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
-        let sent = self.run_alone(configure(config, &url).build());
+        let sent = self
+            .agents
+            .run(settings::of_every_request(config, &url).build());
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
@@ -183,7 +205,11 @@ impl Transport {
 }
 
 /// Reads a response to its end. A body of more than `max` bytes is an error.
-fn read(response: http::Response<Body>, max: u64) -> Result<Response, ureq::Error> {
+fn read(
+    response: http::Response<Body>,
+    deadline: Deadline,
+    max: u64,
+) -> Result<Response, ureq::Error> {
     let (head, body) = response.into_parts();
     if !is_framed(&head) {
         let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
@@ -197,12 +223,12 @@ fn read(response: http::Response<Body>, max: u64) -> Result<Response, ureq::Erro
     let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(reserved);
     let mut bounded = body.into_reader().take(max.saturating_add(1));
-    match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
+    match read_pieces(&mut bounded, &mut bytes, deadline) {
         #[cfg(feature = "gzip")]
         Err(error) if bytes.is_empty() && is_empty_gzip(&error) => {}
         Err(error) => return Err(error),
-        Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
-        Ok(_) => {}
+        Ok(()) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
+        Ok(()) => {}
     }
     Ok(Response {
         status: head.status.as_u16(),
@@ -211,24 +237,26 @@ fn read(response: http::Response<Body>, max: u64) -> Result<Response, ureq::Erro
     })
 }
 
-/// Stands in for the cookie jar if ureq is built without its feature `cookies`. With the feature, ureq's own
-/// method takes precedence.
-#[allow(dead_code, reason = "unused with the feature `cookies`")]
-trait WithoutJar {
-    fn cookie_jar_lock(&self) -> NoJar {
-        NoJar
+/// Reads a body until it ends. A server that sends single bytes slowly does not stretch the deadline.
+fn read_pieces(
+    body: &mut impl io::Read,
+    bytes: &mut Vec<u8>,
+    deadline: Deadline,
+) -> Result<(), ureq::Error> {
+    let mut piece = [0; PIECE];
+    loop {
+        let read = match body.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            return Ok(());
+        }
+        bytes.extend_from_slice(piece.get(..read).unwrap_or_default());
+        if deadline.left().is_none() {
+            return Err(ureq::Error::Timeout(Timeout::RecvBody));
+        }
     }
-}
-
-impl WithoutJar for ureq::Agent {}
-
-#[allow(dead_code, reason = "unused with the feature `cookies`")]
-struct NoJar;
-
-#[allow(dead_code, reason = "unused with the feature `cookies`")]
-impl NoJar {
-    #[expect(clippy::unused_self, reason = "a jar has the same method")]
-    fn clear(self) {}
 }
 
 /// Returns whether ureq can decode the body's transfer coding. ureq does not report other codings, and returns
@@ -248,33 +276,6 @@ fn is_framed(head: &Parts) -> bool {
 fn is_empty_gzip(error: &ureq::Error) -> bool {
     matches!(error, ureq::Error::Decompress(_, cause)
         if cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none())
-}
-
-type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
-
-/// Applies the settings that every request needs, whichever agent sends it.
-fn configure<B: ureq::AsSendBody>(config: RequestConfig<B>, url: &Uri) -> RequestConfig<B> {
-    // If ureq followed redirects, it would forward a credential in a custom header to other origins.
-    let config = config.max_redirects(0).allow_non_standard_methods(true);
-    if url::is_loopback(url) {
-        // Plain http to loopback is allowed because it does not leave this machine, so no proxy may see it.
-        return config.proxy(None);
-    }
-    config
-}
-
-/// Removes the timeouts of the caller's own agent, which could end the exchange before the deadline.
-fn without_timeouts(config: RequestConfig<()>) -> RequestConfig<()> {
-    config
-        .timeout_per_call(None)
-        .timeout_resolve(None)
-        .timeout_connect(None)
-        .timeout_send_request(None)
-        .timeout_send_body(None)
-        .timeout_recv_response(None)
-        .timeout_recv_body(None)
-        .timeout_per_read(None)
-        .timeout_per_write(None)
 }
 
 #[cfg(test)]

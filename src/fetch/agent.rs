@@ -12,12 +12,11 @@ use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options;
 use crate::flights::Source;
 use crate::token::CachedToken;
-use crate::transport;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let client = &fetcher.client;
-    let config = client.transport.config(client.options.timeout);
+    let config = client.transport.config();
     let timeouts = config.timeouts();
     // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
     // the new agent. A pooled connection of the client is used only if TLS, IP family, `no_delay`, buffer sizes,
@@ -42,7 +41,7 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
         .timeout_per_write(config.timeout_per_write());
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_config(config.tls_config().clone());
-    transport::without_connections(builder.middleware(Injector(fetcher)).build())
+    builder.middleware(Injector(fetcher)).build().new_agent()
 }
 
 struct Injector(Fetcher);

@@ -1,12 +1,15 @@
 //! Failed exchanges: the error for the caller, and whether the request may be sent again.
 
-use std::io::ErrorKind::{AddrNotAvailable, ConnectionRefused, InvalidData};
+use std::io;
+use std::io::ErrorKind::{
+    AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
+    InvalidData, UnexpectedEof,
+};
 
 use ureq::http::{Method, Uri};
 use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError};
-use crate::transport::wire;
 use crate::url;
 
 /// An exchange that failed before its response was complete.
@@ -44,12 +47,35 @@ impl Failure {
     }
 }
 
+const NO_ADDRESS: &str = "the host name has no address; check its spelling and the network";
+
+/// Returns whether the error means that the other side ended the connection.
+pub(super) fn is_disconnect(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if matches!(
+        error.kind(),
+        UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
+    ))
+}
+
+/// Returns whether std has failed to look up a host. Its error has no kind: on Unix it has this text, and on Windows one
+/// of these codes (`WSAHOST_NOT_FOUND`, `WSATRY_AGAIN` and `WSANO_DATA`).
+fn is_lookup(error: &io::Error) -> bool {
+    match error.raw_os_error() {
+        Some(code) => cfg!(windows) && matches!(code, 11001 | 11002 | 11004),
+        None => error
+            .to_string()
+            .starts_with("failed to lookup address information"),
+    }
+}
+
 /// Returns whether the kind of the error alone shows that the request was not sent.
 fn precedes_request(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => true,
         Error::Timeout(reason) => matches!(reason, Timeout::Resolve | Timeout::Connect),
-        Error::Io(error) => matches!(error.kind(), ConnectionRefused | AddrNotAvailable),
+        Error::Io(error) => {
+            is_lookup(error) || matches!(error.kind(), ConnectionRefused | AddrNotAvailable)
+        }
         _ => false,
     }
 }
@@ -58,12 +84,13 @@ fn precedes_request(error: &Error) -> bool {
 /// the URL, so an error that the match does not list gets a fixed message.
 fn judge(error: &Error) -> (bool, String) {
     let what = match error {
-        error if wire::is_disconnect(error) => "the server closed the connection early",
+        error if is_disconnect(error) => "the server closed the connection early",
         Error::Io(error) if error.kind() == ConnectionRefused => {
             "connection refused; check that the server is running and the port is right"
         }
         // rustls errors have this kind.
         Error::Io(error) if error.kind() == InvalidData => return judge_tls(error.to_string()),
+        Error::Io(error) if is_lookup(error) => NO_ADDRESS,
         Error::Io(error) => return (true, error.to_string()),
         Error::ConnectProxyFailed(why) => {
             // Proxy Authentication Required (RFC 9110 section 15.5.8).
@@ -93,7 +120,7 @@ fn judge(error: &Error) -> (bool, String) {
         Error::Timeout(_) => {
             "timed out before the response was complete; raise `timeout` if the server is known to be slow"
         }
-        Error::HostNotFound => "the host name has no address; check its spelling and the network",
+        Error::HostNotFound => NO_ADDRESS,
         Error::LargeResponseHeader(..) => "the response's header is too large",
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]

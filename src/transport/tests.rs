@@ -1,25 +1,20 @@
 //! Servers and proxies that fail in ways seen in the field.
 
+mod attempts;
 mod ends;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod handshakes;
-mod leftovers;
-mod names;
-mod places;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
-mod uploads;
 
-use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::NextTimeout;
 
 use super::*;
 
@@ -29,56 +24,23 @@ type Builder = ConfigBuilder<AgentScope>;
 const LONG: Duration = Duration::from_secs(20);
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-/// A resolver that calls a function for the addresses of a host.
-#[derive(Clone)]
-struct Hosts(Arc<LookUp>);
-
-type LookUp = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
-
-impl Hosts {
-    fn new(look_up: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(look_up))
-    }
-
-    /// Resolves every host to this machine.
-    fn local() -> Self {
-        Self::new(|_| vec![HERE])
-    }
-}
-
-impl fmt::Debug for Hosts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hosts")
-    }
-}
-
-impl Resolver for Hosts {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        _: &Config,
-        _: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let mut found = self.empty();
-        for address in (self.0)(uri.host().unwrap()) {
-            found.push(SocketAddr::new(address, uri.port_u16().unwrap_or(80)));
-        }
-        Ok(found)
-    }
-}
-
-fn transport(hosts: Hosts, edit: impl FnOnce(Builder) -> Builder) -> Transport {
-    let config = edit(agent::settings(LONG).proxy(None)).build();
+fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
+    let config = edit(settings::of_agent(LONG).proxy(None)).build();
     Transport {
-        agent: agent::agent(config, hosts),
+        agents: Agents::own(config.new_agent()),
         has_callers_agent: false,
-        idle: None,
+        timeout: LONG,
+        has_responded: AtomicBool::new(false),
     }
+}
+
+fn unchanged() -> Transport {
+    transport(|config| config)
 }
 
 /// Adds a CONNECT proxy on this port to the settings.
 fn through(port: u16) -> impl FnOnce(Builder) -> Builder {
-    let proxy = ureq::Proxy::new(&format!("http://proxy.test:{port}")).unwrap();
+    let proxy = ureq::Proxy::new(&format!("http://127.0.0.1:{port}")).unwrap();
     move |config| config.proxy(Some(proxy))
 }
 
@@ -87,6 +49,7 @@ struct Asked {
     url: String,
     body: Option<Vec<u8>>,
     timeout: Duration,
+    may_refresh: bool,
 }
 
 fn get(url: impl Into<String>) -> Asked {
@@ -95,6 +58,7 @@ fn get(url: impl Into<String>) -> Asked {
         url: url.into(),
         body: None,
         timeout: LONG,
+        may_refresh: false,
     }
 }
 
@@ -121,7 +85,7 @@ impl Asked {
             url: &self.url.parse().unwrap(),
             headers: &HeaderMap::new(),
             body: self.body.as_deref(),
-            ignores_agent_timeouts: false,
+            may_refresh: self.may_refresh,
         };
         let deadline = Deadline::after(self.timeout);
         transport.send(&outgoing, deadline, 64 << 20)

@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use nexus_sdk::testing::DevGateway;
-use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+use nexus_sdk::{NexusClient, NexusClientOptions};
 
 fn refused(options: NexusClientOptions, place: &str) {
     let error = NexusClient::new(options).unwrap_err();
@@ -20,22 +19,6 @@ fn an_agent_with_a_socks_proxy_is_refused() {
         let options = NexusClientOptions::new("https://nexus.test").agent(agent.new_agent());
         refused(options, "agent: ");
     }
-}
-
-#[test]
-fn a_request_with_a_socks_proxy_is_refused() {
-    let gateway = DevGateway::start().unwrap();
-    gateway.connect("acme", "github").unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
-    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "github");
-    let proxy = ureq::Proxy::new("socks5h://127.0.0.1:1").unwrap();
-    let request = agent
-        .get("https://upstream.test/")
-        .config()
-        .proxy(Some(proxy))
-        .build();
-    let error = request.call().unwrap_err().to_string();
-    assert!(error.contains("`socks-proxy`"), "{error}");
 }
 
 /// The environment is the process's, so this is the child of itself.

@@ -109,7 +109,8 @@ pub(super) fn refresh_if_expired(call: &Call<'_>, id: &str) -> Result<(), Respon
     let now = service.clock.now();
     let mut connections = service.connections.lock();
     let connection = refusal::usable(connections.by_id(id))?;
-    if service.settings.v0_2 || connection.credential(now).works_at(now) {
+    let works = connection.credential(now).works_at(now);
+    if works || service.settings.v0_2 {
         return Ok(());
     }
     drop(connections);

@@ -10,8 +10,8 @@ fn a_handshake_that_fails_says_what_to_do() {
             let _ = socket.read(&mut [0; 4_096])?;
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         });
-        let transport = transport(Hosts::local(), tls::trusting(provider));
-        let error = get(format!("https://example.test:{plain}/")).of(&transport);
+        let transport = transport(tls::trusting(provider));
+        let error = get(format!("https://127.0.0.1:{plain}/")).of(&transport);
         let error = error.err().unwrap();
         let message = error.message();
         assert!(
@@ -26,12 +26,12 @@ fn a_handshake_that_fails_says_what_to_do() {
 #[test]
 fn a_server_that_is_not_trusted_is_an_error_with_advice() {
     let port = serve(|socket| head(&mut tls::accept(socket)).map(drop));
-    let transport = transport(Hosts::local(), |config| config);
-    let error = get(format!("https://example.test:{port}/")).of(&transport);
+    let transport = unchanged();
+    let error = get(format!("https://127.0.0.1:{port}/")).of(&transport);
     assert_eq!(
         error.err().unwrap().message(),
         format!(
-            "https://example.test:{port}: invalid peer certificate: UnknownIssuer; \
+            "https://127.0.0.1:{port}: invalid peer certificate: UnknownIssuer; \
              to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`"
         )
     );

@@ -1,0 +1,135 @@
+//! Connections that are cut, proxies that refuse, and hosts that are not found: whether a request may be sent again.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+
+/// Serves connections that end without a response, except for requests to `/ok`, and counts them.
+fn cutting() -> (u16, Arc<AtomicUsize>) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let port = serve(move |mut socket| {
+        count.fetch_add(1, Ordering::SeqCst);
+        while head(&mut socket)?.starts_with("GET /ok ") {
+            socket.write_all(&ok("whole"))?;
+        }
+        Ok(())
+    });
+    (port, connections)
+}
+
+/// A connection that is cut may have been a pooled one only if there was a response before.
+#[test]
+fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
+    // (responded before, POST, may refresh, connections)
+    let table = [
+        (false, false, false, 1),
+        (true, false, false, 2),
+        (true, true, false, 1),
+        (true, false, true, 1),
+    ];
+    for (responded, is_post, may_refresh, expected) in table {
+        let (port, connections) = cutting();
+        let transport = unchanged();
+        let url = |path| format!("http://127.0.0.1:{port}/{path}");
+        if responded {
+            assert_eq!(get(url("ok")).body_of(&transport), "whole");
+        }
+        let asked = if is_post {
+            post(url(""), "x")
+        } else {
+            get(url(""))
+        };
+        let asked = Asked {
+            may_refresh,
+            ..asked
+        };
+        let error = asked.of(&transport).err().unwrap();
+        assert!(
+            error.message().contains("closed the connection early"),
+            "{error}"
+        );
+        let case = format!("{responded} {is_post} {may_refresh}");
+        assert_eq!(connections.load(Ordering::SeqCst), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_post_is_sent_again_only_if_it_was_not_sent() {
+    let (cutting, _) = cutting();
+    let table = [
+        // Nothing listens on this port of loopback.
+        ("http://127.0.0.1:1/".to_owned(), true, "connection refused"),
+        (
+            "http://nobody.invalid/".to_owned(),
+            true,
+            "the host name has no address; check",
+        ),
+        (
+            format!("http://127.0.0.1:{cutting}/"),
+            false,
+            "closed the connection early",
+        ),
+    ];
+    for (url, allowed, part) in table {
+        let failure = post(url.as_str(), "x").sent(&unchanged()).err().unwrap();
+        assert_eq!(failure.allows_another(&Method::POST), allowed, "{url}");
+        assert_eq!(failure.is_unsent(), allowed, "{url}");
+        assert!(failure.error.message().contains(part), "{}", failure.error);
+    }
+}
+
+#[test]
+fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
+    let table = [
+        ("", "did not respond", true),
+        ("HTTP/1.1 403 Forbidden\r\n\r\n", "responded 403", true),
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "responded 407",
+            false,
+        ),
+    ];
+    for (response, reason, retryable) in table {
+        let proxy = serve(move |mut socket| {
+            head(&mut socket)?;
+            socket.write_all(response.as_bytes())
+        });
+        let transport = transport(through(proxy));
+        let failure = post("http://example.test/", "body").sent(&transport);
+        let failure = failure.err().unwrap();
+        let expected = format!(
+            "http://example.test: no connection through the proxy: proxy server {reason}; \
+             check the proxy settings"
+        );
+        assert_eq!(failure.error.message(), expected);
+        assert_eq!(failure.allows_another(&Method::POST), retryable, "{reason}");
+    }
+}
+
+/// A pooled tunnel that was closed while it was idle is not used.
+#[test]
+fn a_post_goes_out_anew_where_the_tunnel_was_closed_while_idle() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let (closed, was_closed) = std::sync::mpsc::channel();
+    let port = serve(move |mut socket| {
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        tunnel(&mut socket)?;
+        head(&mut socket)?;
+        socket.write_all(&ok("whole"))?;
+        drop(socket);
+        if is_first {
+            closed.send(()).unwrap();
+        }
+        Ok(())
+    });
+    let transport = transport(through(port));
+    assert_eq!(get("http://example.test/").body_of(&transport), "whole");
+    was_closed.recv().unwrap();
+    assert_eq!(
+        post("http://example.test/", "x").body_of(&transport),
+        "whole"
+    );
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}

@@ -14,9 +14,9 @@ use crate::url;
 /// The time limit of a first try to connect. ureq spends half of the limit on a first address that does not respond, so
 /// a short first try leaves time for the next addresses.
 const FIRST_CONNECT: Duration = Duration::from_secs(4);
-/// The sizes of ureq's buffers for each connection, in bytes. ureq's default of 128 KiB for both takes longer to clear
-/// than a usual request takes.
-const INPUT_BUFFER: usize = 32 * 1024;
+/// The sizes of ureq's buffers for each connection, in bytes. ureq clears both for each connection, and its default is
+/// 128 KiB for each. The head of a response, of up to 64 KiB, has to fit into the input buffer.
+const INPUT_BUFFER: usize = 72 * 1024;
 const OUTPUT_BUFFER: usize = 16 * 1024;
 
 pub(super) type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;

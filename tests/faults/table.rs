@@ -28,6 +28,11 @@ impl Row {
         self.2
     }
 
+    /// Returns whether a GET is sent once more after this fault, if the client has had a response before.
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.0.ends_with("without an answer")
+    }
+
     pub(crate) fn hangs(&self) -> bool {
         [self.1, self.2].contains(&LATE)
     }
@@ -356,8 +361,8 @@ pub(crate) fn bench_for_programs() -> Bench {
 fn expected(call: Call, row: Row) -> &'static str {
     let passes = [FAILED, LATE].contains(&row.1);
     match call {
-        // These calls retry. A fault that hangs is one flight, which the later attempts join.
-        Call::Check | Call::Wait if passes && !row.hangs() => OK,
+        // This call polls. A fault that hangs is one flight, which the later polls join.
+        Call::Wait if passes && !row.hangs() => OK,
         Call::Token | Call::Check | Call::Wait | Call::Connect => row.1,
         Call::Agent if row.2 == LARGE => FAILED,
         Call::Fetch | Call::Send | Call::Agent => row.2,

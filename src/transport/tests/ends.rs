@@ -108,3 +108,24 @@ fn a_pooled_connection_that_tls_closes_as_it_is_used_again_is_replaced() {
         assert_eq!(connections.load(Ordering::SeqCst), 2, "{provider:?}");
     }
 }
+
+/// ureq reads a head only if it fits into its input buffer.
+#[test]
+fn a_head_of_60_kb_is_read() {
+    let port = serve(|mut socket| {
+        head(&mut socket)?;
+        let long = "x".repeat(1000);
+        let headers: String = (0..60)
+            .map(|number| format!("X-{number}: {long}\r\n"))
+            .collect();
+        socket.write_all(
+            format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 2\r\n\r\nok").as_bytes(),
+        )
+    });
+    let url = format!("http://127.0.0.1:{port}/");
+    let response = get(url).of(&unchanged()).unwrap();
+    assert_eq!(
+        (response.headers.len(), response.body),
+        (61, b"ok".to_vec())
+    );
+}

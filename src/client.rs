@@ -20,6 +20,9 @@ use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
 
+/// The largest list of providers, in bytes.
+const MAX_PROVIDERS: u64 = 2 << 20;
+
 /// A client for one Nexus Gateway. Any number of threads can share it.
 ///
 /// A clone is a cheap handle to the same client and its pooled connections.
@@ -230,7 +233,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn providers(&self) -> Result<Providers> {
-        Providers::from_json(self.send(&Request::get("/v1/providers"))?)
+        let request = Request::get("/v1/providers").max_response(MAX_PROVIDERS);
+        Providers::from_json(self.send(&request)?)
     }
 
     /// Returns the gateway's health from `/health`, or from `/v1/health` if the gateway has no `/health`.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::error::meaning;
-use crate::error::{self, NexusError, Result};
+use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
 use crate::secret::debug_only;
 use crate::url;
@@ -154,6 +154,7 @@ impl RequestConnectionResponse {
     pub fn from_json(response: Value) -> Result<Self> {
         let response = json::into_object(response)?;
         let auth_url = json::required(&response, &["authUrl", "auth_url"])?;
+        check_page(&auth_url)?;
         let connection_id = json::required(&response, &["connection_id"])?;
         Ok(Self {
             state: json::filled(&response, "state").or_else(|| state_of(&auth_url)),
@@ -169,6 +170,21 @@ impl RequestConnectionResponse {
 pub(crate) fn owned<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Vec<String> {
     let strings = strings.into_iter();
     strings.map(|string| string.as_ref().to_owned()).collect()
+}
+
+/// Refuses an address that a program must not hand to a browser or show on a terminal.
+fn check_page(auth_url: &str) -> Result<()> {
+    let starts = |scheme: &str| {
+        let start = auth_url.get(..scheme.len()).unwrap_or_default();
+        start.eq_ignore_ascii_case(scheme)
+    };
+    let is_page = starts("https://") || starts("http://");
+    if is_page && !auth_url.contains(error::is_unsafe_to_show) {
+        return Ok(());
+    }
+    let problem = "the gateway's response has an auth_url that is no http or https address; check that gateway_url is \
+                   the gateway's own address";
+    Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
 /// Reads the state from the query of `auth_url`.

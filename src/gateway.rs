@@ -29,9 +29,8 @@ pub(crate) type Guard = Box<dyn Send>;
 /// Acquires the guard for one attempt. The argument is the longest time for which the attempt holds the guard.
 pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
 
-/// The largest response that is read from a gateway, in bytes. The parsed JSON can take a hundred times as much
-/// memory.
-const MAX_RESPONSE: u64 = 2 << 20;
+/// The largest response that is read from a gateway, in bytes. A token, a status or a session takes a few KB.
+const MAX_RESPONSE: u64 = 256 << 10;
 
 pub(crate) struct Gateway {
     transport: Arc<Transport>,
@@ -59,6 +58,8 @@ pub(crate) struct Request {
     /// The secrets in this request, which an error must not repeat.
     secrets: Vec<String>,
     asked: Asked,
+    /// The largest response, in bytes.
+    max_response: u64,
 }
 
 impl Request {
@@ -70,6 +71,7 @@ impl Request {
             body,
             secrets: Vec::new(),
             asked: Asked::Other,
+            max_response: MAX_RESPONSE,
         }
     }
 
@@ -108,6 +110,12 @@ impl Request {
     /// Sets the operation, if the meaning of an error depends on it.
     pub(crate) fn asked(mut self, asked: Asked) -> Self {
         self.asked = asked;
+        self
+    }
+
+    /// Sets the size limit of the response, in bytes. Default 256 KiB.
+    pub(crate) fn max_response(mut self, bytes: u64) -> Self {
+        self.max_response = bytes;
         self
     }
 
@@ -212,7 +220,7 @@ impl Gateway {
             let at = Now::read();
             let sent = self
                 .transport
-                .send(&request, Deadline::after(timeout), MAX_RESPONSE);
+                .send(&request, Deadline::after(timeout), call.max_response);
             drop(guard);
             let outcome = match &sent {
                 Ok(response) => response.status.to_string(),

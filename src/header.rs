@@ -19,11 +19,7 @@ pub(crate) fn of_credential(
     prefix: &str,
     secret: &str,
 ) -> Result<(HeaderName, HeaderValue)> {
-    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
-        let problem =
-            "the strategy's header_name is not a valid header name; ask the operator to correct it";
-        NexusError::new(ErrorKind::InvalidResponse, problem)
-    })?;
+    let name = of_strategy(name)?;
     let value = secret_value([prefix, secret].concat())
         .filter(|value| can_carry(&name, value))
         .ok_or_else(|| {
@@ -32,6 +28,39 @@ pub(crate) fn of_credential(
             NexusError::new(ErrorKind::InvalidCredentials, problem)
         })?;
     Ok((name, value))
+}
+
+/// Returns the name of the header that a strategy names.
+///
+/// # Errors
+///
+/// `invalid_response` for text that is not the name of a header, and for a header that frames the request.
+pub(crate) fn of_strategy(name: &str) -> Result<HeaderName> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok();
+    let usable = name.filter(|name| !frames_request(name));
+    usable.ok_or_else(|| {
+        let problem = "the strategy's header_name is not a header that can carry a credential; ask the \
+                       operator to correct it";
+        NexusError::new(ErrorKind::InvalidResponse, problem)
+    })
+}
+
+/// Returns whether a header describes the connection or the length of the message (RFC 9110 sections 7.6.1 and 8.6), so
+/// that only the HTTP client may set it.
+pub(crate) fn frames_request(name: &HeaderName) -> bool {
+    let names = [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+    ];
+    names.contains(&name.as_str())
 }
 
 /// Returns a value that `Debug` does not show, or `None` for text that a header cannot carry.

@@ -6,10 +6,42 @@ use crate::error::{ErrorKind, NexusError, Result};
 
 pub(crate) type Object = Map<String, Value>;
 
-/// Parses JSON. Parsing into another type, or from a `str`, would compile a second parser into the
-/// program.
-pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Value> {
-    serde_json::from_slice(text)
+/// The number of values in any JSON of up to 256 KiB, and of lists and objects among them. An object with one field takes
+/// about 700 bytes of memory, but only 7 bytes of text.
+const MAX_VALUES: usize = 16 << 10;
+const MAX_NESTED: usize = MAX_VALUES / 8;
+
+/// Parses JSON whose memory is in proportion to its text.
+///
+/// # Errors
+///
+/// The parser's message, or that the JSON has too many values.
+pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
+    let factor = text.len().div_ceil(256 << 10).max(1);
+    let (values, nested) = count(text);
+    let most = |most: usize| most.saturating_mul(factor);
+    if values > most(MAX_VALUES) || nested > most(MAX_NESTED) {
+        return Err("it has too many values".to_owned());
+    }
+    serde_json::from_slice(text).map_err(|error| error.to_string())
+}
+
+/// Returns the number of values, and of lists and objects among them, in JSON that is valid.
+fn count(text: &[u8]) -> (usize, usize) {
+    let (mut values, mut nested) = (0_usize, 0_usize);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in text {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b',' | b':' => values = values.saturating_add(1),
+            b'[' | b'{' => nested = nested.saturating_add(1),
+            _ => {}
+        }
+    }
+    (values.saturating_add(nested), nested)
 }
 
 /// Removes the fields that are `null`.

@@ -12,7 +12,8 @@ const TARGET: &str = "nexus_sdk";
 /// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
 /// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
-/// panics loses the line, but the call continues.
+/// panics loses the line, but the call continues. While no logger is set (the facade's maximum level is off),
+/// lines go to stderr.
 ///
 /// No line contains a token, a key, a request's body or a URL's query. A line may repeat a gateway's
 /// error message. ureq also logs to the facade: at the trace level it writes everything that is sent
@@ -89,8 +90,12 @@ impl Log {
         self.write(LogLevel::Debug, line);
     }
 
-    #[cfg(not(feature = "log"))]
     fn write(self, level: LogLevel, line: fmt::Arguments<'_>) {
+        #[cfg(feature = "log")]
+        if ::log::max_level() != ::log::LevelFilter::Off {
+            self.write_to_facade(level, line);
+            return;
+        }
         if level <= self.0 {
             say(level, &line.to_string());
         }
@@ -99,7 +104,7 @@ impl Log {
     /// Lets the program's logger select the lines. A panic in the logger must not end a call. Dropping the last
     /// handle to a client logs a warning and then waits for requests under way. A panic would also skip that wait.
     #[cfg(feature = "log")]
-    fn write(self, level: LogLevel, line: fmt::Arguments<'_>) {
+    fn write_to_facade(self, level: LogLevel, line: fmt::Arguments<'_>) {
         let level = match level {
             LogLevel::Warn => ::log::Level::Warn,
             LogLevel::Info => ::log::Level::Info,
@@ -114,7 +119,6 @@ impl Log {
     }
 }
 
-#[cfg(not(feature = "log"))]
 fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 use crate::base64::base64;
 use crate::error::{ErrorKind, NexusError, Result};
+#[cfg(feature = "signing")]
+use crate::header;
 use crate::json::{self, Object};
 use crate::secret::debug_only;
 #[cfg(feature = "signing")]
@@ -219,6 +221,7 @@ impl TokenResponse {
     #[cfg(feature = "signing")]
     fn hmac_payload(&self, token: &mut CachedToken) -> Result<()> {
         let name = self.config_needed("header_name")?;
+        header::of_strategy(&name)?;
         let secret = self.needed(&self.config_or("secret_field", "api_secret"))?;
         let algo = self.config_or("algo", "sha256");
         let encoding = self.config_or("encoding", "hex");

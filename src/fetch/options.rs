@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
-use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
+use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::error::{NexusError, Result};
@@ -70,7 +70,8 @@ impl FetchOptions {
     /// Adds a header, and keeps other headers of the same name. Default: none.
     ///
     /// The credential replaces a header of the same name. `Content-Length` is ignored, because the SDK sends
-    /// the length of the data. `Host` and `Transfer-Encoding` make the fetch fail with `invalid_input`.
+    /// the length of the data. Other headers that frame a request, such as `Host`, `Transfer-Encoding` and
+    /// `Connection`, make the fetch fail with `invalid_input`.
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().header("Accept", "application/json");
@@ -304,7 +305,8 @@ fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> 
     })?;
     let place = || format!("header {number} ({name})");
     let invalid = |problem| NexusError::invalid_input(&place(), problem);
-    if name == HOST || name == TRANSFER_ENCODING {
+    // The SDK replaces a `Content-Length`.
+    if header::frames_request(&name) && name != CONTENT_LENGTH {
         return Err(invalid("only the SDK may set it; leave it out"));
     }
     let value = HeaderValue::from_bytes(value).ok();

@@ -12,7 +12,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 use ureq::http::StatusCode;
-use ureq::http::header::{DATE, RETRY_AFTER};
+use ureq::http::header::{DATE, HOST, RETRY_AFTER};
 
 use super::call::Call;
 use super::clock::imf_fixdate;
@@ -22,10 +22,16 @@ use super::response::{Outcome, Response, TEXT};
 use super::service::Service;
 use super::upstream;
 use crate::loopback::{self, Request};
+use crate::url;
 
 impl loopback::Service for Service {
     fn respond(&self, request: Request, client: &TcpStream) -> Option<Response> {
         let request = ReceivedRequest::new(request);
+        if !is_for_loopback(&request) {
+            let problem =
+                "a development gateway is for this machine: use http://localhost or its address\n";
+            return Some(dated(self, Response::new(421, TEXT, problem)));
+        }
         self.requests.lock().record(request.clone());
         let fault = self.faults.lock().take(&request.path);
         let response = match fault {
@@ -60,6 +66,16 @@ impl loopback::Service for Service {
         let reason = status.canonical_reason().unwrap_or_default();
         dated(self, Response::new(status.as_u16(), TEXT, reason))
     }
+}
+
+/// Returns whether the request names a host of this machine. A web page can give its own host name the address of this
+/// machine, and would then read the responses (DNS rebinding).
+fn is_for_loopback(request: &ReceivedRequest) -> bool {
+    let Some(host) = request.headers.get(HOST) else {
+        return true;
+    };
+    let host = host.to_str().unwrap_or_default();
+    url::parse(&format!("http://{host}/")).is_ok_and(|url| url::is_loopback(&url))
 }
 
 fn dated(service: &Service, response: Response) -> Response {

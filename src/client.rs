@@ -1,6 +1,7 @@
 //! The client, with one short method for each operation.
 
-pub(crate) mod connections;
+mod connections;
+pub(crate) mod credentials;
 mod fetching;
 pub(crate) mod sessions;
 

@@ -4,7 +4,9 @@
 //! a refresh, the new refresh token may be lost. If two calls refresh at once, both may use the same refresh
 //! token. In both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it
 //! runs to its end on a thread of its own, even if all of its callers have timed out. A client has at most one flight
-//! at a time for each tenant (a workspace and a provider) and for each connection.
+//! at a time for each tenant (a workspace and a provider). Calls by connection id share the tenant's flights if the
+//! client has requested the connection. Otherwise the id has flights of its own, because nobody knows its tenant
+//! ([`operation`]).
 //!
 //! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the
 //! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
@@ -202,7 +204,7 @@ impl Flights {
         let run = move || {
             let request = AssertUnwindSafe(|| {
                 let success = flights.request(&started)?;
-                Ok(Outcome::of(&started.operation, success))
+                Outcome::of(&started.operation, success)
             });
             let outcome = panic::catch_unwind(request).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \

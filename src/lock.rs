@@ -6,7 +6,7 @@
 
 use std::env;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -274,8 +274,7 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
 }
 
 /// Opens a lock file, or creates it. Refuses anything but a regular file, because other users may be able to write to
-/// the directory. Opening for reading and writing does not block, even if the file is a FIFO, and `create_new` does not
-/// follow a dangling link.
+/// the directory: a link could lead to a device or to a file of another program. `create_new` follows no link.
 fn open(path: &Path) -> io::Result<File> {
     let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
     #[cfg(unix)]
@@ -286,20 +285,37 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         dirs.recursive(true).create(dir)?;
     }
-    file.read(true).write(true);
-    let opened = match file.clone().create_new(true).open(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => file.open(path),
+    match file.write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            open_found(path, &fs::symlink_metadata(path)?)
+        }
         created => created,
-    };
-    let is_linked = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
-    if is_linked || opened.as_ref().is_ok_and(is_other) {
-        return Err(io::Error::other("the lock file is not a regular file"));
     }
-    opened
 }
 
-fn is_other(file: &File) -> bool {
-    file.metadata().is_ok_and(|found| !found.is_file())
+/// Opens an existing lock file, unless it is not a regular file or has been replaced since it was `found`. Opening a
+/// FIFO for reading and writing does not block, so a FIFO that has just replaced the file is refused too. A link to a
+/// device may still block if it replaces the file at that moment, because std has no name for `O_NOFOLLOW`.
+fn open_found(path: &Path, found: &Metadata) -> io::Result<File> {
+    if found.is_file() {
+        let file = File::options().read(true).write(true).open(path)?;
+        let opened = file.metadata()?;
+        if opened.is_file() && is_same(found, &opened) {
+            return Ok(file);
+        }
+    }
+    Err(io::Error::other("the lock file is not a regular file"))
+}
+
+#[cfg(unix)]
+fn is_same(found: &Metadata, opened: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (found.dev(), found.ino()) == (opened.dev(), opened.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
 }
 
 #[cfg(test)]

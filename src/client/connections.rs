@@ -1,26 +1,24 @@
-//! Connections: request, status, token, static credential, and revocation.
-
-use serde_json::{Value, json};
+//! Connections: request, status, token, and revocation.
 
 use super::{NexusClient, with_id};
 use crate::cache::Tenant;
-use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::connection::revoke::{RevokeOptions, RevokeResult};
 use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
 use crate::error::meaning::Asked;
 use crate::error::{self, Result};
 use crate::flights::Operation;
-use crate::gateway::{Gateway, Request};
-use crate::json::{self, Object};
+use crate::gateway::Request;
 use crate::time::Deadline;
 use crate::token::TokenResponse;
-use crate::url;
 use crate::wait::{self, WaitOptions};
 
 impl NexusClient {
     /// Requests a connection between a user and a provider. The user then consents on the page at the
     /// response's `auth_url`. For a provider of static credentials, there is no such page: use
     /// [`capture_schema`](Self::capture_schema) and [`capture_credential`](Self::capture_credential).
+    ///
+    /// The client remembers which workspace and provider the connection's id belongs to, for the latest 1,000
+    /// connections that it has requested. Its calls by such an id take turns with calls by workspace and provider.
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -59,9 +57,9 @@ impl NexusClient {
     /// method as often as it likes while others use the connection: it waits its turn, so that no token is refreshed
     /// twice at once.
     ///
-    /// The status is `active` if the gateway returns a token, even if the SDK cannot use its strategy, and `attention`
-    /// or `revoked` if the gateway says so. Gateways up to version 0.4 do not say so: every connection that is not
-    /// active is the error `connection_not_found`.
+    /// The status is `active` if the gateway returns a credential, even if the SDK cannot use it (for example
+    /// `unsupported_strategy`). The status is `attention` or `revoked` if the gateway says so. Gateways up to version
+    /// 0.4 say `connection_not_found` instead, as for every other connection that is not active.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the token, so the
     /// request continues after its caller has timed out.
@@ -70,7 +68,8 @@ impl NexusClient {
     ///
     /// `invalid_input` for a blank name. From the gateway: `connection_not_found` (404), for which
     /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is true, and `token_expired` (409), if the provider
-    /// refuses or cannot be reached. Try again after `token_expired`.
+    /// refuses or cannot be reached. Try again after `token_expired`. `invalid_response` for a response without a
+    /// credential.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -256,9 +255,9 @@ impl NexusClient {
         self.token(Operation::Refresh(connection_id.into()), deadline)
     }
 
-    /// Revokes a connection: the gateway deletes its token, tells the provider and closes its agent
-    /// sessions. Needs a gateway of version 0.4 or later. Caches keep the token: remove it with
-    /// [`clear_token`](Self::clear_token).
+    /// Revokes a connection: the gateway deletes its token, asks the provider to revoke the grant if the provider
+    /// supports that, and closes its agent sessions. Needs a gateway of version 0.4 or later. Caches keep the token:
+    /// remove it with [`clear_token`](Self::clear_token).
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -290,66 +289,6 @@ impl NexusClient {
         RevokeResult::from_json(self.send(&request)?)
     }
 
-    /// Returns the fields of a provider's static credential. `state` is from the response of
-    /// [`request_connection`](Self::request_connection).
-    ///
-    /// Blocks for one request to the gateway.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank state. From the gateway: `invalid_state` (400), `schema_not_found`,
-    /// `unsupported_auth_type`.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let input = RequestConnectionInput::new("acme", "weather", ["read"], "http://localhost:3000/");
-    /// let connection = client.request_connection(&input)?;
-    /// let form = client.capture_schema(connection.state.as_deref().unwrap())?;
-    /// assert_eq!(form.fields(), ["api_key"]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
-        error::not_blank("state", state)?;
-        let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
-        CaptureSchema::from_json(self.send(&Request::get(path).secret(state.to_owned()))?)
-    }
-
-    /// Sends the gateway the static credential of a connection, in place of the user's consent. `state`
-    /// is from the response of [`request_connection`](Self::request_connection).
-    ///
-    /// Blocks for one request to the gateway.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank state. From the gateway: `broker_error` (502), whose message begins with the
-    /// broker's own code, such as `invalid_state`, `missing_credential`, `credentials_rejected`,
-    /// `invalid_base_url`, `provider_not_validatable` or `validation_unreachable`. A gateway may also return
-    /// the broker's code directly.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
-    /// use nexus_sdk::serde_json::Map;
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let input = RequestConnectionInput::new("acme", "weather", ["read"], "http://localhost:3000/");
-    /// let connection = client.request_connection(&input)?;
-    /// let credentials = Map::from_iter([("api_key".to_string(), "k-1".into())]);
-    /// let state = connection.state.as_deref().unwrap();
-    /// assert!(client.capture_credential(state, &credentials)?.status == "success");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn capture_credential(
-        &self,
-        state: &str,
-        credentials: &Object,
-    ) -> Result<CapturedCredential> {
-        capture(&self.0.gateway, state, credentials)
-    }
-
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         error::not_blank("connection_id", connection_id)?;
         let operation = Operation::Check(connection_id.into());
@@ -358,28 +297,5 @@ impl NexusClient {
 
     fn token(&self, operation: Operation, deadline: Deadline) -> Result<TokenResponse> {
         TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
-    }
-}
-
-/// Sends a static credential. The form of a consent listener uses the gateway without keeping its client open.
-pub(crate) fn capture(
-    gateway: &Gateway,
-    state: &str,
-    credentials: &Object,
-) -> Result<CapturedCredential> {
-    error::not_blank("state", state)?;
-    let body = json!({"state": state, "credentials": credentials});
-    let request = with_secrets(Request::post("/v1/capture-credential").json(&body), &body);
-    CapturedCredential::from_json(gateway.send(&request, None)?.body.into())
-}
-
-/// Adds each text and number of the credential as a secret, because an error may repeat any of them.
-fn with_secrets(request: Request, value: &Value) -> Request {
-    match value {
-        Value::String(text) => request.secret(text.clone()),
-        Value::Number(_) => request.secret(json::written(value)),
-        Value::Array(items) => items.iter().fold(request, with_secrets),
-        Value::Object(fields) => fields.values().fold(request, with_secrets),
-        Value::Null | Value::Bool(_) => request,
     }
 }

@@ -12,7 +12,7 @@ use super::random::random;
 use super::request::{entered, field, is_same_origin};
 use crate::browser::BrowserReturns;
 use crate::client::NexusClient;
-use crate::client::connections::capture;
+use crate::client::credentials::capture;
 use crate::error::{ErrorKind, NexusError};
 use crate::gateway::Gateway;
 use crate::json::Object;
@@ -155,8 +155,8 @@ impl CredentialPage {
     }
 }
 
-/// Returns the code and message of an error. An error from the gateway's broker has the code `broker_error`. If its
-/// message has the form `code: message`, returns that code and message instead.
+/// Returns the code and message of an error. Gateway 0.4 wraps most of its broker's errors in `broker_error`. If the
+/// message of such an error has the form `code: message`, returns that code and message instead.
 fn cause(error: &NexusError) -> (&str, &str) {
     let inner = error.message().split_once(": ");
     let inner = inner.filter(|(code, _)| !code.contains(' ') && error.code() == "broker_error");

@@ -94,3 +94,25 @@ impl KnownIds {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_thousand_ids_have_the_key_of_the_workspace_and_provider_they_were_last_requested_for()
+     {
+        let known = KnownIds::default();
+        let connection = |id: &str| Subject::Connection(id.into());
+        let tenant = |workspace_id: &str| Subject::Tenant(Tenant::new(workspace_id, "p"));
+        for number in 0..=MAX_KNOWN_IDS {
+            known.add(&number.to_string(), Tenant::new("ws", "P"));
+        }
+        let keys = ["0", "1", "1000", "1001"].map(|id| known.key(connection(id)));
+        assert!(keys[0] == connection("0") && keys[3] == connection("1001"));
+        assert!(keys[1] == tenant("ws") && keys[2] == tenant("ws"));
+        assert_eq!(known.0.lock().len(), MAX_KNOWN_IDS);
+        known.add("1", Tenant::new("other", "p"));
+        assert!(known.key(connection("1")) == tenant("other"));
+    }
+}

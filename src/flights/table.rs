@@ -12,7 +12,7 @@ use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
 /// The maximum number of flights for one provider. The limit keeps a provider that hangs from delaying calls for
-/// other providers. All calls by connection id together count as one provider.
+/// other providers. Calls by ids that the client has not requested together count as one provider.
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;
@@ -55,13 +55,16 @@ pub(super) struct Table {
 }
 
 impl Outcome {
-    pub(super) fn of(operation: &Operation, success: Success) -> Self {
+    /// # Errors
+    ///
+    /// `invalid_response` for a resolve that returned no credential.
+    pub(super) fn of(operation: &Operation, success: Success) -> Result<Self> {
         if !matches!(operation, Operation::Resolve(_)) {
-            return Self::Body(success.body);
+            return Ok(Self::Body(success.body));
         }
-        let response = TokenResponse::from_json(success.body.into());
-        let token = response.and_then(|response| response.to_cached(success.received));
-        Self::Token(token.map(Arc::new), success.received.at)
+        let response = TokenResponse::from_json(success.body.into())?;
+        let token = response.to_cached(success.received);
+        Ok(Self::Token(token.map(Arc::new), success.received.at))
     }
 }
 

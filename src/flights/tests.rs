@@ -324,33 +324,44 @@ fn a_delete_wins_against_a_flight_of_others() {
 
 #[test]
 fn calls_for_one_connection_join_or_take_turns() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let running = Arc::new(AtomicUsize::new(0));
-    let scripted = Scripted::new(move |number, _| {
-        assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at once");
-        if number == 1 {
-            gate.pass();
+    let tenant = Tenant::new("ws", "p");
+    for is_known in [false, true] {
+        let gate = Gate::default();
+        let opened = gate.clone();
+        let running = Arc::new(AtomicUsize::new(0));
+        let scripted = Scripted::new(move |number, _| {
+            assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+            if number == 1 {
+                gate.pass();
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            token(&format!("t-{number}"), 3600)
+        });
+        let flights = &scripted.handle.flights;
+        let call = |operation: fn(Box<str>) -> Operation| {
+            flights.call(operation("c".into()), far()).unwrap()
+        };
+        let mut key = Subject::Connection("c".into());
+        if is_known {
+            flights.remember("c", tenant.clone());
+            key = Subject::Tenant(tenant.clone());
         }
-        running.fetch_sub(1, Ordering::SeqCst);
-        token(&format!("t-{number}"), 3600)
-    });
-    let call = |operation: fn(Box<str>) -> Operation| {
-        let operation = operation("c".into());
-        scripted.handle.flights.call(operation, far()).unwrap()
-    };
-    let subject = Subject::Connection("c".into());
-    thread::scope(|scope| {
-        let first = scope.spawn(|| call(Operation::Token));
-        let joined = scope.spawn(|| call(Operation::Token));
-        wait_until(|| waiting_for(&scripted.handle, &subject) == 2);
-        let refresh = scope.spawn(|| call(Operation::Refresh));
-        let check = scope.spawn(|| call(Operation::Check));
-        opened.open();
-        assert_eq!(first.join().unwrap(), joined.join().unwrap());
-        assert_ne!(refresh.join().unwrap(), check.join().unwrap());
-    });
-    assert_eq!(scripted.calls(), 3);
+        thread::scope(|scope| {
+            let first = scope.spawn(|| call(Operation::Token));
+            let joined = scope.spawn(|| call(Operation::Token));
+            wait_until(|| waiting_for(&scripted.handle, &key) == 2);
+            let refresh = scope.spawn(|| call(Operation::Refresh));
+            let check = scope.spawn(|| call(Operation::Check));
+            let resolve = is_known.then(|| scope.spawn(|| scripted.resolve("p", far()).unwrap()));
+            opened.open();
+            assert_eq!(first.join().unwrap(), joined.join().unwrap());
+            assert_ne!(refresh.join().unwrap(), check.join().unwrap());
+            if let Some(resolve) = resolve {
+                assert_ne!(resolve.join().unwrap(), "t-1");
+            }
+        });
+        assert_eq!(scripted.calls(), 3 + usize::from(is_known));
+    }
 }
 
 /// If a caller with another cache has timed out, the token is not put into that cache.

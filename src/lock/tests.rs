@@ -170,7 +170,7 @@ mod unix {
         }
     }
 
-    /// Another user may have put such files into a shared directory. Opening the FIFO would block forever.
+    /// Another user may have put such files into a shared directory. Opening the FIFO only for writing would block.
     #[test]
     fn only_a_regular_file_is_opened() {
         let scratch = Scratch::new();
@@ -191,6 +191,34 @@ mod unix {
             );
         }
         assert!(!outside.exists());
+    }
+
+    /// Another user may replace the file between the check and the opening.
+    #[test]
+    fn a_file_that_was_replaced_since_it_was_found_is_refused() {
+        type Replace = fn(&Path, &Path);
+        let table: [(&str, bool, Replace); 3] = [
+            ("by nothing", true, |_, _| {}),
+            ("by a FIFO", false, |path, _| {
+                fs::remove_file(path).unwrap();
+                let made = Command::new("mkfifo").arg(path).status();
+                assert!(made.unwrap().success());
+            }),
+            ("by a link", false, |path, other| {
+                fs::remove_file(path).unwrap();
+                symlink(other, path).unwrap();
+            }),
+        ];
+        let scratch = Scratch::new();
+        for (case, is_opened, replace) in table {
+            let (path, other) = (scratch.0.join(case), scratch.0.join("other"));
+            for file in [&path, &other] {
+                File::create(file).unwrap();
+            }
+            let found = fs::symlink_metadata(&path).unwrap();
+            replace(&path, &other);
+            assert_eq!(open_found(&path, &found).is_ok(), is_opened, "{case}");
+        }
     }
 
     #[test]

@@ -196,6 +196,22 @@ fn a_lock_that_does_not_work_stops_no_call() {
     assert_eq!(bench.events.take(), ["acquire", "request"]);
 }
 
+#[test]
+fn clients_share_one_lock() {
+    let bench = Bench::new(&[]);
+    let lock: Arc<dyn RefreshLock> = Arc::new(Noted {
+        events: bench.events.clone(),
+        fails: false,
+        longest: Arc::clone(&bench.longest),
+    });
+    for _ in 0..2 {
+        let options = options(&bench.gateway).refresh_lock(Arc::clone(&lock));
+        let client = NexusClient::new(options).unwrap();
+        client.resolve_token("ws", "p").unwrap();
+    }
+    assert_eq!(bench.events.take(), ATTEMPT.repeat(2));
+}
+
 /// A lock whose first turn panics: where it is acquired, or where it is released.
 struct Panics {
     in_drop: bool,

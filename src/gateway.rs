@@ -10,7 +10,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::error::meaning::Asked;
+use crate::error::meaning::{self, Asked};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
@@ -279,13 +279,12 @@ impl Gateway {
 }
 
 /// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
-/// could refresh the token at the same time. A refresh and a request for a session are not repeated after any answer of
-/// a proxy, because they act even if the token has not expired.
+/// could refresh the token at the same time. A refresh and a request for a session are not repeated after any 502 of a
+/// proxy either, because they act even if the token has not expired.
 fn is_under_way(call: &Request, error: &NexusError) -> bool {
-    let is_bare = error.code().starts_with("http_");
     match error.status_code() {
         Some(504) => true,
-        Some(502) => is_bare && call.method == Method::POST,
+        Some(502) => call.method == Method::POST && !meaning::is_known(error.code()),
         _ => false,
     }
 }

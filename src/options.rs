@@ -230,9 +230,10 @@ impl NexusClientOptions {
     /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
     /// The expiring token is used after every failure of the call to the gateway, unless the gateway has refused for
-    /// good. A refusal is final if its status is 4xx, but not 429, and its code is not `token_expired`. A token is
-    /// expiring during the cache's buffer, by default the last 30 s of its lifetime. A token without a known expiry can
-    /// be used for up to an hour after it arrived.
+    /// good. A refusal is final if its status is 401, 403 or 410, or if its status is another 4xx, but not 429, and its
+    /// code is one that [`ErrorKind`](crate::ErrorKind) lists, but not `token_expired`. A token is expiring during the
+    /// cache's buffer, by default the last 30 s of its lifetime. A token without a known expiry can be used for up to an
+    /// hour after it was requested.
     ///
     /// The first call that finds such a token in the cache waits for the gateway for at most 1 s. Then the token
     /// counts as fresh for another 5 s, and the first call after that asks the gateway again. A warning is logged once

@@ -19,6 +19,11 @@ use crate::time::Deadline;
 /// not sent. An error from the gateway is not retried if it is `upstream_error` from a refresh, or if it shows that
 /// the broker, the service behind the gateway, has refused the request.
 ///
+/// A request that may refresh a token (resolve, token, refresh, check-connection, a new agent session) is not retried
+/// while the gateway may still be working on it, because two refreshes at once can cost the user's grant. It is not
+/// retried after a 504, or after a network failure unless the error shows that the request was not sent. A refresh and
+/// a request for an agent session are not retried after a 502 without a code of the gateway either.
+///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
 /// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.
 ///
@@ -65,7 +70,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the pause before the first retry, without its random factor. Default 200 ms.
+    /// Sets the pause before the first retry, to which the random factor is then applied. Default 200 ms.
     ///
     /// ```
     /// use std::time::Duration;
@@ -91,7 +96,8 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets whether status 429 (`Too Many Requests`) is also retried. Default `false`.
+    /// Sets whether status 429 (`Too Many Requests`) is also retried, even if the broker sent it and the gateway passes
+    /// it on with another status. Default `false`.
     ///
     /// ```
     /// let policy = nexus_sdk::RetryPolicy::default().retries(1).retry_on_429(true);

@@ -175,7 +175,7 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
     assert_eq!(resolves, 6);
 }
 
-/// After a change to one tenant, the cache accepts no token that was requested earlier, for any tenant.
+/// After a change to a tenant, the cache accepts no token of that tenant that was requested earlier.
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();

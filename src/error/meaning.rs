@@ -114,11 +114,11 @@ const TABLE: [Row; 9] = [
 
 /// The gateway's other codes. A 4xx status with one of them is the gateway's own word, and no proxy's.
 const OTHER_CODES: &str = "\
-    static_token saml_not_refreshable upstream_error provider_not_found provider_ambiguous \
+    static_token saml_not_refreshable provider_not_found provider_ambiguous \
     missing_fields invalid_json invalid_connection_id invalid_state broker_error broker_unavailable \
     broker_invalid_response broker_unexpected_status invalid_api_key unauthorized schema_not_found \
     unsupported_auth_type missing_credential credentials_rejected invalid_base_url \
-    provider_not_validatable validation_unreachable return_url_not_allowed sessions_not_supported \
+    provider_not_validatable validation_unreachable sessions_not_supported \
     session_not_found agent_not_found agent_inactive scope_not_allowed scope_not_granted \
     scope_not_permitted_for_agent user_not_authorized_for_scope invalid_scope missing_scopes \
     missing_agent_id missing_connection_selector invalid_ttl unsupported_agent_session_provider \
@@ -131,9 +131,14 @@ fn find(code: &str, asked: Asked) -> Option<&'static Row> {
     TABLE.iter().find(fits)
 }
 
-/// Returns whether gateways are known to send this code.
+/// Returns the codes that gateways are known to send.
+pub(crate) fn known() -> impl Iterator<Item = &'static str> {
+    let table = TABLE.iter().map(|row| row.code);
+    table.chain(OTHER_CODES.split(' '))
+}
+
 pub(crate) fn is_known(code: &str) -> bool {
-    TABLE.iter().any(|row| row.code == code) || OTHER_CODES.split(' ').any(|own| own == code)
+    known().any(|own| own == code)
 }
 
 /// Returns the status of a connection whose token call failed with this code, if the code tells.
@@ -172,13 +177,13 @@ impl Refused<'_> {
         }
         match (self.status, self.broker_status) {
             (_, Some(429)) => Retry,
+            (410, _) => Reconnect,
+            (401 | 403, _) => Final,
+            (400..=428 | 430..=499, _) if is_known(self.code) => Final,
             // The refusal comes from the broker behind the gateway, so a retry would not help.
             (_, Some(400..=499)) => Unclear,
             _ if self.is_relayed => Unclear,
             (429 | 502..=504, _) => Retry,
-            (410, _) => Reconnect,
-            (401 | 403, _) => Final,
-            (400..=499, _) if is_known(self.code) => Final,
             _ => Unclear,
         }
     }

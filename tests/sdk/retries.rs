@@ -165,11 +165,13 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
     };
     let connect: Call = |client| client.request_connection(&input()).err();
     let coded = json!({"error": "broker_unavailable", "message": "m"});
+    let others = json!({"error": "bad_gateway", "message": "m"});
     let limited = json!({"error": "broker_error", "message": "m", "status": 429});
     // The response, and how often resolve, check, refresh, session and request-connection are sent.
     let table = [
         ("503", text(503, "busy"), [3, 3, 3, 3, 3]),
         ("502 of a proxy", text(502, ""), [3, 3, 1, 1, 3]),
+        ("502 of a proxy, coded", json(502, &others), [3, 3, 1, 1, 3]),
         ("502", json(502, &coded), [3, 3, 3, 3, 3]),
         ("504 of a proxy", text(504, ""), [1, 1, 1, 1, 3]),
         ("504", json(504, &coded), [1, 1, 1, 1, 3]),

@@ -626,9 +626,8 @@ fn a_long_body_is_looked_through_in_one_go() {
     assert_eq!(error.message(), "[redacted] [redacted] [redacted]");
 }
 
-/// The columns are the call's path, the status and body of the response, whether the user must reconnect, whether a
-/// retry may help, and a part of the error's message. The responses are those of gateways 0.4 and 0.2.
-/// What the caller can do next, and a part of the message. A body that is one word stands for an error with that code.
+/// The columns are the operation, the status and body of the response, what the caller can do next, and a part of the
+/// message. A body that is one word stands for an error with that code.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn the_meaning_of_each_error() {
@@ -647,7 +646,7 @@ fn the_meaning_of_each_error() {
     let wrapped = r#"{"error":"broker_error","message":"{\"error\":\"credentials_rejected\",\"message\":\"401\"}"}"#;
     let limit = r#"{"error":"broker_unavailable","message":"m","status":429}"#;
     let grpc = r#"{"code":5,"message":"Not Found"}"#;
-    let table: [(Asked, u16, &str, Next, &str); 46] = [
+    let table: [(Asked, u16, &str, Next, &str); 51] = [
         (Resolve, 404, "connection_not_found", Reconnect, CASE),
         (Other, 404, "connection_not_found", Final, ID),
         (Other, 400, "connection_not_active", Final, CONSENT),
@@ -709,6 +708,12 @@ fn the_meaning_of_each_error() {
         (Resolve, 421, "", Unclear, "status 421"),
         (Resolve, 425, "", Unclear, "status 425"),
         (Resolve, 403, "<h1>Forbidden</h1>", Final, "Forbidden"),
+        // Some servers repeat the status in the body.
+        (Resolve, 401, r#"{"status":401}"#, Final, KEY),
+        (Resolve, 403, r#"{"status":403}"#, Final, "without a usable"),
+        (Resolve, 404, r#"{"status":404}"#, Unclear, "version 0.3"),
+        (Resolve, 410, r#"{"status":410}"#, Reconnect, AGAIN),
+        (Resolve, 429, r#"{"status":429}"#, Retry, "status 429"),
         (Resolve, 500, "", Unclear, "status 500"),
         (Resolve, 502, "", Retry, "status 502"),
         (Resolve, 503, "", Retry, "status 503"),
@@ -771,20 +776,36 @@ fn a_known_code_is_never_hidden() {
     }
 }
 
-/// The table in the documentation of `ErrorKind` and the table of meanings have the same codes.
+/// The table in the documentation of `ErrorKind` has the same codes as the table of meanings, and sends the user to the
+/// provider again for the same codes.
 #[test]
-fn every_documented_code_is_known() {
+fn the_documented_codes_are_the_known_ones() {
     let documented = include_str!("../../error/kind.rs");
     let rows = documented
         .lines()
         .filter_map(|line| line.strip_prefix("/// | `"));
-    let codes = rows.filter_map(|row| row.split(" | ").next());
-    let codes = codes
-        .flat_map(|cell| cell.split('`'))
-        .filter(|code| is_code(code));
-    let codes: Vec<_> = codes.filter(|code| !code.starts_with("http_")).collect();
-    assert!(codes.len() > 40);
-    for code in codes {
-        assert!(meaning::is_known(code), "{code}");
+    let mut codes = Vec::new();
+    for row in rows {
+        let (cell, rest) = row.split_once(" | ").unwrap();
+        let own = cell.split('`').step_by(2);
+        for code in own.filter(|code| !code.starts_with("http_")) {
+            assert!(meaning::is_known(code), "{code}");
+            let asked = if cell.contains("(by id)") {
+                Asked::Other
+            } else {
+                Asked::Resolve
+            };
+            let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
+            let reconnects = error_to(asked, 400, &body).needs_reconnect();
+            assert_eq!(
+                reconnects,
+                rest.contains("| let the user connect"),
+                "{code}"
+            );
+            codes.push(code);
+        }
+    }
+    for code in meaning::known() {
+        assert!(codes.contains(&code), "{code} is not documented");
     }
 }

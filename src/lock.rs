@@ -33,8 +33,8 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// a slice may have begun just before.
 const DETECTION: Duration = OVERDUE.saturating_add(SLICE.saturating_mul(2));
 
-/// Returns the longest turn for an attempt with this time limit: 63 s for 60 s. The transport rounds time limits up by
-/// less than 1/20.
+/// Returns the longest turn for an attempt with this time limit: 63 s for 60 s. The phases of the request take at most 60 s,
+/// and looking up the gateway's name is no part of them.
 pub(crate) fn longest_turn(attempt: Duration) -> Duration {
     attempt.saturating_add(attempt.div_f64(20.0))
 }

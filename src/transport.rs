@@ -23,9 +23,6 @@ use crate::url;
 
 pub(crate) use failure::Failure;
 
-/// The size of the pieces in which a body is read, in bytes. The deadline is checked before each piece.
-const PIECE: usize = 16 * 1024;
-
 /// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
@@ -99,7 +96,8 @@ impl Transport {
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
             outcome = self.connect_and_run(request, deadline, true);
         }
-        if outcome.is_ok() {
+        // Threads that send requests share this flag, so it is written only once.
+        if outcome.is_ok() && !self.has_responded.load(Ordering::Relaxed) {
             self.has_responded.store(true, Ordering::Relaxed);
         }
         let response = outcome.and_then(|response| read(response, deadline, max_body));
@@ -112,10 +110,14 @@ impl Transport {
         deadline: Deadline,
         on_new_connection: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
-        let limits = match deadline.left() {
-            Some(left) if request.may_refresh => Limits::adding_up_to(left),
-            Some(left) => Limits::within(left),
-            None => return Err(ureq::Error::Timeout(Timeout::Global)),
+        let timed_out = ureq::Error::Timeout(Timeout::Global);
+        let left = deadline.left().ok_or(timed_out)?;
+        let limits = if request.may_refresh {
+            Some(Limits::adding_up_to(left))
+        } else if on_new_connection || !self.is_usual(request.url, left) {
+            Some(Limits::within(left))
+        } else {
+            None
         };
         let outcome = self.run(request, limits, on_new_connection);
         let Err(ureq::Error::Timeout(Timeout::Connect)) = outcome else {
@@ -125,7 +127,7 @@ impl Transport {
             Some(_) if request.may_refresh => self.run(request, limits, on_new_connection),
             Some(left) if !self.limits_connecting() => {
                 let limits = Limits::with_one_connect(left);
-                self.run(request, limits, on_new_connection)
+                self.run(request, Some(limits), on_new_connection)
             }
             _ => outcome,
         }
@@ -136,10 +138,21 @@ impl Transport {
         self.has_callers_agent && self.agents.agent.config().timeouts().connect.is_some()
     }
 
+    /// Returns whether the agent's own settings suit a request. ureq copies all settings for a request that has settings
+    /// of its own, which takes time. To avoid this, a request whose time left is at most 1/64 shorter than the agent's
+    /// timeout uses that timeout.
+    fn is_usual(&self, url: &Uri, left: Duration) -> bool {
+        let has_proxy = self.agents.agent.config().proxy().is_some();
+        let bypasses_proxy = has_proxy && url::is_loopback(url);
+        !(self.has_callers_agent || bypasses_proxy)
+            && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
+    }
+
+    /// Sends the request with these time limits or, with `None`, with the agent's own settings.
     fn run(
         &self,
         request: &Outgoing<'_>,
-        limits: Limits,
+        limits: Option<Limits>,
         on_new_connection: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let mut built = Request::new(());
@@ -147,13 +160,11 @@ impl Transport {
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
         let agent = &self.agents.agent;
-        if on_new_connection || self.needs_own_settings(request, limits) {
+        if let Some(mut limits) = limits {
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
-            let limits = if keeps_limits {
-                limits.as_short_as(agent.config())
-            } else {
-                limits
-            };
+            if keeps_limits {
+                limits = limits.as_short_as(agent.config());
+            }
             let config = agent.configure_request(built);
             let config =
                 settings::of_every_request(config, request.url).http_status_as_error(false);
@@ -167,18 +178,6 @@ impl Transport {
             Some(body) => self.agents.run(built.map(|()| body)),
             None => self.agents.run(built),
         }
-    }
-
-    /// Returns whether the request needs settings of its own. ureq then copies all settings, which takes
-    /// time. To avoid this, a request whose time left is at most 1/64 shorter than the agent's timeout uses that
-    /// timeout.
-    fn needs_own_settings(&self, request: &Outgoing<'_>, limits: Limits) -> bool {
-        let usual = Limits::within(self.timeout);
-        let has_proxy = self.agents.agent.config().proxy().is_some();
-        self.has_callers_agent
-            || request.may_refresh
-            || (has_proxy && url::is_loopback(request.url))
-            || !limits.is_about(usual)
     }
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
@@ -222,13 +221,17 @@ fn read(
     // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
     let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(reserved);
-    let mut bounded = body.into_reader().take(max.saturating_add(1));
-    match read_pieces(&mut bounded, &mut bytes, deadline) {
+    let body = Timed {
+        body: body.into_reader(),
+        deadline,
+    };
+    let mut bounded = body.take(max.saturating_add(1));
+    match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
         #[cfg(feature = "gzip")]
         Err(error) if bytes.is_empty() && is_empty_gzip(&error) => {}
         Err(error) => return Err(error),
-        Ok(()) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
-        Ok(()) => {}
+        Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
+        Ok(_) => {}
     }
     Ok(Response {
         status: head.status.as_u16(),
@@ -237,25 +240,18 @@ fn read(
     })
 }
 
-/// Reads a body until it ends. A server that sends single bytes slowly does not stretch the deadline.
-fn read_pieces(
-    body: &mut impl io::Read,
-    bytes: &mut Vec<u8>,
+/// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.
+struct Timed<R> {
+    body: R,
     deadline: Deadline,
-) -> Result<(), ureq::Error> {
-    let mut piece = [0; PIECE];
-    loop {
-        let read = match body.read(&mut piece) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
-        if read == 0 {
-            return Ok(());
+}
+
+impl<R: io::Read> io::Read for Timed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.deadline.left().is_none() {
+            return Err(ureq::Error::Timeout(Timeout::RecvBody).into_io());
         }
-        bytes.extend_from_slice(piece.get(..read).unwrap_or_default());
-        if deadline.left().is_none() {
-            return Err(ureq::Error::Timeout(Timeout::RecvBody));
-        }
+        self.body.read(buffer)
     }
 }
 

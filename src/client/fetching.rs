@@ -13,8 +13,9 @@ impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
     /// response. A response is `Ok` whatever its status, but the gateway's error can replace a 401 (see below).
     ///
-    /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout
-    /// covers resolving the token, redirects, retries and the body.
+    /// Blocks until [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout covers resolving
+    /// the token, redirects, retries and the body. [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout)
+    /// states when a request can exceed it.
     ///
     /// If the server refuses a cached token with 401, the SDK removes the token from the cache. If the gateway
     /// has another token, the refused request is sent once more with that token. If a redirect led to the
@@ -24,6 +25,18 @@ impl NexusClient {
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin: see [`Redirects`](crate::Redirects).
+    ///
+    /// # Limits
+    ///
+    /// ureq, which sends the requests, does not report everything:
+    ///
+    /// - If a server responds and closes the connection while a body of about 1 MiB or more is still being sent, the
+    ///   response can be lost. The fetch then fails with `request_failed`.
+    /// - A response with neither `Content-Length` nor chunked encoding ends with the connection. If the connection is
+    ///   lost, the body is cut short without an error.
+    /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.
+    /// - If a server sends two responses to one request over https, the second can be taken for the response to the
+    ///   next request on that connection.
     ///
     /// # Errors
     ///
@@ -136,7 +149,8 @@ impl NexusClient {
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
-    /// `TRACE`, `TRACK` and `PRI` are refused. With a `query_param` or `path` provider, the response's own
+    /// `TRACE`, `TRACK` and `PRI` are refused. In a build without the feature `socks-proxy`, ureq panics if a
+    /// SOCKS proxy is set on a single request. With a `query_param` or `path` provider, the response's own
     /// URI (ureq's `get_uri`) contains the credential.
     ///
     /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. The

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder};
+use ureq::http::Uri;
 use ureq::typestate::{AgentScope, HttpCrateScope};
 use ureq::{Proxy, ProxyProtocol};
-
-use ureq::http::Uri;
 
 use crate::error::NexusError;
 use crate::url;
@@ -35,7 +34,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// Returns the limits of a usual request: each phase may take all the time that is left. The phases are a 32nd
-    /// longer than a single read or write, so that the system call that sets a socket's time limit is rarely repeated.
+    /// longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
     pub(super) fn within(left: Duration) -> Self {
         let phase = left.saturating_add(left.div_f64(32.0));
         Self {
@@ -65,12 +64,6 @@ impl Limits {
             body: left.div_f64(12.0),
             each: left,
         }
-    }
-
-    /// Returns whether a request with these limits may use the `usual` ones, which are at most 1/63 longer.
-    pub(super) fn is_about(self, usual: Self) -> bool {
-        let shortest = usual.each.mul_f32(63.0 / 64.0);
-        self.connect == usual.connect && (shortest..=usual.each).contains(&self.each)
     }
 
     /// Returns the limits, each as short as the caller's own agent has it.

@@ -57,50 +57,6 @@ use crate::url;
 /// assert!(String::from_utf8(body)?.contains("acme"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Differences from the Python SDK
-///
-/// Methods have the same names and take their required arguments in the same order. Optional arguments are set in
-/// an options value, such as [`WaitOptions`](crate::WaitOptions). These behaviours differ:
-///
-/// | | Python | this crate |
-/// |---|---|---|
-/// | `retries` of 0, and a status 502, 503 or 504 | `max_retries_exceeded` | the gateway's own code, or `http_<status>` |
-/// | a gateway's error after retries | its body is lost | the message of `max_retries_exceeded` repeats the error, and `source()` returns it |
-/// | network failures | not retried | retried within `retries` if they may be temporary, and the method is idempotent or the request was not sent |
-/// | `Retry-After` | ignored | honoured, up to `max_delay` |
-/// | `timeout` | for each socket operation | for each phase of an attempt, and for a fetch with its redirects and body |
-/// | a caller that times out during a refresh | interrupts the request | gets `timeout`, and the request continues |
-/// | threads that miss the cache together | one request each | one request for all |
-/// | processes that resolve the same workspace and provider | at the same time | one after the other |
-/// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
-/// | a cached token that the API refuses with 401 | the 401 is returned | the token is removed, and the request is sent again if there is another token |
-/// | an expiry in `expiry` or `expires_in` | ignored; the token is assumed to expire after 5 minutes | used |
-/// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
-/// | a response without a required field | `KeyError` | `invalid_response` |
-/// | `token_expired` from a resolve | an error | the token is requested once more |
-/// | strategies | an `Authorization` header, except with the strategy `header` | `oauth2`, `header`, `basic_auth`, `query_param`, `path` and, with the feature `signing`, `hmac_payload` and `aws_sigv4`; any other strategy fails with `unsupported_strategy` |
-/// | the caller's `Authorization` header | overwritten, unless the strategy `header` names another header | overwritten if the strategy sets that header, otherwise sent |
-/// | `{name}` in a URL | sent unchanged | replaced if the strategy is `path`, otherwise percent-encoded |
-/// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it or use `FetchOptions::json` |
-/// | a redirect of a request other than GET and HEAD | followed only for a POST with 301, 302 or 303 | followed, as the Fetch standard says |
-/// | redirects to another origin | keep the credential | lose the credential |
-/// | redirects from https to http | followed | `insecure_url` |
-/// | a fetch of a plain http URL on another machine | sent | `insecure_url`, unless `allow_insecure_http` |
-/// | a gateway that redirects | followed | an error that names the new address |
-/// | header names in a response | as the server wrote them | in lower case; repeated headers are all returned |
-/// | a compressed response | not requested | requested and decompressed |
-/// | a large response | read in full | `body_too_large` above `max_body_bytes` |
-/// | a network failure of a fetch | `URLError` and others | `request_failed` or `timeout` |
-/// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
-/// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
-/// | `wait_for_active`, other final statuses | polled until the timeout | returned |
-/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | not exceeded, except that a timeout of zero polls once |
-/// | `TokenResponse`, a field both in `credentials` and at the top level | taken from the top level | taken from `credentials`, except `provider` and `expires_in` |
-/// | `TokenResponse.access_token` of a static key | empty | the key |
-/// | `resolve_token`, if a `header` strategy's response has both an access token and the `credential_field` | uses the access token | uses the field |
-/// | blank names | only a blank connection id is refused | `invalid_input` |
-/// | diagnostics by default | every resolve, cache hit, fetch and retry | only warnings and errors |
 #[derive(Clone)]
 pub struct NexusClient(pub(crate) Handle);
 

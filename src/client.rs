@@ -22,7 +22,8 @@ use crate::url;
 
 /// A client for one Nexus Gateway. Any number of threads can share it.
 ///
-/// A clone is a cheap handle to the same client and its pooled connections.
+/// A clone is a cheap handle to the same client and its pooled connections. If you know the Python SDK, see
+/// [the differences](crate::python).
 ///
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
 /// [`timeout`](NexusClientOptions::timeout) (30 s). With a [`RetryPolicy`](crate::RetryPolicy) that
@@ -39,8 +40,15 @@ use crate::url;
 /// Every method that sends a request can fail with `request_failed` (the network), `timeout`,
 /// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
 /// contract), `body_too_large`, `insecure_url` (only for an http URL and an agent with `https_only`), and with
-/// the gateway's own codes. The code is `http_<status>` if the gateway sends none. Each method lists its most
-/// important further codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of gateways.
+/// the gateway's own codes. The code is `http_<status>` if the gateway sends none.
+///
+/// Every method that gets a token by workspace and provider can also fail with `invalid_input` for a blank name,
+/// `invalid_credentials` for credentials without a field that the provider's strategy needs, and
+/// `unsupported_strategy` for a strategy that this build does not support. From the gateway:
+/// `connection_not_found` (404), `token_expired` (409), `broker_unavailable` (502).
+///
+/// Each method lists its own most important codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of
+/// gateways. [`Fetcher`](crate::Fetcher) lists the errors of a fetch.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
@@ -96,10 +104,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank name. `invalid_credentials` for credentials without a field that the
-    /// provider's strategy needs. `unsupported_strategy` for a strategy that this build does not
-    /// support. From the gateway: `connection_not_found` (404), `token_expired` (409),
-    /// `broker_unavailable` (502).
+    /// Only the errors of every method that gets a token: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -127,7 +132,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// The errors of [`resolve_token`](Self::resolve_token).
+    /// Only the errors of every method that gets a token: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

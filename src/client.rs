@@ -26,7 +26,8 @@ const MAX_PROVIDERS: u64 = 2 << 20;
 
 /// A client for one Nexus Gateway. Any number of threads can share it.
 ///
-/// A clone is a cheap handle to the same client and its pooled connections.
+/// A clone is a cheap handle to the same client and its pooled connections. If you know the Python SDK, see
+/// [the differences](crate::python).
 ///
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
 /// [`timeout`](NexusClientOptions::timeout) (30 s). With a [`RetryPolicy`](crate::RetryPolicy) that
@@ -43,8 +44,15 @@ const MAX_PROVIDERS: u64 = 2 << 20;
 /// Every method that sends a request can fail with `request_failed` (the network), `timeout`,
 /// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
 /// contract), `body_too_large`, `insecure_url` (only for an http URL and an agent with `https_only`), and with
-/// the gateway's own codes. The code is `http_<status>` if the gateway sends none. Each method lists its most
-/// important further codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of gateways.
+/// the gateway's own codes. The code is `http_<status>` if the gateway sends none.
+///
+/// Every method that gets a token by workspace and provider can also fail with `invalid_input` for a blank name,
+/// `invalid_credentials` for credentials without a field that the provider's strategy needs, and
+/// `unsupported_strategy` for a strategy that this build does not support. From the gateway:
+/// `connection_not_found` (404), `token_expired` (409), `broker_unavailable` (502).
+///
+/// Each method lists its own most important codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of
+/// gateways. [`Fetcher`](crate::Fetcher) lists the errors of a fetch.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
@@ -61,50 +69,6 @@ const MAX_PROVIDERS: u64 = 2 << 20;
 /// assert!(String::from_utf8(body)?.contains("acme"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Differences from the Python SDK
-///
-/// Methods have the same names and take their required arguments in the same order. Optional arguments are set in
-/// an options value, such as [`WaitOptions`](crate::WaitOptions). These behaviours differ:
-///
-/// | | Python | this crate |
-/// |---|---|---|
-/// | `retries` of 0, and a status 502, 503 or 504 | `max_retries_exceeded` | the gateway's own code, or `http_<status>` |
-/// | a gateway's error after retries | its body is lost | the message of `max_retries_exceeded` repeats the error, and `source()` returns it |
-/// | network failures | not retried | retried within `retries` if they may be temporary, and the method is idempotent or the request was not sent |
-/// | `Retry-After` | ignored | honoured, up to `max_delay` |
-/// | `timeout` | for each socket operation | for each phase of an attempt, and for a fetch with its redirects and body |
-/// | a caller that times out during a refresh | interrupts the request | gets `timeout`, and the request continues |
-/// | threads that miss the cache together | one request each | one request for all |
-/// | processes that resolve the same workspace and provider | at the same time | one after the other |
-/// | a gateway that is down | an error once the token is within 30 s of its expiry | the cached token, until it expires |
-/// | a cached token that the API refuses with 401 | the 401 is returned | the token is removed, and the request is sent again if there is another token |
-/// | an expiry in `expiry` or `expires_in` | ignored; the token is assumed to expire after 5 minutes | used |
-/// | a resolve without `credentials`, but with an `access_token` | `invalid_response` | used |
-/// | a response without a required field | `KeyError` | `invalid_response` |
-/// | `token_expired` from a resolve | an error | the token is requested once more |
-/// | strategies | an `Authorization` header, except with the strategy `header` | `oauth2`, `header`, `basic_auth`, `query_param`, `path` and, with the feature `signing`, `hmac_payload` and `aws_sigv4`; any other strategy fails with `unsupported_strategy` |
-/// | the caller's `Authorization` header | overwritten, unless the strategy `header` names another header | overwritten if the strategy sets that header, otherwise sent |
-/// | `{name}` in a URL | sent unchanged | replaced if the strategy is `path`, otherwise percent-encoded |
-/// | `Content-Type` of a body | `application/x-www-form-urlencoded` | none, unless you set it or use `FetchOptions::json` |
-/// | a redirect of a request other than GET and HEAD | followed only for a POST with 301, 302 or 303 | followed, as the Fetch standard says |
-/// | redirects to another origin | keep the credential | lose the credential |
-/// | redirects from https to http | followed | `insecure_url` |
-/// | a fetch of a plain http URL on another machine | sent | `insecure_url`, unless `allow_insecure_http` |
-/// | a gateway that redirects | followed | an error that names the new address |
-/// | header names in a response | as the server wrote them | in lower case; repeated headers are all returned |
-/// | a compressed response | not requested | requested and decompressed |
-/// | a large response | read in full | `body_too_large` above `max_body_bytes` |
-/// | a network failure of a fetch | `URLError` and others | `request_failed` or `timeout` |
-/// | `wait_for_active`, status `failed` | returned | returned only if the connection cannot become active |
-/// | `wait_for_active`, a poll that fails | ends the wait | repeated, if the failure may be temporary |
-/// | `wait_for_active`, other final statuses | polled until the timeout | returned |
-/// | `wait_for_active`, the timeout | may be exceeded by a pause and a poll | not exceeded, except that a timeout of zero polls once |
-/// | `TokenResponse`, a field both in `credentials` and at the top level | taken from the top level | taken from `credentials`, except `provider` and `expires_in` |
-/// | `TokenResponse.access_token` of a static key | empty | the key |
-/// | `resolve_token`, if a `header` strategy's response has both an access token and the `credential_field` | uses the access token | uses the field |
-/// | blank names | only a blank connection id is refused | `invalid_input` |
-/// | diagnostics by default | every resolve, cache hit, fetch and retry | only warnings and errors |
 #[derive(Clone)]
 pub struct NexusClient(pub(crate) Handle);
 
@@ -144,10 +108,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank name. `invalid_credentials` for credentials without a field that the
-    /// provider's strategy needs. `unsupported_strategy` for a strategy that this build does not
-    /// support. From the gateway: `connection_not_found` (404), `token_expired` (409),
-    /// `broker_unavailable` (502).
+    /// Only the errors of every method that gets a token: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -175,7 +136,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// The errors of [`resolve_token`](Self::resolve_token).
+    /// Only the errors of every method that gets a token: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -29,7 +29,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`get`](Self::get).
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

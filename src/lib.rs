@@ -1,17 +1,41 @@
 //! A blocking client for the [Nexus Gateway](https://github.com/Prescott-Data/nexus-framework).
 //!
-//! The gateway stores OAuth grants and API keys by workspace and provider. This crate asks the gateway for the current
-//! token or key, caches it, and adds it to your requests in the way that the provider expects.
+//! The gateway is a server that you run. It keeps your users' OAuth grants and API keys, and refreshes OAuth tokens. This
+//! crate asks the gateway for the current token or key, caches it, and adds it to your requests in the way that the API
+//! expects.
+//!
+//! Three words describe whose credential that is:
+//!
+//! - A *workspace* is the user, team or tenant that a credential belongs to. You choose its id, such as `acme`.
+//! - A *provider* is an API that the gateway knows, such as `github`. It is registered at the gateway, under this name.
+//! - A *connection* gives one workspace access to one provider, once the user has consented or entered a key. The
+//!   gateway gives it an id.
+//!
+//! ```no_run
+//! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+//!
+//! // Reads NEXUS_GATEWAY_URL, and NEXUS_API_KEY if the gateway requires a key.
+//! let nexus = NexusClient::new(NexusClientOptions::from_env()?)?;
+//! let cache = TokenCache::new();
+//! let url = "https://api.github.com/user";
+//! let (status, _headers, body) =
+//!     nexus.authenticated_fetch(&cache, "acme", "github", url, FetchOptions::default())?;
+//! println!("{status} {}", String::from_utf8_lossy(&body));
+//! # Ok::<(), nexus_sdk::NexusError>(())
+//! ```
+//!
+//! With the feature `testing`, a program or a test can run a gateway of its own. The following example needs this
+//! feature, and so do most examples of this documentation:
 //!
 //! ```
 //! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
 //!
-//! let gateway = DevGateway::start()?; // in a program: NexusClientOptions::from_env()
+//! let gateway = DevGateway::start()?;
 //! gateway.connect("acme", "github")?;
 //!
 //! let nexus = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 //! let cache = TokenCache::new();
-//! let url = format!("{}/user", gateway.url());
+//! let url = format!("{}/user", gateway.url()); // a sample API
 //! let (status, _headers, body) =
 //!     nexus.authenticated_fetch(&cache, "acme", "github", &url, FetchOptions::default())?;
 //! assert_eq!(status, 200);
@@ -21,8 +45,8 @@
 //!
 //! # Where to start
 //!
-//! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. Its documentation has a
-//!   table of the differences from the Python SDK.
+//! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. If you know the Python SDK,
+//!   see [the differences](python).
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
 //! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the
 //!   hosts of one API, so that a URL from a model cannot send it elsewhere.
@@ -31,21 +55,30 @@
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
-//!   Most examples of this documentation use it, so they need the feature `testing`.
 //!
 //! # Blocking, time and threads
 //!
-//! Every request blocks the calling thread. It has a deadline, which the documentation of its method states. The
+//! Every request blocks the calling thread. It has a time limit, which the documentation of its method states. The
 //! exception is an [authenticated agent](NexusClient::authenticated_agent): its requests can stream their bodies, and
 //! by default have no time limit as a whole.
 //!
 //! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh
 //! a token runs on a thread of its own. It continues after its caller has timed out, because the provider may revoke
-//! the user's grant if a refresh is interrupted. Dropping the last handle to a client waits up to 5 s for such
-//! requests. A program that ends with [`std::process::exit`] should call [`NexusClient::drain`] first.
+//! the user's grant if a refresh is interrupted. A program that ends with [`std::process::exit`] should therefore call
+//! [`NexusClient::drain`] first.
 //!
-//! Nothing is ever written to stdout. Diagnostics go to stderr, on lines that begin with `[NexusSDK]`; see
-//! [`LogLevel`].
+//! # What the SDK does without being asked
+//!
+//! | what | how to turn it off |
+//! |---|---|
+//! | writes warnings to stderr, on lines that begin with `[NexusSDK]` (never to stdout) | [`log_level`](NexusClientOptions::log_level) with [`LogLevel::Off`], or `NEXUS_LOG=off` |
+//! | reads `NEXUS_LOG`, which overrides `log_level` | leave the variable unset |
+//! | creates empty lock files below the user's home directory, so that processes do not refresh the same token at once | [`without_lock`](NexusClientOptions::without_lock); [`lock_dir`](NexusClientOptions::lock_dir) sets another directory |
+//! | reads `NEXUS_LOCK_DIR`, the directory for these files; if the variable is set but empty, there is no lock | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
+//! | uses the proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for requests to this machine and to hosts in `NO_PROXY` | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
+//! | waits up to 5 s when the last handle of a client (a clone, fetcher or authenticated agent) is dropped while the gateway may be refreshing a token | keep a clone in a `static`, or end with [`std::process::exit`]: neither drops the client, but the user's grant may be lost |
+//!
+//! `NEXUS_GATEWAY_URL` and `NEXUS_API_KEY` are read only by [`NexusClientOptions::from_env`].
 //!
 //! # Features
 //!
@@ -64,9 +97,10 @@
 //!
 //! # Examples
 //!
-//! The repository's folder `examples` has complete programs: `quickstart.rs`, `mcp_minimal.rs` and `mcp_stdio_server`
-//! (MCP servers over stdio), `build_script`, and `rest_tools.rs`. It also has `redis_lock`, a [`RefreshLock`] for
-//! several hosts. The command line tool `nexus` is in `src/bin/nexus`.
+//! The repository's folder `examples` has complete programs: `quickstart.rs`; two MCP servers over stdio,
+//! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; and `rest_tools.rs`, which finds and executes tools over REST.
+//! Two packages are for copying: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for slow
+//! name servers. The command line tool `nexus` is in `src/bin/nexus`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
@@ -124,6 +158,10 @@ mod wait;
 
 #[cfg(feature = "testing")]
 pub mod testing;
+
+#[cfg(doc)]
+#[doc = include_str!("python.md")]
+pub mod python {}
 
 // The README's blocks need these features.
 #[cfg(all(doctest, feature = "consent", feature = "testing"))]

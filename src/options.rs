@@ -184,8 +184,8 @@ impl NexusClientOptions {
     }
 
     /// Sets the size limit for the response body of a fetch, in bytes after decompression. Default 100 MiB. If the body
-    /// is larger, the fetch fails with `body_too_large`. Responses from the gateway are always limited
-    /// to 256 KiB, and the list of providers to 2 MiB.
+    /// is larger, the fetch fails with `body_too_large`. Responses from the gateway are always limited to 256 KiB, and
+    /// the list of providers to 2 MiB.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);

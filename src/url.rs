@@ -171,8 +171,8 @@ pub(crate) fn is_https(url: &Uri) -> bool {
     url.scheme_str() == Some("https")
 }
 
-/// Returns whether nobody on the network can read a request to this URL. True for https, and for http that
-/// does not leave this machine.
+/// Returns whether requests to this URL are safe from eavesdropping. True for https, and for http that does not leave
+/// this machine.
 pub(crate) fn is_confidential(url: &Uri) -> bool {
     is_https(url) || is_loopback(url)
 }

@@ -40,7 +40,7 @@ struct Built {
 /// Returns a target directory of the test's own. Otherwise it would wait for the Cargo that runs the test. It is kept from
 /// run to run, because the dependencies take long to compile.
 fn target() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script")
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("example")
 }
 
 fn example() -> PathBuf {
@@ -89,7 +89,11 @@ impl Built {
 
 /// Runs the program and returns its schema.
 fn schema() -> Value {
-    let program = format!("debug/build_script{}", std::env::consts::EXE_SUFFIX);
+    printed_by("build_script")
+}
+
+fn printed_by(program: &str) -> Value {
+    let program = format!("debug/{program}{}", std::env::consts::EXE_SUFFIX);
     let output = Command::new(target().join(program)).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -151,28 +155,37 @@ fn builds_as_it_is_configured() {
     takes_turns();
 }
 
+/// Creates a crate with the example's manifest and lock file, and returns its folder. The crate has a name of its own,
+/// because Cargo would take a crate of the same name in the same target directory for the example.
+fn crate_like_the_example(name: &str) -> PathBuf {
+    let folder = target().join(name);
+    fs::create_dir_all(folder.join("src")).unwrap();
+    let root = format!("{:?}", env!("CARGO_MANIFEST_DIR"));
+    for file in ["Cargo.toml", "Cargo.lock"] {
+        let text = fs::read_to_string(example().join(file)).unwrap();
+        let text = text.replace("\"build_script\"", &format!("{name:?}"));
+        fs::write(folder.join(file), text.replace("\"../..\"", &root)).unwrap();
+    }
+    folder
+}
+
 /// The `build.rs` of the README, in a crate of its own.
 fn builds_the_short_one(gateway: &DevGateway, settings: &Settings) {
     let readme = include_str!("../examples/build_script/README.md");
     let code = readme.split("```rust\n").nth(1).unwrap();
     let (code, _) = code.split_once("```\n").unwrap();
     assert!(code.lines().count() <= 20);
-    let folder = target().join("short");
-    fs::create_dir_all(folder.join("src")).unwrap();
-    let root = env!("CARGO_MANIFEST_DIR");
-    let manifest = fs::read_to_string(example().join("Cargo.toml")).unwrap();
-    let manifest = manifest.replace("\"../..\"", &format!("{root:?}"));
+    let folder = crate_like_the_example("short_script");
     let program =
         r#"fn main() { print!("{}", include_str!(concat!(env!("OUT_DIR"), "/schema.json"))) }"#;
-    fs::copy(example().join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
-    fs::write(folder.join("Cargo.toml"), manifest).unwrap();
     fs::write(folder.join("build.rs"), code).unwrap();
     fs::write(folder.join("src/main.rs"), program).unwrap();
 
     gateway.forget_requests();
     let built = build_in(&folder, settings);
     assert!(built.succeeded, "{}", built.log);
-    assert_eq!(schema(), json!({"title": "Repository", "type": "object"}));
+    let expected = json!({"title": "Repository", "type": "object"});
+    assert_eq!(printed_by("short_script"), expected);
     assert_eq!(gateway.count(FILE), 1);
     fs::write(folder.join("build.rs"), format!("{code}\n")).unwrap();
     let missing = format!("{}/missing", gateway.url());
@@ -181,19 +194,10 @@ fn builds_the_short_one(gateway: &DevGateway, settings: &Settings) {
 }
 
 fn refuses_a_broken_copy() {
-    let folder = target().join("broken");
-    fs::create_dir_all(folder.join("src")).unwrap();
-    let root = env!("CARGO_MANIFEST_DIR");
-    let manifest = fs::read_to_string(example().join("Cargo.toml")).unwrap();
-    let manifest = manifest.replace("\"../..\"", &format!("{root:?}"));
-    let lock = fs::read_to_string(example().join("Cargo.lock")).unwrap();
-    // Cargo would confuse it with the example if it had the same name.
-    let renamed = |text: String| text.replace("\"build_script\"", "\"broken_copy\"");
+    let folder = crate_like_the_example("broken_copy");
     for file in ["build.rs", "src/main.rs"] {
         fs::copy(example().join(file), folder.join(file)).unwrap();
     }
-    fs::write(folder.join("Cargo.toml"), renamed(manifest)).unwrap();
-    fs::write(folder.join("Cargo.lock"), renamed(lock)).unwrap();
     fs::write(folder.join("schema.json"), "[]").unwrap();
     let built = build_in(&folder, &[]);
     let problem = "schema.json is not a JSON object; restore it from version control\n";

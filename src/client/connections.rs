@@ -15,10 +15,9 @@ use crate::wait::{self, WaitOptions};
 impl NexusClient {
     /// Requests a connection between a user and a provider. The user then consents on the page at the
     /// response's `auth_url`. For a provider of static credentials, there is no such page: use
-    /// [`capture_schema`](Self::capture_schema) and [`capture_credential`](Self::capture_credential).
-    ///
-    /// The client remembers which workspace and provider the connection's id belongs to, for the latest 1,000
-    /// connections that it has requested. Its calls by such an id take turns with calls by workspace and provider.
+    /// [`capture_schema`](Self::capture_schema) and [`capture_credential`](Self::capture_credential). The client
+    /// remembers the latest 1,000 connections that it has requested, so that calls by their ids and calls by their
+    /// workspaces and providers take turns.
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -53,9 +52,8 @@ impl NexusClient {
         Ok(response)
     }
 
-    /// Returns the status of a workspace's connection to a provider, bypassing the cache. A program may call this
-    /// method as often as it likes while others use the connection: it waits its turn, so that no token is refreshed
-    /// twice at once.
+    /// Returns the status of a workspace's connection to a provider, bypassing the cache. Others may use the connection at
+    /// the same time, because this method waits its turn, so that no token is refreshed twice at once.
     ///
     /// The status is `active` if the gateway returns a credential, even if the SDK cannot use it (for example
     /// `unsupported_strategy`). The status is `attention` or `revoked` if the gateway says so. Gateways up to version
@@ -106,8 +104,9 @@ impl NexusClient {
     /// [`wait_for_active`](Self::wait_for_active) tells these cases apart. The gateway may also refresh
     /// an expired token, so the request continues after its caller has timed out.
     ///
-    /// Polling an active connection by its id, while others fetch with its workspace and provider, can cost the user's
-    /// grant, unless this client has requested the connection: call [`connection_status`](Self::connection_status).
+    /// If others fetch with the connection's workspace and provider while you poll its status, call
+    /// [`connection_status`](Self::connection_status) instead. Polling by id could make the provider revoke the user's
+    /// grant, unless this client has requested the connection.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
@@ -138,8 +137,8 @@ impl NexusClient {
     /// active. Gateways up to version 0.4 report a failed consent or a superseded connection in the same way
     /// as a connection that waits for consent. The wait then ends with the error `timeout`.
     ///
-    /// Waiting by id for a connection that others already use can cost the user's grant, unless this client has
-    /// requested the connection: call [`connection_status`](Self::connection_status).
+    /// If others already use the connection, call [`connection_status`](Self::connection_status) instead. Waiting by id
+    /// could make the provider revoke the user's grant, unless this client has requested the connection.
     ///
     /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
     /// fails with a temporary error is repeated.
@@ -182,8 +181,9 @@ impl NexusClient {
 
     /// Requests the token of one connection from the gateway, bypassing the cache.
     ///
-    /// Calling this method by id, while others fetch with the connection's workspace and provider, can cost the user's
-    /// grant, unless this client has requested the connection: call [`resolve_token`](Self::resolve_token).
+    /// If others fetch with the connection's workspace and provider at the same time, call
+    /// [`resolve_token`](Self::resolve_token) instead. A call by id could make the provider revoke the user's grant,
+    /// unless this client has requested the connection.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the
     /// token, so the request continues after its caller has timed out.
@@ -216,9 +216,9 @@ impl NexusClient {
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
     ///
-    /// Refreshing by id, while others fetch with the connection's workspace and provider, can cost the user's grant,
-    /// unless this client has requested the connection: call [`clear_token`](Self::clear_token), and the next fetch
-    /// resolves the token.
+    /// If others fetch with the connection's workspace and provider at the same time, call
+    /// [`clear_token`](Self::clear_token) instead, and the next fetch resolves the token. A refresh by id could make the
+    /// provider revoke the user's grant, unless this client has requested the connection.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The request continues after its
     /// caller has timed out. The response often lacks the strategy and the expiry. Call
@@ -255,8 +255,8 @@ impl NexusClient {
         self.token(Operation::Refresh(connection_id.into()), deadline)
     }
 
-    /// Revokes a connection: the gateway deletes its token, asks the provider to revoke the grant if the provider
-    /// supports that, and closes its agent sessions. Needs a gateway of version 0.4 or later. Caches keep the token:
+    /// Revokes a connection. The gateway deletes its token, asks the provider to revoke the grant if the provider supports
+    /// that, and closes the connection's agent sessions. Needs a gateway of version 0.4 or later. Caches keep the token:
     /// remove it with [`clear_token`](Self::clear_token).
     ///
     /// Blocks for one request to the gateway.

@@ -18,13 +18,12 @@ impl NexusClient {
     /// states when a request can exceed it.
     ///
     /// If the server refuses a cached token with 401, the SDK removes the token from the cache. If the gateway
-    /// has another token, the refused request is sent once more with that token. If a redirect led to the
-    /// refused request, the requests before the redirect are not sent again. With the strategy `path`, a
-    /// request after a redirect is not sent again either, and the 401 is returned. If the gateway cannot
-    /// provide a token, its error is returned instead of the 401.
+    /// has another token, the refused request is sent once more with that token, but not the requests before a
+    /// redirect that led to it. With the strategy `path`, a request after a redirect is not sent again, and the 401
+    /// is returned. If the gateway cannot provide a token, its error is returned instead of the 401.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
-    /// another origin: see [`Redirects`](crate::Redirects).
+    /// another origin, but the body may: see [`Redirects`](crate::Redirects).
     ///
     /// # Limits
     ///
@@ -40,15 +39,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// The errors of [`get_cached_token`](Self::get_cached_token), and:
-    ///
-    /// - `invalid_input` for a URL or an option that cannot be used
-    /// - `insecure_url` for plain http to another machine, a redirect from https to http, or a redirect that
-    ///   would disclose the credential
-    /// - `invalid_response` for a redirect to something that is not a URL
-    /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
-    /// - `max_retries_exceeded` for a network failure after the retries of a
-    ///   [`retry_policy`](FetchOptions::retry_policy)
+    /// The errors of every fetch, except `host_not_allowed`: see [`Fetcher`].
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -102,8 +93,8 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// The errors of [`get_cached_token`](Self::get_cached_token), and `unsupported_strategy` for a
-    /// credential that goes into the URL or signs the request.
+    /// `unsupported_strategy` for a credential that goes into the URL or signs the request. Also the errors of every
+    /// method that gets a token: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -74,8 +74,8 @@ pub enum ErrorKind {
     /// `insecure_url`: the request would have been sent unencrypted, or would have disclosed the credential to another
     /// origin.
     InsecureUrl,
-    /// `body_too_large`: a response body exceeds `max_body_bytes` or, if the gateway sent it, 256 KiB (2 MiB for the list of
-    /// providers).
+    /// `body_too_large`: a response body exceeds `max_body_bytes` or, if the gateway sent it, 256 KiB (2 MiB for the list
+    /// of providers).
     BodyTooLarge,
     /// `too_many_redirects`: more than ten redirects in a row.
     TooManyRedirects,

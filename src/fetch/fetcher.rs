@@ -16,8 +16,22 @@ use crate::token::CachedToken;
 ///
 /// A clone has the same settings, and shares the client and the cache. Each method that sends a request returns
 /// the status, headers and body of the response. It blocks for as long as
-/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch). Its errors are those of
-/// `authenticated_fetch`, and `host_not_allowed`.
+/// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch).
+///
+/// # Errors
+///
+/// Every fetch can fail with the errors of every method that gets a token, which
+/// [`NexusClient`](crate::NexusClient) lists, and with:
+///
+/// - `host_not_allowed` for a URL or a redirect that neither [`base_url`](Self::base_url) nor
+///   [`allow_hosts`](Self::allow_hosts) allows
+/// - `invalid_input` for a URL or an option that cannot be used
+/// - `insecure_url` for plain http to another machine, a redirect from https to http, or a redirect that
+///   would disclose the credential
+/// - `invalid_response` for a redirect to something that is not a URL
+/// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
+/// - `max_retries_exceeded` for a network failure after the retries of a
+///   [`retry_policy`](FetchOptions::retry_policy)
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -135,7 +149,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token).
+    /// Only the errors of every method that gets a token: see [`NexusClient`](crate::NexusClient).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -156,8 +170,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), and
-    /// `host_not_allowed`.
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
@@ -173,7 +186,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`get`](Self::get).
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
@@ -189,7 +202,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`get`](Self::get).
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
@@ -206,7 +219,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`get`](Self::get).
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
@@ -222,7 +235,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`get`](Self::get).
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
@@ -238,7 +251,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// The errors of [`get`](Self::get).
+    /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
     /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {

@@ -147,9 +147,10 @@ impl FetchOptions {
         self
     }
 
-    /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects
-    /// and retries. [`hide_credential`](Self::hide_credential) takes additional time. A timeout of zero makes the
-    /// fetch fail with `invalid_input`. Default: the client's timeout (30 s).
+    /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects and
+    /// retries and the search of [`hide_credential`](Self::hide_credential). A request that is slow in several phases
+    /// can take longer: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout). A timeout of zero makes
+    /// the fetch fail with `invalid_input`. Default: the client's timeout (30 s).
     ///
     /// ```
     /// use std::time::Duration;

@@ -135,3 +135,36 @@ pub(crate) fn strings(object: &Object, field: &str) -> Option<Vec<String>> {
     let texts = texts.filter_map(Value::as_str).map(str::to_owned);
     Some(texts.collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_in_proportion_to_the_text() {
+        let small = [r#"{"":"#, &"[0,".repeat(100), "0", &"]".repeat(100), "}"].concat();
+        let objects = |count| ["{", &r#""":{"":0},"#.repeat(count), r#""":0}"#].concat();
+        let texts = ["[\"", &",:[{".repeat(60_000), "\"]"].concat();
+        let escaped = ["[\"", &"\\\"[{,".repeat(40_000), "\"]"].concat();
+        let table = [
+            (r#"{"a": [1, "b", {"c": null}]}"#, true),
+            (&small, true),
+            (&texts, true),
+            (&escaped, true),
+            (&objects(2_000), true),
+            (&objects(2_100), false),
+            (&["[", &"0,".repeat(20_000), "0]"].concat(), false),
+            // The list of providers may be longer.
+            (&[&objects(10_000), &*" ".repeat(2 << 20)].concat(), true),
+        ];
+        for (number, (text, fine)) in table.into_iter().enumerate() {
+            let parsed = parse(text.as_bytes()).map(drop);
+            let expected = if fine {
+                Ok(())
+            } else {
+                Err("it has too many values".to_owned())
+            };
+            assert_eq!(parsed, expected, "row {number}");
+        }
+    }
+}

@@ -33,6 +33,14 @@ fn what_a_response_to_a_request_has_to_hold() {
             json!({"authUrl": null, "auth_url": 1, "connection_id": ""}),
             Err("invalid_response"),
         ),
+        (
+            json!({"authUrl": "javascript:alert(1)", "connection_id": "c"}),
+            Err("invalid_response"),
+        ),
+        (
+            json!({"authUrl": "https://a/\n\u{1b}[2J", "connection_id": "c"}),
+            Err("invalid_response"),
+        ),
         (json!({"authUrl": "https://a/"}), Err("invalid_response")),
     ];
     for (response, expected) in table {

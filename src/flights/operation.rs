@@ -23,7 +23,7 @@ pub(crate) enum Operation {
     Check(Box<str>),
     Refresh(Box<str>),
     /// Requests an agent session for a connection.
-    Session(Subject, Request),
+    Session(Subject, Box<Request>),
 }
 
 impl Subject {

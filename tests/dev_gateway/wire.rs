@@ -131,12 +131,35 @@ fn the_date_follows_the_clock() {
     assert_eq!(date, "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
+/// A web page can give its own host name the address of this machine (DNS rebinding).
+#[test]
+fn only_hosts_of_this_machine_are_answered() {
+    let gateway = DevGateway::start().unwrap();
+    for (host, status) in [
+        ("localhost", 200),
+        ("localhost:8090", 200),
+        ("127.0.0.1:1", 200),
+        ("[::1]", 200),
+        ("rebound.example", 421),
+        ("localhost.rebound.example", 421),
+        ("10.0.0.1", 421),
+        ("", 421),
+    ] {
+        let request = format!("GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        let answer = talk(&gateway, request.as_bytes());
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{host}: {answer}"
+        );
+    }
+}
+
 #[test]
 fn one_connection_serves_many_requests() {
     let gateway = DevGateway::start().unwrap();
     let chunked = "POST /b HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nt: 1\r\n\r\n";
     let requests = [
-        "GET /a HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n",
         chunked,
         "POST /c HTTP/1.1\r\n\r\n",
         "HEAD /d HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc",

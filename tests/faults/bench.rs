@@ -19,8 +19,8 @@ use crate::watched;
 
 /// The timeout of a call that the server lets hang.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
-/// The body limit of the tests: larger than any response that is to be read.
-pub(crate) const LIMIT: u64 = 2 << 20;
+/// The body limit of the tests, and of a gateway's responses: larger than any response that is to be read.
+pub(crate) const LIMIT: u64 = 256 << 10;
 
 /// The response to every request: a token, a status, a connection and a document in one.
 pub(crate) fn document(turn: usize) -> String {

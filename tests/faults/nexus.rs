@@ -25,10 +25,11 @@ fn the_command_line_tool_prints_results_alone() {
         };
         assert_eq!(status, expected, "{}", row.name());
         let body = run(&["fetch", &upstream(bench, &format!("/case-{case}-Fetch"))]);
-        let expected = if is_answer(row.upstream()) {
-            row.upstream()
-        } else {
-            "empty"
+        let expected = match row.upstream() {
+            // The second response has another document.
+            _ if row.is_repeated() => "other",
+            outcome if is_answer(outcome) => outcome,
+            _ => "empty",
         };
         assert_eq!(compare(&body, &document(1)), expected, "{}", row.name());
     });

@@ -280,10 +280,10 @@ const ENDLESS: &[Row] = &[
         chunked("0\r\n").then(End::Flood(&HEADERS))
     }),
     Row("a body of the limit", INVALID, "other", |_| {
-        reply(200, &[], vec![b'x'; 2 << 20])
+        reply(200, &[], vec![b'x'; 256 << 10])
     }),
     Row("a body of one byte more", LARGE, LARGE, |_| {
-        reply(200, &[], vec![b'x'; (2 << 20) + 1])
+        reply(200, &[], vec![b'x'; (256 << 10) + 1])
     }),
 ];
 

@@ -267,7 +267,7 @@ fn json_that_cannot_be_written() {
 #[test]
 fn headers() {
     let server = Server::play(vec![bearer("t")]);
-    let headers: [(&str, &[u8]); 17] = [
+    let headers: [(&str, &[u8]); 19] = [
         ("", b"x"),
         (" ", b"x"),
         ("X Y", b"x"),
@@ -285,6 +285,8 @@ fn headers() {
         ("Host", b"evil.example"),
         ("Transfer-Encoding", b"chunked"),
         ("TRANSFER-ENCODING", b"identity"),
+        ("Connection", b"close"),
+        ("te", b"trailers"),
     ];
     let table = headers.map(|(name, value)| {
         let options = FetchOptions::default()

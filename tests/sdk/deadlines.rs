@@ -58,7 +58,7 @@ fn a_wait_never_sleeps_past_its_deadline() {
 /// Servers that never complete their response.
 fn sluggish() -> [(&'static str, Server); 5] {
     let head = "HTTP/1.1 200 OK\r\nX: ";
-    let body = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+    let body = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
     let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let table = [
         ("silence", bytes("").then(End::Hold)),

@@ -273,12 +273,21 @@ fn a_success_that_is_no_json_object_is_an_invalid_response() {
 
 #[test]
 fn a_gateways_body_has_a_limit_of_its_own() {
-    let table = [(100, "invalid_response"), ((2 << 20) + 1, "body_too_large")];
-    for (length, code) in table {
+    let (fits, larger) = ("invalid_response", "body_too_large");
+    // The length, and the errors of check-connection and providers.
+    let table = [
+        (100, fits, fits),
+        (256 << 10, fits, fits),
+        ((256 << 10) + 1, larger, fits),
+        (2 << 20, larger, fits),
+        ((2 << 20) + 1, larger, larger),
+    ];
+    for (length, checked, listed) in table {
         let body = " ".repeat(length);
         let gateway = Server::play(vec![text(200, &body)]);
         let client = NexusClient::new(options(&gateway).max_body_bytes(99)).unwrap();
         let error = client.check_connection("c").unwrap_err();
-        assert_eq!(error.code(), code, "{length}");
+        assert_eq!(error.code(), checked, "{length}");
+        assert_eq!(client.providers().unwrap_err().code(), listed, "{length}");
     }
 }

@@ -234,6 +234,29 @@ fn header() {
     assert_eq!(typed(&json!({"type": "header"})), "bot ", "as in Python");
     assert_eq!(typed(&with(json!({"value_prefix": "Key "}))), "Key ");
     assert_eq!(typed(&with(json!({"header_name": "X-A"}))), "");
+    // Only the HTTP client may set headers that frame a request.
+    for name in [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "UPGRADE",
+        "Expect",
+    ] {
+        let strategy = with(json!({"header_name": name, "value_prefix": ""}));
+        let refused = read(&strategy, &json!({"api_key": "chunked"}), None, None);
+        assert_eq!(refused.unwrap_err().code(), "invalid_response", "{name}");
+        #[cfg(feature = "signing")]
+        {
+            let strategy = json!({"type": "hmac_payload", "config": {"header_name": name}});
+            let refused = read(&strategy, &json!({"api_secret": "s"}), None, None);
+            assert_eq!(refused.unwrap_err().code(), "invalid_response", "{name}");
+        }
+    }
     let custom = with(json!({"header_name": "X-A"}));
     let table = [
         (json!({}), "X-A: t-2"),

@@ -68,7 +68,7 @@ impl Fetcher {
         };
         let mut response = call.perform()?;
         if let Some(secrets) = &call.secrets {
-            secrets.hide_in(&mut response.headers, &mut response.body);
+            secrets.hide_in(&mut response.headers, &mut response.body, call.deadline)?;
         }
         Ok((response.status, response.headers, response.body))
     }

@@ -1,135 +1,247 @@
 //! Finds secrets in responses and error messages, and replaces them.
+//!
+//! A text is searched twice at the same time: as it is, and decoded. Both searches take time in proportion to the text,
+//! whatever the secrets are.
+
+mod automaton;
+mod decoder;
+
+use std::ops::Range;
 
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderValue};
 
-use crate::url;
+use self::automaton::{Automaton, START};
+use self::decoder::{Decoder, OPEN, decoded, plain};
+use crate::error::{ErrorKind, NexusError, Result};
+use crate::time::Deadline;
 
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
 
-/// The short escapes of form encoding (`+` for a space) and of JSON (RFC 8259 section 7), and the most common short
-/// escapes of HTML.
-const SHORT_ESCAPES: [(char, &str); 14] = [
-    (' ', "+"),
-    ('/', "\\/"),
-    ('\\', "\\\\"),
-    ('"', "\\\""),
-    ('\n', "\\n"),
-    ('\r', "\\r"),
-    ('\t', "\\t"),
-    ('\u{8}', "\\b"),
-    ('\u{C}', "\\f"),
-    ('"', "&quot;"),
-    ('\'', "&apos;"),
-    ('&', "&amp;"),
-    ('<', "&lt;"),
-    ('>', "&gt;"),
-];
+/// The number of bytes that are decoded and searched at a time. The deadline is checked after each block.
+const BLOCK: usize = 16 * 1024;
 
 /// Secrets to find in a text, both as they are and escaped.
 #[derive(Default)]
-pub(crate) struct Secrets(Vec<Secret>);
-
-struct Secret {
-    text: String,
-    /// The spellings of each character.
-    spellings: Vec<Vec<String>>,
+pub(crate) struct Secrets {
+    texts: Vec<Vec<u8>>,
+    /// The secrets as they are and decoded, as far as they are long enough.
+    patterns: Vec<Vec<u8>>,
 }
 
 impl Secrets {
-    /// Adds a secret, unless it is shorter than `least` bytes.
+    /// Adds a secret, unless it is shorter than `least` bytes. If only its decoded form is shorter, the secret is
+    /// searched for as it is.
     pub(crate) fn add(&mut self, text: &[u8], least: usize) {
-        let text = String::from_utf8_lossy(text).into_owned();
-        if text.len() >= least && !self.0.iter().any(|own| own.text == text) {
-            let spellings = text.chars().map(spellings).collect();
-            self.0.push(Secret { text, spellings });
+        if text.len() < least.max(1) || self.texts.iter().any(|own| own == text) {
+            return;
         }
+        self.texts.push(text.to_owned());
+        let verbatim: Vec<u8> = text.iter().map(|byte| plain(*byte)).collect();
+        let decoded = decoded(text);
+        if decoded != verbatim && decoded.len() >= least.max(1) {
+            self.patterns.push(decoded);
+        }
+        self.patterns.push(verbatim);
     }
 
-    /// Returns the text with `stand_in` in place of each secret, or `None` if the text contains no secret. Of several
-    /// secrets that begin at the same place, the longest is replaced.
-    pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
-        let mut shown = Vec::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((first, after)) = rest.split_first() {
-            let ends = self.0.iter().filter_map(|secret| secret.after(rest));
-            if let Some(end) = ends.min_by_key(|end| end.len()) {
-                shown.extend_from_slice(stand_in.as_bytes());
-                rest = end;
-            } else {
-                shown.push(*first);
-                rest = after;
-            }
+    pub(crate) fn search(&self) -> Search {
+        let lengths = self.patterns.iter().map(Vec::len);
+        Search {
+            automaton: Automaton::new(&self.patterns),
+            longest: lengths.max().unwrap_or_default(),
         }
-        (shown != text).then_some(shown)
     }
 
     /// Replaces each secret in a response with `[credential]`, and corrects the `Content-Length`.
-    pub(crate) fn hide_in(&self, headers: &mut HeaderMap, body: &mut Vec<u8>) {
-        let hidden = |text: &[u8]| self.hidden(text, "[credential]");
+    ///
+    /// # Errors
+    ///
+    /// `timeout` if the deadline comes before the search has ended. The response then still contains secrets.
+    pub(crate) fn hide_in(
+        &self,
+        headers: &mut HeaderMap,
+        body: &mut Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let search = self.search();
+        let hidden = |text: &[u8]| search.replaced(text, "[credential]", Some(deadline));
         for value in headers.values_mut() {
-            if let Some(Ok(shown)) = hidden(value.as_bytes()).map(HeaderValue::try_from) {
+            if let Some(Ok(shown)) = hidden(value.as_bytes())?.map(HeaderValue::try_from) {
                 *value = shown;
             }
         }
-        if let Some(shown) = hidden(body) {
+        if let Some(shown) = hidden(body)? {
             *body = shown;
             if let Some(length) = headers.get_mut(CONTENT_LENGTH) {
                 *length = body.len().into();
             }
         }
+        Ok(())
     }
 }
 
-impl Secret {
-    /// Returns the text after the secret, or `None` if the text does not begin with the secret.
-    fn after<'a>(&self, text: &'a [u8]) -> Option<&'a [u8]> {
-        let first = text.first();
-        if first != self.text.as_bytes().first() && !matches!(first?, b'%' | b'\\' | b'&' | b'+') {
-            return None;
+/// A search for secrets, which can be used for several texts.
+pub(crate) struct Search {
+    automaton: Automaton,
+    /// The length of the longest pattern.
+    longest: usize,
+}
+
+impl Search {
+    /// Returns the text with `stand_in` in place of each secret, or `None` if the text contains no secret.
+    pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
+        self.replaced(text, stand_in, None).ok().flatten()
+    }
+
+    fn replaced(
+        &self,
+        text: &[u8],
+        stand_in: &str,
+        deadline: Option<Deadline>,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut shown = Shown::new(text, stand_in);
+        let mut decoder = Decoder::new(text);
+        let (mut state, mut searched) = (START, 0);
+        let mut verbatim = Verbatim::default();
+        let kept = self.longest.saturating_add(16);
+        let block = BLOCK.max(self.longest.saturating_mul(2));
+        loop {
+            let ready = decoder.read_up_to(kept.saturating_add(block));
+            let fresh = decoder.bytes.get(searched..ready).unwrap_or_default();
+            for (byte, end) in fresh.iter().zip(searched.saturating_add(1)..) {
+                state = self.automaton.after(state, *byte);
+                if state != START {
+                    let length = self.automaton.found(state);
+                    if length > 0 {
+                        let start = decoder.start(end.saturating_sub(length));
+                        shown.add(start..decoder.start(end));
+                    }
+                }
+            }
+            let has_decoded = std::mem::take(&mut decoder.has_decoded);
+            verbatim.search(self, text, decoder.read, has_decoded, &mut shown);
+            if decoder.read >= text.len() {
+                return Ok(shown.finish());
+            }
+            let dropped = ready.saturating_sub(kept);
+            decoder.drop(dropped);
+            searched = ready.saturating_sub(dropped);
+            shown.write_until(decoder.start(0));
+            if deadline.is_some_and(|deadline| deadline.left().is_none()) {
+                let problem = "timed out while searching the response for the credential; raise `timeout`, or \
+                               lower max_body_bytes";
+                return Err(NexusError::new(ErrorKind::Timeout, problem));
+            }
         }
-        // A `%25` in the text may be an escaped `%`, the start of `%2525`, or a part of the secret. All are tried, but
-        // no more than 16 at a time, so that no text takes long.
-        let mut rests = vec![text];
-        for spellings in &self.spellings {
-            let known = || spellings.iter().map(String::as_bytes);
-            let after = |rest: &'a [u8]| known().filter_map(move |own| rest.strip_prefix(own));
-            rests = rests.into_iter().flat_map(after).collect();
-            rests.dedup_by_key(|rest| rest.len());
-            rests.truncate(16);
-            rests.first()?;
-        }
-        rests.into_iter().min_by_key(|rest| rest.len())
     }
 }
 
-/// Returns the spellings of a character: its escapes, unless it is an ASCII letter or digit, and the character itself.
-/// Percent-encoding is applied up to three times, because a redirect's URL may contain an encoded URL. In JSON, Go
-/// writes the ampersand of an HTML character reference as `\u0026`.
-fn spellings(c: char) -> Vec<String> {
-    let mut spellings = vec![c.to_string()];
-    if c.is_ascii_alphanumeric() {
-        return spellings;
+/// The search of the text as it is. It finds secrets that the decoder takes for a part of an escape, such as `25abcdef`
+/// after a `%`, so only the surroundings of decoded escapes are searched.
+#[derive(Default)]
+struct Verbatim {
+    state: u32,
+    /// The number of bytes that have been searched or need no search.
+    at: usize,
+    /// The number of bytes up to which an earlier escape requires a search.
+    until: usize,
+}
+
+impl Verbatim {
+    /// Searches up to `end`, to which the text has been decoded.
+    fn search(
+        &mut self,
+        search: &Search,
+        text: &[u8],
+        end: usize,
+        has_decoded: bool,
+        shown: &mut Shown<'_>,
+    ) {
+        if has_decoded {
+            self.until = end.saturating_add(search.longest);
+        }
+        for index in self.at..end.min(self.until) {
+            let Some(byte) = text.get(index) else { break };
+            self.state = search.automaton.after(self.state, plain(*byte));
+            let length = search.automaton.found(self.state);
+            let end = index.saturating_add(1);
+            if length > 0 {
+                shown.add(end.saturating_sub(length)..end);
+            }
+        }
+        let near = end.saturating_sub(search.longest).saturating_sub(OPEN);
+        if self.until < near {
+            (self.at, self.state) = (near, START);
+        } else {
+            self.at = self.at.max(end.min(self.until));
+        }
     }
-    let code = u32::from(c);
-    let percent = url::encode_unless(c.to_string().as_bytes(), |_| false);
-    let twice = percent.replace('%', "%25");
-    let thrice = twice.replace('%', "%25");
-    // JSON escapes a character beyond U+FFFF as two surrogates.
-    let mut units = [0; 2];
-    let units = c.encode_utf16(&mut units).iter();
-    let json: Vec<_> = units.map(|unit| format!("\\u{unit:04X}")).collect();
-    let (json, html) = (json.concat(), format!("&#x{code:X};"));
-    for escape in [percent, twice, thrice, json, html] {
-        spellings.push(escape.to_ascii_lowercase());
-        spellings.push(escape);
+}
+
+/// The text with the secrets replaced, as far as it has been searched.
+struct Shown<'t> {
+    text: &'t [u8],
+    stand_in: &'t str,
+    /// The secrets that have been found but not written. Only the last one can still grow.
+    found: Vec<Range<usize>>,
+    written: Vec<u8>,
+    /// The number of bytes of the text that have been written or replaced.
+    done: usize,
+}
+
+impl<'t> Shown<'t> {
+    fn new(text: &'t [u8], stand_in: &'t str) -> Self {
+        Self {
+            text,
+            stand_in,
+            found: Vec::new(),
+            written: Vec::new(),
+            done: 0,
+        }
     }
-    spellings.extend(["&#", "&#0", "\\u0026#"].map(|start| format!("{start}{code};")));
-    let short = SHORT_ESCAPES.iter().filter(|(own, _)| *own == c);
-    spellings.extend(short.map(|(_, escape)| (*escape).to_owned()));
-    spellings
+
+    fn add(&mut self, range: Range<usize>) {
+        match self.found.last_mut() {
+            Some(last) if last.start <= range.start && range.start < last.end => {
+                last.end = last.end.max(range.end);
+            }
+            _ => self.found.push(range),
+        }
+    }
+
+    /// Writes the secrets that end before `limit`. No secret that begins before `limit` may be added later.
+    fn write_until(&mut self, limit: usize) {
+        self.found.sort_by_key(|range| range.start);
+        let mut merged: Vec<Range<usize>> = Vec::new();
+        for range in self.found.drain(..) {
+            match merged.last_mut() {
+                Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+                _ => merged.push(range),
+            }
+        }
+        for range in merged {
+            if range.end > limit {
+                self.found.push(range);
+                continue;
+            }
+            let before = self.text.get(self.done..range.start);
+            self.written.extend_from_slice(before.unwrap_or_default());
+            self.written.extend_from_slice(self.stand_in.as_bytes());
+            self.done = range.end;
+        }
+    }
+
+    fn finish(mut self) -> Option<Vec<u8>> {
+        self.write_until(usize::MAX);
+        let rest = self.text.get(self.done..).unwrap_or_default();
+        self.written.extend_from_slice(rest);
+        (self.done > 0).then_some(self.written)
+    }
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timing;

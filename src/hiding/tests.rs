@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::*;
@@ -68,16 +70,16 @@ fn json(text: &str) -> String {
     quoted.trim_matches('"').to_owned()
 }
 
-fn secrets_of(texts: &[impl AsRef<str>]) -> Secrets {
+fn search_for(texts: &[impl AsRef<str>]) -> Search {
     let mut secrets = Secrets::default();
     for text in texts {
         secrets.add(text.as_ref().as_bytes(), 1);
     }
-    secrets
+    secrets.search()
 }
 
 fn hidden(secrets: &[&str], text: &str) -> String {
-    let hidden = secrets_of(secrets).hidden(text.as_bytes(), "[..]");
+    let hidden = search_for(secrets).hidden(text.as_bytes(), "[..]");
     hidden.map_or_else(
         || text.to_owned(),
         |shown| String::from_utf8(shown).unwrap(),
@@ -160,7 +162,7 @@ fn what_is_not_a_secret_stays_as_it_is() {
     ];
     for text in texts {
         assert_eq!(hidden(&[SECRET], text), text);
-        assert!(secrets_of(&[SECRET]).hidden(text.as_bytes(), "").is_none());
+        assert!(search_for(&[SECRET]).hidden(text.as_bytes(), "").is_none());
     }
     assert_eq!(hidden(&[], "text"), "text");
     assert_eq!(hidden(&[""], "text"), "text", "an empty secret is ignored");
@@ -168,19 +170,20 @@ fn what_is_not_a_secret_stays_as_it_is() {
 
 #[test]
 fn where_a_secret_begins_and_ends() {
-    let table: [(&[&str], &str, &str); 17] = [
+    let table: [(&[&str], &str, &str); 21] = [
         (&["abc"], "abc", "[..]"),
         (&["abc"], "ababcabab", "ab[..]abab"),
         (&["abc"], "abcxabc", "[..]x[..]"),
         (&["abc"], "abcabc", "[..][..]"),
         (&["aab"], "aaaab", "aa[..]"),
-        (&["aba"], "ababa", "[..]ba"),
+        (&["aba"], "ababa abaaba", "[..] [..][..]"),
+        (&["abc", "bcd", "cde"], "abcde abcd", "[..] [..]"),
         (&["abc", "abcde"], "abcde", "[..]"),
         (&["abcde", "c"], "abcde c", "[..] [..]"),
         (&["Bearer abc", "abc"], "Bearer abc, abc", "[..], [..]"),
         (&["abc", "abc"], "xabc", "x[..]"),
-        (&["a+b"], "a b a+b a%20b a%2Bb", "a b [..] a%20b [..]"),
-        (&["a b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] a%2Bb"),
+        (&["a+b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] [..]"),
+        (&["a b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] [..]"),
         (
             &["a+b"],
             "a&#43;b a&#043;b a&#x2b;b a\\u002bb",
@@ -192,7 +195,11 @@ fn where_a_secret_begins_and_ends() {
             "a\\u0026#43;b/c= a\\u0026#43;b\\u0026#47;c=",
             "[..] [..]",
         ),
-        (&["\u{fc}a"], "\\u00fca %C3%BCa %FCa", "[..] [..] %FCa"),
+        (
+            &["\u{fc}a"],
+            "\\u00fca %C3%BCa %FCa &uuml;a",
+            "[..] [..] [..] &uuml;a",
+        ),
         (
             &["a\r\n\t\u{8}\u{c}b"],
             "a\\r\\n\\t\\b\\fb a\\u000d\\n\\t\\u0008\\u000Cb",
@@ -203,6 +210,20 @@ fn where_a_secret_begins_and_ends() {
             "a\\ud83d\\ude00 a\\uD83D\\uDE00 a\u{1F600} a\\ud83d",
             "[..] [..] [..] a\\ud83d",
         ),
+        // JSON in JSON in JSON.
+        (
+            &["a/b=\"\n"],
+            r#"a\/b\u003d\\\"\n a\\\/b\\u003D\\\\\\\"\\n"#,
+            "[..] [..]",
+        ),
+        // Letters and digits may be escaped as well.
+        (&["ab1"], "%61b1 \\u0061b&#x31;", "[..] [..]"),
+        // Text before a secret may look like the beginning of an escape.
+        (
+            &["25ab", "u0061b"],
+            "%25ab \\u0061b &#25ab;",
+            "%[..] \\[..] &#[..];",
+        ),
     ];
     for (secrets, text, expected) in table {
         assert_eq!(hidden(secrets, text), expected, "{secrets:?} in {text}");
@@ -212,23 +233,24 @@ fn where_a_secret_begins_and_ends() {
 #[test]
 fn a_text_need_not_be_utf_8() {
     let body = b"\xff\x00s-cr3t\xfe%73\x80\\u002ds%2Dcr3t";
-    let shown = secrets_of(&["s-cr3t"]).hidden(body, "*").unwrap();
+    let shown = search_for(&["s-cr3t"]).hidden(body, "*").unwrap();
     assert_eq!(shown, b"\xff\x00*\xfe%73\x80\\u002d*");
     let mut binary = Secrets::default();
     binary.add(b"\xff\x00\xfe and more", 1);
-    assert!(binary.hidden(b"a\xff\x00\xfe and more", "*").is_none());
+    let shown = binary.search().hidden(b"a\xff\x00\xfe and more", "*");
+    assert_eq!(shown.unwrap(), b"a*");
 }
 
 /// The time would be quadratic if each escape character started a scan to the end of the text.
 #[test]
 fn a_body_full_of_beginnings_takes_no_longer() {
     let secret = "%%&&\\\\ eyJhbGciOiJIUzI1NiJ9".repeat(8);
-    let secrets = secrets_of(&[&secret]);
+    let search = search_for(&[&secret]);
     let almost = secret.strip_suffix('9').unwrap();
     for piece in ["%", "%25", "\\", "&", "&amp;", "%25\\&amp;", "e", almost] {
         let text = piece.repeat((128 << 10) / piece.len());
-        assert!(secrets.hidden(text.as_bytes(), "*").is_none(), "{piece}");
-        let shown = secrets.hidden((text.clone() + &secret).as_bytes(), "*");
+        assert!(search.hidden(text.as_bytes(), "*").is_none(), "{piece}");
+        let shown = search.hidden((text.clone() + &secret).as_bytes(), "*");
         assert!(shown.unwrap().ends_with(b"*"), "{piece}");
     }
 }
@@ -241,7 +263,10 @@ fn headers_and_the_length_of_the_body_follow() {
     headers.append("x-said", HeaderValue::from_static("s-cr3t"));
     headers.append("x-said", HeaderValue::from_static("as%2dcr3tb"));
     let mut body = b"s-cr3t".to_vec();
-    secrets_of(&["s-cr3t"]).hide_in(&mut headers, &mut body);
+    let mut secrets = Secrets::default();
+    secrets.add(b"s-cr3t", 1);
+    let deadline = Deadline::after(Duration::from_secs(60));
+    secrets.hide_in(&mut headers, &mut body, deadline).unwrap();
     assert_eq!(body, b"[credential]");
     assert_eq!(headers[CONTENT_LENGTH], "12");
     assert_eq!(headers["x-plain"], "plain");
@@ -260,19 +285,28 @@ fn what_is_found_is_what_is_there() {
             .filter(|secret| !secret.is_empty())
             .collect();
         let text = random.text(&pieces, 30);
+        let is_at = |secret: &str, start: usize| {
+            let found = text.as_bytes().get(start..start + secret.len());
+            let same = |(own, byte): (u8, &u8)| plain(own) == plain(*byte);
+            found.is_some_and(|found| secret.bytes().zip(found).all(same))
+        };
+        // Secrets that overlap are replaced together.
         let mut expected = Vec::new();
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            let begins = |secret: &&String| {
-                let spaced = |(own, byte)| own == byte || (own, byte) == (b' ', b'+');
-                let pairs = secret.bytes().zip(rest.iter().copied());
-                secret.len() <= rest.len() && pairs.into_iter().all(spaced)
-            };
-            let longest = secrets.iter().filter(begins).map(String::len).max();
-            expected.push(longest.map_or(rest[0], |_| b'*'));
-            rest = &rest[longest.unwrap_or(1)..];
+        let (mut start, mut end) = (0, 0);
+        for at in 0..=text.len() {
+            let ends = secrets.iter().filter(|secret| is_at(secret, at));
+            let longest = ends.map(|secret| at + secret.len()).max().unwrap_or(0);
+            if at >= end {
+                if end > start {
+                    expected.push(b'*');
+                }
+                expected.extend(text.as_bytes().get(at).filter(|_| longest == 0));
+                start = at;
+                end = longest;
+            }
+            end = end.max(longest);
         }
-        let found = secrets_of(&secrets).hidden(text.as_bytes(), "*");
+        let found = search_for(&secrets).hidden(text.as_bytes(), "*");
         let found = found.unwrap_or_else(|| text.clone().into());
         assert_eq!(found, expected, "{secrets:?} in {text:?}");
     }

@@ -206,18 +206,18 @@ impl FetchOptions {
     /// password, `user:password`, and the Base64 of `user:password`. If the request was sent again after a 401,
     /// the SDK searches for both tokens. `Content-Length` is set to the new length.
     ///
-    /// The search also finds a copy that the upstream has escaped for a URL, for JSON or for HTML. A `+`, for
-    /// example, may be written `%2B` (percent-encoded up to three times), `\u002B`, `&#43;` or `&#x2B;`. The
-    /// search finds these short escapes, too: `+` for a space in a URL, all short escapes of JSON, such as `\n` and
-    /// `\"`, and `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;` in HTML.
+    /// The search decodes the escapes of URLs (`%2B`, and `+` for a space), JSON (`\u002B`, `\/`) and HTML (`&#43;`,
+    /// `&amp;`), however they are nested, and compares the credential with the decoded text. It also finds a Latin-1 copy
+    /// of a key that is not ASCII.
     ///
     /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
     /// occur in responses by chance. A copy that the upstream has changed in another way is not replaced
-    /// either, for example a hash, the Base64 of a token, a copy whose letters or digits are escaped, or a copy in
-    /// a compressed body that ureq does not decode.
+    /// either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters of HTML
+    /// other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, a token from before the latest rotation, or a copy in a
+    /// compressed body that ureq does not decode.
     ///
-    /// The search starts when the body is complete, and takes a few milliseconds for each MiB.
-    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
+    /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
+    /// fetch's deadline. [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -274,6 +274,24 @@ fn headers_and_the_length_of_the_body_follow() {
     assert_eq!(said, ["[credential]", "a[credential]b"]);
 }
 
+#[test]
+fn a_search_ends_at_its_deadline() {
+    let mut secrets = Secrets::default();
+    secrets.add(b"s-cr3t", 1);
+    let mut body = "s-cr3t ".repeat(100_000).into_bytes();
+    let late = secrets.hide_in(
+        &mut HeaderMap::new(),
+        &mut body,
+        Deadline::after(Duration::ZERO),
+    );
+    assert_eq!(late.unwrap_err().code(), "timeout");
+    let in_time = Deadline::after(Duration::from_secs(60));
+    secrets
+        .hide_in(&mut HeaderMap::new(), &mut body, in_time)
+        .unwrap();
+    assert!(body.starts_with(b"[credential] [credential] "));
+}
+
 /// Compares the result with a search that tries every secret at every position.
 #[test]
 fn what_is_found_is_what_is_there() {

@@ -19,6 +19,7 @@ fn fibonacci(length: usize) -> Vec<u8> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "it prints times")]
 #[ignore = "prints times, and is meant for --release"]
 fn the_worst_bodies() {
     let prefix = |text: &str| {

@@ -45,7 +45,6 @@ fn what_cannot_be_sent_is_one_line_and_an_exit_code() {
     let bench = Bench::new("unsendable");
     bench.assert_errors(&[
         ("fetch", 2, "<URL>"),
-        ("fetch example.com", 2, "https://"),
         ("fetch http://192.0.2.1/", 2, "--allow-insecure-http"),
         ("fetch http://127.0.0.1:1/", 1, "connection refused"),
         ("fetch {url}/user -X 'A B'", 2, "not an HTTP method"),
@@ -105,6 +104,80 @@ fn output_replaces_a_file_only_by_a_response() {
         assert_eq!(written, r#"{"login":"acme","provider":"github"}"#);
     }
     assert!(bench.run("fetch {url}/user -o -").out.contains("acme"));
+}
+
+#[test]
+fn a_path_is_appended_to_the_providers_base_url() {
+    let bench = Bench::new("path");
+    for args in [
+        "fetch /user",
+        "fetch user",
+        "fetch /user --base-url {url}",
+        "fetch {url}/user --base-url {url}",
+    ] {
+        let ran = bench.run(args);
+        assert_eq!(ran.code, 0, "{args}: {}", ran.err);
+        assert!(ran.out.contains("acme"), "{args}: {}", ran.out);
+    }
+    bench.assert_errors(&[
+        ("fetch //evil.example/user", 2, "two slashes"),
+        ("fetch /../admin", 2, "url: "),
+        (
+            "fetch https://evil.example/ --base-url {url}",
+            1,
+            "host_not_allowed",
+        ),
+        ("fetch /user --base-url nowhere", 2, "base_url"),
+    ]);
+    let none = Fault::reply(200, "application/json", "{}");
+    bench.gateway.fail_next_at("/v1/providers", 1, none);
+    let ran = bench.run("fetch /user");
+    ran.assert_error(2, "give --base-url or an absolute URL", "no base");
+}
+
+/// Other users can read every command line.
+#[test]
+fn headers_may_come_from_a_file() {
+    let bench = Bench::new("header-file");
+    fs::write(bench.file("headers"), "X-One: 1\n\nX-Two: secret\r\n").unwrap();
+    bench.gateway.forget_requests();
+    let ran = bench.run("fetch {url}/user -H @{dir}/headers -H X-Three:3");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let requests = bench.gateway.requests();
+    let sent = &requests
+        .iter()
+        .find(|request| request.path == "/user")
+        .unwrap()
+        .headers;
+    let names = ["x-one", "x-two", "x-three"];
+    assert_eq!(
+        names.map(|name| sent[name].to_str().unwrap().to_owned()),
+        ["1", "secret", "3"]
+    );
+    let missing = bench.run("fetch {url}/user -H @{dir}/missing");
+    missing.assert_error(1, "cannot read", "missing");
+}
+
+#[test]
+fn fail_leaves_the_file_alone_and_a_new_file_is_private() {
+    let bench = Bench::new("fail-output");
+    let (kept, new) = (bench.file("kept"), bench.file("new"));
+    fs::write(&kept, "old").unwrap();
+    for name in ["kept", "new"] {
+        let fault = Fault::reply(500, "text/plain", "the body");
+        bench.gateway.fail_next_at("/user", 1, fault);
+        let ran = bench.run(&format!("fetch {{url}}/user --fail -o {{dir}}/{name}"));
+        ran.assert_error(5, "responded with 500", name);
+    }
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
+    assert!(!new.exists());
+    assert_eq!(bench.run("fetch {url}/user --fail -o {dir}/new").code, 0);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = fs::metadata(&new).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Arguments that several commands share.
 
 use std::env::{self, VarError};
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -115,4 +118,15 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
     let seconds = seconds.and_then(Result::ok);
     seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
+}
+
+/// Returns the data itself, or the content of the file after `@`.
+pub(crate) fn read(data: &str) -> Result<Vec<u8>, Stop> {
+    let mut bytes = Vec::new();
+    let (path, read) = match data.strip_prefix('@') {
+        Some("-") => ("stdin", io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
+        Some(path) => (path, fs::read(path)),
+        None => return Ok(data.as_bytes().to_vec()),
+    };
+    read.map_err(|error| Stop::file("read", Path::new(path), &error))
 }

@@ -1,13 +1,11 @@
 //! `nexus fetch`: sends a request with the credential.
 
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
-use nexus_sdk::{FetchOptions, Redirects, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClient, Redirects, TokenCache};
 
 use crate::args::{self, Tenant, Timeout};
 use crate::ending;
@@ -16,19 +14,23 @@ use crate::stop::Stop;
 
 #[derive(Args)]
 pub(crate) struct Fetch {
-    /// The URL; the credential goes only to the URL's origin (scheme, host and port)
+    /// An absolute URL, or a path such as /user/repos below the provider's base URL; the credential goes only to the
+    /// URL's origin (scheme, host and port)
     #[arg(value_parser = args::not_blank)]
     url: String,
+    /// The URL that a path is appended to [default: the base URL that the gateway knows]
+    #[arg(long, value_name = "URL", value_parser = args::not_blank)]
+    base_url: Option<String>,
     #[command(flatten)]
     tenant: Tenant,
     /// The method [default: GET, or POST with --data]
     #[arg(short = 'X', long)]
     method: Option<String>,
-    /// A header; may be repeated
+    /// A header, or headers from the lines of a file; may be repeated
     #[arg(
         short = 'H',
         long = "header",
-        value_name = "NAME: VALUE",
+        value_name = "NAME: VALUE|@FILE",
         allow_hyphen_values = true
     )]
     headers: Vec<String>,
@@ -38,10 +40,10 @@ pub(crate) struct Fetch {
     /// Print the status line and headers before the body
     #[arg(short, long)]
     include: bool,
-    /// Write to FILE instead of stdout
+    /// Write to FILE instead of stdout; only you can read a new file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx
+    /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx, and leave the file of --output alone
     #[arg(short, long)]
     fail: bool,
     /// Do not follow redirects
@@ -61,6 +63,9 @@ impl Fetch {
         let (include, fail) = (self.include, self.fail);
         let path = self.output.clone();
         let (status, headers, body) = self.send()?;
+        if fail && path.is_some() {
+            check(status)?;
+        }
         let body = if include {
             [head(status, &headers), body].concat()
         } else {
@@ -71,8 +76,7 @@ impl Fetch {
     }
 
     fn send(self) -> Result<Response, Stop> {
-        let headers = self.headers.iter().enumerate().map(header);
-        let headers = headers.collect::<Result<Vec<_>, _>>()?;
+        let headers = headers(&self.headers)?;
         let (workspace, provider) = self.tenant.resolve()?;
         let client = self
             .timeout
@@ -85,15 +89,59 @@ impl Fetch {
             options = options.redirects(Redirects::Manual);
         }
         if let Some(data) = self.data {
-            options = options.data(read(&data)?);
+            options = options.data(args::read(&data)?);
         }
         let (cache, start) = (TokenCache::new(), Instant::now());
         // The token is resolved first, so that a signal during that call keeps the request from being sent.
-        client.get_cached_token(&cache, &workspace, &provider)?;
+        let token = client.get_cached_token(&cache, &workspace, &provider)?;
+        let mut fetcher = client.fetcher(&cache, &workspace, &provider);
+        let is_absolute = self.url.contains("://");
+        let known = if is_absolute {
+            None
+        } else {
+            token.api_base_url.clone()
+        };
+        if let Some(base) = self.base_url.or(known) {
+            fetcher = fetcher.base_url(base);
+        } else if !is_absolute {
+            fetcher = fetcher.base_url(listed_base(&client, &provider, &self.url)?);
+        }
         ending::checkpoint();
         let options = options.timeout(self.timeout.left(start));
-        Ok(client.authenticated_fetch(&cache, &workspace, &provider, &self.url, options)?)
+        Ok(fetcher.fetch(&self.url, options)?)
     }
+}
+
+/// Returns the provider's base URL from the gateway's list.
+fn listed_base(client: &NexusClient, provider: &str, url: &str) -> Result<String, Stop> {
+    let providers = client.providers()?;
+    let listed = providers
+        .get(provider)
+        .and_then(|it| it.api_base_url.clone());
+    listed.ok_or_else(|| {
+        Stop::usage(format!(
+            "{url} is a path, but the gateway knows no base URL for {provider}; give --base-url or an absolute URL"
+        ))
+    })
+}
+
+/// Returns the headers of the arguments and of the files that the arguments name. A file keeps secrets out of the command
+/// line, which other users can read.
+fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
+    let mut lines = Vec::new();
+    for argument in arguments {
+        if argument.starts_with('@') {
+            let text = String::from_utf8_lossy(&args::read(argument)?).into_owned();
+            lines.extend(
+                text.lines()
+                    .filter(|line| !line.is_empty())
+                    .map(str::to_owned),
+            );
+        } else {
+            lines.push(argument.clone());
+        }
+    }
+    lines.iter().enumerate().map(header).collect()
 }
 
 /// Splits a header. Errors omit the header, because it may be part of a secret.
@@ -103,17 +151,6 @@ fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
         .split_once(':')
         .ok_or_else(|| Stop::usage(format!("header {number}: write it as 'Name: value'")))?;
     Ok((name.to_owned(), value.trim().to_owned()))
-}
-
-/// Returns the data itself, or the content of the file after `@`.
-fn read(data: &str) -> Result<Vec<u8>, Stop> {
-    let mut bytes = Vec::new();
-    let (path, read) = match data.strip_prefix('@') {
-        Some("-") => ("stdin", io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
-        Some(path) => (path, fs::read(path)),
-        None => return Ok(data.as_bytes().to_vec()),
-    };
-    read.map_err(|error| Stop::file("read", Path::new(path), &error))
 }
 
 /// Returns the status line and headers in HTTP/1.1 format, the only version that the SDK uses.

@@ -32,8 +32,8 @@ pub(crate) struct Gateway {
     /// The port on 127.0.0.1 [default: any free port]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Require this key for requests to paths below /v1
-    #[arg(long, value_name = "KEY")]
+    /// Require this key, or the key in a file, for requests to paths below /v1
+    #[arg(long, value_name = "KEY|@FILE")]
     api_key: Option<String>,
     /// The lifetime of tokens [default: 3600]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds)]
@@ -83,6 +83,7 @@ impl Gateway {
     fn start(&self) -> Result<DevGateway, Stop> {
         let mut builder = DevGateway::builder().bind((Ipv4Addr::LOCALHOST, self.port).into());
         if let Some(key) = &self.api_key {
+            let key = String::from_utf8_lossy(&args::read(key)?).trim().to_owned();
             builder = builder.api_key(key);
         }
         if let Some(lifetime) = self.token_lifetime {

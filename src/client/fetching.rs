@@ -29,8 +29,8 @@ impl NexusClient {
     ///
     /// ureq, which sends the requests, does not report everything:
     ///
-    /// - If a server responds and closes the connection while a body of about 1 MiB or more is still being sent, the
-    ///   response can be lost. The fetch then fails with `request_failed`.
+    /// - If a server responds and closes the connection before it has read the whole body, the response can be lost. The
+    ///   fetch then fails with `request_failed`. A body of a few KB is hardly affected.
     /// - A response with neither `Content-Length` nor chunked encoding ends with the connection. If the connection is
     ///   lost, the body is cut short without an error.
     /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.

@@ -74,7 +74,7 @@ fn a_reset_passes_for_the_end_of_a_body() {
     assert!(matches!(got.as_deref(), Ok("half a bo")), "fixed: {got:?}");
 }
 
-/// Left to ureq, for uploads of about 1 MiB and more.
+/// Left to ureq, for uploads of more than a few KB.
 #[test]
 fn a_response_before_the_request_was_read_is_lost() {
     let port = once(|mut socket| {

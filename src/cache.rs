@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::entries::{Entries, Entry, SHORT_USE};
+use crate::debug::debug_only;
 use crate::error::{self, Result};
-use crate::secret::debug_only;
 use crate::sync::Mutex;
 use crate::time::Now;
 use crate::token::CachedToken;

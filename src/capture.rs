@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::connection::ConnectionStatus;
+use crate::debug::debug_only;
 use crate::error::Result;
 use crate::json::{self, Object};
-use crate::secret::debug_only;
 
 /// The form in which a user enters a provider's credential.
 ///

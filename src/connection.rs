@@ -6,10 +6,10 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::debug::debug_only;
 use crate::error::meaning;
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
-use crate::secret::debug_only;
 use crate::url;
 
 /// An empty list of scopes. For a plain `[]`, the compiler cannot infer the type of the items.

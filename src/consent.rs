@@ -16,11 +16,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::browser::{BrowserReturns, BrowserWait};
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::loopback::{Limits, Server};
 use crate::wait::WaitOptions;
+use crate::wait::browser::{BrowserReturns, BrowserWait};
 use credential_page::CredentialPage;
 use form::Form;
 use random::random;

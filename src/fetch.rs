@@ -1,5 +1,6 @@
 //! Sends an authenticated request, with redirects, retries, and one replay after a 401.
 
+pub(crate) mod access;
 pub(crate) mod agent;
 pub(crate) mod fetcher;
 pub(crate) mod options;
@@ -7,12 +8,11 @@ pub(crate) mod redirect;
 pub(crate) mod scope;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::fetch::access::Access;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
@@ -24,111 +24,9 @@ use crate::token::{CachedToken, Place};
 use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
-impl Fetcher {
-    /// Sends any request. Methods such as [`get`](Self::get) are shorthands for `fetch`.
-    ///
-    /// # Errors
-    ///
-    /// Only the errors of every fetch: see [`Fetcher`].
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// use nexus_sdk::{FetchOptions, serde_json::json};
-    ///
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
-    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
-    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
-    /// assert_eq!(status, 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let text = options.with_query(url);
-        let text = self.scope.absolute(&text)?;
-        let url = self.check_url(&text)?;
-        let options = options.check()?;
-        let timeout = options.timeout.unwrap_or(self.client.options.timeout);
-        let hop = Hop {
-            call: &text,
-            method: options.method,
-            url,
-            headers: options.headers,
-            body: options.data,
-            authenticated: true,
-        };
-        let mut call = Call {
-            fetcher: self,
-            hop,
-            deadline: Deadline::after(timeout),
-            redirects: options.redirects,
-            policy: options.retry_policy,
-            secrets: options.hide_credential.then(Secrets::default),
-        };
-        let mut response = call.perform()?;
-        if let Some(secrets) = &call.secrets {
-            secrets.hide_in(&mut response.headers, &mut response.body, call.deadline)?;
-        }
-        Ok((response.status, response.headers, response.body))
-    }
-
-    /// Returns the token and its source. Blocks at most until the deadline.
-    fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
-        match &self.credential {
-            Credential::Tenant(cache, tenant) => {
-                self.client
-                    .flights
-                    .cached(cache, &tenant.workspace_id, &tenant.provider, deadline)
-            }
-            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
-        }
-    }
-
-    /// Removes from the cache a token that the upstream refused with 401, unless the cache already has another token.
-    fn discard(&self, token: &Arc<CachedToken>) {
-        if let Credential::Tenant(cache, tenant) = &self.credential {
-            cache.discard(&tenant.workspace_id, &tenant.provider, token);
-            let provider = &tenant.provider;
-            let line = format_args!("the upstream refused the cached token of {provider:?} (401)");
-            self.client.log.info(line);
-        }
-    }
-
-    /// Discards a token that the upstream refused with 401, and returns another token. Returns `None` if the
-    /// gateway returns the same credential, which the upstream would refuse again.
-    fn replacement(
-        &self,
-        refused: &Arc<CachedToken>,
-        deadline: Deadline,
-    ) -> Result<Option<Arc<CachedToken>>> {
-        self.discard(refused);
-        let (fresh, _) = self.token(deadline)?;
-        Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
-    }
-
-    /// Parses a URL, and checks that the credential may be sent to it.
-    fn check_url(&self, text: &str) -> Result<Uri> {
-        let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
-        self.check(&url)?;
-        Ok(url)
-    }
-
-    /// Refuses URLs outside the fetcher's scope, and plain http to another machine unless the client allows it.
-    fn check(&self, url: &Uri) -> Result<()> {
-        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
-            let origin = url::origin(url);
-            let advice = "use https, or set allow_insecure_http";
-            let message = format!("url: {origin} is plain http to another machine; {advice}");
-            return Err(NexusError::new(ErrorKind::InsecureUrl, message));
-        }
-        self.scope.check(url)
-    }
-}
-
 /// A fetch whose URL and options have been checked.
-struct Call<'a> {
-    fetcher: &'a Fetcher,
+struct PendingFetch<'a> {
+    access: &'a Access,
     hop: Hop<'a>,
     deadline: Deadline,
     redirects: Redirects,
@@ -137,13 +35,45 @@ struct Call<'a> {
     secrets: Option<Secrets>,
 }
 
-impl Call<'_> {
+impl<'a> PendingFetch<'a> {
+    /// Checks the URL, which is absolute, and the options.
+    pub(crate) fn new(access: &'a Access, url: &'a str, options: FetchOptions) -> Result<Self> {
+        let checked = access.check_url(url)?;
+        let options = options.check()?;
+        let timeout = options.timeout.unwrap_or(access.client.options.timeout);
+        let hop = Hop {
+            call: url,
+            method: options.method,
+            url: checked,
+            headers: options.headers,
+            body: options.data,
+            authenticated: true,
+        };
+        Ok(Self {
+            access,
+            hop,
+            deadline: Deadline::after(timeout),
+            redirects: options.redirects,
+            policy: options.retry_policy,
+            secrets: options.hide_credential.then(Secrets::default),
+        })
+    }
+
+    /// Sends the request, and hides the credential in the response if the options ask for it.
+    pub(crate) fn perform(mut self) -> Result<Response> {
+        let mut response = self.send_hops()?;
+        if let Some(secrets) = &self.secrets {
+            secrets.hide_in(&mut response.headers, &mut response.body, self.deadline)?;
+        }
+        Ok(response)
+    }
+
     /// Sends the request and follows redirects. A 401 for a cached token may mean that the token was revoked. If the
     /// gateway then returns another token, sends the same hop once more.
-    fn perform(&mut self) -> Result<Response> {
-        let (mut token, mut source) = self.fetcher.token(self.deadline)?;
+    fn send_hops(&mut self) -> Result<Response> {
+        let (mut token, mut source) = self.access.token(self.deadline)?;
         if let Cow::Owned(target) = token.target(self.hop.call)? {
-            self.hop.url = self.fetcher.check_url(&target)?;
+            self.hop.url = self.access.check_url(&target)?;
         }
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
@@ -151,10 +81,10 @@ impl Call<'_> {
                 if number > 0 && matches!(token.place, Place::Path(_)) {
                     // The server chose this URL, and may have copied the credential into its path. The SDK does
                     // not know where, so it cannot put another token there.
-                    self.fetcher.discard(&token);
-                } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
+                    self.access.discard(&token);
+                } else if let Some(fresh) = self.access.replacement(&token, self.deadline)? {
                     self.hop.url = match number {
-                        0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
+                        0 => self.access.check_url(&fresh.target(self.hop.call)?)?,
                         _ => fresh.redirect_target(self.hop.url.clone(), true)?,
                     };
                     (token, source) = (fresh, Source::Gateway);
@@ -166,7 +96,7 @@ impl Call<'_> {
                 return Ok(response);
             };
             self.hop.redirect(response.status, target, &token)?;
-            self.fetcher.check(&self.hop.url)?;
+            self.access.check(&self.hop.url)?;
         }
         let origin = url::origin(&self.hop.url);
         let advice = "set Redirects::Manual to get the first redirect as the response";
@@ -177,7 +107,7 @@ impl Call<'_> {
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
         let policy = self.policy.clone();
-        let log = self.fetcher.client.log;
+        let log = self.access.client.log;
         let idempotent = self.hop.method.is_idempotent();
         let mut attempts = Attempts::new(&policy, Some(self.deadline), log);
         loop {
@@ -228,7 +158,7 @@ impl Call<'_> {
             body: self.hop.body.as_deref(),
             may_refresh: false,
         };
-        let client = &self.fetcher.client;
+        let client = &self.access.client;
         let max_body = client.options.max_body_bytes;
         client.transport.send(&outgoing, self.deadline, max_body)
     }

@@ -115,14 +115,13 @@
 )]
 
 mod base64;
-#[cfg(feature = "consent")]
-mod browser;
 mod cache;
 mod capture;
 mod client;
 mod connection;
 #[cfg(feature = "consent")]
 mod consent;
+mod debug;
 mod error;
 mod fetch;
 mod flights;

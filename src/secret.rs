@@ -1,4 +1,4 @@
-//! Names that mark a secret, and `Debug` output without secrets.
+//! Names that mark a secret.
 
 /// A name that contains one of these is the name of a secret.
 const PARTS: [&str; 14] = [
@@ -39,20 +39,6 @@ pub(crate) fn is_secret_header(name: &str) -> bool {
     let is_key = name.contains("key") && name != "idempotency-key";
     is_key || says_secret(name) || name.contains("session")
 }
-
-/// Implements `Debug` with these fields only, because the others may be secret.
-macro_rules! debug_only {
-    ($type:ident$(<$lifetime:lifetime>)?: $($field:ident),+) => {
-        impl std::fmt::Debug for $type$(<$lifetime>)? {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($type))
-                    $(.field(stringify!($field), &self.$field))+
-                    .finish_non_exhaustive()
-            }
-        }
-    };
-}
-pub(crate) use debug_only;
 
 #[cfg(test)]
 mod tests {

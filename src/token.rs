@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::base64::base64;
+use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
 #[cfg(feature = "signing")]
 use crate::header;
 use crate::json::{self, Object};
-use crate::secret::debug_only;
 #[cfg(feature = "signing")]
 use crate::signing::{AwsKey, Signature};
 use crate::time::ResponseClock;

@@ -1,11 +1,14 @@
 //! Waiting for a user's consent to a connection.
 
+#[cfg(feature = "consent")]
+pub(crate) mod browser;
+
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::connection::ConnectionStatus;
+use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::secret::debug_only;
 use crate::time::Deadline;
 
 /// The longest wait for the browser to return after the connection has become active.
@@ -36,7 +39,7 @@ pub struct WaitOptions<'a> {
     timeout: Duration,
     on_poll: Option<OnPoll<'a>>,
     #[cfg(feature = "consent")]
-    pub(crate) browser: Option<crate::browser::BrowserWait>,
+    pub(crate) browser: Option<browser::BrowserWait>,
 }
 
 impl Default for WaitOptions<'_> {

@@ -5,8 +5,9 @@ use ureq::http::HeaderMap;
 use super::NexusClient;
 use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::fetch::access::Credential;
 use crate::fetch::agent;
-use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
 
 impl NexusClient {
@@ -169,6 +170,6 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> ureq::Agent {
-        agent::authenticated_agent(self.fetcher(cache, workspace_id, provider))
+        agent::authenticated_agent(self.fetcher(cache, workspace_id, provider).access)
     }
 }

@@ -10,13 +10,13 @@ use super::input::Entered;
 use super::page::{self, Check};
 use super::random::random;
 use super::request::{entered, field, is_same_origin};
-use crate::browser::BrowserReturns;
 use crate::client::NexusClient;
 use crate::client::credentials::capture;
 use crate::error::{ErrorKind, NexusError};
 use crate::gateway::Gateway;
 use crate::json::Object;
 use crate::loopback::{Request, Response};
+use crate::wait::browser::BrowserReturns;
 
 /// The page for one credential. Does not implement `Debug`, because the path and the state are secrets.
 pub(super) struct CredentialPage {

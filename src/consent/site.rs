@@ -10,8 +10,8 @@ use ureq::http::header::HOST;
 use super::credential_page::CredentialPage;
 use super::page;
 use super::request::{field, header};
-use crate::browser::BrowserReturns;
 use crate::loopback::{Request, Response, Service};
+use crate::wait::browser::BrowserReturns;
 
 /// The limit on forms. A further form replaces the oldest one.
 const MAX_FORMS: usize = 8;

@@ -8,14 +8,14 @@ use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{AsSendBody, Body, SendBody};
 
 use crate::error::{NexusError, Result};
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::access::Access;
 use crate::fetch::options;
 use crate::flights::Source;
 use crate::token::CachedToken;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
-pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
-    let client = &fetcher.client;
+pub(crate) fn authenticated_agent(access: Access) -> ureq::Agent {
+    let client = &access.client;
     let config = client.transport.config();
     let timeouts = config.timeouts();
     // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
@@ -41,10 +41,10 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
         .timeout_per_write(config.timeout_per_write());
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_config(config.tls_config().clone());
-    builder.middleware(Injector(fetcher)).build().new_agent()
+    builder.middleware(Injector(access)).build().new_agent()
 }
 
-struct Injector(Fetcher);
+struct Injector(Access);
 
 impl Middleware for Injector {
     fn handle(
@@ -80,7 +80,7 @@ impl Injector {
         body: B,
         is_empty: bool,
     ) -> Result<Response<Body>, ureq::Error> {
-        let deadline = || self.0.client.gateway.longest_call();
+        let deadline = || self.0.longest_call();
         let (token, source) = self.0.token(deadline()).map_err(other)?;
         if !is_empty {
             token.to_header().map_err(other)?;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use ureq::http::HeaderMap;
 
-use crate::cache::{Tenant, TokenCache};
 use crate::error::Result;
+use crate::fetch::PendingFetch;
+use crate::fetch::access::{Access, Credential};
 use crate::fetch::options::FetchOptions;
-use crate::fetch::scope::{Base, Rule, Scope};
+use crate::fetch::scope::{Base, Rule};
 use crate::inner::Handle;
-use crate::secret::debug_only;
 use crate::token::CachedToken;
 
 /// Sends requests with the credential of a workspace and provider, or of an agent session.
@@ -48,28 +48,15 @@ use crate::token::CachedToken;
 /// assert_eq!(error.code(), "host_not_allowed");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
-pub struct Fetcher {
-    pub(super) client: Handle,
-    pub(super) credential: Credential,
-    pub(super) scope: Scope,
-}
-
 #[derive(Debug, Clone)]
-pub(crate) enum Credential {
-    /// The credential of a workspace and provider, from the cache or from the gateway.
-    Tenant(TokenCache, Tenant),
-    /// The credential of an agent session. It is not replaced after a 401.
-    Session(Arc<CachedToken>),
+pub struct Fetcher {
+    pub(crate) access: Access,
 }
 
 impl Fetcher {
     pub(crate) fn new(client: &Handle, credential: Credential) -> Self {
-        Self {
-            client: client.clone(),
-            credential,
-            scope: Scope::default(),
-        }
+        let access = Access::new(client, credential);
+        Self { access }
     }
 
     /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
@@ -99,7 +86,7 @@ impl Fetcher {
     #[must_use]
     pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
         let rules = hosts.into_iter().map(|host| Rule::parse(host.as_ref()));
-        self.scope.hosts = Some(rules.collect());
+        self.access.scope.hosts = Some(rules.collect());
         self
     }
 
@@ -137,7 +124,7 @@ impl Fetcher {
     /// ```
     #[must_use]
     pub fn base_url(mut self, url: impl AsRef<str>) -> Self {
-        self.scope.base = Some(Base::parse(url.as_ref()));
+        self.access.scope.base = Some(Base::parse(url.as_ref()));
         self
     }
 
@@ -163,7 +150,33 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        Ok(self.token(self.client.gateway.longest_call())?.0)
+        Ok(self.access.token(self.access.longest_call())?.0)
+    }
+
+    /// Sends any request. Methods such as [`get`](Self::get) are shorthands for `fetch`.
+    ///
+    /// # Errors
+    ///
+    /// Only the errors of every fetch: see [`Fetcher`].
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// use nexus_sdk::{FetchOptions, serde_json::json};
+    ///
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let text = options.with_query(url);
+        let text = self.access.scope.absolute(&text)?;
+        let response = PendingFetch::new(&self.access, &text, options)?.perform()?;
+        Ok((response.status, response.headers, response.body))
     }
 
     /// Sends a `GET`. The URL is absolute, or is appended to the [`base_url`](Self::base_url).
@@ -263,5 +276,3 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 }
-
-debug_only!(Fetcher: credential);

@@ -8,11 +8,11 @@ use serde::Serialize;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::debug::debug_only;
 use crate::error::{NexusError, Result};
 use crate::fetch::redirect::Redirects;
 use crate::header;
 use crate::retry::RetryPolicy;
-use crate::secret::debug_only;
 use crate::url;
 
 /// Methods that must not carry a credential. `TRACE` (RFC 9110 section 9.3.8) and `TRACK` repeat the request

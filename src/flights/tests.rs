@@ -4,7 +4,8 @@
 use super::*;
 use crate::cache;
 use crate::error::{Result, meaning};
-use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::fetch::access::Credential;
+use crate::fetch::fetcher::Fetcher;
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;

@@ -12,8 +12,8 @@ use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
 use super::service::{LIMITS, Route, Service, Settings};
+use crate::debug::debug_only;
 use crate::loopback::Server;
-use crate::secret::debug_only;
 
 /// The settings of a [`DevGateway`]. [`start`](Self::start) starts the gateway.
 ///

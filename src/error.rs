@@ -132,6 +132,16 @@ impl NexusError {
         matches!(self.0.next, Next::Reconnect | Next::Final)
     }
 
+    /// Returns whether only a second request tells what the error means.
+    pub(crate) fn needs_second(&self) -> bool {
+        meaning::needs_second(&self.0.code)
+    }
+
+    /// Returns whether the error says something about the gateway or the network, but nothing about the connection.
+    pub(crate) fn is_about_gateway(&self) -> bool {
+        meaning::is_about_gateway(&self.0.code, self.0.status, self.0.next)
+    }
+
     /// Creates the error of a call whose attempts have all failed. The error repeats the status and text of the last
     /// failure, and has that failure as its source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {

@@ -20,7 +20,7 @@ use crate::hiding::{MIN_CREDENTIAL, Secrets};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::Deadline;
 use crate::time::date;
-use crate::token::{CachedToken, Place};
+use crate::token::CachedToken;
 use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
@@ -78,7 +78,7 @@ impl<'a> PendingFetch<'a> {
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
             if response.status == 401 && self.hop.authenticated && source == Source::Cache {
-                if number > 0 && matches!(token.place, Place::Path(_)) {
+                if number > 0 && token.is_in_path() {
                     // The server chose this URL, and may have copied the credential into its path. The SDK does
                     // not know where, so it cannot put another token there.
                     self.access.discard(&token);

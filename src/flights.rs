@@ -242,8 +242,8 @@ impl Flights {
         }
     }
 
-    /// Resolves the token, and resolves it a second time after `token_expired`. The provider may have been down for a
-    /// moment, or may have refused for good. Only the second response tells which.
+    /// Resolves the token, and resolves it a second time after an error whose meaning only the second response tells.
+    /// The provider may have been down for a moment, or may have refused for good.
     fn request_token(&self, tenant: &Tenant, acquire: Acquire<'_>) -> Result<Success> {
         let parameters = [
             ("workspace_id", Some(&*tenant.workspace_id)),
@@ -253,7 +253,7 @@ impl Flights {
         let request = request.of_workspace(Some(&tenant.workspace_id));
         let request = request.asked(Asked::Resolve);
         match self.gateway.send(&request, Some(acquire)) {
-            Err(error) if error.code() == "token_expired" && !self.gateway.is_ending() => {
+            Err(error) if error.needs_second() && !self.gateway.is_ending() => {
                 self.gateway.send(&request, Some(acquire))
             }
             first => first,

@@ -208,12 +208,10 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     let Err(error) = token else {
         return Ok(ConnectionStatus::Active);
     };
-    match (ConnectionStatus::of_error(&error), error.status_code()) {
-        (Some(status), _) => Ok(status),
-        (None, Some(401 | 403) | None) => Err(error),
-        _ if error.is_retryable() || error.code() == "http_500" => Err(error),
-        _ => Ok(ConnectionStatus::Failed),
+    if error.is_about_gateway() {
+        return Err(error);
     }
+    Ok(ConnectionStatus::of_error(&error).unwrap_or(ConnectionStatus::Failed))
 }
 
 #[cfg(test)]

@@ -147,6 +147,18 @@ pub(crate) fn connection(code: &str) -> Option<&'static str> {
     Some(row.connection).filter(|status| !status.is_empty())
 }
 
+/// Returns whether the code tells what it means only if a second request gets it as well.
+pub(crate) fn needs_second(code: &str) -> bool {
+    code == "token_expired"
+}
+
+/// Returns whether an error says something about the gateway or the network, but nothing about the connection.
+pub(crate) fn is_about_gateway(code: &str, status: Option<u16>, next: Next) -> bool {
+    let is_of_gateway =
+        matches!(status, Some(401 | 403) | None) || next == Retry || code == "http_500";
+    is_of_gateway && connection(code).is_none()
+}
+
 /// Returns the meaning of a code alone, as in a resolve.
 pub(crate) fn of_code(code: &str, status: Option<u16>) -> Next {
     if matches!(code, "timeout" | "request_failed" | "broker_unavailable") {

@@ -178,6 +178,11 @@ impl CachedToken {
         }
     }
 
+    /// Returns whether the credential fills placeholders in the URL.
+    pub(crate) fn is_in_path(&self) -> bool {
+        matches!(self.place, Place::Path(_))
+    }
+
     /// Returns the secrets to hide in a response, in case the server repeats them.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let others = self.other_secrets.iter().map(|secret| &**secret);

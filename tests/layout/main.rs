@@ -24,7 +24,7 @@ const ROOMS: Rooms = &[
     (
         "ground",
         &[
-            "base64", "browser", "time", "error", "header", "hiding", "json", "lock", "log",
+            "base64", "debug", "time", "error", "header", "hiding", "json", "lock", "log",
             "options", "retry", "secret", "sync", "url",
         ],
     ),

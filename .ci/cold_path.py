@@ -2,6 +2,10 @@
 import os
 import gdb
 
+# Files that only make, read and convert values: they hold no lock, start no thread, and touch no file and no socket.
+# A function called `new` only makes a value, wherever it stands.
+VALUES = ("base64.rs", "debug.rs", "error.rs", "header.rs", "json.rs", "secret.rs", "time.rs", "time/date.rs", "url.rs")
+
 
 def return_address(stack):
     """Of the call whose part of the stack begins there, as long as it has not returned and given way to another."""
@@ -14,7 +18,7 @@ class Path:
     def __init__(self, number, ignored):
         self.number, self.ignored, self.over = number, ignored, False
         self.calls = []
-        self.changes = 0
+        self.changes = self.conversions = 0
 
     def leave(self, stack):
         ended = (at for at, (begin, back, _) in enumerate(self.calls) if begin <= stack or return_address(begin) != back)
@@ -30,9 +34,11 @@ class Path:
             return
         # A method of a trait is called by ureq or by an operator, not by a name that leads to the file.
         change = bool(self.calls) and self.calls[-1][2] != file and not name.startswith("<")
-        self.changes += change
+        is_conversion = change and (file in VALUES or name.endswith("::new"))
+        self.conversions += is_conversion
+        self.changes += change and not is_conversion
         self.calls.append((stack, return_address(stack), file))
-        mark = "*" if change else " "
+        mark = "-" if is_conversion else "*" if change else " "
         print(f"cold-path: {self.number} {mark} {'  ' * len(self.calls)}{file}  {name}")
 
 
@@ -71,4 +77,5 @@ gdb.execute("continue")
 if not paths:
     raise gdb.GdbError("authenticated_fetch was not called")
 changes = sum(path.changes for path in paths.values())
-print(f"cold-path: {changes} calls into another file of src, and as many returns")
+conversions = sum(path.conversions for path in paths.values())
+print(f"cold-path: {changes} calls into another file of src, and {conversions} that only make, read or convert a value")

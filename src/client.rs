@@ -171,7 +171,12 @@ impl NexusClient {
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
     ///
     /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
-    /// client.clear_token(&TokenCache::new(), "acme", "github");
+    /// let cache = TokenCache::new();
+    /// # use std::time::{Duration, SystemTime};
+    /// # let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    /// # cache.set("acme", "github", nexus_sdk::CachedToken::new("t-1", "Bearer", in_an_hour));
+    /// client.clear_token(&cache, "acme", "github");
+    /// assert!(cache.is_empty());
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn clear_token(&self, cache: &TokenCache, workspace_id: &str, provider: &str) {

@@ -18,6 +18,7 @@ use crate::url;
 /// use nexus_sdk::{NO_SCOPES, RequestConnectionInput};
 ///
 /// let input = RequestConnectionInput::new("acme", "weather", NO_SCOPES, "http://localhost:3000/done");
+/// assert!(format!("{input:?}").contains("scopes: []"));
 /// ```
 pub const NO_SCOPES: [&str; 0] = [];
 
@@ -27,6 +28,7 @@ pub const NO_SCOPES: [&str; 0] = [];
 /// use nexus_sdk::RequestConnectionInput;
 ///
 /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/done");
+/// assert!(format!("{input:?}").contains(r#"provider_name: "github", scopes: ["repo"]"#));
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
@@ -76,11 +78,18 @@ impl RequestConnectionInput {
     /// Default: none.
     ///
     /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
     /// use nexus_sdk::{RequestConnectionInput, serde_json::Map};
     ///
     /// let metadata = Map::from_iter([("team".to_string(), "core".into())]);
     /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/")
     ///     .metadata(metadata);
+    /// client.request_connection(&input)?;
+    /// let sent = String::from_utf8(gateway.requests().pop().unwrap().body)?;
+    /// assert!(sent.contains(r#""metadata":{"team":"core"}"#));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn metadata(mut self, metadata: Object) -> Self {

@@ -172,10 +172,11 @@ impl NexusClientOptions {
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
     ///
     /// ```
-    /// use nexus_sdk::NexusClientOptions;
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
     ///
     /// let agent = ureq::Agent::config_builder().max_idle_connections(2).build().new_agent();
     /// let options = NexusClientOptions::new("http://localhost:8080").agent(agent);
+    /// assert!(NexusClient::new(options).is_ok());
     /// ```
     #[must_use]
     pub fn agent(mut self, agent: ureq::Agent) -> Self {

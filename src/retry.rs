@@ -63,6 +63,7 @@ impl RetryPolicy {
     ///
     /// ```
     /// let policy = nexus_sdk::RetryPolicy::default().retries(2);
+    /// assert!(format!("{policy:?}").contains("retries: 2"));
     /// ```
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
@@ -76,6 +77,7 @@ impl RetryPolicy {
     /// use std::time::Duration;
     ///
     /// let policy = nexus_sdk::RetryPolicy::default().min_delay(Duration::from_millis(50));
+    /// assert!(format!("{policy:?}").contains("min_delay: 50ms"));
     /// ```
     #[must_use]
     pub fn min_delay(mut self, delay: Duration) -> Self {
@@ -89,6 +91,7 @@ impl RetryPolicy {
     /// use std::time::Duration;
     ///
     /// let policy = nexus_sdk::RetryPolicy::default().max_delay(Duration::from_secs(10));
+    /// assert!(format!("{policy:?}").contains("max_delay: 10s"));
     /// ```
     #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
@@ -101,6 +104,7 @@ impl RetryPolicy {
     ///
     /// ```
     /// let policy = nexus_sdk::RetryPolicy::default().retries(1).retry_on_429(true);
+    /// assert!(format!("{policy:?}").contains("retry_on_429: true"));
     /// ```
     #[must_use]
     pub fn retry_on_429(mut self, retry: bool) -> Self {

@@ -41,6 +41,7 @@ impl AgentSessionInput {
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("agent-7", ["repo:read"]);
+    /// assert!(format!("{input:?}").contains(r#"agent_id: "agent-7", scopes: ["repo:read"]"#));
     /// ```
     #[must_use]
     pub fn new<S: AsRef<str>>(
@@ -62,6 +63,7 @@ impl AgentSessionInput {
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).provider("acme", "github");
+    /// assert!(format!("{input:?}").contains(r#"workspace_id: Some("acme"), provider_name: Some("github")"#));
     /// ```
     #[must_use]
     pub fn provider(
@@ -78,6 +80,7 @@ impl AgentSessionInput {
     ///
     /// ```
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).connection_id("connection-1");
+    /// assert!(format!("{input:?}").contains(r#"connection_id: Some("connection-1")"#));
     /// ```
     #[must_use]
     pub fn connection_id(mut self, connection_id: impl Into<String>) -> Self {
@@ -92,6 +95,7 @@ impl AgentSessionInput {
     /// use std::time::Duration;
     ///
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).ttl(Duration::from_secs(60));
+    /// assert!(format!("{input:?}").contains("ttl: Some(60s)"));
     /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -105,6 +109,7 @@ impl AgentSessionInput {
     /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"])
     ///     .connection_id("connection-1")
     ///     .on_behalf_of("the user's own token");
+    /// assert!(!format!("{input:?}").contains("own token"));
     /// ```
     #[must_use]
     pub fn on_behalf_of(mut self, user_token: impl Into<String>) -> Self {

@@ -62,6 +62,7 @@ impl<'a> WaitOptions<'a> {
     /// use std::time::Duration;
     ///
     /// let options = nexus_sdk::WaitOptions::default().interval(Duration::from_millis(100));
+    /// assert!(format!("{options:?}").contains("interval: 100ms"));
     /// ```
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
@@ -76,6 +77,7 @@ impl<'a> WaitOptions<'a> {
     /// use std::time::Duration;
     ///
     /// let options = nexus_sdk::WaitOptions::default().timeout(Duration::from_secs(60));
+    /// assert!(format!("{options:?}").contains("timeout: 60s"));
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -89,14 +91,23 @@ impl<'a> WaitOptions<'a> {
     /// `pending`. Default: none.
     ///
     /// ```
+    /// # use nexus_sdk::{NO_SCOPES, NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let input = RequestConnectionInput::new("acme", "weather", NO_SCOPES, "http://localhost:3000/");
+    /// # let id = client.request_connection(&input)?.connection_id;
     /// use nexus_sdk::WaitOptions;
     /// use std::ops::ControlFlow;
     ///
     /// let mut polls = 0;
     /// let options = WaitOptions::default().on_poll(|_status| {
     ///     polls += 1;
-    ///     if polls < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    ///     if polls < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     /// });
+    /// # let options = options.interval(std::time::Duration::ZERO);
+    /// let error = client.wait_for_active(&id, options).unwrap_err();
+    /// assert_eq!((polls, error.code()), (2, "aborted"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn on_poll(

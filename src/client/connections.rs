@@ -36,6 +36,7 @@ impl NexusClient {
     /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/");
     /// let connection = client.request_connection(&input)?;
     /// println!("open {}", connection.auth_url);
+    /// assert!(connection.auth_url.starts_with(gateway.url()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn request_connection(

@@ -14,6 +14,7 @@ use crate::url;
 ///
 /// ```
 /// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme").reason("left the team");
+/// assert!(format!("{options:?}").contains(r#"reason: Some("left the team")"#));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -27,6 +28,7 @@ impl RevokeOptions {
     ///
     /// ```
     /// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme");
+    /// assert!(format!("{options:?}").contains(r#"workspace_id: Some("acme")"#));
     /// ```
     #[must_use]
     pub fn workspace_id(mut self, workspace_id: impl Into<String>) -> Self {
@@ -38,6 +40,7 @@ impl RevokeOptions {
     ///
     /// ```
     /// let options = nexus_sdk::RevokeOptions::default().reason("left the team");
+    /// assert!(format!("{options:?}").contains(r#"reason: Some("left the team")"#));
     /// ```
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {

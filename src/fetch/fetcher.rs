@@ -186,10 +186,14 @@ impl Fetcher {
     /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
-    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
-    /// let (status, _headers, body) = github.get("/user")?;
-    /// # Ok(())
-    /// # }
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// let (status, _headers, _body) = github.get("/user")?;
+    /// assert_eq!(status, 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default())
@@ -202,10 +206,14 @@ impl Fetcher {
     /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
-    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
-    /// let (status, headers, _body) = github.head("/user")?;
-    /// # Ok(())
-    /// # }
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// let (status, headers, body) = github.head("/user")?;
+    /// assert!(status == 200 && headers.contains_key("content-length") && body.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn head(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("HEAD"))
@@ -218,10 +226,14 @@ impl Fetcher {
     /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
-    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
-    /// let (status, _headers, _body) = github.delete("/user/7")?;
-    /// # Ok(())
-    /// # }
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// github.delete("/user/7")?;
+    /// assert_eq!(gateway.requests().last().unwrap().method, "DELETE");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn delete(&self, url: &str) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("DELETE"))
@@ -235,10 +247,14 @@ impl Fetcher {
     /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
-    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
     /// let (status, _headers, _body) = github.post("/user/repos", r#"{"name": "demo"}"#)?;
-    /// # Ok(())
-    /// # }
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn post(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("POST").data(data))
@@ -251,10 +267,14 @@ impl Fetcher {
     /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
-    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
-    /// let (status, _headers, _body) = github.put("/user/7", "{}")?;
-    /// # Ok(())
-    /// # }
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// github.put("/user/7", "{}")?;
+    /// assert_eq!(gateway.requests().last().unwrap().method, "PUT");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn put(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("PUT").data(data))
@@ -267,10 +287,14 @@ impl Fetcher {
     /// Only the errors of every fetch: see [`Fetcher`].
     ///
     /// ```
-    /// # fn example(github: &nexus_sdk::Fetcher) -> nexus_sdk::Result<()> {
-    /// let (status, _headers, _body) = github.patch("/user/7", "{}")?;
-    /// # Ok(())
-    /// # }
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// github.patch("/user/7", "{}")?;
+    /// assert_eq!(gateway.requests().last().unwrap().method, "PATCH");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn patch(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))

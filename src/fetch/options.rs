@@ -57,6 +57,7 @@ impl FetchOptions {
     ///
     /// ```
     /// let options = nexus_sdk::FetchOptions::default().method("PROPFIND");
+    /// assert!(format!("{options:?}").contains("method: PROPFIND"));
     /// ```
     #[must_use]
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
@@ -74,7 +75,16 @@ impl FetchOptions {
     /// `Connection`, make the fetch fail with `invalid_input`.
     ///
     /// ```
-    /// let options = nexus_sdk::FetchOptions::default().header("Accept", "application/json");
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// use nexus_sdk::FetchOptions;
+    ///
+    /// github.fetch("/user", FetchOptions::default().header("Accept", "application/json"))?;
+    /// assert_eq!(gateway.requests().last().unwrap().headers["accept"], "application/json");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
@@ -87,8 +97,17 @@ impl FetchOptions {
     /// Calls [`header`](Self::header) for each name and value, in order. Default: none.
     ///
     /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// use nexus_sdk::FetchOptions;
+    ///
     /// let headers = [("Accept", "application/json"), ("X-Request-Id", "7")];
-    /// let options = nexus_sdk::FetchOptions::default().headers(headers);
+    /// github.fetch("/user", FetchOptions::default().headers(headers))?;
+    /// assert_eq!(gateway.requests().last().unwrap().headers["x-request-id"], "7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn headers<N: AsRef<[u8]>, V: AsRef<[u8]>>(
@@ -105,9 +124,17 @@ impl FetchOptions {
     /// Default: none.
     ///
     /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
     /// use nexus_sdk::FetchOptions;
     ///
-    /// let options = FetchOptions::default().query("q", "tea & biscuits").query("page", 2);
+    /// github.fetch("/user", FetchOptions::default().query("q", "tea & biscuits").query("page", 2))?;
+    /// let query = gateway.requests().last().unwrap().query.clone();
+    /// assert_eq!(query.as_deref(), Some("q=tea%20%26%20biscuits&page=2"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
@@ -121,7 +148,16 @@ impl FetchOptions {
     /// Default: none.
     ///
     /// ```
-    /// let options = nexus_sdk::FetchOptions::default().method("PUT").data(vec![1, 2, 3]);
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// use nexus_sdk::FetchOptions;
+    ///
+    /// github.fetch("/user", FetchOptions::default().method("PUT").data(vec![1, 2, 3]))?;
+    /// assert_eq!(gateway.requests().last().unwrap().body, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
@@ -134,9 +170,16 @@ impl FetchOptions {
     /// serialized, such as a map whose keys are lists, makes the fetch fail with `invalid_input`. Default: no body.
     ///
     /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
     /// use nexus_sdk::{FetchOptions, serde_json::json};
     ///
-    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// github.fetch("/user/repos", FetchOptions::default().method("POST").json(&json!({"name": "demo"})))?;
+    /// assert_eq!(gateway.requests().last().unwrap().headers["content-type"], "application/json");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
@@ -156,6 +199,7 @@ impl FetchOptions {
     /// use std::time::Duration;
     ///
     /// let options = nexus_sdk::FetchOptions::default().timeout(Duration::from_secs(5));
+    /// assert!(format!("{options:?}").contains("timeout: Some(5s)"));
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -173,6 +217,7 @@ impl FetchOptions {
     /// use nexus_sdk::{FetchOptions, Redirects};
     ///
     /// let options = FetchOptions::default().redirects(Redirects::Manual);
+    /// assert!(format!("{options:?}").contains("redirects: Manual"));
     /// ```
     #[must_use]
     pub fn redirects(mut self, redirects: Redirects) -> Self {
@@ -191,6 +236,7 @@ impl FetchOptions {
     /// use nexus_sdk::{FetchOptions, RetryPolicy};
     ///
     /// let options = FetchOptions::default().retry_policy(RetryPolicy::default().retries(2));
+    /// assert!(format!("{options:?}").contains("retries: 2"));
     /// ```
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {

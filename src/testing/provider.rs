@@ -108,11 +108,16 @@ impl Provider {
     /// `oauth2`.
     ///
     /// ```
-    /// use nexus_sdk::testing::Provider;
+    /// use nexus_sdk::testing::{DevGateway, Provider};
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
     /// use serde_json::json;
     ///
-    /// let provider = Provider::api_key("legacy").strategy(json!({"type": "saml"}));
-    /// # let _ = provider;
+    /// let legacy = Provider::api_key("legacy").strategy(json!({"type": "saml"}));
+    /// let gateway = DevGateway::builder().provider(legacy).connection("ws", "legacy").start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let error = client.resolve_token("ws", "legacy").unwrap_err();
+    /// assert_eq!(error.code(), "unsupported_strategy");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn strategy(mut self, strategy: Value) -> Self {

@@ -1,6 +1,6 @@
 //! Builds the headers that carry a credential, and checks whether ureq can send a header.
 
-use ureq::http::header::AUTHORIZATION;
+use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{ErrorKind, NexusError, Result};
@@ -86,4 +86,31 @@ pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue)
 /// Returns whether ureq sends this header. ureq refuses an `Authorization` header that is not ASCII.
 pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
     name != AUTHORIZATION || value.to_str().is_ok()
+}
+
+/// Adds a caller's header, and keeps other headers of the same name.
+///
+/// # Errors
+///
+/// `invalid_input` for a header that cannot be sent, or that frames the request.
+pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
+    let number = headers.len().saturating_add(1);
+    // The name is not shown, because the caller may have passed a secret value as the name.
+    let name = HeaderName::from_bytes(name).map_err(|_| {
+        let problem = "its name is empty or has a character that is not allowed in a header name";
+        NexusError::invalid_input(&format!("header {number}"), problem)
+    })?;
+    let place = || format!("header {number} ({name})");
+    let invalid = |problem| NexusError::invalid_input(&place(), problem);
+    // The SDK replaces a `Content-Length`.
+    if frames_request(&name) && name != CONTENT_LENGTH {
+        return Err(invalid("only the SDK may set it; leave it out"));
+    }
+    let value = HeaderValue::from_bytes(value).ok();
+    let value = value.filter(|value| can_carry(&name, value));
+    let value = value
+        .ok_or_else(|| invalid("its value has a line break or invalid character; remove it"))?;
+    let added = headers.try_append(name.clone(), value);
+    added.map_err(|_| invalid("there are too many headers; remove some"))?;
+    Ok(())
 }

@@ -62,7 +62,8 @@
 //! exception is an [authenticated agent](NexusClient::authenticated_agent): its requests can stream their bodies, and
 //! by default have no time limit as a whole.
 //!
-//! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]. A request that can make the gateway refresh
+//! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]: they are `Send` and `Sync`, and their clones
+//! share one state. All other types are `Send` as well, and all but [`WaitOptions`] are `Sync`. A request that can make the gateway refresh
 //! a token runs on a thread of its own. It continues after its caller has timed out, because the provider may revoke
 //! the user's grant if a refresh is interrupted. A program that ends with [`std::process::exit`] should therefore call
 //! [`NexusClient::drain`] first.

@@ -157,8 +157,7 @@ impl NexusClientOptions {
     /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
     /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
     /// accepts any status and limits the time of each phase. Requests that may refresh a token ignore your agent's
-    /// timeouts.
-    /// All other settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
+    /// timeouts. All other settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
     /// settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
     /// If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of all responses and
@@ -172,11 +171,9 @@ impl NexusClientOptions {
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
     ///
     /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions};
-    ///
     /// let agent = ureq::Agent::config_builder().max_idle_connections(2).build().new_agent();
-    /// let options = NexusClientOptions::new("http://localhost:8080").agent(agent);
-    /// assert!(NexusClient::new(options).is_ok());
+    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").agent(agent);
+    /// assert!(nexus_sdk::NexusClient::new(options).is_ok());
     /// ```
     #[must_use]
     pub fn agent(mut self, agent: ureq::Agent) -> Self {
@@ -337,10 +334,7 @@ pub(crate) fn base_url(place: &str, text: &str) -> Result<Uri> {
 }
 
 /// Returns the text of an environment variable without the white space around it, or an empty string if it is not set.
-///
-/// # Errors
-///
-/// `invalid_input` if the value is not UTF-8.
+/// Fails with `invalid_input` if the value is not UTF-8.
 fn variable(name: &str, value: Option<OsString>) -> Result<String> {
     let value = value.unwrap_or_default();
     let text = value.to_str().map(|text| text.trim().to_owned());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use ureq::http::{HeaderMap, HeaderValue, Method};
 
 use crate::debug::debug_only;
 use crate::error::{NexusError, Result};
@@ -88,7 +88,7 @@ impl FetchOptions {
     /// ```
     #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        if let Err(problem) = add_header(&mut self.headers, name.as_ref(), value.as_ref()) {
+        if let Err(problem) = header::add(&mut self.headers, name.as_ref(), value.as_ref()) {
             self.note(problem);
         }
         self
@@ -341,26 +341,4 @@ pub(super) fn check_method(text: &str) -> Result<Method> {
     let name = if is_standard { &upper } else { text };
     let problem = "is not an HTTP method; set a method such as GET or POST";
     Method::from_bytes(name.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
-}
-
-fn add_header(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
-    let number = headers.len().saturating_add(1);
-    // The name is not shown, because the caller may have passed a secret value as the name.
-    let name = HeaderName::from_bytes(name).map_err(|_| {
-        let problem = "its name is empty or has a character that is not allowed in a header name";
-        NexusError::invalid_input(&format!("header {number}"), problem)
-    })?;
-    let place = || format!("header {number} ({name})");
-    let invalid = |problem| NexusError::invalid_input(&place(), problem);
-    // The SDK replaces a `Content-Length`.
-    if header::frames_request(&name) && name != CONTENT_LENGTH {
-        return Err(invalid("only the SDK may set it; leave it out"));
-    }
-    let value = HeaderValue::from_bytes(value).ok();
-    let value = value.filter(|value| header::can_carry(&name, value));
-    let value = value
-        .ok_or_else(|| invalid("its value has a line break or invalid character; remove it"))?;
-    let added = headers.try_append(name.clone(), value);
-    added.map_err(|_| invalid("there are too many headers; remove some"))?;
-    Ok(())
 }

@@ -38,6 +38,7 @@ mod sessions;
 mod signing;
 #[path = "../support/mod.rs"]
 mod support;
+mod threads;
 #[cfg(feature = "rustls")]
 mod tls_roots;
 mod waiting;

@@ -17,6 +17,8 @@ pub(crate) use self::entries::changes;
 
 /// By default, the cache hides a token this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
+/// The time after its expiry for which a replaced token is still looked for in responses.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
 ///
@@ -276,6 +278,15 @@ impl TokenCache {
         if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
             entries.delete(workspace_id, provider);
         }
+    }
+
+    /// Returns the token that the tenant's token has replaced, until an hour after its expiry.
+    pub(crate) fn replaced(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
+        let end = |token: &Arc<CachedToken>| token.expires_at.checked_add(REMEMBERED);
+        let is_recent = |token: &Arc<CachedToken>| end(token) > Some(now.wall);
+        entry.previous.clone().filter(is_recent)
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

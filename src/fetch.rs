@@ -62,7 +62,10 @@ impl<'a> PendingFetch<'a> {
     /// Sends the request, and hides the credential in the response if the options ask for it.
     pub(crate) fn perform(mut self) -> Result<Response> {
         let mut response = self.send_hops()?;
-        if let Some(secrets) = &self.secrets {
+        if let Some(secrets) = &mut self.secrets {
+            if let Some(replaced) = self.access.replaced_token() {
+                add(secrets, &replaced);
+            }
             secrets.hide_in(&mut response.headers, &mut response.body, self.deadline)?;
         }
         Ok(response)
@@ -140,9 +143,7 @@ impl<'a> PendingFetch<'a> {
             token.authorize(&hop.method, &hop.url, &mut headers, body)?;
         }
         if let Some(secrets) = &mut self.secrets {
-            for text in token.secrets() {
-                secrets.add(text.as_bytes(), MIN_CREDENTIAL);
-            }
+            add(secrets, token);
             for value in headers.values().filter(|value| value.is_sensitive()) {
                 secrets.add(value.as_bytes(), MIN_CREDENTIAL);
             }
@@ -161,5 +162,11 @@ impl<'a> PendingFetch<'a> {
         let client = &self.access.client;
         let max_body = client.options.max_body_bytes;
         client.transport.send(&outgoing, self.deadline, max_body)
+    }
+}
+
+fn add(secrets: &mut Secrets, token: &CachedToken) {
+    for text in token.secrets() {
+        secrets.add(text.as_bytes(), MIN_CREDENTIAL);
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Entries {
 
 pub(super) struct Entry {
     pub(super) token: Arc<CachedToken>,
+    /// The token that this token has replaced. A response may still repeat it.
+    pub(super) previous: Option<Arc<CachedToken>>,
     /// The time until which the token is used without asking the gateway.
     fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
@@ -72,6 +74,7 @@ impl Entry {
         let is_before = now.is_before(before_buffer);
         let entry = Self {
             token,
+            previous: None,
             fresh_until: if is_before {
                 before_buffer
             } else {
@@ -144,7 +147,7 @@ impl Entries {
 
     pub(super) fn delete(&mut self, workspace_id: &str, provider: &str) {
         self.raise_generation(workspace_id, provider);
-        self.remove(workspace_id, provider);
+        drop(self.remove(workspace_id, provider));
     }
 
     pub(super) fn clear(&mut self) {
@@ -160,8 +163,16 @@ impl Entries {
         entry: Option<Entry>,
         now: Now,
     ) {
-        self.remove(workspace_id, provider);
-        let Some(entry) = entry else { return };
+        let old = self.remove(workspace_id, provider);
+        let Some(mut entry) = entry else { return };
+        entry.previous = old.and_then(|old| {
+            let is_same = old.token.same_credential(&entry.token);
+            if is_same {
+                old.previous
+            } else {
+                Some(old.token)
+            }
+        });
         if self.insertions.is_multiple_of(PURGE_INTERVAL) {
             self.purge(now);
         }
@@ -170,10 +181,8 @@ impl Entries {
         workspaces.insert(workspace_id.into(), entry);
     }
 
-    pub(super) fn remove(&mut self, workspace_id: &str, provider: &str) {
-        if let Some(workspaces) = self.providers.get_mut(provider) {
-            workspaces.remove(workspace_id);
-        }
+    fn remove(&mut self, workspace_id: &str, provider: &str) -> Option<Entry> {
+        self.providers.get_mut(provider)?.remove(workspace_id)
     }
 
     /// Removes expired tokens. If there is still no room for the next `PURGE_INTERVAL` tokens, removes others too.

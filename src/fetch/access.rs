@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::scope::Scope;
 use crate::flights::Source;
 use crate::inner::Handle;
-use crate::time::Deadline;
+use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
 
@@ -75,6 +75,14 @@ impl Access {
         self.discard(refused);
         let (fresh, _) = self.token(deadline)?;
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
+    }
+
+    /// Returns the token that the current token has replaced, if that was not long ago.
+    pub(super) fn replaced_token(&self) -> Option<Arc<CachedToken>> {
+        match &self.credential {
+            Credential::Tenant(cache, tenant) => cache.replaced(tenant, Now::read()),
+            Credential::Session(_) => None,
+        }
     }
 
     /// Parses a URL, and checks that the credential may be sent to it.

@@ -250,7 +250,8 @@ impl FetchOptions {
     /// The SDK searches for the value of the header that carries the credential, and for the credential itself:
     /// the token, the key, or each of several fields. With Basic authentication, it searches for the user name, the
     /// password, `user:password`, and the Base64 of `user:password`. If the request was sent again after a 401,
-    /// the SDK searches for both tokens. `Content-Length` is set to the new length.
+    /// the SDK searches for both tokens. It also searches for the token that the cached token has replaced, until an hour
+    /// after that token's expiry. `Content-Length` is set to the new length.
     ///
     /// The search decodes the escapes of URLs (`%2B`, and `+` for a space), JSON (`\u002B`, `\/`) and HTML (`&#43;`,
     /// `&amp;`), however they are nested, and compares the credential with the decoded text. It also finds a Latin-1 copy
@@ -259,7 +260,7 @@ impl FetchOptions {
     /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
     /// occur in responses by chance. A copy that the upstream has changed in another way is not replaced
     /// either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters of HTML
-    /// other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, a token from before the latest rotation, or a copy in a
+    /// other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, an older token, or a copy in a
     /// compressed body that ureq does not decode.
     ///
     /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the

@@ -178,6 +178,25 @@ fn both_tokens_are_hidden_after_a_401() {
 }
 
 #[test]
+fn the_token_before_the_latest_refresh_is_hidden_too() {
+    let granted = AtomicUsize::new(0);
+    let gateway = Server::start(move |_| {
+        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
+        json_reply(200, &bearer(&format!("canary-{number}")))
+    });
+    let upstream = Server::start(|_| reply(200, &[], "canary-1 canary-2 canary-3"));
+    let cache = TokenCache::new();
+    let client = client(&gateway);
+    let said = || {
+        let fetched = client.authenticated_fetch(&cache, "ws", "p", &upstream.url("/"), hiding());
+        String::from_utf8(fetched.unwrap().2).unwrap()
+    };
+    assert_eq!(said(), "[credential] canary-2 canary-3");
+    cache.set("ws", "p", client.resolve_token("ws", "p").unwrap());
+    assert_eq!(said(), "[credential] [credential] canary-3");
+}
+
+#[test]
 fn every_kind_of_response() {
     let token = bearer("canary-token");
     let location = "https://b.example/?t=canary%2Dtoken";

@@ -91,7 +91,7 @@ impl Request {
     pub(crate) fn json(mut self, body: &Value) -> Self {
         let json = HeaderValue::from_static("application/json");
         self.headers.insert(CONTENT_TYPE, json);
-        self.body = Some(json::written(body).into_bytes());
+        self.body = Some(body.to_string().into_bytes());
         self
     }
 

@@ -52,11 +52,6 @@ pub(crate) fn without_nulls(mut object: Value) -> Value {
     object
 }
 
-/// Writes JSON on one line. `Value::to_string` would compile the pretty printer into the program.
-pub(crate) fn written(value: &Value) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
 /// Parses the body of a gateway's response.
 ///
 /// # Errors

@@ -58,8 +58,6 @@ pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io:
         return Err(std::io::ErrorKind::OutOfMemory.into());
     }
     let thread = std::thread::Builder::new().name(name.to_owned());
-    // Without the box, std's code for threads would be compiled into the program once for each caller.
-    let run: Box<dyn FnOnce() + Send> = Box::new(run);
     thread.spawn(run).map(drop)
 }
 

@@ -6,7 +6,7 @@ use super::NexusClient;
 use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::error::{self, Result};
 use crate::gateway::{Gateway, Request};
-use crate::json::{self, Object};
+use crate::json::Object;
 use crate::url;
 
 impl NexusClient {
@@ -87,7 +87,7 @@ pub(crate) fn capture(
 fn with_secrets(request: Request, value: &Value) -> Request {
     match value {
         Value::String(text) => request.secret(text.clone()),
-        Value::Number(_) => request.secret(json::written(value)),
+        Value::Number(_) => request.secret(value.to_string()),
         Value::Array(items) => items.iter().fold(request, with_secrets),
         Value::Object(fields) => fields.values().fold(request, with_secrets),
         Value::Null | Value::Bool(_) => request,

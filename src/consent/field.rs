@@ -95,7 +95,7 @@ impl Field {
 pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        value => json::written(value),
+        value => value.to_string(),
     }
 }
 

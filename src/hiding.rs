@@ -1,18 +1,18 @@
 //! Finds secrets in responses and error messages, and replaces them.
 //!
-//! A text is searched twice at the same time: as it is, and decoded. Both searches take time in proportion to the text,
-//! whatever the secrets are.
+//! A text is searched twice at the same time: as it is, and decoded. Both searches take time in proportion to the text
+//! and to the number of secrets, however long the secrets are.
 
-mod automaton;
 mod decoder;
+mod pattern;
 
 use std::ops::Range;
 
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderValue};
 
-use self::automaton::{Automaton, START};
-use self::decoder::{Decoder, OPEN, decoded, plain};
+use self::decoder::{Decoder, decoded, plain};
+use self::pattern::Pattern;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::time::Deadline;
 
@@ -27,7 +27,7 @@ const BLOCK: usize = 16 * 1024;
 pub(crate) struct Secrets {
     texts: Vec<Vec<u8>>,
     /// The secrets as they are and decoded, as far as they are long enough.
-    patterns: Vec<Vec<u8>>,
+    patterns: Vec<Pattern>,
 }
 
 impl Secrets {
@@ -41,17 +41,9 @@ impl Secrets {
         let verbatim: Vec<u8> = text.iter().map(|byte| plain(*byte)).collect();
         let decoded = decoded(text);
         if decoded != verbatim && decoded.len() >= least.max(1) {
-            self.patterns.push(decoded);
+            self.patterns.push(Pattern::new(&decoded));
         }
-        self.patterns.push(verbatim);
-    }
-
-    pub(crate) fn search(&self) -> Search {
-        let lengths = self.patterns.iter().map(Vec::len);
-        Search {
-            automaton: Automaton::new(&self.patterns),
-            longest: lengths.max().unwrap_or_default(),
-        }
+        self.patterns.push(Pattern::new(&verbatim));
     }
 
     /// Replaces each secret in a response with `[credential]`, and corrects the `Content-Length`.
@@ -65,8 +57,7 @@ impl Secrets {
         body: &mut Vec<u8>,
         deadline: Deadline,
     ) -> Result<()> {
-        let search = self.search();
-        let hidden = |text: &[u8]| search.replaced(text, "[credential]", Some(deadline));
+        let hidden = |text: &[u8]| self.replaced(text, "[credential]", Some(deadline));
         for value in headers.values_mut() {
             if let Some(Ok(shown)) = hidden(value.as_bytes())?.map(HeaderValue::try_from) {
                 *value = shown;
@@ -80,16 +71,7 @@ impl Secrets {
         }
         Ok(())
     }
-}
 
-/// A search for secrets, which can be used for several texts.
-pub(crate) struct Search {
-    automaton: Automaton,
-    /// The length of the longest pattern.
-    longest: usize,
-}
-
-impl Search {
     /// Returns the text with `stand_in` in place of each secret, or `None` if the text contains no secret.
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
         self.replaced(text, stand_in, None).ok().flatten()
@@ -101,82 +83,98 @@ impl Search {
         stand_in: &str,
         deadline: Option<Deadline>,
     ) -> Result<Option<Vec<u8>>> {
-        let mut shown = Shown::new(text, stand_in);
-        let mut decoder = Decoder::new(text);
-        let (mut state, mut searched) = (START, 0);
-        let mut verbatim = Verbatim::default();
-        let kept = self.longest.saturating_add(16);
-        let block = BLOCK.max(self.longest.saturating_mul(2));
-        loop {
-            let ready = decoder.read_up_to(kept.saturating_add(block));
-            let fresh = decoder.bytes.get(searched..ready).unwrap_or_default();
-            for (byte, end) in fresh.iter().zip(searched.saturating_add(1)..) {
-                state = self.automaton.after(state, *byte);
-                if state != START {
-                    let length = self.automaton.found(state);
-                    if length > 0 {
-                        let start = decoder.start(end.saturating_sub(length));
-                        shown.add(start..decoder.start(end));
-                    }
-                }
-            }
-            let has_decoded = std::mem::take(&mut decoder.has_decoded);
-            verbatim.search(self, text, decoder.read, has_decoded, &mut shown);
-            if decoder.read >= text.len() {
-                return Ok(shown.finish());
-            }
-            let dropped = ready.saturating_sub(kept);
-            decoder.drop(dropped);
-            searched = ready.saturating_sub(dropped);
-            shown.write_until(decoder.start(0));
+        let mut search = Search::new(&self.patterns, text, stand_in);
+        while search.next_block() {
             if deadline.is_some_and(|deadline| deadline.left().is_none()) {
                 let problem = "timed out while searching the response for the credential; raise `timeout`, or \
                                lower max_body_bytes";
                 return Err(NexusError::new(ErrorKind::Timeout, problem));
             }
         }
+        Ok(search.shown.finish())
     }
 }
 
-/// The search of the text as it is. It finds secrets that the decoder takes for a part of an escape, such as `25abcdef`
-/// after a `%`, so only the surroundings of decoded escapes are searched.
-#[derive(Default)]
-struct Verbatim {
-    state: u32,
-    /// The number of bytes that have been searched or need no search.
+/// A search of one text.
+struct Search<'s> {
+    patterns: &'s [Pattern],
+    longest: usize,
+    text: &'s [u8],
+    decoder: Decoder<'s>,
+    shown: Shown<'s>,
+    /// The number of bytes of the text that have been searched as they are.
     at: usize,
-    /// The number of bytes up to which an earlier escape requires a search.
-    until: usize,
+    /// The number of decoded bytes that have been searched.
+    at_decoded: usize,
+    /// For each pattern, how much of it has been found at the end of either.
+    begun: Vec<(usize, usize)>,
 }
 
-impl Verbatim {
-    /// Searches up to `end`, to which the text has been decoded.
-    fn search(
-        &mut self,
-        search: &Search,
-        text: &[u8],
-        end: usize,
-        has_decoded: bool,
-        shown: &mut Shown<'_>,
-    ) {
-        if has_decoded {
-            self.until = end.saturating_add(search.longest);
+impl<'s> Search<'s> {
+    fn new(patterns: &'s [Pattern], text: &'s [u8], stand_in: &'s str) -> Self {
+        let longest = patterns.iter().map(Pattern::len).max();
+        Self {
+            patterns,
+            longest: longest.unwrap_or_default(),
+            text,
+            decoder: Decoder::new(text),
+            shown: Shown::new(text, stand_in),
+            at: 0,
+            at_decoded: 0,
+            begun: vec![(0, 0); patterns.len()],
         }
-        for index in self.at..end.min(self.until) {
-            let Some(byte) = text.get(index) else { break };
-            self.state = search.automaton.after(self.state, plain(*byte));
-            let length = search.automaton.found(self.state);
-            let end = index.saturating_add(1);
-            if length > 0 {
-                shown.add(end.saturating_sub(length)..end);
+    }
+
+    /// Searches a block of the text, and writes what can no longer change. Returns whether there is more text.
+    fn next_block(&mut self) -> bool {
+        let kept = self.longest.saturating_add(16);
+        let block = BLOCK.max(self.longest.saturating_mul(2));
+        let ready = self.decoder.read_up_to(kept.saturating_add(block));
+        self.search_decoded(ready);
+        if self.decoder.changed.saturating_add(self.longest) < self.at {
+            // There was no escape, so the decoded bytes are the text.
+            for (begun, begun_decoded) in &mut self.begun {
+                *begun = *begun_decoded;
             }
-        }
-        let near = end.saturating_sub(search.longest).saturating_sub(OPEN);
-        if self.until < near {
-            (self.at, self.state) = (near, START);
+            self.at = self.decoder.start(ready);
         } else {
-            self.at = self.at.max(end.min(self.until));
+            self.search_text();
         }
+        let has_more = self.decoder.read < self.text.len();
+        if has_more {
+            let dropped = ready.saturating_sub(kept);
+            self.decoder.drop(dropped);
+            self.at_decoded = ready.saturating_sub(dropped);
+            self.shown.write_until(self.decoder.start(0));
+        }
+        has_more
+    }
+
+    /// Searches the decoded bytes up to `ready`.
+    fn search_decoded(&mut self, ready: usize) {
+        let (at, decoder) = (self.at_decoded, &self.decoder);
+        let fresh = decoder.bytes.get(at..ready).unwrap_or_default();
+        for (pattern, (_, begun)) in self.patterns.iter().zip(&mut self.begun) {
+            pattern.search(begun, fresh.iter().copied(), |count| {
+                let end = at.saturating_add(count);
+                let start = decoder.start(end.saturating_sub(pattern.len()));
+                self.shown.add(start..decoder.start(end));
+            });
+        }
+    }
+
+    /// Searches the text as it is, as far as it has been decoded. This finds secrets that the decoder takes for a part
+    /// of an escape, such as `25abcdef` after a `%`.
+    fn search_text(&mut self) {
+        let (at, end) = (self.at, self.decoder.read);
+        let fresh = self.text.get(at..end).unwrap_or_default();
+        for (pattern, (begun, _)) in self.patterns.iter().zip(&mut self.begun) {
+            pattern.search(begun, fresh.iter().map(|byte| plain(*byte)), |count| {
+                let end = at.saturating_add(count);
+                self.shown.add(end.saturating_sub(pattern.len())..end);
+            });
+        }
+        self.at = end;
     }
 }
 

@@ -132,8 +132,7 @@ impl Hop<'_> {
         for text in token.secrets_in_url(self.call) {
             secrets.add(text.as_bytes(), MIN_CREDENTIAL);
         }
-        let search = secrets.search();
-        if search.hidden(target.to_string().as_bytes(), "").is_none() {
+        if secrets.hidden(target.to_string().as_bytes(), "").is_none() {
             return Ok(());
         }
         Err(self.insecure("to another origin with the credential in its URL"))

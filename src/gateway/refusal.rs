@@ -41,8 +41,7 @@ pub(crate) fn of(
     for secret in secrets {
         hiding.add(secret.as_bytes(), MIN_SECRET);
     }
-    let search = hiding.search();
-    let hidden = |text: &str| search.hidden(text.as_bytes(), "[redacted]");
+    let hidden = |text: &str| hiding.hidden(text.as_bytes(), "[redacted]");
     let message = message_of(&fields);
     let relayed = message.as_deref().and_then(relayed);
     // A secret may be a part of a known code, such as the key `token` in `token_expired`.

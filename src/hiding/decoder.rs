@@ -9,7 +9,7 @@ const LONGEST: usize = 12;
 
 /// The number of bytes that can still change when more text is read. More than `LONGEST`, because characters of an
 /// escape may be escaped themselves.
-pub(super) const OPEN: usize = 64;
+const OPEN: usize = 64;
 
 /// The named characters of HTML that encoders use.
 const NAMES: [(&[u8], u8); 5] = [
@@ -59,8 +59,8 @@ pub(super) struct Decoder<'t> {
     starts: Vec<usize>,
     /// The end of the last byte's spelling.
     end: usize,
-    /// True if an escape was decoded, so that its text may have been a part of something else.
-    pub(super) has_decoded: bool,
+    /// The number of bytes of the text up to the end of the last escape or backslash.
+    pub(super) changed: usize,
     /// True after a backslash.
     is_escaped: bool,
     /// The number of bytes at which the digits of `\u` are complete.
@@ -86,7 +86,7 @@ impl<'t> Decoder<'t> {
             bytes: Vec::new(),
             starts: Vec::new(),
             end: 0,
-            has_decoded: false,
+            changed: 0,
             is_escaped: false,
             unicode_end: 0,
             watch: 0,
@@ -120,8 +120,10 @@ impl<'t> Decoder<'t> {
                 },
                 [byte, ..] => (*byte, 1),
             };
-            self.has_decoded |= length > 1;
             self.read = self.read.saturating_add(length);
+            if length > 1 {
+                self.changed = self.read;
+            }
             self.push(byte);
         }
         if self.read < self.text.len() {
@@ -154,7 +156,7 @@ impl<'t> Decoder<'t> {
         loop {
             self.watch_for(reach(byte));
             if byte == b'\\' {
-                (self.end, self.is_escaped) = (start, true);
+                (self.end, self.is_escaped, self.changed) = (start, true, self.read);
                 return;
             }
             self.bytes.push(plain(byte));
@@ -167,8 +169,7 @@ impl<'t> Decoder<'t> {
             let Some((length, code)) = self.escape(byte) else {
                 break;
             };
-            // A character in UTF-8 is never a part of something else.
-            self.has_decoded |= length > 2;
+            self.changed = self.read;
             let from = self.bytes.len().saturating_sub(length);
             start = self.start(from);
             self.bytes.truncate(from);

@@ -70,12 +70,12 @@ fn json(text: &str) -> String {
     quoted.trim_matches('"').to_owned()
 }
 
-fn search_for(texts: &[impl AsRef<str>]) -> Search {
+fn search_for(texts: &[impl AsRef<str>]) -> Secrets {
     let mut secrets = Secrets::default();
     for text in texts {
         secrets.add(text.as_ref().as_bytes(), 1);
     }
-    secrets.search()
+    secrets
 }
 
 fn hidden(secrets: &[&str], text: &str) -> String {
@@ -237,7 +237,7 @@ fn a_text_need_not_be_utf_8() {
     assert_eq!(shown, b"\xff\x00*\xfe%73\x80\\u002d*");
     let mut binary = Secrets::default();
     binary.add(b"\xff\x00\xfe and more", 1);
-    let shown = binary.search().hidden(b"a\xff\x00\xfe and more", "*");
+    let shown = binary.hidden(b"a\xff\x00\xfe and more", "*");
     assert_eq!(shown.unwrap(), b"a*");
 }
 

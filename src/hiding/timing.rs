@@ -83,14 +83,12 @@ fn the_worst_bodies() {
         secrets.add(b"aaaaaaab", 1);
         let text = piece.repeat(100 * MIB / piece.len());
         let started = Instant::now();
-        let search = secrets.search();
-        let built = started.elapsed();
         let deadline = Deadline::after(Duration::from_secs(600));
-        let found = search
+        let found = secrets
             .replaced(&text, "*", Some(deadline))
             .unwrap()
             .is_some();
         let took = started.elapsed();
-        println!("{name:20} {took:9.3?} (automaton {built:.1?}), found: {found}");
+        println!("{name:20} {took:9.3?}, found: {found}");
     }
 }

@@ -20,7 +20,7 @@ use crate::options::{NexusClientOptions, base_url};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
-use crate::transport::{Outgoing, Response, Transport};
+use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
 
 /// A guard that is held during an attempt. Dropping the guard releases its lock.
@@ -195,12 +195,6 @@ impl Gateway {
     /// `acquire` returns, and has a timeout of at least one minute, because the provider may revoke the user's grant
     /// if a refresh is interrupted.
     pub(crate) fn send(&self, call: &Request, acquire: Option<Acquire<'_>>) -> Result<Success> {
-        let may_refresh = acquire.is_some();
-        let policy = &self.policy;
-        let mut timeout = self.timeout;
-        if may_refresh {
-            timeout = timeout.max(MIN_ATTEMPT);
-        }
         let url = self.url(&call.path)?;
         let mut headers = self.headers.clone();
         for (name, value) in &call.headers {
@@ -211,47 +205,16 @@ impl Gateway {
             url: &url,
             headers: &headers,
             body: call.body.as_deref(),
-            may_refresh,
+            may_refresh: acquire.is_some(),
         };
+        let is_over = || request.may_refresh && self.is_ending();
         // The retries have no common deadline, because the time spent waiting for the lock would count against it.
-        let mut attempts = Attempts::new(policy, None, self.log);
+        let mut attempts = Attempts::new(&self.policy, None, self.log);
         loop {
-            let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)))?;
-            let at = Now::read();
-            let sent = self
-                .transport
-                .send(&request, Deadline::after(timeout), call.max_response);
-            drop(guard);
-            let outcome = match &sent {
-                Ok(response) => response.status.to_string(),
-                Err(failure) => failure.error.code().to_owned(),
+            let (error, may_retry) = match self.attempt(call, &request, acquire) {
+                Ok(success) => return Ok(success),
+                Err(failed) => failed,
             };
-            // No request has a secret in its path. The query is left out, because it can contain the `state` of a
-            // connection request.
-            let (method, path, ms) = (&call.method, url.path(), at.mono.elapsed().as_millis());
-            let line = format_args!("{method} {path}: {outcome} in {ms} ms");
-            self.log.debug(line);
-            let (error, may_retry) = match sent {
-                Ok(response) if (200..300).contains(&response.status) => {
-                    return success(&call.method, &response, at);
-                }
-                Ok(response) => {
-                    let (error, status) = self.refusal(call, &response);
-                    let is_retried = policy.retries_status(status) && error.is_retryable();
-                    let may_retry = is_retried && !(may_refresh && is_under_way(call, &error));
-                    (error, may_retry)
-                }
-                // A proxy may have cut the connection while the gateway is still at work.
-                Err(failure) => {
-                    let may_retry = if may_refresh {
-                        failure.is_unsent()
-                    } else {
-                        failure.allows_another(request.method)
-                    };
-                    (failure.error, may_retry)
-                }
-            };
-            let is_over = || may_refresh && self.is_ending();
             let retries = may_retry
                 && !is_over()
                 && attempts.wait_for_retry(&error, error.retry_after())
@@ -260,6 +223,59 @@ impl Gateway {
                 return Err(attempts.give_up(error));
             }
         }
+    }
+
+    /// Sends a request once. After an error, also returns whether it may be sent again.
+    fn attempt(
+        &self,
+        call: &Request,
+        request: &Outgoing<'_>,
+        acquire: Option<Acquire<'_>>,
+    ) -> Result<Success, (NexusError, bool)> {
+        let timeout = match acquire {
+            Some(_) => self.timeout.max(MIN_ATTEMPT),
+            None => self.timeout,
+        };
+        let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)));
+        let guard = guard.map_err(|error| (error, false))?;
+        let at = Now::read();
+        let deadline = Deadline::after(timeout);
+        let sent = self.transport.send(request, deadline, call.max_response);
+        drop(guard);
+        self.log_outcome(request, &sent, at);
+        match sent {
+            Ok(response) if (200..300).contains(&response.status) => {
+                success(&call.method, &response, at).map_err(|error| (error, false))
+            }
+            Ok(response) => {
+                let (error, status) = self.refusal(call, &response);
+                let is_retried = self.policy.retries_status(status) && error.is_retryable();
+                let is_safe = !(request.may_refresh && is_under_way(call, &error));
+                Err((error, is_retried && is_safe))
+            }
+            // A proxy may have cut the connection while the gateway is still at work.
+            Err(failure) if request.may_refresh => {
+                let is_unsent = failure.is_unsent();
+                Err((failure.error, is_unsent))
+            }
+            Err(failure) => {
+                let may_retry = failure.allows_another(request.method);
+                Err((failure.error, may_retry))
+            }
+        }
+    }
+
+    /// No request has a secret in its path. The query is left out, because it can contain the `state` of a connection
+    /// request.
+    fn log_outcome(&self, request: &Outgoing<'_>, sent: &Result<Response, Failure>, at: Now) {
+        let outcome = match sent {
+            Ok(response) => response.status.to_string(),
+            Err(failure) => failure.error.code().to_owned(),
+        };
+        let (method, path) = (request.method, request.url.path());
+        let ms = at.mono.elapsed().as_millis();
+        let line = format_args!("{method} {path}: {outcome} in {ms} ms");
+        self.log.debug(line);
     }
 
     fn refusal(&self, call: &Request, response: &Response) -> (NexusError, u16) {

@@ -43,7 +43,7 @@ impl Access {
         self.client.gateway.longest_call()
     }
 
-    /// Returns the token and its source. Blocks at most until the deadline.
+    /// Blocks at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {

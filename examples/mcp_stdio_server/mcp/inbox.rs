@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::jobs::Job;
 use super::message::{self, Failure, INVALID_REQUEST};
 use super::protocol::{Session, Step};
+use super::scan::Scan;
 use super::tool::Tools;
 
 /// The work that results from a line.
@@ -24,12 +25,19 @@ pub(crate) struct Work {
 
 /// Handles a line. Responds to all of its requests that need no tool.
 pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
+    let scan = Scan::of(text);
+    let limits = scan.check();
     let mut inbox = Inbox {
         session,
         tools,
+        limits,
         work: Work::default(),
     };
-    match serde_json::from_str(text) {
+    let parsed = match limits {
+        Ok(()) => serde_json::from_str(text),
+        Err(_) => Ok(scan.outline()),
+    };
+    match parsed {
         Ok(Value::Array(messages)) => inbox.batch(messages),
         Ok(value) => inbox.receive(value, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
@@ -41,6 +49,8 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
 struct Inbox<'a> {
     session: &'a mut Session,
     tools: &'a Tools,
+    /// An error if the line exceeds a limit, so that all of its requests are refused.
+    limits: Result<(), &'static str>,
     work: Work,
 }
 
@@ -65,7 +75,7 @@ impl Inbox<'_> {
             return;
         }
         let id = message::response_id(&message).cloned();
-        if let Err(problem) = message::check(&message) {
+        if let Err(problem) = self.limits.and_then(|()| message::check(&message)) {
             return self.refuse(id.as_ref(), problem, destination);
         }
         let params = message

@@ -6,6 +6,7 @@
 //! | module | contents |
 //! |---|---|
 //! | `lines` | reads a line from stdin, writes a line to stdout |
+//! | `scan` | limits the size of a line's JSON |
 //! | `message` | JSON-RPC: requests, notifications, responses, errors |
 //! | `inbox` | turns a line into responses, tool calls and cancellations |
 //! | `protocol` | the methods, and the differences between the revisions |
@@ -20,6 +21,7 @@ pub(crate) mod lines;
 pub(crate) mod message;
 pub(crate) mod page;
 pub(crate) mod protocol;
+mod scan;
 pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod tool;

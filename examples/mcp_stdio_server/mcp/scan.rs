@@ -1,0 +1,66 @@
+//! Limits for the JSON of a line. Some lines take a hundred times their size in memory once they are parsed, so this scan
+//! checks a line before `serde_json` parses it.
+
+use serde_json::Value;
+
+/// The maximum number of values in a line.
+const MAX_VALUES: usize = 200_000;
+/// The deepest nesting that `serde_json` parses.
+const MAX_DEPTH: usize = 127;
+/// The maximum size of an outline, in bytes.
+const MAX_OUTLINE: usize = 1 << 20;
+
+#[derive(Default)]
+pub(super) struct Scan {
+    values: usize,
+    deepest: usize,
+    outline: Vec<u8>,
+}
+
+impl Scan {
+    pub(super) fn of(text: &str) -> Self {
+        let mut scan = Self::default();
+        // The messages of a batch are in a list.
+        let is_batch = text.trim_start().starts_with('[');
+        let kept = if is_batch { 2 } else { 1 };
+        let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
+        for byte in text.bytes() {
+            let before = depth;
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = in_string,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b',' | b':' => scan.values = scan.values.saturating_add(1),
+                b'[' | b'{' => {
+                    scan.values = scan.values.saturating_add(1);
+                    depth = depth.saturating_add(1);
+                }
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            scan.deepest = scan.deepest.max(depth);
+            if depth.min(before) <= kept && scan.outline.len() < MAX_OUTLINE {
+                scan.outline.push(byte);
+            }
+        }
+        scan
+    }
+
+    /// Checks that the line can be parsed.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.deepest > MAX_DEPTH {
+            Err("values must not be nested more than 127 deep")
+        } else if self.values > MAX_VALUES {
+            Err("a line must not have more than 200,000 values")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns the messages of the line without the contents of their lists and objects, such as `params`. Returns
+    /// `null` if the line is not JSON, or if its messages themselves are too long.
+    pub(super) fn outline(&self) -> Value {
+        serde_json::from_slice(&self.outline).unwrap_or_default()
+    }
+}

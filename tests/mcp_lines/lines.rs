@@ -8,7 +8,7 @@
 )]
 
 #[path = "../../examples/mcp_stdio_server/mcp/mod.rs"]
-mod mcp;
+pub(crate) mod mcp;
 
 use std::sync::Arc;
 
@@ -166,7 +166,7 @@ fn is_echo(sent: &Value, echoed: &Value) -> bool {
 }
 
 /// Tools with the same arguments as the example's. They have no effect.
-fn tools() -> Tools {
+pub(crate) fn tools() -> Tools {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let methods = json!({"type": "string", "enum": ["GET", "POST"], "default": "GET"});
     let listed = json!({"type": "array", "items": {"type": "integer", "maximum": 50}});

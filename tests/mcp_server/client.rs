@@ -192,11 +192,6 @@ impl Client {
         kilobytes << 10
     }
 
-    #[cfg(target_os = "linux")]
-    pub(crate) fn threads(&self) -> usize {
-        self.status("Threads").parse().unwrap()
-    }
-
     /// Returns a field of the process's status.
     #[cfg(target_os = "linux")]
     fn status(&self, name: &str) -> String {

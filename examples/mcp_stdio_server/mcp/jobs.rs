@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::inbox::Destination;
 use super::protocol::Invocation;
 
-/// The maximum number of calls that run at a time. Further calls wait in order.
+/// The maximum number of calls that run at a time, not counting cancelled calls. Further calls wait in order.
 const MAX_RUNNING: usize = 32;
 /// The maximum number of threads that run calls, including cancelled calls. I/O cannot be interrupted, so a cancelled
-/// call can occupy its thread for a while.
-const MAX_THREADS: usize = 2 * MAX_RUNNING;
+/// call occupies its thread until its I/O ends. If all threads are occupied, further calls wait.
+const MAX_THREADS: usize = 16 * MAX_RUNNING;
 
 /// A tool call, and the destination of its response.
 pub(crate) struct Job {

@@ -1,12 +1,12 @@
 //! Tools for benchmarks and tests of the server. They need no gateway.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_sdk::ureq;
 use serde_json::json;
 
-use crate::mcp::{Call, Content, Tool};
+use crate::mcp::{Content, Tool};
 
 /// Returns the tools. `url` is the URL that `get_user` fetches.
 pub(crate) fn tools(url: String) -> [Tool; 4] {
@@ -22,21 +22,15 @@ pub(crate) fn tools(url: String) -> [Tool; 4] {
             .required("ms", ms)
             .run(|call| {
                 let ms = call.integer("ms").unwrap_or_default();
-                wait(call, Duration::from_millis(ms));
+                let has_time = || call.received.elapsed() < Duration::from_millis(ms);
+                while has_time() && !call.is_cancelled() {
+                    thread::sleep(Duration::from_millis(1));
+                }
                 Ok(Content::Text(format!("slept {ms} ms")))
             }),
         panics(),
         bare(url),
     ]
-}
-
-/// Waits this long, or until the call is cancelled.
-fn wait(call: &Call, time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time && !call.is_cancelled() {
-        let left = time.saturating_sub(start.elapsed());
-        thread::sleep(left.min(Duration::from_millis(10)));
-    }
 }
 
 /// Sends the request of `get_user` with bare ureq and a fixed credential. The tool works only with an API that checks

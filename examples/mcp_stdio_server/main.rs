@@ -143,32 +143,31 @@ fn serve() -> Result<(), String> {
 
 /// Reads the account from the environment.
 fn account() -> Result<Account, String> {
-    let mut missing = Vec::new();
-    let mut required = |name| {
-        let value = variable(name);
-        if value.is_none() {
-            missing.push(name);
-        }
-        value.unwrap_or_default()
-    };
-    let account = Account {
-        gateway_url: required("NEXUS_GATEWAY_URL"),
-        workspace_id: required("WORKSPACE_ID"),
-        provider: required("PROVIDER"),
-        upstream: required("UPSTREAM_URL"),
-        scopes: scopes(),
-    };
+    let names = [
+        "NEXUS_GATEWAY_URL",
+        "WORKSPACE_ID",
+        "PROVIDER",
+        "UPSTREAM_URL",
+    ];
+    let mut missing = names.to_vec();
+    missing.retain(|name| variable(name).is_none());
     if !missing.is_empty() {
         let advice = "set each variable in the client's configuration (`env`), or try --demo";
         return Err(format!("not set: {}; {advice}", missing.join(", ")));
     }
-    if !nexus::is_address(&account.upstream) {
-        let advice = "write it as https://api.example.com";
-        return Err(format!(
-            "UPSTREAM_URL is not the address of an API; {advice}"
-        ));
+    let [gateway_url, workspace_id, provider, upstream] =
+        names.map(|name| variable(name).unwrap_or_default());
+    if !nexus::is_address(&upstream) {
+        let problem = "UPSTREAM_URL is not the address of an API";
+        return Err(format!("{problem}; write it as https://api.example.com"));
     }
-    Ok(account)
+    Ok(Account {
+        gateway_url,
+        workspace_id,
+        provider,
+        upstream,
+        scopes: scopes(),
+    })
 }
 
 /// Returns an environment variable without surrounding white space, or `None` if it is empty.

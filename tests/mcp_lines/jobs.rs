@@ -43,6 +43,6 @@ fn cancelled_calls_occupy_only_their_threads() {
     }
     assert_eq!(threads, 512);
     assert!(start(&mut jobs).is_empty(), "all threads are occupied");
-    jobs.end();
+    jobs.end(false);
     assert_eq!(start(&mut jobs).len(), 1);
 }

@@ -109,8 +109,7 @@ impl Host {
             assert!(self.jobs.finish(&job));
             let response = message::response(&job.id, &outcome);
             self.write(job.destination.line(Some(response)));
-            self.jobs.responded();
-            self.jobs.end();
+            self.jobs.end(true);
         }
         assert!(!self.jobs.is_busy());
     }

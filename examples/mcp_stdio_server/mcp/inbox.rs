@@ -1,10 +1,11 @@
 //! Turns a line from the client into responses, tool calls and cancellations.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use super::jobs::Job;
+use super::lock;
 use super::message::{self, Failure, INVALID_REQUEST};
 use super::protocol::{Session, Step};
 use super::scan::Scan;
@@ -153,7 +154,7 @@ impl Destination {
         let Self::Batch(batch) = self else {
             return response;
         };
-        let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = lock(batch);
         batch.responses.extend(response);
         batch.missing = batch.missing.saturating_sub(1);
         let is_complete = batch.missing == 0 && !batch.responses.is_empty();

@@ -25,8 +25,10 @@ pub(crate) struct Job {
 pub(crate) struct Jobs {
     waiting: VecDeque<Arc<Job>>,
     running: Vec<Arc<Job>>,
-    responding: usize,
+    /// The number of threads that run a call or write its response.
     threads: usize,
+    /// The number of those threads whose call is cancelled.
+    cancelled: usize,
 }
 
 impl Jobs {
@@ -46,23 +48,17 @@ impl Jobs {
         Some(job)
     }
 
-    /// Removes a call that has finished. Returns whether to write its response, which is false for a cancelled call. If
-    /// true, the caller writes the response and then calls [`Self::responded`].
+    /// Removes a call that has finished. Returns whether to write its response, which is false for a cancelled call.
     pub(crate) fn finish(&mut self, job: &Arc<Job>) -> bool {
         let before = self.running.len();
         self.running.retain(|other| !Arc::ptr_eq(other, job));
-        let gets_response = self.running.len() < before;
-        self.responding = self.responding.saturating_add(gets_response.into());
-        gets_response
+        self.running.len() < before
     }
 
-    pub(crate) fn responded(&mut self) {
-        self.responding = self.responding.saturating_sub(1);
-    }
-
-    /// Records that a thread has finished its call.
-    pub(crate) fn end(&mut self) {
+    /// Records that a thread is free again. Expects the result of [`Self::finish`].
+    pub(crate) fn end(&mut self, has_responded: bool) {
         self.threads = self.threads.saturating_sub(1);
+        self.cancelled = self.cancelled.saturating_sub((!has_responded).into());
     }
 
     /// Cancels, removes and returns the calls with this id. Ignores unknown ids and finished calls.
@@ -74,6 +70,7 @@ impl Jobs {
         let running = self.running.drain(..);
         let (started, running): (Vec<_>, Vec<_>) = running.partition(has_id);
         self.running = running;
+        self.cancelled = self.cancelled.saturating_add(started.len());
         cancelled.extend(started);
         for job in &cancelled {
             job.invocation.cancel();
@@ -83,6 +80,6 @@ impl Jobs {
 
     /// Returns whether any response has yet to be written.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.running.is_empty() || self.responding > 0
+        !self.waiting.is_empty() || self.threads > self.cancelled
     }
 }

@@ -26,7 +26,14 @@ pub(crate) mod schema;
 pub(crate) mod server;
 pub(crate) mod tool;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub(crate) use lines::note;
 pub(crate) use page::{Page, Visit};
 pub(crate) use server::Server;
 pub(crate) use tool::{Call, Content, Problem, Tool};
+
+/// Locks a mutex. The data is used even if a thread has panicked while it held the lock.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

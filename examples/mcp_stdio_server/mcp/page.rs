@@ -2,10 +2,11 @@
 //!
 //! Some clients open pages themselves (*URL elicitation*). All other clients get the address as text.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use super::lock;
 use super::message::{Failure, URL_ELICITATION_REQUIRED, with};
 
 /// The key of the page in `inputRequests` and `inputResponses`.
@@ -40,19 +41,17 @@ pub(crate) enum Visit {
 impl Page {
     /// `id` identifies the page to the client. `message` is a sentence that tells the user the reason for the visit.
     pub(crate) fn new(id: &str, url: &str, message: &str) -> Self {
-        let [id, url, message] = [id, url, message].map(str::to_owned);
-        let end = Arc::default();
         Self {
-            id,
-            url,
-            message,
-            end,
+            id: id.to_owned(),
+            url: url.to_owned(),
+            message: message.to_owned(),
+            end: Arc::default(),
         }
     }
 
     /// Marks the page as finished, successfully or not, and runs the closure of [`Self::on_finish`].
     pub(crate) fn finish(&self) {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = lock(&self.end);
         end.is_finished = true;
         if let Some(tell) = end.on_finish.take() {
             tell();
@@ -62,7 +61,7 @@ impl Page {
     /// Runs `tell` when the page is finished. If another closure already waits, `tell` is dropped, because the client
     /// is told only once.
     pub(super) fn on_finish(&self, tell: impl FnOnce() + Send + 'static) {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = lock(&self.end);
         if end.is_finished {
             return tell();
         }

@@ -147,11 +147,8 @@ fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Resul
         let message = "unknown cursor: the list has one page";
         return Err(Failure::new(INVALID_PARAMS, message));
     }
-    let definitions = tools
-        .iter()
-        .map(|tool| tool.definition(is_structured(revision)));
-    let definitions: Vec<_> = definitions.collect();
-    Ok(json!({"tools": definitions}))
+    let definition = |tool: &Arc<Tool>| tool.definition(is_structured(revision));
+    Ok(json!({"tools": tools.iter().map(definition).collect::<Vec<_>>()}))
 }
 
 /// Returns whether a result of this revision can have JSON in addition to its text.

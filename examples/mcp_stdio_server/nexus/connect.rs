@@ -3,7 +3,7 @@
 //! There is one connection request at a time, which all calls share, and one thread that waits for its outcome. Calls
 //! that arrive after the page was first shown wait for the outcome too.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use nexus_sdk::{
 };
 
 use super::{Account, advice};
-use crate::mcp::{Call, Page, Problem, Visit};
+use crate::mcp::{Call, Page, Problem, Visit, lock};
 
 /// The longest time from the arrival of a call to the end of its wait for the user. Clients that use the TypeScript SDK
 /// give up after 60 s by default.
@@ -226,8 +226,4 @@ impl Request {
         lock(&self.state).end = Some((Instant::now(), outcome));
         self.page.finish();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nexus_sdk::ureq;
 use serde_json::json;
 
-use crate::mcp::{Content, Tool};
+use crate::mcp::Tool;
 
 /// Returns the tools. `url` is the URL that `get_user` fetches.
 pub(crate) fn tools(url: String) -> [Tool; 4] {
@@ -14,10 +14,7 @@ pub(crate) fn tools(url: String) -> [Tool; 4] {
     [
         Tool::new("echo", "Returns the given text.")
             .required("text", json!({"type": "string"}))
-            .run(|call| {
-                let text = call.text("text").unwrap_or_default();
-                Ok(Content::Text(text.to_owned()))
-            }),
+            .run(|call| Ok(call.text("text").unwrap_or_default().into())),
         Tool::new("slow", "Returns after the given number of milliseconds.")
             .required("ms", ms)
             .run(|call| {
@@ -26,7 +23,7 @@ pub(crate) fn tools(url: String) -> [Tool; 4] {
                 while has_time() && !call.is_cancelled() {
                     thread::sleep(Duration::from_millis(1));
                 }
-                Ok(Content::Text(format!("slept {ms} ms")))
+                Ok(format!("slept {ms} ms").into())
             }),
         panics(),
         bare(url),
@@ -45,8 +42,7 @@ fn bare(url: String) -> Tool {
         .returns(json!({"type": "object"}))
         .run(move |_| {
             let text = text().map_err(|error| format!("bare failed: {error}"))?;
-            let user = serde_json::from_str(&text);
-            Ok(Content::Json(user.map_err(|error| error.to_string())?))
+            Ok(serde_json::from_str(&text).map_err(|error| error.to_string())?)
         })
 }
 

@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use nexus_sdk::{NexusClient, NexusClientOptions, path_segment};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use mcp::{Content, Server, Tool, note};
+use mcp::{Server, Tool, note};
 use nexus::{Account, Api};
 
 /// Returns the tools. They share a `'static` reference to the API, because the server runs until the process ends.
@@ -36,11 +36,11 @@ fn tools(api: &'static Api) -> Vec<Tool> {
             .run(|call| {
                 let limit = call.integer("limit").unwrap_or(30);
                 let list = api.json(call, &format!("/user/repos?per_page={limit}"))?;
-                Ok(Content::Json(json!({"repositories": list})))
+                Ok(json!({"repositories": list}))
             }),
         Tool::new("get_user", "Returns the connected user.")
             .returns(json!({"type": "object"}))
-            .run(|call| api.json(call, "/user").map(Content::Json)),
+            .run(|call| api.json(call, "/user")),
         Tool::new("star", "Stars a repository for the connected user.")
             .required("owner", json!({"type": "string"}))
             .required("repository", json!({"type": "string"}))
@@ -49,7 +49,7 @@ fn tools(api: &'static Api) -> Vec<Tool> {
                 let [owner, repository] = ["owner", "repository"]
                     .map(|name| path_segment(call.text(name).unwrap_or_default()));
                 let path = format!("/user/starred/{owner}/{repository}");
-                api.text(call, "PUT", &path, None).map(Content::Text)
+                api.text(call, "PUT", &path, None).map(Value::String)
             }),
         Tool::new("fetch", "Sends a request to the provider's API.")
             .required("path", path)
@@ -60,7 +60,7 @@ fn tools(api: &'static Api) -> Vec<Tool> {
                 let method = call.text("method").unwrap_or("GET");
                 let path = call.text("path").unwrap_or_default();
                 let body = call.argument("body");
-                api.text(call, method, path, body).map(Content::Text)
+                api.text(call, method, path, body).map(Value::String)
             }),
     ]
 }

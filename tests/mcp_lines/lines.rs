@@ -20,7 +20,7 @@ use mcp::lines::read;
 use mcp::message;
 use mcp::protocol::Session;
 use mcp::tool::Tools;
-use mcp::{Content, Page, Problem, Tool};
+use mcp::{Page, Problem, Tool};
 
 /// Reads the lines of a client until its stdin ends.
 pub(crate) fn lines(mut input: &[u8]) {
@@ -174,21 +174,21 @@ pub(crate) fn tools() -> Tools {
     let tools = [
         Tool::new("echo", "Returns its text.")
             .required("text", json!({"type": "string"}))
-            .run(|call| Ok(Content::Text(call.text("text").unwrap().to_owned()))),
+            .run(|call| Ok(call.text("text").unwrap().into())),
         Tool::new("list", "Lists.")
             .optional("limit", limit)
             .returns(listed)
             .run(|call| {
                 let limit = call.integer("limit").unwrap_or(30);
-                Ok(Content::Json(json!({"list": [limit]})))
+                Ok(json!({"list": [limit]}))
             }),
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
             .optional("body", json!({}))
-            .run(|call| Ok(Content::Text(call.text("path").unwrap().to_owned()))),
+            .run(|call| Ok(call.text("path").unwrap().into())),
         Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit {
-            Some(visit) => Ok(Content::Text(format!("{visit:?}"))),
+            Some(visit) => Ok(format!("{visit:?}").into()),
             None => Err(Problem::Visit(page.clone())),
         }),
     ];

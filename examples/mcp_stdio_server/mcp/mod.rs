@@ -31,7 +31,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) use lines::note;
 pub(crate) use page::{Page, Visit};
 pub(crate) use server::Server;
-pub(crate) use tool::{Call, Content, Problem, Tool};
+pub(crate) use tool::{Call, Problem, Tool};
 
 /// Locks a mutex. The data is used even if a thread has panicked while it held the lock.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::message::{Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, with};
 use super::page::{self, Page};
-use super::tool::{Call, Content, Problem, Tool, Tools};
+use super::tool::{Call, Problem, Tool, Tools};
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -184,10 +184,10 @@ impl Invocation {
             opens_pages,
         } = self.client;
         let result = match self.tool.call(&self.call) {
-            Ok(Content::Text(text)) => tool_result(&text, false),
-            Ok(Content::Json(value)) => {
+            Ok(Value::String(text)) => tool_result(&text, false),
+            Ok(value) => {
                 let result = tool_result(&value.to_string(), false);
-                if is_structured(revision) {
+                if value.is_object() && is_structured(revision) {
                     with(result, "structuredContent", value)
                 } else {
                     result

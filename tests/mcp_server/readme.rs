@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::client::{Client, command, outcome};
 
 const README: &str = include_str!("../../examples/mcp_stdio_server/README.md");
-const MAIN: &str = include_str!("../../examples/mcp_stdio_server/main.rs");
+const TOOLS: &str = include_str!("../../examples/mcp_stdio_server/tools.rs");
 
 /// Returns the code blocks in a language.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
@@ -24,12 +24,12 @@ fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
 fn its_tool_is_one_of_the_servers() {
     let lines =
         |text: &str| -> Vec<String> { text.lines().map(|line| line.trim().to_owned()).collect() };
-    let main = lines(MAIN);
+    let tools = lines(TOOLS);
     let mut count = 0;
     for block in blocks("rust") {
         let block = lines(block);
         assert!(
-            main.windows(block.len()).any(|part| part == block),
+            tools.windows(block.len()).any(|part| part == block),
             "{block:?}"
         );
         count += 1;

@@ -79,38 +79,30 @@ impl Inbox<'_> {
         if let Err(problem) = self.limits.and_then(|()| message::check(&message)) {
             return self.refuse(id.as_ref(), problem, destination);
         }
-        let params = message
-            .get_mut("params")
-            .map(Value::take)
-            .unwrap_or_default();
-        let method = message.get("method").and_then(Value::as_str);
-        match (method.unwrap_or_default(), id) {
+        let params = message["params"].take();
+        match (message["method"].as_str().unwrap_or_default(), id) {
             ("initialize", Some(id)) if matches!(destination, Destination::Batch(_)) => {
                 let problem = "\"initialize\" cannot be in a batch";
                 self.refuse(Some(&id), problem, destination);
             }
             (method, Some(id)) => self.request(id, method, params, destination),
             ("notifications/cancelled", None) => {
-                self.work.cancelled.extend(params.get("requestId").cloned());
+                self.work.cancelled.push(params["requestId"].clone());
             }
             _ => {}
         }
     }
 
     fn request(&mut self, id: Value, method: &str, params: Value, destination: &Destination) {
-        let outcome = match self.session.handle(self.tools, method, params) {
-            Ok(Step::Respond(result)) => Ok(result),
-            Ok(Step::Run(invocation)) => {
-                let destination = destination.clone();
-                return self.work.jobs.push(Job {
-                    id,
-                    invocation,
-                    destination,
-                });
-            }
-            Err(failure) => Err(failure),
-        };
-        self.respond(&id, &outcome, destination);
+        match self.session.handle(self.tools, method, params) {
+            Ok(Step::Respond(result)) => self.respond(&id, &Ok(result), destination),
+            Ok(Step::Run(invocation)) => self.work.jobs.push(Job {
+                id,
+                invocation,
+                destination: destination.clone(),
+            }),
+            Err(failure) => self.respond(&id, &Err(failure), destination),
+        }
     }
 
     fn refuse(&mut self, id: Option<&Value>, problem: &str, destination: &Destination) {

@@ -24,10 +24,7 @@ pub(crate) fn is_response(message: &Value) -> bool {
 
 /// Checks that a message is a request or a notification.
 pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
-    if message
-        .get("jsonrpc")
-        .is_none_or(|version| version != "2.0")
-    {
+    if message["jsonrpc"] != "2.0" {
         return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
     }
     // `serde_json` reads integers of more than 64 bits as floats, which could not be sent back exactly.
@@ -35,10 +32,10 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     if !message.get("id").is_none_or(is_id) {
         return Err("\"id\" must be a string or a 64-bit integer");
     }
-    let has_method = message.get("method").is_some_and(Value::is_string);
-    has_method
-        .then_some(())
-        .ok_or("\"method\" must be a string")
+    if !message["method"].is_string() {
+        return Err("\"method\" must be a string");
+    }
+    Ok(())
 }
 
 /// The `error` of a response.

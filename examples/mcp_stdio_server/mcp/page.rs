@@ -100,8 +100,7 @@ impl Page {
 
 /// Reads the client's report from `inputResponses`.
 pub(super) fn visit(responses: &Value) -> Visit {
-    let action = responses.get(KEY).and_then(|answer| answer.get("action"));
-    match action.and_then(Value::as_str) {
+    match responses[KEY]["action"].as_str() {
         Some("accept") => Visit::Accepted,
         Some("decline") => Visit::Declined,
         Some("cancel") => Visit::Cancelled,
@@ -111,7 +110,6 @@ pub(super) fn visit(responses: &Value) -> Visit {
 
 /// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows
 /// only forms.
-pub(super) fn opens_pages(capabilities: Option<&Value>) -> bool {
-    let url = capabilities.and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
-    url.is_some_and(Value::is_object)
+pub(super) fn opens_pages(capabilities: &Value) -> bool {
+    capabilities["elicitation"]["url"].is_object()
 }

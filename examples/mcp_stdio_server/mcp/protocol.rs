@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::message::{Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, with};
 use super::page::{self, Page};
@@ -88,15 +88,15 @@ impl Session {
         Ok(Step::Respond(cacheable(result, revision)))
     }
 
-    fn initialize(&mut self, params: &Map<String, Value>) -> Result<Value, Failure> {
-        let requested = params.get("protocolVersion").and_then(Value::as_str);
+    fn initialize(&mut self, params: &Value) -> Result<Value, Failure> {
+        let requested = params["protocolVersion"].as_str();
         let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
         let mut legacy = REVISIONS.into_iter().filter(|known| *known != MODERN);
         let revision = legacy.find(|known| *known == requested);
         let revision = revision.unwrap_or(NEWEST_LEGACY);
         self.0 = Some(Client {
             revision,
-            opens_pages: revision == NEWEST_LEGACY && page::opens_pages(params.get("capabilities")),
+            opens_pages: revision == NEWEST_LEGACY && page::opens_pages(&params["capabilities"]),
         });
         Ok(json!({
             "protocolVersion": revision,
@@ -106,17 +106,16 @@ impl Session {
     }
 
     /// Returns the client that the request describes, or else the client that `initialize` described.
-    fn client(&self, method: &str, params: &Map<String, Value>) -> Result<Option<Client>, Failure> {
-        let meta = params.get("_meta").and_then(Value::as_object);
-        let field = |name| meta.and_then(|meta| meta.get(name));
-        match (field(VERSION), field(CAPABILITIES)) {
-            (None, None) if method != "server/discover" => Ok(self.0),
-            (Some(Value::String(version)), Some(Value::Object(_))) if version != MODERN => {
+    fn client(&self, method: &str, params: &Value) -> Result<Option<Client>, Failure> {
+        let meta = &params["_meta"];
+        match (&meta[VERSION], &meta[CAPABILITIES]) {
+            (Value::Null, Value::Null) if method != "server/discover" => Ok(self.0),
+            (Value::String(version), Value::Object(_)) if version != MODERN => {
                 Err(unsupported(version))
             }
-            (Some(Value::String(_)), Some(capabilities @ Value::Object(_))) => Ok(Some(Client {
+            (Value::String(_), capabilities @ Value::Object(_)) => Ok(Some(Client {
                 revision: MODERN,
-                opens_pages: page::opens_pages(Some(capabilities)),
+                opens_pages: page::opens_pages(capabilities),
             })),
             _ => Err(no_revision("the request has no valid _meta;")),
         }
@@ -142,8 +141,8 @@ fn server_info() -> Value {
     json!({"name": env!("CARGO_CRATE_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Result<Value, Failure> {
-    if params.contains_key("cursor") {
+fn list(tools: &Tools, params: &Value, revision: Revision) -> Result<Value, Failure> {
+    if params.get("cursor").is_some() {
         let message = "unknown cursor: the list has one page";
         return Err(Failure::new(INVALID_PARAMS, message));
     }
@@ -156,23 +155,18 @@ fn is_structured(revision: Revision) -> bool {
     revision >= "2025-06-18"
 }
 
-fn call(
-    tools: &Tools,
-    mut params: Map<String, Value>,
-    client: Client,
-) -> Result<Invocation, Failure> {
-    let name = params.get("name").and_then(Value::as_str);
+fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, Failure> {
+    let name = params["name"].as_str();
     let name = name.ok_or_else(|| invalid("name", "a string"))?;
     let tool = tools.iter().find(|tool| tool.name == name).cloned();
     let unknown = || Failure::new(INVALID_PARAMS, format!("unknown tool {name:?}"));
     let tool = tool.ok_or_else(unknown)?;
-    let mut take = |name| params.remove(name).unwrap_or_default();
-    let arguments = object(take("arguments"), "arguments")?;
-    let visit = match take("inputResponses") {
+    let arguments = object(params["arguments"].take(), "arguments")?;
+    let visit = match params["inputResponses"].take() {
         Value::Null => None,
-        responses => Some(page::visit(&object(responses, "inputResponses")?.into())),
+        responses => Some(page::visit(&object(responses, "inputResponses")?)),
     };
-    let call = Call::new(arguments.into(), visit);
+    let call = Call::new(arguments, visit);
     Ok(Invocation { tool, call, client })
 }
 
@@ -234,10 +228,10 @@ fn complete(result: Value, revision: Revision) -> Value {
 }
 
 /// Reads an object that the client may leave out.
-fn object(value: Value, name: &str) -> Result<Map<String, Value>, Failure> {
+fn object(value: Value, name: &str) -> Result<Value, Failure> {
     match value {
-        Value::Null => Ok(Map::new()),
-        Value::Object(object) => Ok(object),
+        Value::Null => Ok(json!({})),
+        Value::Object(_) => Ok(value),
         _ => Err(invalid(name, "an object")),
     }
 }

@@ -64,15 +64,13 @@ impl Tool {
 
     /// Adds an optional argument.
     pub(crate) fn optional(mut self, name: &'static str, schema: Value) -> Self {
-        if let Some(Value::Object(properties)) = self.input.get_mut("properties") {
-            properties.insert(name.to_owned(), schema);
-        }
+        self.input["properties"][name] = schema;
         self
     }
 
     /// Adds a required argument.
     pub(crate) fn required(mut self, name: &'static str, schema: Value) -> Self {
-        if let Some(Value::Array(required)) = self.input.get_mut("required") {
+        if let Some(required) = self.input["required"].as_array_mut() {
             required.push(name.into());
         }
         self.optional(name, schema)

@@ -152,7 +152,9 @@ impl Server {
         if gets_response {
             let response = message::response(&job.id, &outcome);
             self.write(job.destination.line(Some(response)));
-            page.map(|page| self.announce_end(&page));
+            if let Some(page) = page {
+                self.announce_end(&page);
+            }
         }
         let mut state = lock(&self.state);
         state.jobs.end(gets_response);

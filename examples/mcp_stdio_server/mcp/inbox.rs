@@ -20,7 +20,7 @@ pub(crate) struct Work {
     /// The ids of the requests that the client has cancelled.
     pub(crate) cancelled: Vec<Value>,
     /// The first problem that no response reports. Only this problem goes to stderr, because one line can contain
-    /// millions of invalid messages.
+    /// thousands of invalid messages.
     pub(crate) problem: Option<String>,
 }
 

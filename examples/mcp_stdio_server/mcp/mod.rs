@@ -1,17 +1,18 @@
 //! A server for the Model Context Protocol over stdin and stdout. It speaks the five revisions from 2024-11-05 to
 //! 2026-07-28, depends only on `serde_json`, and knows nothing of Nexus.
 //!
-//! A program creates a list of [`Tool`]s and passes it to [`Server::new`]. These are the modules:
+//! A program creates a list of [`Tool`]s and passes it to [`Server::new`]. These are the modules, in
+//! the order in which a call passes through them:
 //!
 //! | module | contents |
 //! |---|---|
+//! | `server`, `jobs` | the threads, and the calls that wait or run |
 //! | `lines` | reads a line from stdin, writes a line to stdout |
+//! | `inbox` | turns a line into responses, tool calls and cancellations |
 //! | `scan` | limits the size of a line's JSON |
 //! | `message` | JSON-RPC: requests, notifications, responses, errors |
-//! | `inbox` | turns a line into responses, tool calls and cancellations |
 //! | `protocol` | the methods, and the differences between the revisions |
 //! | `tool`, `schema`, `page` | tools, the validation of arguments and results, web pages that the user has to visit |
-//! | `jobs`, `server` | the calls under way, and the threads that run them |
 //!
 //! stdout carries JSON-RPC messages and nothing else. This module writes its own log lines to stderr through [`note`].
 

@@ -1,5 +1,5 @@
-//! Limits for the JSON of a line. Some lines take a hundred times their size in memory once they are parsed, so this scan
-//! checks a line before `serde_json` parses it.
+//! Limits for the JSON of a line. Once parsed, a line can take a hundred times its size in memory, so a scan checks it
+//! before `serde_json` parses it.
 
 use serde_json::Value;
 

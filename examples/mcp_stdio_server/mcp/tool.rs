@@ -97,8 +97,8 @@ impl Tool {
         self
     }
 
-    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem. By then, the panic hook
-    /// has written the panic message to stderr.
+    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem, after the panic hook has
+    /// written its message to stderr.
     pub(super) fn call(&self, call: &Call) -> Outcome {
         let name = self.name;
         let misfit = |problem| Problem::Arguments(format!("arguments: {problem}"));

@@ -59,7 +59,11 @@ impl Inbox<'_> {
     /// Revision 2025-03-26 responds to a batch with one line. In other revisions, each message of a batch is refused.
     fn batch(&mut self, messages: Vec<Value>) {
         let requests = messages.iter().filter_map(message::response_id).count();
-        let destination = Destination::batch(requests);
+        let batch = Batch {
+            missing: requests,
+            responses: Vec::new(),
+        };
+        let destination = Destination::Batch(Arc::new(Mutex::new(batch)));
         for message in messages {
             if self.session.has_batches() {
                 self.receive(message, &destination);
@@ -133,13 +137,6 @@ pub(crate) struct Batch {
 }
 
 impl Destination {
-    fn batch(requests: usize) -> Self {
-        Self::Batch(Arc::new(Mutex::new(Batch {
-            missing: requests,
-            responses: Vec::new(),
-        })))
-    }
-
     /// Adds a response, or `None` for a cancelled request, and returns the line if it is complete. A batch whose
     /// requests were all cancelled gets no line.
     pub(crate) fn line(&self, response: Option<String>) -> Option<String> {

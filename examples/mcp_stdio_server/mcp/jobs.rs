@@ -63,13 +63,11 @@ impl Jobs {
 
     /// Cancels, removes and returns the calls with this id. Ignores unknown ids and finished calls.
     pub(crate) fn cancel(&mut self, id: &Value) -> Vec<Arc<Job>> {
-        let has_id = |job: &Arc<Job>| job.id == *id;
         let waiting = self.waiting.drain(..);
-        let (mut cancelled, waiting): (Vec<_>, Vec<_>) = waiting.partition(has_id);
+        let (mut cancelled, waiting): (Vec<_>, Vec<_>) = waiting.partition(|job| job.id == *id);
         self.waiting = waiting.into();
-        let running = self.running.drain(..);
-        let (started, running): (Vec<_>, Vec<_>) = running.partition(has_id);
-        self.running = running;
+        let started = self.running.extract_if(.., |job| job.id == *id);
+        let started: Vec<_> = started.collect();
         self.cancelled = self.cancelled.saturating_add(started.len());
         cancelled.extend(started);
         for job in &cancelled {

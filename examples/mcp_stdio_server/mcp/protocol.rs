@@ -20,13 +20,7 @@ type Revision = &'static str;
 
 const MODERN: Revision = "2026-07-28";
 const NEWEST_LEGACY: Revision = "2025-11-25";
-const REVISIONS: [Revision; 5] = [
-    MODERN,
-    NEWEST_LEGACY,
-    "2025-06-18",
-    "2025-03-26",
-    "2024-11-05",
-];
+const LEGACY: [Revision; 4] = [NEWEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// The client that `initialize` described. Modern clients do not send `initialize`.
 #[derive(Default)]
@@ -91,8 +85,7 @@ impl Session {
     fn initialize(&mut self, params: &Value) -> Result<Value, Failure> {
         let requested = params["protocolVersion"].as_str();
         let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
-        let mut legacy = REVISIONS.into_iter().filter(|known| *known != MODERN);
-        let revision = legacy.find(|known| *known == requested);
+        let revision = LEGACY.into_iter().find(|known| *known == requested);
         let revision = revision.unwrap_or(NEWEST_LEGACY);
         self.0 = Some(Client {
             revision,
@@ -133,8 +126,9 @@ fn no_revision(problem: &str) -> Failure {
 /// Lists the legacy revisions as well, because the client can still begin with `initialize`.
 fn unsupported(requested: &str) -> Failure {
     let message = format!("unsupported protocol version {requested:?}");
+    let supported = [&[MODERN], &LEGACY[..]].concat();
     Failure::new(UNSUPPORTED_VERSION, message)
-        .with_data(json!({"supported": REVISIONS, "requested": requested}))
+        .with_data(json!({"supported": supported, "requested": requested}))
 }
 
 fn server_info() -> Value {
@@ -173,10 +167,7 @@ fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, 
 impl Invocation {
     /// Runs the tool. Returns a page if the client expects a notification when the user has finished with the page.
     pub(crate) fn run(&self) -> (Result<Value, Failure>, Option<Page>) {
-        let Client {
-            revision,
-            opens_pages,
-        } = self.client;
+        let revision = self.client.revision;
         let result = match self.tool.call(&self.call) {
             Ok(Value::String(text)) => tool_result(&text, false),
             Ok(value) => {
@@ -191,7 +182,9 @@ impl Invocation {
                 return (Err(Failure::new(INVALID_PARAMS, text)), None);
             }
             Err(Problem::Arguments(text) | Problem::Text(text)) => tool_result(&text, true),
-            Err(Problem::Visit(page)) if !opens_pages => tool_result(&page.text(), true),
+            Err(Problem::Visit(page)) if !self.client.opens_pages => {
+                tool_result(&page.text(), true)
+            }
             Err(Problem::Visit(page)) if revision < MODERN => {
                 return (Err(page.failure()), Some(page));
             }

@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-/// Checks a value. The error is the first problem, in words that a model can act on.
+/// Checks a value. The error is the first problem, in words that a model can act on. If `schema` is `null`, any value
+/// fits.
 pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let expected = schema["type"].as_str();
     if let Some(expected) = expected.filter(|expected| !has_type(value, expected)) {
@@ -41,25 +42,19 @@ fn check_members(schema: &Value, members: &Map<String, Value>) -> Result<(), Str
     if let Some(name) = required.find(|name| !members.contains_key(*name)) {
         return Err(format!("{name:?} is missing"));
     }
-    let is_closed = schema["additionalProperties"] == false;
     for (name, value) in members {
-        match schema["properties"].get(name) {
-            Some(schema) => {
-                check(schema, value).map_err(|problem| format!("{name:?} {problem}"))?;
-            }
-            None if is_closed => return Err(format!("{name:?} is not known")),
-            None => {}
+        let property = &schema["properties"][name];
+        if property.is_null() && schema["additionalProperties"] == false {
+            return Err(format!("{name:?} is not known"));
         }
+        check(property, value).map_err(|problem| format!("{name:?} {problem}"))?;
     }
     Ok(())
 }
 
 fn check_items(schema: &Value, items: &[Value]) -> Result<(), String> {
-    let Some(schema) = schema.get("items") else {
-        return Ok(());
-    };
     for (index, item) in items.iter().enumerate() {
-        check(schema, item).map_err(|problem| format!("item {index} {problem}"))?;
+        check(&schema["items"], item).map_err(|problem| format!("item {index} {problem}"))?;
     }
     Ok(())
 }

@@ -68,11 +68,9 @@ impl Server {
         self.start_thread()?;
         let serves = |state: &mut State| !state.is_stopping;
         let stopping = self.changed.wait_while(lock(&self.state), serves);
-        let stopping = stopping.unwrap_or_else(PoisonError::into_inner);
+        let state = stopping.unwrap_or_else(PoisonError::into_inner);
         let is_needed = |state: &mut State| state.jobs.is_busy() && !state.is_closed;
-        let _ended = self
-            .changed
-            .wait_timeout_while(stopping, MAX_CALLS, is_needed);
+        let _ended = self.changed.wait_timeout_while(state, MAX_CALLS, is_needed);
         Ok(())
     }
 

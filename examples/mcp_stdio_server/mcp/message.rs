@@ -47,8 +47,9 @@ impl Failure {
         Self(json!({"code": code, "message": message.into()}))
     }
 
-    pub(crate) fn with_data(self, data: Value) -> Self {
-        Self(with(self.0, "data", data))
+    pub(crate) fn with_data(mut self, data: Value) -> Self {
+        self.0["data"] = data;
+        self
     }
 }
 

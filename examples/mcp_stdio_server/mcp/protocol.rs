@@ -171,12 +171,11 @@ impl Invocation {
         let result = match self.tool.call(&self.call) {
             Ok(Value::String(text)) => tool_result(&text, false),
             Ok(value) => {
-                let result = tool_result(&value.to_string(), false);
+                let mut result = tool_result(&value.to_string(), false);
                 if value.is_object() && is_structured(revision) {
-                    with(result, "structuredContent", value)
-                } else {
-                    result
+                    result["structuredContent"] = value;
                 }
+                result
             }
             Err(Problem::Arguments(text)) if revision < NEWEST_LEGACY => {
                 return (Err(Failure::new(INVALID_PARAMS, text)), None);

@@ -20,6 +20,11 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn of(text: &str) -> Self {
         let mut scan = Self::default();
+        let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
+        // Most lines are too short to exceed a limit, so they are not scanned.
+        if text.len() <= MAX_VALUES && brackets.count() <= MAX_DEPTH {
+            return scan;
+        }
         // The messages of a batch are in a list.
         let is_batch = text.trim_start().starts_with('[');
         let kept = if is_batch { 2 } else { 1 };

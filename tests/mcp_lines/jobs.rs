@@ -29,6 +29,21 @@ fn start(jobs: &mut Jobs) -> Vec<Arc<Job>> {
 }
 
 #[test]
+fn only_responses_keep_the_server_busy() {
+    let mut jobs = waiting(2);
+    assert!(jobs.is_busy());
+    let started = start(&mut jobs);
+    jobs.cancel(&started[0].id);
+    assert!(jobs.finish(&started[1]));
+    assert!(jobs.is_busy(), "a response is not written yet");
+    jobs.end(true);
+    assert!(!jobs.is_busy(), "a cancelled call gets no response");
+    assert!(!jobs.finish(&started[0]));
+    jobs.end(false);
+    assert!(!jobs.is_busy());
+}
+
+#[test]
 fn cancelled_calls_occupy_only_their_threads() {
     let mut jobs = waiting(600);
     let mut threads = 0;

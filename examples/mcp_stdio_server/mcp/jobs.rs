@@ -71,7 +71,7 @@ impl Jobs {
         self.cancelled = self.cancelled.saturating_add(started.len());
         cancelled.extend(started);
         for job in &cancelled {
-            job.invocation.cancel();
+            job.invocation.call.cancel();
         }
         cancelled
     }

@@ -62,11 +62,6 @@ pub(crate) fn response(id: &Value, outcome: &Result<Value, Failure>) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#)
 }
 
-/// Formats a notification, without the newline.
-pub(crate) fn notification(method: &str, params: &Value) -> String {
-    json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()
-}
-
 /// Adds a member to an object, unless the object already has this member.
 pub(crate) fn with(mut object: Value, name: &str, value: Value) -> Value {
     if let Some(object) = object.as_object_mut() {

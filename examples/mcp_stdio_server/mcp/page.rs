@@ -81,9 +81,11 @@ impl Page {
             .with_data(json!({"elicitations": [elicitation]}))
     }
 
-    /// The parameters of the notification that the user has finished with the page.
-    pub(super) fn completion(&self) -> Value {
-        json!({"elicitationId": self.id})
+    /// The notification that the user has finished with the page.
+    pub(super) fn completion(&self) -> String {
+        let method = "notifications/elicitation/complete";
+        let params = json!({"elicitationId": self.id});
+        json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()
     }
 
     /// The result that sends the user to the page, for clients of the protocol revision 2026-07-28. It has no

@@ -43,7 +43,7 @@ pub(crate) enum Step {
 /// A tool call that is ready to run.
 pub(crate) struct Invocation {
     tool: Arc<Tool>,
-    call: Call,
+    pub(super) call: Call,
     client: Client,
 }
 
@@ -190,10 +190,6 @@ impl Invocation {
             Err(Problem::Visit(page)) => page.question(),
         };
         (Ok(complete(result, revision)), None)
-    }
-
-    pub(crate) fn cancel(&self) {
-        self.call.cancel();
     }
 }
 

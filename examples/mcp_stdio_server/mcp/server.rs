@@ -130,17 +130,14 @@ impl Server {
         if let Some(problem) = work.problem {
             note(problem);
         }
-        for line in work.lines {
-            self.write(Some(line));
-        }
+        self.write(work.lines);
         for job in work.jobs {
             lock(&self.state).jobs.add(job);
         }
         for id in work.cancelled {
             let cancelled = lock(&self.state).jobs.cancel(&id);
-            for job in cancelled {
-                self.write(job.destination.line(None));
-            }
+            let lines = cancelled.iter().map(|job| job.destination.line(None));
+            self.write(lines.flatten());
         }
     }
 
@@ -163,18 +160,13 @@ impl Server {
 
     /// Tells the client when the user has finished with the page.
     fn announce_end(self: &Arc<Self>, page: &Page) {
-        let server = Arc::clone(self);
-        let params = page.completion();
-        page.on_finish(move || {
-            let method = "notifications/elicitation/complete";
-            server.write(Some(message::notification(method, &params)));
-        });
+        let (server, line) = (Arc::clone(self), page.completion());
+        page.on_finish(move || server.write([line]));
     }
 
-    /// Writes a line, if there is one. Stops the server if stdout is closed, because nobody would read the responses.
-    fn write(&self, line: Option<String>) {
-        let written = line.map_or(Ok(()), lines::write);
-        if let Err(error) = written {
+    /// Writes lines. Stops the server if stdout is closed, because nobody would read the responses.
+    fn write(&self, lines: impl IntoIterator<Item = String>) {
+        if let Err(error) = lines.into_iter().try_for_each(lines::write) {
             note(format_args!("cannot write to stdout: {error}"));
             lock(&self.state).is_closed = true;
             self.stop();

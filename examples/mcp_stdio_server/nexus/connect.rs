@@ -137,11 +137,7 @@ impl Connect {
             [] => self.listed_scopes(),
             scopes => scopes.to_vec(),
         };
-        let Account {
-            workspace_id,
-            provider,
-            ..
-        } = &*self.account;
+        let (workspace_id, provider) = (&self.account.workspace_id, &self.account.provider);
         let return_url = listener.return_url();
         let input = RequestConnectionInput::new(workspace_id, provider, &scopes, return_url);
         let asked = self.client.request_connection(&input)?;

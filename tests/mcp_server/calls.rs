@@ -124,20 +124,20 @@ impl StuckApi {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stuck = Arc::default();
-        let held = Arc::clone(&stuck);
+        let waiting = Arc::clone(&stuck);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                Self::serve(stream.unwrap(), &held);
+                Self::serve(stream.unwrap(), &waiting);
             }
         });
         Self { url, stuck }
     }
 
-    fn serve(mut stream: TcpStream, held: &Mutex<Vec<TcpStream>>) {
+    fn serve(mut stream: TcpStream, waiting: &Mutex<Vec<TcpStream>>) {
         let head = BufReader::new(&stream).lines().map(Result::unwrap);
         let head: Vec<_> = head.take_while(|line| !line.is_empty()).collect();
         if !head[0].starts_with("GET /user HTTP") {
-            return held.lock().unwrap().push(stream);
+            return waiting.lock().unwrap().push(stream);
         }
         let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
         stream.write_all(response.as_bytes()).unwrap();
@@ -166,7 +166,9 @@ fn cancelled_calls_hold_up_no_other_call() {
         .collect();
     for (number, calls) in (1..).zip(calls.chunks(CALLS)) {
         api.wait_for(number * CALLS);
-        calls.iter().for_each(|id| client.cancel(*id));
+        for id in calls {
+            client.cancel(*id);
+        }
     }
     assert_eq!(client.text("get_user", &json!({})), Ok("{}".into()));
     assert_eq!(api.stuck.lock().unwrap().len(), 2 * CALLS);

@@ -83,15 +83,17 @@ impl Inbox<'_> {
         if let Err(problem) = self.limits.and_then(|()| message::check(&message)) {
             return self.refuse(id.as_ref(), problem, destination);
         }
-        let params = message["params"].take();
-        match (message["method"].as_str().unwrap_or_default(), id) {
+        let params = message::take(&mut message, "params");
+        let method = message::member(&message, "method").as_str();
+        match (method.unwrap_or_default(), id) {
             ("initialize", Some(id)) if matches!(destination, Destination::Batch(_)) => {
                 let problem = "\"initialize\" cannot be in a batch";
                 self.refuse(Some(&id), problem, destination);
             }
             (method, Some(id)) => self.request(id, method, params, destination),
             ("notifications/cancelled", None) => {
-                self.work.cancelled.push(params["requestId"].clone());
+                let id = message::member(&params, "requestId").clone();
+                self.work.cancelled.push(id);
             }
             _ => {}
         }

@@ -24,7 +24,7 @@ pub(crate) fn is_response(message: &Value) -> bool {
 
 /// Checks that a message is a request or a notification.
 pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
-    if message["jsonrpc"] != "2.0" {
+    if member(message, "jsonrpc") != "2.0" {
         return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
     }
     // `serde_json` reads integers of more than 64 bits as floats, which could not be sent back exactly.
@@ -32,7 +32,7 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     if !message.get("id").is_none_or(is_id) {
         return Err("\"id\" must be a string or a 64-bit integer");
     }
-    if !message["method"].is_string() {
+    if !member(message, "method").is_string() {
         return Err("\"method\" must be a string");
     }
     Ok(())
@@ -47,9 +47,8 @@ impl Failure {
         Self(json!({"code": code, "message": message.into()}))
     }
 
-    pub(crate) fn with_data(mut self, data: Value) -> Self {
-        self.0["data"] = data;
-        self
+    pub(crate) fn with_data(self, data: Value) -> Self {
+        Self(with(self.0, "data", data))
     }
 }
 
@@ -60,6 +59,16 @@ pub(crate) fn response(id: &Value, outcome: &Result<Value, Failure>) -> String {
         Err(Failure(error)) => ("error", error),
     };
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#)
+}
+
+/// Returns a member of an object, or `null` if it is missing.
+pub(crate) fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
+    object.get(name).unwrap_or(&Value::Null)
+}
+
+/// Removes a member from an object, and returns it as [`member`] does.
+pub(crate) fn take(object: &mut Value, name: &str) -> Value {
+    object.get_mut(name).map(Value::take).unwrap_or_default()
 }
 
 /// Adds a member to an object, unless the object already has this member.

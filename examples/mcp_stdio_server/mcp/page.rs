@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::lock;
-use super::message::{Failure, URL_ELICITATION_REQUIRED, with};
+use super::message::{Failure, URL_ELICITATION_REQUIRED, member, with};
 
 /// The key of the page in `inputRequests` and `inputResponses`.
 const KEY: &str = "visit";
@@ -102,7 +102,7 @@ impl Page {
 
 /// Reads the client's report from `inputResponses`.
 pub(super) fn visit(responses: &Value) -> Visit {
-    match responses[KEY]["action"].as_str() {
+    match member(member(responses, KEY), "action").as_str() {
         Some("accept") => Visit::Accepted,
         Some("decline") => Visit::Declined,
         Some("cancel") => Visit::Cancelled,
@@ -113,5 +113,5 @@ pub(super) fn visit(responses: &Value) -> Visit {
 /// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows
 /// only forms.
 pub(super) fn opens_pages(capabilities: &Value) -> bool {
-    capabilities["elicitation"]["url"].is_object()
+    member(member(capabilities, "elicitation"), "url").is_object()
 }

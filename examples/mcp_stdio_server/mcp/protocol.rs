@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::message::{Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, with};
+use super::message::{
+    Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, member, take, with,
+};
 use super::page::{self, Page};
 use super::tool::{Call, Problem, Tool, Tools};
 
@@ -83,13 +85,14 @@ impl Session {
     }
 
     fn initialize(&mut self, params: &Value) -> Result<Value, Failure> {
-        let requested = params["protocolVersion"].as_str();
+        let requested = member(params, "protocolVersion").as_str();
         let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
         let revision = LEGACY.into_iter().find(|known| *known == requested);
         let revision = revision.unwrap_or(NEWEST_LEGACY);
         self.0 = Some(Client {
             revision,
-            opens_pages: revision == NEWEST_LEGACY && page::opens_pages(&params["capabilities"]),
+            opens_pages: revision == NEWEST_LEGACY
+                && page::opens_pages(member(params, "capabilities")),
         });
         Ok(json!({
             "protocolVersion": revision,
@@ -100,8 +103,8 @@ impl Session {
 
     /// Returns the client that the request describes, or else the client that `initialize` described.
     fn client(&self, method: &str, params: &Value) -> Result<Option<Client>, Failure> {
-        let meta = &params["_meta"];
-        match (&meta[VERSION], &meta[CAPABILITIES]) {
+        let meta = member(params, "_meta");
+        match (member(meta, VERSION), member(meta, CAPABILITIES)) {
             (Value::Null, Value::Null) if method != "server/discover" => Ok(self.0),
             (Value::String(version), Value::Object(_)) if version != MODERN => {
                 Err(unsupported(version))
@@ -150,13 +153,15 @@ fn is_structured(revision: Revision) -> bool {
 }
 
 fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, Failure> {
-    let name = params["name"].as_str();
+    let arguments = take(&mut params, "arguments");
+    let responses = take(&mut params, "inputResponses");
+    let name = member(&params, "name").as_str();
     let name = name.ok_or_else(|| invalid("name", "a string"))?;
     let tool = tools.iter().find(|tool| tool.name == name).cloned();
     let unknown = || Failure::new(INVALID_PARAMS, format!("unknown tool {name:?}"));
     let tool = tool.ok_or_else(unknown)?;
-    let arguments = object(params["arguments"].take(), "arguments")?;
-    let visit = match params["inputResponses"].take() {
+    let arguments = object(arguments, "arguments")?;
+    let visit = match responses {
         Value::Null => None,
         responses => Some(page::visit(&object(responses, "inputResponses")?)),
     };
@@ -171,11 +176,12 @@ impl Invocation {
         let result = match self.tool.call(&self.call) {
             Ok(Value::String(text)) => tool_result(&text, false),
             Ok(value) => {
-                let mut result = tool_result(&value.to_string(), false);
+                let result = tool_result(&value.to_string(), false);
                 if value.is_object() && is_structured(revision) {
-                    result["structuredContent"] = value;
+                    with(result, "structuredContent", value)
+                } else {
+                    result
                 }
-                result
             }
             Err(Problem::Arguments(text)) if revision < NEWEST_LEGACY => {
                 return (Err(Failure::new(INVALID_PARAMS, text)), None);

@@ -64,13 +64,15 @@ impl Tool {
 
     /// Adds an optional argument.
     pub(crate) fn optional(mut self, name: &'static str, schema: Value) -> Self {
-        self.input["properties"][name] = schema;
+        if let Some(Value::Object(properties)) = self.input.get_mut("properties") {
+            properties.insert(name.to_owned(), schema);
+        }
         self
     }
 
     /// Adds a required argument.
     pub(crate) fn required(mut self, name: &'static str, schema: Value) -> Self {
-        if let Some(required) = self.input["required"].as_array_mut() {
+        if let Some(Value::Array(required)) = self.input.get_mut("required") {
             required.push(name.into());
         }
         self.optional(name, schema)

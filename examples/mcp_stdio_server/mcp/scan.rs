@@ -13,7 +13,10 @@ const MAX_OUTLINE: usize = 1 << 20;
 #[derive(Default)]
 pub(super) struct Scan {
     values: usize,
+    depth: usize,
     deepest: usize,
+    in_string: bool,
+    is_escaped: bool,
     outline: Vec<u8>,
 }
 
@@ -28,28 +31,31 @@ impl Scan {
         // The messages of a batch are in a list.
         let is_batch = text.trim_start().starts_with('[');
         let kept = if is_batch { 2 } else { 1 };
-        let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
         for byte in text.bytes() {
-            let before = depth;
-            match byte {
-                _ if is_escaped => is_escaped = false,
-                b'\\' => is_escaped = in_string,
-                b'"' => in_string = !in_string,
-                _ if in_string => {}
-                b',' | b':' => scan.values = scan.values.saturating_add(1),
-                b'[' | b'{' => {
-                    scan.values = scan.values.saturating_add(1);
-                    depth = depth.saturating_add(1);
-                }
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            scan.deepest = scan.deepest.max(depth);
-            if depth.min(before) <= kept && scan.outline.len() < MAX_OUTLINE {
+            let before = scan.depth;
+            scan.read(byte);
+            if before.min(scan.depth) <= kept && scan.outline.len() < MAX_OUTLINE {
                 scan.outline.push(byte);
             }
         }
         scan
+    }
+
+    fn read(&mut self, byte: u8) {
+        match byte {
+            _ if self.is_escaped => self.is_escaped = false,
+            b'\\' => self.is_escaped = self.in_string,
+            b'"' => self.in_string = !self.in_string,
+            _ if self.in_string => {}
+            b',' | b':' => self.values = self.values.saturating_add(1),
+            b'[' | b'{' => {
+                self.values = self.values.saturating_add(1);
+                self.depth = self.depth.saturating_add(1);
+                self.deepest = self.deepest.max(self.depth);
+            }
+            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
     }
 
     /// Checks that the line can be parsed.

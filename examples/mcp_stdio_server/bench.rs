@@ -1,12 +1,12 @@
 //! Tools for benchmarks and tests of the server. They need no gateway.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_sdk::ureq;
 use serde_json::json;
 
-use crate::mcp::{Call, Content, Tool};
+use crate::mcp::Tool;
 
 /// Returns the tools. `url` is the URL that `get_user` fetches.
 pub(crate) fn tools(url: String) -> [Tool; 4] {
@@ -14,29 +14,20 @@ pub(crate) fn tools(url: String) -> [Tool; 4] {
     [
         Tool::new("echo", "Returns the given text.")
             .required("text", json!({"type": "string"}))
-            .run(|call| {
-                let text = call.text("text").unwrap_or_default();
-                Ok(Content::Text(text.to_owned()))
-            }),
+            .run(|call| Ok(call.text("text").unwrap_or_default().into())),
         Tool::new("slow", "Returns after the given number of milliseconds.")
             .required("ms", ms)
             .run(|call| {
                 let ms = call.integer("ms").unwrap_or_default();
-                wait(call, Duration::from_millis(ms));
-                Ok(Content::Text(format!("slept {ms} ms")))
+                let has_time = || call.received.elapsed() < Duration::from_millis(ms);
+                while has_time() && !call.is_cancelled() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Ok(format!("slept {ms} ms").into())
             }),
         panics(),
         bare(url),
     ]
-}
-
-/// Waits this long, or until the call is cancelled.
-fn wait(call: &Call, time: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < time && !call.is_cancelled() {
-        let left = time.saturating_sub(start.elapsed());
-        thread::sleep(left.min(Duration::from_millis(10)));
-    }
 }
 
 /// Sends the request of `get_user` with bare ureq and a fixed credential. The tool works only with an API that checks
@@ -51,8 +42,7 @@ fn bare(url: String) -> Tool {
         .returns(json!({"type": "object"}))
         .run(move |_| {
             let text = text().map_err(|error| format!("bare failed: {error}"))?;
-            let user = serde_json::from_str(&text);
-            Ok(Content::Json(user.map_err(|error| error.to_string())?))
+            Ok(serde_json::from_str(&text).map_err(|error| error.to_string())?)
         })
 }
 

@@ -2,10 +2,13 @@
 
 use nexus_sdk::testing::DevGateway;
 
-/// Starts the gateway. Dropping the returned value stops it.
-pub(crate) fn start(is_connected: bool) -> Result<DevGateway, String> {
+use crate::nexus::Account;
+use crate::settings::scopes;
+
+/// Starts the gateway, which runs until the process ends.
+pub(crate) fn account(is_unconnected: bool, has_form: bool) -> Result<Account, String> {
     let mut gateway = DevGateway::builder();
-    if is_connected {
+    if !is_unconnected && !has_form {
         gateway = gateway.connection("demo", "github");
     }
     for repository in ["hello-world", "notes", "dotfiles"] {
@@ -13,5 +16,13 @@ pub(crate) fn start(is_connected: bool) -> Result<DevGateway, String> {
         gateway = gateway.upstream_route("PUT", path, 204, "text/plain", "");
     }
     let started = gateway.start();
-    started.map_err(|error| format!("cannot start the demo gateway: {error}"))
+    let gateway = started.map_err(|error| format!("cannot start the demo gateway: {error}"))?;
+    let gateway_url = Box::leak(Box::new(gateway)).url().to_owned();
+    Ok(Account {
+        upstream: gateway_url.clone(),
+        gateway_url,
+        workspace_id: "demo".to_owned(),
+        provider: if has_form { "weather" } else { "github" }.to_owned(),
+        scopes: scopes(),
+    })
 }

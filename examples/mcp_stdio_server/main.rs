@@ -1,69 +1,25 @@
 //! A multi-threaded MCP server over stdin and stdout that uses no framework and no async.
 //!
-//! This file has the tools and the configuration. To make a server of your own, copy this folder and change only this
-//! file. `mcp` speaks the protocol, and `nexus` connects the user and sends requests. README.md is the manual.
+//! To make a server of your own, copy this folder and replace `tools`. `mcp` speaks the protocol, and `nexus` sends
+//! requests and connects the user. README.md is the manual.
 
 mod bench;
 mod demo;
 mod mcp;
 mod nexus;
+mod settings;
 mod signals;
+mod tools;
 
 use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use nexus_sdk::{NexusClient, NexusClientOptions, path_segment};
-use serde_json::json;
+use nexus_sdk::{NexusClient, NexusClientOptions};
 
-use mcp::{Content, Server, Tool, note};
+use mcp::{Server, note};
 use nexus::{Account, Api};
-
-/// Returns the tools. They share a `'static` reference to the API, because the server runs until the process ends.
-fn tools(api: &'static Api) -> Vec<Tool> {
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
-    let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
-    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-    let method = json!({"type": "string", "enum": methods, "default": "GET"});
-    vec![
-        Tool::new("list_repos", "Lists the connected user's repositories.")
-            .optional("limit", limit)
-            .returns(json!({
-                "type": "object",
-                "properties": {"repositories": {"type": "array", "items": {"type": "object"}}},
-                "required": ["repositories"],
-            }))
-            .run(|call| {
-                let limit = call.integer("limit").unwrap_or(30);
-                let list = api.json(call, &format!("/user/repos?per_page={limit}"))?;
-                Ok(Content::Json(json!({"repositories": list})))
-            }),
-        Tool::new("get_user", "Returns the connected user.")
-            .returns(json!({"type": "object"}))
-            .run(|call| api.json(call, "/user").map(Content::Json)),
-        Tool::new("star", "Stars a repository for the connected user.")
-            .required("owner", json!({"type": "string"}))
-            .required("repository", json!({"type": "string"}))
-            .writes()
-            .run(|call| {
-                let [owner, repository] = ["owner", "repository"]
-                    .map(|name| path_segment(call.text(name).unwrap_or_default()));
-                let path = format!("/user/starred/{owner}/{repository}");
-                api.text(call, "PUT", &path, None).map(Content::Text)
-            }),
-        Tool::new("fetch", "Sends a request to the provider's API.")
-            .required("path", path)
-            .optional("method", method)
-            .optional("body", json!({"description": "sent as JSON"}))
-            .writes()
-            .run(|call| {
-                let method = call.text("method").unwrap_or("GET");
-                let path = call.text("path").unwrap_or_default();
-                let body = call.argument("body");
-                api.text(call, method, path, body).map(Content::Text)
-            }),
-    ]
-}
+use settings::variable;
 
 /// The longest wait for a token refresh, after calls have had 1.5 s to finish. The sum is 5 s.
 const MAX_DRAIN: Duration = Duration::from_millis(3500);
@@ -102,31 +58,21 @@ fn serve() -> Result<(), String> {
     if let Some(unknown) = arguments.find(|argument| !FLAGS.contains(&&**argument)) {
         return Err(format!("unknown argument {unknown}; see --help"));
     }
-    // The demo's gateway is leaked, so that it runs until the process ends.
     let account = if has("--demo") {
-        let is_connected = !has("--unconnected") && !has("--form");
-        let gateway = Box::leak(Box::new(demo::start(is_connected)?));
-        Account {
-            gateway_url: gateway.url().to_owned(),
-            workspace_id: "demo".to_owned(),
-            provider: if has("--form") { "weather" } else { "github" }.to_owned(),
-            upstream: gateway.url().to_owned(),
-            scopes: scopes(),
-        }
+        demo::account(has("--unconnected"), has("--form"))?
     } else {
-        account()?
+        settings::account()?
     };
-    let options = NexusClientOptions::new(&account.gateway_url)
-        .api_key(variable("NEXUS_API_KEY").unwrap_or_default())
-        // A model cannot read larger responses.
-        .max_body_bytes(4 << 20)
-        // Clients that use the TypeScript SDK cancel a call after 60 s by default.
-        .timeout(Duration::from_secs(30));
-    let client = NexusClient::new(options).map_err(|error| error.message().to_owned())?;
-    let connects = variable("CONNECT").is_none_or(|value| value != "off");
+    run(account, has("--bench"))
+}
+
+fn run(account: Account, has_bench: bool) -> Result<(), String> {
+    let client = client(&account.gateway_url)?;
     let user_url = format!("{}/user", account.upstream.trim_end_matches('/'));
-    let mut tools = tools(Box::leak(Box::new(Api::new(&client, account, connects))));
-    if has("--bench") {
+    let connects = variable("CONNECT").is_none_or(|value| value != "off");
+    // The tools need the API until the process ends.
+    let mut tools = tools::all(Box::leak(Box::new(Api::new(&client, account, connects))));
+    if has_bench {
         tools.extend(bench::tools(user_url));
     }
     let server = Server::new(tools);
@@ -141,44 +87,12 @@ fn serve() -> Result<(), String> {
     Ok(())
 }
 
-/// Reads the account from the environment.
-fn account() -> Result<Account, String> {
-    let mut missing = Vec::new();
-    let mut required = |name| {
-        let value = variable(name);
-        if value.is_none() {
-            missing.push(name);
-        }
-        value.unwrap_or_default()
-    };
-    let account = Account {
-        gateway_url: required("NEXUS_GATEWAY_URL"),
-        workspace_id: required("WORKSPACE_ID"),
-        provider: required("PROVIDER"),
-        upstream: required("UPSTREAM_URL"),
-        scopes: scopes(),
-    };
-    if !missing.is_empty() {
-        let advice = "set each variable in the client's configuration (`env`), or try --demo";
-        return Err(format!("not set: {}; {advice}", missing.join(", ")));
-    }
-    if !nexus::is_address(&account.upstream) {
-        let advice = "write it as https://api.example.com";
-        return Err(format!(
-            "UPSTREAM_URL is not the address of an API; {advice}"
-        ));
-    }
-    Ok(account)
-}
-
-/// Returns an environment variable without surrounding white space, or `None` if it is empty.
-fn variable(name: &str) -> Option<String> {
-    let value = env::var(name).ok()?;
-    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
-}
-
-fn scopes() -> Vec<String> {
-    let scopes = variable("SCOPES").unwrap_or_default();
-    let scopes = scopes.split([' ', ',']).filter(|scope| !scope.is_empty());
-    scopes.map(str::to_owned).collect()
+fn client(gateway_url: &str) -> Result<NexusClient, String> {
+    let options = NexusClientOptions::new(gateway_url)
+        .api_key(variable("NEXUS_API_KEY").unwrap_or_default())
+        // A model cannot read larger responses.
+        .max_body_bytes(4 << 20)
+        // Clients that use the TypeScript SDK cancel a call after 60 s by default.
+        .timeout(Duration::from_secs(30));
+    NexusClient::new(options).map_err(|error| error.message().to_owned())
 }

@@ -8,19 +8,19 @@
 )]
 
 #[path = "../../examples/mcp_stdio_server/mcp/mod.rs"]
-mod mcp;
+pub(crate) mod mcp;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use mcp::inbox::take;
+use mcp::inbox::{Work, take};
 use mcp::jobs::Jobs;
 use mcp::lines::read;
 use mcp::message;
 use mcp::protocol::Session;
 use mcp::tool::Tools;
-use mcp::{Content, Page, Problem, Tool};
+use mcp::{Page, Problem, Tool};
 
 /// Reads the lines of a client until its stdin ends.
 pub(crate) fn lines(mut input: &[u8]) {
@@ -35,6 +35,10 @@ pub(crate) fn lines(mut input: &[u8]) {
         let Ok(text) = text else { continue };
         host.expect(text);
         let work = take(&mut session, text, &host.tools);
+        if is_too_deep(text) {
+            check_refusals(work);
+            continue;
+        }
         for line in work.lines {
             host.check(&line);
         }
@@ -53,6 +57,24 @@ pub(crate) fn lines(mut input: &[u8]) {
     }
     host.work();
     assert!(host.open.is_empty(), "no response to {:?}", host.open);
+}
+
+/// Returns whether `serde_json` may refuse the line because of its nesting. The line may also be invalid JSON.
+fn is_too_deep(text: &str) -> bool {
+    text.matches(['[', '{']).count() > 127 && serde_json::from_str::<Value>(text).is_err()
+}
+
+fn check_refusals(work: Work) {
+    assert!(work.jobs.is_empty() && work.cancelled.is_empty());
+    for line in work.lines {
+        let responses = match serde_json::from_str(&line).unwrap() {
+            Value::Array(responses) => responses,
+            response => vec![response],
+        };
+        for response in responses {
+            assert_eq!(response["error"]["code"], -32600, "{response}");
+        }
+    }
 }
 
 struct Host {
@@ -87,8 +109,7 @@ impl Host {
             assert!(self.jobs.finish(&job));
             let response = message::response(&job.id, &outcome);
             self.write(job.destination.line(Some(response)));
-            self.jobs.responded();
-            self.jobs.end();
+            self.jobs.end(true);
         }
         assert!(!self.jobs.is_busy());
     }
@@ -144,7 +165,7 @@ fn is_echo(sent: &Value, echoed: &Value) -> bool {
 }
 
 /// Tools with the same arguments as the example's. They have no effect.
-fn tools() -> Tools {
+pub(crate) fn tools() -> Tools {
     let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
     let methods = json!({"type": "string", "enum": ["GET", "POST"], "default": "GET"});
     let listed = json!({"type": "array", "items": {"type": "integer", "maximum": 50}});
@@ -153,21 +174,21 @@ fn tools() -> Tools {
     let tools = [
         Tool::new("echo", "Returns its text.")
             .required("text", json!({"type": "string"}))
-            .run(|call| Ok(Content::Text(call.text("text").unwrap().to_owned()))),
+            .run(|call| Ok(call.text("text").unwrap().into())),
         Tool::new("list", "Lists.")
             .optional("limit", limit)
             .returns(listed)
             .run(|call| {
                 let limit = call.integer("limit").unwrap_or(30);
-                Ok(Content::Json(json!({"list": [limit]})))
+                Ok(json!({"list": [limit]}))
             }),
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
             .optional("body", json!({}))
-            .run(|call| Ok(Content::Text(call.text("path").unwrap().to_owned()))),
+            .run(|call| Ok(call.text("path").unwrap().into())),
         Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit {
-            Some(visit) => Ok(Content::Text(format!("{visit:?}"))),
+            Some(visit) => Ok(format!("{visit:?}").into()),
             None => Err(Problem::Visit(page.clone())),
         }),
     ];

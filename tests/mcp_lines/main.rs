@@ -8,6 +8,7 @@
     reason = "a failing test panics"
 )]
 
+mod jobs;
 mod lines;
 #[path = "../properties/mutated.rs"]
 mod mutated;

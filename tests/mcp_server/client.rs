@@ -181,11 +181,24 @@ impl Client {
 
     #[cfg(target_os = "linux")]
     pub(crate) fn is_stopped(&self) -> bool {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        status
-            .unwrap()
-            .lines()
-            .any(|line| line == "State:\tT (stopped)")
+        self.status("State") == "T (stopped)"
+    }
+
+    /// Returns the most memory that the server has used, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_memory(&self) -> usize {
+        let peak = self.status("VmHWM");
+        let kilobytes: usize = peak.strip_suffix(" kB").unwrap().parse().unwrap();
+        kilobytes << 10
+    }
+
+    /// Returns a field of the process's status.
+    #[cfg(target_os = "linux")]
+    fn status(&self, name: &str) -> String {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mut fields = status.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = fields.find(|(field, _)| *field == name).unwrap();
+        value.trim().to_owned()
     }
 
     /// Returns the messages until the server ends. Its exit code must be 0.

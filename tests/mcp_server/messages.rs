@@ -102,6 +102,52 @@ fn what_parses_and_has_an_id_is_refused_with_it() {
     }
 }
 
+/// Returns a call whose message is nested this deep.
+fn nested(id: u64, depth: usize) -> String {
+    let lists = depth - 3;
+    let body = ["[".repeat(lists), "]".repeat(lists)].concat();
+    let call = format!(r#"{{"name":"echo","arguments":{{"text":"a","body":{body}}}}}"#);
+    format!(r#"{{"params":{call},"jsonrpc":"2.0","method":"tools/call","id":{id}}}"#)
+}
+
+/// `serde_json` parses 127 levels.
+#[test]
+fn arguments_that_are_nested_too_deep_are_refused() {
+    let mut client = Client::of("2025-03-26");
+    client.write(&nested(1, 127));
+    assert_eq!(client.response()["error"]["code"], -32602);
+    for depth in [128, 200, 100_000] {
+        client.write(&nested(2, depth));
+        let response = client.response();
+        assert_eq!(response["id"], 2, "{depth}");
+        assert_eq!(response["error"]["code"], -32600, "{response}");
+        let message = response["error"]["message"].as_str().unwrap();
+        assert!(message.contains("nested"), "{message}");
+    }
+    client.write(&format!("[{},{}]", nested(3, 200), nested(4, 3)));
+    assert_eq!(ids(client.response().as_array().unwrap()), [3, 4]);
+    let text = format!("\\\"{}", "[".repeat(200));
+    assert_eq!(client.text("echo", &json!({"text": text})), Ok(text));
+}
+
+/// Without a limit, the last of these lines would take 6 GB.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_line_takes_little_more_memory_than_its_text() {
+    let mut client = Client::of("2025-11-25");
+    let size = 56 << 20;
+    let objects = r#"{"":{"":0}},"#.repeat(size / 12);
+    client.write(&["[", &"[],".repeat(size / 3), "[]]"].concat());
+    let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":"#;
+    client.write(&[call, "[", &objects, "0]}"].concat());
+    let response = client.response();
+    assert_eq!(response["id"], 2, "{response}");
+    assert_eq!(response["error"]["code"], -32600, "{response}");
+    let megabytes = client.peak_memory() >> 20;
+    assert!(megabytes < 256, "{megabytes} MiB");
+    assert!(client.text("echo", &json!({"text": "a"})).is_ok());
+}
+
 #[test]
 fn responses_and_notifications_get_no_response() {
     let mut client = Client::of("2025-06-18");

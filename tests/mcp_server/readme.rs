@@ -1,5 +1,6 @@
 //! The snippets of the server's README.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +9,9 @@ use serde_json::{Map, Value, json};
 
 use crate::client::{Client, command, outcome};
 
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mcp_stdio_server");
 const README: &str = include_str!("../../examples/mcp_stdio_server/README.md");
-const MAIN: &str = include_str!("../../examples/mcp_stdio_server/main.rs");
+const TOOLS: &str = include_str!("../../examples/mcp_stdio_server/tools.rs");
 
 /// Returns the code blocks in a language.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
@@ -24,12 +26,12 @@ fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
 fn its_tool_is_one_of_the_servers() {
     let lines =
         |text: &str| -> Vec<String> { text.lines().map(|line| line.trim().to_owned()).collect() };
-    let main = lines(MAIN);
+    let tools = lines(TOOLS);
     let mut count = 0;
     for block in blocks("rust") {
         let block = lines(block);
         assert!(
-            main.windows(block.len()).any(|part| part == block),
+            tools.windows(block.len()).any(|part| part == block),
             "{block:?}"
         );
         count += 1;
@@ -85,6 +87,52 @@ fn the_servers_settings_are_complete() {
         Client::start(&mut server).ask("ping", json!({}))["result"],
         json!({})
     );
+}
+
+/// Returns the number of lines that are neither blank nor comment.
+fn code_lines(file: &str) -> usize {
+    let path = Path::new(FOLDER).join(file);
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
+    lines.count()
+}
+
+fn is_source(file: &str) -> bool {
+    Path::new(file).extension().is_some_and(|it| it == "rs")
+}
+
+/// Returns the names of the source files below the example's folder.
+fn sources(folder: &str) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for entry in fs::read_dir(Path::new(FOLDER).join(folder)).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = [folder, &name].concat();
+        if is_source(&path) {
+            files.insert(path);
+        } else if !name.contains('.') {
+            files.extend(sources(&format!("{path}/")));
+        }
+    }
+    files
+}
+
+/// The numbers may be wrong by a tenth.
+#[test]
+fn its_table_of_files_is_complete() {
+    let mut listed = BTreeSet::new();
+    for row in README.lines().filter(|row| row.starts_with("| `")) {
+        let cells: Vec<_> = row.split(" | ").collect();
+        let files = cells[0].split('`').skip(1).step_by(2);
+        let files: Vec<_> = files.filter(|file| is_source(file)).collect();
+        let lines: usize = files.iter().map(|file| code_lines(file)).sum();
+        if !files.is_empty() {
+            let stated: usize = cells[1].parse().unwrap();
+            assert!(10 * lines.abs_diff(stated) <= lines, "{files:?}: {lines}");
+        }
+        listed.extend(files.into_iter().map(str::to_owned));
+    }
+    assert_eq!(listed, sources(""));
 }
 
 #[test]

@@ -207,8 +207,7 @@ fn failures_say_what_to_do() {
         .env("SCOPES", "repo, user:email");
     let mut client = Client::start(&mut client).begin("2025-11-25");
     let connect = format!(
-        "NEXUS_GATEWAY_URL={} nexus connect --workspace 'it'\\''s mine' --provider github --scope repo --scope \
-         user:email",
+        "NEXUS_GATEWAY_URL={} nexus connect --workspace='it'\\''s mine' --provider=github --scope=repo --scope=user:email",
         gateway.url()
     );
     let mut fails = |expected: &[&str]| {
@@ -261,6 +260,38 @@ fn failures_say_what_to_do() {
     }
     gateway.fail_next_at("/user", 2, Fault::Status(401));
     fails(&["connect the account again"]);
+}
+
+/// Runs the command in a shell, in which `nexus` prints its arguments.
+#[cfg(unix)]
+#[test]
+fn a_command_in_an_advice_is_quoted_for_a_shell() {
+    for word in [
+        "k;curl evil|sh;#",
+        "$(id) `id`",
+        "-x",
+        r#"it's "\*?~&>{a,b}"#,
+        "a\tb",
+    ] {
+        let gateway = DevGateway::start().unwrap();
+        let missing = r#"{"error": "connection_not_found"}"#;
+        let missing = Fault::reply(404, "application/json", missing);
+        gateway.fail_next_at("/v1/resolve", 1, missing);
+        let mut command = configured(&gateway);
+        command
+            .env("CONNECT", "off")
+            .env("SCOPES", "-y k;curl|sh;#");
+        command.env("WORKSPACE_ID", word).env("PROVIDER", word);
+        let mut client = Client::start(&mut command).begin("2025-11-25");
+        let problem = client.text("get_user", &json!({})).unwrap_err();
+        let (_, advised) = problem.split_once("Run: ").expect(&problem);
+        let script = format!("nexus() {{ printf '%s\\n' \"$@\"; }}; {advised}");
+        let ran = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let expected = format!(
+            "connect\n--workspace={word}\n--provider={word}\n--scope=-y\n--scope=k;curl|sh;#\n"
+        );
+        assert_eq!(String::from_utf8(ran.stdout).unwrap(), expected);
+    }
 }
 
 #[test]

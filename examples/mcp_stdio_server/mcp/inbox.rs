@@ -1,12 +1,14 @@
 //! Turns a line from the client into responses, tool calls and cancellations.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use super::jobs::Job;
+use super::lock;
 use super::message::{self, Failure, INVALID_REQUEST};
 use super::protocol::{Session, Step};
+use super::scan::Scan;
 use super::tool::Tools;
 
 /// The work that results from a line.
@@ -18,18 +20,25 @@ pub(crate) struct Work {
     /// The ids of the requests that the client has cancelled.
     pub(crate) cancelled: Vec<Value>,
     /// The first problem that no response reports. Only this problem goes to stderr, because one line can contain
-    /// millions of invalid messages.
+    /// thousands of invalid messages.
     pub(crate) problem: Option<String>,
 }
 
 /// Handles a line. Responds to all of its requests that need no tool.
 pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
+    let scan = Scan::of(text);
+    let limits = scan.check();
     let mut inbox = Inbox {
         session,
         tools,
+        limits,
         work: Work::default(),
     };
-    match serde_json::from_str(text) {
+    let parsed = match limits {
+        Ok(()) => serde_json::from_str(text),
+        Err(_) => Ok(scan.outline()),
+    };
+    match parsed {
         Ok(Value::Array(messages)) => inbox.batch(messages),
         Ok(value) => inbox.receive(value, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
@@ -41,6 +50,8 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
 struct Inbox<'a> {
     session: &'a mut Session,
     tools: &'a Tools,
+    /// An error if the line exceeds a limit, so that all of its requests are refused.
+    limits: Result<(), &'static str>,
     work: Work,
 }
 
@@ -48,7 +59,11 @@ impl Inbox<'_> {
     /// Revision 2025-03-26 responds to a batch with one line. In other revisions, each message of a batch is refused.
     fn batch(&mut self, messages: Vec<Value>) {
         let requests = messages.iter().filter_map(message::response_id).count();
-        let destination = Destination::batch(requests);
+        let batch = Batch {
+            missing: requests,
+            responses: Vec::new(),
+        };
+        let destination = Destination::Batch(Arc::new(Mutex::new(batch)));
         for message in messages {
             if self.session.has_batches() {
                 self.receive(message, &destination);
@@ -65,14 +80,11 @@ impl Inbox<'_> {
             return;
         }
         let id = message::response_id(&message).cloned();
-        if let Err(problem) = message::check(&message) {
+        if let Err(problem) = self.limits.and_then(|()| message::check(&message)) {
             return self.refuse(id.as_ref(), problem, destination);
         }
-        let params = message
-            .get_mut("params")
-            .map(Value::take)
-            .unwrap_or_default();
-        let method = message.get("method").and_then(Value::as_str);
+        let params = message::take(&mut message, "params");
+        let method = message::member(&message, "method").as_str();
         match (method.unwrap_or_default(), id) {
             ("initialize", Some(id)) if matches!(destination, Destination::Batch(_)) => {
                 let problem = "\"initialize\" cannot be in a batch";
@@ -80,26 +92,23 @@ impl Inbox<'_> {
             }
             (method, Some(id)) => self.request(id, method, params, destination),
             ("notifications/cancelled", None) => {
-                self.work.cancelled.extend(params.get("requestId").cloned());
+                let id = message::member(&params, "requestId").clone();
+                self.work.cancelled.push(id);
             }
             _ => {}
         }
     }
 
     fn request(&mut self, id: Value, method: &str, params: Value, destination: &Destination) {
-        let outcome = match self.session.handle(self.tools, method, params) {
-            Ok(Step::Respond(result)) => Ok(result),
-            Ok(Step::Run(invocation)) => {
-                let destination = destination.clone();
-                return self.work.jobs.push(Job {
-                    id,
-                    invocation,
-                    destination,
-                });
-            }
-            Err(failure) => Err(failure),
-        };
-        self.respond(&id, &outcome, destination);
+        match self.session.handle(self.tools, method, params) {
+            Ok(Step::Respond(result)) => self.respond(&id, &Ok(result), destination),
+            Ok(Step::Run(invocation)) => self.work.jobs.push(Job {
+                id,
+                invocation,
+                destination: destination.clone(),
+            }),
+            Err(failure) => self.respond(&id, &Err(failure), destination),
+        }
     }
 
     fn refuse(&mut self, id: Option<&Value>, problem: &str, destination: &Destination) {
@@ -130,20 +139,13 @@ pub(crate) struct Batch {
 }
 
 impl Destination {
-    fn batch(requests: usize) -> Self {
-        Self::Batch(Arc::new(Mutex::new(Batch {
-            missing: requests,
-            responses: Vec::new(),
-        })))
-    }
-
     /// Adds a response, or `None` for a cancelled request, and returns the line if it is complete. A batch whose
     /// requests were all cancelled gets no line.
     pub(crate) fn line(&self, response: Option<String>) -> Option<String> {
         let Self::Batch(batch) = self else {
             return response;
         };
-        let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = lock(batch);
         batch.responses.extend(response);
         batch.missing = batch.missing.saturating_sub(1);
         let is_complete = batch.missing == 0 && !batch.responses.is_empty();

@@ -8,11 +8,11 @@ use serde_json::Value;
 use super::inbox::Destination;
 use super::protocol::Invocation;
 
-/// The maximum number of calls that run at a time. Further calls wait in order.
+/// The maximum number of calls that run at a time, not counting cancelled calls. Further calls wait in order.
 const MAX_RUNNING: usize = 32;
 /// The maximum number of threads that run calls, including cancelled calls. I/O cannot be interrupted, so a cancelled
-/// call can occupy its thread for a while.
-const MAX_THREADS: usize = 2 * MAX_RUNNING;
+/// call occupies its thread until its I/O ends. If all threads are occupied, further calls wait.
+const MAX_THREADS: usize = 16 * MAX_RUNNING;
 
 /// A tool call, and the destination of its response.
 pub(crate) struct Job {
@@ -25,8 +25,10 @@ pub(crate) struct Job {
 pub(crate) struct Jobs {
     waiting: VecDeque<Arc<Job>>,
     running: Vec<Arc<Job>>,
-    responding: usize,
+    /// The number of threads that run a call or write its response.
     threads: usize,
+    /// The number of those threads whose call is cancelled.
+    cancelled: usize,
 }
 
 impl Jobs {
@@ -46,43 +48,36 @@ impl Jobs {
         Some(job)
     }
 
-    /// Removes a call that has finished. Returns whether to write its response, which is false for a cancelled call. If
-    /// true, the caller writes the response and then calls [`Self::responded`].
+    /// Removes a call that has finished. Returns whether to write its response, which is false for a cancelled call.
     pub(crate) fn finish(&mut self, job: &Arc<Job>) -> bool {
         let before = self.running.len();
         self.running.retain(|other| !Arc::ptr_eq(other, job));
-        let gets_response = self.running.len() < before;
-        self.responding = self.responding.saturating_add(gets_response.into());
-        gets_response
+        self.running.len() < before
     }
 
-    pub(crate) fn responded(&mut self) {
-        self.responding = self.responding.saturating_sub(1);
-    }
-
-    /// Records that a thread has finished its call.
-    pub(crate) fn end(&mut self) {
+    /// Records that a thread is free again. Expects the result of [`Self::finish`].
+    pub(crate) fn end(&mut self, has_responded: bool) {
         self.threads = self.threads.saturating_sub(1);
+        self.cancelled = self.cancelled.saturating_sub((!has_responded).into());
     }
 
     /// Cancels, removes and returns the calls with this id. Ignores unknown ids and finished calls.
     pub(crate) fn cancel(&mut self, id: &Value) -> Vec<Arc<Job>> {
-        let has_id = |job: &Arc<Job>| job.id == *id;
         let waiting = self.waiting.drain(..);
-        let (mut cancelled, waiting): (Vec<_>, Vec<_>) = waiting.partition(has_id);
+        let (mut cancelled, waiting): (Vec<_>, Vec<_>) = waiting.partition(|job| job.id == *id);
         self.waiting = waiting.into();
-        let running = self.running.drain(..);
-        let (started, running): (Vec<_>, Vec<_>) = running.partition(has_id);
-        self.running = running;
+        let started = self.running.extract_if(.., |job| job.id == *id);
+        let started: Vec<_> = started.collect();
+        self.cancelled = self.cancelled.saturating_add(started.len());
         cancelled.extend(started);
         for job in &cancelled {
-            job.invocation.cancel();
+            job.invocation.call.cancel();
         }
         cancelled
     }
 
     /// Returns whether any response has yet to be written.
     pub(crate) fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || !self.running.is_empty() || self.responding > 0
+        !self.waiting.is_empty() || self.threads > self.cancelled
     }
 }

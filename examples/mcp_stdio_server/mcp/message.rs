@@ -24,10 +24,7 @@ pub(crate) fn is_response(message: &Value) -> bool {
 
 /// Checks that a message is a request or a notification.
 pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
-    if message
-        .get("jsonrpc")
-        .is_none_or(|version| version != "2.0")
-    {
+    if member(message, "jsonrpc") != "2.0" {
         return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
     }
     // `serde_json` reads integers of more than 64 bits as floats, which could not be sent back exactly.
@@ -35,10 +32,10 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     if !message.get("id").is_none_or(is_id) {
         return Err("\"id\" must be a string or a 64-bit integer");
     }
-    let has_method = message.get("method").is_some_and(Value::is_string);
-    has_method
-        .then_some(())
-        .ok_or("\"method\" must be a string")
+    if !member(message, "method").is_string() {
+        return Err("\"method\" must be a string");
+    }
+    Ok(())
 }
 
 /// The `error` of a response.
@@ -64,9 +61,14 @@ pub(crate) fn response(id: &Value, outcome: &Result<Value, Failure>) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#)
 }
 
-/// Formats a notification, without the newline.
-pub(crate) fn notification(method: &str, params: &Value) -> String {
-    json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()
+/// Returns a member of an object, or `null` if it is missing.
+pub(crate) fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
+    object.get(name).unwrap_or(&Value::Null)
+}
+
+/// Removes a member from an object, and returns it as [`member`] does.
+pub(crate) fn take(object: &mut Value, name: &str) -> Value {
+    object.get_mut(name).map(Value::take).unwrap_or_default()
 }
 
 /// Adds a member to an object, unless the object already has this member.

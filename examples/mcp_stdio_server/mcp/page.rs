@@ -2,11 +2,12 @@
 //!
 //! Some clients open pages themselves (*URL elicitation*). All other clients get the address as text.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use super::message::{Failure, URL_ELICITATION_REQUIRED, with};
+use super::lock;
+use super::message::{Failure, URL_ELICITATION_REQUIRED, member, with};
 
 /// The key of the page in `inputRequests` and `inputResponses`.
 const KEY: &str = "visit";
@@ -40,19 +41,17 @@ pub(crate) enum Visit {
 impl Page {
     /// `id` identifies the page to the client. `message` is a sentence that tells the user the reason for the visit.
     pub(crate) fn new(id: &str, url: &str, message: &str) -> Self {
-        let [id, url, message] = [id, url, message].map(str::to_owned);
-        let end = Arc::default();
         Self {
-            id,
-            url,
-            message,
-            end,
+            id: id.to_owned(),
+            url: url.to_owned(),
+            message: message.to_owned(),
+            end: Arc::default(),
         }
     }
 
     /// Marks the page as finished, successfully or not, and runs the closure of [`Self::on_finish`].
     pub(crate) fn finish(&self) {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = lock(&self.end);
         end.is_finished = true;
         if let Some(tell) = end.on_finish.take() {
             tell();
@@ -62,7 +61,7 @@ impl Page {
     /// Runs `tell` when the page is finished. If another closure already waits, `tell` is dropped, because the client
     /// is told only once.
     pub(super) fn on_finish(&self, tell: impl FnOnce() + Send + 'static) {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = lock(&self.end);
         if end.is_finished {
             return tell();
         }
@@ -82,9 +81,11 @@ impl Page {
             .with_data(json!({"elicitations": [elicitation]}))
     }
 
-    /// The parameters of the notification that the user has finished with the page.
-    pub(super) fn completion(&self) -> Value {
-        json!({"elicitationId": self.id})
+    /// The notification that the user has finished with the page.
+    pub(super) fn completion(&self) -> String {
+        let method = "notifications/elicitation/complete";
+        let params = json!({"elicitationId": self.id});
+        json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string()
     }
 
     /// The result that sends the user to the page, for clients of the protocol revision 2026-07-28. It has no
@@ -101,8 +102,7 @@ impl Page {
 
 /// Reads the client's report from `inputResponses`.
 pub(super) fn visit(responses: &Value) -> Visit {
-    let action = responses.get(KEY).and_then(|answer| answer.get("action"));
-    match action.and_then(Value::as_str) {
+    match member(member(responses, KEY), "action").as_str() {
         Some("accept") => Visit::Accepted,
         Some("decline") => Visit::Declined,
         Some("cancel") => Visit::Cancelled,
@@ -112,7 +112,6 @@ pub(super) fn visit(responses: &Value) -> Visit {
 
 /// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows
 /// only forms.
-pub(super) fn opens_pages(capabilities: Option<&Value>) -> bool {
-    let url = capabilities.and_then(|capabilities| capabilities.get("elicitation")?.get("url"));
-    url.is_some_and(Value::is_object)
+pub(super) fn opens_pages(capabilities: &Value) -> bool {
+    member(member(capabilities, "elicitation"), "url").is_object()
 }

@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::message::{Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, with};
+use super::message::{
+    Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, member, take, with,
+};
 use super::page::{self, Page};
-use super::tool::{Call, Content, Problem, Tool, Tools};
+use super::tool::{Call, Problem, Tool, Tools};
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -20,13 +22,7 @@ type Revision = &'static str;
 
 const MODERN: Revision = "2026-07-28";
 const NEWEST_LEGACY: Revision = "2025-11-25";
-const REVISIONS: [Revision; 5] = [
-    MODERN,
-    NEWEST_LEGACY,
-    "2025-06-18",
-    "2025-03-26",
-    "2024-11-05",
-];
+const LEGACY: [Revision; 4] = [NEWEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// The client that `initialize` described. Modern clients do not send `initialize`.
 #[derive(Default)]
@@ -49,7 +45,7 @@ pub(crate) enum Step {
 /// A tool call that is ready to run.
 pub(crate) struct Invocation {
     tool: Arc<Tool>,
-    call: Call,
+    pub(super) call: Call,
     client: Client,
 }
 
@@ -88,15 +84,15 @@ impl Session {
         Ok(Step::Respond(cacheable(result, revision)))
     }
 
-    fn initialize(&mut self, params: &Map<String, Value>) -> Result<Value, Failure> {
-        let requested = params.get("protocolVersion").and_then(Value::as_str);
+    fn initialize(&mut self, params: &Value) -> Result<Value, Failure> {
+        let requested = member(params, "protocolVersion").as_str();
         let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
-        let mut legacy = REVISIONS.into_iter().filter(|known| *known != MODERN);
-        let revision = legacy.find(|known| *known == requested);
+        let revision = LEGACY.into_iter().find(|known| *known == requested);
         let revision = revision.unwrap_or(NEWEST_LEGACY);
         self.0 = Some(Client {
             revision,
-            opens_pages: revision == NEWEST_LEGACY && page::opens_pages(params.get("capabilities")),
+            opens_pages: revision == NEWEST_LEGACY
+                && page::opens_pages(member(params, "capabilities")),
         });
         Ok(json!({
             "protocolVersion": revision,
@@ -106,17 +102,16 @@ impl Session {
     }
 
     /// Returns the client that the request describes, or else the client that `initialize` described.
-    fn client(&self, method: &str, params: &Map<String, Value>) -> Result<Option<Client>, Failure> {
-        let meta = params.get("_meta").and_then(Value::as_object);
-        let field = |name| meta.and_then(|meta| meta.get(name));
-        match (field(VERSION), field(CAPABILITIES)) {
-            (None, None) if method != "server/discover" => Ok(self.0),
-            (Some(Value::String(version)), Some(Value::Object(_))) if version != MODERN => {
+    fn client(&self, method: &str, params: &Value) -> Result<Option<Client>, Failure> {
+        let meta = member(params, "_meta");
+        match (member(meta, VERSION), member(meta, CAPABILITIES)) {
+            (Value::Null, Value::Null) if method != "server/discover" => Ok(self.0),
+            (Value::String(version), Value::Object(_)) if version != MODERN => {
                 Err(unsupported(version))
             }
-            (Some(Value::String(_)), Some(capabilities @ Value::Object(_))) => Ok(Some(Client {
+            (Value::String(_), capabilities @ Value::Object(_)) => Ok(Some(Client {
                 revision: MODERN,
-                opens_pages: page::opens_pages(Some(capabilities)),
+                opens_pages: page::opens_pages(capabilities),
             })),
             _ => Err(no_revision("the request has no valid _meta;")),
         }
@@ -134,24 +129,22 @@ fn no_revision(problem: &str) -> Failure {
 /// Lists the legacy revisions as well, because the client can still begin with `initialize`.
 fn unsupported(requested: &str) -> Failure {
     let message = format!("unsupported protocol version {requested:?}");
+    let supported = [&[MODERN], &LEGACY[..]].concat();
     Failure::new(UNSUPPORTED_VERSION, message)
-        .with_data(json!({"supported": REVISIONS, "requested": requested}))
+        .with_data(json!({"supported": supported, "requested": requested}))
 }
 
 fn server_info() -> Value {
     json!({"name": env!("CARGO_CRATE_NAME"), "version": env!("CARGO_PKG_VERSION")})
 }
 
-fn list(tools: &Tools, params: &Map<String, Value>, revision: Revision) -> Result<Value, Failure> {
-    if params.contains_key("cursor") {
+fn list(tools: &Tools, params: &Value, revision: Revision) -> Result<Value, Failure> {
+    if params.get("cursor").is_some() {
         let message = "unknown cursor: the list has one page";
         return Err(Failure::new(INVALID_PARAMS, message));
     }
-    let definitions = tools
-        .iter()
-        .map(|tool| tool.definition(is_structured(revision)));
-    let definitions: Vec<_> = definitions.collect();
-    Ok(json!({"tools": definitions}))
+    let definition = |tool: &Arc<Tool>| tool.definition(is_structured(revision));
+    Ok(json!({"tools": tools.iter().map(definition).collect::<Vec<_>>()}))
 }
 
 /// Returns whether a result of this revision can have JSON in addition to its text.
@@ -159,38 +152,32 @@ fn is_structured(revision: Revision) -> bool {
     revision >= "2025-06-18"
 }
 
-fn call(
-    tools: &Tools,
-    mut params: Map<String, Value>,
-    client: Client,
-) -> Result<Invocation, Failure> {
-    let name = params.get("name").and_then(Value::as_str);
+fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, Failure> {
+    let arguments = take(&mut params, "arguments");
+    let responses = take(&mut params, "inputResponses");
+    let name = member(&params, "name").as_str();
     let name = name.ok_or_else(|| invalid("name", "a string"))?;
     let tool = tools.iter().find(|tool| tool.name == name).cloned();
     let unknown = || Failure::new(INVALID_PARAMS, format!("unknown tool {name:?}"));
     let tool = tool.ok_or_else(unknown)?;
-    let mut take = |name| params.remove(name).unwrap_or_default();
-    let arguments = object(take("arguments"), "arguments")?;
-    let visit = match take("inputResponses") {
+    let arguments = object(arguments, "arguments")?;
+    let visit = match responses {
         Value::Null => None,
-        responses => Some(page::visit(&object(responses, "inputResponses")?.into())),
+        responses => Some(page::visit(&object(responses, "inputResponses")?)),
     };
-    let call = Call::new(arguments.into(), visit);
+    let call = Call::new(arguments, visit);
     Ok(Invocation { tool, call, client })
 }
 
 impl Invocation {
     /// Runs the tool. Returns a page if the client expects a notification when the user has finished with the page.
     pub(crate) fn run(&self) -> (Result<Value, Failure>, Option<Page>) {
-        let Client {
-            revision,
-            opens_pages,
-        } = self.client;
+        let revision = self.client.revision;
         let result = match self.tool.call(&self.call) {
-            Ok(Content::Text(text)) => tool_result(&text, false),
-            Ok(Content::Json(value)) => {
+            Ok(Value::String(text)) => tool_result(&text, false),
+            Ok(value) => {
                 let result = tool_result(&value.to_string(), false);
-                if is_structured(revision) {
+                if value.is_object() && is_structured(revision) {
                     with(result, "structuredContent", value)
                 } else {
                     result
@@ -200,17 +187,15 @@ impl Invocation {
                 return (Err(Failure::new(INVALID_PARAMS, text)), None);
             }
             Err(Problem::Arguments(text) | Problem::Text(text)) => tool_result(&text, true),
-            Err(Problem::Visit(page)) if !opens_pages => tool_result(&page.text(), true),
+            Err(Problem::Visit(page)) if !self.client.opens_pages => {
+                tool_result(&page.text(), true)
+            }
             Err(Problem::Visit(page)) if revision < MODERN => {
                 return (Err(page.failure()), Some(page));
             }
             Err(Problem::Visit(page)) => page.question(),
         };
         (Ok(complete(result, revision)), None)
-    }
-
-    pub(crate) fn cancel(&self) {
-        self.call.cancel();
     }
 }
 
@@ -237,10 +222,10 @@ fn complete(result: Value, revision: Revision) -> Value {
 }
 
 /// Reads an object that the client may leave out.
-fn object(value: Value, name: &str) -> Result<Map<String, Value>, Failure> {
+fn object(value: Value, name: &str) -> Result<Value, Failure> {
     match value {
-        Value::Null => Ok(Map::new()),
-        Value::Object(object) => Ok(object),
+        Value::Null => Ok(json!({})),
+        Value::Object(_) => Ok(value),
         _ => Err(invalid(name, "an object")),
     }
 }

@@ -3,15 +3,18 @@
 
 use serde_json::{Map, Value};
 
-/// Checks a value. The error is the first problem, in words that a model can act on.
+use super::message::member;
+
+/// Checks a value. The error is the first problem, in words that a model can act on. If `schema` is `null`, any value
+/// fits.
 pub(crate) fn check(schema: &Value, value: &Value) -> Result<(), String> {
-    let expected = schema.get("type").and_then(Value::as_str);
+    let expected = member(schema, "type").as_str();
     if let Some(expected) = expected.filter(|expected| !has_type(value, expected)) {
         let vowel = expected.starts_with(['a', 'i', 'o']);
         let article = if vowel { "an" } else { "a" };
         return Err(format!("must be {article} {expected}"));
     }
-    let allowed = schema.get("enum").and_then(Value::as_array);
+    let allowed = member(schema, "enum").as_array();
     if let Some(allowed) = allowed.filter(|allowed| !allowed.contains(value)) {
         return Err(format!("must be one of {}", Value::from(allowed.clone())));
     }
@@ -36,29 +39,23 @@ fn has_type(value: &Value, expected: &str) -> bool {
 }
 
 fn check_members(schema: &Value, members: &Map<String, Value>) -> Result<(), String> {
-    let required = schema.get("required").and_then(Value::as_array);
+    let required = member(schema, "required").as_array();
     let mut required = required.into_iter().flatten().filter_map(Value::as_str);
     if let Some(name) = required.find(|name| !members.contains_key(*name)) {
         return Err(format!("{name:?} is missing"));
     }
-    let is_closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
     for (name, value) in members {
-        let property = schema.get("properties").and_then(|known| known.get(name));
-        match property {
-            Some(schema) => {
-                check(schema, value).map_err(|problem| format!("{name:?} {problem}"))?;
-            }
-            None if is_closed => return Err(format!("{name:?} is not known")),
-            None => {}
+        let property = member(member(schema, "properties"), name);
+        if property.is_null() && member(schema, "additionalProperties") == false {
+            return Err(format!("{name:?} is not known"));
         }
+        check(property, value).map_err(|problem| format!("{name:?} {problem}"))?;
     }
     Ok(())
 }
 
 fn check_items(schema: &Value, items: &[Value]) -> Result<(), String> {
-    let Some(schema) = schema.get("items") else {
-        return Ok(());
-    };
+    let schema = member(schema, "items");
     for (index, item) in items.iter().enumerate() {
         check(schema, item).map_err(|problem| format!("item {index} {problem}"))?;
     }
@@ -67,7 +64,7 @@ fn check_items(schema: &Value, items: &[Value]) -> Result<(), String> {
 
 fn check_range(schema: &Value, value: &Value) -> Result<(), String> {
     let found = value.as_f64().unwrap_or(f64::NAN);
-    let bound = |name| schema.get(name).and_then(Value::as_f64);
+    let bound = |name| member(schema, name).as_f64();
     let (minimum, maximum) = (bound("minimum"), bound("maximum"));
     let is_low = minimum.is_some_and(|minimum| found < minimum);
     let is_high = maximum.is_some_and(|maximum| found > maximum);

@@ -6,13 +6,14 @@
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::inbox;
 use super::jobs::{Job, Jobs};
 use super::lines::{self, note};
+use super::lock;
 use super::message;
 use super::page::Page;
 use super::protocol::Session;
@@ -38,8 +39,9 @@ pub(crate) struct Server {
 #[derive(Default)]
 struct State {
     jobs: Jobs,
-    /// The time at which the server stops, even if calls are still under way.
-    stop: Option<Instant>,
+    is_stopping: bool,
+    /// True if nobody reads the responses.
+    is_closed: bool,
 }
 
 #[derive(Default)]
@@ -64,34 +66,17 @@ impl Server {
     /// input.
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.start_thread()?;
-        let mut state = self.state();
-        loop {
-            let left = match state.stop {
-                None => Duration::MAX,
-                Some(_) if !state.jobs.is_busy() => Duration::ZERO,
-                Some(stop) => stop.saturating_duration_since(Instant::now()),
-            };
-            if left.is_zero() {
-                return Ok(());
-            }
-            let woken = self.changed.wait_timeout(state, left);
-            (state, _) = woken.unwrap_or_else(PoisonError::into_inner);
-        }
+        let serves = |state: &mut State| !state.is_stopping;
+        let stopping = self.changed.wait_while(lock(&self.state), serves);
+        let state = stopping.unwrap_or_else(PoisonError::into_inner);
+        let is_needed = |state: &mut State| state.jobs.is_busy() && !state.is_closed;
+        let _ended = self.changed.wait_timeout_while(state, MAX_CALLS, is_needed);
+        Ok(())
     }
 
     pub(crate) fn stop(&self) {
-        self.stop_within(MAX_CALLS);
-    }
-
-    fn stop_within(&self, max_calls: Duration) {
-        let latest = Instant::now().checked_add(max_calls);
-        let mut state = self.state();
-        state.stop = state.stop.into_iter().chain(latest).min();
+        lock(&self.state).is_stopping = true;
         self.changed.notify_all();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
@@ -110,22 +95,21 @@ impl Server {
                 note(format_args!("cannot start another thread: {error}"));
             }
             self.perform(&job);
-            self.state().jobs.end();
         }
     }
 
     /// Returns a waiting call. If there is none, reads lines until there is one.
     fn next_job(&self) -> Option<Arc<Job>> {
-        let waiting = self.state().jobs.start();
+        let waiting = lock(&self.state).jobs.start();
         if waiting.is_some() {
             return waiting;
         }
         self.readers.fetch_add(1, SeqCst);
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = lock(&self.reader);
         let job = loop {
-            let mut state = self.state();
+            let mut state = lock(&self.state);
             let job = state.jobs.start();
-            if job.is_some() || state.stop.is_some() {
+            if job.is_some() || state.is_stopping {
                 break job;
             }
             drop(state);
@@ -146,53 +130,46 @@ impl Server {
         if let Some(problem) = work.problem {
             note(problem);
         }
-        for line in work.lines {
-            self.write(Some(line));
-        }
+        self.write(work.lines);
         for job in work.jobs {
-            self.state().jobs.add(job);
+            lock(&self.state).jobs.add(job);
         }
         for id in work.cancelled {
-            let cancelled = self.state().jobs.cancel(&id);
-            for job in cancelled {
-                self.write(job.destination.line(None));
-            }
+            let cancelled = lock(&self.state).jobs.cancel(&id);
+            let lines = cancelled.iter().map(|job| job.destination.line(None));
+            self.write(lines.flatten());
         }
     }
 
     fn perform(self: &Arc<Self>, job: &Arc<Job>) {
         let (outcome, page) = job.invocation.run();
-        if !self.state().jobs.finish(job) {
-            return;
+        let gets_response = lock(&self.state).jobs.finish(job);
+        if gets_response {
+            let response = message::response(&job.id, &outcome);
+            self.write(job.destination.line(Some(response)));
+            if let Some(page) = page {
+                self.announce_end(&page);
+            }
         }
-        let response = message::response(&job.id, &outcome);
-        self.write(job.destination.line(Some(response)));
-        if let Some(page) = page {
-            self.announce_end(&page);
-        }
-        let mut state = self.state();
-        state.jobs.responded();
-        if state.stop.is_some() {
+        let mut state = lock(&self.state);
+        state.jobs.end(gets_response);
+        if state.is_stopping {
             self.changed.notify_all();
         }
     }
 
     /// Tells the client when the user has finished with the page.
     fn announce_end(self: &Arc<Self>, page: &Page) {
-        let server = Arc::clone(self);
-        let params = page.completion();
-        page.on_finish(move || {
-            let method = "notifications/elicitation/complete";
-            server.write(Some(message::notification(method, &params)));
-        });
+        let (server, line) = (Arc::clone(self), page.completion());
+        page.on_finish(move || server.write([line]));
     }
 
-    /// Writes a line, if there is one. Stops the server if stdout is closed, because nobody would read the responses.
-    fn write(&self, line: Option<String>) {
-        let written = line.map_or(Ok(()), lines::write);
-        if let Err(error) = written {
+    /// Writes lines. Stops the server if stdout is closed, because nobody would read the responses.
+    fn write(&self, lines: impl IntoIterator<Item = String>) {
+        if let Err(error) = lines.into_iter().try_for_each(lines::write) {
             note(format_args!("cannot write to stdout: {error}"));
-            self.stop_within(Duration::ZERO);
+            lock(&self.state).is_closed = true;
+            self.stop();
         }
     }
 }

@@ -11,14 +11,8 @@ use super::message::with;
 use super::page::{Page, Visit};
 use super::schema;
 
-pub(crate) type Outcome = Result<Content, Problem>;
-
-/// The result of a tool.
-pub(crate) enum Content {
-    Text(String),
-    /// An object that fits the schema of [`Tool::returns`].
-    Json(Value),
-}
+/// The result of a tool: text as a JSON string, or a JSON object.
+pub(crate) type Outcome = Result<Value, Problem>;
 
 /// The reason why a tool has no result.
 pub(crate) enum Problem {
@@ -84,7 +78,7 @@ impl Tool {
         self.optional(name, schema)
     }
 
-    /// Declares that the tool returns [`Content::Json`] with an object that fits this schema.
+    /// Declares that the tool returns an object that fits this schema.
     pub(crate) fn returns(mut self, schema: Value) -> Self {
         self.output = Some(schema);
         self
@@ -105,26 +99,22 @@ impl Tool {
         self
     }
 
-    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem. By then, the panic hook
-    /// has written the panic message to stderr.
+    /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem, after the panic hook has
+    /// written its message to stderr.
     pub(super) fn call(&self, call: &Call) -> Outcome {
         let name = self.name;
         let misfit = |problem| Problem::Arguments(format!("arguments: {problem}"));
         schema::check(&self.input, &call.arguments).map_err(misfit)?;
         let run = AssertUnwindSafe(|| (self.run)(call));
-        let content = panic::catch_unwind(run).unwrap_or_else(|_| {
+        let value = panic::catch_unwind(run).unwrap_or_else(|_| {
             let problem = "failed because of a bug in the server; see the server's stderr.";
             Err(format!("{name} {problem}").into())
         })?;
-        let checked = match (&self.output, &content) {
-            (None, _) => Ok(()),
-            (Some(schema), Content::Json(value)) => schema::check(schema, value),
-            (Some(_), Content::Text(_)) => Err("it is text".to_owned()),
-        };
         let misfit = |problem| format!("the response does not fit the schema of {name}: {problem}");
-        checked
-            .map(|()| content)
-            .map_err(|problem| misfit(problem).into())
+        if let Some(schema) = &self.output {
+            schema::check(schema, &value).map_err(misfit)?;
+        }
+        Ok(value)
     }
 
     /// Returns the tool's entry in `tools/list`, with an `outputSchema` if `is_structured`.

@@ -107,7 +107,8 @@ pub(super) fn too_late(account: &Account) -> String {
 fn command(account: &Account) -> String {
     let gateway_url = quoted(&account.gateway_url);
     let mut words = vec![format!("NEXUS_GATEWAY_URL={gateway_url} nexus connect")];
-    let mut option = |name, value| words.push(format!("{name} {}", quoted(value)));
+    // With `=`, a value that begins with a hyphen is not taken for an option.
+    let mut option = |name, value| words.push(format!("{name}={}", quoted(value)));
     option("--workspace", &account.workspace_id);
     option("--provider", &account.provider);
     for scope in &account.scopes {

@@ -1,9 +1,10 @@
-//! Connects the user during a tool call. If the user has to connect, the client sends them to the consent page.
+//! Connects the user during a tool call. If the user has to connect, the MCP client opens the consent page, or shows
+//! its address.
 //!
-//! There is one connection request at a time, which all calls share, and one thread that waits for its outcome. Calls
-//! that arrive after the page was first shown wait for the outcome too.
+//! All calls share one connection request, and one thread waits for its outcome. Calls that arrive after the page was
+//! first shown wait for the outcome too.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use nexus_sdk::{
 };
 
 use super::{Account, advice};
-use crate::mcp::{Call, Page, Problem, Visit};
+use crate::mcp::{Call, Page, Problem, Visit, lock};
 
 /// The longest time from the arrival of a call to the end of its wait for the user. Clients that use the TypeScript SDK
 /// give up after 60 s by default.
@@ -34,7 +35,7 @@ pub(super) struct Connect {
     last: Mutex<Option<Arc<Request>>>,
 }
 
-/// A connection request. If it could not be sent or was refused, its outcome is the error, and its page is never shown.
+/// A connection request. If sending it failed, `end` has the error from the start, and the page is never shown.
 struct Request {
     connection_id: String,
     page: Page,
@@ -101,8 +102,8 @@ impl Connect {
         }
     }
 
-    /// Returns whether the user connected before `since` and that connection is active. A gateway that does not find
-    /// an active connection would not find a new connection either, so the user is not asked again.
+    /// Returns whether the user connected before `since` and the connection is still active. A gateway that does not
+    /// find this connection would not find a new connection either, so the user is not asked again.
     fn has_connected(&self, since: Instant) -> bool {
         let Some(request) = lock(&self.last).clone() else {
             return false;
@@ -136,11 +137,7 @@ impl Connect {
             [] => self.listed_scopes(),
             scopes => scopes.to_vec(),
         };
-        let Account {
-            workspace_id,
-            provider,
-            ..
-        } = &*self.account;
+        let (workspace_id, provider) = (&self.account.workspace_id, &self.account.provider);
         let return_url = listener.return_url();
         let input = RequestConnectionInput::new(workspace_id, provider, &scopes, return_url);
         let asked = self.client.request_connection(&input)?;
@@ -190,8 +187,8 @@ impl Request {
     }
 
     /// Marks the page as shown, and returns whether this call sends the user to the page. Until the request has ended,
-    /// returns true for a call that arrived before the page was first shown, and for a repeated call that does not say
-    /// what the user did.
+    /// returns true for a call that arrived before the page was first shown, and for a repeated call without the user's
+    /// answer.
     fn shows_page_to(&self, call: &Call) -> bool {
         let mut state = lock(&self.state);
         let shown = *state.shown.get_or_insert_with(Instant::now);
@@ -226,8 +223,4 @@ impl Request {
         lock(&self.state).end = Some((Instant::now(), outcome));
         self.page.finish();
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -64,10 +64,9 @@ impl Api {
     /// Sends a request, and returns the body of a response with a status from 200 to 299. Any other status is a
     /// problem. `path` begins with a slash and may have a query. `body` is sent as JSON.
     ///
-    /// Blocks up to 30 s for the response. When the server sends the user to the consent page, calls that arrived
-    /// before the page was first shown return the page as a `Problem`, and so do repeated calls that do not say what
-    /// the user did. Other calls wait for the consent until 45 s after their arrival, and send the request again if the
-    /// user has connected.
+    /// Blocks up to 30 s for the response. If the user has to connect, a call that arrived before the consent page was
+    /// first shown returns the page as a `Problem`. So does a repeated call without the user's answer. Other calls wait
+    /// for the consent until 45 s after their arrival, and send the request again if the user has connected.
     pub(crate) fn text(
         &self,
         call: &Call,

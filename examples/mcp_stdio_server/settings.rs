@@ -1,0 +1,46 @@
+//! The settings, from environment variables.
+
+use std::env;
+
+use crate::nexus::{self, Account};
+
+/// Reads the account from the environment.
+pub(crate) fn account() -> Result<Account, String> {
+    let names = [
+        "NEXUS_GATEWAY_URL",
+        "WORKSPACE_ID",
+        "PROVIDER",
+        "UPSTREAM_URL",
+    ];
+    let mut missing = names.to_vec();
+    missing.retain(|name| variable(name).is_none());
+    if !missing.is_empty() {
+        let advice = "set each variable in the client's configuration (`env`), or try --demo";
+        return Err(format!("not set: {}; {advice}", missing.join(", ")));
+    }
+    let [gateway_url, workspace_id, provider, upstream] =
+        names.map(|name| variable(name).unwrap_or_default());
+    if !nexus::is_address(&upstream) {
+        let problem = "UPSTREAM_URL is not the address of an API";
+        return Err(format!("{problem}; write it as https://api.example.com"));
+    }
+    Ok(Account {
+        gateway_url,
+        workspace_id,
+        provider,
+        upstream,
+        scopes: scopes(),
+    })
+}
+
+/// Returns an environment variable without surrounding white space, or `None` if it is empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    let value = env::var(name).ok()?;
+    Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+pub(crate) fn scopes() -> Vec<String> {
+    let scopes = variable("SCOPES").unwrap_or_default();
+    let scopes = scopes.split([' ', ',']).filter(|scope| !scope.is_empty());
+    scopes.map(str::to_owned).collect()
+}

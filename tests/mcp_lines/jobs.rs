@@ -1,0 +1,63 @@
+//! The number of calls that run at a time.
+
+use std::iter;
+use std::sync::Arc;
+
+use crate::lines::mcp::inbox::take;
+use crate::lines::mcp::jobs::{Job, Jobs};
+use crate::lines::mcp::protocol::Session;
+use crate::lines::tools;
+
+/// Returns this many calls that wait.
+fn waiting(count: usize) -> Jobs {
+    let (tools, mut session, mut jobs) = (tools(), Session::default(), Jobs::default());
+    let start = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+    take(&mut session, start, &tools);
+    for id in 1..=count {
+        let line = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"list"}}}}"#
+        );
+        let mut work = take(&mut session, &line, &tools);
+        jobs.add(work.jobs.pop().unwrap());
+    }
+    jobs
+}
+
+/// Starts all calls that may run now.
+fn start(jobs: &mut Jobs) -> Vec<Arc<Job>> {
+    iter::from_fn(|| jobs.start()).collect()
+}
+
+#[test]
+fn only_responses_keep_the_server_busy() {
+    let mut jobs = waiting(2);
+    assert!(jobs.is_busy());
+    let started = start(&mut jobs);
+    jobs.cancel(&started[0].id);
+    assert!(jobs.finish(&started[1]));
+    assert!(jobs.is_busy(), "a response is not written yet");
+    jobs.end(true);
+    assert!(!jobs.is_busy(), "a cancelled call gets no response");
+    assert!(!jobs.finish(&started[0]));
+    jobs.end(false);
+    assert!(!jobs.is_busy());
+}
+
+#[test]
+fn cancelled_calls_occupy_only_their_threads() {
+    let mut jobs = waiting(600);
+    let mut threads = 0;
+    for _ in 0..16 {
+        let started = start(&mut jobs);
+        assert_eq!(started.len(), 32);
+        threads += started.len();
+        for job in started {
+            assert_eq!(jobs.cancel(&job.id).len(), 1);
+            assert!(!jobs.finish(&job));
+        }
+    }
+    assert_eq!(threads, 512);
+    assert!(start(&mut jobs).is_empty(), "all threads are occupied");
+    jobs.end(false);
+    assert_eq!(start(&mut jobs).len(), 1);
+}

@@ -256,6 +256,14 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
         let ran = bench.run("providers --json");
         assert_eq!(ran.json(name)["providers"][0]["name"], name);
     }
+    // In JSON, they are escaped, and everything else is unchanged.
+    let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{200d}é\n"});
+    let reply = Fault::reply(200, "application/json", token.to_string());
+    bench.gateway.fail_next_at("/v1/token", 1, reply);
+    let ran = bench.run("token --show --json {github}");
+    let escaped = r#""a\u009b\u007f\u202e\u200f\u2069\u061c"#.to_owned() + "\u{200d}é\\n\"";
+    assert!(ran.out.contains(&escaped), "{:?}", ran.out);
+    assert_eq!(ran.json("token")["access_token"], token["access_token"]);
     let error = json!({"error": "broker_error", "message": "no\u{202e}pe"}).to_string();
     let refused = Fault::reply(400, "application/json", error);
     bench.gateway.fail_next(1, refused);

@@ -1,5 +1,6 @@
 //! Writes results to stdout or a file, as text or JSON.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -8,7 +9,7 @@ use nexus_sdk::serde_json::Value;
 
 use crate::ending;
 use crate::stop::Stop;
-use crate::text::one_line;
+use crate::text::{escaped, one_line};
 
 /// Names and values of a result, in the order in which they are printed as text.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
@@ -29,22 +30,27 @@ pub(crate) fn print_fields(fields: Fields, json: bool) -> Result<(), Stop> {
 }
 
 pub(crate) fn print_json(value: &Value) -> Result<(), Stop> {
-    print_line(value.to_string())
+    print_line(escaped(&value.to_string()))
 }
 
 pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the string. While a signal is ending or suspending the program, blocks before printing. A closed pipe is not
+/// Prints the bytes. On a terminal, escapes control characters, because they may come from a stranger and could change
+/// what the user sees. While a signal is ending or suspending the program, blocks before printing. A closed pipe is not
 /// an error, because its reader, such as `head`, needs no more output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_ref())
-        .and_then(|()| stdout.flush())
-    {
+    let text = if stdout.is_terminal() {
+        let text = String::from_utf8_lossy(text.as_ref());
+        // On a terminal, a line feed also moves the cursor to the start of the line.
+        Cow::Owned(escaped(&text.replace("\r\n", "\n")).into_bytes())
+    } else {
+        Cow::Borrowed(text.as_ref())
+    };
+    match stdout.write_all(&text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Stop::file("write to", Path::new("stdout"), &error))
         }

@@ -12,7 +12,7 @@ use nexus_sdk::{
 use crate::output::say;
 use crate::stop::Stop;
 use crate::terminal;
-use crate::text::one_line;
+use crate::text::{one_line, quoted};
 
 /// Returns the names in the `--field` options, in their order. Errors omit values, because values may be secrets.
 pub(crate) fn names(given: &[String]) -> Result<Vec<String>, Stop> {
@@ -161,7 +161,8 @@ impl Form {
         if names.is_empty() {
             names = self.schema.fields();
         }
-        let options: Vec<_> = names.iter().map(|it| format!("--field {it}=-")).collect();
+        let option = |name: &&str| format!("--field {}", quoted(&format!("{name}=-")));
+        let options: Vec<_> = names.iter().map(option).collect();
         one_line(options.join(" "))
     }
 }

@@ -1,4 +1,4 @@
-//! Makes text from other sources safe to print on a terminal.
+//! Makes text from other sources safe to print on a terminal, and to copy from there into a shell.
 
 use std::fmt::{Display, Write as _};
 
@@ -11,6 +11,15 @@ pub(crate) fn one_line(text: impl Display) -> String {
         c => c,
     };
     text.to_string().trim_end().chars().map(shown).collect()
+}
+
+/// Quotes a word for a POSIX shell, as part of a command line that the user may copy.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Writes control characters, except line breaks and tabs, and characters that reorder text as in JSON, such as `\u001b`.

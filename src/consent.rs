@@ -153,10 +153,9 @@ impl ConsentListener {
     /// [`request_connection`](NexusClient::request_connection).
     ///
     /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
-    /// It ignores references such as `$ref` and combinations such as `oneOf`. A text field is secret if its schema has
-    /// `writeOnly` or `format: password`. It is also secret if its name suggests a secret, such as `api_key`, unless
-    /// it is an address, such as `token_url`. The browser hides the value of a secret field. If the page is shown again
-    /// after an error, it does not contain that value.
+    /// It ignores references such as `$ref` and combinations such as `oneOf`. The browser hides what the user types into
+    /// a field that [`CaptureSchema::is_secret`](crate::CaptureSchema::is_secret) calls secret, and a button shows it. If
+    /// the page is shown again after an error, it does not contain the values of such fields.
     ///
     /// The page names this program, the provider and the gateway's origin. This process sends the credential to the
     /// gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the gateway accepts it,

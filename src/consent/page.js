@@ -37,4 +37,15 @@ document.addEventListener("submit", async (event) => {
   if (isSending) HTMLFormElement.prototype.submit.call(event.target);
   else blank();
 });
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".show");
+  if (!button) return;
+  const isShown = button.getAttribute("aria-pressed") === "false";
+  button.setAttribute("aria-pressed", isShown);
+  const field = document.getElementById(button.getAttribute("aria-controls"));
+  // The type of a textarea cannot be set, and its class hides the text.
+  field.type = isShown ? "text" : "password";
+  field.classList.toggle("hidden", !isShown);
+});
 watch();

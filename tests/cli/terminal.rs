@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_sdk::serde_json::json;
+use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::Fault;
 use nexus_sdk::ureq;
 
@@ -395,6 +395,35 @@ fn without_a_browser_the_credential_is_asked_for() {
             json!({"username": "me", "password": "hunter2"})
         );
     }
+}
+
+#[test]
+fn a_prompt_hides_all_but_well_known_fields() {
+    let bench = Bench::new("hides");
+    let fields = ["base_url", "subdomain", "webhook_url", "pin"];
+    let properties = fields.map(|name| (name.to_owned(), json!({})));
+    let schema = json!({"properties": Map::from_iter(properties), "required": fields});
+    let reply = |body: &Value| Fault::reply(200, "application/json", body.to_string());
+    bench
+        .gateway
+        .fail_next_at("/v1/capture-schema", 1, reply(&schema));
+    let taken = json!({"connection_id": bench.github, "status": "active"});
+    bench
+        .gateway
+        .fail_next_at("/v1/capture-credential", 1, reply(&taken));
+    let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
+    for name in ["base_url", "subdomain"] {
+        terminal.expect(&format!("{name}: "));
+        terminal.enter("seen");
+    }
+    for name in ["pin", "webhook_url"] {
+        terminal.expect(&format!("{name}: "));
+        terminal.enter_secret("hunter2");
+    }
+    let (code, _, seen) = terminal.end();
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(seen.matches("seen").count(), 2, "{seen}");
+    assert!(!seen.contains("hunter2"), "{seen}");
 }
 
 #[test]

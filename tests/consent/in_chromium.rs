@@ -79,6 +79,7 @@ fn schema() -> Value {
             "region": {"type": "string", "title": "Region", "enum": ["Europe", "Americas"]},
             "base_url": {"type": "string", "format": "uri", "title": "Address of your own server"},
             "verify": {"type": "boolean", "title": "Check its certificate", "default": true},
+            "private_key": {"type": "string"},
         },
     })
 }
@@ -110,12 +111,31 @@ fn a_form_is_filled_in_refused_and_mended_by_keyboard() {
     assert_eq!(focus("name"), "api_key");
     assert_eq!(focus("type"), "password");
     browser.press("canary-1");
+    // The button shows and hides what was typed.
+    browser.press(TAB);
+    assert_eq!(focus("ariaLabel"), "Show API key");
+    for (key, pressed, kind) in [(SPACE, "true", "text"), (ENTER, "false", "password")] {
+        browser.press(key);
+        assert_eq!(focus("ariaPressed"), pressed);
+        assert_eq!(browser.text("document.forms[0].api_key.type"), kind);
+    }
     browser.press(TAB);
     assert_eq!(focus("name"), "base_url");
     browser.press("https://weather.example.org/a?b=\"c\"");
     browser.press(TAB);
     assert_eq!(focus("name"), "verify");
     browser.press(SPACE);
+    browser.press(TAB);
+    assert_eq!(focus("name"), "private_key");
+    browser.press(&format!("line 1{ENTER}line 2"));
+    let dots = "getComputedStyle(document.forms[0].private_key).webkitTextSecurity";
+    assert_eq!(browser.text(dots), "disc");
+    browser.press(TAB);
+    browser.press(SPACE);
+    assert_eq!(browser.text(dots), "none");
+    browser.picture("form-shown");
+    browser.press(SPACE);
+    assert_eq!(browser.text(dots), "disc");
     browser.press(TAB);
     assert_eq!(focus("textContent"), "Connect");
     browser.press(ENTER);
@@ -156,15 +176,18 @@ fn a_form_is_filled_in_refused_and_mended_by_keyboard() {
         .filter(|request| request.path() == "/v1/capture-credential")
         .map(|request| serde_json::from_slice(&request.body).unwrap())
         .collect();
-    let credential = |key: &str| {
-        value!({"state": "s-1", "credentials": {
-            "region": "Europe",
-            "api_key": key,
-            "base_url": "https://weather.example.org/a?b=\"c\"",
-            "verify": false,
-        }})
-    };
-    assert_eq!(sent, [credential("canary-1"), credential("right")]);
+    let mut credential = value!({
+        "region": "Europe",
+        "api_key": "right",
+        "base_url": "https://weather.example.org/a?b=\"c\"",
+        "verify": false,
+    });
+    let sent = sent.iter().map(|request| request["credentials"].clone());
+    let sent: Vec<Value> = sent.collect();
+    assert_eq!(sent[1], credential);
+    credential["api_key"] = "canary-1".into();
+    credential["private_key"] = "line 1\nline 2".into();
+    assert_eq!(sent[0], credential);
 }
 
 #[test]
@@ -265,6 +288,11 @@ fn a_browser_without_scripts_can_send_the_form() {
     let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
     let browser = Chromium::without_scripts();
     browser.visit(&form);
+    // The button needs the page's script.
+    assert_eq!(
+        browser.text("getComputedStyle(document.querySelector('.show')).display"),
+        "none"
+    );
     browser.press("E");
     browser.press(TAB);
     browser.press("right");

@@ -121,7 +121,7 @@ impl Form {
                 title: text("title").unwrap_or_else(|| one_line(name)),
                 description: text("description"),
                 is_required: required.contains(&name.as_str()),
-                is_hidden: is_secret(name, schema),
+                is_hidden: self.schema.is_secret(name),
                 ..Field::named(name)
             }
         };
@@ -203,18 +203,6 @@ impl Field {
         };
         entered.map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
     }
-}
-
-/// Returns whether a field is entered without echo. Only a field whose name ends in one of a few words is
-/// echoed, unless the schema marks it as a secret.
-fn is_secret(name: &str, schema: &Json) -> bool {
-    const PLAIN: &str = "account address domain email endpoint host login organization port region \
-                         site url user username";
-    let marked = schema.get("format") == Some(&"password".into())
-        || schema.get("writeOnly") == Some(&true.into());
-    let name = name.to_ascii_lowercase();
-    let last = name.rsplit(['_', '-', '.']).next().unwrap_or(&name);
-    marked || !PLAIN.split_whitespace().any(|plain| plain == last)
 }
 
 fn without_form(error: NexusError) -> Stop {

@@ -45,8 +45,8 @@ fn the_fields_stand_in_a_sensible_order() {
             vec!["username", "password"],
         ),
         (
-            json!({"properties": {"a": {"format": "password"}, "b": {}, "c": {}}, "required": ["c", 1]}),
-            vec!["c", "b", "a"],
+            json!({"properties": {"a": {}, "region": {}, "c": {}}, "required": ["c", 1]}),
+            vec!["c", "region", "a"],
         ),
         (json!({"properties": {"a": true}}), vec!["a"]),
     ];
@@ -105,6 +105,8 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
         "value=\"&#34;&gt;&lt;script&gt;\"",
         "<p>no: &lt;b&gt;</p>\n<p>Details: &lt;b&gt; (rejected)</p>",
         "id=\"f1\" name=\"api_key\" autocomplete=\"off\" required value=\"\"",
+        "</textarea>\n<button type=\"button\" class=\"show\" aria-pressed=\"false\" aria-controls=\"f4\" \
+         aria-label=\"Show Private key\">Show</button>",
         "role=\"alert\" tabindex=\"-1\" autofocus",
         "<textarea rows=\"5\" class=\"hidden\"",
         "Enter hidden fields again",
@@ -112,6 +114,7 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
         assert!(html.contains(part), "{part} in {html}");
     }
     assert_eq!(html.matches("autofocus").count(), 1);
+    assert_eq!(html.matches("class=\"show\"").count(), 2, "{html}");
     // An unchecked box stays unchecked after a refusal, even if its default is checked.
     assert!(!html.contains(" checked"), "{html}");
     let (_, fresh) = shown(&form, None, &[]);

@@ -400,7 +400,7 @@ fn without_a_browser_the_credential_is_asked_for() {
 #[test]
 fn a_prompt_hides_all_but_well_known_fields() {
     let bench = Bench::new("hides");
-    let fields = ["base_url", "subdomain", "webhook_url", "pin"];
+    let fields = ["base_url", "host", "pin", "webhook_url"];
     let properties = fields.map(|name| (name.to_owned(), json!({})));
     let schema = json!({"properties": Map::from_iter(properties), "required": fields});
     let reply = |body: &Value| Fault::reply(200, "application/json", body.to_string());
@@ -412,7 +412,7 @@ fn a_prompt_hides_all_but_well_known_fields() {
         .gateway
         .fail_next_at("/v1/capture-credential", 1, reply(&taken));
     let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
-    for name in ["base_url", "subdomain"] {
+    for name in ["base_url", "host"] {
         terminal.expect(&format!("{name}: "));
         terminal.enter("seen");
     }

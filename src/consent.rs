@@ -176,7 +176,8 @@ impl ConsentListener {
     ///
     /// After the listener is dropped, another program can listen on its port. The page's script therefore checks that
     /// the server is still this listener before it sends the form. It also replaces the form with a notice within a few
-    /// seconds after the listener is dropped. A browser without scripts does neither.
+    /// seconds after the listener is dropped. If the listener does not respond, the page keeps what the user has
+    /// entered, and the user can send it again. A browser without scripts does none of this.
     ///
     /// # Errors
     ///

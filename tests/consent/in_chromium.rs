@@ -1,12 +1,13 @@
 //! Both pages in a real browser. `tests/interop/browser.sh` runs these, which need Chromium.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::{ConsentListener, RequestConnectionInput, WaitOptions};
 use serde_json::{Value, json as value};
 
-use super::browser::parts;
+use super::browser::{half_open, parts};
 use super::chromium::{Chromium, ENTER, SPACE, TAB};
 use super::support::{LONG, Server, client, client_of, json};
 
@@ -210,6 +211,63 @@ fn a_second_click_sends_nothing() {
         let sent = gateway.count("/v1/capture-credential") - before;
         assert_eq!(sent, 1, "{key}");
     }
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_form_that_gets_no_response_keeps_what_was_entered() {
+    let gateway = gateway();
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let browser = Chromium::open();
+    browser.visit(&form);
+    browser.wait_for("Connect weather");
+    browser.press("E");
+    browser.press(TAB);
+    browser.press("right");
+    // The check of the server takes too long, or the connection breaks when the form is sent.
+    let late = "new DOMException('', 'TimeoutError')";
+    for (method, error) in [("undefined", late), ("'POST'", "new TypeError()")] {
+        browser.look(&format!(
+            "(() => {{ window.real ??= fetch; window.fetch = (url, options) => options.method === {method} \
+             ? Promise.reject({error}) : real(url, options); document.querySelector('.summary')?.remove(); \
+             document.forms[0].requestSubmit(); return 1; }})()"
+        ));
+        let said = "document.querySelector('.summary')?.textContent.includes('did not respond')";
+        let start = Instant::now();
+        while browser.look(said) != true {
+            assert!(start.elapsed() < LONG, "{method}");
+        }
+        assert_eq!(
+            browser.text("document.activeElement.getAttribute('role')"),
+            "alert"
+        );
+        assert_eq!(browser.text("document.forms[0].api_key.value"), "right");
+        browser.picture("unsent");
+    }
+    // The page's own checks do not remove the form either.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(gateway.count("/v1/capture-credential"), 0);
+    browser.look("(() => { window.fetch = real; document.forms[0].requestSubmit(); return 1; })()");
+    browser.wait_for("Connected");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn half_open_connections_do_not_stop_the_form() {
+    let gateway = gateway();
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let browser = Chromium::open();
+    browser.visit(&form);
+    browser.wait_for("Connect weather");
+    browser.press("E");
+    browser.press(TAB);
+    browser.press("right");
+    half_open(&form);
+    browser.press(ENTER);
+    browser.wait_for("Connected");
 }
 
 #[test]

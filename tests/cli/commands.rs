@@ -162,6 +162,28 @@ fn env_tells_an_empty_lock_directory_from_none() {
 }
 
 #[test]
+fn env_hides_parts_of_urls_only() {
+    let bench = Bench::new("parts");
+    for (name, value, shown) in [
+        ("WORKSPACE_ID", "me@example.com?a", "me@example.com?a"),
+        ("PROVIDER", "a@b", "a@b"),
+        ("NEXUS_LOCK_DIR", "/home/me@corp", "/home/me@corp"),
+        ("HTTP_PROXY", "user:hunter2@proxy:80", "(hidden)@proxy:80"),
+        ("NO_PROXY", "a.example", "a.example"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "http://127.0.0.1:1/?key=hunter2",
+            "http://127.0.0.1:1/?(hidden)",
+        ),
+    ] {
+        let ran = finish(spawn(bench.command("env").env(name, value)), b"");
+        let line = ran.out.lines().find(|line| line.starts_with(name));
+        let found = line.and_then(|line| line.split_whitespace().nth(1));
+        assert_eq!(found, Some(shown), "{name}: {}", ran.out);
+    }
+}
+
+#[test]
 fn all_missing_settings_are_named_at_once() {
     let bench = Bench::new("missing");
     let (gateway, workspace, provider) = (

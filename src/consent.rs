@@ -45,8 +45,9 @@ const LIMITS: Limits = Limits {
 /// ends the wait. The wait also keeps polling at its interval, because the browser usually does not return if the user
 /// denies consent.
 ///
-/// The URL contains 128 random bits. It works once for the connection of the latest wait. Before the first wait, it
-/// works once, for any connection. A request to an unknown address changes nothing.
+/// The URL contains 128 random bits. It accepts one return, and only for the connection that the latest
+/// [`wait_for_active`](NexusClient::wait_for_active) waits for. Before the first wait, it accepts one return for any
+/// connection. A request to an unknown address changes nothing.
 ///
 /// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. At most 64 connections
 /// are open. A further connection closes the oldest connection that is not waiting for a response. One thread accepts

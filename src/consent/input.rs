@@ -117,7 +117,7 @@ impl Input<'_> {
         html
     }
 
-    /// Returns the initial value of the control. A secret is never shown again.
+    /// Returns the initial value of the control, which never repeats what was entered into a secret field.
     fn value(&self) -> &str {
         let value = match self.entered {
             Some(_) if self.field.secret => None,

@@ -41,7 +41,7 @@ impl Env {
     }
 }
 
-/// An empty `NEXUS_LOCK_DIR` turns the lock off; other empty variables count as not set.
+/// An empty `NEXUS_LOCK_DIR` turns the lock off, and any other empty variable counts as not set.
 fn value(name: &str) -> Option<Json> {
     let value = env::var_os(name)?;
     let shown = match name {

@@ -14,7 +14,7 @@ use crate::stop::Stop;
 
 #[derive(Args)]
 pub(crate) struct Fetch {
-    /// An absolute URL, or a path such as /user/repos below the provider's base URL; the credential goes only to the
+    /// An absolute URL, or a path such as /user/repos below the provider's base URL. The credential goes only to the
     /// URL's origin (scheme, host and port)
     #[arg(value_parser = args::not_blank)]
     url: String,
@@ -153,7 +153,7 @@ fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
-/// Returns the status line and headers in HTTP/1.1 format, the only version that the SDK uses.
+/// Returns the status line and headers in the format of HTTP/1.1, the only version that the SDK uses.
 fn head(status: u16, headers: &HeaderMap) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {}\r\n", named(status)).into_bytes();
     for (name, value) in headers {

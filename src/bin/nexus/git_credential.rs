@@ -11,7 +11,7 @@ use crate::single::Single;
 use crate::stop::Stop;
 use crate::times;
 
-/// The limit on the input. git sends a few hundred bytes.
+/// The limit on the input, which is usually a few hundred bytes.
 const MAX_INPUT: u64 = 64 * 1024;
 
 #[derive(Args)]
@@ -32,7 +32,7 @@ pub(crate) struct GitCredential {
     username: String,
     #[command(flatten)]
     single: Single,
-    /// The operation, which git adds; all operations other than `get` do nothing
+    /// The operation, which git adds. Only `get` does anything
     operation: String,
 }
 

@@ -12,7 +12,8 @@ use crate::times;
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Format {
-    /// Print only the access token; with --json, add it to the output, and with a connection's id also all other secrets
+    /// Print only the access token. With --json, add the access token to the output, or all secrets if the connection's
+    /// id is given
     #[arg(long)]
     show: bool,
     /// Print one line of JSON, with the expiry, if the gateway states one, in seconds since 1970 and from now

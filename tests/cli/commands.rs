@@ -117,7 +117,16 @@ fn errors_are_one_line_and_have_their_exit_code() {
             2,
             "no provider: give --provider or set PROVIDER",
         ),
-        ("token a -w b", 2, "--provider, not both"),
+        (
+            "token a -w b",
+            2,
+            "'[CONNECTION]' cannot be used with '--workspace <ID>'",
+        ),
+        (
+            "status a -p b",
+            2,
+            "'[CONNECTION]' cannot be used with '--provider <NAME>'",
+        ),
         ("token -w nobody", 6, "run `nexus connect`"),
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "cannot be refreshed"),

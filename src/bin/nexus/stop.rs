@@ -10,10 +10,8 @@ use crate::text::one_line;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-pub(crate) const CONNECT: u8 = 6;
+const CONNECT: u8 = 6;
 const TIMED_OUT: u8 = 7;
-
-const TO_CONNECT: &str = " (run `nexus connect`)";
 
 pub(crate) struct Stop {
     pub(crate) code: u8,
@@ -82,7 +80,7 @@ fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
         // The SDK advises to check the id and the workspace, but both may be right even if the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
-        _ if is_unconnected(error) => TO_CONNECT,
+        _ if is_unconnected(error) => " (run `nexus connect`)",
         ("insecure_url", _) if error.message().contains("redirect") => {
             " (the option of `nexus` is --no-redirect)"
         }

@@ -3,7 +3,6 @@
 use std::env::{self, VarError};
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -115,5 +114,5 @@ pub(crate) fn read(data: &str) -> Result<Vec<u8>, Stop> {
         Some(path) => (path, fs::read(path)),
         None => return Ok(data.as_bytes().to_vec()),
     };
-    read.map_err(|error| Stop::file("read", Path::new(path), &error))
+    read.map_err(|error| Stop::file("read", path, &error))
 }

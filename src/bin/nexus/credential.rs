@@ -1,7 +1,6 @@
 //! Credentials that `nexus connect` reads at a prompt or from lines of stdin.
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 
 use nexus_sdk::serde_json::{Map, Value as Json};
 use nexus_sdk::{
@@ -201,7 +200,7 @@ impl Field {
         } else {
             terminal::ask(&prompt)
         };
-        entered.map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
+        entered.map_err(|error| Stop::file("read from", "the terminal", &error))
     }
 }
 
@@ -225,6 +224,6 @@ fn next_line(name: &str) -> Result<String, Stop> {
             let text = line.strip_suffix('\n').unwrap_or(&line);
             Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
         }
-        Err(error) => Err(Stop::file("read", Path::new("stdin"), &error)),
+        Err(error) => Err(Stop::file("read", "stdin", &error)),
     }
 }

@@ -20,13 +20,27 @@ pub(crate) fn print_fields(fields: Fields, json: bool) -> Result<(), Stop> {
         let named = named.map(|(name, value)| (name.to_owned(), value));
         return print_json(&named.collect());
     }
-    let width = fields.iter().map(|(name, _)| name.len()).max();
-    let width = width.unwrap_or_default();
-    let line = |(name, value): &(&str, Value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), one_line);
-        format!("{name:width$}  {value}\n")
+    let cell = |value: Value| value.as_str().map_or_else(|| value.to_string(), one_line);
+    let row = |(name, value): (&str, Value)| [name.to_owned(), cell(value)];
+    print(columns(&fields.into_iter().map(row).collect::<Vec<_>>()))
+}
+
+/// Aligns the cells of each column.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:width$}  "))
+            .collect();
+        format!("{}\n", line.trim_end())
     };
-    print(fields.iter().map(line).collect::<String>())
+    rows.iter().map(line).collect()
 }
 
 pub(crate) fn print_json(value: &Value) -> Result<(), Stop> {
@@ -52,7 +66,7 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     };
     match stdout.write_all(&text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Stop::file("write to", Path::new("stdout"), &error))
+            Err(Stop::file("write to", "stdout", &error))
         }
         _ => Ok(()),
     }

@@ -38,8 +38,10 @@ impl Stop {
         Self::new(CONNECT, line)
     }
 
-    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self::failed(format!("cannot {doing} {}: {error}", path.display()))
+    /// For a file, or for `stdin` and the like.
+    pub(crate) fn file(doing: &str, path: impl AsRef<Path>, error: &io::Error) -> Self {
+        let path = path.as_ref().display();
+        Self::failed(format!("cannot {doing} {path}: {error}"))
     }
 
     /// Prints the line to stderr and returns the exit code.

@@ -86,11 +86,11 @@ impl Connect {
     /// Returns the scopes to request. Without `--scope`, returns the scopes that the gateway lists for the provider,
     /// because some identity providers refuse a request without scopes.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
-        let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
-        match &*self.scopes {
-            [] => listed.unwrap_or_default(),
-            given => given.to_vec(),
+        if !self.scopes.is_empty() {
+            return self.scopes.clone();
         }
+        let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
+        listed.unwrap_or_default()
     }
 
     /// Starts to serve the page to which the browser comes back, if this command waits for a browser.

@@ -89,42 +89,36 @@ impl Form {
         Ok(client.capture_credential(&self.state, &credential)?)
     }
 
+    /// Returns the named fields or, if there are no names, all fields of the form.
     fn wanted(&self, names: &[String]) -> Result<Vec<Field>, Stop> {
-        let mut all = self.fields();
         if names.is_empty() {
+            let names = self.schema.fields().into_iter();
+            let mut all: Vec<_> = names.map(|name| self.field(name)).collect();
             // The user name comes before the password, and optional fields come last.
             all.sort_by_key(|field| (!field.is_required, field.is_hidden));
             return Ok(all);
         }
         self.check(names)?;
-        let field = |name: &String| {
-            let known = all.iter().position(|field| field.name == *name);
-            let field = known.map_or_else(|| Field::named(name), |at| all.swap_remove(at));
+        let named = |name: &String| Field {
             // A named field is sent even if it is empty.
-            Field {
-                is_required: true,
-                ..field
-            }
+            is_required: true,
+            ..self.field(name)
         };
-        Ok(names.iter().map(field).collect())
+        Ok(names.iter().map(named).collect())
     }
 
-    fn fields(&self) -> Vec<Field> {
-        let required = self.required();
+    fn field(&self, name: &str) -> Field {
         let properties = self.schema.schema.get("properties");
-        let properties = properties.and_then(Json::as_object);
-        let field = |(name, schema): (&String, &Json)| {
-            let text = |key| schema.get(key).and_then(Json::as_str).map(one_line);
-            let text = |key| text(key).filter(|text| !text.is_empty());
-            Field {
-                title: text("title").unwrap_or_else(|| one_line(name)),
-                description: text("description"),
-                is_required: required.contains(&name.as_str()),
-                is_hidden: self.schema.is_secret(name),
-                ..Field::named(name)
-            }
-        };
-        properties.into_iter().flatten().map(field).collect()
+        let property = properties.and_then(|fields| fields.get(name));
+        let text = |key| property?.get(key)?.as_str().map(one_line);
+        let text = |key| text(key).filter(|text| !text.is_empty());
+        Field {
+            name: name.to_owned(),
+            title: text("title").unwrap_or_else(|| one_line(name)),
+            description: text("description"),
+            is_required: self.required().contains(&name),
+            is_hidden: self.schema.is_secret(name),
+        }
     }
 
     fn required(&self) -> Vec<&str> {
@@ -136,13 +130,13 @@ impl Form {
     /// Fails if a name is not a field of the form, or if a required field is missing from the names. Called before the
     /// user enters anything.
     fn check(&self, names: &[String]) -> Result<(), Stop> {
-        let (known, required) = (self.schema.fields(), self.required());
-        let is_given = |name: &&str| names.iter().any(|given| given == name);
+        let known = self.schema.fields();
         // A schema without properties says nothing about names.
-        let unknown = names.iter().map(String::as_str);
-        let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
-        let missing = required.iter().copied().filter(|name| !is_given(name));
+        let is_unknown = |name: &&String| !known.is_empty() && !known.contains(&name.as_str());
+        let is_missing = |name: &&str| !names.iter().any(|given| given == name);
+        let unknown = names.iter().filter(is_unknown);
         let unknown = unknown.map(|name| format!("unknown: {name}"));
+        let missing = self.required().into_iter().filter(is_missing);
         let missing = missing.map(|name| format!("missing: {name}"));
         let problems: Vec<_> = unknown.chain(missing).collect();
         if problems.is_empty() {
@@ -175,17 +169,6 @@ struct Field {
 }
 
 impl Field {
-    /// A field without a schema is hidden, because it may be a secret.
-    fn named(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            title: one_line(name),
-            description: None,
-            is_required: true,
-            is_hidden: true,
-        }
-    }
-
     fn read(&self, at_terminal: bool) -> Result<String, Stop> {
         if !at_terminal {
             return next_line(&self.name);

@@ -99,12 +99,12 @@ impl Form {
             return Ok(all);
         }
         self.check(names)?;
-        let named = |name: &String| Field {
+        let required = |name: &String| Field {
             // A named field is sent even if it is empty.
             is_required: true,
             ..self.field(name)
         };
-        Ok(names.iter().map(named).collect())
+        Ok(names.iter().map(required).collect())
     }
 
     fn field(&self, name: &str) -> Field {

@@ -33,12 +33,10 @@ pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
             *width = cell.chars().count().max(*width);
         }
     }
+    let cell = |(cell, width): (&String, usize)| format!("{cell:width$}");
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths);
-        let line: String = cells
-            .map(|(cell, width)| format!("{cell:width$}  "))
-            .collect();
-        format!("{}\n", line.trim_end())
+        let cells: Vec<_> = row.iter().zip(widths).map(cell).collect();
+        format!("{}\n", cells.join("  ").trim_end())
     };
     rows.iter().map(line).collect()
 }

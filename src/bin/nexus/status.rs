@@ -25,17 +25,14 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let ((status, found), mut fields) = match self.connection {
-            Some(id) => {
-                let found = by_id(&self.timeout.client()?, &id)?;
-                (found, vec![("connection_id", id.into())])
-            }
-            None => {
-                let (workspace, provider) = self.tenant.resolve()?;
-                let found = by_tenant(&self.timeout.client()?, &workspace, &provider)?;
-                let provider = ("provider", provider.into());
-                (found, vec![("workspace", workspace.into()), provider])
-            }
+        let ((status, found), mut fields) = if let Some(id) = self.connection {
+            let found = by_id(&self.timeout.client()?, &id)?;
+            (found, vec![("connection_id", id.into())])
+        } else {
+            let (workspace, provider) = self.tenant.resolve()?;
+            let found = by_tenant(&self.timeout.client()?, &workspace, &provider)?;
+            let provider = ("provider", provider.into());
+            (found, vec![("workspace", workspace.into()), provider])
         };
         let (status, Stop { code, line: reason }) = (status.to_string(), found);
         if self.json {

@@ -21,17 +21,13 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let report = match self.connection {
-            Some(id) => {
-                let token = self.timeout.client()?.get_token_by_connection_id(&id);
-                Report::of_connection(id, &token?)
-            }
-            None => {
-                let (workspace, provider) = self.tenant.resolve()?;
-                let client = self.timeout.client()?;
-                let token = client.resolve_token(&workspace, &provider)?;
-                Report::of_workspace(workspace, provider, &token)
-            }
+        let report = if let Some(id) = self.connection {
+            let token = self.timeout.client()?.get_token_by_connection_id(&id);
+            Report::of_connection(id, &token?)
+        } else {
+            let (workspace, provider) = self.tenant.resolve()?;
+            let token = self.timeout.client()?.resolve_token(&workspace, &provider);
+            Report::of_workspace(workspace, provider, &token?)
         };
         report.print(self.format)
     }

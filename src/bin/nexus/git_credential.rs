@@ -53,8 +53,10 @@ impl GitCredential {
         }
         let request = read(&mut io::stdin().lock().take(MAX_INPUT))
             .map_err(|error| Stop::file("read", "stdin", &error))?;
-        let values = |name| request.iter().filter(move |(own, _)| own == name);
-        let values = |name| values(name).map(|(_, value)| &**value).collect::<Vec<_>>();
+        let values = |name: &str| -> Vec<&str> {
+            let named = request.iter().filter(|(own, _)| own == name);
+            named.map(|(_, value)| &**value).collect()
+        };
         let is_allowed = |asked| self.host.iter().any(|host| same_host(host, asked));
         match (&*values("protocol"), &*values("host")) {
             (["https"], [asked]) if is_allowed(asked) => {}

@@ -7,6 +7,15 @@ use crate::debug::debug_only;
 use crate::error::Result;
 use crate::json::{self, Object};
 
+/// The names of fields that hold no secret, in lower case and without separators.
+const PLAIN_FIELDS: &str = "\
+    account accountid accountname address apibaseurl apiversion baseurl clientid cluster company customerid \
+    databasename dbname domain email emailaddress endpoint environment firstname host hostname instance instanceurl \
+    issuer issuerurl label language lastname locale login name namespace org organization organizationid orgid port \
+    profile project projectid projectname protocol realm region scheme scope scopes server serverurl shop site siteid \
+    siteurl subdomain team teamid tenant tenantid timezone tokenuri tokenurl type uri url user userid username version \
+    workspace workspaceid zone";
+
 /// The form in which a user enters a provider's credential.
 ///
 /// ```
@@ -73,6 +82,46 @@ impl CaptureSchema {
         let names = properties.into_iter().flat_map(Object::keys);
         names.map(|name| &**name).collect()
     }
+
+    /// Returns whether a program should hide this field while the user types. All fields are hidden except choices
+    /// (`enum`), booleans, and fields with a name that is known to be harmless, such as `username`, `region` or
+    /// `base_url`. A field is hidden whatever its name if its schema has `format: password` or `writeOnly`.
+    ///
+    /// ```
+    /// use nexus_sdk::{CaptureSchema, serde_json::json};
+    ///
+    /// let schema = CaptureSchema::from_json(json!({"properties": {"baseUrl": {}, "webhook_url": {}}}))?;
+    /// assert!(!schema.is_secret("baseUrl") && schema.is_secret("webhook_url"));
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    #[must_use]
+    pub fn is_secret(&self, field: &str) -> bool {
+        let properties = json::object(&self.schema, "properties");
+        let property = properties.and_then(|fields| json::object(fields, field));
+        is_secret(field, property.unwrap_or(&Object::new()))
+    }
+}
+
+/// Returns whether to hide a field, as [`CaptureSchema::is_secret`] does.
+pub(crate) fn is_secret(name: &str, property: &Object) -> bool {
+    let is_flag = property.get("type").is_some_and(|kind| kind == "boolean");
+    if is_flag || property.get("enum").is_some_and(Value::is_array) {
+        return false;
+    }
+    is_marked(property) || !is_plain(name)
+}
+
+/// Returns whether the schema of a field says that the field is secret.
+pub(crate) fn is_marked(property: &Object) -> bool {
+    json::text(property, "format").is_some_and(|format| format == "password")
+        || json::flag(property, "writeOnly")
+}
+
+/// Compares the whole name, because parts mislead: `webhook_url` is a secret, and `url` is not.
+fn is_plain(name: &str) -> bool {
+    let letters = name.chars().filter(|c| !matches!(c, '_' | '-' | '.' | ' '));
+    let name = letters.collect::<String>().to_ascii_lowercase();
+    PLAIN_FIELDS.split(' ').any(|plain| plain == name)
 }
 
 /// The gateway's response to a credential that it has accepted. Does not contain the credential.
@@ -171,6 +220,37 @@ mod tests {
             assert_eq!(form.fields(), fields);
             assert_eq!(form.schema, object(schema));
         }
+    }
+
+    #[test]
+    fn a_field_is_hidden_unless_its_name_is_known() {
+        let hidden = "api_key password pat pem dsn connection_string service_account database_url webhook_url \
+                      webhookUrl seed pin kubeconfig mnemonic url_signature username_token x ";
+        let plain = "username user email host hostname port region base_url baseUrl Base-URL url account_id tenant \
+                     subdomain token_url instance.url";
+        let table = [(hidden, json!({}), true), (plain, json!({}), false)];
+        let properties = [
+            (json!({"type": "integer"}), "pin", true),
+            (json!({"type": "integer"}), "port", false),
+            (json!({"format": "uri"}), "webhook_url", true),
+            (json!({"format": "password"}), "username", true),
+            (json!({"writeOnly": true}), "username", true),
+            (json!({"writeOnly": false}), "password", true),
+            (json!({"type": "boolean"}), "verify", false),
+            (json!({"enum": ["a", "b"]}), "plan", false),
+            (json!(true), "username", false),
+            (json!(true), "password", true),
+        ];
+        let properties = properties.map(|(property, names, expected)| (names, property, expected));
+        for (names, property, expected) in table.into_iter().chain(properties) {
+            for name in names.split(' ') {
+                let schema = json!({"properties": {name: property}});
+                let schema = CaptureSchema::from_json(schema).unwrap();
+                assert_eq!(schema.is_secret(name), expected, "{name:?} {property}");
+            }
+        }
+        let empty = CaptureSchema::from_json(json!({})).unwrap();
+        assert!(empty.is_secret("password") && !empty.is_secret("username"));
     }
 
     #[test]

@@ -45,8 +45,9 @@ const LIMITS: Limits = Limits {
 /// ends the wait. The wait also keeps polling at its interval, because the browser usually does not return if the user
 /// denies consent.
 ///
-/// The URL contains 128 random bits. It works once for the connection of the latest wait. Before the first wait, it
-/// works once, for any connection. A request to an unknown address changes nothing.
+/// The URL contains 128 random bits. It accepts one return, and only for the connection that the latest
+/// [`wait_for_active`](NexusClient::wait_for_active) waits for. Before the first wait, it accepts one return for any
+/// connection. A request to an unknown address changes nothing.
 ///
 /// A browser has 10 s to send a request, with at most 16 KiB of headers and 64 KiB of form data. At most 64 connections
 /// are open. A further connection closes the oldest connection that is not waiting for a response. One thread accepts
@@ -153,10 +154,9 @@ impl ConsentListener {
     /// [`request_connection`](NexusClient::request_connection).
     ///
     /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
-    /// It ignores references such as `$ref` and combinations such as `oneOf`. A text field is secret if its schema has
-    /// `writeOnly` or `format: password`. It is also secret if its name suggests a secret, such as `api_key`, unless
-    /// it is an address, such as `token_url`. The browser hides the value of a secret field. If the page is shown again
-    /// after an error, it does not contain that value.
+    /// It ignores references such as `$ref` and combinations such as `oneOf`. The browser hides what the user types into
+    /// a field that [`CaptureSchema::is_secret`](crate::CaptureSchema::is_secret) calls secret, and a button shows it. If
+    /// the page is shown again after an error, it does not contain the values of such fields.
     ///
     /// The page names this program, the provider and the gateway's origin. This process sends the credential to the
     /// gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the gateway accepts it,
@@ -177,7 +177,8 @@ impl ConsentListener {
     ///
     /// After the listener is dropped, another program can listen on its port. The page's script therefore checks that
     /// the server is still this listener before it sends the form. It also replaces the form with a notice within a few
-    /// seconds after the listener is dropped. A browser without scripts does neither.
+    /// seconds after the listener is dropped. If the listener does not respond, the page keeps what the user has
+    /// entered, and the user can send it again. A browser without scripts does none of this.
     ///
     /// # Errors
     ///

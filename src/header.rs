@@ -1,4 +1,4 @@
-//! Builds the headers that carry a credential, and checks whether ureq can send a header.
+//! Builds the headers that carry a credential, and checks which headers ureq can send, and which are secret.
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
@@ -11,6 +11,25 @@ pub(crate) const USER_AGENT: &str =
 
 /// The maximum length of the value of a secret header, in bytes. Most servers accept much less.
 pub(crate) const MAX_LENGTH: usize = 64 * 1024;
+
+/// A header is secret if its name contains one of these.
+const SECRET_PARTS: [&str; 15] = [
+    "auth",
+    "bearer",
+    "cookie",
+    "credential",
+    "dpop",
+    "jwt",
+    "passcode",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "session",
+    "signature",
+    "token",
+];
 
 /// Returns the header that carries a credential, or an error if no header can carry it. `Debug` does not show the
 /// value.
@@ -113,4 +132,49 @@ pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<
     let added = headers.try_append(name.clone(), value);
     added.map_err(|_| invalid("there are too many headers; remove some"))?;
     Ok(())
+}
+
+/// Returns whether a header must not be sent to another origin after a redirect. The name is in lower case. True
+/// for the headers that carry credentials (RFC 9110) or cookies (RFC 6265), and for all headers whose name suggests a
+/// secret, a session or a key, except `idempotency-key`. `otp` counts only at the end, because `footprint` contains it.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let is_key = name.contains("key") && name != "idempotency-key";
+    is_key || name.ends_with("otp") || SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_secret_headers() {
+        let table = [
+            ("authorization", true),
+            ("set-cookie", true),
+            ("x-jwt-assertion", true),
+            ("x-signature", true),
+            ("user_context_token", true),
+            ("x-github-otp", true),
+            ("otp", true),
+            ("dpop", true),
+            ("x-bearer", true),
+            ("x-passcode", true),
+            ("db_pwd", true),
+            ("rootpath", false),
+            ("x-carbon-footprint", false),
+            ("client_secret", true),
+            ("db_password", true),
+            ("credentials", true),
+            ("x-api-key-id", true),
+            ("ocp-apim-subscription-key", true),
+            ("session_id", true),
+            ("idempotency-key", false),
+            ("key_id", true),
+            ("message", false),
+            ("content-type", false),
+        ];
+        for (name, expected) in table {
+            assert_eq!(is_secret(name), expected, "{name}");
+        }
+    }
 }

@@ -142,7 +142,6 @@ mod loopback;
 mod options;
 mod providers;
 mod retry;
-mod secret;
 #[cfg(test)]
 #[path = "../tests/properties/seeded.rs"]
 mod seeded;

@@ -68,7 +68,7 @@ impl Entry {
         grace: Duration,
     ) -> Option<Self> {
         let left = token.expires_at.duration_since(requested.wall).ok()?;
-        let is_assumed = token.assumed_expiry == Some(token.expires_at);
+        let is_assumed = token.stated_expiry().is_none();
         let usable_until = requested.after(if is_assumed { MAX_ASSUMED_USE } else { left });
         let before_buffer = requested.after(left.saturating_sub(buffer));
         let is_before = now.is_before(before_buffer);

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::capture;
 use crate::json::{self, Object};
-use crate::secret;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
@@ -33,19 +33,16 @@ pub(super) struct Field {
 
 impl Field {
     pub(super) fn new(name: &str, property: &Object, required: bool) -> Self {
-        let lower = name.to_ascii_lowercase();
-        let kind = kind(&lower, property);
-        // A choice is not secret, because the schema lists its values.
-        let is_typed = !matches!(kind, Kind::Flag | Kind::Choice(_));
-        let secret = is_typed && is_secret(&lower, property);
+        let kind = kind(&name.to_ascii_lowercase(), property);
+        let default = json::filled(property, "default");
         Self {
             name: name.to_owned(),
             label: label(name, property),
             description: json::filled(property, "description"),
             required: required && kind != Kind::Flag,
-            secret,
-            // A secret's default could be a real secret.
-            default: json::filled(property, "default").filter(|_| !secret),
+            secret: capture::is_secret(name, property),
+            // The default of a field that is marked as secret could be a real secret.
+            default: default.filter(|_| !capture::is_marked(property)),
             kind,
         }
     }
@@ -113,26 +110,17 @@ fn kind(name: &str, property: &Object) -> Kind {
 }
 
 fn has_lines(name: &str, property: &Object) -> bool {
-    const NAMES: [&str; 5] = [
+    const NAMES: [&str; 6] = [
         "private_key",
         "privatekey",
         "certificate",
         "pem",
         "service_account",
+        "kubeconfig",
     ];
     let format = json::text(property, "format").unwrap_or_default();
     matches!(&*format, "textarea" | "multiline" | "pem" | "json")
         || NAMES.iter().any(|part| name.contains(part))
-}
-
-/// Returns whether the schema or the name of a field marks it as secret. An address such as `token_url` is secret only
-/// if the schema marks it.
-fn is_secret(name: &str, property: &Object) -> bool {
-    let format = json::text(property, "format").unwrap_or_default();
-    let is_address = format == "uri" || name.ends_with("url") || name.ends_with("uri");
-    format == "password"
-        || json::flag(property, "writeOnly")
-        || (secret::is_secret_field(name) && !is_address)
 }
 
 /// Returns the title, or the name in words if the title is missing or repeats the name.

@@ -102,18 +102,15 @@ impl Form {
         page::page(422, &format!("Error: {title}"), &main, Some(check))
     }
 
-    /// Renders the problems. They have the focus, so that screen readers start with them.
     fn summary(&self, problems: &[String]) -> String {
-        let mut html = "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus>\n\
-                        <h2>Not connected yet</h2>\n"
-            .to_owned();
+        let mut html = String::new();
         for problem in problems {
             let _ = writeln!(html, "<p>{}</p>", escape(problem));
         }
         if self.fields.iter().any(|field| field.secret) {
             html.push_str("<p>Enter hidden fields again, because they are not kept.</p>\n");
         }
-        html + "</div>\n"
+        page::summary(&html)
     }
 }
 

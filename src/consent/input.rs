@@ -39,7 +39,11 @@ impl Input<'_> {
             let description = escape(description);
             hint = format!("<p class=\"hint\" id=\"{id}-hint\">{description}</p>\n");
         }
-        let control = self.control();
+        let mut control = self.control();
+        if field.secret {
+            let show = self.show_button();
+            control = format!("<div class=\"secret\">\n{control}\n{show}\n</div>");
+        }
         let parts = if is_flag {
             format!("<div class=\"check\">{control}{label}</div>\n{hint}")
         } else {
@@ -68,6 +72,15 @@ impl Input<'_> {
                 format!("<input type=\"{kind}\"{attributes} value=\"{value}\">")
             }
         }
+    }
+
+    /// Renders a button that shows what the user has typed. The page's script makes it work.
+    fn show_button(&self) -> String {
+        let (id, label) = (&self.id, escape(&self.field.label));
+        format!(
+            "<button type=\"button\" class=\"show\" aria-pressed=\"false\" aria-controls=\"{id}\" \
+             aria-label=\"Show {label}\">Show</button>"
+        )
     }
 
     fn select(&self, choices: &[Value], attributes: &str) -> String {
@@ -104,7 +117,7 @@ impl Input<'_> {
         html
     }
 
-    /// Returns the initial value of the control. A secret is never shown again.
+    /// Returns the initial value of the control, which never repeats what was entered into a secret field.
     fn value(&self) -> &str {
         let value = match self.entered {
             Some(_) if self.field.secret => None,

@@ -1,40 +1,88 @@
 // After the program has ended, another program can listen on its port, and must not get what the user enters. The page
 // therefore asks the server for a proof that only the original server has. It asks before it sends the form, and every
 // 2 s.
-const { challenge, proof } = document.currentScript.dataset;
+let { challenge, proof } = document.currentScript.dataset;
 let isSending = false;
 
-const isServerOurs = async () => {
+const askServer = async () => {
   try {
-    const timeout = new Promise((resolve) => setTimeout(resolve, 5000));
-    const asked = fetch(`?challenge=${challenge}`, { cache: "no-store" });
-    const response = await Promise.race([asked, timeout]);
-    return response.ok && (await response.text()) === proof;
-  } catch {
-    return false;
+    // Half-open connections of other programs can delay a response by seconds.
+    const signal = AbortSignal.timeout(30000);
+    const response = await fetch(`?challenge=${challenge}`, { cache: "no-store", signal });
+    return response.ok && (await response.text()) === proof ? "ours" : "another";
+  } catch (error) {
+    return error.name === "TimeoutError" ? "slow" : "gone";
   }
 };
 
+const isServerLost = async () => ["another", "gone"].includes(await askServer());
+
+const copyOf = (id) => document.getElementById(id).content.cloneNode(true);
+
 const blank = () => {
+  challenge = undefined;
   const main = document.querySelector("main");
   main.className = "notice";
-  main.replaceChildren(document.querySelector("template").content.cloneNode(true));
+  main.replaceChildren(copyOf("ended"));
 };
 
 const watch = async () => {
   // A single failure can have another cause: the computer may have been suspended.
-  if (isSending || (await isServerOurs()) || (await isServerOurs())) setTimeout(watch, 2000);
-  else if (!isSending) blank();
+  if (!isSending && (await isServerLost()) && (await isServerLost()) && !isSending && challenge) blank();
+  if (challenge) setTimeout(watch, 2000);
 };
 
-// A field named `submit` would hide the form's method of that name, so the method comes from the prototype.
+const show = (html) => {
+  // The style in a template is inert. In another document, the browser would complain about its nonce.
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const part = (name) => template.content.querySelector(name);
+  const main = part("main");
+  main.tabIndex = -1;
+  ({ challenge, proof } = part("script")?.dataset ?? {});
+  document.title = part("title").textContent;
+  document.querySelector("main").replaceWith(main);
+  (main.querySelector("[autofocus]") ?? main).focus();
+};
+
+const showUnsent = (form) => {
+  document.querySelector(".summary")?.remove();
+  form.before(copyOf("unsent"));
+  document.querySelector(".summary").focus();
+};
+
+// The script sends the form itself, because the page would be lost if the browser sent it and got no response.
+const send = async (form) => {
+  const server = await askServer();
+  if (server === "another") return blank();
+  if (server !== "ours") return showUnsent(form);
+  try {
+    const body = new URLSearchParams(new FormData(form));
+    show(await (await fetch("", { method: "POST", body })).text());
+  } catch {
+    showUnsent(form);
+  }
+};
+
 document.addEventListener("submit", async (event) => {
   event.preventDefault();
   // A second click would send the form again, and hide the response to the first.
   if (isSending) return;
   isSending = true;
-  isSending = await isServerOurs();
-  if (isSending) HTMLFormElement.prototype.submit.call(event.target);
-  else blank();
+  document.body.setAttribute("aria-busy", true);
+  await send(event.target);
+  document.body.removeAttribute("aria-busy");
+  isSending = false;
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".show");
+  if (!button) return;
+  const isShown = button.getAttribute("aria-pressed") === "false";
+  button.setAttribute("aria-pressed", isShown);
+  const field = document.getElementById(button.getAttribute("aria-controls"));
+  // The type of a textarea cannot be set, and its class hides the text.
+  field.type = isShown ? "text" : "password";
+  field.classList.toggle("hidden", !isShown);
 });
 watch();

@@ -34,8 +34,12 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
         let ended = "What you have just entered was not sent. Unless another window says that you are connected, go \
                      back to the program that opened this form and connect again.";
         let ended = notice(CROSS, "This form has expired or was already sent", ended);
+        let unsent = summary(
+            "<p>The program that opened this form did not respond. What you have entered is still here. Press Connect \
+             to try again.</p>\n",
+        );
         end = format!(
-            "<template>{ended}</template>\n<script nonce=\"{nonce}\" data-challenge=\"{challenge}\" \
+            "<template id=\"ended\">{ended}</template>\n<template id=\"unsent\">{unsent}</template>\n<script nonce=\"{nonce}\" data-challenge=\"{challenge}\" \
              data-proof=\"{proof}\">{SCRIPT}</script>\n"
         );
     }
@@ -102,6 +106,14 @@ pub(super) fn refused(status: u16) -> Response {
         _ => "The browser sent a request that is not valid.",
     };
     notice_page(status, CROSS, "Not accepted", text)
+}
+
+/// Renders a problem with its explanation. The problem has the focus, so that screen readers start with it.
+pub(super) fn summary(paragraphs: &str) -> String {
+    format!(
+        "<div class=\"summary\" role=\"alert\" tabindex=\"-1\" autofocus>\n<h2>Not connected yet</h2>\n\
+         {paragraphs}</div>\n"
+    )
 }
 
 fn notice_page(status: u16, icon: &str, title: &str, text: &str) -> Response {

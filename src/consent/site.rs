@@ -13,10 +13,10 @@ use super::request::{field, header};
 use crate::loopback::{Request, Response, Service};
 use crate::wait::browser::BrowserReturns;
 
-/// The limit on forms. A further form replaces the oldest one.
+/// The limit on forms, above which a new form replaces the oldest.
 const MAX_FORMS: usize = 8;
 
-/// Serves the return URL and the forms. All paths are random.
+/// Serves the return URL and the forms, all at random paths.
 pub(super) struct Site {
     /// The only accepted `Host`. Another host name can point to this computer (DNS rebinding).
     authority: String,

@@ -4,8 +4,8 @@ use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::header;
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
-use crate::secret;
 use crate::token::CachedToken;
 use crate::url;
 
@@ -119,7 +119,7 @@ impl Hop<'_> {
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
         for name in self.headers.clone().keys() {
-            if secret::is_secret_header(name.as_str()) || *name == *token.header_name {
+            if header::is_secret(name.as_str()) || *name == *token.header_name {
                 self.headers.remove(name);
             }
         }

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::loopback::fields;
 use crate::url;
 
-/// Decodes `%XX`. An invalid escape stays as it is.
+/// Decodes `%XX`, and keeps invalid escapes.
 pub(super) fn percent_decode(text: &str) -> String {
     String::from_utf8_lossy(&url::decode(text, false)).into_owned()
 }

@@ -60,7 +60,7 @@ impl DevGateway {
     /// Creates an active connection without asking for consent, and returns its id. The new connection supersedes an
     /// active connection of the same workspace and provider.
     ///
-    /// Ids are consecutive. The first id is `00000000-0000-4000-8000-000000000001`.
+    /// Ids are consecutive, from `00000000-0000-4000-8000-000000000001`.
     ///
     /// # Errors
     ///

@@ -85,7 +85,7 @@ impl Grant {
         Ok(next)
     }
 
-    /// Issues a new credential. The upstream refuses all earlier credentials.
+    /// Issues a new credential, so that the upstream refuses all earlier credentials.
     pub(super) fn replace(&mut self, held: &Credential, now: u64) -> Credential {
         self.accepted.clear();
         if self.provider.has_tokens() {

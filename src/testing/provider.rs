@@ -87,8 +87,8 @@ impl Provider {
         Self::new(name.into(), Kind::ApiKey, strategy)
     }
 
-    /// Creates a provider of user names and passwords. The credential has the fields `username` and `password`, and the
-    /// strategy is `basic_auth`. A generated user name is always `user`.
+    /// Creates a provider that uses Basic authentication, with the strategy `basic_auth`. The credential has the fields
+    /// `username` and `password`. A generated user name is always `user`.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -291,7 +291,7 @@ impl Provider {
 
 debug_only!(Provider: name, kind);
 
-/// The providers of every gateway.
+/// The built-in providers of a `DevGateway`.
 pub(super) fn defaults() -> [Provider; 3] {
     let [github, weather, registry] = Provider::DEFAULTS;
     [

@@ -38,9 +38,9 @@ pub(super) const GET: &str = "GET, HEAD";
 pub struct ReceivedRequest {
     /// The method, such as `GET`.
     pub method: String,
-    /// The path without the query. It stays percent-encoded.
+    /// The path without the query, still percent-encoded.
     pub path: String,
-    /// The part of the URL after `?`. It stays percent-encoded.
+    /// The part of the URL after `?`, still percent-encoded.
     pub query: Option<String>,
     /// All headers, including credentials.
     pub headers: HeaderMap,
@@ -60,7 +60,7 @@ impl ReceivedRequest {
         }
     }
 
-    /// Fails with 405 if the request's method is not in `methods`. The 405 sends `methods` in its `Allow` header.
+    /// Fails with 405 if the request's method is not in `methods`. The response lists `methods` in `Allow`.
     pub(super) fn allow(&self, methods: &str) -> Result<(), Response> {
         if methods.split(", ").any(|method| method == self.method) {
             return Ok(());

@@ -51,7 +51,8 @@ pub struct CachedToken {
     /// The type that the gateway states, or `Bearer`. For the strategy `header` with a `value_prefix`, the type
     /// is that prefix, trimmed, or the header's name if the prefix is blank.
     pub token_type: String,
-    /// The expiry, by the local clock.
+    /// The expiry, by the local clock. If the gateway states no expiry, the SDK assumes 5 minutes; see
+    /// [`stated_expiry`](Self::stated_expiry).
     pub expires_at: SystemTime,
     /// The name of the header that carries the credential.
     pub header_name: String,
@@ -117,6 +118,26 @@ impl CachedToken {
         self.value_prefix = value_prefix.into();
         self.place = Place::Header;
         self
+    }
+
+    /// Returns `expires_at`, or `None` if the gateway states no expiry and `expires_at` is the SDK's assumption.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// gateway.connect("acme", "weather")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let token = client.resolve_token("acme", "github")?;
+    /// assert_eq!(token.stated_expiry(), Some(token.expires_at));
+    /// let key = client.resolve_token("acme", "weather")?;
+    /// assert_eq!(key.stated_expiry(), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stated_expiry(&self) -> Option<SystemTime> {
+        (self.assumed_expiry != Some(self.expires_at)).then_some(self.expires_at)
     }
 
     /// Sends the token's type before the token. The scheme `Bearer` is always written this way.

@@ -486,7 +486,7 @@ fn what_else_the_response_knows() {
     for (mut value, assumed, base) in table {
         value["access_token"] = json!("t");
         let token = cached(&value);
-        assert_eq!(token.assumed_expiry.is_some(), assumed, "{value}");
+        assert_eq!(token.stated_expiry().is_none(), assumed, "{value}");
         assert_eq!(token.api_base_url.as_deref(), base, "{value}");
     }
 }

@@ -117,7 +117,16 @@ fn errors_are_one_line_and_have_their_exit_code() {
             2,
             "no provider: give --provider or set PROVIDER",
         ),
-        ("token a -w b", 2, "--provider, not both"),
+        (
+            "token a -w b",
+            2,
+            "'[CONNECTION]' cannot be used with '--workspace <ID>'",
+        ),
+        (
+            "status a -p b",
+            2,
+            "'[CONNECTION]' cannot be used with '--provider <NAME>'",
+        ),
         ("token -w nobody", 6, "run `nexus connect`"),
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "cannot be refreshed"),
@@ -158,6 +167,28 @@ fn env_tells_an_empty_lock_directory_from_none() {
         command.envs(set.map(|set| ("NEXUS_LOCK_DIR", set)));
         let ran = finish(spawn(&mut command), b"");
         assert!(ran.out.contains(shown), "{set:?}: {}", ran.out);
+    }
+}
+
+#[test]
+fn env_hides_parts_of_urls_only() {
+    let bench = Bench::new("parts");
+    for (name, value, shown) in [
+        ("WORKSPACE_ID", "me@example.com?a", "me@example.com?a"),
+        ("PROVIDER", "a@b", "a@b"),
+        ("NEXUS_LOCK_DIR", "/home/me@corp", "/home/me@corp"),
+        ("HTTP_PROXY", "user:hunter2@proxy:80", "(hidden)@proxy:80"),
+        ("NO_PROXY", "a.example", "a.example"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "http://127.0.0.1:1/?key=hunter2",
+            "http://127.0.0.1:1/?(hidden)",
+        ),
+    ] {
+        let ran = finish(spawn(bench.command("env").env(name, value)), b"");
+        let line = ran.out.lines().find(|line| line.starts_with(name));
+        let found = line.and_then(|line| line.split_whitespace().nth(1));
+        assert_eq!(found, Some(shown), "{name}: {}", ran.out);
     }
 }
 
@@ -256,6 +287,14 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
         let ran = bench.run("providers --json");
         assert_eq!(ran.json(name)["providers"][0]["name"], name);
     }
+    // In JSON, they are escaped, and everything else is unchanged.
+    let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{200d}é\n"});
+    let reply = Fault::reply(200, "application/json", token.to_string());
+    bench.gateway.fail_next_at("/v1/token", 1, reply);
+    let ran = bench.run("token --show --json {github}");
+    let escaped = r#""a\u009b\u007f\u202e\u200f\u2069\u061c"#.to_owned() + "\u{200d}é\\n\"";
+    assert!(ran.out.contains(&escaped), "{:?}", ran.out);
+    assert_eq!(ran.json("token")["access_token"], token["access_token"]);
     let error = json!({"error": "broker_error", "message": "no\u{202e}pe"}).to_string();
     let refused = Fault::reply(400, "application/json", error);
     bench.gateway.fail_next(1, refused);

@@ -280,3 +280,42 @@ fn without_fields_connect_says_which_to_give() {
         );
     }
 }
+
+/// Returns the words into which a shell splits the text.
+#[cfg(unix)]
+fn shell_words(text: &str) -> Vec<String> {
+    let script = format!("printf '%s\\n' {text}");
+    let mut shell = std::process::Command::new("/bin/sh");
+    let output = shell.args(["-c", &script]).output().unwrap();
+    let words = String::from_utf8(output.stdout).unwrap();
+    words.lines().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_to_copy_is_quoted_for_a_shell() {
+    let bench = Bench::new("quoted");
+    for name in [
+        "k;touch {dir}/run;#",
+        "$(touch {dir}/run)",
+        "`touch {dir}/run`",
+        "it's|a b",
+        "a\"&\\*~",
+    ] {
+        let name = bench.filled(name);
+        let schema = json!({"schema": {"properties": {&name: {}}}});
+        for (args, code, start) in [
+            ("--no-wait", 0, "run `nexus connect` again with "),
+            ("--field other", 2, "; give "),
+        ] {
+            let fault = Fault::reply(200, "application/json", schema.to_string());
+            bench.gateway.fail_next_at("/v1/capture-schema", 1, fault);
+            let ran = bench.run(&format!("connect -p weather {args}"));
+            assert_eq!(ran.code, code, "{name}: {}", ran.err);
+            let (_, options) = ran.err.split_once(start).unwrap();
+            let words = shell_words(options);
+            assert_eq!(words, ["--field", &format!("{name}=-")], "{name}");
+        }
+        assert!(!bench.file("run").exists(), "{name}");
+    }
+}

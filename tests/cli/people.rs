@@ -154,7 +154,13 @@ fn an_expiry_is_a_date_and_how_long_that_is() {
     }
     reply(&bench, "/v1/token", 200, &json!({"access_token": "t"}));
     let unknown = bench.run("token {github}");
-    assert!(!unknown.out.contains("expires"), "{}", unknown.out);
+    assert_eq!(line(&unknown, "expires "), "expires        (not stated)");
+    // The development gateway states no expiry for a key.
+    let key = bench.run("token -p weather");
+    assert_eq!(line(&key, "expires "), "expires       (not stated)");
+    let key = bench.run("token -p weather --json").json("key");
+    let stated = ["expires_at", "expires_in"].map(|name| key.get(name));
+    assert_eq!(stated, [None, None], "{key}");
     reply(
         &bench,
         "/v1/token",

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_sdk::serde_json::json;
+use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::Fault;
 use nexus_sdk::ureq;
 
@@ -307,6 +307,56 @@ fn without_a_folder_for_the_file_the_credential_is_asked_for() {
     }
 }
 
+/// Runs the program with a terminal as its stdout, and returns what it prints.
+fn on_screen(bench: &Bench, args: &str) -> String {
+    let program = bench.command("");
+    let path = program.get_program().to_str().unwrap();
+    let line = format!("'{path}' {}", bench.filled(args));
+    let mut script = Command::new("/usr/bin/script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => script.env(name, value),
+            None => script.env_remove(name),
+        };
+    }
+    let output = script.stdin(Stdio::null()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_gets_control_characters_escaped_and_a_pipe_gets_them_unchanged() {
+    let bench = Bench::new("escaped");
+    // (what the gateway or the API sends, what the terminal shows)
+    let cases = [
+        ("a\u{1b}]52;c;YQ==\u{7}b", "a\\u001b]52;c;YQ==\\u0007b"),
+        ("a\u{9b}2J\u{7f}\u{0}", "a\\u009b2J\\u007f\\u0000"),
+        ("a\u{202e}b\u{2066}c\u{61c}", "a\\u202eb\\u2066c\\u061c"),
+        ("a\rb\r\nc\td", "a\\u000db\r\nc\td"),
+        ("é 東 👍", "é 東 👍"),
+    ];
+    for (sent, shown) in cases {
+        let token = json!({ "access_token": sent }).to_string();
+        for (args, path, body) in [
+            ("token --show {github}", "/v1/token", &*token),
+            ("refresh --show {github}", "/v1/refresh", &token),
+            ("fetch {url}/user", "/user", sent),
+        ] {
+            let reply = Fault::reply(200, "text/plain", body);
+            bench.gateway.fail_next_at(path, 2, reply);
+            let seen = on_screen(&bench, args);
+            assert_eq!(seen, format!("{shown}\r\n"), "{args} {sent:?}");
+            let piped = bench.run(args).out;
+            assert_eq!(piped.trim_end_matches('\n'), sent, "{args} {sent:?}");
+        }
+    }
+    // The first bytes of an image are no UTF-8.
+    let image = Fault::reply(200, "image/png", b"\x89PNG\r\n\x1a\n".to_vec());
+    bench.gateway.fail_next_at("/user", 1, image);
+    let seen = on_screen(&bench, "fetch {url}/user");
+    assert_eq!(seen, "\u{fffd}PNG\r\n\\u001a\r\n");
+}
+
 #[test]
 fn a_body_without_a_line_break_ends_with_one_on_a_terminal() {
     let bench = Bench::new("newline");
@@ -318,19 +368,7 @@ fn a_body_without_a_line_break_ends_with_one_on_a_terminal() {
     ] {
         let reply = || Fault::reply(200, "text/plain", body);
         bench.gateway.fail_next_at("/user", 2, reply());
-        let program = bench.command("");
-        let path = program.get_program().to_str().unwrap();
-        let line = format!("'{path}' fetch '{}/user'", bench.gateway.url());
-        let mut script = Command::new("/usr/bin/script");
-        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => script.env(name, value),
-                None => script.env_remove(name),
-            };
-        }
-        let output = script.stdin(Stdio::null()).output().unwrap();
-        let seen = String::from_utf8(output.stdout).unwrap();
+        let seen = on_screen(&bench, "fetch {url}/user");
         assert_eq!(seen, shown, "{body:?}");
         // Elsewhere the body is unchanged.
         assert_eq!(bench.run("fetch {url}/user").out, body);
@@ -357,6 +395,35 @@ fn without_a_browser_the_credential_is_asked_for() {
             json!({"username": "me", "password": "hunter2"})
         );
     }
+}
+
+#[test]
+fn a_prompt_hides_all_but_well_known_fields() {
+    let bench = Bench::new("hides");
+    let fields = ["base_url", "host", "pin", "webhook_url"];
+    let properties = fields.map(|name| (name.to_owned(), json!({})));
+    let schema = json!({"properties": Map::from_iter(properties), "required": fields});
+    let reply = |body: &Value| Fault::reply(200, "application/json", body.to_string());
+    bench
+        .gateway
+        .fail_next_at("/v1/capture-schema", 1, reply(&schema));
+    let taken = json!({"connection_id": bench.github, "status": "active"});
+    bench
+        .gateway
+        .fail_next_at("/v1/capture-credential", 1, reply(&taken));
+    let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
+    for name in ["base_url", "host"] {
+        terminal.expect(&format!("{name}: "));
+        terminal.enter("seen");
+    }
+    for name in ["pin", "webhook_url"] {
+        terminal.expect(&format!("{name}: "));
+        terminal.enter_secret("hunter2");
+    }
+    let (code, _, seen) = terminal.end();
+    assert_eq!(code, 0, "{seen}");
+    assert_eq!(seen.matches("seen").count(), 2, "{seen}");
+    assert!(!seen.contains("hunter2"), "{seen}");
 }
 
 #[test]

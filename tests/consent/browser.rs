@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::thread;
 
 use super::support::LONG;
 
@@ -31,6 +32,21 @@ pub(crate) fn connect(url: &str) -> TcpStream {
     let stream = TcpStream::connect(parts(url).0).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
     stream
+}
+
+/// Holds 200 connections with unfinished requests, and opens each again when the listener closes it, until the
+/// listener is dropped.
+pub(crate) fn half_open(url: &str) {
+    let address = parts(url).0.to_owned();
+    for _ in 0..200 {
+        let address = address.clone();
+        thread::spawn(move || {
+            while let Ok(mut stream) = TcpStream::connect(&address) {
+                let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
+                let _ = stream.read(&mut [0]);
+            }
+        });
+    }
 }
 
 /// What the listener says to these bytes; a status of 0 is a connection without a response.

@@ -2,12 +2,13 @@
 
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{ConsentListener, NexusClient, RequestConnectionInput, WaitOptions};
 use serde_json::{Value, json as value};
 
-use super::browser::{Page, connect, get, parts, response, send};
+use super::browser::{Page, connect, get, half_open, parts, response, send};
 use super::support::{End, LONG, Reply, Server, bytes, client, json};
 
 /// A gateway whose provider wants an API key and may have a region.
@@ -431,6 +432,26 @@ fn a_page_can_ask_for_the_proof_that_only_its_own_server_has() {
     // Once the form is used, no page of it has a server any more.
     assert_eq!(submit(&form, "api_key=k").status, 200);
     assert_eq!(get(&format!("{form}?challenge={challenge}")).status, 404);
+}
+
+#[test]
+fn a_page_waits_longer_than_half_open_connections_delay_a_response() {
+    let gateway = gateway(vec![taken()]);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let page = get(&form);
+    let longest: u64 = between(&page.html, "AbortSignal.timeout(", ")")
+        .parse()
+        .unwrap();
+    half_open(&form);
+    let (challenge, proof) = pair(&page);
+    let start = Instant::now();
+    let proved = get(&format!("{form}?challenge={challenge}"));
+    let passed = start.elapsed();
+    assert_eq!(proved.html, proof);
+    // A slower machine takes longer.
+    assert!(4 * passed < Duration::from_millis(longest), "{passed:?}");
+    assert_eq!(submit(&form, "api_key=k").status, 200);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const ROOMS: Rooms = &[
         "ground",
         &[
             "base64", "debug", "time", "error", "header", "hiding", "json", "lock", "log",
-            "options", "retry", "secret", "sync", "url",
+            "options", "retry", "sync", "url",
         ],
     ),
     ("loopback", &["loopback"]),

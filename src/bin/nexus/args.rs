@@ -3,7 +3,6 @@
 use std::env::{self, VarError};
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -11,10 +10,6 @@ use nexus_sdk::{NexusClient, NexusClientOptions};
 
 use crate::ending;
 use crate::stop::Stop;
-
-/// The problem if an id and a workspace or provider are given.
-pub(crate) const NOT_BOTH: &str =
-    "give either a connection id or --workspace and --provider, not both";
 
 #[derive(Args, Clone)]
 pub(crate) struct Tenant {
@@ -27,28 +22,19 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    pub(crate) fn is_given(&self) -> bool {
-        self.workspace.is_some() || self.provider.is_some()
-    }
-
     /// Returns the workspace and the provider, from the arguments or the environment. The error names
     /// all missing settings, including the gateway's address.
     pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
         let mut missing = Vec::new();
         let mut setting = |given: Option<String>, variable, problem| {
-            let value = given.map_or_else(|| env::var(variable), Ok);
-            let value = value.and_then(|value| match value.trim() {
-                "" => Err(VarError::NotPresent),
-                _ => Ok(value),
-            });
-            match &value {
-                Err(VarError::NotPresent) => missing.push(format!("{problem} {variable}")),
+            match given.map_or_else(|| env::var(variable), Ok) {
+                Ok(value) if !value.trim().is_empty() => return value,
                 Err(VarError::NotUnicode(_)) => {
                     missing.push(format!("{variable} is not UTF-8: set it again"));
                 }
-                Ok(_) => {}
+                _ => missing.push(format!("{problem} {variable}")),
             }
-            value.unwrap_or_default()
+            String::new()
         };
         setting(None, "NEXUS_GATEWAY_URL", "no gateway: set");
         let workspace = setting(
@@ -128,5 +114,5 @@ pub(crate) fn read(data: &str) -> Result<Vec<u8>, Stop> {
         Some(path) => (path, fs::read(path)),
         None => return Ok(data.as_bytes().to_vec()),
     };
-    read.map_err(|error| Stop::file("read", Path::new(path), &error))
+    read.map_err(|error| Stop::file("read", path, &error))
 }

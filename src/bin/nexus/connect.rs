@@ -58,9 +58,19 @@ pub(crate) struct Connect {
 impl Connect {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let names = credential::names(&self.fields)?;
+        let requested = self.request(!names.is_empty())?;
+        let status = if names.is_empty() {
+            requested.ask_user()?
+        } else {
+            let form = Form::of(&requested.client, &requested.connection)?;
+            requested.enter(&form, &names)?
+        };
+        requested.print(&status)
+    }
+
+    fn request(&self, has_names: bool) -> Result<Requested<'_>, Stop> {
         let (workspace, provider) = self.tenant.clone().resolve()?;
         let client = Timeout::default().client()?;
-        let has_names = !names.is_empty();
         let kinds = if has_names {
             Vec::new()
         } else {
@@ -71,26 +81,25 @@ impl Connect {
         let return_url = self.return_url.as_deref().or(own).unwrap_or(UNSERVED);
         let input =
             RequestConnectionInput::new(workspace, provider, self.scopes(&kinds), return_url);
-        let requested = client.request_connection(&input);
+        let connection = client.request_connection(&input);
         ending::checkpoint();
-        let connection = requested.map_err(|error| unrequested(error, return_url))?;
-        let status = if has_names {
-            let form = Form::of(&client, &connection)?;
-            self.enter(&client, &form, &names)?
-        } else {
-            self.ask_user(&client, &kinds, &connection, listener.as_ref())?
-        };
-        self.print(&connection, &status)
+        Ok(Requested {
+            connection: connection.map_err(|error| unrequested(error, return_url))?,
+            options: self,
+            client,
+            kinds,
+            listener,
+        })
     }
 
     /// Returns the scopes to request. Without `--scope`, returns the scopes that the gateway lists for the provider,
     /// because some identity providers refuse a request without scopes.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
-        let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
-        match &*self.scopes {
-            [] => listed.unwrap_or_default(),
-            given => given.to_vec(),
+        if !self.scopes.is_empty() {
+            return self.scopes.clone();
         }
+        let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
+        listed.unwrap_or_default()
     }
 
     /// Starts to serve the page to which the browser comes back, if this command waits for a browser.
@@ -102,45 +111,50 @@ impl Connect {
         bound.inspect_err(|error| say(&one_line(error))).ok()
     }
 
+    /// Opens the browser, if the user is at a terminal. Dropping the result removes the file that redirects the
+    /// browser to the page.
+    fn open(&self, url: &str) -> Option<Change> {
+        let opens = !self.no_browser && browser::is_wanted();
+        opens.then(|| browser::open(url)).flatten()
+    }
+}
+
+/// A requested connection, and what it takes to wait for it.
+struct Requested<'a> {
+    options: &'a Connect,
+    client: NexusClient,
+    /// The providers with the requested name.
+    kinds: Vec<ProviderInfo>,
+    connection: RequestConnectionResponse,
+    listener: Option<ConsentListener>,
+}
+
+impl Requested<'_> {
     /// Sends the user to the consent page, or asks for the credential.
-    fn ask_user(
-        &self,
-        client: &NexusClient,
-        kinds: &[ProviderInfo],
-        connection: &RequestConnectionResponse,
-        listener: Option<&ConsentListener>,
-    ) -> Result<ConnectionStatus, Stop> {
-        let id = &connection.connection_id;
-        let url = &connection.auth_url;
-        match Form::offered(client, kinds, connection) {
-            Some(form) if !self.no_wait => {
-                return self.ask_for_credential(client, id, &form, listener);
-            }
+    fn ask_user(&self) -> Result<ConnectionStatus, Stop> {
+        let url = &self.connection.auth_url;
+        match Form::offered(&self.client, &self.kinds, &self.connection) {
+            Some(form) if !self.options.no_wait => return self.ask_for_credential(&form),
             // For a provider with a form, `auth_url` leads to JSON, not to a page.
             Some(form) => say(&format!("to enter the credential, {}", run_again(&form))),
             None => say(&format!("to consent, open {}", one_line(url))),
         }
-        if self.no_wait {
+        if self.options.no_wait {
             return Ok(ConnectionStatus::Pending);
         }
         // Keeps the file that redirects the browser until the wait ends.
-        let _redirect = self.open(url);
-        self.wait_for("consent", client, id, listener)
+        let _redirect = self.options.open(url);
+        self.wait_for("consent", &self.connection.connection_id)
     }
 
     /// Asks for the credential on a page of the listener, or at the terminal if no browser opens.
-    fn ask_for_credential(
-        &self,
-        client: &NexusClient,
-        id: &str,
-        form: &Form,
-        listener: Option<&ConsentListener>,
-    ) -> Result<ConnectionStatus, Stop> {
-        let page = listener.map(|listener| listener.credential_form(client, &form.state));
+    fn ask_for_credential(&self, form: &Form) -> Result<ConnectionStatus, Stop> {
+        let listener = self.listener.as_ref();
+        let page = listener.map(|listener| listener.credential_form(&self.client, &form.state));
         let page = page.transpose()?;
-        let redirect = page.as_deref().and_then(|page| self.open(page));
+        let redirect = page.as_deref().and_then(|page| self.options.open(page));
         if redirect.is_none() && io::stdin().is_terminal() {
-            return self.enter(client, form, &[]);
+            return self.enter(form, &[]);
         }
         let Some(page) = page else {
             let options = form.as_options();
@@ -151,41 +165,23 @@ impl Connect {
             None => format!(", or end this command and {}", run_again(form)),
         };
         say(&format!("to enter the credential, open {page}{otherwise}"));
-        self.wait_for("the credential", client, id, listener)
-    }
-
-    /// Opens the browser, if the user is at a terminal. Dropping the result removes the file that redirects the
-    /// browser to the page.
-    fn open(&self, url: &str) -> Option<Change> {
-        let opens = !self.no_browser && browser::is_wanted();
-        opens.then(|| browser::open(url)).flatten()
+        self.wait_for("the credential", &self.connection.connection_id)
     }
 
     /// Reads the credential from the terminal or stdin, and sends it to the gateway.
-    fn enter(
-        &self,
-        client: &NexusClient,
-        form: &Form,
-        names: &[String],
-    ) -> Result<ConnectionStatus, Stop> {
-        let captured = form.enter(client, names)?;
-        if self.no_wait || captured.status == ConnectionStatus::Active {
+    fn enter(&self, form: &Form, names: &[String]) -> Result<ConnectionStatus, Stop> {
+        let captured = form.enter(&self.client, names)?;
+        if self.options.no_wait || captured.status == ConnectionStatus::Active {
             return Ok(captured.status);
         }
-        self.wait_for("the gateway", client, &captured.connection_id, None)
+        self.wait_for("the gateway", &captured.connection_id)
     }
 
-    fn wait_for(
-        &self,
-        awaited: &str,
-        client: &NexusClient,
-        id: &str,
-        listener: Option<&ConsentListener>,
-    ) -> Result<ConnectionStatus, Stop> {
+    fn wait_for(&self, awaited: &str, id: &str) -> Result<ConnectionStatus, Stop> {
         let mut shown = None;
         let mut options = WaitOptions::default()
-            .interval(self.interval)
-            .timeout(self.timeout)
+            .interval(self.options.interval)
+            .timeout(self.options.timeout)
             .on_poll(|status| {
                 ending::checkpoint();
                 if shown.as_ref() != Some(status) {
@@ -194,10 +190,10 @@ impl Connect {
                 }
                 ControlFlow::Continue(())
             });
-        if let Some(listener) = listener {
+        if let Some(listener) = &self.listener {
             options = options.consent(listener);
         }
-        let status = client.wait_for_active(id, options)?;
+        let status = self.client.wait_for_active(id, options)?;
         if status == ConnectionStatus::Active {
             return Ok(status);
         }
@@ -210,12 +206,9 @@ impl Connect {
         )))
     }
 
-    fn print(
-        &self,
-        connection: &RequestConnectionResponse,
-        status: &ConnectionStatus,
-    ) -> Result<(), Stop> {
-        if !self.json {
+    fn print(&self, status: &ConnectionStatus) -> Result<(), Stop> {
+        let connection = &self.connection;
+        if !self.options.json {
             return output::print_line(one_line(&connection.connection_id));
         }
         let fields = vec![

@@ -1,7 +1,6 @@
 //! Credentials that `nexus connect` reads at a prompt or from lines of stdin.
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 
 use nexus_sdk::serde_json::{Map, Value as Json};
 use nexus_sdk::{
@@ -12,7 +11,7 @@ use nexus_sdk::{
 use crate::output::say;
 use crate::stop::Stop;
 use crate::terminal;
-use crate::text::one_line;
+use crate::text::{one_line, quoted};
 
 /// Returns the names in the `--field` options, in their order. Errors omit values, because values may be secrets.
 pub(crate) fn names(given: &[String]) -> Result<Vec<String>, Stop> {
@@ -90,42 +89,36 @@ impl Form {
         Ok(client.capture_credential(&self.state, &credential)?)
     }
 
+    /// Returns the named fields or, if there are no names, all fields of the form.
     fn wanted(&self, names: &[String]) -> Result<Vec<Field>, Stop> {
-        let mut all = self.fields();
         if names.is_empty() {
+            let names = self.schema.fields().into_iter();
+            let mut all: Vec<_> = names.map(|name| self.field(name)).collect();
             // The user name comes before the password, and optional fields come last.
             all.sort_by_key(|field| (!field.is_required, field.is_hidden));
             return Ok(all);
         }
         self.check(names)?;
-        let field = |name: &String| {
-            let known = all.iter().position(|field| field.name == *name);
-            let field = known.map_or_else(|| Field::named(name), |at| all.swap_remove(at));
+        let required = |name: &String| Field {
             // A named field is sent even if it is empty.
-            Field {
-                is_required: true,
-                ..field
-            }
+            is_required: true,
+            ..self.field(name)
         };
-        Ok(names.iter().map(field).collect())
+        Ok(names.iter().map(required).collect())
     }
 
-    fn fields(&self) -> Vec<Field> {
-        let required = self.required();
+    fn field(&self, name: &str) -> Field {
         let properties = self.schema.schema.get("properties");
-        let properties = properties.and_then(Json::as_object);
-        let field = |(name, schema): (&String, &Json)| {
-            let text = |key| schema.get(key).and_then(Json::as_str).map(one_line);
-            let text = |key| text(key).filter(|text| !text.is_empty());
-            Field {
-                title: text("title").unwrap_or_else(|| one_line(name)),
-                description: text("description"),
-                is_required: required.contains(&name.as_str()),
-                is_hidden: is_secret(name, schema),
-                ..Field::named(name)
-            }
-        };
-        properties.into_iter().flatten().map(field).collect()
+        let property = properties.and_then(|fields| fields.get(name));
+        let text = |key| property?.get(key)?.as_str().map(one_line);
+        let text = |key| text(key).filter(|text| !text.is_empty());
+        Field {
+            name: name.to_owned(),
+            title: text("title").unwrap_or_else(|| one_line(name)),
+            description: text("description"),
+            is_required: self.required().contains(&name),
+            is_hidden: self.schema.is_secret(name),
+        }
     }
 
     fn required(&self) -> Vec<&str> {
@@ -137,13 +130,13 @@ impl Form {
     /// Fails if a name is not a field of the form, or if a required field is missing from the names. Called before the
     /// user enters anything.
     fn check(&self, names: &[String]) -> Result<(), Stop> {
-        let (known, required) = (self.schema.fields(), self.required());
-        let is_given = |name: &&str| names.iter().any(|given| given == name);
+        let known = self.schema.fields();
         // A schema without properties says nothing about names.
-        let unknown = names.iter().map(String::as_str);
-        let unknown = unknown.filter(|name| !known.is_empty() && !known.contains(name));
-        let missing = required.iter().copied().filter(|name| !is_given(name));
+        let is_unknown = |name: &&String| !known.is_empty() && !known.contains(&name.as_str());
+        let is_missing = |name: &&str| !names.iter().any(|given| given == name);
+        let unknown = names.iter().filter(is_unknown);
         let unknown = unknown.map(|name| format!("unknown: {name}"));
+        let missing = self.required().into_iter().filter(is_missing);
         let missing = missing.map(|name| format!("missing: {name}"));
         let problems: Vec<_> = unknown.chain(missing).collect();
         if problems.is_empty() {
@@ -161,7 +154,8 @@ impl Form {
         if names.is_empty() {
             names = self.schema.fields();
         }
-        let options: Vec<_> = names.iter().map(|it| format!("--field {it}=-")).collect();
+        let option = |name: &&str| format!("--field {}", quoted(&format!("{name}=-")));
+        let options: Vec<_> = names.iter().map(option).collect();
         one_line(options.join(" "))
     }
 }
@@ -175,17 +169,6 @@ struct Field {
 }
 
 impl Field {
-    /// A field without a schema is hidden, because it may be a secret.
-    fn named(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            title: one_line(name),
-            description: None,
-            is_required: true,
-            is_hidden: true,
-        }
-    }
-
     fn read(&self, at_terminal: bool) -> Result<String, Stop> {
         if !at_terminal {
             return next_line(&self.name);
@@ -200,20 +183,8 @@ impl Field {
         } else {
             terminal::ask(&prompt)
         };
-        entered.map_err(|error| Stop::file("read from", Path::new("the terminal"), &error))
+        entered.map_err(|error| Stop::file("read from", "the terminal", &error))
     }
-}
-
-/// Returns whether a field is entered without echo. Only a field whose name ends in one of a few words is
-/// echoed, unless the schema marks it as a secret.
-fn is_secret(name: &str, schema: &Json) -> bool {
-    const PLAIN: &str = "account address domain email endpoint host login organization port region \
-                         site url user username";
-    let marked = schema.get("format") == Some(&"password".into())
-        || schema.get("writeOnly") == Some(&true.into());
-    let name = name.to_ascii_lowercase();
-    let last = name.rsplit(['_', '-', '.']).next().unwrap_or(&name);
-    marked || !PLAIN.split_whitespace().any(|plain| plain == last)
 }
 
 fn without_form(error: NexusError) -> Stop {
@@ -236,6 +207,6 @@ fn next_line(name: &str) -> Result<String, Stop> {
             let text = line.strip_suffix('\n').unwrap_or(&line);
             Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
         }
-        Err(error) => Err(Stop::file("read", Path::new("stdin"), &error)),
+        Err(error) => Err(Stop::file("read", "stdin", &error)),
     }
 }

@@ -9,10 +9,11 @@ use crate::args::Timeout;
 use crate::output;
 use crate::stop::Stop;
 
+const URL: &str = "NEXUS_GATEWAY_URL";
 const SECRET: &str = "NEXUS_API_KEY";
 const VARIABLES: &str =
     "NEXUS_GATEWAY_URL NEXUS_API_KEY WORKSPACE_ID PROVIDER NEXUS_LOG NEXUS_LOCK_DIR";
-/// Proxy variables are shown only if they are set.
+/// Proxy variables are shown only if they are set. They hold URLs, with or without a scheme.
 const PROXIES: &str =
     "ALL_PROXY all_proxy HTTPS_PROXY https_proxy HTTP_PROXY http_proxy NO_PROXY no_proxy";
 
@@ -40,14 +41,15 @@ impl Env {
     }
 }
 
-/// An empty `NEXUS_LOCK_DIR` turns the lock off; other empty variables count as not set.
+/// An empty `NEXUS_LOCK_DIR` turns the lock off, and any other empty variable counts as not set.
 fn value(name: &str) -> Option<Json> {
     let value = env::var_os(name)?;
     let shown = match name {
         "NEXUS_LOCK_DIR" if value.is_empty() => "(empty: no lock)".to_owned(),
         _ if value.is_empty() => return None,
         SECRET => "(hidden)".to_owned(),
-        _ => without_password(&value.to_string_lossy()),
+        _ if name == URL || PROXIES.contains(name) => without_password(&value.to_string_lossy()),
+        _ => value.to_string_lossy().into_owned(),
     };
     Some(shown.into())
 }

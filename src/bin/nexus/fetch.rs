@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
-use nexus_sdk::{FetchOptions, NexusClient, Redirects, TokenCache};
+use nexus_sdk::{CachedToken, FetchOptions, NexusClient, Redirects, TokenCache};
 
 use crate::args::{self, Tenant, Timeout};
 use crate::ending;
@@ -14,7 +14,7 @@ use crate::stop::Stop;
 
 #[derive(Args)]
 pub(crate) struct Fetch {
-    /// An absolute URL, or a path such as /user/repos below the provider's base URL; the credential goes only to the
+    /// An absolute URL, or a path such as /user/repos below the provider's base URL. The credential goes only to the
     /// URL's origin (scheme, host and port)
     #[arg(value_parser = args::not_blank)]
     url: String,
@@ -76,39 +76,50 @@ impl Fetch {
     }
 
     fn send(self) -> Result<Response, Stop> {
-        let headers = headers(&self.headers)?;
-        let (workspace, provider) = self.tenant.resolve()?;
+        let (workspace, provider) = self.tenant.clone().resolve()?;
+        let options = self.options()?;
         let client = self
             .timeout
             .client_with(|options| options.allow_insecure_http(self.allow_insecure_http))?;
-        let default_method = if self.data.is_some() { "POST" } else { "GET" };
-        let mut options = FetchOptions::default()
-            .method(self.method.as_deref().unwrap_or(default_method))
-            .headers(headers);
-        if self.no_redirect {
-            options = options.redirects(Redirects::Manual);
-        }
-        if let Some(data) = self.data {
-            options = options.data(args::read(&data)?);
-        }
         let (cache, start) = (TokenCache::new(), Instant::now());
         // The token is resolved first, so that a signal during that call keeps the request from being sent.
         let token = client.get_cached_token(&cache, &workspace, &provider)?;
         let mut fetcher = client.fetcher(&cache, &workspace, &provider);
-        let is_absolute = self.url.contains("://");
-        let known = if is_absolute {
-            None
-        } else {
-            token.api_base_url.clone()
-        };
-        if let Some(base) = self.base_url.or(known) {
+        if let Some(base) = self.base(&client, &provider, &token)? {
             fetcher = fetcher.base_url(base);
-        } else if !is_absolute {
-            fetcher = fetcher.base_url(listed_base(&client, &provider, &self.url)?);
         }
         ending::checkpoint();
         let options = options.timeout(self.timeout.left(start));
         Ok(fetcher.fetch(&self.url, options)?)
+    }
+
+    fn options(&self) -> Result<FetchOptions, Stop> {
+        let default_method = if self.data.is_some() { "POST" } else { "GET" };
+        let mut options = FetchOptions::default()
+            .method(self.method.as_deref().unwrap_or(default_method))
+            .headers(headers(&self.headers)?);
+        if self.no_redirect {
+            options = options.redirects(Redirects::Manual);
+        }
+        if let Some(data) = &self.data {
+            options = options.data(args::read(data)?);
+        }
+        Ok(options)
+    }
+
+    /// Returns the URL that a path is appended to. An absolute URL needs no base.
+    fn base(
+        &self,
+        client: &NexusClient,
+        provider: &str,
+        token: &CachedToken,
+    ) -> Result<Option<String>, Stop> {
+        if self.base_url.is_some() || self.url.contains("://") {
+            return Ok(self.base_url.clone());
+        }
+        let known = token.api_base_url.clone();
+        let base = known.map_or_else(|| listed_base(client, provider, &self.url), Ok);
+        base.map(Some)
     }
 }
 
@@ -153,7 +164,7 @@ fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
     Ok((name.to_owned(), value.trim().to_owned()))
 }
 
-/// Returns the status line and headers in HTTP/1.1 format, the only version that the SDK uses.
+/// Returns the status line and headers in the format of HTTP/1.1, the only version that the SDK uses.
 fn head(status: u16, headers: &HeaderMap) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {}\r\n", named(status)).into_bytes();
     for (name, value) in headers {

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use nexus_sdk::serde_json::{Map, Value as Json, json};
+use nexus_sdk::serde_json::json;
 use nexus_sdk::testing::{DevGateway, Provider};
 
 use crate::args;
@@ -56,10 +56,8 @@ impl Gateway {
         let gateway = self.start()?;
         let url = gateway.url();
         let (mut text, mut connections) = (format!("{url}\n"), Vec::new());
-        for Pair {
-            workspace, name, ..
-        } in &self.connections
-        {
+        for pair in &self.connections {
+            let (workspace, name) = (&pair.workspace, &pair.name);
             let id = gateway.connect(workspace, name);
             let id = id.map_err(|error| Stop::failed(error.to_string()))?;
             // Writing to a string cannot fail.
@@ -89,10 +87,12 @@ impl Gateway {
         if let Some(lifetime) = self.token_lifetime {
             builder = builder.token_lifetime(lifetime);
         }
-        for pair in &self.connections {
-            if let Some(provider) = &pair.provider {
-                builder = builder.provider(provider.clone());
-            }
+        for provider in self
+            .connections
+            .iter()
+            .filter_map(|pair| pair.provider.as_ref())
+        {
+            builder = builder.provider(provider.clone());
         }
         builder.start().map_err(|error| {
             Stop::failed(format!(
@@ -129,15 +129,11 @@ fn pair(text: &str) -> Result<Pair, String> {
 /// A provider with the example keys from AWS's documentation.
 fn aws(name: &str) -> Provider {
     let config = json!({"service": "execute-api", "region": "us-east-1"});
-    let keys: [(_, Json); 2] = [
-        ("access_key", "AKIAIOSFODNN7EXAMPLE".into()),
-        (
-            "secret_key",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
-        ),
-    ];
-    let keys = keys.map(|(name, value)| (name.to_owned(), value));
+    let keys = json!({
+        "access_key": "AKIAIOSFODNN7EXAMPLE",
+        "secret_key": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    });
     Provider::api_key(name)
         .strategy(json!({"type": "aws_sigv4", "config": config}))
-        .credentials(Map::from_iter(keys))
+        .credentials(keys.as_object().cloned().unwrap_or_default())
 }

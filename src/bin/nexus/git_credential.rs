@@ -1,7 +1,6 @@
 //! `nexus git-credential`: git's credential helper protocol (gitcredentials(7), git-credential(1)).
 
 use std::io::{self, BufRead, Read as _};
-use std::path::Path;
 
 use clap::Args;
 use nexus_sdk::CachedToken;
@@ -11,7 +10,7 @@ use crate::single::Single;
 use crate::stop::Stop;
 use crate::times;
 
-/// The limit on the input. git sends a few hundred bytes.
+/// The limit on the input, which is usually a few hundred bytes.
 const MAX_INPUT: u64 = 64 * 1024;
 
 #[derive(Args)]
@@ -32,7 +31,7 @@ pub(crate) struct GitCredential {
     username: String,
     #[command(flatten)]
     single: Single,
-    /// The operation, which git adds; all operations other than `get` do nothing
+    /// The operation, which git adds. Only `get` does anything
     operation: String,
 }
 
@@ -52,41 +51,35 @@ impl GitCredential {
         if self.operation != "get" {
             return Ok(());
         }
-        let request = Request::read(&mut io::stdin().lock().take(MAX_INPUT))
-            .map_err(|error| Stop::file("read", Path::new("stdin"), &error))?;
-        let is_allowed = |asked: &String| self.host.iter().any(|host| same_host(host, asked));
-        let has_one_host = matches!(&*request.hosts, [asked] if is_allowed(asked));
-        // Without a response, git goes on to its next helper or its prompt.
-        if !request.is_https || !has_one_host {
-            return Ok(());
+        let request = read(&mut io::stdin().lock().take(MAX_INPUT))
+            .map_err(|error| Stop::file("read", "stdin", &error))?;
+        let values = |name: &str| -> Vec<&str> {
+            let named = request.iter().filter(|(own, _)| own == name);
+            named.map(|(_, value)| &**value).collect()
+        };
+        let is_allowed = |asked| self.host.iter().any(|host| same_host(host, asked));
+        match (&*values("protocol"), &*values("host")) {
+            (["https"], [asked]) if is_allowed(asked) => {}
+            // Without a response, git goes on to its next helper or its prompt.
+            _ => return Ok(()),
         }
         let token = self.single.token()?;
         output::print(response(&self.username, &token)?)
     }
 }
 
-#[derive(Default)]
-struct Request {
-    is_https: bool,
-    hosts: Vec<String>,
-}
-
-impl Request {
-    /// Reads lines of `name=value`, up to an empty line or the end.
-    fn read(input: &mut impl BufRead) -> io::Result<Self> {
-        let mut request = Self::default();
-        for line in input.split(b'\n') {
-            let line = line?;
-            let line = String::from_utf8_lossy(&line);
-            match line.split_once('=') {
-                Some(("protocol", value)) => request.is_https = value == "https",
-                Some(("host", value)) => request.hosts.push(value.to_owned()),
-                None if line.is_empty() => break,
-                _ => {}
-            }
+/// Reads the names and values from lines of `name=value`, up to an empty line or the end.
+fn read(input: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
+    let mut pairs = Vec::new();
+    for line in input.split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        match line.split_once('=') {
+            Some((name, value)) => pairs.push((name.to_owned(), value.to_owned())),
+            None if line.is_empty() => break,
+            None => {}
         }
-        Ok(request)
     }
+    Ok(pairs)
 }
 
 /// Compares hosts, ignoring case and the default port of https.

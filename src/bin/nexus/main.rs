@@ -77,7 +77,7 @@ enum Command {
     Token(token::Token),
     /// Make the gateway refresh a token now, and print the new token's type, or with --show the token itself
     Refresh(refresh::Refresh),
-    /// Revoke a connection; the gateway deletes its token and asks the provider to revoke it
+    /// Make the gateway revoke a connection, delete its token and ask the provider to revoke the grant
     Revoke(revoke::Revoke),
     /// List the gateway's providers
     Providers(providers::Providers),
@@ -87,7 +87,7 @@ enum Command {
     Fetch(fetch::Fetch),
     /// Run a command with the token in an environment variable
     Exec(exec::Exec),
-    /// Pass the token to git; git runs this command as a credential helper
+    /// Pass the token to git, which runs this command as a credential helper
     GitCredential(git_credential::GitCredential),
     /// Pass a connection's keys to AWS tools, which run this command as a `credential_process`
     AwsCredentials(aws_credentials::AwsCredentials),

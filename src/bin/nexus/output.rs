@@ -1,5 +1,6 @@
 //! Writes results to stdout or a file, as text or JSON.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -8,7 +9,7 @@ use nexus_sdk::serde_json::Value;
 
 use crate::ending;
 use crate::stop::Stop;
-use crate::text::one_line;
+use crate::text::{escaped, one_line};
 
 /// Names and values of a result, in the order in which they are printed as text.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
@@ -19,34 +20,51 @@ pub(crate) fn print_fields(fields: Fields, json: bool) -> Result<(), Stop> {
         let named = named.map(|(name, value)| (name.to_owned(), value));
         return print_json(&named.collect());
     }
-    let width = fields.iter().map(|(name, _)| name.len()).max();
-    let width = width.unwrap_or_default();
-    let line = |(name, value): &(&str, Value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), one_line);
-        format!("{name:width$}  {value}\n")
+    let cell = |value: Value| value.as_str().map_or_else(|| value.to_string(), one_line);
+    let row = |(name, value): (&str, Value)| [name.to_owned(), cell(value)];
+    print(columns(&fields.into_iter().map(row).collect::<Vec<_>>()))
+}
+
+/// Aligns the cells of each column.
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let cell = |(cell, width): (&String, usize)| format!("{cell:width$}");
+    let line = |row: &[String; N]| {
+        let cells: Vec<_> = row.iter().zip(widths).map(cell).collect();
+        format!("{}\n", cells.join("  ").trim_end())
     };
-    print(fields.iter().map(line).collect::<String>())
+    rows.iter().map(line).collect()
 }
 
 pub(crate) fn print_json(value: &Value) -> Result<(), Stop> {
-    print_line(value.to_string())
+    print_line(escaped(&value.to_string()))
 }
 
 pub(crate) fn print_line(line: String) -> Result<(), Stop> {
     print(line + "\n")
 }
 
-/// Prints the string. While a signal is ending or suspending the program, blocks before printing. A closed pipe is not
+/// Prints the bytes. On a terminal, escapes control characters, because they may come from a stranger and could change
+/// what the user sees. While a signal is ending or suspending the program, blocks before printing. A closed pipe is not
 /// an error, because its reader, such as `head`, needs no more output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
     let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_ref())
-        .and_then(|()| stdout.flush())
-    {
+    let text = if stdout.is_terminal() {
+        let text = String::from_utf8_lossy(text.as_ref());
+        // On a terminal, a line feed also moves the cursor to the start of the line.
+        Cow::Owned(escaped(&text.replace("\r\n", "\n")).into_bytes())
+    } else {
+        Cow::Borrowed(text.as_ref())
+    };
+    match stdout.write_all(&text).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Stop::file("write to", Path::new("stdout"), &error))
+            Err(Stop::file("write to", "stdout", &error))
         }
         _ => Ok(()),
     }

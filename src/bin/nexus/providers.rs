@@ -25,7 +25,9 @@ impl Providers {
             let all: Json = providers.iter().map(as_json).collect();
             return output::print_json(&json!({ "providers": all }));
         }
-        output::print(table(&providers))
+        let heading = ["NAME", "AUTH TYPE", "SCOPES", "DESCRIPTION"].map(str::to_owned);
+        let rows = [heading].into_iter().chain(providers.iter().map(row));
+        output::print(output::columns(&rows.collect::<Vec<_>>()))
     }
 }
 
@@ -40,22 +42,6 @@ fn as_json(provider: &ProviderInfo) -> Json {
         "description": provider.description,
         "category": provider.category,
     })
-}
-
-fn table(providers: &[ProviderInfo]) -> String {
-    let heading = ["NAME", "AUTH TYPE", "SCOPES", "DESCRIPTION"].map(str::to_owned);
-    let rows = providers.iter().map(row);
-    let rows: Vec<_> = [heading].into_iter().chain(rows).collect();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let (first, second, third) = (width(0), width(1), width(2));
-    let line = |[name, kind, scopes, description]: &[String; 4]| {
-        let line = format!("{name:first$}  {kind:second$}  {scopes:third$}  {description}");
-        format!("{}\n", line.trim_end())
-    };
-    rows.iter().map(line).collect()
 }
 
 fn row(provider: &ProviderInfo) -> [String; 4] {

@@ -12,10 +12,11 @@ use crate::times;
 
 #[derive(Args, Clone, Copy)]
 pub(crate) struct Format {
-    /// Print only the access token; with --json, add it to the output, and with a connection's id also all other secrets
+    /// Print only the access token. With --json, add the access token to the output, or all secrets if the connection's
+    /// id is given
     #[arg(long)]
     show: bool,
-    /// Print one line of JSON, with the expiry in seconds since 1970 and from now
+    /// Print one line of JSON, with the expiry, if the gateway states one, in seconds since 1970 and from now
     #[arg(long)]
     json: bool,
 }
@@ -57,7 +58,7 @@ impl Report {
                 ("token_type", token.token_type.clone().into()),
                 ("header", token.header_name.clone().into()),
             ],
-            expires_at: Some(token.expires_at),
+            expires_at: token.stated_expiry(),
             secrets: vec![("access_token", token.access_token.clone().into())],
             access_token: token.access_token.clone(),
         }
@@ -73,7 +74,8 @@ impl Report {
             fields.extend(times::exact(self.expires_at));
         } else {
             let shown = |moment| times::shown(moment, SystemTime::now());
-            fields.push(("expires", self.expires_at.map(shown).into()));
+            let expires = self.expires_at.map_or("(not stated)".to_owned(), shown);
+            fields.push(("expires", expires.into()));
             fields.push(match &*self.access_token {
                 "" => (
                     "credentials",

@@ -4,7 +4,7 @@ use clap::Args;
 use nexus_sdk::{ConnectionStatus, NexusClient};
 
 use crate::args::{self, Tenant, Timeout};
-use crate::stop::{CONNECT, Stop};
+use crate::stop::Stop;
 use crate::text::one_line;
 use crate::{ending, output};
 
@@ -12,7 +12,7 @@ use crate::{ending, output};
 pub(crate) struct Status {
     /// The connection's id. To look at an active connection that others use, give its workspace and provider instead:
     /// polling by id beside them can cost the user's grant
-    #[arg(value_parser = args::not_blank)]
+    #[arg(value_parser = args::not_blank, conflicts_with_all = ["workspace", "provider"])]
     connection: Option<String>,
     #[command(flatten)]
     tenant: Tenant,
@@ -23,46 +23,29 @@ pub(crate) struct Status {
     json: bool,
 }
 
-/// A status, and the exit code and reason if it is not active.
-struct Found {
-    status: String,
-    code: u8,
-    reason: String,
-}
-
 impl Status {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let (fields, found) = match self.connection {
-            Some(_) if self.tenant.is_given() => return Err(Stop::usage(args::NOT_BOTH)),
-            Some(id) => {
-                let client = self.timeout.client()?;
-                let found = by_id(&client, &id)?;
-                (vec![("connection_id", id.into())], found)
-            }
-            None => {
-                let (workspace, provider) = self.tenant.resolve()?;
-                let client = self.timeout.client()?;
-                let found = by_tenant(&client, &workspace, &provider)?;
-                let fields = vec![
-                    ("workspace", workspace.into()),
-                    ("provider", provider.into()),
-                ];
-                (fields, found)
-            }
+        let ((status, found), mut fields) = if let Some(id) = self.connection {
+            let found = by_id(&self.timeout.client()?, &id)?;
+            (found, vec![("connection_id", id.into())])
+        } else {
+            let (workspace, provider) = self.tenant.resolve()?;
+            let found = by_tenant(&self.timeout.client()?, &workspace, &provider)?;
+            let provider = ("provider", provider.into());
+            (found, vec![("workspace", workspace.into()), provider])
         };
+        let (status, Stop { code, line: reason }) = (status.to_string(), found);
         if self.json {
-            let mut fields = fields;
-            fields.push(("status", found.status.into()));
-            if !found.reason.is_empty() {
-                fields.push(("reason", found.reason.into()));
+            fields.push(("status", status.into()));
+            if !reason.is_empty() {
+                fields.push(("reason", reason.into()));
             }
             output::print_fields(fields, true)?;
-        } else if found.reason.is_empty() {
-            output::print_line(one_line(found.status))?;
         } else {
-            output::print_line(one_line(format!("{}: {}", found.status, found.reason)))?;
+            let separator = if reason.is_empty() { "" } else { ": " };
+            output::print_line(one_line([status, separator.to_owned(), reason].concat()))?;
         }
-        match found.code {
+        match code {
             0 => Ok(()),
             // The line on stdout has the reason.
             code => Err(Stop::new(code, "")),
@@ -70,37 +53,28 @@ impl Status {
     }
 }
 
+/// A status, and the exit code and reason if it is not active.
+type Found = (ConnectionStatus, Stop);
+
 fn by_tenant(client: &NexusClient, workspace: &str, provider: &str) -> Result<Found, Stop> {
     let status = client.connection_status(workspace, provider)?;
-    let (code, reason) = match status {
-        ConnectionStatus::Active => (0, ""),
-        _ => (CONNECT, "run `nexus connect`"),
+    let stop = match status {
+        ConnectionStatus::Active => Stop::new(0, ""),
+        _ => Stop::unconnected("run `nexus connect`"),
     };
-    Ok(Found {
-        status: status.to_string(),
-        code,
-        reason: reason.to_owned(),
-    })
+    Ok((status, stop))
 }
 
 /// The gateway reports `failed` whatever the reason, so this asks for the token and takes the reason from the error.
 fn by_id(client: &NexusClient, id: &str) -> Result<Found, Stop> {
     let status = client.check_connection(id)?;
-    let (code, reason) = if status == ConnectionStatus::Active {
-        (0, String::new())
-    } else {
-        ending::checkpoint();
-        match client.get_token_by_connection_id(id) {
-            Ok(_) => (0, "its token can still be used".to_owned()),
-            Err(error) => {
-                let stop = Stop::from(error);
-                (stop.code, stop.line)
-            }
-        }
+    if status == ConnectionStatus::Active {
+        return Ok((status, Stop::new(0, "")));
+    }
+    ending::checkpoint();
+    let stop = match client.get_token_by_connection_id(id) {
+        Ok(_) => Stop::new(0, "its token can still be used"),
+        Err(error) => error.into(),
     };
-    Ok(Found {
-        status: status.to_string(),
-        code,
-        reason,
-    })
+    Ok((status, stop))
 }

@@ -10,10 +10,8 @@ use crate::text::one_line;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-pub(crate) const CONNECT: u8 = 6;
+const CONNECT: u8 = 6;
 const TIMED_OUT: u8 = 7;
-
-const TO_CONNECT: &str = " (run `nexus connect`)";
 
 pub(crate) struct Stop {
     pub(crate) code: u8,
@@ -40,8 +38,10 @@ impl Stop {
         Self::new(CONNECT, line)
     }
 
-    pub(crate) fn file(doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self::failed(format!("cannot {doing} {}: {error}", path.display()))
+    /// For a file, or for `stdin` and the like.
+    pub(crate) fn file(doing: &str, path: impl AsRef<Path>, error: &io::Error) -> Self {
+        let path = path.as_ref().display();
+        Self::failed(format!("cannot {doing} {path}: {error}"))
     }
 
     /// Prints the line to stderr and returns the exit code.
@@ -82,7 +82,7 @@ fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
         // The SDK advises to check the id and the workspace, but both may be right even if the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
-        _ if is_unconnected(error) => TO_CONNECT,
+        _ if is_unconnected(error) => " (run `nexus connect`)",
         ("insecure_url", _) if error.message().contains("redirect") => {
             " (the option of `nexus` is --no-redirect)"
         }

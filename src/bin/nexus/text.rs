@@ -1,6 +1,6 @@
-//! Makes text from other sources safe to print on a terminal.
+//! Makes text from other sources safe to print on a terminal, and to copy from there into a shell.
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 
 /// Returns the string as one line. Control characters become spaces, and characters that hide or
 /// reorder text become U+FFFD.
@@ -11,6 +11,36 @@ pub(crate) fn one_line(text: impl Display) -> String {
         c => c,
     };
     text.to_string().trim_end().chars().map(shown).collect()
+}
+
+/// Quotes a word for a POSIX shell, as part of a command line that the user may copy.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:@=".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Escapes control characters, except line breaks and tabs, and characters that reorder text. The escapes are those of
+/// JSON, such as `\u001b`, so the strings in JSON keep their values.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if reorders(c) || (c.is_control() && !matches!(c, '\n' | '\t')) {
+            // Writing to a string cannot fail.
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// Returns whether a character is a bidirectional control (Unicode Standard Annex #9, section 2).
+fn reorders(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Returns whether a character is a bidirectional control, a line or paragraph separator, or an invisible character,

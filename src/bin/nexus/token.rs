@@ -9,7 +9,7 @@ use crate::stop::Stop;
 #[derive(Args)]
 pub(crate) struct Token {
     /// The connection's id, instead of a workspace and provider
-    #[arg(value_parser = args::not_blank)]
+    #[arg(value_parser = args::not_blank, conflicts_with_all = ["workspace", "provider"])]
     connection: Option<String>,
     #[command(flatten)]
     tenant: Tenant,
@@ -21,18 +21,13 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let report = match self.connection {
-            Some(_) if self.tenant.is_given() => return Err(Stop::usage(args::NOT_BOTH)),
-            Some(id) => {
-                let token = self.timeout.client()?.get_token_by_connection_id(&id);
-                Report::of_connection(id, &token?)
-            }
-            None => {
-                let (workspace, provider) = self.tenant.resolve()?;
-                let client = self.timeout.client()?;
-                let token = client.resolve_token(&workspace, &provider)?;
-                Report::of_workspace(workspace, provider, &token)
-            }
+        let report = if let Some(id) = self.connection {
+            let token = self.timeout.client()?.get_token_by_connection_id(&id);
+            Report::of_connection(id, &token?)
+        } else {
+            let (workspace, provider) = self.tenant.resolve()?;
+            let token = self.timeout.client()?.resolve_token(&workspace, &provider);
+            Report::of_workspace(workspace, provider, &token?)
         };
         report.print(self.format)
     }

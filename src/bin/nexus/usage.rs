@@ -40,7 +40,7 @@ fn without_values(error: &clap::Error) -> String {
     let mut text = error.to_string();
     let names_an_option = matches!(
         error.kind(),
-        ErrorKind::ValueValidation | ErrorKind::InvalidValue
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::ArgumentConflict
     );
     for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
         if let Some(ContextValue::String(value)) = error.get(kind) {

@@ -11,29 +11,24 @@ fn what_a_property_becomes() {
     let table = [
         ("region", json!({}), Kind::Line, false),
         ("api_key", json!({"type": "string"}), Kind::Line, true),
-        ("x", json!({"format": "password"}), Kind::Line, true),
-        ("x", json!({"writeOnly": true}), Kind::Line, true),
-        ("token_url", json!({}), Kind::Line, false),
-        ("auth", json!({"format": "uri"}), Kind::Line, false),
-        ("passphrase", json!({}), Kind::Line, true),
-        ("x", json!({"type": "integer"}), Kind::Number, false),
-        ("x", json!({"type": "number"}), Kind::Number, false),
-        ("x", json!({"type": "boolean"}), Kind::Flag, false),
+        ("webhook_url", json!({"format": "uri"}), Kind::Line, true),
+        ("region", json!({"writeOnly": true}), Kind::Line, true),
+        ("port", json!({"type": "integer"}), Kind::Number, false),
+        ("pin", json!({"type": "number"}), Kind::Number, true),
         ("use_token", json!({"type": "boolean"}), Kind::Flag, false),
-        ("x", json!({"enum": ["a", 2]}), two(), false),
         ("key_type", json!({"enum": ["a", 2]}), two(), false),
         (
             "x",
             json!({"oneOf": [{"type": "string"}]}),
             Kind::Line,
-            false,
+            true,
         ),
-        ("x", json!({"type": "array"}), Kind::Json, false),
-        ("x", json!({"type": "object"}), Kind::Json, false),
+        ("scopes", json!({"type": "array"}), Kind::Json, false),
+        ("x", json!({"type": "object"}), Kind::Json, true),
         ("private_key", json!({"type": "string"}), Kind::Lines, true),
         ("privateKey", json!({}), Kind::Lines, true),
-        ("tokenURL", json!({}), Kind::Line, false),
-        ("x", json!({"format": "textarea"}), Kind::Lines, false),
+        ("kubeconfig", json!({}), Kind::Lines, true),
+        ("label", json!({"format": "textarea"}), Kind::Lines, false),
     ];
     for (name, property, kind, secret) in table {
         let field = field(name, &property);
@@ -42,6 +37,20 @@ fn what_a_property_becomes() {
             (kind, secret),
             "{name} {property}"
         );
+    }
+}
+
+#[test]
+fn a_default_is_kept_unless_the_field_is_marked_as_secret() {
+    let table = [
+        ("region", json!({"default": "eu"}), Some("eu")),
+        ("tier", json!({"default": "free"}), Some("free")),
+        ("tier", json!({"default": "x", "format": "password"}), None),
+        ("tier", json!({"default": "x", "writeOnly": true}), None),
+    ];
+    for (name, property, expected) in table {
+        let field = field(name, &property);
+        assert_eq!(field.default.as_deref(), expected, "{name} {property}");
     }
 }
 

@@ -3,7 +3,7 @@ import os
 import gdb
 
 # Files that only make, read and convert values: they hold no lock, start no thread, and touch no file and no socket.
-# A function called `new` only makes a value, wherever it stands.
+# A function called `new` counts as one of them, whatever it does.
 VALUES = ("base64.rs", "debug.rs", "error.rs", "header.rs", "json.rs", "time.rs", "time/date.rs", "url.rs")
 
 

@@ -119,8 +119,8 @@ impl TokenCache {
     ///
     /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it within
     /// its buffer, and while a client uses it because the gateway has failed to return a newer token. In the second
-    /// case, if the gateway stated no expiry, `get` returns the token for up to an hour after it arrived, even after
-    /// its `expires_at`, which is then only an assumption.
+    /// case, if the gateway stated no expiry, `get` returns the token for up to an hour after it was requested. Its
+    /// `expires_at` is then only an assumption.
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().get("acme", "github").is_none());
@@ -251,9 +251,9 @@ impl TokenCache {
         Some((Arc::clone(&entry.token), is_first))
     }
 
-    /// Replaces the tenant's token with the token that the gateway has returned, and the time of the request for it, or
-    /// removes the token if there is no other. Does nothing if the tenant's token has changed since [`changes`] returned
-    /// this number.
+    /// Replaces the tenant's token with `received`: the gateway's token, and the time of the request for it. With
+    /// `None`, removes the token. Does nothing if the tenant's token has changed since [`changes`] returned this
+    /// number.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
@@ -280,7 +280,7 @@ impl TokenCache {
         }
     }
 
-    /// Returns the token that the tenant's token has replaced, until an hour after its expiry.
+    /// Returns the token that the current token has replaced, until an hour after the replaced token's expiry.
     pub(crate) fn replaced(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;

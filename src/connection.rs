@@ -191,8 +191,8 @@ fn check_page(auth_url: &str) -> Result<()> {
     if is_page && !auth_url.contains(error::is_unsafe_to_show) {
         return Ok(());
     }
-    let problem = "the gateway's response has an auth_url that is no http or https address; check that gateway_url is \
-                   the gateway's own address";
+    let problem = "the gateway's response has an auth_url that is not an http or https address, or that contains a \
+                   control character; check that gateway_url is the gateway's own address";
     Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 

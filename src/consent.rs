@@ -45,7 +45,7 @@ const LIMITS: Limits = Limits {
 /// ends the wait. The wait also keeps polling at its interval, because the browser usually does not return if the user
 /// denies consent.
 ///
-/// The URL contains 128 random bits. It accepts one return, and only for the connection that the latest
+/// The URL contains 128 random bits. It accepts one return for the connection that the latest
 /// [`wait_for_active`](NexusClient::wait_for_active) waits for. Before the first wait, it accepts one return for any
 /// connection. A request to an unknown address changes nothing.
 ///

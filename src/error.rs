@@ -127,12 +127,12 @@ impl NexusError {
         self.with(|inner| inner.next = next)
     }
 
-    /// Returns whether the gateway has refused for good, so that a token that is still good is not used any more.
+    /// Returns whether the refusal is final. An unexpired token is then no longer used.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self.0.next, Next::Reconnect | Next::Final)
     }
 
-    /// Returns whether only a second request tells what the error means.
+    /// Returns whether the request must be sent again to learn what the error means.
     pub(crate) fn needs_second(&self) -> bool {
         meaning::needs_second(&self.0.code)
     }

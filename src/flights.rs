@@ -1,11 +1,11 @@
 //! Calls that can make the gateway refresh a token.
 //!
-//! A gateway refreshes an expired token during the call that asks for the token. If the client disconnects during
-//! a refresh, the new refresh token may be lost. If two calls refresh at once, both may use the same refresh
-//! token. In both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it
-//! runs to its end on a thread of its own, even if all of its callers have timed out. A client has at most one flight
-//! at a time for each tenant (a workspace and a provider). Calls by connection id share the tenant's flights if the
-//! client has requested the connection. Otherwise the id has flights of its own, because nobody knows its tenant
+//! A gateway refreshes an expired token during the call that asks for the token. If the client disconnects during a
+//! refresh, the new refresh token may be lost. If two calls refresh at once, both may use the same refresh token. In
+//! both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it runs to its end
+//! on a thread of its own, even if all of its callers have timed out. A client has at most one flight at a time for
+//! each tenant (a workspace and a provider). Calls by connection id share the tenant's flights if the client has
+//! requested the connection. Otherwise the id has flights of its own, because the client does not know its tenant
 //! ([`operation`]).
 //!
 //! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the

@@ -295,8 +295,8 @@ impl Gateway {
 }
 
 /// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
-/// could refresh the token at the same time. A refresh and a request for a session are not repeated after any 502 of a
-/// proxy either, because they act even if the token has not expired.
+/// could refresh the token at the same time. Nor are a refresh and a request for a session repeated after a proxy's
+/// 502, because they act even if the token has not expired.
 fn is_under_way(call: &Request, error: &NexusError) -> bool {
     match error.status_code() {
         Some(504) => true,

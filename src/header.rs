@@ -64,8 +64,8 @@ pub(crate) fn of_strategy(name: &str) -> Result<HeaderName> {
     })
 }
 
-/// Returns whether a header describes the connection or the length of the message (RFC 9110 sections 7.6.1 and 8.6), so
-/// that only the HTTP client may set it.
+/// Returns whether only the HTTP client may set a header: `Host`, `Expect`, and the headers for the connection and the
+/// length of the message (RFC 9110 sections 7.2, 10.1.1, 7.6.1 and 8.6).
 pub(crate) fn frames_request(name: &HeaderName) -> bool {
     let names = [
         "host",

@@ -19,14 +19,14 @@ use crate::time::Deadline;
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
 
-/// The number of bytes that are decoded and searched at a time. The deadline is checked after each block.
+/// The least number of bytes that are decoded and searched at a time. The deadline is checked after each block.
 const BLOCK: usize = 16 * 1024;
 
 /// Secrets to find in a text, both as they are and escaped.
 #[derive(Default)]
 pub(crate) struct Secrets {
     texts: Vec<Vec<u8>>,
-    /// The secrets as they are and decoded, as far as they are long enough.
+    /// The secrets, as they are and decoded, if they are long enough.
     patterns: Vec<Pattern>,
 }
 
@@ -106,7 +106,7 @@ struct Search<'s> {
     at: usize,
     /// The number of decoded bytes that have been searched.
     at_decoded: usize,
-    /// For each pattern, how much of it has been found at the end of either.
+    /// For each pattern, the number of its bytes that the searched text ends with: as it is, and decoded.
     begun: Vec<(usize, usize)>,
 }
 

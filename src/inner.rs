@@ -2,12 +2,12 @@
 //!
 //! 1. [`client`](crate::client) has one short method for each operation of the gateway.
 //! 2. [`fetch`](crate::fetch) sends one authenticated request, with its redirects, retries and replay after a 401.
-//! 3. [`cache`](crate::cache) holds the tokens, and knows until when each may be used.
+//! 3. [`cache`](crate::cache) holds the tokens, and the time until which each may be used.
 //! 4. [`flights`](crate::flights) makes the calls that can refresh a token: at most one at a time for each connection.
 //! 5. [`gateway`](crate::gateway) builds the requests to the gateway, and says what its responses mean.
 //! 6. [`transport`](crate::transport) sends all requests: those to the gateway, and those of fetches and agents.
 //! 7. [`token`](crate::token), `connection`, `session`, `providers` and `capture` are the gateway's vocabulary.
-//! 8. [`options`](crate::options), `error`, `retry`, `url`, `time` and others are what all of these use.
+//! 8. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
 
 use std::sync::Arc;
 

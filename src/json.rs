@@ -6,8 +6,8 @@ use crate::error::{ErrorKind, NexusError, Result};
 
 pub(crate) type Object = Map<String, Value>;
 
-/// The number of values in any JSON of up to 256 KiB, and of lists and objects among them. An object with one field takes
-/// about 700 bytes of memory, but only 7 bytes of text.
+/// The maximum number of values in JSON of up to 256 KiB, and of lists and objects among them. Longer JSON may have
+/// more, in proportion. An object with one field takes about 700 bytes of memory, but only 7 bytes of text.
 const MAX_VALUES: usize = 16 << 10;
 const MAX_NESTED: usize = MAX_VALUES / 8;
 
@@ -60,7 +60,7 @@ pub(crate) fn without_nulls(mut object: Value) -> Value {
 pub(crate) fn response(body: &[u8]) -> Result<Object> {
     let response = parse(body).map_err(|error| {
         let problem = format!(
-            "the gateway's response is not JSON: {error}; check that gateway_url is the gateway's \
+            "cannot read the gateway's response as JSON: {error}; check that gateway_url is the gateway's \
              own address"
         );
         NexusError::new(ErrorKind::InvalidResponse, problem)

@@ -4,7 +4,7 @@
 //! crate asks the gateway for the current token or key, caches it, and adds it to your requests in the way that the API
 //! expects.
 //!
-//! Three words describe whose credential that is:
+//! Three terms identify a credential:
 //!
 //! - A *workspace* is the user, team or tenant that a credential belongs to. You choose its id, such as `acme`.
 //! - A *provider* is an API that the gateway knows, such as `github`. It is registered at the gateway, under this name.
@@ -25,7 +25,7 @@
 //! ```
 //!
 //! With the feature `testing`, a program or a test can run a gateway of its own. The following example needs this
-//! feature, and so do most examples of this documentation:
+//! feature, as do most examples in this documentation:
 //!
 //! ```
 //! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

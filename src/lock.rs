@@ -138,8 +138,8 @@ pub struct LockRequest<'a> {
     /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
     /// by different URLs get different keys.
     pub key: &'a str,
-    /// The longest time for which the client keeps the guard, 63 s with the default options. A lease that ends by
-    /// itself must last at least this long.
+    /// The longest time for which the client keeps the guard, apart from a slow lookup of the gateway's name: 63 s with
+    /// the default options. A lease that ends by itself must last at least this long.
     pub longest: Duration,
     /// The time at which [`acquire`](RefreshLock::acquire) must return, at most 1 s away.
     pub deadline: Instant,

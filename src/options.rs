@@ -118,10 +118,10 @@ impl NexusClientOptions {
     /// left when the request began, so a request that is slow in several phases can take longer. A lookup of a host's
     /// name has the system's own time limit.
     ///
-    /// A request that may refresh a token (resolve, token, refresh, check-connection) is not cancelled at this
-    /// timeout. The caller gets the error `timeout`, and the request continues in the background, where each attempt
-    /// has 60 s, or this timeout if it is longer. [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time
-    /// limit of a single fetch.
+    /// A request that may refresh a token (resolve, token, refresh, check-connection, a new agent session) is not
+    /// cancelled at this timeout. The caller gets the error `timeout`, and the request continues in the background,
+    /// where each attempt has 60 s, or this timeout if it is longer.
+    /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time limit of a single fetch.
     ///
     /// ```
     /// use std::time::Duration;
@@ -228,10 +228,10 @@ impl NexusClientOptions {
     /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
     /// The expiring token is used after every failure of the call to the gateway, unless the gateway has refused for
-    /// good. A refusal is final if its status is 401, 403 or 410, or if its status is another 4xx, but not 429, and its
-    /// code is one that [`ErrorKind`](crate::ErrorKind) lists, but not `token_expired`. A token is expiring during the
-    /// cache's buffer, by default the last 30 s of its lifetime. A token without a known expiry can be used for up to an
-    /// hour after it was requested.
+    /// good. A refusal is final if its status is 401, 403 or 410. Any other 4xx except 429 is final if the gateway has
+    /// sent a code that [`ErrorKind`](crate::ErrorKind) lists, other than `token_expired`. A code that the SDK sets,
+    /// such as `http_404`, does not count. A token is expiring during the cache's buffer, by default the last 30 s of
+    /// its lifetime. A token without a known expiry can be used for up to an hour after it was requested.
     ///
     /// The first call that finds such a token in the cache waits for the gateway for at most 1 s. Then the token
     /// counts as fresh for another 5 s, and the first call after that asks the gateway again. A warning is logged once

@@ -21,8 +21,8 @@ use crate::time::Deadline;
 ///
 /// A request that may refresh a token (resolve, token, refresh, check-connection, a new agent session) is not retried
 /// while the gateway may still be working on it, because two refreshes at once can cost the user's grant. It is not
-/// retried after a 504, or after a network failure unless the error shows that the request was not sent. A refresh and
-/// a request for an agent session are not retried after a 502 without a code of the gateway either.
+/// retried after a 504, or after a network failure unless the error shows that the request was not sent. After a 502
+/// without one of the gateway's codes, a refresh and a request for an agent session are not retried either.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
 /// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.

@@ -82,7 +82,9 @@ impl Transport {
     ///
     /// A server may close an idle connection just as a request reuses it. If a connection ends without a response, an
     /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any
-    /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left.
+    /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left. For a
+    /// request that may refresh a token, each try has a 15th of the time. If the caller's agent has a time limit for
+    /// connecting, there is no second try.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,

@@ -219,8 +219,8 @@ pub(crate) fn encode(value: &str) -> String {
 }
 
 /// Percent-encodes a credential for a path segment or, with `in_query`, for a query value. Keeps the characters of
-/// `pchar` (RFC 3986 section 3.3), because some servers do not decode a token such as `123%3Aabc`. In a query,
-/// nevertheless encodes `&`, `+`, `;` and `=`, because they have a meaning there.
+/// `pchar` (RFC 3986 section 3.3), because some servers do not decode a token such as `123%3Aabc`. In a query, `&`,
+/// `+`, `;` and `=` are encoded, because they have a meaning there.
 pub(crate) fn encode_credential(value: &str, in_query: bool) -> String {
     let plain: fn(u8) -> bool = if in_query {
         |byte| is_unreserved(byte) || b"!$'()*,:@".contains(&byte)

@@ -1,4 +1,4 @@
-//! The tools.
+//! The tools, each with its schema and a closure.
 
 use nexus_sdk::path_segment;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::time::Now;
 use crate::token::CachedToken;
 
-/// The time for which a token without a known expiry may be used in an outage, counted from its arrival.
+/// The time for which a token without a known expiry may be used in an outage, counted from the request for it.
 const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 /// The maximum number of tokens in a cache.
 const MAX_TOKENS: usize = 10_000;
@@ -18,7 +18,7 @@ const PURGE_INTERVAL: usize = 64;
 /// The time for which a token within its buffer is used without asking the gateway again: after the gateway has returned
 /// it, and after the gateway has failed to return a newer token.
 pub(super) const SHORT_USE: Duration = Duration::from_secs(5);
-/// The number of generations of a cache. Tenants with the same generation are rare enough.
+/// The number of generations of a cache. With 256, few tenants share a generation.
 const GENERATIONS: usize = 256;
 
 /// The number of changes to all caches so far. The caching of a resolved token is not counted. All caches share one

@@ -53,8 +53,8 @@ impl NexusClient {
         Ok(response)
     }
 
-    /// Returns the status of a workspace's connection to a provider, bypassing the cache. Others may use the connection at
-    /// the same time, because this method waits its turn, so that no token is refreshed twice at once.
+    /// Returns the status of a workspace's connection to a provider, bypassing the cache. This method waits its turn,
+    /// so that no token is refreshed twice at once. Others may therefore use the connection at the same time.
     ///
     /// The status is `active` if the gateway returns a credential, even if the SDK cannot use it (for example
     /// `unsupported_strategy`). The status is `attention` or `revoked` if the gateway says so. Gateways up to version

@@ -14,9 +14,9 @@ impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
     /// response. A response is `Ok` whatever its status, but the gateway's error can replace a 401 (see below).
     ///
-    /// Blocks until [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout covers resolving
-    /// the token, redirects, retries and the body. [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout)
-    /// states when a request can exceed it.
+    /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout covers
+    /// resolving the token, redirects, retries and the body.
+    /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout) states when a request can exceed it.
     ///
     /// If the server refuses a cached token with 401, the SDK removes the token from the cache. If the gateway
     /// has another token, the refused request is sent once more with that token, but not the requests before a
@@ -30,8 +30,8 @@ impl NexusClient {
     ///
     /// ureq, which sends the requests, does not report everything:
     ///
-    /// - If a server responds and closes the connection before it has read the whole body, the response can be lost. The
-    ///   fetch then fails with `request_failed`. A body of a few KB is hardly affected.
+    /// - If a server responds and closes the connection before it has read the whole body, the response can be lost.
+    ///   The fetch then fails with `request_failed`. This rarely happens to a body of a few KB.
     /// - A response with neither `Content-Length` nor chunked encoding ends with the connection. If the connection is
     ///   lost, the body is cut short without an error.
     /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.

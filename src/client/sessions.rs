@@ -21,9 +21,9 @@ impl NexusClient {
     /// scopes of the connection.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the connection's token,
-    /// so the request waits its turn, and continues after its caller has timed out. A session ends at its `expires_at`,
-    /// even if its caller has timed out. It ends earlier if [`close_agent_session`](Self::close_agent_session) closes it
-    /// or [`revoke_connection`](Self::revoke_connection) revokes its connection.
+    /// so the request waits its turn, and continues after its caller has timed out. If its caller has timed out, the
+    /// session stays open until its `expires_at`. It ends earlier if [`close_agent_session`](Self::close_agent_session)
+    /// closes it or [`revoke_connection`](Self::revoke_connection) revokes its connection.
     ///
     /// # Errors
     ///

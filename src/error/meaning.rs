@@ -1,5 +1,5 @@
-//! What an error of the gateway means, in one table: what the caller can do next, what it says of the connection, and
-//! the advice to add to its message.
+//! A table of the gateway's errors: what the caller can do next, what the error says about the connection, and the
+//! advice to add to its message.
 
 use Next::{Final, Reconnect, Retry, Unclear};
 
@@ -45,7 +45,7 @@ struct Row {
     /// `None` for every operation.
     asked: Option<Asked>,
     next: Next,
-    /// The status of a connection whose token call fails with this error, or empty if the error does not tell.
+    /// The status of a connection whose token call fails with this error, or empty if the error does not show it.
     connection: &'static str,
     advice: &'static str,
 }
@@ -112,7 +112,7 @@ const TABLE: [Row; 9] = [
     ),
 ];
 
-/// The gateway's other codes. A 4xx status with one of them is the gateway's own word, and no proxy's.
+/// The gateway's other codes. A 4xx status with one of these codes comes from the gateway, not from a proxy.
 const OTHER_CODES: &str = "\
     static_token saml_not_refreshable provider_not_found provider_ambiguous \
     missing_fields invalid_json invalid_connection_id invalid_state broker_error broker_unavailable \
@@ -147,7 +147,7 @@ pub(crate) fn connection(code: &str) -> Option<&'static str> {
     Some(row.connection).filter(|status| !status.is_empty())
 }
 
-/// Returns whether the code tells what it means only if a second request gets it as well.
+/// Returns whether the request must be sent again to learn what the code means.
 pub(crate) fn needs_second(code: &str) -> bool {
     code == "token_expired"
 }

@@ -1,4 +1,4 @@
-//! What a fetcher sends requests with: a client, a credential, and the URLs that the credential may be sent to.
+//! The client and the credential of a fetcher, and the URLs that the credential may be sent to.
 
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ impl Access {
         Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
     }
 
-    /// Returns the token that the current token has replaced, if that was not long ago.
+    /// Returns the token that the current token has replaced, until an hour after the replaced token's expiry.
     pub(super) fn replaced_token(&self) -> Option<Arc<CachedToken>> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => cache.replaced(tenant, Now::read()),

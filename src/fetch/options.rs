@@ -70,8 +70,8 @@ impl FetchOptions {
 
     /// Adds a header, and keeps other headers of the same name. Default: none.
     ///
-    /// The credential replaces a header of the same name. `Content-Length` is ignored, because the SDK sends
-    /// the length of the data. Other headers that frame a request, such as `Host`, `Transfer-Encoding` and
+    /// The credential replaces a header of the same name. `Content-Length` is ignored, because the SDK sends the length
+    /// of the data. Other headers that only the HTTP client may set, such as `Host`, `Transfer-Encoding` and
     /// `Connection`, make the fetch fail with `invalid_input`.
     ///
     /// ```

@@ -11,8 +11,8 @@ use crate::sync::{Condvar, Mutex, Promise};
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
-/// The maximum number of flights for one provider. The limit keeps a provider that hangs from delaying calls for
-/// other providers. Calls by ids that the client has not requested together count as one provider.
+/// The maximum number of flights for one provider. The limit keeps a provider that hangs from delaying calls for other
+/// providers. All calls by ids that the client has not requested count as one provider.
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;
@@ -28,7 +28,7 @@ pub(crate) enum Source {
 /// An operation under way, and the outcome that its callers wait for.
 pub(super) struct Flight {
     pub(super) operation: Arc<Operation>,
-    /// The connection, so that at most one flight runs for it.
+    /// The key of the connection. At most one flight runs for each key.
     pub(super) key: Subject,
     /// The cache of the caller that started the flight.
     cache: Option<TokenCache>,

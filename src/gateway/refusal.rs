@@ -75,8 +75,8 @@ pub(crate) fn of(
     (error, status_to_retry)
 }
 
-/// Returns the first of the fields `error`, `error.code` and `code` that looks like a code. A number is no code: servers
-/// other than the gateway repeat the status, or a number of gRPC, in such a field.
+/// Returns the first of the fields `error`, `error.code` and `code` that looks like a code. A number is not a code,
+/// because other servers put the HTTP status or a gRPC status there.
 fn code_of(fields: &Object) -> Option<String> {
     let nested = json::object(fields, "error").and_then(|error| error.get("code"));
     let found = [fields.get("error"), nested, fields.get("code")];

@@ -4,7 +4,7 @@
 //! another escape. Text that was escaped several times, in any order, therefore becomes the same bytes as the original.
 //! Backslashes are dropped, because each level of JSON adds more of them: `\n`, `\\n` and a line break all become `n`.
 
-/// The number of decoded bytes that an escape can take: `&#x10FFFF;`, or a zero before the number.
+/// The number of decoded bytes that an escape can take: the 10 of `&#x10FFFF;`, and two zeros before its number.
 const LONGEST: usize = 12;
 
 /// The number of bytes that can still change when more text is read. More than `LONGEST`, because characters of an

@@ -6,7 +6,7 @@ use super::*;
 
 const MIB: usize = 1 << 20;
 
-/// A text that a search for single bytes can only read slowly: each prefix of it ends with many other prefixes.
+/// The worst text for the search of a pattern: each of its prefixes ends with many shorter prefixes.
 fn fibonacci(length: usize) -> Vec<u8> {
     let (mut text, mut last) = (b"ab".to_vec(), 1);
     while text.len() < length {

@@ -46,8 +46,8 @@ pub struct Provider {
 }
 
 impl Provider {
-    /// The providers of every gateway: `github` ([`oauth2`](Self::oauth2)), `weather` ([`api_key`](Self::api_key)) and
-    /// `registry` ([`basic`](Self::basic)).
+    /// The built-in providers of every `DevGateway`: `github` ([`oauth2`](Self::oauth2)), `weather`
+    /// ([`api_key`](Self::api_key)) and `registry` ([`basic`](Self::basic)).
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -291,7 +291,6 @@ impl Provider {
 
 debug_only!(Provider: name, kind);
 
-/// The built-in providers of a `DevGateway`.
 pub(super) fn defaults() -> [Provider; 3] {
     let [github, weather, registry] = Provider::DEFAULTS;
     [

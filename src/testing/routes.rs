@@ -28,8 +28,7 @@ impl loopback::Service for Service {
     fn respond(&self, request: Request, client: &TcpStream) -> Option<Response> {
         let request = ReceivedRequest::new(request);
         if !is_for_loopback(&request) {
-            let problem =
-                "a development gateway is for this machine: use http://localhost or its address\n";
+            let problem = "a development gateway serves only this machine: use http://localhost with its port\n";
             return Some(dated(self, Response::new(421, TEXT, problem)));
         }
         self.requests.lock().record(request.clone());

@@ -47,7 +47,7 @@ impl Failure {
     }
 }
 
-const NO_ADDRESS: &str = "the host name has no address; check its spelling and the network";
+const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";
 
 /// Returns whether the error means that the other side ended the connection.
 pub(super) fn is_disconnect(error: &Error) -> bool {

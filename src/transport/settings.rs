@@ -10,8 +10,8 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::error::NexusError;
 use crate::url;
 
-/// The time limit of a first try to connect. ureq spends half of the limit on a first address that does not respond, so
-/// a short first try leaves time for the next addresses.
+/// The time limit of a first try to connect. ureq spends at least half of the limit on a first address that does not
+/// respond, so a short first try leaves time for the next addresses.
 const FIRST_CONNECT: Duration = Duration::from_secs(4);
 /// The sizes of ureq's buffers for each connection, in bytes. ureq clears both for each connection, and its default is
 /// 128 KiB for each. The head of a response, of up to 64 KiB, has to fit into the input buffer.
@@ -155,8 +155,8 @@ pub(super) fn of_every_request<B: ureq::AsSendBody>(
     config
 }
 
-/// Sets the time limits of one request. The limits for a whole request, which the caller's own agent may have, are kept
-/// only if they may end the request.
+/// Sets the time limits of one request. With `keeps_whole`, also keeps the limits for a whole request that the caller's
+/// own agent may have.
 pub(super) fn limited(
     config: RequestConfig<()>,
     limits: Limits,

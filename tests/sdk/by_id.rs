@@ -37,7 +37,7 @@ fn gateway() -> DevGateway {
     DevGateway::builder().provider(slow).start().unwrap()
 }
 
-/// Requests a connection, consents, and returns its id. Its token lives from now on.
+/// Requests a connection, consents, and returns its id. Resolves the token once, so that its lifetime starts now.
 fn connect(client: &NexusClient, provider: &str) -> String {
     let input = RequestConnectionInput::new("acme", provider, ["repo"], "http://localhost:3000/");
     let connection = client.request_connection(&input).unwrap();
@@ -125,7 +125,8 @@ fn a_known_id_has_the_lock_of_its_pair() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// Only calls by the id take turns with each other: nobody knows its workspace and provider.
+/// Calls by the same id take turns. They do not take turns with calls by workspace and provider, because the client
+/// does not know the id's.
 #[test]
 fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
     let gateway = gateway();

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 struct Probe<T: ?Sized>(PhantomData<T>);
 
-/// What holds for a type without the trait. An inherent method comes before it.
+/// The result for a type without the trait. An inherent method takes precedence.
 trait Without {
     fn holds(&self) -> bool {
         false

@@ -1,7 +1,8 @@
-//! Bugs and limits of ureq, each shown on bare ureq: a few that the SDK works around, and those that it leaves.
+//! Bugs and limits of ureq, shown on bare ureq: a few that the SDK works around, and those that it leaves.
 //!
 //! A test that fails here is good news: ureq no longer has that bug. Then the code in `src/transport` that the test
-//! names, if any, can go.
+//! names, if any, can go. The one test that runs the SDK, `a_dead_first_address_takes_little_of_the_sdks_time`, shows
+//! that such code works.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -17,8 +17,8 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 /// The maximum number of hosts to remember.
 const MAX_HOSTS: usize = 256;
 
-/// Returns an agent for the option `agent` of a client. It looks up each host once in `lifetime`, and waits for a name
-/// server for at most `timeout`.
+/// Returns an agent for the option `agent` of a client. It remembers a lookup of a scheme, host and port for
+/// `lifetime`, and waits for a name server for at most `timeout`.
 pub fn agent(lifetime: Duration, timeout: Duration) -> Agent {
     agent_with(DefaultResolver::default(), lifetime, timeout)
 }

@@ -52,7 +52,7 @@ fn lookups(lifetime: Duration, fetches: usize) -> usize {
     count.load(Ordering::Relaxed)
 }
 
-/// The gateway and the API have names of their own.
+/// The gateway and the API have different host names, so each needs a lookup.
 #[test]
 fn each_host_is_looked_up_once_in_its_lifetime() {
     assert_eq!(lookups(Duration::from_secs(60), 20), 2);

@@ -16,7 +16,7 @@ pub(crate) struct Format {
     /// id is given
     #[arg(long)]
     show: bool,
-    /// Print one line of JSON, with the expiry, if the gateway states one, in seconds since 1970 and from now
+    /// Print one line of JSON. If the gateway states an expiry, the line has it in seconds since 1970 and from now
     #[arg(long)]
     json: bool,
 }

@@ -11,7 +11,7 @@ use crate::{ending, output};
 #[derive(Args)]
 pub(crate) struct Status {
     /// The connection's id. To look at an active connection that others use, give its workspace and provider instead:
-    /// polling by id beside them can cost the user's grant
+    /// polling by id at the same time can cost the user's grant
     #[arg(value_parser = args::not_blank, conflicts_with_all = ["workspace", "provider"])]
     connection: Option<String>,
     #[command(flatten)]

@@ -22,8 +22,8 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Escapes control characters, except line breaks and tabs, and characters that reorder text. The escapes are those of
-/// JSON, such as `\u001b`, so the strings in JSON keep their values.
+/// Escapes characters that reorder text, and control characters other than line breaks and tabs. The escapes are those
+/// of JSON, such as `\u001b`, so the strings in JSON keep their values.
 pub(crate) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

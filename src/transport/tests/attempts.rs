@@ -63,7 +63,7 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
         (
             "http://nobody.invalid/".to_owned(),
             true,
-            "the host name has no address; check",
+            "the host name could not be looked up; check",
         ),
         (
             format!("http://127.0.0.1:{cutting}/"),

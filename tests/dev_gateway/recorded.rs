@@ -2,8 +2,6 @@
 //! every field and what a later step sees of an earlier one have to agree. What differs is named in `Player::same`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +11,7 @@ use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault, Provider};
 use serde_json::{Map, Value, json};
 use ureq::Body;
 
-use crate::{agent, get, post};
+use crate::{agent, bearer, get, hang_up, post, send};
 
 const RECORDED: &str = include_str!("../recorded/gateway-0.4.json");
 /// The recorded tokens' lifetime.
@@ -98,8 +96,7 @@ impl Player {
     fn browse(&self, number: u32, deny: &str) -> Response<Body> {
         let state = &self.names[&format!("<state {number}>")];
         let page = format!("{}/consent?state={state}{deny}", self.gateway.url());
-        let browser = agent().get(page).config().max_redirects(0).build();
-        browser.call().unwrap()
+        agent().get(page).call().unwrap()
     }
 
     /// A recorded text as it reads here.
@@ -110,20 +107,17 @@ impl Player {
 
     fn send(&self, step: &Step) -> Response<Body> {
         let request = &step.request;
-        let path = self.here(request["path"].as_str().unwrap());
-        let url = format!("{}{path}", self.gateway.url());
-        let mut head = nexus_sdk::http::Request::builder()
-            .method(request["method"].as_str().unwrap())
-            .uri(url);
-        for (name, value) in request["headers"].as_object().into_iter().flatten() {
-            head = head.header(name, value.as_str().unwrap());
-        }
-        let response = if request["body"].is_null() {
-            agent().run(head.body(()).unwrap())
-        } else {
-            agent().run(head.body(self.here(&request["body"].to_string())).unwrap())
+        let text = |field: &str| request[field].as_str().unwrap();
+        let headers = request["headers"].as_object().into_iter().flatten();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+            .collect();
+        let body = match &request["body"] {
+            Value::Null => String::new(),
+            body => self.here(&body.to_string()),
         };
-        response.unwrap()
+        let path = self.here(text("path"));
+        send(&self.gateway, (text("method"), &path), &headers, &body)
     }
 
     fn play(&mut self, step: &Step) {
@@ -373,10 +367,9 @@ fn two_resolves_at_once_cost_the_connection() {
     for step in after {
         player.play(step);
     }
-    let dead = format!("Bearer {}", player.names["<access token 6>"]);
-    let user = agent().get(format!("{}/user", player.gateway.url()));
-    let refused = user.header("authorization", dead).call().unwrap();
-    assert_eq!(refused.status(), 401, "a token that was just handed out");
+    let dead = json!({"access_token": player.names["<access token 6>"]});
+    let status = bearer(&player.gateway, &dead);
+    assert_eq!(status, 401, "a token that was just handed out");
 }
 
 #[test]
@@ -388,16 +381,7 @@ fn hanging_up_during_a_refresh_costs_the_connection() {
     let (given_up, after) = steps.split_first().unwrap();
     assert!(given_up.response.is_null());
     let path = given_up.request["path"].as_str().unwrap();
-    let mut socket =
-        TcpStream::connect(player.gateway.url().trim_start_matches("http://")).unwrap();
-    socket
-        .write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
-        .unwrap();
-    // Half closed, so that the end of the call is seen.
-    socket.shutdown(Shutdown::Write).unwrap();
-    let mut response = String::new();
-    socket.read_to_string(&mut response).unwrap();
-    assert!(!response.contains("access_token"), "{response}");
+    hang_up(&player.gateway, "GET", path);
     for step in after {
         player.play(step);
     }
@@ -413,16 +397,8 @@ fn with_the_provider_down() {
         player.play(&step);
     }
     player.gateway.forget_faults();
-    let token = format!(
-        "{}/v1/token/{}",
-        player.gateway.url(),
-        player.names["<connection id 9>"]
-    );
-    assert_eq!(
-        agent().get(token).call().unwrap().status(),
-        200,
-        "it was only ill"
-    );
+    let token = format!("/v1/token/{}", player.names["<connection id 9>"]);
+    assert_eq!(get(&player.gateway, &token).0, 200, "it was only ill");
 }
 
 #[test]

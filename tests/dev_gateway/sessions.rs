@@ -74,7 +74,7 @@ fn a_session_works_until_it_is_over() {
             assert_eq!(delete(gateway, &path(session)).0, 200, "no harm");
         }),
         ("expired", |gateway, _| {
-            gateway.advance(Duration::from_secs(900))
+            gateway.advance(Duration::from_secs(900));
         }),
         ("connection revoked", |gateway, _| {
             assert_eq!(closed_by_revoking(gateway), 1);
@@ -137,6 +137,7 @@ fn what_a_session_request_is_refused_for() {
     let pending = json!({"user_id": "new", "provider_name": "github", "return_url": "http://r/"});
     post(&gateway, "/v1/request-connection", &pending.to_string());
     let half = json!({"connection_id": null, "workspace_id": "ws"});
+    let denied = json!({"scopes": ["repo", "denied-1"]});
     let no_selector = "missing_connection_selector";
     for (changes, status, expected) in [
         (json!({"agent_id": null}), 400, "missing_agent_id"),
@@ -154,7 +155,7 @@ fn what_a_session_request_is_refused_for() {
         (half, 400, no_selector),
         (json!({"agent_id": "unknown-1"}), 404, "agent_not_found"),
         (json!({"agent_id": "inactive-1"}), 403, "agent_inactive"),
-        (json!({"scopes": ["denied-1"]}), 403, "scope_not_allowed"),
+        (denied, 403, "scope_not_allowed"),
         (json!({"connection_id": "x"}), 404, "connection_not_found"),
         (
             json!({"connection_id": PENDING}),

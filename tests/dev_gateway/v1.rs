@@ -87,6 +87,7 @@ fn what_request_connection_refuses() {
             "missing_fields",
         ),
         (&nobody, "missing_fields"),
+        (&wanted("github", ""), "missing_fields"),
     ];
     for (body, expected) in table {
         let refused = post(&gateway, "/v1/request-connection", body);

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use nexus_sdk::testing::{DevGateway, Provider};
 use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::{Value, json};
 
-use crate::client::{Client, command, outcome};
+use crate::client::{Client, command, ids, outcome};
 use crate::upstream::configured;
 use crate::{ALL, LEGACY};
 
@@ -39,11 +39,9 @@ fn a_slow_call_delays_nothing() {
     for revision in LEGACY {
         let mut client = Client::of(revision);
         let waits = slow(&mut client, ENDLESS);
-        assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
-        assert_eq!(
-            client.text("echo", &json!({"text": "quick"})),
-            Ok("quick".into())
-        );
+        client.ping();
+        let quick = client.text("echo", &json!({"text": "quick"}));
+        assert_eq!(quick, Ok("quick".into()));
         client.cancel(waits);
         assert_eq!(client.close(), [] as [Value; 0]);
     }
@@ -57,7 +55,7 @@ fn a_slow_call_after_quick_ones_delays_nothing() {
             assert!(client.text("slow", &json!({"ms": 0})).is_ok());
         }
         let waits = slow(&mut client, ENDLESS);
-        assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+        client.ping();
         client.cancel(waits);
     }
     assert_eq!(client.close(), [] as [Value; 0]);
@@ -68,13 +66,8 @@ fn responses_come_in_the_order_of_their_ends() {
     of_all(|mut client| {
         let long = slow(&mut client, 500);
         let short = slow(&mut client, 0);
-        assert_eq!(
-            [
-                client.response()["id"].as_u64(),
-                client.response()["id"].as_u64()
-            ],
-            [Some(short), Some(long)]
-        );
+        let responses = [client.response(), client.response()];
+        assert_eq!(ids(&responses), [short, long]);
     });
 }
 
@@ -170,7 +163,7 @@ fn cancelled_calls_hold_up_no_other_call() {
             client.cancel(*id);
         }
     }
-    assert_eq!(client.text("get_user", &json!({})), Ok("{}".into()));
+    assert_eq!(client.user(), Ok("{}".into()));
     assert_eq!(api.stuck.lock().unwrap().len(), 2 * CALLS);
 }
 
@@ -197,7 +190,7 @@ fn calls_beyond_the_limit_wait_in_order() {
     let waiting: Vec<_> = (0..3)
         .map(|n| client.call("echo", &json!({"text": n.to_string()})))
         .collect();
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
     client.cancel(waiting[1]);
     client.cancel(first[5]);
     assert_eq!(client.response()["id"], waiting[0]);
@@ -228,58 +221,49 @@ fn a_panic_is_the_tools_own() {
 fn whole_lines_come_from_many_threads() {
     let mut client = Client::of("2025-06-18");
     let text = "long ".repeat(20_000);
-    let ids: Vec<_> = (0..CALLS + 8)
+    let calls: Vec<_> = (0..CALLS + 8)
         .map(|_| client.call("echo", &json!({"text": text})))
         .collect();
-    let mut finished: Vec<_> = ids.iter().map(|_| client.response()).collect();
-    assert!(
-        finished
-            .iter()
-            .all(|response| outcome(response).as_ref() == Ok(&text))
-    );
+    let mut finished: Vec<_> = calls.iter().map(|_| client.response()).collect();
+    let mut outcomes = finished.iter().map(outcome);
+    assert!(outcomes.all(|outcome| outcome.as_ref() == Ok(&text)));
     finished.sort_by_key(|response| response["id"].as_u64());
-    assert_eq!(
-        finished
-            .iter()
-            .map(|response| response["id"].as_u64().unwrap())
-            .collect::<Vec<_>>(),
-        ids
-    );
+    assert_eq!(ids(&finished), calls);
 }
 
 #[test]
 fn the_end_of_stdin_lets_calls_finish() {
     of_all(|mut client| {
         let id = slow(&mut client, 200);
-        let rest = client.close();
-        assert_eq!(
-            rest.iter()
-                .map(|response| response["id"].as_u64().unwrap())
-                .collect::<Vec<_>>(),
-            [id]
-        );
+        assert_eq!(ids(&client.close()), [id]);
     });
 }
 
-#[test]
-fn no_end_waits_for_an_endless_call() {
+/// The ways to end a server, each on a thread of its own.
+fn at_every_end(run: impl Fn(fn(Client) -> Vec<Value>) + Sync) {
     let ends: &[fn(Client) -> Vec<Value>] = &[
         Client::close,
         #[cfg(unix)]
         Client::terminate,
     ];
+    let run = &run;
     thread::scope(|threads| {
         for end in ends {
-            threads.spawn(move || {
-                let mut client = Client::of("2025-06-18");
-                for _ in 0..CALLS + 8 {
-                    slow(&mut client, ENDLESS);
-                }
-                // The response shows that the server has read the calls.
-                assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
-                assert_eq!(end(client), [] as [Value; 0]);
-            });
+            threads.spawn(move || run(*end));
         }
+    });
+}
+
+#[test]
+fn no_end_waits_for_an_endless_call() {
+    at_every_end(|end| {
+        let mut client = Client::of("2025-06-18");
+        for _ in 0..CALLS + 8 {
+            slow(&mut client, ENDLESS);
+        }
+        // The response shows that the server has read the calls.
+        client.ping();
+        assert_eq!(end(client), [] as [Value; 0]);
     });
 }
 
@@ -293,7 +277,7 @@ fn refreshing() -> (DevGateway, Client) {
         .token_lifetime(Duration::from_secs(60));
     let gateway = gateway.start().unwrap();
     let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
-    assert!(client.text("get_user", &json!({})).is_ok());
+    assert!(client.user().is_ok());
     gateway.advance(Duration::from_secs(61));
     client.call("get_user", &json!({}));
     let start = Instant::now();
@@ -305,20 +289,11 @@ fn refreshing() -> (DevGateway, Client) {
 
 #[test]
 fn the_end_waits_for_a_refresh() {
-    let ends: &[fn(Client) -> Vec<Value>] = &[
-        Client::close,
-        #[cfg(unix)]
-        Client::terminate,
-    ];
-    thread::scope(|threads| {
-        for end in ends {
-            threads.spawn(move || {
-                let (gateway, client) = refreshing();
-                assert!(end(client).len() <= 1);
-                let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
-                assert!(other.resolve_token("it's mine", "github").is_ok());
-            });
-        }
+    at_every_end(|end| {
+        let (gateway, client) = refreshing();
+        assert!(end(client).len() <= 1);
+        let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        assert!(other.resolve_token("it's mine", "github").is_ok());
     });
 }
 
@@ -327,51 +302,50 @@ fn the_end_waits_for_a_refresh() {
 fn ctrl_z_waits_for_a_refresh() {
     let start = Instant::now();
     let (_gateway, mut client) = refreshing();
-    client.signal("TSTP");
-    while !client.is_stopped() {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert!(
-        start.elapsed() >= Duration::from_secs(2),
-        "stopped too early"
-    );
+    let stop = |client: &Client| {
+        client.signal("TSTP");
+        while !client.is_stopped() {
+            assert!(start.elapsed() < Duration::from_secs(40));
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    stop(&client);
+    let waited = start.elapsed() >= Duration::from_secs(2);
+    assert!(waited, "stopped too early");
     client.signal("CONT");
     assert!(outcome(&client.response()).is_ok());
     // Without a refresh it stops at once.
-    client.signal("TSTP");
-    while !client.is_stopped() {
-        assert!(start.elapsed() < Duration::from_secs(40));
-        thread::sleep(Duration::from_millis(5));
-    }
+    stop(&client);
     client.signal("CONT");
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
 }
 
 #[cfg(unix)]
 #[test]
 fn signals_end_it_as_the_end_of_stdin_does() {
     for signal in ["TERM", "INT", "HUP", "QUIT"] {
-        let mut client = Client::of("2025-06-18");
+        let client = Client::of("2025-06-18");
         client.signal(signal);
         assert_eq!(client.rest(), [] as [Value; 0], "{signal}");
 
-        client = Client::of("2025-06-18");
+        let mut client = Client::of("2025-06-18");
         let id = slow(&mut client, 200);
         let first = slow(&mut client, 0);
         assert_eq!(client.response()["id"], first);
         client.signal(signal);
-        let rest = client.rest();
-        assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!(id)), "{signal}");
+        assert_eq!(ids(&client.rest()), [id], "{signal}");
     }
+}
+
+fn spawn(server: &mut Command) -> Child {
+    server.stdin(Stdio::piped());
+    server.stdout(Stdio::piped()).stderr(Stdio::piped());
+    server.spawn().unwrap()
 }
 
 #[test]
 fn a_closed_stdout_ends_it() {
-    let mut server = command();
-    server.args(["--demo", "--bench"]).stdin(Stdio::piped());
-    server.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = server.spawn().unwrap();
+    let mut child = spawn(command().arg("--demo"));
     drop(child.stdout.take());
     let mut input = child.stdin.take().unwrap();
     // stdin stays open.
@@ -384,10 +358,8 @@ fn a_closed_stdout_ends_it() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        said.contains("cannot write to stdout") && said.lines().count() == 1,
-        "{said}"
-    );
+    let is_clear = said.contains("cannot write to stdout") && said.lines().count() == 1;
+    assert!(is_clear, "{said}");
     drop(input);
 }
 
@@ -400,34 +372,26 @@ fn a_line_causes_one_diagnostic_at_most() {
         format!("{}\u{fffd}", "x".repeat(1_000_000)),
     ];
     for line in table {
-        let output = output_for(&line);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.stdout.is_empty());
-        assert!(
-            said.lines().count() == 1 && said.len() < 300,
-            "{}",
-            said.len()
-        );
+        let said = problem_of(&line);
+        let is_short = said.lines().count() == 1 && said.len() < 300;
+        assert!(is_short, "{}", said.len());
     }
 }
 
 #[test]
 fn an_invalid_message_without_a_response_is_logged() {
-    let batch = r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#;
-    let table = [
+    let batch = "this revision does not support batches";
+    for (line, problem) in [
         (
             r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
-            "\"id\" must",
+            r#""id" must"#,
         ),
-        (r#"{"jsonrpc":"2.0","method":7}"#, "\"method\" must"),
-        (batch, "this revision does not support batches"),
-    ];
-    for (line, problem) in table {
-        let output = output_for(line);
-        let said = String::from_utf8(output.stderr).unwrap();
+        (r#"{"jsonrpc":"2.0","method":7}"#, r#""method" must"#),
+        (r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#, batch),
+    ] {
+        let said = problem_of(line);
         let expected = format!("mcp_stdio_server: ignored an invalid message: {problem}");
         assert!(said.starts_with(&expected), "{said}");
-        assert!(output.stdout.is_empty());
     }
 }
 
@@ -443,12 +407,7 @@ fn a_last_line_needs_no_newline() {
 
 #[test]
 fn a_closed_stderr_does_no_harm() {
-    let mut server = command();
-    server
-        .args(["--demo", "--bench"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = server.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = spawn(command().arg("--demo"));
     drop(child.stderr.take());
     let mut input = child.stdin.take().unwrap();
     input
@@ -463,14 +422,13 @@ fn a_closed_stderr_does_no_harm() {
     );
 }
 
-/// Sends one line, closes stdin, and returns the output of the server once it has ended.
-fn output_for(line: &str) -> Output {
-    let mut server = command();
-    server.arg("--demo").stdin(Stdio::piped());
-    server.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = server.spawn().unwrap();
+/// Sends a line that gets no response, closes stdin, and returns what the server has said on stderr.
+fn problem_of(line: &str) -> String {
+    let mut child = spawn(command().arg("--demo"));
     let mut input = child.stdin.take().unwrap();
     input.write_all(line.as_bytes()).unwrap();
     drop(input);
-    child.wait_with_output().unwrap()
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
 }

@@ -1,7 +1,6 @@
 //! A client that sends valid and invalid messages.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::MODERN;
+use crate::example::program;
 #[cfg(unix)]
 use crate::signals::signal;
 
@@ -29,14 +29,9 @@ pub(crate) fn command() -> Command {
     example("mcp_stdio_server")
 }
 
-/// Returns the command of an example, without environment variables. `cargo test` builds the examples.
+/// Returns the command of an example, without environment variables.
 pub(crate) fn example(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    let path: PathBuf = profile.join("examples").join(name);
-    assert!(path.exists(), "run `cargo build --examples` first");
-    let mut command = Command::new(path);
+    let mut command = program(name);
     command.env_clear();
     command
 }
@@ -126,6 +121,11 @@ impl Client {
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
     }
 
+    /// Calls the tool that needs the user's account.
+    pub(crate) fn user(&mut self) -> Result<String, String> {
+        self.text("get_user", &json!({}))
+    }
+
     /// Sends a call of a tool and returns its id.
     pub(crate) fn call(&mut self, name: &str, arguments: &Value) -> u64 {
         self.request("tools/call", json!({"name": name, "arguments": arguments}))
@@ -153,6 +153,11 @@ impl Client {
         let response = self.response();
         assert_eq!(response["id"], id, "{response}");
         response
+    }
+
+    /// Shows that the server responds at once.
+    pub(crate) fn ping(&mut self) {
+        assert_eq!(self.ask("ping", json!({}))["result"], json!({}));
     }
 
     /// Calls a tool and returns the text of the result, as an error if it is one.
@@ -239,4 +244,9 @@ pub(crate) fn outcome(response: &Value) -> Result<String, String> {
     } else {
         Ok(text)
     }
+}
+
+pub(crate) fn ids(responses: &[Value]) -> Vec<u64> {
+    let ids = responses.iter().map(|it| it["id"].as_u64().unwrap());
+    ids.collect()
 }

@@ -67,7 +67,7 @@ fn lines_that_are_no_request_get_no_response() {
         client.write_bytes(line);
         client.write_bytes(b"\n");
     }
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
     assert_eq!(client.close(), [] as [Value; 0]);
 }
 

@@ -1,18 +1,16 @@
 //! Calls side by side, their cancellation, and the end.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::{Value, json};
 
 use crate::client::{Client, command, ids, outcome};
-use crate::upstream::configured;
+use crate::upstream::{configured, wait_for};
 use crate::{ALL, LEGACY};
 
 /// Milliseconds. Longer than any test may run, so such a call ends only if it is cancelled.
@@ -106,65 +104,25 @@ fn ids_of_every_kind_can_be_cancelled() {
     }
 }
 
-/// An API that responds to `/user`, and never to any other request.
-struct StuckApi {
-    url: String,
-    stuck: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl StuckApi {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let stuck = Arc::default();
-        let waiting = Arc::clone(&stuck);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                Self::serve(stream.unwrap(), &waiting);
-            }
-        });
-        Self { url, stuck }
-    }
-
-    fn serve(mut stream: TcpStream, waiting: &Mutex<Vec<TcpStream>>) {
-        let head = BufReader::new(&stream).lines().map(Result::unwrap);
-        let head: Vec<_> = head.take_while(|line| !line.is_empty()).collect();
-        if !head[0].starts_with("GET /user HTTP") {
-            return waiting.lock().unwrap().push(stream);
-        }
-        let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-        stream.write_all(response.as_bytes()).unwrap();
-    }
-
-    /// Waits until this many requests are stuck.
-    fn wait_for(&self, count: usize) {
-        let start = Instant::now();
-        while self.stuck.lock().unwrap().len() < count {
-            assert!(start.elapsed() < Duration::from_secs(20));
-            thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
 /// The API never responds to the cancelled calls, so they occupy their threads until the end of the test.
 #[test]
 fn cancelled_calls_hold_up_no_other_call() {
-    let api = StuckApi::start();
     let gateway = DevGateway::builder().connection("it's mine", "github");
     let gateway = gateway.start().unwrap();
-    let mut command = configured(&gateway);
-    let mut client = Client::start(command.env("UPSTREAM_URL", &api.url)).begin("2025-11-25");
+    let stuck = "/user/repos";
+    gateway.fail_next_at(stuck, usize::MAX, Fault::Delay(Duration::MAX));
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
     let calls: Vec<_> = (0..2 * CALLS)
         .map(|_| client.call("list_repos", &json!({})))
         .collect();
     for (number, calls) in (1..).zip(calls.chunks(CALLS)) {
-        api.wait_for(number * CALLS);
+        wait_for(&gateway, stuck, number * CALLS);
         for id in calls {
             client.cancel(*id);
         }
     }
-    assert_eq!(client.user(), Ok("{}".into()));
-    assert_eq!(api.stuck.lock().unwrap().len(), 2 * CALLS);
+    assert!(client.user().is_ok());
+    assert_eq!(gateway.count(stuck), 2 * CALLS);
 }
 
 #[test]
@@ -280,10 +238,7 @@ fn refreshing() -> (DevGateway, Client) {
     assert!(client.user().is_ok());
     gateway.advance(Duration::from_secs(61));
     client.call("get_user", &json!({}));
-    let start = Instant::now();
-    while gateway.count("/v1/resolve") < 2 && start.elapsed() < Duration::from_secs(20) {
-        thread::yield_now();
-    }
+    wait_for(&gateway, "/v1/resolve", 2);
     (gateway, client)
 }
 

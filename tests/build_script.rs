@@ -321,11 +321,9 @@ fn keeps_the_key_out_of_the_target_directory(gateway: &DevGateway) {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let below = |path: PathBuf| match path.is_dir() {
-        true => files(&path),
-        false => vec![path],
-    };
-    paths.flat_map(below).collect()
+    let (folders, mut found): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    found.extend(folders.iter().flat_map(|folder| files(folder)));
+    found
 }
 
 /// The example builds offline, from what the main crate has downloaded.

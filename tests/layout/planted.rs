@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{ROOMS, circles, name, reader, upward};
+use crate::{LAYERS, circles, name, reader, upward};
 
 fn read(files: &[(&str, &str)]) -> reader::Imports {
     let load = |path: &Path| {
@@ -77,7 +77,7 @@ fn circles_are_found_at_any_length() {
 }
 
 #[test]
-fn an_import_of_a_higher_room_is_found() {
+fn an_import_of_a_higher_layer_is_found() {
     let imports = read(&[
         ("lib.rs", "mod client; mod error; mod fetch;"),
         ("client.rs", "use crate::fetch::deep::Fetch;"),
@@ -85,5 +85,5 @@ fn an_import_of_a_higher_room_is_found() {
         ("fetch/mod.rs", "mod deep;"),
         ("fetch/deep.rs", "use crate::{client::NexusClient, error};"),
     ]);
-    assert_eq!(upward(ROOMS, &imports), ["fetch::deep uses client"]);
+    assert_eq!(upward(LAYERS, &imports), ["fetch::deep uses client"]);
 }

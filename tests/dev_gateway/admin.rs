@@ -62,13 +62,17 @@ fn what_revoking_refuses() {
 
 #[test]
 fn providers_are_grouped_by_auth_type() {
-    let gateway = DevGateway::builder()
-        .provider(Provider::api_key("maps"))
-        .start()
-        .unwrap();
+    let builder = DevGateway::builder().provider(Provider::api_key("maps"));
+    let gateway = builder.start().unwrap();
     let (status, all) = get(&gateway, "/v1/providers");
-    let keys =
-        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(status, 200);
     assert_eq!(keys(&all), ["api_key", "basic_auth", "oauth2"]);
     assert_eq!(keys(&all["api_key"]), ["maps", "weather"]);
@@ -92,16 +96,13 @@ fn a_form_names_the_fields_of_the_credential() {
         .provider(Provider::api_key("two").credentials(two))
         .start()
         .unwrap();
-    let table = [
+    let pair = json!({"username": plain("username"), "password": secret("password")});
+    for (provider, properties) in [
         ("weather", json!({"api_key": secret("api_key")})),
-        (
-            "registry",
-            json!({"username": plain("username"), "password": secret("password")}),
-        ),
+        ("registry", pair),
         ("named", json!({"key": secret("key")})),
         ("two", json!({"a": secret("a"), "b": secret("b")})),
-    ];
-    for (provider, properties) in table {
+    ] {
         let state = requested(&gateway, provider);
         let (status, form) = get(&gateway, &format!("/v1/capture-schema?state={state}"));
         let required: Vec<_> = properties.as_object().unwrap().keys().collect();
@@ -115,10 +116,8 @@ fn a_form_names_the_fields_of_the_credential() {
 fn a_captured_credential_is_the_one_that_works() {
     let gateway = DevGateway::start().unwrap();
     let state = requested(&gateway, "weather");
-    assert_eq!(
-        capture(&gateway, &state, &json!({"api_key": "mine"})).0,
-        200
-    );
+    let mine = json!({"api_key": "mine"});
+    assert_eq!(capture(&gateway, &state, &mine).0, 200);
     assert_eq!(user(&gateway, "/user", &[("x-api-key", "mine")]).0, 200);
     assert_eq!(user(&gateway, "/user", &[("x-api-key", "other")]).0, 401);
 

@@ -76,11 +76,8 @@ fn the_upstream_takes_each_strategy_in_its_own_way() {
         (&path, "/key/k%2F2/user", None, 401),
         (&json!({"type": "saml"}), "/user", auth("Bearer k/1"), 401),
     ] {
-        let fields = if strategy["type"] == "path" {
-            &key
-        } else {
-            &fields
-        };
+        let is_path = strategy["type"] == "path";
+        let fields = if is_path { &key } else { &fields };
         let provider = Provider::api_key("any").strategy(strategy.clone());
         let gateway = DevGateway::builder()
             .provider(provider.credentials(fields.clone()))
@@ -88,11 +85,8 @@ fn the_upstream_takes_each_strategy_in_its_own_way() {
             .start()
             .unwrap();
         assert_eq!(resolve(&gateway, "ws", "any")["strategy"], *strategy);
-        assert_eq!(
-            user(&gateway, path, header.as_slice()).0,
-            status,
-            "{strategy} {path}"
-        );
+        let found = user(&gateway, path, header.as_slice()).0;
+        assert_eq!(found, status, "{strategy} {path}");
     }
 }
 

@@ -39,16 +39,13 @@ fn a_consent_page_works_once_and_for_ten_minutes() {
     ] {
         let page = consent_page(&gateway, return_url);
         let response = browse(&format!("{page}{deny}"));
-        assert_eq!(
-            response.headers()["content-type"],
-            "text/html; charset=utf-8"
-        );
-        let location = response.headers().get("location");
-        let location =
-            location.map(|to| to.to_str().unwrap().split_once("connection_id=").unwrap());
-        assert_eq!(location.map(|(start, _)| start), sent_to);
-        let end = location.is_none_or(|(_, end)| end.ends_with("&provider=github&status=success"));
-        assert!(end, "{location:?}");
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        let location = headers.get("location").map(|to| to.to_str().unwrap());
+        let parts = location.map(|to| to.split_once("connection_id=").unwrap());
+        assert_eq!(parts.map(|(start, _)| start), sent_to);
+        let end = "&provider=github&status=success";
+        assert!(location.is_none_or(|to| to.ends_with(end)), "{location:?}");
         assert_eq!(browse(&page).status(), 404, "the state is used up");
         let path = "/v1/resolve?workspace_id=ws&provider_name=github";
         assert_eq!(get(&gateway, path).0 == 200, sent_to.is_some());

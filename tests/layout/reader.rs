@@ -42,7 +42,8 @@ fn collect(
             .into_iter()
             .find(|place| declared[2] == ";" && load(place).is_some())
             .unwrap_or_else(|| panic!("{name} of {} has a file", file.display()));
-        let below = [module.as_slice(), &[name.clone()]].concat();
+        let mut below = module.clone();
+        below.push(name.clone());
         collect(below, &place, load, files);
     }
     files.insert(module, code);

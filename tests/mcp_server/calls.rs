@@ -96,9 +96,9 @@ fn ids_of_every_kind_can_be_cancelled() {
         client.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},{call}}}"#));
         let waiting = client.call("echo", &json!({"text": "a"}));
         let params = format!(r#"{{"reason":"{{\"requestId\"","requestId":{id}}}"#);
-        let method = "notifications/cancelled";
+        let method = r#""method":"notifications/cancelled""#;
         client.write(&format!(
-            r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#
+            r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#
         ));
         assert_eq!(client.response()["id"], waiting);
     }
@@ -165,10 +165,8 @@ fn a_panic_is_the_tools_own() {
         let mut client = Client::of(revision);
         for _ in 0..=CALLS {
             let problem = client.text("panic", &json!({})).unwrap_err();
-            assert!(
-                problem.contains("a bug in the server") && !problem.contains("was called"),
-                "{problem}"
-            );
+            let is_clear = problem.contains("a bug in the server");
+            assert!(is_clear && !problem.contains("was called"), "{problem}");
         }
         assert_eq!(client.text("echo", &json!({"text": "a"})), Ok("a".into()));
         assert_eq!(client.close(), [] as [Value; 0]);
@@ -354,10 +352,8 @@ fn an_invalid_message_without_a_response_is_logged() {
 fn a_last_line_needs_no_newline() {
     let mut client = Client::demo();
     client.write_bytes(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
-    assert_eq!(
-        client.close(),
-        [json!({"jsonrpc": "2.0", "id": 1, "result": {}})]
-    );
+    let response = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
+    assert_eq!(client.close(), [response]);
 }
 
 #[test]
@@ -371,10 +367,8 @@ fn a_closed_stderr_does_no_harm() {
     drop(input);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(
-        output.stdout,
-        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
-    );
+    let response = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n";
+    assert_eq!(output.stdout, response.as_bytes());
 }
 
 /// Sends a line that gets no response, closes stdin, and returns what the server has said on stderr.

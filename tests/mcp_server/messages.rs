@@ -15,10 +15,8 @@ fn ids_are_echoed_exactly() {
         client.write(&format!(
             r#"{{"method":"ping","params":{{"id":[1,{{"id":2}}]}}, "id" : {id} ,"jsonrpc":"2.0"}}"#
         ));
-        assert_eq!(
-            client.line(),
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
-        );
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert_eq!(client.line(), expected);
     }
 }
 
@@ -187,10 +185,8 @@ fn a_batch_has_one_response() {
 
     client.send(&json!([{"jsonrpc": "2.0", "method": "notifications/unknown"}]));
     client.write(r#"[{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}]"#);
-    assert_eq!(
-        client.line(),
-        r#"[{"jsonrpc":"2.0","id":18446744073709551615,"result":{}}]"#
-    );
+    let expected = r#"[{"jsonrpc":"2.0","id":18446744073709551615,"result":{}}]"#;
+    assert_eq!(client.line(), expected);
 }
 
 #[test]

@@ -24,16 +24,17 @@ fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn its_tool_is_one_of_the_servers() {
-    let lines =
-        |text: &str| -> Vec<String> { text.lines().map(|line| line.trim().to_owned()).collect() };
+    let lines = |text: &str| {
+        text.lines()
+            .map(|it| it.trim().to_owned())
+            .collect::<Vec<_>>()
+    };
     let tools = lines(TOOLS);
     let mut count = 0;
     for block in blocks("rust") {
         let block = lines(block);
-        assert!(
-            tools.windows(block.len()).any(|part| part == block),
-            "{block:?}"
-        );
+        let mut parts = tools.windows(block.len());
+        assert!(parts.any(|part| part == block), "{block:?}");
         count += 1;
     }
     assert_eq!(count, 1);

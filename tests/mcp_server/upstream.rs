@@ -79,12 +79,8 @@ fn the_tools_return_what_the_api_says() {
     let created = json!({"method": "POST", "path": "/user/repos", "body": {"name": "new"}});
     assert!(client.text("fetch", &created).unwrap().contains("\"new\""));
     let listed = json!({"path": "/user/repos?per_page=1"});
-    assert!(
-        client
-            .text("fetch", &listed)
-            .unwrap()
-            .contains("hello-world")
-    );
+    let listed = client.text("fetch", &listed).unwrap();
+    assert!(listed.contains("hello-world"), "{listed}");
     assert_eq!(gateway.count("/v1/resolve"), 1);
 }
 

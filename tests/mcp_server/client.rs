@@ -48,10 +48,8 @@ impl Client {
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            output
-                .split(b'\n')
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
+            let mut lines = output.split(b'\n').map_while(Result::ok);
+            lines.try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
         });
         let input = child.stdin.take();
         Self {
@@ -78,15 +76,11 @@ impl Client {
     pub(crate) fn begin(mut self, revision: &'static str) -> Self {
         self.revision = revision;
         if revision == MODERN {
-            assert_eq!(
-                self.ask("server/discover", json!({}))["result"]["supportedVersions"],
-                json!([MODERN])
-            );
+            let found = self.ask("server/discover", json!({}))["result"].take();
+            assert_eq!(found["supportedVersions"], json!([MODERN]));
         } else {
-            let response = self.ask(
-                "initialize",
-                json!({"protocolVersion": revision, "capabilities": self.capabilities}),
-            );
+            let params = json!({"protocolVersion": revision, "capabilities": self.capabilities});
+            let response = self.ask("initialize", params);
             assert_eq!(response["result"]["protocolVersion"], revision);
             self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         }
@@ -121,7 +115,7 @@ impl Client {
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
     }
 
-    /// Calls the tool that needs the user's account.
+    /// Calls `get_user`.
     pub(crate) fn user(&mut self) -> Result<String, String> {
         self.text("get_user", &json!({}))
     }
@@ -155,7 +149,7 @@ impl Client {
         response
     }
 
-    /// Shows that the server responds at once.
+    /// Sends a ping, whose response must be the next message.
     pub(crate) fn ping(&mut self) {
         assert_eq!(self.ask("ping", json!({}))["result"], json!({}));
     }
@@ -236,14 +230,10 @@ pub(crate) fn meta(version: &str) -> Value {
 pub(crate) fn outcome(response: &Value) -> Result<String, String> {
     let result = &response["result"];
     let text = result["content"][0]["text"].as_str();
-    let text = text
-        .unwrap_or_else(|| panic!("no text: {response}"))
-        .to_owned();
-    if result["isError"] == true {
-        Err(text)
-    } else {
-        Ok(text)
-    }
+    let text = text.unwrap_or_else(|| panic!("no text: {response}"));
+    let is_error = result["isError"] == true;
+    let outcome = if is_error { Err } else { Ok };
+    outcome(text.to_owned())
 }
 
 pub(crate) fn ids(responses: &[Value]) -> Vec<u64> {

@@ -145,7 +145,7 @@ fn a_copy_builds() {
     // The test of the build script has compiled most dependencies there.
     cargo
         .args(["build", "--offline", "--quiet", "--target-dir"])
-        .arg(tmp.join("build_script"));
+        .arg(tmp.join("example"));
     let output = cargo.current_dir(&folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");

@@ -109,7 +109,10 @@ fn a_fetch_sends_its_callers_cookies_and_no_others() {
         assert!(own.iter().all(|request| request.all("cookie") == expected));
     }
     let connections = server.connections();
-    assert!(connections <= 16, "connections are used again: {connections}");
+    assert!(
+        connections <= 16,
+        "connections are used again: {connections}"
+    );
 }
 
 #[test]

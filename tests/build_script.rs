@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use nexus_sdk::serde_json::{self, Value, json};
+use nexus_sdk::serde_json::{self, Value};
 use nexus_sdk::testing::{DevGateway, Fault};
 
 const KEY: &str = "a-key-that-no-file-holds";
@@ -31,12 +31,6 @@ const SETTINGS: [&str; 6] = [
 
 type Settings = Vec<(&'static str, String)>;
 
-struct Built {
-    succeeded: bool,
-    /// Cargo's output.
-    log: String,
-}
-
 /// Returns a target directory of the test's own. Otherwise it would wait for the Cargo that runs the test. It is kept from
 /// run to run, because the dependencies take long to compile.
 fn target() -> PathBuf {
@@ -53,37 +47,43 @@ fn build(settings: &[(&str, String)]) -> Built {
 
 fn build_in(folder: &Path, settings: &[(&str, String)]) -> Built {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--offline", "--locked", "--color=never"])
-        .arg("--target-dir")
-        .arg(target())
-        .current_dir(folder);
+    cargo.args(["build", "--offline", "--locked", "--color=never"]);
+    cargo.arg("--target-dir").arg(target()).current_dir(folder);
     for name in SETTINGS {
         cargo.env_remove(name);
     }
     cargo.env("NEXUS_LOCK_DIR", target().join("locks"));
-    cargo.envs(settings.iter().cloned());
-    let output = cargo.output().unwrap();
+    let output = cargo.envs(settings.iter().cloned()).output().unwrap();
     Built {
         succeeded: output.status.success(),
         log: String::from_utf8(output.stderr).unwrap(),
     }
 }
 
+struct Built {
+    succeeded: bool,
+    /// Cargo's output.
+    log: String,
+}
+
 impl Built {
+    /// The lines of this kind that the build script has caused, if the build has this outcome.
+    fn lines(&self, succeeded: bool, kind: &str) -> Vec<&str> {
+        assert_eq!(self.succeeded, succeeded, "{}", self.log);
+        let start = format!("{kind}: build_script@");
+        let lines = self.log.lines();
+        lines.filter(|line| line.starts_with(&start)).collect()
+    }
+
     fn warnings(&self) -> Vec<&str> {
-        self.lines("warning: build_script@")
+        self.lines(true, "warning")
     }
 
-    fn errors(&self) -> Vec<&str> {
-        self.lines("error: build_script@")
-    }
-
-    fn lines(&self, start: &str) -> Vec<&str> {
-        self.log
-            .lines()
-            .filter(|line| line.starts_with(start))
-            .collect()
+    /// The only error of a build that has no warnings.
+    fn error(&self) -> &str {
+        assert_eq!(self.lines(false, "warning"), [""; 0], "{}", self.log);
+        let [error] = self.lines(false, "error").try_into().unwrap();
+        error
     }
 }
 
@@ -184,8 +184,7 @@ fn builds_the_short_one(gateway: &DevGateway, settings: &Settings) {
     gateway.forget_requests();
     let built = build_in(&folder, settings);
     assert!(built.succeeded, "{}", built.log);
-    let expected = json!({"title": "Repository", "type": "object"});
-    assert_eq!(printed_by("short_script"), expected);
+    assert_eq!(printed_by("short_script"), generated());
     assert_eq!(gateway.count(FILE), 1);
     fs::write(folder.join("build.rs"), format!("{code}\n")).unwrap();
     let missing = format!("{}/missing", gateway.url());
@@ -201,38 +200,34 @@ fn refuses_a_broken_copy() {
     fs::write(folder.join("schema.json"), "[]").unwrap();
     let built = build_in(&folder, &[]);
     let problem = "schema.json is not a JSON object; restore it from version control\n";
-    assert!(
-        !built.succeeded && built.log.contains(problem),
-        "{}",
-        built.log
-    );
+    let refused = !built.succeeded && built.log.contains(problem);
+    assert!(refused, "{}", built.log);
 }
 
 fn falls_back(settings: &Settings, reason: &str) {
     let built = build(settings);
-    assert!(built.succeeded, "{}", built.log);
-    assert_eq!(built.warnings().len(), 1, "{}", built.log);
-    assert!(built.warnings()[0].contains(reason), "{}", built.log);
-    assert!(built.warnings()[0].ends_with("; built with schema.json"));
+    let [warning] = built.warnings().try_into().unwrap();
+    let is_clear = warning.contains(reason) && warning.ends_with("; built with schema.json");
+    assert!(is_clear, "{warning}");
     assert_eq!(schema(), committed());
 }
 
+/// What the program prints if it was built with the API's schema.
+fn generated() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
 fn generates(gateway: &DevGateway, settings: &Settings) {
-    let built = build(settings);
-    assert!(built.succeeded, "{}", built.log);
-    assert_eq!(built.warnings(), [""; 0]);
-    assert_eq!(schema(), json!({"title": "Repository", "type": "object"}));
+    assert_eq!(build(settings).warnings(), [""; 0]);
+    assert_eq!(schema(), generated());
     assert_eq!(gateway.count(FILE), 1);
 }
 
 fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
     gateway.forget_requests();
     let again = build(settings);
-    assert!(
-        again.succeeded && !again.log.contains("Compiling"),
-        "{}",
-        again.log
-    );
+    let idle = again.succeeded && !again.log.contains("Compiling");
+    assert!(idle, "{}", again.log);
     assert_eq!(gateway.count(""), 0);
 
     let mut without_locks = settings.clone();
@@ -250,15 +245,11 @@ fn builds_only_when_it_must(gateway: &DevGateway, settings: &Settings) {
 
 fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
     let nobody = "http://127.0.0.1:1";
-    falls_back(
-        &with(settings, "NEXUS_GATEWAY_URL", nobody),
-        "connection refused",
-    );
-    falls_back(&with(settings, "SCHEMA_URL", nobody), "connection refused");
-    for (path, reason) in [
-        ("/v1/resolve", "503"),
-        (FILE, "SCHEMA_URL responded with status 503"),
-    ] {
+    for name in ["NEXUS_GATEWAY_URL", "SCHEMA_URL"] {
+        falls_back(&with(settings, name, nobody), "connection refused");
+    }
+    let refused = "SCHEMA_URL responded with status 503";
+    for (path, reason) in [("/v1/resolve", "503"), (FILE, refused)] {
         gateway.fail_next_at(path, 1, Fault::Status(503));
         falls_back(settings, reason);
         // Cargo runs the script again only if a setting has changed.
@@ -269,56 +260,38 @@ fn falls_back_offline(gateway: &DevGateway, settings: &Settings) {
 fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
     let missing = format!("{}/missing", gateway.url());
     let no_schema = format!("{}/user/repos", gateway.url());
-    let cases = [
+    let https = "set SCHEMA_URL to an https URL";
+    let not_found = "responded with status 404; set SCHEMA_URL to";
+    for (name, value, what_to_set) in [
         ("NEXUS_GATEWAY_URL", "nowhere", "check NEXUS_GATEWAY_URL"),
         ("NEXUS_API_KEY", "wrong", "set NEXUS_API_KEY to a key that"),
         ("WORKSPACE_ID", "", "WORKSPACE_ID is not"),
         ("WORKSPACE_ID", "nobody", "set WORKSPACE_ID and PROVIDER"),
         ("SCHEMA_URL", "", "SCHEMA_URL is not"),
-        (
-            "SCHEMA_URL",
-            "example.com",
-            "set SCHEMA_URL to an https URL",
-        ),
-        (
-            "SCHEMA_URL",
-            "http://192.0.2.1/",
-            "set SCHEMA_URL to an https URL",
-        ),
-        (
-            "SCHEMA_URL",
-            &missing,
-            "responded with status 404; set SCHEMA_URL to",
-        ),
+        ("SCHEMA_URL", "example.com", https),
+        ("SCHEMA_URL", "http://192.0.2.1/", https),
+        ("SCHEMA_URL", &missing, not_found),
         (
             "SCHEMA_URL",
             &no_schema,
             "not a JSON object; set SCHEMA_URL",
         ),
-    ];
-    for (name, value, what_to_set) in cases {
+    ] {
         let built = build(&with(settings, name, value));
-        assert!(
-            !built.succeeded && built.warnings().is_empty(),
-            "{}",
-            built.log
-        );
-        assert_eq!(built.errors().len(), 1, "{}", built.log);
-        assert!(built.errors()[0].contains(what_to_set), "{}", built.log);
+        assert!(built.error().contains(what_to_set), "{}", built.log);
         assert!(!built.log.contains(KEY), "{}", built.log);
     }
     let forbidden = Fault::reply(403, "text/plain", "forbidden");
-    gateway.fail_next_at("/v1/resolve", 1, forbidden);
-    let built = build(settings);
     let advice = "http_403: forbidden; check NEXUS_GATEWAY_URL and NEXUS_API_KEY";
-    let said = built.errors();
-    assert!(said.len() == 1 && said[0].ends_with(advice), "{said:?}");
-    // No setting would help.
-    gateway.fail_next(1, Fault::WrongBrokerKey);
-    let built = build(settings);
-    let said = built.errors();
-    assert!(!built.succeeded && said.len() == 1, "{}", built.log);
-    assert!(said[0].ends_with("ask the operator to fix it"));
+    for (fault, end) in [
+        (forbidden, advice),
+        // No setting would help.
+        (Fault::WrongBrokerKey, "ask the operator to fix it"),
+    ] {
+        gateway.fail_next_at("/v1/resolve", 1, fault);
+        let built = build(settings);
+        assert!(built.error().ends_with(end), "{}", built.log);
+    }
 }
 
 /// The builds have used the directory of the refresh locks.
@@ -348,27 +321,19 @@ fn keeps_the_key_out_of_the_target_directory(gateway: &DevGateway) {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let below = |path: PathBuf| {
-        if path.is_dir() {
-            files(&path)
-        } else {
-            vec![path]
-        }
-    };
-    paths.flat_map(below).collect()
+    let (folders, mut found): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+    found.extend(folders.iter().flat_map(|folder| files(folder)));
+    found
 }
 
 /// The example builds offline, from what the main crate has downloaded.
 #[test]
 fn locks_the_versions_of_the_main_crate() {
     let main = locked(Path::new(env!("CARGO_MANIFEST_DIR")));
-    for package in locked(&example()) {
-        let own = package.starts_with("name = \"build_script\"");
-        assert!(
-            own || main.contains(&package),
-            "update the example's lock file: {package}"
-        );
-    }
+    let mut own = locked(&example());
+    own.retain(|package| !package.starts_with("name = \"build_script\""));
+    let other = own.iter().find(|package| !main.contains(package));
+    assert_eq!(other, None, "update the example's lock file");
 }
 
 /// Returns the name and version of each package.

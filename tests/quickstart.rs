@@ -21,12 +21,11 @@ use nexus_sdk::ureq;
 fn requested_scopes(gateway: &DevGateway, scopes: Option<&str>) -> Value {
     gateway.forget_requests();
     let mut command = example::program("quickstart");
-    command
-        .env_remove("SCOPES")
-        .envs(scopes.map(|scopes| ("SCOPES", scopes)))
-        .env("NEXUS_GATEWAY_URL", gateway.url())
-        .env("UPSTREAM_URL", gateway.url())
-        .stdout(Stdio::piped());
+    command.env_remove("SCOPES");
+    command.envs(scopes.map(|scopes| ("SCOPES", scopes)));
+    command.env("NEXUS_GATEWAY_URL", gateway.url());
+    command.env("UPSTREAM_URL", gateway.url());
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut text = String::new();
@@ -44,11 +43,9 @@ fn requested_scopes(gateway: &DevGateway, scopes: Option<&str>) -> Value {
     out.read_to_string(&mut text).unwrap();
     assert!(child.wait().unwrap().success(), "{text}");
     assert!(text.contains("\n6. fetched again "), "{text}");
-    let requests = gateway.requests();
-    let request = requests
-        .iter()
-        .find(|it| it.path == "/v1/request-connection");
-    let body: Value = serde_json::from_slice(&request.unwrap().body).unwrap();
+    let mut requests = gateway.requests().into_iter();
+    let asked = requests.find(|it| it.path == "/v1/request-connection");
+    let body: Value = serde_json::from_slice(&asked.unwrap().body).unwrap();
     body["scopes"].clone()
 }
 
@@ -70,17 +67,13 @@ fn scopes_are_those_of_the_user_or_of_the_gateways_list() {
 fn a_token_goes_to_no_api_that_the_gateway_does_not_name() {
     let gateway = DevGateway::start().unwrap();
     let mut command = example::program("quickstart");
-    command
-        .env_remove("UPSTREAM_URL")
-        .env("NEXUS_GATEWAY_URL", gateway.url())
-        .env("PROVIDER", "slack");
+    command.env_remove("UPSTREAM_URL").env("PROVIDER", "slack");
+    command.env("NEXUS_GATEWAY_URL", gateway.url());
     let ran = command.output().unwrap();
     let err = String::from_utf8(ran.stderr).unwrap();
     assert!(!ran.status.success());
-    assert!(
-        err.contains("cannot get the address of slack's API from the gateway; set UPSTREAM_URL"),
-        "{err}"
-    );
+    let problem = "cannot get the address of slack's API from the gateway; set UPSTREAM_URL";
+    assert!(err.contains(problem), "{err}");
     let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();
     assert_eq!(paths, ["/v1/providers"]);
 }

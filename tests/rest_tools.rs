@@ -14,16 +14,14 @@ use std::process::Output;
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 
 /// Runs the example, configured for a gateway, with one setting changed.
-fn run(gateway: &DevGateway, args: &[&str], (name, value): (&str, &str)) -> Output {
+fn run(gateway: &DevGateway, args: &[&str], setting: &str) -> Output {
     let mut command = example::program("rest_tools");
-    command
-        .args(args)
-        .env("NEXUS_GATEWAY_URL", gateway.url())
-        .env("WORKSPACE_ID", "ws")
-        .env("PROVIDER", "mcp")
-        .env("UPSTREAM_URL", format!("{}/api/", gateway.url()))
-        .env(name, value);
-    command.output().unwrap()
+    let (name, value) = setting.split_once('=').unwrap();
+    command.args(args);
+    command.env("NEXUS_GATEWAY_URL", gateway.url());
+    command.env("WORKSPACE_ID", "ws").env("PROVIDER", "mcp");
+    command.env("UPSTREAM_URL", format!("{}/api/", gateway.url()));
+    command.env(name, value).output().unwrap()
 }
 
 fn start() -> DevGateway {
@@ -60,7 +58,7 @@ The gateway was asked for the key 1 time(s).
 fn runs_on_what_is_configured() {
     let gateway = start();
     let args = ["account arguments", "echo", r#"{"a": 1}"#];
-    let (out, err) = said(&run(&gateway, &args, ("NEXUS_LOG", "warn")));
+    let (out, err) = said(&run(&gateway, &args, "NEXUS_LOG=warn"));
     assert_eq!(err, "");
     let expected = "\
 1. searched for \"account arguments\": 2 found
@@ -77,7 +75,7 @@ fn runs_on_what_is_configured() {
 #[test]
 fn the_gateway_says_where_the_api_is() {
     let gateway = start();
-    let (out, err) = said(&run(&gateway, &[], ("UPSTREAM_URL", "")));
+    let (out, err) = said(&run(&gateway, &[], "UPSTREAM_URL="));
     assert_eq!(err, "");
     assert!(out.contains("2. executed weather_forecast"), "{out}");
     let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();
@@ -99,34 +97,16 @@ fn the_gateway_says_where_the_api_is() {
 #[test]
 fn errors_are_one_line() {
     let gateway = start();
-    let usual = ("NEXUS_LOG", "warn");
-    let no_args: &[&str] = &[];
-    let cases = [
-        (no_args, ("WORKSPACE_ID", ""), "WORKSPACE_ID is not"),
-        (no_args, ("UPSTREAM_URL", "/api"), "base_url: has no scheme"),
-        (no_args, ("UPSTREAM_URL", "a b"), "base_url: "),
-        (
-            no_args,
-            ("UPSTREAM_URL", "http://192.0.2.1"),
-            "insecure_url",
-        ),
-        (no_args, ("WORKSPACE_ID", "nobody"), "connection_not_found"),
-        (
-            no_args,
-            ("NEXUS_GATEWAY_URL", "nowhere"),
-            "NEXUS_GATEWAY_URL: ",
-        ),
-        (
-            &["weather", "echo"],
-            usual,
-            "the search for \"weather\" did not find the tool \"echo\"",
-        ),
+    let usual = "NEXUS_LOG=warn";
+    let not_found = "the search for \"weather\" did not find the tool \"echo\"";
+    let cases: [(&[&str], _, _); 7] = [
+        (&[], "WORKSPACE_ID=", "WORKSPACE_ID is not"),
+        (&[], "UPSTREAM_URL=/api", "base_url: has no scheme"),
+        (&[], "WORKSPACE_ID=nobody", "connection_not_found"),
+        (&[], "NEXUS_GATEWAY_URL=nowhere", "NEXUS_GATEWAY_URL: "),
+        (&["weather", "echo"], usual, not_found),
         (&["", "echo", "{"], usual, "ARGUMENTS is not JSON: "),
-        (
-            &["", "echo", "[]"],
-            usual,
-            "with status 400; check UPSTREAM_URL",
-        ),
+        (&["", "echo", "[]"], usual, "status 400; check UPSTREAM_URL"),
     ];
     for (args, setting, part) in cases {
         assert_failed(&run(&gateway, args, setting), part);
@@ -137,39 +117,27 @@ fn errors_are_one_line() {
 fn responses_of_no_use_are_errors_too() {
     let gateway = start();
     let failed = r#"{"isError": true, "content": [{"type": "text", "text": "no\nwind"}]}"#;
-    let cases = [
-        ("/api/tools/search", 401, "", "the API refused the key"),
-        (
-            "/api/tools/search",
-            503,
-            "",
-            "with status 503; try again later",
-        ),
-        ("/api/tools/search", 200, "{", "the response is not JSON"),
-        ("/api/tools/search", 200, "{}", "the response is not a list"),
-        (
-            "/api/tools/execute",
-            200,
-            "[]",
-            "the response has no content",
-        ),
-        ("/api/tools/execute", 200, failed, "failed: no wind"),
-    ];
-    let hidden = r#"{"isError": true, "content": [{"type": "text", "text": "a\u202eb"}]}"#;
-    let hidden = [("/api/tools/execute", 200, hidden, "failed: a b")];
-    for (path, status, body, part) in cases.into_iter().chain(hidden) {
+    let hidden = failed.replace("no\\nwind", "a\\u202eb");
+    let (search, execute) = ("/api/tools/search", "/api/tools/execute");
+    for (path, status, body, part) in [
+        (search, 401, "", "the API refused the key"),
+        (search, 503, "", "with status 503; try again later"),
+        (search, 200, "{", "the response is not JSON"),
+        (search, 200, "{}", "the response is not a list"),
+        (execute, 200, "[]", "the response has no content"),
+        (execute, 200, failed, "failed: no wind"),
+        (execute, 200, &hidden, "failed: a b"),
+    ] {
         let fault = Fault::reply(status, "application/json", body);
         gateway.fail_next_at(path, 1, fault);
-        assert_failed(&run(&gateway, &[], ("NEXUS_LOG", "warn")), part);
+        assert_failed(&run(&gateway, &[], "NEXUS_LOG=warn"), part);
     }
 }
 
 fn assert_failed(output: &Output, part: &str) {
     let (_, err) = said(output);
     assert_eq!(output.status.code(), Some(1), "{part}: {err}");
-    assert!(
-        err.starts_with("rest_tools: ") && err.lines().count() == 1,
-        "{err}"
-    );
+    let is_line = err.starts_with("rest_tools: ") && err.lines().count() == 1;
+    assert!(is_line, "{err}");
     assert!(err.contains(part), "{part}: {err}");
 }

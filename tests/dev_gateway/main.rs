@@ -16,29 +16,63 @@ mod upstream;
 mod v1;
 mod wire;
 
-use nexus_sdk::http::Response;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+
+use nexus_sdk::http::{Request, Response};
 use nexus_sdk::testing::DevGateway;
 use serde_json::Value;
 use ureq::{Agent, Body};
 
+const UNKNOWN: &str = "11111111-2222-3333-4444-555555555555";
+
+/// Follows no redirect, and sends any method.
 fn agent() -> Agent {
     let config = Agent::config_builder().http_status_as_error(false);
+    let config = config.max_redirects(0).allow_non_standard_methods(true);
     config.build().into()
 }
 
-fn get(gateway: &DevGateway, path: &str) -> (u16, Value) {
+fn send(
+    gateway: &DevGateway,
+    (method, path): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Response<Body> {
     let url = format!("{}{path}", gateway.url());
-    read(agent().get(url).call().unwrap())
+    let mut request = Request::builder().method(method).uri(url);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    agent().run(request.body(body).unwrap()).unwrap()
+}
+
+fn get(gateway: &DevGateway, path: &str) -> (u16, Value) {
+    read(send(gateway, ("GET", path), &[], ""))
 }
 
 fn post(gateway: &DevGateway, path: &str, body: &str) -> (u16, Value) {
-    let url = format!("{}{path}", gateway.url());
-    read(agent().post(url).send(body).unwrap())
+    read(send(gateway, ("POST", path), &[], body))
 }
 
 fn delete(gateway: &DevGateway, path: &str) -> (u16, Value) {
-    let url = format!("{}{path}", gateway.url());
-    read(agent().delete(url).call().unwrap())
+    read(send(gateway, ("DELETE", path), &[], ""))
+}
+
+fn connect(gateway: &DevGateway) -> TcpStream {
+    TcpStream::connect(gateway.url().trim_start_matches("http://")).unwrap()
+}
+
+/// Sends a request and hangs up before the response.
+fn hang_up(gateway: &DevGateway, method: &str, path: &str) {
+    let mut socket = connect(gateway);
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n");
+    socket.write_all(head.as_bytes()).unwrap();
+    // Closes only the sending half, so that reading ends when the gateway has given up the call.
+    socket.shutdown(Shutdown::Write).unwrap();
+    let mut response = String::new();
+    socket.read_to_string(&mut response).unwrap();
+    assert!(!response.contains("access_token"), "{response}");
 }
 
 /// The status and the code of an error.
@@ -60,16 +94,13 @@ fn resolve(gateway: &DevGateway, workspace: &str, provider: &str) -> Value {
     token
 }
 
-/// `/user` with a header: the status and the login.
+/// The status and the login of a path of the sample upstream.
 fn user(gateway: &DevGateway, path: &str, headers: &[(&str, &str)]) -> (u16, Option<String>) {
-    let mut request = agent().get(format!("{}{path}", gateway.url()));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let (status, body) = read(request.call().unwrap());
+    let (status, body) = read(send(gateway, ("GET", path), headers, ""));
     (status, body["login"].as_str().map(str::to_owned))
 }
 
+/// The status of `/user` with a token.
 fn bearer(gateway: &DevGateway, token: &Value) -> u16 {
     let value = format!("Bearer {}", token["access_token"].as_str().unwrap());
     user(gateway, "/user", &[("authorization", &value)]).0

@@ -2,8 +2,6 @@
 //! every field and what a later step sees of an earlier one have to agree. What differs is named in `Player::same`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -13,12 +11,22 @@ use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault, Provider};
 use serde_json::{Map, Value, json};
 use ureq::Body;
 
-use crate::{agent, get, post};
+use crate::{agent, bearer, get, hang_up, post, send};
 
 const RECORDED: &str = include_str!("../recorded/gateway-0.4.json");
 /// The recorded tokens' lifetime.
 const LIFETIME: Duration = Duration::from_secs(20);
 const ALL: usize = usize::MAX;
+/// The scenarios of one gateway, in this order.
+const ONE_BY_ONE: [&str; 7] = [
+    "consent",
+    "expiry",
+    "denied",
+    "superseded",
+    "revoked",
+    "unknown",
+    "api key",
+];
 
 /// The providers of the recording. Its gateway had no agent sessions: the development gateway serves them unless told
 /// otherwise, because programs that use them need a gateway that has them.
@@ -98,8 +106,7 @@ impl Player {
     fn browse(&self, number: u32, deny: &str) -> Response<Body> {
         let state = &self.names[&format!("<state {number}>")];
         let page = format!("{}/consent?state={state}{deny}", self.gateway.url());
-        let browser = agent().get(page).config().max_redirects(0).build();
-        browser.call().unwrap()
+        agent().get(page).call().unwrap()
     }
 
     /// A recorded text as it reads here.
@@ -110,20 +117,17 @@ impl Player {
 
     fn send(&self, step: &Step) -> Response<Body> {
         let request = &step.request;
-        let path = self.here(request["path"].as_str().unwrap());
-        let url = format!("{}{path}", self.gateway.url());
-        let mut head = nexus_sdk::http::Request::builder()
-            .method(request["method"].as_str().unwrap())
-            .uri(url);
-        for (name, value) in request["headers"].as_object().into_iter().flatten() {
-            head = head.header(name, value.as_str().unwrap());
-        }
-        let response = if request["body"].is_null() {
-            agent().run(head.body(()).unwrap())
-        } else {
-            agent().run(head.body(self.here(&request["body"].to_string())).unwrap())
+        let text = |field: &str| request[field].as_str().unwrap();
+        let headers = request["headers"].as_object().into_iter().flatten();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+            .collect();
+        let body = match &request["body"] {
+            Value::Null => String::new(),
+            body => self.here(&body.to_string()),
         };
-        response.unwrap()
+        let path = self.here(text("path"));
+        send(&self.gateway, (text("method"), &path), &headers, &body)
     }
 
     fn play(&mut self, step: &Step) {
@@ -134,23 +138,17 @@ impl Player {
     fn compare(&mut self, step: &Step, mut response: Response<Body>) {
         let what = format!("{}: {}", step.scenario, step.name);
         let header = |name: &str| {
-            let value = response.headers().get(name)?;
-            Some(value.to_str().unwrap().to_owned())
+            let value = response.headers().get(name);
+            value.map(|value| value.to_str().unwrap())
         };
-        let (kind, retry_after) = (header("content-type"), header("retry-after"));
-        let status = response.status().as_u16();
         let expected = &step.response;
-        assert_eq!(expected["status"], status, "{what}");
-        assert_eq!(expected["content_type"].as_str(), kind.as_deref(), "{what}");
+        assert_eq!(expected["status"], response.status().as_u16(), "{what}");
+        let kind = header("content-type");
+        assert_eq!(expected["content_type"].as_str(), kind, "{what}");
         // How long exactly depends on how fast the calls before were.
-        let seconds = retry_after
-            .as_deref()
-            .map(|text| text.parse::<u64>().unwrap());
-        assert_eq!(
-            expected["retry_after"].is_string(),
-            seconds.is_some(),
-            "{what}"
-        );
+        let seconds = header("retry-after").map(|text| text.parse::<u64>().unwrap());
+        let has_retry_after = expected["retry_after"].is_string();
+        assert_eq!(has_retry_after, seconds.is_some(), "{what}");
         let text = response.body_mut().read_to_string().unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         self.same(&what, "", &expected["body"], &body);
@@ -257,16 +255,7 @@ fn is_name(text: &str) -> bool {
 #[test]
 fn one_user_after_the_other() {
     let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
-    let scenarios = [
-        "consent",
-        "expiry",
-        "denied",
-        "superseded",
-        "revoked",
-        "unknown",
-        "api key",
-    ];
-    for step in scenarios.into_iter().flat_map(scenario) {
+    for step in ONE_BY_ONE.into_iter().flat_map(scenario) {
         match (&*step.scenario, &*step.name) {
             ("consent", "consented: check") => {
                 let page = player.browse(1, "");
@@ -297,11 +286,9 @@ fn one_user_after_the_other() {
 fn with_the_broker_out_of_reach() {
     let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
     player.connect(6, "w6");
+    let wrong_key = "wrong key between gateway and broker";
     let scenarios = [
-        (
-            "wrong key between gateway and broker",
-            Fault::WrongBrokerKey,
-        ),
+        (wrong_key, Fault::WrongBrokerKey),
         ("broker down", Fault::BrokerDown),
         ("return URL not allowed", Fault::ReturnUrlRefused),
     ];
@@ -373,10 +360,9 @@ fn two_resolves_at_once_cost_the_connection() {
     for step in after {
         player.play(step);
     }
-    let dead = format!("Bearer {}", player.names["<access token 6>"]);
-    let user = agent().get(format!("{}/user", player.gateway.url()));
-    let refused = user.header("authorization", dead).call().unwrap();
-    assert_eq!(refused.status(), 401, "a token that was just handed out");
+    let dead = json!({"access_token": player.names["<access token 6>"]});
+    let status = bearer(&player.gateway, &dead);
+    assert_eq!(status, 401, "a token that was just handed out");
 }
 
 #[test]
@@ -388,16 +374,7 @@ fn hanging_up_during_a_refresh_costs_the_connection() {
     let (given_up, after) = steps.split_first().unwrap();
     assert!(given_up.response.is_null());
     let path = given_up.request["path"].as_str().unwrap();
-    let mut socket =
-        TcpStream::connect(player.gateway.url().trim_start_matches("http://")).unwrap();
-    socket
-        .write_all(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
-        .unwrap();
-    // Half closed, so that the end of the call is seen.
-    socket.shutdown(Shutdown::Write).unwrap();
-    let mut response = String::new();
-    socket.read_to_string(&mut response).unwrap();
-    assert!(!response.contains("access_token"), "{response}");
+    hang_up(&player.gateway, "GET", path);
     for step in after {
         player.play(step);
     }
@@ -413,28 +390,13 @@ fn with_the_provider_down() {
         player.play(&step);
     }
     player.gateway.forget_faults();
-    let token = format!(
-        "{}/v1/token/{}",
-        player.gateway.url(),
-        player.names["<connection id 9>"]
-    );
-    assert_eq!(
-        agent().get(token).call().unwrap().status(),
-        200,
-        "it was only ill"
-    );
+    let token = format!("/v1/token/{}", player.names["<connection id 9>"]);
+    assert_eq!(get(&player.gateway, &token).0, 200, "it was only ill");
 }
 
 #[test]
 fn every_recorded_exchange_is_played() {
-    let played = [
-        "consent",
-        "expiry",
-        "denied",
-        "superseded",
-        "revoked",
-        "unknown",
-        "api key",
+    let others = [
         "wrong key between gateway and broker",
         "broker down",
         "return URL not allowed",
@@ -443,7 +405,8 @@ fn every_recorded_exchange_is_played() {
         "hang up during a refresh, rotating provider",
         "provider down at the refresh",
     ];
+    let played: BTreeSet<_> = ONE_BY_ONE.into_iter().chain(others).collect();
     let recorded = recorded();
     let scenarios: BTreeSet<_> = recorded.iter().map(|step| &*step.scenario).collect();
-    assert_eq!(scenarios, BTreeSet::from(played));
+    assert_eq!(scenarios, played);
 }

@@ -5,9 +5,14 @@ use std::time::Duration;
 use nexus_sdk::testing::DevGateway;
 use serde_json::{Value, json};
 
-use crate::{agent, bearer, code, delete, get, post, user};
+use crate::{bearer, code, delete, get, post, send, user};
 
 const PATH: &str = "/v1/agent-sessions";
+const OBO: &str = "/v1/agent-sessions/obo";
+/// The ids of the connections that [`gateway`] has, and of one more.
+const GITHUB: &str = "00000000-0000-4000-8000-000000000001";
+const WEATHER: &str = "00000000-0000-4000-8000-000000000002";
+const PENDING: &str = "00000000-0000-4000-8000-000000000003";
 
 fn gateway() -> DevGateway {
     let builder = DevGateway::builder().connection("ws", "github");
@@ -16,7 +21,7 @@ fn gateway() -> DevGateway {
 
 /// A good request with some fields replaced; `null` leaves one out.
 fn wanted(changes: &Value) -> String {
-    let mut body = json!({"agent_id": "a", "scopes": ["repo"], "connection_id": "00000000-0000-4000-8000-000000000001"});
+    let mut body = json!({"agent_id": "a", "scopes": ["repo"], "connection_id": GITHUB});
     let fields = body.as_object_mut().unwrap();
     fields.extend(changes.as_object().unwrap().clone());
     fields.retain(|_, value| !value.is_null());
@@ -33,6 +38,12 @@ fn path(session: &Value) -> String {
     format!("{PATH}/{}", session["session_id"].as_str().unwrap())
 }
 
+/// Revokes the connection, and returns how many sessions that has closed.
+fn closed_by_revoking(gateway: &DevGateway) -> u64 {
+    let (_, reply) = delete(gateway, &format!("/v1/connections/{GITHUB}"));
+    reply["sessions_closed"].as_u64().unwrap()
+}
+
 #[test]
 fn a_session_has_all_fields_and_its_token_only_once() {
     let gateway = gateway();
@@ -40,7 +51,7 @@ fn a_session_has_all_fields_and_its_token_only_once() {
     for changes in [json!({}), pair] {
         let mut session = open(&gateway, &changes);
         let expected = json!({
-            "session_id": session["session_id"], "agent_id": "a", "connection_id": "00000000-0000-4000-8000-000000000001",
+            "session_id": session["session_id"], "agent_id": "a", "connection_id": GITHUB,
             "scopes_granted": ["repo"], "expires_at": session["expires_at"], "active": true,
             "token_type": "bearer", "access_token": session["access_token"], "obo": false,
             "acting_for": null, "tenant_id": null, "clearance_level": null,
@@ -66,15 +77,11 @@ fn a_session_works_until_it_is_over() {
             gateway.advance(Duration::from_secs(900));
         }),
         ("connection revoked", |gateway, _| {
-            let (_, reply) = delete(
-                gateway,
-                "/v1/connections/00000000-0000-4000-8000-000000000001",
-            );
-            assert_eq!(reply["sessions_closed"], 1);
-            assert!(gateway.set_status("00000000-0000-4000-8000-000000000001", "active"));
+            assert_eq!(closed_by_revoking(gateway), 1);
+            assert!(gateway.set_status(GITHUB, "active"));
         }),
         ("connection not active", |gateway, _| {
-            assert!(gateway.set_status("00000000-0000-4000-8000-000000000001", "attention"));
+            assert!(gateway.set_status(GITHUB, "attention"));
         }),
     ];
     for (case, end) in cases {
@@ -95,39 +102,21 @@ fn only_open_sessions_of_the_connection_are_closed_with_it() {
     let short = open(&gateway, &json!({"ttl_seconds": 1}));
     let closed = open(&gateway, &json!({}));
     let (one, two) = (open(&gateway, &json!({})), open(&gateway, &json!({})));
-    let other = open(
-        &gateway,
-        &json!({"connection_id": "00000000-0000-4000-8000-000000000002"}),
-    );
+    let other = open(&gateway, &json!({"connection_id": WEATHER}));
     delete(&gateway, &path(&closed));
     gateway.advance(Duration::from_secs(1));
-    let revoke = |expected: u64| {
-        let (_, reply) = delete(
-            &gateway,
-            "/v1/connections/00000000-0000-4000-8000-000000000001",
-        );
-        assert_eq!(reply["sessions_closed"], expected);
-    };
-    revoke(2);
-    revoke(0);
-    for (session, status) in [
-        (short, 401),
-        (closed, 401),
-        (one, 401),
-        (two, 401),
-        (other, 200),
-    ] {
-        assert_eq!(bearer(&gateway, &session), status);
+    assert_eq!(closed_by_revoking(&gateway), 2);
+    assert_eq!(closed_by_revoking(&gateway), 0);
+    for session in [short, closed, one, two] {
+        assert_eq!(bearer(&gateway, &session), 401);
     }
+    assert_eq!(bearer(&gateway, &other), 200);
 }
 
 #[test]
 fn a_session_of_a_key_provider_is_a_bearer_token_too() {
     let gateway = gateway();
-    let session = open(
-        &gateway,
-        &json!({"connection_id": "00000000-0000-4000-8000-000000000002"}),
-    );
+    let session = open(&gateway, &json!({"connection_id": WEATHER}));
     let token = session["access_token"].as_str().unwrap();
     let table = [
         ("authorization", format!("Bearer {token}"), 200),
@@ -147,7 +136,10 @@ fn what_a_session_request_is_refused_for() {
     let gateway = gateway();
     let pending = json!({"user_id": "new", "provider_name": "github", "return_url": "http://r/"});
     post(&gateway, "/v1/request-connection", &pending.to_string());
-    let table = [
+    let half = json!({"connection_id": null, "workspace_id": "ws"});
+    let denied = json!({"scopes": ["repo", "denied-1"]});
+    let no_selector = "missing_connection_selector";
+    for (changes, status, expected) in [
         (json!({"agent_id": null}), 400, "missing_agent_id"),
         (json!({"agent_id": " "}), 400, "missing_agent_id"),
         (json!({"scopes": null}), 400, "missing_scopes"),
@@ -159,40 +151,20 @@ fn what_a_session_request_is_refused_for() {
         (json!({"ttl_seconds": -1}), 400, "invalid_ttl"),
         (json!({"ttl_seconds": 86_401}), 400, "invalid_ttl"),
         (json!({"ttl_seconds": "60"}), 400, "invalid_ttl"),
-        (
-            json!({"connection_id": null}),
-            400,
-            "missing_connection_selector",
-        ),
-        (
-            json!({"connection_id": null, "workspace_id": "ws"}),
-            400,
-            "missing_connection_selector",
-        ),
+        (json!({"connection_id": null}), 400, no_selector),
+        (half, 400, no_selector),
         (json!({"agent_id": "unknown-1"}), 404, "agent_not_found"),
         (json!({"agent_id": "inactive-1"}), 403, "agent_inactive"),
+        (denied, 403, "scope_not_allowed"),
+        (json!({"connection_id": "x"}), 404, "connection_not_found"),
         (
-            json!({"scopes": ["repo", "denied-1"]}),
-            403,
-            "scope_not_allowed",
-        ),
-        (
-            json!({"connection_id": "nobody"}),
-            404,
-            "connection_not_found",
-        ),
-        (
-            json!({"connection_id": "00000000-0000-4000-8000-000000000003"}),
+            json!({"connection_id": PENDING}),
             400,
             "connection_not_active",
         ),
         (json!({"ttl_seconds": 86_400}), 201, ""),
-    ];
-    for (changes, status, expected) in table {
-        for (path, obo) in [
-            (PATH, Value::Null),
-            ("/v1/agent-sessions/obo", json!("user:ada")),
-        ] {
+    ] {
+        for (path, obo) in [(PATH, Value::Null), (OBO, json!("user:ada"))] {
             let mut changes = changes.clone();
             changes["user_context_token"] = obo;
             let answer = post(&gateway, path, &wanted(&changes));
@@ -201,17 +173,14 @@ fn what_a_session_request_is_refused_for() {
     }
     assert_eq!(code(&post(&gateway, PATH, "[]")), (400, "invalid_json"));
     let unknown = format!("{PATH}/nobody");
-    assert_eq!(code(&get(&gateway, &unknown)), (404, "session_not_found"));
-    assert_eq!(
-        code(&delete(&gateway, &unknown)),
-        (404, "session_not_found")
-    );
+    for response in [get(&gateway, &unknown), delete(&gateway, &unknown)] {
+        assert_eq!(code(&response), (404, "session_not_found"));
+    }
     for (path, allowed) in [(PATH, "POST"), (&*unknown, "GET, HEAD, DELETE")] {
-        let put = agent().put(format!("{}{path}", gateway.url())).send("");
-        let put = put.unwrap();
+        let put = send(&gateway, ("PUT", path), &[], "");
         assert_eq!(
-            (put.status().as_u16(), &put.headers()["allow"]),
-            (405, &allowed.parse().unwrap())
+            (put.status().as_u16(), allowed),
+            (405, put.headers()["allow"].to_str().unwrap())
         );
     }
 }
@@ -221,7 +190,7 @@ fn on_behalf_of_a_user() {
     let gateway = gateway();
     let request = |token: Value| {
         let body = wanted(&json!({"user_context_token": token}));
-        post(&gateway, "/v1/agent-sessions/obo", &body)
+        post(&gateway, OBO, &body)
     };
     let (status, session) = request(json!("user:ada"));
     assert_eq!((status, bearer(&gateway, &session)), (201, 200));
@@ -249,7 +218,7 @@ fn tokens_of_the_other_kind_and_gateways_without_sessions() {
     let gateway = builder.sessions(false).start().unwrap();
     let gone = (404, json!("404 page not found\n"));
     assert_eq!(post(&gateway, PATH, &wanted(&json!({}))), gone);
-    assert_eq!(post(&gateway, "/v1/agent-sessions/obo", ""), gone);
+    assert_eq!(post(&gateway, OBO, ""), gone);
     assert_eq!(get(&gateway, "/v1/agent-sessions/session-1"), gone);
     assert_eq!(delete(&gateway, "/v1/agent-sessions/session-1"), gone);
 }

@@ -1,38 +1,26 @@
 //! What the sample upstream serves beside its account: tools, and files of the user's own.
 
-use nexus_sdk::http::Request;
-use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Provider};
 use serde_json::{Value, json};
 
-use crate::{agent, read, resolve};
+use crate::{read, resolve, send};
 
-/// A gateway with one connection to a provider of keys, and that key.
-fn start() -> (DevGateway, String) {
-    let gateway = DevGateway::builder()
-        .provider(Provider::api_key("tools"))
-        .connection("ws", "tools")
-        .upstream("schema.json", "application/json", "{}")
-        .upstream("/schema.json", "text/x-schema", "a schema")
-        .upstream("/me/user", "text/plain", "in place of the own one")
-        .upstream("/v1/file", "text/plain", "never served")
-        .start()
-        .unwrap();
+/// A gateway with these routes and one connection to a provider of keys, and that key.
+fn start(routes: impl FnOnce(DevGatewayBuilder) -> DevGatewayBuilder) -> (DevGateway, String) {
+    let builder = DevGateway::builder().provider(Provider::api_key("tools"));
+    let gateway = routes(builder.connection("ws", "tools")).start().unwrap();
     let key = resolve(&gateway, "ws", "tools")["credentials"]["api_key"].clone();
     let key = key.as_str().unwrap().to_owned();
     (gateway, key)
 }
 
-fn post(gateway: &DevGateway, path: &str, key: Option<&str>, body: &str) -> (u16, Value) {
-    let mut request = agent().post(format!("{}{path}", gateway.url()));
-    if let Some(key) = key {
-        request = request.header("x-api-key", key);
-    }
-    read(request.send(body).unwrap())
+fn post(gateway: &DevGateway, path: &str, key: &str, body: &str) -> (u16, Value) {
+    read(send(gateway, ("POST", path), &[("x-api-key", key)], body))
 }
 
 #[test]
 fn tools_are_found_by_the_words_of_a_query() {
-    let (gateway, key) = start();
+    let (gateway, key) = start(|builder| builder);
     let table: &[(&str, &[&str])] = &[
         ("", &["get_user", "weather_forecast", "echo"]),
         ("weather", &["weather_forecast"]),
@@ -41,7 +29,7 @@ fn tools_are_found_by_the_words_of_a_query() {
     ];
     for (query, expected) in table {
         let body = json!({"query": query}).to_string();
-        let (status, tools) = post(&gateway, "/api/tools/search", Some(&key), &body);
+        let (status, tools) = post(&gateway, "/api/tools/search", &key, &body);
         assert_eq!(status, 200, "{tools}");
         let tools = tools.as_array().unwrap();
         assert!(tools.iter().all(|tool| tool["description"].is_string()));
@@ -53,7 +41,7 @@ fn tools_are_found_by_the_words_of_a_query() {
 
 #[test]
 fn tools_answer_with_content() {
-    let (gateway, key) = start();
+    let (gateway, key) = start(|builder| builder);
     let table = [
         (json!({"name": "get_user"}), r#"{"login":"ws"}"#),
         (json!({"name": "echo", "arguments": {"a": 1}}), r#"{"a":1}"#),
@@ -64,7 +52,7 @@ fn tools_answer_with_content() {
         ),
     ];
     for (call, text) in table {
-        let answer = post(&gateway, "/tools/execute", Some(&key), &call.to_string());
+        let answer = post(&gateway, "/tools/execute", &key, &call.to_string());
         let content = json!({"content": [{"type": "text", "text": text}]});
         assert_eq!(answer, (200, content), "{call}");
     }
@@ -72,108 +60,77 @@ fn tools_answer_with_content() {
 
 #[test]
 fn tools_refuse_what_they_cannot_do() {
-    let (gateway, key) = start();
-    let table = [
-        ("search", None, r#"{"query": ""}"#, 401),
-        ("search", Some("wrong"), r#"{"query": ""}"#, 401),
-        ("search", Some(&*key), "{}", 400),
-        ("search", Some(&*key), r#"{"query": 1}"#, 400),
-        ("search", Some(&*key), "[]", 400),
-        ("execute", None, r#"{"name": "echo"}"#, 401),
-        ("execute", Some("wrong"), r#"{"name": "echo"}"#, 401),
-        ("execute", Some(&*key), "{", 400),
-        ("execute", Some(&*key), "{}", 400),
-        (
-            "execute",
-            Some(&*key),
-            r#"{"name": "echo", "arguments": []}"#,
-            400,
-        ),
-        ("execute", Some(&*key), r#"{"name": "nobody"}"#, 404),
-    ];
-    for (path, key, body, status) in table {
+    let (gateway, key) = start(|builder| builder);
+    let listed = r#"{"name": "echo", "arguments": []}"#;
+    for (path, key, body, status) in [
+        ("search", "", r#"{"query": ""}"#, 401),
+        ("search", "wrong", r#"{"query": ""}"#, 401),
+        ("search", &key, "{}", 400),
+        ("search", &key, r#"{"query": 1}"#, 400),
+        ("search", &key, "[]", 400),
+        ("execute", "", r#"{"name": "echo"}"#, 401),
+        ("execute", "wrong", r#"{"name": "echo"}"#, 401),
+        ("execute", &key, "{", 400),
+        ("execute", &key, "{}", 400),
+        ("execute", &key, listed, 400),
+        ("execute", &key, r#"{"name": "nobody"}"#, 404),
+    ] {
         let answer = post(&gateway, &format!("/tools/{path}"), key, body);
         assert_eq!(answer.0, status, "{path} {body}");
         assert!(answer.1["message"].is_string(), "{}", answer.1);
     }
-    for path in ["search", "execute"] {
-        let url = format!("{}/tools/{path}", gateway.url());
-        let request = agent().get(url).header("x-api-key", &key);
-        assert_eq!(request.call().unwrap().status(), 405);
+    for path in ["/tools/search", "/tools/execute"] {
+        let get = send(&gateway, ("GET", path), &[("x-api-key", &key)], "");
+        assert_eq!(get.status(), 405);
     }
 }
 
 #[test]
-fn files_of_the_users_own_ask_for_a_credential_too() {
-    let (gateway, key) = start();
-    let table = [
-        ("/schema.json", Some(&*key), 200, "a schema"),
-        ("/v2/schema.json?a=b", Some(&*key), 200, "a schema"),
-        ("/me/user", Some(&*key), 200, "in place of the own one"),
-        ("/v1/file", Some(&*key), 404, "404 page not found\n"),
-        ("/a-schema.json", Some(&*key), 404, "404 page not found\n"),
-        ("/schema.json", Some("wrong"), 401, ""),
-        ("/schema.json", None, 401, ""),
-    ];
-    for (path, key, status, text) in table {
-        let mut request = agent().get(format!("{}{path}", gateway.url()));
-        if let Some(key) = key {
-            request = request.header("x-api-key", key);
-        }
-        let (found, body) = read(request.call().unwrap());
-        assert_eq!(found, status, "{path}: {body}");
-        assert!(text.is_empty() || body == text, "{path}: {body}");
-    }
-    let (status, _) = post(&gateway, "/schema.json", Some(&key), "");
-    assert_eq!(status, 404);
-
-    let url = format!("{}/schema.json", gateway.url());
-    let answer = agent().get(url).header("x-api-key", &key).call().unwrap();
-    assert_eq!(answer.headers()["content-type"], "text/x-schema");
-}
-
-#[test]
-fn routes_respond_to_their_method_only() {
-    let gateway = DevGateway::builder()
-        .provider(Provider::api_key("tools"))
-        .connection("ws", "tools")
-        .upstream("/notes", "application/json", "[]")
-        .upstream_route("POST", "notes", 500, "text/plain", "replaced")
-        .upstream_route("POST", "/notes", 201, "application/json", "{\"id\":7}")
-        .upstream_route("PATCH", "/notes/7", 204, "text/plain", "")
-        .upstream_route("DELETE", "/user", 202, "text/plain", "gone")
-        .upstream_route("HEAD", "/user", 204, "text/plain", "")
-        .start()
-        .unwrap();
-    let key = resolve(&gateway, "ws", "tools")["credentials"]["api_key"].clone();
-    let key = key.as_str().unwrap();
+fn routes_serve_their_method_to_those_with_a_credential() {
+    let (gateway, key) = start(|builder| {
+        builder
+            .upstream("notes", "application/json", "replaced")
+            .upstream("/notes", "text/x-notes", "[]")
+            .upstream("/me/user", "text/plain", "in place of the own one")
+            .upstream("/v1/file", "text/plain", "never served")
+            .upstream_route("POST", "notes", 500, "text/plain", "replaced")
+            .upstream_route("POST", "/notes", 201, "application/json", "{\"id\":7}")
+            .upstream_route("PATCH", "/notes/7", 204, "text/plain", "")
+            .upstream_route("DELETE", "/user", 202, "text/plain", "gone")
+            .upstream_route("HEAD", "/user", 204, "text/plain", "")
+    });
     let nothing = "404 page not found\n";
     let refused = "{\"message\":\"Bad credentials\"}";
     let user = "{\"login\":\"ws\",\"provider\":\"tools\"}";
-    let table = [
-        ("GET", "/notes", key, 200, "[]"),
-        ("HEAD", "/notes", key, 200, ""),
-        ("POST", "/v3/notes?draft=1", key, 201, "{\"id\":7}"),
+    for (method, path, key, status, body) in [
+        ("GET", "/notes", &*key, 200, "[]"),
+        ("GET", "/v2/notes?a=b", &key, 200, "[]"),
+        ("GET", "/me/user", &key, 200, "in place of the own one"),
+        ("GET", "/v1/file", &key, 404, nothing),
+        ("GET", "/a-notes", &key, 404, nothing),
+        ("GET", "/notes", "wrong", 401, refused),
+        ("GET", "/notes", "", 401, refused),
+        ("HEAD", "/notes", &key, 200, ""),
+        ("POST", "/v3/notes?draft=1", &key, 201, "{\"id\":7}"),
         ("POST", "/notes", "wrong", 401, refused),
-        ("PATCH", "/notes/7", key, 204, ""),
-        ("PUT", "/notes", key, 404, nothing),
-        ("GET", "/notes/7", key, 404, nothing),
-        ("DELETE", "/user", key, 202, "gone"),
-        ("GET", "/user", key, 200, user),
-        ("HEAD", "/user", key, 204, ""),
-        ("POST", "/no-route", key, 404, nothing),
-    ];
-    for (method, path, key, status, body) in table {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", gateway.url()))
-            .header("x-api-key", key);
-        let request = request.body(b"sent".as_slice()).unwrap();
-        let request = agent()
-            .configure_request(request)
-            .allow_non_standard_methods(true);
-        let mut response = agent().run(request.build()).unwrap();
+        ("PATCH", "/notes/7", &key, 204, ""),
+        ("PUT", "/notes", &key, 404, nothing),
+        ("GET", "/notes/7", &key, 404, nothing),
+        ("DELETE", "/user", &key, 202, "gone"),
+        ("GET", "/user", &key, 200, user),
+        ("HEAD", "/user", &key, 204, ""),
+        ("POST", "/no-route", &key, 404, nothing),
+    ] {
+        let key: &[_] = if key.is_empty() {
+            &[]
+        } else {
+            &[("x-api-key", key)]
+        };
+        let mut response = send(&gateway, (method, path), key, "sent");
         assert_eq!(response.status(), status, "{method} {path}");
+        if (method, path, status) == ("GET", "/notes", 200) {
+            assert_eq!(response.headers()["content-type"], "text/x-notes");
+        }
         let text = response.body_mut().read_to_string().unwrap();
         assert_eq!(text, body, "{method} {path}");
     }

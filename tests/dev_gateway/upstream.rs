@@ -4,7 +4,7 @@ use nexus_sdk::http::header;
 use nexus_sdk::testing::{DevGateway, Provider};
 use serde_json::{Map, Value, json};
 
-use crate::{agent, read, resolve, user};
+use crate::{read, resolve, send, user};
 
 #[test]
 fn rotating_replaces_any_credential() {
@@ -48,77 +48,45 @@ fn the_upstream_takes_each_strategy_in_its_own_way() {
     let key = Map::from_iter([("api_key".to_owned(), json!("k/1"))]);
     let header = |config: Value| json!({"type": "header", "config": config});
     let query = json!({"type": "query_param", "config": {"param_name": "key"}});
-    let auth = |value: &'static str| vec![("authorization", value)];
-    let table = [
+    let auth = |value| Some(("authorization", value));
+    let (basic, path) = (json!({"type": "basic_auth"}), json!({"type": "path"}));
+    let own = header(json!({"header_name": "X-Key"}));
+    let prefixed = header(json!({"header_name": "X-Key", "value_prefix": "Key "}));
+    let repos = "/user/repos?per_page=1&key=k%2F1";
+    // (strategy, path, name and value of a header, status)
+    for (strategy, path, header, status) in [
+        (&basic, "/user", auth("Basic bWU6cGE6c3M="), 200),
+        (&basic, "/user", auth("Basic bWU6d3Jvbmc="), 401),
+        (&header(json!({})), "/user", auth("Bearer k/1"), 200),
+        (&header(json!({})), "/user", auth("k/1"), 401),
         (
-            json!({"type": "basic_auth"}),
-            "/user",
-            auth("Basic bWU6cGE6c3M="),
-            200,
-        ),
-        (
-            json!({"type": "basic_auth"}),
-            "/user",
-            auth("Basic bWU6d3Jvbmc="),
-            401,
-        ),
-        (header(json!({})), "/user", auth("Bearer k/1"), 200),
-        (header(json!({})), "/user", auth("k/1"), 401),
-        (
-            header(json!({"value_prefix": ""})),
+            &header(json!({"value_prefix": ""})),
             "/user",
             auth("k/1"),
             200,
         ),
-        (
-            header(json!({"header_name": "X-Key"})),
-            "/user",
-            vec![("x-key", "k/1")],
-            200,
-        ),
-        (
-            header(json!({"header_name": "X-Key"})),
-            "/user",
-            vec![("x-key", "k/2")],
-            401,
-        ),
-        (
-            header(json!({"header_name": "X-Key", "value_prefix": "Key "})),
-            "/user",
-            vec![("x-key", "Key k/1")],
-            200,
-        ),
-        (query.clone(), "/user?key=k%2F1", vec![], 200),
-        (query, "/user?api_key=k%2F1", vec![], 401),
-        (json!({"type": "path"}), "/key/k%2F1/user", vec![], 200),
-        (json!({"type": "path"}), "/botk%2F1/user?a=b", vec![], 200),
-        (
-            json!({"type": "path"}),
-            "/user/repos?per_page=1&key=k%2F1",
-            vec![],
-            200,
-        ),
-        (json!({"type": "path"}), "/key/k%2F2/user", vec![], 401),
-        (json!({"type": "saml"}), "/user", auth("Bearer k/1"), 401),
-    ];
-    for (strategy, path, headers, status) in table {
-        let fields = if strategy["type"] == "path" {
-            &key
-        } else {
-            &fields
-        };
+        (&own, "/user", Some(("x-key", "k/1")), 200),
+        (&own, "/user", Some(("x-key", "k/2")), 401),
+        (&prefixed, "/user", Some(("x-key", "Key k/1")), 200),
+        (&query, "/user?key=k%2F1", None, 200),
+        (&query, "/user?api_key=k%2F1", None, 401),
+        (&path, "/key/k%2F1/user", None, 200),
+        (&path, "/botk%2F1/user?a=b", None, 200),
+        (&path, repos, None, 200),
+        (&path, "/key/k%2F2/user", None, 401),
+        (&json!({"type": "saml"}), "/user", auth("Bearer k/1"), 401),
+    ] {
+        let is_path = strategy["type"] == "path";
+        let fields = if is_path { &key } else { &fields };
         let provider = Provider::api_key("any").strategy(strategy.clone());
         let gateway = DevGateway::builder()
             .provider(provider.credentials(fields.clone()))
             .connection("ws", "any")
             .start()
             .unwrap();
-        assert_eq!(resolve(&gateway, "ws", "any")["strategy"], strategy);
-        assert_eq!(
-            user(&gateway, path, &headers).0,
-            status,
-            "{strategy} {path}"
-        );
+        assert_eq!(resolve(&gateway, "ws", "any")["strategy"], *strategy);
+        let found = user(&gateway, path, header.as_slice()).0;
+        assert_eq!(found, status, "{strategy} {path}");
     }
 }
 
@@ -128,37 +96,32 @@ fn the_upstream_lists_and_creates_repositories() {
         .connection("ws", "github")
         .start()
         .unwrap();
-    let refused = agent()
-        .get(format!("{}/user", gateway.url()))
-        .call()
-        .unwrap();
+    let refused = send(&gateway, ("GET", "/user"), &[], "");
     assert!(refused.headers().contains_key(header::WWW_AUTHENTICATE));
     assert_eq!(read(refused), (401, json!({"message": "Bad credentials"})));
 
     let token = resolve(&gateway, "ws", "github");
     let value = format!("bearer {}", token["access_token"].as_str().unwrap());
-    let url = format!("{}/user/repos", gateway.url());
+    let auth = [("authorization", &*value)];
+    let first =
+        json!({"id": 1, "name": "hello-world", "full_name": "ws/hello-world", "private": false});
     for (query, count) in [
         ("", 3),
         ("?per_page=2", 2),
         ("?per_page=9", 3),
         ("?per_page=x", 3),
     ] {
-        let request = agent().get(format!("{url}{query}"));
-        let (_, repos) = read(request.header("authorization", &value).call().unwrap());
+        let path = format!("/user/repos{query}");
+        let (_, repos) = read(send(&gateway, ("GET", &path), &auth, ""));
         assert_eq!(repos.as_array().unwrap().len(), count);
-        assert_eq!(
-            repos[0],
-            json!({"id": 1, "name": "hello-world", "full_name": "ws/hello-world", "private": false})
-        );
+        assert_eq!(repos[0], first);
     }
     for (body, status) in [
         (r#"{"name": "new", "private": true}"#, 201),
         ("{}", 400),
         ("{", 400),
     ] {
-        let request = agent().post(&url).header("authorization", &value);
-        let (found, repo) = read(request.send(body).unwrap());
+        let (found, repo) = read(send(&gateway, ("POST", "/user/repos"), &auth, body));
         assert_eq!(found, status);
         assert_eq!(repo["full_name"] == "ws/new", status == 201);
     }

@@ -1,16 +1,11 @@
 //! Faults, what it records, HTTP byte by byte, its end.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault, Provider, ReceivedRequest};
 
-use crate::agent;
-
-fn connect(gateway: &DevGateway) -> TcpStream {
-    TcpStream::connect(gateway.url().trim_start_matches("http://")).unwrap()
-}
+use crate::{agent, connect, send};
 
 /// Sends bytes and reads until the gateway closes.
 fn talk(gateway: &DevGateway, bytes: &[u8]) -> String {
@@ -42,29 +37,20 @@ fn it_can_be_shared_between_threads() {
 fn faults_hit_the_next_requests_and_no_more() {
     let gateway = DevGateway::start().unwrap();
     let text = "text/plain; charset=utf-8";
-    let retry = Fault::RetryAfter {
-        status: 429,
-        value: "7".into(),
-    };
+    let (long, value) = ("x".repeat(70_000), "7".into());
+    let retry = Fault::RetryAfter { status: 429, value };
     let table = [
         (Fault::Status(503), 503, text, "", None),
         (Fault::Status(204), 204, text, "", None),
         (Fault::Status(9999), 500, text, "", None),
         (Fault::reply(502, "a/b", "oops"), 502, "a/b", "oops", None),
-        (
-            Fault::reply(200, "a/b", vec![b'x'; 70_000]),
-            200,
-            "a/b",
-            &"x".repeat(70_000),
-            None,
-        ),
+        (Fault::reply(200, "a/b", &*long), 200, "a/b", &long, None),
         (retry, 429, text, "Too Many Requests\n", Some("7")),
     ];
     for (fault, status, content_type, body, retry_after) in table {
         gateway.fail_next(2, fault);
         for _ in 0..2 {
-            let url = format!("{}/health", gateway.url());
-            let mut response = agent().get(url).call().unwrap();
+            let mut response = send(&gateway, ("GET", "/health"), &[], "");
             let header = |name| response.headers().get(name).map(|v| v.to_str().unwrap());
             assert_eq!(header("content-type"), Some(content_type));
             assert_eq!(header("retry-after"), retry_after);
@@ -82,8 +68,7 @@ fn faults_can_be_kept_to_a_path() {
     gateway.fail_next_at("/heal", 1, Fault::Cut);
     gateway.fail_next_at("/health", 1, Fault::Delay(Duration::from_millis(1)));
     gateway.fail_next(0, Fault::Cut);
-    let other = agent().get(format!("{}/other", gateway.url())).call();
-    assert_eq!(other.unwrap().status(), 404);
+    assert_eq!(send(&gateway, ("GET", "/other"), &[], "").status(), 404);
     assert!(health(&gateway).is_err());
     assert_eq!(health(&gateway).unwrap(), 200);
     assert_eq!(gateway.count("/health"), 2);
@@ -92,32 +77,24 @@ fn faults_can_be_kept_to_a_path() {
 #[test]
 fn requests_are_recorded_as_they_came() {
     let gateway = DevGateway::start().unwrap();
-    let url = format!("{}/a%2Fb?c=%20d", gateway.url());
-    let request = agent().put(url).header("authorization", "secret-value");
-    request.send("secret-body").unwrap();
+    let auth = [("authorization", "secret-value")];
+    send(&gateway, ("PUT", "/a%2Fb?c=%20d"), &auth, "secret-body");
     health(&gateway).unwrap();
 
     let requests = gateway.requests();
     let first = &requests[0];
-    assert_eq!(
-        (first.method.as_str(), first.path.as_str()),
-        ("PUT", "/a%2Fb")
-    );
+    assert_eq!((&*first.method, &*first.path), ("PUT", "/a%2Fb"));
     assert_eq!(first.query.as_deref(), Some("c=%20d"));
     assert_eq!(first.headers["authorization"], "secret-value");
     assert_eq!(first.body, b"secret-body");
     assert_eq!(requests[1].path, "/health");
     let shown = format!("{first:?} {gateway:?}");
     assert!(shown.contains("authorization") && shown.contains("body_len: 11"));
-    assert!(
-        !shown.contains("secret") && !shown.contains("20d"),
-        "{shown}"
-    );
+    let hidden = !shown.contains("secret") && !shown.contains("20d");
+    assert!(hidden, "{shown}");
 
-    assert_eq!(
-        (gateway.count(""), gateway.count("/a"), gateway.count("/b")),
-        (2, 1, 0)
-    );
+    let counts = ["", "/a", "/b"].map(|path| gateway.count(path));
+    assert_eq!(counts, [2, 1, 0]);
     gateway.forget_requests();
     assert_eq!((gateway.requests().len(), gateway.count("")), (0, 0));
 }
@@ -126,9 +103,8 @@ fn requests_are_recorded_as_they_came() {
 fn the_date_follows_the_clock() {
     let gateway = DevGateway::start().unwrap();
     gateway.advance(Duration::MAX);
-    let response = agent().get(format!("{}/health", gateway.url())).call();
-    let date = response.unwrap().headers()["date"].clone();
-    assert_eq!(date, "Fri, 31 Dec 9999 23:59:59 GMT");
+    let response = send(&gateway, ("GET", "/health"), &[], "");
+    assert_eq!(response.headers()["date"], "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
 /// A web page can give its own host name the address of this machine (DNS rebinding).
@@ -147,10 +123,8 @@ fn only_hosts_of_this_machine_are_answered() {
     ] {
         let request = format!("GET /health HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
         let answer = talk(&gateway, request.as_bytes());
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{host}: {answer}"
-        );
+        let line = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&line), "{host}: {answer}");
     }
 }
 
@@ -169,15 +143,10 @@ fn one_connection_serves_many_requests() {
         "DELETE /h HTTP/1.1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab",
     ];
     let answers = talk(&gateway, requests.concat().as_bytes());
-    assert_eq!(
-        answers.matches("HTTP/1.1 404 Not Found").count(),
-        requests.len()
-    );
-    let bodies: Vec<_> = gateway
-        .requests()
-        .into_iter()
-        .map(|r| (r.path, r.body.len()))
-        .collect();
+    let answered = answers.matches("HTTP/1.1 404 Not Found").count();
+    assert_eq!(answered, requests.len());
+    let arrived = gateway.requests();
+    let arrived: Vec<_> = arrived.iter().map(|r| (&*r.path, r.body.len())).collect();
     let expected = [
         ("/a", 0),
         ("/b", 5),
@@ -188,10 +157,7 @@ fn one_connection_serves_many_requests() {
         ("/f", 0),
         ("/h", 2),
     ];
-    assert_eq!(
-        bodies,
-        expected.map(|(path, length)| (path.to_owned(), length))
-    );
+    assert_eq!(arrived, expected);
 }
 
 #[test]
@@ -204,10 +170,10 @@ fn a_head_answer_has_the_headers_of_get_and_no_body() {
     let (get, head) = (ask("GET"), ask("HEAD"));
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"));
     let length = |answer: &str| {
-        let line = answer
-            .lines()
-            .find(|line| line.starts_with("content-length"));
-        line.unwrap().to_owned()
+        let mut lines = answer.lines().map(str::to_owned);
+        lines
+            .find(|line| line.starts_with("content-length"))
+            .unwrap()
     };
     assert_eq!(length(&get), length(&head));
 }
@@ -231,33 +197,31 @@ fn a_client_that_asks_first_is_told_to_go_on() {
 #[test]
 fn what_is_no_acceptable_request_is_refused_and_the_connection_closed() {
     let gateway = DevGateway::start().unwrap();
-    let announced = "POST /x HTTP/1.1\r\ncontent-length: 1048577\r\n\r\n".to_owned();
-    let asked = announced.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
-    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
-    let chunked = "POST /x HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
-    let get = "GET /x HTTP/1.1\r\n";
-    let table = [
+    let post = |body: &str| format!("POST /x HTTP/1.1\r\n{body}");
+    let get = |rest: &str| format!("GET /x HTTP/1.1\r\n{rest}");
+    let chunked = |rest: &str| post(&format!("transfer-encoding: chunked\r\n\r\n{rest}"));
+    let announced = post("content-length: 1048577\r\n\r\n");
+    let asked = post("content-length: 1048577\r\nexpect: 100-continue\r\n\r\n");
+    let long = |length| "x".repeat(length);
+    let chunk = format!("10000\r\n{}\r\n", long(0x10000));
+    for (request, status) in [
         ("nonsense\r\n\r\n".to_owned(), 400),
         ("GET /x HTTP/9.9\r\n\r\n".to_owned(), 400),
-        (format!("{get}content-length: x\r\n\r\n"), 400),
-        (
-            format!("{get}content-length: 1\r\ncontent-length: 2\r\n\r\n"),
-            400,
-        ),
-        (format!("{get}no colon\r\n\r\n"), 400),
-        (format!("{chunked}zz\r\n\r\n"), 400),
-        (format!("{chunked}ffffffffffffffffff\r\n\r\n"), 400),
-        (format!("{chunked}1\r\nab\r\n"), 400),
-        (format!("{chunked}{}", "1".repeat(70_000)), 400),
-        (format!("{get}a: {}\r\n\r\n", "x".repeat(65_536)), 431),
-        (format!("{get}a: {}", "x".repeat(200_000)), 431),
-        (format!("{get}{}\r\n", "a: b\r\n".repeat(129)), 431),
-        (announced.clone() + &"x".repeat(1_048_577), 413),
+        (get("content-length: x\r\n\r\n"), 400),
+        (get("content-length: 1\r\ncontent-length: 2\r\n\r\n"), 400),
+        (get("no colon\r\n\r\n"), 400),
+        (chunked("zz\r\n\r\n"), 400),
+        (chunked("ffffffffffffffffff\r\n\r\n"), 400),
+        (chunked("1\r\nab\r\n"), 400),
+        (chunked(&"1".repeat(70_000)), 400),
+        (get(&format!("a: {}\r\n\r\n", long(65_536))), 431),
+        (get(&format!("a: {}", long(200_000))), 431),
+        (get(&format!("{}\r\n", "a: b\r\n".repeat(129))), 431),
+        (announced.clone() + &long(1_048_577), 413),
         (announced, 413),
         (asked, 413),
-        (format!("{chunked}{}0\r\n\r\n", chunk.repeat(17)), 413),
-    ];
-    for (request, status) in table {
+        (chunked(&format!("{}0\r\n\r\n", chunk.repeat(17))), 413),
+    ] {
         let answer = talk(&gateway, request.as_bytes());
         let line = format!("HTTP/1.1 {status} ");
         let shown: String = request.chars().take(80).collect();

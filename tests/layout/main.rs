@@ -1,4 +1,4 @@
-//! Imports in the library and in `nexus` point one way: down from room to room, and never in circles
+//! Imports in the library and in `nexus` point one way: down from layer to layer, and never in circles
 //! between files.
 #![allow(
     clippy::unwrap_used,
@@ -10,109 +10,85 @@
 mod planted;
 mod reader;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use reader::{Imports, Module};
 
-/// The rooms from the ground up, with their modules. A room may use the rooms before it. `lib` is the root.
-type Rooms = &'static [(&'static str, &'static [&'static str])];
+/// The layers from the ground up, with their modules. A layer may use the layers before it. `lib` is the root.
+type Layers = &'static [(&'static str, &'static str)];
 
-const ROOMS: Rooms = &[
+const LAYERS: Layers = &[
     (
         "ground",
-        &[
-            "base64", "debug", "time", "error", "header", "hiding", "json", "lock", "log",
-            "options", "retry", "sync", "url",
-        ],
+        "base64 debug time error header hiding json lock log options retry sync url",
     ),
-    ("loopback", &["loopback"]),
-    ("signing", &["signing"]),
-    ("transport", &["transport"]),
-    ("gateway", &["gateway"]),
+    ("loopback", "loopback"),
+    ("signing", "signing"),
+    ("transport", "transport"),
+    ("gateway", "gateway"),
     (
         "vocabulary",
-        &[
-            "capture",
-            "connection",
-            "providers",
-            "session",
-            "token",
-            "wait",
-        ],
+        "capture connection providers session token wait",
     ),
-    ("cache", &["cache"]),
-    ("flights", &["flights"]),
-    ("inner", &["inner"]),
-    ("fetch", &["fetch"]),
-    ("client", &["client"]),
-    ("consent", &["consent"]),
-    ("testing", &["testing"]),
-    ("lib", &["lib"]),
+    ("cache", "cache"),
+    ("flights", "flights"),
+    ("inner", "inner"),
+    ("fetch", "fetch"),
+    ("client", "client"),
+    ("consent", "consent"),
+    ("testing", "testing"),
+    ("lib", "lib"),
 ];
 
-/// The rooms of `src/bin/nexus`.
-const BIN_ROOMS: Rooms = &[
-    ("ground", &["ending", "text", "times"]),
-    ("stop", &["stop"]),
-    ("tools", &["args", "browser", "output", "terminal", "usage"]),
-    ("credentials", &["credential", "report", "single"]),
+/// The layers of `src/bin/nexus`.
+const BIN_LAYERS: Layers = &[
+    ("ground", "ending text times"),
+    ("stop", "stop"),
+    ("tools", "args browser output terminal usage"),
+    ("credentials", "credential report single"),
     (
         "commands",
-        &[
-            "aws_credentials",
-            "completions",
-            "connect",
-            "env",
-            "exec",
-            "fetch",
-            "gateway",
-            "git_credential",
-            "health",
-            "providers",
-            "refresh",
-            "revoke",
-            "status",
-            "token",
-        ],
+        "aws_credentials completions connect env exec fetch gateway git_credential health providers refresh revoke \
+         status token",
     ),
-    ("main", &["lib"]),
+    ("main", "lib"),
 ];
 
-/// The imports of library and program, their rooms, and a number of imports that must be exceeded.
-static HOUSES: LazyLock<[(Imports, Rooms, usize); 2]> = LazyLock::new(|| {
+/// The imports of library and program, their layers, and a number of imports that must be exceeded.
+static CRATES: LazyLock<[(Imports, Layers, usize); 2]> = LazyLock::new(|| {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |root| reader::imports(&sources.join(root), &|path| fs::read_to_string(path).ok());
     [
-        (read("lib.rs"), ROOMS, 100),
-        (read("bin/nexus/main.rs"), BIN_ROOMS, 80),
+        (read("lib.rs"), LAYERS, 100),
+        (read("bin/nexus/main.rs"), BIN_LAYERS, 80),
     ]
 });
 
 #[test]
-fn every_file_has_its_room() {
-    for (house, rooms, _) in &*HOUSES {
-        let homeless = house.keys().filter(|file| room(rooms, file).is_none());
-        let homeless: Vec<String> = homeless.map(name).collect();
-        assert_eq!(homeless, [""; 0], "without a place in ROOMS");
+fn every_file_has_its_layer() {
+    for (imports, layers, _) in &*CRATES {
+        let missing = imports.keys().filter(|file| layer(layers, file).is_none());
+        let missing: Vec<String> = missing.map(name).collect();
+        assert_eq!(missing, [""; 0], "without a place in LAYERS");
     }
 }
 
 #[test]
-fn imports_lead_down_from_room_to_room() {
-    for (house, rooms, _) in &*HOUSES {
-        assert_eq!(upward(rooms, house), [""; 0]);
+fn imports_lead_down_from_layer_to_layer() {
+    for (imports, layers, _) in &*CRATES {
+        assert_eq!(upward(layers, imports), [""; 0]);
     }
 }
 
 #[test]
 fn no_files_import_each_other() {
-    for (house, _, least) in &*HOUSES {
-        let arrows: usize = house.values().map(BTreeSet::len).sum();
-        assert!(arrows > *least, "the imports were found: {arrows}");
-        let circles = circles(house).into_iter();
+    for (imports, _, least) in &*CRATES {
+        let count: usize = imports.values().map(BTreeSet::len).sum();
+        assert!(count > *least, "the imports were found: {count}");
+        let circles = circles(imports).into_iter();
         let circles = circles.map(|circle| circle.iter().map(name).collect::<Vec<_>>().join(", "));
         assert_eq!(circles.collect::<Vec<_>>(), [""; 0]);
     }
@@ -121,41 +97,41 @@ fn no_files_import_each_other() {
 /// Each command is a file, which uses no other command.
 #[test]
 fn commands_do_not_import_each_other() {
-    let (house, rooms, _) = &HOUSES[1];
-    let commands = rooms.iter().position(|(name, _)| *name == "commands");
-    let is_command = |file: &Module| room(rooms, file) == commands;
-    for (file, used) in house.iter().filter(|(file, _)| is_command(file)) {
+    let (imports, layers, _) = &CRATES[1];
+    let commands = layers.iter().position(|(name, _)| *name == "commands");
+    let is_command = |file: &Module| layer(layers, file) == commands;
+    for (file, used) in imports.iter().filter(|(file, _)| is_command(file)) {
         let others: Vec<String> = used.iter().filter(|it| is_command(it)).map(name).collect();
         assert_eq!(others, [""; 0], "{}", name(file));
     }
 }
 
-/// Imports that lead up, from a room to a later one.
-fn upward(rooms: Rooms, imports: &Imports) -> Vec<String> {
-    let pairs = imports
-        .iter()
-        .flat_map(|(file, used)| used.iter().map(move |used| (file, used)));
-    let upward = pairs.filter(|(file, used)| room(rooms, used) > room(rooms, file));
+/// Imports that lead up, from a layer to a later one.
+fn upward(layers: Layers, imports: &Imports) -> Vec<String> {
+    let mut upward = Vec::new();
+    for (file, used) in imports {
+        let later = used
+            .iter()
+            .filter(|used| layer(layers, used) > layer(layers, file));
+        upward.extend(later.map(|used| format!("{} uses {}", name(file), name(used))));
+    }
     upward
-        .map(|(file, used)| format!("{} uses {}", name(file), name(used)))
-        .collect()
 }
 
-fn room(rooms: Rooms, file: &Module) -> Option<usize> {
-    let door = file.first().map_or("lib", String::as_str);
-    rooms.iter().position(|(_, doors)| doors.contains(&door))
+fn layer(layers: Layers, file: &Module) -> Option<usize> {
+    let module = file.first().map_or("lib", String::as_str);
+    let has_module = |modules: &str| modules.split(' ').any(|it| it == module);
+    layers.iter().position(|(_, modules)| has_module(modules))
 }
 
 /// The sets of files that import each other, directly or through others.
 fn circles(imports: &Imports) -> BTreeSet<BTreeSet<Module>> {
-    let files = imports.keys();
-    let reached: BTreeMap<&Module, BTreeSet<&Module>> =
-        files.map(|file| (file, reached(imports, file))).collect();
+    let reach = |file: &Module| reached(imports, file);
     let circle_of = |file: &Module| -> BTreeSet<Module> {
-        let mutual = reached[file]
-            .iter()
-            .filter(|other| reached[**other].contains(file));
-        mutual.map(|other| Module::clone(other)).collect()
+        let mutual = reach(file)
+            .into_iter()
+            .filter(|other| reach(other).contains(file));
+        mutual.cloned().collect()
     };
     let circles = imports.keys().map(circle_of);
     circles.filter(|circle| !circle.is_empty()).collect()

@@ -49,8 +49,10 @@ fn cancelled_calls_occupy_only_their_threads() {
     let mut threads = 0;
     for _ in 0..16 {
         let started = start(&mut jobs);
-        assert_eq!(started.len(), 32);
-        threads += started.len();
+        let ids: Vec<_> = started.iter().map(|job| job.id.as_u64().unwrap()).collect();
+        let expected: Vec<_> = (threads + 1..).take(32).collect();
+        assert_eq!(ids, expected, "in the order of their arrival");
+        threads += 32;
         for job in started {
             assert_eq!(jobs.cancel(&job.id).len(), 1);
             assert!(!jobs.finish(&job));

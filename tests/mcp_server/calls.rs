@@ -1,18 +1,16 @@
 //! Calls side by side, their cancellation, and the end.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::io::Write as _;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::{Value, json};
 
-use crate::client::{Client, command, outcome};
-use crate::upstream::configured;
+use crate::client::{Client, command, ids, outcome};
+use crate::upstream::{configured, wait_for};
 use crate::{ALL, LEGACY};
 
 /// Milliseconds. Longer than any test may run, so such a call ends only if it is cancelled.
@@ -39,11 +37,9 @@ fn a_slow_call_delays_nothing() {
     for revision in LEGACY {
         let mut client = Client::of(revision);
         let waits = slow(&mut client, ENDLESS);
-        assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
-        assert_eq!(
-            client.text("echo", &json!({"text": "quick"})),
-            Ok("quick".into())
-        );
+        client.ping();
+        let quick = client.text("echo", &json!({"text": "quick"}));
+        assert_eq!(quick, Ok("quick".into()));
         client.cancel(waits);
         assert_eq!(client.close(), [] as [Value; 0]);
     }
@@ -57,7 +53,7 @@ fn a_slow_call_after_quick_ones_delays_nothing() {
             assert!(client.text("slow", &json!({"ms": 0})).is_ok());
         }
         let waits = slow(&mut client, ENDLESS);
-        assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+        client.ping();
         client.cancel(waits);
     }
     assert_eq!(client.close(), [] as [Value; 0]);
@@ -68,13 +64,8 @@ fn responses_come_in_the_order_of_their_ends() {
     of_all(|mut client| {
         let long = slow(&mut client, 500);
         let short = slow(&mut client, 0);
-        assert_eq!(
-            [
-                client.response()["id"].as_u64(),
-                client.response()["id"].as_u64()
-            ],
-            [Some(short), Some(long)]
-        );
+        let responses = [client.response(), client.response()];
+        assert_eq!(ids(&responses), [short, long]);
     });
 }
 
@@ -105,73 +96,33 @@ fn ids_of_every_kind_can_be_cancelled() {
         client.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},{call}}}"#));
         let waiting = client.call("echo", &json!({"text": "a"}));
         let params = format!(r#"{{"reason":"{{\"requestId\"","requestId":{id}}}"#);
-        let method = "notifications/cancelled";
+        let method = r#""method":"notifications/cancelled""#;
         client.write(&format!(
-            r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#
+            r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#
         ));
         assert_eq!(client.response()["id"], waiting);
-    }
-}
-
-/// An API that responds to `/user`, and never to any other request.
-struct StuckApi {
-    url: String,
-    stuck: Arc<Mutex<Vec<TcpStream>>>,
-}
-
-impl StuckApi {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let stuck = Arc::default();
-        let waiting = Arc::clone(&stuck);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                Self::serve(stream.unwrap(), &waiting);
-            }
-        });
-        Self { url, stuck }
-    }
-
-    fn serve(mut stream: TcpStream, waiting: &Mutex<Vec<TcpStream>>) {
-        let head = BufReader::new(&stream).lines().map(Result::unwrap);
-        let head: Vec<_> = head.take_while(|line| !line.is_empty()).collect();
-        if !head[0].starts_with("GET /user HTTP") {
-            return waiting.lock().unwrap().push(stream);
-        }
-        let response = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}";
-        stream.write_all(response.as_bytes()).unwrap();
-    }
-
-    /// Waits until this many requests are stuck.
-    fn wait_for(&self, count: usize) {
-        let start = Instant::now();
-        while self.stuck.lock().unwrap().len() < count {
-            assert!(start.elapsed() < Duration::from_secs(20));
-            thread::sleep(Duration::from_millis(1));
-        }
     }
 }
 
 /// The API never responds to the cancelled calls, so they occupy their threads until the end of the test.
 #[test]
 fn cancelled_calls_hold_up_no_other_call() {
-    let api = StuckApi::start();
     let gateway = DevGateway::builder().connection("it's mine", "github");
     let gateway = gateway.start().unwrap();
-    let mut command = configured(&gateway);
-    let mut client = Client::start(command.env("UPSTREAM_URL", &api.url)).begin("2025-11-25");
+    let stuck = "/user/repos";
+    gateway.fail_next_at(stuck, usize::MAX, Fault::Delay(Duration::MAX));
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
     let calls: Vec<_> = (0..2 * CALLS)
         .map(|_| client.call("list_repos", &json!({})))
         .collect();
     for (number, calls) in (1..).zip(calls.chunks(CALLS)) {
-        api.wait_for(number * CALLS);
+        wait_for(&gateway, stuck, number * CALLS);
         for id in calls {
             client.cancel(*id);
         }
     }
-    assert_eq!(client.text("get_user", &json!({})), Ok("{}".into()));
-    assert_eq!(api.stuck.lock().unwrap().len(), 2 * CALLS);
+    assert!(client.user().is_ok());
+    assert_eq!(gateway.count(stuck), 2 * CALLS);
 }
 
 #[test]
@@ -191,17 +142,17 @@ fn a_cancel_and_a_finish_can_meet() {
 }
 
 #[test]
-fn calls_beyond_the_limit_wait_in_order() {
+fn calls_beyond_the_limit_wait() {
     let mut client = Client::of("2025-11-25");
     let first: Vec<_> = (0..CALLS).map(|_| slow(&mut client, ENDLESS)).collect();
-    let waiting: Vec<_> = (0..3)
-        .map(|n| client.call("echo", &json!({"text": n.to_string()})))
-        .collect();
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    let waiting = [(); 3].map(|()| client.call("echo", &json!({"text": "a"})));
+    client.ping();
     client.cancel(waiting[1]);
     client.cancel(first[5]);
-    assert_eq!(client.response()["id"], waiting[0]);
-    assert_eq!(client.response()["id"], waiting[2]);
+    // A thread may write the second response before another thread writes the first.
+    let mut ended = ids(&[client.response(), client.response()]);
+    ended.sort_unstable();
+    assert_eq!(ended, [waiting[0], waiting[2]]);
     for id in first {
         client.cancel(id);
     }
@@ -214,10 +165,8 @@ fn a_panic_is_the_tools_own() {
         let mut client = Client::of(revision);
         for _ in 0..=CALLS {
             let problem = client.text("panic", &json!({})).unwrap_err();
-            assert!(
-                problem.contains("a bug in the server") && !problem.contains("was called"),
-                "{problem}"
-            );
+            let is_clear = problem.contains("a bug in the server");
+            assert!(is_clear && !problem.contains("was called"), "{problem}");
         }
         assert_eq!(client.text("echo", &json!({"text": "a"})), Ok("a".into()));
         assert_eq!(client.close(), [] as [Value; 0]);
@@ -228,58 +177,49 @@ fn a_panic_is_the_tools_own() {
 fn whole_lines_come_from_many_threads() {
     let mut client = Client::of("2025-06-18");
     let text = "long ".repeat(20_000);
-    let ids: Vec<_> = (0..CALLS + 8)
+    let calls: Vec<_> = (0..CALLS + 8)
         .map(|_| client.call("echo", &json!({"text": text})))
         .collect();
-    let mut finished: Vec<_> = ids.iter().map(|_| client.response()).collect();
-    assert!(
-        finished
-            .iter()
-            .all(|response| outcome(response).as_ref() == Ok(&text))
-    );
+    let mut finished: Vec<_> = calls.iter().map(|_| client.response()).collect();
+    let mut outcomes = finished.iter().map(outcome);
+    assert!(outcomes.all(|outcome| outcome.as_ref() == Ok(&text)));
     finished.sort_by_key(|response| response["id"].as_u64());
-    assert_eq!(
-        finished
-            .iter()
-            .map(|response| response["id"].as_u64().unwrap())
-            .collect::<Vec<_>>(),
-        ids
-    );
+    assert_eq!(ids(&finished), calls);
 }
 
 #[test]
 fn the_end_of_stdin_lets_calls_finish() {
     of_all(|mut client| {
         let id = slow(&mut client, 200);
-        let rest = client.close();
-        assert_eq!(
-            rest.iter()
-                .map(|response| response["id"].as_u64().unwrap())
-                .collect::<Vec<_>>(),
-            [id]
-        );
+        assert_eq!(ids(&client.close()), [id]);
     });
 }
 
-#[test]
-fn no_end_waits_for_an_endless_call() {
+/// The ways to end a server, each on a thread of its own.
+fn at_every_end(run: impl Fn(fn(Client) -> Vec<Value>) + Sync) {
     let ends: &[fn(Client) -> Vec<Value>] = &[
         Client::close,
         #[cfg(unix)]
         Client::terminate,
     ];
+    let run = &run;
     thread::scope(|threads| {
         for end in ends {
-            threads.spawn(move || {
-                let mut client = Client::of("2025-06-18");
-                for _ in 0..CALLS + 8 {
-                    slow(&mut client, ENDLESS);
-                }
-                // The response shows that the server has read the calls.
-                assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
-                assert_eq!(end(client), [] as [Value; 0]);
-            });
+            threads.spawn(move || run(*end));
         }
+    });
+}
+
+#[test]
+fn no_end_waits_for_an_endless_call() {
+    at_every_end(|end| {
+        let mut client = Client::of("2025-06-18");
+        for _ in 0..CALLS + 8 {
+            slow(&mut client, ENDLESS);
+        }
+        // The response shows that the server has read the calls.
+        client.ping();
+        assert_eq!(end(client), [] as [Value; 0]);
     });
 }
 
@@ -293,32 +233,20 @@ fn refreshing() -> (DevGateway, Client) {
         .token_lifetime(Duration::from_secs(60));
     let gateway = gateway.start().unwrap();
     let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
-    assert!(client.text("get_user", &json!({})).is_ok());
+    assert!(client.user().is_ok());
     gateway.advance(Duration::from_secs(61));
     client.call("get_user", &json!({}));
-    let start = Instant::now();
-    while gateway.count("/v1/resolve") < 2 && start.elapsed() < Duration::from_secs(20) {
-        thread::yield_now();
-    }
+    wait_for(&gateway, "/v1/resolve", 2);
     (gateway, client)
 }
 
 #[test]
 fn the_end_waits_for_a_refresh() {
-    let ends: &[fn(Client) -> Vec<Value>] = &[
-        Client::close,
-        #[cfg(unix)]
-        Client::terminate,
-    ];
-    thread::scope(|threads| {
-        for end in ends {
-            threads.spawn(move || {
-                let (gateway, client) = refreshing();
-                assert!(end(client).len() <= 1);
-                let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
-                assert!(other.resolve_token("it's mine", "github").is_ok());
-            });
-        }
+    at_every_end(|end| {
+        let (gateway, client) = refreshing();
+        assert!(end(client).len() <= 1);
+        let other = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        assert!(other.resolve_token("it's mine", "github").is_ok());
     });
 }
 
@@ -327,51 +255,50 @@ fn the_end_waits_for_a_refresh() {
 fn ctrl_z_waits_for_a_refresh() {
     let start = Instant::now();
     let (_gateway, mut client) = refreshing();
-    client.signal("TSTP");
-    while !client.is_stopped() {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        thread::sleep(Duration::from_millis(5));
-    }
-    assert!(
-        start.elapsed() >= Duration::from_secs(2),
-        "stopped too early"
-    );
+    let stop = |client: &Client| {
+        client.signal("TSTP");
+        while !client.is_stopped() {
+            assert!(start.elapsed() < Duration::from_secs(40));
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    stop(&client);
+    let waited = start.elapsed() >= Duration::from_secs(2);
+    assert!(waited, "stopped too early");
     client.signal("CONT");
     assert!(outcome(&client.response()).is_ok());
     // Without a refresh it stops at once.
-    client.signal("TSTP");
-    while !client.is_stopped() {
-        assert!(start.elapsed() < Duration::from_secs(40));
-        thread::sleep(Duration::from_millis(5));
-    }
+    stop(&client);
     client.signal("CONT");
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
 }
 
 #[cfg(unix)]
 #[test]
 fn signals_end_it_as_the_end_of_stdin_does() {
     for signal in ["TERM", "INT", "HUP", "QUIT"] {
-        let mut client = Client::of("2025-06-18");
+        let client = Client::of("2025-06-18");
         client.signal(signal);
         assert_eq!(client.rest(), [] as [Value; 0], "{signal}");
 
-        client = Client::of("2025-06-18");
+        let mut client = Client::of("2025-06-18");
         let id = slow(&mut client, 200);
         let first = slow(&mut client, 0);
         assert_eq!(client.response()["id"], first);
         client.signal(signal);
-        let rest = client.rest();
-        assert_eq!((rest.len(), &rest[0]["id"]), (1, &json!(id)), "{signal}");
+        assert_eq!(ids(&client.rest()), [id], "{signal}");
     }
+}
+
+fn spawn(server: &mut Command) -> Child {
+    server.stdin(Stdio::piped());
+    server.stdout(Stdio::piped()).stderr(Stdio::piped());
+    server.spawn().unwrap()
 }
 
 #[test]
 fn a_closed_stdout_ends_it() {
-    let mut server = command();
-    server.args(["--demo", "--bench"]).stdin(Stdio::piped());
-    server.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = server.spawn().unwrap();
+    let mut child = spawn(command().arg("--demo"));
     drop(child.stdout.take());
     let mut input = child.stdin.take().unwrap();
     // stdin stays open.
@@ -384,10 +311,8 @@ fn a_closed_stdout_ends_it() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        said.contains("cannot write to stdout") && said.lines().count() == 1,
-        "{said}"
-    );
+    let is_clear = said.contains("cannot write to stdout") && said.lines().count() == 1;
+    assert!(is_clear, "{said}");
     drop(input);
 }
 
@@ -400,34 +325,26 @@ fn a_line_causes_one_diagnostic_at_most() {
         format!("{}\u{fffd}", "x".repeat(1_000_000)),
     ];
     for line in table {
-        let output = output_for(&line);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.stdout.is_empty());
-        assert!(
-            said.lines().count() == 1 && said.len() < 300,
-            "{}",
-            said.len()
-        );
+        let said = problem_of(&line);
+        let is_short = said.lines().count() == 1 && said.len() < 300;
+        assert!(is_short, "{}", said.len());
     }
 }
 
 #[test]
 fn an_invalid_message_without_a_response_is_logged() {
-    let batch = r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#;
-    let table = [
+    let batch = "this revision does not support batches";
+    for (line, problem) in [
         (
             r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
-            "\"id\" must",
+            r#""id" must"#,
         ),
-        (r#"{"jsonrpc":"2.0","method":7}"#, "\"method\" must"),
-        (batch, "this revision does not support batches"),
-    ];
-    for (line, problem) in table {
-        let output = output_for(line);
-        let said = String::from_utf8(output.stderr).unwrap();
+        (r#"{"jsonrpc":"2.0","method":7}"#, r#""method" must"#),
+        (r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#, batch),
+    ] {
+        let said = problem_of(line);
         let expected = format!("mcp_stdio_server: ignored an invalid message: {problem}");
         assert!(said.starts_with(&expected), "{said}");
-        assert!(output.stdout.is_empty());
     }
 }
 
@@ -435,20 +352,13 @@ fn an_invalid_message_without_a_response_is_logged() {
 fn a_last_line_needs_no_newline() {
     let mut client = Client::demo();
     client.write_bytes(br#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
-    assert_eq!(
-        client.close(),
-        [json!({"jsonrpc": "2.0", "id": 1, "result": {}})]
-    );
+    let response = json!({"jsonrpc": "2.0", "id": 1, "result": {}});
+    assert_eq!(client.close(), [response]);
 }
 
 #[test]
 fn a_closed_stderr_does_no_harm() {
-    let mut server = command();
-    server
-        .args(["--demo", "--bench"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = server.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = spawn(command().arg("--demo"));
     drop(child.stderr.take());
     let mut input = child.stdin.take().unwrap();
     input
@@ -457,20 +367,17 @@ fn a_closed_stderr_does_no_harm() {
     drop(input);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(
-        output.stdout,
-        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
-    );
+    let response = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n";
+    assert_eq!(output.stdout, response.as_bytes());
 }
 
-/// Sends one line, closes stdin, and returns the output of the server once it has ended.
-fn output_for(line: &str) -> Output {
-    let mut server = command();
-    server.arg("--demo").stdin(Stdio::piped());
-    server.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = server.spawn().unwrap();
+/// Sends a line that gets no response, closes stdin, and returns what the server has said on stderr.
+fn problem_of(line: &str) -> String {
+    let mut child = spawn(command().arg("--demo"));
     let mut input = child.stdin.take().unwrap();
     input.write_all(line.as_bytes()).unwrap();
     drop(input);
-    child.wait_with_output().unwrap()
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
 }

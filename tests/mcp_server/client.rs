@@ -1,7 +1,6 @@
 //! A client that sends valid and invalid messages.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::MODERN;
+use crate::example::program;
 #[cfg(unix)]
 use crate::signals::signal;
 
@@ -29,14 +29,9 @@ pub(crate) fn command() -> Command {
     example("mcp_stdio_server")
 }
 
-/// Returns the command of an example, without environment variables. `cargo test` builds the examples.
+/// Returns the command of an example, without environment variables.
 pub(crate) fn example(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
-    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-    let path: PathBuf = profile.join("examples").join(name);
-    assert!(path.exists(), "run `cargo build --examples` first");
-    let mut command = Command::new(path);
+    let mut command = program(name);
     command.env_clear();
     command
 }
@@ -53,10 +48,8 @@ impl Client {
         let output = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            output
-                .split(b'\n')
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
+            let mut lines = output.split(b'\n').map_while(Result::ok);
+            lines.try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
         });
         let input = child.stdin.take();
         Self {
@@ -83,15 +76,11 @@ impl Client {
     pub(crate) fn begin(mut self, revision: &'static str) -> Self {
         self.revision = revision;
         if revision == MODERN {
-            assert_eq!(
-                self.ask("server/discover", json!({}))["result"]["supportedVersions"],
-                json!([MODERN])
-            );
+            let found = self.ask("server/discover", json!({}))["result"].take();
+            assert_eq!(found["supportedVersions"], json!([MODERN]));
         } else {
-            let response = self.ask(
-                "initialize",
-                json!({"protocolVersion": revision, "capabilities": self.capabilities}),
-            );
+            let params = json!({"protocolVersion": revision, "capabilities": self.capabilities});
+            let response = self.ask("initialize", params);
             assert_eq!(response["result"]["protocolVersion"], revision);
             self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
         }
@@ -126,6 +115,11 @@ impl Client {
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
     }
 
+    /// Calls `get_user`.
+    pub(crate) fn user(&mut self) -> Result<String, String> {
+        self.text("get_user", &json!({}))
+    }
+
     /// Sends a call of a tool and returns its id.
     pub(crate) fn call(&mut self, name: &str, arguments: &Value) -> u64 {
         self.request("tools/call", json!({"name": name, "arguments": arguments}))
@@ -153,6 +147,11 @@ impl Client {
         let response = self.response();
         assert_eq!(response["id"], id, "{response}");
         response
+    }
+
+    /// Sends a ping, whose response must be the next message.
+    pub(crate) fn ping(&mut self) {
+        assert_eq!(self.ask("ping", json!({}))["result"], json!({}));
     }
 
     /// Calls a tool and returns the text of the result, as an error if it is one.
@@ -231,12 +230,13 @@ pub(crate) fn meta(version: &str) -> Value {
 pub(crate) fn outcome(response: &Value) -> Result<String, String> {
     let result = &response["result"];
     let text = result["content"][0]["text"].as_str();
-    let text = text
-        .unwrap_or_else(|| panic!("no text: {response}"))
-        .to_owned();
-    if result["isError"] == true {
-        Err(text)
-    } else {
-        Ok(text)
-    }
+    let text = text.unwrap_or_else(|| panic!("no text: {response}"));
+    let is_error = result["isError"] == true;
+    let outcome = if is_error { Err } else { Ok };
+    outcome(text.to_owned())
+}
+
+pub(crate) fn ids(responses: &[Value]) -> Vec<u64> {
+    let ids = responses.iter().map(|it| it["id"].as_u64().unwrap());
+    ids.collect()
 }

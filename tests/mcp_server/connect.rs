@@ -1,21 +1,29 @@
 //! Connecting the user from inside a call.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nexus_sdk::testing::{DevGateway, Fault};
 use serde_json::{Value, json};
 
 use crate::client::{Client, outcome};
-use crate::upstream::configured;
+use crate::upstream::{configured, wait_for};
 use crate::{ALL, LEGACY, MODERN};
+
+/// The id of a gateway's first connection.
+const CONNECTION: &str = "00000000-0000-4000-8000-000000000001";
 
 fn gateway() -> DevGateway {
     DevGateway::start().unwrap()
 }
 
+/// Starts a server that asks for these scopes.
 fn start(gateway: &DevGateway) -> Client {
     Client::start(configured(gateway).env("SCOPES", "repo, user"))
+}
+
+fn start_for(provider: &str, gateway: &DevGateway) -> Client {
+    Client::start(configured(gateway).env("PROVIDER", provider))
 }
 
 fn call() -> Value {
@@ -67,15 +75,6 @@ fn wanted(gateway: &DevGateway) -> Value {
     serde_json::from_slice(&asked.unwrap().body).unwrap()
 }
 
-/// Waits until the gateway has received that many requests for a token.
-fn resolved(gateway: &DevGateway, times: usize) {
-    let start = Instant::now();
-    while gateway.count("/v1/resolve") < times {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        thread::yield_now();
-    }
-}
-
 fn requests(gateway: &DevGateway) -> usize {
     gateway.count("/v1/request-connection")
 }
@@ -85,14 +84,11 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
     for revision in ALL {
         let gateway = gateway();
         let mut client = start(&gateway).begin(revision);
-        let problem = client.text("get_user", &json!({})).unwrap_err();
-        assert!(
-            problem.contains("connection_not_found") && problem.contains("call the tool again"),
-            "{problem}"
-        );
+        let problem = client.user().unwrap_err();
+        assert!(problem.contains("connection_not_found"), "{problem}");
+        assert!(problem.contains("call the tool again"), "{problem}");
         visit(&page(&problem));
-        let user = client.text("get_user", &json!({})).unwrap();
-        assert!(user.contains("it's mine"), "{user}");
+        assert!(client.user().unwrap().contains("it's mine"));
         assert_eq!(requests(&gateway), 1);
         let asked = wanted(&gateway);
         assert_eq!(asked["scopes"], json!(["repo", "user"]));
@@ -103,22 +99,21 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
 /// The gateway ignores the case of a provider's name when it is asked for a connection.
 #[test]
 fn without_scopes_it_asks_for_those_that_the_gateway_lists() {
-    let table = [
-        ("github", json!(["repo", "user"])),
-        ("GitHub", json!(["repo", "user"])),
-        ("weather", json!([])),
-    ];
-    for (provider, scopes) in table {
+    let scopes = json!(["repo", "user"]);
+    for (provider, scopes) in [
+        ("github", &scopes),
+        ("GitHub", &scopes),
+        ("weather", &json!([])),
+    ] {
         let gateway = gateway();
-        let mut command = configured(&gateway);
-        let mut client = Client::start(command.env("PROVIDER", provider)).begin("2025-11-25");
-        page(&client.text("get_user", &json!({})).unwrap_err());
-        assert_eq!(wanted(&gateway)["scopes"], scopes, "{provider}");
+        let mut client = start_for(provider, &gateway).begin("2025-11-25");
+        page(&client.user().unwrap_err());
+        assert_eq!(wanted(&gateway)["scopes"], *scopes, "{provider}");
     }
     let gateway = gateway();
     gateway.fail_next_at("/v1/providers", 1, Fault::Status(404));
-    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
-    page(&client.text("get_user", &json!({})).unwrap_err());
+    let mut client = start_for("github", &gateway).begin("2025-11-25");
+    page(&client.user().unwrap_err());
     assert_eq!(wanted(&gateway)["scopes"], json!([]));
 }
 
@@ -142,7 +137,7 @@ fn a_legacy_client_that_opens_pages_gets_an_error() {
         let told = client.response();
         assert_eq!(told["method"], "notifications/elicitation/complete");
         assert_eq!(told["params"]["elicitationId"], sent_to["elicitationId"]);
-        assert!(client.text("get_user", &json!({})).is_ok());
+        assert!(client.user().is_ok());
         assert_eq!(client.close(), [] as [Value; 0]);
         assert_eq!(requests(&gateway), 1);
     }
@@ -154,11 +149,8 @@ fn a_modern_client_that_opens_pages_is_asked_to() {
     let mut client = start(&gateway).that_opens_pages().begin(MODERN);
     let url = asked(&client.ask("tools/call", call()));
     // A client that does not answer is asked again.
-    for nothing in [
-        json!({}),
-        json!({"other": {"action": "accept"}}),
-        json!({"visit": 1}),
-    ] {
+    let other = json!({"other": {"action": "accept"}});
+    for nothing in [json!({}), other, json!({"visit": 1})] {
         let mut params = call();
         params["inputResponses"] = nothing;
         params["requestState"] = json!("whatever");
@@ -197,9 +189,7 @@ fn a_user_who_says_no_waits_for_no_gateway() {
     gateway.fail_next_at("/v1/request-connection", 1, slow);
     let mut client = start(&gateway).that_opens_pages().begin(MODERN);
     client.request("tools/call", call());
-    while requests(&gateway) == 0 {
-        thread::yield_now();
-    }
+    wait_for(&gateway, "/v1/request-connection", 1);
     let problem = outcome(&again(&mut client, "decline")).unwrap_err();
     assert!(problem.contains("declined"), "{problem}");
 }
@@ -208,14 +198,13 @@ fn a_user_who_says_no_waits_for_no_gateway() {
 fn calls_that_come_before_the_page_is_shown_all_get_it() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-03-26");
-    let calls: Vec<_> = (1..4)
-        .map(|id| client.message(id, "tools/call", call()))
-        .collect();
-    client.send(&calls.into());
+    let calls = (1..4).map(|id| client.message(id, "tools/call", call()));
+    let calls = calls.collect();
+    client.send(&calls);
     let responses = client.response();
     let pages = responses.as_array().unwrap().iter();
     let pages: Vec<_> = pages.map(|it| page(&outcome(it).unwrap_err())).collect();
-    assert!(pages.len() == 3 && pages.iter().all(|page| *page == pages[0]));
+    assert_eq!(pages, vec![pages[0].clone(); 3]);
     assert_eq!(requests(&gateway), 1);
 }
 
@@ -223,11 +212,11 @@ fn calls_that_come_before_the_page_is_shown_all_get_it() {
 fn calls_that_come_later_wait_for_the_consent() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-11-25");
-    let page = page(&client.text("get_user", &json!({})).unwrap_err());
+    let page = page(&client.user().unwrap_err());
     let cancelled = client.call("get_user", &json!({}));
-    resolved(&gateway, 2);
+    wait_for(&gateway, "/v1/resolve", 2);
     client.cancel(cancelled);
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
     let wait = client.call("list_repos", &json!({}));
     visit(&page);
     let response = client.response();
@@ -241,21 +230,15 @@ fn calls_that_come_later_wait_for_the_consent() {
 #[test]
 fn a_static_credential_is_typed_into_a_form_on_loopback() {
     let gateway = gateway();
-    let mut command = configured(&gateway);
-    let mut client = Client::start(command.env("PROVIDER", "weather")).begin("2025-11-25");
-    let form = page(&client.text("get_user", &json!({})).unwrap_err());
+    let mut client = start_for("weather", &gateway).begin("2025-11-25");
+    let form = page(&client.user().unwrap_err());
     assert!(!form.starts_with(gateway.url()), "{form}");
-    let shown = ureq::get(&form).call().unwrap();
-    assert!(
-        shown
-            .into_body()
-            .read_to_string()
-            .unwrap()
-            .contains("<form")
-    );
+    let mut shown = ureq::get(&form).call().unwrap();
+    let shown = shown.body_mut().read_to_string().unwrap();
+    assert!(shown.contains("<form"), "{shown}");
     let key = "k-0123456789";
     ureq::post(&form).send_form([("api_key", key)]).unwrap();
-    let user = client.text("get_user", &json!({})).unwrap();
+    let user = client.user().unwrap();
     assert!(user.contains("it's mine") && !user.contains(key), "{user}");
     let sent = gateway.requests();
     let mut sent = sent.iter().filter_map(|it| it.headers.get("x-api-key"));
@@ -266,21 +249,18 @@ fn a_static_credential_is_typed_into_a_form_on_loopback() {
 fn what_comes_to_nothing_is_said_and_can_be_tried_again() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-11-25");
-    let first = page(&client.text("get_user", &json!({})).unwrap_err());
+    let first = page(&client.user().unwrap_err());
     let waits = client.call("get_user", &json!({}));
-    resolved(&gateway, 2);
-    let connection = "00000000-0000-4000-8000-000000000001";
-    assert!(gateway.set_status(connection, "revoked"));
+    wait_for(&gateway, "/v1/resolve", 2);
+    assert!(gateway.set_status(CONNECTION, "revoked"));
     let back = wanted(&gateway)["return_url"].take();
-    come_back(&format!(
-        "{}?connection_id={connection}",
-        back.as_str().unwrap()
-    ));
+    let back = back.as_str().unwrap();
+    come_back(&format!("{back}?connection_id={CONNECTION}"));
     let response = client.response();
     assert_eq!(response["id"], waits);
     let problem = outcome(&response).unwrap_err();
     assert!(problem.contains("the connection is revoked"), "{problem}");
-    let second = page(&client.text("get_user", &json!({})).unwrap_err());
+    let second = page(&client.user().unwrap_err());
     assert_ne!(first, second);
 }
 
@@ -290,65 +270,39 @@ fn what_needs_the_user_again_is_asked_for_again() {
         let gateway = gateway();
         let connection = gateway.connect("it's mine", "github").unwrap();
         let mut client = start(&gateway).begin("2025-11-25");
-        assert!(client.text("get_user", &json!({})).is_ok());
+        assert!(client.user().is_ok());
         gateway.set_status(&connection, status);
         gateway.rotate("it's mine", "github");
-        let problem = client.text("get_user", &json!({})).unwrap_err();
+        let problem = client.user().unwrap_err();
         visit(&page(&problem));
-        assert!(client.text("get_user", &json!({})).is_ok());
+        assert!(client.user().is_ok());
     }
 }
 
 #[test]
 fn a_gateway_that_gives_no_page_is_not_hidden() {
-    let table = [
-        (
-            Fault::reply(404, "application/json", r#"{"error": "missing_fields"}"#),
-            "missing_fields",
-        ),
-        (
-            Fault::reply(
-                502,
-                "application/json",
-                r#"{"error": "broker_error", "status": 400}"#,
-            ),
-            "return URLs on http://127.0.0.1",
-        ),
-        (Fault::Status(500), "http_500"),
-    ];
+    let json = |status, body: &str| Fault::reply(status, "application/json", body);
+    let missing = json(404, r#"{"error": "missing_fields"}"#);
+    let refused = json(502, r#"{"error": "broker_error", "status": 400}"#);
+    let unknown = json(404, r#"{"error": "provider_not_found"}"#);
+    let ambiguous = json(409, r#"{"error": "provider_ambiguous"}"#);
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-11-25");
-    for (fault, expected) in table {
+    // (a response of the gateway, part of the text for the model, whether `nexus connect` could connect the user)
+    for (fault, expected, could_connect) in [
+        (missing, "missing_fields", true),
+        (refused, "return URLs on http://127.0.0.1", true),
+        (Fault::Status(500), "http_500", true),
+        (unknown, "does not know the provider github", false),
+        (ambiguous, "several providers named github", false),
+    ] {
         gateway.fail_next_at("/v1/request-connection", 1, fault);
-        let problem = client.text("get_user", &json!({})).unwrap_err();
-        assert!(
-            problem.contains(expected) && problem.contains("nexus connect"),
-            "{problem}"
-        );
+        let problem = client.user().unwrap_err();
+        assert!(problem.contains(expected), "{problem}");
+        let advice = ["nexus connect", "check PROVIDER"].map(|it| problem.contains(it));
+        assert_eq!(advice, [could_connect, !could_connect], "{problem}");
     }
-    page(&client.text("get_user", &json!({})).unwrap_err());
-}
-
-#[test]
-fn a_provider_that_cannot_be_connected_is_not_asked_for() {
-    let gateway = gateway();
-    let mut command = configured(&gateway);
-    let mut client = Client::start(command.env("PROVIDER", "gitub")).begin("2025-11-25");
-    let ambiguous = r#"{"error": "provider_ambiguous"}"#;
-    let ambiguous = Fault::reply(409, "application/json", ambiguous);
-    // (a response of the gateway, part of the text for the model)
-    let table = [
-        (None, "does not know the provider gitub"),
-        (Some(ambiguous), "several providers named gitub"),
-    ];
-    for (fault, expected) in table {
-        if let Some(fault) = fault {
-            gateway.fail_next_at("/v1/request-connection", 1, fault);
-        }
-        let problem = client.text("get_user", &json!({})).unwrap_err();
-        let is_clear = problem.contains(expected) && problem.contains("check PROVIDER");
-        assert!(is_clear && !problem.contains("nexus connect"), "{problem}");
-    }
+    page(&client.user().unwrap_err());
 }
 
 /// The gateway ignores the case of a provider's name, but not when it looks for a connection.
@@ -356,11 +310,10 @@ fn a_provider_that_cannot_be_connected_is_not_asked_for() {
 fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
     for revision in ALL {
         let gateway = gateway();
-        let mut command = configured(&gateway);
-        let mut client = Client::start(command.env("PROVIDER", "GitHub")).begin(revision);
-        visit(&page(&client.text("get_user", &json!({})).unwrap_err()));
+        let mut client = start_for("GitHub", &gateway).begin(revision);
+        visit(&page(&client.user().unwrap_err()));
         for _ in 0..3 {
-            let problem = client.text("get_user", &json!({})).unwrap_err();
+            let problem = client.user().unwrap_err();
             let is_clear = problem.contains("Check PROVIDER: upper and lower case");
             assert!(is_clear && !problem.contains("http"), "{problem}");
         }
@@ -372,24 +325,23 @@ fn a_user_whose_consent_was_in_vain_is_not_asked_again() {
 fn a_connection_that_is_found_later_makes_good_for_it() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-11-25");
-    let first = page(&client.text("get_user", &json!({})).unwrap_err());
+    let first = page(&client.user().unwrap_err());
     // The next call asks for a token twice: before and after it waits for the consent.
     let missing = r#"{"error": "connection_not_found"}"#;
     let missing = Fault::reply(404, "application/json", missing);
     gateway.fail_next_at("/v1/resolve", 2, missing);
     let waits = client.call("get_user", &json!({}));
-    resolved(&gateway, 2);
+    wait_for(&gateway, "/v1/resolve", 2);
     visit(&first);
     let response = client.response();
     assert_eq!(response["id"], waits);
     let problem = outcome(&response).unwrap_err();
     assert!(problem.contains("Check PROVIDER"), "{problem}");
 
-    assert!(client.text("get_user", &json!({})).is_ok());
-    let connection = "00000000-0000-4000-8000-000000000001";
-    assert!(gateway.set_status(connection, "revoked"));
+    assert!(client.user().is_ok());
+    assert!(gateway.set_status(CONNECTION, "revoked"));
     gateway.rotate("it's mine", "github");
-    page(&client.text("get_user", &json!({})).unwrap_err());
+    page(&client.user().unwrap_err());
     assert_eq!(requests(&gateway), 2);
 }
 
@@ -400,11 +352,9 @@ fn it_can_be_switched_off() {
         let mut command = configured(&gateway);
         let client = Client::start(command.env("CONNECT", "off"));
         let mut client = client.that_opens_pages().begin(revision);
-        let problem = client.text("get_user", &json!({})).unwrap_err();
-        assert!(
-            problem.contains("nexus connect") && !problem.contains("/consent"),
-            "{problem}"
-        );
+        let problem = client.user().unwrap_err();
+        let advice = ["nexus connect", "/consent"].map(|it| problem.contains(it));
+        assert_eq!(advice, [true, false], "{problem}");
     }
     assert_eq!(requests(&gateway), 0);
 }

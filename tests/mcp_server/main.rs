@@ -17,6 +17,8 @@ mod readme;
 mod revisions;
 mod upstream;
 
+#[path = "../support/example.rs"]
+mod example;
 #[cfg(unix)]
 #[path = "../support/signals.rs"]
 mod signals;

@@ -2,32 +2,21 @@
 
 use serde_json::{Value, json};
 
-use crate::client::Client;
+use crate::client::{Client, ids};
 use crate::{ALL, LEGACY};
 
 #[test]
 fn ids_are_echoed_exactly() {
-    let ids = [
-        "0",
-        "-1",
-        "9007199254740993",
-        "-9223372036854775808",
-        "18446744073709551615",
-        r#""""#,
-        r#""7""#,
-        r#""a\"b\\c""#,
-        r#""{,[""#,
-        r#""é\n""#,
-    ];
+    let integers = "0 -1 9007199254740993 -9223372036854775808 18446744073709551615";
+    let texts = [r#""""#, r#""7""#, r#""a\"b\\c""#, r#""{,[""#, r#""é\n""#];
+    let ids = integers.split(' ').chain(texts);
     let mut client = Client::demo();
     for id in ids {
         client.write(&format!(
             r#"{{"method":"ping","params":{{"id":[1,{{"id":2}}]}}, "id" : {id} ,"jsonrpc":"2.0"}}"#
         ));
-        assert_eq!(
-            client.line(),
-            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)
-        );
+        let expected = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert_eq!(client.line(), expected);
     }
 }
 
@@ -74,10 +63,8 @@ fn lines_that_are_no_message_are_passed_over() {
             client.write_bytes(b"\n");
         }
         client.write(&"[".repeat(100_000));
-        assert_eq!(
-            client.text("echo", &json!({"text": "still here"})),
-            Ok("still here".into())
-        );
+        let said = client.text("echo", &json!({"text": "still here"}));
+        assert_eq!(said, Ok("still here".into()));
     }
 }
 
@@ -94,11 +81,8 @@ fn what_parses_and_has_an_id_is_refused_with_it() {
     for line in lines {
         client.write(line);
         let response = client.response();
-        assert_eq!(
-            (&response["id"], &response["error"]["code"]),
-            (&json!(5), &json!(-32600)),
-            "{line}"
-        );
+        let said = (&response["id"], &response["error"]["code"]);
+        assert_eq!(said, (&json!(5), &json!(-32600)), "{line}");
     }
 }
 
@@ -125,7 +109,7 @@ fn arguments_that_are_nested_too_deep_are_refused() {
         assert!(message.contains("nested"), "{message}");
     }
     client.write(&format!("[{},{}]", nested(3, 200), nested(4, 3)));
-    assert_eq!(ids(client.response().as_array().unwrap()), [3, 4]);
+    assert_eq!(sorted(client.response().as_array().unwrap()), [3, 4]);
     let text = format!("\\\"{}", "[".repeat(200));
     assert_eq!(client.text("echo", &json!({"text": text})), Ok(text));
 }
@@ -153,43 +137,36 @@ fn responses_and_notifications_get_no_response() {
     let mut client = Client::of("2025-06-18");
     client.send(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
     client.send(&json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "no"}}));
-    for method in [
-        "notifications/initialized",
-        "notifications/unknown",
-        "ping",
-        "tools/call",
-    ] {
+    for method in ["initialized", "unknown", "cancelled"] {
+        let method = format!("notifications/{method}");
         client.send(&json!({"jsonrpc": "2.0", "method": method}));
     }
-    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled"}));
+    for method in ["ping", "tools/call"] {
+        client.send(&json!({"jsonrpc": "2.0", "method": method}));
+    }
     client.cancel(99);
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
+}
+
+fn slow(client: &Client, id: u64, ms: u64) -> Value {
+    let params = json!({"name": "slow", "arguments": {"ms": ms}});
+    client.message(id, "tools/call", params)
 }
 
 fn batch(client: &Client) -> Value {
-    let call = |id, ms| {
-        client.message(
-            id,
-            "tools/call",
-            json!({"name": "slow", "arguments": {"ms": ms}}),
-        )
-    };
     json!([
-        call(101, 30),
+        slow(client, 101, 30),
         {"jsonrpc": "2.0", "method": "notifications/unknown"},
         client.message(102, "ping", json!({})),
-        call(103, 0),
+        slow(client, 103, 0),
         {"id": 104},
         client.message(105, "initialize", json!({"protocolVersion": "2025-06-18"})),
         7,
     ])
 }
 
-fn ids(responses: &[Value]) -> Vec<u64> {
-    let mut ids: Vec<_> = responses
-        .iter()
-        .map(|response| response["id"].as_u64().unwrap())
-        .collect();
+fn sorted(responses: &[Value]) -> Vec<u64> {
+    let mut ids = ids(responses);
     ids.sort_unstable();
     ids
 }
@@ -201,46 +178,35 @@ fn a_batch_has_one_response() {
     client.send(&batch);
     let responses = client.response();
     let responses = responses.as_array().unwrap();
-    assert_eq!(ids(responses), [101, 102, 103, 104, 105]);
-    let failed = responses
-        .iter()
-        .filter(|response| response["error"]["code"] == -32600);
-    assert_eq!(failed.count(), 2);
+    assert_eq!(sorted(responses), [101, 102, 103, 104, 105]);
+    let mut codes: Vec<_> = responses.iter().map(|it| &it["error"]["code"]).collect();
+    codes.retain(|code| **code == -32600);
+    assert_eq!(codes.len(), 2);
 
     client.send(&json!([{"jsonrpc": "2.0", "method": "notifications/unknown"}]));
     client.write(r#"[{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}]"#);
-    assert_eq!(
-        client.line(),
-        r#"[{"jsonrpc":"2.0","id":18446744073709551615,"result":{}}]"#
-    );
+    let expected = r#"[{"jsonrpc":"2.0","id":18446744073709551615,"result":{}}]"#;
+    assert_eq!(client.line(), expected);
 }
 
 #[test]
 fn the_end_of_stdin_lets_a_batch_finish() {
     let mut client = Client::of("2025-03-26");
-    let calls = (1..=3).map(|id| {
-        let params = json!({"name": "slow", "arguments": {"ms": 100}});
-        client.message(id, "tools/call", params)
-    });
-    let calls = calls.collect();
+    let calls = (1..=3).map(|id| slow(&client, id, 100)).collect();
     client.send(&calls);
     let rest = client.close();
     assert_eq!(rest.len(), 1);
-    assert_eq!(ids(rest[0].as_array().unwrap()), [1, 2, 3]);
+    assert_eq!(sorted(rest[0].as_array().unwrap()), [1, 2, 3]);
 }
 
 #[test]
 fn a_cancelled_call_is_left_out_of_its_batch() {
     let mut client = Client::of("2025-03-26");
-    let slow = client.message(
-        1,
-        "tools/call",
-        json!({"name": "slow", "arguments": {"ms": 60_000}}),
-    );
+    let slow = slow(&client, 1, 60_000);
     client.send(&json!([slow, client.message(2, "ping", json!({}))]));
     client.cancel(1);
     let responses = client.response();
-    assert_eq!(ids(responses.as_array().unwrap()), [2]);
+    assert_eq!(sorted(responses.as_array().unwrap()), [2]);
     client.send(&json!([slow]));
     client.cancel(1);
     assert_eq!(client.close(), [] as [Value; 0]);
@@ -248,19 +214,14 @@ fn a_cancelled_call_is_left_out_of_its_batch() {
 
 #[test]
 fn other_revisions_refuse_each_message_of_a_batch() {
-    for revision in LEGACY
-        .into_iter()
-        .filter(|revision| *revision != "2025-03-26")
-    {
+    let others = LEGACY.into_iter().filter(|it| *it != "2025-03-26");
+    for revision in others {
         let mut client = Client::of(revision);
         let batch = batch(&client);
         client.send(&batch);
         let responses: Vec<_> = (0..5).map(|_| client.response()).collect();
-        assert_eq!(ids(&responses), [101, 102, 103, 104, 105]);
-        assert!(
-            responses
-                .iter()
-                .all(|response| response["error"]["code"] == -32600)
-        );
+        assert_eq!(sorted(&responses), [101, 102, 103, 104, 105]);
+        let mut codes = responses.iter().map(|it| &it["error"]["code"]);
+        assert!(codes.all(|code| *code == -32600));
     }
 }

@@ -13,12 +13,9 @@ const SOURCE: &str = include_str!("../../examples/mcp_minimal.rs");
 #[test]
 fn it_can_be_read_in_one_go() {
     assert!(SOURCE.lines().count() <= 120);
-    let other_crates = SOURCE.lines().filter_map(|line| line.strip_prefix("use "));
-    let mut other_crates = other_crates.filter(|path| !path.starts_with("std::"));
-    assert!(
-        other_crates
-            .all(|path| path.starts_with("nexus_sdk::") || path.starts_with("serde_json::"))
-    );
+    let mut uses = SOURCE.lines().filter_map(|line| line.strip_prefix("use "));
+    let known = ["std::", "nexus_sdk::", "serde_json::"];
+    assert!(uses.all(|path| known.iter().any(|it| path.starts_with(it))));
 }
 
 #[test]
@@ -31,19 +28,15 @@ fn all_revisions_list_and_call() {
         let repos: Value = serde_json::from_str(&repos).unwrap();
         assert_eq!(repos.as_array().unwrap().len(), 2);
         assert_eq!(repos[0]["name"], "hello-world");
-        let problem = client
-            .text("list_repos", &json!({"limit": "x"}))
-            .unwrap_err();
+        let wrong = client.text("list_repos", &json!({"limit": "x"}));
+        let problem = wrong.unwrap_err();
         assert!(problem.contains("non-negative integer"), "{problem}");
         for (method, params, code) in [
             ("tools/call", json!({"name": "no_such"}), -32602),
             ("resources/list", json!({}), -32601),
         ] {
-            assert_eq!(
-                client.ask(method, params)["error"]["code"],
-                code,
-                "{method}"
-            );
+            let error = client.ask(method, params)["error"].take();
+            assert_eq!(error["code"], code, "{method}");
         }
         let ping = client.ask("ping", json!({}));
         assert_eq!(ping["error"].is_object(), revision == MODERN, "{ping}");
@@ -67,7 +60,7 @@ fn lines_that_are_no_request_get_no_response() {
         client.write_bytes(line);
         client.write_bytes(b"\n");
     }
-    assert_eq!(client.ask("ping", json!({}))["result"], json!({}));
+    client.ping();
     assert_eq!(client.close(), [] as [Value; 0]);
 }
 
@@ -76,9 +69,8 @@ fn it_uses_the_gateway_that_is_configured() {
     let gateway = DevGateway::start().unwrap();
     let connection = gateway.connect("acme", "github").unwrap();
     let mut command = example("mcp_minimal");
-    command
-        .env("NEXUS_GATEWAY_URL", gateway.url())
-        .env("UPSTREAM_URL", gateway.url());
+    command.env("NEXUS_GATEWAY_URL", gateway.url());
+    command.env("UPSTREAM_URL", gateway.url());
     command
         .env("WORKSPACE_ID", "acme")
         .env("PROVIDER", "github");

@@ -46,7 +46,7 @@ struct Case {
     url: String,
     calls: usize,
     threads: usize,
-    methods: Vec<String>,
+    methods: String,
     pause: Duration,
     largest: usize,
     expected: Option<String>,
@@ -81,10 +81,7 @@ impl Case {
             url: variable("NEXUS_URL", ""),
             calls: number("NEXUS_CALLS", "1000"),
             threads: number("NEXUS_THREADS", "8"),
-            methods: variable("NEXUS_METHODS", "GET")
-                .split(',')
-                .map(str::to_owned)
-                .collect(),
+            methods: variable("NEXUS_METHODS", "GET"),
             pause: Duration::from_millis(number("NEXUS_PAUSE_MS", "0") as u64),
             largest: number("NEXUS_LARGEST", "20000"),
             expected: env::var("NEXUS_EXPECT").ok(),
@@ -111,7 +108,8 @@ impl Case {
 
     /// The server echoes the path or the body, so each response shows its request.
     fn call(&self, turn: usize) -> Outcome {
-        let method = self.methods[turn % self.methods.len()].as_str();
+        let methods: Vec<_> = self.methods.split(',').collect();
+        let method = methods[turn % methods.len()];
         let filling = "x".repeat([0, 10, 3_000][turn % 3]);
         let path = format!("/echo/{turn}/{filling}");
         let sent = format!("{turn}:").repeat([1, 1_000, self.largest][turn % 3]);
@@ -119,45 +117,35 @@ impl Case {
             .retries(if self.expected.is_some() { 0 } else { 20 })
             .min_delay(Duration::from_millis(20))
             .max_delay(Duration::from_millis(500));
-        let options = FetchOptions::default().method(method).retry_policy(again);
-        let has_body = matches!(method, "POST" | "PUT");
-        let options = if has_body {
-            options.data(sent.as_str())
-        } else {
-            options
-        };
-        let url = format!("{}{path}", self.url);
-        match self
-            .client
-            .authenticated_fetch(&self.cache, "ws", "p", &url, options)
-        {
-            Err(error) => Outcome::Error(error.message().to_owned()),
-            Ok((status, ..)) if status != 200 => Outcome::Status(status),
-            Ok((_, _, body)) => {
-                let wanted = match method {
-                    "HEAD" => "",
-                    _ if has_body => &sent,
-                    _ => &path,
-                };
-                if body == wanted.as_bytes() {
-                    Outcome::Right
-                } else {
-                    Outcome::Wrong
-                }
+        let mut options = FetchOptions::default().method(method).retry_policy(again);
+        let expected = match method {
+            "POST" | "PUT" => {
+                options = options.data(sent.as_str());
+                &sent
             }
+            "HEAD" => "",
+            _ => &path,
+        };
+        let (client, url) = (&self.client, format!("{}{path}", self.url));
+        match client.authenticated_fetch(&self.cache, "ws", "p", &url, options) {
+            Err(error) => Outcome::Error(error.message().to_owned()),
+            Ok((200, _, body)) if body == expected.as_bytes() => Outcome::Right,
+            Ok((200, ..)) => Outcome::Wrong,
+            Ok((status, ..)) => Outcome::Status(status),
         }
     }
 
     fn report(&self, took: Duration) {
         let outcomes = self.outcomes.lock().unwrap();
-        let count = |of: &dyn Fn(&Outcome) -> bool| -> usize {
-            let named = outcomes.iter().filter(|(outcome, _)| of(outcome));
-            named.map(|(_, count)| count).sum()
-        };
-        let right = count(&|outcome| *outcome == Outcome::Right);
-        let wrong = count(&|outcome| *outcome == Outcome::Wrong);
-        let statuses = count(&|outcome| matches!(outcome, Outcome::Status(_)));
-        let errors = self.calls - right - wrong - statuses;
+        let (mut right, mut wrong, mut statuses, mut errors) = (0, 0, 0, 0);
+        for (outcome, count) in &*outcomes {
+            *match outcome {
+                Outcome::Right => &mut right,
+                Outcome::Wrong => &mut wrong,
+                Outcome::Status(_) => &mut statuses,
+                Outcome::Error(_) => &mut errors,
+            } += count;
+        }
         println!(
             "| {:<34} | {:>5} | {right:>5} | {wrong:>5} | {statuses:>7} | {errors:>6} | {:>5.1} |",
             self.name,
@@ -170,10 +158,8 @@ impl Case {
             (Some(expected), Outcome::Status(status)) => *expected == status.to_string(),
             (Some(_), _) => false,
         };
-        let unexpected: Vec<_> = outcomes
-            .iter()
-            .filter(|(outcome, _)| !expected(outcome))
-            .collect();
+        let mut unexpected = outcomes.clone();
+        unexpected.retain(|outcome, _| !expected(outcome));
         assert!(unexpected.is_empty(), "{}: {unexpected:?}", self.name);
     }
 }

@@ -1,4 +1,4 @@
-//! The development gateway as most tests want it.
+//! Development gateways, and calls to them.
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{NexusError, RequestConnectionInput, TokenCache};
@@ -15,12 +15,12 @@ pub(crate) fn connected() -> DevGateway {
     builder.start().unwrap()
 }
 
-/// Code and status of an error.
+/// Returns the code and the status of an error.
 pub(crate) fn said(error: &NexusError) -> (&str, Option<u16>) {
     (error.code(), error.status_code())
 }
 
-/// The status of the sample upstream's `/user` for a pair.
+/// Fetches the sample upstream's `/user` for a pair, and returns the status.
 pub(crate) fn user(
     gateway: &DevGateway,
     workspace: &str,
@@ -31,7 +31,7 @@ pub(crate) fn user(
     fetcher.get(&url).map(|(status, ..)| status)
 }
 
-/// The state of a connection that waits for its credential or consent.
+/// Requests a connection, which then waits for its credential or consent, and returns its state.
 pub(crate) fn requested(gateway: &DevGateway, provider: &str) -> String {
     let input = RequestConnectionInput::new("new", provider, ["read"], "http://localhost:3000/");
     let connection = client(gateway).request_connection(&input).unwrap();

@@ -1,4 +1,4 @@
-//! What tests have in common: a server that plays a script, and clients of it.
+//! Shared by the tests: a scripted server, and clients of it.
 #![allow(
     dead_code,
     unused_imports,
@@ -32,12 +32,12 @@ pub(crate) fn bearer(token: &str) -> Reply {
     )
 }
 
-/// A gateway that resolves everything to this reply.
+/// A gateway whose reply to every request is this token.
 pub(crate) fn gateway(token: &Value) -> Server {
     Server::play(vec![json(200, token)])
 }
 
-/// What a client can have as its gateway.
+/// A server that a client can use as its gateway.
 pub(crate) trait Gateway {
     fn base_url(&self) -> String;
 }
@@ -67,7 +67,7 @@ pub(crate) fn client_of(url: &str) -> NexusClient {
     NexusClient::new(NexusClientOptions::new(url).log_level(LogLevel::Off)).unwrap()
 }
 
-/// A client and a cache that holds the bearer token `token` for `ws` and `p`; no gateway needed.
+/// A client, and a cache that contains the bearer token `token` for `ws` and `p`, so that a fetch needs no gateway.
 pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, TokenCache) {
     let cache = TokenCache::new();
     let expires = std::time::SystemTime::now() + Duration::from_secs(3600);
@@ -76,14 +76,14 @@ pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, 
     (NexusClient::new(options).unwrap(), cache)
 }
 
-/// A fetch by a client that holds a token.
+/// Fetches with a client whose cache contains a token.
 pub(crate) fn fetch(url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
     let unused = NexusClientOptions::new("http://127.0.0.1:1").log_level(LogLevel::Off);
     let (client, cache) = holder(unused, "t-1");
     client.authenticated_fetch(&cache, "ws", "p", url, options)
 }
 
-/// An agent that trusts the certificate and nothing else.
+/// An agent that trusts only the certificate of the scripted server.
 #[cfg(feature = "rustls")]
 pub(crate) fn agent() -> ureq::Agent {
     use ureq::tls::{Certificate, RootCerts, TlsConfig};

@@ -1,4 +1,4 @@
-//! What the scripted server answers.
+//! The replies of the scripted server.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,27 +13,27 @@ pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     pub(crate) end: End,
     pub(crate) byte_by_byte: bool,
-    /// After this the connection is closed, however it is to end.
-    pub(crate) patience: Duration,
+    /// The server closes the connection after this time at the latest.
+    pub(crate) limit: Duration,
 }
 
-/// Nothing of a script goes on for longer, so that a call without an end is a failure and no hang.
-const PATIENCE: Duration = Duration::from_secs(LONG.as_secs() + 10);
+/// Turns a call that would hang into a failure.
+const LIMIT: Duration = Duration::from_secs(LONG.as_secs() + 10);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// Waits for the next request.
     Keep,
     Close,
-    /// Says nothing more and keeps the connection open.
+    /// Sends nothing more and keeps the connection open.
     Hold,
-    /// Closes the server's side alone, and waits for the client to close its own.
+    /// Closes the server's side, and waits for the client to close its side.
     HalfClose,
-    /// Closes as a broken connection does; see `Server::resetting`.
+    /// Resets the connection. Needs `Server::resetting`.
     Reset,
-    /// These bytes again and again, slowly.
+    /// Sends these bytes again and again, slowly.
     Drip(&'static [u8]),
-    /// These bytes again and again, as fast as they are taken.
+    /// Sends these bytes again and again, as fast as the client reads them.
     Flood(&'static [u8]),
 }
 
@@ -48,19 +48,19 @@ impl Reply {
         self
     }
 
-    pub(crate) fn at_most(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub(crate) fn at_most(mut self, limit: Duration) -> Self {
+        self.limit = limit;
         self
     }
 }
 
-/// These very bytes, and then the end of the connection.
+/// Returns a reply of exactly these bytes, after which the connection ends.
 pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
     Reply {
         bytes: bytes.into(),
         end: End::Close,
         byte_by_byte: false,
-        patience: PATIENCE,
+        limit: LIMIT,
     }
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]
         bytes: [head.as_bytes(), body].concat(),
         end: End::Keep,
         byte_by_byte: false,
-        patience: PATIENCE,
+        limit: LIMIT,
     }
 }
 

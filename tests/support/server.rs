@@ -1,4 +1,4 @@
-//! A server that plays a script: what it answers to each request, byte for byte, and what it got.
+//! A server that replies to each request as a script says, byte for byte, and records the requests.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::reply::{End, Reply};
 use super::tls;
 
-/// More than any call of these tests takes; a wait that ends here has failed.
+/// Longer than any call of these tests takes. A wait that ends here has failed.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// A request as it arrived.
@@ -24,7 +24,7 @@ pub(crate) struct Request {
     /// The request line and the headers.
     pub(crate) head: String,
     pub(crate) over_tls: bool,
-    /// Which connection it came on, from 1.
+    /// The number of its connection, from 1.
     pub(crate) connection: usize,
 }
 
@@ -69,7 +69,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     requests: Vec<Request>,
-    /// Of all connections; the sockets of those that last.
+    /// One entry for each connection, which is `None` once the connection has ended.
     sockets: Vec<Option<TcpStream>>,
     ended: usize,
     resumed: usize,
@@ -78,9 +78,9 @@ struct State {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Usual,
-    /// Keeps nothing of what it hears.
+    /// Records no request.
     Forgetful,
-    /// Requests stay in the socket until their reply is known.
+    /// Leaves a request in the socket until its reply is known.
     LeavesUnread,
 }
 
@@ -102,12 +102,12 @@ impl Server {
         Self::listen(Box::new(script), Manner::Usual)
     }
 
-    /// For more requests than one can keep: has none to show afterwards.
+    /// Starts a server for more requests than fit into memory. It records none.
     pub(crate) fn forgetful(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen(Box::new(script), Manner::Forgetful)
     }
 
-    /// For replies that end with `End::Reset`. Knows no https, and no requests over 16 KiB.
+    /// Starts a server for replies that end with `End::Reset`. It supports no https, and no requests over 16 KiB.
     pub(crate) fn resetting(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         Self::listen(Box::new(script), Manner::LeavesUnread)
     }
@@ -131,7 +131,7 @@ impl Server {
         }
     }
 
-    /// Answers the requests with these, one after the other, and the last of them for ever.
+    /// Sends these replies one after the other. The last of them is the reply to all further requests.
     pub(crate) fn play(replies: Vec<Reply>) -> Self {
         let next = Mutex::new(replies.into_iter().peekable());
         let last = Mutex::new(None);
@@ -156,7 +156,7 @@ impl Server {
         self.shared.state().requests.clone()
     }
 
-    /// How many requests came for paths that start so.
+    /// Returns the number of requests for paths that start with `path`.
     pub(crate) fn count(&self, path: &str) -> usize {
         let state = self.shared.state();
         let hits = state.requests.iter();
@@ -168,7 +168,7 @@ impl Server {
         self.shared.state().sockets.len()
     }
 
-    /// How many TLS sessions were resumed, of the connections that the server has closed.
+    /// Returns the number of resumed TLS sessions among the connections that the server has closed.
     pub(crate) fn resumed(&self) -> usize {
         self.shared.state().resumed
     }
@@ -221,7 +221,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// One connection; a first byte that begins a TLS handshake makes it https.
+/// Serves one connection. If its first byte begins a TLS handshake, it is https.
 fn serve(socket: &TcpStream, shared: &Shared, connection: usize) -> io::Result<()> {
     let mut first = [0];
     socket.peek(&mut first)?;
@@ -256,7 +256,8 @@ fn exchange(
     Ok(())
 }
 
-/// Closing a socket with something unread in it resets the connection.
+/// Serves a connection without reading a request before its reply is known: closing a socket that contains unread bytes
+/// resets the connection.
 fn exchange_unread(socket: &TcpStream, shared: &Shared, connection: usize) -> io::Result<()> {
     let mut seen = vec![0; 16 << 10];
     while let Some((mut request, length)) = peek_request(socket, &mut seen)? {
@@ -286,7 +287,7 @@ fn peek_request(socket: &TcpStream, seen: &mut [u8]) -> io::Result<Option<(Reque
     }
 }
 
-/// Says whether the connection is there for another request.
+/// Sends a reply, and returns whether the connection can serve another request.
 fn answer(stream: &mut (impl Read + Write), socket: &TcpStream, reply: &Reply) -> io::Result<bool> {
     let step = if reply.byte_by_byte {
         1
@@ -301,19 +302,19 @@ fn answer(stream: &mut (impl Read + Write), socket: &TcpStream, reply: &Reply) -
         End::Keep => return Ok(true),
         End::Close | End::Reset => {}
         // Silence, until the client or the test hangs up.
-        End::Hold => wait_for_end(stream, socket, reply.patience)?,
+        End::Hold => wait_for_end(stream, socket, reply.limit)?,
         End::HalfClose => {
             socket.shutdown(Shutdown::Write)?;
-            wait_for_end(stream, socket, reply.patience)?;
+            wait_for_end(stream, socket, reply.limit)?;
         }
-        End::Drip(drop) => repeat(stream, drop, Duration::from_millis(20), reply.patience)?,
-        End::Flood(drop) => repeat(stream, drop, Duration::ZERO, reply.patience)?,
+        End::Drip(drop) => repeat(stream, drop, Duration::from_millis(20), reply.limit)?,
+        End::Flood(drop) => repeat(stream, drop, Duration::ZERO, reply.limit)?,
     }
     Ok(false)
 }
 
-fn wait_for_end(stream: &mut impl Read, socket: &TcpStream, patience: Duration) -> io::Result<()> {
-    socket.set_read_timeout(Some(patience))?;
+fn wait_for_end(stream: &mut impl Read, socket: &TcpStream, limit: Duration) -> io::Result<()> {
+    socket.set_read_timeout(Some(limit))?;
     stream.read(&mut [0]).map(drop)
 }
 
@@ -321,10 +322,10 @@ fn repeat(
     stream: &mut impl Write,
     drop: &[u8],
     pause: Duration,
-    patience: Duration,
+    limit: Duration,
 ) -> io::Result<()> {
     let start = Instant::now();
-    while start.elapsed() < patience {
+    while start.elapsed() < limit {
         stream.write_all(drop)?;
         stream.flush()?;
         thread::sleep(pause);
@@ -332,7 +333,7 @@ fn repeat(
     Ok(())
 }
 
-/// The next request; `None` when the client has closed.
+/// Returns the next request, or `None` if the client has closed the connection.
 fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

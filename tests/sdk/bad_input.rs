@@ -1,4 +1,4 @@
-//! Input that cannot be used: the error names its place, and nothing is sent.
+//! Input that cannot be used: the error names its place, and nothing is sent. `src/url/tests.rs` has the rules of URLs.
 
 use std::time::Duration;
 
@@ -93,44 +93,24 @@ fn blank_names() {
     }
 }
 
-const NO_GATEWAYS: [&str; 23] = [
-    "",
-    " ",
-    "nexus.example.com",
-    "localhost:8080",
-    "127.0.0.1:8080",
-    "//host",
-    "/v1",
-    "ftp://host",
-    "file:///etc",
-    "http://",
-    "http:///x",
-    "https://me:pw@host",
-    "http://me@host",
-    "http://host:99999",
-    "http://host:x",
-    "http://a b",
-    "http://host/a b",
-    "http://h\r\nost",
-    "http://[::1",
-    "http://caf\u{e9}.example",
-    "http:host",
-    "https://host?a=b",
-    "https://host/v1?",
-];
-
 #[test]
 fn options_of_a_client() {
     let server = Server::play(vec![bearer("t")]);
     let refused = |options: NexusClientOptions| NexusClient::new(options).unwrap_err();
-    let urls = NO_GATEWAYS.map(|url| {
+    let urls = [
+        ("", "gateway_url: empty"),
+        ("https://me:pw@host", "gateway_url: has a user name"),
+        (
+            "https://host/?a=b",
+            "gateway_url: has a query; leave it out",
+        ),
+        ("https://host/v1?", "gateway_url: has a query; leave it out"),
+    ];
+    let urls = urls.map(|(url, place)| {
         let error = refused(NexusClientOptions::new(url));
-        (url, error, "invalid_input", "gateway_url: ")
+        (url, error, "invalid_input", place)
     });
     check(&server, urls.into());
-    let error = refused(NexusClientOptions::new("https://host/?a=b"));
-    let place = "gateway_url: has a query; leave it out";
-    check(&server, vec![("a query", error, "invalid_input", place)]);
     let keys = ["a\nb", "a\r\nX: y", "a\0", "\u{7f}"].map(|key| {
         let error = refused(options(&server).api_key(key));
         (key, error, "invalid_input", "api_key: ")
@@ -149,70 +129,27 @@ fn refused(server: &Server, url: &str, options: FetchOptions) -> NexusError {
 fn urls_to_fetch() {
     let server = Server::play(vec![bearer("t")]);
     let authority = server.url("").replace("http://", "");
-    let own = [
+    let urls = [
+        String::new(),
         format!("http://me:pw@{authority}/"),
-        format!("http://me@{authority}/"),
-        format!("http://@{authority}/"),
         format!("ftp://{authority}/"),
-        format!("//{authority}/"),
-        authority.clone(),
-        format!("http:{authority}/"),
-        format!("http://{authority}/a b"),
         format!("http://{authority}/a\r\nX: y"),
-        format!("http://{authority}\t/"),
         format!(" http://{authority}/"),
-        format!("http://{authority}/{}", "x".repeat(70_000)),
     ];
-    let others = [
-        "",
-        " ",
-        "/user",
-        "user",
-        "http://",
-        "https:///x",
-        "http://127.0.0.1:0x1/",
-        "http://127.0.0.1:65536/",
-        "http://[::1/",
-        "javascript:x",
-        "http://a|b/",
-        "http://caf\u{e9}.example/",
-    ];
-    let urls = own.iter().map(String::as_str).chain(others);
-    let table = urls.map(|url| {
+    let table = urls.iter().map(|url| {
         let error = refused(&server, url, FetchOptions::default());
         assert!(!error.message().contains("pw"), "{error}");
-        (url, error, "invalid_input", "url: ")
+        (url.as_str(), error, "invalid_input", "url: ")
     });
     check(&server, table.collect());
-}
-
-#[test]
-fn a_user_name_in_a_url_is_named_as_the_problem() {
-    let server = Server::play(vec![bearer("t")]);
-    for url in [
-        "https://me:pw@host/",
-        "http://me@127.0.0.1/",
-        "https://@host",
-    ] {
-        let fetched = refused(&server, url, FetchOptions::default());
-        let made = NexusClient::new(NexusClientOptions::new(url)).unwrap_err();
-        for error in [fetched, made] {
-            assert!(error.message().contains("user name"), "{url}: {error}");
-        }
-    }
-    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
 fn plain_http_to_another_machine() {
     let server = Server::play(vec![bearer("t")]);
     let urls = [
-        "http://192.0.2.1/",
         "http://api.example.com/x?q=secret",
         "http://localhost.example.com/",
-        "http://127.0.0.1.example/",
-        "http://[2001:db8::1]/",
-        "HTTP://EXAMPLE.com/",
         "http://0.0.0.0/",
     ];
     let table = urls.map(|url| {

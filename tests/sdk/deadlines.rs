@@ -73,29 +73,6 @@ fn sluggish() -> [(&'static str, Server); 5] {
     table.map(|(name, answer)| (name, Server::play(vec![answer])))
 }
 
-#[test]
-fn no_answer_is_waited_for_past_the_deadline() {
-    let brief = Duration::from_millis(150);
-    let check = |name, server: Server| {
-        let client = NexusClient::new(options(&server).timeout(brief)).unwrap();
-        times_out(name, || client.check_connection("c"));
-        times_out(name, || client.refresh_connection("c"));
-        // The token is cached, so this call asks only the upstream.
-        let (client, cache) = holder(options(&server), "t-1");
-        let options = FetchOptions::default().timeout(brief);
-        times_out(name, || {
-            client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), options)
-        });
-        // Without a server the flights end, so the client's drop does not wait for them.
-        drop(server);
-    };
-    std::thread::scope(|scope| {
-        for (name, server) in sluggish() {
-            scope.spawn(move || check(name, server));
-        }
-    });
-}
-
 /// A time limit is rounded before the socket sees it.
 #[test]
 fn a_deadline_of_a_second_is_kept_and_not_shortened() {

@@ -1,10 +1,10 @@
-//! What each method says when it cannot do its work.
+//! Errors of each method. `src/gateway/refusal/tests.rs` has the error bodies of gateways.
 
 use nexus_sdk::serde_json::Map;
 use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::{AgentSessionInput, NexusClient, NexusError, RevokeOptions, TokenCache};
 
-use crate::support::{client, connected, requested, said};
+use crate::support::{client, connected, said};
 
 fn session() -> AgentSessionInput {
     AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github")
@@ -45,52 +45,14 @@ const METHODS: [Method; 9] = [
 fn every_method_passes_on_what_the_gateway_says() {
     let json = "application/json";
     let coded = r#"{"error": "some_code", "message": "m"}"#;
-    let nested =
-        r#"{"error": "broker_error", "message": "{\"error\":\"inner\",\"message\":\"why\"}"}"#;
-    let prose = r#"{"error": "the broker is down"}"#;
     let table = [
-        (Fault::Status(500), "http_500", Some(500), None),
-        (Fault::Status(504), "http_504", Some(504), None),
-        (
-            Fault::reply(403, json, coded),
-            "some_code",
-            Some(403),
-            Some("m"),
-        ),
-        (
-            Fault::reply(404, json, coded),
-            "some_code",
-            Some(404),
-            Some("m"),
-        ),
-        (
-            Fault::reply(502, json, nested),
-            "broker_error",
-            Some(502),
-            Some("inner: why"),
-        ),
-        (
-            Fault::reply(502, json, prose),
-            "http_502",
-            Some(502),
-            Some("the broker is down"),
-        ),
-        (
-            Fault::reply(200, json, "[]"),
-            "invalid_response",
-            Some(200),
-            None,
-        ),
-        (
-            Fault::reply(200, "text/html", "<p>"),
-            "invalid_response",
-            Some(200),
-            None,
-        ),
+        (Fault::reply(403, json, coded), "some_code", Some(403)),
+        (Fault::reply(404, json, coded), "some_code", Some(404)),
+        (Fault::reply(200, json, "[]"), "invalid_response", Some(200)),
     ];
     let gateway = connected();
     let client = client(&gateway);
-    for (fault, code, status, message) in table {
+    for (fault, code, status) in table {
         for (name, call) in METHODS {
             // The second for the health's other place.
             gateway.fail_next(
@@ -103,10 +65,7 @@ fn every_method_passes_on_what_the_gateway_says() {
             );
             let error = call(&client).unwrap_or_else(|| panic!("{name}: {fault:?}"));
             assert_eq!(said(&error), (code, status), "{name}");
-            assert!(
-                message.is_none_or(|message| error.message() == message),
-                "{name}: {error}"
-            );
+            assert!(code != "some_code" || error.message() == "m", "{name}");
         }
     }
 }
@@ -131,100 +90,6 @@ fn what_a_response_has_to_have() {
 }
 
 #[test]
-fn what_the_gateway_refuses() {
-    let gateway = connected();
-    let client = client(&gateway);
-    let consent = requested(&gateway, "github");
-    let revoke = |id: &str, options| client.revoke_connection(id, options).unwrap_err();
-    let other = RevokeOptions::default().workspace_id("other");
-    let session = |input: AgentSessionInput| client.request_agent_session(&input).unwrap_err();
-    let input = |agent: &str, scope: &str, provider: &str| {
-        AgentSessionInput::new(agent, [scope]).provider("acme", provider)
-    };
-    let obo = input("a", "s", "github").on_behalf_of("nobody");
-    let day = std::time::Duration::from_secs(86_401);
-    let table = [
-        (
-            revoke("nobody", RevokeOptions::default()),
-            "invalid_connection_id",
-            400,
-        ),
-        (
-            revoke("00000000-0000-4000-8000-000000000001", other),
-            "connection_not_found",
-            404,
-        ),
-        (
-            client.capture_schema("unknown").unwrap_err(),
-            "invalid_state",
-            400,
-        ),
-        (
-            client.capture_schema(&consent).unwrap_err(),
-            "unsupported_auth_type",
-            400,
-        ),
-        (
-            session(input("unknown-1", "s", "github")),
-            "agent_not_found",
-            404,
-        ),
-        (
-            session(input("inactive-1", "s", "github")),
-            "agent_inactive",
-            403,
-        ),
-        (
-            session(input("a", "denied-1", "github")),
-            "scope_not_allowed",
-            403,
-        ),
-        (
-            session(input("a", "s", "nobody")),
-            "connection_not_found",
-            404,
-        ),
-        (
-            session(AgentSessionInput::new("a", ["s"]).connection_id("x/y")),
-            "connection_not_found",
-            404,
-        ),
-        (
-            session(AgentSessionInput::new("a", nexus_sdk::NO_SCOPES).connection_id("c")),
-            "missing_scopes",
-            400,
-        ),
-        (
-            session(input("a", "s", "github").ttl(day)),
-            "invalid_ttl",
-            400,
-        ),
-        (session(obo), "invalid_user_context_token", 401),
-        (
-            client.get_agent_session("a/b").unwrap_err(),
-            "session_not_found",
-            404,
-        ),
-        (
-            client.close_agent_session("a b").unwrap_err(),
-            "session_not_found",
-            404,
-        ),
-    ];
-    for (error, code, status) in table {
-        assert_eq!(said(&error), (code, Some(status)));
-        assert!(!error.is_retryable() && !error.needs_reconnect(), "{error}");
-    }
-    let quoted = client
-        .capture_credential("unknown", &Map::new())
-        .unwrap_err();
-    assert_eq!(said(&quoted), ("broker_error", Some(502)));
-    assert_eq!(quoted.message(), "invalid_state: Invalid state");
-    let refused = client.auth_headers(&TokenCache::new(), "nobody", "github");
-    assert_eq!(refused.unwrap_err().code(), "connection_not_found");
-}
-
-#[test]
 fn what_is_refused_before_the_gateway_is_asked() {
     let gateway = DevGateway::start().unwrap();
     let client = client(&gateway);
@@ -232,8 +97,6 @@ fn what_is_refused_before_the_gateway_is_asked() {
     let revoke = |id: &str, options| client.revoke_connection(id, options).err();
     let session = |input: AgentSessionInput| client.request_agent_session(&input).err();
     let plain = || AgentSessionInput::new("a", ["s"]);
-    let millisecond = std::time::Duration::from_millis(1);
-    let obo = |token: &str| plain().connection_id("c").on_behalf_of(token);
     let blank_owner = RevokeOptions::default().workspace_id(" ");
     let table = [
         ("blank connection", revoke(" ", RevokeOptions::default())),
@@ -247,20 +110,9 @@ fn what_is_refused_before_the_gateway_is_asked() {
         ("blank session", client.close_agent_session(" ").err()),
         ("no selector", session(plain())),
         (
-            "both selectors",
-            session(plain().connection_id("c").provider("w", "p")),
+            "blank user",
+            session(plain().connection_id("c").on_behalf_of(" ")),
         ),
-        ("blank selector", session(plain().connection_id(" "))),
-        ("blank provider", session(plain().provider("w", ""))),
-        (
-            "blank agent",
-            session(AgentSessionInput::new("", ["s"]).connection_id("c")),
-        ),
-        (
-            "ttl below a second",
-            session(plain().connection_id("c").ttl(millisecond)),
-        ),
-        ("blank user", session(obo(" "))),
         (
             "blank pair",
             client.auth_headers(&cache, "", "github").err(),

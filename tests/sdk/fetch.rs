@@ -334,17 +334,6 @@ fn headers_keep_their_order_and_repeats_both_ways() {
 }
 
 #[test]
-fn the_credential_takes_the_place_of_the_callers_header_of_its_name() {
-    let server = Server::play(vec![reply(200, &[], "")]);
-    fetch(
-        &server.url("/"),
-        get().headers([("authorization", "Bearer mine"), ("Authorization", "2")]),
-    )
-    .unwrap();
-    assert_eq!(server.requests()[0].all("authorization"), ["Bearer t-1"]);
-}
-
-#[test]
 fn targets_arrive_as_written() {
     for target in [
         "/",

@@ -1,4 +1,4 @@
-//! `hide_credential`: responses that a model will read.
+//! `hide_credential`: responses that a model will read. `src/hiding/tests.rs` has the ways to write a secret.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -59,7 +59,6 @@ fn what_a_signature_covers_is_returned() {
 #[test]
 fn whatever_the_strategy_no_credential_is_returned() {
     let basic = json!({"username": "user-name", "password": "p\u{e4}ss \"word\""});
-    let short_name = json!({"username": "me", "password": "pass-word"});
     let path = json!({"key": "path/key-1", "region": "eu-west"});
     // The token, the URL's path, what the upstream says, and what is returned.
     let table = [
@@ -68,12 +67,6 @@ fn whatever_the_strategy_no_credential_is_returned() {
             "/",
             r#"{"authorization": "Bearer canary-token", "token": "canary-token", "expires": 1}"#,
             r#"{"authorization": "[credential]", "token": "[credential]", "expires": 1}"#,
-        ),
-        (
-            bearer("ca/na+ry"),
-            "/",
-            r"ca/na+ry ca%2Fna%2bry ca%2fna+ry ca\/na\u002bry ca%252Fna%252Bry ca/na&#43;ry canary",
-            "[credential] [credential] [credential] [credential] [credential] [credential] canary",
         ),
         (
             by(
@@ -92,12 +85,6 @@ fn whatever_the_strategy_no_credential_is_returned() {
             "[credential], [credential], [credential], [credential], [credential]",
         ),
         (
-            by("basic_auth", &json!({}), &short_name),
-            "/",
-            "me:pass-word, me, pass-word, bWU6cGFzcy13b3Jk",
-            "[credential], me, [credential], [credential]",
-        ),
-        (
             by(
                 "query_param",
                 &json!({"param_name": "key"}),
@@ -114,19 +101,11 @@ fn whatever_the_strategy_no_credential_is_returned() {
             "/[credential]/eu-west or /[credential]/eu-west",
         ),
         (
-            by("path", &json!({}), &json!({"token": "12345:canary"})),
-            "/bot{token}/",
-            "/bot12345:canary/ or /bot12345%3Acanary/ or 12345&#x3a;canary",
-            "/bot[credential]/ or /bot[credential]/ or [credential]",
-        ),
-        (
             bearer("7 bytes"),
             "/",
             "7 bytes, Bearer 7 bytes",
             "7 bytes, [credential]",
         ),
-        (bearer("canary-token"), "/", "canary-toke", "canary-toke"),
-        (bearer("canary-token"), "/", "", ""),
     ];
     for (token, path, said, expected) in table {
         let (headers, body) = fetched(

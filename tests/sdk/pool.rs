@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use crate::support::{End, LONG, Server, bytes, fetch, holder, options, reply, text};
+use crate::support::{End, LONG, Server, bytes, holder, options, reply, text};
 use nexus_sdk::{FetchOptions, NexusClientOptions};
 
 fn get() -> FetchOptions {
@@ -87,19 +87,6 @@ fn a_connection_that_is_closed_as_it_is_used_again_is_replaced_for_idempotent_me
         }
         let sent = server.requests().len();
         assert_eq!(sent, if replaced { 3 } else { 2 }, "{method}");
-    }
-}
-
-#[test]
-fn a_new_connection_that_is_cut_is_an_error() {
-    for method in ["GET", "PUT", "POST"] {
-        let server = Server::play(vec![bytes("")]);
-        let error = fetch(&server.url("/"), get().method(method)).unwrap_err();
-        assert_eq!(
-            (error.code(), error.is_retryable()),
-            ("request_failed", true)
-        );
-        assert_eq!(server.requests().len(), 1, "{method}");
     }
 }
 

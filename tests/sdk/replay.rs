@@ -145,26 +145,19 @@ fn a_401_to_a_credential_in_the_path_is_replayed_without_a_redirect() {
 }
 
 #[test]
-fn one_replay_a_call_and_none_without_the_credential() {
-    // The target of a redirect that follows the replay, and the tokens that the first server sees.
-    let other = Server::play(vec![text(401, "who are you?")]);
-    let elsewhere = other.url("/");
-    for (to, sent) in [("/again", vec![1, 2, 2]), (&elsewhere, vec![1, 2])] {
-        let to = to.to_owned();
-        let upstream = Server::start(move |request| match (request.path(), number_of(request)) {
-            ("/warm", _) => text(200, ""),
-            ("/start", 2) => redirect(307, &to),
-            _ => text(401, "revoked"),
-        });
-        let gateway = granting(bearer);
-        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-        assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
-        assert_eq!(fetcher.get(&upstream.url("/start")).unwrap().0, 401);
-        let heard: Vec<_> = upstream.requests().iter().skip(1).map(number_of).collect();
-        assert_eq!(heard, sent);
-        assert_eq!(gateway.count("/v1/resolve"), 2);
-    }
-    assert_eq!(other.requests().len(), 1);
+fn one_replay_a_call() {
+    let upstream = Server::start(|request| match (request.path(), number_of(request)) {
+        ("/warm", _) => text(200, ""),
+        ("/start", 2) => redirect(307, "/again"),
+        _ => text(401, "revoked"),
+    });
+    let gateway = granting(bearer);
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+    assert_eq!(fetcher.get(&upstream.url("/start")).unwrap().0, 401);
+    let heard: Vec<_> = upstream.requests().iter().skip(1).map(number_of).collect();
+    assert_eq!(heard, [1, 2, 2]);
+    assert_eq!(gateway.count("/v1/resolve"), 2);
 }
 
 /// The second credential goes into another header. The header of the first one then has the caller's

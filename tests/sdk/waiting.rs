@@ -118,17 +118,6 @@ fn a_refusal_ends_a_wait() {
 }
 
 #[test]
-fn a_wait_of_no_time_polls_once() {
-    for (said, expected) in [("active", "active"), ("pending", "timeout")] {
-        let gateway = Server::play(vec![status(said)]);
-        let once = soon().timeout(Duration::ZERO);
-        let ended = client(&gateway).wait_for_active("c", once);
-        let ended = ended.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
-        assert_eq!((&*ended, gateway.requests().len()), (expected, 1));
-    }
-}
-
-#[test]
 fn a_wait_tells_every_status_and_ends_when_told_to() {
     let gateway = Server::play(vec![
         status("pending"),

@@ -8,7 +8,7 @@ use nexus_sdk::{
     RequestConnectionInput, RetryPolicy, TokenCache, WaitOptions,
 };
 
-use crate::canaries::{KEY, check_error};
+use crate::find_secrets::{KEY, check_error};
 use crate::support::{End, Reply, Request, Server, bytes, json, options, redirect, reply, text};
 use crate::watched;
 

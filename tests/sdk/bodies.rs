@@ -60,23 +60,15 @@ fn a_body_up_to_the_limit_passes_and_one_byte_more_is_an_error() {
 
 #[test]
 fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
+    #[rustfmt::skip]
     let table = [
         ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", false),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
-            false,
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 15",
-            false,
-        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked", false),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 15", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked ", true),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-            true,
-        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", true),
     ];
     for (head, is_known) in table {
         let answer = format!("{head}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
@@ -162,32 +154,15 @@ mod gzip {
             assert_eq!(fetch_limited(answer, 10).unwrap().2, b"", "{framing}");
         }
         let bare = "HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\n\r\n";
+        #[rustfmt::skip]
         let table = [
-            (
-                "HEAD",
-                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n",
-            ),
-            (
-                "HEAD",
-                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
-            ),
-            (
-                "GET",
-                "HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n",
-            ),
-            (
-                "GET",
-                "HTTP/1.1 404 Not Found\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
-            ),
-            (
-                "POST",
-                "HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
-            ),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n"),
+            ("HEAD", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            ("GET", "HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n"),
+            ("GET", "HTTP/1.1 404 Not Found\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"),
+            ("POST", "HTTP/1.1 201 Created\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"),
             ("GET", bare),
-            (
-                "GET",
-                "HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n",
-            ),
+            ("GET", "HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\nContent-Length: 1234\r\n\r\n"),
         ];
         for (method, answer) in table {
             // The connection stays open: there is no body to wait for.

@@ -184,40 +184,17 @@ fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
     type Expected = Result<ConnectionStatus, (&'static str, u16, bool, bool)>;
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
     // (status, body, the result; of an error its code, status, needs_reconnect and is_retryable)
+    #[rustfmt::skip]
     let table: [(u16, &str, Expected); 9] = [
-        (
-            200,
-            r#"{"access_token": "t"}"#,
-            Ok(ConnectionStatus::Active),
-        ),
+        (200, r#"{"access_token": "t"}"#, Ok(ConnectionStatus::Active)),
         (200, odd, Ok(ConnectionStatus::Active)),
-        (
-            200,
-            r#"{"status": "ok"}"#,
-            Err(("invalid_response", 0, false, false)),
-        ),
+        (200, r#"{"status": "ok"}"#, Err(("invalid_response", 0, false, false))),
         (409, "attention_required", Ok(ConnectionStatus::Attention)),
         (410, "connection_revoked", Ok(ConnectionStatus::Revoked)),
-        (
-            404,
-            "connection_not_found",
-            Err(("connection_not_found", 404, true, false)),
-        ),
-        (
-            409,
-            "token_expired",
-            Err(("token_expired", 409, false, true)),
-        ),
-        (
-            401,
-            "invalid_api_key",
-            Err(("invalid_api_key", 401, false, false)),
-        ),
-        (
-            502,
-            "broker_unavailable",
-            Err(("broker_unavailable", 502, false, true)),
-        ),
+        (404, "connection_not_found", Err(("connection_not_found", 404, true, false))),
+        (409, "token_expired", Err(("token_expired", 409, false, true))),
+        (401, "invalid_api_key", Err(("invalid_api_key", 401, false, false))),
+        (502, "broker_unavailable", Err(("broker_unavailable", 502, false, true))),
     ];
     for (status, body, expected) in table {
         let body = if body.starts_with('{') {

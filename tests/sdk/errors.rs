@@ -98,29 +98,18 @@ fn what_is_refused_before_the_gateway_is_asked() {
     let session = |input: AgentSessionInput| client.request_agent_session(&input).err();
     let plain = || AgentSessionInput::new("a", ["s"]);
     let blank_owner = RevokeOptions::default().workspace_id(" ");
+    #[rustfmt::skip]
     let table = [
         ("blank connection", revoke(" ", RevokeOptions::default())),
         ("blank owner", revoke("c", blank_owner)),
         ("blank state", client.capture_schema("").err()),
-        (
-            "blank state",
-            client.capture_credential("\t", &Map::new()).err(),
-        ),
+        ("blank state", client.capture_credential("\t", &Map::new()).err()),
         ("blank session", client.get_agent_session("").err()),
         ("blank session", client.close_agent_session(" ").err()),
         ("no selector", session(plain())),
-        (
-            "blank user",
-            session(plain().connection_id("c").on_behalf_of(" ")),
-        ),
-        (
-            "blank pair",
-            client.auth_headers(&cache, "", "github").err(),
-        ),
-        (
-            "blank pair",
-            client.fetcher(&cache, "acme", " ").get(gateway.url()).err(),
-        ),
+        ("blank user", session(plain().connection_id("c").on_behalf_of(" "))),
+        ("blank pair", client.auth_headers(&cache, "", "github").err()),
+        ("blank pair", client.fetcher(&cache, "acme", " ").get(gateway.url()).err()),
     ];
     for (case, error) in table {
         let error = error.unwrap_or_else(|| panic!("{case}"));

@@ -220,38 +220,15 @@ fn json_is_the_body_and_its_type() {
     let value = json!({"name": "d\u{e9}mo", "n": [1, null]});
     let typed = "application/vnd.api+json";
     // The options, and the `Content-Type` and body that arrive.
+    #[rustfmt::skip]
     let table = [
-        (
-            get().json(&value),
-            Some("application/json"),
-            value.to_string(),
-        ),
-        (
-            get().json("text"),
-            Some("application/json"),
-            "\"text\"".into(),
-        ),
-        (
-            get().json(&value).header("Content-Type", typed),
-            Some(typed),
-            value.to_string(),
-        ),
-        (
-            get().header("Content-Type", typed).json(&value),
-            Some(typed),
-            value.to_string(),
-        ),
-        (
-            get().data("first").json(&[1, 2]),
-            Some("application/json"),
-            "[1,2]".into(),
-        ),
+        (get().json(&value), Some("application/json"), value.to_string()),
+        (get().json("text"), Some("application/json"), "\"text\"".into()),
+        (get().json(&value).header("Content-Type", typed), Some(typed), value.to_string()),
+        (get().header("Content-Type", typed).json(&value), Some(typed), value.to_string()),
+        (get().data("first").json(&[1, 2]), Some("application/json"), "[1,2]".into()),
         (get().json(&value).data("last"), None, "last".into()),
-        (
-            get().header("Content-Length", "99").data("abc"),
-            None,
-            "abc".into(),
-        ),
+        (get().header("Content-Length", "99").data("abc"), None, "abc".into()),
     ];
     for (options, content_type, body) in table {
         let server = Server::play(vec![reply(200, &[], "")]);

@@ -196,13 +196,12 @@ impl<'a> FaultyCall<'a> {
         unreachable!()
     }
 
-    /// Makes a call without a fault, again after a timeout. A POST is also repeated after a failure, because
-    /// its pooled connection may have been closed and the SDK does not send a POST again.
+    /// Makes a call without a fault, again after a timeout. Any call but a fetch with GET is also repeated once after a
+    /// failure: its pooled connection may be closed just then, and the SDK sends only such a fetch again.
     fn patiently(&self, id: &str) -> String {
         let start = Instant::now();
         let mut outcome = self.run(id, 2);
-        // An agent does not send its requests again either.
-        let once = self.is_post() || self.call == Call::Agent;
+        let once = self.call != Call::Fetch;
         let mut again = outcome == "timeout" || once && outcome == "request_failed";
         while again && start.elapsed() < LONG {
             outcome = self.run(id, 2);

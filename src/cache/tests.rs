@@ -137,29 +137,6 @@ fn set_keeps_only_what_is_outside_of_the_buffer() {
 }
 
 #[test]
-fn a_token_that_arrives_within_its_buffer_is_kept_for_a_short_while() {
-    let start = Now::read();
-    // The token's lifetime on arrival, and the time for which the cache returns it, in seconds.
-    let table = [
-        (0, 0),
-        (1, 1),
-        (4, 4),
-        (5, 5),
-        (29, 5),
-        (30, 5),
-        (36, 6),
-        (100, 70),
-    ];
-    for (lifetime, handed_out) in table {
-        let cache = TokenCache::new();
-        keep(&cache, token("t", start, secs(lifetime)), start);
-        let found = |after| name_at(&cache, start.after(secs(after))).is_some();
-        let counted = (0..lifetime).take_while(|second| found(*second)).count();
-        assert_eq!(counted, handed_out, "lifetime {lifetime}");
-    }
-}
-
-#[test]
 fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
     let (cache, start) = (TokenCache::new(), Now::read());
     let mut resolves = 0;
@@ -259,11 +236,15 @@ fn after_a_delete_only_a_later_resolve_counts() {
 fn a_token_is_fresh_and_usable_until_two_instants() {
     // How the token came, the seconds that its request took, its lifetime when it was requested, what happens, and the
     // two instants.
-    let table: [(&str, Bring, u64, u64, Action, u64, u64); 13] = [
+    let table: [(&str, Bring, u64, u64, Action, u64, u64); 17] = [
         ("set", set, 0, 100, |_, _| {}, 70, 100),
         ("resolved", keep, 0, 100, |_, _| {}, 70, 100),
         ("set within its buffer", set, 0, 20, |_, _| {}, 0, 20),
+        ("resolved with 36 s", keep, 0, 36, |_, _| {}, 6, 36),
+        ("resolved with its buffer", keep, 0, 30, |_, _| {}, 5, 30),
         ("resolved within its buffer", keep, 0, 20, |_, _| {}, 5, 20),
+        ("resolved with 5 s", keep, 0, 5, |_, _| {}, 5, 5),
+        ("resolved with 4 s", keep, 0, 4, |_, _| {}, 4, 4),
         ("resolved at its end", keep, 0, 3, |_, _| {}, 3, 3),
         ("resolved expired", keep, 0, 0, |_, _| {}, 0, 0),
         (

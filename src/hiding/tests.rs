@@ -130,14 +130,9 @@ fn however_a_secret_is_written_it_is_found() {
 /// The first characters of such a secret can be read in two ways.
 #[test]
 fn a_secret_that_looks_like_an_escape_is_found() {
+    #[rustfmt::skip]
     let secrets = [
-        "%25%2541",
-        "%%25",
-        "\\\\\\x",
-        "\\u0041bc",
-        "&amp;amp;",
-        "&#38;x",
-        "%u0041&",
+        "%25%2541", "%%25", "\\\\\\x", "\\u0041bc", "&amp;amp;", "&#38;x", "%u0041&",
     ];
     for secret in secrets {
         assert_eq!(hidden(&[secret], secret), "[..]", "{secret}");

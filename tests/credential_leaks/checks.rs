@@ -12,16 +12,10 @@ use crate::targets::{Base, Outcome, Target};
 
 /// The headers that a request to another origin may have. Any other header was meant for the first
 /// origin.
+#[rustfmt::skip]
 const HARMLESS: [&str; 9] = [
-    "host",
-    "user-agent",
-    "accept",
-    "accept-encoding",
-    "content-length",
-    "content-type",
-    "x-plain",
-    "x-amz-date",
-    "x-amz-content-sha256",
+    "host", "user-agent", "accept", "accept-encoding", "content-length", "content-type", "x-plain",
+    "x-amz-date", "x-amz-content-sha256",
 ];
 
 pub(crate) struct Case<'a> {

@@ -34,38 +34,20 @@ const EVERY_STATUS: bool = cfg!(feature = "signing");
 /// Statuses whose `Location` is data.
 const OTHERS: [u16; 8] = [200, 201, 300, 304, 305, 306, 309, 400];
 
+#[rustfmt::skip]
 const ADVISORIES: [&str; 10] = [
-    "CVE-2018-1000007",
-    "CVE-2022-27774",
-    "CVE-2022-27776",
-    "CVE-2018-18074",
-    "CVE-2023-43804",
-    "CVE-2024-37891",
-    "CVE-2023-45289",
-    "CVE-2024-45336",
-    "CVE-2026-40895",
-    "CVE-2025-21620",
+    "CVE-2018-1000007", "CVE-2022-27774", "CVE-2022-27776", "CVE-2018-18074", "CVE-2023-43804",
+    "CVE-2024-37891", "CVE-2023-45289", "CVE-2024-45336", "CVE-2026-40895", "CVE-2025-21620",
 ];
 
 /// The redirects before and after the target, which is `>`.
+#[rustfmt::skip]
 const WAYS: [(&str, &[&str], &str); 5] = [
     ("straight", &[">"], ""),
     ("after a stop at home", &["/stop", ">"], ""),
-    (
-        "and back",
-        &[">", "{s}://{h}:{p}/back"],
-        "Go CVE-2024-45336: restored at home",
-    ),
-    (
-        "on within, and back",
-        &[">", "/within", "{s}://{h}:{p}/back"],
-        "Go CVE-2024-45336",
-    ),
-    (
-        "and back, and within home",
-        &[">", "{s}://{h}:{p}/back", "/home"],
-        "Go CVE-2024-45336",
-    ),
+    ("and back", &[">", "{s}://{h}:{p}/back"], "Go CVE-2024-45336: restored at home"),
+    ("on within, and back", &[">", "/within", "{s}://{h}:{p}/back"], "Go CVE-2024-45336"),
+    ("and back, and within home", &[">", "{s}://{h}:{p}/back", "/home"], "Go CVE-2024-45336"),
 ];
 
 /// A redirect: the status, the target, the way to it, and the method.

@@ -76,14 +76,10 @@ pub(crate) fn check_chain(error: &dyn Error) {
 
 #[test]
 fn a_secret_is_found_however_it_is_written() {
+    #[rustfmt::skip]
     let table = [
-        "my-canary",
-        "CANARY",
-        "yranac",
-        "63616E617279",
-        "%63%61%6E%61%72%79",
-        "[1, 99, 97, 110, 97, 114, 121]",
-        "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]",
+        "my-canary", "CANARY", "yranac", "63616E617279", "%63%61%6E%61%72%79",
+        "[1, 99, 97, 110, 97, 114, 121]", "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]",
         "\\x63\\x61\\x6e\\x61\\x72\\x79",
     ];
     for text in table {

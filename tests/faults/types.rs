@@ -160,6 +160,9 @@ fn see_sessions(seen: &mut Seen) {
     ];
     for mut answer in tokens {
         answer["session_id"] = "s".into();
+        for user in ["acting_for", "tenant_id", "clearance_level", "anything"] {
+            answer[user] = SECRET.into();
+        }
         let gateway = Server::play(vec![json(201, &answer)]);
         let client = client(&gateway);
         let input = AgentSessionInput::new("a", ["s"]).provider("ws", "p");

@@ -163,23 +163,10 @@ fn plain_http_to_another_machine() {
 #[test]
 fn methods() {
     let server = Server::play(vec![bearer("t")]);
+    #[rustfmt::skip]
     let methods = [
-        "",
-        " ",
-        "GE T",
-        "GET ",
-        "GET\r\n",
-        "GET / HTTP/1.1\r\nX: y",
-        "M\u{e9}thod",
-        "a/b",
-        "CONNECT",
-        "connect",
-        "TRACE",
-        "Trace",
-        "TRACK",
-        "track",
-        "PRI",
-        "pri",
+        "", " ", "GE T", "GET ", "GET\r\n", "GET / HTTP/1.1\r\nX: y", "M\u{e9}thod", "a/b", "CONNECT",
+        "connect", "TRACE", "Trace", "TRACK", "track", "PRI", "pri",
     ];
     let table = methods.map(|method| {
         let error = refused(

@@ -156,15 +156,12 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
+    #[rustfmt::skip]
     let table: [(&str, Action, Option<&str>); 7] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
-        (
-            "set",
-            |cache, now| set(cache, token("set", now, secs(99)), now),
-            Some("set"),
-        ),
+        ("set", |cache, now| set(cache, token("set", now, secs(99)), now), Some("set")),
         (
             "another token of the tenant discarded",
             |cache, now| cache.discard("ws", "p", &token("old", now, secs(99))),
@@ -178,11 +175,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             },
             Some("resolved"),
         ),
-        (
-            "another cache cleared",
-            |_, _| TokenCache::new().clear(),
-            Some("resolved"),
-        ),
+        ("another cache cleared", |_, _| TokenCache::new().clear(), Some("resolved")),
     ];
     for (action, act, kept) in table {
         let cache = TokenCache::new();
@@ -458,20 +451,13 @@ fn a_new_token_ends_an_extension() {
 fn a_token_that_is_gone_is_not_extended() {
     let start = Now::read();
     let late = start.after(secs(80));
+    #[rustfmt::skip]
     let table: [(&str, Change, bool); 5] = [
         ("nothing", |_, _| (), true),
         ("delete", |cache, _| cache.delete("ws", "p"), false),
         ("clear", |cache, _| cache.clear(), false),
-        (
-            "a 401",
-            |cache, token| cache.discard("ws", "p", token),
-            false,
-        ),
-        (
-            "a definite no",
-            |cache, _| cache.update(&tenant(), None, Now::read(), changes()),
-            false,
-        ),
+        ("a 401", |cache, token| cache.discard("ws", "p", token), false),
+        ("a definite no", |cache, _| cache.update(&tenant(), None, Now::read(), changes()), false),
     ];
     for was_extended in [false, true] {
         for (case, change, usable) in table {

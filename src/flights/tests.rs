@@ -793,18 +793,11 @@ fn an_outage_of_300_tenants_costs_300_calls() {
 #[test]
 fn a_token_that_is_deleted_during_a_resolve_is_not_used() {
     type Change = fn(&TokenCache);
+    #[rustfmt::skip]
     let table: [(&str, Change, Result<&str, &str>); 3] = [
         ("nothing", |_| (), Ok("old")),
-        (
-            "deleted",
-            |cache| cache.delete("ws", "p"),
-            Err("request_failed"),
-        ),
-        (
-            "replaced",
-            |cache| cache.set("ws", "p", expiring("set", 3600)),
-            Ok("set"),
-        ),
+        ("deleted", |cache| cache.delete("ws", "p"), Err("request_failed")),
+        ("replaced", |cache| cache.set("ws", "p", expiring("set", 3600)), Ok("set")),
     ];
     for (case, change, expected) in table {
         let cache = TokenCache::new();

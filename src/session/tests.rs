@@ -145,17 +145,12 @@ fn the_end_is_read_in_every_form() {
 
 #[test]
 fn the_token_has_two_names() {
+    #[rustfmt::skip]
     let table = [
         (json!({"access_token": "a"}), Some("a")),
         (json!({"session_token": "s"}), Some("s")),
-        (
-            json!({"access_token": "a", "session_token": "s"}),
-            Some("a"),
-        ),
-        (
-            json!({"access_token": null, "session_token": "s"}),
-            Some("s"),
-        ),
+        (json!({"access_token": "a", "session_token": "s"}), Some("a")),
+        (json!({"access_token": null, "session_token": "s"}), Some("s")),
         (json!({"access_token": "", "session_token": "s"}), Some("s")),
         (json!({}), None),
     ];

@@ -252,18 +252,11 @@ fn where_the_credential_goes_in_a_url() {
         &json!({"strategy": "path", "credentials": {"id": "long-enough/1", "region": "eu"}}),
     );
     let header = cached(&json!({"access_token": "t"}));
+    #[rustfmt::skip]
     let table = [
         (&header, "https://h/{id}?key=x", "https://h/{id}?key=x"),
-        (
-            &query,
-            "https://h/{id}?key=x&a=1#f?",
-            "https://h/{id}?a=1&key=k%2F1",
-        ),
-        (
-            &path,
-            "https://h/{region}/{id}?r={region}#{none}",
-            "https://h/eu/long-enough%2F1?r=eu",
-        ),
+        (&query, "https://h/{id}?key=x&a=1#f?", "https://h/{id}?a=1&key=k%2F1"),
+        (&path, "https://h/{region}/{id}?r={region}#{none}", "https://h/eu/long-enough%2F1?r=eu"),
         (&path, "https://h/none", "invalid_input"),
         (&path, "https://h/none#{id}", "invalid_input"),
     ];
@@ -332,22 +325,15 @@ fn the_secrets_of_a_token() {
 
 #[test]
 fn what_else_the_response_knows() {
+    #[rustfmt::skip]
     let table = [
         // The response, whether its expiry is assumed, and its API base URL.
         (json!({}), true, None),
-        (
-            json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}),
-            true,
-            None,
-        ),
+        (json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}), true, None),
         // This lifetime began when the provider issued the token, so it is ignored.
         (json!({"credentials": {"expires_in": 3600}}), true, None),
         (json!({"expires_in": 60, "api_base_url": ""}), false, None),
-        (
-            json!({"expiry": NOON + 9, "api_base_url": "https://a"}),
-            false,
-            Some("https://a"),
-        ),
+        (json!({"expiry": NOON + 9, "api_base_url": "https://a"}), false, Some("https://a")),
         (
             json!({"expires_in": 60, "api_base_url": "https://a", "credentials": {"base_url": "https://b"}}),
             false,

@@ -83,18 +83,11 @@ fn retries_after_a_redirect_hold_no_credential() {
 #[test]
 fn a_replay_is_redirected_without_either_credential() {
     let servers = Servers::new();
+    #[rustfmt::skip]
     let scripts: [(Script, &str, usize); 5] = [
         (&[(401, ""), (307, "//other.test/")], "hha", 1),
-        (
-            &[(307, "/in"), (401, ""), (307, "//other.test/")],
-            "hhha",
-            1,
-        ),
-        (
-            &[(307, "/in"), (401, ""), (307, "//other.test/"), (401, "")],
-            "hhha",
-            1,
-        ),
+        (&[(307, "/in"), (401, ""), (307, "//other.test/")], "hhha", 1),
+        (&[(307, "/in"), (401, ""), (307, "//other.test/"), (401, "")], "hhha", 1),
         (&[(307, "//other.test/"), (401, "")], "ha", 0),
         (&[(307, "//other.test/"), (307, HOME), (401, "")], "hah", 0),
     ];

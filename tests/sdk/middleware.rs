@@ -9,7 +9,7 @@ use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
 use ureq::{Agent, SendBody};
 
-use crate::support::{Server, text};
+use crate::support::{Server, client, text};
 
 struct Setting {
     gateway: DevGateway,
@@ -21,7 +21,7 @@ fn setting() -> Setting {
     let gateway = DevGateway::start().unwrap();
     gateway.connect("acme", "github").unwrap();
     gateway.connect("acme", "weather").unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     let cache = TokenCache::new();
     let agent = client.authenticated_agent(&cache, "acme", "github");
     Setting {
@@ -97,7 +97,7 @@ fn the_strategy_decides_where_the_credential_goes() {
     let gateway = DevGateway::start().unwrap();
     gateway.connect("acme", "weather").unwrap();
     gateway.connect("acme", "registry").unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     for provider in ["weather", "registry"] {
         let agent = client.authenticated_agent(&TokenCache::new(), "acme", provider);
         let response = agent.get(format!("{}/user", gateway.url())).call().unwrap();
@@ -120,7 +120,7 @@ fn what_is_refused_never_leaves() {
         0,
         "before a token is resolved"
     );
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     let url = format!("{}/user", gateway.url());
     for (workspace_id, expected) in [(" ", "invalid_input"), ("nobody", "connection_not_found")] {
         let agent = client.authenticated_agent(&TokenCache::new(), workspace_id, "github");
@@ -187,7 +187,7 @@ fn an_error_does_not_repeat_the_url_with_its_credential() {
         .connection("acme", "maps")
         .start()
         .unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     let agent = client.authenticated_agent(&TokenCache::new(), "acme", "maps");
     let request = agent.get("http://127.0.0.1:1/maps").config();
     let error = request.https_only(true).build().call().unwrap_err();
@@ -288,7 +288,7 @@ fn connections_are_shared_with_the_clients_fetches() {
 #[test]
 fn only_a_request_without_a_body_is_sent_again() {
     let gateway = DevGateway::start().unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     gateway.connect("acme", "github").unwrap();
     // The method, the body, whether a 401 is an error, and how often the request arrives.
     let table = [

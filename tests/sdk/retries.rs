@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
-use crate::support::{self, Server, bearer, bytes, client, json, options, reply, text};
+use crate::support::{self, Server, bearer, bytes, client, json, options, reply, retrying, text};
 use nexus_sdk::{
     AgentSessionInput, ErrorKind, FetchOptions, NexusClient, NexusError, RequestConnectionInput,
     RetryPolicy, TokenCache,
@@ -11,11 +11,7 @@ use nexus_sdk::{
 use serde_json::json;
 
 fn quick(retries: u32) -> RetryPolicy {
-    let delay = Duration::from_millis(1);
-    RetryPolicy::default()
-        .retries(retries)
-        .min_delay(delay)
-        .max_delay(delay)
+    retrying(retries, Duration::from_millis(1))
 }
 
 fn patient(gateway: &Server, policy: RetryPolicy) -> NexusClient {
@@ -181,9 +177,8 @@ fn a_refused_connection_is_tried_again_for_every_method() {
 #[test]
 fn without_time_for_another_attempt_the_error_is_that_of_the_last() {
     let gateway = Server::play(vec![bearer("t")]);
-    let hour = Duration::from_secs(3600);
-    let policy = RetryPolicy::default().retries(3).min_delay(hour);
-    let options = FetchOptions::default().retry_policy(policy.max_delay(hour));
+    let policy = retrying(3, Duration::from_secs(3600));
+    let options = FetchOptions::default().retry_policy(policy);
     let error = client(&gateway)
         .authenticated_fetch(&TokenCache::new(), "w", "p", "http://127.0.0.1:1/", options)
         .unwrap_err();

@@ -3,7 +3,7 @@
 use crate::support::{Server, client, gateway, options, redirect, reply, text};
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
 
 const SECRET: &str = "canary-secret";
 
@@ -42,7 +42,7 @@ fn signing_gateway(strategy: &Value) -> DevGateway {
 fn the_upstream_accepts_what_is_signed() {
     for strategy in strategies() {
         let gateway = signing_gateway(&strategy);
-        let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        let client = client(&gateway);
         let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
         for path in ["/user", "/user?b=2&a=1&a=%20", "/user/repos?per_page=1"] {
             let (status, ..) = signed.get(&format!("{}{path}", gateway.url())).unwrap();
@@ -93,7 +93,7 @@ fn a_redirect_within_the_origin_is_signed_anew() {
 fn a_replay_is_signed_with_the_new_secret() {
     for strategy in strategies() {
         let gateway = signing_gateway(&strategy);
-        let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        let client = client(&gateway);
         let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
         let url = format!("{}/user/repos", gateway.url());
         let create = || signed.post(&url, r#"{"name": "signed"}"#).unwrap().0;

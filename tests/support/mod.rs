@@ -15,7 +15,8 @@ use std::time::Duration;
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
-    CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, Result, TokenCache,
+    CachedToken, FetchOptions, Fetcher, LogLevel, NexusClient, NexusClientOptions, Result,
+    RetryPolicy, TokenCache,
 };
 use serde_json::Value;
 
@@ -76,11 +77,23 @@ pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, 
     (NexusClient::new(options).unwrap(), cache)
 }
 
+/// A fetcher that holds the bearer token `t-1`.
+pub(crate) fn fetcher(options: NexusClientOptions) -> Fetcher {
+    let (client, cache) = holder(options, "t-1");
+    client.fetcher(&cache, "ws", "p")
+}
+
 /// A fetch by a client that holds a token.
 pub(crate) fn fetch(url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
     let unused = NexusClientOptions::new("http://127.0.0.1:1").log_level(LogLevel::Off);
     let (client, cache) = holder(unused, "t-1");
     client.authenticated_fetch(&cache, "ws", "p", url, options)
+}
+
+/// A policy with this many retries, each after the same delay.
+pub(crate) fn retrying(retries: u32, delay: Duration) -> RetryPolicy {
+    let policy = RetryPolicy::default().retries(retries);
+    policy.min_delay(delay).max_delay(delay)
 }
 
 /// An agent that trusts the certificate and nothing else.

@@ -149,18 +149,11 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
 
 #[test]
 fn the_error_names_the_rule_that_would_allow_the_url() {
+    #[rustfmt::skip]
     let table = [
-        (
-            "https://X.example/user?key=canary",
-            "https://x.example",
-            "x.example",
-        ),
+        ("https://X.example/user?key=canary", "https://x.example", "x.example"),
         ("https://x.example:443/", "https://x.example", "x.example"),
-        (
-            "https://x.example:8443/",
-            "https://x.example:8443",
-            "x.example:8443",
-        ),
+        ("https://x.example:8443/", "https://x.example:8443", "x.example:8443"),
         ("http://[::1]:80/", "http://[::1]", "[::1]"),
         ("http://[::1]:8080/", "http://[::1]:8080", "[::1]:8080"),
     ];

@@ -57,19 +57,12 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
 #[test]
 fn a_post_is_sent_again_only_if_it_was_not_sent() {
     let (cutting, _) = cutting();
+    #[rustfmt::skip]
     let table = [
         // Nothing listens on this port of loopback.
         ("http://127.0.0.1:1/".to_owned(), true, "connection refused"),
-        (
-            "http://nobody.invalid/".to_owned(),
-            true,
-            "the host name has no address; check",
-        ),
-        (
-            format!("http://127.0.0.1:{cutting}/"),
-            false,
-            "closed the connection early",
-        ),
+        ("http://nobody.invalid/".to_owned(), true, "the host name has no address; check"),
+        (format!("http://127.0.0.1:{cutting}/"), false, "closed the connection early"),
     ];
     for (url, allowed, part) in table {
         let failure = post(url.as_str(), "x").sent(&unchanged()).err().unwrap();

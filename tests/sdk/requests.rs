@@ -151,10 +151,14 @@ fn ids_arrive_whole() {
         client.get_token_by_connection_id(id).unwrap();
         client.refresh_connection(id).unwrap();
         client.get_agent_session(id).unwrap();
+        client.close_agent_session(id).unwrap();
+        client
+            .revoke_connection(id, RevokeOptions::default())
+            .unwrap();
         client.resolve_token(id, id).unwrap();
         let requests = gateway.requests();
-        assert_eq!(requests.len(), 5, "{id:?}");
-        for request in &requests[..4] {
+        assert_eq!(requests.len(), 7, "{id:?}");
+        for request in &requests[..6] {
             let target = &request.target;
             let segments: Vec<_> = target.split('/').collect();
             assert_eq!(segments.len(), 4, "{id:?}: {target}");
@@ -165,7 +169,7 @@ fn ids_arrive_whole() {
             );
             assert_eq!(decoded(segments[3]), id, "{target}");
         }
-        let (workspace, provider) = requests[4].query().split_once('&').unwrap();
+        let (workspace, provider) = requests[6].query().split_once('&').unwrap();
         let workspace = workspace.strip_prefix("workspace_id=").unwrap();
         let provider = provider.strip_prefix("provider_name=").unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Waiting for a consent: which status ends it, and which failure.
+//! Waiting for a consent: the requests of a wait, and failures. `src/wait/tests.rs` has the statuses that end it.
 
 use std::ops::ControlFlow;
 use std::thread;
@@ -18,25 +18,6 @@ pub(crate) fn status(name: &str) -> Reply {
 
 fn soon() -> WaitOptions<'static> {
     WaitOptions::default().interval(Duration::ZERO)
-}
-
-#[test]
-fn a_wait_ends_with_the_first_final_status() {
-    for last in ["active", "attention", "expired", "revoked", "superseded"] {
-        let gateway = Server::play(vec![
-            status("pending"),
-            status("archived"),
-            status("pending"),
-            status(last),
-        ]);
-        let seen = client(&gateway).wait_for_active("c/1", soon()).unwrap();
-        assert!(seen == last);
-        let targets = gateway.requests().into_iter().map(|request| request.target);
-        assert_eq!(
-            targets.collect::<Vec<_>>(),
-            ["/v1/check-connection/c%2F1"; 4]
-        );
-    }
 }
 
 #[test]

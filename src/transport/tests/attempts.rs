@@ -49,6 +49,8 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
             error.message().contains("closed the connection early"),
             "{error}"
         );
+        assert_eq!(error.code(), "request_failed");
+        assert!(error.is_retryable(), "{error}");
         let case = format!("{responded} {is_post} {may_refresh}");
         assert_eq!(connections.load(Ordering::SeqCst), expected, "{case}");
     }

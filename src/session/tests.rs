@@ -34,6 +34,7 @@ fn only_what_was_given_is_sent() {
 #[test]
 fn a_connection_is_named_in_one_way() {
     let pair = || input().provider("w", "p");
+    #[rustfmt::skip]
     let table = [
         (pair(), true),
         (input().connection_id("c"), true),
@@ -42,20 +43,8 @@ fn a_connection_is_named_in_one_way() {
         (input().connection_id(""), false),
         (input().provider(" ", "p"), false),
         (input().provider("w", ""), false),
-        (
-            AgentSessionInput {
-                agent_id: "\t".into(),
-                ..pair()
-            },
-            false,
-        ),
-        (
-            AgentSessionInput {
-                workspace_id: None,
-                ..pair()
-            },
-            false,
-        ),
+        (AgentSessionInput { agent_id: "\t".into(), ..pair() }, false),
+        (AgentSessionInput { workspace_id: None, ..pair() }, false),
         (pair().ttl(Duration::ZERO), false),
         (pair().ttl(Duration::from_millis(999)), false),
         (pair().ttl(Duration::from_secs(1)), true),

@@ -18,18 +18,15 @@ const RUNS: usize = 5;
 
 type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
 
+#[rustfmt::skip]
 const BY_ID: [(&str, Call); 4] = [
-    ("token", |client, id| {
-        client.get_token_by_connection_id(id).map(drop)
-    }),
+    ("token", |client, id| client.get_token_by_connection_id(id).map(drop)),
     ("check", |client, id| client.check_connection(id).map(drop)),
     ("wait", |client, id| {
         let options = WaitOptions::default().timeout(Duration::ZERO);
         client.wait_for_active(id, options).map(drop)
     }),
-    ("refresh", |client, id| {
-        client.refresh_connection(id).map(drop)
-    }),
+    ("refresh", |client, id| client.refresh_connection(id).map(drop)),
 ];
 
 fn gateway() -> DevGateway {

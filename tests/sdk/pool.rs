@@ -121,8 +121,8 @@ fn bytes_that_come_after_a_response_are_not_the_next_one() {
     });
 
     let unused = NexusClientOptions::new("http://127.0.0.1:1");
-    let fetcher = fetcher(unused);
-    let fetch = || fetcher.fetch(&url, get().timeout(LONG));
+    let client = fetcher(unused);
+    let fetch = || client.fetch(&url, get().timeout(LONG));
     assert_eq!(fetch().unwrap().2, b"first");
     fetched.send(()).unwrap();
     is_forged.recv().unwrap();

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::{self, End, Request, Server, bearer, client, fetch, reply, text};
+use crate::support::{self, End, Request, Server, client, fetch, reply, text};
 use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
 use serde_json::json;
 use std::time::Duration;
@@ -54,11 +54,10 @@ fn an_upstream_is_asked_again_only_if_the_options_say_so() {
 
 /// A gateway that grants `t-1`, then `t-2` and so on, up to the `last`.
 fn rotating(last: usize) -> Server {
-    let granted = AtomicUsize::new(0);
-    Server::start(move |_| {
-        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
-        bearer(&format!("t-{}", number.min(last)))
-    })
+    support::granting(
+        last,
+        |number| json!({"access_token": format!("t-{number}"), "expires_in": 3600}),
+    )
 }
 
 fn token_of(request: &Request) -> String {

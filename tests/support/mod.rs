@@ -10,6 +10,7 @@ mod reply;
 mod server;
 mod tls;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nexus_sdk::http::HeaderMap;
@@ -36,6 +37,18 @@ pub(crate) fn bearer(token: &str) -> Reply {
 /// A gateway that resolves everything to this reply.
 pub(crate) fn gateway(token: &Value) -> Server {
     Server::play(vec![json(200, token)])
+}
+
+/// A gateway that resolves everything to `token(1)`, then to `token(2)` and so on, up to `token(last)`.
+pub(crate) fn granting(
+    last: usize,
+    token: impl Fn(usize) -> Value + Send + Sync + 'static,
+) -> Server {
+    let granted = AtomicUsize::new(0);
+    Server::start(move |_| {
+        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
+        json(200, &token(number.min(last)))
+    })
 }
 
 /// What a client can have as its gateway.

@@ -112,18 +112,13 @@ fn fields_are_read_in_other_types_too() {
     assert!(!lenient.active && !lenient.obo);
 }
 
+/// `src/time/date/tests.rs` has the forms of a moment.
 #[test]
-fn the_end_is_read_in_every_form() {
+fn the_end_is_a_moment_or_unknown() {
     let second = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_849_377));
     let table = [
         (json!("2026-01-31T08:49:37Z"), second),
-        (json!("2026-01-31 09:49:37+01:00"), second),
         (json!(1_769_849_377), second),
-        (json!(1_769_849_377_000_u64), second),
-        (json!("1769849377"), second),
-        (json!("0001-01-01T00:00:00Z"), None),
-        (json!(0), None),
-        (json!(-5), None),
         (json!("soon"), None),
     ];
     for (value, expected) in table {

@@ -6,6 +6,7 @@
 )]
 
 mod dev;
+mod open;
 mod reply;
 mod server;
 mod tls;
@@ -22,6 +23,7 @@ use nexus_sdk::{
 use serde_json::Value;
 
 pub(crate) use dev::{connected, requested, said, user};
+pub(crate) use open::Open;
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};
 pub(crate) use tls::authority_pem;

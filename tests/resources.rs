@@ -14,49 +14,15 @@ mod support;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use allocation_counter::measure;
 use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
-use support::{End, LONG, Server, bearer, bytes, client, text};
+use support::{End, LONG, Open, Server, bearer, bytes, client, text};
 
 const CALLERS: usize = 8;
 /// The memory that may be left in use after thousands of calls, in bytes.
 const SLACK: i64 = 8 * 1024;
-
-/// Open files and running threads of this process.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    files: usize,
-    threads: usize,
-}
-
-impl Open {
-    /// Without `/proc`, both are 0, and only memory is compared.
-    fn now() -> Self {
-        let count = |folder| std::fs::read_dir(folder).map_or(0, Iterator::count);
-        let (files, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
-        assert!(cfg!(not(target_os = "linux")) || (files > 2 && threads > 1));
-        Self { files, threads }
-    }
-
-    fn is_within(self, other: Self) -> bool {
-        self.files <= other.files && self.threads <= other.threads
-    }
-
-    /// Waits, because a server takes a moment to notice that a client has hung up.
-    fn check_nothing_is_left(self, what: &str) {
-        let end = Instant::now() + LONG;
-        while !Self::now().is_within(self) {
-            assert!(
-                Instant::now() < end,
-                "{what} left {:?}, before: {self:?}",
-                Self::now()
-            );
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
 
 /// A gateway and upstream that keeps no record of its requests.
 fn serve() -> Server {

@@ -6,15 +6,10 @@ fn debug_begins_as_display_and_adds_the_fields() {
         .coded("http_429")
         .with_status(429)
         .with(|inner| inner.retry_after = Some(Duration::from_secs(2)));
+    #[rustfmt::skip]
     let table = [
-        (
-            NexusError::invalid_input("url", "bad"),
-            "invalid_input: url: bad (kind: InvalidInput)",
-        ),
-        (
-            refused,
-            "http_429: busy (kind: Gateway, status: 429, retry after: 2s)",
-        ),
+        (NexusError::invalid_input("url", "bad"), "invalid_input: url: bad (kind: InvalidInput)"),
+        (refused, "http_429: busy (kind: Gateway, status: 429, retry after: 2s)"),
     ];
     for (error, expected) in table {
         assert_eq!(format!("{error:?}"), expected);
@@ -24,27 +19,16 @@ fn debug_begins_as_display_and_adds_the_fields() {
 
 #[test]
 fn what_follows_from_a_code() {
+    #[rustfmt::skip]
     let table = [
         // The code, its kind and status, whether it is retryable, and whether it needs a reconnect.
         ("timeout", ErrorKind::Timeout, None, true, false),
-        (
-            "request_failed",
-            ErrorKind::RequestFailed,
-            None,
-            true,
-            false,
-        ),
+        ("request_failed", ErrorKind::RequestFailed, None, true, false),
         ("invalid_input", ErrorKind::InvalidInput, None, false, false),
         ("aborted", ErrorKind::Aborted, None, false, false),
         ("token_expired", ErrorKind::Gateway, None, true, false),
         ("attention_required", ErrorKind::Gateway, None, false, true),
-        (
-            "connection_not_found",
-            ErrorKind::Gateway,
-            None,
-            false,
-            true,
-        ),
+        ("connection_not_found", ErrorKind::Gateway, None, false, true),
         ("http_429", ErrorKind::Gateway, Some(429), true, false),
         ("http_404", ErrorKind::Gateway, Some(404), false, false),
         ("http_410", ErrorKind::Gateway, Some(410), false, true),

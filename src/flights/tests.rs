@@ -80,6 +80,19 @@ impl Scripted {
         Self { handle, calls }
     }
 
+    /// Blocks the calls up to this number until the gate is open. Call number 1 returns the token `t-1`.
+    fn gated(last: usize) -> (Gate, Self) {
+        let gate = Gate::default();
+        let passed = gate.clone();
+        let scripted = Self::new(move |number, _| {
+            if number <= last {
+                passed.pass();
+            }
+            token(&format!("t-{number}"), 3600)
+        });
+        (gate, scripted)
+    }
+
     fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -201,12 +214,7 @@ fn threads_that_miss_together_cost_one_call_and_all_get_what_comes_of_it() {
 
 #[test]
 fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |number, _| {
-        gate.pass();
-        token(&format!("t-{number}"), 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     let (one, other) = (TokenCache::new(), TokenCache::new());
     thread::scope(|scope| {
         scope.spawn(|| scripted.cached(&one).unwrap());
@@ -218,7 +226,7 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
             fetcher.get_cached_token().unwrap()
         });
         scripted.wait_for_callers("p", 4);
-        opened.open();
+        gate.open();
     });
     for cache in [one, other] {
         assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
@@ -228,52 +236,33 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
 
 #[test]
 fn another_tenant_is_not_held_up() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |number, _| {
-        if number == 1 {
-            gate.pass();
-        }
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(1);
     let cache = TokenCache::new();
     thread::scope(|scope| {
         let slow = scope.spawn(|| scripted.handle.flights.cached(&cache, "ws", "slow", far()));
         wait_until(|| scripted.calls() == 1);
         assert!(scripted.cached(&cache).is_ok());
-        opened.open();
+        gate.open();
         assert!(slow.join().unwrap().is_ok());
     });
 }
 
 #[test]
 fn a_flight_brings_its_token_to_the_cache_of_the_caller_that_started_it_and_left() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |_, _| {
-        gate.pass();
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     let cache = TokenCache::new();
     let error = scripted.cached_until(&cache, at_once()).unwrap_err();
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
     assert!(!scripted.handle.flights.drain(at_once()), "it is under way");
-    opened.open();
+    gate.open();
     assert!(scripted.handle.flights.drain(far()));
-    assert_eq!(cache.get("ws", "p").unwrap().access_token, "t");
+    assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
     assert_eq!(scripted.calls(), 1);
 }
 
 #[test]
 fn after_a_delete_the_next_caller_waits_and_then_asks_anew() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |number, _| {
-        if number == 1 {
-            gate.pass();
-        }
-        token(&format!("t-{number}"), 3600)
-    });
+    let (gate, scripted) = Scripted::gated(1);
     let cache = TokenCache::new();
     thread::scope(|scope| {
         let before = scope.spawn(|| scripted.cached(&cache).unwrap());
@@ -283,7 +272,7 @@ fn after_a_delete_the_next_caller_waits_and_then_asks_anew() {
         assert_eq!(hasty.unwrap_err().code(), "timeout");
         assert_eq!(scripted.calls(), 1, "one at a time for a tenant");
         let after = scope.spawn(|| scripted.cached(&cache).unwrap());
-        opened.open();
+        gate.open();
         assert_eq!(before.join().unwrap().0, "t-1");
         assert_eq!(after.join().unwrap().0, "t-2");
     });
@@ -294,14 +283,7 @@ fn after_a_delete_the_next_caller_waits_and_then_asks_anew() {
 #[test]
 fn a_delete_wins_against_a_flight_of_others() {
     for began_with_a_cache in [true, false] {
-        let gate = Gate::default();
-        let opened = gate.clone();
-        let scripted = Scripted::new(move |number, _| {
-            if number == 1 {
-                gate.pass();
-            }
-            token(&format!("t-{number}"), 3600)
-        });
+        let (gate, scripted) = Scripted::gated(1);
         let (theirs, ours) = (TokenCache::new(), TokenCache::new());
         thread::scope(|scope| {
             let before = scope.spawn(|| {
@@ -315,7 +297,7 @@ fn a_delete_wins_against_a_flight_of_others() {
             let after = scope.spawn(|| scripted.cached(&ours).unwrap());
             let hasty = scripted.cached_until(&ours, at_once());
             assert_eq!(hasty.unwrap_err().code(), "timeout");
-            opened.open();
+            gate.open();
             assert_eq!(before.join().unwrap(), "t-1");
             assert_eq!(after.join().unwrap().0, "t-2");
         });
@@ -368,12 +350,7 @@ fn calls_for_one_connection_join_or_take_turns() {
 /// If a caller with another cache has timed out, the token is not put into that cache.
 #[test]
 fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |_, _| {
-        gate.pass();
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     let [first, waiting, left, deleted] = [(); 4].map(|()| TokenCache::new());
     thread::scope(|scope| {
         scope.spawn(|| scripted.cached(&first).unwrap());
@@ -384,7 +361,7 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
         assert_eq!(error.code(), "timeout");
         scripted.wait_for_callers("p", 3);
         deleted.delete("ws", "p");
-        opened.open();
+        gate.open();
     });
     assert_eq!(scripted.calls(), 1);
     let kept = [&first, &waiting, &left, &deleted].map(|cache| cache.get("ws", "p").is_some());
@@ -395,14 +372,7 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
 #[test]
 fn a_provider_that_hangs_does_not_delay_the_others() {
     const CALLERS: usize = 1000;
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |number, _| {
-        if number <= 128 {
-            gate.pass();
-        }
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(128);
     let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
     for name in &names[..64] {
         scripted.leave(name, "hangs");
@@ -433,7 +403,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
             assert!(resolve(&scripted.handle, name, "healthy", far()).is_ok());
         }
         let calls = scripted.calls();
-        opened.open();
+        gate.open();
         assert_eq!(calls, 128 + 50, "waiting callers send no requests");
     });
     assert_eq!(scripted.calls(), 128 + 50 + CALLERS - 64, "64 have joined");
@@ -441,12 +411,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
 
 #[test]
 fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |_, _| {
-        gate.pass();
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     for number in 0..512 {
         scripted.leave(&number.to_string(), &format!("p{}", number % 8));
     }
@@ -454,7 +419,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
     scripted.leave("next", "q");
     thread::scope(|scope| {
         let patient = scope.spawn(|| resolve(&scripted.handle, "next", "q", far()));
-        opened.open();
+        gate.open();
         assert!(patient.join().unwrap().is_ok());
     });
     assert_eq!(scripted.calls(), 513, "only one request was for `next`");
@@ -463,12 +428,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
 /// A caller that waits for room looks for its token in the cache again whenever a flight ends.
 #[test]
 fn a_caller_that_waits_for_room_finds_a_token_that_was_set() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |_, _| {
-        gate.pass();
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     for number in 0..64 {
         scripted.leave(&number.to_string(), "p");
     }
@@ -476,7 +436,7 @@ fn a_caller_that_waits_for_room_finds_a_token_that_was_set() {
     thread::scope(|scope| {
         let waits = scope.spawn(|| scripted.cached(&cache).unwrap());
         cache.set("ws", "p", expiring("set", 3600));
-        opened.open();
+        gate.open();
         assert_eq!(waits.join().unwrap().0, "set");
     });
 }
@@ -681,62 +641,23 @@ fn the_wait_of_the_last_handle_stays_counted() {
 #[test]
 fn what_a_usable_token_is_used_for() {
     type Ask = fn() -> Result<Success>;
+    #[rustfmt::skip]
     let table: [(&str, Ask, Result<&str, &str>, usize); 10] = [
         ("a newer one", || token("new", 3600), Ok("new"), 1),
-        (
-            "unreachable",
-            || Err(error(ErrorKind::RequestFailed, "request_failed", 0)),
-            Ok("old"),
-            1,
-        ),
-        (
-            "timeout",
-            || Err(error(ErrorKind::Timeout, "timeout", 0)),
-            Ok("old"),
-            1,
-        ),
-        (
-            "429",
-            || Err(error(ErrorKind::Gateway, "http_429", 429)),
-            Ok("old"),
-            1,
-        ),
-        (
-            "500",
-            || Err(error(ErrorKind::Gateway, "internal_error", 500)),
-            Ok("old"),
-            1,
-        ),
-        (
-            "a captive portal",
-            || Err(error(ErrorKind::InvalidResponse, "invalid_response", 200)),
-            Ok("old"),
-            1,
-        ),
-        (
-            "the provider is down",
-            || Err(error(ErrorKind::Gateway, "token_expired", 409)),
-            Ok("old"),
-            1,
-        ),
+        ("unreachable", || Err(error(ErrorKind::RequestFailed, "request_failed", 0)), Ok("old"), 1),
+        ("timeout", || Err(error(ErrorKind::Timeout, "timeout", 0)), Ok("old"), 1),
+        ("429", || Err(error(ErrorKind::Gateway, "http_429", 429)), Ok("old"), 1),
+        ("500", || Err(error(ErrorKind::Gateway, "internal_error", 500)), Ok("old"), 1),
+        ("a captive portal", || Err(error(ErrorKind::InvalidResponse, "invalid_response", 200)), Ok("old"), 1),
+        ("the provider is down", || Err(error(ErrorKind::Gateway, "token_expired", 409)), Ok("old"), 1),
         (
             "not connected any more",
             || Err(error(ErrorKind::Gateway, "connection_not_found", 404)),
             Err("connection_not_found"),
             2,
         ),
-        (
-            "attention",
-            || Err(error(ErrorKind::Gateway, "attention_required", 409)),
-            Err("attention_required"),
-            2,
-        ),
-        (
-            "a wrong API key",
-            || Err(error(ErrorKind::Gateway, "unauthorized", 401)),
-            Err("unauthorized"),
-            2,
-        ),
+        ("attention", || Err(error(ErrorKind::Gateway, "attention_required", 409)), Err("attention_required"), 2),
+        ("a wrong API key", || Err(error(ErrorKind::Gateway, "unauthorized", 401)), Err("unauthorized"), 2),
     ];
     for (case, ask, expected, asked) in table {
         let scripted = Scripted::new(move |_, _| ask());
@@ -822,12 +743,7 @@ fn a_definite_no_that_comes_later_removes_the_token() {
 /// The gateway hangs, so each caller would wait for its whole timeout.
 #[test]
 fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |_, _| {
-        gate.pass();
-        token("new", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
     let deadline = Deadline::after(Duration::from_secs(20));
@@ -846,7 +762,7 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
         wait >= Duration::from_secs(1) && wait < Duration::from_secs(20),
         "{wait:?}"
     );
-    opened.open();
+    gate.open();
 }
 
 /// Each tenant costs one call every five seconds, however many tenants there are.
@@ -877,18 +793,11 @@ fn an_outage_of_300_tenants_costs_300_calls() {
 #[test]
 fn a_token_that_is_deleted_during_a_resolve_is_not_used() {
     type Change = fn(&TokenCache);
+    #[rustfmt::skip]
     let table: [(&str, Change, Result<&str, &str>); 3] = [
         ("nothing", |_| (), Ok("old")),
-        (
-            "deleted",
-            |cache| cache.delete("ws", "p"),
-            Err("request_failed"),
-        ),
-        (
-            "replaced",
-            |cache| cache.set("ws", "p", expiring("set", 3600)),
-            Ok("set"),
-        ),
+        ("deleted", |cache| cache.delete("ws", "p"), Err("request_failed")),
+        ("replaced", |cache| cache.set("ws", "p", expiring("set", 3600)), Ok("set")),
     ];
     for (case, change, expected) in table {
         let cache = TokenCache::new();
@@ -979,12 +888,7 @@ fn sustained_401s_of_two_tenants_cost_another_no_request() {
 
 #[test]
 fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
-    let gate = Gate::default();
-    let opened = gate.clone();
-    let scripted = Scripted::new(move |_, _| {
-        gate.pass();
-        token("t", 3600)
-    });
+    let (gate, scripted) = Scripted::gated(usize::MAX);
     let cache = TokenCache::new();
     let workspace_id = unaffected(&cache);
     let fetch = || {
@@ -998,7 +902,7 @@ fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
         scope.spawn(fetch);
         let subject = Subject::Tenant(Tenant::new(&workspace_id, "p"));
         wait_until(|| waiting_for(&scripted.handle, &subject) == 2);
-        opened.open();
+        gate.open();
     });
     assert_eq!((fetch().1, scripted.calls()), (Source::Cache, 1));
 }

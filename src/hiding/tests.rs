@@ -130,14 +130,9 @@ fn however_a_secret_is_written_it_is_found() {
 /// The first characters of such a secret can be read in two ways.
 #[test]
 fn a_secret_that_looks_like_an_escape_is_found() {
+    #[rustfmt::skip]
     let secrets = [
-        "%25%2541",
-        "%%25",
-        "\\\\\\x",
-        "\\u0041bc",
-        "&amp;amp;",
-        "&#38;x",
-        "%u0041&",
+        "%25%2541", "%%25", "\\\\\\x", "\\u0041bc", "&amp;amp;", "&#38;x", "%u0041&",
     ];
     for secret in secrets {
         assert_eq!(hidden(&[secret], secret), "[..]", "{secret}");
@@ -170,6 +165,7 @@ fn what_is_not_a_secret_stays_as_it_is() {
 
 #[test]
 fn where_a_secret_begins_and_ends() {
+    #[rustfmt::skip]
     let table: [(&[&str], &str, &str); 21] = [
         (&["abc"], "abc", "[..]"),
         (&["abc"], "ababcabab", "ab[..]abab"),
@@ -184,46 +180,18 @@ fn where_a_secret_begins_and_ends() {
         (&["abc", "abc"], "xabc", "x[..]"),
         (&["a+b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] [..]"),
         (&["a b"], "a b a+b a%20b a%2Bb", "[..] [..] [..] [..]"),
-        (
-            &["a+b"],
-            "a&#43;b a&#043;b a&#x2b;b a\\u002bb",
-            "[..] [..] [..] [..]",
-        ),
+        (&["a+b"], "a&#43;b a&#043;b a&#x2b;b a\\u002bb", "[..] [..] [..] [..]"),
         // HTML in JSON, as Go writes it.
-        (
-            &["a+b/c="],
-            "a\\u0026#43;b/c= a\\u0026#43;b\\u0026#47;c=",
-            "[..] [..]",
-        ),
-        (
-            &["\u{fc}a"],
-            "\\u00fca %C3%BCa %FCa &uuml;a",
-            "[..] [..] [..] &uuml;a",
-        ),
-        (
-            &["a\r\n\t\u{8}\u{c}b"],
-            "a\\r\\n\\t\\b\\fb a\\u000d\\n\\t\\u0008\\u000Cb",
-            "[..] [..]",
-        ),
-        (
-            &["a\u{1F600}"],
-            "a\\ud83d\\ude00 a\\uD83D\\uDE00 a\u{1F600} a\\ud83d",
-            "[..] [..] [..] a\\ud83d",
-        ),
+        (&["a+b/c="], "a\\u0026#43;b/c= a\\u0026#43;b\\u0026#47;c=", "[..] [..]"),
+        (&["\u{fc}a"], "\\u00fca %C3%BCa %FCa &uuml;a", "[..] [..] [..] &uuml;a"),
+        (&["a\r\n\t\u{8}\u{c}b"], "a\\r\\n\\t\\b\\fb a\\u000d\\n\\t\\u0008\\u000Cb", "[..] [..]"),
+        (&["a\u{1F600}"], "a\\ud83d\\ude00 a\\uD83D\\uDE00 a\u{1F600} a\\ud83d", "[..] [..] [..] a\\ud83d"),
         // JSON in JSON in JSON.
-        (
-            &["a/b=\"\n"],
-            r#"a\/b\u003d\\\"\n a\\\/b\\u003D\\\\\\\"\\n"#,
-            "[..] [..]",
-        ),
+        (&["a/b=\"\n"], r#"a\/b\u003d\\\"\n a\\\/b\\u003D\\\\\\\"\\n"#, "[..] [..]"),
         // Letters and digits may be escaped as well.
         (&["ab1"], "%61b1 \\u0061b&#x31;", "[..] [..]"),
         // Text before a secret may look like the beginning of an escape.
-        (
-            &["25ab", "u0061b"],
-            "%25ab \\u0061b &#25ab;",
-            "%[..] \\[..] &#[..];",
-        ),
+        (&["25ab", "u0061b"], "%25ab \\u0061b &#25ab;", "%[..] \\[..] &#[..];"),
     ];
     for (secrets, text, expected) in table {
         assert_eq!(hidden(secrets, text), expected, "{secrets:?} in {text}");

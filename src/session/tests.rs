@@ -34,6 +34,7 @@ fn only_what_was_given_is_sent() {
 #[test]
 fn a_connection_is_named_in_one_way() {
     let pair = || input().provider("w", "p");
+    #[rustfmt::skip]
     let table = [
         (pair(), true),
         (input().connection_id("c"), true),
@@ -42,20 +43,8 @@ fn a_connection_is_named_in_one_way() {
         (input().connection_id(""), false),
         (input().provider(" ", "p"), false),
         (input().provider("w", ""), false),
-        (
-            AgentSessionInput {
-                agent_id: "\t".into(),
-                ..pair()
-            },
-            false,
-        ),
-        (
-            AgentSessionInput {
-                workspace_id: None,
-                ..pair()
-            },
-            false,
-        ),
+        (AgentSessionInput { agent_id: "\t".into(), ..pair() }, false),
+        (AgentSessionInput { workspace_id: None, ..pair() }, false),
         (pair().ttl(Duration::ZERO), false),
         (pair().ttl(Duration::from_millis(999)), false),
         (pair().ttl(Duration::from_secs(1)), true),
@@ -85,19 +74,10 @@ fn a_response_needs_an_id_and_nothing_else() {
     }
     assert_eq!(read(json!({"session_id": 7})).session_id, "7");
 
+    #[rustfmt::skip]
     let fields = [
-        "agent_id",
-        "connection_id",
-        "scopes_granted",
-        "expires_at",
-        "active",
-        "token_type",
-        "access_token",
-        "session_token",
-        "obo",
-        "acting_for",
-        "tenant_id",
-        "clearance_level",
+        "agent_id", "connection_id", "scopes_granted", "expires_at", "active", "token_type", "access_token",
+        "session_token", "obo", "acting_for", "tenant_id", "clearance_level",
     ];
     let mut bare = read(json!({"session_id": "s"}));
     assert_eq!(
@@ -132,18 +112,13 @@ fn fields_are_read_in_other_types_too() {
     assert!(!lenient.active && !lenient.obo);
 }
 
+/// `src/time/date/tests.rs` has the forms of a moment.
 #[test]
-fn the_end_is_read_in_every_form() {
+fn the_end_is_a_moment_or_unknown() {
     let second = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_769_849_377));
     let table = [
         (json!("2026-01-31T08:49:37Z"), second),
-        (json!("2026-01-31 09:49:37+01:00"), second),
         (json!(1_769_849_377), second),
-        (json!(1_769_849_377_000_u64), second),
-        (json!("1769849377"), second),
-        (json!("0001-01-01T00:00:00Z"), None),
-        (json!(0), None),
-        (json!(-5), None),
         (json!("soon"), None),
     ];
     for (value, expected) in table {
@@ -154,17 +129,12 @@ fn the_end_is_read_in_every_form() {
 
 #[test]
 fn the_token_has_two_names() {
+    #[rustfmt::skip]
     let table = [
         (json!({"access_token": "a"}), Some("a")),
         (json!({"session_token": "s"}), Some("s")),
-        (
-            json!({"access_token": "a", "session_token": "s"}),
-            Some("a"),
-        ),
-        (
-            json!({"access_token": null, "session_token": "s"}),
-            Some("s"),
-        ),
+        (json!({"access_token": "a", "session_token": "s"}), Some("a")),
+        (json!({"access_token": null, "session_token": "s"}), Some("s")),
         (json!({"access_token": "", "session_token": "s"}), Some("s")),
         (json!({}), None),
     ];
@@ -177,23 +147,5 @@ fn the_token_has_two_names() {
             Some(token) => assert_eq!(header.unwrap(), format!("Bearer {token}")),
             None => assert_eq!(header.unwrap_err().code(), "invalid_input"),
         }
-    }
-}
-
-#[test]
-fn debug_shows_no_secret_and_no_user() {
-    let session = read(json!({
-        "session_id": "s", "access_token": "canary", "session_token": "canary", "acting_for": "canary",
-        "tenant_id": "canary", "clearance_level": "canary", "anything": "canary",
-    }));
-    let obo = input().connection_id("c").on_behalf_of("canary");
-    let credential = session.credential().unwrap();
-    for debug in [
-        format!("{session:?}"),
-        format!("{session:#?}"),
-        format!("{obo:?}"),
-        format!("{credential:?}"),
-    ] {
-        assert!(!debug.contains("canary"), "{debug}");
     }
 }

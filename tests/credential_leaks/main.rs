@@ -1,5 +1,5 @@
-//! Credentials and redirects: every status, target and way with every strategy. The judge does not use
-//! the client's code: it compares the origins that received requests with the first origin.
+//! Credentials and redirects: every status, target and way with every strategy. The checks share no code
+//! with the client: they compare the origins that received requests with the first origin.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,23 +9,23 @@
     clippy::print_stdout
 )]
 
-mod beside;
-mod judge;
+mod checks;
+mod other_calls;
+mod servers;
 mod strategies;
 #[path = "../support/mod.rs"]
 mod support;
 mod targets;
-mod world;
 
 use std::sync::Mutex;
 use std::thread;
 
 use nexus_sdk::Fetcher;
 
-use judge::{Case, judge};
+use checks::{Case, check_case};
+use servers::{OWN_SECRETS, Servers, Step, options};
 use strategies::{Strategy, strategies};
 use targets::{Base, HTTP, HTTPS, LOOPBACK, ODD_TARGETS, PLAIN_TARGETS, Target, UPWARD};
-use world::{OWN_SECRETS, Step, World, options};
 
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 /// Whether odd targets are tried with each status. Builds with fewer features try one status each, to
@@ -34,38 +34,20 @@ const EVERY_STATUS: bool = cfg!(feature = "signing");
 /// Statuses whose `Location` is data.
 const OTHERS: [u16; 8] = [200, 201, 300, 304, 305, 306, 309, 400];
 
+#[rustfmt::skip]
 const ADVISORIES: [&str; 10] = [
-    "CVE-2018-1000007",
-    "CVE-2022-27774",
-    "CVE-2022-27776",
-    "CVE-2018-18074",
-    "CVE-2023-43804",
-    "CVE-2024-37891",
-    "CVE-2023-45289",
-    "CVE-2024-45336",
-    "CVE-2026-40895",
-    "CVE-2025-21620",
+    "CVE-2018-1000007", "CVE-2022-27774", "CVE-2022-27776", "CVE-2018-18074", "CVE-2023-43804",
+    "CVE-2024-37891", "CVE-2023-45289", "CVE-2024-45336", "CVE-2026-40895", "CVE-2025-21620",
 ];
 
 /// The redirects before and after the target, which is `>`.
+#[rustfmt::skip]
 const WAYS: [(&str, &[&str], &str); 5] = [
     ("straight", &[">"], ""),
     ("after a stop at home", &["/stop", ">"], ""),
-    (
-        "and back",
-        &[">", "{s}://{h}:{p}/back"],
-        "Go CVE-2024-45336: restored at home",
-    ),
-    (
-        "on within, and back",
-        &[">", "/within", "{s}://{h}:{p}/back"],
-        "Go CVE-2024-45336",
-    ),
-    (
-        "and back, and within home",
-        &[">", "{s}://{h}:{p}/back", "/home"],
-        "Go CVE-2024-45336",
-    ),
+    ("and back", &[">", "{s}://{h}:{p}/back"], "Go CVE-2024-45336: restored at home"),
+    ("on within, and back", &[">", "/within", "{s}://{h}:{p}/back"], "Go CVE-2024-45336"),
+    ("and back, and within home", &[">", "{s}://{h}:{p}/back", "/home"], "Go CVE-2024-45336"),
 ];
 
 /// A redirect: the status, the target, the way to it, and the method.
@@ -116,9 +98,9 @@ fn run_table(in_turn: bool) -> usize {
     });
     let left = Mutex::new(parts.collect::<Vec<_>>());
     let work = || {
-        let (world, mut count) = (World::new(), 0);
+        let (servers, mut count) = (Servers::new(), 0);
         while let Some(part) = { left.lock().unwrap().pop() } {
-            count += part.run(&world);
+            count += part.run(&servers);
         }
         count
     };
@@ -132,17 +114,17 @@ fn run_table(in_turn: bool) -> usize {
 }
 
 impl Part {
-    fn run(&self, world: &World) -> usize {
-        let fetcher = self.strategy.fetcher(world, self.base.insecure);
+    fn run(&self, servers: &Servers) -> usize {
+        let fetcher = self.strategy.fetcher(servers, self.base.insecure);
         let all = redirects(&BASES).into_iter().enumerate();
         let mine = all.filter(|(index, redirected)| self.takes(*index, redirected.1));
-        let tried = mine.map(|(_, redirected)| self.redirect(world, &fetcher, redirected));
+        let tried = mine.map(|(_, redirected)| self.redirect(servers, &fetcher, redirected));
         let tried = tried.count();
         if self.base != LOOPBACK {
             return tried;
         }
         for status in OTHERS {
-            self.stay(world, &fetcher, status);
+            self.stay(servers, &fetcher, status);
         }
         tried + OTHERS.len()
     }
@@ -159,7 +141,7 @@ impl Part {
 
     fn redirect(
         &self,
-        world: &World,
+        servers: &Servers,
         fetcher: &Fetcher,
         (status, target, way, method): Redirected,
     ) {
@@ -168,7 +150,7 @@ impl Part {
             .iter()
             .map(|to| Step::to(status, self.base.fill(&stop(to))))
             .collect();
-        world.expect(steps.iter().cloned());
+        servers.expect(steps.iter().cloned());
         let got = fetcher.fetch(&self.url(), options(method));
         let case = Case {
             base: self.base,
@@ -177,14 +159,14 @@ impl Part {
             steps: &steps,
             method,
         };
-        judge(&case, &got.map(|(status, ..)| status), &world.arrived());
+        check_case(&case, &got.map(|(status, ..)| status), &servers.received());
     }
 
     /// Asserts that a status other than a redirect is not followed.
-    fn stay(&self, world: &World, fetcher: &Fetcher, status: u16) {
-        world.expect([Step::to(status, self.base.fill("{s}://{o}/end"))]);
+    fn stay(&self, servers: &Servers, fetcher: &Fetcher, status: u16) {
+        servers.expect([Step::to(status, self.base.fill("{s}://{o}/end"))]);
         let got = fetcher.fetch(&self.url(), options("GET")).unwrap();
-        assert_eq!((got.0, world.arrived().len()), (status, 1));
+        assert_eq!((got.0, servers.received().len()), (status, 1));
     }
 
     fn url(&self) -> String {

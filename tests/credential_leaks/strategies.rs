@@ -3,8 +3,8 @@
 use nexus_sdk::{AgentSessionInput, Fetcher, NexusClient, TokenCache};
 use serde_json::{Value, json};
 
+use crate::servers::{Servers, credentials};
 use crate::support::Request;
-use crate::world::{World, credentials};
 
 #[derive(Clone)]
 pub(crate) struct Strategy {
@@ -19,13 +19,13 @@ pub(crate) struct Strategy {
 }
 
 impl Strategy {
-    pub(crate) fn client(&self, world: &World, insecure: bool) -> NexusClient {
-        world.client(&self.granted, insecure)
+    pub(crate) fn client(&self, servers: &Servers, insecure: bool) -> NexusClient {
+        servers.client(&self.granted, insecure)
     }
 
     /// Returns a fetcher with this credential.
-    pub(crate) fn fetcher(&self, world: &World, insecure: bool) -> Fetcher {
-        let client = self.client(world, insecure);
+    pub(crate) fn fetcher(&self, servers: &Servers, insecure: bool) -> Fetcher {
+        let client = self.client(servers, insecure);
         if self.name != "agent session" {
             return client.fetcher(&TokenCache::new(), "ws", "p");
         }
@@ -44,90 +44,36 @@ type Keyed = (
     fn(&Request) -> bool,
 );
 
+#[rustfmt::skip]
 const KEYED: [Keyed; 8] = [
-    (
-        "header X-API-Key",
-        "header",
-        r#"{"header_name": "X-API-Key"}"#,
-        "/start?page=2",
-        |request| request.all("x-api-key") == ["canary/key+1="],
-    ),
-    (
-        "header of any name",
-        "header",
-        r#"{"header_name": "X-Own"}"#,
-        "/start?page=2",
-        |request| request.header("x-own") == Some("canary/key+1="),
-    ),
-    (
-        "header Cookie",
-        "header",
-        r#"{"header_name": "Cookie", "value_prefix": "k="}"#,
-        "/start?page=2",
-        |request| request.all("cookie") == ["k=canary/key+1="],
-    ),
-    (
-        "basic_auth",
-        "basic_auth",
-        "{}",
-        "/start?page=2",
-        |request| request.all("authorization") == ["Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5OndvcmQ="],
-    ),
-    (
-        "query_param",
-        "query_param",
-        r#"{"param_name": "key"}"#,
-        "/start?page=2",
-        |request| {
-            request
-                .query()
-                .split('&')
-                .any(|pair| pair == "key=canary%2Fkey%2B1%3D")
-        },
-    ),
-    ("path", "path", "{}", "/start/{api_key}/me", |request| {
-        request.path() == "/start/canary%2Fkey+1=/me"
-    }),
-    (
-        "path, in the query",
-        "path",
-        "{}",
-        "/start?k={api_key}&page=2",
-        |request| request.query() == "k=canary%2Fkey%2B1%3D&page=2",
-    ),
-    (
-        "path, in both",
-        "path",
-        "{}",
-        "/start/{username}?k={api_key}",
-        |request| request.target == "/start/canary-user?k=canary%2Fkey%2B1%3D",
-    ),
+    ("header X-API-Key", "header", r#"{"header_name": "X-API-Key"}"#, "/start?page=2",
+        |request| request.all("x-api-key") == ["canary/key+1="]),
+    ("header of any name", "header", r#"{"header_name": "X-Own"}"#, "/start?page=2",
+        |request| request.header("x-own") == Some("canary/key+1=")),
+    ("header Cookie", "header", r#"{"header_name": "Cookie", "value_prefix": "k="}"#, "/start?page=2",
+        |request| request.all("cookie") == ["k=canary/key+1="]),
+    ("basic_auth", "basic_auth", "{}", "/start?page=2",
+        |request| request.all("authorization") == ["Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5OndvcmQ="]),
+    ("query_param", "query_param", r#"{"param_name": "key"}"#, "/start?page=2",
+        |request| request.query().split('&').any(|pair| pair == "key=canary%2Fkey%2B1%3D")),
+    ("path", "path", "{}", "/start/{api_key}/me",
+        |request| request.path() == "/start/canary%2Fkey+1=/me"),
+    ("path, in the query", "path", "{}", "/start?k={api_key}&page=2",
+        |request| request.query() == "k=canary%2Fkey%2B1%3D&page=2"),
+    ("path, in both", "path", "{}", "/start/{username}?k={api_key}",
+        |request| request.target == "/start/canary-user?k=canary%2Fkey%2B1%3D"),
 ];
 
 #[cfg(feature = "signing")]
+#[rustfmt::skip]
 const SIGNING: [Keyed; 2] = [
-    (
-        "hmac_payload",
-        "hmac_payload",
-        r#"{"header_name": "X-Signed"}"#,
-        "/start?page=2",
-        |request| {
-            request
-                .header("x-signed")
-                .is_some_and(|mac| mac.len() == 64)
-        },
-    ),
-    (
-        "aws_sigv4",
-        "aws_sigv4",
-        r#"{"service": "execute-api"}"#,
-        "/start?page=2",
-        |request| {
-            let signature = request.header("authorization").unwrap_or_default();
-            signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDCANARY/")
-                && request.header("x-amz-security-token") == Some("canary-aws-session")
-        },
-    ),
+    ("hmac_payload", "hmac_payload", r#"{"header_name": "X-Signed"}"#, "/start?page=2",
+        |request| request.header("x-signed").is_some_and(|mac| mac.len() == 64)),
+    ("aws_sigv4", "aws_sigv4", r#"{"service": "execute-api"}"#, "/start?page=2", |request| {
+        let signature = request.header("authorization").unwrap_or_default();
+        signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDCANARY/")
+            && request.header("x-amz-security-token") == Some("canary-aws-session")
+    }),
 ];
 #[cfg(not(feature = "signing"))]
 const SIGNING: [Keyed; 0] = [];

@@ -12,17 +12,17 @@ pub(crate) struct Base {
     pub(crate) insecure: bool,
 }
 
+/// Plain http is allowed, so that only the rule for redirects from https keeps a redirect off it.
 pub(crate) const HTTPS: Base = Base {
     scheme: "https",
     host: "api.example.test",
     port: 443,
     other: "other.test",
-    insecure: false,
+    insecure: true,
 };
 pub(crate) const HTTP: Base = Base {
     scheme: "http",
     port: 80,
-    insecure: true,
     ..HTTPS
 };
 pub(crate) const LOOPBACK: Base = Base {

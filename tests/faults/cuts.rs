@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::bench::{Bench, Call, Turn, Wrong, all, document};
+use crate::calls::{Call, FaultyCall, FaultyServer, Wrong, all, document};
 use crate::support::{End, LONG, bytes};
 
 pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
@@ -104,13 +104,13 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
         .iter()
         .map(|&(number, length, _, end)| bytes(&wholes[number].bytes[..length]).then(end))
         .collect();
-    let bench = Bench::start(move |case| answers[case].clone());
+    let server = FaultyServer::start(move |case| answers[case].clone());
     let wrong = Wrong::new();
     let cases: Vec<usize> = (0..cuts.len()).collect();
     all(&cases, 16, |&case| {
         let (number, length, call, end) = cuts[case];
         let whole = &wholes[number];
-        let outcome = Turn::new(&bench, call, case, LONG).play();
+        let outcome = FaultyCall::new(&server, call, case, LONG).make();
         let expected = match whole.bytes.len() - length {
             0 => "ok",
             // Half of the last empty line: both outcomes are right.

@@ -6,48 +6,48 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, all};
-use crate::canaries::{KEY, check_text};
+use crate::calls::{FaultyServer, all};
 use crate::example;
+use crate::find_secrets::{KEY, check_text};
 use crate::table::{self, Row};
 
 /// Runs an example on each fault. Leaves out faults that hang if the example has no timeout, and bodies over
 /// the limit, which is 100 MiB for an example.
-pub(crate) fn for_all(has_timeout: bool, run: impl Fn(&Bench, usize, Row) + Sync) {
-    let (bench, rows) = (table::bench_for_programs(), table::rows());
+pub(crate) fn for_all(has_timeout: bool, run: impl Fn(&FaultyServer, usize, Row) + Sync) {
+    let (server, rows) = (table::server_for_programs(), table::rows());
     let mut cases: Vec<usize> = (0..rows.len())
         .filter(|case| has_timeout || !rows[*case].hangs())
-        .filter(|case| rows[*case].upstream() != "body_too_large")
+        .filter(|case| rows[*case].upstream != "body_too_large")
         .collect();
     assert!(cases.len() > 40);
     // All cases that hang wait at the same time, while the others run.
     cases.sort_by_key(|case| !rows[*case].hangs());
-    all(&cases, 32, |&case| run(&bench, case, rows[case]));
+    all(&cases, 32, |&case| run(&server, case, rows[case]));
 }
 
 /// Returns the same server by another name, so that gateway and upstream do not share connections.
-pub(crate) fn upstream(bench: &Bench, path: &str) -> String {
-    bench.url(path).replace("127.0.0.1", "localhost")
+pub(crate) fn upstream(server: &FaultyServer, path: &str) -> String {
+    server.url(path).replace("127.0.0.1", "localhost")
 }
 
-fn program(name: &str, bench: &Bench, workspace: &str, path: &str) -> Command {
+fn program(name: &str, server: &FaultyServer, workspace: &str, path: &str) -> Command {
     let command = example::program(name);
-    configured(command, bench, workspace, path)
+    configured(command, server, workspace, path)
 }
 
 pub(crate) fn configured(
     mut command: Command,
-    bench: &Bench,
+    server: &FaultyServer,
     workspace: &str,
     path: &str,
 ) -> Command {
     command
-        .env("NEXUS_GATEWAY_URL", bench.url(""))
+        .env("NEXUS_GATEWAY_URL", server.url(""))
         .env("NEXUS_API_KEY", KEY)
         .env("NEXUS_LOG", "debug")
         .env("WORKSPACE_ID", workspace)
         .env("PROVIDER", "p")
-        .env("UPSTREAM_URL", upstream(bench, path));
+        .env("UPSTREAM_URL", upstream(server, path));
     command
 }
 
@@ -74,34 +74,34 @@ pub(crate) fn is_answer(outcome: &str) -> bool {
 
 #[test]
 fn the_quickstart_prints_its_steps_alone() {
-    for_all(false, |bench, case, row| {
+    for_all(false, |server, case, row| {
         let steps = |workspace: &str, path: &str| {
-            let out = stdout_of(&mut program("quickstart", bench, workspace, path));
+            let out = stdout_of(&mut program("quickstart", server, workspace, path));
             for line in out.lines() {
                 let step = line
                     .split_once(". ")
                     .map(|(number, _)| number.parse::<u8>());
-                assert!(matches!(step, Some(Ok(1..=6))), "{}: {out}", row.name());
+                assert!(matches!(step, Some(Ok(1..=6))), "{}: {out}", row.name);
             }
             out.lines().count()
         };
-        let expected = if row.gateway() == "ok" { 6 } else { 0 };
+        let expected = if row.gateway == "ok" { 6 } else { 0 };
         let workspace = format!("case-{case}-Gateway");
-        assert_eq!(steps(&workspace, ""), expected, "{}", row.name());
-        let works = is_answer(row.upstream()) || row.is_repeated();
+        assert_eq!(steps(&workspace, ""), expected, "{}", row.name);
+        let works = is_answer(row.upstream) || row.is_repeated();
         let expected = if works { 6 } else { 4 };
         let path = format!("/case-{case}-Upstream");
-        assert_eq!(steps("ws", &path), expected, "{}", row.name());
+        assert_eq!(steps("ws", &path), expected, "{}", row.name);
     });
 }
 
 #[test]
 fn the_tools_client_prints_nothing_when_it_fails() {
-    for_all(false, |bench, case, row| {
+    for_all(false, |server, case, row| {
         // The document is not a list of tools.
         let path = format!("/case-{case}-Tools");
-        let out = stdout_of(&mut program("rest_tools", bench, "ws", &path));
-        assert_eq!(out, "", "{}", row.name());
+        let out = stdout_of(&mut program("rest_tools", server, "ws", &path));
+        assert_eq!(out, "", "{}", row.name);
     });
 }
 
@@ -156,9 +156,9 @@ impl Mcp {
 
 #[test]
 fn the_mcp_server_prints_answers_alone() {
-    for_all(false, |bench, case, row| {
+    for_all(false, |server, case, row| {
         let id = format!("case-{case}-Mcp");
-        let mut command = program("mcp_stdio_server", bench, &id, &format!("/{id}Upstream"));
+        let mut command = program("mcp_stdio_server", server, &id, &format!("/{id}Upstream"));
         let mut server = Mcp::start(&mut command);
         server.ask(
             1,
@@ -166,18 +166,18 @@ fn the_mcp_server_prints_answers_alone() {
             &json!({"protocolVersion": "2025-11-25", "capabilities": {}}),
         );
         // First the fault of the gateway, then the fault of the upstream, then no fault.
-        if row.gateway() != "ok" {
-            assert_eq!(server.call(2)["isError"], true, "{}", row.name());
+        if row.gateway != "ok" {
+            assert_eq!(server.call(2)["isError"], true, "{}", row.name);
         }
         let answer = server.call(3);
         let failed = answer["isError"] == true;
         assert_eq!(
             failed,
-            row.upstream().contains('_') && !row.is_repeated(),
+            row.upstream.contains('_') && !row.is_repeated(),
             "{}: {answer}",
-            row.name()
+            row.name
         );
-        assert_ne!(server.call(4)["isError"], true, "{}", row.name());
+        assert_ne!(server.call(4)["isError"], true, "{}", row.name);
         server.end();
     });
 }

@@ -8,10 +8,10 @@
     clippy::arithmetic_side_effects
 )]
 
-mod bench;
-mod canaries;
+mod calls;
 mod cuts;
 mod examples;
+mod find_secrets;
 #[cfg(feature = "cli")]
 mod nexus;
 mod secrets;

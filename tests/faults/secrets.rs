@@ -8,7 +8,7 @@ use nexus_sdk::{
     RequestConnectionInput, RetryPolicy, TokenCache, WaitOptions,
 };
 
-use crate::canaries::{KEY, check_error};
+use crate::find_secrets::{KEY, check_error};
 use crate::support::{End, Reply, Request, Server, bytes, json, options, redirect, reply, text};
 use crate::watched;
 
@@ -21,7 +21,7 @@ pub(crate) fn token(strategy: &Value) -> Value {
             "api_secret": "canary-hmac", "access_key": "canary-id", "secret_key": "canary-sigv4",
             "session_token": "canary-session",
         },
-        "strategy": strategy, "expires_in": 3600,
+        "strategy": strategy, "expires_in": 3600, "anything": "canary-anything",
     })
 }
 
@@ -87,15 +87,11 @@ fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
         let error = fetch(&url, FetchOptions::default().timeout(timeout));
         failures.push(error.expect_err(path));
     }
+    #[rustfmt::skip]
     let urls = [
-        "http://127.0.0.1:1/{api_key}?k=canary",
-        "http://me:canary@127.0.0.1/",
-        "http://192.0.2.1/canary?canary",
-        "ftp://127.0.0.1/canary",
-        "http://127.0.0.1/can ary?canary",
-        "canary",
-        "http://127.0.0.1:canary/",
-        "https://127.0.0.1:1/{api_key}?canary",
+        "http://127.0.0.1:1/{api_key}?k=canary", "http://me:canary@127.0.0.1/",
+        "http://192.0.2.1/canary?canary", "ftp://127.0.0.1/canary", "http://127.0.0.1/can ary?canary",
+        "canary", "http://127.0.0.1:canary/", "https://127.0.0.1:1/{api_key}?canary",
     ];
     failures.extend(urls.map(|url| fetch(url, FetchOptions::default()).expect_err(url)));
     let unusable = [

@@ -7,34 +7,45 @@ use std::time::Duration;
 
 use nexus_sdk::{FetchOptions, LogLevel, NexusClientOptions, NexusError, RequestConnectionInput};
 
-use crate::bench::{Bench, CALLS, Call, SHORT, Turn, Wrong, all, document, document_reply};
+use crate::calls::{
+    CALLS, Call, FaultyCall, FaultyServer, SHORT, Wrong, all, document, document_reply,
+};
 use crate::support::{End, LONG, Reply, Server, bytes, holder, reply};
 
-/// The fault, the outcome of a resolve, the outcome of a fetch, and a function that turns a good document into
-/// the faulty response.
+/// A fault, and its outcomes.
 #[derive(Clone, Copy)]
-pub(crate) struct Row(&'static str, &'static str, &'static str, fn(&str) -> Reply);
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    /// The outcome of a call to the gateway.
+    pub(crate) gateway: &'static str,
+    /// The outcome of a fetch.
+    pub(crate) upstream: &'static str,
+    /// Turns a good document into the faulty response.
+    respond: fn(&str) -> Reply,
+}
+
+const fn row(
+    name: &'static str,
+    gateway: &'static str,
+    upstream: &'static str,
+    respond: fn(&str) -> Reply,
+) -> Row {
+    Row {
+        name,
+        gateway,
+        upstream,
+        respond,
+    }
+}
 
 impl Row {
-    pub(crate) fn name(&self) -> &'static str {
-        self.0
-    }
-
-    pub(crate) fn gateway(&self) -> &'static str {
-        self.1
-    }
-
-    pub(crate) fn upstream(&self) -> &'static str {
-        self.2
-    }
-
     /// Returns whether a GET is sent once more after this fault, if the client has had a response before.
     pub(crate) fn is_repeated(&self) -> bool {
-        self.0.ends_with("without an answer")
+        self.name.ends_with("without an answer")
     }
 
     pub(crate) fn hangs(&self) -> bool {
-        [self.1, self.2].contains(&LATE)
+        [self.gateway, self.upstream].contains(&LATE)
     }
 }
 
@@ -78,211 +89,112 @@ static CONTINUE: LazyLock<&[u8]> = LazyLock::new(|| many(b"HTTP/1.1 100 Continue
 
 const SECOND: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ncanary";
 
+#[rustfmt::skip]
 const CONNECTIONS: &[Row] = &[
-    Row("closed without an answer", FAILED, FAILED, |_| bytes("")),
-    Row("reset without an answer", FAILED, FAILED, |_| {
-        bytes("").then(End::Reset)
-    }),
-    Row("half-closed without an answer", FAILED, FAILED, |_| {
-        bytes("").then(End::HalfClose)
-    }),
-    Row("half-closed within the body", FAILED, FAILED, |body| {
-        length(200, body).then(End::HalfClose)
-    }),
-    Row("half-closed after the answer", OK, OK, |body| {
-        reply(200, &[], body).then(End::HalfClose)
-    }),
-    Row("reset within the body", FAILED, FAILED, |body| {
-        length(200, body).then(End::Reset)
-    }),
-    Row("closed after the answer", OK, OK, |body| {
-        reply(200, &[], body).then(End::Close)
-    }),
-    Row("a black hole", LATE, LATE, |_| bytes("").then(End::Hold)),
-    Row("silence within the header", LATE, LATE, |_| {
-        bytes("HTTP/1.1 200 OK\r\nX").then(End::Hold)
-    }),
-    Row("silence within the body", LATE, LATE, |body| {
-        length(200, body).then(End::Hold)
-    }),
-    Row("silence within a chunk", LATE, LATE, |_| {
-        chunked("99\r\n{").then(End::Hold)
-    }),
-    Row("an answer after the deadline", LATE, LATE, |body| {
+    row("closed without an answer", FAILED, FAILED, |_| bytes("")),
+    row("reset without an answer", FAILED, FAILED, |_| bytes("").then(End::Reset)),
+    row("half-closed without an answer", FAILED, FAILED, |_| bytes("").then(End::HalfClose)),
+    row("half-closed within the body", FAILED, FAILED, |body| length(200, body).then(End::HalfClose)),
+    row("half-closed after the answer", OK, OK, |body| reply(200, &[], body).then(End::HalfClose)),
+    row("reset within the body", FAILED, FAILED, |body| length(200, body).then(End::Reset)),
+    row("closed after the answer", OK, OK, |body| reply(200, &[], body).then(End::Close)),
+    row("a black hole", LATE, LATE, |_| bytes("").then(End::Hold)),
+    row("silence within the header", LATE, LATE, |_| bytes("HTTP/1.1 200 OK\r\nX").then(End::Hold)),
+    row("silence within the body", LATE, LATE, |body| length(200, body).then(End::Hold)),
+    row("silence within a chunk", LATE, LATE, |_| chunked("99\r\n{").then(End::Hold)),
+    row("an answer after the deadline", LATE, LATE, |body| {
         thread::sleep(SHORT * 2);
         reply(200, &[], body)
     }),
-    Row("an answer after a delay", OK, OK, |body| {
+    row("an answer after a delay", OK, OK, |body| {
         thread::sleep(SHORT);
         reply(200, &[], body)
     }),
-    Row("one byte at a time", OK, OK, |body| {
-        reply(200, &[], body).byte_by_byte()
-    }),
-    Row("chunks, one byte at a time", OK, OK, |body| {
+    row("one byte at a time", OK, OK, |body| reply(200, &[], body).byte_by_byte()),
+    row("chunks, one byte at a time", OK, OK, |body| {
         chunked(&format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len())).byte_by_byte()
     }),
-    Row("a header that never ends, slowly", LATE, LATE, |_| {
-        bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Drip(b"x"))
-    }),
-    Row("a body that never ends, slowly", LATE, LATE, |_| {
-        length(LIMIT_LESS_ONE, "").then(End::Drip(b"x"))
-    }),
-    Row("chunks that never end, slowly", LATE, LATE, |_| {
-        chunked("").then(End::Drip(b"1\r\nx\r\n"))
-    }),
+    row("a header that never ends, slowly", LATE, LATE, |_| bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Drip(b"x"))),
+    row("a body that never ends, slowly", LATE, LATE, |_| length(LIMIT_LESS_ONE, "").then(End::Drip(b"x"))),
+    row("chunks that never end, slowly", LATE, LATE, |_| chunked("").then(End::Drip(b"1\r\nx\r\n"))),
 ];
 
-const LIMIT_LESS_ONE: u64 = crate::bench::LIMIT - 1;
+const LIMIT_LESS_ONE: u64 = crate::calls::LIMIT - 1;
 
+#[rustfmt::skip]
 const JUNK: &[Row] = &[
-    Row("junk before the status line", FAILED, FAILED, |body| {
-        between("junk\r\n", body, "")
-    }),
-    Row("NULs before the status line", FAILED, FAILED, |body| {
-        between("\0\0", body, "")
-    }),
-    Row("an empty line before the status line", OK, OK, |body| {
-        between("\r\n", body, "")
-    }),
-    Row("early hints before the answer", OK, OK, |body| {
+    row("junk before the status line", FAILED, FAILED, |body| between("junk\r\n", body, "")),
+    row("NULs before the status line", FAILED, FAILED, |body| between("\0\0", body, "")),
+    row("an empty line before the status line", OK, OK, |body| between("\r\n", body, "")),
+    row("early hints before the answer", OK, OK, |body| {
         between("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", body, "")
     }),
-    Row("junk after the body", OK, OK, |body| {
-        between("", body, "junk")
-    }),
-    Row("another answer after the body", OK, OK, |body| {
-        between("", body, SECOND)
-    }),
-    Row("another answer after the chunks", OK, OK, |body| {
+    row("junk after the body", OK, OK, |body| between("", body, "junk")),
+    row("another answer after the body", OK, OK, |body| between("", body, SECOND)),
+    row("another answer after the chunks", OK, OK, |body| {
         chunked(&format!("{:x}\r\n{body}\r\n0\r\n\r\n{SECOND}", body.len())).then(End::Keep)
     }),
-    Row("another protocol", FAILED, FAILED, |_| {
-        bytes("SSH-2.0-OpenSSH_9.9\r\n\r\n")
-    }),
-    Row("TLS", FAILED, FAILED, |_| {
-        bytes(&b"\x15\x03\x01\x00\x02\x02\x46"[..])
-    }),
-    Row("HTTP/2", FAILED, FAILED, |_| {
-        bytes(&b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"[..])
-    }),
-    Row("a body without any header", FAILED, FAILED, |body| {
-        bytes(body)
-    }),
-    Row("status 99", FAILED, FAILED, |_| {
-        bytes("HTTP/1.1 99 Low\r\n\r\n")
-    }),
-    Row("status 1000", FAILED, FAILED, |_| {
-        bytes("HTTP/1.1 1000 High\r\n\r\n")
-    }),
-    Row("HTTP/3.0", FAILED, FAILED, |_| {
-        bytes("HTTP/3.0 200 OK\r\n\r\n")
-    }),
-    Row("a header without a colon", FAILED, FAILED, |body| {
-        raw("canary\r\n", body)
-    }),
-    Row("a header without a name", FAILED, FAILED, |body| {
-        raw(": canary\r\n", body)
-    }),
-    Row("a NUL in a header", FAILED, FAILED, |body| {
-        raw("X: a\0b\r\n", body)
-    }),
-    Row("a folded header", FAILED, FAILED, |body| {
-        raw("X: a\r\n b\r\n", body)
-    }),
+    row("another protocol", FAILED, FAILED, |_| bytes("SSH-2.0-OpenSSH_9.9\r\n\r\n")),
+    row("TLS", FAILED, FAILED, |_| bytes(&b"\x15\x03\x01\x00\x02\x02\x46"[..])),
+    row("HTTP/2", FAILED, FAILED, |_| bytes(&b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"[..])),
+    row("a body without any header", FAILED, FAILED, |body| bytes(body)),
+    row("status 99", FAILED, FAILED, |_| bytes("HTTP/1.1 99 Low\r\n\r\n")),
+    row("status 1000", FAILED, FAILED, |_| bytes("HTTP/1.1 1000 High\r\n\r\n")),
+    row("HTTP/3.0", FAILED, FAILED, |_| bytes("HTTP/3.0 200 OK\r\n\r\n")),
+    row("a header without a colon", FAILED, FAILED, |body| raw("canary\r\n", body)),
+    row("a header without a name", FAILED, FAILED, |body| raw(": canary\r\n", body)),
+    row("a NUL in a header", FAILED, FAILED, |body| raw("X: a\0b\r\n", body)),
+    row("a folded header", FAILED, FAILED, |body| raw("X: a\r\n b\r\n", body)),
 ];
 
+#[rustfmt::skip]
 const LENGTHS: &[Row] = &[
-    Row("a length too long", FAILED, FAILED, |body| {
-        length(body.len() + 1, body)
-    }),
-    Row("a length too short", INVALID, "shorter", |body| {
-        length(body.len() - 9, body).then(End::Keep)
-    }),
-    Row("two different lengths", FAILED, FAILED, |body| {
+    row("a length too long", FAILED, FAILED, |body| length(body.len() + 1, body)),
+    row("a length too short", INVALID, "shorter", |body| length(body.len() - 9, body).then(End::Keep)),
+    row("two different lengths", FAILED, FAILED, |body| {
         let (long, short) = (body.len(), body.len() - 9);
         raw(
             &format!("Content-Length: {long}\r\nContent-Length: {short}\r\n"),
             body,
         )
     }),
-    Row("the same length twice", OK, OK, |body| {
+    row("the same length twice", OK, OK, |body| {
         let line = format!("Content-Length: {}\r\n", body.len());
         raw(&line.repeat(2), body)
     }),
-    Row("a length and chunks", OK, OK, |body| {
+    row("a length and chunks", OK, OK, |body| {
         let headers = "Content-Length: 9\r\nTransfer-Encoding: chunked\r\n";
         raw(headers, &format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()))
     }),
-    Row("a negative length", FAILED, FAILED, |body| length(-1, body)),
-    Row("a length that is no number", FAILED, FAILED, |body| {
-        length("canary", body)
-    }),
-    Row("an empty length", FAILED, FAILED, |body| length("", body)),
-    Row("the greatest length", LARGE, LARGE, |body| {
-        length(u64::MAX, body)
-    }),
-    Row("a length too great for a number", FAILED, FAILED, |body| {
-        length("99999999999999999999", body)
-    }),
-    Row("a negative chunk", FAILED, FAILED, |_| {
-        chunked("-1\r\nx\r\n0\r\n\r\n")
-    }),
-    Row("a chunk without a size", FAILED, FAILED, |body| {
-        chunked(&format!("\r\n{body}\r\n0\r\n\r\n"))
-    }),
-    Row("a chunk of the greatest size", FAILED, FAILED, |body| {
-        chunked(&format!("ffffffffffffffff\r\n{body}"))
-    }),
-    Row("a chunk too great for a number", FAILED, FAILED, |body| {
-        chunked(&format!("fffffffffffffffff\r\n{body}"))
-    }),
-    Row(
-        "a chunk that is longer than it says",
-        FAILED,
-        FAILED,
-        |body| chunked(&format!("9\r\n{body}\r\n0\r\n\r\n")),
-    ),
+    row("a negative length", FAILED, FAILED, |body| length(-1, body)),
+    row("a length that is no number", FAILED, FAILED, |body| length("canary", body)),
+    row("an empty length", FAILED, FAILED, |body| length("", body)),
+    row("the greatest length", LARGE, LARGE, |body| length(u64::MAX, body)),
+    row("a length too great for a number", FAILED, FAILED, |body| length("99999999999999999999", body)),
+    row("a negative chunk", FAILED, FAILED, |_| chunked("-1\r\nx\r\n0\r\n\r\n")),
+    row("a chunk without a size", FAILED, FAILED, |body| chunked(&format!("\r\n{body}\r\n0\r\n\r\n"))),
+    row("a chunk of the greatest size", FAILED, FAILED, |body| chunked(&format!("ffffffffffffffff\r\n{body}"))),
+    row("a chunk too great for a number", FAILED, FAILED, |body| chunked(&format!("fffffffffffffffff\r\n{body}"))),
+    row("a chunk that is longer than it says", FAILED, FAILED, |body| chunked(&format!("9\r\n{body}\r\n0\r\n\r\n"))),
 ];
 
+#[rustfmt::skip]
 const ENDLESS: &[Row] = &[
-    Row("an endless status line", FAILED, FAILED, |_| {
-        bytes("HTTP/1.1 200 ").then(End::Flood(&LETTERS))
-    }),
-    Row("an endless header line", FAILED, FAILED, |_| {
-        bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Flood(&LETTERS))
-    }),
-    Row("endless headers", FAILED, FAILED, |_| {
-        bytes("HTTP/1.1 200 OK\r\n").then(End::Flood(&HEADERS))
-    }),
-    Row("endless early answers", FAILED, FAILED, |_| {
-        bytes("").then(End::Flood(&EARLY))
-    }),
-    Row("early answers, slowly", LATE, LATE, |_| {
-        bytes("").then(End::Drip(b"HTTP/1.1 102 Processing\r\n\r\n"))
-    }),
-    Row("endless continues", FAILED, FAILED, |_| {
-        bytes("").then(End::Flood(&CONTINUE))
-    }),
-    Row("an endless body", LARGE, LARGE, |_| {
-        raw("", "").then(End::Flood(&LETTERS))
-    }),
-    Row("endless chunks", LARGE, LARGE, |_| {
-        chunked("").then(End::Flood(&CHUNKS))
-    }),
-    Row("an endless chunk size", FAILED, FAILED, |_| {
-        chunked("").then(End::Flood(&LETTERS))
-    }),
-    Row("an endless chunk extension", FAILED, FAILED, |_| {
-        chunked("1;").then(End::Flood(&LETTERS))
-    }),
-    Row("endless trailers", LATE, LATE, |_| {
-        chunked("0\r\n").then(End::Flood(&HEADERS))
-    }),
-    Row("a body of the limit", INVALID, "other", |_| {
+    row("an endless status line", FAILED, FAILED, |_| bytes("HTTP/1.1 200 ").then(End::Flood(&LETTERS))),
+    row("an endless header line", FAILED, FAILED, |_| bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Flood(&LETTERS))),
+    row("endless headers", FAILED, FAILED, |_| bytes("HTTP/1.1 200 OK\r\n").then(End::Flood(&HEADERS))),
+    row("endless early answers", FAILED, FAILED, |_| bytes("").then(End::Flood(&EARLY))),
+    row("early answers, slowly", LATE, LATE, |_| bytes("").then(End::Drip(b"HTTP/1.1 102 Processing\r\n\r\n"))),
+    row("endless continues", FAILED, FAILED, |_| bytes("").then(End::Flood(&CONTINUE))),
+    row("an endless body", LARGE, LARGE, |_| raw("", "").then(End::Flood(&LETTERS))),
+    row("endless chunks", LARGE, LARGE, |_| chunked("").then(End::Flood(&CHUNKS))),
+    row("an endless chunk size", FAILED, FAILED, |_| chunked("").then(End::Flood(&LETTERS))),
+    row("an endless chunk extension", FAILED, FAILED, |_| chunked("1;").then(End::Flood(&LETTERS))),
+    row("endless trailers", LATE, LATE, |_| chunked("0\r\n").then(End::Flood(&HEADERS))),
+    row("a body of the limit", INVALID, "other", |_| {
         reply(200, &[], vec![b'x'; 256 << 10])
     }),
-    Row("a body of one byte more", LARGE, LARGE, |_| {
+    row("a body of one byte more", LARGE, LARGE, |_| {
         reply(200, &[], vec![b'x'; (256 << 10) + 1])
     }),
 ];
@@ -303,37 +215,28 @@ mod packed {
     });
     static ZEROS: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![0; 3 << 20]));
 
+    #[rustfmt::skip]
     pub(super) const ROWS: &[Row] = &[
-        Row("a gzip bomb", LARGE, LARGE, |_| gzipped(&ZEROS)),
-        Row("an endless gzip bomb of nothing", LATE, LATE, |_| {
+        row("a gzip bomb", LARGE, LARGE, |_| gzipped(&ZEROS)),
+        row("an endless gzip bomb of nothing", LATE, LATE, |_| {
             raw("Content-Encoding: gzip\r\n", "").then(End::Flood(&NOTHING))
         }),
-        Row("gzip, one byte at a time", OK, OK, |body| {
-            gzipped(&gzip(body.as_bytes())).byte_by_byte()
-        }),
-        Row("gzip that is none", FAILED, FAILED, |body| {
-            gzipped(body.as_bytes())
-        }),
-        Row("gzip with another sum", FAILED, FAILED, |body| {
+        row("gzip, one byte at a time", OK, OK, |body| gzipped(&gzip(body.as_bytes())).byte_by_byte()),
+        row("gzip that is none", FAILED, FAILED, |body| gzipped(body.as_bytes())),
+        row("gzip with another sum", FAILED, FAILED, |body| {
             let mut packed = gzip(body.as_bytes());
             let at = packed.len() - 8;
             packed[at] ^= 1;
             gzipped(&packed)
         }),
-        Row("gzip without its end", FAILED, FAILED, |body| {
+        row("gzip without its end", FAILED, FAILED, |body| {
             let packed = gzip(body.as_bytes());
             gzipped(&packed[..packed.len() - 4])
         }),
-        Row("gzip and junk", FAILED, FAILED, |body| {
-            gzipped(&[&gzip(body.as_bytes())[..], b"junk"].concat())
-        }),
+        row("gzip and junk", FAILED, FAILED, |body| gzipped(&[&gzip(body.as_bytes())[..], b"junk"].concat())),
         // ureq does not tell how many bytes arrived, so this counts as an empty body.
-        Row("gzip of its first bytes alone", INVALID, "empty", |body| {
-            gzipped(&gzip(body.as_bytes())[..9])
-        }),
-        Row("gzip of no bytes at all", INVALID, "empty", |_| {
-            gzipped(b"")
-        }),
+        row("gzip of its first bytes alone", INVALID, "empty", |body| gzipped(&gzip(body.as_bytes())[..9])),
+        row("gzip of no bytes at all", INVALID, "empty", |_| gzipped(b"")),
     ];
 }
 
@@ -346,26 +249,26 @@ pub(crate) fn rows() -> Vec<Row> {
 }
 
 /// Starts a server that plays the row with the number of the case.
-fn bench() -> Bench {
+fn server() -> FaultyServer {
     let rows = rows();
-    Bench::start(move |case| rows[case].3(&document(1)))
+    FaultyServer::start(move |case| (rows[case].respond)(&document(1)))
 }
 
 /// The same for programs. They wait for flights before they end, so every fault ends soon after the timeout.
-pub(crate) fn bench_for_programs() -> Bench {
+pub(crate) fn server_for_programs() -> FaultyServer {
     let rows = rows();
-    Bench::start(move |case| rows[case].3(&document(1)).at_most(SHORT * 3))
+    FaultyServer::start(move |case| (rows[case].respond)(&document(1)).at_most(SHORT * 3))
 }
 
 /// The outcome of a call whose first response has this fault.
 fn expected(call: Call, row: Row) -> &'static str {
-    let passes = [FAILED, LATE].contains(&row.1);
+    let passes = [FAILED, LATE].contains(&row.gateway);
     match call {
         // This call polls. A fault that hangs is one flight, which the later polls join.
         Call::Wait if passes && !row.hangs() => OK,
-        Call::Token | Call::Check | Call::Wait | Call::Connect => row.1,
-        Call::Agent if row.2 == LARGE => FAILED,
-        Call::Fetch | Call::Send | Call::Agent => row.2,
+        Call::Token | Call::Check | Call::Wait | Call::Connect => row.gateway,
+        Call::Agent if row.upstream == LARGE => FAILED,
+        Call::Fetch | Call::Send | Call::Agent => row.upstream,
     }
 }
 
@@ -373,7 +276,7 @@ fn expected(call: Call, row: Row) -> &'static str {
 #[ignore = "`watched` runs it"]
 fn every_fault_has_its_outcome_and_the_next_call_works() {
     let rows = rows();
-    let bench = bench();
+    let server = server();
     let for_agent = FOR_AGENT.concat().len();
     let cases: Vec<(usize, Call)> = (0..rows.len())
         .flat_map(|row| CALLS.map(|call| (row, call)))
@@ -383,9 +286,9 @@ fn every_fault_has_its_outcome_and_the_next_call_works() {
     all(&cases, 48, |&(case, call)| {
         let row = rows[case];
         let timeout = if row.hangs() { SHORT } else { LONG };
-        let outcome = Turn::new(&bench, call, case, timeout).play();
+        let outcome = FaultyCall::new(&server, call, case, timeout).make();
         wrong.compare(
-            format!("{}, {call:?}", row.0),
+            format!("{}, {call:?}", row.name),
             &outcome,
             expected(call, row),
         );

@@ -14,7 +14,7 @@ use nexus_sdk::{
     RevokeOptions, TokenCache, WaitOptions,
 };
 
-use crate::canaries::{CANARY, KEY, check_text};
+use crate::find_secrets::{KEY, SECRET, check_text};
 use crate::secrets::{strategies, token};
 use crate::support::{Server, client, json, options};
 
@@ -80,7 +80,7 @@ fn exports(file: &str) -> Vec<String> {
 }
 
 fn credentials() -> Map<String, Value> {
-    Map::from_iter([("api_key".to_owned(), CANARY.into())])
+    Map::from_iter([("api_key".to_owned(), SECRET.into())])
 }
 
 fn see_options(seen: &mut Seen) {
@@ -88,7 +88,7 @@ fn see_options(seen: &mut Seen) {
     seen.see(&NexusClientOptions::new("canary").agent(ureq::agent()));
     let fetch = FetchOptions::default().data("canary");
     let names = ["Authorization", "Cookie", "Proxy-Authorization", "X-Own"];
-    seen.see(&fetch.headers(names.map(|name| (name, CANARY))));
+    seen.see(&fetch.headers(names.map(|name| (name, SECRET))));
     seen.see(&WaitOptions::default().on_poll(|_| std::ops::ControlFlow::Continue(())));
     seen.see(&RetryPolicy::default());
     seen.see(&LogLevel::Debug);
@@ -120,7 +120,7 @@ fn see_tokens(seen: &mut Seen) {
 }
 
 fn see_connections(seen: &mut Seen) {
-    let metadata = Map::from_iter([("note".to_owned(), CANARY.into())]);
+    let metadata = Map::from_iter([("note".to_owned(), SECRET.into())]);
     let input = RequestConnectionInput::new("u", "p", ["s"], "http://localhost/?state=canary");
     let input = input.metadata(metadata);
     seen.see(&input);
@@ -155,16 +155,19 @@ fn see_connections(seen: &mut Seen) {
 
 fn see_sessions(seen: &mut Seen) {
     let tokens = [
-        json!({"token_type": "bearer", "access_token": CANARY}),
-        json!({"token_type": "session", "session_token": CANARY}),
+        json!({"token_type": "bearer", "access_token": SECRET}),
+        json!({"token_type": "session", "session_token": SECRET}),
     ];
     for mut answer in tokens {
         answer["session_id"] = "s".into();
+        for user in ["acting_for", "tenant_id", "clearance_level", "anything"] {
+            answer[user] = SECRET.into();
+        }
         let gateway = Server::play(vec![json(201, &answer)]);
         let client = client(&gateway);
         let input = AgentSessionInput::new("a", ["s"]).provider("ws", "p");
         seen.see(&input);
-        let obo = input.clone().on_behalf_of(CANARY);
+        let obo = input.clone().on_behalf_of(SECRET);
         seen.see(&obo);
         seen.see(&client.request_agent_session(&obo).unwrap());
         let session = client.request_agent_session(&input).unwrap();
@@ -187,5 +190,5 @@ fn see_testing(seen: &mut Seen) {
     let client = NexusClient::new(options.api_key(KEY)).unwrap();
     let _ = client.capture_credential("s", &credentials());
     seen.see(&gateway.requests()[0]);
-    seen.see(&Fault::reply(200, "text/plain", CANARY));
+    seen.see(&Fault::reply(200, "text/plain", SECRET));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
 use serde_json::Value;
 
-use crate::canaries::{KEY, check_text};
+use crate::find_secrets::{KEY, check_text};
 use crate::secrets::token;
 use crate::support::{LONG, Server, holder, json, options, redirect, text};
 

@@ -7,8 +7,8 @@
     clippy::arithmetic_side_effects
 )]
 
-mod planted;
 mod reader;
+mod small_crates;
 
 use std::collections::BTreeSet;
 use std::fs;

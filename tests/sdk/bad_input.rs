@@ -1,12 +1,13 @@
-//! Input that cannot be used: the error names its place, and nothing is sent.
+//! Input that cannot be used: the error names its place, and nothing is sent. `src/url/tests.rs` has the rules of URLs.
 
 use std::time::Duration;
 
 use crate::support::{self, Server, bearer, client, options};
 use nexus_sdk::http::HeaderName;
+use nexus_sdk::serde_json::Map;
 use nexus_sdk::{
-    FetchOptions, NexusClient, NexusClientOptions, NexusError, RequestConnectionInput, TokenCache,
-    WaitOptions,
+    AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, NexusError,
+    RequestConnectionInput, RevokeOptions, TokenCache, WaitOptions,
 };
 
 /// Checks a table of errors, and that the server heard nothing of them.
@@ -25,112 +26,83 @@ fn check(server: &Server, table: Vec<(&str, NexusError, &str, &str)>) {
     assert_eq!(server.connections(), 0);
 }
 
-const BLANK: [&str; 5] = ["", " ", "\t", "\r\n", "\u{a0}\u{2003}"];
-
-fn check_blank<const N: usize>(server: &Server, blank: &str, errors: [(NexusError, &str); N]) {
-    let row = |(error, place)| (blank, error, "invalid_input", place);
-    check(server, errors.map(row).into());
-}
-
 #[test]
-fn blank_ids() {
-    let server = Server::play(vec![bearer("t")]);
-    let client = client(&server);
-    for blank in BLANK {
-        let errors = [
-            client.check_connection(blank).unwrap_err(),
-            client
-                .wait_for_active(blank, WaitOptions::default())
-                .unwrap_err(),
-            client.get_token_by_connection_id(blank).unwrap_err(),
-            client.refresh_connection(blank).unwrap_err(),
-        ];
-        check_blank(
-            &server,
-            blank,
-            errors.map(|error| (error, "connection_id: ")),
-        );
-    }
-}
-
-#[test]
-fn blank_names() {
+fn blank_texts() {
     let server = Server::play(vec![bearer("t")]);
     let (client, cache) = (client(&server), TokenCache::new());
-    let connection = |user: &str, provider: &str, url: &str| {
+    let connect = |user: &str, provider: &str, url: &str| {
         let input = RequestConnectionInput::new(user, provider, ["s"], url);
-        client.request_connection(&input).unwrap_err()
+        client.request_connection(&input).err()
     };
-    let tokens = |workspace: &str, provider: &str| {
-        let options = FetchOptions::default();
-        [
-            client.resolve_token(workspace, provider).unwrap_err(),
-            client
-                .get_cached_token(&cache, workspace, provider)
-                .unwrap_err(),
-            client
-                .authenticated_fetch(&cache, workspace, provider, &server.url("/"), options)
-                .unwrap_err(),
-        ]
+    let get = |workspace: &str, provider: &str| {
+        let fetcher = client.fetcher(&cache, workspace, provider);
+        fetcher.get(&server.url("/")).err()
     };
-    for blank in BLANK {
-        check_blank(
-            &server,
-            blank,
-            tokens(blank, "p").map(|error| (error, "workspace_id: ")),
-        );
-        check_blank(
-            &server,
-            blank,
-            tokens("w", blank).map(|error| (error, "provider: ")),
-        );
-        let errors = [
-            (connection(blank, "p", "http://x/"), "user_id: "),
-            (connection("u", blank, "http://x/"), "provider_name: "),
-            (connection("u", "p", blank), "return_url: "),
+    let fetch = |workspace: &str, provider: &str| {
+        let (url, options) = (server.url("/"), FetchOptions::default());
+        client
+            .authenticated_fetch(&cache, workspace, provider, &url, options)
+            .err()
+    };
+    let revoke = |id: &str, workspace: Option<&str>| {
+        let options = RevokeOptions::default();
+        let options = workspace.map_or(options.clone(), |id| options.workspace_id(id));
+        client.revoke_connection(id, options).err()
+    };
+    let session = |input: AgentSessionInput| client.request_agent_session(&input).err();
+    let agent = || AgentSessionInput::new("a", ["s"]).connection_id("c");
+    for blank in ["", " ", "\t", "\r\n", "\u{a0}\u{2003}"] {
+        #[rustfmt::skip]
+        let table = vec![
+            (client.check_connection(blank).err(), "connection_id: "),
+            (client.wait_for_active(blank, WaitOptions::default()).err(), "connection_id: "),
+            (client.get_token_by_connection_id(blank).err(), "connection_id: "),
+            (client.refresh_connection(blank).err(), "connection_id: "),
+            (revoke(blank, None), "connection_id: "),
+            (revoke("c", Some(blank)), "workspace_id: "),
+            (client.resolve_token(blank, "p").err(), "workspace_id: "),
+            (client.resolve_token("w", blank).err(), "provider: "),
+            (client.get_cached_token(&cache, blank, "p").err(), "workspace_id: "),
+            (client.get_cached_token(&cache, "w", blank).err(), "provider: "),
+            (client.auth_headers(&cache, blank, "p").err(), "workspace_id: "),
+            (fetch(blank, "p"), "workspace_id: "),
+            (fetch("w", blank), "provider: "),
+            (get("w", blank), "provider: "),
+            (connect(blank, "p", "http://x/"), "user_id: "),
+            (connect("u", blank, "http://x/"), "provider_name: "),
+            (connect("u", "p", blank), "return_url: "),
+            (client.capture_schema(blank).err(), "state: "),
+            (client.capture_credential(blank, &Map::new()).err(), "state: "),
+            (client.get_agent_session(blank).err(), "session_id: "),
+            (client.close_agent_session(blank).err(), "session_id: "),
+            (session(agent().on_behalf_of(blank)), "user_token: "),
+            (session(AgentSessionInput::new("a", ["s"])), ""),
         ];
-        check_blank(&server, blank, errors);
+        let row = |(error, place): (Option<NexusError>, _)| {
+            (blank, error.unwrap(), "invalid_input", place)
+        };
+        check(&server, table.into_iter().map(row).collect());
     }
 }
-
-const NO_GATEWAYS: [&str; 23] = [
-    "",
-    " ",
-    "nexus.example.com",
-    "localhost:8080",
-    "127.0.0.1:8080",
-    "//host",
-    "/v1",
-    "ftp://host",
-    "file:///etc",
-    "http://",
-    "http:///x",
-    "https://me:pw@host",
-    "http://me@host",
-    "http://host:99999",
-    "http://host:x",
-    "http://a b",
-    "http://host/a b",
-    "http://h\r\nost",
-    "http://[::1",
-    "http://caf\u{e9}.example",
-    "http:host",
-    "https://host?a=b",
-    "https://host/v1?",
-];
 
 #[test]
 fn options_of_a_client() {
     let server = Server::play(vec![bearer("t")]);
     let refused = |options: NexusClientOptions| NexusClient::new(options).unwrap_err();
-    let urls = NO_GATEWAYS.map(|url| {
+    let urls = [
+        ("", "gateway_url: empty"),
+        ("https://me:pw@host", "gateway_url: has a user name"),
+        (
+            "https://host/?a=b",
+            "gateway_url: has a query; leave it out",
+        ),
+        ("https://host/v1?", "gateway_url: has a query; leave it out"),
+    ];
+    let urls = urls.map(|(url, place)| {
         let error = refused(NexusClientOptions::new(url));
-        (url, error, "invalid_input", "gateway_url: ")
+        (url, error, "invalid_input", place)
     });
     check(&server, urls.into());
-    let error = refused(NexusClientOptions::new("https://host/?a=b"));
-    let place = "gateway_url: has a query; leave it out";
-    check(&server, vec![("a query", error, "invalid_input", place)]);
     let keys = ["a\nb", "a\r\nX: y", "a\0", "\u{7f}"].map(|key| {
         let error = refused(options(&server).api_key(key));
         (key, error, "invalid_input", "api_key: ")
@@ -149,70 +121,27 @@ fn refused(server: &Server, url: &str, options: FetchOptions) -> NexusError {
 fn urls_to_fetch() {
     let server = Server::play(vec![bearer("t")]);
     let authority = server.url("").replace("http://", "");
-    let own = [
+    let urls = [
+        String::new(),
         format!("http://me:pw@{authority}/"),
-        format!("http://me@{authority}/"),
-        format!("http://@{authority}/"),
         format!("ftp://{authority}/"),
-        format!("//{authority}/"),
-        authority.clone(),
-        format!("http:{authority}/"),
-        format!("http://{authority}/a b"),
         format!("http://{authority}/a\r\nX: y"),
-        format!("http://{authority}\t/"),
         format!(" http://{authority}/"),
-        format!("http://{authority}/{}", "x".repeat(70_000)),
     ];
-    let others = [
-        "",
-        " ",
-        "/user",
-        "user",
-        "http://",
-        "https:///x",
-        "http://127.0.0.1:0x1/",
-        "http://127.0.0.1:65536/",
-        "http://[::1/",
-        "javascript:x",
-        "http://a|b/",
-        "http://caf\u{e9}.example/",
-    ];
-    let urls = own.iter().map(String::as_str).chain(others);
-    let table = urls.map(|url| {
+    let table = urls.iter().map(|url| {
         let error = refused(&server, url, FetchOptions::default());
         assert!(!error.message().contains("pw"), "{error}");
-        (url, error, "invalid_input", "url: ")
+        (url.as_str(), error, "invalid_input", "url: ")
     });
     check(&server, table.collect());
-}
-
-#[test]
-fn a_user_name_in_a_url_is_named_as_the_problem() {
-    let server = Server::play(vec![bearer("t")]);
-    for url in [
-        "https://me:pw@host/",
-        "http://me@127.0.0.1/",
-        "https://@host",
-    ] {
-        let fetched = refused(&server, url, FetchOptions::default());
-        let made = NexusClient::new(NexusClientOptions::new(url)).unwrap_err();
-        for error in [fetched, made] {
-            assert!(error.message().contains("user name"), "{url}: {error}");
-        }
-    }
-    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
 fn plain_http_to_another_machine() {
     let server = Server::play(vec![bearer("t")]);
     let urls = [
-        "http://192.0.2.1/",
         "http://api.example.com/x?q=secret",
         "http://localhost.example.com/",
-        "http://127.0.0.1.example/",
-        "http://[2001:db8::1]/",
-        "HTTP://EXAMPLE.com/",
         "http://0.0.0.0/",
     ];
     let table = urls.map(|url| {
@@ -226,42 +155,17 @@ fn plain_http_to_another_machine() {
 #[test]
 fn methods() {
     let server = Server::play(vec![bearer("t")]);
+    #[rustfmt::skip]
     let methods = [
-        "",
-        " ",
-        "GE T",
-        "GET ",
-        "GET\r\n",
-        "GET / HTTP/1.1\r\nX: y",
-        "M\u{e9}thod",
-        "a/b",
-        "CONNECT",
-        "connect",
-        "TRACE",
-        "Trace",
-        "TRACK",
-        "track",
-        "PRI",
-        "pri",
+        "", " ", "GE T", "GET ", "GET\r\n", "GET / HTTP/1.1\r\nX: y", "M\u{e9}thod", "a/b", "CONNECT",
+        "connect", "TRACE", "Trace", "TRACK", "track", "PRI", "pri",
     ];
     let table = methods.map(|method| {
-        let error = refused(
-            &server,
-            &server.url("/"),
-            FetchOptions::default().method(method),
-        );
+        let options = FetchOptions::default().method(method);
+        let error = refused(&server, &server.url("/"), options);
         (method, error, "invalid_input", "method: ")
     });
     check(&server, table.into());
-}
-
-#[test]
-fn json_that_cannot_be_written() {
-    let server = Server::play(vec![bearer("t")]);
-    let odd = std::collections::HashMap::from([((1, 2), 3)]);
-    let options = FetchOptions::default().method("POST").json(&odd);
-    let error = refused(&server, &server.url("/"), options);
-    check(&server, vec![("a map", error, "invalid_input", "json: ")]);
 }
 
 #[test]
@@ -306,14 +210,19 @@ fn headers() {
 }
 
 #[test]
-fn a_timeout_of_zero() {
+fn options_of_a_fetch() {
     let server = Server::play(vec![bearer("t")]);
-    let error = refused(
-        &server,
-        &server.url("/"),
-        FetchOptions::default().timeout(Duration::ZERO),
-    );
-    check(&server, vec![("0 s", error, "invalid_input", "timeout: ")]);
+    let odd = std::collections::HashMap::from([((1, 2), 3)]);
+    let get = FetchOptions::default;
+    let table = [
+        ("a map", get().method("POST").json(&odd), "json: "),
+        ("0 s", get().timeout(Duration::ZERO), "timeout: "),
+    ];
+    let table = table.map(|(case, options, place)| {
+        let error = refused(&server, &server.url("/"), options);
+        (case, error, "invalid_input", place)
+    });
+    check(&server, table.into());
 }
 
 #[test]

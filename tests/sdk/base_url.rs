@@ -1,4 +1,4 @@
-//! `Fetcher::base_url`: relative URLs, and URLs that would lead out of the base.
+//! `Fetcher::base_url` on the wire. `src/fetch/scope/tests.rs` has its rules.
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{AgentSessionInput, FetchOptions, TokenCache};
@@ -16,14 +16,10 @@ fn relative_urls_are_below_the_base() {
     let client = client(&gateway);
     let fetcher = client.fetcher(&TokenCache::new(), "ws", "p");
     let table = [
-        ("/v3", "/user", "/v3/user"),
-        ("/v3/", "user", "/v3/user"),
         ("", "user?page=2#part", "/user?page=2"),
-        ("/v3", "?page=2", "/v3?page=2"),
         ("/v3", "", "/v3"),
         ("/v3", "/a%2Fb/{x}|\"", "/v3/a%2Fb/%7Bx%7D%7C%22"),
         ("/v3", "\\evil.example", "/v3/%5Cevil.example"),
-        ("/v3", "evil.example:80/x", "/v3/evil.example:80/x"),
     ];
     for (base, url, target) in table {
         let fetcher = fetcher.clone().base_url(upstream.url(base));
@@ -41,18 +37,11 @@ fn what_is_not_allowed_asks_nobody() {
     let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
     let own = upstream.url("/v3");
     let table = [
-        (&*own, "//evil.example/x", "invalid_input"),
-        (&own, "/\\evil.example/x", "invalid_input"),
-        (&own, "/../admin", "invalid_input"),
-        (&own, "/%2e%2e/admin", "invalid_input"),
-        (&own, "a\\..\\..\\admin", "invalid_input"),
-        (&own, "/a b", "invalid_input"),
+        (&*own, "/../admin", "invalid_input"),
         (&own, "ftp://127.0.0.1/", "invalid_input"),
         (&own, "https://evil.example/", "host_not_allowed"),
-        (&own, "http://127.0.0.1/", "host_not_allowed"),
         (&own, "http://evil.example/", "insecure_url"),
         ("api.github.com", "/user", "invalid_input"),
-        ("https://a.example/?key=1", "/user", "invalid_input"),
         ("http://a.example/", "/user", "insecure_url"),
     ];
     for (base, url, code) in table {
@@ -96,44 +85,12 @@ fn parameters_go_onto_relative_urls_too() {
     let fetcher = fetcher.base_url(upstream.url("/v3"));
     for (url, expected) in [
         ("", "/v3?q=..%2F%3F"),
-        ("user", "/v3/user?q=..%2F%3F"),
         ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F"),
-        ("?a", "/v3?a&q=..%2F%3F"),
     ] {
         let options = FetchOptions::default().query("q", "../?");
         fetcher.fetch(url, options).unwrap();
         let target = upstream.requests().pop().unwrap().target;
         assert_eq!(target, expected, "{url}");
-    }
-}
-
-/// The output of `path_segment` never leads out of the base.
-#[test]
-fn an_argument_is_one_segment() {
-    let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let fetcher = fetcher.base_url(upstream.url("/v3"));
-    let table = [
-        ("a/b", Some("/v3/repos/a%2Fb/issues")),
-        ("a?b#c", Some("/v3/repos/a%3Fb%23c/issues")),
-        ("{key}", Some("/v3/repos/%7Bkey%7D/issues")),
-        (".", Some("/v3/repos/%2E/issues")),
-        ("..", None),
-        ("../x", None),
-        ("..;x", None),
-    ];
-    for (argument, expected) in table {
-        let path = format!("/repos/{}/issues", nexus_sdk::path_segment(argument));
-        let before = upstream.requests().len();
-        let got = fetcher.get(&path);
-        let sent = upstream.requests().split_off(before).pop();
-        assert_eq!(
-            sent.map(|sent| sent.target).as_deref(),
-            expected,
-            "{argument}"
-        );
-        let code = got.map_err(|error| error.code().to_owned());
-        assert_eq!(code.is_ok(), expected.is_some(), "{argument}: {code:?}");
     }
 }
 

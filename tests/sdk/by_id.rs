@@ -18,18 +18,15 @@ const RUNS: usize = 5;
 
 type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
 
+#[rustfmt::skip]
 const BY_ID: [(&str, Call); 4] = [
-    ("token", |client, id| {
-        client.get_token_by_connection_id(id).map(drop)
-    }),
+    ("token", |client, id| client.get_token_by_connection_id(id).map(drop)),
     ("check", |client, id| client.check_connection(id).map(drop)),
     ("wait", |client, id| {
         let options = WaitOptions::default().timeout(Duration::ZERO);
         client.wait_for_active(id, options).map(drop)
     }),
-    ("refresh", |client, id| {
-        client.refresh_connection(id).map(drop)
-    }),
+    ("refresh", |client, id| client.refresh_connection(id).map(drop)),
 ];
 
 fn gateway() -> DevGateway {
@@ -185,40 +182,17 @@ fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
     type Expected = Result<ConnectionStatus, (&'static str, u16, bool, bool)>;
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
     // (status, body, the result; of an error its code, status, needs_reconnect and is_retryable)
+    #[rustfmt::skip]
     let table: [(u16, &str, Expected); 9] = [
-        (
-            200,
-            r#"{"access_token": "t"}"#,
-            Ok(ConnectionStatus::Active),
-        ),
+        (200, r#"{"access_token": "t"}"#, Ok(ConnectionStatus::Active)),
         (200, odd, Ok(ConnectionStatus::Active)),
-        (
-            200,
-            r#"{"status": "ok"}"#,
-            Err(("invalid_response", 0, false, false)),
-        ),
+        (200, r#"{"status": "ok"}"#, Err(("invalid_response", 0, false, false))),
         (409, "attention_required", Ok(ConnectionStatus::Attention)),
         (410, "connection_revoked", Ok(ConnectionStatus::Revoked)),
-        (
-            404,
-            "connection_not_found",
-            Err(("connection_not_found", 404, true, false)),
-        ),
-        (
-            409,
-            "token_expired",
-            Err(("token_expired", 409, false, true)),
-        ),
-        (
-            401,
-            "invalid_api_key",
-            Err(("invalid_api_key", 401, false, false)),
-        ),
-        (
-            502,
-            "broker_unavailable",
-            Err(("broker_unavailable", 502, false, true)),
-        ),
+        (404, "connection_not_found", Err(("connection_not_found", 404, true, false))),
+        (409, "token_expired", Err(("token_expired", 409, false, true))),
+        (401, "invalid_api_key", Err(("invalid_api_key", 401, false, false))),
+        (502, "broker_unavailable", Err(("broker_unavailable", 502, false, true))),
     ];
     for (status, body, expected) in table {
         let body = if body.starts_with('{') {

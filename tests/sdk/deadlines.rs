@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{self, End, LONG, Server, bytes, client, holder, options, text};
+use crate::support::{self, End, LONG, Server, bytes, client, fetcher, options, retrying, text};
 use crate::waiting::status;
-use nexus_sdk::{FetchOptions, NexusClient, NexusError, RetryPolicy, WaitOptions};
+use nexus_sdk::{FetchOptions, NexusClient, NexusError, WaitOptions};
 
 /// Runs a call that must fail with `timeout`, long before `LONG`.
 fn times_out<T: std::fmt::Debug>(
@@ -47,11 +47,8 @@ fn a_wait_never_sleeps_past_its_deadline() {
 
     let busy = Server::play(vec![text(503, "busy")]);
     let second = Duration::from_secs(1);
-    let policy = RetryPolicy::default()
-        .retries(1)
-        .min_delay(second)
-        .max_delay(second);
-    let client = NexusClient::new(options(&busy).retry_policy(policy)).unwrap();
+    let options = options(&busy).retry_policy(retrying(1, second));
+    let client = NexusClient::new(options).unwrap();
     times_out("a retry's delay", || client.wait_for_active("c", brief()));
 }
 
@@ -73,29 +70,6 @@ fn sluggish() -> [(&'static str, Server); 5] {
     table.map(|(name, answer)| (name, Server::play(vec![answer])))
 }
 
-#[test]
-fn no_answer_is_waited_for_past_the_deadline() {
-    let brief = Duration::from_millis(150);
-    let check = |name, server: Server| {
-        let client = NexusClient::new(options(&server).timeout(brief)).unwrap();
-        times_out(name, || client.check_connection("c"));
-        times_out(name, || client.refresh_connection("c"));
-        // The token is cached, so this call asks only the upstream.
-        let (client, cache) = holder(options(&server), "t-1");
-        let options = FetchOptions::default().timeout(brief);
-        times_out(name, || {
-            client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), options)
-        });
-        // Without a server the flights end, so the client's drop does not wait for them.
-        drop(server);
-    };
-    std::thread::scope(|scope| {
-        for (name, server) in sluggish() {
-            scope.spawn(move || check(name, server));
-        }
-    });
-}
-
 /// A time limit is rounded before the socket sees it.
 #[test]
 fn a_deadline_of_a_second_is_kept_and_not_shortened() {
@@ -103,12 +77,10 @@ fn a_deadline_of_a_second_is_kept_and_not_shortened() {
     std::thread::scope(|scope| {
         for (name, server) in sluggish() {
             scope.spawn(move || {
-                let (client, cache) = holder(options(&server), "t-1");
+                let fetcher = fetcher(options(&server));
                 let (url, options) = (server.url("/"), FetchOptions::default().timeout(second));
                 let start = Instant::now();
-                times_out(name, || {
-                    client.authenticated_fetch(&cache, "ws", "p", &url, options)
-                });
+                times_out(name, || fetcher.fetch(&url, options));
                 assert!(start.elapsed() >= second, "{name}: {:?}", start.elapsed());
             });
         }
@@ -130,18 +102,13 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
         "/busy" => text(503, ""),
         _ => bytes("").then(End::Hold),
     });
-    let (client, cache) = holder(options(&upstream), "t-1");
-    let fetch = |path: &str, options| {
-        client.authenticated_fetch(&cache, "ws", "p", &upstream.url(path), options)
-    };
+    let fetcher = fetcher(options(&upstream));
+    let fetch = |path: &str, options| fetcher.fetch(&upstream.url(path), options);
     times_out("redirect", || fetch("/start", brief()));
     let hour = Duration::from_secs(3600);
-    let policy = RetryPolicy::default()
-        .retries(9)
-        .min_delay(hour)
-        .max_delay(hour);
     let start = Instant::now();
-    let options = FetchOptions::default().timeout(LONG).retry_policy(policy);
+    let options = FetchOptions::default().timeout(LONG);
+    let options = options.retry_policy(retrying(9, hour));
     let (status, ..) = fetch("/busy", options).unwrap();
     assert_eq!(
         status, 503,

@@ -1,12 +1,10 @@
-//! Fetchers: their methods, allowed hosts, and use from several threads.
-
-use std::thread;
+//! Fetchers: their methods and allowed hosts. `src/fetch/scope/tests.rs` has the rules of hosts.
 
 use nexus_sdk::http::header::CONTENT_LENGTH;
 use nexus_sdk::testing::Provider;
 use nexus_sdk::{AgentSessionInput, FetchOptions, Fetcher, NexusError, TokenCache};
 
-use crate::support::{client, connected, said};
+use crate::support::{client, connected};
 
 type Verb = fn(&Fetcher, &str) -> Result<u16, NexusError>;
 
@@ -49,32 +47,6 @@ fn cache_token(fetcher: &Fetcher, url: &str, cache: &TokenCache) -> String {
 }
 
 #[test]
-fn a_dead_token_is_replaced() {
-    let gateway = connected();
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "acme", "github");
-    let url = format!("{}/user", gateway.url());
-    assert_eq!(fetcher.get(&url).unwrap().0, 200);
-    assert!(gateway.rotate("acme", "github"));
-    assert_eq!(fetcher.get(&url).unwrap().0, 200);
-    assert_eq!(gateway.count("/v1/resolve"), 2);
-}
-
-#[test]
-fn clones_are_shared_between_threads() {
-    let gateway = connected();
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "acme", "weather");
-    let url = format!("{}/user", gateway.url());
-    let threads: Vec<_> = (0..4)
-        .map(|_| (fetcher.clone(), url.clone()))
-        .map(|(fetcher, url)| thread::spawn(move || fetcher.get(&url).unwrap().0))
-        .collect();
-    for thread in threads {
-        assert_eq!(thread.join().unwrap(), 200);
-    }
-    assert_eq!(gateway.count("/v1/resolve"), 1);
-}
-
-#[test]
 fn hosts_are_checked_before_anything_is_resolved() {
     let gateway = connected();
     let client = client(&gateway);
@@ -89,13 +61,8 @@ fn hosts_are_checked_before_anything_is_resolved() {
     let refused = Some("host_not_allowed");
     let table = [
         (vec![other.clone()], refused),
-        (vec!["localhost".to_owned()], refused),
-        (vec!["*.localhost".to_owned()], refused),
-        (vec!["*.127.0.0.1".to_owned()], Some("invalid_input")),
-        (vec![], refused),
         (vec!["http://127.0.0.1".to_owned()], Some("invalid_input")),
         (vec![other, own], None),
-        (vec!["127.0.0.1".to_owned()], None),
     ];
     gateway.forget_requests();
     for fetcher in fetchers {
@@ -110,28 +77,6 @@ fn hosts_are_checked_before_anything_is_resolved() {
             gateway.forget_requests();
         }
     }
-}
-
-#[test]
-fn the_host_of_a_tricky_url_is_the_one_that_is_checked() {
-    let gateway = connected();
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "acme", "github");
-    let fetcher = fetcher.allow_hosts(["api.github.com"]);
-    let table = [
-        ("https://evil.example/api.github.com", "host_not_allowed"),
-        ("https://api.github.com.evil.example/", "host_not_allowed"),
-        ("https://evil.example?api.github.com", "host_not_allowed"),
-        ("https://evil.example#@api.github.com/", "host_not_allowed"),
-        ("https://api.github.com@evil.example/", "invalid_input"),
-        ("https://evil.example\\@api.github.com/", "invalid_input"),
-        ("http://api.github.com/", "insecure_url"),
-        ("file://api.github.com/", "invalid_input"),
-    ];
-    for (url, code) in table {
-        let error = fetcher.get(url).unwrap_err();
-        assert_eq!(said(&error), (code, None), "{url}");
-    }
-    assert_eq!(gateway.count(""), 0);
 }
 
 #[test]

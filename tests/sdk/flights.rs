@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{LONG, Server, client, json, options};
+use crate::support::{Server, client, json, options};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::{AgentSessionInput, FetchOptions, NexusClient, TokenCache, ureq};
 
@@ -105,18 +105,6 @@ fn a_form_is_no_handle() {
     gateway.leave(&client, &cache);
     drop(client);
     assert!(cache.get("ws", "p").is_some(), "the flight has not ended");
-}
-
-#[test]
-fn drain_waits_for_what_was_left() {
-    let (gateway, cache) = (Slow::start(), TokenCache::new());
-    let client = NexusClient::new(options(&gateway.server).timeout(HASTY)).unwrap();
-    assert!(client.drain(Duration::ZERO), "nothing has been asked");
-    assert!(client.get_cached_token(&cache, "ws", "p").is_err());
-    assert!(!client.drain(Duration::ZERO), "the call is under way");
-    gateway.go_on();
-    assert!(client.drain(LONG));
-    assert!(cache.get("ws", "p").is_some());
 }
 
 /// No timeout of the caller's own agent cuts a refresh short.

@@ -27,8 +27,6 @@ mod pool;
 mod providers;
 #[cfg(not(feature = "socks-proxy"))]
 mod proxies;
-mod redirect_hosts;
-mod redirect_rules;
 mod redirects;
 mod replay;
 mod requests;

@@ -9,7 +9,7 @@ use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
 use ureq::{Agent, SendBody};
 
-use crate::support::{Server, redirect, text};
+use crate::support::{Server, client, text};
 
 struct Setting {
     gateway: DevGateway,
@@ -21,7 +21,7 @@ fn setting() -> Setting {
     let gateway = DevGateway::start().unwrap();
     gateway.connect("acme", "github").unwrap();
     gateway.connect("acme", "weather").unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     let cache = TokenCache::new();
     let agent = client.authenticated_agent(&cache, "acme", "github");
     Setting {
@@ -81,41 +81,6 @@ fn bodies_stream_in_both_directions_with_one_resolve() {
 }
 
 #[test]
-fn a_dead_cached_token_is_replaced() {
-    // The method, and whether this request succeeds or only the next one.
-    for (method, at_once) in [("GET", true), ("POST", false)] {
-        for as_error in [true, false] {
-            let Setting {
-                gateway,
-                cache,
-                agent,
-            } = setting();
-            cache.set("acme", "github", cached("dead"));
-            let url = format!("{}/user/repos", gateway.url());
-            let send = || match method {
-                "GET" => agent
-                    .get(&url)
-                    .config()
-                    .http_status_as_error(as_error)
-                    .build()
-                    .call(),
-                _ => agent
-                    .post(&url)
-                    .config()
-                    .http_status_as_error(as_error)
-                    .build()
-                    .send("{\"name\":\"x\"}"),
-            };
-            let first = send().map(|response| response.status().as_u16());
-            let refused = matches!(first, Ok(401) | Err(ureq::Error::StatusCode(401)));
-            assert_eq!(refused, !at_once, "{method} {as_error}: {first:?}");
-            assert!(send().unwrap().status().is_success(), "{method} {as_error}");
-            assert_eq!(gateway.count("/v1/resolve"), 1, "{method} {as_error}");
-        }
-    }
-}
-
-#[test]
 fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
     let Setting { gateway, agent, .. } = setting();
     gateway.fail_next_at("/user", 2, Fault::Status(401));
@@ -128,23 +93,11 @@ fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
 }
 
 #[test]
-fn no_redirect_is_followed_whatever_the_request_asks_for() {
-    let setting = setting();
-    let server = Server::play(vec![redirect(302, "http://localhost:1/")]);
-    let request = setting.agent.get(server.url("/"));
-    let response = request.config().max_redirects(5).build().call().unwrap();
-    assert_eq!(response.status(), 302);
-    let sent = server.requests();
-    let credential = sent[0].header("authorization").unwrap();
-    assert!(credential.starts_with("Bearer "), "{credential}");
-}
-
-#[test]
 fn the_strategy_decides_where_the_credential_goes() {
     let gateway = DevGateway::start().unwrap();
     gateway.connect("acme", "weather").unwrap();
     gateway.connect("acme", "registry").unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     for provider in ["weather", "registry"] {
         let agent = client.authenticated_agent(&TokenCache::new(), "acme", provider);
         let response = agent.get(format!("{}/user", gateway.url())).call().unwrap();
@@ -167,7 +120,7 @@ fn what_is_refused_never_leaves() {
         0,
         "before a token is resolved"
     );
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     let url = format!("{}/user", gateway.url());
     for (workspace_id, expected) in [(" ", "invalid_input"), ("nobody", "connection_not_found")] {
         let agent = client.authenticated_agent(&TokenCache::new(), workspace_id, "github");
@@ -186,12 +139,8 @@ fn any_method_that_may_carry_a_credential_is_sent() {
     let table = [
         ("PROPFIND", None),
         ("QUERY", None),
-        ("OPTIONS", None),
         ("TRACE", Some("invalid_input")),
-        ("CONNECT", Some("invalid_input")),
-        ("TRACK", Some("invalid_input")),
         ("track", Some("invalid_input")),
-        ("PRI", Some("invalid_input")),
     ];
     for (method, refused) in table {
         let request = Request::builder().method(method);
@@ -205,7 +154,7 @@ fn any_method_that_may_carry_a_credential_is_sent() {
             ),
         }
     }
-    assert_eq!(setting.gateway.count("/user"), 3);
+    assert_eq!(setting.gateway.count("/user"), 2);
 }
 
 #[test]
@@ -238,7 +187,7 @@ fn an_error_does_not_repeat_the_url_with_its_credential() {
         .connection("acme", "maps")
         .start()
         .unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let client = client(&gateway);
     let agent = client.authenticated_agent(&TokenCache::new(), "acme", "maps");
     let request = agent.get("http://127.0.0.1:1/maps").config();
     let error = request.https_only(true).build().call().unwrap_err();
@@ -339,16 +288,19 @@ fn connections_are_shared_with_the_clients_fetches() {
 #[test]
 fn only_a_request_without_a_body_is_sent_again() {
     let gateway = DevGateway::start().unwrap();
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
-    // The method, the body, and how often the request arrives.
+    let client = client(&gateway);
+    gateway.connect("acme", "github").unwrap();
+    // The method, the body, whether a 401 is an error, and how often the request arrives.
     let table = [
-        ("GET", "", 2),
-        ("HEAD", "", 2),
-        ("GET", "b", 1),
-        ("POST", "b", 1),
+        ("GET", "", true, 2),
+        ("GET", "", false, 2),
+        ("HEAD", "", true, 2),
+        ("GET", "b", true, 1),
+        ("POST", "b", true, 1),
+        ("POST", "b", false, 1),
     ];
-    for (method, body, sent) in table {
-        gateway.connect("acme", "github").unwrap();
+    for (method, body, as_error, sent) in table {
+        gateway.forget_requests();
         let upstream = Server::play(vec![text(401, ""), text(200, "")]);
         let cache = TokenCache::new();
         cache.set("acme", "github", cached("dead"));
@@ -356,10 +308,14 @@ fn only_a_request_without_a_body_is_sent_again() {
         let mut request = Request::new(body);
         *request.method_mut() = method.parse().unwrap();
         *request.uri_mut() = upstream.url("/").parse().unwrap();
+        let request = agent.configure_request(request);
         let status = agent
-            .run(request)
+            .run(request.http_status_as_error(as_error).build())
             .map(|response| response.status().as_u16());
-        assert_eq!(status.is_ok(), sent == 2, "{method} {body:?}: {status:?}");
+        let refused = matches!(status, Ok(401) | Err(ureq::Error::StatusCode(401)));
+        assert_eq!(refused, sent == 1, "{method} {body:?}: {status:?}");
+        assert_eq!(status.is_err(), refused && as_error, "{method} {body:?}");
+        assert_eq!(gateway.count("/v1/resolve"), sent - 1, "{method} {body:?}");
         let requests = upstream.requests();
         assert_eq!(requests.len(), sent, "{method} {body:?}");
         assert_eq!(requests[0].body, body.as_bytes(), "{method} {body:?}");

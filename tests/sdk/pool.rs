@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use crate::support::{End, LONG, Server, bytes, fetch, holder, options, reply, text};
+use crate::support::{End, LONG, Server, bytes, fetcher, holder, options, reply, text};
 use nexus_sdk::{FetchOptions, NexusClientOptions};
 
 fn get() -> FetchOptions {
@@ -16,11 +16,9 @@ fn get() -> FetchOptions {
 #[test]
 fn a_connection_is_used_again() {
     let server = Server::play(vec![text(200, "ok")]);
-    let (client, cache) = holder(options(&server), "t-1");
+    let fetcher = fetcher(options(&server));
     for _ in 0..3 {
-        client
-            .authenticated_fetch(&cache, "ws", "p", &server.url("/"), get())
-            .unwrap();
+        fetcher.get(&server.url("/")).unwrap();
     }
     assert_eq!((server.requests().len(), server.connections()), (3, 1));
 }
@@ -29,10 +27,8 @@ fn a_connection_is_used_again() {
 fn a_connection_that_was_closed_while_idle_costs_no_error() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"] {
         let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
-        let (client, cache) = holder(options(&server), "t-1");
-        let fetch = |method: &str| {
-            client.authenticated_fetch(&cache, "ws", "p", &server.url("/"), get().method(method))
-        };
+        let fetcher = fetcher(options(&server));
+        let fetch = |method: &str| fetcher.fetch(&server.url("/"), get().method(method));
         assert_eq!(fetch("GET").unwrap().0, 200);
         server.wait_ended(1);
         assert_eq!(fetch(method).unwrap().0, 200, "{method}");
@@ -69,16 +65,8 @@ fn a_connection_that_is_closed_as_it_is_used_again_is_replaced_for_idempotent_me
     ];
     for (method, replaced) in table {
         let server = cuts_when_reused();
-        let (client, cache) = holder(options(&server), "t-1");
-        let fetch = |method: &str| {
-            client.authenticated_fetch(
-                &cache,
-                "ws",
-                "p",
-                &server.url("/"),
-                get().method(method).data("x"),
-            )
-        };
+        let fetcher = fetcher(options(&server));
+        let fetch = |method: &str| fetcher.fetch(&server.url("/"), get().method(method).data("x"));
         assert_eq!(fetch("GET").unwrap().0, 200);
         let second = fetch(method);
         assert_eq!(second.is_ok(), replaced, "{method}: {second:?}");
@@ -87,19 +75,6 @@ fn a_connection_that_is_closed_as_it_is_used_again_is_replaced_for_idempotent_me
         }
         let sent = server.requests().len();
         assert_eq!(sent, if replaced { 3 } else { 2 }, "{method}");
-    }
-}
-
-#[test]
-fn a_new_connection_that_is_cut_is_an_error() {
-    for method in ["GET", "PUT", "POST"] {
-        let server = Server::play(vec![bytes("")]);
-        let error = fetch(&server.url("/"), get().method(method)).unwrap_err();
-        assert_eq!(
-            (error.code(), error.is_retryable()),
-            ("request_failed", true)
-        );
-        assert_eq!(server.requests().len(), 1, "{method}");
     }
 }
 
@@ -114,14 +89,8 @@ fn the_second_attempt_is_on_a_new_connection_whatever_else_is_idle() {
         (_, 1 | 2) => bytes(""),
         _ => text(200, "ok"),
     });
-    let (client, cache) = holder(options(&server), "t-1");
-    let fetch = |path: &str| {
-        let url = server.url(path);
-        client
-            .authenticated_fetch(&cache, "ws", "p", &url, get())
-            .unwrap()
-            .0
-    };
+    let fetcher = fetcher(options(&server));
+    let fetch = |path: &str| fetcher.get(&server.url(path)).unwrap().0;
     thread::scope(|threads| {
         threads.spawn(|| assert_eq!(fetch("/both"), 200));
         threads.spawn(|| assert_eq!(fetch("/both"), 200));
@@ -152,9 +121,8 @@ fn bytes_that_come_after_a_response_are_not_the_next_one() {
     });
 
     let unused = NexusClientOptions::new("http://127.0.0.1:1");
-    let (client, cache) = holder(unused, "t-1");
-    let options = || get().timeout(LONG);
-    let fetch = || client.authenticated_fetch(&cache, "ws", "p", &url, options());
+    let client = fetcher(unused);
+    let fetch = || client.fetch(&url, get().timeout(LONG));
     assert_eq!(fetch().unwrap().2, b"first");
     fetched.send(()).unwrap();
     is_forged.recv().unwrap();

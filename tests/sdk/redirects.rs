@@ -1,318 +1,177 @@
-//! Redirects: the servers that receive the credential.
+//! Redirects on real sockets. `src/fetch/redirect/tests.rs` has the rules of one redirect, and `tests/credential_leaks`
+//! the origins that get a credential.
 
-use std::sync::{Arc, OnceLock};
+use nexus_sdk::{AgentSessionInput, FetchOptions, Fetcher, Redirects, TokenCache};
 
-use crate::support::{self, Reply, Request, Server, fetch, redirect, text};
-use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
-use serde_json::{Value, json};
+use crate::support::{Reply, Server, client, connected, fetch, redirect, reply, said, text};
 
-const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
-const CALLERS: [(&str, &str); 4] = [
-    ("Cookie", "session=canary-cookie"),
-    ("Proxy-Authorization", "Basic canary-proxy"),
-    ("X-Plain", "kept"),
-    ("Authorization", "Bearer canary-caller"),
-];
-const SECRETS: [&str; 5] = [
-    "Authorization",
-    "Cookie",
-    "Proxy-Authorization",
-    "X-API-Key",
-    "X-Own-Key",
-];
-
-/// A credential: the gateway's response, the target to fetch, and a text of the first request.
-struct Injected {
-    name: &'static str,
-    token: Value,
-    target: &'static str,
-    proof: &'static str,
-}
-
-/// The place of the credential: the strategy and its config, the target, the proof.
-const PLACES: [(&str, &str, &str, &str, &str); 6] = [
-    (
-        "header",
-        "header",
-        r#"{"header_name": "X-API-Key"}"#,
-        "/start",
-        "canary-key",
-    ),
-    (
-        "any header",
-        "header",
-        r#"{"header_name": "X-Own-Key"}"#,
-        "/start",
-        "canary-key",
-    ),
-    (
-        "basic",
-        "basic_auth",
-        "{}",
-        "/start",
-        "Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXdvcmQ=",
-    ),
-    (
-        "query",
-        "query_param",
-        r#"{"param_name": "key"}"#,
-        "/start?page=2",
-        "page=2&key=canary-key",
-    ),
-    (
-        "path",
-        "path",
-        "null",
-        "/start/{api_key}/x",
-        "/start/canary-key/x",
-    ),
-    (
-        "path in query",
-        "path",
-        "null",
-        "/start?k={api_key}&page=2",
-        "?k=canary-key&page=2",
-    ),
-];
-
-fn injected() -> Vec<Injected> {
-    let bearer = Injected {
-        name: "bearer",
-        token: json!({"access_token": "canary-token"}),
-        target: "/start?page=2",
-        proof: "Bearer canary-token",
-    };
-    let keyed = |(name, kind, config, target, proof): (_, &str, &str, _, _)| {
-        let config: Value = serde_json::from_str(config).unwrap();
-        let credentials =
-            json!({"api_key": "canary-key", "username": "canary-user", "password": "canary-word"});
-        let token =
-            json!({"strategy": {"type": kind, "config": config}, "credentials": credentials});
-        Injected {
-            name,
-            token,
-            target,
-            proof,
-        }
-    };
-    [bearer].into_iter().chain(PLACES.map(keyed)).collect()
-}
-
-/// A client of a gateway that grants this credential.
-struct Caller {
-    _gateway: Server,
-    client: NexusClient,
-    cache: TokenCache,
-}
-
-impl Caller {
-    fn new(token: &Value) -> Self {
-        let gateway = support::gateway(token);
-        let options = support::options(&gateway);
-        #[cfg(feature = "rustls")]
-        let options = options.agent(support::agent());
-        let client = NexusClient::new(options).unwrap();
-        Self {
-            _gateway: gateway,
-            client,
-            cache: TokenCache::new(),
-        }
-    }
-
-    fn get(&self, url: &str) -> nexus_sdk::Result<u16> {
-        let options = FetchOptions::default().headers(CALLERS);
-        let fetched = self
-            .client
-            .authenticated_fetch(&self.cache, "ws", "p", url, options);
-        fetched.map(|(status, ..)| status)
-    }
-}
-
-/// Redirects `/start` to the first of the URLs, and `/hop` to the second URL if there is one. Copies
-/// the query, as many servers do.
-fn hops(
-    status: u16,
-) -> (
-    Arc<OnceLock<Vec<String>>>,
-    impl Fn(&Request) -> Reply + Clone,
-) {
-    let route = Arc::new(OnceLock::<Vec<String>>::new());
-    let own = Arc::clone(&route);
-    let script = move |request: &Request| {
-        let step = usize::from(!request.path().starts_with("/start"));
-        let next = own
-            .get()
-            .unwrap()
-            .get(step)
-            .filter(|_| !request.path().starts_with("/end"));
-        match next {
-            Some(next) => redirect(status, &format!("{next}?{}", request.query())),
-            None => text(200, "arrived"),
-        }
-    };
-    (route, script)
-}
-
-fn holds_secret(request: &Request) -> bool {
-    request.head.contains("canary") || SECRETS.iter().any(|name| request.header(name).is_some())
-}
-
-/// Fetches over a redirect to another origin and, with `back`, a redirect back to the first origin.
-fn run_chain(caller: &Caller, injected: &Injected, status: u16, change: &str, back: bool) {
-    let case = format!(
-        "{}: {status} to another {change}, back: {back}",
-        injected.name
-    );
-    let (route, script) = hops(status);
-    let (a, b) = (Server::start(script.clone()), Server::start(script));
-    let other = match change {
-        "port" => b.url("/hop"),
-        "host" => format!("http://localhost:{}/hop", a.port()),
-        _ => a.url("/hop").replace("http:", "https:"),
-    };
-    let home = if change == "scheme" {
-        b.url("/end").replace("http:", "https:")
-    } else {
-        a.url("/end")
-    };
-    let stops = [Some(other), back.then_some(home)];
-    route.set(stops.into_iter().flatten().collect()).unwrap();
-
-    let got = caller.get(&a.url(injected.target));
-    let requests = [a.requests(), b.requests()].concat();
-    if injected.name == "path in query" {
-        // Only the parameter of a `query_param` credential is taken out of a query.
-        assert_eq!(got.unwrap_err().code(), "insecure_url", "{case}");
-        assert_eq!(requests.len(), 1, "{case}");
-        return;
-    }
-    assert_eq!(got.unwrap(), 200, "{case}");
-    assert_eq!(requests.len(), if back { 3 } else { 2 }, "{case}");
-    for request in requests {
-        assert_eq!(request.header("X-Plain"), Some("kept"), "{case}");
-        if request.path().starts_with("/start") {
-            assert!(
-                request.head.contains(injected.proof),
-                "{case}: {}",
-                request.head
-            );
-            assert_eq!(
-                request.header("Cookie"),
-                Some("session=canary-cookie"),
-                "{case}"
-            );
-        } else {
-            assert!(!holds_secret(&request), "{case}: {}", request.head);
-            assert_eq!(request.over_tls, change == "scheme", "{case}");
-        }
-    }
-}
-
+/// One row for each way in which the next request differs.
 #[test]
-fn no_credential_reaches_another_origin_nor_comes_back() {
-    let changes: &[&str] = if cfg!(feature = "rustls") {
-        &["port", "host", "scheme"]
-    } else {
-        &["port", "host"]
-    };
-    for injected in injected() {
-        let caller = Caller::new(&injected.token);
-        for status in STATUSES {
-            for change in changes {
-                run_chain(&caller, &injected, status, change, false);
-                run_chain(&caller, &injected, status, change, true);
-            }
-        }
+fn the_next_request_arrives_as_the_rules_say() {
+    let table = [
+        ("POST", 302, "GET"),
+        ("POST", 307, "POST"),
+        ("PROPFIND", 301, "PROPFIND"),
+        ("DELETE", 303, "GET"),
+        ("HEAD", 303, "HEAD"),
+    ];
+    for (method, status, next) in table {
+        check_next(method, status, next);
     }
 }
 
-#[test]
-fn the_same_origin_keeps_every_credential() {
-    for Injected {
-        name,
-        token,
-        target,
-        proof,
-    } in injected()
-    {
-        let caller = Caller::new(&token);
-        for status in STATUSES {
-            let server = Server::start(move |request| match request.path() {
-                path if path.starts_with("/start") => redirect(status, "/end?page=2"),
-                _ => text(200, "arrived"),
-            });
-            assert_eq!(caller.get(&server.url(target)).unwrap(), 200);
-            let requests = server.requests();
-            assert!(
-                requests[0].head.contains(proof),
-                "{name}: {}",
-                requests[0].head
-            );
-            let end = &requests[1];
-            assert_eq!(
-                end.header("Cookie"),
-                Some("session=canary-cookie"),
-                "{name}, {status}"
-            );
-            // The server has written the path that it redirects to.
-            assert!(
-                end.head.contains(proof) || name.starts_with("path"),
-                "{name}: {}",
-                end.head
-            );
-        }
-    }
-}
-
-#[test]
-fn a_credential_that_a_server_copies_into_a_foreign_path_is_not_followed() {
-    let token = &injected().remove(5).token;
-    let other = Server::play(vec![text(200, "")]);
-    let to = other.url("");
-    let server = Server::start(move |request| redirect(307, &format!("{to}{}", request.target)));
-    let error = Caller::new(token)
-        .get(&server.url("/v1/{api_key}/me"))
-        .unwrap_err();
-    assert_eq!(error.code(), "insecure_url");
-    assert_eq!(other.requests().len(), 0);
-}
-
-#[test]
-fn plain_http_elsewhere_is_never_the_target() {
-    let server = Server::play(vec![redirect(302, "http://192.0.2.1/x")]);
-    let error = fetch(&server.url("/"), FetchOptions::default()).unwrap_err();
-    assert_eq!(error.code(), "insecure_url");
-}
-
-#[cfg(feature = "rustls")]
-#[test]
-fn https_never_falls_to_http() {
-    let server = Server::start(|request| match request.path() {
-        "/down" => redirect(
-            307,
-            &format!("http://{}/plain", request.header("host").unwrap()),
-        ),
-        "/stay" => redirect(307, "/end"),
-        _ => text(200, "end"),
+/// Sends `method`, with a body where that is common, to a server that redirects.
+fn check_next(method: &'static str, status: u16, next: &str) {
+    let server = Server::start(move |request| match request.path() {
+        // The response to a HEAD has no body, whatever its `Content-Length`.
+        "/dir/start" if method == "HEAD" => reply(status, &[("Location", "b c?x=1#part")], ""),
+        "/dir/start" => redirect(status, "b c?x=1#part"),
+        _ => reply(204, &[], ""),
     });
-    for allowed in [false, true] {
-        let gateway = support::gateway(&json!({"access_token": "t"}));
-        let options = support::options(&gateway)
-            .agent(support::agent())
-            .allow_insecure_http(allowed);
-        let (client, cache) = support::holder(options, "t-1");
-        let fetch = |path: &str| {
-            let url = server.url(path).replace("http:", "https:");
-            client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default())
-        };
-        assert_eq!(fetch("/stay").unwrap().0, 200);
-        assert_eq!(fetch("/down").unwrap_err().code(), "insecure_url");
+    let sends = method != "HEAD";
+    let mut options = FetchOptions::default()
+        .method(method)
+        .header("Accept", "a/b");
+    if sends {
+        let typed = [("Content-Type", "c/d"), ("Content-Language", "e")];
+        options = options.headers(typed).data("payload");
     }
-    assert!(server.requests().iter().all(|request| request.over_tls));
-    assert!(
-        server
-            .requests()
-            .iter()
-            .all(|request| request.header("authorization").is_some())
+    fetch(&server.url("/dir/start"), options).unwrap();
+    let end = &server.requests()[1];
+    let case = format!("{method} {status}");
+    assert_eq!(
+        (&*end.method, &*end.target),
+        (next, "/dir/b%20c?x=1"),
+        "{case}"
     );
+    let kept = sends && method == next;
+    assert_eq!(end.body, if kept { &b"payload"[..] } else { b"" }, "{case}");
+    for name in ["Content-Type", "Content-Language", "Content-Length"] {
+        assert_eq!(end.header(name).is_some(), kept, "{case}: {name}");
+    }
+    assert_eq!(end.header("Accept"), Some("a/b"), "{case}");
+    assert_eq!(end.header("Authorization"), Some("Bearer t-1"), "{case}");
+}
+
+#[test]
+fn ten_redirects_are_followed_and_eleven_are_not() {
+    let server =
+        Server::start(
+            |request| match request.path().trim_start_matches('/').parse::<u32>() {
+                Ok(0) => text(200, "end"),
+                Ok(left) => redirect(302, &format!("/{}", left - 1)),
+                Err(_) => text(500, ""),
+            },
+        );
+    assert_eq!(
+        fetch(&server.url("/10"), FetchOptions::default())
+            .unwrap()
+            .2,
+        b"end"
+    );
+    assert_eq!(server.requests().len(), 11);
+    let error = fetch(&server.url("/11"), FetchOptions::default()).unwrap_err();
+    assert_eq!(error.code(), "too_many_redirects");
+    assert_eq!(server.requests().len(), 22, "the eleventh is not followed");
+}
+
+#[test]
+fn manual_returns_the_redirect_itself() {
+    for status in [301, 302, 303, 307, 308] {
+        let server = Server::play(vec![redirect(status, "/elsewhere?x=1")]);
+        let options = FetchOptions::default().redirects(Redirects::Manual);
+        let (got, headers, body) = fetch(&server.url("/"), options).unwrap();
+        assert_eq!((got, &*body), (status, &b"moved"[..]));
+        assert_eq!(headers["location"], "/elsewhere?x=1");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+/// Starts a server that gives every request this response, and returns its `127.0.0.1:port` as well.
+fn serving(response: Reply) -> (Server, String) {
+    let server = Server::play(vec![response]);
+    let address = format!("127.0.0.1:{}", server.port());
+    (server, address)
+}
+
+fn fine() -> (Server, String) {
+    serving(reply(200, &[], ""))
+}
+
+fn redirecting(to: &str) -> (Server, String) {
+    serving(redirect(307, to))
+}
+
+/// Returns a fetcher for a workspace and provider, and one for an agent session.
+fn fetchers(gateway: &nexus_sdk::testing::DevGateway) -> [Fetcher; 2] {
+    let client = client(gateway);
+    let session = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    let session = client.request_agent_session(&session).unwrap();
+    [
+        client.fetcher(&TokenCache::new(), "acme", "github"),
+        client.session_fetcher(&session).unwrap(),
+    ]
+}
+
+#[test]
+fn a_redirect_to_an_allowed_host_is_followed_without_the_credential() {
+    let gateway = connected();
+    for fetcher in fetchers(&gateway) {
+        let (target, target_address) = fine();
+        let (start, start_address) = redirecting(&format!("http://{target_address}/end"));
+        let hosts = [start_address.clone(), target_address.clone()];
+        let fetcher = fetcher.allow_hosts(hosts);
+        assert_eq!(fetcher.post(&start.url("/start"), "").unwrap().0, 200);
+        let (first, second) = (start.requests(), target.requests());
+        assert!(
+            first[0]
+                .header("authorization")
+                .unwrap()
+                .starts_with("Bearer ")
+        );
+        assert_eq!((&*second[0].method, &*second[0].target), ("POST", "/end"));
+        assert!(
+            !second[0]
+                .head
+                .to_ascii_lowercase()
+                .contains("authorization")
+        );
+    }
+}
+
+#[test]
+fn a_later_redirect_is_checked_too() {
+    let gateway = connected();
+    let [fetcher, _] = fetchers(&gateway);
+    let (target, target_address) = fine();
+    let (second, second_address) = redirecting(&format!("http://{target_address}/end"));
+    let (first, first_address) = redirecting(&format!("http://{second_address}/next"));
+    let fetcher = fetcher.allow_hosts([first_address.clone(), second_address.clone()]);
+    let error = fetcher.get(&first.url("/start")).unwrap_err();
+    assert_eq!(error.code(), "host_not_allowed");
+    let seen = [&first, &second, &target].map(|server| server.requests().len());
+    assert_eq!(seen, [1, 1, 0]);
+    let manual = FetchOptions::default().redirects(Redirects::Manual);
+    assert_eq!(fetcher.fetch(&second.url("/"), manual).unwrap().0, 307);
+    assert_eq!(target.requests().len(), 0, "a redirect that is returned");
+}
+
+#[test]
+fn a_redirect_out_of_the_rules_says_so_first() {
+    let gateway = connected();
+    let [fetcher, _] = fetchers(&gateway);
+    let table = [
+        ("https://evil.example/", "host_not_allowed"),
+        ("//evil.example/", "insecure_url"),
+        ("http://evil.example/", "insecure_url"),
+        ("file:///etc/passwd", "invalid_response"),
+        ("https://127.0.0.1@evil.example/", "invalid_response"),
+    ];
+    for (target, code) in table {
+        let (start, _) = redirecting(target);
+        let bound = fetcher.clone().allow_hosts(["127.0.0.1"]);
+        let error = bound.get(&start.url("/start")).unwrap_err();
+        assert_eq!(said(&error).0, code, "{target}");
+        assert_eq!(start.requests().len(), 1);
+    }
 }

@@ -130,20 +130,3 @@ fn a_gateway_without_sessions_is_told_apart() {
         assert!(!error.is_retryable() && !error.needs_reconnect());
     }
 }
-
-#[test]
-fn ids_are_encoded() {
-    let gateway = connected();
-    let client = client(&gateway);
-    for id in ["a/b", "../health", "a?b#c", "é %"] {
-        let error = client.get_agent_session(id).unwrap_err();
-        assert_eq!(said(&error), ("session_not_found", Some(404)), "{id}");
-    }
-    let sent = gateway.requests();
-    let paths: Vec<_> = sent
-        .iter()
-        .filter_map(|r| r.path.strip_prefix("/v1/agent-sessions/"))
-        .collect();
-    assert_eq!(paths, ["a%2Fb", "..%2Fhealth", "a%3Fb%23c", "%C3%A9%20%25"]);
-    assert!(sent.iter().all(|request| request.query.is_none()));
-}

@@ -3,7 +3,7 @@
 use crate::support::{Server, client, gateway, options, redirect, reply, text};
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
 
 const SECRET: &str = "canary-secret";
 
@@ -42,7 +42,7 @@ fn signing_gateway(strategy: &Value) -> DevGateway {
 fn the_upstream_accepts_what_is_signed() {
     for strategy in strategies() {
         let gateway = signing_gateway(&strategy);
-        let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        let client = client(&gateway);
         let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
         for path in ["/user", "/user?b=2&a=1&a=%20", "/user/repos?per_page=1"] {
             let (status, ..) = signed.get(&format!("{}{path}", gateway.url())).unwrap();
@@ -65,20 +65,15 @@ fn the_upstream_accepts_what_is_signed() {
 }
 
 #[test]
-fn a_redirect_within_the_origin_is_signed_anew_and_one_elsewhere_not_at_all() {
+fn a_redirect_within_the_origin_is_signed_anew() {
     for strategy in strategies() {
-        let elsewhere = Server::play(vec![text(200, "")]);
-        let away = elsewhere.url("/c");
-        let upstream = Server::start(move |request| match request.path() {
+        let upstream = Server::start(|request| match request.path() {
             "/a" => redirect(307, "/b"),
-            _ => redirect(307, &away),
+            _ => text(200, ""),
         });
         let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
-        let options = FetchOptions::default().method("PUT").data("body");
-        let url = upstream.url("/a");
-        let fetched =
-            client(&gateway).authenticated_fetch(&TokenCache::new(), "ws", "p", &url, options);
-        assert_eq!(fetched.unwrap().0, 200);
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+        assert_eq!(fetcher.put(&upstream.url("/a"), "body").unwrap().0, 200);
 
         let name = strategy["config"]["header_name"]
             .as_str()
@@ -91,9 +86,6 @@ fn a_redirect_within_the_origin_is_signed_anew_and_one_elsewhere_not_at_all() {
             strategy["type"] == "hmac_payload",
             "{strategy}"
         );
-        for name in [name, "X-Amz-Security-Token"] {
-            assert_eq!(elsewhere.requests()[0].header(name), None, "{strategy}");
-        }
     }
 }
 
@@ -101,7 +93,7 @@ fn a_redirect_within_the_origin_is_signed_anew_and_one_elsewhere_not_at_all() {
 fn a_replay_is_signed_with_the_new_secret() {
     for strategy in strategies() {
         let gateway = signing_gateway(&strategy);
-        let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+        let client = client(&gateway);
         let signed = client.fetcher(&TokenCache::new(), "acme", "signed");
         let url = format!("{}/user/repos", gateway.url());
         let create = || signed.post(&url, r#"{"name": "signed"}"#).unwrap().0;

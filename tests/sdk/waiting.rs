@@ -1,4 +1,4 @@
-//! Waiting for a consent: which status ends it, and which failure.
+//! Waiting for a consent: the requests of a wait, and failures. `src/wait/tests.rs` has the statuses that end it.
 
 use std::ops::ControlFlow;
 use std::thread;
@@ -18,25 +18,6 @@ pub(crate) fn status(name: &str) -> Reply {
 
 fn soon() -> WaitOptions<'static> {
     WaitOptions::default().interval(Duration::ZERO)
-}
-
-#[test]
-fn a_wait_ends_with_the_first_final_status() {
-    for last in ["active", "attention", "expired", "revoked", "superseded"] {
-        let gateway = Server::play(vec![
-            status("pending"),
-            status("archived"),
-            status("pending"),
-            status(last),
-        ]);
-        let seen = client(&gateway).wait_for_active("c/1", soon()).unwrap();
-        assert!(seen == last);
-        let targets = gateway.requests().into_iter().map(|request| request.target);
-        assert_eq!(
-            targets.collect::<Vec<_>>(),
-            ["/v1/check-connection/c%2F1"; 4]
-        );
-    }
 }
 
 #[test]
@@ -115,17 +96,6 @@ fn a_refusal_ends_a_wait() {
             .code(),
         "invalid_response"
     );
-}
-
-#[test]
-fn a_wait_of_no_time_polls_once() {
-    for (said, expected) in [("active", "active"), ("pending", "timeout")] {
-        let gateway = Server::play(vec![status(said)]);
-        let once = soon().timeout(Duration::ZERO);
-        let ended = client(&gateway).wait_for_active("c", once);
-        let ended = ended.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
-        assert_eq!((&*ended, gateway.requests().len()), (expected, 1));
-    }
 }
 
 #[test]

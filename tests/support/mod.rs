@@ -6,20 +6,24 @@
 )]
 
 mod dev;
+mod open;
 mod reply;
 mod server;
 mod tls;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
-    CachedToken, FetchOptions, LogLevel, NexusClient, NexusClientOptions, Result, TokenCache,
+    CachedToken, FetchOptions, Fetcher, LogLevel, NexusClient, NexusClientOptions, Result,
+    RetryPolicy, TokenCache,
 };
 use serde_json::Value;
 
 pub(crate) use dev::{connected, requested, said, user};
+pub(crate) use open::Open;
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};
 pub(crate) use tls::authority_pem;
@@ -35,6 +39,18 @@ pub(crate) fn bearer(token: &str) -> Reply {
 /// A gateway whose reply to every request is this token.
 pub(crate) fn gateway(token: &Value) -> Server {
     Server::play(vec![json(200, token)])
+}
+
+/// A gateway that resolves everything to `token(1)`, then to `token(2)` and so on, up to `token(last)`.
+pub(crate) fn granting(
+    last: usize,
+    token: impl Fn(usize) -> Value + Send + Sync + 'static,
+) -> Server {
+    let granted = AtomicUsize::new(0);
+    Server::start(move |_| {
+        let number = granted.fetch_add(1, Ordering::SeqCst) + 1;
+        json(200, &token(number.min(last)))
+    })
 }
 
 /// A server that a client can use as its gateway.
@@ -76,11 +92,23 @@ pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, 
     (NexusClient::new(options).unwrap(), cache)
 }
 
+/// A fetcher that holds the bearer token `t-1`.
+pub(crate) fn fetcher(options: NexusClientOptions) -> Fetcher {
+    let (client, cache) = holder(options, "t-1");
+    client.fetcher(&cache, "ws", "p")
+}
+
 /// Fetches with a client whose cache contains a token.
 pub(crate) fn fetch(url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
     let unused = NexusClientOptions::new("http://127.0.0.1:1").log_level(LogLevel::Off);
     let (client, cache) = holder(unused, "t-1");
     client.authenticated_fetch(&cache, "ws", "p", url, options)
+}
+
+/// A policy with this many retries, each after the same delay.
+pub(crate) fn retrying(retries: u32, delay: Duration) -> RetryPolicy {
+    let policy = RetryPolicy::default().retries(retries);
+    policy.min_delay(delay).max_delay(delay)
 }
 
 /// An agent that trusts only the certificate of the scripted server.

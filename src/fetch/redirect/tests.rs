@@ -196,32 +196,22 @@ fn credentials_stay_with_their_origin() {
 fn what_was_dropped_never_comes_back() {
     let (a, b) = ("https://a.example/1", "https://b.example/2");
     let here = "https://a.example/1?key=canary%2Fkey";
-    assert_eq!(
-        chain(&bearer(), a, &["/2", "3"]),
-        ("https://a.example/3".to_owned(), true)
-    );
-    assert_eq!(chain(&bearer(), a, &[b, a]), (a.to_owned(), false));
-    assert_eq!(
-        chain(&bearer(), a, &["/2", b, "/3", a, "/4"]),
-        ("https://a.example/4".to_owned(), false)
-    );
-    assert_eq!(
-        chain(&by_query(), here, &["/2"]),
-        ("https://a.example/2?key=canary%2Fkey".to_owned(), true)
-    );
-    assert_eq!(
-        chain(&by_query(), here, &["/2?key=old&a=1"]),
-        ("https://a.example/2?a=1&key=canary%2Fkey".to_owned(), true)
-    );
-    assert_eq!(chain(&by_query(), here, &[b]), (b.to_owned(), false));
-    assert_eq!(
-        chain(&by_query(), here, &[b, a, "/5"]),
-        ("https://a.example/5".to_owned(), false)
-    );
-    assert_eq!(
-        chain(&by_path(), a, &["/{key}/canary%2Fkey"]).0,
-        "https://a.example/%7Bkey%7D/canary%2Fkey"
-    );
+    // The token, the first URL, the targets, the last URL, and whether that URL gets the credential.
+    #[rustfmt::skip]
+    let table: [(_, _, &[&str], _, _); 8] = [
+        (bearer(), a, &["/2", "3"], "https://a.example/3", true),
+        (bearer(), a, &[b, a], a, false),
+        (bearer(), a, &["/2", b, "/3", a, "/4"], "https://a.example/4", false),
+        (by_query(), here, &["/2"], "https://a.example/2?key=canary%2Fkey", true),
+        (by_query(), here, &["/2?key=old&a=1"], "https://a.example/2?a=1&key=canary%2Fkey", true),
+        (by_query(), here, &[b], b, false),
+        (by_query(), here, &[b, a, "/5"], "https://a.example/5", false),
+        (by_path(), a, &["/{key}/canary%2Fkey"], "https://a.example/%7Bkey%7D/canary%2Fkey", true),
+    ];
+    for (token, first, targets, last, authenticated) in table {
+        let expected = (last.to_owned(), authenticated);
+        assert_eq!(chain(&token, first, targets), expected, "{targets:?}");
+    }
 }
 
 #[test]
@@ -346,21 +336,14 @@ fn schemes() {
     }
 }
 
+/// `src/url/tests.rs` has the rules of targets.
 #[test]
 fn targets_that_are_no_url() {
-    let targets: [&[u8]; 12] = [
+    let targets: [&[u8]; 4] = [
         b"https://",
-        b"///b.example",
-        b"https:b.example",
         b"https://u:canary@b.example/",
-        b"ftp://b.example/",
         b"javascript:alert(1)",
-        b"https://b.example:99999/",
-        b"https://b\\c/",
-        b"/\t/b.example",
         b"\xff",
-        b"https://127.1/",
-        b"data:,canary",
     ];
     for target in targets {
         let error = refusal(&bearer(), "https://a.example/secret?canary", target);

@@ -13,75 +13,28 @@ fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
 
 #[test]
 fn what_is_relative_is_appended() {
+    #[rustfmt::skip]
     let table = [
         ("https://a.example/v3", "/user", "https://a.example/v3/user"),
         ("https://a.example/v3", "user", "https://a.example/v3/user"),
-        (
-            "https://a.example/v3/",
-            "/user",
-            "https://a.example/v3/user",
-        ),
+        ("https://a.example/v3/", "/user", "https://a.example/v3/user"),
         ("https://a.example/v3/", "user", "https://a.example/v3/user"),
         ("https://a.example", "user", "https://a.example/user"),
         ("https://a.example/", "/user/", "https://a.example/user/"),
         (" https://a.example/v3 ", "", "https://a.example/v3"),
         ("https://a.example/v3/", "", "https://a.example/v3/"),
         ("https://a.example/v3", "/", "https://a.example/v3/"),
-        (
-            "https://a.example/v3",
-            "?q=/../x",
-            "https://a.example/v3?q=/../x",
-        ),
-        (
-            "https://a.example/v3",
-            "user?q=https://b.example",
-            "https://a.example/v3/user?q=https://b.example",
-        ),
-        (
-            "https://a.example/v3",
-            "user#part",
-            "https://a.example/v3/user#part",
-        ),
-        (
-            "https://a.example/v3",
-            "a//b/./c",
-            "https://a.example/v3/a//b/./c",
-        ),
-        (
-            "https://a.example/v3",
-            "a..b/...",
-            "https://a.example/v3/a..b/...",
-        ),
-        (
-            "https://a.example/v3",
-            "b.example:80/x",
-            "https://a.example/v3/b.example:80/x",
-        ),
-        (
-            "https://a.example/v3",
-            "\\b.example",
-            "https://a.example/v3/\\b.example",
-        ),
-        (
-            "https://a.example/v3",
-            "@b.example",
-            "https://a.example/v3/@b.example",
-        ),
-        (
-            "https://a.example/{key}",
-            "/x/{key}",
-            "https://a.example/{key}/x/%7Bkey%7D",
-        ),
-        (
-            "https://a.example/{key}",
-            "https://b.example/{key}",
-            "https://b.example/%7Bkey%7D",
-        ),
-        (
-            "https://a.example/v3",
-            "HTTPS://b.example/x",
-            "HTTPS://b.example/x",
-        ),
+        ("https://a.example/v3", "?q=/../x", "https://a.example/v3?q=/../x"),
+        ("https://a.example/v3", "user?q=https://b.example", "https://a.example/v3/user?q=https://b.example"),
+        ("https://a.example/v3", "user#part", "https://a.example/v3/user#part"),
+        ("https://a.example/v3", "a//b/./c", "https://a.example/v3/a//b/./c"),
+        ("https://a.example/v3", "a..b/...", "https://a.example/v3/a..b/..."),
+        ("https://a.example/v3", "b.example:80/x", "https://a.example/v3/b.example:80/x"),
+        ("https://a.example/v3", "\\b.example", "https://a.example/v3/\\b.example"),
+        ("https://a.example/v3", "@b.example", "https://a.example/v3/@b.example"),
+        ("https://a.example/{key}", "/x/{key}", "https://a.example/{key}/x/%7Bkey%7D"),
+        ("https://a.example/{key}", "https://b.example/{key}", "https://b.example/%7Bkey%7D"),
+        ("https://a.example/v3", "HTTPS://b.example/x", "HTTPS://b.example/x"),
     ];
     for (base, url, expected) in table {
         assert_eq!(joined(base, url).as_deref(), Ok(expected), "{base} {url}");
@@ -90,48 +43,22 @@ fn what_is_relative_is_appended() {
 
 #[test]
 fn what_would_leave_the_base_is_refused() {
+    #[rustfmt::skip]
     let urls = [
-        (
-            "//b.example/x",
-            "url: begins with two slashes, which introduce a host; write one slash",
-        ),
-        (
-            "/\\b.example/x",
-            "url: begins with two slashes, which introduce a host; write one slash",
-        ),
-        (
-            "\\\\b.example",
-            "url: begins with two slashes, which introduce a host; write one slash",
-        ),
-        (
-            "/a b",
-            "url: has a space or control character at byte 2; remove it, or percent-encode it in a path or query",
-        ),
-        (
-            "..",
-            "url: has a `..` segment that may point outside base_url; remove the segment",
-        ),
+        ("//b.example/x", "url: begins with two slashes, which introduce a host; write one slash"),
+        ("/\\b.example/x", "url: begins with two slashes, which introduce a host; write one slash"),
+        ("\\\\b.example", "url: begins with two slashes, which introduce a host; write one slash"),
+        ("/a b", "url: has a space or control character at byte 2; remove it, or percent-encode it in a path or query"),
+        ("..", "url: has a `..` segment that may point outside base_url; remove the segment"),
     ];
     for (url, message) in urls {
         let expected = Err(("invalid_input".to_owned(), message.to_owned()));
         assert_eq!(joined("https://a.example/v3", url), expected, "{url}");
     }
+    #[rustfmt::skip]
     let climbing = [
-        "/../x",
-        "a/../b",
-        "a/..",
-        "a/..?q",
-        "a\\..\\b",
-        "%2e%2e/x",
-        ".%2E/x",
-        "a%2f..%2fb",
-        "a%5c..",
-        "%252e%252e/x",
-        "..;v=1/x",
-        "%2e%2e%3bv/x",
-        "%25252e%25252e",
-        "%2525252e%2525252e",
-        "x/..#y",
+        "/../x", "a/../b", "a/..", "a/..?q", "a\\..\\b", "%2e%2e/x", ".%2E/x", "a%2f..%2fb", "a%5c..",
+        "%252e%252e/x", "..;v=1/x", "%2e%2e%3bv/x", "%25252e%25252e", "%2525252e%2525252e", "x/..#y",
     ];
     for url in climbing {
         assert!(joined("https://a.example/v3", url).is_err(), "{url}");
@@ -142,29 +69,10 @@ fn what_would_leave_the_base_is_refused() {
 #[cfg(differential)]
 #[test]
 fn nothing_that_is_appended_leaves_the_base() {
+    #[rustfmt::skip]
     let pieces = [
-        "/",
-        "\\",
-        ".",
-        "..",
-        "%2e",
-        "%2E",
-        "%252e",
-        "%2f",
-        "%5C",
-        "%255c",
-        ";",
-        "a",
-        "b.example",
-        ":",
-        "@",
-        "?",
-        "#",
-        "//",
-        "%",
-        "25",
-        "{",
-        "http",
+        "/", "\\", ".", "..", "%2e", "%2E", "%252e", "%2f", "%5C", "%255c", ";", "a", "b.example", ":", "@",
+        "?", "#", "//", "%", "25", "{", "http",
     ];
     let mut random = Seeded::new(43);
     let mut appended = 0;
@@ -215,50 +123,21 @@ fn a_base_that_is_not_usable_is_an_error() {
 fn the_host_of_the_base_and_those_that_are_allowed() {
     let base = || Some(Base::parse("https://a.example/v3"));
     let hosts = |rule: &str| Some(Rule::parse(rule).map(|rule| vec![rule]));
+    #[rustfmt::skip]
     let table = [
         (None, None, "https://b.example/", None),
         (base(), None, "https://a.example/other", None),
         (base(), None, "https://A.example:443/", None),
-        (
-            base(),
-            None,
-            "https://a.example:444/",
-            Some("host_not_allowed"),
-        ),
+        (base(), None, "https://a.example:444/", Some("host_not_allowed")),
         (base(), None, "http://a.example/", Some("host_not_allowed")),
-        (
-            base(),
-            None,
-            "http://a.example:443/",
-            Some("host_not_allowed"),
-        ),
+        (base(), None, "http://a.example:443/", Some("host_not_allowed")),
         (base(), None, "https://b.example/", Some("host_not_allowed")),
-        (
-            base(),
-            None,
-            "https://x.a.example/",
-            Some("host_not_allowed"),
-        ),
+        (base(), None, "https://x.a.example/", Some("host_not_allowed")),
         (base(), hosts("b.example"), "https://a.example/", None),
         (base(), hosts("b.example"), "https://b.example/", None),
-        (
-            base(),
-            hosts("b.example"),
-            "https://c.example/",
-            Some("host_not_allowed"),
-        ),
-        (
-            base(),
-            hosts("*"),
-            "https://a.example/",
-            Some("invalid_input"),
-        ),
-        (
-            None,
-            hosts("b.example"),
-            "https://a.example/",
-            Some("host_not_allowed"),
-        ),
+        (base(), hosts("b.example"), "https://c.example/", Some("host_not_allowed")),
+        (base(), hosts("*"), "https://a.example/", Some("invalid_input")),
+        (None, hosts("b.example"), "https://a.example/", Some("host_not_allowed")),
     ];
     for (base, hosts, target, code) in table {
         let scope = Scope { base, hosts };
@@ -270,18 +149,11 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
 
 #[test]
 fn the_error_names_the_rule_that_would_allow_the_url() {
+    #[rustfmt::skip]
     let table = [
-        (
-            "https://X.example/user?key=canary",
-            "https://x.example",
-            "x.example",
-        ),
+        ("https://X.example/user?key=canary", "https://x.example", "x.example"),
         ("https://x.example:443/", "https://x.example", "x.example"),
-        (
-            "https://x.example:8443/",
-            "https://x.example:8443",
-            "x.example:8443",
-        ),
+        ("https://x.example:8443/", "https://x.example:8443", "x.example:8443"),
         ("http://[::1]:80/", "http://[::1]", "[::1]"),
         ("http://[::1]:8080/", "http://[::1]:8080", "[::1]:8080"),
     ];
@@ -374,27 +246,10 @@ fn any_rule_will_do_and_a_broken_one_is_never_passed_over() {
 #[test]
 fn a_rule_that_can_match_nothing_is_refused() {
     let target = url::parse("https://api.github.com/").unwrap();
+    #[rustfmt::skip]
     let rules = [
-        "",
-        "*",
-        "*.",
-        "https://api.github.com",
-        "api.github.com/user",
-        "a b",
-        "u@h",
-        "h:x",
-        "h:65536",
-        "h?q",
-        "h#f",
-        "//h",
-        "*.*.h",
-        "a.*",
-        "[::1",
-        "::1",
-        ".h",
-        "*..h",
-        "*.127.0.0.1",
-        "*.[::1]",
+        "", "*", "*.", "https://api.github.com", "api.github.com/user", "a b", "u@h", "h:x", "h:65536", "h?q",
+        "h#f", "//h", "*.*.h", "a.*", "[::1", "::1", ".h", "*..h", "*.127.0.0.1", "*.[::1]",
     ];
     for rule in rules {
         let error = include(&[rule], &target).unwrap_err();

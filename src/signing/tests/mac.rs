@@ -12,32 +12,13 @@ fn hex_hmac(sha1: bool, secret: &[u8], payload: &[u8]) -> String {
 #[test]
 fn hmac_sha1_vectors() {
     let counted: Vec<u8> = (1..=25).collect();
+    #[rustfmt::skip]
     let vectors: [(&[u8], &[u8], &str); 7] = [
-        (
-            &[0x0B; 20],
-            b"Hi There",
-            "b617318655057264e28bc0b6fb378c8ef146be00",
-        ),
-        (
-            b"Jefe",
-            b"what do ya want for nothing?",
-            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
-        ),
-        (
-            &[0xAA; 20],
-            &[0xDD; 50],
-            "125d7342b9ac11cd91a39af48aa17b4f63f175d3",
-        ),
-        (
-            &counted,
-            &[0xCD; 50],
-            "4c9007f4026250c6bc8414f9bf50c86c2d7235da",
-        ),
-        (
-            &[0x0C; 20],
-            b"Test With Truncation",
-            "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04",
-        ),
+        (&[0x0B; 20], b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
+        (b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+        (&[0xAA; 20], &[0xDD; 50], "125d7342b9ac11cd91a39af48aa17b4f63f175d3"),
+        (&counted, &[0xCD; 50], "4c9007f4026250c6bc8414f9bf50c86c2d7235da"),
+        (&[0x0C; 20], b"Test With Truncation", "4c1a03424b55e07fe7f27be1d58bb9324a9a5a04"),
         (
             &[0xAA; 80],
             b"Test Using Larger Than Block-Size Key - Hash Key First",
@@ -58,27 +39,12 @@ fn hmac_sha1_vectors() {
 #[test]
 fn hmac_sha256_vectors() {
     let counted: Vec<u8> = (1..=25).collect();
+    #[rustfmt::skip]
     let vectors: [(&[u8], &[u8], &str); 6] = [
-        (
-            &[0x0B; 20],
-            b"Hi There",
-            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
-        ),
-        (
-            b"Jefe",
-            b"what do ya want for nothing?",
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-        ),
-        (
-            &[0xAA; 20],
-            &[0xDD; 50],
-            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
-        ),
-        (
-            &counted,
-            &[0xCD; 50],
-            "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
-        ),
+        (&[0x0B; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+        (&[0xAA; 20], &[0xDD; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+        (&counted, &[0xCD; 50], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
         (
             &[0xAA; 131],
             b"Test Using Larger Than Block-Size Key - Hash Key First",

@@ -50,6 +50,7 @@ fn an_error_shows_nothing_of_the_url() {
 
 #[test]
 fn query_parameters() {
+    #[rustfmt::skip]
     let table = [
         ("https://h/p", "https://h/p?key=s%2F%26"),
         ("https://h", "https://h?key=s%2F%26"),
@@ -57,14 +58,8 @@ fn query_parameters() {
         ("https://h/p?a=1", "https://h/p?a=1&key=s%2F%26"),
         ("https://h/p?key=old", "https://h/p?key=s%2F%26"),
         ("https://h/p?key", "https://h/p?key=s%2F%26"),
-        (
-            "https://h/p?k%65y=old&a&key=&b=?",
-            "https://h/p?a&b=?&key=s%2F%26",
-        ),
-        (
-            "https://h/p?Key=1&keys=2&a=key",
-            "https://h/p?Key=1&keys=2&a=key&key=s%2F%26",
-        ),
+        ("https://h/p?k%65y=old&a&key=&b=?", "https://h/p?a&b=?&key=s%2F%26"),
+        ("https://h/p?Key=1&keys=2&a=key", "https://h/p?Key=1&keys=2&a=key&key=s%2F%26"),
         ("https://h/p?a=b?", "https://h/p?a=b?&key=s%2F%26"),
         ("https://h/p?&&a=1&&", "https://h/p?&&a=1&&key=s%2F%26"),
     ];

@@ -98,135 +98,40 @@ fn oauth2_and_no_strategy() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn header() {
     let with = |config: Value| json!({"type": "header", "config": config});
     let key = json!({"api_key": "k-1", "token": "t-1", "number": 42, "float": 1.5, "yes": true});
-    check(&[
-        (
-            json!({"type": "header"}),
-            key.clone(),
-            "Authorization: Bearer k-1",
-        ),
-        (
-            json!({"type": "HEADER"}),
-            key.clone(),
-            "Authorization: Bearer k-1",
-        ),
+    #[rustfmt::skip]
+    let table = [
+        (json!({"type": "header"}), key.clone(), "Authorization: Bearer k-1"),
+        (json!({"type": "HEADER"}), key.clone(), "Authorization: Bearer k-1"),
         (with(json!(null)), key.clone(), "Authorization: Bearer k-1"),
-        (
-            with(json!("X-API-Key")),
-            key.clone(),
-            "Authorization: Bearer k-1",
-        ),
+        (with(json!("X-API-Key")), key.clone(), "Authorization: Bearer k-1"),
         (with(json!({})), key.clone(), "Authorization: Bearer k-1"),
-        (
-            with(json!({"header_name": null})),
-            key.clone(),
-            "Authorization: Bearer k-1",
-        ),
-        (
-            with(json!({"header_name": ""})),
-            key.clone(),
-            "Authorization: Bearer k-1",
-        ),
-        (
-            with(json!({"header_name": "authorization"})),
-            key.clone(),
-            "authorization: Bearer k-1",
-        ),
-        (
-            with(json!({"value_prefix": null})),
-            key.clone(),
-            "Authorization: Bearer k-1",
-        ),
-        (
-            with(json!({"value_prefix": ""})),
-            key.clone(),
-            "Authorization: k-1",
-        ),
-        (
-            with(json!({"value_prefix": "Token "})),
-            key.clone(),
-            "Authorization: Token k-1",
-        ),
-        (
-            with(json!({"value_prefix": 7})),
-            key.clone(),
-            "Authorization: 7k-1",
-        ),
-        (
-            with(json!({"header_name": "X-API-Key", "credential_field": "api_key"})),
-            key.clone(),
-            "X-API-Key: k-1",
-        ),
-        (
-            with(json!({"header_name": "X-API-Key", "value_prefix": ""})),
-            key.clone(),
-            "X-API-Key: k-1",
-        ),
-        (
-            with(json!({"header_name": "X-API-Key", "value_prefix": "Key="})),
-            key.clone(),
-            "X-API-Key: Key=k-1",
-        ),
-        (
-            with(json!({"header_name": "X-A", "credential_field": "token"})),
-            key.clone(),
-            "X-A: t-1",
-        ),
-        (
-            with(json!({"header_name": "X-A", "credential_field": ""})),
-            key.clone(),
-            "X-A: k-1",
-        ),
-        (
-            with(json!({"header_name": "X-A", "credential_field": "number"})),
-            key.clone(),
-            "X-A: 42",
-        ),
-        (
-            with(json!({"header_name": "X-A", "credential_field": "float"})),
-            key.clone(),
-            "invalid_credentials",
-        ),
-        (
-            with(json!({"header_name": "X-A", "credential_field": "yes"})),
-            key.clone(),
-            "X-A: true",
-        ),
-        (
-            with(json!({"credential_field": "none"})),
-            key.clone(),
-            "invalid_credentials",
-        ),
+        (with(json!({"header_name": null})), key.clone(), "Authorization: Bearer k-1"),
+        (with(json!({"header_name": ""})), key.clone(), "Authorization: Bearer k-1"),
+        (with(json!({"header_name": "authorization"})), key.clone(), "authorization: Bearer k-1"),
+        (with(json!({"value_prefix": null})), key.clone(), "Authorization: Bearer k-1"),
+        (with(json!({"value_prefix": ""})), key.clone(), "Authorization: k-1"),
+        (with(json!({"value_prefix": "Token "})), key.clone(), "Authorization: Token k-1"),
+        (with(json!({"value_prefix": 7})), key.clone(), "Authorization: 7k-1"),
+        (with(json!({"header_name": "X-API-Key", "credential_field": "api_key"})), key.clone(), "X-API-Key: k-1"),
+        (with(json!({"header_name": "X-API-Key", "value_prefix": ""})), key.clone(), "X-API-Key: k-1"),
+        (with(json!({"header_name": "X-API-Key", "value_prefix": "Key="})), key.clone(), "X-API-Key: Key=k-1"),
+        (with(json!({"header_name": "X-A", "credential_field": "token"})), key.clone(), "X-A: t-1"),
+        (with(json!({"header_name": "X-A", "credential_field": ""})), key.clone(), "X-A: k-1"),
+        (with(json!({"header_name": "X-A", "credential_field": "number"})), key.clone(), "X-A: 42"),
+        (with(json!({"header_name": "X-A", "credential_field": "float"})), key.clone(), "invalid_credentials"),
+        (with(json!({"header_name": "X-A", "credential_field": "yes"})), key.clone(), "X-A: true"),
+        (with(json!({"credential_field": "none"})), key.clone(), "invalid_credentials"),
         (with(json!({})), json!(null), "invalid_credentials"),
-        (
-            with(json!({})),
-            json!({"api_key": ""}),
-            "invalid_credentials",
-        ),
-        (
-            with(json!({})),
-            json!({"api_key": null}),
-            "invalid_credentials",
-        ),
-        (
-            with(json!({})),
-            json!({"api_key": ["k-1"]}),
-            "invalid_credentials",
-        ),
-        (
-            with(json!({})),
-            json!({"api_key": {"key": "k-1"}}),
-            "invalid_credentials",
-        ),
-        (
-            with(json!({})),
-            json!({"api_key": "k\u{e9}"}),
-            "invalid_credentials",
-        ),
-    ]);
+        (with(json!({})), json!({"api_key": ""}), "invalid_credentials"),
+        (with(json!({})), json!({"api_key": null}), "invalid_credentials"),
+        (with(json!({})), json!({"api_key": ["k-1"]}), "invalid_credentials"),
+        (with(json!({})), json!({"api_key": {"key": "k-1"}}), "invalid_credentials"),
+        (with(json!({})), json!({"api_key": "k\u{e9}"}), "invalid_credentials"),
+    ];
+    check(&table);
     let typed = |strategy: &Value| {
         let token = read(strategy, &json!({}), Some("t"), Some("bot"));
         token.unwrap().value_prefix
@@ -272,15 +177,9 @@ fn header() {
 
 #[test]
 fn headers_that_no_credential_goes_into() {
+    #[rustfmt::skip]
     let names = [
-        "X A",
-        "X:A",
-        ":authority",
-        "X\r\nA",
-        "X\0",
-        "é",
-        " X-A",
-        "X-A ",
+        "X A", "X:A", ":authority", "X\r\nA", "X\0", "é", " X-A", "X-A ",
     ];
     for name in names {
         let strategy = json!({"type": "header", "config": {"header_name": name}});
@@ -333,63 +232,25 @@ fn basic_auth() {
     let aladdin = "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
     let pair = |user: &str, password: Value| json!({"username": user, "password": password});
     let bad = "invalid_credentials";
-    check(&[
-        (
-            basic.clone(),
-            pair("Aladdin", json!("open sesame")),
-            aladdin,
-        ),
+    #[rustfmt::skip]
+    let table = [
+        (basic.clone(), pair("Aladdin", json!("open sesame")), aladdin),
         (null, pair("Aladdin", json!("open sesame")), aladdin),
-        (
-            other.clone(),
-            json!({"u": "Aladdin", "p": "open sesame", "username": "x"}),
-            aladdin,
-        ),
-        (
-            basic.clone(),
-            pair("u", json!("")),
-            "Authorization: Basic dTo=",
-        ),
-        (
-            basic.clone(),
-            pair("u", json!(null)),
-            "Authorization: Basic dTo=",
-        ),
-        (
-            basic.clone(),
-            json!({"username": "u"}),
-            "Authorization: Basic dTo=",
-        ),
-        (
-            basic.clone(),
-            pair("u", json!("a:b")),
-            "Authorization: Basic dTphOmI=",
-        ),
-        (
-            basic.clone(),
-            pair("u", json!(12)),
-            "Authorization: Basic dToxMg==",
-        ),
-        (
-            basic.clone(),
-            json!({"username": 7, "password": "p"}),
-            "Authorization: Basic Nzpw",
-        ),
-        (
-            basic.clone(),
-            pair("té", json!("ß")),
-            "Authorization: Basic dMOpOsOf",
-        ),
+        (other.clone(), json!({"u": "Aladdin", "p": "open sesame", "username": "x"}), aladdin),
+        (basic.clone(), pair("u", json!("")), "Authorization: Basic dTo="),
+        (basic.clone(), pair("u", json!(null)), "Authorization: Basic dTo="),
+        (basic.clone(), json!({"username": "u"}), "Authorization: Basic dTo="),
+        (basic.clone(), pair("u", json!("a:b")), "Authorization: Basic dTphOmI="),
+        (basic.clone(), pair("u", json!(12)), "Authorization: Basic dToxMg=="),
+        (basic.clone(), json!({"username": 7, "password": "p"}), "Authorization: Basic Nzpw"),
+        (basic.clone(), pair("té", json!("ß")), "Authorization: Basic dMOpOsOf"),
         (basic.clone(), pair("", json!("p")), bad),
         (basic.clone(), json!({"password": "p"}), bad),
-        (
-            basic.clone(),
-            json!({"username": null, "password": "p"}),
-            bad,
-        ),
+        (basic.clone(), json!({"username": null, "password": "p"}), bad),
         (basic.clone(), json!(null), bad),
         (other, pair("u", json!("p")), bad),
-    ]);
+    ];
+    check(&table);
     let made = made_of(&basic, &pair("u", json!("p")), Some("t-1"), Some("bearer"));
     assert_eq!(
         made, "Authorization: Basic dTpw",
@@ -401,68 +262,26 @@ fn basic_auth() {
 fn query_param_and_path() {
     let query = |config: Value| json!({"type": "query_param", "config": config});
     let key = json!({"api_key": "k-1", "other": "o-1", "number": 7});
-    check(&[
+    #[rustfmt::skip]
+    let table = [
         (query(json!({"param_name": "key"})), key.clone(), "?key=k-1"),
-        (
-            query(json!({"param_name": "key", "credential_field": "other"})),
-            key.clone(),
-            "?key=o-1",
-        ),
-        (
-            query(json!({"param_name": "key", "credential_field": "number"})),
-            key.clone(),
-            "?key=7",
-        ),
-        (
-            query(json!({"param_name": "key", "credential_field": null})),
-            key.clone(),
-            "?key=k-1",
-        ),
+        (query(json!({"param_name": "key", "credential_field": "other"})), key.clone(), "?key=o-1"),
+        (query(json!({"param_name": "key", "credential_field": "number"})), key.clone(), "?key=7"),
+        (query(json!({"param_name": "key", "credential_field": null})), key.clone(), "?key=k-1"),
         (query(json!({"param_name": 5})), key.clone(), "?5=k-1"),
-        (
-            query(json!({"param_name": "key"})),
-            json!({"api_key": "a\r\nb"}),
-            "?key=a\r\nb",
-        ),
-        (
-            query(json!({"param_name": "key", "credential_field": "none"})),
-            key.clone(),
-            "invalid_credentials",
-        ),
-        (
-            query(json!({"param_name": "key"})),
-            json!({"api_key": ""}),
-            "invalid_credentials",
-        ),
-        (
-            query(json!({"param_name": ""})),
-            key.clone(),
-            "invalid_response",
-        ),
-        (
-            query(json!({"param_name": null})),
-            key.clone(),
-            "invalid_response",
-        ),
+        (query(json!({"param_name": "key"})), json!({"api_key": "a\r\nb"}), "?key=a\r\nb"),
+        (query(json!({"param_name": "key", "credential_field": "none"})), key.clone(), "invalid_credentials"),
+        (query(json!({"param_name": "key"})), json!({"api_key": ""}), "invalid_credentials"),
+        (query(json!({"param_name": ""})), key.clone(), "invalid_response"),
+        (query(json!({"param_name": null})), key.clone(), "invalid_response"),
         (query(json!({})), key.clone(), "invalid_response"),
         (query(json!(null)), key.clone(), "invalid_response"),
-        (
-            json!({"type": "query_param"}),
-            key.clone(),
-            "invalid_response",
-        ),
-        (
-            json!({"type": "path"}),
-            key,
-            "{api_key=k-1}{number=7}{other=o-1}",
-        ),
-        (
-            json!({"type": "path"}),
-            json!({"a": null, "b": [], "c": {}, "d": true}),
-            "{d=true}",
-        ),
+        (json!({"type": "query_param"}), key.clone(), "invalid_response"),
+        (json!({"type": "path"}), key, "{api_key=k-1}{number=7}{other=o-1}"),
+        (json!({"type": "path"}), json!({"a": null, "b": [], "c": {}, "d": true}), "{d=true}"),
         (json!({"type": "path"}), json!(null), ""),
-    ]);
+    ];
+    check(&table);
 }
 
 #[test]
@@ -527,50 +346,19 @@ fn what_a_signing_strategy_needs() {
     let secrets = json!({"api_secret": "s", "access_key": "a", "secret_key": "k", "number": 7});
     let hmac = |config: Value| json!({"type": "hmac_payload", "config": config});
     let aws = |config: Value| json!({"type": "aws_sigv4", "config": config});
+    #[rustfmt::skip]
     let table = [
         (hmac(json!({"header_name": "X-Sig"})), secrets.clone(), None),
-        (
-            hmac(json!({"header_name": "X-Sig", "secret_field": "number"})),
-            secrets.clone(),
-            None,
-        ),
-        (
-            hmac(json!({"header_name": "X-Sig", "algo": "sha1", "encoding": "base64"})),
-            secrets.clone(),
-            None,
-        ),
+        (hmac(json!({"header_name": "X-Sig", "secret_field": "number"})), secrets.clone(), None),
+        (hmac(json!({"header_name": "X-Sig", "algo": "sha1", "encoding": "base64"})), secrets.clone(), None),
         (hmac(json!({})), secrets.clone(), Some("invalid_response")),
-        (
-            hmac(json!({"header_name": "X-Sig", "algo": "md5"})),
-            secrets.clone(),
-            Some("unsupported_strategy"),
-        ),
-        (
-            hmac(json!({"header_name": "X-Sig", "encoding": "hex2"})),
-            secrets.clone(),
-            Some("unsupported_strategy"),
-        ),
-        (
-            hmac(json!({"header_name": "X-Sig"})),
-            json!({}),
-            Some("invalid_credentials"),
-        ),
+        (hmac(json!({"header_name": "X-Sig", "algo": "md5"})), secrets.clone(), Some("unsupported_strategy")),
+        (hmac(json!({"header_name": "X-Sig", "encoding": "hex2"})), secrets.clone(), Some("unsupported_strategy")),
+        (hmac(json!({"header_name": "X-Sig"})), json!({}), Some("invalid_credentials")),
         (aws(json!({"service": "s3"})), secrets.clone(), None),
-        (
-            aws(json!({"region": "eu-west-1"})),
-            secrets.clone(),
-            Some("invalid_response"),
-        ),
-        (
-            aws(json!({"service": "s3"})),
-            json!({"access_key": "a"}),
-            Some("invalid_credentials"),
-        ),
-        (
-            aws(json!({"service": "s3"})),
-            json!({"secret_key": "k"}),
-            Some("invalid_credentials"),
-        ),
+        (aws(json!({"region": "eu-west-1"})), secrets.clone(), Some("invalid_response")),
+        (aws(json!({"service": "s3"})), json!({"access_key": "a"}), Some("invalid_credentials")),
+        (aws(json!({"service": "s3"})), json!({"secret_key": "k"}), Some("invalid_credentials")),
     ];
     for (strategy, credentials, expected) in table {
         let made = read(&strategy, &credentials, None, None);

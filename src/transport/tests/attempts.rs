@@ -49,6 +49,8 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
             error.message().contains("closed the connection early"),
             "{error}"
         );
+        assert_eq!(error.code(), "request_failed");
+        assert!(error.is_retryable(), "{error}");
         let case = format!("{responded} {is_post} {may_refresh}");
         assert_eq!(connections.load(Ordering::SeqCst), expected, "{case}");
     }
@@ -57,19 +59,12 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
 #[test]
 fn a_post_is_sent_again_only_if_it_was_not_sent() {
     let (cutting, _) = cutting();
+    #[rustfmt::skip]
     let table = [
         // Nothing listens on this port of loopback.
         ("http://127.0.0.1:1/".to_owned(), true, "connection refused"),
-        (
-            "http://nobody.invalid/".to_owned(),
-            true,
-            "the host name could not be looked up; check",
-        ),
-        (
-            format!("http://127.0.0.1:{cutting}/"),
-            false,
-            "closed the connection early",
-        ),
+        ("http://nobody.invalid/".to_owned(), true, "the host name could not be looked up; check"),
+        (format!("http://127.0.0.1:{cutting}/"), false, "closed the connection early"),
     ];
     for (url, allowed, part) in table {
         let failure = post(url.as_str(), "x").sent(&unchanged()).err().unwrap();

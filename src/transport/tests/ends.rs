@@ -1,20 +1,8 @@
-//! The ends of bodies without a length and of pooled connections, and requests that time out.
+//! The ends of pooled connections, and requests that time out. `tests/faults` has bodies that never end.
 
 use std::time::Instant;
 
 use super::*;
-
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf a bo";
-
-#[test]
-fn a_body_without_a_length_ends_with_the_connection() {
-    let port = serve(|mut socket| {
-        head(&mut socket)?;
-        socket.write_all(HEAD)
-    });
-    let url = format!("http://127.0.0.1:{port}/");
-    assert_eq!(get(url).body_of(&unchanged()), "half a bo");
-}
 
 /// Sends a request that must time out before `LONG`.
 fn times_out(asked: Asked, transport: &Transport) -> NexusError {
@@ -48,21 +36,6 @@ fn the_deadline_decides_whatever_the_agents_timeout() {
     let transport = Transport::new(None, brief).unwrap();
     let late = get(format!("http://127.0.0.1:{slow}/"));
     assert_eq!(late.body_of(&transport), "late");
-}
-
-/// Each read succeeds in time, but the body never ends.
-#[test]
-fn a_body_of_single_bytes_ends_at_the_deadline() {
-    let port = serve(|mut socket| {
-        head(&mut socket)?;
-        socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        loop {
-            socket.write_all(b"x")?;
-            thread::sleep(Duration::from_millis(5));
-        }
-    });
-    let url = format!("http://127.0.0.1:{port}/");
-    times_out(get(url).within(Duration::from_millis(300)), &unchanged());
 }
 
 #[test]

@@ -8,13 +8,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use nexus_sdk::NexusError;
 
-/// Part of every secret of these tests.
-pub(crate) const CANARY: &str = "canary";
+/// A word in every secret of these tests. No other text has it by chance.
+pub(crate) const SECRET: &str = "canary";
 pub(crate) const KEY: &str = "canary-api-key";
 
-/// The ways to write the canary, in lower case.
+/// The ways to write the secret, in lower case.
 static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let bytes = CANARY.as_bytes();
+    let bytes = SECRET.as_bytes();
     let each = |write: fn(&mut String, u8)| {
         bytes.iter().fold(String::new(), |mut text, byte| {
             write(&mut text, *byte);
@@ -23,8 +23,8 @@ static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
     };
     let list = format!("{bytes:?}");
     vec![
-        CANARY.to_owned(),
-        CANARY.chars().rev().collect(),
+        SECRET.to_owned(),
+        SECRET.chars().rev().collect(),
         each(|text, byte| write!(text, "{byte:02x}").unwrap()),
         each(|text, byte| write!(text, "%{byte:02x}").unwrap()),
         each(|text, byte| write!(text, "\\x{byte:02x}").unwrap()),
@@ -33,11 +33,11 @@ static WRITTEN: LazyLock<Vec<String>> = LazyLock::new(|| {
     ]
 });
 
-/// The canary in Base64 after zero, one and two other bytes, without the characters that it shares with its
+/// The secret in Base64 after zero, one and two other bytes, without the characters that it shares with its
 /// neighbours.
 static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
     let after = |others: usize| {
-        let bytes = [&vec![0; others], CANARY.as_bytes()].concat();
+        let bytes = [&vec![0; others], SECRET.as_bytes()].concat();
         let whole = bytes.len() * 8 / 6;
         let text = STANDARD_NO_PAD.encode(&bytes);
         text.get((others * 8).div_ceil(6)..whole)
@@ -47,7 +47,7 @@ static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
     (0..3).map(after).collect()
 });
 
-pub(crate) fn is_in(text: &str) -> bool {
+pub(crate) fn shows_secret(text: &str) -> bool {
     let lower = text.to_lowercase();
     // A list may have as many lines as items.
     let lower = lower.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -56,7 +56,7 @@ pub(crate) fn is_in(text: &str) -> bool {
 }
 
 pub(crate) fn check_text(what: &str, text: &str) {
-    assert!(!is_in(text), "{what}: {text}");
+    assert!(!shows_secret(text), "{what}: {text}");
 }
 
 pub(crate) fn check_error(error: &NexusError) {
@@ -75,19 +75,15 @@ pub(crate) fn check_chain(error: &dyn Error) {
 }
 
 #[test]
-fn a_canary_is_found_however_it_is_written() {
+fn a_secret_is_found_however_it_is_written() {
+    #[rustfmt::skip]
     let table = [
-        "my-canary",
-        "CANARY",
-        "yranac",
-        "63616E617279",
-        "%63%61%6E%61%72%79",
-        "[1, 99, 97, 110, 97, 114, 121]",
-        "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]",
+        "my-canary", "CANARY", "yranac", "63616E617279", "%63%61%6E%61%72%79",
+        "[1, 99, 97, 110, 97, 114, 121]", "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]",
         "\\x63\\x61\\x6e\\x61\\x72\\x79",
     ];
     for text in table {
-        assert!(is_in(text), "{text}");
+        assert!(shows_secret(text), "{text}");
     }
     for text in [
         "canary",
@@ -97,7 +93,7 @@ fn a_canary_is_found_however_it_is_written() {
         "canary:canary!",
     ] {
         let encoded = base64::engine::general_purpose::STANDARD.encode(text);
-        assert!(is_in(&encoded), "{text}: {encoded}");
+        assert!(shows_secret(&encoded), "{text}: {encoded}");
     }
-    assert!(!is_in("can we see a bird?"));
+    assert!(!shows_secret("can we see a bird?"));
 }

@@ -5,21 +5,21 @@ use std::time::Duration;
 use nexus_sdk::{FetchOptions, RetryPolicy, TokenCache};
 use serde_json::json;
 
-use crate::judge::harm;
+use crate::checks::leaked;
+use crate::servers::{Received, Servers, Step, credentials, options};
 use crate::strategies::strategies;
 use crate::targets::{HTTP, Outcome, PLAIN_TARGETS};
-use crate::world::{Arrival, Step, World, credentials, options};
 
 const HOME: &str = "http://api.example.test:80";
 const AWAY: &str = "http://other.test:80";
 
 /// Returns the servers that received the requests, `h` for home and `a` for away. Asserts that requests
 /// at home hold the credential until the first request away, and that later ones hold nothing.
-fn trace(case: &str, arrived: &[Arrival]) -> String {
+fn trace(case: &str, received: &[Received]) -> String {
     let mut left = false;
-    let letters = arrived.iter().map(|Arrival { origin, request }| {
+    let letters = received.iter().map(|Received { origin, request }| {
         left |= origin != HOME;
-        let found = harm(request);
+        let found = leaked(request);
         assert_eq!(
             found.is_none(),
             left,
@@ -42,62 +42,38 @@ fn steps(table: &[(u16, &str)]) -> Vec<Step> {
 /// The responses of the servers, in order.
 type Script = &'static [(u16, &'static str)];
 
-/// The responses, the expected trace, and the status that the fetch returns.
+/// The responses, the servers that receive the requests, and the status that the fetch returns.
+#[rustfmt::skip]
 const SCRIPTS: [(Script, &str, u16); 7] = [
     (&[(307, "//other.test/"), (503, ""), (503, "")], "haaa", 200),
     (&[(503, ""), (307, "//other.test/"), (503, "")], "hhaa", 200),
     (&[(307, "//other.test/"), (0, "")], "haa", 200),
-    (
-        &[
-            (307, "//other.test/"),
-            (307, "/again"),
-            (502, ""),
-            (404, ""),
-        ],
-        "haaa",
-        404,
-    ),
+    (&[(307, "//other.test/"), (307, "/again"), (502, ""), (404, "")], "haaa", 404),
     (&[(307, "//other.test/"), (401, "")], "ha", 401),
-    (
-        &[
-            (307, "//other.test/"),
-            (307, "http://api.example.test/"),
-            (401, ""),
-        ],
-        "hah",
-        401,
-    ),
-    (
-        &[
-            (308, "//other.test/"),
-            (308, "http://api.example.test/"),
-            (503, ""),
-        ],
-        "hahh",
-        200,
-    ),
+    (&[(307, "//other.test/"), (307, "http://api.example.test/"), (401, "")], "hah", 401),
+    (&[(308, "//other.test/"), (308, "http://api.example.test/"), (503, "")], "hahh", 200),
 ];
 
 #[test]
 fn retries_after_a_redirect_hold_no_credential() {
-    let world = World::new();
+    let servers = Servers::new();
     let retries = RetryPolicy::default()
         .retries(2)
         .min_delay(Duration::from_millis(1));
     for strategy in strategies() {
-        let fetcher = strategy.fetcher(&world, true);
+        let fetcher = strategy.fetcher(&servers, true);
         for (script, expected, status) in SCRIPTS {
             let case = format!("{}: {script:?}", strategy.name);
             // Fills the cache, so that a 401 would be replayed.
             fetcher.get(&format!("{HOME}{}", strategy.target)).unwrap();
-            world.expect(steps(script));
+            servers.expect(steps(script));
             let options = FetchOptions::default().header("X-Plain", "kept");
             let got = fetcher.fetch(
                 &format!("{HOME}{}", strategy.target),
                 options.retry_policy(retries.clone()),
             );
             assert_eq!(got.unwrap().0, status, "{case}");
-            assert_eq!(trace(&case, &world.arrived()), expected, "{case}");
+            assert_eq!(trace(&case, &servers.received()), expected, "{case}");
         }
     }
 }
@@ -106,19 +82,12 @@ fn retries_after_a_redirect_hold_no_credential() {
 /// dropped causes no replay.
 #[test]
 fn a_replay_is_redirected_without_either_credential() {
-    let world = World::new();
+    let servers = Servers::new();
+    #[rustfmt::skip]
     let scripts: [(Script, &str, usize); 5] = [
         (&[(401, ""), (307, "//other.test/")], "hha", 1),
-        (
-            &[(307, "/in"), (401, ""), (307, "//other.test/")],
-            "hhha",
-            1,
-        ),
-        (
-            &[(307, "/in"), (401, ""), (307, "//other.test/"), (401, "")],
-            "hhha",
-            1,
-        ),
+        (&[(307, "/in"), (401, ""), (307, "//other.test/")], "hhha", 1),
+        (&[(307, "/in"), (401, ""), (307, "//other.test/"), (401, "")], "hhha", 1),
         (&[(307, "//other.test/"), (401, "")], "ha", 0),
         (&[(307, "//other.test/"), (307, HOME), (401, "")], "hah", 0),
     ];
@@ -134,18 +103,18 @@ fn a_replay_is_redirected_without_either_credential() {
             (bearer("canary-old"), bearer("canary-new")),
             (keyed("canary-old"), keyed("canary-new")),
         ] {
-            let fetcher = world
+            let fetcher = servers
                 .client(&old, true)
                 .fetcher(&TokenCache::new(), "ws", "p");
             fetcher.get(HOME).unwrap();
-            world.grant(&new);
-            world.expect(steps(script));
+            servers.grant(&new);
+            servers.expect(steps(script));
             fetcher.get(HOME).unwrap();
-            let arrived = world.arrived();
-            assert_eq!(trace(&old.to_string(), &arrived), expected);
-            let replayed = arrived
+            let received = servers.received();
+            assert_eq!(trace(&old.to_string(), &received), expected);
+            let replayed = received
                 .iter()
-                .filter(|arrival| arrival.request.head.contains("canary-new"));
+                .filter(|one| one.request.head.contains("canary-new"));
             assert_eq!(replayed.count(), replays, "{script:?}");
         }
     }
@@ -153,27 +122,27 @@ fn a_replay_is_redirected_without_either_credential() {
 
 #[test]
 fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
-    let world = World::new();
+    let servers = Servers::new();
     for strategy in strategies() {
         let fetcher = strategy
-            .fetcher(&world, true)
+            .fetcher(&servers, true)
             .allow_hosts(["api.example.test:80"]);
         for target in PLAIN_TARGETS
             .iter()
             .filter(|target| target.bases.contains(&HTTP))
         {
             let case = format!("{}: {}", strategy.name, target.what);
-            world.expect([Step::to(307, HTTP.fill(target.location))]);
+            servers.expect([Step::to(307, HTTP.fill(target.location))]);
             let got = fetcher.fetch(&format!("{HOME}{}", strategy.target), options("POST"));
             let code = got
                 .map_err(|error| error.code().to_owned())
                 .map(|(status, ..)| status);
-            let (expected, arrivals) = match target.outcome {
+            let (expected, receivers) = match target.outcome {
                 Outcome::Stays => (Ok(200), "hh"),
                 _ => (Err("host_not_allowed".to_owned()), "h"),
             };
             assert_eq!(code, expected, "{case}");
-            assert_eq!(trace(&case, &world.arrived()), arrivals, "{case}");
+            assert_eq!(trace(&case, &servers.received()), receivers, "{case}");
         }
     }
 }
@@ -181,16 +150,16 @@ fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
 /// The agent returns redirects even if the settings of a request ask to follow them.
 #[test]
 fn an_authenticated_agent_follows_nothing() {
-    let world = World::new();
+    let servers = Servers::new();
     for strategy in strategies()
         .iter()
         .filter(|strategy| strategy.name != "agent session")
     {
-        let client = strategy.client(&world, true);
+        let client = strategy.client(&servers, true);
         let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
         for status in [301, 302, 303, 307, 308] {
             for follow in [false, true] {
-                world.expect(steps(&[(status, "http://other.test/{query}")]));
+                servers.expect(steps(&[(status, "http://other.test/{query}")]));
                 let request = agent.get(format!("{HOME}{}", strategy.target));
                 let got = if follow {
                     request.config().max_redirects(5).build().call()
@@ -199,7 +168,7 @@ fn an_authenticated_agent_follows_nothing() {
                 };
                 let case = format!("{}: {status}", strategy.name);
                 assert_eq!(got.unwrap().status(), status, "{case}");
-                assert_eq!(trace(&case, &world.arrived()), "h", "{case}");
+                assert_eq!(trace(&case, &servers.received()), "h", "{case}");
             }
         }
     }

@@ -1,27 +1,21 @@
-//! Judges which texts may arrive at which origin.
+//! Checks which origin may receive which texts. Shares no code with the client.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use nexus_sdk::NexusError;
 use percent_encoding::percent_decode_str;
 
+use crate::servers::{BODY, OWN_SECRETS, PLAIN, Received, SECRET, Step};
 use crate::strategies::Strategy;
 use crate::support::Request;
 use crate::targets::{Base, Outcome, Target};
-use crate::world::{Arrival, BODY, OWN_SECRETS, PLAIN, Step};
 
 /// The headers that a request to another origin may have. Any other header was meant for the first
 /// origin.
+#[rustfmt::skip]
 const HARMLESS: [&str; 9] = [
-    "host",
-    "user-agent",
-    "accept",
-    "accept-encoding",
-    "content-length",
-    "content-type",
-    "x-plain",
-    "x-amz-date",
-    "x-amz-content-sha256",
+    "host", "user-agent", "accept", "accept-encoding", "content-length", "content-type", "x-plain",
+    "x-amz-date", "x-amz-content-sha256",
 ];
 
 pub(crate) struct Case<'a> {
@@ -45,16 +39,17 @@ impl std::fmt::Display for Case<'_> {
     }
 }
 
-pub(crate) fn judge(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived: &[Arrival]) {
-    check_arrivals(case, &case.base.origin(), case.strategy, arrived);
-    check_outcome(case, fetched, arrived);
-    for (index, arrival) in arrived.iter().enumerate() {
+pub(crate) fn check_case(
+    case: &Case<'_>,
+    fetched: &Result<u16, NexusError>,
+    received: &[Received],
+) {
+    check_received(case, &case.base.origin(), case.strategy, received);
+    check_outcome(case, fetched, received);
+    for (index, one) in received.iter().enumerate() {
         let became_get = case.steps[..index].iter().any(|step| step.status < 304);
         let sends = case.method == "POST" && !became_get;
-        let sent = (
-            arrival.request.method.as_str(),
-            arrival.request.body.as_slice(),
-        );
+        let sent = (&*one.request.method, &*one.request.body);
         let expected = if sends {
             ("POST", BODY.as_bytes())
         } else {
@@ -66,21 +61,21 @@ pub(crate) fn judge(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived:
 
 /// Asserts that every request holds the credentials until one goes to another origin, and none after
 /// that.
-pub(crate) fn check_arrivals(
+pub(crate) fn check_received(
     case: &impl std::fmt::Display,
     home: &str,
     strategy: &Strategy,
-    arrived: &[Arrival],
+    received: &[Received],
 ) {
     let mut left = false;
-    for (index, Arrival { origin, request }) in arrived.iter().enumerate() {
+    for (index, Received { origin, request }) in received.iter().enumerate() {
         left |= origin != home;
         assert_eq!(request.header(PLAIN.0), Some(PLAIN.1), "{case}");
         if left {
             assert_eq!(
-                harm(request),
+                leaked(request),
                 None,
-                "{case}: came to {origin}: {}",
+                "{case}: {origin} received: {}",
                 request.head
             );
             continue;
@@ -114,21 +109,21 @@ fn carries(strategy: &Strategy, header: &str) -> bool {
 }
 
 /// Returns a header or text of the request that only the first origin may see.
-pub(crate) fn harm(request: &Request) -> Option<String> {
+pub(crate) fn leaked(request: &Request) -> Option<String> {
     let names = request.headers.iter().map(|(name, _)| name.to_lowercase());
     let odd = names.into_iter().find(|name| !HARMLESS.contains(&&**name));
     let body = String::from_utf8_lossy(&request.body);
     let texts = [&*request.head, &*body];
-    let canary = texts
+    let secret = texts
         .into_iter()
-        .find(|text| holds_canary(text) || is_coded(text));
-    odd.or(canary.map(str::to_owned))
+        .find(|text| holds_secret(text) || holds_base64_of_secret(text));
+    odd.or(secret.map(str::to_owned))
 }
 
-/// Returns whether a canary is in the text, even if it was percent-encoded several times.
-fn holds_canary(text: &str) -> bool {
+/// Returns whether a secret is in the text, even if it was percent-encoded several times.
+fn holds_secret(text: &str) -> bool {
     let mut text = text.to_lowercase();
-    while !text.contains("canary") {
+    while !text.contains(SECRET) {
         let decoded = percent_decode_str(&text).decode_utf8_lossy().into_owned();
         if decoded == text {
             return false;
@@ -138,20 +133,20 @@ fn holds_canary(text: &str) -> bool {
     true
 }
 
-/// Returns whether a canary is in the text as Base64.
-fn is_coded(text: &str) -> bool {
+/// Returns whether the Base64 of a secret is in the text.
+fn holds_base64_of_secret(text: &str) -> bool {
     let coded = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '-' | '_');
     text.split(|c| !coded(c)).any(|word| {
         [STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().any(|engine| {
             let whole = word.get(..word.len() / 4 * 4).unwrap_or_default();
             let decoded = engine.decode(whole).unwrap_or_default();
-            decoded.windows(6).any(|part| part == b"canary")
+            String::from_utf8_lossy(&decoded).contains(SECRET)
         })
     })
 }
 
 /// Asserts that the fetch ended as the table says, after the right requests.
-fn check_outcome(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived: &[Arrival]) {
+fn check_outcome(case: &Case<'_>, fetched: &Result<u16, NexusError>, received: &[Received]) {
     let code = fetched.as_ref().err().map(NexusError::code);
     let before = case
         .steps
@@ -161,41 +156,39 @@ fn check_outcome(case: &Case<'_>, fetched: &Result<u16, NexusError>, arrived: &[
         + 1;
     match case.target.outcome {
         Outcome::Refused(expected) => {
-            assert_eq!((code, arrived.len()), (Some(expected), before), "{case}");
+            assert_eq!((code, received.len()), (Some(expected), before), "{case}");
         }
         Outcome::Copies if code.is_some() => {
             assert_eq!(
-                (code, arrived.len()),
+                (code, received.len()),
                 (Some("insecure_url"), before),
                 "{case}"
             );
             assert!(case.strategy.in_url, "{case}");
         }
         outcome => {
-            let origin = arrived.get(before).map(|arrival| &*arrival.origin);
+            let origin = received.get(before).map(|one| &*one.origin);
             let leaves = origin.map(|origin| origin != case.base.origin());
             assert_eq!(leaves, Some(outcome != Outcome::Stays), "{case}: {code:?}");
-            check_end(case, code, arrived);
+            check_end(case, code, received);
         }
     }
 }
 
 /// Asserts that all redirects were followed, but none from https back to a home on http.
-fn check_end(case: &Case<'_>, code: Option<&str>, arrived: &[Arrival]) {
-    let secured = arrived
-        .iter()
-        .any(|arrival| arrival.origin.starts_with("https:"));
+fn check_end(case: &Case<'_>, code: Option<&str>, received: &[Received]) {
+    let secured = received.iter().any(|one| one.origin.starts_with("https:"));
     let home = |step: &Step| step.location.contains("/back");
     if secured && case.base.scheme == "http" && case.steps.iter().any(home) {
         let at = case.steps.iter().position(home).unwrap();
         assert_eq!(
-            (code, arrived.len()),
+            (code, received.len()),
             (Some("insecure_url"), at + 1),
             "{case}"
         );
     } else {
         assert_eq!(
-            (code, arrived.len()),
+            (code, received.len()),
             (None, case.steps.len() + 1),
             "{case}"
         );

@@ -1,4 +1,4 @@
-//! A small internet on loopback: every origin has a server of its own, which records its requests.
+//! A server on loopback for each origin, which records its requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -29,26 +29,26 @@ pub(crate) struct Step {
 
 /// A request, and the origin that received it.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct Received {
     pub(crate) origin: String,
     pub(crate) request: Request,
 }
 
-pub(crate) struct World {
+pub(crate) struct Servers {
     agent: ureq::Agent,
-    play: Arc<Mutex<Play>>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
-struct Play {
+struct State {
     granted: Value,
     steps: VecDeque<Step>,
-    arrived: Vec<Arrival>,
+    received: Vec<Received>,
 }
 
-impl World {
+impl Servers {
     pub(crate) fn new() -> Self {
-        let play = Arc::new(Mutex::new(Play::default()));
+        let state = Arc::new(Mutex::new(State::default()));
         let config = ureq::Agent::config_builder()
             .proxy(None)
             .max_idle_connections(100)
@@ -59,9 +59,9 @@ impl World {
                 .disable_verification(true)
                 .build(),
         );
-        let names = Names(Arc::clone(&play), Mutex::default());
+        let names = Names(Arc::clone(&state), Mutex::default());
         let agent = ureq::Agent::with_parts(config.build(), DefaultConnector::default(), names);
-        Self { agent, play }
+        Self { agent, state }
     }
 
     /// Makes the gateway grant this token response, and returns a client of it.
@@ -75,28 +75,28 @@ impl World {
     }
 
     pub(crate) fn grant(&self, granted: &Value) {
-        self.play().granted = granted.clone();
+        self.state().granted = granted.clone();
     }
 
     /// Forgets earlier requests, and sets the responses to the next ones, whatever their origin. Later
     /// requests get a 200.
     pub(crate) fn expect(&self, steps: impl IntoIterator<Item = Step>) {
-        let mut play = self.play();
-        play.steps = steps.into_iter().collect();
-        play.arrived.clear();
+        let mut state = self.state();
+        state.steps = steps.into_iter().collect();
+        state.received.clear();
     }
 
-    pub(crate) fn arrived(&self) -> Vec<Arrival> {
-        std::mem::take(&mut self.play().arrived)
+    pub(crate) fn received(&self) -> Vec<Received> {
+        std::mem::take(&mut self.state().received)
     }
 
-    fn play(&self) -> MutexGuard<'_, Play> {
-        self.play.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 }
 
 /// A resolver that starts a server for every name.
-struct Names(Arc<Mutex<Play>>, Mutex<HashMap<(String, u16), Server>>);
+struct Names(Arc<Mutex<State>>, Mutex<HashMap<(String, u16), Server>>);
 
 impl Resolver for Names {
     fn resolve(
@@ -130,21 +130,21 @@ impl fmt::Debug for Names {
     }
 }
 
-fn serve(authority: String, play: Arc<Mutex<Play>>) -> Server {
+fn serve(authority: String, state: Arc<Mutex<State>>) -> Server {
     Server::start(move |request| {
-        let mut play = play.lock().unwrap();
+        let mut state = state.lock().unwrap();
         let scheme = if request.over_tls { "https" } else { "http" };
         let origin = format!("{scheme}://{authority}");
         if origin == GATEWAY {
-            return support::json(200, &play.granted);
+            return support::json(200, &state.granted);
         }
-        play.arrived.push(Arrival {
+        state.received.push(Received {
             origin,
             request: request.clone(),
         });
-        match play.steps.pop_front() {
+        match state.steps.pop_front() {
             Some(step) => step.reply(request),
-            None => support::text(200, "arrived"),
+            None => support::text(200, "received"),
         }
     })
 }
@@ -176,6 +176,9 @@ impl Step {
         support::reply(self.status, &headers, "moved")
     }
 }
+
+/// A word in the value of every secret. No other text has it by chance.
+pub(crate) const SECRET: &str = "canary";
 
 /// Headers of the caller, each with a secret value.
 pub(crate) const OWN_SECRETS: [(&str, &str); 15] = [

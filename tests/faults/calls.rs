@@ -13,7 +13,7 @@ use nexus_sdk::{
     WaitOptions, ureq,
 };
 
-use crate::canaries::{KEY, check_chain, check_error};
+use crate::find_secrets::{KEY, check_chain, check_error};
 use crate::support::{LONG, Reply, Request, Server, holder, options, reply};
 use crate::watched;
 
@@ -23,18 +23,18 @@ pub(crate) const SHORT: Duration = Duration::from_millis(400);
 pub(crate) const LIMIT: u64 = 256 << 10;
 
 /// The response to every request: a token, a status, a connection and a document in one.
-pub(crate) fn document(turn: usize) -> String {
+pub(crate) fn document(number: usize) -> String {
     format!(
-        r#"{{"access_token":"canary-{turn}","status":"active","authUrl":"http://a/","connection_id":"c{turn}"}}"#
+        r#"{{"access_token":"canary-{number}","status":"active","authUrl":"http://a/","connection_id":"c{number}"}}"#
     )
 }
 
-pub(crate) fn document_reply(turn: usize) -> Reply {
-    reply(200, &[], document(turn))
+pub(crate) fn document_reply(number: usize) -> Reply {
+    reply(200, &[], document(number))
 }
 
 /// Plays the fault of a case for its first request. Later requests get a good response.
-pub(crate) struct Bench {
+pub(crate) struct FaultyServer {
     server: Server,
     /// The number of requests of each case.
     heard: Arc<Mutex<HashMap<String, usize>>>,
@@ -42,7 +42,7 @@ pub(crate) struct Bench {
     hung: Mutex<Vec<NexusClient>>,
 }
 
-impl Bench {
+impl FaultyServer {
     pub(crate) fn start(fault: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
         watched::begin();
         let heard = Arc::<Mutex<HashMap<String, usize>>>::default();
@@ -52,9 +52,9 @@ impl Bench {
                 return document_reply(2);
             };
             let mut heard = own.lock().unwrap();
-            let turns = heard.entry(id.clone()).or_default();
-            *turns += 1;
-            let first = *turns == 1;
+            let count = heard.entry(id.clone()).or_default();
+            *count += 1;
+            let first = *count == 1;
             drop(heard);
             if first {
                 fault(number(&id))
@@ -122,8 +122,8 @@ pub(crate) const CALLS: [Call; 7] = [
 ];
 
 /// Makes one call of one case: first with the fault, then again on the same client.
-pub(crate) struct Turn<'a> {
-    bench: &'a Bench,
+pub(crate) struct FaultyCall<'a> {
+    server: &'a FaultyServer,
     client: NexusClient,
     cache: TokenCache,
     call: Call,
@@ -131,9 +131,14 @@ pub(crate) struct Turn<'a> {
     timeout: Duration,
 }
 
-impl<'a> Turn<'a> {
-    pub(crate) fn new(bench: &'a Bench, call: Call, case: usize, timeout: Duration) -> Self {
-        let options = options(&bench.server).api_key(KEY).max_body_bytes(LIMIT);
+impl<'a> FaultyCall<'a> {
+    pub(crate) fn new(
+        server: &'a FaultyServer,
+        call: Call,
+        case: usize,
+        timeout: Duration,
+    ) -> Self {
+        let options = options(&server.server).api_key(KEY).max_body_bytes(LIMIT);
         let options = options.timeout(timeout);
         let options = match call {
             // The call that hangs is a flight, which the next attempt would only join.
@@ -143,7 +148,7 @@ impl<'a> Turn<'a> {
         };
         let (client, cache) = holder(options, "canary-held");
         Self {
-            bench,
+            server,
             client,
             cache,
             call,
@@ -153,14 +158,14 @@ impl<'a> Turn<'a> {
     }
 
     /// Returns the outcome of the fault. The next call on the same client has to succeed.
-    pub(crate) fn play(&self) -> String {
+    pub(crate) fn make(&self) -> String {
         if self.call == Call::Connect {
             let warm = self.status("warm");
             assert!(["ok", "max_retries_exceeded"].contains(&&*warm), "{warm}");
         }
         let (id, outcome) = self.meet_fault();
         if self.is_post() {
-            assert_eq!(self.bench.heard(&id), 1, "{id} must not be sent twice");
+            assert_eq!(self.server.heard(&id), 1, "{id} must not be sent twice");
         }
         self.cache.delete(&id, "p");
         let next = if self.hangs_in_flight() {
@@ -170,7 +175,7 @@ impl<'a> Turn<'a> {
         };
         assert_eq!(self.patiently(&next), "ok", "the call after {id}");
         if self.hangs_in_flight() {
-            self.bench.hung.lock().unwrap().push(self.client.clone());
+            self.server.hung.lock().unwrap().push(self.client.clone());
         }
         outcome
     }
@@ -183,7 +188,7 @@ impl<'a> Turn<'a> {
             let outcome = self.run(&id, 1);
             let took = start.elapsed();
             assert!(took < LONG, "{id} took {took:?}");
-            if self.bench.heard(&id) > 0 {
+            if self.server.heard(&id) > 0 {
                 return (id, outcome);
             }
             assert_eq!(outcome, "timeout", "{id} was not sent");
@@ -191,13 +196,12 @@ impl<'a> Turn<'a> {
         unreachable!()
     }
 
-    /// Makes a call without a fault, again after a timeout. A POST is also repeated after a failure, because
-    /// its pooled connection may have been closed and the SDK does not send a POST again.
+    /// Makes a call without a fault, again after a timeout. Any call but a fetch with GET is also repeated once after a
+    /// failure: its pooled connection may be closed just then, and the SDK sends only such a fetch again.
     fn patiently(&self, id: &str) -> String {
         let start = Instant::now();
         let mut outcome = self.run(id, 2);
-        // An agent does not send its requests again either.
-        let once = self.is_post() || self.call == Call::Agent;
+        let once = self.call != Call::Fetch;
         let mut again = outcome == "timeout" || once && outcome == "request_failed";
         while again && start.elapsed() < LONG {
             outcome = self.run(id, 2);
@@ -215,13 +219,13 @@ impl<'a> Turn<'a> {
         matches!(self.call, Call::Connect | Call::Send)
     }
 
-    fn run(&self, id: &str, turn: usize) -> String {
-        let url = self.bench.url(&format!("/{id}"));
+    fn run(&self, id: &str, number: usize) -> String {
+        let url = self.server.url(&format!("/{id}"));
         match self.call {
             Call::Token => {
                 let token = self.client.get_cached_token(&self.cache, id, "p");
                 seen(token, |token| {
-                    compare(&token.access_token, &format!("canary-{turn}"))
+                    compare(&token.access_token, &format!("canary-{number}"))
                 })
             }
             Call::Check => self.status(id),
@@ -236,15 +240,15 @@ impl<'a> Turn<'a> {
                 let input = RequestConnectionInput::new(id, "p", ["s"], "http://a/?canary");
                 let connection = self.client.request_connection(&input);
                 seen(connection, |made| {
-                    compare(&made.connection_id, &format!("c{turn}"))
+                    compare(&made.connection_id, &format!("c{number}"))
                 })
             }
-            Call::Fetch => self.fetch(&url, turn, FetchOptions::default()),
+            Call::Fetch => self.fetch(&url, number, FetchOptions::default()),
             Call::Send => {
                 let post = FetchOptions::default().method("POST").data("canary");
-                self.fetch(&url, turn, post.retry_policy(persistent()))
+                self.fetch(&url, number, post.retry_policy(persistent()))
             }
-            Call::Agent => self.stream(&url, turn),
+            Call::Agent => self.stream(&url, number),
         }
     }
 
@@ -253,18 +257,18 @@ impl<'a> Turn<'a> {
         seen(status, |status| compare(status.as_str(), "active"))
     }
 
-    fn fetch(&self, url: &str, turn: usize, options: FetchOptions) -> String {
+    fn fetch(&self, url: &str, number: usize, options: FetchOptions) -> String {
         let options = options.timeout(self.timeout).header("Cookie", "canary");
         let fetched = self
             .client
             .authenticated_fetch(&self.cache, "ws", "p", url, options);
         seen(fetched, |(_, _, body)| {
-            compare(&String::from_utf8_lossy(&body), &document(turn))
+            compare(&String::from_utf8_lossy(&body), &document(number))
         })
     }
 
     /// The agent leaves the limits of a stream's time and size to its user.
-    fn stream(&self, url: &str, turn: usize) -> String {
+    fn stream(&self, url: &str, number: usize) -> String {
         let agent = self.client.authenticated_agent(&self.cache, "ws", "p");
         let request = agent
             .get(url)
@@ -275,7 +279,7 @@ impl<'a> Turn<'a> {
             .call()
             .and_then(|mut response| response.body_mut().with_config().limit(LIMIT).read_to_vec());
         match read {
-            Ok(body) => compare(&String::from_utf8_lossy(&body), &document(turn)),
+            Ok(body) => compare(&String::from_utf8_lossy(&body), &document(number)),
             Err(error) => {
                 check_chain(&error);
                 name_of(&error).to_owned()

@@ -63,10 +63,7 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     pub(crate) fn new(workspace_id: &str, provider: &str) -> Self {
-        Self {
-            workspace_id: workspace_id.into(),
-            provider: provider.into(),
-        }
+        Self { workspace_id: workspace_id.into(), provider: provider.into() }
     }
 
     /// Returns the tenant with these names.
@@ -108,10 +105,7 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
-        Self {
-            buffer,
-            entries: Arc::default(),
-        }
+        Self { buffer, entries: Arc::default() }
     }
 
     /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, or if the token has expired

@@ -182,9 +182,7 @@ impl Flights {
     ) -> Result<Arc<Outcome>> {
         let key = self.known_ids.key(operation.subject());
         let operation = Arc::new(operation);
-        let joined = self
-            .table
-            .join_or_register(&operation, &key, cache, deadline);
+        let joined = self.table.join_or_register(&operation, &key, cache, deadline);
         let outcome = joined.and_then(|(flight, is_new)| {
             if is_new {
                 self.start(&flight);

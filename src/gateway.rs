@@ -101,8 +101,7 @@ impl Request {
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
         if let Some(Ok(id)) = whole.map(HeaderValue::from_str) {
-            self.headers
-                .insert(HeaderName::from_static("x-workspace-id"), id);
+            self.headers.insert(HeaderName::from_static("x-workspace-id"), id);
         }
         self
     }
@@ -146,9 +145,7 @@ impl Gateway {
         }
         let origin = url::origin(&base);
         if !url::is_confidential(&base) && !options.allow_insecure_http {
-            log.warn(format_args!(
-                "plain http to {origin}: tokens travel unencrypted; use https"
-            ));
+            log.warn(format_args!("plain http to {origin}: tokens travel unencrypted; use https"));
         }
         Ok(Self {
             transport,

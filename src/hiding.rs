@@ -191,13 +191,7 @@ struct Shown<'t> {
 
 impl<'t> Shown<'t> {
     fn new(text: &'t [u8], stand_in: &'t str) -> Self {
-        Self {
-            text,
-            stand_in,
-            found: Vec::new(),
-            written: Vec::new(),
-            done: 0,
-        }
+        Self { text, stand_in, found: Vec::new(), written: Vec::new(), done: 0 }
     }
 
     fn add(&mut self, range: Range<usize>) {

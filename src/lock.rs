@@ -42,8 +42,7 @@ pub(crate) fn longest_turn(attempt: Duration) -> Duration {
 /// Returns how long a flight waits for the lock: 78 s for a turn of 63 s. A stopped holder is found in that time, with
 /// 3 s to spare.
 pub(crate) fn longest_wait(turn: Duration) -> Duration {
-    turn.saturating_add(DETECTION)
-        .saturating_add(SLICE.saturating_mul(3))
+    turn.saturating_add(DETECTION).saturating_add(SLICE.saturating_mul(3))
 }
 
 /// A lock that several processes share, so that only one process at a time refreshes a token.
@@ -157,11 +156,7 @@ impl<'a> LockRequest<'a> {
     /// ```
     #[must_use]
     pub fn new(key: &'a str, longest: Duration, deadline: Instant) -> Self {
-        Self {
-            key,
-            longest,
-            deadline,
-        }
+        Self { key, longest, deadline }
     }
 }
 

@@ -6,12 +6,7 @@ use crate::nexus::{self, Account};
 
 /// Reads the account from the environment.
 pub(crate) fn account() -> Result<Account, String> {
-    let names = [
-        "NEXUS_GATEWAY_URL",
-        "WORKSPACE_ID",
-        "PROVIDER",
-        "UPSTREAM_URL",
-    ];
+    let names = ["NEXUS_GATEWAY_URL", "WORKSPACE_ID", "PROVIDER", "UPSTREAM_URL"];
     let mut missing = names.to_vec();
     missing.retain(|name| variable(name).is_none());
     if !missing.is_empty() {
@@ -24,13 +19,7 @@ pub(crate) fn account() -> Result<Account, String> {
         let problem = "UPSTREAM_URL is not the address of an API";
         return Err(format!("{problem}; write it as https://api.example.com"));
     }
-    Ok(Account {
-        gateway_url,
-        workspace_id,
-        provider,
-        upstream,
-        scopes: scopes(),
-    })
+    Ok(Account { gateway_url, workspace_id, provider, upstream, scopes: scopes() })
 }
 
 /// Returns an environment variable without surrounding white space, or `None` if it is empty.

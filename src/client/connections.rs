@@ -173,10 +173,7 @@ impl NexusClient {
             options,
             self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
-            |deadline| {
-                self.token(Operation::Token(connection_id.into()), deadline)
-                    .map(drop)
-            },
+            |deadline| self.token(Operation::Token(connection_id.into()), deadline).map(drop),
         )
     }
 

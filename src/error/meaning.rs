@@ -57,13 +57,7 @@ const fn row(
     connection: &'static str,
     advice: &'static str,
 ) -> Row {
-    Row {
-        code,
-        asked,
-        next,
-        connection,
-        advice,
-    }
+    Row { code, asked, next, connection, advice }
 }
 
 const AGAIN: &str = "let the user connect the provider again";

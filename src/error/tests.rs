@@ -6,7 +6,6 @@ fn debug_begins_as_display_and_adds_the_fields() {
         .coded("http_429")
         .with_status(429)
         .with(|inner| inner.retry_after = Some(Duration::from_secs(2)));
-    #[rustfmt::skip]
     let table = [
         (NexusError::invalid_input("url", "bad"), "invalid_input: url: bad (kind: InvalidInput)"),
         (refused, "http_429: busy (kind: Gateway, status: 429, retry after: 2s)"),
@@ -19,7 +18,6 @@ fn debug_begins_as_display_and_adds_the_fields() {
 
 #[test]
 fn what_follows_from_a_code() {
-    #[rustfmt::skip]
     let table = [
         // The code, its kind and status, whether it is retryable, and whether it needs a reconnect.
         ("timeout", ErrorKind::Timeout, None, true, false),
@@ -38,11 +36,7 @@ fn what_follows_from_a_code() {
     for (code, kind, status, retryable, reconnect) in table {
         let error = NexusError::with_code(code, "m");
         assert_eq!(error.to_string(), format!("{code}: m"));
-        assert_eq!(
-            (error.kind(), error.status_code()),
-            (kind, status),
-            "{code}"
-        );
+        assert_eq!((error.kind(), error.status_code()), (kind, status), "{code}");
         let flags = (error.is_retryable(), error.needs_reconnect());
         assert_eq!(flags, (retryable, reconnect), "{code}");
     }
@@ -59,10 +53,7 @@ fn a_message_is_one_line_whatever_it_repeats() {
         ("pay\u{200B}pal\u{FEFF}\u{AD}", "pay pal  "),
         // Tag characters, which a terminal does not show but a model reads.
         ("no\u{E0001}\u{E0061}\u{E007F}", "no   "),
-        (
-            "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",
-            "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",
-        ),
+        ("caf\u{E9} \u{65E5}\u{672C} \u{1F600}", "caf\u{E9} \u{65E5}\u{672C} \u{1F600}"),
     ];
     for (text, expected) in table {
         let error = NexusError::new(ErrorKind::Timeout, text);

@@ -88,10 +88,7 @@ impl KnownIds {
                 }
             }
         };
-        Subject::Tenant(Tenant {
-            provider: tenant.provider.to_lowercase().into(),
-            ..tenant
-        })
+        Subject::Tenant(Tenant { provider: tenant.provider.to_lowercase().into(), ..tenant })
     }
 }
 

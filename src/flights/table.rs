@@ -139,8 +139,7 @@ impl Table {
             joined.is_none()
         };
         let mut flights = self.flights.lock();
-        self.finished
-            .wait_while_until(&mut flights, must_wait, deadline.at);
+        self.finished.wait_while_until(&mut flights, must_wait, deadline.at);
         joined
     }
 
@@ -159,8 +158,7 @@ impl Table {
     pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
         let mut flights = self.flights.lock();
         let is_busy = |flights: &mut Vec<Arc<Flight>>| !flights.is_empty();
-        self.finished
-            .wait_while_until(&mut flights, is_busy, deadline.at);
+        self.finished.wait_while_until(&mut flights, is_busy, deadline.at);
         flights.is_empty()
     }
 }

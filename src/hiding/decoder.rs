@@ -12,13 +12,8 @@ const LONGEST: usize = 12;
 const OPEN: usize = 64;
 
 /// The named characters of HTML that encoders use.
-const NAMES: [(&[u8], u8); 5] = [
-    (b"amp", b'&'),
-    (b"lt", b'<'),
-    (b"gt", b'>'),
-    (b"quot", b'"'),
-    (b"apos", b'\''),
-];
+const NAMES: [(&[u8], u8); 5] =
+    [(b"amp", b'&'), (b"lt", b'<'), (b"gt", b'>'), (b"quot", b'"'), (b"apos", b'\'')];
 
 /// Returns the byte that a byte without an escape stands for. Form encoding writes a space as `+`, and JSON has short
 /// escapes for controls.

@@ -8,10 +8,7 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(bytes: &[u8]) -> Self {
-        let mut pattern = Self {
-            bytes: bytes.to_owned(),
-            shorter: vec![0, 0],
-        };
+        let mut pattern = Self { bytes: bytes.to_owned(), shorter: vec![0, 0] };
         let mut length = 0;
         for byte in bytes.iter().skip(1) {
             length = pattern.after(length, *byte);

@@ -34,7 +34,6 @@ fn only_what_was_given_is_sent() {
 #[test]
 fn a_connection_is_named_in_one_way() {
     let pair = || input().provider("w", "p");
-    #[rustfmt::skip]
     let table = [
         (pair(), true),
         (input().connection_id("c"), true),
@@ -51,11 +50,7 @@ fn a_connection_is_named_in_one_way() {
     ];
     for (input, fine) in table {
         let code = input.check().err().map(|error| error.code().to_owned());
-        assert_eq!(
-            code.as_deref(),
-            (!fine).then_some("invalid_input"),
-            "{input:?}"
-        );
+        assert_eq!(code.as_deref(), (!fine).then_some("invalid_input"), "{input:?}");
         assert_eq!(input.clone().on_behalf_of("u").check().is_ok(), fine);
         assert!(input.on_behalf_of(" ").check().is_err());
     }
@@ -80,14 +75,8 @@ fn a_response_needs_an_id_and_nothing_else() {
         "session_token", "obo", "acting_for", "tenant_id", "clearance_level",
     ];
     let mut bare = read(json!({"session_id": "s"}));
-    assert_eq!(
-        (&bare.scopes_granted, bare.active, bare.obo),
-        (&Vec::new(), false, false)
-    );
-    assert_eq!(
-        (&bare.token, &bare.expires_at, &bare.acting_for),
-        (&None, &None, &None)
-    );
+    assert_eq!((&bare.scopes_granted, bare.active, bare.obo), (&Vec::new(), false, false));
+    assert_eq!((&bare.token, &bare.expires_at, &bare.acting_for), (&None, &None, &None));
     for odd in [Value::Null, json!({}), json!([]), json!("")] {
         let mut response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
         response.insert("session_id".into(), "s".into());
@@ -129,7 +118,6 @@ fn the_end_is_a_moment_or_unknown() {
 
 #[test]
 fn the_token_has_two_names() {
-    #[rustfmt::skip]
     let table = [
         (json!({"access_token": "a"}), Some("a")),
         (json!({"session_token": "s"}), Some("s")),

@@ -59,13 +59,7 @@ struct Case {
 
 impl Case {
     fn new(service: &'static str, url: &str) -> Self {
-        Self {
-            service,
-            url: url.to_owned(),
-            headers: HeaderMap::new(),
-            body: b"",
-            token: None,
-        }
+        Self { service, url: url.to_owned(), headers: HeaderMap::new(), body: b"", token: None }
     }
 
     fn header(mut self, name: &'static str, value: &'static str) -> Self {
@@ -134,20 +128,13 @@ fn paths_of_s3_name_objects() {
 #[test]
 fn paths_of_other_services_are_normalized_and_encoded_again() {
     let path = |path| signed("service", &format!("https://example.com{path}"));
-    for (one, same) in [
-        ("/a//b/./c", "/a/b/c"),
-        ("/a/x/../b/", "/a//b/"),
-        ("/a/b/..", "/a/"),
-        ("/../a/.", "/a/"),
-    ] {
+    for (one, same) in
+        [("/a//b/./c", "/a/b/c"), ("/a/x/../b/", "/a//b/"), ("/a/b/..", "/a/"), ("/../a/.", "/a/")]
+    {
         assert_eq!(path(one), path(same), "{one}");
     }
-    for (one, other) in [
-        ("/a%24b", "/a$b"),
-        ("/a%2Fb", "/a/b"),
-        ("/a/", "/a"),
-        ("/a+b", "/a%20b"),
-    ] {
+    for (one, other) in [("/a%24b", "/a$b"), ("/a%2Fb", "/a/b"), ("/a/", "/a"), ("/a+b", "/a%20b")]
+    {
         assert_ne!(path(one), path(other), "{one}");
     }
 }
@@ -182,9 +169,7 @@ fn headers_are_folded_and_joined() {
         .header("x-amz-b", "  1 \t  2 ")
         .header("content-type", "")
         .header("x-amz-b", "3");
-    let plain = Case::new("service", url)
-        .header("content-type", "")
-        .header("x-amz-b", "1 2,3");
+    let plain = Case::new("service", url).header("content-type", "").header("x-amz-b", "1 2,3");
     assert_eq!(spaced.signed(), plain.signed());
 }
 
@@ -226,10 +211,7 @@ fn the_payload_header_goes_where_it_is_asked_for() {
         }
         case.signed_at(at(0)).unwrap();
         let found = case.headers.get("x-amz-content-sha256");
-        assert_eq!(
-            found.map(HeaderValue::as_bytes),
-            expected.map(str::as_bytes)
-        );
+        assert_eq!(found.map(HeaderValue::as_bytes), expected.map(str::as_bytes));
     }
 }
 

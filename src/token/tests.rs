@@ -23,14 +23,8 @@ fn response(value: &Value) -> Result<TokenResponse> {
 
 /// The clock of a response with this `Date`. The request was sent at `NOON` by the local clock.
 fn received(date: Option<u64>) -> ResponseClock {
-    let now = Now {
-        wall: at(NOON),
-        ..Now::read()
-    };
-    ResponseClock {
-        at: now,
-        date: date.map(at),
-    }
+    let now = Now { wall: at(NOON), ..Now::read() };
+    ResponseClock { at: now, date: date.map(at) }
 }
 
 fn cached(value: &Value) -> CachedToken {
@@ -47,10 +41,9 @@ fn the_key_of_a_header_is_its_token_whatever_the_prefix() {
 #[test]
 fn a_key_that_signs_is_no_token_whether_the_build_can_sign_or_not() {
     let credentials = json!({"api_secret": "s", "access_key": "a", "secret_key": "k"});
-    for (kind, config) in [
-        ("hmac_payload", json!({"header_name": "X-A"})),
-        ("aws_sigv4", json!({"service": "s3"})),
-    ] {
+    for (kind, config) in
+        [("hmac_payload", json!({"header_name": "X-A"})), ("aws_sigv4", json!({"service": "s3"}))]
+    {
         let strategy = json!({"type": kind, "config": config});
         let value = json!({"strategy": strategy, "credentials": credentials});
         assert_eq!(response(&value).unwrap().access_token, "", "{kind}");
@@ -91,14 +84,8 @@ fn fields_from_the_top_level_or_the_credentials() {
         "provider": "p", "strategy": {"type": "oauth2"}, "credentials": {"x": 1}});
     let all = response(&all).unwrap();
     let texts = [&all.scope, &all.id_token, &all.refresh_token, &all.provider];
-    assert_eq!(
-        texts.map(|text| text.clone().unwrap()),
-        ["a b", "i", "r", "p"]
-    );
-    assert_eq!(
-        Value::Object(all.strategy.unwrap()),
-        json!({"type": "oauth2"})
-    );
+    assert_eq!(texts.map(|text| text.clone().unwrap()), ["a b", "i", "r", "p"]);
+    assert_eq!(Value::Object(all.strategy.unwrap()), json!({"type": "oauth2"}));
     assert_eq!(Value::Object(all.credentials.unwrap()), json!({"x": 1}));
     let neither = [
         json!({}),
@@ -110,21 +97,14 @@ fn fields_from_the_top_level_or_the_credentials() {
         json!({"token_type": "Bearer", "expires_in": 5}),
     ];
     for value in neither {
-        assert_eq!(
-            response(&value).unwrap_err().code(),
-            "invalid_response",
-            "{value}"
-        );
+        assert_eq!(response(&value).unwrap_err().code(), "invalid_response", "{value}");
     }
 }
 
 #[test]
 fn the_expiry_in_the_contracts_order() {
-    let (first, second, third) = (
-        "2025-06-15T15:00:01Z",
-        "2025-06-15T15:00:02Z",
-        "2025-06-15T15:00:03Z",
-    );
+    let (first, second, third) =
+        ("2025-06-15T15:00:01Z", "2025-06-15T15:00:02Z", "2025-06-15T15:00:03Z");
     let base = NOON + 1800;
     #[rustfmt::skip]
     let table = [
@@ -145,11 +125,7 @@ fn the_expiry_in_the_contracts_order() {
     for (mut value, expected) in table {
         value["access_token"] = json!("t");
         let expires_at = response(&value).unwrap().expires_at;
-        assert_eq!(
-            expires_at,
-            expected.map(|seconds| at(base + seconds)),
-            "{value}"
-        );
+        assert_eq!(expires_at, expected.map(|seconds| at(base + seconds)), "{value}");
     }
 }
 
@@ -219,17 +195,10 @@ fn what_is_cached() {
     ];
     for (value, expected) in table {
         let token = cached(&value);
-        let fields = [
-            &token.access_token,
-            &token.token_type,
-            &token.header_name,
-            &token.value_prefix,
-        ];
+        let fields =
+            [&token.access_token, &token.token_type, &token.header_name, &token.value_prefix];
         assert_eq!(fields, expected, "{value}");
-        let sent = token
-            .to_header()
-            .unwrap()
-            .map(|(name, value)| (name.to_string(), value));
+        let sent = token.to_header().unwrap().map(|(name, value)| (name.to_string(), value));
         let expected = (!expected[2].is_empty()).then(|| {
             let value = HeaderValue::try_from(format!("{}{}", expected[3], expected[0])).unwrap();
             (expected[2].to_ascii_lowercase(), value)
@@ -244,15 +213,13 @@ fn what_is_cached() {
 
 #[test]
 fn where_the_credential_goes_in_a_url() {
-    let query = cached(
-        &json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
-        "credentials": {"api_key": "k/1"}}),
-    );
+    let query =
+        cached(&json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
+        "credentials": {"api_key": "k/1"}}));
     let path = cached(
         &json!({"strategy": "path", "credentials": {"id": "long-enough/1", "region": "eu"}}),
     );
     let header = cached(&json!({"access_token": "t"}));
-    #[rustfmt::skip]
     let table = [
         (&header, "https://h/{id}?key=x", "https://h/{id}?key=x"),
         (&query, "https://h/{id}?key=x&a=1#f?", "https://h/{id}?a=1&key=k%2F1"),
@@ -261,28 +228,15 @@ fn where_the_credential_goes_in_a_url() {
         (&path, "https://h/none#{id}", "invalid_input"),
     ];
     for (token, url, expected) in table {
-        let target = token
-            .target(url)
-            .map_or_else(|error| error.code().to_owned(), Cow::into_owned);
+        let target =
+            token.target(url).map_or_else(|error| error.code().to_owned(), Cow::into_owned);
         assert_eq!(target, expected, "{url}");
     }
     let next = || Uri::from_static("https://h/{id}?key=x");
-    assert_eq!(
-        header.redirect_target(next(), true).unwrap(),
-        "https://h/{id}?key=x"
-    );
-    assert_eq!(
-        path.redirect_target(next(), true).unwrap(),
-        "https://h/{id}?key=x"
-    );
-    assert_eq!(
-        query.redirect_target(next(), true).unwrap(),
-        "https://h/{id}?key=k%2F1"
-    );
-    assert_eq!(
-        query.redirect_target(next(), false).unwrap(),
-        "https://h/{id}"
-    );
+    assert_eq!(header.redirect_target(next(), true).unwrap(), "https://h/{id}?key=x");
+    assert_eq!(path.redirect_target(next(), true).unwrap(), "https://h/{id}?key=x");
+    assert_eq!(query.redirect_target(next(), true).unwrap(), "https://h/{id}?key=k%2F1");
+    assert_eq!(query.redirect_target(next(), false).unwrap(), "https://h/{id}");
 }
 
 #[test]
@@ -292,11 +246,7 @@ fn the_secrets_of_a_token() {
     let table: [(Value, &[&str], &[&str]); 4] = [
         // The response, all its secrets, and the secrets in the URL of a request.
         (json!({"access_token": "k/1"}), &["k/1"], &[]),
-        (
-            json!({"strategy": query, "credentials": {"api_key": "k/1"}}),
-            &["k/1"],
-            &["k/1"],
-        ),
+        (json!({"strategy": query, "credentials": {"api_key": "k/1"}}), &["k/1"], &["k/1"]),
         (
             json!({"strategy": {"type": "path"}, "credentials": fields}),
             &["long-enough/1", "somebody", "eu", ""],
@@ -325,7 +275,6 @@ fn the_secrets_of_a_token() {
 
 #[test]
 fn what_else_the_response_knows() {
-    #[rustfmt::skip]
     let table = [
         // The response, whether its expiry is assumed, and its API base URL.
         (json!({}), true, None),
@@ -375,22 +324,13 @@ fn a_strategy_that_cannot_be_read_is_no_oauth2() {
         (json!([]), Some("unsupported_strategy")),
         (json!(["oauth2"]), Some("unsupported_strategy")),
         (json!(7), Some("unsupported_strategy")),
-        (
-            json!({"type": {"name": "oauth2"}}),
-            Some("unsupported_strategy"),
-        ),
+        (json!({"type": {"name": "oauth2"}}), Some("unsupported_strategy")),
     ];
     for (strategy, expected) in table {
         let response = json!({"access_token": "t", "strategy": strategy});
         let token = TokenResponse::from_json(response).unwrap();
-        let received = ResponseClock {
-            at: Now::read(),
-            date: None,
-        };
-        let code = token
-            .to_cached(received)
-            .err()
-            .map(|error| error.code().to_owned());
+        let received = ResponseClock { at: Now::read(), date: None };
+        let code = token.to_cached(received).err().map(|error| error.code().to_owned());
         assert_eq!(code.as_deref(), expected, "{strategy}");
     }
 }

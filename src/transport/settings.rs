@@ -37,21 +37,12 @@ impl Limits {
     /// longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
     pub(super) fn within(left: Duration) -> Self {
         let phase = left.saturating_add(left.div_f64(32.0));
-        Self {
-            connect: left.min(FIRST_CONNECT),
-            send: phase,
-            head: phase,
-            body: phase,
-            each: left,
-        }
+        Self { connect: left.min(FIRST_CONNECT), send: phase, head: phase, body: phase, each: left }
     }
 
     /// Returns the limits of a request after the first try to connect.
     pub(super) fn with_one_connect(left: Duration) -> Self {
-        Self {
-            connect: left,
-            ..Self::within(left)
-        }
+        Self { connect: left, ..Self::within(left) }
     }
 
     /// Returns limits that add up to the time that is left, with two tries to connect, because a lock is held during the
@@ -166,19 +157,13 @@ pub(super) fn limited(
     if keeps_whole {
         return config;
     }
-    config
-        .timeout_global(None)
-        .timeout_per_call(None)
-        .timeout_resolve(None)
+    config.timeout_global(None).timeout_per_call(None).timeout_resolve(None)
 }
 
 /// Refuses a SOCKS proxy in a build without `socks-proxy`, because ureq would bypass the proxy or panic.
 pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     let protocol = config.proxy().map(Proxy::protocol);
-    let is_http = matches!(
-        protocol,
-        None | Some(ProxyProtocol::Http | ProxyProtocol::Https)
-    );
+    let is_http = matches!(protocol, None | Some(ProxyProtocol::Http | ProxyProtocol::Https));
     if is_http || cfg!(feature = "socks-proxy") {
         return Ok(());
     }
@@ -202,14 +187,8 @@ mod tests {
         let minute = Duration::from_secs(60);
         let turn = Limits::adding_up_to(minute);
         let sum = turn.connect * 2 + turn.send * 2 + turn.head + turn.body;
-        assert!(
-            sum <= minute && sum + Duration::from_secs(1) > minute,
-            "{sum:?}"
-        );
-        assert!(
-            turn.head > Duration::from_secs(40),
-            "longer than a gateway takes"
-        );
+        assert!(sum <= minute && sum + Duration::from_secs(1) > minute, "{sum:?}");
+        assert!(turn.head > Duration::from_secs(40), "longer than a gateway takes");
     }
 
     #[test]

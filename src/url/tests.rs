@@ -6,7 +6,6 @@ fn normal(text: &str) -> String {
 
 #[test]
 fn the_normal_form() {
-    #[rustfmt::skip]
     let table = [
         ("https://a.example", "https://a.example/"),
         ("HTTPS://A.Example/Path?Q", "https://a.example/Path?Q"),
@@ -51,10 +50,8 @@ fn what_is_not_a_url_and_why() {
         "has no // after its scheme",
         "has no scheme; give an absolute URL such as https://host.example/path",
     );
-    let (user, port) = (
-        "has a user name or password; leave it out",
-        "its port is not a number up to 65535",
-    );
+    let (user, port) =
+        ("has a user name or password; leave it out", "its port is not a number up to 65535");
     let (host, ascii) = (
         "its host is not a host name or an address",
         "its host is not ASCII; write it in its xn-- form (RFC 5890)",
@@ -152,11 +149,7 @@ fn what_is_not_a_url_and_why() {
         assert_eq!(problem.unwrap_err(), expected, "{text:?}");
     }
     for byte in (0..=b' ').chain([0x7F]) {
-        for (text, at) in [
-            ("https://a.ex?ample/", 12),
-            ("?https://a/", 0),
-            ("https://a/x?", 11),
-        ] {
+        for (text, at) in [("https://a.ex?ample/", 12), ("?https://a/", 0), ("https://a/x?", 11)] {
             let text = text.replace('?', &char::from(byte).to_string());
             let expected = format!(
                 "has a space or control character at byte {at}; remove it, or percent-encode it in a path or query"
@@ -228,11 +221,7 @@ fn references() {
         assert_eq!(join(&root, reference).unwrap(), *expected, "{reference:?}");
     }
     let tls = parse("https://a.example/x").unwrap();
-    assert_eq!(
-        join(&tls, "//g/y").unwrap(),
-        "https://g/y",
-        "keeps the scheme"
-    );
+    assert_eq!(join(&tls, "//g/y").unwrap(), "https://g/y", "keeps the scheme");
 }
 
 #[test]
@@ -248,11 +237,7 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     ];
     for reference in stay {
         let url = join(&base, reference).unwrap();
-        assert_eq!(
-            origin(&url),
-            "https://good.example",
-            "{reference:?} -> {url}"
-        );
+        assert_eq!(origin(&url), "https://good.example", "{reference:?} -> {url}");
         assert!(same_origin(&url, &base), "{reference:?}");
     }
     #[rustfmt::skip]
@@ -275,10 +260,7 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     let leave = [
         ("//evil.example", "https://evil.example"),
         ("//good.example.", "https://good.example."),
-        (
-            "//good.example.evil.example",
-            "https://good.example.evil.example",
-        ),
+        ("//good.example.evil.example", "https://good.example.evil.example"),
         ("//good.example:8443", "https://good.example:8443"),
         ("http://good.example", "http://good.example"),
         ("http://good.example:443", "http://good.example:443"),
@@ -292,12 +274,7 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
         assert_eq!(origin(&url), elsewhere, "{reference:?}");
         assert!(!same_origin(&url, &base), "{reference:?}");
     }
-    for same in [
-        "HTTPS://GOOD.example:443/x",
-        "//good.EXAMPLE",
-        "//good.example:?x",
-        "/x",
-    ] {
+    for same in ["HTTPS://GOOD.example:443/x", "//good.EXAMPLE", "//good.example:?x", "/x"] {
         assert!(same_origin(&join(&base, same).unwrap(), &base), "{same:?}");
     }
 }

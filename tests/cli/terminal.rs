@@ -60,14 +60,7 @@ impl Terminal {
             program.get_program().to_str().unwrap(),
         );
         let mut script = Command::new("/usr/bin/script");
-        script.args([
-            "--quiet",
-            "--return",
-            "--flush",
-            "--command",
-            &line,
-            "/dev/null",
-        ]);
+        script.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
         for (name, value) in program.get_envs() {
             match value {
                 Some(value) => script.env(name, value),
@@ -119,9 +112,7 @@ impl Terminal {
         until("the echo is off", || {
             let mut stty = Command::new("stty");
             let output = stty.args(["-a", "-F", tty.trim()]).output().unwrap();
-            String::from_utf8_lossy(&output.stdout)
-                .contains(" -echo ")
-                .then_some(())
+            String::from_utf8_lossy(&output.stdout).contains(" -echo ").then_some(())
         });
     }
 
@@ -183,15 +174,7 @@ fn no_browser_opens_none() {
     let mut terminal = Terminal::start(&bench, "--no-browser", true);
     terminal.expect("to consent, open ");
     terminal.expect("\n");
-    let url = terminal
-        .seen
-        .lines()
-        .next()
-        .unwrap()
-        .rsplit(' ')
-        .next()
-        .unwrap()
-        .to_owned();
+    let url = terminal.seen.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
     browse(&url);
     let directory = terminal.directory.clone();
     let (code, _, seen) = terminal.end();
@@ -206,9 +189,7 @@ fn a_credential_is_entered_on_a_page_of_our_own() {
     terminal.expect("to enter the credential, open http://127.0.0.1:");
     let (_, page) = redirect(&terminal);
     assert!(!page.starts_with(bench.gateway.url()), "{page}");
-    ureq::post(&page)
-        .send_form([("api_key", "k-of-the-page")])
-        .unwrap();
+    ureq::post(&page).send_form([("api_key", "k-of-the-page")]).unwrap();
     let (code, out, seen) = terminal.end();
     assert_eq!(code, 0, "{seen}");
     let held = bench.run(&format!("token --show {}", out.trim()));
@@ -246,9 +227,7 @@ fn only_web_pages_of_the_gateway_are_opened() {
     ] {
         let body = json!({"connection_id": id, "auth_url": url}).to_string();
         let reply = Fault::reply(200, "application/json", body);
-        bench
-            .gateway
-            .fail_next_at("/v1/request-connection", 1, reply);
+        bench.gateway.fail_next_at("/v1/request-connection", 1, reply);
         let mut terminal = Terminal::start(&bench, "", true);
         let Some(opened) = opened else {
             terminal.expect(
@@ -361,12 +340,7 @@ fn a_terminal_gets_control_characters_escaped_and_a_pipe_gets_them_unchanged() {
 #[test]
 fn a_body_without_a_line_break_ends_with_one_on_a_terminal() {
     let bench = Bench::new("newline");
-    for (body, shown) in [
-        ("a", "a\r\n"),
-        ("a\n", "a\r\n"),
-        ("", ""),
-        ("a\n\n", "a\r\n\r\n"),
-    ] {
+    for (body, shown) in [("a", "a\r\n"), ("a\n", "a\r\n"), ("", ""), ("a\n\n", "a\r\n\r\n")] {
         let reply = || Fault::reply(200, "text/plain", body);
         bench.gateway.fail_next_at("/user", 2, reply());
         let seen = on_screen(&bench, "fetch {url}/user");
@@ -388,13 +362,8 @@ fn without_a_browser_the_credential_is_asked_for() {
         let (code, out, seen) = terminal.end();
         assert_eq!(code, 0, "{args}: {seen}");
         assert!(seen.contains("me") && !seen.contains("hunter"), "{seen}");
-        let held = bench
-            .run(&format!("token --show --json {}", out.trim()))
-            .json(args);
-        assert_eq!(
-            held["credentials"],
-            json!({"username": "me", "password": "hunter2"})
-        );
+        let held = bench.run(&format!("token --show --json {}", out.trim())).json(args);
+        assert_eq!(held["credentials"], json!({"username": "me", "password": "hunter2"}));
     }
 }
 
@@ -405,13 +374,9 @@ fn a_prompt_hides_all_but_well_known_fields() {
     let properties = fields.map(|name| (name.to_owned(), json!({})));
     let schema = json!({"properties": Map::from_iter(properties), "required": fields});
     let reply = |body: &Value| Fault::reply(200, "application/json", body.to_string());
-    bench
-        .gateway
-        .fail_next_at("/v1/capture-schema", 1, reply(&schema));
+    bench.gateway.fail_next_at("/v1/capture-schema", 1, reply(&schema));
     let taken = json!({"connection_id": bench.github, "status": "active"});
-    bench
-        .gateway
-        .fail_next_at("/v1/capture-credential", 1, reply(&taken));
+    bench.gateway.fail_next_at("/v1/capture-credential", 1, reply(&taken));
     let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
     for name in ["base_url", "host"] {
         terminal.expect(&format!("{name}: "));

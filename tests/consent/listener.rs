@@ -14,10 +14,7 @@ fn returned(listener: &ConsentListener, query: &str) -> u16 {
 #[test]
 fn a_browser_that_comes_back_sees_that_it_is_connected() {
     let listener = ConsentListener::bind().unwrap();
-    let url = format!(
-        "{}?status=success&connection_id=c-1&provider=github",
-        listener.return_url()
-    );
+    let url = format!("{}?status=success&connection_id=c-1&provider=github", listener.return_url());
     let page = get(&url);
     assert_eq!(page.status, 200);
     assert!(page.html.contains("<h1>Connected</h1>"), "{}", page.html);
@@ -30,16 +27,9 @@ fn a_browser_that_comes_back_sees_that_it_is_connected() {
 #[test]
 fn a_gateway_that_says_otherwise_is_not_contradicted() {
     let listener = ConsentListener::bind().unwrap();
-    let page = get(&format!(
-        "{}?status=failed&connection_id=c-1",
-        listener.return_url()
-    ));
+    let page = get(&format!("{}?status=failed&connection_id=c-1", listener.return_url()));
     assert_eq!(page.status, 200);
-    assert!(
-        page.html.contains("<h1>Not connected</h1>"),
-        "{}",
-        page.html
-    );
+    assert!(page.html.contains("<h1>Not connected</h1>"), "{}", page.html);
 }
 
 #[test]
@@ -52,51 +42,21 @@ fn whatever_else_comes_uses_nothing_up() {
         (404, format!("GET / HTTP/1.1\r\nHost: {host}")),
         (404, format!("GET /favicon.ico HTTP/1.1\r\nHost: {host}")),
         (404, format!("GET {path}/?{query} HTTP/1.1\r\nHost: {host}")),
-        (
-            404,
-            format!(
-                "GET {} HTTP/1.1\r\nHost: {host}",
-                path.to_uppercase() + "?" + query
-            ),
-        ),
+        (404, format!("GET {} HTTP/1.1\r\nHost: {host}", path.to_uppercase() + "?" + query)),
         // The path alone, or with an id that is none.
         (404, format!("GET {path} HTTP/1.1\r\nHost: {host}")),
-        (
-            404,
-            format!("GET {path}?connection_id= HTTP/1.1\r\nHost: {host}"),
-        ),
-        (
-            404,
-            format!("GET {path}?connection_id=%FF HTTP/1.1\r\nHost: {host}"),
-        ),
+        (404, format!("GET {path}?connection_id= HTTP/1.1\r\nHost: {host}")),
+        (404, format!("GET {path}?connection_id=%FF HTTP/1.1\r\nHost: {host}")),
         // A name that an attacker's DNS points here, and no name at all.
-        (
-            404,
-            format!("GET {path}?{query} HTTP/1.1\r\nHost: evil.example:{port}"),
-        ),
-        (
-            404,
-            format!("GET {path}?{query} HTTP/1.1\r\nHost: localhost:{port}"),
-        ),
-        (
-            404,
-            format!("GET {path}?{query} HTTP/1.1\r\nHost: 127.0.0.1"),
-        ),
+        (404, format!("GET {path}?{query} HTTP/1.1\r\nHost: evil.example:{port}")),
+        (404, format!("GET {path}?{query} HTTP/1.1\r\nHost: localhost:{port}")),
+        (404, format!("GET {path}?{query} HTTP/1.1\r\nHost: 127.0.0.1")),
         (404, format!("GET {path}?{query} HTTP/1.1\r\nAccept: */*")),
-        (
-            404,
-            format!("POST {path}?{query} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0"),
-        ),
+        (404, format!("POST {path}?{query} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0")),
         (404, format!("HEAD {path}?{query} HTTP/1.1\r\nHost: {host}")),
-        (
-            404,
-            format!("OPTIONS {path}?{query} HTTP/1.1\r\nHost: {host}"),
-        ),
+        (404, format!("OPTIONS {path}?{query} HTTP/1.1\r\nHost: {host}")),
         // No HTTP/1.1, or not in these measures.
-        (
-            400,
-            format!("GET {path}?{query} HTTP/1.1 x\r\nHost: {host}"),
-        ),
+        (400, format!("GET {path}?{query} HTTP/1.1 x\r\nHost: {host}")),
         (400, "\u{16}\u{3}\u{1}".to_owned()),
         (
             404,
@@ -109,33 +69,14 @@ fn whatever_else_comes_uses_nothing_up() {
                 "a".repeat(65_537)
             ),
         ),
-        (
-            413,
-            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 65537"),
-        ),
-        (
-            431,
-            format!(
-                "GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\nA: {}",
-                "a".repeat(20_000)
-            ),
-        ),
+        (413, format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 65537")),
+        (431, format!("GET {path}?{query} HTTP/1.1\r\nHost: {host}\r\nA: {}", "a".repeat(20_000))),
     ];
     for (case, (status, request)) in table.into_iter().enumerate() {
-        let page = send(
-            listener.return_url(),
-            format!("{request}\r\n\r\n").as_bytes(),
-        );
+        let page = send(listener.return_url(), format!("{request}\r\n\r\n").as_bytes());
         assert_eq!(page.status, status, "case {case}");
-        assert_eq!(
-            page.html.is_empty(),
-            request.starts_with("HEAD"),
-            "case {case}"
-        );
-        assert!(
-            !page.html.contains(path) && !page.html.contains("c-1"),
-            "case {case}"
-        );
+        assert_eq!(page.html.is_empty(), request.starts_with("HEAD"), "case {case}");
+        assert!(!page.html.contains(path) && !page.html.contains("c-1"), "case {case}");
     }
     assert_eq!(returned(&listener, query), 200);
 }
@@ -143,19 +84,12 @@ fn whatever_else_comes_uses_nothing_up() {
 #[test]
 fn every_page_is_shut_off_from_the_rest_of_the_web() {
     let listener = ConsentListener::bind().unwrap();
-    for url in [
-        listener.return_url().to_owned(),
-        format!("{}?connection_id=c", listener.return_url()),
-    ] {
+    for url in
+        [listener.return_url().to_owned(), format!("{}?connection_id=c", listener.return_url())]
+    {
         let page = get(&url);
         let policy = page.header("content-security-policy").unwrap();
-        let nonce = policy
-            .split_once("'nonce-")
-            .unwrap()
-            .1
-            .split_once('\'')
-            .unwrap()
-            .0;
+        let nonce = policy.split_once("'nonce-").unwrap().1.split_once('\'').unwrap().0;
         assert_eq!(nonce.len(), 32);
         assert!(page.html.contains(&format!("<style nonce=\"{nonce}\">")));
         for part in [
@@ -176,11 +110,7 @@ fn every_page_is_shut_off_from_the_rest_of_the_web() {
         for (name, value) in table {
             assert_eq!(page.header(name), Some(value), "{name}");
         }
-        assert!(
-            !page.html.contains("<script") && !page.html.contains("http"),
-            "{}",
-            page.html
-        );
+        assert!(!page.html.contains("<script") && !page.html.contains("http"), "{}", page.html);
     }
 }
 
@@ -209,9 +139,7 @@ fn a_flood_of_connections_does_not_keep_the_browser_out() {
     let listener = ConsentListener::bind().unwrap();
     let authority = parts(listener.return_url()).0.to_owned();
     let flood = std::thread::spawn(move || {
-        (0..300)
-            .filter_map(|_| TcpStream::connect(&authority).ok())
-            .count()
+        (0..300).filter_map(|_| TcpStream::connect(&authority).ok()).count()
     });
     assert_eq!(returned(&listener, "connection_id=c"), 200);
     flood.join().unwrap();
@@ -242,10 +170,7 @@ fn dropping_it_closes_the_port_but_not_on_the_page() {
 #[test]
 fn each_listener_has_a_port_and_a_path_of_its_own() {
     let listeners: Vec<_> = (0..20).map(|_| ConsentListener::bind().unwrap()).collect();
-    let mut paths: Vec<_> = listeners
-        .iter()
-        .map(|one| parts(one.return_url()).1)
-        .collect();
+    let mut paths: Vec<_> = listeners.iter().map(|one| parts(one.return_url()).1).collect();
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths.len(), 20);
@@ -262,20 +187,12 @@ fn each_listener_has_a_port_and_a_path_of_its_own() {
 #[test]
 fn a_port_that_cannot_be_had_is_named() {
     let first = ConsentListener::bind().unwrap();
-    let port: u16 = parts(first.return_url())
-        .0
-        .rsplit_once(':')
-        .unwrap()
-        .1
-        .parse()
-        .unwrap();
+    let port: u16 = parts(first.return_url()).0.rsplit_once(':').unwrap().1.parse().unwrap();
     let error = ConsentListener::bind_to(port).unwrap_err();
     let start = format!("invalid_input: port: cannot listen on 127.0.0.1:{port} (");
     assert!(error.to_string().starts_with(&start), "{error}");
     assert!(
-        error
-            .to_string()
-            .ends_with("; choose another port, or 0 for any free port"),
+        error.to_string().ends_with("; choose another port, or 0 for any free port"),
         "{error}"
     );
 }

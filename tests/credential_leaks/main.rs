@@ -41,7 +41,6 @@ const ADVISORIES: [&str; 10] = [
 ];
 
 /// The redirects before and after the target, which is `>`.
-#[rustfmt::skip]
 const WAYS: [(&str, &[&str], &str); 5] = [
     ("straight", &[">"], ""),
     ("after a stop at home", &["/stop", ">"], ""),
@@ -90,11 +89,7 @@ struct Part {
 fn run_table(in_turn: bool) -> usize {
     let parts = BASES.into_iter().enumerate().flat_map(|(turn, base)| {
         let turn = in_turn.then_some(turn);
-        strategies().into_iter().map(move |strategy| Part {
-            base,
-            strategy,
-            turn,
-        })
+        strategies().into_iter().map(move |strategy| Part { base, strategy, turn })
     });
     let left = Mutex::new(parts.collect::<Vec<_>>());
     let work = || {
@@ -106,10 +101,7 @@ fn run_table(in_turn: bool) -> usize {
     };
     thread::scope(|threads| {
         let workers = [0; 4].map(|_| threads.spawn(work));
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap())
-            .sum()
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
     })
 }
 
@@ -130,10 +122,7 @@ impl Part {
     }
 
     fn takes(&self, index: usize, target: &Target) -> bool {
-        let able: Vec<_> = BASES
-            .into_iter()
-            .filter(|base| target.bases.contains(base))
-            .collect();
+        let able: Vec<_> = BASES.into_iter().filter(|base| target.bases.contains(base)).collect();
         let of = self.strategy.name.len() + index;
         let chosen = able[of % able.len()];
         able.contains(&self.base) && (self.turn.is_none() || chosen == self.base)
@@ -146,19 +135,12 @@ impl Part {
         (status, target, way, method): Redirected,
     ) {
         let stop = |stop: &&str| stop.replace('>', target.location);
-        let steps: Vec<_> = way
-            .iter()
-            .map(|to| Step::to(status, self.base.fill(&stop(to))))
-            .collect();
+        let steps: Vec<_> =
+            way.iter().map(|to| Step::to(status, self.base.fill(&stop(to)))).collect();
         servers.expect(steps.iter().cloned());
         let got = fetcher.fetch(&self.url(), options(method));
-        let case = Case {
-            base: self.base,
-            strategy: &self.strategy,
-            target,
-            steps: &steps,
-            method,
-        };
+        let case =
+            Case { base: self.base, strategy: &self.strategy, target, steps: &steps, method };
         check_case(&case, &got.map(|(status, ..)| status), &servers.received());
     }
 
@@ -178,18 +160,11 @@ impl Part {
 #[test]
 fn no_credential_leaves_its_origin() {
     let [plain, odd] = targets(&BASES).map(|targets| targets.len());
-    let odd = if EVERY_STATUS {
-        odd * REDIRECTS.len()
-    } else {
-        odd
-    };
+    let odd = if EVERY_STATUS { odd * REDIRECTS.len() } else { odd };
     let redirects = REDIRECTS.len() * WAYS.len() * plain + odd;
     let expected = strategies().len() * (redirects + OTHERS.len());
     let count = run_table(true);
-    println!(
-        "{count} combinations, each with {} secrets of the caller's own",
-        OWN_SECRETS.len()
-    );
+    println!("{count} combinations, each with {} secrets of the caller's own", OWN_SECRETS.len());
     assert_eq!(count, expected);
 }
 
@@ -208,15 +183,8 @@ fn no_credential_leaves_its_origin_wherever_that_is() {
 fn every_advisory_is_at_a_row() {
     let targets = [PLAIN_TARGETS, ODD_TARGETS].concat();
     let ways = WAYS.map(|(_, _, advisories)| advisories);
-    let named: Vec<_> = targets
-        .iter()
-        .map(|target| target.advisories)
-        .chain(ways)
-        .collect();
+    let named: Vec<_> = targets.iter().map(|target| target.advisories).chain(ways).collect();
     for advisory in ADVISORIES {
-        assert!(
-            named.iter().any(|named| named.contains(advisory)),
-            "{advisory}"
-        );
+        assert!(named.iter().any(|named| named.contains(advisory)), "{advisory}");
     }
 }

@@ -20,15 +20,8 @@ fn trace(case: &str, received: &[Received]) -> String {
     let letters = received.iter().map(|Received { origin, request }| {
         left |= origin != HOME;
         let found = leaked(request);
-        assert_eq!(
-            found.is_none(),
-            left,
-            "{case} at {origin}: {found:?} in {}",
-            request.head
-        );
-        let known = [(HOME, 'h'), (AWAY, 'a')]
-            .into_iter()
-            .find(|(known, _)| known == origin);
+        assert_eq!(found.is_none(), left, "{case} at {origin}: {found:?} in {}", request.head);
+        let known = [(HOME, 'h'), (AWAY, 'a')].into_iter().find(|(known, _)| known == origin);
         known.unwrap().1
     });
     letters.collect()
@@ -43,7 +36,6 @@ fn steps(table: &[(u16, &str)]) -> Vec<Step> {
 type Script = &'static [(u16, &'static str)];
 
 /// The responses, the servers that receive the requests, and the status that the fetch returns.
-#[rustfmt::skip]
 const SCRIPTS: [(Script, &str, u16); 7] = [
     (&[(307, "//other.test/"), (503, ""), (503, "")], "haaa", 200),
     (&[(503, ""), (307, "//other.test/"), (503, "")], "hhaa", 200),
@@ -57,9 +49,7 @@ const SCRIPTS: [(Script, &str, u16); 7] = [
 #[test]
 fn retries_after_a_redirect_hold_no_credential() {
     let servers = Servers::new();
-    let retries = RetryPolicy::default()
-        .retries(2)
-        .min_delay(Duration::from_millis(1));
+    let retries = RetryPolicy::default().retries(2).min_delay(Duration::from_millis(1));
     for strategy in strategies() {
         let fetcher = strategy.fetcher(&servers, true);
         for (script, expected, status) in SCRIPTS {
@@ -83,7 +73,6 @@ fn retries_after_a_redirect_hold_no_credential() {
 #[test]
 fn a_replay_is_redirected_without_either_credential() {
     let servers = Servers::new();
-    #[rustfmt::skip]
     let scripts: [(Script, &str, usize); 5] = [
         (&[(401, ""), (307, "//other.test/")], "hha", 1),
         (&[(307, "/in"), (401, ""), (307, "//other.test/")], "hhha", 1),
@@ -103,18 +92,14 @@ fn a_replay_is_redirected_without_either_credential() {
             (bearer("canary-old"), bearer("canary-new")),
             (keyed("canary-old"), keyed("canary-new")),
         ] {
-            let fetcher = servers
-                .client(&old, true)
-                .fetcher(&TokenCache::new(), "ws", "p");
+            let fetcher = servers.client(&old, true).fetcher(&TokenCache::new(), "ws", "p");
             fetcher.get(HOME).unwrap();
             servers.grant(&new);
             servers.expect(steps(script));
             fetcher.get(HOME).unwrap();
             let received = servers.received();
             assert_eq!(trace(&old.to_string(), &received), expected);
-            let replayed = received
-                .iter()
-                .filter(|one| one.request.head.contains("canary-new"));
+            let replayed = received.iter().filter(|one| one.request.head.contains("canary-new"));
             assert_eq!(replayed.count(), replays, "{script:?}");
         }
     }
@@ -124,19 +109,12 @@ fn a_replay_is_redirected_without_either_credential() {
 fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
     let servers = Servers::new();
     for strategy in strategies() {
-        let fetcher = strategy
-            .fetcher(&servers, true)
-            .allow_hosts(["api.example.test:80"]);
-        for target in PLAIN_TARGETS
-            .iter()
-            .filter(|target| target.bases.contains(&HTTP))
-        {
+        let fetcher = strategy.fetcher(&servers, true).allow_hosts(["api.example.test:80"]);
+        for target in PLAIN_TARGETS.iter().filter(|target| target.bases.contains(&HTTP)) {
             let case = format!("{}: {}", strategy.name, target.what);
             servers.expect([Step::to(307, HTTP.fill(target.location))]);
             let got = fetcher.fetch(&format!("{HOME}{}", strategy.target), options("POST"));
-            let code = got
-                .map_err(|error| error.code().to_owned())
-                .map(|(status, ..)| status);
+            let code = got.map_err(|error| error.code().to_owned()).map(|(status, ..)| status);
             let (expected, receivers) = match target.outcome {
                 Outcome::Stays => (Ok(200), "hh"),
                 _ => (Err("host_not_allowed".to_owned()), "h"),
@@ -151,10 +129,7 @@ fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
 #[test]
 fn an_authenticated_agent_follows_nothing() {
     let servers = Servers::new();
-    for strategy in strategies()
-        .iter()
-        .filter(|strategy| strategy.name != "agent session")
-    {
+    for strategy in strategies().iter().filter(|strategy| strategy.name != "agent session") {
         let client = strategy.client(&servers, true);
         let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
         for status in [301, 302, 303, 307, 308] {

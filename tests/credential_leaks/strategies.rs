@@ -36,13 +36,7 @@ impl Strategy {
 }
 
 /// Name, type and config of the strategy, the target, and the check for the credential.
-type Keyed = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    fn(&Request) -> bool,
-);
+type Keyed = (&'static str, &'static str, &'static str, &'static str, fn(&Request) -> bool);
 
 #[rustfmt::skip]
 const KEYED: [Keyed; 8] = [
@@ -95,10 +89,7 @@ pub(crate) fn strategies() -> Vec<Strategy> {
     };
     let mut all = vec![
         bearer("none", json!({"access_token": "canary-token"})),
-        bearer(
-            "oauth2",
-            json!({"strategy": "oauth2", "access_token": "canary-token"}),
-        ),
+        bearer("oauth2", json!({"strategy": "oauth2", "access_token": "canary-token"})),
         bearer(
             "agent session",
             json!({"session_id": "s", "active": true, "access_token": "canary-token"}),

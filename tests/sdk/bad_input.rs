@@ -15,11 +15,7 @@ fn check(server: &Server, table: Vec<(&str, NexusError, &str, &str)>) {
     for (case, error, code, place) in table {
         assert_eq!(error.code(), code, "{case:?}: {error}");
         assert!(error.message().starts_with(place), "{case:?}: {error}");
-        assert_eq!(
-            (error.status_code(), error.is_retryable()),
-            (None, false),
-            "{case:?}"
-        );
+        assert_eq!((error.status_code(), error.is_retryable()), (None, false), "{case:?}");
         assert_eq!(error.to_string().lines().count(), 1, "{case:?}: {error}");
     }
     assert_eq!(server.requests().len(), 0);
@@ -40,9 +36,7 @@ fn blank_texts() {
     };
     let fetch = |workspace: &str, provider: &str| {
         let (url, options) = (server.url("/"), FetchOptions::default());
-        client
-            .authenticated_fetch(&cache, workspace, provider, &url, options)
-            .err()
+        client.authenticated_fetch(&cache, workspace, provider, &url, options).err()
     };
     let revoke = |id: &str, workspace: Option<&str>| {
         let options = RevokeOptions::default();
@@ -52,7 +46,6 @@ fn blank_texts() {
     let session = |input: AgentSessionInput| client.request_agent_session(&input).err();
     let agent = || AgentSessionInput::new("a", ["s"]).connection_id("c");
     for blank in ["", " ", "\t", "\r\n", "\u{a0}\u{2003}"] {
-        #[rustfmt::skip]
         let table = vec![
             (client.check_connection(blank).err(), "connection_id: "),
             (client.wait_for_active(blank, WaitOptions::default()).err(), "connection_id: "),
@@ -92,10 +85,7 @@ fn options_of_a_client() {
     let urls = [
         ("", "gateway_url: empty"),
         ("https://me:pw@host", "gateway_url: has a user name"),
-        (
-            "https://host/?a=b",
-            "gateway_url: has a query; leave it out",
-        ),
+        ("https://host/?a=b", "gateway_url: has a query; leave it out"),
         ("https://host/v1?", "gateway_url: has a query; leave it out"),
     ];
     let urls = urls.map(|(url, place)| {
@@ -139,11 +129,8 @@ fn urls_to_fetch() {
 #[test]
 fn plain_http_to_another_machine() {
     let server = Server::play(vec![bearer("t")]);
-    let urls = [
-        "http://api.example.com/x?q=secret",
-        "http://localhost.example.com/",
-        "http://0.0.0.0/",
-    ];
+    let urls =
+        ["http://api.example.com/x?q=secret", "http://localhost.example.com/", "http://0.0.0.0/"];
     let table = urls.map(|url| {
         let error = refused(&server, url, FetchOptions::default());
         assert!(!error.message().contains("secret"), "{error}");
@@ -193,17 +180,11 @@ fn headers() {
         ("te", b"trailers"),
     ];
     let table = headers.map(|(name, value)| {
-        let options = FetchOptions::default()
-            .header("X-First", "1")
-            .header(name, value);
+        let options = FetchOptions::default().header("X-First", "1").header(name, value);
         let error = refused(&server, &server.url("/"), options);
         let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
         // A name that is none may be a secret in the wrong place.
-        let place = if is_name {
-            "header 2 ("
-        } else {
-            "header 2: its"
-        };
+        let place = if is_name { "header 2 (" } else { "header 2: its" };
         (name, error, "invalid_input", place)
     });
     check(&server, table.into());
@@ -238,12 +219,7 @@ fn extremes_that_can_be_used_are_no_panic() {
         support::fetch(&upstream.url("/"), FetchOptions::default().headers(many)).unwrap_err();
     assert_eq!(error.code(), "invalid_input", "{error}");
     let brief = FetchOptions::default().timeout(Duration::from_nanos(1));
-    assert_eq!(
-        support::fetch(&upstream.url("/"), brief)
-            .unwrap_err()
-            .code(),
-        "timeout"
-    );
+    assert_eq!(support::fetch(&upstream.url("/"), brief).unwrap_err().code(), "timeout");
 }
 
 #[test]

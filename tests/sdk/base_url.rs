@@ -66,10 +66,8 @@ fn other_hosts_are_for_allow_hosts_to_add() {
     }
     assert_eq!(other.requests().len(), 0);
     let allowed = format!("127.0.0.1:{}", other.port());
-    let either_order = [
-        based.allow_hosts([&allowed]),
-        fetcher.allow_hosts([&allowed]).base_url(upstream.url("")),
-    ];
+    let either_order =
+        [based.allow_hosts([&allowed]), fetcher.allow_hosts([&allowed]).base_url(upstream.url(""))];
     for fetcher in either_order {
         assert_eq!(fetcher.get("/").unwrap().2, b"other");
         assert_eq!(fetcher.get(&other.url("/")).unwrap().2, b"other");
@@ -83,10 +81,7 @@ fn parameters_go_onto_relative_urls_too() {
     let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
     let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
     let fetcher = fetcher.base_url(upstream.url("/v3"));
-    for (url, expected) in [
-        ("", "/v3?q=..%2F%3F"),
-        ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F"),
-    ] {
+    for (url, expected) in [("", "/v3?q=..%2F%3F"), ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F")] {
         let options = FetchOptions::default().query("q", "../?");
         fetcher.fetch(url, options).unwrap();
         let target = upstream.requests().pop().unwrap().target;
@@ -114,16 +109,10 @@ fn placeholders_are_those_of_the_base() {
 
 #[test]
 fn sessions_have_it_too() {
-    let gateway = DevGateway::builder()
-        .connection("acme", "github")
-        .start()
-        .unwrap();
+    let gateway = DevGateway::builder().connection("acme", "github").start().unwrap();
     let client = client(&gateway);
     let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
     let session = client.request_agent_session(&input).unwrap();
-    let fetcher = client
-        .session_fetcher(&session)
-        .unwrap()
-        .base_url(gateway.url());
+    let fetcher = client.session_fetcher(&session).unwrap().base_url(gateway.url());
     assert_eq!(fetcher.get("/user").unwrap().0, 200);
 }

@@ -18,7 +18,6 @@ const RUNS: usize = 5;
 
 type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
 
-#[rustfmt::skip]
 const BY_ID: [(&str, Call); 4] = [
     ("token", |client, id| client.get_token_by_connection_id(id).map(drop)),
     ("check", |client, id| client.check_connection(id).map(drop)),
@@ -46,9 +45,7 @@ fn connect(client: &NexusClient, provider: &str) -> String {
 }
 
 fn user(client: &NexusClient, cache: &TokenCache, gateway: &DevGateway) -> u16 {
-    let fetcher = client
-        .fetcher(cache, "acme", "github")
-        .base_url(gateway.url());
+    let fetcher = client.fetcher(cache, "acme", "github").base_url(gateway.url());
     fetcher.get("/user").unwrap().0
 }
 
@@ -132,10 +129,7 @@ fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
     for (first, call) in BY_ID {
         for (second, other) in BY_ID {
             gateway.advance(HOUR);
-            together(
-                || call(&client, &id).unwrap(),
-                || other(&client, &id).unwrap(),
-            );
+            together(|| call(&client, &id).unwrap(), || other(&client, &id).unwrap());
             gateway.advance(HOUR);
             let status = client.connection_status("acme", "github").unwrap();
             assert_eq!(status, ConnectionStatus::Active, "{first} beside {second}");
@@ -182,7 +176,6 @@ fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
     type Expected = Result<ConnectionStatus, (&'static str, u16, bool, bool)>;
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
     // (status, body, the result; of an error its code, status, needs_reconnect and is_retryable)
-    #[rustfmt::skip]
     let table: [(u16, &str, Expected); 9] = [
         (200, r#"{"access_token": "t"}"#, Ok(ConnectionStatus::Active)),
         (200, odd, Ok(ConnectionStatus::Active)),
@@ -222,9 +215,7 @@ fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
     let inputs = [
         AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
         AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id),
-        AgentSessionInput::new("agent-7", ["repo"])
-            .connection_id(&id)
-            .on_behalf_of("user:ada"),
+        AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id).on_behalf_of("user:ada"),
     ];
     for input in inputs {
         gateway.advance(HOUR);

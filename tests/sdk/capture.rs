@@ -34,14 +34,9 @@ fn a_key_is_connected_from_end_to_end() {
         let form = client.capture_schema(state).unwrap();
         let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
         assert_eq!(form.provider_name.as_deref(), Some(provider));
-        assert_eq!(
-            (form.fields(), &form.schema["type"]),
-            (names, &json!("object"))
-        );
+        assert_eq!((form.fields(), &form.schema["type"]), (names, &json!("object")));
 
-        let captured = client
-            .capture_credential(state, &credential(&fields))
-            .unwrap();
+        let captured = client.capture_credential(state, &credential(&fields)).unwrap();
         assert_eq!(captured.connection_id, connection.connection_id);
         assert!(captured.status == "success");
         let id = &connection.connection_id;
@@ -67,23 +62,12 @@ fn a_refused_credential_says_why_and_not_what_it_was() {
     let gateway = connected();
     let state = requested(&gateway, "weather");
     let wrong = credential(&[("key", "canary-k")]);
-    let error = client(&gateway)
-        .capture_credential(&state, &wrong)
-        .unwrap_err();
+    let error = client(&gateway).capture_credential(&state, &wrong).unwrap_err();
     assert_eq!(said(&error), ("broker_error", Some(502)));
-    assert_eq!(
-        error.message(),
-        "missing_credential: missing required field: api_key"
-    );
-    assert!(
-        !error.is_retryable(),
-        "the broker refused the request itself"
-    );
+    assert_eq!(error.message(), "missing_credential: missing required field: api_key");
+    assert!(!error.is_retryable(), "the broker refused the request itself");
     assert!(!format!("{error:?} {error}").contains("canary"));
-    assert_eq!(
-        user(&gateway, "new", "weather").unwrap_err().code(),
-        "connection_not_found"
-    );
+    assert_eq!(user(&gateway, "new", "weather").unwrap_err().code(), "connection_not_found");
 }
 
 #[test]

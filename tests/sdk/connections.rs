@@ -19,23 +19,15 @@ fn revoking_needs_a_new_connection() {
     assert_eq!(fetcher.get(&url).unwrap().0, 200);
 
     let before = SystemTime::now() - Duration::from_secs(60);
-    let options = RevokeOptions::default()
-        .workspace_id("acme")
-        .reason("left & gone?");
+    let options = RevokeOptions::default().workspace_id("acme").reason("left & gone?");
     let result = client.revoke_connection(ID, options).unwrap();
     assert_eq!(result.connection_id.as_deref(), Some(ID));
     assert_eq!(result.provider_name.as_deref(), Some("github"));
     assert!(result.status == "revoked" && result.revoked_at.unwrap() > before);
     assert!(result.token_deleted && result.provider_revoked && !result.already_revoked);
-    assert_eq!(
-        (result.provider_revocation_error, result.sessions_closed),
-        (None, 0)
-    );
+    assert_eq!((result.provider_revocation_error, result.sessions_closed), (None, 0));
     let sent = gateway.requests().pop().unwrap().query;
-    assert_eq!(
-        sent.as_deref(),
-        Some("workspace_id=acme&reason=left%20%26%20gone%3F")
-    );
+    assert_eq!(sent.as_deref(), Some("workspace_id=acme&reason=left%20%26%20gone%3F"));
 
     let again = client.revoke_connection(ID, RevokeOptions::default());
     let again = again.unwrap();
@@ -55,10 +47,9 @@ fn revoking_needs_a_new_connection() {
 #[test]
 fn attention_needs_a_new_connection_and_pending_does_not() {
     let gateway = connected();
-    for (status, code, needed) in [
-        ("attention", "attention_required", true),
-        ("pending", "connection_not_active", false),
-    ] {
+    for (status, code, needed) in
+        [("attention", "attention_required", true), ("pending", "connection_not_active", false)]
+    {
         assert!(gateway.set_status(ID, status));
         let error = client(&gateway).get_token_by_connection_id(ID).unwrap_err();
         assert_eq!((error.code(), error.needs_reconnect()), (code, needed));

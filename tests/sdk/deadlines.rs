@@ -14,11 +14,7 @@ fn times_out<T: std::fmt::Debug>(
     let start = Instant::now();
     let error = call().unwrap_err();
     assert!(start.elapsed() < LONG, "{case}: {:?}", start.elapsed());
-    assert_eq!(
-        (error.code(), error.is_retryable()),
-        ("timeout", true),
-        "{case}: {error}"
-    );
+    assert_eq!((error.code(), error.is_retryable()), ("timeout", true), "{case}: {error}");
     error
 }
 
@@ -62,10 +58,7 @@ fn sluggish() -> [(&'static str, Server); 5] {
         ("half a body", bytes(format!("{body}x")).then(End::Hold)),
         ("dripping header", bytes(head).then(End::Drip(b"x"))),
         ("dripping body", bytes(body).then(End::Drip(b"x"))),
-        (
-            "dripping chunks",
-            bytes(chunks).then(End::Drip(b"1\r\nx\r\n")),
-        ),
+        ("dripping chunks", bytes(chunks).then(End::Drip(b"1\r\nx\r\n"))),
     ];
     table.map(|(name, answer)| (name, Server::play(vec![answer])))
 }
@@ -92,9 +85,7 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
     let brief = || FetchOptions::default().timeout(Duration::from_millis(200));
     let hole = Server::play(vec![bytes("").then(End::Hold)]);
     let (client, cache) = (client(&hole), nexus_sdk::TokenCache::new());
-    times_out("resolve", || {
-        client.authenticated_fetch(&cache, "ws", "p", &hole.url("/"), brief())
-    });
+    times_out("resolve", || client.authenticated_fetch(&cache, "ws", "p", &hole.url("/"), brief()));
     drop(hole);
 
     let upstream = Server::start(|request| match request.path() {
@@ -110,9 +101,6 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
     let options = FetchOptions::default().timeout(LONG);
     let options = options.retry_policy(retrying(9, hour));
     let (status, ..) = fetch("/busy", options).unwrap();
-    assert_eq!(
-        status, 503,
-        "the last response, when there is no time for another attempt"
-    );
+    assert_eq!(status, 503, "the last response, when there is no time for another attempt");
     assert!(start.elapsed() < LONG);
 }

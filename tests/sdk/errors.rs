@@ -13,14 +13,11 @@ fn session() -> AgentSessionInput {
 type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
 
 /// Every method with arguments that are fine.
-#[rustfmt::skip]
 const METHODS: [Method; 9] = [
     ("health", |client| client.health().err()),
     ("revoke_connection", |client| {
         let options = RevokeOptions::default();
-        client
-            .revoke_connection("00000000-0000-4000-8000-000000000001", options)
-            .err()
+        client.revoke_connection("00000000-0000-4000-8000-000000000001", options).err()
     }),
     ("providers", |client| client.providers().err()),
     ("capture_schema", |client| client.capture_schema("s").err()),
@@ -49,11 +46,7 @@ fn every_method_passes_on_what_the_gateway_says() {
         for (name, call) in METHODS {
             // The second for the health's other place.
             gateway.fail_next(
-                if name == "health" && status == Some(404) {
-                    2
-                } else {
-                    1
-                },
+                if name == "health" && status == Some(404) { 2 } else { 1 },
                 fault.clone(),
             );
             let error = call(&client).unwrap_or_else(|| panic!("{name}: {fault:?}"));
@@ -71,12 +64,7 @@ fn what_a_response_has_to_have() {
         gateway.fail_next(1, Fault::reply(200, "application/json", "{}"));
         let code = call(&client).map(|error| error.code().to_owned());
         // The rest can do without any field.
-        let lenient = [
-            "revoke_connection",
-            "providers",
-            "capture_schema",
-            "close_agent_session",
-        ];
+        let lenient = ["revoke_connection", "providers", "capture_schema", "close_agent_session"];
         let expected = (!lenient.contains(&name)).then(|| "invalid_response".to_owned());
         assert_eq!(code, expected, "{name}");
     }

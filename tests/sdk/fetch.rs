@@ -31,9 +31,7 @@ fn every_status_of_the_upstream_is_data() {
 
 #[test]
 fn an_upstream_is_asked_again_only_if_the_options_say_so() {
-    let policy = RetryPolicy::default()
-        .retries(2)
-        .min_delay(Duration::from_millis(1));
+    let policy = RetryPolicy::default().retries(2).min_delay(Duration::from_millis(1));
     let table = [
         ("GET", 503, RetryPolicy::default(), 1),
         ("GET", 503, policy.clone(), 3),
@@ -61,17 +59,11 @@ fn rotating(last: usize) -> Server {
 }
 
 fn token_of(request: &Request) -> String {
-    request
-        .header("authorization")
-        .unwrap()
-        .replace("Bearer ", "")
+    request.header("authorization").unwrap().replace("Bearer ", "")
 }
 
 fn call(client: &NexusClient, cache: &TokenCache, url: &str, options: FetchOptions) -> u16 {
-    client
-        .authenticated_fetch(cache, "ws", "p", url, options)
-        .unwrap()
-        .0
+    client.authenticated_fetch(cache, "ws", "p", url, options).unwrap().0
 }
 
 #[test]
@@ -88,14 +80,7 @@ fn a_401_replaces_a_cached_token_and_replays_once() {
         let seen = AtomicUsize::new(0);
         let upstream = Server::start(move |request| {
             let first = seen.fetch_add(1, Ordering::SeqCst) == 0;
-            text(
-                if first || token_of(request) == accepted {
-                    200
-                } else {
-                    401
-                },
-                "",
-            )
+            text(if first || token_of(request) == accepted { 200 } else { 401 }, "")
         });
         let (client, cache) = (client(&gateway), TokenCache::new());
         assert_eq!(call(&client, &cache, &upstream.url("/"), get()), 200);
@@ -112,19 +97,8 @@ fn a_401_replaces_a_cached_token_and_replays_once() {
 fn a_401_to_a_fresh_token_is_returned_at_once() {
     let gateway = rotating(9);
     let upstream = Server::play(vec![text(401, "no")]);
-    assert_eq!(
-        call(
-            &client(&gateway),
-            &TokenCache::new(),
-            &upstream.url("/"),
-            get()
-        ),
-        401
-    );
-    assert_eq!(
-        (upstream.requests().len(), gateway.count("/v1/resolve")),
-        (1, 1)
-    );
+    assert_eq!(call(&client(&gateway), &TokenCache::new(), &upstream.url("/"), get()), 401);
+    assert_eq!((upstream.requests().len(), gateway.count("/v1/resolve")), (1, 1));
 }
 
 #[test]
@@ -139,10 +113,7 @@ fn a_401_of_another_origin_says_nothing_about_the_token() {
     let (client, cache) = (client(&gateway), TokenCache::new());
     assert_eq!(call(&client, &cache, &upstream.url("/"), get()), 200);
     assert_eq!(call(&client, &cache, &upstream.url("/away"), get()), 401);
-    assert_eq!(
-        (other.requests().len(), gateway.count("/v1/resolve")),
-        (1, 1)
-    );
+    assert_eq!((other.requests().len(), gateway.count("/v1/resolve")), (1, 1));
     assert!(cache.get("ws", "p").is_some());
 }
 
@@ -179,9 +150,8 @@ fn one_revoked_token_in_32_threads_costs_one_resolve_and_32_replays() {
 
 #[test]
 fn any_method_takes_any_body() {
-    let methods = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "X-Own",
-    ];
+    let methods =
+        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "X-Own"];
     for method in methods {
         for data in [None, Some(""), Some("payload \0 \u{e9}")] {
             let server = Server::play(vec![reply(200, &[], "")]);
@@ -197,21 +167,13 @@ fn any_method_takes_any_body() {
             assert_eq!(request.body, data.unwrap_or_default().as_bytes(), "{case}");
             let says_length = data.is_some() || matches!(method, "POST" | "PUT" | "PATCH");
             let length = says_length.then(|| data.unwrap_or_default().len().to_string());
-            assert_eq!(
-                request.header("content-length"),
-                length.as_deref(),
-                "{case}"
-            );
+            assert_eq!(request.header("content-length"), length.as_deref(), "{case}");
             assert_eq!(request.header("content-type"), None, "{case}");
         }
     }
     let server = Server::play(vec![reply(200, &[], "")]);
     fetch(&server.url("/"), get().method("delete")).unwrap();
-    assert_eq!(
-        server.requests()[0].method,
-        "DELETE",
-        "standard names in any case"
-    );
+    assert_eq!(server.requests()[0].method, "DELETE", "standard names in any case");
 }
 
 #[test]
@@ -219,7 +181,6 @@ fn json_is_the_body_and_its_type() {
     let value = json!({"name": "d\u{e9}mo", "n": [1, null]});
     let typed = "application/vnd.api+json";
     // The options, and the `Content-Type` and body that arrive.
-    #[rustfmt::skip]
     let table = [
         (get().json(&value), Some("application/json"), value.to_string()),
         (get().json("text"), Some("application/json"), "\"text\"".into()),
@@ -244,7 +205,6 @@ fn json_is_the_body_and_its_type() {
 
 #[test]
 fn parameters_are_appended_to_the_query() {
-    #[rustfmt::skip]
     let table = [
         ("/x", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         ("/x?c", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
@@ -298,30 +258,16 @@ fn headers_keep_their_order_and_repeats_both_ways() {
     assert_eq!(request.all("x-latin"), ["caf\u{e9}"]);
     assert_eq!(request.all("host"), [server.url("").replace("http://", "")]);
     let names = request.headers.iter().map(|(name, _)| name.to_lowercase());
-    let names: Vec<_> = names
-        .filter(|name| ["x-b", "x-a", "accept"].contains(&&**name))
-        .collect();
+    let names: Vec<_> = names.filter(|name| ["x-b", "x-a", "accept"].contains(&&**name)).collect();
     assert_eq!(names, ["x-b", "x-b", "x-a", "accept"]);
 }
 
 #[test]
 fn targets_arrive_as_written() {
-    for target in [
-        "/",
-        "/a%2Fb?c=%20d&e",
-        "/a//b/../c?x=/y?z",
-        "/?q=a+b",
-        "/.well-known/x;y=1,2",
-    ] {
+    for target in ["/", "/a%2Fb?c=%20d&e", "/a//b/../c?x=/y?z", "/?q=a+b", "/.well-known/x;y=1,2"] {
         let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
         fetch(&server.url(target), get()).unwrap();
         fetch(&server.url(&format!("{target}#part")), get()).unwrap();
-        assert!(
-            server
-                .requests()
-                .iter()
-                .all(|request| request.target == target),
-            "{target}"
-        );
+        assert!(server.requests().iter().all(|request| request.target == target), "{target}");
     }
 }

@@ -15,9 +15,7 @@ fn every_verb_sends_its_method_and_body() {
         ("GET", b"", 200, |f, url| Ok(f.get(url)?.0)),
         ("HEAD", b"", 200, |f, url| Ok(f.head(url)?.0)),
         ("DELETE", b"", 405, |f, url| Ok(f.delete(url)?.0)),
-        ("POST", name.as_bytes(), 201, |f, url| {
-            Ok(f.post(url, r#"{"name": "x"}"#)?.0)
-        }),
+        ("POST", name.as_bytes(), 201, |f, url| Ok(f.post(url, r#"{"name": "x"}"#)?.0)),
         ("PUT", b"\0\xff", 405, |f, url| Ok(f.put(url, [0, 255])?.0)),
         ("PATCH", b"p", 405, |f, url| Ok(f.patch(url, "p")?.0)),
         ("OPTIONS", b"o", 405, |f, url| {

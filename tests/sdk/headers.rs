@@ -25,9 +25,7 @@ fn raw_headers_carry_what_the_strategy_says() {
     ];
     for (strategy, expected) in table {
         let fields = credential(&[("access_token", "canary-t"), ("api_key", "canary-k")]);
-        let provider = Provider::oauth2("any")
-            .strategy(strategy.clone())
-            .credentials(fields);
+        let provider = Provider::oauth2("any").strategy(strategy.clone()).credentials(fields);
         let builder = DevGateway::builder().provider(provider);
         let gateway = builder.connection("acme", "any").start().unwrap();
         let headers = client(&gateway).auth_headers(&TokenCache::new(), "acme", "any");
@@ -48,9 +46,6 @@ fn raw_headers_come_from_the_cache() {
     let gateway = connected();
     let (client, cache) = (client(&gateway), TokenCache::new());
     let first = client.auth_headers(&cache, "acme", "github").unwrap();
-    assert_eq!(
-        client.auth_headers(&cache, "acme", "github").unwrap(),
-        first
-    );
+    assert_eq!(client.auth_headers(&cache, "acme", "github").unwrap(), first);
     assert_eq!(gateway.count("/v1/resolve"), 1);
 }

@@ -46,11 +46,7 @@ fn what_a_signature_covers_is_returned() {
     let (_, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();
     let request = &upstream.requests()[0];
     let part = |name| request.header(name).unwrap();
-    let expected = [
-        part("x-amz-date"),
-        part("x-amz-content-sha256"),
-        "[credential]",
-    ];
+    let expected = [part("x-amz-date"), part("x-amz-content-sha256"), "[credential]"];
     assert_eq!(String::from_utf8(body).unwrap(), expected.join(" "));
 }
 
@@ -58,16 +54,8 @@ fn what_a_signature_covers_is_returned() {
 fn whatever_the_strategy_no_credential_is_returned() {
     let basic = json!({"username": "user-name", "password": "p\u{e4}ss \"word\""});
     let path = json!({"key": "path/key-1", "region": "eu-west"});
-    let header = by(
-        "header",
-        &json!({"header_name": "X-Key"}),
-        &json!({"api_key": "canary-key"}),
-    );
-    let query = by(
-        "query_param",
-        &json!({"param_name": "key"}),
-        &json!({"api_key": "canary key"}),
-    );
+    let header = by("header", &json!({"header_name": "X-Key"}), &json!({"api_key": "canary-key"}));
+    let query = by("query_param", &json!({"param_name": "key"}), &json!({"api_key": "canary key"}));
     // The token, the URL's path, what the upstream says, and what is returned.
     #[rustfmt::skip]
     let table = [
@@ -93,11 +81,7 @@ fn whatever_the_strategy_no_credential_is_returned() {
         let latin = |c: char| u8::try_from(u32::from(c)).unwrap();
         assert_eq!(headers["x-said"], expected, "{token}");
         assert!(expected.chars().map(latin).all(|byte| byte.is_ascii()));
-        assert_eq!(
-            headers["content-length"],
-            expected.len().to_string(),
-            "{token}"
-        );
+        assert_eq!(headers["content-length"], expected.len().to_string(), "{token}");
 
         let (headers, body) = fetched(&token, path, FetchOptions::default(), response);
         assert_eq!(String::from_utf8(body).unwrap(), said, "off by default");
@@ -148,12 +132,8 @@ fn every_kind_of_response() {
         ("Set-Cookie", "canary-tokenx"),
     ];
     let options = hiding().redirects(Redirects::Manual);
-    let (headers, body) = fetched(
-        &token,
-        "/",
-        options,
-        reply(302, &headers, b"\xff\0canary-token\xfe"),
-    );
+    let (headers, body) =
+        fetched(&token, "/", options, reply(302, &headers, b"\xff\0canary-token\xfe"));
     assert_eq!(headers["location"], "https://b.example/?t=[credential]");
     let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=[credential]", "b=2", "[credential]x"]);
@@ -162,10 +142,7 @@ fn every_kind_of_response() {
     // The `Content-Length` of a HEAD response is that of the GET response.
     let head = reply(200, &[], "canary-token and more").then(crate::support::End::Close);
     let (headers, body) = fetched(&token, "/", hiding().method("HEAD"), head);
-    assert_eq!(
-        (headers["content-length"].as_bytes(), &*body),
-        (&b"21"[..], &b""[..])
-    );
+    assert_eq!((headers["content-length"].as_bytes(), &*body), (&b"21"[..], &b""[..]));
 
     let gone = reply(500, &[], "Bearer canary-token");
     assert_eq!(fetched(&token, "/", hiding(), gone).1, b"[credential]");
@@ -176,10 +153,7 @@ fn another_origin_is_not_believed_either() {
     let other = Server::start(|_| reply(200, &[], "canary-token"));
     let to = other.url("/");
     let away = crate::support::redirect(302, &to);
-    assert_eq!(
-        fetched(&bearer("canary-token"), "/", hiding(), away).1,
-        b"[credential]"
-    );
+    assert_eq!(fetched(&bearer("canary-token"), "/", hiding(), away).1, b"[credential]");
 }
 
 #[cfg(feature = "signing")]
@@ -192,18 +166,11 @@ fn signatures_are_hidden_too() {
         &json!({"header_name": "X-Mac"}),
         &json!({"api_secret": "canary-secret"}),
     );
-    for (token, header) in [
-        (by("aws_sigv4", &config, &keys), "authorization"),
-        (hmac, "x-mac"),
-    ] {
+    for (token, header) in [(by("aws_sigv4", &config, &keys), "authorization"), (hmac, "x-mac")] {
         let gateway = gateway(&token);
         let upstream = Server::start(move |request| {
             let said = request.header(header).unwrap();
-            reply(
-                200,
-                &[],
-                format!("{said} AKIDEXAMPLE canary-secret canary-session"),
-            )
+            reply(200, &[], format!("{said} AKIDEXAMPLE canary-secret canary-session"))
         });
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
         let (_, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();
@@ -211,10 +178,6 @@ fn signatures_are_hidden_too() {
         assert!(shown.starts_with("[credential] "), "{shown}");
         assert!(!shown.contains("canary-secret"), "{shown}");
         let aws = header == "authorization";
-        assert_eq!(
-            shown == "[credential] [credential] [credential] [credential]",
-            aws,
-            "{shown}"
-        );
+        assert_eq!(shown == "[credential] [credential] [credential] [credential]", aws, "{shown}");
     }
 }

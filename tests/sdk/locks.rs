@@ -76,11 +76,7 @@ impl Bench {
                 None => bearer("t"),
             }
         });
-        Self {
-            gateway,
-            events,
-            longest: Arc::default(),
-        }
+        Self { gateway, events, longest: Arc::default() }
     }
 
     fn client(
@@ -88,19 +84,13 @@ impl Bench {
         fails: bool,
         change: impl Fn(NexusClientOptions) -> NexusClientOptions,
     ) -> NexusClient {
-        let lock = Noted {
-            events: self.events.clone(),
-            fails,
-            longest: Arc::clone(&self.longest),
-        };
+        let lock = Noted { events: self.events.clone(), fails, longest: Arc::clone(&self.longest) };
         let options = change(options(&self.gateway));
         NexusClient::new(options.refresh_lock(lock)).unwrap()
     }
 
     fn retrying(&self) -> NexusClient {
-        let policy = RetryPolicy::default()
-            .retries(1)
-            .min_delay(Duration::from_millis(1));
+        let policy = RetryPolicy::default().retries(1).min_delay(Duration::from_millis(1));
         self.client(false, |options| options.retry_policy(policy.clone()))
     }
 }
@@ -181,10 +171,7 @@ fn the_longest_turn_is_a_time_that_a_clock_can_add() {
     client.resolve_token("ws", "p").unwrap();
     let seen = bench.longest.lock().unwrap().clone();
     let end = |longest: &Duration| std::time::SystemTime::now().checked_add(*longest);
-    assert!(
-        seen.iter().all(|longest| end(longest).is_some()),
-        "{seen:?}"
-    );
+    assert!(seen.iter().all(|longest| end(longest).is_some()), "{seen:?}");
     assert_eq!(seen.len(), 1);
 }
 

@@ -29,9 +29,7 @@ fn check_next(method: &'static str, status: u16, next: &str) {
         _ => reply(204, &[], ""),
     });
     let sends = method != "HEAD";
-    let mut options = FetchOptions::default()
-        .method(method)
-        .header("Accept", "a/b");
+    let mut options = FetchOptions::default().method(method).header("Accept", "a/b");
     if sends {
         let typed = [("Content-Type", "c/d"), ("Content-Language", "e")];
         options = options.headers(typed).data("payload");
@@ -39,11 +37,7 @@ fn check_next(method: &'static str, status: u16, next: &str) {
     fetch(&server.url("/dir/start"), options).unwrap();
     let end = &server.requests()[1];
     let case = format!("{method} {status}");
-    assert_eq!(
-        (&*end.method, &*end.target),
-        (next, "/dir/b%20c?x=1"),
-        "{case}"
-    );
+    assert_eq!((&*end.method, &*end.target), (next, "/dir/b%20c?x=1"), "{case}");
     let kept = sends && method == next;
     assert_eq!(end.body, if kept { &b"payload"[..] } else { b"" }, "{case}");
     for name in ["Content-Type", "Content-Language", "Content-Length"] {
@@ -56,19 +50,12 @@ fn check_next(method: &'static str, status: u16, next: &str) {
 #[test]
 fn ten_redirects_are_followed_and_eleven_are_not() {
     let server =
-        Server::start(
-            |request| match request.path().trim_start_matches('/').parse::<u32>() {
-                Ok(0) => text(200, "end"),
-                Ok(left) => redirect(302, &format!("/{}", left - 1)),
-                Err(_) => text(500, ""),
-            },
-        );
-    assert_eq!(
-        fetch(&server.url("/10"), FetchOptions::default())
-            .unwrap()
-            .2,
-        b"end"
-    );
+        Server::start(|request| match request.path().trim_start_matches('/').parse::<u32>() {
+            Ok(0) => text(200, "end"),
+            Ok(left) => redirect(302, &format!("/{}", left - 1)),
+            Err(_) => text(500, ""),
+        });
+    assert_eq!(fetch(&server.url("/10"), FetchOptions::default()).unwrap().2, b"end");
     assert_eq!(server.requests().len(), 11);
     let error = fetch(&server.url("/11"), FetchOptions::default()).unwrap_err();
     assert_eq!(error.code(), "too_many_redirects");
@@ -123,19 +110,9 @@ fn a_redirect_to_an_allowed_host_is_followed_without_the_credential() {
         let fetcher = fetcher.allow_hosts(hosts);
         assert_eq!(fetcher.post(&start.url("/start"), "").unwrap().0, 200);
         let (first, second) = (start.requests(), target.requests());
-        assert!(
-            first[0]
-                .header("authorization")
-                .unwrap()
-                .starts_with("Bearer ")
-        );
+        assert!(first[0].header("authorization").unwrap().starts_with("Bearer "));
         assert_eq!((&*second[0].method, &*second[0].target), ("POST", "/end"));
-        assert!(
-            !second[0]
-                .head
-                .to_ascii_lowercase()
-                .contains("authorization")
-        );
+        assert!(!second[0].head.to_ascii_lowercase().contains("authorization"));
     }
 }
 

@@ -21,17 +21,9 @@ fn by_path(number: usize) -> Value {
 
 /// Returns the number of the credential that a request carries.
 fn number_of(request: &Request) -> usize {
-    let (_, number) = request
-        .head
-        .split_once("en-")
-        .or_else(|| request.head.split_once("key%2F"))
-        .unwrap();
-    number
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap()
+    let (_, number) =
+        request.head.split_once("en-").or_else(|| request.head.split_once("key%2F")).unwrap();
+    number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
 type Token = fn(usize) -> Value;
@@ -69,11 +61,7 @@ fn the_hop_that_was_refused_is_sent_again() {
         });
         let gateway = granting(2, token);
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-        assert_eq!(
-            fetcher.get(&upstream.url("/warm")).unwrap().0,
-            200,
-            "{case}"
-        );
+        assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200, "{case}");
         let (status, _, body) = fetcher.post(&upstream.url("/start"), "body").unwrap();
         assert_eq!((status, &*body), (200, &b"done"[..]), "{case}");
         assert_eq!(heard(&upstream), expected, "{case}");
@@ -126,10 +114,7 @@ fn a_401_to_a_credential_in_the_path_is_replayed_without_a_redirect() {
     let url = |name: &str| upstream.url(&format!("/{{key}}/{name}"));
     assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200);
     assert_eq!(fetcher.post(&url("first"), "body").unwrap().0, 200);
-    let expected = [
-        "POST /key%2F1:long/first body",
-        "POST /key%2F2:long/first body",
-    ];
+    let expected = ["POST /key%2F1:long/first body", "POST /key%2F2:long/first body"];
     assert_eq!(heard(&upstream), expected);
 }
 
@@ -171,12 +156,7 @@ fn a_replay_carries_nothing_of_the_credential_that_was_refused() {
         .requests()
         .iter()
         .skip(1)
-        .map(|request| {
-            (
-                request.all("x-first").concat(),
-                request.all("x-second").concat(),
-            )
-        })
+        .map(|request| (request.all("x-first").concat(), request.all("x-second").concat()))
         .collect();
     let expected = [("token-1", "mine"), ("mine", "token-2")];
     assert_eq!(sent, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));

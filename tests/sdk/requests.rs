@@ -22,24 +22,14 @@ fn requests_carry_the_key_and_say_what_they_are() {
         client.request_connection(&input()).unwrap();
         let requests = gateway.requests();
         for request in &requests {
-            let keys: Vec<_> = Some(key)
-                .filter(|key| !key.is_empty())
-                .into_iter()
-                .collect();
+            let keys: Vec<_> = Some(key).filter(|key| !key.is_empty()).into_iter().collect();
             assert_eq!(request.all("x-api-key"), keys);
             assert_eq!(request.all("accept"), ["application/json"]);
             assert_eq!(request.all("authorization"), [""; 0]);
         }
-        let types = requests
-            .iter()
-            .map(|request| request.header("content-type"));
-        assert_eq!(
-            types.collect::<Vec<_>>(),
-            [None, None, Some("application/json")]
-        );
-        let lengths = requests
-            .iter()
-            .map(|request| request.header("content-length").is_some());
+        let types = requests.iter().map(|request| request.header("content-type"));
+        assert_eq!(types.collect::<Vec<_>>(), [None, None, Some("application/json")]);
+        let lengths = requests.iter().map(|request| request.header("content-length").is_some());
         assert_eq!(lengths.collect::<Vec<_>>(), [false, true, true]);
         let body: serde_json::Value = serde_json::from_slice(&requests[2].body).unwrap();
         assert_eq!(
@@ -79,18 +69,11 @@ fn calls_say_whose_they_are_where_a_header_can_carry_it() {
         assert_eq!(requests.len(), 5);
         for request in requests {
             let expected: Vec<&str> = sent.into_iter().collect();
-            assert_eq!(
-                request.all("x-workspace-id"),
-                expected,
-                "{id:?}: {}",
-                request.target
-            );
+            assert_eq!(request.all("x-workspace-id"), expected, "{id:?}: {}", request.target);
             assert!(request.header("x-evil").is_none(), "{id:?}");
         }
         client.check_connection("c").unwrap();
-        client
-            .revoke_connection("c", RevokeOptions::default())
-            .unwrap();
+        client.revoke_connection("c", RevokeOptions::default()).unwrap();
         for request in &gateway.requests()[5..] {
             assert_eq!(request.all("x-workspace-id"), [""; 0], "{}", request.target);
         }
@@ -103,10 +86,7 @@ fn the_sdk_names_itself_unless_an_own_agent_says_otherwise() {
     let config = ureq::Agent::config_builder;
     let table = [
         (None, vec![own]),
-        (
-            Some(config().user_agent("mine/1").build().new_agent()),
-            vec!["mine/1"],
-        ),
+        (Some(config().user_agent("mine/1").build().new_agent()), vec!["mine/1"]),
         (Some(config().user_agent("").build().new_agent()), vec![]),
     ];
     for (agent, expected) in table {
@@ -152,9 +132,7 @@ fn ids_arrive_whole() {
         client.refresh_connection(id).unwrap();
         client.get_agent_session(id).unwrap();
         client.close_agent_session(id).unwrap();
-        client
-            .revoke_connection(id, RevokeOptions::default())
-            .unwrap();
+        client.revoke_connection(id, RevokeOptions::default()).unwrap();
         client.resolve_token(id, id).unwrap();
         let requests = gateway.requests();
         assert_eq!(requests.len(), 7, "{id:?}");
@@ -163,19 +141,13 @@ fn ids_arrive_whole() {
             let segments: Vec<_> = target.split('/').collect();
             assert_eq!(segments.len(), 4, "{id:?}: {target}");
             assert!(!matches!(segments[3], "." | ".."), "a step in the path");
-            assert!(
-                target.is_ascii() && !target.contains(['?', '#', '+']),
-                "{target}"
-            );
+            assert!(target.is_ascii() && !target.contains(['?', '#', '+']), "{target}");
             assert_eq!(decoded(segments[3]), id, "{target}");
         }
         let (workspace, provider) = requests[6].query().split_once('&').unwrap();
         let workspace = workspace.strip_prefix("workspace_id=").unwrap();
         let provider = provider.strip_prefix("provider_name=").unwrap();
-        assert_eq!(
-            (decoded(workspace), decoded(provider)),
-            (id.into(), id.into())
-        );
+        assert_eq!((decoded(workspace), decoded(provider)), (id.into(), id.into()));
     }
 }
 
@@ -189,10 +161,7 @@ fn a_gateway_may_live_below_a_path() {
     ] {
         let gateway = Server::play(vec![json(200, &json!({"status": "active"}))]);
         let options = NexusClientOptions::new(gateway.url(base));
-        NexusClient::new(options)
-            .unwrap()
-            .check_connection("c")
-            .unwrap();
+        NexusClient::new(options).unwrap().check_connection("c").unwrap();
         assert_eq!(gateway.requests()[0].target, path);
     }
 }
@@ -203,9 +172,7 @@ fn a_gateway_that_redirects_is_an_error_and_the_key_stays_home() {
         let other = Server::play(vec![json(200, &json!({"status": "active"}))]);
         let gateway = Server::play(vec![redirect(status, &other.url("/v1/path?query"))]);
         let client = NexusClient::new(
-            options(&gateway)
-                .api_key("key-1")
-                .retry_policy(RetryPolicy::default().retries(2)),
+            options(&gateway).api_key("key-1").retry_policy(RetryPolicy::default().retries(2)),
         )
         .unwrap();
         let errors = [
@@ -243,11 +210,7 @@ fn a_success_that_is_no_json_object_is_an_invalid_response() {
                 String::from_utf8_lossy(answer)
             );
         }
-        assert_eq!(
-            gateway.requests().len(),
-            4,
-            "asked again, it would say the same"
-        );
+        assert_eq!(gateway.requests().len(), 4, "asked again, it would say the same");
     }
 }
 

@@ -24,10 +24,7 @@ fn input() -> RequestConnectionInput {
 
 /// A GET and a POST.
 fn both(client: &NexusClient) -> [(&'static str, Option<NexusError>); 2] {
-    [
-        ("GET", client.providers().err()),
-        ("POST", client.request_connection(&input()).err()),
-    ]
+    [("GET", client.providers().err()), ("POST", client.request_connection(&input()).err())]
 }
 
 #[test]
@@ -42,10 +39,8 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
         (500, with_429, 1),
     ];
     for (status, policy, sent) in table {
-        let gateway = Server::play(vec![json(
-            status,
-            &json!({"error": "some_code", "message": "why"}),
-        )]);
+        let gateway =
+            Server::play(vec![json(status, &json!({"error": "some_code", "message": "why"}))]);
         let client = patient(&gateway, policy.clone());
         for (method, error) in both(&client) {
             let error = error.unwrap();
@@ -54,11 +49,7 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
             let own = requests.iter().filter(|request| request.method == method);
             assert_eq!(own.count(), sent, "{case}");
             assert_eq!(error.status_code(), Some(status), "{case}");
-            let code = if sent > 1 {
-                "max_retries_exceeded"
-            } else {
-                "some_code"
-            };
+            let code = if sent > 1 { "max_retries_exceeded" } else { "some_code" };
             assert_eq!(error.code(), code, "{case}");
         }
     }
@@ -68,13 +59,8 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
 fn a_refresh_that_failed_upstream_is_one_request_and_says_whom_to_ask() {
     let body = json!({"error": "upstream_error", "message": "Connection not active"});
     let gateway = Server::play(vec![json(502, &body)]);
-    let error = patient(&gateway, quick(3))
-        .refresh_connection("c")
-        .unwrap_err();
-    assert_eq!(
-        (error.code(), error.status_code()),
-        ("upstream_error", Some(502))
-    );
+    let error = patient(&gateway, quick(3)).refresh_connection("c").unwrap_err();
+    assert_eq!((error.code(), error.status_code()), ("upstream_error", Some(502)));
     assert!(!error.is_retryable() && !error.needs_reconnect());
     assert_eq!(
         error.message(),
@@ -121,11 +107,7 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
     let table = [
         ("503", text(503, "busy"), [3, 3, 3, 3, 3, 3]),
         ("502 of a proxy", text(502, ""), [3, 3, 1, 1, 3, 3]),
-        (
-            "502 of a proxy, coded",
-            json(502, &others),
-            [3, 3, 1, 1, 3, 3],
-        ),
+        ("502 of a proxy, coded", json(502, &others), [3, 3, 1, 1, 3, 3]),
         ("502", json(502, &coded), [3, 3, 3, 3, 3, 3]),
         ("504 of a proxy", text(504, ""), [1, 1, 1, 1, 3, 3]),
         ("504", json(504, &coded), [1, 1, 1, 1, 3, 3]),
@@ -177,19 +159,14 @@ fn without_time_for_another_attempt_the_error_is_that_of_the_last() {
     let error = client(&gateway)
         .authenticated_fetch(&TokenCache::new(), "w", "p", "http://127.0.0.1:1/", options)
         .unwrap_err();
-    assert_eq!(
-        (error.code(), error.is_retryable()),
-        ("request_failed", true)
-    );
+    assert_eq!((error.code(), error.is_retryable()), ("request_failed", true));
 }
 
 #[test]
 fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     let body = json!({"error": "broker_unavailable", "message": "the broker is away"});
     let gateway = Server::play(vec![text(502, ""), json(503, &body)]);
-    let error = patient(&gateway, quick(1))
-        .check_connection("c")
-        .unwrap_err();
+    let error = patient(&gateway, quick(1)).check_connection("c").unwrap_err();
     assert_eq!(
         (error.kind(), error.code()),
         (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded")
@@ -198,15 +175,8 @@ fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     for part in ["2 attempts", "broker_unavailable", "the broker is away"] {
         assert!(error.message().contains(part), "{error}");
     }
-    let source = error
-        .source()
-        .unwrap()
-        .downcast_ref::<NexusError>()
-        .unwrap();
-    assert_eq!(
-        (source.code(), source.status_code()),
-        ("broker_unavailable", Some(503))
-    );
+    let source = error.source().unwrap().downcast_ref::<NexusError>().unwrap();
+    assert_eq!((source.code(), source.status_code()), ("broker_unavailable", Some(503)));
 }
 
 #[test]

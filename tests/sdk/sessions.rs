@@ -26,38 +26,25 @@ fn a_session_is_used_and_closed() {
     let client = client(&gateway);
     let session = open(&client);
     assert_eq!(session.agent_id.as_deref(), Some("agent-7"));
-    assert_eq!(
-        session.connection_id.as_deref(),
-        Some("00000000-0000-4000-8000-000000000001")
-    );
+    assert_eq!(session.connection_id.as_deref(), Some("00000000-0000-4000-8000-000000000001"));
     assert_eq!(session.scopes_granted, ["repo", "user"]);
     assert_eq!(session.token_type.as_deref(), Some("bearer"));
     assert!(session.active && !session.obo && session.acting_for.is_none());
-    let left = session
-        .expires_at
-        .unwrap()
-        .duration_since(SystemTime::now());
+    let left = session.expires_at.unwrap().duration_since(SystemTime::now());
     let left = left.unwrap().as_secs();
     assert!((800..1000).contains(&left), "15 minutes: {left}");
     let token = session.token.as_deref().unwrap();
     assert!(!format!("{session:?}").contains(token));
 
     assert_eq!(used(&gateway, &session), 200);
-    assert_eq!(
-        gateway.count("/v1/resolve"),
-        0,
-        "the session has its own token"
-    );
+    assert_eq!(gateway.count("/v1/resolve"), 0, "the session has its own token");
     client.close_agent_session(&session.session_id).unwrap();
     assert_eq!(used(&gateway, &session), 401, "a status is data");
     client.close_agent_session(&session.session_id).unwrap();
 
     let later = client.get_agent_session(&session.session_id).unwrap();
     assert!(!later.active && later.token.is_none());
-    assert_eq!(
-        (later.expires_at, &later.agent_id),
-        (session.expires_at, &session.agent_id)
-    );
+    assert_eq!((later.expires_at, &later.agent_id), (session.expires_at, &session.agent_id));
     let unusable = client.session_fetcher(&later).unwrap_err();
     assert_eq!(said(&unusable), ("invalid_input", None));
 }
@@ -75,10 +62,8 @@ fn a_session_ends_by_itself_and_with_its_connection() {
     let states = [&short, &usual, &other].map(|session| used(&gateway, session));
     assert_eq!(states, [401, 200, 200]);
 
-    let revoked = client.revoke_connection(
-        "00000000-0000-4000-8000-000000000001",
-        RevokeOptions::default(),
-    );
+    let revoked =
+        client.revoke_connection("00000000-0000-4000-8000-000000000001", RevokeOptions::default());
     assert_eq!(revoked.unwrap().sessions_closed, 1);
     let states = [&short, &usual, &other].map(|session| used(&gateway, session));
     assert_eq!(states, [401, 401, 200]);

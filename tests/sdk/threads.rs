@@ -86,9 +86,7 @@ fn what_threads_can_send_share_and_clone() {
     for ((name, found), expected) in &table {
         assert_eq!(found, expected, "{name}");
     }
-    let rows = table
-        .iter()
-        .map(|((name, _), _)| name.split('<').next().unwrap());
+    let rows = table.iter().map(|((name, _), _)| name.split('<').next().unwrap());
     assert_eq!(rows.collect::<BTreeSet<_>>(), public_types());
     assert!(!implements!(std::rc::Rc<u8>, Send, Sent));
 }
@@ -96,10 +94,7 @@ fn what_threads_can_send_share_and_clone() {
 /// Returns the types that `lib.rs` exports.
 fn public_types() -> BTreeSet<&'static str> {
     let source = include_str!("../../src/lib.rs");
-    let exports = source
-        .split("pub use ")
-        .skip(1)
-        .filter_map(|rest| rest.split(';').next());
+    let exports = source.split("pub use ").skip(1).filter_map(|rest| rest.split(';').next());
     let names = exports.flat_map(|path| path.split(['{', '}', ',', ':']).map(str::trim));
     let is_type = |name: &&str| {
         let is_camel =

@@ -9,9 +9,7 @@ use super::client;
 pub(crate) fn connected() -> DevGateway {
     let names = ["github", "weather", "registry"];
     let builder = DevGateway::builder();
-    let builder = names
-        .iter()
-        .fold(builder, |builder, name| builder.connection("acme", *name));
+    let builder = names.iter().fold(builder, |builder, name| builder.connection("acme", *name));
     builder.start().unwrap()
 }
 

@@ -1,9 +1,5 @@
 //! Shared by the tests: a scripted server, and clients of it.
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "every test file uses a part of it"
-)]
+#![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
 
 mod dev;
 mod open;
@@ -30,10 +26,7 @@ pub(crate) use tls::authority_pem;
 
 /// A token reply whose credential goes into `Authorization: Bearer`.
 pub(crate) fn bearer(token: &str) -> Reply {
-    json(
-        200,
-        &serde_json::json!({ "access_token": token, "expires_in": 3600 }),
-    )
+    json(200, &serde_json::json!({ "access_token": token, "expires_in": 3600 }))
 }
 
 /// A gateway whose reply to every request is this token.

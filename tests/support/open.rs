@@ -29,11 +29,7 @@ impl Open {
     pub(crate) fn check_nothing_is_left(self, what: &str) {
         let end = Instant::now() + LONG;
         while !Self::now().is_within(self) {
-            assert!(
-                Instant::now() < end,
-                "{what} left {:?}, before: {self:?}",
-                Self::now()
-            );
+            assert!(Instant::now() < end, "{what} left {:?}, before: {self:?}", Self::now());
             thread::sleep(Duration::from_millis(10));
         }
     }

@@ -61,10 +61,7 @@ fn is_forged(agent: &Agent, url: &str) {
 fn a_response_that_nobody_asked_for_becomes_the_next_one() {
     let (config, settings) = identity();
     let port = once(move |socket| burst(accept(config, socket)));
-    is_forged(
-        &settings.build().new_agent(),
-        &format!("https://localhost:{port}/"),
-    );
+    is_forged(&settings.build().new_agent(), &format!("https://localhost:{port}/"));
 }
 
 /// Left to ureq: part of a record, which TLS has read and holds until the rest arrives.
@@ -90,10 +87,7 @@ fn half_a_response_that_nobody_asked_for_becomes_the_next_one() {
         stream.sock.write_all(&late)?;
         stream.sock.read_to_end(&mut Vec::new()).map(drop)
     });
-    is_forged(
-        &settings.build().new_agent(),
-        &format!("https://localhost:{port}/"),
-    );
+    is_forged(&settings.build().new_agent(), &format!("https://localhost:{port}/"));
 }
 
 /// The same as with a whole response, through a proxy.
@@ -105,10 +99,7 @@ fn a_response_through_a_proxy_that_nobody_asked_for_becomes_the_next_one() {
         socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
         burst(accept(config, socket))
     });
-    is_forged(
-        &through(port, settings).build().new_agent(),
-        "https://localhost/",
-    );
+    is_forged(&through(port, settings).build().new_agent(), "https://localhost/");
 }
 
 /// Left to ureq: its connectors keep sessions once a request without settings of its own has opened a connection.
@@ -131,10 +122,7 @@ fn requests_with_settings_of_their_own_resume_no_session() {
     for _ in 0..2 {
         let request = agent.get(format!("https://localhost:{port}/")).config();
         let request = request.timeout_global(Some(LONG)).build();
-        assert_eq!(
-            request.call().unwrap().body_mut().read_to_string().unwrap(),
-            "ok"
-        );
+        assert_eq!(request.call().unwrap().body_mut().read_to_string().unwrap(), "ok");
     }
     let second = server.join().unwrap()[1];
     assert_eq!(second, rustls::HandshakeKind::Full, "fixed");
@@ -150,9 +138,6 @@ fn tls_that_is_cut_passes_for_the_end_of_a_body() {
         stream.write_all(HALF)?;
         stream.flush()
     });
-    let got = get(
-        &settings.build().new_agent(),
-        &format!("https://localhost:{port}/"),
-    );
+    let got = get(&settings.build().new_agent(), &format!("https://localhost:{port}/"));
     assert!(matches!(got.as_deref(), Ok("half a bo")), "fixed: {got:?}");
 }

@@ -109,10 +109,9 @@ impl Session {
             (Value::String(version), Value::Object(_)) if version != MODERN => {
                 Err(unsupported(version))
             }
-            (Value::String(_), capabilities @ Value::Object(_)) => Ok(Some(Client {
-                revision: MODERN,
-                opens_pages: page::opens_pages(capabilities),
-            })),
+            (Value::String(_), capabilities @ Value::Object(_)) => {
+                Ok(Some(Client { revision: MODERN, opens_pages: page::opens_pages(capabilities) }))
+            }
             _ => Err(no_revision("the request has no valid _meta;")),
         }
     }

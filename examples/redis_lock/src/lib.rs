@@ -58,11 +58,7 @@ impl RefreshLock for RedisLock {
             let pause = MIN_PAUSE + random() % (MAX_PAUSE - MIN_PAUSE);
             thread::sleep(left.min(Duration::from_millis(pause)));
         }
-        Ok(Some(Box::new(Turn {
-            connection,
-            key,
-            token,
-        })))
+        Ok(Some(Box::new(Turn { connection, key, token })))
     }
 }
 

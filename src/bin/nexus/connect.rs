@@ -71,11 +71,7 @@ impl Connect {
     fn request(&self, has_names: bool) -> Result<Requested<'_>, Stop> {
         let (workspace, provider) = self.tenant.clone().resolve()?;
         let client = Timeout::default().client()?;
-        let kinds = if has_names {
-            Vec::new()
-        } else {
-            kinds(&client, &provider)?
-        };
+        let kinds = if has_names { Vec::new() } else { kinds(&client, &provider)? };
         let listener = self.listener(has_names);
         let own = listener.as_ref().map(ConsentListener::return_url);
         let return_url = self.return_url.as_deref().or(own).unwrap_or(UNSERVED);
@@ -245,7 +241,5 @@ fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if error.code() != "broker_error" || !error.message().contains("return_url") {
         return error.into();
     }
-    Stop::failed(format!(
-        "{error} ({return_url:?}), or pass an allowed URL with --return-url"
-    ))
+    Stop::failed(format!("{error} ({return_url:?}), or pass an allowed URL with --return-url"))
 }

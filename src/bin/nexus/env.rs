@@ -26,11 +26,7 @@ pub(crate) struct Env {
 
 impl Env {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let unset: Json = if self.json {
-            Json::Null
-        } else {
-            "(not set)".into()
-        };
+        let unset: Json = if self.json { Json::Null } else { "(not set)".into() };
         let variables = VARIABLES.split(' ');
         let variables = variables.map(|name| (name, value(name).unwrap_or_else(|| unset.clone())));
         let proxies = PROXIES.split(' ');

@@ -44,10 +44,7 @@ impl Exec {
             return Err(Stop::usage("no command given; see `nexus exec --help`"));
         };
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .env_remove("NEXUS_API_KEY")
-            .env(&self.env, &token.access_token);
+        command.args(arguments).env_remove("NEXUS_API_KEY").env(&self.env, &token.access_token);
         ending::hand_over();
         let error = replace_by(command);
         // `env` and shells use the same exit codes.

@@ -66,11 +66,7 @@ impl Fetch {
         if fail && path.is_some() {
             check(status)?;
         }
-        let body = if include {
-            [head(status, &headers), body].concat()
-        } else {
-            body
-        };
+        let body = if include { [head(status, &headers), body].concat() } else { body };
         write_body(path.as_deref(), body)?;
         if fail { check(status) } else { Ok(()) }
     }
@@ -126,9 +122,7 @@ impl Fetch {
 /// Returns the provider's base URL from the gateway's list.
 fn listed_base(client: &NexusClient, provider: &str, url: &str) -> Result<String, Stop> {
     let providers = client.providers()?;
-    let listed = providers
-        .get(provider)
-        .and_then(|it| it.api_base_url.clone());
+    let listed = providers.get(provider).and_then(|it| it.api_base_url.clone());
     listed.ok_or_else(|| {
         Stop::usage(format!(
             "{url} is a path, but the gateway knows no base URL for {provider}; give --base-url or an absolute URL"
@@ -143,11 +137,7 @@ fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
     for argument in arguments {
         if argument.starts_with('@') {
             let text = String::from_utf8_lossy(&args::read(argument)?).into_owned();
-            lines.extend(
-                text.lines()
-                    .filter(|line| !line.is_empty())
-                    .map(str::to_owned),
-            );
+            lines.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
         } else {
             lines.push(argument.clone());
         }

@@ -18,17 +18,13 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let health = self.timeout.client()?.health()?;
-        let mut fields: Fields = vec![
-            ("status", health.status.as_str().into()),
-            ("version", health.version.into()),
-        ];
+        let mut fields: Fields =
+            vec![("status", health.status.as_str().into()), ("version", health.version.into())];
         fields.retain(|(_, value)| !value.is_null());
         output::print_fields(fields, self.json)?;
         match health.status.as_str() {
             "healthy" | "ok" => Ok(()),
-            other => Err(Stop::failed(format!(
-                "the gateway reports {other:?}; ask its operator"
-            ))),
+            other => Err(Stop::failed(format!("the gateway reports {other:?}; ask its operator"))),
         }
     }
 }

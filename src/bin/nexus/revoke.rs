@@ -45,11 +45,8 @@ impl Revoke {
 
 fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
     let at = revoked.revoked_at;
-    let revoked_at: Json = if json {
-        at.and_then(times::since_epoch).into()
-    } else {
-        at.and_then(times::date).into()
-    };
+    let revoked_at: Json =
+        if json { at.and_then(times::since_epoch).into() } else { at.and_then(times::date).into() };
     let error = revoked.provider_revocation_error;
     let mut fields: Fields = vec![
         ("connection_id", id.into()),

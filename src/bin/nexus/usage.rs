@@ -19,10 +19,8 @@ pub(crate) fn stop(error: &clap::Error, cli: &Command) -> Stop {
 fn wrong_arguments(error: &clap::Error, cli: &Command) -> String {
     let text = without_values(error);
     let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (tips, others): (Vec<_>, Vec<_>) = text
-        .split("\n\n")
-        .map(words)
-        .partition(|paragraph| paragraph.starts_with("tip: "));
+    let (tips, others): (Vec<_>, Vec<_>) =
+        text.split("\n\n").map(words).partition(|paragraph| paragraph.starts_with("tip: "));
     let problem = others.first().map_or("", String::as_str);
     let problem = problem.trim_start_matches("error: ").to_owned();
     let problems = [vec![problem], tips].concat().join("; ");

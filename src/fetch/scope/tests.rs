@@ -3,10 +3,7 @@ use super::*;
 use crate::seeded::Seeded;
 
 fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
-    let scope = Scope {
-        base: Some(Base::parse(base)),
-        hosts: None,
-    };
+    let scope = Scope { base: Some(Base::parse(base)), hosts: None };
     let joined = scope.absolute(url).map(Cow::into_owned);
     joined.map_err(|error| (error.code().to_owned(), error.message().to_owned()))
 }
@@ -123,7 +120,6 @@ fn a_base_that_is_not_usable_is_an_error() {
 fn the_host_of_the_base_and_those_that_are_allowed() {
     let base = || Some(Base::parse("https://a.example/v3"));
     let hosts = |rule: &str| Some(Rule::parse(rule).map(|rule| vec![rule]));
-    #[rustfmt::skip]
     let table = [
         (None, None, "https://b.example/", None),
         (base(), None, "https://a.example/other", None),
@@ -149,7 +145,6 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
 
 #[test]
 fn the_error_names_the_rule_that_would_allow_the_url() {
-    #[rustfmt::skip]
     let table = [
         ("https://X.example/user?key=canary", "https://x.example", "x.example"),
         ("https://x.example:443/", "https://x.example", "x.example"),
@@ -173,10 +168,8 @@ fn the_error_names_the_rule_that_would_allow_the_url() {
 
 /// Returns whether the rules, without a base, allow the target.
 fn include(rules: &[&str], target: &Uri) -> Result<bool> {
-    let scope = Scope {
-        base: None,
-        hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()),
-    };
+    let scope =
+        Scope { base: None, hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()) };
     match scope.check(target) {
         Err(error) if error.code() == "host_not_allowed" => Ok(false),
         checked => checked.map(|()| true),
@@ -189,11 +182,7 @@ fn which_hosts_match_which_rules() {
         ("api.github.com", "https://api.github.com/user", true),
         ("api.github.com", "https://API.GitHub.com/user", true),
         ("API.github.com", "https://api.github.com:8443/", true),
-        (
-            "api.github.com",
-            "https://api.github.com.evil.example/",
-            false,
-        ),
+        ("api.github.com", "https://api.github.com.evil.example/", false),
         ("api.github.com", "https://evil-api.github.com/", false),
         ("api.github.com", "https://x.api.github.com/", false),
         ("api.github.com:443", "https://api.github.com/", true),

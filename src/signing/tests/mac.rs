@@ -12,7 +12,6 @@ fn hex_hmac(sha1: bool, secret: &[u8], payload: &[u8]) -> String {
 #[test]
 fn hmac_sha1_vectors() {
     let counted: Vec<u8> = (1..=25).collect();
-    #[rustfmt::skip]
     let vectors: [(&[u8], &[u8], &str); 7] = [
         (&[0x0B; 20], b"Hi There", "b617318655057264e28bc0b6fb378c8ef146be00"),
         (b"Jefe", b"what do ya want for nothing?", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
@@ -39,7 +38,6 @@ fn hmac_sha1_vectors() {
 #[test]
 fn hmac_sha256_vectors() {
     let counted: Vec<u8> = (1..=25).collect();
-    #[rustfmt::skip]
     let vectors: [(&[u8], &[u8], &str); 6] = [
         (&[0x0B; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
         (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),

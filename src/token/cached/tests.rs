@@ -15,10 +15,7 @@ fn placeholders() {
     let table = [
         ("https://h/{key}/x", "https://h/a%2Fb%3Fc%25/x"),
         ("https://h/{id}", "https://h/7"),
-        (
-            "https://h/v{id}/{id}?a={key}&b={id}",
-            "https://h/v7/7?a=a%2Fb%3Fc%25&b=7",
-        ),
+        ("https://h/v{id}/{id}?a={key}&b={id}", "https://h/v7/7?a=a%2Fb%3Fc%25&b=7"),
         ("https://h?k={id}", "https://h?k=7"),
         ("https://h/{dots}/x", "https://h/%2E%2E/x"),
         (
@@ -50,7 +47,6 @@ fn an_error_shows_nothing_of_the_url() {
 
 #[test]
 fn query_parameters() {
-    #[rustfmt::skip]
     let table = [
         ("https://h/p", "https://h/p?key=s%2F%26"),
         ("https://h", "https://h?key=s%2F%26"),

@@ -43,9 +43,7 @@ fn made_of(
             }
             Place::Query(name) => format!("?{name}={}", made.access_token),
             Place::Path(fields) => {
-                let fields = fields
-                    .iter()
-                    .map(|(name, value)| format!("{{{name}={value}}}"));
+                let fields = fields.iter().map(|(name, value)| format!("{{{name}={value}}}"));
                 fields.collect::<Vec<_>>().concat()
             }
         },
@@ -163,24 +161,15 @@ fn header() {
         }
     }
     let custom = with(json!({"header_name": "X-A"}));
-    let table = [
-        (json!({}), "X-A: t-2"),
-        (json!({"api_key": "k-1"}), "X-A: k-1"),
-    ];
+    let table = [(json!({}), "X-A: t-2"), (json!({"api_key": "k-1"}), "X-A: k-1")];
     for (credentials, expected) in table {
-        assert_eq!(
-            made_of(&custom, &credentials, Some("t-2"), Some("bearer")),
-            expected
-        );
+        assert_eq!(made_of(&custom, &credentials, Some("t-2"), Some("bearer")), expected);
     }
 }
 
 #[test]
 fn headers_that_no_credential_goes_into() {
-    #[rustfmt::skip]
-    let names = [
-        "X A", "X:A", ":authority", "X\r\nA", "X\0", "é", " X-A", "X-A ",
-    ];
+    let names = ["X A", "X:A", ":authority", "X\r\nA", "X\0", "é", " X-A", "X-A "];
     for name in names {
         let strategy = json!({"type": "header", "config": {"header_name": name}});
         let made = made_of(&strategy, &json!({"api_key": "k-1"}), None, None);
@@ -209,15 +198,9 @@ fn headers_that_no_credential_goes_into() {
         assert_eq!(made, expected, "{name}");
     }
     let prefix = json!({"type": "header", "config": {"value_prefix": "a\r\nb"}});
-    assert_eq!(
-        made_of(&prefix, &json!({"api_key": "k"}), None, None),
-        "invalid_credentials"
-    );
+    assert_eq!(made_of(&prefix, &json!({"api_key": "k"}), None, None), "invalid_credentials");
     let (name, value) = header::of_credential("X-A", "Key ", "canary").unwrap();
-    assert_eq!(
-        (name.as_str(), value.as_bytes()),
-        ("x-a", &b"Key canary"[..])
-    );
+    assert_eq!((name.as_str(), value.as_bytes()), ("x-a", &b"Key canary"[..]));
     assert!(value.is_sensitive() && !format!("{value:?}").contains("canary"));
 }
 
@@ -232,7 +215,6 @@ fn basic_auth() {
     let aladdin = "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
     let pair = |user: &str, password: Value| json!({"username": user, "password": password});
     let bad = "invalid_credentials";
-    #[rustfmt::skip]
     let table = [
         (basic.clone(), pair("Aladdin", json!("open sesame")), aladdin),
         (null, pair("Aladdin", json!("open sesame")), aladdin),
@@ -332,10 +314,7 @@ fn without_the_feature_a_signing_strategy_names_it() {
     for kind in ["hmac_payload", "aws_sigv4"] {
         let strategy = json!({"type": kind, "config": {"header_name": "X-Sig", "service": "s3"}});
         let credentials = json!({"api_secret": "s", "access_key": "a", "secret_key": "s"});
-        assert_eq!(
-            made_of(&strategy, &credentials, None, None),
-            "unsupported_strategy"
-        );
+        assert_eq!(made_of(&strategy, &credentials, None, None), "unsupported_strategy");
         assert!(unsupported(kind).message().contains("feature `signing`"));
     }
 }

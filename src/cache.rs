@@ -265,13 +265,9 @@ impl TokenCache {
         }
     }
 
-    /// Removes exactly this token, for example after a 401. Keeps a newer token that has replaced it.
+    /// Ends the use of exactly this token, for example after a 401. Keeps a newer token that has replaced it.
     pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
-        let mut entries = self.entries.lock();
-        let entry = entries.get_mut(workspace_id, provider);
-        if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
-            entries.delete(workspace_id, provider);
-        }
+        self.entries.lock().end(workspace_id, provider, token);
     }
 
     /// Returns the token that the current token has replaced, until an hour after the replaced token's expiry.

@@ -1,12 +1,17 @@
 //! The settings, from environment variables.
 
-use std::env;
+use std::env::{self, VarError};
 
 use crate::nexus::{self, Account};
 
 /// Reads the account from the environment.
 pub(crate) fn account() -> Result<Account, String> {
     let names = ["NEXUS_GATEWAY_URL", "WORKSPACE_ID", "PROVIDER", "UPSTREAM_URL"];
+    for name in names.into_iter().chain(["NEXUS_API_KEY", "SCOPES", "CONNECT"]) {
+        if matches!(env::var(name), Err(VarError::NotUnicode(_))) {
+            return Err(format!("{name} is not UTF-8; set it again"));
+        }
+    }
     let mut missing = names.to_vec();
     missing.retain(|name| variable(name).is_none());
     if !missing.is_empty() {

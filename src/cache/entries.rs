@@ -46,6 +46,8 @@ pub(super) struct Entry {
     usable_until: Now,
     /// True if the gateway has failed to return a newer token.
     extended: bool,
+    /// True if the token must not be used any more. Only a search for it in responses needs the entry.
+    ended: bool,
 }
 
 /// Returns the number of changes to all caches so far. The caching of a resolved token is not counted.
@@ -78,12 +80,13 @@ impl Entry {
             fresh_until: if is_before { before_buffer } else { now.after(grace) },
             usable_until,
             extended: false,
+            ended: false,
         };
         (now.is_before(requested.after(left))).then_some(entry)
     }
 
     pub(super) fn is_usable(&self, now: Now) -> bool {
-        now.is_before(self.usable_until)
+        !self.ended && now.is_before(self.usable_until)
     }
 
     pub(super) fn is_fresh(&self, now: Now) -> bool {
@@ -135,6 +138,15 @@ impl Entries {
     pub(super) fn is_unchanged(&self, workspace_id: &str, provider: &str, since: usize) -> bool {
         let group = self.group(workspace_id, provider);
         self.generations.get(group).is_some_and(|at| *at <= since)
+    }
+
+    /// Ends the use of exactly this token, but remembers it, because a response may still repeat it.
+    pub(super) fn end(&mut self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
+        let entry = self.get_mut(workspace_id, provider);
+        let entry = entry.filter(|entry| !entry.ended && Arc::ptr_eq(&entry.token, token));
+        let Some(entry) = entry else { return };
+        entry.ended = true;
+        self.raise_generation(workspace_id, provider);
     }
 
     pub(super) fn delete(&mut self, workspace_id: &str, provider: &str) {

@@ -428,7 +428,11 @@ fn a_token_that_is_gone_is_freed() {
     let table: [(&str, Change); 5] = [
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
-        ("a 401", |cache, token| cache.discard("ws", "p", token)),
+        ("a 401, and two newer ones", |cache, token| {
+            cache.discard("ws", "p", token);
+            cache.set("ws", "p", self::token("new", Now::read(), secs(99)));
+            cache.set("ws", "p", self::token("newest", Now::read(), secs(99)));
+        }),
         ("two newer ones", |cache, _| {
             cache.set("ws", "p", token("new", Now::read(), secs(99)));
             cache.set("ws", "p", token("newest", Now::read(), secs(99)));
@@ -547,6 +551,10 @@ fn a_replaced_token_is_remembered_until_an_hour_after_its_expiry() {
     assert_eq!(found, [Some("t-1".into()), Some("t-1".into()), None]);
     keep(&cache, token("t-3", now, secs(7200)), now);
     assert_eq!(replaced(0).as_deref(), Some("t-2"));
+    cache.discard("ws", "p", &cache.get_at("ws", "p", now).unwrap());
+    assert_eq!(name_at(&cache, now), None, "refused with 401");
+    keep(&cache, token("t-4", now, secs(7200)), now);
+    assert_eq!(replaced(0).as_deref(), Some("t-3"));
     cache.delete("ws", "p");
     assert_eq!(replaced(0), None, "a deleted token is forgotten with those before it");
 }

@@ -120,6 +120,11 @@ fn judge(error: &Error) -> (bool, String) {
         }
         Error::HostNotFound => NO_ADDRESS,
         Error::LargeResponseHeader(..) => "the response's header is too large",
+        // The error of ureq's HTTP parser has no public type, so only its text tells what is too large.
+        Error::Protocol(problem) if problem.to_string().starts_with("output too small") => {
+            let what = "the request's URL and headers are too long; shorten them to 64 KiB in all";
+            return (false, what.to_owned());
+        }
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",

@@ -13,10 +13,9 @@ use crate::url;
 /// The time limit of a first try to connect. ureq spends at least half of the limit on a first address that does not
 /// respond, so a short first try leaves time for the next addresses.
 const FIRST_CONNECT: Duration = Duration::from_secs(4);
-/// The sizes of ureq's buffers for each connection, in bytes. ureq clears both for each connection, and its default is
-/// 128 KiB for each. The head of a response, of up to 64 KiB, has to fit into the input buffer.
-const INPUT_BUFFER: usize = 72 * 1024;
-const OUTPUT_BUFFER: usize = 16 * 1024;
+/// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
+/// default is 128 KiB. The head of a request and that of a response, of up to 64 KiB, each have to fit into a buffer.
+const BUFFER: usize = 72 * 1024;
 
 pub(super) type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 
@@ -110,8 +109,8 @@ fn basic() -> ConfigBuilder<AgentScope> {
         .max_idle_connections(64)
         .max_idle_connections_per_host(16)
         .max_idle_age(Duration::from_secs(60))
-        .input_buffer_size(INPUT_BUFFER)
-        .output_buffer_size(OUTPUT_BUFFER)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
         .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true);

@@ -354,3 +354,20 @@ fn it_can_be_switched_off() {
     }
     assert_eq!(requests(&gateway), 0);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_setting_that_is_not_utf_8_is_named() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let gateway = DevGateway::start().unwrap();
+    for name in ["NEXUS_API_KEY", "WORKSPACE_ID", "SCOPES"] {
+        let mut server = configured(&gateway);
+        let ended = server.env(name, OsStr::from_bytes(b"caf\xe9")).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(
+            !ended.status.success() && said.contains(&format!("{name} is not UTF-8")),
+            "{said}"
+        );
+    }
+}

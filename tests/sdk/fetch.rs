@@ -4,8 +4,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::{self, End, Request, Server, client, fetch, reply, text};
-use nexus_sdk::{FetchOptions, NexusClient, RetryPolicy, TokenCache};
+use crate::support::{self, End, Request, Server, client, fetch, fetcher, holder, reply, text};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
 use serde_json::json;
 use std::time::Duration;
 
@@ -270,4 +270,22 @@ fn targets_arrive_as_written() {
         fetch(&server.url(&format!("{target}#part")), get()).unwrap();
         assert!(server.requests().iter().all(|request| request.target == target), "{target}");
     }
+}
+
+#[test]
+fn a_request_may_begin_with_60_kb() {
+    let upstream = Server::start(|_| text(200, "ok"));
+    let url = upstream.url("/");
+    let long = "x".repeat(60_000);
+    let (client, cache) = holder(NexusClientOptions::new("http://127.0.0.1:1"), &long);
+    let fetch = |options| client.authenticated_fetch(&cache, "ws", "p", &url, options);
+    assert_eq!(fetch(FetchOptions::default()).unwrap().0, 200, "a long credential");
+    let fetcher = fetcher(NexusClientOptions::new("http://127.0.0.1:1"));
+    let options = FetchOptions::default;
+    for options in [options().header("X-Long", &long), options().query("q", &long)] {
+        assert_eq!(fetcher.fetch(&url, options).unwrap().0, 200);
+    }
+    let error = fetcher.fetch(&url, options().header("X-Long", "x".repeat(80_000))).unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("request_failed", false));
+    assert!(error.message().contains("URL and headers are too long"), "{error}");
 }

@@ -104,6 +104,8 @@ fn both_tokens_are_hidden_after_a_401() {
     let (status, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();
     assert_eq!(status, 200);
     assert_eq!(body, b"[credential] [credential] canary-3");
+    let (_, _, body) = fetcher.fetch(&upstream.url("/next"), hiding()).unwrap();
+    assert_eq!(body, b"[credential] [credential] canary-3", "the next fetch knows both as well");
 }
 
 #[test]

@@ -95,7 +95,7 @@ impl Inbox<'_> {
         match self.session.handle(self.tools, method, params) {
             Ok(Step::Respond(result)) => self.respond(&id, &Ok(result), destination),
             Ok(Step::Run(invocation)) => {
-                self.work.jobs.push(Job { id, invocation, destination: destination.clone() })
+                self.work.jobs.push(Job { id, invocation, destination: destination.clone() });
             }
             Err(failure) => self.respond(&id, &Err(failure), destination),
         }

@@ -271,6 +271,9 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
 /// Opens a lock file, or creates it. Refuses anything but a regular file, because other users may be able to write to
 /// the directory: a link could lead to a device or to a file of another program. `create_new` follows no link.
 fn open(path: &Path) -> io::Result<File> {
+    if let Ok(found) = fs::symlink_metadata(path) {
+        return open_found(path, &found);
+    }
     let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
     #[cfg(unix)]
     {

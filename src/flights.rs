@@ -28,14 +28,12 @@ pub(crate) use self::table::Source;
 use self::table::{Flight, Outcome, Table};
 pub(crate) use self::turn::ProcessLock;
 use crate::cache::{Tenant, TokenCache};
-use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::gateway::{Acquire, Gateway, Request, Success};
+use crate::gateway::{Gateway, Success};
 use crate::json::Object;
 use crate::sync;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
-use crate::url;
 
 /// The longest time for which dropping a client's last handle waits for flights.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -168,7 +166,7 @@ impl Flights {
         tenant: &Tenant,
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
-        match &*self.join_or_start(Operation::Resolve(tenant.clone()), cache, deadline)? {
+        match &*self.join_or_start(Operation::resolve(tenant.clone()), cache, deadline)? {
             Outcome::Token(token, _) => token.clone(),
             Outcome::Body(_) => Err(NexusError::no_credential("access_token")),
         }
@@ -180,7 +178,7 @@ impl Flights {
         cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
-        let key = self.known_ids.key(operation.subject());
+        let key = self.known_ids.key(&operation.subject);
         let operation = Arc::new(operation);
         let joined = self.table.join_or_register(&operation, &key, cache, deadline);
         let outcome = joined.and_then(|(flight, is_new)| {
@@ -218,6 +216,8 @@ impl Flights {
         }
     }
 
+    /// Sends the flight's request. A resolve is sent a second time after an error whose meaning only the second response
+    /// tells: the provider may have been down for a moment, or may have refused for good.
     fn request(&self, flight: &Flight) -> Result<Success> {
         #[cfg(test)]
         if let Some(script) = &self.script {
@@ -227,40 +227,13 @@ impl Flights {
             Some(lock) => lock.acquire(&flight.key, longest, &self.gateway),
             None => Ok(None),
         };
-        let send = |request: &Request| self.gateway.send(request, Some(&acquire));
-        match &*flight.operation {
-            Operation::Resolve(tenant) => self.request_token(tenant, &acquire),
-            Operation::Token(id) => send(&Request::get(with_id("/v1/token/", id))),
-            Operation::Check(id) => send(&Request::get(with_id("/v1/check-connection/", id))),
-            Operation::Refresh(id) => {
-                let request = Request::post(with_id("/v1/refresh/", id));
-                send(&request.asked(Asked::Refresh))
-            }
-            Operation::Session(_, request) => send(request),
-        }
-    }
-
-    /// Resolves the token, and resolves it a second time after an error whose meaning only the second response tells.
-    /// The provider may have been down for a moment, or may have refused for good.
-    fn request_token(&self, tenant: &Tenant, acquire: Acquire<'_>) -> Result<Success> {
-        let parameters = [
-            ("workspace_id", Some(&*tenant.workspace_id)),
-            ("provider_name", Some(&*tenant.provider)),
-        ];
-        let request = Request::get(url::with_query("/v1/resolve", &parameters));
-        let request = request.of_workspace(Some(&tenant.workspace_id));
-        let request = request.asked(Asked::Resolve);
-        match self.gateway.send(&request, Some(acquire)) {
-            Err(error) if error.needs_second() && !self.gateway.is_ending() => {
-                self.gateway.send(&request, Some(acquire))
-            }
+        let send = || self.gateway.send(&flight.operation.request, Some(&acquire));
+        let is_resolve = flight.operation.resolved().is_some();
+        match send() {
+            Err(error) if is_resolve && error.needs_second() && !self.gateway.is_ending() => send(),
             first => first,
         }
     }
-}
-
-fn with_id(path: &str, id: &str) -> String {
-    [path, &url::encode(id)].concat()
 }
 
 fn retryable(kind: ErrorKind, message: &str) -> NexusError {

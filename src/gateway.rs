@@ -57,7 +57,7 @@ pub(crate) struct Request {
     body: Option<Vec<u8>>,
     /// The secrets in this request, which an error must not repeat.
     secrets: Vec<String>,
-    asked: Asked,
+    pub(crate) asked: Asked,
     /// The largest response, in bytes.
     max_response: u64,
 }
@@ -116,6 +116,13 @@ impl Request {
     pub(crate) fn max_response(mut self, bytes: u64) -> Self {
         self.max_response = bytes;
         self
+    }
+
+    /// Returns whether one response can serve both requests. A request with a body, such as for an agent session,
+    /// creates something each time.
+    pub(crate) fn can_share(&self, other: &Self) -> bool {
+        let has_body = self.body.as_ref().is_some_and(|body| !body.is_empty());
+        !has_body && self.method == other.method && self.path == other.path
     }
 
     /// Adds a secret that an error must not repeat.

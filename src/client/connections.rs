@@ -4,8 +4,8 @@ use super::{NexusClient, with_id};
 use crate::cache::Tenant;
 use crate::connection::revoke::{RevokeOptions, RevokeResult};
 use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
+use crate::error::Result;
 use crate::error::meaning::Asked;
-use crate::error::{self, Result};
 use crate::flights::Operation;
 use crate::gateway::Request;
 use crate::time::Deadline;
@@ -87,7 +87,7 @@ impl NexusClient {
     ) -> Result<ConnectionStatus> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        match self.0.flights.call(Operation::Resolve(tenant), deadline) {
+        match self.0.flights.call(Operation::resolve(tenant), deadline) {
             Ok(_) => Ok(ConnectionStatus::Active),
             Err(error) => match ConnectionStatus::of_error(&error) {
                 Some(status @ (ConnectionStatus::Attention | ConnectionStatus::Revoked)) => {
@@ -173,7 +173,7 @@ impl NexusClient {
             options,
             self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
-            |deadline| self.token(Operation::Token(connection_id.into()), deadline).map(drop),
+            |deadline| self.token(connection_id, deadline).map(drop),
         )
     }
 
@@ -205,9 +205,7 @@ impl NexusClient {
     /// ```
     #[doc(alias = "get_token")]
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
-        error::not_blank("connection_id", connection_id)?;
-        let deadline = self.0.gateway.longest_call();
-        self.token(Operation::Token(connection_id.into()), deadline)
+        self.token(connection_id, self.0.gateway.longest_call())
     }
 
     /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
@@ -248,9 +246,11 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
-        error::not_blank("connection_id", connection_id)?;
+        let path = with_id("/v1/refresh/", "connection_id", connection_id)?;
+        let request = Request::post(path).asked(Asked::Refresh);
+        let operation = Operation::by_id(connection_id, request);
         let deadline = self.0.gateway.longest_call();
-        self.token(Operation::Refresh(connection_id.into()), deadline)
+        TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
     }
 
     /// Revokes a connection. The gateway deletes its token, asks the provider to revoke the grant if the provider supports
@@ -288,12 +288,14 @@ impl NexusClient {
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
-        error::not_blank("connection_id", connection_id)?;
-        let operation = Operation::Check(connection_id.into());
+        let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
+        let operation = Operation::by_id(connection_id, Request::get(path));
         ConnectionStatus::of(&self.0.flights.call(operation, deadline)?)
     }
 
-    fn token(&self, operation: Operation, deadline: Deadline) -> Result<TokenResponse> {
+    fn token(&self, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
+        let path = with_id("/v1/token/", "connection_id", connection_id)?;
+        let operation = Operation::by_id(connection_id, Request::get(path));
         TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
     }
 }

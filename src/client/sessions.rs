@@ -61,7 +61,7 @@ impl NexusClient {
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.json(&input.body());
-        let operation = Operation::Session(subject(input), Box::new(request));
+        let operation = Operation::new(subject(input), request);
         let deadline = self.0.gateway.longest_call();
         let response = self.0.flights.call(operation, deadline);
         AgentSession::from_json(response.map_err(of_session)?.into())

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use crate::cache::Tenant;
+use crate::error::meaning::Asked;
 use crate::gateway::Request;
 use crate::sync::Mutex;
+use crate::url;
 
 /// The maximum number of connection ids whose workspace and provider a client remembers.
 const MAX_KNOWN_IDS: usize = 1000;
@@ -17,13 +19,9 @@ pub(crate) enum Subject {
 }
 
 /// A call that can make the gateway refresh a token.
-pub(crate) enum Operation {
-    Resolve(Tenant),
-    Token(Box<str>),
-    Check(Box<str>),
-    Refresh(Box<str>),
-    /// Requests an agent session for a connection.
-    Session(Subject, Box<Request>),
+pub(crate) struct Operation {
+    pub(super) subject: Subject,
+    pub(super) request: Request,
 }
 
 impl Subject {
@@ -36,25 +34,29 @@ impl Subject {
 }
 
 impl Operation {
-    /// Returns the connection that the operation is for, as the caller named it.
-    pub(super) fn subject(&self) -> Subject {
-        match self {
-            Self::Resolve(tenant) => Subject::Tenant(tenant.clone()),
-            Self::Token(id) | Self::Check(id) | Self::Refresh(id) => {
-                Subject::Connection(id.clone())
-            }
-            Self::Session(subject, _) => subject.clone(),
-        }
+    pub(crate) fn new(subject: Subject, request: Request) -> Self {
+        Self { subject, request }
     }
 
-    /// Returns whether one response can serve both calls. Each request for an agent session opens a session of its own.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Resolve(own), Self::Resolve(other)) => own == other,
-            (Self::Token(own), Self::Token(other))
-            | (Self::Check(own), Self::Check(other))
-            | (Self::Refresh(own), Self::Refresh(other)) => own == other,
-            _ => false,
+    pub(crate) fn by_id(connection_id: &str, request: Request) -> Self {
+        Self::new(Subject::Connection(connection_id.into()), request)
+    }
+
+    pub(crate) fn resolve(tenant: Tenant) -> Self {
+        let parameters = [
+            ("workspace_id", Some(&*tenant.workspace_id)),
+            ("provider_name", Some(&*tenant.provider)),
+        ];
+        let request = Request::get(url::with_query("/v1/resolve", &parameters));
+        let request = request.of_workspace(Some(&tenant.workspace_id)).asked(Asked::Resolve);
+        Self::new(Subject::Tenant(tenant), request)
+    }
+
+    /// Returns the tenant whose token is resolved, or `None` if the operation is not a resolve.
+    pub(super) fn resolved(&self) -> Option<&Tenant> {
+        match &self.subject {
+            Subject::Tenant(tenant) if self.request.asked == Asked::Resolve => Some(tenant),
+            _ => None,
         }
     }
 }
@@ -77,14 +79,14 @@ impl KnownIds {
     ///
     /// The provider is in lower case, because a gateway ignores its case when a connection is requested, but not when
     /// its token is resolved. Providers that differ only in case therefore take turns.
-    pub(super) fn key(&self, subject: Subject) -> Subject {
+    pub(super) fn key(&self, subject: &Subject) -> Subject {
         let tenant = match subject {
-            Subject::Tenant(tenant) => tenant,
+            Subject::Tenant(tenant) => tenant.clone(),
             Subject::Connection(id) => {
                 let known = self.0.lock();
-                match known.iter().rev().find(|(known, _)| *known == id) {
+                match known.iter().rev().find(|(known, _)| known == id) {
                     Some((_, tenant)) => tenant.clone(),
-                    None => return Subject::Connection(id),
+                    None => return subject.clone(),
                 }
             }
         };
@@ -105,11 +107,11 @@ mod tests {
         for number in 0..=MAX_KNOWN_IDS {
             known.add(&number.to_string(), Tenant::new("ws", "P"));
         }
-        let keys = ["0", "1", "1000", "1001"].map(|id| known.key(connection(id)));
+        let keys = ["0", "1", "1000", "1001"].map(|id| known.key(&connection(id)));
         assert!(keys[0] == connection("0") && keys[3] == connection("1001"));
         assert!(keys[1] == tenant("ws") && keys[2] == tenant("ws"));
         assert_eq!(known.0.lock().len(), MAX_KNOWN_IDS);
         known.add("1", Tenant::new("other", "p"));
-        assert!(known.key(connection("1")) == tenant("other"));
+        assert!(known.key(&connection("1")) == tenant("other"));
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::operation::{Operation, Subject};
-use crate::cache::{self, Tenant, TokenCache};
+use crate::cache::{self, TokenCache};
 use crate::error::Result;
 use crate::gateway::Success;
 use crate::json::Object;
@@ -59,7 +59,7 @@ impl Outcome {
     ///
     /// `invalid_response` for a resolve that returned no credential.
     pub(super) fn of(operation: &Operation, success: Success) -> Result<Self> {
-        if !matches!(operation, Operation::Resolve(_)) {
+        if operation.resolved().is_none() {
             return Ok(Self::Body(success.body));
         }
         let response = TokenResponse::from_json(success.body.into())?;
@@ -95,18 +95,14 @@ impl Flight {
     /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
     /// must not join, because the flight may return a token that the caller has deleted.
     fn serves(&self, operation: &Operation, cache: Option<&TokenCache>) -> bool {
-        let is_unchanged = |cache: &TokenCache| match operation {
-            Operation::Resolve(tenant) => cache.is_unchanged(tenant, self.changes),
-            _ => true,
-        };
-        self.operation.is_same(operation) && cache.is_none_or(is_unchanged)
+        let cached = cache.zip(operation.resolved());
+        self.operation.request.can_share(&operation.request)
+            && cached.is_none_or(|(cache, tenant)| cache.is_unchanged(tenant, self.changes))
     }
 
     /// Puts the token into a cache. After an error, removes the old token only if the gateway has refused for good.
     fn update(&self, cache: Option<&TokenCache>, outcome: &Result<Arc<Outcome>>) {
-        let (Some(cache), Operation::Resolve(tenant)) = (cache, &*self.operation) else {
-            return;
-        };
+        let Some((cache, tenant)) = cache.zip(self.operation.resolved()) else { return };
         let token = match outcome.as_deref() {
             Ok(Outcome::Token(Ok(token), requested)) => Some((Arc::clone(token), *requested)),
             Err(error) if error.is_final() => None,
@@ -167,14 +163,10 @@ impl Table {
 /// token instead. Returns `None` if there are too many flights.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
     let now = Now::read();
-    let caching = match &*flight.operation {
-        Operation::Resolve(tenant) => flight.cache.as_ref().map(|cache| (cache, tenant)),
-        _ => None,
-    };
-    let fresh = |(cache, tenant): &(&TokenCache, &Tenant)| {
-        cache.get_at(&tenant.workspace_id, &tenant.provider, now)
-    };
-    if let Some(token) = caching.as_ref().and_then(fresh) {
+    let cached = flight.cache.as_ref().zip(flight.operation.resolved());
+    let fresh = cached
+        .and_then(|(cache, tenant)| cache.get_at(&tenant.workspace_id, &tenant.provider, now));
+    if let Some(token) = fresh {
         let outcome = Outcome::Token(Ok(token), now);
         flight.outcome.fulfil(Ok(Arc::new(outcome)));
         return Some((flight, false));
@@ -182,7 +174,7 @@ fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joine
     if !has_room(flights, &flight.key) {
         return None;
     }
-    if let Some((cache, tenant)) = caching {
+    if let Some((cache, tenant)) = cached {
         cache.asking(tenant, now);
     }
     flights.push(Arc::clone(&flight));

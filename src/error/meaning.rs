@@ -61,49 +61,25 @@ const fn row(
 }
 
 const AGAIN: &str = "let the user connect the provider again";
+const CONNECT: &str = "let the user connect the provider, and check the case of its name";
+const CHECK_ID: &str = "check the connection's id, and the workspace if you passed one";
+const NOT_ACTIVE: &str =
+    "the user has not consented yet, or a newer connection has replaced this one";
+const LATER: &str = "the provider may be down for a moment, so try again later; if the user has to connect again, the \
+    next call says so";
+const LEARN: &str = "call get_token_by_connection_id to learn the connection's status";
 
 /// The codes whose meaning does not follow from the status. The first row that fits counts.
 const TABLE: [Row; 9] = [
-    row(
-        "connection_not_found",
-        Some(Asked::Resolve),
-        Reconnect,
-        "failed",
-        "let the user connect the provider, and check the case of its name",
-    ),
-    row(
-        "connection_not_found",
-        None,
-        Final,
-        "failed",
-        "check the connection's id, and the workspace if you passed one",
-    ),
-    row(
-        "connection_not_active",
-        None,
-        Final,
-        "pending",
-        "the user has not consented yet, or a newer connection has replaced this one",
-    ),
+    row("connection_not_found", Some(Asked::Resolve), Reconnect, "failed", CONNECT),
+    row("connection_not_found", None, Final, "failed", CHECK_ID),
+    row("connection_not_active", None, Final, "pending", NOT_ACTIVE),
     row("attention_required", None, Reconnect, "attention", AGAIN),
     row("connection_revoked", None, Reconnect, "revoked", AGAIN),
     row("token_not_found", None, Reconnect, "failed", AGAIN),
     row("no_refresh_token", None, Reconnect, "failed", ""),
-    row(
-        "token_expired",
-        None,
-        Retry,
-        "pending",
-        "the provider may be down for a moment, so try again later; if the user has to connect again, the next call \
-         says so",
-    ),
-    row(
-        "upstream_error",
-        Some(Asked::Refresh),
-        Unclear,
-        "",
-        "call get_token_by_connection_id to learn the connection's status",
-    ),
+    row("token_expired", None, Retry, "pending", LATER),
+    row("upstream_error", Some(Asked::Refresh), Unclear, "", LEARN),
 ];
 
 /// The gateway's other codes. A 4xx status with one of these codes comes from the gateway, not from a proxy.

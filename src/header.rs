@@ -13,23 +13,13 @@ pub(crate) const USER_AGENT: &str =
 pub(crate) const MAX_LENGTH: usize = 64 * 1024;
 
 /// A header is secret if its name contains one of these.
-const SECRET_PARTS: [&str; 15] = [
-    "auth",
-    "bearer",
-    "cookie",
-    "credential",
-    "dpop",
-    "jwt",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "password",
-    "pwd",
-    "secret",
-    "session",
-    "signature",
-    "token",
-];
+const SECRET_PARTS: &str = "auth bearer cookie credential dpop jwt passcode passphrase passwd password pwd secret \
+    session signature token";
+
+/// The headers that only the HTTP client may set: `Host`, `Expect`, and the headers for the connection and the length of
+/// the message (RFC 9110 sections 7.2, 10.1.1, 7.6.1 and 8.6).
+const FRAMING: &str = "host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade \
+    expect";
 
 /// Returns the header that carries a credential, or an error if no header can carry it. `Debug` does not show the
 /// value.
@@ -64,22 +54,9 @@ pub(crate) fn of_strategy(name: &str) -> Result<HeaderName> {
     })
 }
 
-/// Returns whether only the HTTP client may set a header: `Host`, `Expect`, and the headers for the connection and the
-/// length of the message (RFC 9110 sections 7.2, 10.1.1, 7.6.1 and 8.6).
-pub(crate) fn frames_request(name: &HeaderName) -> bool {
-    let names = [
-        "host",
-        "content-length",
-        "transfer-encoding",
-        "connection",
-        "keep-alive",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-    ];
-    names.contains(&name.as_str())
+/// Returns whether only the HTTP client may set a header.
+fn frames_request(name: &HeaderName) -> bool {
+    FRAMING.split(' ').any(|own| own == name.as_str())
 }
 
 /// Returns a value that `Debug` does not show, or `None` for text that a header cannot carry.
@@ -139,7 +116,7 @@ pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<
 /// secret, a session or a key, except `idempotency-key`. `otp` counts only at the end, because `footprint` contains it.
 pub(crate) fn is_secret(name: &str) -> bool {
     let is_key = name.contains("key") && name != "idempotency-key";
-    is_key || name.ends_with("otp") || SECRET_PARTS.iter().any(|part| name.contains(part))
+    is_key || name.ends_with("otp") || SECRET_PARTS.split(' ').any(|part| name.contains(part))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::entries::{Entries, Entry, SHORT_USE};
+use self::entries::{Entries, Entry, Key, SHORT_USE};
 use crate::debug::debug_only;
 use crate::error::{self, Result};
 use crate::sync::Mutex;
@@ -75,6 +75,10 @@ impl Tenant {
         error::not_blank("workspace_id", workspace_id)?;
         error::not_blank("provider", provider)?;
         Ok(Self::new(workspace_id, provider))
+    }
+
+    fn key(&self) -> Key<'_> {
+        (&self.workspace_id, &self.provider)
     }
 }
 
@@ -153,7 +157,7 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        self.entries.lock().delete(workspace_id, provider);
+        self.entries.lock().delete((workspace_id, provider));
     }
 
     /// Removes all tokens, each as [`delete`](Self::delete) does.
@@ -201,7 +205,7 @@ impl TokenCache {
         now: Now,
     ) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(workspace_id, provider)?;
+        let entry = entries.get_mut((workspace_id, provider))?;
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
@@ -214,14 +218,14 @@ impl TokenCache {
     ) {
         let entry = Entry::new(token, now, now, self.buffer, Duration::ZERO);
         let mut entries = self.entries.lock();
-        entries.raise_generation(workspace_id, provider);
-        entries.replace(workspace_id, provider, entry, now);
+        entries.raise_generation((workspace_id, provider));
+        entries.replace((workspace_id, provider), entry, now);
     }
 
     /// Notes that a caller asks the gateway for a newer token.
     pub(crate) fn asking(&self, tenant: &Tenant, now: Now) {
         let mut entries = self.entries.lock();
-        if let Some(entry) = entries.get_mut(&tenant.workspace_id, &tenant.provider) {
+        if let Some(entry) = entries.get_mut(tenant.key()) {
             entry.asking(now);
         }
     }
@@ -229,15 +233,14 @@ impl TokenCache {
     /// Returns whether there is a token that may be used if the gateway returns no newer token.
     pub(crate) fn has_stale(&self, tenant: &Tenant, now: Now) -> bool {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider);
-        entry.is_some_and(|entry| entry.is_usable(now))
+        entries.get_mut(tenant.key()).is_some_and(|entry| entry.is_usable(now))
     }
 
     /// Makes a stale token fresh for 5 s, because the gateway has failed to return a newer token. Returns the token, and
     /// whether this is the first time. Returns `None` if there is no usable token.
     pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
+        let entry = entries.get_mut(tenant.key())?;
         if !entry.is_usable(now) {
             return None;
         }
@@ -258,22 +261,21 @@ impl TokenCache {
         let entry = received.and_then(|(token, requested)| {
             Entry::new(token, requested, now, self.buffer, SHORT_USE)
         });
-        let (workspace_id, provider) = (&tenant.workspace_id, &tenant.provider);
         let mut entries = self.entries.lock();
-        if entries.is_unchanged(workspace_id, provider, changes) {
-            entries.replace(workspace_id, provider, entry, now);
+        if entries.is_unchanged(tenant.key(), changes) {
+            entries.replace(tenant.key(), entry, now);
         }
     }
 
     /// Ends the use of exactly this token, for example after a 401. Keeps a newer token that has replaced it.
-    pub(crate) fn discard(&self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
-        self.entries.lock().end(workspace_id, provider, token);
+    pub(crate) fn discard(&self, tenant: &Tenant, token: &Arc<CachedToken>) {
+        self.entries.lock().end(tenant.key(), token);
     }
 
     /// Returns the token that the current token has replaced, until an hour after the replaced token's expiry.
     pub(crate) fn replaced(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(&tenant.workspace_id, &tenant.provider)?;
+        let entry = entries.get_mut(tenant.key())?;
         let end = |token: &Arc<CachedToken>| token.expires_at.checked_add(REMEMBERED);
         let is_recent = |token: &Arc<CachedToken>| end(token) > Some(now.wall);
         entry.previous.clone().filter(is_recent)
@@ -285,8 +287,7 @@ impl TokenCache {
 
     /// Returns whether the tenant's token has not been set or removed since [`changes`] returned this number.
     pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: usize) -> bool {
-        let entries = self.entries.lock();
-        entries.is_unchanged(&tenant.workspace_id, &tenant.provider, since)
+        self.entries.lock().is_unchanged(tenant.key(), since)
     }
 }
 

@@ -106,7 +106,7 @@ impl Flights {
         operation: Operation,
         deadline: Deadline,
     ) -> Result<Object> {
-        match &*self.join_or_start(operation, None, deadline)? {
+        match &*self.join_or_start(operation, deadline)? {
             Outcome::Body(body) => Ok(body.clone()),
             Outcome::Token(..) => Ok(Object::new()),
         }
@@ -166,7 +166,7 @@ impl Flights {
         tenant: &Tenant,
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
-        match &*self.join_or_start(Operation::resolve(tenant.clone()), cache, deadline)? {
+        match &*self.join_or_start(Operation::resolve(tenant.clone(), cache), deadline)? {
             Outcome::Token(token, _) => token.clone(),
             Outcome::Body(_) => Err(NexusError::no_credential("access_token")),
         }
@@ -175,17 +175,16 @@ impl Flights {
     fn join_or_start(
         self: &Arc<Self>,
         operation: Operation,
-        cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
         let key = self.known_ids.key(&operation.subject);
         let operation = Arc::new(operation);
-        let joined = self.table.join_or_register(&operation, &key, cache, deadline);
+        let joined = self.table.join_or_register(&operation, &key, deadline);
         let outcome = joined.and_then(|(flight, is_new)| {
             if is_new {
                 self.start(&flight);
             }
-            flight.wait(cache, deadline)
+            flight.wait(&operation, deadline)
         });
         outcome.unwrap_or_else(|| {
             let message = "timed out waiting for the gateway, or for another process that holds the lock for \
@@ -228,9 +227,14 @@ impl Flights {
             None => Ok(None),
         };
         let send = || self.gateway.send(&flight.operation.request, Some(&acquire));
-        let is_resolve = flight.operation.resolved().is_some();
         match send() {
-            Err(error) if is_resolve && error.needs_second() && !self.gateway.is_ending() => send(),
+            Err(error)
+                if flight.operation.is_resolve()
+                    && error.needs_second()
+                    && !self.gateway.is_ending() =>
+            {
+                send()
+            }
             first => first,
         }
     }

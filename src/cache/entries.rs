@@ -25,6 +25,9 @@ const GENERATIONS: usize = 256;
 /// counter, so that a flight can tell for each caller's cache whether the cache has changed since the flight began.
 static CHANGES: AtomicUsize = AtomicUsize::new(0);
 
+/// A workspace and a provider.
+pub(super) type Key<'a> = (&'a str, &'a str);
+
 pub(super) struct Entries {
     /// The entries by provider, and then by workspace. A map with pairs as keys would need an allocation for each
     /// lookup.
@@ -116,42 +119,42 @@ impl Default for Entries {
 }
 
 impl Entries {
-    pub(super) fn get_mut(&mut self, workspace_id: &str, provider: &str) -> Option<&mut Entry> {
+    pub(super) fn get_mut(&mut self, (workspace_id, provider): Key<'_>) -> Option<&mut Entry> {
         self.providers.get_mut(provider)?.get_mut(workspace_id)
     }
 
     /// Returns the index of the tenant's generation.
-    fn group(&self, workspace_id: &str, provider: &str) -> usize {
-        let hash = self.providers.hasher().hash_one((workspace_id, provider));
+    fn group(&self, key: Key<'_>) -> usize {
+        let hash = self.providers.hasher().hash_one(key);
         usize::from(hash.to_le_bytes()[0])
     }
 
     /// Counts a change, so that a token of this tenant that was requested before is not cached.
-    pub(super) fn raise_generation(&mut self, workspace_id: &str, provider: &str) {
-        let group = self.group(workspace_id, provider);
+    pub(super) fn raise_generation(&mut self, key: Key<'_>) {
+        let group = self.group(key);
         if let Some(generation) = self.generations.get_mut(group) {
             *generation = next_change();
         }
     }
 
     /// Returns whether the tenant's token has not changed since [`changes`] returned this number.
-    pub(super) fn is_unchanged(&self, workspace_id: &str, provider: &str, since: usize) -> bool {
-        let group = self.group(workspace_id, provider);
+    pub(super) fn is_unchanged(&self, key: Key<'_>, since: usize) -> bool {
+        let group = self.group(key);
         self.generations.get(group).is_some_and(|at| *at <= since)
     }
 
     /// Ends the use of exactly this token, but remembers it, because a response may still repeat it.
-    pub(super) fn end(&mut self, workspace_id: &str, provider: &str, token: &Arc<CachedToken>) {
-        let entry = self.get_mut(workspace_id, provider);
+    pub(super) fn end(&mut self, key: Key<'_>, token: &Arc<CachedToken>) {
+        let entry = self.get_mut(key);
         let entry = entry.filter(|entry| !entry.ended && Arc::ptr_eq(&entry.token, token));
         let Some(entry) = entry else { return };
         entry.ended = true;
-        self.raise_generation(workspace_id, provider);
+        self.raise_generation(key);
     }
 
-    pub(super) fn delete(&mut self, workspace_id: &str, provider: &str) {
-        self.raise_generation(workspace_id, provider);
-        drop(self.remove(workspace_id, provider));
+    pub(super) fn delete(&mut self, key: Key<'_>) {
+        self.raise_generation(key);
+        drop(self.remove(key));
     }
 
     pub(super) fn clear(&mut self) {
@@ -160,14 +163,8 @@ impl Entries {
     }
 
     /// Removes the tenant's entry, and inserts the new entry if there is one.
-    pub(super) fn replace(
-        &mut self,
-        workspace_id: &str,
-        provider: &str,
-        entry: Option<Entry>,
-        now: Now,
-    ) {
-        let old = self.remove(workspace_id, provider);
+    pub(super) fn replace(&mut self, key: Key<'_>, entry: Option<Entry>, now: Now) {
+        let old = self.remove(key);
         let Some(mut entry) = entry else { return };
         entry.previous = old.and_then(|old| {
             let is_same = old.token.same_credential(&entry.token);
@@ -177,11 +174,12 @@ impl Entries {
             self.purge(now);
         }
         self.insertions = self.insertions.wrapping_add(1);
+        let (workspace_id, provider) = key;
         let workspaces = self.providers.entry(provider.into()).or_default();
         workspaces.insert(workspace_id.into(), entry);
     }
 
-    fn remove(&mut self, workspace_id: &str, provider: &str) -> Option<Entry> {
+    fn remove(&mut self, (workspace_id, provider): Key<'_>) -> Option<Entry> {
         self.providers.get_mut(provider)?.remove(workspace_id)
     }
 

@@ -153,7 +153,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         ("set", |cache, now| set(cache, token("set", now, secs(99)), now), Some("set")),
         (
             "another token of the tenant discarded",
-            |cache, now| cache.discard("ws", "p", &token("old", now, secs(99))),
+            |cache, now| cache.discard(&tenant(), &token("old", now, secs(99))),
             Some("resolved"),
         ),
         (
@@ -331,7 +331,7 @@ fn a_busy_tenant_affects_few_others() {
     let busy = token("busy", now, secs(3600));
     for _ in 0..100 {
         cache.set_at("busy", "p", Arc::clone(&busy), now);
-        cache.discard("busy", "p", &busy);
+        cache.discard(&Tenant::new("busy", "p"), &busy);
     }
     let others = (0..1000).map(|number| Tenant::new(&number.to_string(), "p"));
     let affected = others.filter(|other| !cache.is_unchanged(other, asked)).count();
@@ -404,7 +404,7 @@ fn a_token_that_is_gone_is_not_extended() {
         ("nothing", |_, _| (), true),
         ("delete", |cache, _| cache.delete("ws", "p"), false),
         ("clear", |cache, _| cache.clear(), false),
-        ("a 401", |cache, token| cache.discard("ws", "p", token), false),
+        ("a 401", |cache, token| cache.discard(&tenant(), token), false),
         ("a definite no", |cache, _| cache.update(&tenant(), None, Now::read(), changes()), false),
     ];
     for was_extended in [false, true] {
@@ -429,7 +429,7 @@ fn a_token_that_is_gone_is_freed() {
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
         ("a 401, and two newer ones", |cache, token| {
-            cache.discard("ws", "p", token);
+            cache.discard(&tenant(), token);
             cache.set("ws", "p", self::token("new", Now::read(), secs(99)));
             cache.set("ws", "p", self::token("newest", Now::read(), secs(99)));
         }),
@@ -463,7 +463,7 @@ fn a_resolve_from_before_a_401_is_not_cached() {
     for (discarded, kept) in [(&token("t", now, secs(3600)), true), (&dead, false)] {
         set(&cache, Arc::clone(&dead), now);
         let asked = changes();
-        cache.discard("ws", "p", discarded);
+        cache.discard(&tenant(), discarded);
         cache.update(&tenant(), Some((token("again", now, secs(3600)), now)), now, asked);
         assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
         assert_eq!(cache.is_unchanged(&tenant(), asked), kept);
@@ -475,9 +475,9 @@ fn only_the_very_token_is_discarded() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let (dead, newer) = (token("t", now, secs(3600)), token("t", now, secs(3600)));
     set(&cache, Arc::clone(&newer), now);
-    cache.discard("ws", "p", &dead);
+    cache.discard(&tenant(), &dead);
     assert_eq!(cache.len(), 1, "an equal token that came later stays");
-    cache.discard("ws", "p", &newer);
+    cache.discard(&tenant(), &newer);
     assert_eq!(cache.len(), 0);
 }
 
@@ -551,7 +551,7 @@ fn a_replaced_token_is_remembered_until_an_hour_after_its_expiry() {
     assert_eq!(found, [Some("t-1".into()), Some("t-1".into()), None]);
     keep(&cache, token("t-3", now, secs(7200)), now);
     assert_eq!(replaced(0).as_deref(), Some("t-2"));
-    cache.discard("ws", "p", &cache.get_at("ws", "p", now).unwrap());
+    cache.discard(&tenant(), &cache.get_at("ws", "p", now).unwrap());
     assert_eq!(name_at(&cache, now), None, "refused with 401");
     keep(&cache, token("t-4", now, secs(7200)), now);
     assert_eq!(replaced(0).as_deref(), Some("t-3"));

@@ -87,7 +87,7 @@ impl NexusClient {
     ) -> Result<ConnectionStatus> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        match self.0.flights.call(Operation::resolve(tenant), deadline) {
+        match self.0.flights.call(Operation::resolve(tenant, None), deadline) {
             Ok(_) => Ok(ConnectionStatus::Active),
             Err(error) => match ConnectionStatus::of_error(&error) {
                 Some(status @ (ConnectionStatus::Attention | ConnectionStatus::Revoked)) => {

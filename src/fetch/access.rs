@@ -52,7 +52,7 @@ impl Access {
     /// Removes from the cache a token that the upstream refused with 401, unless the cache already has another token.
     pub(super) fn discard(&self, token: &Arc<CachedToken>) {
         if let Credential::Tenant(cache, tenant) = &self.credential {
-            cache.discard(&tenant.workspace_id, &tenant.provider, token);
+            cache.discard(tenant, token);
             let provider = &tenant.provider;
             let line = format_args!("the upstream refused the cached token of {provider:?} (401)");
             self.client.log.info(line);

@@ -107,7 +107,7 @@ impl World {
     }
 
     fn discard(&self, token: &Arc<CachedToken>) {
-        self.cache.discard("ws", "p", token);
+        self.cache.discard(&Tenant::new("ws", "p"), token);
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {

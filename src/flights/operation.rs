@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::cache::Tenant;
+use crate::cache::{Tenant, TokenCache};
 use crate::error::meaning::Asked;
 use crate::gateway::Request;
 use crate::sync::Mutex;
@@ -22,6 +22,8 @@ pub(crate) enum Subject {
 pub(crate) struct Operation {
     pub(super) subject: Subject,
     pub(super) request: Request,
+    /// The caller's cache, which gets the token of a resolve.
+    pub(super) cache: Option<TokenCache>,
 }
 
 impl Subject {
@@ -35,27 +37,31 @@ impl Subject {
 
 impl Operation {
     pub(crate) fn new(subject: Subject, request: Request) -> Self {
-        Self { subject, request }
+        Self { subject, request, cache: None }
     }
 
     pub(crate) fn by_id(connection_id: &str, request: Request) -> Self {
         Self::new(Subject::Connection(connection_id.into()), request)
     }
 
-    pub(crate) fn resolve(tenant: Tenant) -> Self {
+    pub(crate) fn resolve(tenant: Tenant, cache: Option<&TokenCache>) -> Self {
         let parameters = [
             ("workspace_id", Some(&*tenant.workspace_id)),
             ("provider_name", Some(&*tenant.provider)),
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
         let request = request.of_workspace(Some(&tenant.workspace_id)).asked(Asked::Resolve);
-        Self::new(Subject::Tenant(tenant), request)
+        Self { cache: cache.cloned(), ..Self::new(Subject::Tenant(tenant), request) }
     }
 
-    /// Returns the tenant whose token is resolved, or `None` if the operation is not a resolve.
-    pub(super) fn resolved(&self) -> Option<&Tenant> {
-        match &self.subject {
-            Subject::Tenant(tenant) if self.request.asked == Asked::Resolve => Some(tenant),
+    pub(super) fn is_resolve(&self) -> bool {
+        self.request.asked == Asked::Resolve
+    }
+
+    /// Returns the caller's cache, if there is one, and the tenant whose token the cache gets.
+    pub(super) fn destination(&self) -> Option<(&TokenCache, &Tenant)> {
+        match (&self.cache, &self.subject) {
+            (Some(cache), Subject::Tenant(tenant)) => Some((cache, tenant)),
             _ => None,
         }
     }

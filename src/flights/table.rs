@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::operation::{Operation, Subject};
-use crate::cache::{self, TokenCache};
+use crate::cache;
 use crate::error::Result;
 use crate::gateway::Success;
 use crate::json::Object;
@@ -30,8 +30,6 @@ pub(super) struct Flight {
     pub(super) operation: Arc<Operation>,
     /// The key of the connection. At most one flight runs for each key.
     pub(super) key: Subject,
-    /// The cache of the caller that started the flight.
-    cache: Option<TokenCache>,
     /// The value of [`cache::changes`] when the flight was created.
     changes: usize,
     outcome: Promise<Result<Arc<Outcome>>>,
@@ -59,7 +57,7 @@ impl Outcome {
     ///
     /// `invalid_response` for a resolve that returned no credential.
     pub(super) fn of(operation: &Operation, success: Success) -> Result<Self> {
-        if operation.resolved().is_none() {
+        if !operation.is_resolve() {
             return Ok(Self::Body(success.body));
         }
         let response = TokenResponse::from_json(success.body.into())?;
@@ -69,11 +67,10 @@ impl Outcome {
 }
 
 impl Flight {
-    fn new(operation: &Arc<Operation>, key: &Subject, cache: Option<&TokenCache>) -> Arc<Self> {
+    fn new(operation: &Arc<Operation>, key: &Subject) -> Arc<Self> {
         Arc::new(Self {
             operation: Arc::clone(operation),
             key: key.clone(),
-            cache: cache.cloned(),
             changes: cache::changes(),
             outcome: Promise::new(),
         })
@@ -83,26 +80,29 @@ impl Flight {
     /// has done so. Returns `None` if the deadline comes first.
     pub(super) fn wait(
         &self,
-        cache: Option<&TokenCache>,
+        operation: &Operation,
         deadline: Deadline,
     ) -> Option<Result<Arc<Outcome>>> {
         let outcome = self.outcome.wait(deadline.at)?;
-        let is_filled = |own: &&TokenCache| self.cache.as_ref().is_some_and(|it| it.is_same(own));
-        self.update(cache.filter(|own| !is_filled(own)), &outcome);
+        let caches = operation.cache.as_ref().zip(self.operation.cache.as_ref());
+        if !caches.is_some_and(|(own, filled)| own.is_same(filled)) {
+            self.update(operation, &outcome);
+        }
         Some(outcome)
     }
 
     /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
     /// must not join, because the flight may return a token that the caller has deleted.
-    fn serves(&self, operation: &Operation, cache: Option<&TokenCache>) -> bool {
-        let cached = cache.zip(operation.resolved());
+    fn serves(&self, operation: &Operation) -> bool {
+        let destination = operation.destination();
         self.operation.request.can_share(&operation.request)
-            && cached.is_none_or(|(cache, tenant)| cache.is_unchanged(tenant, self.changes))
+            && destination.is_none_or(|(cache, tenant)| cache.is_unchanged(tenant, self.changes))
     }
 
-    /// Puts the token into a cache. After an error, removes the old token only if the gateway has refused for good.
-    fn update(&self, cache: Option<&TokenCache>, outcome: &Result<Arc<Outcome>>) {
-        let Some((cache, tenant)) = cache.zip(self.operation.resolved()) else { return };
+    /// Puts the token into the cache of a caller. After an error, removes the old token only if the gateway has refused
+    /// for good.
+    fn update(&self, operation: &Operation, outcome: &Result<Arc<Outcome>>) {
+        let Some((cache, tenant)) = operation.destination() else { return };
         let token = match outcome.as_deref() {
             Ok(Outcome::Token(Ok(token), requested)) => Some((Arc::clone(token), *requested)),
             Err(error) if error.is_final() => None,
@@ -119,18 +119,15 @@ impl Table {
         &self,
         operation: &Arc<Operation>,
         key: &Subject,
-        cache: Option<&TokenCache>,
         deadline: Deadline,
     ) -> Option<Joined> {
         let mut joined = None;
         let must_wait = |flights: &mut Vec<Arc<Flight>>| {
             let known = flights.iter().find(|flight| flight.key == *key);
             joined = match known {
-                Some(flight) if flight.serves(operation, cache) => {
-                    Some((Arc::clone(flight), false))
-                }
+                Some(flight) if flight.serves(operation) => Some((Arc::clone(flight), false)),
                 Some(_) => None,
-                None => register(flights, Flight::new(operation, key, cache)),
+                None => register(flights, Flight::new(operation, key)),
             };
             joined.is_none()
         };
@@ -144,7 +141,7 @@ impl Table {
     /// ended flight again.
     pub(super) fn finish(&self, flight: &Arc<Flight>, outcome: Result<Arc<Outcome>>) {
         let mut flights = self.flights.lock();
-        flight.update(flight.cache.as_ref(), &outcome);
+        flight.update(&flight.operation, &outcome);
         flights.retain(|other| !Arc::ptr_eq(other, flight));
         drop(flights);
         self.finished.notify_all();
@@ -163,8 +160,8 @@ impl Table {
 /// token instead. Returns `None` if there are too many flights.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
     let now = Now::read();
-    let cached = flight.cache.as_ref().zip(flight.operation.resolved());
-    let fresh = cached
+    let destination = flight.operation.destination();
+    let fresh = destination
         .and_then(|(cache, tenant)| cache.get_at(&tenant.workspace_id, &tenant.provider, now));
     if let Some(token) = fresh {
         let outcome = Outcome::Token(Ok(token), now);
@@ -174,7 +171,7 @@ fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joine
     if !has_room(flights, &flight.key) {
         return None;
     }
-    if let Some((cache, tenant)) = cached {
+    if let Some((cache, tenant)) = destination {
         cache.asking(tenant, now);
     }
     flights.push(Arc::clone(&flight));

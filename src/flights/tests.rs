@@ -772,7 +772,7 @@ fn a_caller_without_a_usable_token_gets_the_error() {
         ("deleted", |cache| cache.delete("ws", "p")),
         ("met a 401", |cache| {
             let (token, _) = cache.extend(&Tenant::new("ws", "p"), Now::read()).unwrap();
-            cache.discard("ws", "p", &token);
+            cache.discard(&Tenant::new("ws", "p"), &token);
         }),
     ];
     for (case, change) in table {
@@ -804,7 +804,7 @@ fn refuse(cache: &TokenCache) {
     for busy in ["first", "second"] {
         let refused = Arc::new(expiring("t", 3600));
         cache.set(busy, "p", Arc::clone(&refused));
-        cache.discard(busy, "p", &refused);
+        cache.discard(&Tenant::new(busy, "p"), &refused);
     }
 }
 

@@ -163,9 +163,7 @@ impl Transport {
                 limits = limits.as_short_as(agent.config());
             }
             let config = agent.configure_request(built);
-            let config =
-                settings::of_every_request(config, request.url).http_status_as_error(false);
-            let mut config = settings::limited(config, limits, keeps_limits);
+            let mut config = settings::of_request(config, request.url, limits, keeps_limits);
             if on_new_connection {
                 config = config.max_idle_age(Duration::ZERO);
             }

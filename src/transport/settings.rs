@@ -145,13 +145,15 @@ pub(super) fn of_every_request<B: ureq::AsSendBody>(
     config
 }
 
-/// Sets the time limits of one request. With `keeps_whole`, also keeps the limits for a whole request that the caller's
-/// own agent may have.
-pub(super) fn limited(
+/// Applies the settings and time limits of one request. With `keeps_whole`, also keeps the limits for a whole request
+/// that the caller's own agent may have.
+pub(super) fn of_request(
     config: RequestConfig<()>,
+    url: &Uri,
     limits: Limits,
     keeps_whole: bool,
 ) -> RequestConfig<()> {
+    let config = of_every_request(config, url).http_status_as_error(false);
     let config = limited!(config, limits);
     if keeps_whole {
         return config;

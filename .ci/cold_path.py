@@ -1,10 +1,22 @@
 # For gdb, see cold-path: stops at the entry of every function of `src` and keeps the files apart.
 import os
+import re
 import gdb
 
 # Files that only make, read and convert values: they hold no lock, start no thread, and touch no file and no socket.
-# A function called `new` counts as one of them, whatever it does.
 VALUES = ("base64.rs", "debug.rs", "error.rs", "header.rs", "json.rs", "time.rs", "time/date.rs", "url.rs")
+
+
+def is_simple(file, line):
+    """Whether the function at this line makes or reads a value: it returns `Self`, or has `&self` and a single line."""
+    with open(f"src/{file}", encoding="utf-8") as source:
+        lines = source.read().splitlines()[int(line) - 1 :]
+    end = next(at for at, text in enumerate(lines) if text.endswith("{"))
+    signature = " ".join(lines[: end + 1])
+    returned = signature.partition("->")[2]
+    is_constructor = re.search(r"\bSelf\b", returned) is not None
+    is_getter = "&self" in signature and bool(returned) and lines[end + 2].strip() == "}"
+    return is_constructor or is_getter
 
 
 def return_address(stack):
@@ -26,7 +38,7 @@ class Path:
         while len(self.calls) > left:
             self.calls.pop()
 
-    def enter(self, stack, file, name):
+    def enter(self, stack, file, line, name):
         self.leave(stack)
         # The caller's thread has returned from the call that was asked about.
         self.over = self.number == 1 and self.changes > 0 and not self.calls
@@ -34,7 +46,7 @@ class Path:
             return
         # A method of a trait is called by ureq or by an operator, not by a name that leads to the file.
         change = bool(self.calls) and self.calls[-1][2] != file and not name.startswith("<")
-        is_conversion = change and (file in VALUES or name.endswith("::new"))
+        is_conversion = change and (file in VALUES or "{{closure}}" not in name and is_simple(file, line))
         self.conversions += is_conversion
         self.changes += change and not is_conversion
         self.calls.append((stack, return_address(stack), file))
@@ -46,9 +58,9 @@ paths = {}
 
 
 class Entry(gdb.Breakpoint):
-    def __init__(self, address, file, name):
+    def __init__(self, address, file, line, name):
         super().__init__(f"*{address:#x}", internal=True)
-        self.file, self.name = file, name.replace("nexus_sdk::", "")
+        self.file, self.line, self.name = file, line, name.replace("nexus_sdk::", "")
 
     def stop(self):
         if not paths and not self.name.endswith("::authenticated_fetch"):
@@ -59,7 +71,7 @@ class Entry(gdb.Breakpoint):
             paths[thread] = Path(len(paths) + 1, self.file.startswith(("testing/", "loopback/")))
         path = paths[thread]
         if not path.ignored and not path.over:
-            path.enter(int(gdb.parse_and_eval("$rsp")), self.file, self.name)
+            path.enter(int(gdb.parse_and_eval("$rsp")), self.file, self.line, self.name)
         return False
 
 
@@ -71,8 +83,8 @@ mapped = gdb.execute("info proc mappings", to_string=True).splitlines()
 base = next(int(line.split()[0], 16) for line in mapped if line.rstrip().endswith(program))
 with open(os.environ["ENTRIES"], encoding="utf-8") as entries:
     for entry in entries:
-        address, file, name = entry.rstrip("\n").split("\t")
-        Entry(base + int(address, 16), file, name)
+        address, file, line, name = entry.rstrip("\n").split("\t")
+        Entry(base + int(address, 16), file, line, name)
 gdb.execute("continue")
 if not paths:
     raise gdb.GdbError("authenticated_fetch was not called")

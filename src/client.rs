@@ -12,14 +12,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::cache::{Tenant, TokenCache};
-use crate::error::{self, Result};
+use crate::error::Result;
 use crate::gateway::Request;
 use crate::inner::{Handle, Inner};
 use crate::options::NexusClientOptions;
 use crate::providers::{Health, Providers};
 use crate::time::Deadline;
 use crate::token::CachedToken;
-use crate::url;
 
 /// The largest list of providers, in bytes.
 const MAX_PROVIDERS: u64 = 2 << 20;
@@ -260,10 +259,4 @@ impl fmt::Debug for NexusClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "NexusClient({})", self.0.gateway.origin())
     }
-}
-
-/// Appends a percent-encoded id to a path. `name` is the argument's name, for the error if the id is blank.
-fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
-    error::not_blank(name, id)?;
-    Ok(format!("{path}{}", url::encode(id)))
 }

@@ -11,7 +11,7 @@ use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::meaning::{self, Asked};
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
 use crate::lock::{MIN_ATTEMPT, longest_turn};
@@ -307,6 +307,12 @@ fn is_under_way(call: &Request, error: &NexusError) -> bool {
         Some(502) => call.method == Method::POST && !meaning::is_known(error.code()),
         _ => false,
     }
+}
+
+/// Appends a percent-encoded id to a path. `name` is the argument's name, for the error if the id is blank.
+pub(crate) fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
+    error::not_blank(name, id)?;
+    Ok(format!("{path}{}", url::encode(id)))
 }
 
 /// Returns the headers of every request to the gateway.

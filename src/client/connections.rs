@@ -1,13 +1,13 @@
 //! Connections: request, status, token, and revocation.
 
-use super::{NexusClient, with_id};
+use super::NexusClient;
 use crate::cache::Tenant;
 use crate::connection::revoke::{RevokeOptions, RevokeResult};
 use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
 use crate::error::Result;
 use crate::error::meaning::Asked;
 use crate::flights::Operation;
-use crate::gateway::Request;
+use crate::gateway::{Request, with_id};
 use crate::time::Deadline;
 use crate::token::TokenResponse;
 use crate::wait::{self, WaitOptions};
@@ -173,7 +173,7 @@ impl NexusClient {
             options,
             self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
-            |deadline| self.token(connection_id, deadline).map(drop),
+            |deadline| self.token(Operation::token(connection_id)?, deadline).map(drop),
         )
     }
 
@@ -205,7 +205,7 @@ impl NexusClient {
     /// ```
     #[doc(alias = "get_token")]
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(connection_id, self.0.gateway.longest_call())
+        self.token(Operation::token(connection_id)?, self.0.gateway.longest_call())
     }
 
     /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
@@ -246,11 +246,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
-        let path = with_id("/v1/refresh/", "connection_id", connection_id)?;
-        let request = Request::post(path).asked(Asked::Refresh);
-        let operation = Operation::by_id(connection_id, request);
-        let deadline = self.0.gateway.longest_call();
-        TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
+        self.token(Operation::refresh(connection_id)?, self.0.gateway.longest_call())
     }
 
     /// Revokes a connection. The gateway deletes its token, asks the provider to revoke the grant if the provider supports
@@ -288,14 +284,11 @@ impl NexusClient {
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
-        let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
-        let operation = Operation::by_id(connection_id, Request::get(path));
+        let operation = Operation::check(connection_id)?;
         ConnectionStatus::of(&self.0.flights.call(operation, deadline)?)
     }
 
-    fn token(&self, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
-        let path = with_id("/v1/token/", "connection_id", connection_id)?;
-        let operation = Operation::by_id(connection_id, Request::get(path));
+    fn token(&self, operation: Operation, deadline: Deadline) -> Result<TokenResponse> {
         TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
     }
 }

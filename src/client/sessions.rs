@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{NexusClient, with_id};
+use super::NexusClient;
 use crate::cache::Tenant;
 use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
 use crate::flights::{Operation, Subject};
-use crate::gateway::Request;
+use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
 
 impl NexusClient {
@@ -61,7 +61,7 @@ impl NexusClient {
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.json(&input.body());
-        let operation = Operation::new(subject(input), request);
+        let operation = Operation::session(subject(input), request);
         let deadline = self.0.gateway.longest_call();
         let response = self.0.flights.call(operation, deadline);
         AgentSession::from_json(response.map_err(of_session)?.into())

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::cache::{Tenant, TokenCache};
+use crate::error::Result;
 use crate::error::meaning::Asked;
-use crate::gateway::Request;
+use crate::gateway::{self, Request};
 use crate::sync::Mutex;
 use crate::url;
 
@@ -36,12 +37,31 @@ impl Subject {
 }
 
 impl Operation {
-    pub(crate) fn new(subject: Subject, request: Request) -> Self {
+    fn new(subject: Subject, request: Request) -> Self {
         Self { subject, request, cache: None }
     }
 
-    pub(crate) fn by_id(connection_id: &str, request: Request) -> Self {
-        Self::new(Subject::Connection(connection_id.into()), request)
+    /// Requests an agent session for a connection.
+    pub(crate) fn session(subject: Subject, request: Request) -> Self {
+        Self::new(subject, request)
+    }
+
+    pub(crate) fn token(connection_id: &str) -> Result<Self> {
+        Self::by_id("/v1/token/", connection_id, Request::get)
+    }
+
+    pub(crate) fn check(connection_id: &str) -> Result<Self> {
+        Self::by_id("/v1/check-connection/", connection_id, Request::get)
+    }
+
+    pub(crate) fn refresh(connection_id: &str) -> Result<Self> {
+        let post = |path| Request::post(path).asked(Asked::Refresh);
+        Self::by_id("/v1/refresh/", connection_id, post)
+    }
+
+    fn by_id(path: &str, connection_id: &str, request: fn(String) -> Request) -> Result<Self> {
+        let path = gateway::with_id(path, "connection_id", connection_id)?;
+        Ok(Self::new(Subject::Connection(connection_id.into()), request(path)))
     }
 
     pub(crate) fn resolve(tenant: Tenant, cache: Option<&TokenCache>) -> Self {

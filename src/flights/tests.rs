@@ -6,7 +6,6 @@ use crate::cache;
 use crate::error::{Result, meaning};
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
-use crate::gateway::Request;
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -132,11 +131,6 @@ impl Gate {
         let mut open = self.0.0.lock();
         self.0.1.wait_while(&mut open, |open| !*open);
     }
-}
-
-/// An operation for a connection id.
-fn by_id(id: &str) -> Operation {
-    Operation::by_id(id, Request::get(format!("/v1/token/{id}")))
 }
 
 /// Returns the number of callers that wait for a flight.
@@ -312,18 +306,20 @@ fn calls_for_one_connection_join_or_take_turns() {
             token(&format!("t-{number}"), 3600)
         });
         let flights = &scripted.handle.flights;
-        let call = |request| flights.call(Operation::by_id("c", request), far()).unwrap();
+        let call = |operation: fn(&str) -> Result<Operation>| {
+            flights.call(operation("c").unwrap(), far()).unwrap()
+        };
         let mut key = Subject::Connection("c".into());
         if is_known {
             flights.remember("c", tenant.clone());
             key = Subject::Tenant(tenant.clone());
         }
         thread::scope(|scope| {
-            let first = scope.spawn(|| call(Request::get("/v1/token/c")));
-            let joined = scope.spawn(|| call(Request::get("/v1/token/c")));
+            let first = scope.spawn(|| call(Operation::token));
+            let joined = scope.spawn(|| call(Operation::token));
             wait_until(|| waiting_for(&scripted.handle, &key) == 2);
-            let refresh = scope.spawn(|| call(Request::post("/v1/refresh/c")));
-            let check = scope.spawn(|| call(Request::get("/v1/check-connection/c")));
+            let refresh = scope.spawn(|| call(Operation::refresh));
+            let check = scope.spawn(|| call(Operation::check));
             let resolve = is_known.then(|| scope.spawn(|| scripted.resolve("p", far()).unwrap()));
             opened.open();
             assert_eq!(first.join().unwrap(), joined.join().unwrap());
@@ -365,7 +361,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
     let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
     for name in &names[..64] {
         scripted.leave(name, "hangs");
-        let left = scripted.handle.flights.call(by_id(name), at_once());
+        let left = scripted.handle.flights.call(Operation::token(name).unwrap(), at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
     wait_until(|| scripted.calls() == 128);
@@ -378,7 +374,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
                 assert!(resolve(&scripted.handle, name, "hangs", far()).is_ok());
             };
             caller.spawn_scoped(scope, wait).unwrap();
-            let left = scripted.handle.flights.call(by_id(name), at_once());
+            let left = scripted.handle.flights.call(Operation::token(name).unwrap(), at_once());
             assert_eq!(left.unwrap_err().code(), "timeout");
         }
         wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
@@ -455,7 +451,7 @@ fn without_threads_a_call_ends_at_once() {
     stale.set("ws", "p", expiring("old", 20));
     NO_THREADS.set(true);
     let resolved = scripted.resolve("p", far());
-    let called = scripted.handle.flights.call(by_id("c"), far());
+    let called = scripted.handle.flights.call(Operation::refresh("c").unwrap(), far());
     let cached = scripted.cached(&empty);
     let used = scripted.cached(&stale);
     NO_THREADS.set(false);

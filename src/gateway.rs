@@ -14,7 +14,7 @@ use crate::error::meaning::{self, Asked};
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
-use crate::lock::{MIN_ATTEMPT, longest_turn};
+use crate::lock::MIN_ATTEMPT;
 use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
 use crate::retry::{Attempts, RetryPolicy};
@@ -240,7 +240,7 @@ impl Gateway {
             Some(_) => self.timeout.max(MIN_ATTEMPT),
             None => self.timeout,
         };
-        let guard = acquire.map_or(Ok(None), |acquire| acquire(longest_turn(timeout)));
+        let guard = acquire.map_or(Ok(None), |acquire| acquire(timeout));
         let guard = guard.map_err(|error| (error, false))?;
         let at = Now::read();
         let deadline = Deadline::after(timeout);

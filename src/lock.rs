@@ -27,20 +27,14 @@ pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(60);
 /// dropped or drained.
 pub(crate) const SLICE: Duration = Duration::from_secs(1);
 /// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
-/// An ordinary process overruns its turn by much less, even on a busy machine.
+/// An ordinary process overruns its turn by less, even on a busy machine and with a slow name server.
 const OVERDUE: Duration = Duration::from_secs(10);
 /// The longest time until a stopped holder is found after its turn. The lock has to look overdue for a whole slice, and
 /// a slice may have begun just before.
 const DETECTION: Duration = OVERDUE.saturating_add(SLICE.saturating_mul(2));
 
-/// Returns the longest turn for an attempt with this time limit: 63 s for 60 s. The phases of the request take at most 60 s,
-/// and looking up the gateway's name is no part of them.
-pub(crate) fn longest_turn(attempt: Duration) -> Duration {
-    attempt.saturating_add(attempt.div_f64(20.0))
-}
-
-/// Returns how long a flight waits for the lock: 78 s for a turn of 63 s. A stopped holder is found in that time, with
-/// 3 s to spare.
+/// Returns how long a flight waits for the lock: 75 s for a turn of 60 s. A turn lasts for one attempt. A stopped holder
+/// is found in that time, with 3 s to spare.
 pub(crate) fn longest_wait(turn: Duration) -> Duration {
     turn.saturating_add(DETECTION).saturating_add(SLICE.saturating_mul(3))
 }
@@ -98,7 +92,7 @@ pub trait RefreshLock: Send + Sync {
     /// `None` if the deadline came first. Dropping the guard must release the lock.
     ///
     /// After `None`, the client calls `acquire` again until it has waited for the turn of another process and 15 s more,
-    /// 78 s with the default options. It stops earlier if the client is dropped or drained. An early return of `None`
+    /// 75 s with the default options. It stops earlier if the client is dropped or drained. An early return of `None`
     /// is allowed. The client then pauses for up to 25 ms before the next call.
     ///
     /// The client calls `acquire` on a thread of its own. However long `acquire` blocks, callers of the client get the
@@ -137,8 +131,9 @@ pub struct LockRequest<'a> {
     /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
     /// by different URLs get different keys.
     pub key: &'a str,
-    /// The longest time for which the client keeps the guard, apart from a slow lookup of the gateway's name: 63 s with
-    /// the default options. A lease that ends by itself must last at least this long.
+    /// The longest time for which the client keeps the guard, which is the time limit of one attempt: 60 s with the
+    /// default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's name and the
+    /// response, takes longer. A lease that ends by itself must last at least this long.
     pub longest: Duration,
     /// The time at which [`acquire`](RefreshLock::acquire) must return, at most 1 s away.
     pub deadline: Instant,

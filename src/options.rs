@@ -259,7 +259,7 @@ impl NexusClientOptions {
     /// the same connection id. A call by connection id and a call by workspace and provider take turns only if the
     /// client of the first has requested the connection.
     ///
-    /// With the default [`timeout`](Self::timeout), a request waits up to 78 s for its turn and then fails with
+    /// With the default [`timeout`](Self::timeout), a request waits up to 75 s for its turn and then fails with
     /// `timeout`. Its caller waits no longer than its own deadline. If a process is suspended while it holds a
     /// lock, the others continue without the lock about 10 s after it should have been released. If the directory
     /// cannot be used, or its file system has no locks, requests are sent without a lock. Of several such requests in a

@@ -78,8 +78,8 @@ impl Transport {
     /// A server may close an idle connection just as a request reuses it. If a connection ends without a response, an
     /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any
     /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left. For a
-    /// request that may refresh a token, each try has a 15th of the time. If the caller's agent has a time limit for
-    /// connecting, there is no second try.
+    /// request that may refresh a token, the second try has 4 s as well, so that its lock is soon free. If the caller's
+    /// agent has a time limit for connecting, there is no second try for other requests.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,
@@ -109,13 +109,8 @@ impl Transport {
     ) -> Result<http::Response<Body>, ureq::Error> {
         let timed_out = ureq::Error::Timeout(Timeout::Global);
         let left = deadline.left().ok_or(timed_out)?;
-        let limits = if request.may_refresh {
-            Some(Limits::adding_up_to(left))
-        } else if on_new_connection || !self.is_usual(request.url, left) {
-            Some(Limits::within(left))
-        } else {
-            None
-        };
+        let needs_own = on_new_connection || !self.is_usual(request.url, left);
+        let limits = needs_own.then(|| Limits::within(left));
         let outcome = self.run(request, limits, on_new_connection);
         let Err(ureq::Error::Timeout(Timeout::Connect)) = outcome else {
             return outcome;

@@ -44,18 +44,6 @@ impl Limits {
         Self { connect: left, ..Self::within(left) }
     }
 
-    /// Returns limits that add up to the time that is left, with two tries to connect, because a lock is held during the
-    /// request. Most of the time is for the gateway, which responds within 30 s: 41 of 60 s.
-    pub(super) fn adding_up_to(left: Duration) -> Self {
-        Self {
-            connect: left.div_f64(15.0),
-            send: left.div_f64(20.0),
-            head: left.mul_f64(41.0 / 60.0),
-            body: left.div_f64(12.0),
-            each: left,
-        }
-    }
-
     /// Returns the limits, each as short as the caller's own agent has it.
     pub(super) fn as_short_as(self, agent: &Config) -> Self {
         let own = agent.timeouts();
@@ -182,15 +170,6 @@ pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_phases_of_a_turn_add_up_to_its_time() {
-        let minute = Duration::from_secs(60);
-        let turn = Limits::adding_up_to(minute);
-        let sum = turn.connect * 2 + turn.send * 2 + turn.head + turn.body;
-        assert!(sum <= minute && sum + Duration::from_secs(1) > minute, "{sum:?}");
-        assert!(turn.head > Duration::from_secs(40), "longer than a gateway takes");
-    }
 
     #[test]
     fn a_usual_request_keeps_the_time_limit_of_its_socket() {

@@ -6,7 +6,7 @@ use crate::options::NexusClientOptions;
 use parking_lot::Mutex;
 use std::time::Instant;
 
-const LONGEST: Duration = Duration::from_secs(63);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// A lock that is a function.
 struct Scripted<F>(F);

@@ -80,7 +80,9 @@ fn tenants_never_share_a_token() {
     assert!(cache.get_at("b", "c", now).is_none(), "of two tenants");
     cache.delete("a:b", "c");
     assert!(cache.get_at("a:b", "c", now).is_none());
-    assert_eq!(cache.len(), tenants.len() - 1);
+    assert_eq!((cache.len(), cache.is_empty()), (tenants.len() - 1, false));
+    cache.clear();
+    assert_eq!((cache.len(), cache.is_empty()), (0, true));
 }
 
 #[test]

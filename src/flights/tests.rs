@@ -353,6 +353,21 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
     assert_eq!(kept, [true, true, false, false]);
 }
 
+/// A caller may wake so late that a later flight has brought a newer token.
+#[test]
+fn a_caller_that_wakes_late_leaves_a_newer_token_in_its_cache() {
+    let (cache, tenant, table) = (TokenCache::new(), Tenant::new("ws", "p"), Table::default());
+    let operation = Arc::new(Operation::resolve(tenant.clone(), Some(&cache)));
+    let joined = table.join_or_register(&operation, &operation.subject, far());
+    let (flight, _) = joined.unwrap();
+    let outcome = Outcome::of(&operation, token("old", 3600).unwrap());
+    table.finish(&flight, outcome.map(Arc::new));
+    let newer = (Arc::new(expiring("new", 3600)), Now::read());
+    cache.update(&tenant, Some(newer), Now::read(), cache::changes());
+    assert!(flight.wait(&operation, far()).unwrap().is_ok());
+    assert_eq!(cache.get("ws", "p").unwrap().access_token, "new");
+}
+
 /// A thousand tenants wait for a provider that hangs. 64 of them have joined its flights.
 #[test]
 fn a_provider_that_hangs_does_not_delay_the_others() {

@@ -122,10 +122,7 @@ impl<'a> PendingFetch<'a> {
                     attempts.wait_for_retry(&why, date::retry_after_header(&response.headers))
                 }
                 Ok(_) => false,
-                Err(failure) => {
-                    let may_retry = failure.allows_another(&self.hop.method);
-                    may_retry && attempts.wait_for_retry(&failure.error, None)
-                }
+                Err(failure) => failure.may_repeat && attempts.wait_for_retry(&failure.error, None),
             };
             if !retry {
                 return sent.map_err(|failure| attempts.give_up(failure.error));

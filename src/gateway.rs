@@ -257,15 +257,7 @@ impl Gateway {
                 let is_safe = !(request.may_refresh && is_under_way(call, &error));
                 Err((error, is_retried && is_safe))
             }
-            // A proxy may have cut the connection while the gateway is still at work.
-            Err(failure) if request.may_refresh => {
-                let is_unsent = failure.is_unsent();
-                Err((failure.error, is_unsent))
-            }
-            Err(failure) => {
-                let may_retry = failure.allows_another(request.method);
-                Err((failure.error, may_retry))
-            }
+            Err(failure) => Err((failure.error, failure.may_repeat)),
         }
     }
 

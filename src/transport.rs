@@ -35,6 +35,14 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) may_refresh: bool,
 }
 
+impl Outgoing<'_> {
+    /// Returns whether the request may be sent again although the server may have received it. A proxy may have cut the
+    /// connection while the gateway is still refreshing a token.
+    fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent() && !self.may_refresh
+    }
+}
+
 /// A response, read to its end.
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -86,9 +94,7 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let may_repeat = request.method.is_idempotent()
-            && !request.may_refresh
-            && self.has_responded.load(Ordering::Relaxed);
+        let may_repeat = request.is_repeatable() && self.has_responded.load(Ordering::Relaxed);
         let mut outcome = self.connect_and_run(request, deadline, false);
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
             outcome = self.connect_and_run(request, deadline, true);
@@ -98,7 +104,7 @@ impl Transport {
             self.has_responded.store(true, Ordering::Relaxed);
         }
         let response = outcome.and_then(|response| read(response, deadline, max_body));
-        response.map_err(|error| Failure::of(&error, request.url))
+        response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
     }
 
     fn connect_and_run(
@@ -184,7 +190,7 @@ impl Transport {
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
-                ureq::Error::Other(Box::new(Failure::of(&error, &url).error))
+                ureq::Error::Other(Box::new(Failure::of(&error, &url, false).error))
             }
             error => error,
         })

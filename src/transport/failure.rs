@@ -6,7 +6,7 @@ use std::io::ErrorKind::{
     InvalidData, UnexpectedEof,
 };
 
-use ureq::http::{Method, Uri};
+use ureq::http::Uri;
 use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError};
@@ -15,13 +15,14 @@ use crate::url;
 /// An exchange that failed before its response was complete.
 pub(crate) struct Failure {
     pub(crate) error: NexusError,
-    /// True if the error shows that no part of the request has reached the server.
-    unsent: bool,
+    /// True if another attempt may help and is safe.
+    pub(crate) may_repeat: bool,
 }
 
 impl Failure {
-    /// Builds the failure. Its error shows only the origin of the URL.
-    pub(super) fn of(error: &Error, url: &Uri) -> Self {
+    /// Builds the failure. Its error shows only the origin of the URL. Another attempt is safe if the request
+    /// `is_repeatable`, or if no part of it has reached the server.
+    pub(super) fn of(error: &Error, url: &Uri, is_repeatable: bool) -> Self {
         let kind = match error {
             Error::Timeout(_) => ErrorKind::Timeout,
             Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
@@ -32,18 +33,8 @@ impl Failure {
         let message = format!("{}: {what}", url::origin(url));
         Self {
             error: NexusError::new(kind, message).retryable(is_transient),
-            unsent: precedes_request(error),
+            may_repeat: is_transient && (is_repeatable || precedes_request(error)),
         }
-    }
-
-    /// Returns whether another attempt may help, and the request was not sent.
-    pub(crate) fn is_unsent(&self) -> bool {
-        self.error.is_retryable() && self.unsent
-    }
-
-    /// Returns whether another attempt may help and is safe. It is safe if the request is idempotent or was not sent.
-    pub(crate) fn allows_another(&self, method: &Method) -> bool {
-        self.error.is_retryable() && (self.unsent || method.is_idempotent())
     }
 }
 

@@ -56,9 +56,13 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
         (format!("http://127.0.0.1:{cutting}/"), false, "closed the connection early"),
     ];
     for (url, allowed, part) in table {
-        let failure = post(url.as_str(), "x").sent(&unchanged()).err().unwrap();
-        assert_eq!(failure.allows_another(&Method::POST), allowed, "{url}");
-        assert_eq!(failure.is_unsent(), allowed, "{url}");
+        let refresh = Asked { may_refresh: true, ..get(url.as_str()) };
+        for asked in [post(url.as_str(), "x"), refresh] {
+            let failure = asked.sent(&unchanged()).err().unwrap();
+            assert_eq!(failure.may_repeat, allowed, "{url}");
+        }
+        let failure = get(url.as_str()).sent(&unchanged()).err().unwrap();
+        assert!(failure.may_repeat, "{url}");
         assert!(failure.error.message().contains(part), "{}", failure.error);
     }
 }
@@ -83,7 +87,7 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
              check the proxy settings"
         );
         assert_eq!(failure.error.message(), expected);
-        assert_eq!(failure.allows_another(&Method::POST), retryable, "{reason}");
+        assert_eq!(failure.may_repeat, retryable, "{reason}");
     }
 }
 

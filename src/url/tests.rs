@@ -244,6 +244,7 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     let refused = [
         "https:evil.example", "https:/evil.example", "https:\\\\evil.example", "https:///evil.example",
         "https:/\\evil.example", "http:/evil.example", "///evil.example", "////evil.example",
+        "//good.example@x@evil.example", "//good.example%40evil.example", "view-source:https://evil.example",
         "//\\evil.example", "//", "// evil.example", "//evil.example\\.good.example/",
         "//good.example\\@evil.example", "//good.example@evil.example", "//u:p@good.example/",
         "https://good.example@evil.example", "//good.example:443@evil.example",

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use nexus_sdk::NexusError;
 use percent_encoding::percent_decode_str;
 
-use crate::servers::{BODY, OWN_SECRETS, PLAIN, Received, SECRET, Step};
+use crate::servers::{BODY, CALLERS_SECRETS, HARMLESS_HEADER, Received, SECRET, Step};
 use crate::strategies::Strategy;
 use crate::support::Request;
 use crate::targets::{Base, Outcome, Target};
@@ -62,18 +62,18 @@ pub(crate) fn check_received(
     let mut left = false;
     for (index, Received { origin, request }) in received.iter().enumerate() {
         left |= origin != home;
-        assert_eq!(request.header(PLAIN.0), Some(PLAIN.1), "{case}");
+        assert_eq!(request.header(HARMLESS_HEADER.0), Some(HARMLESS_HEADER.1), "{case}");
         if left {
             assert_eq!(leaked(request), None, "{case}: {origin} received: {}", request.head);
             continue;
         }
-        let theirs = strategy.name.starts_with("path") && index > 0;
+        let is_servers_path = strategy.name.starts_with("path") && index > 0;
         assert!(
-            theirs || (strategy.carried)(request),
+            is_servers_path || (strategy.carried)(request),
             "{case}: lost at {origin}: {}",
             request.head
         );
-        for (name, value) in OWN_SECRETS {
+        for (name, value) in CALLERS_SECRETS {
             let kept = request.header(name) == Some(value);
             assert!(kept || carries(strategy, name), "{case}: {name} lost at {origin}");
         }

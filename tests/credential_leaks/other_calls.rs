@@ -101,6 +101,10 @@ fn a_replay_is_redirected_without_either_credential() {
             assert_eq!(trace(&old.to_string(), &received), expected);
             let replayed = received.iter().filter(|one| one.request.head.contains("canary-new"));
             assert_eq!(replayed.count(), replays, "{script:?}");
+            // A 401 to a request without the credential says nothing about the token.
+            fetcher.get(HOME).unwrap();
+            let kept = if replays == 0 { "canary-old" } else { "canary-new" };
+            assert!(servers.received()[0].request.head.contains(kept), "{script:?}");
         }
     }
 }
@@ -121,6 +125,26 @@ fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
             };
             assert_eq!(code, expected, "{case}");
             assert_eq!(trace(&case, &servers.received()), receivers, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_redirect_to_an_allowed_host_holds_no_credential_and_leads_to_no_other() {
+    let servers = Servers::new();
+    let scripts: [(Script, Option<&str>); 2] = [
+        (&[(307, "//other.test/")], None),
+        (&[(307, "//other.test/"), (307, "//third.test/")], Some("host_not_allowed")),
+    ];
+    for strategy in strategies() {
+        let fetcher = strategy.fetcher(&servers, true);
+        let fetcher = fetcher.allow_hosts(["api.example.test", "other.test"]);
+        for (script, expected) in scripts {
+            let case = format!("{}: {script:?}", strategy.name);
+            servers.expect(steps(script));
+            let got = fetcher.fetch(&format!("{HOME}{}", strategy.target), options("POST"));
+            assert_eq!(got.err().as_ref().map(nexus_sdk::NexusError::code), expected, "{case}");
+            assert_eq!(trace(&case, &servers.received()), "ha", "{case}");
         }
     }
 }

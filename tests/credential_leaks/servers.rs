@@ -163,7 +163,7 @@ impl Step {
 pub(crate) const SECRET: &str = "canary";
 
 /// Headers of the caller, each with a secret value.
-pub(crate) const OWN_SECRETS: [(&str, &str); 15] = [
+pub(crate) const CALLERS_SECRETS: [(&str, &str); 15] = [
     ("Authorization", "Bearer own-canary"),
     ("Cookie", "session=own-canary"),
     ("Proxy-Authorization", "Basic b3duOmNhbmFyeS1wcm94eQ=="),
@@ -182,14 +182,14 @@ pub(crate) const OWN_SECRETS: [(&str, &str); 15] = [
 ];
 
 /// A header that every origin may see.
-pub(crate) const PLAIN: (&str, &str) = ("X-Plain", "kept");
+pub(crate) const HARMLESS_HEADER: (&str, &str) = ("X-Plain", "kept");
 
 /// The body. The Fetch standard decides where it goes.
 pub(crate) const BODY: &str = "payload";
 
 pub(crate) fn options(method: &str) -> FetchOptions {
-    let options = FetchOptions::default().method(method).headers(OWN_SECRETS);
-    let options = options.header(PLAIN.0, PLAIN.1);
+    let options = FetchOptions::default().method(method).headers(CALLERS_SECRETS);
+    let options = options.header(HARMLESS_HEADER.0, HARMLESS_HEADER.1);
     if method == "POST" { options.header("Content-Type", "text/plain").data(BODY) } else { options }
 }
 

@@ -35,39 +35,49 @@ impl Strategy {
     }
 }
 
-/// Name, type and config of the strategy, the target, and the check for the credential.
-type Keyed = (&'static str, &'static str, &'static str, &'static str, fn(&Request) -> bool);
+/// A strategy with credentials other than an access token.
+struct Keyed {
+    name: &'static str,
+    kind: &'static str,
+    config: &'static str,
+    target: &'static str,
+    carried: fn(&Request) -> bool,
+}
+
+const DEFAULT: Keyed =
+    Keyed { name: "", kind: "header", config: "{}", target: "/start?page=2", carried: |_| false };
 
 #[rustfmt::skip]
 const KEYED: [Keyed; 8] = [
-    ("header X-API-Key", "header", r#"{"header_name": "X-API-Key"}"#, "/start?page=2",
-        |request| request.all("x-api-key") == ["canary/key+1="]),
-    ("header of any name", "header", r#"{"header_name": "X-Own"}"#, "/start?page=2",
-        |request| request.header("x-own") == Some("canary/key+1=")),
-    ("header Cookie", "header", r#"{"header_name": "Cookie", "value_prefix": "k="}"#, "/start?page=2",
-        |request| request.all("cookie") == ["k=canary/key+1="]),
-    ("basic_auth", "basic_auth", "{}", "/start?page=2",
-        |request| request.all("authorization") == ["Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5OndvcmQ="]),
-    ("query_param", "query_param", r#"{"param_name": "key"}"#, "/start?page=2",
-        |request| request.query().split('&').any(|pair| pair == "key=canary%2Fkey%2B1%3D")),
-    ("path", "path", "{}", "/start/{api_key}/me",
-        |request| request.path() == "/start/canary%2Fkey+1=/me"),
-    ("path, in the query", "path", "{}", "/start?k={api_key}&page=2",
-        |request| request.query() == "k=canary%2Fkey%2B1%3D&page=2"),
-    ("path, in both", "path", "{}", "/start/{username}?k={api_key}",
-        |request| request.target == "/start/canary-user?k=canary%2Fkey%2B1%3D"),
+    Keyed { name: "header X-API-Key", config: r#"{"header_name": "X-API-Key"}"#,
+        carried: |request| request.all("x-api-key") == ["canary/key+1="], ..DEFAULT },
+    Keyed { name: "header of any name", config: r#"{"header_name": "X-Own"}"#,
+        carried: |request| request.header("x-own") == Some("canary/key+1="), ..DEFAULT },
+    Keyed { name: "header Cookie", config: r#"{"header_name": "Cookie", "value_prefix": "k="}"#,
+        carried: |request| request.all("cookie") == ["k=canary/key+1="], ..DEFAULT },
+    Keyed { name: "basic_auth", kind: "basic_auth",
+        carried: |request| request.all("authorization") == ["Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5OndvcmQ="], ..DEFAULT },
+    Keyed { name: "query_param", kind: "query_param", config: r#"{"param_name": "key"}"#,
+        carried: |request| request.query().split('&').any(|pair| pair == "key=canary%2Fkey%2B1%3D"), ..DEFAULT },
+    Keyed { name: "path", kind: "path", target: "/start/{api_key}/me",
+        carried: |request| request.path() == "/start/canary%2Fkey+1=/me", ..DEFAULT },
+    Keyed { name: "path, in the query", kind: "path", target: "/start?k={api_key}&page=2",
+        carried: |request| request.query() == "k=canary%2Fkey%2B1%3D&page=2", ..DEFAULT },
+    Keyed { name: "path, in both", kind: "path", target: "/start/{username}?k={api_key}",
+        carried: |request| request.target == "/start/canary-user?k=canary%2Fkey%2B1%3D", ..DEFAULT },
 ];
 
 #[cfg(feature = "signing")]
 #[rustfmt::skip]
 const SIGNING: [Keyed; 2] = [
-    ("hmac_payload", "hmac_payload", r#"{"header_name": "X-Signed"}"#, "/start?page=2",
-        |request| request.header("x-signed").is_some_and(|mac| mac.len() == 64)),
-    ("aws_sigv4", "aws_sigv4", r#"{"service": "execute-api"}"#, "/start?page=2", |request| {
-        let signature = request.header("authorization").unwrap_or_default();
-        signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDCANARY/")
-            && request.header("x-amz-security-token") == Some("canary-aws-session")
-    }),
+    Keyed { name: "hmac_payload", kind: "hmac_payload", config: r#"{"header_name": "X-Signed"}"#,
+        carried: |request| request.header("x-signed").is_some_and(|mac| mac.len() == 64), ..DEFAULT },
+    Keyed { name: "aws_sigv4", kind: "aws_sigv4", config: r#"{"service": "execute-api"}"#,
+        carried: |request| {
+            let signature = request.header("authorization").unwrap_or_default();
+            signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDCANARY/")
+                && request.header("x-amz-security-token") == Some("canary-aws-session")
+        }, ..DEFAULT },
 ];
 #[cfg(not(feature = "signing"))]
 const SIGNING: [Keyed; 0] = [];
@@ -80,13 +90,6 @@ pub(crate) fn strategies() -> Vec<Strategy> {
         in_url: false,
         carried: |request| request.all("authorization") == ["Bearer canary-token"],
     };
-    let keyed = |(name, kind, config, target, carried): Keyed| Strategy {
-        name,
-        granted: keyed(kind, config),
-        target,
-        in_url: kind == "path" || kind == "query_param",
-        carried,
-    };
     let mut all = vec![
         bearer("none", json!({"access_token": "canary-token"})),
         bearer("oauth2", json!({"strategy": "oauth2", "access_token": "canary-token"})),
@@ -95,11 +98,17 @@ pub(crate) fn strategies() -> Vec<Strategy> {
             json!({"session_id": "s", "active": true, "access_token": "canary-token"}),
         ),
     ];
-    all.extend(KEYED.into_iter().chain(SIGNING).map(keyed));
+    all.extend(KEYED.into_iter().chain(SIGNING).map(Keyed::strategy));
     all
 }
 
-fn keyed(kind: &str, config: &str) -> Value {
-    let config: Value = serde_json::from_str(config).unwrap();
-    json!({"strategy": {"type": kind, "config": config}, "credentials": credentials()})
+impl Keyed {
+    fn strategy(self) -> Strategy {
+        let Self { name, kind, config, target, carried } = self;
+        let config: Value = serde_json::from_str(config).unwrap();
+        let granted =
+            json!({"strategy": {"type": kind, "config": config}, "credentials": credentials()});
+        let in_url = kind == "path" || kind == "query_param";
+        Strategy { name, granted, target, in_url, carried }
+    }
 }

@@ -123,18 +123,12 @@ pub(crate) const UPWARD: &[Target] = &[
     target(PLAIN, "up to https elsewhere", "https://other.test/end", Leaves, ""),
 ];
 
-/// Tried directly from the first request, with every status.
+/// Tried directly from the first request, with every status. `src/url/tests.rs` has all targets that are no URL; each
+/// kind of them has one row here.
 #[rustfmt::skip]
 pub(crate) const ODD_TARGETS: &[Target] = &[
     // User names, and texts that look like one.
-    target(ALL, "userinfo", "{s}://user:pass@{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "userinfo, protocol-relative", "//user:pass@{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "userinfo on the origin", "{s}://user:pass@{h}:{p}/end", Refused("invalid_response"), ""),
     target(ALL, "the host as userinfo", "{s}://{h}@{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "the host and port as userinfo", "{s}://{h}:{p}@{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "empty userinfo", "{s}://@{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "two at signs", "{s}://{h}@x@{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "an at sign in code", "{s}://{h}%40{o}/end", Refused("invalid_response"), ""),
     target(ALL, "an at sign in the path", "{s}://{o}/@{h}/", Leaves, ""),
     target(ALL, "an at sign in the query", "{s}://{o}?@{h}/", Leaves, ""),
     target(ALL, "an at sign in the fragment", "{s}://{o}#@{h}/", Leaves, ""),
@@ -142,26 +136,16 @@ pub(crate) const ODD_TARGETS: &[Target] = &[
     target(ALL, "two backslashes", "\\\\{o}\\end", Stays, ""),
     target(ALL, "slash and backslash", "/\\{o}/end", Stays, ""),
     target(ALL, "backslash and slash", "\\/{o}/end", Stays, ""),
-    target(ALL, "a scheme and backslashes", "{s}:\\\\{o}\\end", Refused("invalid_response"), ""),
-    target(ALL, "a backslash after the host", "{s}://{o}\\.{h}/end", Refused("invalid_response"), ""),
     target(ALL, "a backslash before an at sign", "{s}://{h}\\@{o}/end", Refused("invalid_response"), ""),
     // Blanks.
-    target(ALL, "a tab between the slashes", "/\t/{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "a tab in the scheme", "ht\ttp://{o}/end", Refused("invalid_response"), ""),
     target(ALL, "a tab in the host", "{s}://{h}\t.{o}/end", Refused("invalid_response"), ""),
     target(ALL, "spaces before", "   {s}://{o}/end", Leaves, ""),
     target(ALL, "a tab before", "\t//{o}/end", Leaves, ""),
     target(ALL, "a no-break space before", "\u{a0}//{o}/end", Leaves, ""),
-    target(ALL, "a space in the host", "{s}://{h} .{o}/end", Refused("invalid_response"), ""),
     // More slashes and fewer.
     target(ALL, "one slash", "{s}:/{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "no slash", "{s}:other.test/end", Refused("invalid_response"), ""),
-    target(ALL, "three slashes", "///{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "a scheme and three slashes", "{s}:///{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "four slashes", "////{o}/end", Refused("invalid_response"), ""),
     target(ALL, "slashes after a dot", "/.//{o}/end", Stays, ""),
     target(ALL, "slashes after two dots", "/..//{o}/end", Stays, ""),
-    target(ALL, "slashes alone", "//", Refused("invalid_response"), ""),
     target(ALL, "a colon first", "://{o}/end", Stays, ""),
     // References.
     target(ALL, "no scheme", "{o}/end", Stays, ""),
@@ -179,27 +163,15 @@ pub(crate) const ODD_TARGETS: &[Target] = &[
     target(NAMED, "an empty port", "{s}://{h}:/end", Stays, ""),
     target(&[LOOPBACK], "no port", "{s}://{h}/end", Leaves, ""),
     target(ALL, "port 0", "{s}://{h}:0/end", Leaves, ""),
-    target(ALL, "a port too large", "{s}://{h}:99999/end", Refused("invalid_response"), ""),
-    target(ALL, "a port with a sign", "{s}://{h}:+{p}/end", Refused("invalid_response"), ""),
     target(ALL, "two ports", "{s}://{h}:{p}:{p}/end", Refused("invalid_response"), ""),
     // Names.
     target(NAMED, "a dot at the end", "{s}://{h}./end", Leaves, ""),
     target(&[HTTP], "two dots at the end", "{s}://{h}../end", Leaves, ""),
     target(&[HTTP], "a dot at the start", "{s}://.{h}/end", Leaves, ""),
-    target(&[LOOPBACK], "a dot after the address", "{s}://{h}.:{p}/end", Refused("invalid_response"), ""),
     target(NAMED, "punycode", "{s}://xn--pi-wmc.example.test/end", Leaves, ""),
     target(ALL, "a Cyrillic letter", "{s}://\u{430}pi.example.test/end", Refused("invalid_response"), ""),
-    target(ALL, "a full-width letter", "{s}://\u{ff41}pi.example.test/end", Refused("invalid_response"), ""),
-    target(ALL, "an ideographic full stop", "{s}://{h}\u{3002}evil.test/end", Refused("invalid_response"), ""),
-    target(ALL, "a soft hyphen", "{s}://{h}\u{ad}/end", Refused("invalid_response"), ""),
-    target(ALL, "percent-encoding", "{s}://api%2eexample.test/end", Refused("invalid_response"), ""),
-    target(ALL, "a null", "{s}://{h}%00.{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "a comma", "{s}://{h},{o}/end", Refused("invalid_response"), ""),
     // Addresses.
     target(ALL, "a decimal address", "{s}://2130706433:{p}/end", Refused("invalid_response"), ""),
-    target(ALL, "a hexadecimal address", "{s}://0x7f000001:{p}/end", Refused("invalid_response"), ""),
-    target(ALL, "an octal address", "{s}://0177.0.0.1:{p}/end", Refused("invalid_response"), ""),
-    target(ALL, "a short address", "{s}://127.1:{p}/end", Refused("invalid_response"), ""),
     target(ALL, "IPv6", "{s}://[::1]:{p}/end", Leaves, ""),
     target(ALL, "long IPv6", "{s}://[0:0:0:0:0:0:0:1]:{p}/end", Leaves, ""),
     target(NAMED, "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end", Leaves, ""),
@@ -207,19 +179,10 @@ pub(crate) const ODD_TARGETS: &[Target] = &[
         Refused("insecure_url"), ""),
     target(ALL, "an IPv6 zone that ends alike", "{s}://[::1%25.{h}]:{p}/end",
         Refused("invalid_response"), "Go CVE-2023-45289: the zone taken for a name"),
-    target(ALL, "a bare IPv6 zone", "{s}://[::1%.{h}]/end", Refused("invalid_response"),
-        "Go CVE-2023-45289"),
-    target(ALL, "IPv6 without its end", "{s}://[::1/end", Refused("invalid_response"), ""),
-    target(ALL, "brackets around a name", "{s}://[{h}]/end", Refused("invalid_response"), ""),
     // Schemes.
     target(ALL, "javascript", "javascript:alert(1)", Refused("invalid_response"), ""),
-    target(ALL, "file", "file:///etc/passwd", Refused("invalid_response"), ""),
-    target(ALL, "file on a host", "file://{o}/end", Refused("invalid_response"), ""),
-    target(ALL, "data", "data:,end", Refused("invalid_response"), ""),
     target(ALL, "ftp", "ftp://{o}/end", Refused("invalid_response"),
         "curl CVE-2022-27774: another protocol"),
-    target(ALL, "ws", "ws://{h}:{p}/end", Refused("invalid_response"), ""),
-    target(ALL, "a scheme within a scheme", "view-source:{s}://{o}/end", Refused("invalid_response"), ""),
     // More than one.
     target(ALL, "two Locations, home first", "/end\n{s}://{o}/end", Stays, ""),
     target(ALL, "two Locations, home last", "{s}://{o}/end\n/end", Leaves, ""),

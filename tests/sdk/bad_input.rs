@@ -117,6 +117,7 @@ fn urls_to_fetch() {
         format!("ftp://{authority}/"),
         format!("http://{authority}/a\r\nX: y"),
         format!(" http://{authority}/"),
+        "http://{key}/".to_owned(),
     ];
     let table = urls.iter().map(|url| {
         let error = refused(&server, url, FetchOptions::default());

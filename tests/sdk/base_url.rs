@@ -1,7 +1,6 @@
 //! `Fetcher::base_url` on the wire. `src/fetch/scope/tests.rs` has its rules.
 
-use nexus_sdk::testing::DevGateway;
-use nexus_sdk::{AgentSessionInput, FetchOptions, TokenCache};
+use nexus_sdk::{FetchOptions, TokenCache};
 use serde_json::{Value, json};
 
 use crate::support::{Server, client, gateway, redirect, text};
@@ -48,6 +47,8 @@ fn what_is_not_allowed_asks_nobody() {
         let error = fetcher.clone().base_url(base).get(url).unwrap_err();
         assert_eq!(error.code(), code, "{base} {url}: {error}");
     }
+    let error = fetcher.clone().allow_hosts(["127.0.0.1:1"]).get(&own).unwrap_err();
+    assert_eq!(error.code(), "host_not_allowed");
     assert_eq!((gateway.count("/"), upstream.count("/")), (0, 0));
     let shown = format!("{:?}", fetcher.base_url("https://a.example/bot-canary"));
     assert!(!shown.contains("canary"), "{shown}");
@@ -105,14 +106,4 @@ fn placeholders_are_those_of_the_base() {
         assert_eq!(error.code(), "invalid_input", "{error}");
     }
     assert_eq!(upstream.requests().len(), 1);
-}
-
-#[test]
-fn sessions_have_it_too() {
-    let gateway = DevGateway::builder().connection("acme", "github").start().unwrap();
-    let client = client(&gateway);
-    let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
-    let session = client.request_agent_session(&input).unwrap();
-    let fetcher = client.session_fetcher(&session).unwrap().base_url(gateway.url());
-    assert_eq!(fetcher.get("/user").unwrap().0, 200);
 }

@@ -1,10 +1,12 @@
-//! Connections that ended: revoked, or in need of attention.
+//! Connections by a credential that the user enters, and their end.
 
 use std::time::{Duration, SystemTime};
 
-use nexus_sdk::{RevokeOptions, TokenCache};
+use nexus_sdk::serde_json::json;
+use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{NO_SCOPES, NexusClient, RequestConnectionInput, RevokeOptions, TokenCache};
 
-use crate::support::{client, connected, said};
+use crate::support::{client, connected, options, said};
 
 /// The first connection of a development gateway.
 const ID: &str = "00000000-0000-4000-8000-000000000001";
@@ -45,13 +47,37 @@ fn revoking_needs_a_new_connection() {
 }
 
 #[test]
-fn attention_needs_a_new_connection_and_pending_does_not() {
-    let gateway = connected();
-    for (status, code, needed) in
-        [("attention", "attention_required", true), ("pending", "connection_not_active", false)]
-    {
-        assert!(gateway.set_status(ID, status));
-        let error = client(&gateway).get_token_by_connection_id(ID).unwrap_err();
-        assert_eq!((error.code(), error.needs_reconnect()), (code, needed));
+fn a_credential_is_connected_from_end_to_end() {
+    let gateway = DevGateway::builder().api_key("key").start().unwrap();
+    let client = NexusClient::new(options(&gateway).api_key("key")).unwrap();
+    let table = [
+        ("weather", vec!["api_key"], json!({"api_key": "canary-k"})),
+        ("registry", vec!["password", "username"], json!({"password": "", "username": "ada"})),
+    ];
+    for (provider, fields, credentials) in table {
+        let back = "http://localhost:3000/x";
+        let input = RequestConnectionInput::new("acme", provider, NO_SCOPES, back);
+        let connection = client.request_connection(&input).unwrap();
+        let (id, state) = (&*connection.connection_id, connection.state.as_deref().unwrap());
+        assert!(connection.auth_url.ends_with(&format!("?state={state}")));
+
+        let form = client.capture_schema(state).unwrap();
+        assert_eq!(form.provider_name.as_deref(), Some(provider));
+        assert_eq!((form.fields(), &form.schema["type"]), (fields, &json!("object")));
+
+        let captured = client.capture_credential(state, credentials.as_object().unwrap()).unwrap();
+        assert_eq!(captured.connection_id, id);
+        assert!(captured.status == "success");
+        let back = format!("{back}?connection_id={id}&status=success");
+        assert_eq!(captured.redirect_url, Some(back));
+        assert!(client.check_connection(id).unwrap() == "active");
+
+        let fetcher = client.fetcher(&TokenCache::new(), "acme", provider).base_url(gateway.url());
+        let (status, _, body) = fetcher.get("/user").unwrap();
+        let expected = json!({"login": "acme", "provider": provider}).to_string();
+        assert_eq!((status, body), (200, expected.into_bytes()));
     }
+    let sent = gateway.requests();
+    let sent = sent.iter().find(|request| request.path == "/v1/capture-credential");
+    assert_eq!(sent.unwrap().headers["content-type"], "application/json");
 }

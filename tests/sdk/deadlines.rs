@@ -1,4 +1,4 @@
-//! Deadlines: whatever a server does, every call ends.
+//! The deadlines of waits, and of calls of several requests. `tests/faults` has servers that never complete a response.
 
 use std::time::{Duration, Instant};
 
@@ -46,38 +46,6 @@ fn a_wait_never_sleeps_past_its_deadline() {
     let options = options(&busy).retry_policy(retrying(1, second));
     let client = NexusClient::new(options).unwrap();
     times_out("a retry's delay", || client.wait_for_active("c", brief()));
-}
-
-/// Servers that never complete their response.
-fn sluggish() -> [(&'static str, Server); 5] {
-    let head = "HTTP/1.1 200 OK\r\nX: ";
-    let body = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
-    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let table = [
-        ("silence", bytes("").then(End::Hold)),
-        ("half a body", bytes(format!("{body}x")).then(End::Hold)),
-        ("dripping header", bytes(head).then(End::Drip(b"x"))),
-        ("dripping body", bytes(body).then(End::Drip(b"x"))),
-        ("dripping chunks", bytes(chunks).then(End::Drip(b"1\r\nx\r\n"))),
-    ];
-    table.map(|(name, answer)| (name, Server::play(vec![answer])))
-}
-
-/// A time limit is rounded before the socket sees it.
-#[test]
-fn a_deadline_of_a_second_is_kept_and_not_shortened() {
-    let second = Duration::from_millis(1003);
-    std::thread::scope(|scope| {
-        for (name, server) in sluggish() {
-            scope.spawn(move || {
-                let fetcher = fetcher(options(&server));
-                let (url, options) = (server.url("/"), FetchOptions::default().timeout(second));
-                let start = Instant::now();
-                times_out(name, || fetcher.fetch(&url, options));
-                assert!(start.elapsed() >= second, "{name}: {:?}", start.elapsed());
-            });
-        }
-    });
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use nexus_sdk::serde_json::Map;
 use nexus_sdk::testing::Fault;
-use nexus_sdk::{AgentSessionInput, NexusClient, NexusError, RevokeOptions};
+use nexus_sdk::{
+    AgentSessionInput, NexusClient, NexusError, RequestConnectionInput, RetryPolicy, RevokeOptions,
+};
 
-use crate::support::{client, connected, said};
+use crate::support::{client, connected, options, said};
 
 fn session() -> AgentSessionInput {
     AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github")
@@ -13,7 +15,15 @@ fn session() -> AgentSessionInput {
 type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
 
 /// Every method with arguments that are fine.
-const METHODS: [Method; 9] = [
+const METHODS: [Method; 14] = [
+    ("request_connection", |client| {
+        let input = RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/");
+        client.request_connection(&input).err()
+    }),
+    ("check_connection", |client| client.check_connection("c").err()),
+    ("get_token_by_connection_id", |client| client.get_token_by_connection_id("c").err()),
+    ("refresh_connection", |client| client.refresh_connection("c").err()),
+    ("resolve_token", |client| client.resolve_token("acme", "github").err()),
     ("health", |client| client.health().err()),
     ("revoke_connection", |client| {
         let options = RevokeOptions::default();
@@ -39,19 +49,21 @@ fn every_method_passes_on_what_the_gateway_says() {
         (Fault::reply(403, json, coded), "some_code", Some(403)),
         (Fault::reply(404, json, coded), "some_code", Some(404)),
         (Fault::reply(200, json, "[]"), "invalid_response", Some(200)),
+        (Fault::reply(200, json, "{\"a\":"), "invalid_response", Some(200)),
     ];
     let gateway = connected();
-    let client = client(&gateway);
+    let policy = RetryPolicy::default().retries(2);
+    let client = NexusClient::new(options(&gateway).retry_policy(policy)).unwrap();
     for (fault, code, status) in table {
         for (name, call) in METHODS {
-            // The second for the health's other place.
-            gateway.fail_next(
-                if name == "health" && status == Some(404) { 2 } else { 1 },
-                fault.clone(),
-            );
+            // The second request is for the health's other place.
+            let sent = if name == "health" && status == Some(404) { 2 } else { 1 };
+            gateway.forget_requests();
+            gateway.fail_next(sent, fault.clone());
             let error = call(&client).unwrap_or_else(|| panic!("{name}: {fault:?}"));
             assert_eq!(said(&error), (code, status), "{name}");
             assert!(code != "some_code" || error.message() == "m", "{name}");
+            assert_eq!(gateway.count(""), sent, "{name}: {fault:?} is not retried");
         }
     }
 }
@@ -60,12 +72,15 @@ fn every_method_passes_on_what_the_gateway_says() {
 fn what_a_response_has_to_have() {
     let gateway = connected();
     let client = client(&gateway);
-    for (name, call) in METHODS {
-        gateway.fail_next(1, Fault::reply(200, "application/json", "{}"));
-        let code = call(&client).map(|error| error.code().to_owned());
-        // The rest can do without any field.
-        let lenient = ["revoke_connection", "providers", "capture_schema", "close_agent_session"];
-        let expected = (!lenient.contains(&name)).then(|| "invalid_response".to_owned());
-        assert_eq!(code, expected, "{name}");
+    let ends = ["revoke_connection", "close_agent_session"];
+    let lists = ["providers", "capture_schema"];
+    // The body, and the methods that can do without any field, or without a body.
+    for (body, lenient) in [("{}", [ends, lists].concat()), ("", ends.to_vec())] {
+        for (name, call) in METHODS {
+            gateway.fail_next(1, Fault::reply(200, "application/json", body));
+            let code = call(&client).map(|error| error.code().to_owned());
+            let expected = (!lenient.contains(&name)).then(|| "invalid_response".to_owned());
+            assert_eq!(code, expected, "{name}: {body:?}");
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::support::{self, End, Request, Server, client, fetch, fetcher, holder, reply, text};
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use crate::support::{
+    self, End, Request, Server, client, fetch, fetcher, holder, options, reply, text,
+};
+use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
 use serde_json::json;
 use std::time::Duration;
 
@@ -102,22 +104,6 @@ fn a_401_to_a_fresh_token_is_returned_at_once() {
 }
 
 #[test]
-fn a_401_of_another_origin_says_nothing_about_the_token() {
-    let other = Server::play(vec![text(401, "who are you?")]);
-    let to = other.url("/x");
-    let upstream = Server::start(move |request| match request.path() {
-        "/away" => support::redirect(302, &to),
-        _ => text(200, ""),
-    });
-    let gateway = rotating(9);
-    let (client, cache) = (client(&gateway), TokenCache::new());
-    assert_eq!(call(&client, &cache, &upstream.url("/"), get()), 200);
-    assert_eq!(call(&client, &cache, &upstream.url("/away"), get()), 401);
-    assert_eq!((other.requests().len(), gateway.count("/v1/resolve")), (1, 1));
-    assert!(cache.get("ws", "p").is_some());
-}
-
-#[test]
 fn one_revoked_token_in_32_threads_costs_one_resolve_and_32_replays() {
     const THREADS: usize = 32;
     let gateway = rotating(9);
@@ -174,6 +160,27 @@ fn any_method_takes_any_body() {
     let server = Server::play(vec![reply(200, &[], "")]);
     fetch(&server.url("/"), get().method("delete")).unwrap();
     assert_eq!(server.requests()[0].method, "DELETE", "standard names in any case");
+}
+
+#[test]
+fn every_verb_sends_its_method_and_body() {
+    type Verb = fn(&Fetcher, &str) -> nexus_sdk::Result<u16>;
+    let verbs: [(&str, &[u8], Verb); 6] = [
+        ("GET", b"", |fetcher, url| Ok(fetcher.get(url)?.0)),
+        ("HEAD", b"", |fetcher, url| Ok(fetcher.head(url)?.0)),
+        ("DELETE", b"", |fetcher, url| Ok(fetcher.delete(url)?.0)),
+        ("POST", b"p", |fetcher, url| Ok(fetcher.post(url, "p")?.0)),
+        ("PUT", b"\0\xff", |fetcher, url| Ok(fetcher.put(url, [0, 255])?.0)),
+        ("PATCH", b"p", |fetcher, url| Ok(fetcher.patch(url, "p")?.0)),
+    ];
+    let server = Server::play(vec![reply(200, &[], "")]);
+    let fetcher = fetcher(options(&server));
+    for (method, body, call) in verbs {
+        assert_eq!(call(&fetcher, &server.url("/")).unwrap(), 200, "{method}");
+        let sent = server.requests().pop().unwrap();
+        assert_eq!((&*sent.method, &*sent.body), (method, body));
+        assert_eq!(token_of(&sent), "t-1");
+    }
 }
 
 #[test]

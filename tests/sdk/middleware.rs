@@ -4,12 +4,12 @@ use std::io::Read as _;
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::http::{HeaderName, HeaderValue, Request};
-use nexus_sdk::serde_json::{Map, json};
-use nexus_sdk::testing::{DevGateway, Fault, Provider};
+use nexus_sdk::serde_json::json;
+use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
 use ureq::{Agent, SendBody};
 
-use crate::support::{Server, client, text};
+use crate::support::{self, Server, client, text};
 
 struct Setting {
     gateway: DevGateway,
@@ -75,19 +75,6 @@ fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
 }
 
 #[test]
-fn the_strategy_decides_where_the_credential_goes() {
-    let gateway = DevGateway::start().unwrap();
-    gateway.connect("acme", "weather").unwrap();
-    gateway.connect("acme", "registry").unwrap();
-    let client = client(&gateway);
-    for provider in ["weather", "registry"] {
-        let agent = client.authenticated_agent(&TokenCache::new(), "acme", provider);
-        let response = agent.get(format!("{}/user", gateway.url())).call().unwrap();
-        assert_eq!(response.status(), 200, "{provider}");
-    }
-}
-
-#[test]
 fn what_is_refused_never_leaves() {
     let Setting { gateway, agent, .. } = setting();
     let table = [
@@ -150,13 +137,10 @@ fn one_header_too_many_is_an_error() {
 
 #[test]
 fn an_error_does_not_repeat_the_url_with_its_credential() {
-    let provider = Provider::api_key("maps")
-        .strategy(json!({"type": "query_param", "config": {"param_name": "key"}}))
-        .credentials(Map::from_iter([("api_key".into(), json!("canary"))]));
-    let gateway =
-        DevGateway::builder().provider(provider).connection("acme", "maps").start().unwrap();
-    let client = client(&gateway);
-    let agent = client.authenticated_agent(&TokenCache::new(), "acme", "maps");
+    let strategy = json!({"type": "query_param", "config": {"param_name": "key"}});
+    let token = json!({"strategy": strategy, "credentials": {"api_key": "canary"}});
+    let gateway = support::gateway(&token);
+    let agent = client(&gateway).authenticated_agent(&TokenCache::new(), "ws", "p");
     let request = agent.get("http://127.0.0.1:1/maps").config();
     let error = request.https_only(true).build().call().unwrap_err();
     assert_eq!(code(&error), "insecure_url");

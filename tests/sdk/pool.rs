@@ -14,16 +14,6 @@ fn get() -> FetchOptions {
 }
 
 #[test]
-fn a_connection_is_used_again() {
-    let server = Server::play(vec![text(200, "ok")]);
-    let fetcher = fetcher(options(&server));
-    for _ in 0..3 {
-        fetcher.get(&server.url("/")).unwrap();
-    }
-    assert_eq!((server.requests().len(), server.connections()), (3, 1));
-}
-
-#[test]
 fn a_connection_that_was_closed_while_idle_costs_no_error() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"] {
         let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);

@@ -3,7 +3,7 @@
 use nexus_sdk::{FetchOptions, TokenCache};
 use serde_json::{Value, json};
 
-use crate::support::{Request, Server, client, granting, redirect, text};
+use crate::support::{Reply, Request, Server, client, granting, redirect, text};
 
 fn bearer(number: usize) -> Value {
     json!({"access_token": format!("token-{number}"), "expires_in": 3600})
@@ -26,112 +26,112 @@ fn number_of(request: &Request) -> usize {
     number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
-type Token = fn(usize) -> Value;
+/// A fetch whose credential, the first one, was revoked. The gateway has a second one.
+struct Case {
+    name: &'static str,
+    token: fn(usize) -> Value,
+    path: &'static str,
+    /// The upstream's response, by the last segment of the path and the number of the credential.
+    respond: fn(&str, usize) -> Reply,
+    status: u16,
+    /// The requests of the fetch: method, target and body.
+    sent: &'static [&'static str],
+    /// The number of resolves, with the one for the first credential.
+    resolves: usize,
+}
 
-#[test]
-fn the_hop_that_was_refused_is_sent_again() {
-    let table: [(&str, Token, [&str; 4]); 2] = [
-        (
-            "bearer",
-            bearer,
-            [
-                "POST /start body",
-                "GET /region/eu/next",
-                "GET /region/eu/next",
-                "GET /region/eu/last",
-            ],
-        ),
-        (
-            "query_param",
-            by_query,
-            [
-                "POST /start?key=key%2F1%3Along body",
-                "GET /region/eu/next?key=key%2F1%3Along",
-                "GET /region/eu/next?key=key%2F2%3Along",
-                "GET /region/eu/last?key=key%2F2%3Along",
-            ],
-        ),
-    ];
-    for (case, token, expected) in table {
-        let upstream = Server::start(|request| match (request.path(), number_of(request)) {
-            ("/start", _) => redirect(303, "/region/eu/next"),
-            ("/region/eu/next", 1) => text(401, "revoked"),
-            ("/region/eu/next", _) => redirect(302, "last"),
-            _ => text(200, "done"),
-        });
-        let gateway = granting(2, token);
-        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-        assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200, "{case}");
-        let (status, _, body) = fetcher.post(&upstream.url("/start"), "body").unwrap();
-        assert_eq!((status, &*body), (200, &b"done"[..]), "{case}");
-        assert_eq!(heard(&upstream), expected, "{case}");
-        assert_eq!(gateway.count("/v1/resolve"), 2, "{case}");
+fn refuses_after_a_redirect(segment: &str, credential: usize) -> Reply {
+    match (segment, credential) {
+        ("start", _) => redirect(303, "next"),
+        ("next", 1) => text(401, "revoked"),
+        ("next", _) => redirect(302, "last"),
+        _ => text(200, "done"),
     }
 }
 
-/// Returns the requests after the first: method, target and body.
-fn heard(upstream: &Server) -> Vec<String> {
-    let heard = upstream.requests().into_iter().skip(1).map(|request| {
-        let body = String::from_utf8(request.body).unwrap();
-        let line = format!("{} {} {body}", request.method, request.target);
-        line.trim_end().to_owned()
-    });
-    heard.collect()
-}
-
-/// The server writes the target of a redirect, so the SDK does not know where in it the credential is.
-#[test]
-fn a_401_behind_a_redirect_is_the_response_where_the_credential_is_in_the_path() {
-    let upstream = Server::start(|request| {
-        let (folder, name) = request.path().rsplit_once('/').unwrap();
-        match (name, number_of(request)) {
-            ("start", _) => redirect(303, &format!("{folder}/next")),
-            ("next", 1) => text(401, "revoked"),
+const CASES: [Case; 5] = [
+    Case {
+        name: "a bearer token, after a redirect",
+        token: bearer,
+        path: "/eu/start",
+        respond: refuses_after_a_redirect,
+        status: 200,
+        sent: &["POST /eu/start body", "GET /eu/next", "GET /eu/next", "GET /eu/last"],
+        resolves: 2,
+    },
+    Case {
+        name: "query_param, after a redirect",
+        token: by_query,
+        path: "/eu/start",
+        respond: refuses_after_a_redirect,
+        status: 200,
+        sent: &[
+            "POST /eu/start?key=key%2F1%3Along body",
+            "GET /eu/next?key=key%2F1%3Along",
+            "GET /eu/next?key=key%2F2%3Along",
+            "GET /eu/last?key=key%2F2%3Along",
+        ],
+        resolves: 2,
+    },
+    // The server writes the target of a redirect, so the SDK does not know where in it the credential is.
+    Case {
+        name: "path, after a redirect",
+        token: by_path,
+        path: "/{key}/start",
+        respond: refuses_after_a_redirect,
+        status: 401,
+        sent: &["POST /key%2F1:long/start body", "GET /key%2F1:long/next"],
+        resolves: 1,
+    },
+    Case {
+        name: "path, without a redirect",
+        token: by_path,
+        path: "/{key}/start",
+        respond: |segment, credential| match (segment, credential) {
+            ("start", 1) => text(401, "revoked"),
             _ => text(200, "done"),
-        }
-    });
-    let gateway = granting(2, by_path);
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let url = |name: &str| upstream.url(&format!("/{{key}}/{name}"));
-    assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200);
-    assert_eq!(fetcher.post(&url("start"), "body").unwrap().0, 401);
-    let expected = ["POST /key%2F1:long/start body", "GET /key%2F1:long/next"];
-    assert_eq!(heard(&upstream), expected);
-    assert_eq!(gateway.count("/v1/resolve"), 1);
-    // The token was dropped from the cache nevertheless.
-    assert_eq!(fetcher.get(&url("next")).unwrap().0, 200);
-    assert_eq!(gateway.count("/v1/resolve"), 2);
-}
+        },
+        status: 200,
+        sent: &["POST /key%2F1:long/start body", "POST /key%2F2:long/start body"],
+        resolves: 2,
+    },
+    Case {
+        name: "the second credential refused too",
+        token: bearer,
+        path: "/start",
+        respond: |segment, credential| match (segment, credential) {
+            ("warm", _) => text(200, "done"),
+            ("start", 2) => redirect(307, "/again"),
+            _ => text(401, "revoked"),
+        },
+        status: 401,
+        sent: &["POST /start body", "POST /start body", "POST /again body"],
+        resolves: 2,
+    },
+];
 
 #[test]
-fn a_401_to_a_credential_in_the_path_is_replayed_without_a_redirect() {
-    let upstream = Server::start(|request| match (request.path(), number_of(request)) {
-        (path, 1) if path.ends_with("/first") => text(401, "revoked"),
-        _ => text(200, "done"),
-    });
-    let gateway = granting(2, by_path);
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let url = |name: &str| upstream.url(&format!("/{{key}}/{name}"));
-    assert_eq!(fetcher.get(&url("warm")).unwrap().0, 200);
-    assert_eq!(fetcher.post(&url("first"), "body").unwrap().0, 200);
-    let expected = ["POST /key%2F1:long/first body", "POST /key%2F2:long/first body"];
-    assert_eq!(heard(&upstream), expected);
-}
-
-#[test]
-fn one_replay_a_call() {
-    let upstream = Server::start(|request| match (request.path(), number_of(request)) {
-        ("/warm", _) => text(200, ""),
-        ("/start", 2) => redirect(307, "/again"),
-        _ => text(401, "revoked"),
-    });
-    let gateway = granting(2, bearer);
-    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
-    assert_eq!(fetcher.get(&upstream.url("/start")).unwrap().0, 401);
-    let heard: Vec<_> = upstream.requests().iter().skip(1).map(number_of).collect();
-    assert_eq!(heard, [1, 2, 2]);
-    assert_eq!(gateway.count("/v1/resolve"), 2);
+fn the_request_that_was_refused_is_sent_once_more_with_another_credential() {
+    for Case { name, token, path, respond, status, sent, resolves } in CASES {
+        let upstream = Server::start(move |request| {
+            let (_, segment) = request.path().rsplit_once('/').unwrap();
+            respond(segment, number_of(request))
+        });
+        let gateway = granting(2, token);
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+        let warm = upstream.url(&path.replace("start", "warm"));
+        assert_eq!(fetcher.get(&warm).unwrap().0, 200, "{name}");
+        assert_eq!(fetcher.post(&upstream.url(path), "body").unwrap().0, status, "{name}");
+        let requests = upstream.requests().into_iter().skip(1).map(|request| {
+            let body = String::from_utf8(request.body).unwrap();
+            let line = format!("{} {} {body}", request.method, request.target);
+            line.trim_end().to_owned()
+        });
+        assert_eq!(requests.collect::<Vec<_>>(), sent, "{name}");
+        assert_eq!(gateway.count("/v1/resolve"), resolves, "{name}");
+        assert_eq!(fetcher.get(&warm).unwrap().0, 200, "{name}");
+        assert_eq!(gateway.count("/v1/resolve"), 2, "{name}: the refused token is not used again");
+    }
 }
 
 /// The second credential goes into another header. The header of the first one then has the caller's

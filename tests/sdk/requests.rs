@@ -1,6 +1,7 @@
 //! Requests to the gateway: what they carry, where they go, and responses that are not usable.
 
-use crate::support::{Server, client, json, options, redirect, reply, text};
+use crate::support::{Server, client, json, options, redirect, said, text};
+use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
     AgentSessionInput, NexusClient, NexusClientOptions, RequestConnectionInput, RetryPolicy,
     RevokeOptions, ureq,
@@ -101,16 +102,8 @@ fn the_sdk_names_itself_unless_an_own_agent_says_otherwise() {
     }
 }
 
-/// The bytes that a percent-encoded text stands for.
 fn decoded(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next().unwrap().as_bytes().to_vec();
-    for part in parts {
-        let (hex, plain) = part.split_at(2);
-        bytes.push(u8::from_str_radix(hex, 16).unwrap());
-        bytes.extend(plain.bytes());
-    }
-    String::from_utf8(bytes).unwrap()
+    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
 }
 
 /// Ids that a careless client would send as something else.
@@ -190,31 +183,6 @@ fn a_gateway_that_redirects_is_an_error_and_the_key_stays_home() {
 }
 
 #[test]
-fn a_success_that_is_no_json_object_is_an_invalid_response() {
-    let answers: [&[u8]; 4] = [b"", b"[]", b"{\"a\":", b"{}"];
-    for answer in answers {
-        let gateway = Server::play(vec![reply(200, &[], answer)]);
-        let policy = RetryPolicy::default().retries(2);
-        let client = NexusClient::new(options(&gateway).retry_policy(policy)).unwrap();
-        let errors = [
-            client.check_connection("c").unwrap_err(),
-            client.request_connection(&input()).unwrap_err(),
-            client.resolve_token("w", "p").unwrap_err(),
-            client.get_token_by_connection_id("c").unwrap_err(),
-        ];
-        for error in errors {
-            assert_eq!(
-                error.code(),
-                "invalid_response",
-                "{:?}: {error}",
-                String::from_utf8_lossy(answer)
-            );
-        }
-        assert_eq!(gateway.requests().len(), 4, "asked again, it would say the same");
-    }
-}
-
-#[test]
 fn a_gateways_body_has_a_limit_of_its_own() {
     let (fits, larger) = ("invalid_response", "body_too_large");
     // The length, and the errors of check-connection and providers.
@@ -232,5 +200,22 @@ fn a_gateways_body_has_a_limit_of_its_own() {
         let error = client.check_connection("c").unwrap_err();
         assert_eq!(error.code(), checked, "{length}");
         assert_eq!(client.providers().unwrap_err().code(), listed, "{length}");
+    }
+}
+
+#[test]
+fn health_is_found_at_either_place() {
+    let table = [("/health", 1, 0, true), ("/v1/health", 1, 1, true), ("/ready", 1, 1, false)];
+    for (place, plain, v1, well) in table {
+        let gateway = DevGateway::builder().health_at(place).start().unwrap();
+        let health = client(&gateway).health();
+        assert_eq!((gateway.count("/health"), gateway.count("/v1/health")), (plain, v1));
+        match health {
+            Ok(health) => {
+                assert!(well);
+                assert_eq!(health.status, "healthy");
+            }
+            Err(error) => assert_eq!((said(&error), well), (("http_404", Some(404)), false)),
+        }
     }
 }

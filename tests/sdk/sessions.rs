@@ -1,9 +1,9 @@
-//! Agent sessions: used and closed.
+//! Agent sessions. `src/session/tests.rs` has their fields, and `tests/dev_gateway/sessions.rs` how they end.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use nexus_sdk::AgentSessionInput;
 use nexus_sdk::testing::DevGateway;
-use nexus_sdk::{AgentSession, AgentSessionInput, NexusClient, RevokeOptions};
 
 use crate::support::{client, connected, said};
 
@@ -11,20 +11,11 @@ fn input() -> AgentSessionInput {
     AgentSessionInput::new("agent-7", ["repo", "user"]).provider("acme", "github")
 }
 
-fn open(client: &NexusClient) -> AgentSession {
-    client.request_agent_session(&input()).unwrap()
-}
-
-fn used(gateway: &DevGateway, session: &AgentSession) -> u16 {
-    let fetcher = client(gateway).session_fetcher(session).unwrap();
-    fetcher.get(&format!("{}/user", gateway.url())).unwrap().0
-}
-
 #[test]
 fn a_session_is_used_and_closed() {
     let gateway = connected();
     let client = client(&gateway);
-    let session = open(&client);
+    let session = client.request_agent_session(&input()).unwrap();
     assert_eq!(session.agent_id.as_deref(), Some("agent-7"));
     assert_eq!(session.connection_id.as_deref(), Some("00000000-0000-4000-8000-000000000001"));
     assert_eq!(session.scopes_granted, ["repo", "user"]);
@@ -36,10 +27,13 @@ fn a_session_is_used_and_closed() {
     let token = session.token.as_deref().unwrap();
     assert!(!format!("{session:?}").contains(token));
 
-    assert_eq!(used(&gateway, &session), 200);
+    let fetcher = client.session_fetcher(&session).unwrap().base_url(gateway.url());
+    assert_eq!(fetcher.get("/user").unwrap().0, 200);
+    let elsewhere = fetcher.clone().allow_hosts(["127.0.0.1:1"]).base_url("http://127.0.0.1:1");
+    assert_eq!(elsewhere.get(gateway.url()).unwrap_err().code(), "host_not_allowed");
     assert_eq!(gateway.count("/v1/resolve"), 0, "the session has its own token");
     client.close_agent_session(&session.session_id).unwrap();
-    assert_eq!(used(&gateway, &session), 401, "a status is data");
+    assert_eq!(fetcher.get("/user").unwrap().0, 401, "a status is data");
     client.close_agent_session(&session.session_id).unwrap();
 
     let later = client.get_agent_session(&session.session_id).unwrap();
@@ -47,54 +41,9 @@ fn a_session_is_used_and_closed() {
     assert_eq!((later.expires_at, &later.agent_id), (session.expires_at, &session.agent_id));
     let unusable = client.session_fetcher(&later).unwrap_err();
     assert_eq!(said(&unusable), ("invalid_input", None));
-}
 
-#[test]
-fn a_session_ends_by_itself_and_with_its_connection() {
-    let gateway = connected();
-    let client = client(&gateway);
-    let short = input().ttl(Duration::from_millis(60_900));
-    let short = client.request_agent_session(&short).unwrap();
-    let by_id = AgentSessionInput::new("agent-7", ["repo"])
-        .connection_id("00000000-0000-4000-8000-000000000002");
-    let (usual, other) = (open(&client), client.request_agent_session(&by_id).unwrap());
-    gateway.advance(Duration::from_secs(61));
-    let states = [&short, &usual, &other].map(|session| used(&gateway, session));
-    assert_eq!(states, [401, 200, 200]);
-
-    let revoked =
-        client.revoke_connection("00000000-0000-4000-8000-000000000001", RevokeOptions::default());
-    assert_eq!(revoked.unwrap().sessions_closed, 1);
-    let states = [&short, &usual, &other].map(|session| used(&gateway, session));
-    assert_eq!(states, [401, 401, 200]);
-    let error = client.request_agent_session(&input()).unwrap_err();
-    assert_eq!(error.code(), "connection_not_found");
-}
-
-#[test]
-fn a_session_on_behalf_of_a_user() {
-    let gateway = connected();
-    let client = client(&gateway);
-    let asked = input().on_behalf_of("user:ada");
-    let session = client.request_agent_session(&asked).unwrap();
-    assert_eq!(used(&gateway, &session), 200);
-    let later = client.get_agent_session(&session.session_id).unwrap();
-    for session in [session, later] {
-        assert!(session.obo && session.active);
-        assert_eq!(session.acting_for.as_deref(), Some("ada"));
-        assert_eq!(session.tenant_id.as_deref(), Some("acme"));
-        assert_eq!(session.clearance_level.as_deref(), Some("standard"));
-        assert!(!format!("{session:?}").contains("ada"));
-    }
-}
-
-#[test]
-fn a_token_of_the_gateways_own_kind_is_a_bearer_token() {
-    let builder = DevGateway::builder().session_tokens(true);
-    let gateway = builder.connection("acme", "github").start().unwrap();
-    let session = open(&client(&gateway));
-    assert_eq!(session.token_type.as_deref(), Some("session"));
-    assert_eq!(used(&gateway, &session), 200);
+    let of_user = client.request_agent_session(&input().on_behalf_of("user:ada")).unwrap();
+    assert_eq!((of_user.obo, of_user.acting_for.as_deref()), (true, Some("ada")));
 }
 
 #[test]

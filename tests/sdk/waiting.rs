@@ -134,23 +134,6 @@ fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
     assert_eq!(wait("nobody"), ConnectionStatus::Failed);
 }
 
-#[test]
-fn a_consent_that_was_denied_looks_like_one_that_is_awaited() {
-    let gateway = DevGateway::start().unwrap();
-    let client = client(&gateway);
-    let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost/");
-    let connection = client.request_connection(&input).unwrap();
-    visit(&format!("{}&deny=1", connection.auth_url));
-    let mut polls = 0;
-    let thrice = |status: &ConnectionStatus| {
-        assert_eq!(*status, ConnectionStatus::Pending);
-        polls += 1;
-        if polls < 3 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    };
-    let ended = client.wait_for_active(&connection.connection_id, soon().on_poll(thrice));
-    assert_eq!(ended.unwrap_err().code(), "aborted");
-}
-
 /// What the user's browser does, up to where it is sent next.
 fn visit(url: &str) {
     let browser = ureq::get(url).config().max_redirects(0);

@@ -18,7 +18,7 @@ use nexus_sdk::{
 };
 use serde_json::Value;
 
-pub(crate) use dev::{connected, requested, said, user};
+pub(crate) use dev::{connected, said};
 pub(crate) use open::Open;
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};

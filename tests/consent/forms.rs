@@ -1,6 +1,5 @@
 //! The form for a credential: who may send it, what the gateway gets, and how a refusal is mended.
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{ConsentListener, NexusClient, RequestConnectionInput, WaitOptions};
 use serde_json::{Value, json as value};
 
-use super::browser::{Page, connect, get, half_open, parts, response, send};
+use super::browser::{Page, get, half_open, parts, send};
 use super::support::{End, LONG, Reply, Server, bytes, client, json};
 
 /// A gateway whose provider wants an API key and may have a region.
@@ -22,6 +21,14 @@ fn gateway(replies: Vec<Reply>) -> Server {
         let schema = value!({"properties": properties, "required": ["api_key"]});
         json(200, &value!({"provider_name": "weather", "schema": schema}))
     })
+}
+
+/// Starts a gateway with these replies to credentials, and opens a form of it. Returns the form's address as well.
+fn open(replies: Vec<Reply>) -> (Server, ConsentListener, String) {
+    let gateway = gateway(replies);
+    let listener = ConsentListener::bind().unwrap();
+    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    (gateway, listener, form)
 }
 
 fn taken() -> Reply {
@@ -60,9 +67,8 @@ fn credentials(gateway: &Server) -> Vec<Value> {
 #[test]
 fn a_key_is_entered_refused_mended_and_taken() {
     let refusal = "the provider said no to canary-1";
-    let gateway = gateway(vec![refused(422, "credentials_rejected", refusal), taken()]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (gateway, _listener, form) =
+        open(vec![refused(422, "credentials_rejected", refusal), taken()]);
     assert_eq!(gateway.requests()[0].target, "/v1/capture-schema?state=s-1");
 
     let page = get(&form);
@@ -129,9 +135,7 @@ fn a_refusal_says_what_to_do() {
         (json(200, &value!({})), "(invalid_response)"),
     ];
     for (reply, expected) in table {
-        let gateway = gateway(vec![reply]);
-        let listener = ConsentListener::bind().unwrap();
-        let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+        let (_gateway, _listener, form) = open(vec![reply]);
         let page = submit(&form, "api_key=canary-1");
         assert_eq!(page.status, 422);
         assert!(page.html.contains(expected), "{expected} in {}", page.html);
@@ -142,71 +146,33 @@ fn a_refusal_says_what_to_do() {
 
 #[test]
 fn a_form_is_taken_from_its_own_page_only() {
-    let gateway = gateway(vec![taken()]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (gateway, _listener, form) = open(vec![taken()]);
     let (host, path) = parts(&form);
-    let own = format!("Host: {host}\r\nOrigin: http://{host}");
-    let kind = "Content-Type: application/x-www-form-urlencoded";
-    let length = "Content-Length: 9";
+    let plain = format!("Host: {host}\r\nContent-Type: application/x-www-form-urlencoded");
+    let from = |origin: &str| format!("{plain}\r\nOrigin: {origin}");
+    let own = from(&format!("http://{host}"));
+    let post = format!("POST {path}");
+    let request = |start: &str, headers: &str, length: usize| {
+        format!("{start} HTTP/1.1\r\n{headers}\r\nContent-Length: {length}\r\n\r\napi_key=k")
+    };
     let table = [
-        (
-            403,
-            format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: null\r\n{kind}\r\n{length}"),
-        ),
-        (
-            403,
-            format!(
-                "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: https://{host}\r\n{kind}\r\n{length}"
-            ),
-        ),
-        (
-            403,
-            format!(
-                "POST {path} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://evil.example\r\n{kind}\r\n{length}"
-            ),
-        ),
-        (404, format!("POST {path} HTTP/1.1\r\nHost: evil.example\r\n{kind}\r\n{length}")),
-        (404, format!("POST {path}x HTTP/1.1\r\n{own}\r\n{kind}\r\n{length}")),
-        (404, format!("PUT {path} HTTP/1.1\r\n{own}\r\n{kind}\r\n{length}")),
-        (413, format!("POST {path} HTTP/1.1\r\n{own}\r\n{kind}\r\nContent-Length: 70000")),
+        (403, request(&post, &from("null"), 9)),
+        (403, request(&post, &from(&format!("https://{host}")), 9)),
+        (403, request(&post, &from("http://evil.example"), 9)),
+        (404, request(&post, &plain.replace(host, "evil.example"), 9)),
+        (404, request(&format!("{post}x"), &own, 9)),
+        (404, request(&format!("PUT {path}"), &own, 9)),
+        (413, request(&post, &own, 70_000)),
     ];
-    for (case, (status, head)) in table.into_iter().enumerate() {
-        let page = send(&form, format!("{head}\r\n\r\napi_key=k").as_bytes());
-        assert_eq!(page.status, status, "case {case}");
-        assert!(!page.html.contains("api_key"), "case {case}");
+    for (status, request) in table {
+        let page = send(&form, request.as_bytes());
+        assert_eq!(page.status, status, "{request}");
+        assert!(!page.html.contains("api_key"), "{request}");
     }
     assert_eq!(submit(&form, "api_key=%FF").status, 400);
     assert_eq!(credentials(&gateway).len(), 0);
     // A program other than a browser need not state an origin.
-    let plain =
-        format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{kind}\r\n{length}\r\n\r\napi_key=k");
-    assert_eq!(send(&form, plain.as_bytes()).status, 200);
-}
-
-#[test]
-fn who_clicks_twice_connects_once() {
-    let gateway = gateway(vec![taken()]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let (host, path) = parts(&form);
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
-         Content-Length: 9\r\n\r\napi_key="
-    );
-    // Both are there but for a byte, so that neither has been served when the other begins.
-    let mut clicks: Vec<_> = (0..2).map(|_| connect(&form)).collect();
-    for click in &mut clicks {
-        click.write_all(request.as_bytes()).unwrap();
-    }
-    for click in &mut clicks {
-        click.write_all(b"k").unwrap();
-    }
-    let statuses = clicks.into_iter().map(|click| response(click).status);
-    let statuses: Vec<_> = statuses.collect();
-    // The second is 404 if the server begins with it after the first has been accepted.
-    assert!(statuses.contains(&200), "{statuses:?}");
-    assert_eq!(credentials(&gateway).len(), 1);
+    assert_eq!(send(&form, request(&post, &plain, 9).as_bytes()).status, 200);
 }
 
 #[test]
@@ -264,9 +230,7 @@ fn a_listener_serves_the_latest_forms() {
 
 #[test]
 fn dropping_it_does_not_wait_for_a_gateway_that_hangs() {
-    let gateway = gateway(vec![bytes("").then(End::Hold)]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (gateway, listener, form) = open(vec![bytes("").then(End::Hold)]);
     let address = parts(&form).0.to_owned();
     let sent = std::thread::spawn(move || submit(&form, "api_key=k").status);
     while gateway.count("/v1/capture-credential") == 0 {
@@ -275,19 +239,6 @@ fn dropping_it_does_not_wait_for_a_gateway_that_hangs() {
     drop(listener);
     assert!(std::net::TcpStream::connect(address).is_err());
     assert_eq!(sent.join().unwrap(), 0);
-}
-
-#[test]
-fn a_gateway_that_refuses_the_return_url_says_whom_to_ask() {
-    let refusal =
-        value!({"error": "broker_error", "message": "broker returned 400", "status": 400});
-    let gateway = Server::play(vec![json(502, &refusal)]);
-    let listener = ConsentListener::bind().unwrap();
-    let input =
-        RequestConnectionInput::new("acme", "github", nexus_sdk::NO_SCOPES, listener.return_url());
-    let error = client(&gateway).request_connection(&input).unwrap_err();
-    assert!(error.message().contains("return_url; ask its operator to allow it"), "{error}");
-    assert!(!error.message().contains(listener.return_url()), "{error}");
 }
 
 fn requested(
@@ -354,9 +305,7 @@ fn a_page_can_ask_for_the_proof_that_only_its_own_server_has() {
 
 #[test]
 fn a_page_waits_longer_than_half_open_connections_delay_a_response() {
-    let gateway = gateway(vec![taken()]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (_gateway, _listener, form) = open(vec![taken()]);
     let page = get(&form);
     let longest: u64 = between(&page.html, "AbortSignal.timeout(", ")").parse().unwrap();
     half_open(&form);
@@ -372,9 +321,7 @@ fn a_page_waits_longer_than_half_open_connections_delay_a_response() {
 
 #[test]
 fn scripts_run_on_the_form_only_and_by_nonce() {
-    let gateway = gateway(vec![]);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+    let (_gateway, _listener, form) = open(vec![]);
     let page = get(&form);
     let policy = page.header("content-security-policy").unwrap();
     let nonce = between(policy, "script-src 'nonce-", "'");

@@ -69,16 +69,48 @@ fn schema() -> Value {
     })
 }
 
+/// A form that a browser has opened.
+struct OpenForm {
+    gateway: Server,
+    listener: ConsentListener,
+    form: String,
+    browser: Chromium,
+}
+
+impl OpenForm {
+    fn new() -> Self {
+        let open = Self::visited(Chromium::open(), str::to_owned);
+        open.browser.wait_for("Connect weather");
+        open
+    }
+
+    /// Opens a form by visiting the address that `visit` makes of the form's own.
+    fn visited(browser: Chromium, visit: impl FnOnce(&str) -> String) -> Self {
+        let gateway = gateway();
+        let listener = ConsentListener::bind().unwrap();
+        let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
+        browser.visit(&visit(&form));
+        Self { gateway, listener, form, browser }
+    }
+
+    /// Enters a region and a key, by keyboard.
+    fn enter(&self, key: &str) {
+        // A letter chooses an option.
+        self.browser.press("E");
+        self.browser.press(TAB);
+        self.browser.press(key);
+    }
+
+    /// Returns the number of credentials that the gateway got.
+    fn sent(&self) -> usize {
+        self.gateway.count("/v1/capture-credential")
+    }
+}
+
 #[test]
 #[ignore = "needs Chromium"]
 fn a_form_is_filled_in_refused_and_mended_by_keyboard() {
-    let gateway = gateway();
-    let client = client(&gateway);
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client, "s-1").unwrap();
-    let browser = Chromium::open();
-    browser.visit(&form);
-    browser.wait_for("Connect weather");
+    let OpenForm { gateway, listener, browser, .. } = OpenForm::new();
     browser.picture("form");
     let focus = |what: &str| browser.text(&format!("document.activeElement.{what}"));
     // The style is in force, and every control has its label.
@@ -144,61 +176,50 @@ fn a_form_is_filled_in_refused_and_mended_by_keyboard() {
     browser.picture("form-connected");
     assert_eq!(browser.complaints(), [""; 0]);
     let options = WaitOptions::default().timeout(LONG).consent(&listener);
-    assert!(client.wait_for_active("c-1", options).unwrap() == "active");
-    let sent = gateway.requests();
-    let sent: Vec<Value> = sent
-        .iter()
-        .filter(|request| request.path() == "/v1/capture-credential")
-        .map(|request| serde_json::from_slice(&request.body).unwrap())
-        .collect();
+    assert!(client(&gateway).wait_for_active("c-1", options).unwrap() == "active");
+    let mut sent = gateway.requests();
+    sent.retain(|request| request.path() == "/v1/capture-credential");
     let mut credential = value!({
         "region": "Europe",
         "api_key": "right",
         "base_url": "https://weather.example.org/a?b=\"c\"",
         "verify": false,
     });
-    let sent = sent.iter().map(|request| request["credentials"].clone());
-    let sent: Vec<Value> = sent.collect();
-    assert_eq!(sent[1], credential);
+    let sent = |number: usize| {
+        let body: Value = serde_json::from_slice(&sent[number].body).unwrap();
+        body["credentials"].clone()
+    };
+    assert_eq!(sent(1), credential);
     credential["api_key"] = "canary-1".into();
     credential["private_key"] = "line 1\nline 2".into();
-    assert_eq!(sent[0], credential);
+    assert_eq!(sent(0), credential);
 }
 
 #[test]
 #[ignore = "needs Chromium"]
 fn a_second_click_sends_nothing() {
-    let gateway = gateway();
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let browser = Chromium::open();
+    let open = OpenForm::new();
+    let browser = &open.browser;
     for (key, title) in [("wrong", "Error: Connect weather"), ("right", "Connected")] {
-        browser.visit(&form);
+        browser.visit(&open.form);
         browser.wait_for("Connect weather");
-        let before = gateway.count("/v1/capture-credential");
+        let before = open.sent();
         let click = "document.forms[0].requestSubmit();";
         browser.look(&format!(
             "(() => {{ document.forms[0].api_key.value = '{key}'; document.forms[0].region.value = 'Europe'; \
              {click} {click} return 1; }})()"
         ));
         browser.wait_for_title(title);
-        let sent = gateway.count("/v1/capture-credential") - before;
-        assert_eq!(sent, 1, "{key}");
+        assert_eq!(open.sent() - before, 1, "{key}");
     }
 }
 
 #[test]
 #[ignore = "needs Chromium"]
 fn a_form_that_gets_no_response_keeps_what_was_entered() {
-    let gateway = gateway();
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let browser = Chromium::open();
-    browser.visit(&form);
-    browser.wait_for("Connect weather");
-    browser.press("E");
-    browser.press(TAB);
-    browser.press("right");
+    let open = OpenForm::new();
+    let browser = &open.browser;
+    open.enter("right");
     // The check of the server takes too long, or the connection breaks when the form is sent.
     let late = "new DOMException('', 'TimeoutError')";
     for (method, error) in [("undefined", late), ("'POST'", "new TypeError()")] {
@@ -218,7 +239,7 @@ fn a_form_that_gets_no_response_keeps_what_was_entered() {
     }
     // The page's own checks do not remove the form either.
     std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(gateway.count("/v1/capture-credential"), 0);
+    assert_eq!(open.sent(), 0);
     browser.look("(() => { window.fetch = real; document.forms[0].requestSubmit(); return 1; })()");
     browser.wait_for("Connected");
     assert_eq!(browser.complaints(), [""; 0]);
@@ -227,16 +248,10 @@ fn a_form_that_gets_no_response_keeps_what_was_entered() {
 #[test]
 #[ignore = "needs Chromium"]
 fn half_open_connections_do_not_stop_the_form() {
-    let gateway = gateway();
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let browser = Chromium::open();
-    browser.visit(&form);
-    browser.wait_for("Connect weather");
-    browser.press("E");
-    browser.press(TAB);
-    browser.press("right");
-    half_open(&form);
+    let open = OpenForm::new();
+    let browser = &open.browser;
+    open.enter("right");
+    half_open(&open.form);
     browser.press(ENTER);
     browser.wait_for("Connected");
 }
@@ -276,18 +291,11 @@ fn imposter(form: &str) -> DevGateway {
 #[test]
 #[ignore = "needs Chromium"]
 fn a_key_is_not_sent_to_another_server_on_the_same_port() {
-    let gateway = gateway();
-    let client = client(&gateway);
-    let browser = Chromium::open();
     // The imposter is there when the form is sent, and in the second round the page notices it by itself.
     for sends in [true, false] {
-        let listener = ConsentListener::bind().unwrap();
-        let form = listener.credential_form(&client, "s-1").unwrap();
-        browser.visit(&form);
-        browser.wait_for("Connect weather");
-        browser.press("E");
-        browser.press(TAB);
-        browser.press("canary-1");
+        let open = OpenForm::new();
+        open.enter("canary-1");
+        let OpenForm { gateway, listener, form, browser } = open;
         drop(listener);
         let imposter = imposter(&form);
         if sends {
@@ -302,25 +310,20 @@ fn a_key_is_not_sent_to_another_server_on_the_same_port() {
             let is_check = request.method == "GET" && query.starts_with("challenge=");
             assert!(is_check, "{} {}?{query}", request.method, request.path);
         }
+        assert_eq!(gateway.count("/v1/capture-credential"), 0);
     }
-    assert_eq!(gateway.count("/v1/capture-credential"), 0);
 }
 
 #[test]
 #[ignore = "needs Chromium"]
 fn a_browser_without_scripts_can_send_the_form() {
-    let gateway = gateway();
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let browser = Chromium::without_scripts();
-    browser.visit(&form);
+    let open = OpenForm::visited(Chromium::without_scripts(), str::to_owned);
+    let browser = &open.browser;
     // The button needs the page's script.
     assert_eq!(browser.text("getComputedStyle(document.querySelector('.show')).display"), "none");
-    browser.press("E");
-    browser.press(TAB);
-    browser.press("right");
+    open.enter("right");
     browser.press(ENTER);
-    while gateway.count("/v1/capture-credential") == 0 {
+    while open.sent() == 0 {
         std::thread::yield_now();
     }
 }
@@ -329,24 +332,21 @@ fn a_browser_without_scripts_can_send_the_form() {
 #[test]
 #[ignore = "needs Chromium"]
 fn a_form_opens_through_a_file_that_redirects() {
-    let gateway = gateway();
-    let listener = ConsentListener::bind().unwrap();
-    let form = listener.credential_form(&client(&gateway), "s-1").unwrap();
-    let folder = std::env::temp_dir();
-    let file = folder.join(format!("nexus-redirect-{}.html", std::process::id()));
-    let html = format!(
-        "<!doctype html><meta name=\"referrer\" content=\"no-referrer\">\
-         <meta http-equiv=\"refresh\" content=\"0;url={form}\">"
-    );
-    std::fs::write(&file, html).unwrap();
-    let browser = Chromium::open();
-    browser.visit(&format!("file://{}", file.display()));
+    let name = format!("nexus-redirect-{}.html", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let open = OpenForm::visited(Chromium::open(), |form| {
+        let html = format!(
+            "<!doctype html><meta name=\"referrer\" content=\"no-referrer\">\
+             <meta http-equiv=\"refresh\" content=\"0;url={form}\">"
+        );
+        std::fs::write(&file, html).unwrap();
+        format!("file://{}", file.display())
+    });
+    let browser = &open.browser;
     browser.wait_for("Connect weather");
     std::fs::remove_file(&file).unwrap();
-    assert_eq!(browser.address(), form);
-    browser.press("E");
-    browser.press(TAB);
-    browser.press("right");
+    assert_eq!(browser.address(), open.form);
+    open.enter("right");
     browser.press(ENTER);
     browser.wait_for("Connected");
     assert_eq!(browser.complaints(), [""; 0]);

@@ -22,7 +22,9 @@ pub(crate) use dev::{connected, said};
 pub(crate) use open::Open;
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};
-pub(crate) use tls::authority_pem;
+#[cfg(feature = "rustls")]
+pub(crate) use tls::trust;
+pub(crate) use tls::{Stream, accept, authority_pem};
 
 /// A token reply whose credential goes into `Authorization: Bearer`.
 pub(crate) fn bearer(token: &str) -> Reply {
@@ -107,10 +109,5 @@ pub(crate) fn retrying(retries: u32, delay: Duration) -> RetryPolicy {
 /// An agent that trusts only the certificate of the scripted server.
 #[cfg(feature = "rustls")]
 pub(crate) fn agent() -> ureq::Agent {
-    use ureq::tls::{Certificate, RootCerts, TlsConfig};
-    let certificate = Certificate::from_der(tls::certificate()).to_owned();
-    let roots = RootCerts::Specific(vec![certificate].into());
-    let tls = TlsConfig::builder().root_certs(roots).build();
-    let config = ureq::Agent::config_builder().tls_config(tls);
-    config.build().new_agent()
+    ureq::Agent::config_builder().tls_config(trust()).build().new_agent()
 }

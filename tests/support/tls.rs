@@ -32,14 +32,17 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
 
 pub(crate) type Stream = StreamOwned<ServerConnection, TcpStream>;
 
+pub(crate) fn accept(socket: TcpStream) -> Stream {
+    let connection = ServerConnection::new(Arc::clone(&IDENTITY.config)).unwrap();
+    StreamOwned::new(connection, socket)
+}
+
 /// Serves one connection, and returns whether the client resumed an earlier session.
 pub(crate) fn serve(
     socket: TcpStream,
     exchange: impl FnOnce(&mut Stream) -> io::Result<()>,
 ) -> io::Result<bool> {
-    let connection =
-        ServerConnection::new(Arc::clone(&IDENTITY.config)).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(connection, socket);
+    let mut stream = accept(socket);
     exchange(&mut stream)?;
     let resumed = stream.conn.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
     stream.conn.send_close_notify();
@@ -47,8 +50,13 @@ pub(crate) fn serve(
     Ok(resumed)
 }
 
-pub(crate) fn certificate() -> &'static [u8] {
-    &IDENTITY.certificate
+/// The settings of a client that trusts only this certificate.
+#[cfg(feature = "rustls")]
+pub(crate) fn trust() -> ureq::tls::TlsConfig {
+    use ureq::tls::{Certificate, RootCerts, TlsConfig};
+    let certificate = Certificate::from_der(&IDENTITY.certificate).to_owned();
+    let roots = RootCerts::Specific(vec![certificate].into());
+    TlsConfig::builder().root_certs(roots).build()
 }
 
 /// The certificate as its own authority, in the form of `SSL_CERT_FILE`.

@@ -5,22 +5,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClientOptions};
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
+use super::support::{holder, text};
 use super::*;
 
-/// Returns the same addresses for every host, and counts the lookups.
+/// Returns the same addresses for every host, after a pause, and counts the lookups.
 #[derive(Clone, Debug)]
-struct Hosts(Vec<SocketAddr>, Arc<AtomicUsize>);
+struct Hosts {
+    addresses: Vec<SocketAddr>,
+    pause: Duration,
+    asked: Arc<AtomicUsize>,
+}
 
 impl Hosts {
-    fn new(addresses: &[SocketAddr]) -> (Self, Arc<AtomicUsize>) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        (Self(addresses.to_vec(), Arc::clone(&asked)), asked)
+    fn new(addresses: Vec<SocketAddr>) -> Self {
+        Self { addresses, pause: Duration::ZERO, asked: Arc::default() }
+    }
+
+    fn agent(&self, settings: ConfigBuilder<AgentScope>) -> Agent {
+        Agent::with_parts(settings.build(), DefaultConnector::new(), self.clone())
     }
 }
 
@@ -29,67 +37,47 @@ impl Resolver for Hosts {
         &self,
         _: &Uri,
         _: &Config,
-        _: NextTimeout,
+        timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        self.1.fetch_add(1, Ordering::Relaxed);
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(self.pause.min(*timeout.after));
         let mut found = self.empty();
-        self.0.iter().for_each(|address| found.push(*address));
+        self.addresses.iter().for_each(|address| found.push(*address));
         Ok(found)
     }
+}
+
+/// Starts a server whose responses are `ok`, and returns its address as well.
+fn living() -> (Server, SocketAddr) {
+    let server = Server::play(vec![text(200, "ok")]);
+    let address = SocketAddr::from(([127, 0, 0, 1], server.port()));
+    (server, address)
 }
 
 /// Left to ureq: `examples/lookup_cache` is for slow name servers.
 #[test]
 fn a_pooled_connection_costs_a_lookup() {
-    let port = once(|mut socket| {
-        for _ in 0..2 {
-            read_head(&mut socket)?;
-            socket.write_all(WHOLE)?;
-        }
-        Ok(())
-    });
-    let (hosts, asked) = Hosts::new(&[SocketAddr::from(([127, 0, 0, 1], port))]);
-    let agent = Agent::with_parts(settings().build(), DefaultConnector::new(), hosts);
+    let (_server, address) = living();
+    let hosts = Hosts::new(vec![address]);
+    let agent = hosts.agent(settings());
     for _ in 0..2 {
         assert_eq!(get(&agent, "http://example.test/").unwrap(), "ok");
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 2, "fixed");
-}
-
-/// Resolves every host to this address, after a pause.
-#[derive(Debug)]
-struct Slow(SocketAddr, Duration);
-
-impl Resolver for Slow {
-    fn resolve(
-        &self,
-        _: &Uri,
-        _: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        thread::sleep(self.1.min(*timeout.after));
-        let mut found = self.empty();
-        found.push(self.0);
-        Ok(found)
-    }
+    assert_eq!(hosts.asked.load(Ordering::Relaxed), 2, "fixed");
 }
 
 /// Left to ureq: a name server that does not respond. Only `timeout_resolve`, `timeout_per_call` and `timeout_global` limit
 /// a lookup, and with any of these, ureq starts a thread for each request.
 #[test]
 fn the_time_limits_of_the_phases_do_not_limit_a_lookup() {
-    let port = once(|mut socket| {
-        read_head(&mut socket)?;
-        socket.write_all(WHOLE)
-    });
+    let (_server, address) = living();
     let (brief, pause) = (Duration::from_millis(200), Duration::from_secs(1));
     let settings = settings()
         .timeout_global(None)
         .timeout_connect(Some(brief))
         .timeout_send_request(Some(brief))
         .timeout_per_write(Some(brief));
-    let hosts = Slow(SocketAddr::from(([127, 0, 0, 1], port)), pause);
-    let agent = Agent::with_parts(settings.build(), DefaultConnector::new(), hosts);
+    let agent = Hosts { pause, ..Hosts::new(vec![address]) }.agent(settings);
     let start = Instant::now();
     let got = get(&agent, "http://example.test/");
     assert!(start.elapsed() >= pause, "fixed: {got:?}");
@@ -109,23 +97,28 @@ fn dead() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
     (address, (dead, queue))
 }
 
-/// `settings.rs` (`FIRST_CONNECT`).
+/// `settings.rs` (`FIRST_CONNECT`): the SDK tries to connect for 4 s first, and so leaves time for the next address.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_dead_first_address_takes_most_of_the_time() {
-    let port = once(|mut socket| {
-        read_head(&mut socket)?;
-        socket.write_all(WHOLE)
-    });
-    let (dead, _queue) = dead();
-    let (hosts, _) = Hosts::new(&[dead, SocketAddr::from(([127, 0, 0, 1], port))]);
+fn a_dead_first_address_takes_most_of_the_time_without_the_sdk() {
+    let ((_server, living), (dead, _queue)) = (living(), dead());
+    let hosts = Hosts::new(vec![dead, living]);
     let timeout = Duration::from_secs(3);
-    let settings = settings().timeout_connect(Some(timeout));
-    let agent = Agent::with_parts(settings.build(), DefaultConnector::new(), hosts);
+    let agent = hosts.agent(settings().timeout_connect(Some(timeout)));
     let start = Instant::now();
     assert_eq!(get(&agent, "http://example.test/").unwrap(), "ok");
     let spent = start.elapsed();
     assert!(spent > timeout / 2, "fixed: {spent:?}");
+
+    let agent = hosts.agent(Agent::config_builder().proxy(None));
+    let options = NexusClientOptions::new("http://127.0.0.1:1").agent(agent);
+    let (client, cache) = holder(options.allow_insecure_http(true), "t");
+    let start = Instant::now();
+    let options = FetchOptions::default().timeout(LONG * 5);
+    let fetched = client.authenticated_fetch(&cache, "ws", "p", "http://example.test/", options);
+    assert_eq!(fetched.unwrap().2, b"ok");
+    // Bare ureq would spend two thirds of the timeout on the first address.
+    assert!(start.elapsed() < LONG * 2, "{:?}", start.elapsed());
 }
 
 /// Left to ureq.
@@ -136,45 +129,13 @@ fn a_proxy_that_drips_stretches_a_timeout() {
 }
 
 fn is_stretched() -> bool {
-    let port = once(|mut socket| {
-        read_head(&mut socket)?;
-        socket.write_all(b"HTTP/1.1 200 OK\r\nX: ")?;
-        for _ in 0..30 {
-            socket.write_all(b"x")?;
-            thread::sleep(Duration::from_millis(20));
-        }
-        socket.write_all(b"\r\n\r\n")
-    });
+    let drips = bytes("HTTP/1.1 200 OK\r\nX: ").then(End::Drip(b"x"));
+    let proxy = Server::play(vec![drips.at_most(Duration::from_millis(600))]);
     let timeout = Duration::from_millis(200);
-    let settings = through(port, settings()).timeout_global(Some(timeout));
+    let settings = through(proxy.port(), settings()).timeout_global(Some(timeout));
     let start = Instant::now();
     get(&settings.build().new_agent(), "http://example.test/").unwrap_err();
     start.elapsed() > timeout * 2
-}
-
-/// `settings.rs` (`FIRST_CONNECT`): the SDK tries to connect for 4 s first, and so leaves time for the next address.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_dead_first_address_takes_little_of_the_sdks_time() {
-    let port = once(|mut socket| {
-        read_head(&mut socket)?;
-        socket.write_all(WHOLE)
-    });
-    let (dead, _queue) = dead();
-    let (hosts, _) = Hosts::new(&[dead, SocketAddr::from(([127, 0, 0, 1], port))]);
-    let config = Agent::config_builder().proxy(None).build();
-    let agent = Agent::with_parts(config, DefaultConnector::new(), hosts);
-    let options = NexusClientOptions::new("http://127.0.0.1:1").agent(agent);
-    let client = NexusClient::new(options.allow_insecure_http(true)).unwrap();
-    let cache = TokenCache::new();
-    let expires = std::time::SystemTime::now() + LONG * 60;
-    cache.set("ws", "p", CachedToken::new("t", "Bearer", expires));
-    let start = Instant::now();
-    let options = FetchOptions::default().timeout(LONG * 5);
-    let fetched = client.authenticated_fetch(&cache, "ws", "p", "http://example.test/", options);
-    assert_eq!(fetched.unwrap().2, b"ok");
-    // Bare ureq would spend two thirds of the timeout on the first address.
-    assert!(start.elapsed() < LONG * 2, "{:?}", start.elapsed());
 }
 
 /// Left to ureq, whose middleware does not see the settings of a single request. `NexusClient::new` refuses such an agent.

@@ -1,8 +1,8 @@
 //! Bugs and limits of ureq, shown on bare ureq: a few that the SDK works around, and those that it leaves.
 //!
 //! A test that fails here is good news: ureq no longer has that bug. Then the code in `src/transport` that the test
-//! names, if any, can go. The one test that runs the SDK, `a_dead_first_address_takes_little_of_the_sdks_time`, shows
-//! that such code works.
+//! names, if any, can go. The one test that runs the SDK, `a_dead_first_address_takes_most_of_the_time_without_the_sdk`,
+//! shows that such code works.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -13,6 +13,8 @@
 mod connecting;
 #[cfg(feature = "rustls")]
 mod over_tls;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,9 +25,9 @@ use ureq::Agent;
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
-const LONG: Duration = Duration::from_secs(20);
+use support::{End, LONG, Server, bytes};
 
-/// Serves the first connection.
+/// Serves the first connection, for tests that need more control than the scripted server gives them.
 fn once(on: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -56,17 +58,13 @@ fn get(agent: &Agent, url: &str) -> Result<String, ureq::Error> {
     agent.get(url).call()?.body_mut().read_to_string()
 }
 
-const WHOLE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const HALF: &[u8] = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf a bo";
 
-/// Left to ureq. Closing a socket that holds unread bytes resets the connection.
+/// Left to ureq.
 #[test]
 fn a_reset_passes_for_the_end_of_a_body() {
-    let port = once(|mut socket| {
-        socket.read_exact(&mut [0])?;
-        socket.write_all(HALF)
-    });
-    let got = get(&settings().build().new_agent(), &format!("http://127.0.0.1:{port}/"));
+    let server = Server::resetting(|_| bytes(HALF).then(End::Reset));
+    let got = get(&settings().build().new_agent(), &server.url("/"));
     assert!(matches!(got.as_deref(), Ok("half a bo")), "fixed: {got:?}");
 }
 
@@ -84,12 +82,8 @@ fn a_response_before_the_request_was_read_is_lost() {
 }
 
 fn read_once(response: impl Into<Vec<u8>>) -> Result<String, ureq::Error> {
-    let response = response.into();
-    let port = once(move |mut socket| {
-        read_head(&mut socket)?;
-        socket.write_all(&response)
-    });
-    get(&settings().build().new_agent(), &format!("http://127.0.0.1:{port}/"))
+    let server = Server::play(vec![bytes(response)]);
+    get(&settings().build().new_agent(), &server.url("/"))
 }
 
 /// `transport.rs` (`is_framed`): RFC 9112 section 6.1.

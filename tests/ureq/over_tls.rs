@@ -1,36 +1,10 @@
 //! Bodies and responses over TLS.
 
-use std::sync::Arc;
-
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-
+use super::support::{Stream, accept, trust};
 use super::*;
 
-type Stream = StreamOwned<ServerConnection, TcpStream>;
-
-/// A server's TLS settings, and client settings that trust it.
-fn identity() -> (Arc<ServerConfig>, ConfigBuilder<AgentScope>) {
-    let certificate =
-        CertificateDer::from_pem_slice(include_bytes!("../support/certificate.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../support/key.pem")).unwrap();
-    let trusted = Certificate::from_der(&certificate).to_owned();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let roots = RootCerts::Specific(Arc::new(vec![trusted]));
-    let tls = TlsConfig::builder().root_certs(roots).build();
-    (Arc::new(config), settings().tls_config(tls))
-}
-
-fn accept(config: Arc<ServerConfig>, socket: TcpStream) -> Stream {
-    StreamOwned::new(ServerConnection::new(config).unwrap(), socket)
+fn agent() -> Agent {
+    settings().tls_config(trust()).build().new_agent()
 }
 
 /// Two responses to one request, in one burst.
@@ -59,17 +33,15 @@ fn is_forged(agent: &Agent, url: &str) {
 /// Left to ureq: bytes that ureq has read from the socket, but TLS has not.
 #[test]
 fn a_response_that_nobody_asked_for_becomes_the_next_one() {
-    let (config, settings) = identity();
-    let port = once(move |socket| burst(accept(config, socket)));
-    is_forged(&settings.build().new_agent(), &format!("https://localhost:{port}/"));
+    let port = once(|socket| burst(accept(socket)));
+    is_forged(&agent(), &format!("https://localhost:{port}/"));
 }
 
 /// Left to ureq: part of a record, which TLS has read and holds until the rest arrives.
 #[test]
 fn half_a_response_that_nobody_asked_for_becomes_the_next_one() {
-    let (config, settings) = identity();
     let port = once(move |socket| {
-        let mut stream = accept(config, socket);
+        let mut stream = accept(socket);
         read_head(&mut stream)?;
         let mut both = Vec::new();
         for body in ["first", "forged"] {
@@ -87,38 +59,39 @@ fn half_a_response_that_nobody_asked_for_becomes_the_next_one() {
         stream.sock.write_all(&late)?;
         stream.sock.read_to_end(&mut Vec::new()).map(drop)
     });
-    is_forged(&settings.build().new_agent(), &format!("https://localhost:{port}/"));
+    is_forged(&agent(), &format!("https://localhost:{port}/"));
 }
 
 /// The same as with a whole response, through a proxy.
 #[test]
 fn a_response_through_a_proxy_that_nobody_asked_for_becomes_the_next_one() {
-    let (config, settings) = identity();
     let port = once(move |mut socket| {
         read_head(&mut socket)?;
         socket.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-        burst(accept(config, socket))
+        burst(accept(socket))
     });
-    is_forged(&through(port, settings).build().new_agent(), "https://localhost/");
+    is_forged(
+        &through(port, settings().tls_config(trust())).build().new_agent(),
+        "https://localhost/",
+    );
 }
 
 /// Left to ureq: its connectors keep sessions once a request without settings of its own has opened a connection.
 #[test]
 fn requests_with_settings_of_their_own_resume_no_session() {
-    let (config, settings) = identity();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = thread::spawn(move || {
         [(); 2].map(|()| {
             let (socket, _) = listener.accept().unwrap();
-            let mut stream = accept(Arc::clone(&config), socket);
+            let mut stream = accept(socket);
             read_head(&mut stream).unwrap();
             let response = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
             stream.write_all(response).unwrap();
             stream.conn.handshake_kind().unwrap()
         })
     });
-    let agent = settings.build().new_agent();
+    let agent = agent();
     for _ in 0..2 {
         let request = agent.get(format!("https://localhost:{port}/")).config();
         let request = request.timeout_global(Some(LONG)).build();
@@ -131,13 +104,12 @@ fn requests_with_settings_of_their_own_resume_no_session() {
 /// Left to ureq: TLS announces its end (RFC 8446 section 6.1).
 #[test]
 fn tls_that_is_cut_passes_for_the_end_of_a_body() {
-    let (config, settings) = identity();
     let port = once(move |socket| {
-        let mut stream = accept(config, socket);
+        let mut stream = accept(socket);
         read_head(&mut stream)?;
         stream.write_all(HALF)?;
         stream.flush()
     });
-    let got = get(&settings.build().new_agent(), &format!("https://localhost:{port}/"));
+    let got = get(&agent(), &format!("https://localhost:{port}/"));
     assert!(matches!(got.as_deref(), Ok("half a bo")), "fixed: {got:?}");
 }

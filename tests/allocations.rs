@@ -9,17 +9,12 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime};
-
-use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions};
 use support::{Server, bytes, holder, options, text};
 
 #[test]
 fn a_hit_allocates_nothing() {
-    let client = NexusClient::new(NexusClientOptions::new("http://localhost:1")).unwrap();
-    let cache = TokenCache::new();
-    let expires_at = SystemTime::now() + Duration::from_secs(3600);
-    cache.set("ws", "p", CachedToken::new("t", "Bearer", expires_at));
+    let (client, cache) = holder(NexusClientOptions::new("http://localhost:1"), "t");
     let fetcher = client.fetcher(&cache, "ws", "p");
     assert!(fetcher.get_cached_token().is_ok(), "it has seen the token");
 

@@ -14,11 +14,11 @@ mod support;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use allocation_counter::measure;
-use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusClientOptions, TokenCache};
-use support::{End, LONG, Open, Server, bearer, bytes, client, text};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use support::{End, LONG, Open, Server, bearer, bytes, cached, client, resident, text};
 
 const CALLERS: usize = 8;
 /// The memory that may be left in use after thousands of calls, in bytes.
@@ -170,21 +170,12 @@ fn refusals_leave_nothing(caller: &Caller) {
     warm.check_nothing_is_left("/401");
 }
 
-/// Returns the resident memory of this process, in bytes, or 0 without `/proc`.
-fn resident() -> usize {
-    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    pages.unwrap_or_default() * 4096
-}
-
 /// Workspaces that are set, and then workspaces that are resolved. Returns the bytes that are left.
 fn workspaces_are_bounded(server: &Server) -> i64 {
     let caller = Caller::new(server);
     caller.connect();
-    let expires = SystemTime::now() + Duration::from_secs(3600);
     let set = |workspace| {
-        let token = CachedToken::new("t-12345", "Bearer", expires);
-        caller.cache.set(&format!("workspace-{workspace}"), "p", token);
+        caller.cache.set(&format!("workspace-{workspace}"), "p", cached("t-12345"));
         // `len` looks at each token, so it is not called for each workspace.
         assert!(workspace % 500 != 0 || caller.cache.len() <= 10_000);
     };

@@ -22,11 +22,11 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, thread};
 
 use nexus_sdk::{CachedToken, FetchOptions, NexusClient, NexusError, RetryPolicy, TokenCache};
 use seeded::Seeded;
-use support::{Open, Reply, Request, Server, options, reply};
+use support::{Open, Reply, Request, Server, options, reply, resident};
 
 const THREADS: u64 = 16;
 const KEYS: usize = 64;
@@ -252,14 +252,6 @@ impl Caller<'_> {
     }
 }
 
-/// Returns the resident memory of this process.
-fn kilobytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let count = line.unwrap().split_whitespace().next();
-    count.unwrap().parse().unwrap()
-}
-
 #[test]
 fn every_call_gets_its_tenants_token_and_nothing_is_left_over() {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
@@ -289,8 +281,8 @@ fn every_call_gets_its_tenants_token_and_nothing_is_left_over() {
     let seen = &service.seen;
     let seconds = service.start.elapsed().as_secs_f64();
     eprintln!("{seconds:.1} s\n{seen:#?}");
-    eprintln!("{warm} kB after the first tenth, {end} kB at the end");
-    assert!(end < warm + 16 * 1024, "memory grows");
+    eprintln!("{warm} bytes after the first tenth, {end} at the end");
+    assert!(end < warm + (16 << 20), "memory grows");
     let within = |late: &AtomicU64, times: u64, of: &AtomicU64| {
         assert!(late.load(SeqCst) * times <= of.load(SeqCst), "late responses");
     };
@@ -310,8 +302,8 @@ fn every_call_gets_its_tenants_token_and_nothing_is_left_over() {
     }
 }
 
-/// Makes all calls. Returns the resident kilobytes after the first tenth and after the last.
-fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [u64; 2] {
+/// Makes all calls. Returns the resident memory after the first tenth and after the last.
+fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [usize; 2] {
     let policy = RetryPolicy::default().retries(1);
     let wait = Duration::from_millis(1);
     let options = options(server).retry_policy(policy.min_delay(wait).max_delay(wait));
@@ -332,6 +324,6 @@ fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [u64; 2] {
                 scope.spawn(move || caller.run(calls / THREADS + extra));
             }
         });
-        kilobytes()
+        resident()
     })
 }

@@ -178,7 +178,7 @@ fn a_form_is_taken_from_its_own_page_only() {
 #[test]
 fn a_form_wakes_the_wait() {
     let gateway = DevGateway::start().unwrap();
-    let client = super::support::client_of(gateway.url());
+    let client = client(&gateway);
     let listener = ConsentListener::bind().unwrap();
     let connection = requested(&client, &listener, "registry");
     let form = listener.credential_form(&client, connection.state.as_deref().unwrap()).unwrap();
@@ -201,7 +201,7 @@ fn a_form_wakes_the_wait() {
 #[test]
 fn what_has_no_form_says_so() {
     let gateway = DevGateway::start().unwrap();
-    let client = super::support::client_of(gateway.url());
+    let client = client(&gateway);
     let listener = ConsentListener::bind().unwrap();
     let error = listener.credential_form(&client, " ").unwrap_err();
     assert_eq!(error.code(), "invalid_input");

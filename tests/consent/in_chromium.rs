@@ -9,13 +9,13 @@ use serde_json::{Value, json as value};
 
 use super::browser::{half_open, parts};
 use super::chromium::{Chromium, ENTER, SPACE, TAB};
-use super::support::{LONG, Server, client, client_of, json};
+use super::support::{LONG, Server, client, json};
 
 #[test]
 #[ignore = "needs Chromium"]
 fn a_consent_ends_on_a_page_that_says_so() {
     let gateway = DevGateway::start().unwrap();
-    let client = client_of(gateway.url());
+    let client = client(&gateway);
     let listener = ConsentListener::bind().unwrap();
     let input = RequestConnectionInput::new("acme", "github", ["repo"], listener.return_url());
     let connection = client.request_connection(&input).unwrap();

@@ -129,7 +129,7 @@ impl<'a> FaultyCall<'a> {
         let options = match call {
             // The call that hangs is a flight, which the next attempt would only join.
             Call::Check if timeout == SHORT => options,
-            Call::Check | Call::Connect => options.retry_policy(persistent()),
+            Call::Check | Call::Connect => options.retry_policy(many_retries()),
             _ => options,
         };
         let (client, cache) = holder(options, "canary-held");
@@ -152,7 +152,7 @@ impl<'a> FaultyCall<'a> {
         } else {
             id.clone()
         };
-        assert_eq!(self.patiently(&next), "ok", "the call after {id}");
+        assert_eq!(self.without_fault(&next), "ok", "the call after {id}");
         if self.hangs_in_flight() {
             self.server.hung.lock().unwrap().push(self.client.clone());
         }
@@ -180,7 +180,7 @@ impl<'a> FaultyCall<'a> {
 
     /// Makes a call without a fault, again after a timeout. Any call but a fetch with GET is also repeated once after a
     /// failure: its pooled connection may be closed just then, and the SDK sends only such a fetch again.
-    fn patiently(&self, id: &str) -> String {
+    fn without_fault(&self, id: &str) -> String {
         let start = Instant::now();
         let mut outcome = self.run(id, 2);
         let once = self.call != Call::Fetch;
@@ -206,23 +206,23 @@ impl<'a> FaultyCall<'a> {
         match self.call {
             Call::Token => {
                 let token = self.client.get_cached_token(&self.cache, id, "p");
-                seen(token, |token| compare(&token.access_token, &format!("canary-{number}")))
+                shown(token, |token| compare(&token.access_token, &format!("canary-{number}")))
             }
             Call::Check => self.status(id),
             Call::Wait => {
                 let soon = WaitOptions::default().interval(Duration::ZERO).timeout(self.timeout);
                 let status = self.client.wait_for_active(id, soon);
-                seen(status, |status| compare(status.as_str(), "active"))
+                shown(status, |status| compare(status.as_str(), "active"))
             }
             Call::Connect => {
                 let input = RequestConnectionInput::new(id, "p", ["s"], "http://a/?canary");
                 let connection = self.client.request_connection(&input);
-                seen(connection, |made| compare(&made.connection_id, &format!("c{number}")))
+                shown(connection, |made| compare(&made.connection_id, &format!("c{number}")))
             }
             Call::Fetch => self.fetch(&url, number, FetchOptions::default()),
             Call::Send => {
                 let post = FetchOptions::default().method("POST").data("canary");
-                self.fetch(&url, number, post.retry_policy(persistent()))
+                self.fetch(&url, number, post.retry_policy(many_retries()))
             }
             Call::Agent => self.stream(&url, number),
         }
@@ -230,13 +230,13 @@ impl<'a> FaultyCall<'a> {
 
     fn status(&self, id: &str) -> String {
         let status = self.client.check_connection(id);
-        seen(status, |status| compare(status.as_str(), "active"))
+        shown(status, |status| compare(status.as_str(), "active"))
     }
 
     fn fetch(&self, url: &str, number: usize, options: FetchOptions) -> String {
         let options = options.timeout(self.timeout).header("Cookie", "canary");
         let fetched = self.client.authenticated_fetch(&self.cache, "ws", "p", url, options);
-        seen(fetched, |(_, _, body)| compare(&String::from_utf8_lossy(&body), &document(number)))
+        shown(fetched, |(_, _, body)| compare(&String::from_utf8_lossy(&body), &document(number)))
     }
 
     /// The agent leaves the limits of a stream's time and size to its user.
@@ -256,12 +256,12 @@ impl<'a> FaultyCall<'a> {
     }
 }
 
-fn persistent() -> RetryPolicy {
+fn many_retries() -> RetryPolicy {
     RetryPolicy::default().retries(9).min_delay(Duration::ZERO)
 }
 
 /// Returns the value, or the code of the error. Asserts that the error shows no secret.
-fn seen<T>(result: Result<T, NexusError>, value: impl FnOnce(T) -> String) -> String {
+fn shown<T>(result: Result<T, NexusError>, value: impl FnOnce(T) -> String) -> String {
     result.map_or_else(
         |error| {
             check_error(&error);
@@ -309,10 +309,10 @@ pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync)
     });
 }
 
-/// The wrong outcomes of all cases, to report together.
-pub(crate) struct Wrong(Mutex<Vec<String>>);
+/// The unexpected outcomes of all cases, to report together.
+pub(crate) struct Mismatches(Mutex<Vec<String>>);
 
-impl Wrong {
+impl Mismatches {
     pub(crate) fn new() -> Self {
         Self(Mutex::default())
     }
@@ -325,7 +325,7 @@ impl Wrong {
     }
 }
 
-impl Drop for Wrong {
+impl Drop for Mismatches {
     fn drop(&mut self) {
         let mut wrong = self.0.lock().unwrap().split_off(0);
         wrong.sort();

@@ -2,60 +2,36 @@
 
 use std::ops::RangeInclusive;
 
-use crate::calls::{Call, FaultyCall, FaultyServer, Wrong, all, document};
-use crate::support::{End, LONG, bytes};
+use crate::calls::{Call, FaultyCall, FaultyServer, Mismatches, all, document};
+use crate::support::{End, LONG, bytes, gzip, in_chunks, with_length};
 
-pub(crate) fn gzip(plain: &[u8]) -> Vec<u8> {
-    use std::io::Write as _;
-
-    let level = flate2::Compression::default();
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-    encoder.write_all(plain).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// A whole response, the length of its header, and the number of bytes that may be missing at its end.
+/// A whole response.
 struct Whole {
     name: &'static str,
     bytes: Vec<u8>,
-    head: usize,
-    spare: usize,
+    /// The number of bytes at its end without which the body is whole.
+    after_body: usize,
 }
 
 impl Whole {
     /// The lengths to cut it to. Compressed and plain bodies have similar headers, so one of them is enough.
     fn cuts(&self) -> RangeInclusive<usize> {
-        let start = if self.name.starts_with("gzip") { self.head } else { 0 };
+        let end = self.bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
+        let start = if self.name.starts_with("gzip") { end + 4 } else { 0 };
         start..=self.bytes.len()
     }
 }
 
-fn by_length(name: &'static str, headers: &str, body: &[u8]) -> Whole {
-    let head = format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
-    Whole { name, bytes: [head.as_bytes(), body].concat(), head: head.len(), spare: 0 }
-}
-
-fn in_chunks(name: &'static str, headers: &str, body: &[u8]) -> Whole {
-    let head = format!("HTTP/1.1 200 OK\r\n{headers}Transfer-Encoding: chunked\r\n\r\n");
-    let head_length = head.len();
-    let mut bytes = head.into_bytes();
-    for chunk in body.chunks(40) {
-        bytes.extend(format!("{:x}\r\n", chunk.len()).bytes());
-        bytes.extend(chunk);
-        bytes.extend(b"\r\n");
-    }
-    bytes.extend(b"0\r\n\r\n");
+fn wholes() -> [Whole; 4] {
+    const GZIP: &str = "Content-Encoding: gzip\r\n";
+    let plain = document(1).into_bytes();
+    let packed = gzip(&plain);
     // The last chunk ends the body. The empty line after it ends the trailers.
-    Whole { name, bytes, head: head_length, spare: 2 }
-}
-
-fn wholes() -> Vec<Whole> {
-    let body = document(1).into_bytes();
-    vec![
-        by_length("length", "", &body),
-        in_chunks("chunks", "", &body),
-        by_length("gzip and length", "Content-Encoding: gzip\r\n", &gzip(&body)),
-        in_chunks("gzip and chunks", "Content-Encoding: gzip\r\n", &gzip(&body)),
+    [
+        Whole { name: "length", bytes: with_length("", &plain), after_body: 0 },
+        Whole { name: "chunks", bytes: in_chunks("", &plain, 40), after_body: 2 },
+        Whole { name: "gzip and length", bytes: with_length(GZIP, &packed), after_body: 0 },
+        Whole { name: "gzip and chunks", bytes: in_chunks(GZIP, &packed, 40), after_body: 2 },
     ]
 }
 
@@ -80,7 +56,7 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
         .map(|&(number, length, _, end)| bytes(&wholes[number].bytes[..length]).then(end))
         .collect();
     let server = FaultyServer::start(move |case| answers[case].clone());
-    let wrong = Wrong::new();
+    let mismatches = Mismatches::new();
     let cases: Vec<usize> = (0..cuts.len()).collect();
     all(&cases, 16, |&case| {
         let (number, length, call, end) = cuts[case];
@@ -89,13 +65,13 @@ fn an_answer_that_is_cut_at_any_byte_is_an_error() {
         let expected = match whole.bytes.len() - length {
             0 => "ok",
             // Half of the last empty line: both outcomes are right.
-            1 if whole.spare == 2 => return,
+            1 if whole.after_body == 2 => return,
             // After a reset, the end of the body may be lost.
-            missing if missing == whole.spare && matches!(end, End::Reset) => return,
-            missing if missing == whole.spare => "ok",
+            missing if missing == whole.after_body && matches!(end, End::Reset) => return,
+            missing if missing == whole.after_body => "ok",
             _ => "request_failed",
         };
         let case = format!("{}, {length} bytes, {end:?}, {call:?}", whole.name);
-        wrong.compare(case, &outcome, expected);
+        mismatches.compare(case, &outcome, expected);
     });
 }

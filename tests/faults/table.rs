@@ -8,7 +8,7 @@ use std::time::Duration;
 use nexus_sdk::{FetchOptions, LogLevel, NexusClientOptions, NexusError, RequestConnectionInput};
 
 use crate::calls::{
-    CALLS, Call, FaultyCall, FaultyServer, SHORT, Wrong, all, document, document_reply,
+    CALLS, Call, FaultyCall, FaultyServer, Mismatches, SHORT, all, document, document_reply,
 };
 use crate::support::{End, LONG, Reply, Server, bytes, holder, reply};
 
@@ -195,7 +195,7 @@ const ENDLESS: &[Row] = &[
 
 mod packed {
     use super::*;
-    use crate::cuts::gzip;
+    use crate::support::gzip;
 
     fn gzipped(body: &[u8]) -> Reply {
         reply(200, &[("Content-Encoding", "gzip")], body)
@@ -276,12 +276,12 @@ fn every_fault_has_its_outcome_and_the_next_call_works() {
         .flat_map(|row| CALLS.map(|call| (row, call)))
         .filter(|(row, call)| *call != Call::Agent || *row < for_agent)
         .collect();
-    let wrong = Wrong::new();
+    let mismatches = Mismatches::new();
     all(&cases, 48, |&(case, call)| {
         let row = rows[case];
         let timeout = if row.hangs() { SHORT } else { LONG };
         let outcome = FaultyCall::new(&server, call, case, timeout).make();
-        wrong.compare(format!("{}, {call:?}", row.name), &outcome, expected(call, row));
+        mismatches.compare(format!("{}, {call:?}", row.name), &outcome, expected(call, row));
     });
 }
 

@@ -1,6 +1,6 @@
 //! Response bodies: framing, compression and limits. `tests/faults` has bodies that are cut or damaged.
 
-use crate::support::{Reply, Server, bytes, fetch, holder, options};
+use crate::support::{Reply, Server, bytes, fetch, holder, in_chunks, options, with_length};
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{FetchOptions, NexusError};
 
@@ -18,19 +18,11 @@ fn fetch_limited(answer: Reply, limit: u64) -> Fetched {
 
 /// The same body in each framing of HTTP/1.1.
 fn framed(headers: &str, body: &[u8]) -> [(&'static str, Reply); 3] {
-    let head = format!("HTTP/1.1 200 OK\r\n{headers}");
-    let length = format!("{head}Content-Length: {}\r\n\r\n", body.len());
-    let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
-    for chunk in body.chunks(7) {
-        chunked.extend(format!("{:x}\r\n", chunk.len()).bytes());
-        chunked.extend(chunk);
-        chunked.extend(b"\r\n");
-    }
-    chunked.extend(b"0\r\n\r\n");
+    let bare = format!("HTTP/1.1 200 OK\r\n{headers}\r\n");
     [
-        ("Content-Length", bytes([length.as_bytes(), body].concat())),
-        ("chunked", bytes(chunked)),
-        ("close-delimited", bytes([format!("{head}\r\n").as_bytes(), body].concat())),
+        ("Content-Length", bytes(with_length(headers, body))),
+        ("chunked", bytes(in_chunks(headers, body, 7))),
+        ("close-delimited", bytes([bare.as_bytes(), body].concat())),
     ]
 }
 
@@ -79,18 +71,8 @@ fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
 
 #[cfg(feature = "gzip")]
 mod gzip {
-    use std::io::Write as _;
-
-    use flate2::{Compression, write::GzEncoder};
-
     use super::*;
-    use crate::support::{End, reply};
-
-    fn gzip(plain: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(plain).unwrap();
-        encoder.finish().unwrap()
-    }
+    use crate::support::{End, gzip, reply};
 
     #[test]
     fn a_gzip_body_is_decoded_and_its_headers_are_those_of_what_is_returned() {

@@ -12,10 +12,10 @@ fn session() -> AgentSessionInput {
     AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github")
 }
 
-type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
+pub(crate) type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
 
-/// Every method with arguments that are fine.
-const METHODS: [Method; 14] = [
+/// Every method that asks the gateway, with arguments that are fine.
+pub(crate) const METHODS: [Method; 14] = [
     ("request_connection", |client| {
         let input = RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/");
         client.request_connection(&input).err()

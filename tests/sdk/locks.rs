@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::errors::METHODS;
 use crate::support::{Server, bearer, bytes, json, options};
 use nexus_sdk::serde_json::json;
-use nexus_sdk::{
-    AgentSessionInput, LockRequest, NexusClient, NexusClientOptions, NexusError, RefreshLock,
-    RequestConnectionInput, RetryPolicy,
-};
+use nexus_sdk::{LockRequest, NexusClient, NexusClientOptions, RefreshLock, RetryPolicy};
 
 /// What happened, in order: `acquire`, `request`, `release`.
 #[derive(Clone, Default)]
@@ -111,41 +109,23 @@ fn each_attempt_holds_the_lock_by_itself() {
     }
 }
 
-type Call = fn(&NexusClient) -> Option<NexusError>;
-
 #[test]
 fn calls_that_refresh_nothing_take_no_lock() {
-    let table: [(&str, Call, usize); 8] = [
-        ("resolve", |it| it.resolve_token("ws", "p").err(), 1),
-        ("token", |it| it.get_token_by_connection_id("c").err(), 1),
-        ("refresh", |it| it.refresh_connection("c").err(), 1),
-        ("check", |it| it.check_connection("c").err(), 1),
-        ("providers", |it| it.providers().err(), 0),
-        ("health", |it| it.health().err(), 0),
-        (
-            "request-connection",
-            |it| {
-                let input = RequestConnectionInput::new("u", "p", ["s"], "http://localhost/");
-                it.request_connection(&input).err()
-            },
-            0,
-        ),
-        (
-            "agent session",
-            |it| {
-                let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
-                it.request_agent_session(&input).err()
-            },
-            1,
-        ),
+    let refresh = [
+        "resolve_token",
+        "get_token_by_connection_id",
+        "refresh_connection",
+        "check_connection",
+        "request_agent_session",
+        "request_agent_session, on behalf of a user",
     ];
-    for (case, call, locks) in table {
+    for (name, call) in METHODS {
         let bench = Bench::new(&[]);
         call(&bench.client(false, |options| options));
         let events = bench.events.take();
         let acquired = events.iter().filter(|event| **event == "acquire").count();
-        assert!(events.contains(&"request"), "{case}");
-        assert_eq!(acquired, locks, "{case}");
+        assert!(events.contains(&"request"), "{name}");
+        assert_eq!(acquired, usize::from(refresh.contains(&name)), "{name}");
     }
 }
 

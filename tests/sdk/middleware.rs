@@ -1,15 +1,15 @@
 //! The authenticated agent.
 
 use std::io::Read as _;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use nexus_sdk::http::{HeaderName, HeaderValue, Request};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::testing::{DevGateway, Fault};
-use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, NexusError, TokenCache};
+use nexus_sdk::{NexusClient, NexusClientOptions, NexusError, TokenCache};
 use ureq::{Agent, SendBody};
 
-use crate::support::{self, Server, client, text};
+use crate::support::{self, Server, cached, client, text};
 
 struct Setting {
     gateway: DevGateway,
@@ -25,11 +25,6 @@ fn setting() -> Setting {
     let cache = TokenCache::new();
     let agent = client.authenticated_agent(&cache, "acme", "github");
     Setting { gateway, cache, agent }
-}
-
-fn cached(name: &str) -> CachedToken {
-    let expires_at = SystemTime::now() + Duration::from_secs(3600);
-    CachedToken::new(name, "Bearer", expires_at)
 }
 
 fn code(error: &ureq::Error) -> String {

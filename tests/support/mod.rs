@@ -1,6 +1,7 @@
 //! Shared by the tests: a scripted server, and clients of it.
 #![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
 
+mod bodies;
 mod dev;
 mod open;
 mod reply;
@@ -18,8 +19,9 @@ use nexus_sdk::{
 };
 use serde_json::Value;
 
+pub(crate) use bodies::{gzip, in_chunks, with_length};
 pub(crate) use dev::{connected, said};
-pub(crate) use open::Open;
+pub(crate) use open::{Open, resident};
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};
 #[cfg(feature = "rustls")]
@@ -74,16 +76,16 @@ pub(crate) fn client(gateway: &impl Gateway) -> NexusClient {
     NexusClient::new(options(gateway)).unwrap()
 }
 
-pub(crate) fn client_of(url: &str) -> NexusClient {
-    NexusClient::new(NexusClientOptions::new(url).log_level(LogLevel::Off)).unwrap()
+/// A bearer token for the next hour.
+pub(crate) fn cached(token: &str) -> CachedToken {
+    let expires = std::time::SystemTime::now() + Duration::from_secs(3600);
+    CachedToken::new(token, "Bearer", expires)
 }
 
 /// A client, and a cache that contains the bearer token `token` for `ws` and `p`, so that a fetch needs no gateway.
 pub(crate) fn holder(options: NexusClientOptions, token: &str) -> (NexusClient, TokenCache) {
     let cache = TokenCache::new();
-    let expires = std::time::SystemTime::now() + Duration::from_secs(3600);
-    let token = CachedToken::new(token, "Bearer", expires);
-    cache.set("ws", "p", token);
+    cache.set("ws", "p", cached(token));
     (NexusClient::new(options).unwrap(), cache)
 }
 

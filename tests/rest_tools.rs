@@ -21,11 +21,8 @@ fn run(gateway: &DevGateway, args: &[&str], setting: &str) -> Output {
 }
 
 fn start() -> DevGateway {
-    DevGateway::builder()
-        .provider(Provider::api_key("mcp"))
-        .connection("ws", "mcp")
-        .start()
-        .unwrap()
+    let builder = DevGateway::builder().provider(Provider::api_key("mcp"));
+    builder.connection("ws", "mcp").start().unwrap()
 }
 
 /// Returns stdout and stderr.

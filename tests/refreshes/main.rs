@@ -101,7 +101,6 @@ enum Way {
     /// The same, and with a name that the gateway sees.
     Named,
     Unlocked,
-    Bare,
 }
 
 fn between(random: &mut Seeded, least: u64, most: u64) -> Duration {
@@ -124,28 +123,21 @@ fn process() {
         stop.store(true, SeqCst);
     });
     let options = NexusClientOptions::new(text("url")).log_level(LogLevel::Off);
-    let options = match text("way") {
-        "Unlocked" | "Bare" => options.without_lock(),
-        _ => options,
+    let counts = match text("way") {
+        "Once" => return directories::resolve(text("url"), &task),
+        "Named" => expiries::call(text("url"), options, text("name"), &stopped),
+        way => {
+            let options = if way == "Unlocked" { options.without_lock() } else { options };
+            let caller = Caller {
+                url: text("url").to_owned(),
+                client: NexusClient::new(options).unwrap(),
+                cache: TokenCache::new(),
+                stopped,
+            };
+            // The drop of the caller waits for flights before the process ends.
+            caller.run(task["seed"].as_u64().unwrap())
+        }
     };
-    if text("way") == "Once" {
-        directories::resolve(text("url"), &task);
-        return;
-    }
-    if text("way") == "Named" {
-        let counts = expiries::call(text("url"), options, text("name"), &stopped);
-        println!("\ncounts {}", counts.write());
-        return;
-    }
-    let caller = Caller {
-        url: text("url").to_owned(),
-        client: NexusClient::new(options).unwrap(),
-        cache: TokenCache::new(),
-        stopped,
-    };
-    let counts = caller.run(text("way") == "Bare", task["seed"].as_u64().unwrap());
-    // Waits for flights before the process ends.
-    drop(caller);
     println!("\ncounts {}", counts.write());
 }
 
@@ -157,11 +149,11 @@ struct Caller {
 }
 
 impl Caller {
-    fn run(&self, bare: bool, seed: u64) -> Counts {
+    fn run(&self, seed: u64) -> Counts {
         let all = thread::scope(|scope| {
             let threads = (0..THREADS).map(|thread| {
                 let random = Seeded::new(seed.wrapping_add(thread.wrapping_mul(0x9E37_79B9)));
-                scope.spawn(move || self.calls(bare, random))
+                scope.spawn(move || self.calls(random))
             });
             let threads: Vec<_> = threads.collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
@@ -173,16 +165,12 @@ impl Caller {
         sum
     }
 
-    fn calls(&self, bare: bool, mut random: Seeded) -> Counts {
+    fn calls(&self, mut random: Seeded) -> Counts {
         let mut counts = Counts::default();
         while !self.stopped.load(SeqCst) {
             let timeout = between(&mut random, 5, 2000);
-            if bare {
-                self.bare(timeout, &mut counts);
-            } else {
-                self.fetch(timeout, &mut counts);
-                self.use_cached(&mut counts);
-            }
+            self.fetch(timeout, &mut counts);
+            self.use_cached(&mut counts);
             thread::sleep(between(&mut random, 0, 50));
         }
         counts
@@ -224,18 +212,6 @@ impl Caller {
             && left.is_ok_and(|left| left > MARGIN)
         {
             counts.early_401s += 1;
-        }
-    }
-
-    /// A resolve by a client other than this crate. It hangs up at its timeout.
-    fn bare(&self, timeout: Duration, counts: &mut Counts) {
-        let resolve = format!("{}/v1/resolve?workspace_id=ws&provider_name=idp", self.url);
-        let request = ureq::get(resolve).config().timeout_global(Some(timeout)).build();
-        match request.call() {
-            Ok(_) => counts.good += 1,
-            Err(ureq::Error::Timeout(_)) => counts.failed("timeout"),
-            Err(ureq::Error::StatusCode(status)) => counts.failed(&format!("http_{status}")),
-            Err(_) => counts.failed("request_failed"),
         }
     }
 }
@@ -372,7 +348,6 @@ fn soak() {
         row(Way::Locked, 4, seconds, 5, true),
         row(Way::Locked, 16, 20, 11, false),
         row(Way::Unlocked, 4, 6, 0, true),
-        row(Way::Bare, 4, 6, 0, true),
     ];
     eprintln!(
         "way       processes  started  tokens    good  timeouts  late 401s  early 401s  consent  errors"
@@ -401,7 +376,7 @@ fn soak() {
         let counts = &outcome.counts;
         assert!(counts.good > 0, "{:?}", row.way);
         if row.way == Way::Locked {
-            // In the other rows the connection is lost at once, and few calls are left that could time out.
+            // In the other row the connection is lost at once, and few calls are left that could time out.
             assert!(counts.timeouts > 0, "no caller has left a flight");
             assert_eq!(counts.errors, BTreeMap::new());
             assert_eq!(counts.early_401s, 0);

@@ -1,5 +1,6 @@
 //! Calls that can make the gateway refresh a token run to their end, even if their callers leave.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -54,41 +55,30 @@ impl Slow {
     }
 }
 
-/// Starts a flight, leaves it, and drops the last handle of its client.
-type Leave = fn(NexusClient, &TokenCache, &Slow);
-
 /// Each kind of handle waits for flights if it is the last one.
 #[test]
 fn the_last_handle_of_any_kind_waits_for_the_flight() {
-    let table: [(&str, Leave); 4] = [
-        ("a client", |client, cache, gateway| {
-            gateway.leave(&client, cache);
-        }),
-        ("a fetcher", |client, cache, gateway| {
-            let _fetcher = client.fetcher(cache, "ws", "p");
-            gateway.leave(&client, cache);
-            drop(client);
-        }),
-        ("an agent", |client, cache, gateway| {
-            let _agent = client.authenticated_agent(cache, "ws", "p");
-            gateway.leave(&client, cache);
-            drop(client);
-        }),
-        ("a session's fetcher", |client, cache, gateway| {
+    type Handle = fn(&NexusClient, &TokenCache) -> Box<dyn Any>;
+    let table: [(&str, Handle); 4] = [
+        ("a client", |client, _| Box::new(client.clone())),
+        ("a fetcher", |client, cache| Box::new(client.fetcher(cache, "ws", "p"))),
+        ("an agent", |client, cache| Box::new(client.authenticated_agent(cache, "ws", "p"))),
+        ("a session's fetcher", |client, _| {
             let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
             let session = client.request_agent_session(&input).unwrap();
-            let _fetcher = client.session_fetcher(&session).unwrap();
-            gateway.leave(&client, cache);
-            drop(client);
+            Box::new(client.session_fetcher(&session).unwrap())
         }),
     ];
     thread::scope(|scope| {
-        for (case, leave) in table {
+        for (case, handle) in table {
             scope.spawn(move || {
                 let (gateway, cache) = (Slow::start(), TokenCache::new());
-                leave(client(&gateway.server), &cache, &gateway);
-                let token = cache.get("ws", "p");
-                assert!(token.is_some(), "{case}: the flight has not ended");
+                let client = client(&gateway.server);
+                let last = handle(&client, &cache);
+                gateway.leave(&client, &cache);
+                drop(client);
+                drop(last);
+                assert!(cache.get("ws", "p").is_some(), "{case}: the flight has not ended");
             });
         }
     });

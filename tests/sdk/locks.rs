@@ -25,13 +25,6 @@ impl Events {
     }
 }
 
-/// A lock that is always free, unless it fails.
-struct Noted {
-    events: Events,
-    fails: bool,
-    longest: Arc<Mutex<Vec<Duration>>>,
-}
-
 struct Held(Events);
 
 impl Drop for Held {
@@ -40,14 +33,17 @@ impl Drop for Held {
     }
 }
 
-impl RefreshLock for Noted {
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
-        self.events.add("acquire");
-        self.longest.lock().unwrap().push(turn.longest);
-        if self.fails {
-            return Err(io::Error::other("no connection"));
-        }
-        Ok(Some(Box::new(Held(self.events.clone()))))
+type Guard = Box<dyn Send>;
+
+/// A lock that is a function.
+struct Scripted<F>(F);
+
+impl<F> RefreshLock for Scripted<F>
+where
+    F: Fn(&LockRequest<'_>) -> io::Result<Option<Guard>> + Send + Sync,
+{
+    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Guard>> {
+        (self.0)(turn)
     }
 }
 
@@ -74,19 +70,26 @@ impl Bench {
         Self { gateway, events, longest: Arc::default() }
     }
 
-    fn client(
-        &self,
-        fails: bool,
-        change: impl Fn(NexusClientOptions) -> NexusClientOptions,
-    ) -> NexusClient {
-        let lock = Noted { events: self.events.clone(), fails, longest: Arc::clone(&self.longest) };
-        let options = change(options(&self.gateway));
-        NexusClient::new(options.refresh_lock(lock)).unwrap()
+    /// A lock that is always free, unless it fails.
+    fn lock(&self, fails: bool) -> impl RefreshLock + use<> {
+        let (events, longest) = (self.events.clone(), Arc::clone(&self.longest));
+        Scripted(move |turn: &LockRequest<'_>| {
+            events.add("acquire");
+            longest.lock().unwrap().push(turn.longest);
+            if fails {
+                return Err(io::Error::other("no connection"));
+            }
+            Ok(Some(Box::new(Held(events.clone())) as Guard))
+        })
+    }
+
+    fn client(&self, change: impl Fn(NexusClientOptions) -> NexusClientOptions) -> NexusClient {
+        NexusClient::new(change(options(&self.gateway).refresh_lock(self.lock(false)))).unwrap()
     }
 
     fn retrying(&self) -> NexusClient {
         let policy = RetryPolicy::default().retries(1).min_delay(Duration::from_millis(1));
-        self.client(false, |options| options.retry_policy(policy.clone()))
+        self.client(|options| options.retry_policy(policy.clone()))
     }
 }
 
@@ -121,7 +124,7 @@ fn calls_that_refresh_nothing_take_no_lock() {
     ];
     for (name, call) in METHODS {
         let bench = Bench::new(&[]);
-        call(&bench.client(false, |options| options));
+        call(&bench.client(|options| options));
         let events = bench.events.take();
         let acquired = events.iter().filter(|event| **event == "acquire").count();
         assert!(events.contains(&"request"), "{name}");
@@ -133,7 +136,7 @@ fn calls_that_refresh_nothing_take_no_lock() {
 fn a_turn_is_as_long_as_an_attempt() {
     let longest = |timeout| {
         let bench = Bench::new(&[]);
-        let client = bench.client(false, |options| options.timeout(timeout));
+        let client = bench.client(|options| options.timeout(timeout));
         client.resolve_token("ws", "p").unwrap();
         let [longest] = bench.longest.lock().unwrap()[..] else { panic!("more than one turn") };
         longest
@@ -149,7 +152,7 @@ fn a_turn_is_as_long_as_an_attempt() {
 #[test]
 fn a_lock_that_does_not_work_stops_no_call() {
     let bench = Bench::new(&[]);
-    let client = bench.client(true, |options| options);
+    let client = bench.client(|options| options.refresh_lock(bench.lock(true)));
     assert!(client.resolve_token("ws", "p").is_ok());
     assert_eq!(bench.events.take(), ["acquire", "request"]);
 }
@@ -157,11 +160,7 @@ fn a_lock_that_does_not_work_stops_no_call() {
 #[test]
 fn clients_share_one_lock() {
     let bench = Bench::new(&[]);
-    let lock: Arc<dyn RefreshLock> = Arc::new(Noted {
-        events: bench.events.clone(),
-        fails: false,
-        longest: Arc::clone(&bench.longest),
-    });
+    let lock: Arc<dyn RefreshLock> = Arc::new(bench.lock(false));
     for _ in 0..2 {
         let options = options(&bench.gateway).refresh_lock(Arc::clone(&lock));
         let client = NexusClient::new(options).unwrap();
@@ -170,27 +169,11 @@ fn clients_share_one_lock() {
     assert_eq!(bench.events.take(), ATTEMPT.repeat(2));
 }
 
-/// A lock whose first turn panics: where it is acquired, or where it is released.
-struct Panics {
-    in_drop: bool,
-    count: AtomicUsize,
-}
+struct PanicsInDrop;
 
-struct Bomb;
-
-impl Drop for Bomb {
+impl Drop for PanicsInDrop {
     fn drop(&mut self) {
         panic::resume_unwind(Box::new("a bug of the lock"));
-    }
-}
-
-impl RefreshLock for Panics {
-    fn acquire(&self, _: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
-        match (self.count.fetch_add(1, Ordering::SeqCst), self.in_drop) {
-            (0, true) => Ok(Some(Box::new(Bomb))),
-            (0, false) => panic::resume_unwind(Box::new("a bug of the lock")),
-            _ => Ok(Some(Box::new(()))),
-        }
     }
 }
 
@@ -198,9 +181,15 @@ impl RefreshLock for Panics {
 fn a_lock_that_panics_fails_the_call_and_not_the_next_one() {
     for in_drop in [false, true] {
         let bench = Bench::new(&[]);
-        let count = AtomicUsize::new(0);
-        let options = options(&bench.gateway).refresh_lock(Panics { in_drop, count });
-        let client = NexusClient::new(options).unwrap();
+        let turns = AtomicUsize::new(0);
+        let lock = Scripted(move |_: &LockRequest<'_>| -> io::Result<Option<Guard>> {
+            match (turns.fetch_add(1, Ordering::SeqCst), in_drop) {
+                (0, true) => Ok(Some(Box::new(PanicsInDrop))),
+                (0, false) => panic::resume_unwind(Box::new("a bug of the lock")),
+                _ => Ok(Some(Box::new(()))),
+            }
+        });
+        let client = NexusClient::new(options(&bench.gateway).refresh_lock(lock)).unwrap();
         let error = client.resolve_token("ws", "p").unwrap_err();
         let got = (error.code(), error.is_retryable());
         assert_eq!(got, ("request_failed", true), "{in_drop}");

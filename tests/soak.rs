@@ -19,8 +19,8 @@ mod support;
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -35,7 +35,7 @@ const KEYS: usize = 64;
 struct Service {
     start: Instant,
     lifetime: Duration,
-    random: AtomicU64,
+    random: Mutex<Seeded>,
     /// The number of the latest token.
     issued: AtomicU64,
     keys: Vec<Key>,
@@ -85,16 +85,6 @@ fn read(token: &str) -> Issued {
     Issued { key: usize::try_from(key).unwrap(), number, at: Duration::from_micros(at) }
 }
 
-fn once_in(times: u64, random: &AtomicU64) -> bool {
-    next(random).is_multiple_of(times)
-}
-
-/// Returns a random number. The step differs from that of the unit tests' generator, so that threads with
-/// neighbouring seeds get different numbers.
-fn next(state: &AtomicU64) -> u64 {
-    Seeded::new(state.fetch_add(0x9E37_79B9_7F4A_7C15, SeqCst)).next()
-}
-
 impl Service {
     fn respond(&self, request: &Request) -> Reply {
         let (status, body) = match request.target.strip_prefix("/up/") {
@@ -110,7 +100,7 @@ impl Service {
 
     fn resolve(&self, target: &str) -> (u16, String) {
         add(&self.seen.resolves);
-        if once_in(20, &self.random) {
+        if self.once_in(20) {
             add(&self.seen.resolve_503s);
             return (503, r#"{"error": "broker_unavailable"}"#.to_owned());
         }
@@ -127,16 +117,20 @@ impl Service {
         add(&self.seen.upstream);
         let issued = read(token);
         assert_eq!(issued.key, key, "a token of another tenant");
-        if once_in(50, &self.random) {
+        if self.once_in(50) {
             add(&self.seen.upstream_503s);
             return (503, String::new());
         }
         let revoked = issued.number <= self.keys[key].revoked.load(SeqCst);
-        if revoked || once_in(50, &self.random) {
+        if revoked || self.once_in(50) {
             add(&self.seen.upstream_401s);
             return (401, token.to_owned());
         }
         (200, token.to_owned())
+    }
+
+    fn once_in(&self, times: usize) -> bool {
+        self.random.lock().unwrap().once_in(times)
     }
 
     /// Checks the token of a call. `began` and `deleted` were read before the call.
@@ -156,7 +150,7 @@ struct Caller<'a> {
     url: String,
     client: NexusClient,
     caches: [TokenCache; 2],
-    random: AtomicU64,
+    random: Mutex<Seeded>,
 }
 
 impl Caller<'_> {
@@ -170,21 +164,21 @@ impl Caller<'_> {
             .collect();
         let places: Vec<_> = (0..KEYS).map(|key| self.place(key)).collect();
         for _ in 0..calls {
-            let key = usize::try_from(next(&self.random)).unwrap() % KEYS;
+            let key = self.random.lock().unwrap().below(KEYS);
             let (cache, workspace, provider) = &places[key];
             add(&self.service.seen.calls);
-            if once_in(1000, &self.random) {
+            if self.once_in(1000) {
                 self.revoke(key);
             }
-            if once_in(1000, &self.random) {
+            if self.once_in(1000) {
                 self.delete(key, cache, workspace, provider);
             }
-            if once_in(100, &self.random) {
+            if self.once_in(100) {
                 self.fetch(key, cache, workspace, provider);
                 continue;
             }
             let (began, deleted) = self.begin(key);
-            let token = if once_in(2, &self.random) {
+            let token = if self.once_in(2) {
                 fetchers[key].get_cached_token()
             } else {
                 self.client.get_cached_token(cache, workspace, provider)
@@ -201,6 +195,10 @@ impl Caller<'_> {
     fn place(&self, key: usize) -> (&TokenCache, String, String) {
         let (workspace, provider) = (format!("w{}", key / 8), format!("p{}", key % 8));
         (&self.caches[key % 2], workspace, provider)
+    }
+
+    fn once_in(&self, times: usize) -> bool {
+        self.random.lock().unwrap().once_in(times)
     }
 
     fn begin(&self, key: usize) -> (Duration, u64) {
@@ -266,7 +264,7 @@ fn every_call_gets_its_tenants_token_and_nothing_is_left_over() {
     let service = Arc::new(Service {
         start: Instant::now(),
         lifetime,
-        random: AtomicU64::new(seed),
+        random: Mutex::new(Seeded::new(seed)),
         issued: AtomicU64::new(0),
         keys: (0..KEYS).map(|_| Key::default()).collect(),
         seen: Counts::default(),
@@ -318,7 +316,10 @@ fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [usize; 2]
                     url: server.url(""),
                     client: client.clone(),
                     caches: caches.clone(),
-                    random: AtomicU64::new(seed ^ (calls << 8) ^ number),
+                    // Neighbouring seeds would give the threads nearly the same numbers.
+                    random: Mutex::new(Seeded::new(
+                        Seeded::new(seed ^ (calls << 8) ^ number).next(),
+                    )),
                 };
                 let extra = u64::from(number < calls % THREADS);
                 scope.spawn(move || caller.run(calls / THREADS + extra));

@@ -75,10 +75,16 @@ impl Player {
         Self { gateway, names: BTreeMap::new(), expiries: BTreeMap::new() }
     }
 
-    /// A connection that the recording made before it began, and whose token was handed out.
-    fn connect(&mut self, number: u32, workspace: &str) {
+    /// A gateway with a connection that the recording made before it began, and whose token was handed out.
+    fn connected(number: u32, refresh_time: Duration) -> Self {
+        let mut player = Self::new(builder(refresh_time).start().unwrap());
+        player.connect(number);
+        player
+    }
+
+    fn connect(&mut self, number: u32) {
         let wanted = json!({
-            "user_id": workspace, "provider_name": "idp", "scopes": ["openid", "offline_access"],
+            "user_id": format!("w{number}"), "provider_name": "idp", "scopes": ["openid", "offline_access"],
             "return_url": "http://127.0.0.1:9999/cb",
         });
         let (_, connection) = post(&self.gateway, "/v1/request-connection", &wanted.to_string());
@@ -272,8 +278,7 @@ fn one_user_after_the_other() {
 
 #[test]
 fn with_the_broker_out_of_reach() {
-    let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
-    player.connect(6, "w6");
+    let mut player = Player::connected(6, Duration::ZERO);
     let wrong_key = "wrong key between gateway and broker";
     let scenarios = [
         (wrong_key, Fault::WrongBrokerKey),
@@ -316,8 +321,7 @@ fn with_rate_limits() {
 /// A step twice at once when the token has expired, and the responses, the refused one first; `None` when the refresh
 /// was over before both were there.
 fn race(step: &Step, refresh_time: Duration) -> Option<(Player, [Response<Body>; 2])> {
-    let mut player = Player::new(builder(refresh_time).start().unwrap());
-    player.connect(7, "w7");
+    let player = Player::connected(7, refresh_time);
     // The recorded health worker had come by.
     player.gateway.run_health_worker();
     player.gateway.advance(LIFETIME);
@@ -355,8 +359,7 @@ fn two_resolves_at_once_cost_the_connection() {
 
 #[test]
 fn hanging_up_during_a_refresh_costs_the_connection() {
-    let mut player = Player::new(builder(Duration::from_millis(300)).start().unwrap());
-    player.connect(8, "w8");
+    let mut player = Player::connected(8, Duration::from_millis(300));
     player.gateway.advance(LIFETIME);
     let steps = scenario("hang up during a refresh, rotating provider");
     let (given_up, after) = steps.split_first().unwrap();
@@ -370,8 +373,7 @@ fn hanging_up_during_a_refresh_costs_the_connection() {
 
 #[test]
 fn with_the_provider_down() {
-    let mut player = Player::new(builder(Duration::ZERO).start().unwrap());
-    player.connect(9, "w9");
+    let mut player = Player::connected(9, Duration::ZERO);
     player.gateway.advance(LIFETIME);
     player.gateway.fail_next(ALL, Fault::ProviderDown);
     for step in scenario("provider down at the refresh") {

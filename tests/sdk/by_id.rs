@@ -8,10 +8,10 @@ use std::time::Duration;
 use nexus_sdk::testing::{DevGateway, Provider};
 use nexus_sdk::{
     AgentSessionInput, ConnectionStatus, NexusClient, NexusError, RequestConnectionInput,
-    TokenCache, WaitOptions, ureq,
+    TokenCache, WaitOptions,
 };
 
-use crate::support::{Server, client, options, text};
+use crate::support::{Server, client, options, text, visit};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const RUNS: usize = 5;
@@ -37,8 +37,7 @@ fn gateway() -> DevGateway {
 fn connect(client: &NexusClient, provider: &str) -> String {
     let input = RequestConnectionInput::new("acme", provider, ["repo"], "http://localhost:3000/");
     let connection = client.request_connection(&input).unwrap();
-    let page = ureq::get(&connection.auth_url).config().max_redirects(0);
-    page.http_status_as_error(false).build().call().unwrap();
+    visit(&connection.auth_url);
     let id = connection.connection_id;
     client.get_token_by_connection_id(&id).unwrap();
     id

@@ -2,10 +2,9 @@
 
 use nexus_sdk::serde_json::Map;
 use nexus_sdk::testing::Fault;
-use nexus_sdk::{
-    AgentSessionInput, NexusClient, NexusError, RequestConnectionInput, RetryPolicy, RevokeOptions,
-};
+use nexus_sdk::{AgentSessionInput, NexusClient, NexusError, RetryPolicy, RevokeOptions};
 
+use crate::requests::input;
 use crate::support::{client, connected, options, said};
 
 fn session() -> AgentSessionInput {
@@ -16,10 +15,7 @@ pub(crate) type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
 
 /// Every method that asks the gateway, with arguments that are fine.
 pub(crate) const METHODS: [Method; 14] = [
-    ("request_connection", |client| {
-        let input = RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/");
-        client.request_connection(&input).err()
-    }),
+    ("request_connection", |client| client.request_connection(&input()).err()),
     ("check_connection", |client| client.check_connection("c").err()),
     ("get_token_by_connection_id", |client| client.get_token_by_connection_id("c").err()),
     ("refresh_connection", |client| client.refresh_connection("c").err()),

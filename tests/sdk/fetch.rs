@@ -1,7 +1,6 @@
 //! `authenticated_fetch`: the request, the response, and revoked tokens.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::support::{
@@ -66,41 +65,6 @@ fn token_of(request: &Request) -> String {
 
 fn call(client: &NexusClient, cache: &TokenCache, url: &str, options: FetchOptions) -> u16 {
     client.authenticated_fetch(cache, "ws", "p", url, options).unwrap().0
-}
-
-#[test]
-fn a_401_replaces_a_cached_token_and_replays_once() {
-    // The tokens that the upstream accepts from the second fetch on, the number of tokens that the
-    // gateway has, the status of that fetch, the tokens that it sent, and the number of resolves.
-    let table: [(&str, usize, u16, &[&str], usize); 3] = [
-        ("t-2", 2, 200, &["t-1", "t-2"], 2),
-        ("none", 2, 401, &["t-1", "t-2"], 2),
-        ("none", 1, 401, &["t-1"], 2),
-    ];
-    for (accepted, last, status, sent, resolves) in table {
-        let gateway = rotating(last);
-        let seen = AtomicUsize::new(0);
-        let upstream = Server::start(move |request| {
-            let first = seen.fetch_add(1, Ordering::SeqCst) == 0;
-            text(if first || token_of(request) == accepted { 200 } else { 401 }, "")
-        });
-        let (client, cache) = (client(&gateway), TokenCache::new());
-        assert_eq!(call(&client, &cache, &upstream.url("/"), get()), 200);
-        let post = get().method("POST").data("payload");
-        assert_eq!(call(&client, &cache, &upstream.url("/"), post), status);
-        let requests = &upstream.requests()[1..];
-        assert_eq!(requests.iter().map(token_of).collect::<Vec<_>>(), sent);
-        assert!(requests.iter().all(|request| request.body == b"payload"));
-        assert_eq!(gateway.count("/v1/resolve"), resolves);
-    }
-}
-
-#[test]
-fn a_401_to_a_fresh_token_is_returned_at_once() {
-    let gateway = rotating(9);
-    let upstream = Server::play(vec![text(401, "no")]);
-    assert_eq!(call(&client(&gateway), &TokenCache::new(), &upstream.url("/"), get()), 401);
-    assert_eq!((upstream.requests().len(), gateway.count("/v1/resolve")), (1, 1));
 }
 
 #[test]

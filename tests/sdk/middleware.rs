@@ -114,9 +114,8 @@ fn any_method_that_may_carry_a_credential_is_sent() {
 fn one_header_too_many_is_an_error() {
     let setting = setting();
     for method in ["GET", "POST"] {
-        let mut request = Request::new("body");
-        *request.method_mut() = method.parse().unwrap();
-        *request.uri_mut() = "http://127.0.0.1:1/".parse().unwrap();
+        let request = Request::builder().method(method).uri("http://127.0.0.1:1/");
+        let mut request = request.body("body").unwrap();
         let headers = request.headers_mut();
         for number in 0.. {
             let name = HeaderName::try_from(format!("x-{number}")).unwrap();
@@ -247,10 +246,8 @@ fn only_a_request_without_a_body_is_sent_again() {
         let cache = TokenCache::new();
         cache.set("acme", "github", cached("dead"));
         let agent = client.authenticated_agent(&cache, "acme", "github");
-        let mut request = Request::new(body);
-        *request.method_mut() = method.parse().unwrap();
-        *request.uri_mut() = upstream.url("/").parse().unwrap();
-        let request = agent.configure_request(request);
+        let request = Request::builder().method(method).uri(upstream.url("/")).body(body);
+        let request = agent.configure_request(request.unwrap());
         let status = agent
             .run(request.http_status_as_error(as_error).build())
             .map(|response| response.status().as_u16());

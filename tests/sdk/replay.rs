@@ -134,6 +134,25 @@ fn the_request_that_was_refused_is_sent_once_more_with_another_credential() {
     }
 }
 
+/// The first row has a token that did not come from the cache, and the second a gateway that returns the same token again.
+#[test]
+fn a_credential_that_cannot_be_replaced_is_not_sent_again() {
+    for (is_cached, resolves) in [(false, 1), (true, 2)] {
+        let upstream = Server::start(|request| match request.path() {
+            "/warm" => text(200, ""),
+            _ => text(401, "no"),
+        });
+        let gateway = granting(if is_cached { 1 } else { 9 }, bearer);
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+        if is_cached {
+            assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+        }
+        assert_eq!(fetcher.get(&upstream.url("/")).unwrap().0, 401);
+        let requests = upstream.requests().into_iter().filter(|request| request.path() == "/");
+        assert_eq!((requests.count(), gateway.count("/v1/resolve")), (1, resolves));
+    }
+}
+
 /// The second credential goes into another header. The header of the first one then has the caller's
 /// value again.
 #[test]

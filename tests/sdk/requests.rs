@@ -8,7 +8,7 @@ use nexus_sdk::{
 };
 use serde_json::json;
 
-fn input() -> RequestConnectionInput {
+pub(crate) fn input() -> RequestConnectionInput {
     RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/")
 }
 

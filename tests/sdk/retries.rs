@@ -4,11 +4,9 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use crate::errors::METHODS;
+use crate::requests::input;
 use crate::support::{self, Server, bearer, bytes, client, json, options, reply, retrying, text};
-use nexus_sdk::{
-    ErrorKind, FetchOptions, NexusClient, NexusError, RequestConnectionInput, RetryPolicy,
-    TokenCache,
-};
+use nexus_sdk::{ErrorKind, FetchOptions, NexusClient, NexusError, RetryPolicy, TokenCache};
 use serde_json::json;
 
 fn quick(retries: u32) -> RetryPolicy {
@@ -17,10 +15,6 @@ fn quick(retries: u32) -> RetryPolicy {
 
 fn retrying_client(gateway: &Server, policy: RetryPolicy) -> NexusClient {
     NexusClient::new(options(gateway).retry_policy(policy)).unwrap()
-}
-
-fn input() -> RequestConnectionInput {
-    RequestConnectionInput::new("u", "github", ["repo"], "http://localhost/")
 }
 
 /// A GET and a POST.

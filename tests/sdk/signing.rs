@@ -37,6 +37,11 @@ fn signing_gateway(strategy: &Value) -> DevGateway {
     builder.connection("acme", "signed").start().unwrap()
 }
 
+/// A scripted gateway, for an upstream of the test's own.
+fn resolving_to(strategy: &Value) -> Server {
+    gateway(&json!({"strategy": strategy, "credentials": credentials()}))
+}
+
 #[test]
 fn the_upstream_accepts_what_is_signed() {
     for strategy in strategies() {
@@ -63,7 +68,7 @@ fn a_redirect_within_the_origin_is_signed_anew() {
             "/a" => redirect(307, "/b"),
             _ => text(200, ""),
         });
-        let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
+        let gateway = resolving_to(&strategy);
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
         assert_eq!(fetcher.put(&upstream.url("/a"), "body").unwrap().0, 200);
 
@@ -94,8 +99,7 @@ fn a_replay_is_signed_with_the_new_secret() {
 fn a_retry_is_signed_at_its_own_time() {
     let busy = reply(503, &[("Retry-After", "1")], "");
     let upstream = Server::play(vec![busy, text(200, "")]);
-    let strategy = json!({"type": "aws_sigv4", "config": {"service": "s3"}});
-    let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
+    let gateway = resolving_to(&json!({"type": "aws_sigv4", "config": {"service": "s3"}}));
     let options = FetchOptions::default().retry_policy(RetryPolicy::default().retries(1));
     let url = upstream.url("/");
     let fetched =
@@ -110,8 +114,7 @@ fn a_retry_is_signed_at_its_own_time() {
 
 #[test]
 fn what_cannot_sign_says_so() {
-    let strategy = json!({"type": "aws_sigv4", "config": {"service": "s3"}});
-    let gateway = gateway(&json!({"strategy": strategy, "credentials": credentials()}));
+    let gateway = resolving_to(&json!({"type": "aws_sigv4", "config": {"service": "s3"}}));
     let client = NexusClient::new(options(&gateway)).unwrap();
     let error = client.auth_headers(&TokenCache::new(), "ws", "p").unwrap_err();
     assert_eq!(error.code(), "unsupported_strategy");

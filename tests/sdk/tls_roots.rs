@@ -1,23 +1,23 @@
 //! A private certificate authority: through an agent of one's own, and, with the feature
 //! `platform-verifier`, through the environment.
 
-use crate::support::{self, Server, agent, holder, options, text};
 #[cfg(feature = "platform-verifier")]
-use crate::support::{End, reply};
-use nexus_sdk::{FetchOptions, NexusClient, TokenCache};
+use crate::support::{End, authority_pem, reply};
+use crate::support::{Server, agent, holder, text};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
 #[test]
 fn an_agent_of_ones_own_brings_its_roots_and_a_stranger_is_refused() {
     let upstream = Server::start(|_| text(200, "secured"));
-    let gateway = support::gateway(&serde_json::json!({"access_token": "t", "expires_in": 3600}));
+    let unused = || NexusClientOptions::new("http://127.0.0.1:1");
     let url = upstream.url("/").replace("http:", "https:");
     let fetch = |(client, cache): (NexusClient, TokenCache)| {
         client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default())
     };
-    let trusting = fetch(holder(options(&gateway).agent(agent()), "t")).unwrap();
+    let trusting = fetch(holder(unused().agent(agent()), "t")).unwrap();
     assert_eq!((trusting.0, trusting.2.as_slice()), (200, b"secured".as_slice()));
 
-    let error = fetch(holder(options(&gateway), "t")).unwrap_err();
+    let error = fetch(holder(unused(), "t")).unwrap_err();
     assert_eq!(error.code(), "request_failed");
     assert!(!error.is_retryable(), "a certificate stays what it is: {error}");
 }
@@ -29,7 +29,7 @@ fn an_agent_of_ones_own_brings_its_roots_and_a_stranger_is_refused() {
 fn the_environment_names_an_authority() {
     const CHILD: &str = "NEXUS_TEST_TLS_URL";
     if let Ok(url) = std::env::var(CHILD) {
-        let unused = nexus_sdk::NexusClientOptions::new("http://127.0.0.1:1");
+        let unused = NexusClientOptions::new("http://127.0.0.1:1");
         let (client, cache) = holder(unused, "t");
         for _ in 0..3 {
             let options = FetchOptions::default();
@@ -42,7 +42,7 @@ fn the_environment_names_an_authority() {
         Server::start(|_| reply(200, &[("Connection", "close")], "secured").then(End::Close));
     let name = format!("nexus-roots-{}.pem", std::process::id());
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&file, support::authority_pem()).unwrap();
+    std::fs::write(&file, authority_pem()).unwrap();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "tls_roots::the_environment_names_an_authority", "--nocapture"])
         .env("SSL_CERT_FILE", &file)

@@ -3,11 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::support::{Reply, Server, bytes, client, json, options, text};
+use crate::support::{Reply, Server, bytes, client, json, options, text, visit};
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
     ConnectionStatus, NexusClient, RequestConnectionInput, RetryPolicy, RevokeOptions, WaitOptions,
-    ureq,
 };
 use serde_json::json;
 
@@ -126,11 +125,4 @@ fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
     client.revoke_connection(id, RevokeOptions::default()).unwrap();
     assert_eq!(wait(id), ConnectionStatus::Revoked);
     assert_eq!(wait("nobody"), ConnectionStatus::Failed);
-}
-
-/// What the user's browser does, up to where it is sent next.
-fn visit(url: &str) {
-    let browser = ureq::get(url).config().max_redirects(0);
-    let browser = browser.http_status_as_error(false).build();
-    browser.call().unwrap();
 }

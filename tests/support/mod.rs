@@ -20,7 +20,7 @@ use nexus_sdk::{
 use serde_json::Value;
 
 pub(crate) use bodies::{gzip, in_chunks, with_length};
-pub(crate) use dev::{connected, said};
+pub(crate) use dev::{connected, said, visit};
 pub(crate) use open::{Open, resident};
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};

@@ -25,7 +25,7 @@ use nexus_sdk::Fetcher;
 use checks::{Case, check_case};
 use servers::{CALLERS_SECRETS, Servers, Step, options};
 use strategies::{Strategy, strategies};
-use targets::{Base, HTTP, HTTPS, LOOPBACK, ODD_TARGETS, PLAIN_TARGETS, Target, UPWARD};
+use targets::{Base, HTTP, HTTPS, LOOPBACK, ODD_TARGETS, PLAIN_TARGETS, Target};
 
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 /// Statuses whose `Location` is data.
@@ -54,8 +54,7 @@ const BASES: [Base; 3] = [HTTPS, HTTP, LOOPBACK];
 /// The targets for these bases: those for every way, and those for the straight one.
 fn targets(of: &[Base]) -> [Vec<&'static Target>; 2] {
     let used = |target: &&Target| target.bases.iter().any(|base| of.contains(base));
-    let plain = PLAIN_TARGETS.iter().chain(UPWARD).filter(used).collect();
-    [plain, ODD_TARGETS.iter().filter(used).collect()]
+    [PLAIN_TARGETS, ODD_TARGETS].map(|targets| targets.iter().filter(used).collect())
 }
 
 fn redirects(of: &[Base]) -> Vec<Redirected> {

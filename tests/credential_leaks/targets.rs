@@ -82,7 +82,7 @@ const fn target(
 
 const ALL: &[Base] = &[HTTPS, HTTP, LOOPBACK];
 const NAMED: &[Base] = &[HTTPS, HTTP];
-const PLAIN: &[Base] = &[HTTP, LOOPBACK];
+const NOT_HTTPS: &[Base] = &[HTTP, LOOPBACK];
 
 /// Tried on every way, with every status.
 #[rustfmt::skip]
@@ -112,15 +112,11 @@ pub(crate) const PLAIN_TARGETS: &[Target] = &[
     target(&[LOOPBACK], "its name", "http://localhost:8001/end", Leaves, ""),
     target(&[LOOPBACK], "another loopback address", "http://127.0.0.2:8001/end", Leaves, ""),
     target(&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url"), ""),
-];
-
-/// Tried from http to https.
-#[rustfmt::skip]
-pub(crate) const UPWARD: &[Target] = &[
-    target(PLAIN, "up to https on its port", "https://{h}:{p}/end", Leaves,
+    // From http.
+    target(NOT_HTTPS, "up to https on its port", "https://{h}:{p}/end", Leaves,
         "curl CVE-2022-27774 and CVE-2022-27776: another protocol"),
-    target(PLAIN, "up to https", "https://{h}/end", Leaves, ""),
-    target(PLAIN, "up to https elsewhere", "https://other.test/end", Leaves, ""),
+    target(NOT_HTTPS, "up to https", "https://{h}/end", Leaves, ""),
+    target(NOT_HTTPS, "up to https elsewhere", "https://other.test/end", Leaves, ""),
 ];
 
 /// Tried directly from the first request, with every status. `src/url/tests.rs` has all targets that are no URL; each

@@ -49,34 +49,27 @@ struct Case {
 const HOME: (&str, &str) = ("HOME", "/home");
 const DEFAULT: &str = "the default";
 
-const fn case(
-    name: &'static str,
-    variables: &'static [(&'static str, &'static str)],
-    option: Option<&'static str>,
-    dir: Option<&'static str>,
-    line: Option<&'static str>,
-) -> Case {
-    Case { name, variables, option, dir, line }
-}
+const BASE: Case = Case { name: "", variables: &[HOME], option: None, dir: None, line: None };
+const WITHOUT: Option<&str> = Some("warn: continuing without the lock");
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[
-    case("by default", &[HOME], None, Some(DEFAULT), None),
+    Case { name: "by default", dir: Some(DEFAULT), ..BASE },
     #[cfg(not(target_os = "macos"))]
-    case("in the state directory", &[HOME, ("XDG_STATE_HOME", "/xdg")], None, Some("xdg/nexus/locks"), None),
-    case("a relative state directory", &[HOME, ("XDG_STATE_HOME", "xdg")], None, Some(DEFAULT), None),
-    case("no state directory", &[HOME, ("XDG_STATE_HOME", "")], None, Some(DEFAULT), None),
-    case("a relative home", &[("HOME", "home")], None, None, Some("debug: no home directory")),
-    case("a named directory", &[HOME, ("NEXUS_LOCK_DIR", "/named")], None, Some("named"), None),
-    case("an empty name", &[HOME, ("NEXUS_LOCK_DIR", "")], None, None, None),
-    case("a relative name", &[HOME, ("NEXUS_LOCK_DIR", "named")], None, None, Some("refused: invalid_input: NEXUS_LOCK_DIR")),
-    case("an option", &[HOME, ("NEXUS_LOCK_DIR", "named")], Some("/own"), Some("own"), None),
-    case("an option with mode 0755", &[HOME], Some("/open"), Some("open"), None),
-    case("a relative option", &[HOME], Some("~/locks"), None, Some("refused: invalid_input: lock_dir")),
-    case("without", &[HOME, ("NEXUS_LOCK_DIR", "/named")], Some("off"), None, None),
-    case("a home that is a file", &[("HOME", "/file")], None, None, Some("warn: continuing without the lock")),
-    case("a name that is a file", &[HOME, ("NEXUS_LOCK_DIR", "/file")], None, None, Some("warn: continuing without the lock")),
-    case("an option that is a file", &[HOME], Some("/file"), None, Some("warn: continuing without the lock")),
+    Case { name: "in the state directory", variables: &[HOME, ("XDG_STATE_HOME", "/xdg")], dir: Some("xdg/nexus/locks"), ..BASE },
+    Case { name: "a relative state directory", variables: &[HOME, ("XDG_STATE_HOME", "xdg")], dir: Some(DEFAULT), ..BASE },
+    Case { name: "no state directory", variables: &[HOME, ("XDG_STATE_HOME", "")], dir: Some(DEFAULT), ..BASE },
+    Case { name: "a relative home", variables: &[("HOME", "home")], line: Some("debug: no home directory"), ..BASE },
+    Case { name: "a named directory", variables: &[HOME, ("NEXUS_LOCK_DIR", "/named")], dir: Some("named"), ..BASE },
+    Case { name: "an empty name", variables: &[HOME, ("NEXUS_LOCK_DIR", "")], ..BASE },
+    Case { name: "a relative name", variables: &[HOME, ("NEXUS_LOCK_DIR", "named")], line: Some("refused: invalid_input: NEXUS_LOCK_DIR"), ..BASE },
+    Case { name: "an option", variables: &[HOME, ("NEXUS_LOCK_DIR", "named")], option: Some("/own"), dir: Some("own"), ..BASE },
+    Case { name: "an option with mode 0755", option: Some("/open"), dir: Some("open"), ..BASE },
+    Case { name: "a relative option", option: Some("~/locks"), line: Some("refused: invalid_input: lock_dir"), ..BASE },
+    Case { name: "without", variables: &[HOME, ("NEXUS_LOCK_DIR", "/named")], option: Some("off"), ..BASE },
+    Case { name: "a home that is a file", variables: &[("HOME", "/file")], line: WITHOUT, ..BASE },
+    Case { name: "a name that is a file", variables: &[HOME, ("NEXUS_LOCK_DIR", "/file")], line: WITHOUT, ..BASE },
+    Case { name: "an option that is a file", option: Some("/file"), line: WITHOUT, ..BASE },
 ];
 
 /// The lock files of a directory and of those below it.

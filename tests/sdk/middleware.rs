@@ -18,9 +18,7 @@ struct Setting {
 }
 
 fn setting() -> Setting {
-    let gateway = DevGateway::start().unwrap();
-    gateway.connect("acme", "github").unwrap();
-    gateway.connect("acme", "weather").unwrap();
+    let gateway = DevGateway::builder().connection("acme", "github").start().unwrap();
     let client = client(&gateway);
     let cache = TokenCache::new();
     let agent = client.authenticated_agent(&cache, "acme", "github");

@@ -3,6 +3,7 @@
 
 mod bodies;
 mod dev;
+mod exports;
 mod open;
 mod reply;
 mod server;
@@ -21,6 +22,7 @@ use serde_json::Value;
 
 pub(crate) use bodies::{gzip, in_chunks, with_length};
 pub(crate) use dev::{connected, said, visit};
+pub(crate) use exports::exports;
 pub(crate) use open::{Open, resident};
 pub(crate) use reply::{End, Reply, bytes, json, redirect, reply, text};
 pub(crate) use server::{LONG, Request, Server};

@@ -43,110 +43,56 @@ fn the_normal_form() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn what_is_not_a_url_and_why() {
-    let scheme = "its scheme is not http or https";
-    let (slashes, none) = (
-        "has no // after its scheme",
-        "has no scheme; give an absolute URL such as https://host.example/path",
-    );
-    let (user, port) =
-        ("has a user name or password; leave it out", "its port is not a number up to 65535");
-    let (host, ascii) = (
-        "its host is not a host name or an address",
-        "its host is not ASCII; write it in its xn-- form (RFC 5890)",
-    );
-    let empty = "empty; give an absolute URL such as https://host.example";
-    let table = [
-        ("", empty),
-        (" \n", empty),
-        ("a.example", none),
-        ("a.example:443/x", none),
-        ("/x", none),
-        ("//a.example/x", none),
-        ("\\\\a.example", none),
-        ("://a.example", none),
-        ("ht_tp://a.example", none),
-        ("ftp://a.example/", scheme),
-        ("file:///etc/passwd", scheme),
-        ("javascript:x", scheme),
-        ("httpss://a.example", scheme),
-        ("ws://a.example/", scheme),
-        ("data:,x", scheme),
-        ("https:a.example", slashes),
-        ("https:/a.example", slashes),
-        ("http:\\\\a.example", slashes),
-        ("https:/\\a.example", slashes),
-        ("https:", slashes),
-        ("http:?", slashes),
-        ("https://", "has no host"),
-        ("https:///x", "has no host"),
-        ("https://?x", "has no host"),
-        ("https://#x", "has no host"),
-        ("https://:443/", "has no host"),
-        ("https://u@a.example/", user),
-        ("https://u:p@a.example/", user),
-        ("https://@a.example/", user),
-        ("https://a.example:443@evil.example/", user),
-        ("https://a.example\\@evil.example/", user),
-        ("https://a.example%40@evil.example/", user),
-        ("https://a.example:65536/", port),
-        ("https://a.example:-1/", port),
-        ("https://a.example:+1/", port),
-        ("https://a.example:0x50/", port),
-        ("https://a.example:80a/", port),
-        ("https://a.example:٣/", port),
-        ("https://a.example:99999999999999999999/", port),
-        ("https://a.example\\evil.example/", host),
-        ("https://a.example\\/", host),
-        ("https://a.example:80:80/", host),
-        ("https://a.example%2eevil.example/", host),
-        ("https://%61.example/", host),
-        ("https://a.example%00/", host),
-        ("https://a,b/", host),
-        ("https://a;b/", host),
-        ("https://a&b/", host),
-        ("https://{key}.example/", host),
-        ("https://a|b/", host),
-        ("https://a*b/", host),
-        ("https://a!b/", host),
-        ("https://[::1/", host),
-        ("https://::1]/", host),
-        ("https://::1/", host),
-        ("https://[]/", host),
-        ("https://[::1]x/", host),
-        ("https://[::1]x:80/", host),
-        ("https://[127.0.0.1]/", host),
-        ("https://[a.example]/", host),
-        ("https://[::g]/", host),
-        ("https://[fe80::1%25eth0]/", host),
-        ("https://[fe80::1%eth0]/", host),
-        ("https://[v1.x]/", host),
-        ("https://[1:2:3:4:5:6:7:8:9]/", host),
-        ("https://[[::1]]/", host),
-        ("https://127.1/", host),
-        ("https://2130706433/", host),
-        ("https://0x7f000001/", host),
-        ("https://0x7f.0.0.1/", host),
-        ("https://0177.0.0.1/", host),
-        ("https://127.0.0.01/", host),
-        ("https://127.0.0.1./", host),
-        ("https://256.0.0.1/", host),
-        ("https://1.2.3.4.5/", host),
-        ("https://a.0x/", host),
-        ("https://a.example.1/", host),
-        ("https://bücher.example/", ascii),
-        ("https://а.example/", ascii),
-        ("https://a。example/", ascii),
-        ("https://ａ.example/", ascii),
-        ("https://a.example／evil.example", ascii),
-        ("https://a\u{ad}b.example/", ascii),
-        ("https://a.example／", ascii),
-        ("https://１２７.0.0.1/", ascii),
+    #[rustfmt::skip]
+    let table: [(&str, &[&str]); 9] = [
+        ("empty; give an absolute URL such as https://host.example", &[
+            "", " \n",
+        ]),
+        ("has no scheme; give an absolute URL such as https://host.example/path", &[
+            "a.example", "a.example:443/x", "/x", "//a.example/x", "\\\\a.example", "://a.example",
+            "ht_tp://a.example",
+        ]),
+        ("its scheme is not http or https", &[
+            "ftp://a.example/", "file:///etc/passwd", "javascript:x", "httpss://a.example", "ws://a.example/",
+            "data:,x",
+        ]),
+        ("has no // after its scheme", &[
+            "https:a.example", "https:/a.example", "http:\\\\a.example", "https:/\\a.example", "https:", "http:?",
+        ]),
+        ("has no host", &[
+            "https://", "https:///x", "https://?x", "https://#x", "https://:443/",
+        ]),
+        ("has a user name or password; leave it out", &[
+            "https://u@a.example/", "https://u:p@a.example/", "https://@a.example/",
+            "https://a.example:443@evil.example/", "https://a.example\\@evil.example/",
+            "https://a.example%40@evil.example/",
+        ]),
+        ("its port is not a number up to 65535", &[
+            "https://a.example:65536/", "https://a.example:-1/", "https://a.example:+1/", "https://a.example:0x50/",
+            "https://a.example:80a/", "https://a.example:٣/", "https://a.example:99999999999999999999/",
+        ]),
+        ("its host is not a host name or an address", &[
+            "https://a.example\\evil.example/", "https://a.example\\/", "https://a.example:80:80/",
+            "https://a.example%2eevil.example/", "https://%61.example/", "https://a.example%00/", "https://a,b/",
+            "https://a;b/", "https://a&b/", "https://{key}.example/", "https://a|b/", "https://a*b/", "https://a!b/",
+            "https://[::1/", "https://::1]/", "https://::1/", "https://[]/", "https://[::1]x/", "https://[::1]x:80/",
+            "https://[127.0.0.1]/", "https://[a.example]/", "https://[::g]/", "https://[fe80::1%25eth0]/",
+            "https://[fe80::1%eth0]/", "https://[v1.x]/", "https://[1:2:3:4:5:6:7:8:9]/", "https://[[::1]]/",
+            "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://0x7f.0.0.1/",
+            "https://0177.0.0.1/", "https://127.0.0.01/", "https://127.0.0.1./", "https://256.0.0.1/",
+            "https://1.2.3.4.5/", "https://a.0x/", "https://a.example.1/",
+        ]),
+        ("its host is not ASCII; write it in its xn-- form (RFC 5890)", &[
+            "https://bücher.example/", "https://а.example/", "https://a。example/", "https://ａ.example/",
+            "https://a.example／evil.example", "https://a\u{ad}b.example/", "https://a.example／", "https://１２７.0.0.1/",
+        ]),
     ];
-    for (text, expected) in table {
-        let problem = parse(text).map(|url| url.to_string());
-        assert_eq!(problem.unwrap_err(), expected, "{text:?}");
+    for (problem, urls) in table {
+        for text in urls {
+            let parsed = parse(text).map(|url| url.to_string());
+            assert_eq!(parsed.unwrap_err(), problem, "{text:?}");
+        }
     }
     for byte in (0..=b' ').chain([0x7F]) {
         for (text, at) in [("https://a.ex?ample/", 12), ("?https://a/", 0), ("https://a/x?", 11)] {

@@ -9,7 +9,6 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::time::date;
 
-mod mac;
 mod published;
 
 fn at(seconds: u64) -> SystemTime {
@@ -18,16 +17,8 @@ fn at(seconds: u64) -> SystemTime {
 
 #[test]
 fn dates() {
-    for (seconds, expected) in [
-        (0, "19700101T000000Z"),
-        (951_782_399, "20000228T235959Z"),
-        (951_782_400, "20000229T000000Z"),
-        (4_107_542_399, "21000228T235959Z"),
-        (4_107_542_400, "21000301T000000Z"),
-        (253_402_300_799, "99991231T235959Z"),
-    ] {
-        assert_eq!(date::basic(at(seconds)).unwrap(), expected);
-    }
+    assert_eq!(date::basic(at(951_782_400)).unwrap(), "20000229T000000Z");
+    assert_eq!(date::basic(at(253_402_300_799)).unwrap(), "99991231T235959Z");
     assert_eq!(date::basic(at(253_402_300_800)), None);
     assert_eq!(date::basic(UNIX_EPOCH - Duration::from_secs(1)), None);
 }
@@ -128,11 +119,8 @@ fn paths_of_s3_name_objects() {
 #[test]
 fn paths_of_other_services_are_normalized_and_encoded_again() {
     let path = |path| signed("service", &format!("https://example.com{path}"));
-    for (one, same) in
-        [("/a//b/./c", "/a/b/c"), ("/a/x/../b/", "/a//b/"), ("/a/b/..", "/a/"), ("/../a/.", "/a/")]
-    {
-        assert_eq!(path(one), path(same), "{one}");
-    }
+    // AWS's suite has the paths that are normalized.
+    assert_eq!(path("/a/x/..//b/./"), path("/a/b/"));
     for (one, other) in [("/a%24b", "/a$b"), ("/a%2Fb", "/a/b"), ("/a/", "/a"), ("/a+b", "/a%20b")]
     {
         assert_ne!(path(one), path(other), "{one}");
@@ -232,4 +220,32 @@ fn what_cannot_be_signed() {
     for mut case in [with_token, Case::new("ser\nvice", url)] {
         assert_eq!(case.signed_at(at(0)), Err(ErrorKind::InvalidCredentials));
     }
+}
+
+/// RFC 2202 section 3 and RFC 4231 section 4: a short key, and a key longer than a block. The crate `hmac` has the others.
+#[test]
+fn hmacs() {
+    let payload = "what do ya want for nothing?";
+    let long = "Test Using Larger Than Block-Size Key - Hash Key First";
+    let table: [(bool, &[u8], &str, &str); 4] = [
+        (true, b"Jefe", payload, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
+        (true, &[0xAA; 80], long, "aa4ae5e15272d00e95705637ce8a3b55ed402112"),
+        (
+            false,
+            b"Jefe",
+            payload,
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            false,
+            &[0xAA; 131],
+            long,
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+    ];
+    for (sha1, secret, payload, expected) in table {
+        assert_eq!(hmac(sha1, false, secret, payload.as_bytes()), expected);
+    }
+    let base64 = hmac(false, true, b"", b"");
+    assert_eq!(base64, "thNnmggU2ex3L5XXeMNfxf8Wl8STcVZTxscSFEKSxa0=");
 }

@@ -32,91 +32,47 @@ fn error_to(asked: Asked, status: u16, body: impl AsRef<[u8]>) -> NexusError {
     of(asked, &response, &base(), &["key-1"]).0
 }
 
+/// A message without a text of the gateway.
+fn without(status: u16, text: &str) -> String {
+    format!("the gateway responded with status {status} and {text}")
+}
+
+const NO_BODY: &str = "no body";
+const UNUSABLE: &str = "JSON without a usable message";
+
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_form_of_an_error_body() {
     #[rustfmt::skip]
     let table = [
-        (
-            "1",
-            404,
-            r#"{"error":"provider_not_found","message":"no such","details":{"a":1}}"#,
-            "provider_not_found",
-            "no such",
-        ),
+        ("1", 404, r#"{"error":"provider_not_found","message":"no such","details":{"a":1}}"#, "provider_not_found", "no such"),
         ("1, trailing space", 400, "{\"error\":\"invalid.json-2_x\",\"message\":\"no\"}\n", "invalid.json-2_x", "no"),
-        (
-            "2",
-            409,
-            r#"{"error":"attention_required","detail":"consent"}"#,
-            "attention_required",
-            "consent; let the user connect the provider again",
-        ),
+        ("2", 409, r#"{"error":"attention_required","detail":"consent"}"#,
+            "attention_required", "consent; let the user connect the provider again"),
         ("3", 400, r#"{"code":"missing_fields","message":"user_id"}"#, "missing_fields", "user_id"),
-        ("4", 500, "", "http_500", "the gateway responded with status 500 and no body"),
-        ("4, blank", 504, " \r\n", "http_504", "the gateway responded with status 504 and no body"),
-        ("4, no such status", 599, "", "http_599", "the gateway responded with status 599 and no body"),
+        ("4", 500, "", "http_500", &without(500, NO_BODY)),
+        ("4, blank", 504, " \r\n", "http_504", &without(504, NO_BODY)),
+        ("4, no such status", 599, "", "http_599", &without(599, NO_BODY)),
         ("5", 429, "Too Many Requests\n", "http_429", "Too Many Requests"),
-        (
-            "6",
-            404,
-            "404 page not found",
-            "http_404",
-            "404 page not found; check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later",
-        ),
+        ("6", 404, "404 page not found",
+            "http_404", "404 page not found; check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later"),
         ("7", 502, r#"{"error":"failed to reach broker"}"#, "http_502", "failed to reach broker"),
-        (
-            "8",
-            502,
-            r#"{"error":"broker_error","message":"{\"error\":\"bad_key\",\"message\":\"key refused\"}"}"#,
-            "broker_error",
-            "bad_key: key refused",
-        ),
-        (
-            "8, detail",
-            502,
-            r#"{"error":"broker_error","message":"{\"detail\":\"refused\"}"}"#,
-            "broker_error",
-            "refused",
-        ),
+        ("8", 502, r#"{"error":"broker_error","message":"{\"error\":\"bad_key\",\"message\":\"key refused\"}"}"#,
+            "broker_error", "bad_key: key refused"),
+        ("8, detail", 502, r#"{"error":"broker_error","message":"{\"detail\":\"refused\"}"}"#, "broker_error", "refused"),
         ("8, error", 502, r#"{"error":"broker_error","message":"{\"error\":\"bad_key\"}"}"#, "broker_error", "bad_key"),
         ("8, none", 502, r#"{"error":"broker_error","message":"{\"a\":1}"}"#, "broker_error", r#"{"a":1}"#),
         ("8, cut off", 502, r#"{"error":"broker_error","message":"{\"error\":"}"#, "broker_error", r#"{"error":"#),
-        (
-            "9, list",
-            500,
-            r#"["a"]"#,
-            "http_500",
-            "the gateway responded with status 500 and JSON without a usable message",
-        ),
+        ("9, list", 500, r#"["a"]"#, "http_500", &without(500, UNUSABLE)),
         ("9, string", 500, r#""broken""#, "http_500", r#""broken""#),
         ("9, number", 500, "17", "http_500", "17"),
         ("9, null", 500, "null", "http_500", "null"),
-        (
-            "9, truncated",
-            502,
-            r#"{"error":"broker_err"#,
-            "http_502",
-            "the gateway responded with status 502 and JSON without a usable message",
-        ),
+        ("9, truncated", 502, r#"{"error":"broker_err"#, "http_502", &without(502, UNUSABLE)),
         ("9, nested", 403, r#"{"error":{"code":"denied","message":"not you"}}"#, "denied", "not you"),
         ("9, nested in part", 403, r#"{"error":{"message":"not you"}}"#, "http_403", "not you"),
         ("9, nested, a number", 403, r#"{"error":{"code":7,"message":"not you"}}"#, "http_403", "not you"),
-        ("no text", 400, "{}", "http_400", "the gateway responded with status 400 and JSON without a usable message"),
-        (
-            "a code alone",
-            404,
-            r#"{"error":"not_found"}"#,
-            "not_found",
-            "the gateway responded with status 404 and JSON without a usable message",
-        ),
-        (
-            "null",
-            400,
-            r#"{"error":null,"code":null,"message":null}"#,
-            "http_400",
-            "the gateway responded with status 400 and JSON without a usable message",
-        ),
+        ("no text", 400, "{}", "http_400", &without(400, UNUSABLE)),
+        ("a code alone", 404, r#"{"error":"not_found"}"#, "not_found", &without(404, UNUSABLE)),
+        ("null", 400, r#"{"error":null,"code":null,"message":null}"#, "http_400", &without(400, UNUSABLE)),
         ("empty", 400, r#"{"error":"","code":"","message":"","detail":"d"}"#, "http_400", "d"),
         ("a flag", 400, r#"{"error":true,"code":"c","message":"m"}"#, "c", "m"),
         ("a flag alone", 400, r#"{"error":true,"message":"m"}"#, "http_400", "m"),
@@ -125,13 +81,8 @@ fn every_form_of_an_error_body() {
         ("prose and a message", 400, r#"{"error":"so it is","message":"m"}"#, "http_400", "m"),
         ("error before code", 400, r#"{"error":"a","code":"b","message":"m","detail":"d"}"#, "a", "m"),
         ("non-ASCII code", 400, r#"{"error":"é","message":"m"}"#, "http_400", "m"),
-        (
-            "control characters",
-            400,
-            "{\"error\":\"a\\u0000b\",\"message\":\"a\\r\\nb\\u001b[31m\\u0085c\"}",
-            "http_400",
-            "a  b [31m c",
-        ),
+        ("control characters", 400, "{\"error\":\"a\\u0000b\",\"message\":\"a\\r\\nb\\u001b[31m\\u0085c\"}",
+            "http_400", "a  b [31m c"),
         ("control characters in text", 400, "a\r\nb\0\tc\x7f", "http_400", "a  b  c "),
         ("duplicates", 400, r#"{"error":"a","error":"b","message":"m"}"#, "b", "m"),
     ];
@@ -179,29 +130,19 @@ fn what_may_succeed_later() {
 
 #[test]
 fn how_long_to_wait() {
+    // `src/time/date/tests.rs` has the forms of `Retry-After`.
     let now = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let table = [
-        ("0", Some(0)),
-        ("7", Some(7)),
-        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
-        ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
-        ("soon", None),
-        ("-1", None),
-        ("", None),
-    ];
-    for (value, wait) in table {
+    let minute = Duration::from_secs(60);
+    for (value, wait) in [("Sun, 06 Nov 1994 08:50:37 GMT", Some(minute)), ("soon", None)] {
         let response =
             response(429, &[("retry-after", value), ("date", now)], b"Too Many Requests");
         let error = read(&response, &[""]);
-        assert_eq!(error.retry_after(), wait.map(Duration::from_secs), "{value:?}");
+        assert_eq!(error.retry_after(), wait, "{value:?}");
         assert!(error.is_retryable() && error.code() == "http_429");
     }
     let undated = response(503, &[("retry-after", now)], b"");
-    assert_eq!(
-        date::retry_after_header(&undated.headers),
-        Some(Duration::ZERO),
-        "long ago by our own clock"
-    );
+    let waits = date::retry_after_header(&undated.headers);
+    assert_eq!(waits, Some(Duration::ZERO), "long ago by our own clock");
     assert_eq!(date::server_time(&undated.headers), None);
     let mut odd = HeaderMap::new();
     odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());
@@ -266,16 +207,16 @@ fn a_short_secret_is_shown() {
 
 #[test]
 fn a_blank_text_says_nothing() {
-    let without = "the gateway responded with status 409 and no body";
+    let none = &*without(409, NO_BODY);
     #[rustfmt::skip]
     let table = [
-        (" \t\r\n", without),
-        ("\0\0\u{1B}\n", without),
+        (" \t\r\n", none),
+        ("\0\0\u{1B}\n", none),
         (r#"{"message":" ","detail":"\n","error":"conflict of two"}"#, "conflict of two"),
         (r#"{"message":"\u0000","detail":"consent"}"#, "consent"),
         (r#"{"error":{"message":" "},"detail":"consent"}"#, "consent"),
         (r#"{"message":"{\"message\":\" \",\"detail\":\"inner\"}"}"#, "inner"),
-        (r#"{"message":" "}"#, "the gateway responded with status 409 and JSON without a usable message"),
+        (r#"{"message":" "}"#, &without(409, UNUSABLE)),
     ];
     for (body, message) in table {
         assert_eq!(error_of(409, body).message(), message, "{body:?}");
@@ -302,8 +243,7 @@ fn long_bodies_are_cut() {
 fn json_that_is_too_long_is_not_read() {
     let json = format!(r#" {{"error":"no_such","filling":"{}"}}"#, "x".repeat(MAX_JSON));
     let error = error_of(400, json);
-    let expected = "the gateway responded with status 400 and JSON without a usable message";
-    assert_eq!((error.code(), error.message()), ("http_400", expected));
+    assert_eq!((error.code(), error.message()), ("http_400", &*without(400, UNUSABLE)));
 }
 
 #[test]

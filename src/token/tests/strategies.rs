@@ -62,6 +62,7 @@ fn check(table: &[(Value, Value, &str)]) {
 fn oauth2_and_no_strategy() {
     let strategies = [
         json!(null),
+        json!("oauth2"),
         json!({}),
         json!({"type": null}),
         json!({"type": ""}),
@@ -278,8 +279,13 @@ fn what_cannot_be_put_on_a_request() {
         json!(1),
         json!(true),
         json!({}),
+        json!({"name": "oauth2"}),
         json!(["oauth2"]),
     ];
+    for strategy in [json!([]), json!(["oauth2"]), json!(7)] {
+        let made = made_of(&strategy, &json!({}), Some("t"), None);
+        assert_eq!(made, "unsupported_strategy", "{strategy}");
+    }
     for kind in unknown {
         let strategy = json!({"type": kind, "config": {"param_name": "k"}});
         let credentials = json!({"api_key": "k", "username": "u"});

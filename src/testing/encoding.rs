@@ -49,20 +49,10 @@ pub(super) fn unguessable() -> String {
 mod tests {
     use super::*;
 
+    /// `src/url/tests.rs` has the escapes.
     #[test]
     fn percent_decoding() {
-        let table = [
-            ("plain", "plain"),
-            ("a%2Fb%3f%23%25", "a/b?#%"),
-            ("%C3%A9+%20", "é+ "),
-            ("%", "%"),
-            ("%4", "%4"),
-            ("%zz%+f", "%zz%+f"),
-            ("%ff", "\u{fffd}"),
-        ];
-        for (encoded, decoded) in table {
-            assert_eq!(percent_decode(encoded), decoded);
-        }
+        assert_eq!(percent_decode("%C3%A9+%zz%ff"), "é+%zz\u{fffd}");
     }
 
     #[test]

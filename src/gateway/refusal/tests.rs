@@ -105,26 +105,16 @@ fn what_may_succeed_later() {
         assert_eq!(error_of(status, "x").is_retryable(), again, "{status}");
         assert!(!error_of(status, broker("404")).is_retryable(), "{status}");
     }
-    let table = [
-        ("400", false),
-        ("404", false),
-        ("422", false),
-        ("429", true),
-        ("499", false),
-        ("399", true),
-        ("500", true),
-        ("502", true),
-        ("0", true),
-        ("-404", true),
-        ("404.5", true),
-        ("\"404\"", true),
-        ("null", true),
-        ("[404]", true),
-        ("\"failed\"", true),
-        ("99999999999999999999", true),
+    for status in ["400", "404", "422", "499"] {
+        assert!(!error_of(502, broker(status)).is_retryable(), "{status}");
+    }
+    #[rustfmt::skip]
+    let passing = [
+        "429", "399", "500", "502", "0", "-404", "404.5", "\"404\"", "null", "[404]", "\"failed\"",
+        "99999999999999999999",
     ];
-    for (status, again) in table {
-        assert_eq!(error_of(502, broker(status)).is_retryable(), again, "{status}");
+    for status in passing {
+        assert!(error_of(502, broker(status)).is_retryable(), "{status}");
     }
 }
 

@@ -354,18 +354,6 @@ fn what_a_signing_strategy_needs() {
 
 #[test]
 fn base64_agrees_with_another() {
-    // RFC 4648 section 10.
-    let table = [
-        ("", ""),
-        ("f", "Zg=="),
-        ("fo", "Zm8="),
-        ("foo", "Zm9v"),
-        ("foob", "Zm9vYg=="),
-        ("foobar", "Zm9vYmFy"),
-    ];
-    for (text, expected) in table {
-        assert_eq!(base64(text.as_bytes()), expected);
-    }
     let mut random = Seeded::new(21);
     for _ in 0..10_000 {
         let bytes = random.bytes(64);

@@ -58,9 +58,7 @@ fn manual_returns_the_redirect_itself() {
 fn a_redirect_out_of_the_rules_says_so_first() {
     let table = [
         ("https://evil.example/", "host_not_allowed"),
-        ("//evil.example/", "insecure_url"),
         ("http://evil.example/", "insecure_url"),
-        ("file:///etc/passwd", "invalid_response"),
         ("https://127.0.0.1@evil.example/", "invalid_response"),
     ];
     for (target, code) in table {

@@ -159,7 +159,7 @@ impl Step {
     }
 }
 
-/// A word in the value of every secret. No other text has it by chance.
+/// Every secret contains this word and no other text does, so a secret is found wherever it goes.
 pub(crate) const SECRET: &str = "canary";
 
 /// Headers of the caller, each with a secret value.

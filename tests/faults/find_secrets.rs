@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use nexus_sdk::NexusError;
 
-/// A word in every secret of these tests. No other text has it by chance.
+/// Every secret of these tests contains this word and no other text does, so a secret is found wherever it shows.
 pub(crate) const SECRET: &str = "canary";
 pub(crate) const KEY: &str = "canary-api-key";
 

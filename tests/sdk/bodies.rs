@@ -1,6 +1,6 @@
 //! Response bodies: framing, compression and limits. `tests/faults` has bodies that are cut or damaged.
 
-use crate::support::{Reply, Server, bytes, fetch, holder, in_chunks, options, with_length};
+use crate::support::{Reply, Server, bytes, holder, in_chunks, options, with_length};
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{FetchOptions, NexusError};
 
@@ -72,7 +72,7 @@ fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
 #[cfg(feature = "gzip")]
 mod gzip {
     use super::*;
-    use crate::support::{End, gzip, reply};
+    use crate::support::{End, fetch, gzip, reply};
 
     #[test]
     fn a_gzip_body_is_decoded_and_its_headers_are_those_of_what_is_returned() {

@@ -84,7 +84,7 @@ impl OpenForm {
         open
     }
 
-    /// Opens a form by visiting the address that `visit` makes of the form's own.
+    /// Opens a form at the address that `visit` returns for the form's address.
     fn visited(browser: Chromium, visit: impl FnOnce(&str) -> String) -> Self {
         let gateway = gateway();
         let listener = ConsentListener::bind().unwrap();

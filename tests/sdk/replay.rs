@@ -26,7 +26,7 @@ fn number_of(request: &Request) -> usize {
     number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
 }
 
-/// A fetch whose credential, the first one, was revoked. The gateway has a second one.
+/// A fetch with a credential that was revoked. The gateway has another credential.
 struct Case {
     name: &'static str,
     token: fn(usize) -> Value,
@@ -134,7 +134,7 @@ fn the_request_that_was_refused_is_sent_once_more_with_another_credential() {
     }
 }
 
-/// The first row has a token that did not come from the cache, and the second a gateway that returns the same token again.
+/// In the first row the token does not come from the cache. In the second row the gateway returns the same token again.
 #[test]
 fn a_credential_that_cannot_be_replaced_is_not_sent_again() {
     for (is_cached, resolves) in [(false, 1), (true, 2)] {

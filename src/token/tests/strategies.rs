@@ -139,18 +139,8 @@ fn header() {
     assert_eq!(typed(&with(json!({"value_prefix": "Key "}))), "Key ");
     assert_eq!(typed(&with(json!({"header_name": "X-A"}))), "");
     // Only the HTTP client may set headers that frame a request.
-    for name in [
-        "Host",
-        "content-length",
-        "Transfer-Encoding",
-        "Connection",
-        "Keep-Alive",
-        "Proxy-Connection",
-        "TE",
-        "Trailer",
-        "UPGRADE",
-        "Expect",
-    ] {
+    let names = "Host content-length Transfer-Encoding Connection Keep-Alive Proxy-Connection TE Trailer UPGRADE Expect";
+    for name in names.split(' ') {
         let strategy = with(json!({"header_name": name, "value_prefix": ""}));
         let refused = read(&strategy, &json!({"api_key": "chunked"}), None, None);
         assert_eq!(refused.unwrap_err().code(), "invalid_response", "{name}");

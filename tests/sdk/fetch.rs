@@ -1,14 +1,10 @@
-//! `authenticated_fetch`: the request, the response, and revoked tokens.
+//! `authenticated_fetch`: the request and the response.
 
-use std::sync::Barrier;
-use std::thread;
-
-use crate::support::{
-    self, End, Request, Server, client, fetch, fetcher, holder, options, reply, text,
-};
-use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
-use serde_json::json;
 use std::time::Duration;
+
+use crate::support::{End, Server, fetch, fetcher, holder, options, reply, text};
+use nexus_sdk::{FetchOptions, Fetcher, NexusClientOptions, RetryPolicy};
+use serde_json::json;
 
 fn get() -> FetchOptions {
     FetchOptions::default()
@@ -49,53 +45,6 @@ fn an_upstream_is_asked_again_only_if_the_options_say_so() {
         assert_eq!((got, &*body), (status, &b"busy"[..]));
         assert_eq!(server.requests().len(), sent, "{method} {status}");
     }
-}
-
-/// A gateway that grants `t-1`, then `t-2` and so on, up to the `last`.
-fn rotating(last: usize) -> Server {
-    support::granting(
-        last,
-        |number| json!({"access_token": format!("t-{number}"), "expires_in": 3600}),
-    )
-}
-
-fn token_of(request: &Request) -> String {
-    request.header("authorization").unwrap().replace("Bearer ", "")
-}
-
-fn call(client: &NexusClient, cache: &TokenCache, url: &str, options: FetchOptions) -> u16 {
-    client.authenticated_fetch(cache, "ws", "p", url, options).unwrap().0
-}
-
-#[test]
-fn one_revoked_token_in_32_threads_costs_one_resolve_and_32_replays() {
-    const THREADS: usize = 32;
-    let gateway = rotating(9);
-    let revoked = Barrier::new(THREADS);
-    let upstream = Server::start(move |request| match (request.path(), &*token_of(request)) {
-        ("/all", "t-1") => {
-            // All threads send the dead token before one of them gets its 401.
-            revoked.wait();
-            text(401, "revoked")
-        }
-        _ => text(200, "ok"),
-    });
-    let (client, cache) = (client(&gateway), TokenCache::new());
-    assert_eq!(call(&client, &cache, &upstream.url("/warm"), get()), 200);
-    let start = Barrier::new(THREADS);
-    thread::scope(|threads| {
-        for _ in 0..THREADS {
-            threads.spawn(|| {
-                start.wait();
-                assert_eq!(call(&client, &cache, &upstream.url("/all"), get()), 200);
-            });
-        }
-    });
-    // The first request is the one that filled the cache.
-    let mut sent: Vec<_> = upstream.requests().iter().skip(1).map(token_of).collect();
-    sent.sort();
-    assert_eq!(sent, [["t-1"; THREADS], ["t-2"; THREADS]].concat());
-    assert_eq!(gateway.count("/v1/resolve"), 2);
 }
 
 #[test]
@@ -143,7 +92,7 @@ fn every_verb_sends_its_method_and_body() {
         assert_eq!(call(&fetcher, &server.url("/")).unwrap(), 200, "{method}");
         let sent = server.requests().pop().unwrap();
         assert_eq!((&*sent.method, &*sent.body), (method, body));
-        assert_eq!(token_of(&sent), "t-1");
+        assert_eq!(sent.header("authorization"), Some("Bearer t-1"));
     }
 }
 

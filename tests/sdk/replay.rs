@@ -1,5 +1,8 @@
 //! The requests that are sent again after a 401: only the request that was refused.
 
+use std::sync::Barrier;
+use std::thread;
+
 use nexus_sdk::{FetchOptions, TokenCache};
 use serde_json::{Value, json};
 
@@ -151,6 +154,37 @@ fn a_credential_that_cannot_be_replaced_is_not_sent_again() {
         let requests = upstream.requests().into_iter().filter(|request| request.path() == "/");
         assert_eq!((requests.count(), gateway.count("/v1/resolve")), (1, resolves));
     }
+}
+
+#[test]
+fn one_revoked_token_in_32_threads_costs_one_resolve_and_32_replays() {
+    const THREADS: usize = 32;
+    let gateway = granting(9, bearer);
+    let revoked = Barrier::new(THREADS);
+    let upstream = Server::start(move |request| match (request.path(), number_of(request)) {
+        ("/all", 1) => {
+            // All threads send the dead token before one of them gets its 401.
+            revoked.wait();
+            text(401, "revoked")
+        }
+        _ => text(200, "ok"),
+    });
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+    let start = Barrier::new(THREADS);
+    thread::scope(|threads| {
+        for _ in 0..THREADS {
+            threads.spawn(|| {
+                start.wait();
+                assert_eq!(fetcher.get(&upstream.url("/all")).unwrap().0, 200);
+            });
+        }
+    });
+    // The first request is the one that filled the cache.
+    let mut sent: Vec<_> = upstream.requests().iter().skip(1).map(number_of).collect();
+    sent.sort_unstable();
+    assert_eq!(sent, [[1; THREADS], [2; THREADS]].concat());
+    assert_eq!(gateway.count("/v1/resolve"), 2);
 }
 
 /// The second credential goes into another header. The header of the first one then has the caller's

@@ -146,7 +146,7 @@ fn what_is_not_a_secret_stays_as_it_is() {
 #[test]
 fn where_a_secret_begins_and_ends() {
     #[rustfmt::skip]
-    let table: [(&[&str], &str, &str); 21] = [
+    let table: [(&[&str], &str, &str); 26] = [
         (&["abc"], "abc", "[..]"),
         (&["abc"], "ababcabab", "ab[..]abab"),
         (&["abc"], "abcxabc", "[..]x[..]"),
@@ -166,6 +166,15 @@ fn where_a_secret_begins_and_ends() {
         (&["\u{fc}a"], "\\u00fca %C3%BCa %FCa &uuml;a", "[..] [..] [..] &uuml;a"),
         (&["a\r\n\t\u{8}\u{c}b"], "a\\r\\n\\t\\b\\fb a\\u000d\\n\\t\\u0008\\u000Cb", "[..] [..]"),
         (&["a\u{1F600}"], "a\\ud83d\\ude00 a\\uD83D\\uDE00 a\u{1F600} a\\ud83d", "[..] [..] [..] a\\ud83d"),
+        // The second backslash is escaped once more.
+        (&["a\u{1F600}"], "a\\ud83d\\u005Cude00 a\\ud83%64%5Cude00", "[..] [..]"),
+        // The second of two surrogates, without the first.
+        (&["u0041"], "u0041\\ude00 ud83d\\ude00", "[..]\\ude00 ud83d\\ude00"),
+        (&["ud83d"], "u0041\\ude00 ud83d\\ude00", "u0041\\ude00 [..]\\ude00"),
+        // An escape of JSON that is cut off.
+        (&["25ab"], "\\u00\\u0032\\u0035ab \\u00\\u00325ab", "\\u00[..] \\u00[..]"),
+        // Only a part of the escape is escaped.
+        (&["Abc"], "\\%750041bc \\u00%341bc %\\u00341bc &#6&#x35;;bc", "[..] [..] [..] [..]"),
         // JSON in JSON in JSON.
         (&["a/b=\"\n"], r#"a\/b\u003d\\\"\n a\\\/b\\u003D\\\\\\\"\\n"#, "[..] [..]"),
         // Letters and digits may be escaped as well.
@@ -187,6 +196,20 @@ fn a_text_need_not_be_utf_8() {
     binary.add(b"\xff\x00\xfe and more", 1);
     let shown = binary.hidden(b"a\xff\x00\xfe and more", "*");
     assert_eq!(shown.unwrap(), b"a*");
+}
+
+#[test]
+fn a_secret_across_blocks_is_found() {
+    let secret = SECRET.repeat(BLOCK / SECRET.len() + 1);
+    for (name, encode) in ENCODERS {
+        let (short, long) = (encode(SECRET), encode(&secret));
+        for before in (BLOCK - short.len()..=BLOCK).chain([0, 1]) {
+            let text = [&*"x".repeat(before), &short, "y"].concat();
+            let shown = hidden(&[SECRET], &text);
+            assert_eq!(shown, "x".repeat(before) + "[..]y", "{name}, {before}");
+        }
+        assert_eq!(hidden(&[&secret], &format!("x{long}y")), "x[..]y", "{name}");
+    }
 }
 
 /// The time would be quadratic if each escape character started a scan to the end of the text.

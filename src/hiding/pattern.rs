@@ -1,5 +1,9 @@
 //! Finds a pattern in a stream of bytes, in time proportional to the stream (Knuth, Morris and Pratt, 1977).
 
+use std::collections::VecDeque;
+
+use super::{FIRST, FURTHER};
+
 pub(super) struct Pattern {
     bytes: Vec<u8>,
     /// For each prefix of the pattern, by its length: the length of the longest shorter prefix that it ends with.
@@ -17,32 +21,7 @@ impl Pattern {
         pattern
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Searches the next bytes of a stream. `length` is that of the longest prefix that the stream ends with. Calls
-    /// `found` with the number of bytes up to the end of each copy.
-    pub(super) fn search(
-        &self,
-        length: &mut usize,
-        bytes: impl Iterator<Item = u8>,
-        mut found: impl FnMut(usize),
-    ) {
-        let (first, mut matched) = (self.bytes.first().copied(), *length);
-        for (end, byte) in (1..).zip(bytes) {
-            // A shortcut for most bytes.
-            if matched > 0 || first == Some(byte) {
-                matched = self.after(matched, byte);
-                if matched == self.len() {
-                    found(end);
-                }
-            }
-        }
-        *length = matched;
-    }
-
-    /// Returns the length of the longest prefix that the stream ends with after a byte.
+    /// Returns the length of the longest prefix that a stream ends with after a byte. `length` is the length before.
     fn after(&self, mut length: usize, byte: u8) -> usize {
         while self.bytes.get(length) != Some(&byte) {
             if length == 0 {
@@ -51,5 +30,49 @@ impl Pattern {
             length = self.shorter.get(length).copied().unwrap_or_default();
         }
         length.saturating_add(1)
+    }
+}
+
+/// A search for one pattern.
+pub(super) struct Search<'p> {
+    pattern: &'p Pattern,
+    /// The longest prefix of the pattern that the stream ends with: for each of its bytes, the start of the byte's
+    /// spelling in the text.
+    prefix: VecDeque<usize>,
+    /// The end of the last copy that was found.
+    end: usize,
+}
+
+impl<'p> Search<'p> {
+    pub(super) fn new(pattern: &'p Pattern) -> Self {
+        Self { pattern, prefix: VecDeque::new(), end: 0 }
+    }
+
+    /// Searches the next bytes of the stream, and marks the spelling of each copy. The spelling of a byte extends from
+    /// its edge in the text to the next edge.
+    pub(super) fn read(&mut self, bytes: &[u8], edges: &[usize], marks: &mut [u8]) {
+        let first = self.pattern.bytes.first();
+        let ends = edges.iter().skip(1);
+        for ((byte, start), end) in bytes.iter().zip(edges).zip(ends) {
+            // A shortcut for most bytes.
+            if self.prefix.is_empty() && first != Some(byte) {
+                continue;
+            }
+            let length = self.pattern.after(self.prefix.len(), *byte);
+            self.prefix.push_back(*start);
+            while self.prefix.len() > length {
+                self.prefix.pop_front();
+            }
+            if length < self.pattern.bytes.len() {
+                continue;
+            }
+            // Copies can overlap. Only the bytes after the last copy need marks.
+            let start = self.prefix.front().copied().unwrap_or_default();
+            let new = start.max(self.end);
+            for (at, mark) in marks.iter_mut().enumerate().take(*end).skip(new) {
+                *mark = (*mark).max(if at == start { FIRST } else { FURTHER });
+            }
+            self.end = *end;
+        }
     }
 }

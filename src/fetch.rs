@@ -55,7 +55,7 @@ impl<'a> PendingFetch<'a> {
             deadline: Deadline::after(timeout),
             redirects: options.redirects,
             policy: options.retry_policy,
-            secrets: options.hide_credential.then(Secrets::default),
+            secrets: options.hide_credential.then(|| Secrets::new(MIN_CREDENTIAL)),
         })
     }
 
@@ -64,7 +64,7 @@ impl<'a> PendingFetch<'a> {
         let mut response = self.send_hops()?;
         if let Some(secrets) = &mut self.secrets {
             if let Some(replaced) = self.access.replaced_token() {
-                add(secrets, &replaced);
+                secrets.add(replaced.secrets());
             }
             secrets.hide_in(&mut response.headers, &mut response.body, self.deadline)?;
         }
@@ -140,10 +140,8 @@ impl<'a> PendingFetch<'a> {
             token.authorize(&hop.method, &hop.url, &mut headers, body)?;
         }
         if let Some(secrets) = &mut self.secrets {
-            add(secrets, token);
-            for value in headers.values().filter(|value| value.is_sensitive()) {
-                secrets.add(value.as_bytes(), MIN_CREDENTIAL);
-            }
+            secrets.add(token.secrets());
+            secrets.add(headers.values().filter(|value| value.is_sensitive()));
         }
         Ok(headers)
     }
@@ -159,11 +157,5 @@ impl<'a> PendingFetch<'a> {
         let client = &self.access.client;
         let max_body = client.options.max_body_bytes;
         client.transport.send(&outgoing, self.deadline, max_body)
-    }
-}
-
-fn add(secrets: &mut Secrets, token: &CachedToken) {
-    for text in token.secrets() {
-        secrets.add(text.as_bytes(), MIN_CREDENTIAL);
     }
 }

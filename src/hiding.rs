@@ -31,27 +31,36 @@ const FIRST: u8 = 1;
 const FURTHER: u8 = 2;
 
 /// Secrets to find in a text, both as they are and escaped.
-#[derive(Default)]
 pub(crate) struct Secrets {
+    /// The length of the shortest secret that is searched for, in bytes.
+    least: usize,
     texts: Vec<Vec<u8>>,
     /// The secrets, as they are and decoded, if they are long enough.
     patterns: Vec<Pattern>,
 }
 
 impl Secrets {
-    /// Adds a secret, unless it is shorter than `least` bytes. If only its decoded form is shorter, the secret is
-    /// searched for as it is.
-    pub(crate) fn add(&mut self, text: &[u8], least: usize) {
-        if text.len() < least.max(1) || self.texts.iter().any(|own| own == text) {
-            return;
+    /// `least` is the length of the shortest secret that is searched for, in bytes. Shorter strings occur by chance.
+    pub(crate) fn new(least: usize) -> Self {
+        Self { least: least.max(1), texts: Vec::new(), patterns: Vec::new() }
+    }
+
+    /// Adds secrets, unless they are too short. If only the decoded form of a secret is too short, the secret is searched
+    /// for as it is.
+    pub(crate) fn add(&mut self, secrets: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        for secret in secrets {
+            let text = secret.as_ref();
+            if text.len() < self.least || self.texts.iter().any(|own| own == text) {
+                continue;
+            }
+            self.texts.push(text.to_owned());
+            let verbatim: Vec<u8> = text.iter().map(|byte| plain(*byte)).collect();
+            let decoded = decoded(text);
+            if decoded != verbatim && decoded.len() >= self.least {
+                self.patterns.push(Pattern::new(&decoded));
+            }
+            self.patterns.push(Pattern::new(&verbatim));
         }
-        self.texts.push(text.to_owned());
-        let verbatim: Vec<u8> = text.iter().map(|byte| plain(*byte)).collect();
-        let decoded = decoded(text);
-        if decoded != verbatim && decoded.len() >= least.max(1) {
-            self.patterns.push(Pattern::new(&decoded));
-        }
-        self.patterns.push(Pattern::new(&verbatim));
     }
 
     /// Replaces each secret in a response with `[credential]`, and corrects the `Content-Length`.

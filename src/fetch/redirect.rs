@@ -128,10 +128,8 @@ impl Hop<'_> {
     /// Refuses a target that contains a credential from the URL of the call. Many servers copy the path or query of a
     /// request into the target.
     fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
-        let mut secrets = Secrets::default();
-        for text in token.secrets_in_url(self.call) {
-            secrets.add(text.as_bytes(), MIN_CREDENTIAL);
-        }
+        let mut secrets = Secrets::new(MIN_CREDENTIAL);
+        secrets.add(token.secrets_in_url(self.call));
         if secrets.hidden(target.to_string().as_bytes(), "").is_none() {
             return Ok(());
         }

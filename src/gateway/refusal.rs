@@ -37,10 +37,8 @@ pub(crate) fn of(
         _ => Object::new(),
     };
     let body = String::from_utf8_lossy(&response.body);
-    let mut hiding = Secrets::default();
-    for secret in secrets {
-        hiding.add(secret.as_bytes(), MIN_SECRET);
-    }
+    let mut hiding = Secrets::new(MIN_SECRET);
+    hiding.add(secrets);
     let hidden = |text: &str| hiding.hidden(text.as_bytes(), "[redacted]");
     let message = message_of(&fields);
     let relayed = message.as_deref().and_then(relayed);

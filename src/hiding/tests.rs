@@ -65,10 +65,8 @@ fn json(text: &str) -> String {
 }
 
 fn search_for(texts: &[impl AsRef<str>]) -> Secrets {
-    let mut secrets = Secrets::default();
-    for text in texts {
-        secrets.add(text.as_ref().as_bytes(), 1);
-    }
+    let mut secrets = Secrets::new(1);
+    secrets.add(texts.iter().map(AsRef::as_ref).map(str::as_bytes));
     secrets
 }
 
@@ -192,8 +190,8 @@ fn a_text_need_not_be_utf_8() {
     let body = b"\xff\x00s-cr3t\xfe%73\x80\\u002ds%2Dcr3t";
     let shown = search_for(&["s-cr3t"]).hidden(body, "*").unwrap();
     assert_eq!(shown, b"\xff\x00*\xfe%73\x80\\u002d*");
-    let mut binary = Secrets::default();
-    binary.add(b"\xff\x00\xfe and more", 1);
+    let mut binary = Secrets::new(1);
+    binary.add([b"\xff\x00\xfe and more"]);
     let shown = binary.hidden(b"a\xff\x00\xfe and more", "*");
     assert_eq!(shown.unwrap(), b"a*");
 }
@@ -234,8 +232,8 @@ fn headers_and_the_length_of_the_body_follow() {
     headers.append("x-said", HeaderValue::from_static("s-cr3t"));
     headers.append("x-said", HeaderValue::from_static("as%2dcr3tb"));
     let mut body = b"s-cr3t".to_vec();
-    let mut secrets = Secrets::default();
-    secrets.add(b"s-cr3t", 1);
+    let mut secrets = Secrets::new(1);
+    secrets.add([b"s-cr3t"]);
     let deadline = Deadline::after(Duration::from_secs(60));
     secrets.hide_in(&mut headers, &mut body, deadline).unwrap();
     assert_eq!(body, b"[credential]");
@@ -247,8 +245,8 @@ fn headers_and_the_length_of_the_body_follow() {
 
 #[test]
 fn a_search_ends_at_its_deadline() {
-    let mut secrets = Secrets::default();
-    secrets.add(b"s-cr3t", 1);
+    let mut secrets = Secrets::new(1);
+    secrets.add([b"s-cr3t"]);
     let mut body = "s-cr3t ".repeat(100_000).into_bytes();
     let late = secrets.hide_in(&mut HeaderMap::new(), &mut body, Deadline::after(Duration::ZERO));
     assert_eq!(late.unwrap_err().code(), "timeout");

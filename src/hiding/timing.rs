@@ -54,9 +54,9 @@ fn the_worst_bodies() {
         ("ü", "ü".into(), prefix("ü")),
     ];
     for (name, piece, secret) in table {
-        let mut secrets = Secrets::default();
-        secrets.add(&secret, 1);
-        secrets.add(b"aaaaaaab", 1);
+        let mut secrets = Secrets::new(1);
+        secrets.add([&secret]);
+        secrets.add([b"aaaaaaab"]);
         let text = piece.repeat(100 * MIB / piece.len());
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_secs(600));

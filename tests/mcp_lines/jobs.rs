@@ -17,8 +17,7 @@ fn waiting(count: usize) -> Jobs {
         let line = format!(
             r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"list"}}}}"#
         );
-        let mut work = take(&mut session, &line, &tools);
-        jobs.add(work.jobs.pop().unwrap());
+        jobs.add(take(&mut session, &line, &tools).jobs);
     }
     jobs
 }
@@ -26,6 +25,10 @@ fn waiting(count: usize) -> Jobs {
 /// Starts all calls that may run now.
 fn start(jobs: &mut Jobs) -> Vec<Arc<Job>> {
     iter::from_fn(|| jobs.start()).collect()
+}
+
+fn ids(started: &[Arc<Job>]) -> Vec<u64> {
+    started.iter().map(|job| job.id.as_u64().unwrap()).collect()
 }
 
 #[test]
@@ -44,14 +47,28 @@ fn only_responses_keep_the_server_busy() {
 }
 
 #[test]
+fn a_cancelled_call_makes_room_for_the_next() {
+    let mut jobs = waiting(100);
+    let first = start(&mut jobs);
+    assert_eq!(ids(&first), (1..=32).collect::<Vec<_>>(), "in the order of their arrival");
+    assert!(start(&mut jobs).is_empty());
+    for id in [5, 40] {
+        assert_eq!(jobs.cancel(&id.into()).len(), 1, "{id}");
+        assert_eq!(jobs.cancel(&id.into()).len(), 0, "{id}");
+    }
+    assert_eq!(ids(&start(&mut jobs)), [33]);
+    assert!(jobs.finish(&first[0]));
+    assert_eq!(ids(&start(&mut jobs)), [34], "before its response is written");
+}
+
+#[test]
 fn cancelled_calls_occupy_only_their_threads() {
     let mut jobs = waiting(600);
     let mut threads = 0;
     for _ in 0..16 {
         let started = start(&mut jobs);
-        let ids: Vec<_> = started.iter().map(|job| job.id.as_u64().unwrap()).collect();
         let expected: Vec<_> = (threads + 1..).take(32).collect();
-        assert_eq!(ids, expected, "in the order of their arrival");
+        assert_eq!(ids(&started), expected, "in the order of their arrival");
         threads += 32;
         for job in started {
             assert_eq!(jobs.cancel(&job.id).len(), 1);

@@ -21,22 +21,19 @@ use mcp::{Page, Problem, Tool};
 /// Reads the lines of a client until its stdin ends.
 pub(crate) fn lines(mut input: &[u8]) {
     let mut host = Host { tools: tools(), jobs: Jobs::default(), open: Vec::new() };
-    let mut line = Vec::new();
     let mut session = Session::default();
-    while let Some(text) = read(&mut input, &mut line) {
+    while let Some(text) = read(&mut input) {
         let Ok(text) = text else { continue };
-        host.expect(text);
-        let work = take(&mut session, text, &host.tools);
-        if is_too_deep(text) {
+        host.expect(&text);
+        let work = take(&mut session, &text, &host.tools);
+        if is_too_deep(&text) {
             check_refusals(work);
             continue;
         }
         for line in work.lines {
             host.check(&line);
         }
-        for job in work.jobs {
-            host.jobs.add(job);
-        }
+        host.jobs.add(work.jobs);
         for id in work.cancelled {
             for job in host.jobs.cancel(&id) {
                 host.close(&job.id);

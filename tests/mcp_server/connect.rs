@@ -191,6 +191,22 @@ fn a_user_who_says_no_waits_for_no_gateway() {
 }
 
 #[test]
+fn calls_share_a_connection_request_that_fails() {
+    let gateway = gateway();
+    let slow = Fault::Delay(Duration::from_secs(2));
+    gateway.fail_next_at("/v1/request-connection", 1, slow);
+    let mut client = start_for("nobody", &gateway).begin("2025-11-25");
+    for _ in 0..2 {
+        client.request("tools/call", call());
+    }
+    for _ in 0..2 {
+        let problem = outcome(&client.response()).unwrap_err();
+        assert!(problem.contains("does not know the provider nobody"), "{problem}");
+    }
+    assert_eq!(requests(&gateway), 1);
+}
+
+#[test]
 fn calls_that_come_before_the_page_is_shown_all_get_it() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-03-26");
@@ -353,21 +369,4 @@ fn it_can_be_switched_off() {
         assert_eq!(advice, [true, false], "{problem}");
     }
     assert_eq!(requests(&gateway), 0);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_setting_that_is_not_utf_8_is_named() {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt as _;
-    let gateway = DevGateway::start().unwrap();
-    for name in ["NEXUS_API_KEY", "WORKSPACE_ID", "SCOPES"] {
-        let mut server = configured(&gateway);
-        let ended = server.env(name, OsStr::from_bytes(b"caf\xe9")).output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr);
-        assert!(
-            !ended.status.success() && said.contains(&format!("{name} is not UTF-8")),
-            "{said}"
-        );
-    }
 }

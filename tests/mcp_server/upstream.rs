@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
+#[cfg(unix)]
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use serde_json::{Value, json};
@@ -51,20 +53,27 @@ fn wrong_configuration_is_one_clear_line() {
         (url, "https://api.example.com/#x", url),
         ("NEXUS_LOCK_DIR", "relative/locks", "NEXUS_LOCK_DIR"),
     ] {
-        let output = configured(&gateway).env(name, value).output().unwrap();
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{name}={value}");
-        assert!(output.stdout.is_empty());
-        let is_clear = errors.contains(hint) && errors.lines().count() == 1;
-        assert!(is_clear && !errors.contains("secret"), "{errors}");
+        let said = problem_of(configured(&gateway).env(name, value));
+        assert!(said.contains(hint) && !said.contains("secret"), "{said}");
     }
-    let unset = command().output().unwrap();
-    let errors = String::from_utf8_lossy(&unset.stderr);
+    #[cfg(unix)]
+    for name in ["NEXUS_API_KEY", "WORKSPACE_ID", "SCOPES"] {
+        let said = problem_of(configured(&gateway).env(name, OsStr::from_bytes(b"caf\xe9")));
+        assert!(said.contains(&format!("{name} is not UTF-8")), "{said}");
+    }
+    let said = problem_of(&mut command());
     let all = "NEXUS_GATEWAY_URL, WORKSPACE_ID, PROVIDER, UPSTREAM_URL";
-    assert!(errors.contains(all) && errors.lines().count() == 1);
-    let unknown = command().arg("--no-such").output().unwrap();
-    let codes = [unset, unknown].map(|output| output.status.code());
-    assert_eq!(codes, [Some(2); 2]);
+    assert!(said.contains(all), "{said}");
+    problem_of(command().arg("--no-such"));
+}
+
+/// Runs a server that does not start, and returns its line on stderr.
+fn problem_of(server: &mut Command) -> String {
+    let output = server.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert!(output.stdout.is_empty());
+    said
 }
 
 #[test]
@@ -254,19 +263,4 @@ fn no_response_holds_a_credential() {
         let (Ok(text) | Err(text)) = client.text("fetch", &json!({"path": "/user"}));
         assert!(text.contains("you sent [credential]!"), "{text}");
     }
-}
-
-/// Many clients pass on nothing but HOME and the variables of their configuration.
-/// `tests/refreshes/directories.rs` shows where else the locks are.
-#[cfg(target_os = "linux")]
-#[test]
-fn the_locks_are_below_home() {
-    let (gateway, _) = connected();
-    let home = std::env::temp_dir().join(format!("nexus-mcp-{}", std::process::id()));
-    std::fs::create_dir(&home).unwrap();
-    let mut command = configured(&gateway);
-    let mut client = Client::start(command.env("HOME", &home)).begin("2025-11-25");
-    assert!(client.user().is_ok());
-    assert!(home.join(".local/state/nexus/locks").is_dir());
-    std::fs::remove_dir_all(&home).unwrap();
 }

@@ -32,8 +32,8 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn add(&mut self, job: Job) {
-        self.waiting.push_back(Arc::new(job));
+    pub(crate) fn add(&mut self, jobs: Vec<Job>) {
+        self.waiting.extend(jobs.into_iter().map(Arc::new));
     }
 
     /// Returns the next call, unless too many calls are already running. The caller runs it and then calls
@@ -62,10 +62,10 @@ impl Jobs {
     }
 
     /// Cancels, removes and returns the calls with this id. Ignores unknown ids and finished calls.
-    pub(crate) fn cancel(&mut self, id: &Value) -> Vec<Arc<Job>> {
+    pub(crate) fn cancel(&mut self, id: &Value) -> VecDeque<Arc<Job>> {
         let waiting = self.waiting.drain(..);
-        let (mut cancelled, waiting): (Vec<_>, Vec<_>) = waiting.partition(|job| job.id == *id);
-        self.waiting = waiting.into();
+        let (mut cancelled, waiting) = waiting.partition(|job| job.id == *id);
+        self.waiting = waiting;
         let started = self.running.extract_if(.., |job| job.id == *id);
         let started: Vec<_> = started.collect();
         self.cancelled = self.cancelled.saturating_add(started.len());

@@ -11,12 +11,12 @@ pub(crate) fn note(text: impl fmt::Display) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// Reads the next line into `line`. Returns `None` at the end of the input, and `Some(Err(..))` with the reason if the
-/// line was skipped.
-pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&str, String>> {
-    line.clear();
+/// Reads the next line. Returns `None` at the end of the input, and `Some(Err(..))` with the reason if the line was
+/// skipped.
+pub(crate) fn read(input: impl BufRead) -> Option<Result<String, String>> {
+    let mut line = Vec::new();
     let mut input = input.take(MAX_LINE);
-    match input.read_until(b'\n', line) {
+    match input.read_until(b'\n', &mut line) {
         Ok(0) => return None,
         Ok(_) => {}
         Err(error) => {
@@ -25,19 +25,17 @@ pub(crate) fn read(input: impl BufRead, line: &mut Vec<u8>) -> Option<Result<&st
         }
     }
     if input.limit() == 0 && !line.ends_with(b"\n") {
-        *line = Vec::new();
+        drop(line);
         input.into_inner().skip_until(b'\n').ok()?;
         return Some(Err("a line is longer than 64 MiB".to_owned()));
     }
-    let text = std::str::from_utf8(line);
+    let text = String::from_utf8(line);
     Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))
 }
 
-/// Writes a line to stdout and flushes it. Blocks while the pipe to the client is full, and fails if the client has
-/// closed stdout.
+/// Writes a line to stdout. Blocks while the pipe to the client is full, and fails if the client has closed stdout.
 pub(crate) fn write(mut line: String) -> io::Result<()> {
     line.push('\n');
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(line.as_bytes())?;
-    stdout.flush()
+    // The line break flushes stdout.
+    io::stdout().lock().write_all(line.as_bytes())
 }

@@ -26,11 +26,12 @@ const LEGACY: [Revision; 4] = [NEWEST_LEGACY, "2025-06-18", "2025-03-26", "2024-
 
 /// The client that `initialize` described. Modern clients do not send `initialize`.
 #[derive(Default)]
-pub(crate) struct Session(Option<Client>);
+pub(crate) struct Session(Client);
 
 /// The protocol features of the client that sent a request.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Client {
+    /// Empty if neither `initialize` nor the request named a revision.
     revision: Revision,
     /// True if the client opens pages that the user has to visit.
     opens_pages: bool,
@@ -51,7 +52,7 @@ pub(crate) struct Invocation {
 
 impl Session {
     pub(crate) fn has_batches(&self) -> bool {
-        self.0.is_some_and(|client| client.revision == "2025-03-26")
+        self.0.revision == "2025-03-26"
     }
 
     pub(crate) fn handle(
@@ -66,16 +67,19 @@ impl Session {
             return self.initialize(&params).map(Step::Respond);
         }
         let client = self.client(method, &params)?;
-        let unknown = "the request names no protocol revision; send \"initialize\" first, or";
-        let known = || client.ok_or_else(|| no_revision(unknown));
-        let revision = client.map_or(NEWEST_LEGACY, |client| client.revision);
+        let revision = client.revision;
         let result = match method {
             "ping" if revision < MODERN => json!({}),
             "server/discover" => {
                 json!({"supportedVersions": [MODERN], "capabilities": {"tools": {}}})
             }
-            "tools/list" => list(tools, &params, known()?.revision)?,
-            "tools/call" => return call(tools, params, known()?).map(Step::Run),
+            "tools/list" | "tools/call" if revision.is_empty() => {
+                let unknown =
+                    "the request names no protocol revision; send \"initialize\" first, or";
+                return Err(no_revision(unknown));
+            }
+            "tools/list" => list(tools, &params, revision)?,
+            "tools/call" => return call(tools, params, client).map(Step::Run),
             _ => {
                 let message = format!("unknown method {method:?}");
                 return Err(Failure::new(UNKNOWN_METHOD, message));
@@ -89,11 +93,11 @@ impl Session {
         let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
         let revision = LEGACY.into_iter().find(|known| *known == requested);
         let revision = revision.unwrap_or(NEWEST_LEGACY);
-        self.0 = Some(Client {
+        self.0 = Client {
             revision,
             opens_pages: revision == NEWEST_LEGACY
                 && page::opens_pages(member(params, "capabilities")),
-        });
+        };
         Ok(json!({
             "protocolVersion": revision,
             "capabilities": {"tools": {}},
@@ -102,7 +106,7 @@ impl Session {
     }
 
     /// Returns the client that the request describes, or else the client that `initialize` described.
-    fn client(&self, method: &str, params: &Value) -> Result<Option<Client>, Failure> {
+    fn client(&self, method: &str, params: &Value) -> Result<Client, Failure> {
         let meta = member(params, "_meta");
         match (member(meta, VERSION), member(meta, CAPABILITIES)) {
             (Value::Null, Value::Null) if method != "server/discover" => Ok(self.0),
@@ -110,7 +114,7 @@ impl Session {
                 Err(unsupported(version))
             }
             (Value::String(_), capabilities @ Value::Object(_)) => {
-                Ok(Some(Client { revision: MODERN, opens_pages: page::opens_pages(capabilities) }))
+                Ok(Client { revision: MODERN, opens_pages: page::opens_pages(capabilities) })
             }
             _ => Err(no_revision("the request has no valid _meta;")),
         }

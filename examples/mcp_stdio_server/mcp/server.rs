@@ -15,7 +15,6 @@ use super::jobs::{Job, Jobs};
 use super::lines::{self, note};
 use super::lock;
 use super::message;
-use super::page::Page;
 use super::protocol::Session;
 use super::tool::{Tool, Tools};
 
@@ -28,7 +27,7 @@ const MAX_CALLS: Duration = Duration::from_millis(1500);
 pub(crate) struct Server {
     tools: Tools,
     /// The reading thread holds this lock. Idle threads wait for it.
-    reader: Mutex<Reader>,
+    session: Mutex<Session>,
     /// The number of threads that read or wait to read.
     readers: AtomicUsize,
     state: Mutex<State>,
@@ -44,17 +43,11 @@ struct State {
     is_closed: bool,
 }
 
-#[derive(Default)]
-struct Reader {
-    line: Vec<u8>,
-    session: Session,
-}
-
 impl Server {
     pub(crate) fn new(tools: Vec<Tool>) -> Arc<Self> {
         Arc::new(Self {
             tools: tools.into_iter().map(Arc::new).collect(),
-            reader: Mutex::default(),
+            session: Mutex::default(),
             readers: AtomicUsize::new(0),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -105,7 +98,7 @@ impl Server {
             return waiting;
         }
         self.readers.fetch_add(1, SeqCst);
-        let mut reader = lock(&self.reader);
+        let mut session = lock(&self.session);
         let job = loop {
             let mut state = lock(&self.state);
             let job = state.jobs.start();
@@ -113,17 +106,16 @@ impl Server {
                 break job;
             }
             drop(state);
-            self.read(&mut reader);
+            self.read(&mut session);
         };
         self.readers.fetch_sub(1, SeqCst);
         job
     }
 
     /// Reads a line, and handles everything in it that needs no tool.
-    fn read(&self, reader: &mut Reader) {
-        let Reader { line, session } = reader;
-        let work = match lines::read(io::stdin().lock(), line) {
-            Some(Ok(text)) => inbox::take(session, text, &self.tools),
+    fn read(&self, session: &mut Session) {
+        let work = match lines::read(io::stdin().lock()) {
+            Some(Ok(text)) => inbox::take(session, &text, &self.tools),
             Some(Err(problem)) => return note(problem),
             None => return self.stop(),
         };
@@ -131,9 +123,7 @@ impl Server {
             note(problem);
         }
         self.write(work.lines);
-        for job in work.jobs {
-            lock(&self.state).jobs.add(job);
-        }
+        lock(&self.state).jobs.add(work.jobs);
         for id in work.cancelled {
             let cancelled = lock(&self.state).jobs.cancel(&id);
             let lines = cancelled.iter().map(|job| job.destination.line(None));
@@ -148,7 +138,9 @@ impl Server {
             let response = message::response(&job.id, &outcome);
             self.write(job.destination.line(Some(response)));
             if let Some(page) = page {
-                self.announce_end(&page);
+                // Tells the client when the user has finished with the page.
+                let (server, line) = (Arc::clone(self), page.completion());
+                page.on_finish(move || server.write([line]));
             }
         }
         let mut state = lock(&self.state);
@@ -156,12 +148,6 @@ impl Server {
         if state.is_stopping {
             self.changed.notify_all();
         }
-    }
-
-    /// Tells the client when the user has finished with the page.
-    fn announce_end(self: &Arc<Self>, page: &Page) {
-        let (server, line) = (Arc::clone(self), page.completion());
-        page.on_finish(move || server.write([line]));
     }
 
     /// Writes lines. Stops the server if stdout is closed, because nobody would read the responses.

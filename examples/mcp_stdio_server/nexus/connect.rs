@@ -44,7 +44,9 @@ struct Request {
 
 #[derive(Default)]
 struct State {
+    /// The time at which the page was first shown.
     shown: Option<Instant>,
+    /// The time and the outcome of the request's end.
     end: Option<(Instant, Result<(), String>)>,
 }
 
@@ -160,14 +162,12 @@ impl Connect {
     /// Returns the scopes that the gateway lists for the provider, because some identity providers refuse a request
     /// without scopes.
     fn listed_scopes(&self) -> Vec<String> {
-        let Ok(providers) = self.client.providers() else {
-            return Vec::new();
-        };
+        let listed = self.client.providers().map(|providers| providers.all);
+        let mut named = listed.unwrap_or_default().into_iter();
         // A connection request ignores the case of a provider's name, so this search ignores it too.
-        let mut named = providers.all.into_iter();
         let is_ours = |name: &str| name.eq_ignore_ascii_case(&self.account.provider);
-        let listed = named.find(|listed| is_ours(&listed.name) && listed.scopes.is_some());
-        listed.and_then(|listed| listed.scopes).unwrap_or_default()
+        let scopes = named.find_map(|it| it.scopes.filter(|_| is_ours(&it.name)));
+        scopes.unwrap_or_default()
     }
 }
 

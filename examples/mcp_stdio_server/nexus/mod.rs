@@ -6,12 +6,11 @@
 
 mod advice;
 mod connect;
+mod response;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use nexus_sdk::http::header::CONTENT_TYPE;
-use nexus_sdk::http::{HeaderMap, Uri};
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, Redirects, TokenCache};
 use serde_json::Value;
 
@@ -52,7 +51,7 @@ impl Api {
     pub(crate) fn json(&self, call: &Call, path: &str) -> Result<Value, Problem> {
         let text = self.text(call, "GET", path, None)?;
         serde_json::from_str(&text).map_err(|error| {
-            let shown = advice::shown(&text);
+            let shown = response::shown(&text);
             format!("The API's response to GET {path} is not JSON ({error}): {shown}").into()
         })
     }
@@ -88,17 +87,8 @@ impl Api {
             (fetched, _) => fetched.map_err(|error| advice::explain(&error, &self.account)),
         };
         let (status, headers, body) = fetched?;
-        Ok(read(status, &headers, body)?)
+        Ok(response::read(status, &headers, body)?)
     }
-}
-
-/// Returns whether a string can be the address of an API. The SDK checks the address further with each request.
-pub(crate) fn is_address(text: &str) -> bool {
-    let Ok(url) = text.parse::<Uri>() else {
-        return false;
-    };
-    let has_user = url.authority().is_some_and(|it| it.as_str().contains('@'));
-    matches!(url.scheme_str(), Some("https" | "http")) && !has_user && !text.contains(['?', '#'])
 }
 
 fn options(method: &str, body: Option<&Value>) -> FetchOptions {
@@ -111,20 +101,5 @@ fn options(method: &str, body: Option<&Value>) -> FetchOptions {
     match body {
         Some(body) => options.json(body),
         None => options,
-    }
-}
-
-/// Turns a response into text for the model.
-fn read(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Result<String, String> {
-    let size = body.len();
-    let text = String::from_utf8(body).unwrap_or_else(|_| {
-        let kind = advice::header(headers, CONTENT_TYPE);
-        let kind = if kind.is_empty() { "none" } else { kind };
-        format!("({size} bytes that are not UTF-8 text; Content-Type: {kind})")
-    });
-    match status {
-        200..=299 if text.is_empty() => Ok(format!("{}, no body", advice::name(status))),
-        200..=299 => Ok(text),
-        _ => Err(advice::refusal(status, headers, &text)),
     }
 }

@@ -63,8 +63,7 @@ fn json_is_one_line_with_these_fields() {
 fn errors_are_one_line_and_have_their_exit_code() {
     let bench = Bench::new("errors");
     let cases: &[(&str, i32, &str)] = &[
-        ("", 2, "`nexus --help`"),
-        ("", 2, "no command"),
+        ("", 2, "no command given; see `nexus --help`"),
         ("revok", 2, "a similar subcommand exists: 'revoke'"),
         ("fly", 2, "unrecognized subcommand 'fly'; see `nexus --help`"),
         ("fetch --fly", 2, "unexpected argument '--fly' found"),
@@ -106,35 +105,21 @@ fn errors_are_one_line_and_have_their_exit_code() {
 }
 
 #[test]
-fn env_tells_an_empty_lock_directory_from_none() {
-    let bench = Bench::new("turns");
-    for (set, shown) in [
-        (None, "NEXUS_LOCK_DIR     (not set)\n"),
-        (Some(""), "NEXUS_LOCK_DIR     (empty: no lock)\n"),
-        (Some("/locks"), "NEXUS_LOCK_DIR     /locks\n"),
-    ] {
-        let mut command = bench.command("env");
-        command.env_remove("NEXUS_LOCK_DIR");
-        command.envs(set.map(|set| ("NEXUS_LOCK_DIR", set)));
-        let ran = finish(spawn(&mut command), b"");
-        assert!(ran.out.contains(shown), "{set:?}: {}", ran.out);
-    }
-}
-
-#[test]
-fn env_hides_parts_of_urls_only() {
+fn env_shows_variables_without_their_secrets() {
     let bench = Bench::new("parts");
     for (name, value, shown) in [
         ("WORKSPACE_ID", "me@example.com?a", "me@example.com?a"),
         ("PROVIDER", "a@b", "a@b"),
         ("NEXUS_LOCK_DIR", "/home/me@corp", "/home/me@corp"),
+        ("NEXUS_LOCK_DIR", "", "(empty: no lock)"),
+        ("NEXUS_LOG", "", "(not set)"),
         ("HTTP_PROXY", "user:hunter2@proxy:80", "(hidden)@proxy:80"),
         ("NO_PROXY", "a.example", "a.example"),
         ("NEXUS_GATEWAY_URL", "http://127.0.0.1:1/?key=hunter2", "http://127.0.0.1:1/?(hidden)"),
     ] {
-        let ran = finish(spawn(bench.command("env").env(name, value)), b"");
-        let line = ran.out.lines().find(|line| line.starts_with(name));
-        let found = line.and_then(|line| line.split_whitespace().nth(1));
+        let ran = bench.run_in("env", name, value);
+        let mut lines = ran.out.lines();
+        let found = lines.find_map(|line| line.strip_prefix(name)).map(str::trim);
         assert_eq!(found, Some(shown), "{name}: {}", ran.out);
     }
 }
@@ -142,26 +127,20 @@ fn env_hides_parts_of_urls_only() {
 #[test]
 fn all_missing_settings_are_named_at_once() {
     let bench = Bench::new("missing");
-    let (gateway, workspace, provider) = (
-        "no gateway: set NEXUS_GATEWAY_URL",
-        "no workspace: give --workspace or set WORKSPACE_ID",
-        "no provider: give --provider or set PROVIDER",
-    );
+    let settings = [
+        ("NEXUS_GATEWAY_URL", "no gateway: set NEXUS_GATEWAY_URL"),
+        ("WORKSPACE_ID", "no workspace: give --workspace or set WORKSPACE_ID"),
+        ("PROVIDER", "no provider: give --provider or set PROVIDER"),
+    ];
     for args in ["token", "connect", "fetch {url}", "exec true"] {
-        for (unset, problems) in [
-            (
-                &["NEXUS_GATEWAY_URL", "WORKSPACE_ID", "PROVIDER"][..],
-                vec![gateway, workspace, provider],
-            ),
-            (&["NEXUS_GATEWAY_URL", "PROVIDER"], vec![gateway, provider]),
-            (&["WORKSPACE_ID"], vec![workspace]),
-        ] {
+        for unset in [&[0, 1, 2][..], &[0, 2], &[1]] {
             let mut command = bench.command(args);
-            for name in unset {
-                command.env_remove(name);
-            }
+            let problems = unset.iter().map(|&index| {
+                command.env_remove(settings[index].0);
+                settings[index].1
+            });
+            let line = format!("nexus: {}\n", problems.collect::<Vec<_>>().join("; "));
             let ran = finish(spawn(&mut command), b"");
-            let line = format!("nexus: {}\n", problems.join("; "));
             assert_eq!((ran.code, ran.err), (2, line), "{args}");
         }
     }
@@ -174,18 +153,15 @@ fn a_variable_that_is_not_utf_8_is_named() {
 
     let bench = Bench::new("utf-8");
     for name in ["NEXUS_GATEWAY_URL", "NEXUS_API_KEY", "WORKSPACE_ID", "PROVIDER"] {
-        let mut command = bench.command("token");
-        command.env(name, std::ffi::OsStr::from_bytes(b"caf\xe9"));
-        let ran = finish(spawn(&mut command), b"");
+        let ran = bench.run_in("token", name, std::ffi::OsStr::from_bytes(b"caf\xe9"));
         let problem = format!("{name}: is not UTF-8");
         let spelled = ran.err.contains(&problem) || ran.err.contains(&problem.replace(':', ""));
         assert!(ran.code == 2 && spelled, "{name}: {} {}", ran.code, ran.err);
     }
 }
 
-/// Every command that takes a timeout tries once with a timeout of zero.
 #[test]
-fn a_timeout_of_zero_is_one_try() {
+fn a_timeout_of_zero_is_the_default_or_one_check() {
     let bench = Bench::new("zero");
     for args in [
         "token",
@@ -198,15 +174,9 @@ fn a_timeout_of_zero_is_one_try() {
     ] {
         let ran = bench.run(&format!("{args} --timeout 0"));
         assert_eq!(ran.code, 0, "{args}: {}", ran.err);
-        bench.gateway.forget_requests();
-        bench.gateway.fail_next(9, Fault::Status(503));
-        let ran = bench.run(&format!("{args} --timeout 0"));
-        let tries = bench.gateway.count("");
-        assert_eq!((ran.code, tries), (1, 1), "{args}: {}", ran.err);
-        bench.gateway.forget_faults();
     }
     let ran = bench.run("connect --timeout 0");
-    assert_eq!(ran.code, 7, "{}", ran.err);
+    assert_eq!((ran.code, ran.out.as_str()), (7, ""), "{}", ran.err);
     assert!(ran.err.contains("not active after 0 s"), "{}", ran.err);
 }
 
@@ -221,25 +191,21 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
         ("a\u{2028}b\u{1b}[31m", "a\u{fffd}b [31m"),
         ("é 東 👍", "é 東 👍"),
     ] {
-        let body = json!({"api_key": {name: {}}}).to_string();
-        let reply = || Fault::reply(200, "application/json", body.clone());
-        bench.gateway.fail_next_at("/v1/providers", 2, reply());
+        bench.reply("/v1/providers", 200, &json!({"api_key": {name: {}}}));
         let ran = bench.run("providers");
         assert!(ran.out.contains(&format!("\n{shown}  ")), "{:?}", ran.out);
+        bench.reply("/v1/providers", 200, &json!({"api_key": {name: {}}}));
         let ran = bench.run("providers --json");
         assert_eq!(ran.json(name)["providers"][0]["name"], name);
     }
     // In JSON, they are escaped, and everything else is unchanged.
     let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{200d}é\n"});
-    let reply = Fault::reply(200, "application/json", token.to_string());
-    bench.gateway.fail_next_at("/v1/token", 1, reply);
+    bench.reply("/v1/token", 200, &token);
     let ran = bench.run("token --show --json {github}");
     let escaped = r#""a\u009b\u007f\u202e\u200f\u2069\u061c"#.to_owned() + "\u{200d}é\\n\"";
     assert!(ran.out.contains(&escaped), "{:?}", ran.out);
     assert_eq!(ran.json("token")["access_token"], token["access_token"]);
-    let error = json!({"error": "broker_error", "message": "no\u{202e}pe"}).to_string();
-    let refused = Fault::reply(400, "application/json", error);
-    bench.gateway.fail_next(1, refused);
+    bench.reply("/health", 400, &json!({"error": "broker_error", "message": "no\u{202e}pe"}));
     let ran = bench.run("health");
     assert!(!ran.err.contains('\u{202e}'), "{:?}", ran.err);
 }
@@ -254,9 +220,7 @@ fn a_wrong_configuration_is_named() {
         ("NEXUS_API_KEY", "wrong", 1, "(set NEXUS_API_KEY)"),
     ];
     for (name, value, code, part) in cases {
-        let mut command = bench.command("token {github}");
-        let ran = finish(spawn(command.env(name, value)), b"");
-        ran.assert_error(*code, part, name);
+        bench.run_in("token {github}", name, value).assert_error(*code, part, name);
     }
 }
 
@@ -286,9 +250,8 @@ fn nothing_secret_is_printed_without_show() {
     ];
     for args in commands {
         for json in ["", " --json"] {
-            let mut command = bench.command(&format!("{args}{json}"));
-            command.env("HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
-            let ran = finish(spawn(&mut command), b"");
+            let args = format!("{args}{json}");
+            let ran = bench.run_in(&args, "HTTPS_PROXY", "http://user:hunter2@127.0.0.1:1");
             let printed = ran.out + &ran.err;
             let leak = secrets.iter().find(|secret| printed.contains(*secret));
             assert_eq!(leak, None, "{args}: {printed}");
@@ -313,9 +276,6 @@ fn revoke_ends_a_connection_once() {
     assert_eq!(again["already_revoked"], true);
     assert_eq!(again["connection_id"], bench.github);
 
-    let reason = "x".repeat(513);
-    let long = bench.run(&format!("revoke {{registry}} --reason {reason}"));
-    long.assert_error(1, "longer than 512", "reason");
     let unrouted = Fault::reply(404, "text/plain", "404 page not found");
     bench.gateway.fail_next_at("/v1/connections", 1, unrouted);
     let old = bench.run("revoke {registry}");
@@ -333,16 +293,15 @@ fn providers_are_listed_with_what_is_known_of_them() {
     };
     assert_eq!(named("weather")["auth_type"], "api_key");
     assert_eq!(named("github")["scopes"][0], "repo");
-    let odd = r#"{"api_key": {"b\nad\u001b": {"description": "two\nlines"}, "plain": null}}"#;
+    let odd = json!({"api_key": {"b\nad\u{1b}": {"description": "two\nlines"}, "plain": null}});
     for (reply, out) in [
-        ("{}", "NAME  AUTH TYPE  SCOPES  DESCRIPTION\n"),
+        (json!({}), "NAME  AUTH TYPE  SCOPES  DESCRIPTION\n"),
         (
             odd,
             "NAME   AUTH TYPE  SCOPES  DESCRIPTION\nb ad   api_key            two lines\nplain  api_key\n",
         ),
     ] {
-        let fault = Fault::reply(200, "application/json", reply);
-        bench.gateway.fail_next_at("/v1/providers", 1, fault);
+        bench.reply("/v1/providers", 200, &reply);
         let ran = bench.run("providers");
         assert_eq!((ran.code, ran.out.as_str()), (0, out), "{}", ran.err);
     }
@@ -373,19 +332,6 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
         let shown = ran.out;
         assert!(shown.starts_with("failed: ") && shown.contains("run `nexus connect`"), "{shown}");
     }
-}
-
-#[test]
-fn a_403_says_who_can_help() {
-    let bench = Bench::new("wrong-key");
-    for args in ["token", "token {github}", "refresh {github}"] {
-        bench.gateway.fail_next(1, Fault::WrongBrokerKey);
-        let part = "ask the operator to fix it\n";
-        bench.run(args).assert_error(1, part, args);
-    }
-    let proxy = Fault::reply(403, "text/plain", "not from here");
-    bench.gateway.fail_next_at("/v1/request-connection", 1, proxy);
-    bench.run("connect").assert_error(1, "http_403: not from here\n", "connect");
 }
 
 #[test]

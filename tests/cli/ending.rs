@@ -6,16 +6,12 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStderr, Command};
 #[cfg(target_os = "linux")]
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use crate::signals::signal;
 use crate::{Bench, program, spawn};
-
 #[cfg(target_os = "linux")]
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{copy_environment, until};
 
 const BODY: &str = r#"{"access_token": "t-1", "expires_in": 3600}"#;
 
@@ -132,12 +128,7 @@ fn an_ignored_signal_stays_ignored() {
         .args(["-c", r#"trap "" INT; exec "$0" "$@""#])
         .arg(program.get_program())
         .args(program.get_args());
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
+    copy_environment(&program, &mut shell);
     let child = spawn(&mut shell);
     let request = slow.asked();
     signal(child.id(), "INT");
@@ -160,11 +151,7 @@ fn state(child: &Child) -> char {
 
 #[cfg(target_os = "linux")]
 fn until_stopped(child: &Child) {
-    let start = Instant::now();
-    while state(child) != 'T' {
-        assert!(start.elapsed() < PATIENCE, "it was not stopped");
-        thread::sleep(Duration::from_millis(2));
-    }
+    until("it is stopped", || (state(child) == 'T').then_some(()));
 }
 
 #[cfg(target_os = "linux")]
@@ -200,11 +187,8 @@ fn a_suspended_program_goes_on_and_can_be_ended() {
         until_stopped(&child);
         signal(child.id(), "CONT");
         let asked = bench.gateway.count("/v1/check-connection");
-        let start = Instant::now();
-        while bench.gateway.count("/v1/check-connection") == asked {
-            assert!(start.elapsed() < PATIENCE, "it does not go on");
-            thread::sleep(Duration::from_millis(2));
-        }
+        let goes_on = || bench.gateway.count("/v1/check-connection") > asked;
+        until("it goes on", || goes_on().then_some(()));
     }
     signal(child.id(), "TERM");
     assert_eq!(child.wait().unwrap().signal(), Some(15));

@@ -25,14 +25,20 @@ mod example;
 #[path = "../support/signals.rs"]
 mod signals;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
+#[cfg(target_os = "linux")]
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use nexus_sdk::serde_json::{self, Value};
-use nexus_sdk::testing::{DevGateway, DevGatewayBuilder};
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault};
 
 const KEY: &str = "key-of-the-gateway";
 
@@ -98,6 +104,17 @@ impl Bench {
         finish(spawn(&mut self.command(args)), stdin)
     }
 
+    /// Runs a command with another value for a variable of its environment.
+    fn run_in(&self, args: &str, name: &str, value: impl AsRef<OsStr>) -> Ran {
+        finish(spawn(self.command(args).env(name, value)), b"")
+    }
+
+    /// Lets the gateway respond to the next request for a path with this JSON.
+    fn reply(&self, path: &str, status: u16, body: &Value) {
+        let reply = Fault::reply(status, "application/json", body.to_string());
+        self.gateway.fail_next_at(path, 1, reply);
+    }
+
     /// Takes arguments, exit code, and a part of the line on stderr. Nothing may go to stdout.
     fn assert_errors(&self, cases: &[(&str, i32, &str)]) {
         for (args, code, part) in cases {
@@ -124,6 +141,30 @@ fn program() -> Command {
 
 fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Gives a command the environment of another command.
+#[cfg(target_os = "linux")]
+fn copy_environment(from: &Command, to: &mut Command) {
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+}
+
+/// Checks until there is a result.
+#[cfg(target_os = "linux")]
+fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn finish(mut child: Child, stdin: &[u8]) -> Ran {

@@ -1,14 +1,8 @@
 //! Texts for people: dates, reasons, and advice.
 
-use nexus_sdk::serde_json::{Value, json};
-use nexus_sdk::testing::Fault;
+use nexus_sdk::serde_json::json;
 
 use crate::{Bench, Ran, now};
-
-fn reply(bench: &Bench, path: &str, status: u16, body: &Value) {
-    let fault = Fault::reply(status, "application/json", body.to_string());
-    bench.gateway.fail_next_at(path, 1, fault);
-}
 
 #[test]
 fn status_says_why_a_connection_is_not_active() {
@@ -17,31 +11,17 @@ fn status_says_why_a_connection_is_not_active() {
     // (status, the gateway's response to a call for the token, exit code, advice on stdout)
     let cases = [
         ("failed", 400, error("connection_not_active"), 6, "the user has not consented yet"),
-        (
-            "failed",
-            409,
-            json!({"error": "attention_required", "detail": "x"}),
-            6,
-            "(run `nexus connect`)",
-        ),
+        ("failed", 409, error("attention_required"), 6, "(run `nexus connect`)"),
         ("failed", 410, error("connection_revoked"), 6, "(run `nexus connect`)"),
-        (
-            "failed",
-            404,
-            error("connection_not_found"),
-            6,
-            "check the connection's id, and the workspace if you passed one",
-        ),
-        ("failed", 409, error("token_expired"), 1, "try again later"),
+        ("failed", 404, error("connection_not_found"), 6, ", or run `nexus connect`"),
         ("failed", 403, error("invalid_api_key"), 1, "have different keys"),
-        ("failed", 400, error("invalid_connection_id"), 1, ""),
         ("pending", 502, error("broker_unavailable"), 1, ""),
         ("failed", 200, json!({"access_token": "t"}), 0, "its token can still be used"),
         ("archived", 400, error("connection_not_active"), 6, "the user has not consented yet"),
     ];
     for (status, http, body, code, advice) in cases {
-        reply(&bench, "/v1/check-connection", 200, &json!({ "status": status }));
-        reply(&bench, "/v1/token", http, &body);
+        bench.reply("/v1/check-connection", 200, &json!({ "status": status }));
+        bench.reply("/v1/token", http, &body);
         let ran = bench.run("status {github}");
         assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{body}");
         let start = match body["error"].as_str() {
@@ -58,7 +38,7 @@ fn status_says_why_a_connection_is_not_active() {
 fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
     let bench = Bench::new("why-json");
     let error = |code: &str| json!({ "error": code });
-    reply(&bench, "/v1/check-connection", 200, &error("x"));
+    bench.reply("/v1/check-connection", 200, &error("x"));
     bench.run("status {github} --json").assert_error(1, "status", "no status");
     for (code, http, body, reason) in [
         (6, 409, error("attention_required"), "attention_required: "),
@@ -66,8 +46,8 @@ fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
         (0, 200, json!({"access_token": "t"}), "its token can still be used"),
     ] {
         let failed = json!({"status": "failed"});
-        reply(&bench, "/v1/check-connection", 200, &failed);
-        reply(&bench, "/v1/token", http, &body);
+        bench.reply("/v1/check-connection", 200, &failed);
+        bench.reply("/v1/token", http, &body);
         let mut ran = bench.run("status {github} --json");
         assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{body}");
         ran.code = 0;
@@ -102,12 +82,12 @@ fn an_expiry_is_a_date_and_how_long_that_is() {
     ];
     for (seconds, text) in cases {
         let body = json!({"access_token": "t", "expires_at": now + seconds});
-        reply(&bench, "/v1/token", 200, &body);
+        bench.reply("/v1/token", 200, &body);
         let ran = bench.run("token {github}");
         let shown = line(&ran, "expires ");
         assert!(shown.ends_with(text), "{seconds}: {shown}");
     }
-    reply(&bench, "/v1/token", 200, &json!({"access_token": "t"}));
+    bench.reply("/v1/token", 200, &json!({"access_token": "t"}));
     let unknown = bench.run("token {github}");
     assert_eq!(line(&unknown, "expires "), "expires        (not stated)");
     // The development gateway states no expiry for a key.
@@ -116,7 +96,7 @@ fn an_expiry_is_a_date_and_how_long_that_is() {
     let key = bench.run("token -p weather --json").json("key");
     let stated = ["expires_at", "expires_in"].map(|name| key.get(name));
     assert_eq!(stated, [None, None], "{key}");
-    reply(&bench, "/v1/token", 200, &json!({"access_token": "t", "expires_at": 4_000_000_000_u64}));
+    bench.reply("/v1/token", 200, &json!({"access_token": "t", "expires_at": 4_000_000_000_u64}));
     let exact = bench.run("token {github} --json").json("token");
     assert_eq!(exact["expires_at"], 4_000_000_000_u64);
     let left = exact["expires_in"].as_i64().unwrap() + now;
@@ -138,7 +118,7 @@ fn dates_are_those_of_the_calendar() {
         (253_402_300_799_u64, "9999-12-31T23:59:59Z"),
     ] {
         let body = json!({"access_token": "t", "expires_at": seconds});
-        reply(&bench, "/v1/token", 200, &body);
+        bench.reply("/v1/token", 200, &body);
         let ran = bench.run("token {github}");
         let shown = line(&ran, "expires ");
         assert!(shown.contains(&format!("  {date}, ")), "{seconds}: {shown}");
@@ -164,8 +144,8 @@ fn a_refused_refresh_asks_for_the_token() {
         ),
     ];
     for (status, body, code, part) in cases {
-        reply(&bench, "/v1/refresh", 502, &refused);
-        reply(&bench, "/v1/token", status, &body);
+        bench.reply("/v1/refresh", 502, &refused);
+        bench.reply("/v1/token", status, &body);
         bench.run("refresh {github}").assert_error(code, part, &body.to_string());
     }
 }
@@ -182,17 +162,12 @@ fn a_return_url_that_is_refused_is_named() {
             "(\"https://example.com/done\"), or pass an allowed URL with --return-url",
         ),
     ] {
-        reply(&bench, "/v1/request-connection", 502, &refused);
+        bench.reply("/v1/request-connection", 502, &refused);
         let ran = bench.run(args);
         ran.assert_error(1, part, args);
         let suspected = ran.err.contains("may not allow this return_url");
         assert!(suspected, "{}", ran.err);
     }
-    let disagree = json!({"error": "broker_error", "message": "no", "status": 403});
-    reply(&bench, "/v1/request-connection", 502, &disagree);
-    let ran = bench.run("connect");
-    ran.assert_error(1, "have different keys", "403");
-    assert!(!ran.err.contains("return"), "{}", ran.err);
 }
 
 #[test]
@@ -201,17 +176,13 @@ fn health_is_the_gateways_own_word() {
     let well = bench.run("health");
     let words: Vec<_> = line(&well, "status").split_whitespace().collect();
     assert_eq!((well.code, words), (0, vec!["status", "healthy"]));
-    reply(&bench, "/health", 200, &json!({"status": "degraded", "version": "0.4.1"}));
+    bench.reply("/health", 200, &json!({"status": "degraded", "version": "0.4.1"}));
     let ill = bench.run("health --json");
     assert_eq!(
         (ill.code, ill.out.as_str()),
         (1, "{\"status\":\"degraded\",\"version\":\"0.4.1\"}\n")
     );
     assert!(ill.err.contains("\"degraded\"; ask its operator"), "{}", ill.err);
-    let mut command = bench.command("health");
-    let down =
-        crate::finish(crate::spawn(command.env("NEXUS_GATEWAY_URL", "http://127.0.0.1:1")), b"");
-    down.assert_error(1, "refused", "down");
 }
 
 #[test]

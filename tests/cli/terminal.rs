@@ -6,16 +6,14 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use nexus_sdk::serde_json::{Map, Value, json};
+use nexus_sdk::serde_json::json;
 use nexus_sdk::testing::Fault;
 use nexus_sdk::ureq;
 
 use crate::signals::signal;
-use crate::{Bench, words};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{Bench, copy_environment, until, words};
 
 /// The program at a terminal of its own, made by `script` of util-linux.
 struct Terminal {
@@ -61,12 +59,7 @@ impl Terminal {
         );
         let mut script = Command::new("/usr/bin/script");
         script.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => script.env(name, value),
-                None => script.env_remove(name),
-            };
-        }
+        copy_environment(&program, &mut script);
         let mut child = script
             .env("PATH", &directory)
             .env("SHELL", "/bin/sh")
@@ -139,17 +132,6 @@ impl Terminal {
     }
 }
 
-fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = check() {
-            return found;
-        }
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
 /// Consents. The browser's return can fail: the program may have seen the consent and have ended.
 fn browse(url: &str) {
     let _ = ureq::get(url).call();
@@ -182,20 +164,6 @@ fn no_browser_opens_none() {
     assert!(!directory.join("opened").exists());
 }
 
-#[test]
-fn a_credential_is_entered_on_a_page_of_our_own() {
-    let bench = Bench::new("page");
-    let mut terminal = Terminal::start(&bench, "-p weather", true);
-    terminal.expect("to enter the credential, open http://127.0.0.1:");
-    let (_, page) = redirect(&terminal);
-    assert!(!page.starts_with(bench.gateway.url()), "{page}");
-    ureq::post(&page).send_form([("api_key", "k-of-the-page")]).unwrap();
-    let (code, out, seen) = terminal.end();
-    assert_eq!(code, 0, "{seen}");
-    let held = bench.run(&format!("token --show {}", out.trim()));
-    assert_eq!(held.out, "k-of-the-page\n");
-}
-
 /// Returns the file that the browser was sent to, and the address in it.
 fn redirect(terminal: &Terminal) -> (PathBuf, String) {
     let file = PathBuf::from(terminal.opened());
@@ -222,12 +190,9 @@ fn only_web_pages_of_the_gateway_are_opened() {
         ),
         ("HTTPS://a.example/", Some("HTTPS://a.example/")),
         ("file:///etc/passwd", None),
-        ("javascript:alert(1)", None),
-        ("https://a.example/\u{1b}[2J", None),
     ] {
-        let body = json!({"connection_id": id, "auth_url": url}).to_string();
-        let reply = Fault::reply(200, "application/json", body);
-        bench.gateway.fail_next_at("/v1/request-connection", 1, reply);
+        let body = json!({"connection_id": id, "auth_url": url});
+        bench.reply("/v1/request-connection", 200, &body);
         let mut terminal = Terminal::start(&bench, "", true);
         let Some(opened) = opened else {
             terminal.expect(
@@ -259,18 +224,23 @@ fn a_file_of_the_users_own_leads_the_browser_to_the_page() {
             terminal.expect("to enter the credential, open http://127.0.0.1:");
             let (file, page) = redirect(&terminal);
             assert!(file.exists(), "{}", file.display());
+            assert!(!page.starts_with(bench.gateway.url()), "{page}");
             assert_eq!(file.parent(), Some(folder.as_path()));
             assert!(!file.to_str().unwrap().contains("/."), "{}", file.display());
             let code = if let Some(key) = key {
                 terminal.keyboard.write_all(key.as_bytes()).unwrap();
                 130
             } else {
-                ureq::post(&page).send_form([("api_key", "k")]).unwrap();
+                ureq::post(&page).send_form([("api_key", "k-of-the-page")]).unwrap();
                 0
             };
-            let (ended, _, seen) = terminal.end();
+            let (ended, out, seen) = terminal.end();
             assert_eq!(ended, code, "{seen}");
             assert!(!file.exists(), "{}", file.display());
+            if code == 0 {
+                let held = bench.run(&format!("token --show {}", out.trim()));
+                assert_eq!(held.out, "k-of-the-page\n");
+            }
         }
     }
 }
@@ -294,12 +264,7 @@ fn on_screen(bench: &Bench, args: &str) -> String {
     let line = format!("'{path}' {}", bench.filled(args));
     let mut script = Command::new("/usr/bin/script");
     script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
+    copy_environment(&program, &mut script);
     let output = script.stdin(Stdio::null()).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
@@ -365,31 +330,6 @@ fn without_a_browser_the_credential_is_asked_for() {
         let held = bench.run(&format!("token --show --json {}", out.trim())).json(args);
         assert_eq!(held["credentials"], json!({"username": "me", "password": "hunter2"}));
     }
-}
-
-#[test]
-fn a_prompt_hides_all_but_well_known_fields() {
-    let bench = Bench::new("hides");
-    let fields = ["base_url", "host", "pin", "webhook_url"];
-    let properties = fields.map(|name| (name.to_owned(), json!({})));
-    let schema = json!({"properties": Map::from_iter(properties), "required": fields});
-    let reply = |body: &Value| Fault::reply(200, "application/json", body.to_string());
-    bench.gateway.fail_next_at("/v1/capture-schema", 1, reply(&schema));
-    let taken = json!({"connection_id": bench.github, "status": "active"});
-    bench.gateway.fail_next_at("/v1/capture-credential", 1, reply(&taken));
-    let mut terminal = Terminal::start(&bench, "-p weather --no-browser", false);
-    for name in ["base_url", "host"] {
-        terminal.expect(&format!("{name}: "));
-        terminal.enter("seen");
-    }
-    for name in ["pin", "webhook_url"] {
-        terminal.expect(&format!("{name}: "));
-        terminal.enter_secret("hunter2");
-    }
-    let (code, _, seen) = terminal.end();
-    assert_eq!(code, 0, "{seen}");
-    assert_eq!(seen.matches("seen").count(), 2, "{seen}");
-    assert!(!seen.contains("hunter2"), "{seen}");
 }
 
 #[test]

@@ -68,17 +68,13 @@ impl Timeout {
     }
 
     pub(crate) fn client(self) -> Result<NexusClient, Stop> {
-        self.client_with(|options| options)
+        self.client_with(NexusClientOptions::from_env()?)
     }
 
     /// Creates the program's only client. From then on, on Unix, a signal ends the program only when no call that may
     /// refresh a token is under way, or after 5 s.
-    pub(crate) fn client_with(
-        self,
-        change: impl FnOnce(NexusClientOptions) -> NexusClientOptions,
-    ) -> Result<NexusClient, Stop> {
-        let options = NexusClientOptions::from_env()?.timeout(self.get());
-        let client = NexusClient::new(change(options))?;
+    pub(crate) fn client_with(self, options: NexusClientOptions) -> Result<NexusClient, Stop> {
+        let client = NexusClient::new(options.timeout(self.get()))?;
         let watched = ending::watch(&client);
         watched.map_err(|error| Stop::failed(format!("cannot handle signals: {error}")))?;
         Ok(client)

@@ -26,8 +26,7 @@ pub(crate) struct AwsCredentials {
 impl AwsCredentials {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let client = self.timeout.client()?;
-        let token = client.get_token_by_connection_id(&self.connection);
-        let token = token?;
+        let token = client.get_token_by_connection_id(&self.connection)?;
         output::print_fields(document(&token)?, true)
     }
 }
@@ -42,15 +41,13 @@ fn document(token: &TokenResponse) -> Result<Fields, Stop> {
     }
     // Without an expiry, an AWS tool keeps the keys until the tool exits.
     let expiry = times::expiry(token).and_then(times::date);
-    let mut fields: Fields = vec![
+    Ok(vec![
         ("Version", 1.into()),
         ("AccessKeyId", required(token, "access_key")?.into()),
         ("SecretAccessKey", required(token, "secret_key")?.into()),
         ("SessionToken", field(token, "session_token").into()),
         ("Expiration", expiry.into()),
-    ];
-    fields.retain(|(_, value)| !value.is_null());
-    Ok(fields)
+    ])
 }
 
 fn required<'a>(token: &'a TokenResponse, name: &str) -> Result<&'a str, Stop> {

@@ -1,16 +1,11 @@
 //! Opens the user's browser.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::{env, process};
 
 use crate::ending::Change;
-
-/// Returns whether to open a browser. Only a user at a terminal needs one.
-pub(crate) fn is_wanted() -> bool {
-    io::stderr().is_terminal()
-}
 
 /// Opens the browser at a file that redirects to a page. Returns `None` if that fails. Dropping the result removes the
 /// file.

@@ -14,9 +14,8 @@ use crate::args::{self, Tenant, Timeout};
 use crate::browser;
 use crate::credential::{self, Form};
 use crate::ending::Change;
-use crate::output::say;
 use crate::stop::Stop;
-use crate::text::one_line;
+use crate::text::{one_line, say};
 use crate::{ending, output};
 
 /// The return URL if this command does not serve a page for the browser.
@@ -94,8 +93,7 @@ impl Connect {
         if !self.scopes.is_empty() {
             return self.scopes.clone();
         }
-        let listed = kinds.iter().find_map(|kind| kind.scopes.clone());
-        listed.unwrap_or_default()
+        kinds.iter().find_map(|kind| kind.scopes.clone()).unwrap_or_default()
     }
 
     /// Starts to serve the page to which the browser comes back, if this command waits for a browser.
@@ -110,7 +108,7 @@ impl Connect {
     /// Opens the browser, if the user is at a terminal. Dropping the result removes the file that redirects the
     /// browser to the page.
     fn open(&self, url: &str) -> Option<Change> {
-        let opens = !self.no_browser && browser::is_wanted();
+        let opens = !self.no_browser && io::stderr().is_terminal();
         opens.then(|| browser::open(url)).flatten()
     }
 }

@@ -8,10 +8,9 @@ use nexus_sdk::{
     RequestConnectionResponse,
 };
 
-use crate::output::say;
 use crate::stop::Stop;
 use crate::terminal;
-use crate::text::{one_line, quoted};
+use crate::text::{one_line, quoted, say};
 
 /// Returns the names in the `--field` options, in their order. Errors omit values, because values may be secrets.
 pub(crate) fn names(given: &[String]) -> Result<Vec<String>, Stop> {

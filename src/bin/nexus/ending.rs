@@ -2,13 +2,15 @@
 //! user's grant. The program ends up to 5 s later, and is suspended only after the call. The program's end cuts off all
 //! other calls, such as a revocation.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use nexus_sdk::NexusClient;
+
+use crate::text::say;
 
 /// The longest wait for calls at the program's end. Dropping a client waits for at most the same time.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -95,9 +97,9 @@ fn drain() {
         return;
     }
     AT_ONCE.store(true, SeqCst);
-    let waiting = "waiting up to 5 s for the gateway, which may be refreshing a token; press Ctrl-C to end at once";
-    // The wait goes on even if stderr is closed.
-    let _ = writeln!(io::stderr(), "{waiting}");
+    say(
+        "waiting up to 5 s for the gateway, which may be refreshing a token; press Ctrl-C to end at once",
+    );
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
@@ -113,7 +115,9 @@ fn on_signals() -> io::Result<()> {
 
     let ignored = ignored();
     let watched = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP].into_iter();
-    let watched: Vec<_> = watched.filter(|it| !ignored.contains(it)).collect();
+    // The lowest bit stands for signal 1.
+    let is_heeded = |signal: &i32| ignored >> signal.saturating_sub(1) & 1 == 0;
+    let watched: Vec<_> = watched.filter(is_heeded).collect();
     for &signal in &watched {
         if signal == SIGTSTP {
             flag::register(signal, Arc::clone(&SUSPENDING))?;
@@ -139,18 +143,14 @@ fn on_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the signals that were ignored when the program started, such as SIGINT in a script's
-/// background job. They stay ignored. Only Linux lists them in a file; elsewhere, this returns no signals.
+/// Returns the mask of the signals that were ignored when the program started, such as SIGINT in a script's background
+/// job. They stay ignored. Only Linux has the mask in a file; elsewhere, this returns an empty mask.
 #[cfg(unix)]
-fn ignored() -> Vec<i32> {
+fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    let mask = mask.unwrap_or(0);
-    // The lowest bit stands for signal 1.
-    let signals = (1..=64).zip(0..64);
-    let ignored = signals.filter(|(_, bit)| mask >> bit & 1 == 1);
-    ignored.map(|(signal, _)| signal).collect()
+    mask.unwrap_or(0)
 }
 
 /// Stops the process once no call that may refresh a token is under way, and returns when the process continues. A

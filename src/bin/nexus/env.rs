@@ -3,7 +3,6 @@
 use std::env;
 
 use clap::Args;
-use nexus_sdk::serde_json::Value as Json;
 
 use crate::args::Timeout;
 use crate::output;
@@ -26,28 +25,31 @@ pub(crate) struct Env {
 
 impl Env {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let unset: Json = if self.json { Json::Null } else { "(not set)".into() };
-        let variables = VARIABLES.split(' ');
-        let variables = variables.map(|name| (name, value(name).unwrap_or_else(|| unset.clone())));
-        let proxies = PROXIES.split(' ');
-        let proxies = proxies.filter_map(|name| Some((name, value(name)?)));
-        let fields = variables.chain(proxies).collect();
-        output::print_fields(fields, self.json)?;
+        let variables = VARIABLES.split(' ').map(|name| (name, value(name)));
+        let proxies = PROXIES.split(' ').map(|name| (name, value(name)));
+        let shown = variables.chain(proxies.filter(|(_, value)| value.is_some()));
+        if self.json {
+            output::print_json(&shown.collect())?;
+        } else {
+            let unset = || "(not set)".to_owned();
+            let shown = shown.map(|(name, value)| (name, value.unwrap_or_else(unset).into()));
+            output::print_fields(shown.collect(), false)?;
+        }
         Timeout::default().client().map(drop)
     }
 }
 
-/// An empty `NEXUS_LOCK_DIR` turns the lock off, and any other empty variable counts as not set.
-fn value(name: &str) -> Option<Json> {
+/// Returns a variable without its secrets. An empty `NEXUS_LOCK_DIR` turns the lock off, and any other empty variable
+/// counts as not set.
+fn value(name: &str) -> Option<String> {
     let value = env::var_os(name)?;
-    let shown = match name {
+    Some(match name {
         "NEXUS_LOCK_DIR" if value.is_empty() => "(empty: no lock)".to_owned(),
         _ if value.is_empty() => return None,
         SECRET => "(hidden)".to_owned(),
         _ if name == URL || PROXIES.contains(name) => without_password(&value.to_string_lossy()),
         _ => value.to_string_lossy().into_owned(),
-    };
-    Some(shown.into())
+    })
 }
 
 /// Hides everything before the last `@`, and the query, because both can contain secrets.

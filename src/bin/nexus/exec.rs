@@ -40,11 +40,10 @@ fn variable(name: &str) -> Result<String, String> {
 impl Exec {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let token = self.single.token()?;
-        let Some((program, arguments)) = self.command.split_first() else {
-            return Err(Stop::usage("no command given; see `nexus exec --help`"));
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).env_remove("NEXUS_API_KEY").env(&self.env, &token.access_token);
+        let mut words = self.command.into_iter();
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(&program);
+        command.args(words).env_remove("NEXUS_API_KEY").env(&self.env, &token.access_token);
         ending::hand_over();
         let error = replace_by(command);
         // `env` and shells use the same exit codes.

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
-use nexus_sdk::{CachedToken, FetchOptions, NexusClient, Redirects, TokenCache};
+use nexus_sdk::{
+    CachedToken, FetchOptions, NexusClient, NexusClientOptions, Redirects, TokenCache,
+};
 
 use crate::args::{self, Tenant, Timeout};
 use crate::ending;
@@ -56,27 +58,23 @@ pub(crate) struct Fetch {
     timeout: Timeout,
 }
 
-type Response = (u16, HeaderMap, Vec<u8>);
-
 impl Fetch {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let (include, fail) = (self.include, self.fail);
-        let path = self.output.clone();
         let (status, headers, body) = self.send()?;
-        if fail && path.is_some() {
+        if self.fail && self.output.is_some() {
             check(status)?;
         }
-        let body = if include { [head(status, &headers), body].concat() } else { body };
-        write_body(path.as_deref(), body)?;
-        if fail { check(status) } else { Ok(()) }
+        let body = if self.include { [head(status, &headers), body].concat() } else { body };
+        write_body(self.output.as_deref(), body)?;
+        if self.fail { check(status) } else { Ok(()) }
     }
 
-    fn send(self) -> Result<Response, Stop> {
+    fn send(&self) -> Result<(u16, HeaderMap, Vec<u8>), Stop> {
         let (workspace, provider) = self.tenant.clone().resolve()?;
         let options = self.options()?;
-        let client = self
-            .timeout
-            .client_with(|options| options.allow_insecure_http(self.allow_insecure_http))?;
+        let settings =
+            NexusClientOptions::from_env()?.allow_insecure_http(self.allow_insecure_http);
+        let client = self.timeout.client_with(settings)?;
         let (cache, start) = (TokenCache::new(), Instant::now());
         // The token is resolved first, so that a signal during that call keeps the request from being sent.
         let token = client.get_cached_token(&cache, &workspace, &provider)?;
@@ -113,21 +111,17 @@ impl Fetch {
         if self.base_url.is_some() || self.url.contains("://") {
             return Ok(self.base_url.clone());
         }
-        let known = token.api_base_url.clone();
-        let base = known.map_or_else(|| listed_base(client, provider, &self.url), Ok);
-        base.map(Some)
+        if token.api_base_url.is_some() {
+            return Ok(token.api_base_url.clone());
+        }
+        let providers = client.providers()?;
+        let listed = providers.get(provider).and_then(|it| it.api_base_url.clone());
+        listed.map(Some).ok_or_else(|| {
+            let problem =
+                format!("{} is a path, but the gateway knows no base URL for {provider}", self.url);
+            Stop::usage(format!("{problem}; give --base-url or an absolute URL"))
+        })
     }
-}
-
-/// Returns the provider's base URL from the gateway's list.
-fn listed_base(client: &NexusClient, provider: &str, url: &str) -> Result<String, Stop> {
-    let providers = client.providers()?;
-    let listed = providers.get(provider).and_then(|it| it.api_base_url.clone());
-    listed.ok_or_else(|| {
-        Stop::usage(format!(
-            "{url} is a path, but the gateway knows no base URL for {provider}; give --base-url or an absolute URL"
-        ))
-    })
 }
 
 /// Returns the headers of the arguments and of the files that the arguments name. A file keeps secrets out of the command

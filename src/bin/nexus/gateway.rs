@@ -11,8 +11,8 @@ use nexus_sdk::testing::{DevGateway, Provider};
 
 use crate::args;
 use crate::output;
-use crate::output::say;
 use crate::stop::Stop;
+use crate::text::say;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -62,8 +62,8 @@ impl Gateway {
             let id = id.map_err(|error| Stop::failed(error.to_string()))?;
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{workspace}\t{name}\t{id}");
-            let entry = json!({"workspace": workspace, "provider": name, "connection_id": id});
-            connections.push(entry);
+            connections
+                .push(json!({"workspace": workspace, "provider": name, "connection_id": id}));
         }
         if self.json {
             output::print_json(&json!({"url": url, "connections": connections}))?;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::args::Timeout;
-use crate::output::{self, Fields};
+use crate::output;
 use crate::stop::Stop;
 
 #[derive(Args)]
@@ -18,9 +18,8 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let health = self.timeout.client()?.health()?;
-        let mut fields: Fields =
+        let fields =
             vec![("status", health.status.as_str().into()), ("version", health.version.into())];
-        fields.retain(|(_, value)| !value.is_null());
         output::print_fields(fields, self.json)?;
         match health.status.as_str() {
             "healthy" | "ok" => Ok(()),

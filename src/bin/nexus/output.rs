@@ -11,14 +11,13 @@ use crate::ending;
 use crate::stop::Stop;
 use crate::text::{escaped, one_line};
 
-/// Names and values of a result, in the order in which they are printed as text.
+/// Names and values of a result, in the order in which they are printed as text. Missing values are not printed.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
 
-pub(crate) fn print_fields(fields: Fields, json: bool) -> Result<(), Stop> {
+pub(crate) fn print_fields(mut fields: Fields, json: bool) -> Result<(), Stop> {
+    fields.retain(|(_, value)| !value.is_null());
     if json {
-        let named = fields.into_iter();
-        let named = named.map(|(name, value)| (name.to_owned(), value));
-        return print_json(&named.collect());
+        return print_json(&fields.into_iter().collect());
     }
     let cell = |value: Value| value.as_str().map_or_else(|| value.to_string(), one_line);
     let row = |(name, value): (&str, Value)| [name.to_owned(), cell(value)];
@@ -68,11 +67,6 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
         }
         _ => Ok(()),
     }
-}
-
-/// Prints a line to stderr. Ignores errors, because the program goes on even if stderr is closed.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Opens a file to replace its content. Only the user can read a new file, because a response may repeat the credential.

@@ -24,8 +24,8 @@ pub(crate) struct Format {
 pub(crate) struct Report {
     fields: Fields,
     expires_at: Option<SystemTime>,
-    secrets: Fields,
     access_token: String,
+    other_secrets: Fields,
 }
 
 impl Report {
@@ -40,13 +40,12 @@ impl Report {
                 ("strategy", strategy.cloned().unwrap_or(Json::Null)),
             ],
             expires_at: times::expiry(token),
-            secrets: vec![
-                ("access_token", token.access_token.clone().into()),
+            access_token: token.access_token.clone(),
+            other_secrets: vec![
                 ("id_token", token.id_token.clone().into()),
                 ("refresh_token", token.refresh_token.clone().into()),
                 ("credentials", token.credentials.clone().into()),
             ],
-            access_token: token.access_token.clone(),
         }
     }
 
@@ -59,15 +58,19 @@ impl Report {
                 ("header", token.header_name.clone().into()),
             ],
             expires_at: token.stated_expiry(),
-            secrets: vec![("access_token", token.access_token.clone().into())],
             access_token: token.access_token.clone(),
+            other_secrets: Vec::new(),
         }
     }
 
     pub(crate) fn print(self, format: Format) -> Result<(), Stop> {
         let Format { show, json } = format;
         if show && !json {
-            return self.print_secret();
+            if self.access_token.is_empty() {
+                let problem = "the credential is not a single token; to print its fields, give the connection's id and `--show --json`";
+                return Err(Stop::failed(problem));
+            }
+            return output::print_line(self.access_token);
         }
         let mut fields = self.fields;
         if json {
@@ -85,17 +88,10 @@ impl Report {
             });
         }
         if show {
-            fields.extend(self.secrets);
+            fields.push(("access_token", self.access_token.into()));
+            fields.extend(self.other_secrets);
         }
-        fields.retain(|(_, value)| !value.is_null() && value != "");
+        fields.retain(|(_, value)| value != "");
         output::print_fields(fields, json)
-    }
-
-    fn print_secret(self) -> Result<(), Stop> {
-        if self.access_token.is_empty() {
-            let problem = "the credential is not a single token; to print its fields, give the connection's id and `--show --json`";
-            return Err(Stop::failed(problem));
-        }
-        output::print_line(self.access_token)
     }
 }

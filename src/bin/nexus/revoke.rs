@@ -48,7 +48,7 @@ fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
     let revoked_at: Json =
         if json { at.and_then(times::since_epoch).into() } else { at.and_then(times::date).into() };
     let error = revoked.provider_revocation_error;
-    let mut fields: Fields = vec![
+    vec![
         ("connection_id", id.into()),
         ("provider", revoked.provider_name.into()),
         ("status", revoked.status.as_str().into()),
@@ -58,9 +58,7 @@ fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
         ("provider_revoked", revoked.provider_revoked.into()),
         ("provider_revocation_error", error.into()),
         ("sessions_closed", revoked.sessions_closed.into()),
-    ];
-    fields.retain(|(_, value)| !value.is_null());
-    fields
+    ]
 }
 
 /// Replaces the usual advice to connect, which does not help to revoke a connection.

@@ -25,25 +25,24 @@ pub(crate) struct Status {
 
 impl Status {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let ((status, found), mut fields) = if let Some(id) = self.connection {
+        let (mut fields, (status, stop)) = if let Some(id) = self.connection {
             let found = by_id(&self.timeout.client()?, &id)?;
-            (found, vec![("connection_id", id.into())])
+            (vec![("connection_id", id.into())], found)
         } else {
             let (workspace, provider) = self.tenant.resolve()?;
             let found = by_tenant(&self.timeout.client()?, &workspace, &provider)?;
-            let provider = ("provider", provider.into());
-            (found, vec![("workspace", workspace.into()), provider])
+            (vec![("workspace", workspace.into()), ("provider", provider.into())], found)
         };
-        let (status, Stop { code, line: reason }) = (status.to_string(), found);
+        let Stop { code, line: reason } = stop;
         if self.json {
-            fields.push(("status", status.into()));
+            fields.push(("status", status.as_str().into()));
             if !reason.is_empty() {
                 fields.push(("reason", reason.into()));
             }
             output::print_fields(fields, true)?;
         } else {
             let separator = if reason.is_empty() { "" } else { ": " };
-            output::print_line(one_line([status, separator.to_owned(), reason].concat()))?;
+            output::print_line(one_line(format!("{status}{separator}{reason}")))?;
         }
         match code {
             0 => Ok(()),

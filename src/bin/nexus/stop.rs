@@ -1,12 +1,12 @@
 //! A command that ends early: its exit code, and one line with the problem and, if possible, what to do.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nexus_sdk::{ErrorKind, NexusError};
 
-use crate::text::one_line;
+use crate::text::{one_line, say};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -47,8 +47,7 @@ impl Stop {
     /// Prints the line to stderr and returns the exit code.
     pub(crate) fn report(self) -> ExitCode {
         if !self.line.is_empty() {
-            // The exit code stays the same even if stderr is closed.
-            let _ = writeln!(io::stderr(), "nexus: {}", one_line(&self.line));
+            say(&format!("nexus: {}", one_line(&self.line)));
         }
         ExitCode::from(self.code)
     }

@@ -1,6 +1,13 @@
-//! Makes text from other sources safe to print on a terminal, and to copy from there into a shell.
+//! Prints lines to stderr, and makes text from other sources safe to print on a terminal and to copy from there into a
+//! shell.
 
 use std::fmt::{Display, Write as _};
+use std::io::{self, Write as _};
+
+/// Prints a line to stderr. Ignores errors, because the program goes on even if stderr is closed.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
 
 /// Returns the string as one line. Control characters become spaces, and characters that hide or
 /// reorder text become U+FFFD.

@@ -35,18 +35,13 @@ fn wrong_arguments(error: &clap::Error, cli: &Command) -> String {
 /// Returns clap's error without the values that the user typed, because a value may be a secret if the user forgot to
 /// name its option. Unknown subcommands, words that begin with `-`, and numbers out of range remain in the error.
 fn without_values(error: &clap::Error) -> String {
-    let mut text = error.to_string();
-    let names_an_option = matches!(
-        error.kind(),
-        ErrorKind::ValueValidation | ErrorKind::InvalidValue | ErrorKind::ArgumentConflict
-    );
-    for kind in [ContextKind::InvalidArg, ContextKind::InvalidValue] {
-        if let Some(ContextValue::String(value)) = error.get(kind) {
-            let is_option = names_an_option || value.starts_with('-');
-            if kind == ContextKind::InvalidValue || !is_option {
-                text = text.replace(&format!(" '{value}'"), "");
-            }
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let typed = if is_unknown { ContextKind::InvalidArg } else { ContextKind::InvalidValue };
+    let text = error.to_string();
+    match error.get(typed) {
+        Some(ContextValue::String(value)) if !(is_unknown && value.starts_with('-')) => {
+            text.replace(&format!(" '{value}'"), "")
         }
+        _ => text,
     }
-    text
 }

@@ -10,25 +10,13 @@ mod pattern;
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderValue};
 
-use self::decoder::{Decoder, decoded, plain};
-use self::pattern::{Pattern, Search};
+use self::decoder::{BLOCK, Decoder, decoded, plain};
+use self::pattern::{FIRST, OTHER, Pattern, Search};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::time::Deadline;
 
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
-
-/// The number of bytes that are searched at a time. The deadline is checked before each block.
-const BLOCK: usize = 16 * 1024;
-
-/// The mark of a byte that belongs to no secret.
-const OTHER: u8 = 0;
-
-/// The mark of a secret's first byte, which the stand-in replaces.
-const FIRST: u8 = 1;
-
-/// The mark of a byte to omit: one that is not the first byte of a secret that contains it.
-const FURTHER: u8 = 2;
 
 /// Secrets to find in a text, both as they are and escaped.
 pub(crate) struct Secrets {

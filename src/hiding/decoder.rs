@@ -4,7 +4,8 @@
 //! another escape. Text that was escaped several times, in any order, therefore becomes the same bytes as the original.
 //! Backslashes are dropped, because each level of JSON adds more of them: `\n`, `\\n` and a line break all become `n`.
 
-use super::BLOCK;
+/// The number of bytes of the text that are decoded at a time.
+pub(super) const BLOCK: usize = 16 * 1024;
 
 /// The number of decoded bytes that an escape can take: the 10 of `&#x10FFFF;`, and two zeros before its number.
 const LONGEST: usize = 12;

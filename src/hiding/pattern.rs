@@ -2,7 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{FIRST, FURTHER};
+/// The mark of a byte that belongs to no secret.
+pub(super) const OTHER: u8 = 0;
+/// The mark of a secret's first byte, which the stand-in replaces.
+pub(super) const FIRST: u8 = 1;
+/// The mark of a byte to omit: one that is not the first byte of a secret that contains it.
+const FURTHER: u8 = 2;
 
 pub(super) struct Pattern {
     bytes: Vec<u8>,

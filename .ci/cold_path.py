@@ -8,13 +8,13 @@ VALUES = ("base64.rs", "debug.rs", "error.rs", "header.rs", "json.rs", "time.rs"
 
 
 def is_simple(file, line):
-    """Whether the function at this line makes or reads a value: it returns `Self`, or has `&self` and a single line."""
+    """Whether the function at this line makes or reads a value: it returns `Self`, but not in a `Result`, or has `&self` and a single line."""
     with open(f"src/{file}", encoding="utf-8") as source:
         lines = source.read().splitlines()[int(line) - 1 :]
     end = next(at for at, text in enumerate(lines) if text.endswith("{"))
     signature = " ".join(lines[: end + 1])
     returned = signature.partition("->")[2]
-    is_constructor = re.search(r"\bSelf\b", returned) is not None
+    is_constructor = re.search(r"\bSelf\b", returned) is not None and "Result" not in returned
     is_getter = "&self" in signature and bool(returned) and lines[end + 2].strip() == "}"
     return is_constructor or is_getter
 

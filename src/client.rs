@@ -16,12 +16,9 @@ use crate::error::Result;
 use crate::gateway::Request;
 use crate::inner::{Handle, Inner};
 use crate::options::NexusClientOptions;
-use crate::providers::{Health, Providers};
+use crate::providers::{Health, MAX_PROVIDERS, Providers};
 use crate::time::Deadline;
 use crate::token::CachedToken;
-
-/// The largest list of providers, in bytes.
-const MAX_PROVIDERS: u64 = 2 << 20;
 
 /// A client for one Nexus Gateway. Any number of threads can share it.
 ///

@@ -23,8 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::operation::KnownIds;
-pub(crate) use self::operation::{Operation, Subject};
-pub(crate) use self::table::Source;
+pub(crate) use self::operation::Operation;
 use self::table::{Flight, Outcome, Table};
 pub(crate) use self::turn::ProcessLock;
 use crate::cache::{Tenant, TokenCache};
@@ -39,6 +38,14 @@ use crate::token::CachedToken;
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for which a caller with a stale token waits for a newer token.
 const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
+
+/// The origin of a token. After a 401, a request is sent again only if its token came from the cache, because such a
+/// token may have been revoked in the meantime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    Cache,
+    Gateway,
+}
 
 /// The flights of a client, and the gateway that they call.
 pub(crate) struct Flights {
@@ -177,7 +184,7 @@ impl Flights {
         operation: Operation,
         deadline: Deadline,
     ) -> Result<Arc<Outcome>> {
-        let key = self.known_ids.key(&operation.subject);
+        let key = self.known_ids.canonical(&operation.subject);
         let operation = Arc::new(operation);
         let joined = self.table.join_or_register(&operation, &key, deadline);
         let outcome = joined.and_then(|(flight, is_new)| {
@@ -222,8 +229,8 @@ impl Flights {
         if let Some(script) = &self.script {
             return script(&flight.operation);
         }
-        let acquire = |longest| match &self.process_lock {
-            Some(lock) => lock.acquire(&flight.key, longest, &self.gateway),
+        let acquire = || match &self.process_lock {
+            Some(lock) => lock.acquire(&flight.key, &self.gateway),
             None => Ok(None),
         };
         let send = || self.gateway.send(&flight.operation.request, Some(&acquire));

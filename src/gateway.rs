@@ -26,8 +26,8 @@ use crate::url;
 /// A guard that is held during an attempt. Dropping the guard releases its lock.
 pub(crate) type Guard = Box<dyn Send>;
 
-/// Acquires the guard for one attempt. The argument is the longest time for which the attempt holds the guard.
-pub(crate) type Acquire<'a> = &'a dyn Fn(Duration) -> Result<Option<Guard>>;
+/// Acquires the guard for one attempt.
+pub(crate) type Acquire<'a> = &'a dyn Fn() -> Result<Option<Guard>>;
 
 /// The largest response that is read from a gateway, in bytes. A token, a status or a session takes a few KB.
 const MAX_RESPONSE: u64 = 256 << 10;
@@ -106,7 +106,7 @@ impl Request {
         self
     }
 
-    /// Sets the operation, if the meaning of an error depends on it.
+    /// Sets the operation, if it is a resolve, or if the meaning of an error depends on it.
     pub(crate) fn asked(mut self, asked: Asked) -> Self {
         self.asked = asked;
         self
@@ -118,8 +118,8 @@ impl Request {
         self
     }
 
-    /// Returns whether one response can serve both requests. A request with a body, such as for an agent session,
-    /// creates something each time.
+    /// Returns whether one response can serve both requests: they have the same method and path, and no body. Each request
+    /// for an agent session has a body, and opens a session of its own.
     pub(crate) fn can_share(&self, other: &Self) -> bool {
         let has_body = self.body.as_ref().is_some_and(|body| !body.is_empty());
         !has_body && self.method == other.method && self.path == other.path
@@ -135,7 +135,7 @@ impl Request {
 /// A successful response, and the clocks for interpreting the times in it.
 pub(crate) struct Success {
     pub(crate) body: Object,
-    pub(crate) received: ResponseClock,
+    pub(crate) clock: ResponseClock,
 }
 
 impl Gateway {
@@ -188,6 +188,11 @@ impl Gateway {
         Deadline::after(self.policy.longest_call(self.timeout))
     }
 
+    /// Returns the time limit of an attempt that may refresh a token, which is the longest turn of its lock.
+    pub(crate) fn longest_turn(&self) -> Duration {
+        self.timeout.max(MIN_ATTEMPT)
+    }
+
     pub(crate) fn origin(&self) -> String {
         url::origin(&self.base)
     }
@@ -236,11 +241,8 @@ impl Gateway {
         request: &Outgoing<'_>,
         acquire: Option<Acquire<'_>>,
     ) -> Result<Success, (NexusError, bool)> {
-        let timeout = match acquire {
-            Some(_) => self.timeout.max(MIN_ATTEMPT),
-            None => self.timeout,
-        };
-        let guard = acquire.map_or(Ok(None), |acquire| acquire(timeout));
+        let timeout = if acquire.is_some() { self.longest_turn() } else { self.timeout };
+        let guard = acquire.map_or(Ok(None), |acquire| acquire());
         let guard = guard.map_err(|error| (error, false))?;
         let at = Now::read();
         let deadline = Deadline::after(timeout);
@@ -327,6 +329,6 @@ fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
         body => json::response(body).map_err(|error| error.with_status(response.status))?,
     };
     let date = date::server_time(&response.headers);
-    let received = ResponseClock { at, date };
-    Ok(Success { body, received })
+    let clock = ResponseClock { at, date };
+    Ok(Success { body, clock })
 }

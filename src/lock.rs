@@ -27,7 +27,8 @@ pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(60);
 /// dropped or drained.
 pub(crate) const SLICE: Duration = Duration::from_secs(1);
 /// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
-/// An ordinary process overruns its turn by less, even on a busy machine and with a slow name server.
+/// An ordinary process overruns its turn by less: it may spend some seconds on the lookup of the gateway's name and on
+/// connecting, and a gateway gives up after 30 s.
 const OVERDUE: Duration = Duration::from_secs(10);
 /// The longest time until a stopped holder is found after its turn. The lock has to look overdue for a whole slice, and
 /// a slice may have begun just before.
@@ -91,8 +92,8 @@ pub trait RefreshLock: Send + Sync {
     /// Blocks until this process holds the lock that `turn` names, at most until its deadline. Returns a guard, or
     /// `None` if the deadline came first. Dropping the guard must release the lock.
     ///
-    /// After `None`, the client calls `acquire` again until it has waited for the turn of another process and 15 s more,
-    /// 75 s with the default options. It stops earlier if the client is dropped or drained. An early return of `None`
+    /// After `None`, the client calls `acquire` again until it has waited for a turn as long as its own and 15 s more, 75 s
+    /// with the default options. It stops earlier if the client is dropped or drained. An early return of `None`
     /// is allowed. The client then pauses for up to 25 ms before the next call.
     ///
     /// The client calls `acquire` on a thread of its own. However long `acquire` blocks, callers of the client get the
@@ -133,7 +134,7 @@ pub struct LockRequest<'a> {
     pub key: &'a str,
     /// The longest time for which the client keeps the guard, which is the time limit of one attempt: 60 s with the
     /// default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's name and the
-    /// response, takes longer. A lease that ends by itself must last at least this long.
+    /// response, takes longer. A lease that ends by itself should last some seconds longer than this.
     pub longest: Duration,
     /// The time at which [`acquire`](RefreshLock::acquire) must return, at most 1 s away.
     pub deadline: Instant,

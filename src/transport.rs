@@ -30,8 +30,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// True if the gateway may refresh a token. The request is then sent only once, and only the deadline limits it,
-    /// whatever timeouts the caller's own agent has.
+    /// True if the gateway may refresh a token. The request is then not sent again once the gateway may have received it,
+    /// and the timeouts of the caller's own agent do not apply.
     pub(crate) may_refresh: bool,
 }
 
@@ -80,13 +80,13 @@ impl Transport {
         }
     }
 
-    /// Sends the request and reads the response. Blocks until the body is complete or the deadline has
-    /// passed.
+    /// Sends the request and reads the response. Blocks until the body is complete or the time is up, which each phase of
+    /// the request has to itself: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
     /// A server may close an idle connection just as a request reuses it. If a connection ends without a response, an
     /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any
     /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left. For a
-    /// request that may refresh a token, the second try has 4 s as well, so that its lock is soon free. If the caller's
+    /// request that may refresh a token, the second try also has 4 s, or a 15th of the time that is left. If the caller's
     /// agent has a time limit for connecting, there is no second try for other requests.
     pub(crate) fn send(
         &self,
@@ -122,9 +122,8 @@ impl Transport {
             return outcome;
         };
         match deadline.left() {
-            Some(_) if request.may_refresh => self.run(request, limits, on_new_connection),
-            Some(left) if !self.limits_connecting() => {
-                let limits = Limits::with_one_connect(left);
+            Some(left) if request.may_refresh || !self.limits_connecting() => {
+                let limits = Limits::of_second_try(left, request.may_refresh);
                 self.run(request, Some(limits), on_new_connection)
             }
             _ => outcome,

@@ -3,12 +3,11 @@
 use serde_json::Value;
 
 use super::NexusClient;
-use crate::cache::Tenant;
 use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
-use crate::flights::{Operation, Subject};
+use crate::flights::Operation;
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
 
@@ -61,7 +60,7 @@ impl NexusClient {
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.json(&input.body());
-        let operation = Operation::session(subject(input), request);
+        let operation = Operation::session(input, request);
         let deadline = self.0.gateway.longest_call();
         let response = self.0.flights.call(operation, deadline);
         AgentSession::from_json(response.map_err(of_session)?.into())
@@ -146,17 +145,6 @@ impl NexusClient {
     /// `sessions_not_supported`.
     fn send_of_session(&self, request: &Request) -> Result<Value> {
         self.send(request).map_err(of_session)
-    }
-}
-
-/// Returns the connection that a checked input names.
-fn subject(input: &AgentSessionInput) -> Subject {
-    match &input.connection_id {
-        Some(id) => Subject::Connection(id.as_str().into()),
-        None => Subject::Tenant(Tenant::new(
-            input.workspace_id.as_deref().unwrap_or_default(),
-            input.provider_name.as_deref().unwrap_or_default(),
-        )),
     }
 }
 

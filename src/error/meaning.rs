@@ -65,12 +65,13 @@ const CONNECT: &str = "let the user connect the provider, and check the case of 
 const CHECK_ID: &str = "check the connection's id, and the workspace if you passed one";
 const NOT_ACTIVE: &str =
     "the user has not consented yet, or a newer connection has replaced this one";
-const LATER: &str = "the provider may be down for a moment, so try again later; if the user has to connect again, the \
+const TRY_LATER: &str = "the provider may be down for a moment, so try again later; if the user has to connect again, the \
     next call says so";
-const LEARN: &str = "call get_token_by_connection_id to learn the connection's status";
+const ASK_FOR_TOKEN: &str = "call get_token_by_connection_id to learn the connection's status";
 
 /// The codes whose meaning does not follow from the status. The first row that fits counts.
 const TABLE: [Row; 9] = [
+    // code, operation, what to do next, status of the connection, advice
     row("connection_not_found", Some(Asked::Resolve), Reconnect, "failed", CONNECT),
     row("connection_not_found", None, Final, "failed", CHECK_ID),
     row("connection_not_active", None, Final, "pending", NOT_ACTIVE),
@@ -78,8 +79,8 @@ const TABLE: [Row; 9] = [
     row("connection_revoked", None, Reconnect, "revoked", AGAIN),
     row("token_not_found", None, Reconnect, "failed", AGAIN),
     row("no_refresh_token", None, Reconnect, "failed", ""),
-    row("token_expired", None, Retry, "pending", LATER),
-    row("upstream_error", Some(Asked::Refresh), Unclear, "", LEARN),
+    row("token_expired", None, Retry, "pending", TRY_LATER),
+    row("upstream_error", Some(Asked::Refresh), Unclear, "", ASK_FOR_TOKEN),
 ];
 
 /// The gateway's other codes. A 4xx status with one of these codes comes from the gateway, not from a proxy.

@@ -6,6 +6,7 @@ use crate::cache::{Tenant, TokenCache};
 use crate::error::Result;
 use crate::error::meaning::Asked;
 use crate::gateway::{self, Request};
+use crate::session::AgentSessionInput;
 use crate::sync::Mutex;
 use crate::url;
 
@@ -41,8 +42,15 @@ impl Operation {
         Self { subject, request, cache: None }
     }
 
-    /// Requests an agent session for a connection.
-    pub(crate) fn session(subject: Subject, request: Request) -> Self {
+    /// Requests an agent session. The input has been checked.
+    pub(crate) fn session(input: &AgentSessionInput, request: Request) -> Self {
+        let subject = match &input.connection_id {
+            Some(id) => Subject::Connection(id.as_str().into()),
+            None => Subject::Tenant(Tenant::new(
+                input.workspace_id.as_deref().unwrap_or_default(),
+                input.provider_name.as_deref().unwrap_or_default(),
+            )),
+        };
         Self::new(subject, request)
     }
 
@@ -105,7 +113,7 @@ impl KnownIds {
     ///
     /// The provider is in lower case, because a gateway ignores its case when a connection is requested, but not when
     /// its token is resolved. Providers that differ only in case therefore take turns.
-    pub(super) fn key(&self, subject: &Subject) -> Subject {
+    pub(super) fn canonical(&self, subject: &Subject) -> Subject {
         let tenant = match subject {
             Subject::Tenant(tenant) => tenant.clone(),
             Subject::Connection(id) => {
@@ -133,11 +141,11 @@ mod tests {
         for number in 0..=MAX_KNOWN_IDS {
             known.add(&number.to_string(), Tenant::new("ws", "P"));
         }
-        let keys = ["0", "1", "1000", "1001"].map(|id| known.key(&connection(id)));
+        let keys = ["0", "1", "1000", "1001"].map(|id| known.canonical(&connection(id)));
         assert!(keys[0] == connection("0") && keys[3] == connection("1001"));
         assert!(keys[1] == tenant("ws") && keys[2] == tenant("ws"));
         assert_eq!(known.0.lock().len(), MAX_KNOWN_IDS);
         known.add("1", Tenant::new("other", "p"));
-        assert!(known.key(&connection("1")) == tenant("other"));
+        assert!(known.canonical(&connection("1")) == tenant("other"));
     }
 }

@@ -17,14 +17,6 @@ const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;
 
-/// The origin of a token. After a 401, a request is sent again only if its token came from the cache, because such a
-/// token may have been revoked in the meantime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Cache,
-    Gateway,
-}
-
 /// An operation under way, and the outcome that its callers wait for.
 pub(super) struct Flight {
     pub(super) operation: Arc<Operation>,
@@ -61,8 +53,8 @@ impl Outcome {
             return Ok(Self::Body(success.body));
         }
         let response = TokenResponse::from_json(success.body.into())?;
-        let token = response.to_cached(success.received);
-        Ok(Self::Token(token.map(Arc::new), success.received.at))
+        let token = response.to_cached(success.clock);
+        Ok(Self::Token(token.map(Arc::new), success.clock.at))
     }
 }
 
@@ -99,7 +91,7 @@ impl Flight {
             && destination.is_none_or(|(cache, tenant)| cache.is_unchanged(tenant, self.changes))
     }
 
-    /// Puts the token into the cache of a caller. After an error, removes the old token only if the gateway has refused
+    /// Puts the token into the caller's cache. After an error, removes the old token only if the gateway has refused
     /// for good.
     fn update(&self, operation: &Operation, outcome: &Result<Arc<Outcome>>) {
         let Some((cache, tenant)) = operation.destination() else { return };

@@ -46,14 +46,9 @@ impl ProcessLock {
     ///
     /// `timeout` if the lock cannot be acquired in the [`longest_wait`] for this turn, or if the client is dropped or
     /// drained during the wait.
-    pub(super) fn acquire(
-        &self,
-        subject: &Subject,
-        longest: Duration,
-        gateway: &Gateway,
-    ) -> Result<Option<Guard>> {
-        let key = key(&gateway.address, subject);
-        let acquired = self.wait(&key, longest, gateway);
+    pub(super) fn acquire(&self, subject: &Subject, gateway: &Gateway) -> Result<Option<Guard>> {
+        let key = lock_name(&gateway.address, subject);
+        let acquired = self.wait(&key, gateway);
         let had_failed = self.failed.swap(acquired.is_err(), Ordering::Relaxed);
         match acquired {
             Ok(Some(guard)) => Ok(Some(guard)),
@@ -79,7 +74,8 @@ impl ProcessLock {
         }
     }
 
-    fn wait(&self, key: &str, longest: Duration, gateway: &Gateway) -> io::Result<Option<Guard>> {
+    fn wait(&self, key: &str, gateway: &Gateway) -> io::Result<Option<Guard>> {
+        let longest = gateway.longest_turn();
         let end = Deadline::after(longest_wait(longest));
         loop {
             let slice = end.min(Deadline::after(SLICE));
@@ -97,7 +93,7 @@ impl ProcessLock {
 
 /// Returns the 128-bit FNV-1a hash of the gateway's URL and the subject. All versions of this crate must compute the
 /// same hash, and the hashers of the standard library may change.
-fn key(address: &str, subject: &Subject) -> String {
+fn lock_name(address: &str, subject: &Subject) -> String {
     let parts: &[&str] = match subject {
         Subject::Tenant(tenant) => &[address, "tenant", &tenant.workspace_id, &tenant.provider],
         Subject::Connection(id) => &[address, "connection", id],

@@ -33,8 +33,8 @@ pub(super) fn plain(byte: u8) -> u8 {
     }
 }
 
-/// Returns the number of decoded bytes that an escape can take if it begins with this byte, or 0 if none does. The last
-/// two begin the UTF-8 of a character of Latin-1.
+/// Returns how many decoded bytes to watch from a byte that may begin an escape, or 0 if no escape begins with it. `0xC2`
+/// and `0xC3` begin the UTF-8 of a Latin-1 character. A backslash is watched further if a `u` follows.
 #[inline]
 fn reach(byte: u8) -> usize {
     match byte {
@@ -108,7 +108,8 @@ impl<'t> Decoder<'t> {
         Some((self.bytes.get(..self.block)?, self.edges.get(..=self.block)?))
     }
 
-    /// Reads bytes that are no part of an escape, but not beyond `end`. If there is none, reads one byte.
+    /// Reads the bytes before the next escape, up to `end`. If an escape may begin here, reads its first byte, or all of
+    /// `%XX`.
     fn read_until(&mut self, end: usize) {
         if self.bytes.len() >= self.watch && !self.is_escaped {
             let near = self.text.get(self.read..end).unwrap_or_default();

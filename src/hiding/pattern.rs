@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 pub(super) const OTHER: u8 = 0;
 /// The mark of a secret's first byte, which the stand-in replaces.
 pub(super) const FIRST: u8 = 1;
-/// The mark of a byte to omit: one that is not the first byte of a secret that contains it.
+/// The mark of a secret's other bytes, which are omitted.
 const FURTHER: u8 = 2;
 
 pub(super) struct Pattern {
@@ -26,7 +26,7 @@ impl Pattern {
         pattern
     }
 
-    /// Returns the length of the longest prefix that a stream ends with after a byte. `length` is the length before.
+    /// Returns the length of the longest prefix that a stream ends with after a byte. `length` is the prefix's length before the byte.
     fn after(&self, mut length: usize, byte: u8) -> usize {
         while self.bytes.get(length) != Some(&byte) {
             if length == 0 {

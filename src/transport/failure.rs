@@ -20,8 +20,8 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// Builds the failure. Its error shows only the origin of the URL. Another attempt is safe if the request
-    /// `is_repeatable`, or if no part of it has reached the server.
+    /// Builds the failure. Its error shows only the origin of the URL. `is_repeatable` states whether another attempt is
+    /// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
     pub(super) fn of(error: &Error, url: &Uri, is_repeatable: bool) -> Self {
         let kind = match error {
             Error::Timeout(_) => ErrorKind::Timeout,

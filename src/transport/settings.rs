@@ -39,9 +39,11 @@ impl Limits {
         Self { connect: left.min(FIRST_CONNECT), send: phase, head: phase, body: phase, each: left }
     }
 
-    /// Returns the limits of a request after the first try to connect.
-    pub(super) fn with_one_connect(left: Duration) -> Self {
-        Self { connect: left, ..Self::within(left) }
+    /// Returns the limits of a second try to connect. A request that may refresh a token gives up sooner, after 4 s of a
+    /// minute, because other processes wait for its lock.
+    pub(super) fn of_second_try(left: Duration, may_refresh: bool) -> Self {
+        let connect = if may_refresh { left.div_f64(15.0).max(FIRST_CONNECT) } else { left };
+        Self { connect, ..Self::within(left) }
     }
 
     /// Returns the limits, each as short as the caller's own agent has it.

@@ -24,7 +24,7 @@ const MODERN: Revision = "2026-07-28";
 const NEWEST_LEGACY: Revision = "2025-11-25";
 const LEGACY: [Revision; 4] = [NEWEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05"];
 
-/// The client that `initialize` described. Modern clients do not send `initialize`.
+/// The client that `initialize` described, with an empty revision before. Modern clients do not send `initialize`.
 #[derive(Default)]
 pub(crate) struct Session(Client);
 

@@ -46,7 +46,7 @@ struct Request {
 struct State {
     /// The time at which the page was first shown.
     shown: Option<Instant>,
-    /// The time and the outcome of the request's end.
+    /// The time at which the request ended, and its outcome.
     end: Option<(Instant, Result<(), String>)>,
 }
 

@@ -1,7 +1,7 @@
 //! A `RefreshLock` on Redis. Processes on any number of hosts refresh a token one at a time.
 //!
-//! The lock is a Redis key with a random value. The key expires after the longest time for which a process may hold the
-//! lock, so a killed process blocks the others no longer than that. Only the process that knows the value deletes the
+//! The lock is a Redis key with a random value. The key expires 10 s after the longest time for which a process
+//! usually holds the lock, so a killed process blocks the others no longer than that. Only the process that knows the value deletes the
 //! key earlier.
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,6 +11,8 @@ use std::{io, thread};
 use nexus_sdk::{LockRequest, RefreshLock};
 use redis::{Client, Connection, RedisResult};
 
+/// How much longer than a turn the key lasts. An attempt with a slow network takes a little longer than its time limit.
+const MARGIN: Duration = Duration::from_secs(10);
 /// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);
 /// The shortest and the longest pause between two attempts to acquire the lock, in milliseconds. Pauses are random, so
@@ -50,7 +52,7 @@ impl RefreshLock for RedisLock {
         let key = format!("nexus:refresh:{}", turn.key);
         let token = format!("{:016x}{:016x}", random(), random());
         let mut connection = self.connect().map_err(io::Error::other)?;
-        while !set(&mut connection, &key, &token, turn.longest).map_err(io::Error::other)? {
+        while !set(&mut connection, &key, &token, turn.longest + MARGIN).map_err(io::Error::other)? {
             let left = turn.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);

@@ -144,7 +144,7 @@ fn on_signals() -> io::Result<()> {
 }
 
 /// Returns the mask of the signals that were ignored when the program started, such as SIGINT in a script's background
-/// job. They stay ignored. Only Linux has the mask in a file; elsewhere, this returns an empty mask.
+/// job. They stay ignored. Only Linux shows the mask in a file. On other systems, returns an empty mask.
 #[cfg(unix)]
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

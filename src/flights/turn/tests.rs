@@ -47,19 +47,19 @@ fn keys_never_change_and_tell_nothing() {
         (Subject::Connection("c-1".into()), "366f538831840efe426fc407c037fcaa"),
     ];
     for (subject, expected) in table {
-        assert_eq!(key("https://gateway", &subject), expected);
+        assert_eq!(lock_name("https://gateway", &subject), expected);
     }
 }
 
 #[test]
 fn gateways_tenants_and_connections_have_keys_of_their_own() {
     let mut keys = vec![
-        key("https://gateway", &tenant("ws", "p")),
-        key("https://other", &tenant("ws", "p")),
-        key("https://gateway", &tenant("ws", "q")),
-        key("https://gateway", &tenant("wsp", "")),
-        key("https://gateway", &Subject::Connection("ws".into())),
-        key("https://gateway", &Subject::Connection("wsp".into())),
+        lock_name("https://gateway", &tenant("ws", "p")),
+        lock_name("https://other", &tenant("ws", "p")),
+        lock_name("https://gateway", &tenant("ws", "q")),
+        lock_name("https://gateway", &tenant("wsp", "")),
+        lock_name("https://gateway", &Subject::Connection("ws".into())),
+        lock_name("https://gateway", &Subject::Connection("wsp".into())),
     ];
     let count = keys.len();
     keys.sort();
@@ -78,9 +78,9 @@ fn a_lock_is_asked_again_until_it_is_held() {
         if asked.len() < 3 { Ok(None) } else { Ok(Some(guard())) }
     });
     let (gateway, subject) = (gateway(), tenant("ws", "p"));
-    let guard = lock.acquire(&subject, LONGEST, &gateway).unwrap();
+    let guard = lock.acquire(&subject, &gateway).unwrap();
     assert!(guard.is_some());
-    let asked_for = (key(&gateway.address, &subject), LONGEST, true);
+    let asked_for = (lock_name(&gateway.address, &subject), LONGEST, true);
     assert_eq!(*asked.lock(), vec![asked_for; 3]);
 }
 
@@ -89,9 +89,9 @@ fn nobody_waits_in_a_program_that_ends() {
     let (gateway, subject) = (gateway(), tenant("ws", "p"));
     gateway.set_ending(true);
     let lock = process_lock(|_, _, _| Ok(None));
-    let error = lock.acquire(&subject, LONGEST, &gateway).map(|_| ());
+    let error = lock.acquire(&subject, &gateway).map(|_| ());
     let error = error.unwrap_err();
-    let name = format!("refresh_lock {}", key(&gateway.address, &subject));
+    let name = format!("refresh_lock {}", lock_name(&gateway.address, &subject));
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
     assert!(
         error.message().contains(&name) && error.message().contains("another process"),
@@ -99,7 +99,7 @@ fn nobody_waits_in_a_program_that_ends() {
     );
     // The lock is free.
     let lock = process_lock(|_, _, _| Ok(Some(guard())));
-    assert!(lock.acquire(&subject, LONGEST, &gateway).unwrap().is_some());
+    assert!(lock.acquire(&subject, &gateway).unwrap().is_some());
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
     });
     for works_now in [false, false, true, false] {
         works.store(works_now, Ordering::SeqCst);
-        let guard = lock.acquire(&tenant("ws", "p"), LONGEST, &gateway());
+        let guard = lock.acquire(&tenant("ws", "p"), &gateway());
         assert_eq!(guard.unwrap().is_some(), works_now);
         assert_eq!(lock.failed.load(Ordering::SeqCst), !works_now);
     }

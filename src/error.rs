@@ -133,6 +133,11 @@ impl NexusError {
         meaning::needs_second(&self.0.code)
     }
 
+    /// Returns whether the failure may be temporary, so that a wait goes on.
+    pub(crate) fn may_pass(&self) -> bool {
+        meaning::may_pass(self.0.status, self.0.next)
+    }
+
     /// Returns whether the error says something about the gateway or the network, but nothing about the connection.
     pub(crate) fn is_about_gateway(&self) -> bool {
         meaning::is_about_gateway(&self.0.code, self.0.status, self.0.next)

@@ -256,8 +256,10 @@ impl Gateway {
             Ok(response) => {
                 let (error, status) = self.refusal(call, &response);
                 let is_retried = self.policy.retries_status(status) && error.is_retryable();
-                let is_safe = !(request.may_refresh && is_under_way(call, &error));
-                Err((error, is_retried && is_safe))
+                let is_post = call.method == Method::POST;
+                let is_under_way =
+                    meaning::is_under_way(error.code(), error.status_code(), is_post);
+                Err((error, is_retried && !(request.may_refresh && is_under_way)))
             }
             Err(failure) => Err((failure.error, failure.may_repeat)),
         }
@@ -289,17 +291,6 @@ impl Gateway {
                 "the request's URL is too long; check the workspace, provider and connection id";
             NexusError::new(ErrorKind::InvalidInput, problem)
         })
-    }
-}
-
-/// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
-/// could refresh the token at the same time. Nor are a refresh and a request for a session repeated after a proxy's
-/// 502, because they act even if the token has not expired.
-fn is_under_way(call: &Request, error: &NexusError) -> bool {
-    match error.status_code() {
-        Some(504) => true,
-        Some(502) => call.method == Method::POST && !meaning::is_known(error.code()),
-        _ => false,
     }
 }
 

@@ -184,8 +184,7 @@ pub(crate) fn until_final(
                 }
                 format!("the last status was `{status}`; let the user consent, or wait longer")
             }
-            // A failure that may be temporary, such as a network failure or a timeout, and any 5xx status.
-            Err(error) if error.is_retryable() || error.status_code() >= Some(500) => {
+            Err(error) if error.may_pass() => {
                 at_least = least_pause(&error);
                 format!("the last poll failed with {error}")
             }

@@ -130,6 +130,22 @@ pub(crate) fn is_about_gateway(code: &str, status: Option<u16>, next: Next) -> b
     is_of_gateway && connection(code).is_none()
 }
 
+/// Returns whether a failure may be temporary, so that a wait goes on. True for every 5xx status.
+pub(crate) fn may_pass(status: Option<u16>, next: Next) -> bool {
+    next == Retry || status >= Some(500)
+}
+
+/// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
+/// could refresh the token at the same time. Nor are a refresh and a request for a session repeated after a proxy's
+/// 502, because they act even if the token has not expired.
+pub(crate) fn is_under_way(code: &str, status: Option<u16>, is_post: bool) -> bool {
+    match status {
+        Some(504) => true,
+        Some(502) => is_post && !is_known(code),
+        _ => false,
+    }
+}
+
 /// Returns the meaning of a code alone, as in a resolve.
 pub(crate) fn of_code(code: &str, status: Option<u16>) -> Next {
     if matches!(code, "timeout" | "request_failed" | "broker_unavailable") {

@@ -148,4 +148,27 @@ mod tests {
         known.add("1", Tenant::new("other", "p"));
         assert!(known.canonical(&connection("1")) == tenant("other"));
     }
+
+    #[test]
+    fn calls_share_a_response_if_they_send_the_same_request_without_a_body() {
+        let by_id = |operation: fn(&str) -> Result<Operation>, id| operation(id).unwrap();
+        let resolve = |provider| Operation::resolve(Tenant::new("ws", provider), None);
+        let session = || {
+            let input = AgentSessionInput::new("agent", ["read"]).provider("ws", "p");
+            Operation::session(&input, Request::post("/v1/agent-sessions").json(&input.body()))
+        };
+        let table = [
+            (by_id(Operation::token, "c"), by_id(Operation::token, "c"), true),
+            (by_id(Operation::refresh, "c"), by_id(Operation::refresh, "c"), true),
+            (by_id(Operation::token, "c"), by_id(Operation::token, "d"), false),
+            (by_id(Operation::token, "c"), by_id(Operation::check, "c"), false),
+            (by_id(Operation::token, "c"), by_id(Operation::refresh, "c"), false),
+            (resolve("p"), resolve("p"), true),
+            (resolve("p"), resolve("P"), false),
+            (session(), session(), false),
+        ];
+        for (number, (one, other, shared)) in table.iter().enumerate() {
+            assert_eq!(one.request.can_share(&other.request), *shared, "row {number}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ impl Failure {
             Error::BodyExceedsLimit(_) => ErrorKind::BodyTooLarge,
             _ => ErrorKind::RequestFailed,
         };
-        let (is_transient, what) = judge(error);
+        let (is_transient, what) = explain(error);
         let message = format!("{}: {what}", url::origin(url));
         Self {
             error: NexusError::new(kind, message).retryable(is_transient),
@@ -71,14 +71,14 @@ fn precedes_request(error: &Error) -> bool {
 
 /// Returns whether another attempt may succeed, and the message for the caller. Some of ureq's own messages contain
 /// the URL, so an error that the match does not list gets a fixed message.
-fn judge(error: &Error) -> (bool, String) {
+fn explain(error: &Error) -> (bool, String) {
     let what = match error {
         error if is_disconnect(error) => "the server closed the connection early",
         Error::Io(error) if error.kind() == ConnectionRefused => {
             "connection refused; check that the server is running and the port is right"
         }
         // rustls errors have this kind.
-        Error::Io(error) if error.kind() == InvalidData => return judge_tls(error.to_string()),
+        Error::Io(error) if error.kind() == InvalidData => return explain_tls(error.to_string()),
         Error::Io(error) if is_lookup(error) => NO_ADDRESS,
         Error::Io(error) => return (true, error.to_string()),
         Error::ConnectProxyFailed(why) => {
@@ -89,11 +89,11 @@ fn judge(error: &Error) -> (bool, String) {
                 format!("no connection through the proxy: {reason}; check the proxy settings");
             return (!wants_password, what);
         }
-        Error::Tls(problem) => return judge_tls(format!("TLS failed: {problem}")),
+        Error::Tls(problem) => return explain_tls(format!("TLS failed: {problem}")),
         #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => return judge_tls(format!("TLS failed: {problem}")),
+        Error::Rustls(problem) => return explain_tls(format!("TLS failed: {problem}")),
         #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => return judge_tls(format!("TLS failed: {problem}")),
+        Error::NativeTls(problem) => return explain_tls(format!("TLS failed: {problem}")),
         Error::TlsRequired => {
             "https needs this crate's feature `rustls` (on by default) or `native-tls`; enable one of them"
         }
@@ -125,7 +125,7 @@ fn judge(error: &Error) -> (bool, String) {
     (!needs_a_change, what.to_owned())
 }
 
-fn judge_tls(mut text: String) -> (bool, String) {
+fn explain_tls(mut text: String) -> (bool, String) {
     // The messages of rustls and OpenSSL about a response that is not TLS.
     if text.contains("InvalidContentType") || text.contains("wrong version number") {
         text += "; check that the server expects https on this port, not http";

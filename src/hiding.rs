@@ -1,8 +1,8 @@
 //! Finds secrets in responses and error messages, and replaces them.
 //!
-//! A text is searched decoded and, if it contains escapes, also as it is. The searches mark the bytes of each secret,
-//! and the marked bytes are replaced at the end. This takes time in proportion to the text and to the number of secrets,
-//! however long the secrets are.
+//! The decoded text is searched first. If the text contains escapes, it is then searched as it is. The searches mark the
+//! bytes of each secret, and the marked bytes are replaced at the end. This takes time in proportion to the text and to
+//! the number of secrets, however long the secrets are.
 
 mod decoder;
 mod pattern;
@@ -120,8 +120,7 @@ impl Secrets {
     fn marks(&self, text: &[u8], check: impl Fn() -> Result<()>) -> Result<Vec<u8>> {
         // Pages of zeros take no memory until they are written to.
         let mut marks = vec![OTHER; text.len()];
-        // The second search finds secrets that the decoder takes for a part of an escape, such as `25abcdef` after
-        // a `%`.
+        // The second search finds secrets that the decoder takes for a part of an escape, such as `25abcdef` after a `%`.
         for mut decoder in [Decoder::new(text), Decoder::verbatim(text)] {
             let mut searches: Vec<_> = self.patterns.iter().map(Search::new).collect();
             let mut length: usize = 0;
@@ -132,7 +131,7 @@ impl Secrets {
                     search.read(bytes, edges, &mut marks);
                 }
             }
-            // Each escape is longer than what it stands for, so there was none.
+            // Decoding an escape always shortens the text. The lengths are equal, so the text has no escapes.
             if length == text.len() {
                 break;
             }

@@ -80,8 +80,8 @@ impl Transport {
         }
     }
 
-    /// Sends the request and reads the response. Blocks until the body is complete or the time is up, which each phase of
-    /// the request has to itself: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
+    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. Each
+    /// phase of the request has that time to itself: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
     /// A server may close an idle connection just as a request reuses it. If a connection ends without a response, an
     /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any

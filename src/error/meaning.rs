@@ -136,8 +136,8 @@ pub(crate) fn may_pass(status: Option<u16>, next: Next) -> bool {
 }
 
 /// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
-/// could refresh the token at the same time. Nor are a refresh and a request for a session repeated after a proxy's
-/// 502, because they act even if the token has not expired.
+/// could refresh the token at the same time. A POST (a refresh, or a request for a session) may also be under way after a
+/// proxy's 502, and acts even if the token has not expired.
 pub(crate) fn is_under_way(code: &str, status: Option<u16>, is_post: bool) -> bool {
     match status {
         Some(504) => true,

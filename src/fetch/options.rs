@@ -259,9 +259,9 @@ impl FetchOptions {
     ///
     /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
     /// occur in responses by chance. A value that contains an escape itself, such as `p%4012345`, is found in other
-    /// spellings only if its decoded form has 8 bytes as well. A copy that the upstream has changed in another way is not replaced
-    /// either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters of HTML
-    /// other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, an older token, or a copy in a
+    /// spellings only if its decoded form has 8 bytes as well. A copy that the upstream has changed in another way is
+    /// not replaced either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters
+    /// of HTML other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, an older token, or a copy in a
     /// compressed body that ureq does not decode.
     ///
     /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the

@@ -26,7 +26,8 @@ impl Pattern {
         pattern
     }
 
-    /// Returns the length of the longest prefix that a stream ends with after a byte. `length` is the prefix's length before the byte.
+    /// Returns the length of the longest prefix that a stream ends with after a byte. `length` is the prefix's length
+    /// before the byte.
     fn after(&self, mut length: usize, byte: u8) -> usize {
         while self.bytes.get(length) != Some(&byte) {
             if length == 0 {

@@ -222,7 +222,7 @@ fn what_cannot_be_signed() {
     }
 }
 
-/// RFC 2202 section 3 and RFC 4231 section 4: a short key, and a key longer than a block. The crate `hmac` has the others.
+/// RFC 2202 section 3 and RFC 4231 section 4: a short key, and a key longer than a block. The crate `hmac` tests the others.
 #[test]
 fn hmacs() {
     let payload = "what do ya want for nothing?";

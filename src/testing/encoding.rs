@@ -49,7 +49,7 @@ pub(super) fn unguessable() -> String {
 mod tests {
     use super::*;
 
-    /// `src/url/tests.rs` has the escapes.
+    /// `src/url/tests.rs` tests the escapes.
     #[test]
     fn percent_decoding() {
         assert_eq!(percent_decode("%C3%A9+%zz%ff"), "é+%zz\u{fffd}");

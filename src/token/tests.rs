@@ -55,7 +55,7 @@ fn fields_from_the_top_level_or_the_credentials() {
         (with("basic_auth", json!({}), json!({"username": "u", "password": "p"})), "", None),
         (with("path", json!({}), json!({"a": "b"})), "", None),
         (with("saml", json!({}), json!({"a": "b"})), "", None),
-        // A key that signs is no token, whether the build can sign or not.
+        // A key that signs requests is not a token, whether or not this build can sign.
         (with("hmac_payload", json!({"header_name": "X-A"}), json!({"api_secret": "s"})), "", None),
         (with("aws_sigv4", json!({"service": "s3"}), json!({"access_key": "a", "secret_key": "k"})), "", None),
     ];

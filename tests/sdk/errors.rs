@@ -13,7 +13,7 @@ fn session() -> AgentSessionInput {
 
 pub(crate) type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
 
-/// Every method that asks the gateway, with arguments that are fine.
+/// Every method that asks the gateway, with valid arguments.
 pub(crate) const METHODS: [Method; 14] = [
     ("request_connection", |client| client.request_connection(&input()).err()),
     ("check_connection", |client| client.check_connection("c").err()),

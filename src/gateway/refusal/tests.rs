@@ -32,7 +32,7 @@ fn error_to(asked: Asked, status: u16, body: impl AsRef<[u8]>) -> NexusError {
     of(asked, &response, &base(), &["key-1"]).0
 }
 
-/// A message without a text of the gateway.
+/// The message for a response without a usable text.
 fn without(status: u16, text: &str) -> String {
     format!("the gateway responded with status {status} and {text}")
 }

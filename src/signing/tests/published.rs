@@ -61,7 +61,7 @@ impl<'a> Vector<'a> {
     }
 }
 
-/// Who signs the published requests, and when.
+/// The key and the time of the published signatures.
 struct Signer {
     host: &'static str,
     service: &'static str,

@@ -174,6 +174,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_second_try_to_connect_has_the_time_that_is_left_or_a_15th_of_it_if_others_wait() {
+        for (left, may_refresh, connect) in [(60, false, 60), (60, true, 4), (300, true, 20)] {
+            let limits = Limits::of_second_try(Duration::from_secs(left), may_refresh);
+            assert_eq!(limits.connect, Duration::from_secs(connect), "{left} s, {may_refresh}");
+            assert_eq!(limits.each, Duration::from_secs(left));
+        }
+    }
+
+    #[test]
     fn a_usual_request_keeps_the_time_limit_of_its_socket() {
         for seconds in [1, 30, 300] {
             let whole = Duration::from_secs(seconds);

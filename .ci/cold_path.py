@@ -8,7 +8,8 @@ VALUES = ("base64.rs", "debug.rs", "error.rs", "header.rs", "json.rs", "time.rs"
 
 
 def is_simple(file, line):
-    """Whether the function at this line makes or reads a value: it returns `Self`, but not in a `Result`, or has `&self` and a single line."""
+    """Whether the function at this line makes or reads a value: it returns `Self`, but not in a `Result`, or it has
+    `&self` and a single line."""
     with open(f"src/{file}", encoding="utf-8") as source:
         lines = source.read().splitlines()[int(line) - 1 :]
     end = next(at for at, text in enumerate(lines) if text.endswith("{"))

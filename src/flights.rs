@@ -234,14 +234,9 @@ impl Flights {
             None => Ok(None),
         };
         let send = || self.gateway.send(&flight.operation.request, Some(&acquire));
+        let is_resolve = flight.operation.is_resolve();
         match send() {
-            Err(error)
-                if flight.operation.is_resolve()
-                    && error.needs_second()
-                    && !self.gateway.is_ending() =>
-            {
-                send()
-            }
+            Err(error) if is_resolve && error.needs_second() && !self.gateway.is_ending() => send(),
             first => first,
         }
     }

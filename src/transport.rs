@@ -87,7 +87,7 @@ impl Transport {
     /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any
     /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left. For a
     /// request that may refresh a token, the second try also has 4 s, or a 15th of the time that is left. If the caller's
-    /// agent has a time limit for connecting, there is no second try for other requests.
+    /// agent has a time limit for connecting, other requests have no second try.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,

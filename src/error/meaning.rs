@@ -3,7 +3,7 @@
 
 use Next::{Final, Reconnect, Retry, Unclear};
 
-/// The operation that was refused, where the meaning of its error depends on it.
+/// The operation, if it is a resolve, or if the meaning of its error depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     Resolve,

@@ -63,7 +63,7 @@ pub(super) struct Decoder<'t> {
     decodes: bool,
     /// The number of bytes of the text that have been read.
     read: usize,
-    /// The decoded bytes: those of the last block, and then those that can still change.
+    /// The decoded bytes of the last block, followed by the decoded bytes that can still change.
     bytes: Vec<u8>,
     /// For each decoded byte, the start of its spelling in the text, and then the end of the last spelling. A backslash
     /// belongs to the byte after it.

@@ -38,7 +38,11 @@ fn workspace(number: usize) -> String {
 
 fn token() -> Arc<CachedToken> {
     let expires_at = SystemTime::now() + Duration::from_secs(3600);
-    Arc::new(CachedToken::new("gho_16C7e42F292c6912E7710c838347Ae178B4a", "Bearer", expires_at))
+    Arc::new(CachedToken::new(
+        "gho_16C7e42F292c6912E7710c838347Ae178B4a",
+        "Bearer",
+        expires_at,
+    ))
 }
 
 /// The minimal cache that the token cache is compared with.
@@ -103,10 +107,16 @@ fn a_hit(threads: usize, criterion: &mut Criterion, report: &mut Report) {
     let of_client = |calls| {
         turn(threads, calls, || {
             let (workspace_id, provider) = place();
-            client.get_cached_token(&cache, workspace_id, provider).unwrap()
+            client
+                .get_cached_token(&cache, workspace_id, provider)
+                .unwrap()
         })
     };
-    let of_fetcher = |calls| turn(threads, calls, || Fetcher::get_cached_token(&fetcher).unwrap());
+    let of_fetcher = |calls| {
+        turn(threads, calls, || {
+            Fetcher::get_cached_token(&fetcher).unwrap()
+        })
+    };
 
     let mut measure = |what: &str, most: f64, ours: &dyn Fn(u64) -> Duration| {
         let what = format!("{what}, {threads} threads");
@@ -150,7 +160,11 @@ fn among_many(criterion: &mut Criterion, report: &mut Report) {
     report.medians(5, what, Unit::Nanos, &pair, Goal::AtMost(3.0));
 
     let hot = |cache: &TokenCache, calls| {
-        repeat(calls, || client.get_cached_token(cache, black_box(&names[0]), PROVIDER).unwrap())
+        repeat(calls, || {
+            client
+                .get_cached_token(cache, black_box(&names[0]), PROVIDER)
+                .unwrap()
+        })
     };
     let what = "a hit among 9,936 workspaces, always the same";
     let pair = support::compare(
@@ -188,7 +202,19 @@ fn size_of_an_entry(report: &mut Report) {
         black_box(Box::leak(Box::new(token())));
     });
     let entry = of_cache.bytes_current as f64 / FULL as f64;
-    report.value(5, "an entry, without its token", Unit::Bytes, entry, Goal::Stated);
+    report.value(
+        5,
+        "an entry, without its token",
+        Unit::Bytes,
+        entry,
+        Goal::Stated,
+    );
     let token = of_token.bytes_current as f64;
-    report.value(5, "a token of 40 characters", Unit::Bytes, token, Goal::Stated);
+    report.value(
+        5,
+        "a token of 40 characters",
+        Unit::Bytes,
+        token,
+        Goal::Stated,
+    );
 }

@@ -63,8 +63,19 @@ fn cases() -> Vec<Case> {
 
 impl Case {
     fn name(&self) -> String {
-        let Self { scheme, host, threads, idle, timed, .. } = self;
-        let timeout = if *timed { ", its timeout_global: 30 s" } else { "" };
+        let Self {
+            scheme,
+            host,
+            threads,
+            idle,
+            timed,
+            ..
+        } = self;
+        let timeout = if *timed {
+            ", its timeout_global: 30 s"
+        } else {
+            ""
+        };
         format!(
             "{scheme}://{host}, threads: {threads}, ureq's idle connections per host: at most {idle}{timeout}"
         )
@@ -93,11 +104,29 @@ impl Case {
     fn tell(&self, report: &mut Report, times: &Pair, floor: Side, ours: Side) {
         let name = self.name();
         let rates = times.map(|nanos| 1e9 / nanos);
-        report.medians(2, name.clone(), Unit::PerSecond, &rates, Goal::AtLeast(self.least));
+        report.medians(
+            2,
+            name.clone(),
+            Unit::PerSecond,
+            &rates,
+            Goal::AtLeast(self.least),
+        );
         let p99s = Pair::of(floor.p99.into_inner(), ours.p99.into_inner());
-        report.medians(2, format!("{name}: p99"), Unit::Nanos, &p99s, Goal::AtMost(1.2));
+        report.medians(
+            2,
+            format!("{name}: p99"),
+            Unit::Nanos,
+            &p99s,
+            Goal::AtMost(1.2),
+        );
         let cpu = Pair::of(floor.cpu.into_inner(), ours.cpu.into_inner());
-        report.medians(2, format!("{name}: CPU"), Unit::Nanos, &cpu, Goal::AtMost(1.12));
+        report.medians(
+            2,
+            format!("{name}: CPU"),
+            Unit::Nanos,
+            &cpu,
+            Goal::AtMost(1.12),
+        );
     }
 }
 

@@ -64,8 +64,17 @@ fn example() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let target = own.ancestors().nth(3).unwrap();
     let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--release", "--example", "mcp_stdio_server"])
-        .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")])
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--example",
+            "mcp_stdio_server",
+        ])
+        .args([
+            "--manifest-path",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
+        ])
         .arg("--target-dir")
         .arg(target)
         .status();
@@ -114,7 +123,10 @@ fn round_trips(bare: &mut Client, ours: &mut Client, blocks: u64, report: &mut R
         example.extend(times(ours));
     }
     for part in [0.5, 0.99] {
-        let values = (quantile(floor.clone(), part), quantile(example.clone(), part));
+        let values = (
+            quantile(floor.clone(), part),
+            quantile(example.clone(), part),
+        );
         let what = format!("MCP server: echo, p{:.0}", part * 100.0);
         report.values(7, what, Unit::Nanos, values, Goal::Stated);
     }
@@ -207,7 +219,11 @@ impl Client {
         let mut child = command.spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
-        let mut client = Self { child, input, output };
+        let mut client = Self {
+            child,
+            input,
+            output,
+        };
         let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}});
         let begin = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
         client.send(&begin.to_string());
@@ -262,7 +278,9 @@ fn floor() {
         let result = json!({"content": content, "isError": false});
         let response = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
         let mut output = io::stdout().lock();
-        output.write_all(format!("{response}\n").as_bytes()).unwrap();
+        output
+            .write_all(format!("{response}\n").as_bytes())
+            .unwrap();
         output.flush().unwrap();
     }
 }

@@ -75,7 +75,10 @@ impl Programs {
     fn time(&self, program: &str, runs: u64, memory: &RefCell<Vec<f64>>) -> Duration {
         let run = |_| {
             let mut command = Command::new(std::env::current_exe().unwrap());
-            command.env(PROGRAM, program).env(GATEWAY, &self.gateway).env(UPSTREAM, &self.upstream);
+            command
+                .env(PROGRAM, program)
+                .env(GATEWAY, &self.gateway)
+                .env(UPSTREAM, &self.upstream);
             let start = Instant::now();
             let output = command.output().unwrap();
             let time = start.elapsed();
@@ -119,7 +122,9 @@ fn run(program: &str) {
 }
 
 fn bare(agent: &Agent, url: &str, token: &str) {
-    let request = agent.get(url).header("Authorization", format!("Bearer {token}"));
+    let request = agent
+        .get(url)
+        .header("Authorization", format!("Bearer {token}"));
     let mut response = request.call().unwrap();
     let body = response.body_mut().read_to_vec().unwrap();
     assert!(response.status() == 200 && !body.is_empty());

@@ -35,7 +35,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     connect(&client, &setting)?;
 
     let token = client.get_cached_token(&cache, &setting.workspace, &setting.provider)?;
-    let left = token.expires_at.duration_since(std::time::SystemTime::now());
+    let left = token
+        .expires_at
+        .duration_since(std::time::SystemTime::now());
     println!(
         "4. resolved a token; its stated or assumed expiry is in {} s",
         left.unwrap_or_default().as_secs()
@@ -53,7 +55,10 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("{round} {url}: {status}, {}", repositories(&body));
     }
     if let Some(gateway) = &setting.gateway {
-        println!("The gateway was asked for a token {} time(s).", gateway.count("/v1/resolve"));
+        println!(
+            "The gateway was asked for a token {} time(s).",
+            gateway.count("/v1/resolve")
+        );
     }
     Ok(())
 }
@@ -73,7 +78,10 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
         // Follows no redirect, because the page redirects to the return URL, where nothing listens.
         let page = ureq::get(&connection.auth_url).config();
         page.max_redirects(0).build().call()?;
-        println!("2. consented, as a browser would, on {}", connection.auth_url);
+        println!(
+            "2. consented, as a browser would, on {}",
+            connection.auth_url
+        );
     } else {
         println!(
             "2. open this page and consent (the browser then shows an error, because nothing listens on localhost:3000): {}",
@@ -97,7 +105,10 @@ fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>
 /// Returns the names in a list of repositories, or the length of any other body.
 fn repositories(body: &[u8]) -> String {
     let list: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
-    let names: Vec<&str> = list.iter().filter_map(|repo| repo["name"].as_str()).collect();
+    let names: Vec<&str> = list
+        .iter()
+        .filter_map(|repo| repo["name"].as_str())
+        .collect();
     match names.as_slice() {
         [] => format!("{} bytes", body.len()),
         names => format!("{} repositories: {}", names.len(), names.join(", ")),
@@ -156,7 +167,9 @@ impl Setting {
         if !self.upstream.is_empty() {
             return Ok(self.upstream.clone());
         }
-        let listed = self.listed(client).and_then(|provider| provider.api_base_url);
+        let listed = self
+            .listed(client)
+            .and_then(|provider| provider.api_base_url);
         listed.ok_or_else(|| {
             let provider = &self.provider;
             format!("cannot get the address of {provider}'s API from the gateway; set UPSTREAM_URL")

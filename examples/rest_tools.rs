@@ -63,8 +63,9 @@ impl Tools {
             None => api_of(&client, &setting.provider)?,
         };
         // The key goes to no other host, whatever a tool or a redirect says.
-        let fetcher =
-            client.fetcher(&TokenCache::new(), &setting.workspace, &setting.provider).base_url(api);
+        let fetcher = client
+            .fetcher(&TokenCache::new(), &setting.workspace, &setting.provider)
+            .base_url(api);
         Ok(Self(fetcher))
     }
 
@@ -113,7 +114,10 @@ fn refused(path: &str, status: u16) -> String {
     let (problem, advice) = match status {
         401 | 403 => ("the API refused the key", "check WORKSPACE_ID and PROVIDER"),
         429 | 500.. => ("the API responded", "try again later"),
-        _ => ("the API refused the request", "check UPSTREAM_URL and ARGUMENTS"),
+        _ => (
+            "the API refused the request",
+            "check UPSTREAM_URL and ARGUMENTS",
+        ),
     };
     format!("{path}: {problem} with status {status}; {advice}")
 }
@@ -148,7 +152,11 @@ impl Call {
                     r#"ARGUMENTS is not JSON: {error}; write an object such as {{"city": "Oslo"}}"#
                 )
             })?;
-        Ok(Self { query, name, arguments })
+        Ok(Self {
+            query,
+            name,
+            arguments,
+        })
     }
 }
 

@@ -9,8 +9,9 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
         let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
         let group = byte(0) << 16 | byte(1) << 8 | byte(2);
         for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit =
-                usize::try_from(group >> shift & 63).ok().and_then(|digit| ALPHABET.get(digit));
+            let digit = usize::try_from(group >> shift & 63)
+                .ok()
+                .and_then(|digit| ALPHABET.get(digit));
             let digit = digit.filter(|_| at <= chunk.len());
             text.push(digit.map_or('=', |digit| char::from(*digit)));
         }

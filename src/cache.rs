@@ -63,7 +63,10 @@ pub(crate) struct Tenant {
 
 impl Tenant {
     pub(crate) fn new(workspace_id: &str, provider: &str) -> Self {
-        Self { workspace_id: workspace_id.into(), provider: provider.into() }
+        Self {
+            workspace_id: workspace_id.into(),
+            provider: provider.into(),
+        }
     }
 
     /// Returns the tenant with these names.
@@ -109,7 +112,10 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
-        Self { buffer, entries: Arc::default() }
+        Self {
+            buffer,
+            entries: Arc::default(),
+        }
     }
 
     /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, or if the token has expired
@@ -233,7 +239,9 @@ impl TokenCache {
     /// Returns whether there is a token that may be used if the gateway returns no newer token.
     pub(crate) fn has_stale(&self, tenant: &Tenant, now: Now) -> bool {
         let mut entries = self.entries.lock();
-        entries.get_mut(tenant.key()).is_some_and(|entry| entry.is_usable(now))
+        entries
+            .get_mut(tenant.key())
+            .is_some_and(|entry| entry.is_usable(now))
     }
 
     /// Makes a stale token fresh for 5 s, because the gateway has failed to return a newer token. Returns the token, and

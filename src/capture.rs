@@ -59,7 +59,10 @@ impl CaptureSchema {
             Some(Value::Object(schema)) => schema,
             _ => response,
         };
-        Ok(Self { provider_name, schema })
+        Ok(Self {
+            provider_name,
+            schema,
+        })
     }
 
     /// Returns the names of the credential's fields.
@@ -202,7 +205,12 @@ mod tests {
             ),
             (schema.clone(), None, schema, vec!["a", "b"]),
             (json!({"schema": {}}), None, json!({}), vec![]),
-            (json!({"schema": {"properties": ["a"]}}), None, json!({"properties": ["a"]}), vec![]),
+            (
+                json!({"schema": {"properties": ["a"]}}),
+                None,
+                json!({"properties": ["a"]}),
+                vec![],
+            ),
             (json!({"schema": null}), None, json!({}), vec![]),
             (json!({}), None, json!({}), vec![]),
         ];
@@ -249,7 +257,10 @@ mod tests {
     fn a_captured_credential_has_an_id_and_a_status() {
         let table = [
             (json!({"connection_id": "c", "status": "active"}), true),
-            (json!({"connection_id": 7, "status": "new-one", "redirect_url": null}), true),
+            (
+                json!({"connection_id": 7, "status": "new-one", "redirect_url": null}),
+                true,
+            ),
             (json!({"connection_id": "c"}), false),
             (json!({"connection_id": "c", "status": null}), false),
             (json!({"status": "active"}), false),
@@ -267,7 +278,10 @@ mod tests {
     fn debug_does_not_show_where_a_browser_would_go() {
         let response = json!({"connection_id": "c", "status": "active", "redirect_url": "http://h/?state=canary"});
         let captured = CapturedCredential::from_json(response).unwrap();
-        assert_eq!(captured.redirect_url.as_deref(), Some("http://h/?state=canary"));
+        assert_eq!(
+            captured.redirect_url.as_deref(),
+            Some("http://h/?state=canary")
+        );
         assert!(!format!("{captured:?}").contains("canary"));
     }
 }

@@ -154,7 +154,11 @@ impl NexusClient {
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
         let deadline = self.0.gateway.longest_call();
-        Ok(self.0.flights.cached(cache, workspace_id, provider, deadline)?.0)
+        Ok(self
+            .0
+            .flights
+            .cached(cache, workspace_id, provider, deadline)?
+            .0)
     }
 
     /// Removes a token from the cache, as [`TokenCache::delete`] does. Does not block.

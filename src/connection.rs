@@ -201,7 +201,9 @@ fn state_of(auth_url: &str) -> Option<String> {
     let (_, query) = auth_url.split_once('?')?;
     let mut parts = query.split(['&', '#']);
     let value = parts.find_map(|part| part.strip_prefix("state="))?;
-    String::from_utf8(url::decode(value, true)).ok().filter(|state| !state.is_empty())
+    String::from_utf8(url::decode(value, true))
+        .ok()
+        .filter(|state| !state.is_empty())
 }
 
 debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
@@ -294,7 +296,10 @@ impl ConnectionStatus {
 impl From<&str> for ConnectionStatus {
     fn from(status: &str) -> Self {
         let known = STATUSES.iter().find(|(text, _)| *text == status);
-        known.map_or_else(|| Self::Other(status.to_owned()), |(_, known)| known.clone())
+        known.map_or_else(
+            || Self::Other(status.to_owned()),
+            |(_, known)| known.clone(),
+        )
     }
 }
 

@@ -214,7 +214,13 @@ impl ConsentListener {
         })?;
         let path = format!("/{}", random()?);
         let address = format!("{}{path}", self.site.origin());
-        self.site.add(CredentialPage::new(path, form, client, state, &self.returns));
+        self.site.add(CredentialPage::new(
+            path,
+            form,
+            client,
+            state,
+            &self.returns,
+        ));
         Ok(address)
     }
 }

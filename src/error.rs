@@ -119,7 +119,11 @@ impl NexusError {
     }
 
     pub(crate) fn retryable(self, retryable: bool) -> Self {
-        let next = if retryable { Next::Retry } else { Next::Unclear };
+        let next = if retryable {
+            Next::Retry
+        } else {
+            Next::Unclear
+        };
         self.with(|inner| inner.next = next)
     }
 

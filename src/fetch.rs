@@ -55,7 +55,9 @@ impl<'a> PendingFetch<'a> {
             deadline: Deadline::after(timeout),
             redirects: options.redirects,
             policy: options.retry_policy,
-            secrets: options.hide_credential.then(|| Secrets::new(MIN_CREDENTIAL)),
+            secrets: options
+                .hide_credential
+                .then(|| Secrets::new(MIN_CREDENTIAL)),
         })
     }
 

@@ -101,7 +101,8 @@ impl Request {
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
         if let Some(Ok(id)) = whole.map(HeaderValue::from_str) {
-            self.headers.insert(HeaderName::from_static("x-workspace-id"), id);
+            self.headers
+                .insert(HeaderName::from_static("x-workspace-id"), id);
         }
         self
     }
@@ -152,7 +153,9 @@ impl Gateway {
         }
         let origin = url::origin(&base);
         if !url::is_confidential(&base) && !options.allow_insecure_http {
-            log.warn(format_args!("plain http to {origin}: tokens travel unencrypted; use https"));
+            log.warn(format_args!(
+                "plain http to {origin}: tokens travel unencrypted; use https"
+            ));
         }
         Ok(Self {
             transport,
@@ -241,7 +244,11 @@ impl Gateway {
         request: &Outgoing<'_>,
         acquire: Option<Acquire<'_>>,
     ) -> Result<Success, (NexusError, bool)> {
-        let timeout = if acquire.is_some() { self.longest_turn() } else { self.timeout };
+        let timeout = if acquire.is_some() {
+            self.longest_turn()
+        } else {
+            self.timeout
+        };
         let guard = acquire.map_or(Ok(None), |acquire| acquire());
         let guard = guard.map_err(|error| (error, false))?;
         let at = Now::read();

@@ -30,7 +30,11 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// `least` is the length of the shortest secret that is searched for, in bytes. Shorter strings occur by chance.
     pub(crate) fn new(least: usize) -> Self {
-        Self { least: least.max(1), texts: Vec::new(), patterns: Vec::new() }
+        Self {
+            least: least.max(1),
+            texts: Vec::new(),
+            patterns: Vec::new(),
+        }
     }
 
     /// Adds secrets, unless they are too short. If only the decoded form of a secret is too short, the secret is searched

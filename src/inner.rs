@@ -42,7 +42,13 @@ impl Inner {
         let gateway = Arc::new(Gateway::new(&options, Arc::clone(&transport), log)?);
         let lock = ProcessLock::new(options.lock.clone(), log)?;
         let flights = Flights::new(Arc::clone(&gateway), lock, options.stale_if_error);
-        Ok(Self { options, log, transport, gateway, flights: Arc::new(flights) })
+        Ok(Self {
+            options,
+            log,
+            transport,
+            gateway,
+            flights: Arc::new(flights),
+        })
     }
 }
 

@@ -154,7 +154,11 @@ mod tests {
         ];
         for (number, (text, fine)) in table.into_iter().enumerate() {
             let parsed = parse(text.as_bytes()).map(drop);
-            let expected = if fine { Ok(()) } else { Err("it has too many values".to_owned()) };
+            let expected = if fine {
+                Ok(())
+            } else {
+                Err("it has too many values".to_owned())
+            };
             assert_eq!(parsed, expected, "row {number}");
         }
     }

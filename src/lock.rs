@@ -37,7 +37,8 @@ const DETECTION: Duration = OVERDUE.saturating_add(SLICE.saturating_mul(2));
 /// Returns how long a flight waits for the lock: 75 s for a turn of 60 s. A turn lasts for one attempt. A stopped holder
 /// is found in that time, with 3 s to spare.
 pub(crate) fn longest_wait(turn: Duration) -> Duration {
-    turn.saturating_add(DETECTION).saturating_add(SLICE.saturating_mul(3))
+    turn.saturating_add(DETECTION)
+        .saturating_add(SLICE.saturating_mul(3))
 }
 
 /// A lock that several processes share, so that only one process at a time refreshes a token.
@@ -152,7 +153,11 @@ impl<'a> LockRequest<'a> {
     /// ```
     #[must_use]
     pub fn new(key: &'a str, longest: Duration, deadline: Instant) -> Self {
-        Self { key, longest, deadline }
+        Self {
+            key,
+            longest,
+            deadline,
+        }
     }
 }
 

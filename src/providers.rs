@@ -171,7 +171,11 @@ mod tests {
             "list": [{}],
         }))
         .unwrap();
-        let names: Vec<_> = providers.all.iter().map(|p| (&*p.auth_type, &*p.name)).collect();
+        let names: Vec<_> = providers
+            .all
+            .iter()
+            .map(|p| (&*p.auth_type, &*p.name))
+            .collect();
         let expected = [
             ("api_key", "a"),
             ("api_key", "m"),
@@ -180,7 +184,11 @@ mod tests {
             ("oauth2", "z"),
         ];
         assert_eq!(names, expected);
-        assert_eq!(providers.get("z").unwrap().auth_type, "api_key", "the first");
+        assert_eq!(
+            providers.get("z").unwrap().auth_type,
+            "api_key",
+            "the first"
+        );
         assert_eq!(providers.get("b").unwrap().id.as_deref(), Some("2"));
         for name in ["a", "m", "b"] {
             let provider = providers.get(name).unwrap();
@@ -199,9 +207,18 @@ mod tests {
     fn health_has_a_status() {
         let table = [
             (json!({"status": "healthy"}), Some(("healthy", None))),
-            (json!({"status": "degraded", "version": "0.4"}), Some(("degraded", Some("0.4")))),
-            (json!({"status": "healthy", "version": 2}), Some(("healthy", Some("2")))),
-            (json!({"status": "healthy", "version": null}), Some(("healthy", None))),
+            (
+                json!({"status": "degraded", "version": "0.4"}),
+                Some(("degraded", Some("0.4"))),
+            ),
+            (
+                json!({"status": "healthy", "version": 2}),
+                Some(("healthy", Some("2"))),
+            ),
+            (
+                json!({"status": "healthy", "version": null}),
+                Some(("healthy", None)),
+            ),
             (json!({"status": null}), None),
             (json!([{"status": "healthy"}]), None),
             (json!("healthy"), None),
@@ -210,7 +227,9 @@ mod tests {
         ];
         for (response, expected) in table {
             let health = Health::from_json(response);
-            let found = health.as_ref().map(|health| (&*health.status, health.version.as_deref()));
+            let found = health
+                .as_ref()
+                .map(|health| (&*health.status, health.version.as_deref()));
             match expected {
                 Some(expected) => assert_eq!(found.unwrap(), expected),
                 None => assert_eq!(found.unwrap_err().code(), "invalid_response"),

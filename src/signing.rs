@@ -72,7 +72,11 @@ impl Signature {
 }
 
 fn hmac(sha1: bool, in_base64: bool, secret: &[u8], payload: &[u8]) -> String {
-    let mac = if sha1 { mac::<Sha1>(secret, payload) } else { mac::<Sha256>(secret, payload) };
+    let mac = if sha1 {
+        mac::<Sha1>(secret, payload)
+    } else {
+        mac::<Sha256>(secret, payload)
+    };
     if in_base64 { base64(&mac) } else { hex(&mac) }
 }
 
@@ -133,7 +137,11 @@ fn canonical(
     headers: &HeaderMap,
     hash: &str,
 ) -> (Vec<u8>, String) {
-    let path = if S3.contains(&service) { object_path(url.path()) } else { path(url.path()) };
+    let path = if S3.contains(&service) {
+        object_path(url.path())
+    } else {
+        path(url.path())
+    };
     let query = query(url.query().unwrap_or_default());
     let mut signed: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
     for (name, value) in headers {
@@ -165,7 +173,9 @@ fn authorization(
     let scope = [day, &key.region, &key.service, "aws4_request"];
     // The derived key is valid for this day, region and service only.
     let secret = ["AWS4", secret].concat().into_bytes();
-    let derived = scope.iter().fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()));
+    let derived = scope
+        .iter()
+        .fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()));
     let (scope, hash) = (scope.join("/"), hex(&Sha256::digest(request)));
     let to_sign = format!("{ALGORITHM}\n{date_time}\n{scope}\n{hash}");
     let signature = hex(&mac::<Sha256>(&derived, to_sign.as_bytes()));

@@ -28,7 +28,10 @@ pub(crate) struct Promise<T> {
 
 impl<T: Clone> Promise<T> {
     pub(crate) fn new() -> Self {
-        Self { value: Mutex::new(None), fulfilled: Condvar::new() }
+        Self {
+            value: Mutex::new(None),
+            fulfilled: Condvar::new(),
+        }
     }
 
     /// Provides the value and wakes all waiting threads. Later values are ignored.
@@ -41,7 +44,8 @@ impl<T: Clone> Promise<T> {
     pub(crate) fn wait(&self, deadline: Instant) -> Option<T> {
         let mut value = self.value.lock();
         let is_missing = |value: &mut Option<T>| value.is_none();
-        self.fulfilled.wait_while_until(&mut value, is_missing, deadline);
+        self.fulfilled
+            .wait_while_until(&mut value, is_missing, deadline);
         value.clone()
     }
 }
@@ -84,7 +88,10 @@ mod modelled {
         }
 
         pub(crate) fn lock(&self) -> Guard<'_, T> {
-            Guard(self, Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+            Guard(
+                self,
+                Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)),
+            )
         }
     }
 

@@ -17,7 +17,10 @@ pub(crate) struct Now {
 
 impl Now {
     pub(crate) fn read() -> Self {
-        Self { wall: SystemTime::now(), mono: Instant::now() }
+        Self {
+            wall: SystemTime::now(),
+            mono: Instant::now(),
+        }
     }
 
     /// Returns the moment after this wait, which is limited to `MAX_DURATION`.
@@ -70,7 +73,9 @@ impl ResponseClock {
     /// second early to be safe.
     pub(crate) fn local(self, moment: SystemTime) -> SystemTime {
         let Some(date) = self.date else { return moment };
-        let apart = date.duration_since(self.at.wall).unwrap_or_else(|ahead| ahead.duration());
+        let apart = date
+            .duration_since(self.at.wall)
+            .unwrap_or_else(|ahead| ahead.duration());
         if apart <= Duration::from_secs(2) {
             return moment;
         }
@@ -99,10 +104,16 @@ mod tests {
             ("both at the end", 60, 60, false),
         ];
         for (case, wall, mono, before) in table {
-            let now = Now { wall: start.wall + secs(wall), mono: start.mono + secs(mono) };
+            let now = Now {
+                wall: start.wall + secs(wall),
+                mono: start.mono + secs(mono),
+            };
             assert_eq!(now.is_before(end), before, "{case}");
         }
-        let set_back = Now { wall: start.wall - secs(86_400), mono: start.mono + secs(61) };
+        let set_back = Now {
+            wall: start.wall - secs(86_400),
+            mono: start.mono + secs(61),
+        };
         assert!(!set_back.is_before(end));
     }
 
@@ -120,14 +131,21 @@ mod tests {
         ];
         for (ahead, lifetime, here) in table {
             let date = shifted(at.wall, ahead);
-            let local = ResponseClock { at, date: Some(date) }.local(shifted(date, lifetime));
+            let local = ResponseClock {
+                at,
+                date: Some(date),
+            }
+            .local(shifted(date, lifetime));
             assert_eq!(
                 local,
                 shifted(at.wall, here),
                 "server {ahead} s ahead, {lifetime} s granted"
             );
         }
-        assert_eq!(ResponseClock { at, date: None }.local(at.wall + secs(9)), at.wall + secs(9));
+        assert_eq!(
+            ResponseClock { at, date: None }.local(at.wall + secs(9)),
+            at.wall + secs(9)
+        );
     }
 
     fn shifted(time: SystemTime, by: i64) -> SystemTime {

@@ -67,7 +67,12 @@ impl Transport {
         let own = || Agents::own(settings::of_agent(timeout).build().new_agent());
         let agents = agent.map_or_else(own, Agents::of_caller);
         settings::check_proxy(agents.agent.config())?;
-        Ok(Self { agents, has_callers_agent, timeout, has_responded: AtomicBool::new(false) })
+        Ok(Self {
+            agents,
+            has_callers_agent,
+            timeout,
+            has_responded: AtomicBool::new(false),
+        })
     }
 
     /// Returns the settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). A request
@@ -185,7 +190,9 @@ impl Transport {
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
-        let sent = self.agents.run(settings::of_every_request(config, &url).build());
+        let sent = self
+            .agents
+            .run(settings::of_every_request(config, &url).build());
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
@@ -214,7 +221,10 @@ fn read(
     // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
     let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(reserved);
-    let body = Timed { body: body.into_reader(), deadline };
+    let body = Timed {
+        body: body.into_reader(),
+        deadline,
+    };
     let mut bounded = body.take(max.saturating_add(1));
     match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
         #[cfg(feature = "gzip")]
@@ -223,7 +233,11 @@ fn read(
         Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
         Ok(_) => {}
     }
-    Ok(Response { status: head.status.as_u16(), headers: head.headers, body: bytes })
+    Ok(Response {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: bytes,
+    })
 }
 
 /// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.

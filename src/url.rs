@@ -25,7 +25,9 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if !matches!(&*scheme.to_ascii_lowercase(), "https" | "http") {
         return Err("its scheme is not http or https".into());
     }
-    let rest = rest.strip_prefix("//").ok_or("has no // after its scheme")?;
+    let rest = rest
+        .strip_prefix("//")
+        .ok_or("has no // after its scheme")?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
     let mut normal = format!("{scheme}://");
@@ -157,7 +159,8 @@ pub(crate) fn origin(url: &Uri) -> String {
 
 /// Returns the port of the URL, or the default port of its scheme.
 pub(crate) fn port(url: &Uri) -> u16 {
-    url.port_u16().unwrap_or(if is_https(url) { 443 } else { 80 })
+    url.port_u16()
+        .unwrap_or(if is_https(url) { 443 } else { 80 })
 }
 
 pub(crate) fn same_origin(a: &Uri, b: &Uri) -> bool {
@@ -237,8 +240,9 @@ fn encode_value(value: &str, plain: fn(u8) -> bool) -> String {
 
 /// Appends a query with the parameters that have a value.
 pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let pairs =
-        parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
+    let pairs = parameters
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
     pairs.fold(path.to_owned(), |url, pair| with_parameter(&url, &pair))
 }
 
@@ -258,7 +262,9 @@ pub(crate) fn without_parameter(url: &str, name: &str) -> String {
         return url.to_owned();
     };
     let name_of = |pair: &str| decode(pair.split('=').next().unwrap_or_default(), true);
-    let others = query.split('&').filter(|pair| name_of(pair) != name.as_bytes());
+    let others = query
+        .split('&')
+        .filter(|pair| name_of(pair) != name.as_bytes());
     let others: Vec<&str> = others.collect();
     let mark = if others.is_empty() { "" } else { "?" };
     [base, mark, &others.join("&")].concat()

@@ -163,7 +163,11 @@ pub(crate) fn until_final(
     token: impl Fn(Deadline) -> Result<()>,
 ) -> Result<ConnectionStatus> {
     let end = Deadline::after(options.timeout);
-    let poll_end = if options.timeout.is_zero() { only_poll } else { end };
+    let poll_end = if options.timeout.is_zero() {
+        only_poll
+    } else {
+        end
+    };
     loop {
         let mut at_least = Duration::ZERO;
         let polled = match status(poll_end) {

@@ -88,12 +88,28 @@ fn sixty_four_small_responses_fit_into_256_mib() {
         format!("{{{}}}", fields.join(","))
     };
     let table = [
-        ("objects", fields(1024, |n| format!(r#""{n}":{{"":0}}"#)), true),
+        (
+            "objects",
+            fields(1024, |n| format!(r#""{n}":{{"":0}}"#)),
+            true,
+        ),
         ("lists", fields(2040, |n| format!(r#""{n}":[0]"#)), true),
         ("numbers", fields(8190, |n| format!(r#""{n}":0"#)), true),
-        ("texts", fields(25, |n| format!(r#""{n}":"{}""#, "x".repeat(10_000))), true),
-        ("too many objects", fields(4000, |n| format!(r#""{n}":{{"":0}}"#)), false),
-        ("too many numbers", fields(20_000, |n| format!(r#""{n}":0"#)), false),
+        (
+            "texts",
+            fields(25, |n| format!(r#""{n}":"{}""#, "x".repeat(10_000))),
+            true,
+        ),
+        (
+            "too many objects",
+            fields(4000, |n| format!(r#""{n}":{{"":0}}"#)),
+            false,
+        ),
+        (
+            "too many numbers",
+            fields(20_000, |n| format!(r#""{n}":0"#)),
+            false,
+        ),
     ];
     for (case, body, is_read) in table {
         let gateway = Server::play(vec![text(200, &body)]);
@@ -101,7 +117,11 @@ fn sixty_four_small_responses_fit_into_256_mib() {
         let counted = allocation_counter::measure(|| {
             let error = client.get_agent_session("s").unwrap_err();
             // A response that has been read lacks a session.
-            assert_eq!(error.message().contains("too many values"), !is_read, "{case}: {error}");
+            assert_eq!(
+                error.message().contains("too many values"),
+                !is_read,
+                "{case}: {error}"
+            );
         });
         assert!(64 * counted.bytes_max < 256 << 20, "{case}: {counted:?}");
     }

@@ -20,8 +20,14 @@ const KEY: &str = "a-key-that-no-file-holds";
 const FILE: &str = "/repository.json";
 const SCHEMA: &str = r#"{ "title": "Repository", "type": "object" }"#;
 
-const SETTINGS: [&str; 6] =
-    ["NEXUS_GATEWAY_URL", "NEXUS_API_KEY", "NEXUS_LOG", "WORKSPACE_ID", "PROVIDER", "SCHEMA_URL"];
+const SETTINGS: [&str; 6] = [
+    "NEXUS_GATEWAY_URL",
+    "NEXUS_API_KEY",
+    "NEXUS_LOG",
+    "WORKSPACE_ID",
+    "PROVIDER",
+    "SCHEMA_URL",
+];
 
 type Settings = Vec<(&'static str, String)>;
 
@@ -48,7 +54,10 @@ fn build_in(folder: &Path, settings: &[(&str, String)]) -> Built {
     }
     cargo.env("NEXUS_LOCK_DIR", target().join("locks"));
     let output = cargo.envs(settings.iter().cloned()).output().unwrap();
-    Built { succeeded: output.status.success(), log: String::from_utf8(output.stderr).unwrap() }
+    Built {
+        succeeded: output.status.success(),
+        log: String::from_utf8(output.stderr).unwrap(),
+    }
 }
 
 struct Built {
@@ -262,7 +271,11 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
         ("SCHEMA_URL", "example.com", https),
         ("SCHEMA_URL", "http://192.0.2.1/", https),
         ("SCHEMA_URL", &missing, not_found),
-        ("SCHEMA_URL", &no_schema, "not a JSON object; set SCHEMA_URL"),
+        (
+            "SCHEMA_URL",
+            &no_schema,
+            "not a JSON object; set SCHEMA_URL",
+        ),
     ] {
         let built = build(&with(settings, name, value));
         assert!(built.error().contains(what_to_set), "{}", built.log);
@@ -327,5 +340,7 @@ fn locks_the_versions_of_the_main_crate() {
 fn locked(directory: &Path) -> Vec<String> {
     let lock = fs::read_to_string(directory.join("Cargo.lock")).unwrap();
     let packages = lock.split("[[package]]\n").skip(1);
-    packages.map(|package| package.lines().take(2).collect::<Vec<_>>().join("\n")).collect()
+    packages
+        .map(|package| package.lines().take(2).collect::<Vec<_>>().join("\n"))
+        .collect()
 }

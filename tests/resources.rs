@@ -85,15 +85,24 @@ impl Caller {
     /// The status, or the error's code.
     fn get(&self, path: &str) -> String {
         // Long enough for a loaded machine, except where the test wants a timeout.
-        let timeout = if path == "/hold" { Duration::from_millis(2) } else { LONG };
+        let timeout = if path == "/hold" {
+            Duration::from_millis(2)
+        } else {
+            LONG
+        };
         let url = if path == "/refused" {
             "http://127.0.0.1:1/".to_owned()
         } else {
             format!("{}{path}", self.url)
         };
         let options = FetchOptions::default().timeout(timeout);
-        let got = self.client.authenticated_fetch(&self.cache, "ws", "p", &url, options);
-        got.map_or_else(|error| error.code().to_owned(), |(status, ..)| status.to_string())
+        let got = self
+            .client
+            .authenticated_fetch(&self.cache, "ws", "p", &url, options);
+        got.map_or_else(
+            |error| error.code().to_owned(),
+            |(status, ..)| status.to_string(),
+        )
     }
 
     /// Opens a connection for each thread. The pool keeps it, so its buffers are not a leak.
@@ -103,7 +112,9 @@ impl Caller {
 
     fn resolve(&self, workspace: usize) {
         let workspace = format!("workspace-{workspace}");
-        self.client.get_cached_token(&self.cache, &workspace, "p").unwrap();
+        self.client
+            .get_cached_token(&self.cache, &workspace, "p")
+            .unwrap();
     }
 }
 
@@ -129,7 +140,10 @@ fn fetches_leave_nothing(caller: &Caller) {
     on_threads(100, |_| assert_eq!(caller.get("/"), "200"));
     let warm = Open::now();
     let left = on_threads(10_000, |_| assert_eq!(caller.get("/"), "200"));
-    println!("10,000 fetches: {left} bytes, {:?}, before: {warm:?}", Open::now());
+    println!(
+        "10,000 fetches: {left} bytes, {:?}, before: {warm:?}",
+        Open::now()
+    );
     assert!(left < SLACK, "10,000 fetches left {left} bytes");
     warm.check_nothing_is_left("10,000 fetches");
 }
@@ -175,7 +189,9 @@ fn workspaces_are_bounded(server: &Server) -> i64 {
     let caller = Caller::new(server);
     caller.connect();
     let set = |workspace| {
-        caller.cache.set(&format!("workspace-{workspace}"), "p", cached("t-12345"));
+        caller
+            .cache
+            .set(&format!("workspace-{workspace}"), "p", cached("t-12345"));
         // `len` looks at each token, so it is not called for each workspace.
         assert!(workspace % 500 != 0 || caller.cache.len() <= 10_000);
     };
@@ -192,9 +208,19 @@ fn workspaces_are_bounded(server: &Server) -> i64 {
 
 /// At most 10,000 workspaces of at most 700 bytes each.
 fn check_held(cache: &TokenCache, workspaces: usize, bytes: i64) {
-    println!("{workspaces} workspaces: {} held, {bytes} bytes", cache.len());
-    assert!((9_000..=10_000).contains(&cache.len()), "{workspaces}: {}", cache.len());
-    assert!(bytes < 10_000 * 700, "{workspaces} workspaces: {bytes} bytes");
+    println!(
+        "{workspaces} workspaces: {} held, {bytes} bytes",
+        cache.len()
+    );
+    assert!(
+        (9_000..=10_000).contains(&cache.len()),
+        "{workspaces}: {}",
+        cache.len()
+    );
+    assert!(
+        bytes < 10_000 * 700,
+        "{workspaces} workspaces: {bytes} bytes"
+    );
 }
 
 fn clients_are_cheap() {

@@ -1,6 +1,10 @@
 //! Runs the `rest_tools` example as its users do.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing test panics"
+)]
 
 #[path = "support/example.rs"]
 mod example;
@@ -72,7 +76,12 @@ fn the_gateway_says_where_the_api_is() {
     assert_eq!(err, "");
     assert!(out.contains("2. executed weather_forecast"), "{out}");
     let paths: Vec<_> = gateway.requests().into_iter().map(|it| it.path).collect();
-    let expected = ["/v1/providers", "/v1/resolve", "/tools/search", "/tools/execute"];
+    let expected = [
+        "/v1/providers",
+        "/v1/resolve",
+        "/tools/search",
+        "/tools/execute",
+    ];
     assert_eq!(paths, expected);
 
     let mut command = example::program("rest_tools");

@@ -82,7 +82,11 @@ fn read(token: &str) -> Issued {
     let mut parts = token.split('.');
     let mut part = || parts.next().unwrap().parse::<u64>().unwrap();
     let (key, number, at) = (part(), part(), part());
-    Issued { key: usize::try_from(key).unwrap(), number, at: Duration::from_micros(at) }
+    Issued {
+        key: usize::try_from(key).unwrap(),
+        number,
+        at: Duration::from_micros(at),
+    }
 }
 
 impl Service {
@@ -225,7 +229,9 @@ impl Caller<'_> {
         let revoked = self.service.keys[key].revoked.load(SeqCst);
         let (_, deleted) = self.begin(key);
         let once = FetchOptions::default().retry_policy(RetryPolicy::default());
-        let fetched = self.client.authenticated_fetch(cache, workspace, provider, &url, once);
+        let fetched = self
+            .client
+            .authenticated_fetch(cache, workspace, provider, &url, once);
         let (status, _, body) = match fetched {
             Ok(fetched) => fetched,
             Err(error) => return self.failed(&error),
@@ -282,7 +288,10 @@ fn every_call_gets_its_tenants_token_and_nothing_is_left_over() {
     eprintln!("{warm} bytes after the first tenth, {end} at the end");
     assert!(end < warm + (16 << 20), "memory grows");
     let within = |late: &AtomicU64, times: u64, of: &AtomicU64| {
-        assert!(late.load(SeqCst) * times <= of.load(SeqCst), "late responses");
+        assert!(
+            late.load(SeqCst) * times <= of.load(SeqCst),
+            "late responses"
+        );
     };
     within(&seen.late_tokens, 500, &seen.calls);
     within(&seen.late_401s, 50, &seen.fetches);
@@ -306,7 +315,10 @@ fn soak(service: &Service, server: &Server, seed: u64, calls: u64) -> [usize; 2]
     let wait = Duration::from_millis(1);
     let options = options(server).retry_policy(policy.min_delay(wait).max_delay(wait));
     let client = NexusClient::new(options).unwrap();
-    let caches = [TokenCache::with_buffer(service.lifetime / 4), TokenCache::new()];
+    let caches = [
+        TokenCache::with_buffer(service.lifetime / 4),
+        TokenCache::new(),
+    ];
     let first = calls / 10;
     [first, calls - first].map(|calls| {
         thread::scope(|scope| {

@@ -31,10 +31,16 @@ fn every_crate_is_as_the_lists_say() {
     let banned = list("bans", "deny");
     let scripts = list("bans.build", "allow-build-scripts");
     let table: [(&str, Check<'_>); 4] = [
-        ("a licence that is not on the list", &|it| !permits(&it.licence, &allowed)),
+        ("a licence that is not on the list", &|it| {
+            !permits(&it.licence, &allowed)
+        }),
         ("a banned crate", &|it| banned.contains(&it.name)),
-        ("an unknown build script", &|it| it.has_build_script && !scripts.contains(&it.name)),
-        ("another source", &|it| it.source.as_deref() != Some(CRATES_IO)),
+        ("an unknown build script", &|it| {
+            it.has_build_script && !scripts.contains(&it.name)
+        }),
+        ("another source", &|it| {
+            it.source.as_deref() != Some(CRATES_IO)
+        }),
     ];
     for (problem, has_it) in table {
         assert_eq!(others(has_it), [""; 0], "{problem}");
@@ -58,7 +64,9 @@ fn exceptions_are_still_needed() {
         assert!(needed, "skip: {skipped}");
     }
     for name in list("bans.build", "allow-build-scripts") {
-        let needed = PACKAGES.iter().any(|it| it.has_build_script && it.name == name);
+        let needed = PACKAGES
+            .iter()
+            .any(|it| it.has_build_script && it.name == name);
         assert!(needed, "allow-build-scripts: {name}");
     }
     for name in list("licenses", "allow") {
@@ -91,9 +99,12 @@ fn licence_expressions_are_read_as_spdx() {
 /// Returns names and versions of the other crates for which the condition holds.
 fn others(is_meant: impl Fn(&Package) -> bool) -> Vec<String> {
     assert!(PACKAGES.len() > 50, "the crates were found");
-    let meant =
-        PACKAGES.iter().filter(|it| !it.name.starts_with(env!("CARGO_PKG_NAME")) && is_meant(it));
-    meant.map(|it| format!("{} {}", it.name, it.version)).collect()
+    let meant = PACKAGES
+        .iter()
+        .filter(|it| !it.name.starts_with(env!("CARGO_PKG_NAME")) && is_meant(it));
+    meant
+        .map(|it| format!("{} {}", it.name, it.version))
+        .collect()
 }
 
 fn is_one_of(package: &Package, versions: &[String]) -> bool {
@@ -160,7 +171,9 @@ fn list(section: &str, key: &str) -> Vec<String> {
     let section = text.split(&format!("\n[{section}]\n")).nth(1).unwrap();
     let list = section.split(&format!("\n{key} = [\n")).nth(1).unwrap();
     let lines = list.lines().take_while(|line| *line != "]");
-    lines.map(|line| line.trim_matches([' ', '"', ',']).to_owned()).collect()
+    lines
+        .map(|line| line.trim_matches([' ', '"', ',']).to_owned())
+        .collect()
 }
 
 /// Returns whether the licences of a list satisfy an SPDX expression.
@@ -191,7 +204,9 @@ fn all_of<'a>(words: &mut Peekable<impl Iterator<Item = &'a str>>, allowed: &[St
 
 fn one_of<'a>(words: &mut Peekable<impl Iterator<Item = &'a str>>, allowed: &[String]) -> bool {
     if words.next_if_eq(&"(").is_none() {
-        return words.next().is_some_and(|name| allowed.iter().any(|it| it == name));
+        return words
+            .next()
+            .is_some_and(|name| allowed.iter().any(|it| it == name));
     }
     let met = any_of(words, allowed);
     met && words.next() == Some(")")

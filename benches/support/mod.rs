@@ -62,7 +62,10 @@ impl Pair {
     }
 
     pub fn medians(&self) -> (f64, f64) {
-        (quantile(self.floor.clone(), 0.5), quantile(self.ours.clone(), 0.5))
+        (
+            quantile(self.floor.clone(), 0.5),
+            quantile(self.ours.clone(), 0.5),
+        )
     }
 
     /// Returns the median of the ratios of neighbouring turns. If the machine is slow for a while, it slows both turns
@@ -171,9 +174,13 @@ pub const SCHEMES: [&str; 2] = ["http", "https"];
 /// connections in total stays.
 pub fn bare_agent(idle: usize, timeout: Option<Duration>) -> ureq::Agent {
     let config = ureq::Agent::config_builder();
-    let config = config.max_idle_connections_per_host(idle).timeout_global(timeout);
+    let config = config
+        .max_idle_connections_per_host(idle)
+        .timeout_global(timeout);
     let config = config.tls_config(
-        ureq::tls::TlsConfig::builder().root_certs(ureq::tls::RootCerts::PlatformVerifier).build(),
+        ureq::tls::TlsConfig::builder()
+            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+            .build(),
     );
     config.build().new_agent()
 }

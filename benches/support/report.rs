@@ -73,7 +73,15 @@ impl Report {
 
     /// Adds a row for a value that has no floor.
     pub fn value(&mut self, goal: u8, what: impl Into<String>, unit: Unit, ours: f64, bound: Goal) {
-        self.0.push(Row { goal, what: what.into(), unit, floor: None, ours, ratio: None, bound });
+        self.0.push(Row {
+            goal,
+            what: what.into(),
+            unit,
+            floor: None,
+            ours,
+            ratio: None,
+            bound,
+        });
     }
 
     fn push(
@@ -110,13 +118,20 @@ impl Report {
 
 impl Row {
     fn line(&self) -> String {
-        let floor = self.floor.map_or("-".to_owned(), |floor| self.unit.show(floor));
+        let floor = self
+            .floor
+            .map_or("-".to_owned(), |floor| self.unit.show(floor));
         let ours = self.unit.show(self.ours);
-        let ratio = self.ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let ratio = self
+            .ratio
+            .map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
         let (bound, met) = match self.bound {
             Goal::AtMost(most) => (format!("<= {most}"), self.ratio <= Some(most)),
             Goal::AtLeast(least) => (format!(">= {least}"), self.ratio >= Some(least)),
-            Goal::Over(most) => (format!("<= + {}", self.unit.show(most)), self.over() <= most),
+            Goal::Over(most) => (
+                format!("<= + {}", self.unit.show(most)),
+                self.over() <= most,
+            ),
             Goal::Below(most) => (format!("<= {}", self.unit.show(most)), self.ours <= most),
             Goal::Stated => ("-".to_owned(), true),
         };
@@ -125,7 +140,10 @@ impl Row {
             _ if met => "yes",
             _ => "no",
         };
-        format!("| {} | {} | {floor} | {ours} | {ratio} | {bound} | {met} |", self.goal, self.what)
+        format!(
+            "| {} | {} | {floor} | {ours} | {ratio} | {bound} | {met} |",
+            self.goal, self.what
+        )
     }
 
     fn over(&self) -> f64 {

@@ -14,7 +14,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// The self-signed certificate of the tests.
-const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/support/certificate.pem");
+const CERTIFICATE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/support/certificate.pem"
+);
 const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/support/key.pem");
 
 /// The environment variable with the server's port, for the process that measures.
@@ -37,7 +40,9 @@ impl Server {
     /// returns the server. Its gateway waits for `delay` before it returns a token of [`SLOW`].
     pub fn start(delay: Duration) -> Self {
         match std::env::var(PORT) {
-            Ok(port) => Self { port: port.parse().unwrap() },
+            Ok(port) => Self {
+                port: port.parse().unwrap(),
+            },
             Err(_) => exit(serve(delay)),
         }
     }

@@ -68,7 +68,9 @@ fn fetch() -> Result<Vec<u8>, Problem> {
     let (workspace, provider) = (required(WORKSPACE)?, required(PROVIDER)?);
     let url = required(SCHEMA)?;
     let client = client().map_err(|error| {
-        Problem::Wrong(format!("{error}; check {GATEWAY}, NEXUS_API_KEY and {LOCKS}"))
+        Problem::Wrong(format!(
+            "{error}; check {GATEWAY}, NEXUS_API_KEY and {LOCKS}"
+        ))
     })?;
     let options = FetchOptions::default().header("Accept", "application/json");
     let cache = TokenCache::new();

@@ -8,8 +8,16 @@ use crate::nexus::Account;
 
 /// Reads the account from the environment.
 pub(crate) fn account() -> Result<Account, String> {
-    let names = ["NEXUS_GATEWAY_URL", "WORKSPACE_ID", "PROVIDER", "UPSTREAM_URL"];
-    for name in names.into_iter().chain(["NEXUS_API_KEY", "SCOPES", "CONNECT"]) {
+    let names = [
+        "NEXUS_GATEWAY_URL",
+        "WORKSPACE_ID",
+        "PROVIDER",
+        "UPSTREAM_URL",
+    ];
+    for name in names
+        .into_iter()
+        .chain(["NEXUS_API_KEY", "SCOPES", "CONNECT"])
+    {
         if matches!(env::var(name), Err(VarError::NotUnicode(_))) {
             return Err(format!("{name} is not UTF-8; set it again"));
         }
@@ -26,7 +34,13 @@ pub(crate) fn account() -> Result<Account, String> {
         let problem = "UPSTREAM_URL is not the address of an API";
         return Err(format!("{problem}; write it as https://api.example.com"));
     }
-    Ok(Account { gateway_url, workspace_id, provider, upstream, scopes: scopes() })
+    Ok(Account {
+        gateway_url,
+        workspace_id,
+        provider,
+        upstream,
+        scopes: scopes(),
+    })
 }
 
 /// Returns whether a string can be the address of an API. The SDK checks the address further with each request.

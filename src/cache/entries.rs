@@ -80,7 +80,11 @@ impl Entry {
         let entry = Self {
             token,
             previous: None,
-            fresh_until: if is_before { before_buffer } else { now.after(grace) },
+            fresh_until: if is_before {
+                before_buffer
+            } else {
+                now.after(grace)
+            },
             usable_until,
             extended: false,
             ended: false,
@@ -114,7 +118,11 @@ impl Entry {
 
 impl Default for Entries {
     fn default() -> Self {
-        Self { providers: HashMap::new(), insertions: 0, generations: [0; GENERATIONS] }
+        Self {
+            providers: HashMap::new(),
+            insertions: 0,
+            generations: [0; GENERATIONS],
+        }
     }
 }
 
@@ -168,7 +176,11 @@ impl Entries {
         let Some(mut entry) = entry else { return };
         entry.previous = old.and_then(|old| {
             let is_same = old.token.same_credential(&entry.token);
-            if is_same { old.previous } else { Some(old.token) }
+            if is_same {
+                old.previous
+            } else {
+                Some(old.token)
+            }
         });
         if self.insertions.is_multiple_of(PURGE_INTERVAL) {
             self.purge(now);

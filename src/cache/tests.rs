@@ -99,7 +99,11 @@ fn a_token_is_evicted_within_the_buffer_by_either_clock() {
         ("after its expiry", at(101, 101), false),
         ("suspended: only the wall clock went on", at(3600, 1), false),
         ("the wall clock was set back a day", at(-86_400, 70), false),
-        ("the wall clock was set back, still fresh", at(-86_400, 69), true),
+        (
+            "the wall clock was set back, still fresh",
+            at(-86_400, 69),
+            true,
+        ),
     ];
     for (case, now, fresh) in table {
         let cache = TokenCache::new();
@@ -117,7 +121,13 @@ fn shifted(time: SystemTime, by: i64) -> SystemTime {
 #[test]
 fn set_keeps_only_what_is_outside_of_the_buffer() {
     let now = Now::read();
-    let table = [(30, 0, false), (30, 29, false), (30, 30, false), (30, 31, true), (0, 1, true)];
+    let table = [
+        (30, 0, false),
+        (30, 29, false),
+        (30, 30, false),
+        (30, 31, true),
+        (0, 1, true),
+    ];
     for (buffer, lifetime, kept) in table {
         let cache = TokenCache::with_buffer(secs(buffer));
         set(&cache, token("old", now, secs(3600)), now);
@@ -152,7 +162,11 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
-        ("set", |cache, now| set(cache, token("set", now, secs(99)), now), Some("set")),
+        (
+            "set",
+            |cache, now| set(cache, token("set", now, secs(99)), now),
+            Some("set"),
+        ),
         (
             "another token of the tenant discarded",
             |cache, now| cache.discard(&tenant(), &token("old", now, secs(99))),
@@ -166,14 +180,23 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             },
             Some("resolved"),
         ),
-        ("another cache cleared", |_, _| TokenCache::new().clear(), Some("resolved")),
+        (
+            "another cache cleared",
+            |_, _| TokenCache::new().clear(),
+            Some("resolved"),
+        ),
     ];
     for (action, act, kept) in table {
         let cache = TokenCache::new();
         set(&cache, token("old", now, secs(99)), now);
         let asked = changes();
         act(&cache, now);
-        cache.update(&tenant(), Some((token("resolved", now, secs(3600)), now)), now, asked);
+        cache.update(
+            &tenant(),
+            Some((token("resolved", now, secs(3600)), now)),
+            now,
+            asked,
+        );
         assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
         let unchanged = kept == Some("resolved");
         assert_eq!(cache.is_unchanged(&tenant(), asked), unchanged, "{action}");
@@ -226,7 +249,15 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         ("resolved with 4 s", keep, 0, 4, |_, _| {}, 4, 4),
         ("resolved at its end", keep, 0, 3, |_, _| {}, 3, 3),
         ("resolved expired", keep, 0, 0, |_, _| {}, 0, 0),
-        ("without an expiry", keep_assumed, 0, 300, |_, _| {}, 270, 3600),
+        (
+            "without an expiry",
+            keep_assumed,
+            0,
+            300,
+            |_, _| {},
+            270,
+            3600,
+        ),
         ("a slow request", keep, 10, 100, |_, _| {}, 60, 90),
         ("a request into the buffer", keep, 80, 100, |_, _| {}, 5, 20),
         ("a request to its end", keep, 100, 100, |_, _| {}, 0, 0),
@@ -279,17 +310,32 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         let at = |after| arrived.after(secs(after));
         let (before_fresh, before_usable) = (fresh.saturating_sub(1), usable.saturating_sub(1));
         assert_eq!(name_at(&cache, at(fresh)), None, "{case}");
-        assert_eq!(name_at(&cache, at(before_fresh)).is_some(), fresh > 0, "{case}");
-        assert_eq!(cache.len_at(at(before_fresh)), usize::from(fresh > 0), "{case}");
+        assert_eq!(
+            name_at(&cache, at(before_fresh)).is_some(),
+            fresh > 0,
+            "{case}"
+        );
+        assert_eq!(
+            cache.len_at(at(before_fresh)),
+            usize::from(fresh > 0),
+            "{case}"
+        );
         assert!(!cache.has_stale(&tenant(), at(usable)), "{case}");
-        assert_eq!(cache.has_stale(&tenant(), at(before_usable)), usable > 0, "{case}");
+        assert_eq!(
+            cache.has_stale(&tenant(), at(before_usable)),
+            usable > 0,
+            "{case}"
+        );
     }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "a `Bring`")]
 fn keep_assumed(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
     let assumed_expiry = Some(token.expires_at);
-    let assumed = CachedToken { assumed_expiry, ..CachedToken::clone(&token) };
+    let assumed = CachedToken {
+        assumed_expiry,
+        ..CachedToken::clone(&token)
+    };
     keep(cache, Arc::new(assumed), received);
 }
 
@@ -306,7 +352,11 @@ fn an_assumed_expiry_that_was_replaced_counts() {
     for (after, stale) in [(300, true), (301, false)] {
         let cache = TokenCache::new();
         keep(&cache, Arc::new(known_better.clone()), start);
-        assert_eq!(is_stale(&cache, start.after(secs(after))), stale, "{after} s");
+        assert_eq!(
+            is_stale(&cache, start.after(secs(after))),
+            stale,
+            "{after} s"
+        );
     }
 }
 
@@ -315,7 +365,10 @@ fn an_assumed_expiry_that_was_replaced_counts() {
 fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
     let requested = Now::read();
     let cache = TokenCache::new();
-    let received = Now { wall: requested.wall - secs(3600), mono: requested.mono + secs(20) };
+    let received = Now {
+        wall: requested.wall - secs(3600),
+        mono: requested.mono + secs(20),
+    };
     let token = token("t", requested, secs(100));
     cache.update(&tenant(), Some((token, requested)), received, changes());
     for (after, fresh, usable) in [(0, true, true), (50, false, true), (80, false, false)] {
@@ -336,7 +389,9 @@ fn a_busy_tenant_affects_few_others() {
         cache.discard(&Tenant::new("busy", "p"), &busy);
     }
     let others = (0..1000).map(|number| Tenant::new(&number.to_string(), "p"));
-    let affected = others.filter(|other| !cache.is_unchanged(other, asked)).count();
+    let affected = others
+        .filter(|other| !cache.is_unchanged(other, asked))
+        .count();
     assert!(affected < 50, "{affected}");
     assert!(!cache.is_unchanged(&Tenant::new("busy", "p"), asked));
     cache.clear();
@@ -377,7 +432,10 @@ fn an_extension_ends_with_the_first_clock() {
     let cache = TokenCache::new();
     set(&cache, token("old", start, secs(100)), start);
     // The laptop slept for 18 s.
-    let now = Now { wall: start.wall + secs(98), mono: start.mono + secs(80) };
+    let now = Now {
+        wall: start.wall + secs(98),
+        mono: start.mono + secs(80),
+    };
     assert!(extended(&cache, now).is_some());
     assert!(name_at(&cache, now.after(secs(1))).is_some());
     assert!(name_at(&cache, now.after(secs(2))).is_none());
@@ -406,8 +464,16 @@ fn a_token_that_is_gone_is_not_extended() {
         ("nothing", |_, _| (), true),
         ("delete", |cache, _| cache.delete("ws", "p"), false),
         ("clear", |cache, _| cache.clear(), false),
-        ("a 401", |cache, token| cache.discard(&tenant(), token), false),
-        ("a definite no", |cache, _| cache.update(&tenant(), None, Now::read(), changes()), false),
+        (
+            "a 401",
+            |cache, token| cache.discard(&tenant(), token),
+            false,
+        ),
+        (
+            "a definite no",
+            |cache, _| cache.update(&tenant(), None, Now::read(), changes()),
+            false,
+        ),
     ];
     for was_extended in [false, true] {
         for (case, change, usable) in table {
@@ -466,7 +532,12 @@ fn a_resolve_from_before_a_401_is_not_cached() {
         set(&cache, Arc::clone(&dead), now);
         let asked = changes();
         cache.discard(&tenant(), discarded);
-        cache.update(&tenant(), Some((token("again", now, secs(3600)), now)), now, asked);
+        cache.update(
+            &tenant(),
+            Some((token("again", now, secs(3600)), now)),
+            now,
+            asked,
+        );
         assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
         assert_eq!(cache.is_unchanged(&tenant(), asked), kept);
     }
@@ -505,7 +576,10 @@ fn expired_tokens_are_purged_as_the_cache_grows() {
         let name = format!("w{number}");
         cache.set_at(&name, "p", token("t", now, secs(40)), now);
         let held = size(&cache);
-        assert!(held <= 64 + 4 + 1, "{held}: each lives for four steps of the clock");
+        assert!(
+            held <= 64 + 4 + 1,
+            "{held}: each lives for four steps of the clock"
+        );
     }
 }
 
@@ -558,5 +632,9 @@ fn a_replaced_token_is_remembered_until_an_hour_after_its_expiry() {
     keep(&cache, token("t-4", now, secs(7200)), now);
     assert_eq!(replaced(0).as_deref(), Some("t-3"));
     cache.delete("ws", "p");
-    assert_eq!(replaced(0), None, "a deleted token is forgotten with those before it");
+    assert_eq!(
+        replaced(0),
+        None,
+        "a deleted token is forgotten with those before it"
+    );
 }

@@ -87,7 +87,11 @@ impl NexusClient {
     ) -> Result<ConnectionStatus> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        match self.0.flights.call(Operation::resolve(tenant, None), deadline) {
+        match self
+            .0
+            .flights
+            .call(Operation::resolve(tenant, None), deadline)
+        {
             Ok(_) => Ok(ConnectionStatus::Active),
             Err(error) => match ConnectionStatus::of_error(&error) {
                 Some(status @ (ConnectionStatus::Attention | ConnectionStatus::Revoked)) => {
@@ -173,7 +177,10 @@ impl NexusClient {
             options,
             self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
-            |deadline| self.token(Operation::token(connection_id)?, deadline).map(drop),
+            |deadline| {
+                self.token(Operation::token(connection_id)?, deadline)
+                    .map(drop)
+            },
         )
     }
 
@@ -205,7 +212,10 @@ impl NexusClient {
     /// ```
     #[doc(alias = "get_token")]
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(Operation::token(connection_id)?, self.0.gateway.longest_call())
+        self.token(
+            Operation::token(connection_id)?,
+            self.0.gateway.longest_call(),
+        )
     }
 
     /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
@@ -246,7 +256,10 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(Operation::refresh(connection_id)?, self.0.gateway.longest_call())
+        self.token(
+            Operation::refresh(connection_id)?,
+            self.0.gateway.longest_call(),
+        )
     }
 
     /// Revokes a connection. The gateway deletes its token, asks the provider to revoke the grant if the provider supports

@@ -64,7 +64,8 @@ impl NexusClient {
         url: &str,
         options: FetchOptions,
     ) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        self.fetcher(cache, workspace_id, provider).fetch(url, options)
+        self.fetcher(cache, workspace_id, provider)
+            .fetch(url, options)
     }
 
     /// Returns a fetcher for one workspace and provider. Does not block. With a blank name, its fetches

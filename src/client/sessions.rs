@@ -154,5 +154,7 @@ fn of_session(error: NexusError) -> NexusError {
     }
     let message =
         "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
-    NexusError::new(ErrorKind::Gateway, message).coded("sessions_not_supported").with_status(404)
+    NexusError::new(ErrorKind::Gateway, message)
+        .coded("sessions_not_supported")
+        .with_status(404)
 }

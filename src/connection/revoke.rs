@@ -57,8 +57,10 @@ impl RevokeOptions {
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;
         }
-        let parameters =
-            [("workspace_id", self.workspace_id.as_deref()), ("reason", self.reason.as_deref())];
+        let parameters = [
+            ("workspace_id", self.workspace_id.as_deref()),
+            ("reason", self.reason.as_deref()),
+        ];
         Ok(url::with_query(path, &parameters))
     }
 }
@@ -146,17 +148,27 @@ mod tests {
         let options = RevokeOptions::default;
         let table = [
             (options(), Some(String::new())),
-            (options().workspace_id("a b&c"), Some("?workspace_id=a%20b%26c".into())),
+            (
+                options().workspace_id("a b&c"),
+                Some("?workspace_id=a%20b%26c".into()),
+            ),
             (options().reason("x=y"), Some("?reason=x%3Dy".into())),
             (options().reason(""), Some("?reason=".into())),
-            (options().reason("r").workspace_id("w"), Some("?workspace_id=w&reason=r".into())),
+            (
+                options().reason("r").workspace_id("w"),
+                Some("?workspace_id=w&reason=r".into()),
+            ),
             (options().workspace_id(""), None),
             (options().workspace_id(" \t"), None),
         ];
         for (options, expected) in table {
             let query = options.append_to("");
             let code = query.as_ref().err().map(NexusError::code);
-            assert_eq!(code, expected.is_none().then_some("invalid_input"), "{options:?}");
+            assert_eq!(
+                code,
+                expected.is_none().then_some("invalid_input"),
+                "{options:?}"
+            );
             assert_eq!(query.ok(), expected);
         }
     }
@@ -176,15 +188,24 @@ mod tests {
         ];
         let bare = RevokeResult::from_json(json!({})).unwrap();
         assert!(bare.status == "revoked" && !bare.already_revoked && !bare.token_deleted);
-        assert_eq!((&bare.connection_id, bare.revoked_at, bare.sessions_closed), (&None, None, 0));
+        assert_eq!(
+            (&bare.connection_id, bare.revoked_at, bare.sessions_closed),
+            (&None, None, 0)
+        );
         for odd in [Value::Null, json!({}), json!([1]), json!("")] {
             let response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
-            assert_eq!(RevokeResult::from_json(response.into()).unwrap(), bare, "{odd}");
+            assert_eq!(
+                RevokeResult::from_json(response.into()).unwrap(),
+                bare,
+                "{odd}"
+            );
         }
         for count in [json!(-1), json!(1.5), json!("3"), json!(true)] {
             let response = object(json!({"sessions_closed": count}));
             assert_eq!(
-                RevokeResult::from_json(response.into()).unwrap().sessions_closed,
+                RevokeResult::from_json(response.into())
+                    .unwrap()
+                    .sessions_closed,
                 0,
                 "{count}"
             );
@@ -202,7 +223,10 @@ mod tests {
         assert_eq!(result.connection_id.as_deref(), Some("c"));
         assert_eq!(result.provider_name.as_deref(), Some("p"));
         assert!(result.revoked_at.is_some() && result.already_revoked && result.token_deleted);
-        assert_eq!(result.provider_revocation_error.as_deref(), Some("unreachable"));
+        assert_eq!(
+            result.provider_revocation_error.as_deref(),
+            Some("unreachable")
+        );
         assert!(!result.provider_revoked && result.sessions_closed == 3);
     }
 }

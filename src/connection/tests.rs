@@ -19,7 +19,10 @@ fn what_a_response_to_a_request_has_to_hold() {
     ];
     for (response, expected) in table {
         let read = RequestConnectionResponse::from_json(response.clone());
-        let state = read.as_ref().map(|read| read.state.as_deref()).map_err(NexusError::code);
+        let state = read
+            .as_ref()
+            .map(|read| read.state.as_deref())
+            .map_err(NexusError::code);
         assert_eq!(state, expected, "{response}");
     }
 }

@@ -110,8 +110,14 @@ fn kind(name: &str, property: &Object) -> Kind {
 }
 
 fn has_lines(name: &str, property: &Object) -> bool {
-    const NAMES: [&str; 6] =
-        ["private_key", "privatekey", "certificate", "pem", "service_account", "kubeconfig"];
+    const NAMES: [&str; 6] = [
+        "private_key",
+        "privatekey",
+        "certificate",
+        "pem",
+        "service_account",
+        "kubeconfig",
+    ];
     let format = json::text(property, "format").unwrap_or_default();
     matches!(&*format, "textarea" | "multiline" | "pem" | "json")
         || NAMES.iter().any(|part| name.contains(part))
@@ -119,7 +125,9 @@ fn has_lines(name: &str, property: &Object) -> bool {
 
 /// Returns the title, or the name in words if the title is missing or repeats the name.
 fn label(name: &str, property: &Object) -> String {
-    json::filled(property, "title").filter(|title| title != name).unwrap_or_else(|| in_words(name))
+    json::filled(property, "title")
+        .filter(|title| title != name)
+        .unwrap_or_else(|| in_words(name))
 }
 
 /// Converts a name such as `api_key` to "API key".

@@ -87,9 +87,16 @@ impl Input<'_> {
         let mut html =
             format!("<select{attributes}>\n<option value=\"\">Choose\u{2026}</option>\n");
         for choice in choices.iter().map(text) {
-            let selected = if choice == self.value() { " selected" } else { "" };
+            let selected = if choice == self.value() {
+                " selected"
+            } else {
+                ""
+            };
             let choice = escape(&choice);
-            let _ = writeln!(html, "<option value=\"{choice}\"{selected}>{choice}</option>");
+            let _ = writeln!(
+                html,
+                "<option value=\"{choice}\"{selected}>{choice}</option>"
+            );
         }
         html + "</select>"
     }

@@ -117,7 +117,10 @@ pub(super) fn summary(paragraphs: &str) -> String {
 }
 
 fn notice_page(status: u16, icon: &str, title: &str, text: &str) -> Response {
-    let main = format!("<main class=\"notice\">\n{}\n</main>", notice(icon, title, text));
+    let main = format!(
+        "<main class=\"notice\">\n{}\n</main>",
+        notice(icon, title, text)
+    );
     page(status, title, &main, None)
 }
 

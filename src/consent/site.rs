@@ -31,7 +31,12 @@ impl Site {
         return_path: String,
         returns: Arc<BrowserReturns>,
     ) -> Self {
-        Self { authority, return_path, returns, forms: Mutex::default() }
+        Self {
+            authority,
+            return_path,
+            returns,
+            forms: Mutex::default(),
+        }
     }
 
     pub(super) fn origin(&self) -> String {

@@ -57,7 +57,13 @@ const fn row(
     connection: &'static str,
     advice: &'static str,
 ) -> Row {
-    Row { code, asked, next, connection, advice }
+    Row {
+        code,
+        asked,
+        next,
+        connection,
+        advice,
+    }
 }
 
 const AGAIN: &str = "let the user connect the provider again";
@@ -72,7 +78,13 @@ const ASK_FOR_TOKEN: &str = "call get_token_by_connection_id to learn the connec
 /// The codes whose meaning does not follow from the status. The first row that fits counts.
 const TABLE: [Row; 9] = [
     // code, operation, what to do next, status of the connection, advice
-    row("connection_not_found", Some(Asked::Resolve), Reconnect, "failed", CONNECT),
+    row(
+        "connection_not_found",
+        Some(Asked::Resolve),
+        Reconnect,
+        "failed",
+        CONNECT,
+    ),
     row("connection_not_found", None, Final, "failed", CHECK_ID),
     row("connection_not_active", None, Final, "pending", NOT_ACTIVE),
     row("attention_required", None, Reconnect, "attention", AGAIN),
@@ -80,7 +92,13 @@ const TABLE: [Row; 9] = [
     row("token_not_found", None, Reconnect, "failed", AGAIN),
     row("no_refresh_token", None, Reconnect, "failed", ""),
     row("token_expired", None, Retry, "pending", TRY_LATER),
-    row("upstream_error", Some(Asked::Refresh), Unclear, "", ASK_FOR_TOKEN),
+    row(
+        "upstream_error",
+        Some(Asked::Refresh),
+        Unclear,
+        "",
+        ASK_FOR_TOKEN,
+    ),
 ];
 
 /// The gateway's other codes. A 4xx status with one of these codes comes from the gateway, not from a proxy.

@@ -7,8 +7,14 @@ fn debug_begins_as_display_and_adds_the_fields() {
         .with_status(429)
         .with(|inner| inner.retry_after = Some(Duration::from_secs(2)));
     let table = [
-        (NexusError::invalid_input("url", "bad"), "invalid_input: url: bad (kind: InvalidInput)"),
-        (refused, "http_429: busy (kind: Gateway, status: 429, retry after: 2s)"),
+        (
+            NexusError::invalid_input("url", "bad"),
+            "invalid_input: url: bad (kind: InvalidInput)",
+        ),
+        (
+            refused,
+            "http_429: busy (kind: Gateway, status: 429, retry after: 2s)",
+        ),
     ];
     for (error, expected) in table {
         assert_eq!(format!("{error:?}"), expected);
@@ -21,12 +27,24 @@ fn what_follows_from_a_code() {
     let table = [
         // The code, its kind and status, whether it is retryable, and whether it needs a reconnect.
         ("timeout", ErrorKind::Timeout, None, true, false),
-        ("request_failed", ErrorKind::RequestFailed, None, true, false),
+        (
+            "request_failed",
+            ErrorKind::RequestFailed,
+            None,
+            true,
+            false,
+        ),
         ("invalid_input", ErrorKind::InvalidInput, None, false, false),
         ("aborted", ErrorKind::Aborted, None, false, false),
         ("token_expired", ErrorKind::Gateway, None, true, false),
         ("attention_required", ErrorKind::Gateway, None, false, true),
-        ("connection_not_found", ErrorKind::Gateway, None, false, true),
+        (
+            "connection_not_found",
+            ErrorKind::Gateway,
+            None,
+            false,
+            true,
+        ),
         ("http_429", ErrorKind::Gateway, Some(429), true, false),
         ("http_404", ErrorKind::Gateway, Some(404), false, false),
         ("http_410", ErrorKind::Gateway, Some(410), false, true),
@@ -36,7 +54,11 @@ fn what_follows_from_a_code() {
     for (code, kind, status, retryable, reconnect) in table {
         let error = NexusError::with_code(code, "m");
         assert_eq!(error.to_string(), format!("{code}: m"));
-        assert_eq!((error.kind(), error.status_code()), (kind, status), "{code}");
+        assert_eq!(
+            (error.kind(), error.status_code()),
+            (kind, status),
+            "{code}"
+        );
         let flags = (error.is_retryable(), error.needs_reconnect());
         assert_eq!(flags, (retryable, reconnect), "{code}");
     }
@@ -53,7 +75,10 @@ fn a_message_is_one_line_whatever_it_repeats() {
         ("pay\u{200B}pal\u{FEFF}\u{AD}", "pay pal  "),
         // Tag characters, which a terminal does not show but a model reads.
         ("no\u{E0001}\u{E0061}\u{E007F}", "no   "),
-        ("caf\u{E9} \u{65E5}\u{672C} \u{1F600}", "caf\u{E9} \u{65E5}\u{672C} \u{1F600}"),
+        (
+            "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",
+            "caf\u{E9} \u{65E5}\u{672C} \u{1F600}",
+        ),
     ];
     for (text, expected) in table {
         let error = NexusError::new(ErrorKind::Timeout, text);

@@ -31,7 +31,11 @@ pub(crate) enum Credential {
 
 impl Access {
     pub(super) fn new(client: &Handle, credential: Credential) -> Self {
-        Self { client: client.clone(), credential, scope: Scope::default() }
+        Self {
+            client: client.clone(),
+            credential,
+            scope: Scope::default(),
+        }
     }
 
     /// Returns the deadline of a caller that only gets a token.
@@ -43,7 +47,9 @@ impl Access {
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
-                self.client.flights.cached(cache, &tenant.workspace_id, &tenant.provider, deadline)
+                self.client
+                    .flights
+                    .cached(cache, &tenant.workspace_id, &tenant.provider, deadline)
             }
             Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
         }

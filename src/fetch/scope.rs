@@ -138,7 +138,10 @@ impl Rule {
         }
         let port = authority.rsplit_once(':');
         let dot = if below.is_some() { "." } else { "" };
-        Ok(Self { host: [dot, host].concat(), port: port.and_then(|(_, port)| port.parse().ok()) })
+        Ok(Self {
+            host: [dot, host].concat(),
+            port: port.and_then(|(_, port)| port.parse().ok()),
+        })
     }
 
     fn matches(&self, target: &Uri) -> bool {

@@ -141,7 +141,10 @@ impl World {
         let calls = || calls.iter().copied().chain(after);
         let failures = usize::from(first != End::Succeeds);
         let deletes = usize::from(change == Change::Delete);
-        assert!(self.resolves() <= 1 + failures + deletes, "too many resolves");
+        assert!(
+            self.resolves() <= 1 + failures + deletes,
+            "too many resolves"
+        );
         if first == End::Succeeds {
             assert!(calls().all(|got| got != Got::Failed));
         }
@@ -168,7 +171,10 @@ fn begin_resolve(book: &Mutex<Book>) -> usize {
     let mut book = book.lock();
     assert!(book.resolves.iter().all(|other| other.ended), "two at once");
     let changed = book.changed;
-    book.resolves.push(Resolve { ended: false, changed });
+    book.resolves.push(Resolve {
+        ended: false,
+        changed,
+    });
     book.resolves.len() - 1
 }
 
@@ -317,7 +323,10 @@ fn the_last_handle_waits_for_flights() {
     explore("the last handle", None, || {
         let world = World::new(End::Succeeds);
         let (clone, book) = (world.handle.clone(), Arc::clone(&world.book));
-        assert!(matches!(world.call(past()), Got::TimedOut | Got::Resolved(_)));
+        assert!(matches!(
+            world.call(past()),
+            Got::TimedOut | Got::Resolved(_)
+        ));
         let cache = world.cache.clone();
         let other = thread::spawn(move || drop(clone));
         drop(world);
@@ -368,13 +377,21 @@ fn after_a_discard_a_call_asks_anew() {
 fn a_deleted_token_is_not_used_in_an_outage() {
     explore("outage", Some(3), move || {
         let world = World::new(End::Fails);
-        world.cache.set("ws", "p", named("old", Duration::from_secs(20)));
+        world
+            .cache
+            .set("ws", "p", named("old", Duration::from_secs(20)));
         let changed = Arc::clone(&world);
         let after = thread::spawn(move || {
             changed.change(&changed.cache, Change::Delete);
             changed.call(far())
         });
-        assert!(matches!(world.call(far()), Got::Old | Got::Resolved(_) | Got::Failed));
-        assert!(matches!(after.join().unwrap(), Got::Resolved(_) | Got::Failed));
+        assert!(matches!(
+            world.call(far()),
+            Got::Old | Got::Resolved(_) | Got::Failed
+        ));
+        assert!(matches!(
+            after.join().unwrap(),
+            Got::Resolved(_) | Got::Failed
+        ));
     });
 }

@@ -39,7 +39,11 @@ impl Subject {
 
 impl Operation {
     fn new(subject: Subject, request: Request) -> Self {
-        Self { subject, request, cache: None }
+        Self {
+            subject,
+            request,
+            cache: None,
+        }
     }
 
     /// Requests an agent session. The input has been checked.
@@ -69,7 +73,10 @@ impl Operation {
 
     fn by_id(path: &str, connection_id: &str, request: fn(String) -> Request) -> Result<Self> {
         let path = gateway::with_id(path, "connection_id", connection_id)?;
-        Ok(Self::new(Subject::Connection(connection_id.into()), request(path)))
+        Ok(Self::new(
+            Subject::Connection(connection_id.into()),
+            request(path),
+        ))
     }
 
     pub(crate) fn resolve(tenant: Tenant, cache: Option<&TokenCache>) -> Self {
@@ -78,8 +85,13 @@ impl Operation {
             ("provider_name", Some(&*tenant.provider)),
         ];
         let request = Request::get(url::with_query("/v1/resolve", &parameters));
-        let request = request.of_workspace(Some(&tenant.workspace_id)).asked(Asked::Resolve);
-        Self { cache: cache.cloned(), ..Self::new(Subject::Tenant(tenant), request) }
+        let request = request
+            .of_workspace(Some(&tenant.workspace_id))
+            .asked(Asked::Resolve);
+        Self {
+            cache: cache.cloned(),
+            ..Self::new(Subject::Tenant(tenant), request)
+        }
     }
 
     pub(super) fn is_resolve(&self) -> bool {
@@ -124,7 +136,10 @@ impl KnownIds {
                 }
             }
         };
-        Subject::Tenant(Tenant { provider: tenant.provider.to_lowercase().into(), ..tenant })
+        Subject::Tenant(Tenant {
+            provider: tenant.provider.to_lowercase().into(),
+            ..tenant
+        })
     }
 }
 
@@ -155,20 +170,47 @@ mod tests {
         let resolve = |provider| Operation::resolve(Tenant::new("ws", provider), None);
         let session = || {
             let input = AgentSessionInput::new("agent", ["read"]).provider("ws", "p");
-            Operation::session(&input, Request::post("/v1/agent-sessions").json(&input.body()))
+            Operation::session(
+                &input,
+                Request::post("/v1/agent-sessions").json(&input.body()),
+            )
         };
         let table = [
-            (by_id(Operation::token, "c"), by_id(Operation::token, "c"), true),
-            (by_id(Operation::refresh, "c"), by_id(Operation::refresh, "c"), true),
-            (by_id(Operation::token, "c"), by_id(Operation::token, "d"), false),
-            (by_id(Operation::token, "c"), by_id(Operation::check, "c"), false),
-            (by_id(Operation::token, "c"), by_id(Operation::refresh, "c"), false),
+            (
+                by_id(Operation::token, "c"),
+                by_id(Operation::token, "c"),
+                true,
+            ),
+            (
+                by_id(Operation::refresh, "c"),
+                by_id(Operation::refresh, "c"),
+                true,
+            ),
+            (
+                by_id(Operation::token, "c"),
+                by_id(Operation::token, "d"),
+                false,
+            ),
+            (
+                by_id(Operation::token, "c"),
+                by_id(Operation::check, "c"),
+                false,
+            ),
+            (
+                by_id(Operation::token, "c"),
+                by_id(Operation::refresh, "c"),
+                false,
+            ),
             (resolve("p"), resolve("p"), true),
             (resolve("p"), resolve("P"), false),
             (session(), session(), false),
         ];
         for (number, (one, other, shared)) in table.iter().enumerate() {
-            assert_eq!(one.request.can_share(&other.request), *shared, "row {number}");
+            assert_eq!(
+                one.request.can_share(&other.request),
+                *shared,
+                "row {number}"
+            );
         }
     }
 }

@@ -94,7 +94,9 @@ impl Flight {
     /// Puts the token into the caller's cache. After an error, removes the old token only if the gateway has refused
     /// for good.
     fn update(&self, operation: &Operation, outcome: &Result<Arc<Outcome>>) {
-        let Some((cache, tenant)) = operation.destination() else { return };
+        let Some((cache, tenant)) = operation.destination() else {
+            return;
+        };
         let token = match outcome.as_deref() {
             Ok(Outcome::Token(Ok(token), requested)) => Some((Arc::clone(token), *requested)),
             Err(error) if error.is_final() => None,
@@ -124,7 +126,8 @@ impl Table {
             joined.is_none()
         };
         let mut flights = self.flights.lock();
-        self.finished.wait_while_until(&mut flights, must_wait, deadline.at);
+        self.finished
+            .wait_while_until(&mut flights, must_wait, deadline.at);
         joined
     }
 
@@ -143,7 +146,8 @@ impl Table {
     pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
         let mut flights = self.flights.lock();
         let is_busy = |flights: &mut Vec<Arc<Flight>>| !flights.is_empty();
-        self.finished.wait_while_until(&mut flights, is_busy, deadline.at);
+        self.finished
+            .wait_while_until(&mut flights, is_busy, deadline.at);
         flights.is_empty()
     }
 }

@@ -43,7 +43,11 @@ fn handle_with(options: NexusClientOptions, max_stale_wait: Duration, script: Sc
     inner.flights = Arc::new(Flights {
         script: Some(script),
         max_stale_wait,
-        ..Flights::new(Arc::clone(&inner.gateway), None, inner.options.stale_if_error)
+        ..Flights::new(
+            Arc::clone(&inner.gateway),
+            None,
+            inner.options.stale_if_error,
+        )
     });
     Handle::new(inner)
 }
@@ -54,7 +58,9 @@ fn resolve(
     provider: &str,
     deadline: Deadline,
 ) -> Result<Arc<CachedToken>> {
-    handle.flights.resolve(None, &Tenant::new(workspace_id, provider), deadline)
+    handle
+        .flights
+        .resolve(None, &Tenant::new(workspace_id, provider), deadline)
 }
 
 impl Scripted {
@@ -159,13 +165,21 @@ fn at_once() -> Deadline {
 #[allow(clippy::unnecessary_wraps, reason = "a script returns this")]
 pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
     let body = json!({"access_token": name, "expires_in": lifetime, "status": "active"});
-    let clock = ResponseClock { at: Now::read(), date: None };
-    Ok(Success { body: body.as_object().unwrap().clone(), clock })
+    let clock = ResponseClock {
+        at: Now::read(),
+        date: None,
+    };
+    Ok(Success {
+        body: body.as_object().unwrap().clone(),
+        clock,
+    })
 }
 
 pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
     let error = NexusError::new(kind, "scripted").coded(code);
-    error.with_status(status).with(|inner| inner.next = meaning::of_code(code, Some(status)))
+    error
+        .with_status(status)
+        .with(|inner| inner.next = meaning::of_code(code, Some(status)))
 }
 
 #[test]
@@ -183,8 +197,9 @@ fn threads_that_miss_together_cost_one_call_and_all_get_what_comes_of_it() {
         });
         let cache = TokenCache::new();
         thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..THREADS).map(|_| scope.spawn(|| scripted.cached(&cache))).collect();
+            let threads: Vec<_> = (0..THREADS)
+                .map(|_| scope.spawn(|| scripted.cached(&cache)))
+                .collect();
             scripted.wait_for_callers("p", THREADS);
             opened.open();
             for thread in threads {
@@ -378,7 +393,10 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
     let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
     for name in &names[..64] {
         scripted.leave(name, "hangs");
-        let left = scripted.handle.flights.call(Operation::token(name).unwrap(), at_once());
+        let left = scripted
+            .handle
+            .flights
+            .call(Operation::token(name).unwrap(), at_once());
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
     wait_until(|| scripted.calls() == 128);
@@ -391,7 +409,10 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
                 assert!(resolve(&scripted.handle, name, "hangs", far()).is_ok());
             };
             caller.spawn_scoped(scope, wait).unwrap();
-            let left = scripted.handle.flights.call(Operation::token(name).unwrap(), at_once());
+            let left = scripted
+                .handle
+                .flights
+                .call(Operation::token(name).unwrap(), at_once());
             assert_eq!(left.unwrap_err().code(), "timeout");
         }
         wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
@@ -450,12 +471,17 @@ fn a_flight_that_panics_is_an_error_for_all_and_the_next_one_succeeds() {
     });
     let cache = TokenCache::new();
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| scripted.cached(&cache))).collect();
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| scripted.cached(&cache)))
+            .collect();
         scripted.wait_for_callers("p", 4);
         opened.open();
         for thread in threads {
             let error = thread.join().unwrap().unwrap_err();
-            assert_eq!((error.code(), error.is_retryable()), ("request_failed", true));
+            assert_eq!(
+                (error.code(), error.is_retryable()),
+                ("request_failed", true)
+            );
         }
     });
     assert!(scripted.cached(&cache).is_ok());
@@ -468,14 +494,23 @@ fn without_threads_a_call_ends_at_once() {
     stale.set("ws", "p", expiring("old", 20));
     NO_THREADS.set(true);
     let resolved = scripted.resolve("p", far());
-    let called = scripted.handle.flights.call(Operation::refresh("c").unwrap(), far());
+    let called = scripted
+        .handle
+        .flights
+        .call(Operation::refresh("c").unwrap(), far());
     let cached = scripted.cached(&empty);
     let used = scripted.cached(&stale);
     NO_THREADS.set(false);
     let errors = [resolved.err(), called.err(), cached.err()];
     for error in errors.map(Option::unwrap) {
-        assert_eq!((error.code(), error.is_retryable()), ("request_failed", true));
-        assert!(error.message().starts_with("cannot start a thread"), "{error}");
+        assert_eq!(
+            (error.code(), error.is_retryable()),
+            ("request_failed", true)
+        );
+        assert!(
+            error.message().starts_with("cannot start a thread"),
+            "{error}"
+        );
     }
     assert_eq!(used.unwrap(), ("old".to_owned(), Source::Cache));
     assert!(scripted.handle.flights.drain(at_once()), "nothing is left");
@@ -512,8 +547,9 @@ fn a_program_that_ends_asks_for_nothing_more() {
         "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 409 Conflict\r\nConnection: close\r\n\r\n{\"error\":\"token_expired\"}",
     ];
-    for (response, ending, times) in
-        responses.into_iter().flat_map(|response| [(response, false, 2), (response, true, 1)])
+    for (response, ending, times) in responses
+        .into_iter()
+        .flat_map(|response| [(response, false, 2), (response, true, 1)])
     {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -522,7 +558,12 @@ fn a_program_that_ends_asks_for_nothing_more() {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut lines = BufReader::new(stream.unwrap());
-                while lines.by_ref().lines().next().is_some_and(|line| !line.unwrap().is_empty()) {}
+                while lines
+                    .by_ref()
+                    .lines()
+                    .next()
+                    .is_some_and(|line| !line.unwrap().is_empty())
+                {}
                 counted.fetch_add(1, Ordering::SeqCst);
                 lines.get_mut().write_all(response.as_bytes()).unwrap();
             }
@@ -555,7 +596,10 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
     ];
     for (case, end) in table {
         let told = Arc::new(AtomicBool::new(false));
-        let (noted, of) = (Arc::clone(&told), Arc::new(OnceLock::<Weak<Flights>>::new()));
+        let (noted, of) = (
+            Arc::clone(&told),
+            Arc::new(OnceLock::<Weak<Flights>>::new()),
+        );
         let flights = Arc::clone(&of);
         let handle = handle(Box::new(move |_| {
             let flights = flights.get().and_then(Weak::upgrade).unwrap();
@@ -692,8 +736,10 @@ fn in_an_outage_one_call_asks_again_and_the_others_are_hits() {
 /// The flight ends after its callers have gone on with the old token.
 #[test]
 fn a_definite_no_that_comes_later_removes_the_token() {
-    let table =
-        [("no", "connection_not_found", 404, false), ("down", "broker_unavailable", 502, true)];
+    let table = [
+        ("no", "connection_not_found", 404, false),
+        ("down", "broker_unavailable", 502, true),
+    ];
     for (case, code, status, kept) in table {
         let gate = Gate::default();
         let opened = gate.clone();
@@ -724,8 +770,15 @@ fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
     assert_eq!(scripted.cached_until(&cache, at_once()).unwrap().0, "old");
     let patient = Inner::new(NexusClientOptions::new("http://[::1]")).unwrap();
     let begun = Deadline::after(Duration::ZERO).at;
-    let wait = patient.flights.stale_deadline(far()).at.duration_since(begun);
-    assert!(wait >= Duration::from_secs(1) && wait < Duration::from_secs(20), "{wait:?}");
+    let wait = patient
+        .flights
+        .stale_deadline(far())
+        .at
+        .duration_since(begun);
+    assert!(
+        wait >= Duration::from_secs(1) && wait < Duration::from_secs(20),
+        "{wait:?}"
+    );
     gate.open();
 }
 
@@ -759,8 +812,16 @@ fn a_token_that_is_deleted_during_a_resolve_is_not_used() {
     type Change = fn(&TokenCache);
     let table: [(&str, Change, Result<&str, &str>); 3] = [
         ("nothing", |_| (), Ok("old")),
-        ("deleted", |cache| cache.delete("ws", "p"), Err("request_failed")),
-        ("replaced", |cache| cache.set("ws", "p", expiring("set", 3600)), Ok("set")),
+        (
+            "deleted",
+            |cache| cache.delete("ws", "p"),
+            Err("request_failed"),
+        ),
+        (
+            "replaced",
+            |cache| cache.set("ws", "p", expiring("set", 3600)),
+            Ok("set"),
+        ),
     ];
     for (case, change, expected) in table {
         let cache = TokenCache::new();

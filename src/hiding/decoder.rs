@@ -15,8 +15,13 @@ const LONGEST: usize = 12;
 const OPEN: usize = 64;
 
 /// The named characters of HTML that encoders use.
-const NAMES: [(&[u8], char); 5] =
-    [(b"amp", '&'), (b"lt", '<'), (b"gt", '>'), (b"quot", '"'), (b"apos", '\'')];
+const NAMES: [(&[u8], char); 5] = [
+    (b"amp", '&'),
+    (b"lt", '<'),
+    (b"gt", '>'),
+    (b"quot", '"'),
+    (b"apos", '\''),
+];
 
 /// Returns the byte that a byte without an escape stands for. Form encoding writes a space as `+`, and JSON has short
 /// escapes for controls.
@@ -80,12 +85,20 @@ pub(super) struct Decoder<'t> {
 
 impl<'t> Decoder<'t> {
     pub(super) fn new(text: &'t [u8]) -> Self {
-        Self { text, decodes: true, edges: vec![0], ..Self::default() }
+        Self {
+            text,
+            decodes: true,
+            edges: vec![0],
+            ..Self::default()
+        }
     }
 
     /// Returns a decoder that leaves escapes as they are.
     pub(super) fn verbatim(text: &'t [u8]) -> Self {
-        Self { decodes: false, ..Self::new(text) }
+        Self {
+            decodes: false,
+            ..Self::new(text)
+        }
     }
 
     /// Decodes the next block. Returns the bytes that can no longer change, and their edges: one edge more than there
@@ -105,7 +118,10 @@ impl<'t> Decoder<'t> {
         }
         let open = if self.read < self.text.len() { OPEN } else { 0 };
         self.block = self.bytes.len().saturating_sub(open);
-        Some((self.bytes.get(..self.block)?, self.edges.get(..=self.block)?))
+        Some((
+            self.bytes.get(..self.block)?,
+            self.edges.get(..=self.block)?,
+        ))
     }
 
     /// Reads the bytes before the next escape, up to `end`. If an escape may begin here, reads its first byte, or all of
@@ -113,7 +129,9 @@ impl<'t> Decoder<'t> {
     fn read_until(&mut self, end: usize) {
         if self.bytes.len() >= self.watch && !self.is_escaped {
             let near = self.text.get(self.read..end).unwrap_or_default();
-            let run = near.iter().position(|byte| self.decodes && reach(*byte) > 0);
+            let run = near
+                .iter()
+                .position(|byte| self.decodes && reach(*byte) > 0);
             let (run, _) = near.split_at(run.unwrap_or(near.len()));
             if !run.is_empty() {
                 let edges = self.read..self.read.saturating_add(run.len());
@@ -144,9 +162,10 @@ impl<'t> Decoder<'t> {
             escape = match (u8::try_from(code), char::from_u32(code)) {
                 // A character of Latin-1 becomes one byte, as in a Latin-1 copy.
                 (Ok(byte), _) => self.push(byte),
-                (_, Some(character)) => {
-                    character.encode_utf8(&mut [0; 4]).bytes().find_map(|byte| self.push(byte))
-                }
+                (_, Some(character)) => character
+                    .encode_utf8(&mut [0; 4])
+                    .bytes()
+                    .find_map(|byte| self.push(byte)),
                 _ => surrogate(code).into_iter().find_map(|byte| self.push(byte)),
             };
         }
@@ -229,5 +248,8 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
         let digit = char::from(*digit).to_digit(radix)?;
         number.checked_mul(radix)?.checked_add(digit)
     };
-    digits.iter().try_fold(0, append).filter(|_| !digits.is_empty())
+    digits
+        .iter()
+        .try_fold(0, append)
+        .filter(|_| !digits.is_empty())
 }

@@ -17,7 +17,10 @@ pub(super) struct Pattern {
 
 impl Pattern {
     pub(super) fn new(bytes: &[u8]) -> Self {
-        let mut pattern = Self { bytes: bytes.to_owned(), shorter: vec![0, 0] };
+        let mut pattern = Self {
+            bytes: bytes.to_owned(),
+            shorter: vec![0, 0],
+        };
         let mut length = 0;
         for byte in bytes.iter().skip(1) {
             length = pattern.after(length, *byte);
@@ -51,7 +54,11 @@ pub(super) struct Search<'p> {
 
 impl<'p> Search<'p> {
     pub(super) fn new(pattern: &'p Pattern) -> Self {
-        Self { pattern, prefix: VecDeque::new(), end: 0 }
+        Self {
+            pattern,
+            prefix: VecDeque::new(),
+            end: 0,
+        }
     }
 
     /// Searches the next bytes of the stream, and marks the spelling of each copy. The spelling of a byte extends from

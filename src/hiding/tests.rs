@@ -11,11 +11,17 @@ const SECRET: &str = "s3cr/t+k <y\"q\\n\u{fc}%41=";
 type Encoder = (&'static str, fn(&str) -> String);
 
 /// The characters that the encoder `form` percent-encodes. The encoder then replaces `%20` with `+`.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'*').remove(b'-').remove(b'.').remove(b'_');
+const FORM: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'*')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_');
 
 /// The first three encoders are for URLs, the next three for JSON, and the last three for HTML.
 const ENCODERS: [Encoder; 9] = [
-    ("percent", |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()),
+    ("percent", |text| {
+        utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    }),
     ("percent in lower case", |text| {
         let encoded = utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let pieces = encoded.split('%').enumerate().map(|(number, piece)| {
@@ -72,7 +78,10 @@ fn search_for(texts: &[impl AsRef<str>]) -> Secrets {
 
 fn hidden(secrets: &[&str], text: &str) -> String {
     let hidden = search_for(secrets).hidden(text.as_bytes(), "[..]");
-    hidden.map_or_else(|| text.to_owned(), |shown| String::from_utf8(shown).unwrap())
+    hidden.map_or_else(
+        || text.to_owned(),
+        |shown| String::from_utf8(shown).unwrap(),
+    )
 }
 
 #[test]
@@ -90,7 +99,11 @@ fn however_a_secret_is_written_it_is_found() {
         let once = encode(nested);
         for (second, encode) in &ENCODERS[..3] {
             let twice = encode(&once);
-            assert_eq!(hidden(&[nested], &twice), "[..]", "{first}, {second}: {twice}");
+            assert_eq!(
+                hidden(&[nested], &twice),
+                "[..]",
+                "{first}, {second}: {twice}"
+            );
             for (third, encode) in &ENCODERS[..2] {
                 let thrice = encode(&twice);
                 assert_eq!(
@@ -115,11 +128,23 @@ fn however_a_secret_is_written_it_is_found() {
 /// The first characters of such a secret can be read in two ways.
 #[test]
 fn a_secret_that_looks_like_an_escape_is_found() {
-    let secrets = ["%25%2541", "%%25", "\\\\\\x", "\\u0041bc", "&amp;amp;", "&#38;x", "%u0041&"];
+    let secrets = [
+        "%25%2541",
+        "%%25",
+        "\\\\\\x",
+        "\\u0041bc",
+        "&amp;amp;",
+        "&#38;x",
+        "%u0041&",
+    ];
     for secret in secrets {
         assert_eq!(hidden(&[secret], secret), "[..]", "{secret}");
         for (name, encode) in ENCODERS {
-            assert_eq!(hidden(&[secret], &encode(secret)), "[..]", "{name}: {secret}");
+            assert_eq!(
+                hidden(&[secret], &encode(secret)),
+                "[..]",
+                "{name}: {secret}"
+            );
         }
     }
 }
@@ -248,10 +273,16 @@ fn a_search_ends_at_its_deadline() {
     let mut secrets = Secrets::new(1);
     secrets.add([b"s-cr3t"]);
     let mut body = "s-cr3t ".repeat(100_000).into_bytes();
-    let late = secrets.hide_in(&mut HeaderMap::new(), &mut body, Deadline::after(Duration::ZERO));
+    let late = secrets.hide_in(
+        &mut HeaderMap::new(),
+        &mut body,
+        Deadline::after(Duration::ZERO),
+    );
     assert_eq!(late.unwrap_err().code(), "timeout");
     let in_time = Deadline::after(Duration::from_secs(60));
-    secrets.hide_in(&mut HeaderMap::new(), &mut body, in_time).unwrap();
+    secrets
+        .hide_in(&mut HeaderMap::new(), &mut body, in_time)
+        .unwrap();
     assert!(body.starts_with(b"[credential] [credential] "));
 }
 

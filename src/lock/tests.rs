@@ -45,7 +45,10 @@ fn a_key_has_one_holder_at_a_time() {
         assert!(try_acquire(same, "key").unwrap().is_none());
     }
     assert!(try_acquire(&other, "another").unwrap().is_some());
-    assert!(try_acquire(&scratch.lock("c"), "key").unwrap().is_some(), "another directory");
+    assert!(
+        try_acquire(&scratch.lock("c"), "key").unwrap().is_some(),
+        "another directory"
+    );
     drop(held);
     assert!(try_acquire(&other, "key").unwrap().is_some());
 }
@@ -58,7 +61,10 @@ fn a_waiting_process_gets_the_lock_when_it_is_released() {
     thread::scope(|scope| {
         let far = Instant::now() + LONGEST;
         let waiting = scope.spawn(move || {
-            other.acquire(&LockRequest::new("key", LONGEST, far)).unwrap().is_some()
+            other
+                .acquire(&LockRequest::new("key", LONGEST, far))
+                .unwrap()
+                .is_some()
         });
         drop(held);
         assert!(waiting.join().unwrap());
@@ -97,7 +103,10 @@ fn a_holder_is_stopped_if_its_turn_ended_ten_seconds_ago() {
 /// Locks `key` and sets the end of the turn to eleven seconds ago.
 fn overdue(lock: &LockDirectory) -> (Box<dyn Send>, File) {
     let held = try_acquire(lock, "key").unwrap().unwrap();
-    let file = File::options().write(true).open(lock.0.join("key")).unwrap();
+    let file = File::options()
+        .write(true)
+        .open(lock.0.join("key"))
+        .unwrap();
     let past = SystemTime::now() - OVERDUE - Duration::from_secs(1);
     file.set_modified(past).unwrap();
     (held, file)
@@ -120,8 +129,11 @@ fn a_new_holder_has_time_to_write_the_end_of_its_turn() {
     let (_held, file) = overdue(&lock);
     thread::scope(|scope| {
         let deadline = Instant::now() + Duration::from_secs(2);
-        let waiting = scope
-            .spawn(move || other.acquire(&LockRequest::new("key", LONGEST, deadline)).map(|_| ()));
+        let waiting = scope.spawn(move || {
+            other
+                .acquire(&LockRequest::new("key", LONGEST, deadline))
+                .map(|_| ())
+        });
         file.set_modified(SystemTime::now() + LONGEST).unwrap();
         assert!(waiting.join().unwrap().is_ok());
     });
@@ -173,7 +185,10 @@ mod unix {
         for key in ["fifo", "dangling", "link", "directory"] {
             let error = try_acquire(&lock, key).map(|held| held.is_some());
             let error = error.unwrap_err().to_string();
-            assert!(error.starts_with("the lock file is not a regular file; "), "{key}: {error}");
+            assert!(
+                error.starts_with("the lock file is not a regular file; "),
+                "{key}: {error}"
+            );
         }
         assert!(!outside.exists());
     }
@@ -235,7 +250,10 @@ fn an_option_says_which_lock_is_used() {
     ];
     for (option, prefix) in table {
         let case = format!("{option:?}");
-        let chosen = option.choose(Log::new(LogLevel::Off)).unwrap().map(|(_, prefix)| prefix);
+        let chosen = option
+            .choose(Log::new(LogLevel::Off))
+            .unwrap()
+            .map(|(_, prefix)| prefix);
         assert_eq!(chosen.as_deref(), prefix, "{case}");
     }
     for relative in ["", "locks", "./locks", "~/locks"] {

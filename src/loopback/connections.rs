@@ -81,9 +81,16 @@ impl Connections {
         if self.is_stopped() {
             return None;
         }
-        let connection = Arc::new(Connection { stream, closable_at, busy: AtomicBool::new(false) });
+        let connection = Arc::new(Connection {
+            stream,
+            closable_at,
+            busy: AtomicBool::new(false),
+        });
         open.push(Arc::clone(&connection));
-        Some(Entry { connections: Arc::clone(self), connection })
+        Some(Entry {
+            connections: Arc::clone(self),
+            connection,
+        })
     }
 
     /// Closes idle connections at once. Closes the others once they have sent their response, or after the grace

@@ -36,7 +36,11 @@ impl Server {
         let acceptor = Builder::new()
             .name(THREAD_NAME.into())
             .spawn(move || accept(&listener, limits, &shared, &service))?;
-        Ok(Self { address, connections, acceptor: Some(acceptor) })
+        Ok(Self {
+            address,
+            connections,
+            acceptor: Some(acceptor),
+        })
     }
 }
 

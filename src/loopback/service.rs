@@ -49,7 +49,10 @@ impl Response {
         let mut message = Box::new(http::Response::new(body.into()));
         *message.status_mut() =
             StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let response = Self { message, on_sent: None };
+        let response = Self {
+            message,
+            on_sent: None,
+        };
         response.header(CONTENT_TYPE, content_type)
     }
 

@@ -54,7 +54,12 @@ pub(super) struct Wire<'a> {
 
 impl<'a> Wire<'a> {
     pub(super) fn new(socket: &'a TcpStream, limits: Limits) -> Self {
-        Self { socket, limits, input: Vec::new(), deadline: Deadline::after(limits.request_time) }
+        Self {
+            socket,
+            limits,
+            input: Vec::new(),
+            deadline: Deadline::after(limits.request_time),
+        }
     }
 
     /// Reads a request with its body, within the limit `request_time`.
@@ -70,7 +75,8 @@ impl<'a> Wire<'a> {
                 let mut go_on = [0; 64];
                 let (used, reply) = reply.accept(&mut go_on)?;
                 self.check_announced(&reply)?;
-                self.socket.write_all(go_on.get(..used).unwrap_or_default())?;
+                self.socket
+                    .write_all(go_on.get(..used).unwrap_or_default())?;
                 reply
             }
         };
@@ -85,7 +91,11 @@ impl<'a> Wire<'a> {
         reply.force_recv_body();
         loop {
             let (used, head) = reply.try_request(&self.input)?;
-            let length = if head.is_some() { used } else { self.input.len() };
+            let length = if head.is_some() {
+                used
+            } else {
+                self.input.len()
+            };
             if length > self.limits.head {
                 return Err(Error::HttpParseTooManyHeaders.into());
             }
@@ -166,10 +176,12 @@ impl<'a> Wire<'a> {
         }
         // Fails if a service returns a response that HTTP does not allow for this request.
         let written = write(reply, http::Response::from_parts(head, ()), &body);
-        let sent = written.map_err(io::Error::other).and_then(|(reply, bytes)| {
-            self.socket.write_all(&bytes)?;
-            Ok(!reply.must_close_connection())
-        });
+        let sent = written
+            .map_err(io::Error::other)
+            .and_then(|(reply, bytes)| {
+                self.socket.write_all(&bytes)?;
+                Ok(!reply.must_close_connection())
+            });
         if let Some(on_sent) = response.on_sent {
             on_sent();
         }
@@ -247,7 +259,10 @@ mod tests {
 
     #[test]
     fn sending_slowly_does_not_extend_the_time_of_a_request() {
-        let table = ["GET / HTTP/1.1\r\nA: ", "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"];
+        let table = [
+            "GET / HTTP/1.1\r\nA: ",
+            "POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n",
+        ];
         for start in table {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

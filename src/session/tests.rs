@@ -42,15 +42,31 @@ fn a_connection_is_named_in_one_way() {
         (input().connection_id(""), false),
         (input().provider(" ", "p"), false),
         (input().provider("w", ""), false),
-        (AgentSessionInput { agent_id: "\t".into(), ..pair() }, false),
-        (AgentSessionInput { workspace_id: None, ..pair() }, false),
+        (
+            AgentSessionInput {
+                agent_id: "\t".into(),
+                ..pair()
+            },
+            false,
+        ),
+        (
+            AgentSessionInput {
+                workspace_id: None,
+                ..pair()
+            },
+            false,
+        ),
         (pair().ttl(Duration::ZERO), false),
         (pair().ttl(Duration::from_millis(999)), false),
         (pair().ttl(Duration::from_secs(1)), true),
     ];
     for (input, fine) in table {
         let code = input.check().err().map(|error| error.code().to_owned());
-        assert_eq!(code.as_deref(), (!fine).then_some("invalid_input"), "{input:?}");
+        assert_eq!(
+            code.as_deref(),
+            (!fine).then_some("invalid_input"),
+            "{input:?}"
+        );
         assert_eq!(input.clone().on_behalf_of("u").check().is_ok(), fine);
         assert!(input.on_behalf_of(" ").check().is_err());
     }
@@ -75,8 +91,14 @@ fn a_response_needs_an_id_and_nothing_else() {
         "session_token", "obo", "acting_for", "tenant_id", "clearance_level",
     ];
     let mut bare = read(json!({"session_id": "s"}));
-    assert_eq!((&bare.scopes_granted, bare.active, bare.obo), (&Vec::new(), false, false));
-    assert_eq!((&bare.token, &bare.expires_at, &bare.acting_for), (&None, &None, &None));
+    assert_eq!(
+        (&bare.scopes_granted, bare.active, bare.obo),
+        (&Vec::new(), false, false)
+    );
+    assert_eq!(
+        (&bare.token, &bare.expires_at, &bare.acting_for),
+        (&None, &None, &None)
+    );
     for odd in [Value::Null, json!({}), json!([]), json!("")] {
         let mut response = Object::from_iter(fields.map(|name| (name.to_owned(), odd.clone())));
         response.insert("session_id".into(), "s".into());
@@ -121,8 +143,14 @@ fn the_token_has_two_names() {
     let table = [
         (json!({"access_token": "a"}), Some("a")),
         (json!({"session_token": "s"}), Some("s")),
-        (json!({"access_token": "a", "session_token": "s"}), Some("a")),
-        (json!({"access_token": null, "session_token": "s"}), Some("s")),
+        (
+            json!({"access_token": "a", "session_token": "s"}),
+            Some("a"),
+        ),
+        (
+            json!({"access_token": null, "session_token": "s"}),
+            Some("s"),
+        ),
         (json!({"access_token": "", "session_token": "s"}), Some("s")),
         (json!({}), None),
     ];

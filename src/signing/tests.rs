@@ -18,7 +18,10 @@ fn at(seconds: u64) -> SystemTime {
 #[test]
 fn dates() {
     assert_eq!(date::basic(at(951_782_400)).unwrap(), "20000229T000000Z");
-    assert_eq!(date::basic(at(253_402_300_799)).unwrap(), "99991231T235959Z");
+    assert_eq!(
+        date::basic(at(253_402_300_799)).unwrap(),
+        "99991231T235959Z"
+    );
     assert_eq!(date::basic(at(253_402_300_800)), None);
     assert_eq!(date::basic(UNIX_EPOCH - Duration::from_secs(1)), None);
 }
@@ -50,7 +53,13 @@ struct Case {
 
 impl Case {
     fn new(service: &'static str, url: &str) -> Self {
-        Self { service, url: url.to_owned(), headers: HeaderMap::new(), body: b"", token: None }
+        Self {
+            service,
+            url: url.to_owned(),
+            headers: HeaderMap::new(),
+            body: b"",
+            token: None,
+        }
     }
 
     fn header(mut self, name: &'static str, value: &'static str) -> Self {
@@ -121,8 +130,12 @@ fn paths_of_other_services_are_normalized_and_encoded_again() {
     let path = |path| signed("service", &format!("https://example.com{path}"));
     // AWS's suite has the paths that are normalized.
     assert_eq!(path("/a/x/..//b/./"), path("/a/b/"));
-    for (one, other) in [("/a%24b", "/a$b"), ("/a%2Fb", "/a/b"), ("/a/", "/a"), ("/a+b", "/a%20b")]
-    {
+    for (one, other) in [
+        ("/a%24b", "/a$b"),
+        ("/a%2Fb", "/a/b"),
+        ("/a/", "/a"),
+        ("/a+b", "/a%20b"),
+    ] {
         assert_ne!(path(one), path(other), "{one}");
     }
 }
@@ -157,7 +170,9 @@ fn headers_are_folded_and_joined() {
         .header("x-amz-b", "  1 \t  2 ")
         .header("content-type", "")
         .header("x-amz-b", "3");
-    let plain = Case::new("service", url).header("content-type", "").header("x-amz-b", "1 2,3");
+    let plain = Case::new("service", url)
+        .header("content-type", "")
+        .header("x-amz-b", "1 2,3");
     assert_eq!(spaced.signed(), plain.signed());
 }
 
@@ -199,7 +214,10 @@ fn the_payload_header_goes_where_it_is_asked_for() {
         }
         case.signed_at(at(0)).unwrap();
         let found = case.headers.get("x-amz-content-sha256");
-        assert_eq!(found.map(HeaderValue::as_bytes), expected.map(str::as_bytes));
+        assert_eq!(
+            found.map(HeaderValue::as_bytes),
+            expected.map(str::as_bytes)
+        );
     }
 }
 
@@ -228,8 +246,18 @@ fn hmacs() {
     let payload = "what do ya want for nothing?";
     let long = "Test Using Larger Than Block-Size Key - Hash Key First";
     let table: [(bool, &[u8], &str, &str); 4] = [
-        (true, b"Jefe", payload, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
-        (true, &[0xAA; 80], long, "aa4ae5e15272d00e95705637ce8a3b55ed402112"),
+        (
+            true,
+            b"Jefe",
+            payload,
+            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
+        ),
+        (
+            true,
+            &[0xAA; 80],
+            long,
+            "aa4ae5e15272d00e95705637ce8a3b55ed402112",
+        ),
         (
             false,
             b"Jefe",

@@ -118,7 +118,8 @@ impl DevGatewayBuilder {
         workspace_id: impl Into<String>,
         provider_name: impl Into<String>,
     ) -> Self {
-        self.connections.push((workspace_id.into(), provider_name.into()));
+        self.connections
+            .push((workspace_id.into(), provider_name.into()));
         self
     }
 
@@ -297,7 +298,10 @@ impl DevGatewayBuilder {
         let listener = TcpListener::bind(self.bind)?;
         let service = Arc::new(self.service(listener.local_addr()?)?);
         let shared = Arc::clone(&service);
-        Ok(DevGateway { service, _server: Server::start(listener, LIMITS, shared)? })
+        Ok(DevGateway {
+            service,
+            _server: Server::start(listener, LIMITS, shared)?,
+        })
     }
 
     fn service(self, address: SocketAddr) -> io::Result<Service> {

@@ -10,8 +10,9 @@ const LATEST: u64 = 253_402_300_799_999;
 const DAY: u64 = 86_400_000;
 /// 1970 began on a Thursday.
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// Real time plus the time that [`Clock::advance`] added. It never goes back, even if the system clock does.
 pub(super) struct Clock {
@@ -23,7 +24,10 @@ pub(super) struct Clock {
 impl Clock {
     pub(super) fn new() -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-        Self { started: Instant::now(), base: AtomicU64::new(since_1970.map_or(0, millis)) }
+        Self {
+            started: Instant::now(),
+            base: AtomicU64::new(since_1970.map_or(0, millis)),
+        }
     }
 
     /// Returns the time in milliseconds since 1970.
@@ -34,7 +38,9 @@ impl Clock {
     pub(super) fn advance(&self, by: Duration) {
         let add = |base: u64| Some(after(base, by));
         // The closure always returns a value, so the update cannot fail.
-        let _ = self.base.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        let _ = self
+            .base
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
     }
 }
 
@@ -57,7 +63,9 @@ pub(super) fn rfc3339(moment: u64) -> String {
 /// Formats a moment as `Sat, 31 Jan 2026 08:49:37 GMT`.
 pub(super) fn imf_fixdate(moment: u64) -> String {
     let (year, month, day) = date_of(moment);
-    let weekday = (0..).zip(DAYS).find(|(number, _)| *number == moment / DAY % 7);
+    let weekday = (0..)
+        .zip(DAYS)
+        .find(|(number, _)| *number == moment / DAY % 7);
     let month = (1..).zip(MONTHS).find(|(number, _)| *number == month);
     let ((_, weekday), (_, month)) = (weekday.unwrap_or_default(), month.unwrap_or_default());
     let time = time_of_day(moment);
@@ -81,10 +89,26 @@ mod tests {
     #[test]
     fn moments_are_written_both_ways() {
         let table = [
-            (0, "1970-01-01T00:00:00.000Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
-            (784_111_777_000, "1994-11-06T08:49:37.000Z", "Sun, 06 Nov 1994 08:49:37 GMT"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z", "Tue, 29 Feb 2000 00:00:00 GMT"),
-            (LATEST, "9999-12-31T23:59:59.999Z", "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (
+                0,
+                "1970-01-01T00:00:00.000Z",
+                "Thu, 01 Jan 1970 00:00:00 GMT",
+            ),
+            (
+                784_111_777_000,
+                "1994-11-06T08:49:37.000Z",
+                "Sun, 06 Nov 1994 08:49:37 GMT",
+            ),
+            (
+                951_782_400_000,
+                "2000-02-29T00:00:00.000Z",
+                "Tue, 29 Feb 2000 00:00:00 GMT",
+            ),
+            (
+                LATEST,
+                "9999-12-31T23:59:59.999Z",
+                "Fri, 31 Dec 9999 23:59:59 GMT",
+            ),
         ];
         for (moment, date_time, header) in table {
             assert_eq!(rfc3339(moment), date_time);

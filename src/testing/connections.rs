@@ -171,7 +171,10 @@ impl Connections {
 
     /// Returns the active connection of a workspace and provider, or else the newest connection.
     pub(super) fn by_pair(&mut self, workspace: &str, provider: &str) -> Option<&mut Connection> {
-        let of_pair = self.list.iter_mut().filter(|found| found.is_of(workspace, provider));
+        let of_pair = self
+            .list
+            .iter_mut()
+            .filter(|found| found.is_of(workspace, provider));
         // `max_by_key` returns the last of equal elements.
         of_pair.max_by_key(|found| found.is_active())
     }

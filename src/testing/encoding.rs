@@ -25,7 +25,9 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
 pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
     let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
     let separator = if target.contains('?') { '&' } else { '?' };
-    let added = added.iter().map(|(name, value)| format!("{name}={}", url::encode(value)));
+    let added = added
+        .iter()
+        .map(|(name, value)| format!("{name}={}", url::encode(value)));
     let added = added.collect::<Vec<_>>().join("&");
     format!("{target}{separator}{added}{fragment}")
 }
@@ -73,7 +75,10 @@ mod tests {
             ("http://h#frag", "http://h?id=1&z=%26#frag"),
         ];
         for (target, expected) in table {
-            assert_eq!(with_parameters(target, &[("id", "1"), ("z", "&")]), expected);
+            assert_eq!(
+                with_parameters(target, &[("id", "1"), ("z", "&")]),
+                expected
+            );
         }
     }
 

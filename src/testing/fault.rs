@@ -77,7 +77,11 @@ impl Fault {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reply(status: u16, content_type: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
-        Self::Reply { status, content_type: content_type.into(), body: body.into() }
+        Self::Reply {
+            status,
+            content_type: content_type.into(),
+            body: body.into(),
+        }
     }
 }
 
@@ -85,7 +89,11 @@ impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "Status({status})"),
-            Self::Reply { status, content_type, body } => {
+            Self::Reply {
+                status,
+                content_type,
+                body,
+            } => {
                 let length = body.len();
                 write!(
                     f,
@@ -118,7 +126,11 @@ pub(super) struct FaultPlan(Vec<Scheduled>);
 impl FaultPlan {
     pub(super) fn schedule(&mut self, prefix: &str, left: usize, fault: Fault) {
         let prefix = prefix.to_owned();
-        self.0.push(Scheduled { prefix, left, fault });
+        self.0.push(Scheduled {
+            prefix,
+            left,
+            fault,
+        });
     }
 
     pub(super) fn forget(&mut self) {

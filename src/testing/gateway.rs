@@ -105,7 +105,9 @@ impl DevGateway {
             connections.activate(connection_id);
         }
         let connection = connections.by_id(connection_id);
-        connection.map(|found| status.clone_into(&mut found.status)).is_some()
+        connection
+            .map(|found| status.clone_into(&mut found.status))
+            .is_some()
     }
 
     /// Replaces the credential of a workspace and provider. The upstream refuses the old credential at once, and the
@@ -295,7 +297,9 @@ impl DevGateway {
 
 impl fmt::Debug for DevGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevGateway").field("url", &self.service.url).finish_non_exhaustive()
+        f.debug_struct("DevGateway")
+            .field("url", &self.service.url)
+            .finish_non_exhaustive()
     }
 }
 

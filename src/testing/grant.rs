@@ -42,7 +42,14 @@ pub(super) struct Grant {
 
 impl Grant {
     pub(super) fn new(provider: Arc<Provider>, scopes: Vec<String>, lifetime: Duration) -> Self {
-        Self { provider, scopes, lifetime, accepted: Vec::new(), refresh_token: None, ended: false }
+        Self {
+            provider,
+            scopes,
+            lifetime,
+            accepted: Vec::new(),
+            refresh_token: None,
+            ended: false,
+        }
     }
 
     /// Issues the first credential, which may have fields set with `Provider::credentials`.
@@ -52,7 +59,10 @@ impl Grant {
 
     /// Replaces all credentials with the credential that a user has entered.
     pub(super) fn capture(&mut self, fields: Map<String, Value>) -> Credential {
-        let credential = Credential { fields, expires: None };
+        let credential = Credential {
+            fields,
+            expires: None,
+        };
         self.accepted = vec![credential.clone()];
         credential
     }

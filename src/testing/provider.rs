@@ -260,7 +260,9 @@ impl Provider {
         };
         let id_token = has_id_token.then(|| ("id_token", unguessable()));
         let pairs = pairs.into_iter().chain(id_token);
-        pairs.map(|(name, value)| (name.to_owned(), value.into())).collect()
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect()
     }
 
     /// Returns a setting of the strategy, or the default. An explicit `""` counts as a setting.
@@ -291,5 +293,9 @@ debug_only!(Provider: name, kind);
 
 pub(super) fn defaults() -> [Provider; 3] {
     let [github, weather, registry] = Provider::DEFAULTS;
-    [Provider::oauth2(github), Provider::api_key(weather), Provider::basic(registry)]
+    [
+        Provider::oauth2(github),
+        Provider::api_key(weather),
+        Provider::basic(registry),
+    ]
 }

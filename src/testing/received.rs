@@ -109,7 +109,11 @@ impl RequestLog {
 
     pub(super) fn count(&self, prefix: &str) -> usize {
         let matching = |(path, _): &(&String, &usize)| path.starts_with(prefix);
-        self.counts.iter().filter(matching).map(|(_, count)| count).sum()
+        self.counts
+            .iter()
+            .filter(matching)
+            .map(|(_, count)| count)
+            .sum()
     }
 
     pub(super) fn forget(&mut self) {
@@ -134,7 +138,10 @@ mod tests {
             });
         }
         assert_eq!(log.all().len(), KEPT);
-        assert_eq!(log.all().first().and_then(|r| r.query.clone()), Some("1".into()));
+        assert_eq!(
+            log.all().first().and_then(|r| r.query.clone()),
+            Some("1".into())
+        );
         assert_eq!(log.count("/us"), KEPT.saturating_add(1));
         log.forget();
         assert_eq!((log.all().len(), log.count("/")), (0, 0));

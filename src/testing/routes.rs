@@ -35,13 +35,20 @@ impl loopback::Service for Service {
         let fault = self.faults.lock().take(&request.path);
         let response = match fault {
             Some(Fault::Status(status)) => Response::empty(status),
-            Some(Fault::Reply { status, content_type, body }) => {
-                Response::new(status, &content_type, body)
-            }
+            Some(Fault::Reply {
+                status,
+                content_type,
+                body,
+            }) => Response::new(status, &content_type, body),
             Some(Fault::RetryAfter { status, value }) => too_many_requests(status, &value),
             Some(Fault::Cut) => return None,
             fault => {
-                let call = Call { service: self, request: &request, client, fault };
+                let call = Call {
+                    service: self,
+                    request: &request,
+                    client,
+                    fault,
+                };
                 if let Some(Fault::Delay(delay)) = call.fault
                     && call.hangs_up_within(delay)
                 {
@@ -138,9 +145,9 @@ fn all_versions(call: &Call<'_>, path: &[&str]) -> Outcome {
 fn check_api_key(service: &Service, request: &ReceivedRequest) -> Result<(), Response> {
     let sent = request.headers.get("x-api-key");
     match &service.settings.api_key {
-        Some(key) if sent.is_none_or(|sent| sent.as_bytes() != key.as_bytes()) => {
-            Err(Response::error(401, "unauthorized", "missing or wrong API key"))
-        }
+        Some(key) if sent.is_none_or(|sent| sent.as_bytes() != key.as_bytes()) => Err(
+            Response::error(401, "unauthorized", "missing or wrong API key"),
+        ),
         _ => Ok(()),
     }
 }

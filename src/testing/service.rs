@@ -33,7 +33,10 @@ pub(super) struct Route {
 
 /// The settings of a gateway. [`DevGatewayBuilder`](super::DevGatewayBuilder) documents them.
 #[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "the switches are independent")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the switches are independent"
+)]
 pub(super) struct Settings {
     pub(super) api_key: Option<String>,
     pub(super) sessions: bool,

@@ -20,8 +20,9 @@ const LAST_SECOND: u64 = 253_402_300_799;
 const MILLIS_ABOVE: f64 = 1e12;
 /// The first millisecond of the year 10,000.
 const MAX_MILLIS: f64 = 253_402_300_800_000.0;
-const MONTHS: [&str; 12] =
-    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 
 /// Reads a moment in RFC 3339, or in seconds or milliseconds since 1970, as a number or a string. Returns
 /// `None` if the moment is unset or cannot be read.
@@ -117,7 +118,9 @@ pub(crate) fn basic(moment: SystemTime) -> Option<String> {
     let (year, month, day) = date(i64::try_from(days).ok()?);
     let second = since % 86_400;
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    Some(format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"))
+    Some(format!(
+        "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
+    ))
 }
 
 /// Reads a number that consists of this many digits and nothing else.

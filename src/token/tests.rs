@@ -23,8 +23,14 @@ fn response(value: &Value) -> Result<TokenResponse> {
 
 /// The clock of a response with this `Date`. The request was sent at `NOON` by the local clock.
 fn received(date: Option<u64>) -> ResponseClock {
-    let now = Now { wall: at(NOON), ..Now::read() };
-    ResponseClock { at: now, date: date.map(at) }
+    let now = Now {
+        wall: at(NOON),
+        ..Now::read()
+    };
+    ResponseClock {
+        at: now,
+        date: date.map(at),
+    }
 }
 
 fn cached(value: &Value) -> CachedToken {
@@ -69,8 +75,14 @@ fn fields_from_the_top_level_or_the_credentials() {
         "provider": "p", "strategy": {"type": "oauth2"}, "credentials": {"x": 1}});
     let all = response(&all).unwrap();
     let texts = [&all.scope, &all.id_token, &all.refresh_token, &all.provider];
-    assert_eq!(texts.map(|text| text.clone().unwrap()), ["a b", "i", "r", "p"]);
-    assert_eq!(Value::Object(all.strategy.unwrap()), json!({"type": "oauth2"}));
+    assert_eq!(
+        texts.map(|text| text.clone().unwrap()),
+        ["a b", "i", "r", "p"]
+    );
+    assert_eq!(
+        Value::Object(all.strategy.unwrap()),
+        json!({"type": "oauth2"})
+    );
     assert_eq!(Value::Object(all.credentials.unwrap()), json!({"x": 1}));
     let neither = [
         json!({}),
@@ -82,14 +94,21 @@ fn fields_from_the_top_level_or_the_credentials() {
         json!({"token_type": "Bearer", "expires_in": 5}),
     ];
     for value in neither {
-        assert_eq!(response(&value).unwrap_err().code(), "invalid_response", "{value}");
+        assert_eq!(
+            response(&value).unwrap_err().code(),
+            "invalid_response",
+            "{value}"
+        );
     }
 }
 
 #[test]
 fn the_expiry_in_the_contracts_order() {
-    let (first, second, third) =
-        ("2025-06-15T15:00:01Z", "2025-06-15T15:00:02Z", "2025-06-15T15:00:03Z");
+    let (first, second, third) = (
+        "2025-06-15T15:00:01Z",
+        "2025-06-15T15:00:02Z",
+        "2025-06-15T15:00:03Z",
+    );
     let base = NOON + 1800;
     #[rustfmt::skip]
     let table = [
@@ -110,7 +129,11 @@ fn the_expiry_in_the_contracts_order() {
     for (mut value, expected) in table {
         value["access_token"] = json!("t");
         let expires_at = response(&value).unwrap().expires_at;
-        assert_eq!(expires_at, expected.map(|seconds| at(base + seconds)), "{value}");
+        assert_eq!(
+            expires_at,
+            expected.map(|seconds| at(base + seconds)),
+            "{value}"
+        );
     }
 }
 
@@ -157,30 +180,62 @@ fn what_is_cached() {
         value
     };
     let none = Value::Null;
-    let query = with("query_param", json!({"param_name": "key"}), json!({"api_key": "k"}));
+    let query = with(
+        "query_param",
+        json!({"param_name": "key"}),
+        json!({"api_key": "k"}),
+    );
     let basic = with("basic_auth", json!({}), json!({"username": "u"}));
     let bearer = |token_type: Value| json!({"access_token": "t", "token_type": token_type});
     // The response, and the token, its type, its header and the prefix.
     let table = [
-        (bearer(none.clone()), ["t", "Bearer", "Authorization", "Bearer "]),
-        (bearer(json!("bearer")), ["t", "bearer", "Authorization", "Bearer "]),
-        (bearer(json!("DPoP")), ["t", "DPoP", "Authorization", "DPoP "]),
-        (key("X-A", none.clone(), none.clone()), ["k", "Bearer", "X-A", ""]),
+        (
+            bearer(none.clone()),
+            ["t", "Bearer", "Authorization", "Bearer "],
+        ),
+        (
+            bearer(json!("bearer")),
+            ["t", "bearer", "Authorization", "Bearer "],
+        ),
+        (
+            bearer(json!("DPoP")),
+            ["t", "DPoP", "Authorization", "DPoP "],
+        ),
+        (
+            key("X-A", none.clone(), none.clone()),
+            ["k", "Bearer", "X-A", ""],
+        ),
         (key("X-A", none.clone(), json!("x")), ["k", "x", "X-A", ""]),
-        (key("X-A", json!(" Key "), json!("x")), ["k", "Key", "X-A", " Key "]),
+        (
+            key("X-A", json!(" Key "), json!("x")),
+            ["k", "Key", "X-A", " Key "],
+        ),
         (key("X-A", json!(""), json!("x")), ["k", "X-A", "X-A", ""]),
-        (key("Authorization", json!("Bot "), none), ["k", "Bot", "Authorization", "Bot "]),
+        (
+            key("Authorization", json!("Bot "), none),
+            ["k", "Bot", "Authorization", "Bot "],
+        ),
         (query, ["k", "Bearer", "", ""]),
-        (with("path", json!({}), json!({"a": "b"})), ["", "Bearer", "", ""]),
+        (
+            with("path", json!({}), json!({"a": "b"})),
+            ["", "Bearer", "", ""],
+        ),
         (basic, ["dTo=", "Bearer", "Authorization", "Basic "]),
     ];
     for (value, expected) in table {
         let token = cached(&value);
-        let fields =
-            [&token.access_token, &token.token_type, &token.header_name, &token.value_prefix];
+        let fields = [
+            &token.access_token,
+            &token.token_type,
+            &token.header_name,
+            &token.value_prefix,
+        ];
         assert_eq!(fields, expected, "{value}");
         let [secret, _, name, prefix] = expected;
-        let sent = token.to_header().unwrap().map(|(name, value)| (name.to_string(), value));
+        let sent = token
+            .to_header()
+            .unwrap()
+            .map(|(name, value)| (name.to_string(), value));
         let header = HeaderValue::try_from(format!("{prefix}{secret}")).unwrap();
         let expected = (!name.is_empty()).then(|| (name.to_ascii_lowercase(), header));
         assert_eq!(sent, expected, "{value}");
@@ -189,37 +244,76 @@ fn what_is_cached() {
 
 #[test]
 fn where_the_credential_goes_in_a_url() {
-    let query = with("query_param", json!({"param_name": "key"}), json!({"api_key": "k/1"}));
-    let path = with("path", json!({}), json!({"id": "long-enough/1", "region": "eu"}));
+    let query = with(
+        "query_param",
+        json!({"param_name": "key"}),
+        json!({"api_key": "k/1"}),
+    );
+    let path = with(
+        "path",
+        json!({}),
+        json!({"id": "long-enough/1", "region": "eu"}),
+    );
     let [query, path] = [query, path].map(|value| cached(&value));
     let header = cached(&json!({"access_token": "t"}));
     let table = [
         (&header, "https://h/{id}?key=x", "https://h/{id}?key=x"),
-        (&query, "https://h/{id}?key=x&a=1#f?", "https://h/{id}?a=1&key=k%2F1"),
-        (&path, "https://h/{region}/{id}?r={region}#{none}", "https://h/eu/long-enough%2F1?r=eu"),
+        (
+            &query,
+            "https://h/{id}?key=x&a=1#f?",
+            "https://h/{id}?a=1&key=k%2F1",
+        ),
+        (
+            &path,
+            "https://h/{region}/{id}?r={region}#{none}",
+            "https://h/eu/long-enough%2F1?r=eu",
+        ),
         (&path, "https://h/none", "invalid_input"),
         (&path, "https://h/none#{id}", "invalid_input"),
     ];
     for (token, url, expected) in table {
-        let target =
-            token.target(url).map_or_else(|error| error.code().to_owned(), Cow::into_owned);
+        let target = token
+            .target(url)
+            .map_or_else(|error| error.code().to_owned(), Cow::into_owned);
         assert_eq!(target, expected, "{url}");
     }
     let next = || Uri::from_static("https://h/{id}?key=x");
-    assert_eq!(header.redirect_target(next(), true).unwrap(), "https://h/{id}?key=x");
-    assert_eq!(path.redirect_target(next(), true).unwrap(), "https://h/{id}?key=x");
-    assert_eq!(query.redirect_target(next(), true).unwrap(), "https://h/{id}?key=k%2F1");
-    assert_eq!(query.redirect_target(next(), false).unwrap(), "https://h/{id}");
+    assert_eq!(
+        header.redirect_target(next(), true).unwrap(),
+        "https://h/{id}?key=x"
+    );
+    assert_eq!(
+        path.redirect_target(next(), true).unwrap(),
+        "https://h/{id}?key=x"
+    );
+    assert_eq!(
+        query.redirect_target(next(), true).unwrap(),
+        "https://h/{id}?key=k%2F1"
+    );
+    assert_eq!(
+        query.redirect_target(next(), false).unwrap(),
+        "https://h/{id}"
+    );
 }
 
 #[test]
 fn the_secrets_of_a_token() {
-    let query = with("query_param", json!({"param_name": "key"}), json!({"api_key": "k/1"}));
+    let query = with(
+        "query_param",
+        json!({"param_name": "key"}),
+        json!({"api_key": "k/1"}),
+    );
     let fields = json!({"region": "eu", "key": "long-enough/1", "owner": "somebody"});
     let pair = json!({"username": "somebody", "password": "password"});
     let encoded = "c29tZWJvZHk6cGFzc3dvcmQ";
     let padded = format!("{encoded}=");
-    let of_pair = ["somebody", "password", "somebody:password", encoded, &padded];
+    let of_pair = [
+        "somebody",
+        "password",
+        "somebody:password",
+        encoded,
+        &padded,
+    ];
     let table: [(Value, &[&str], &[&str]); 4] = [
         // The response, all its secrets, and the secrets in the URL of a request.
         (json!({"access_token": "k/1"}), &["k/1"], &[]),
@@ -244,11 +338,19 @@ fn what_else_the_response_knows() {
     let table = [
         // The response, whether its expiry is assumed, and its API base URL.
         (json!({}), true, None),
-        (json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}), true, None),
+        (
+            json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}),
+            true,
+            None,
+        ),
         // This lifetime began when the provider issued the token, so it is ignored.
         (json!({"credentials": {"expires_in": 3600}}), true, None),
         (json!({"expires_in": 60, "api_base_url": ""}), false, None),
-        (json!({"expiry": NOON + 9, "api_base_url": "https://a"}), false, Some("https://a")),
+        (
+            json!({"expiry": NOON + 9, "api_base_url": "https://a"}),
+            false,
+            Some("https://a"),
+        ),
         (
             json!({"expires_in": 60, "api_base_url": "https://a", "credentials": {"base_url": "https://b"}}),
             false,

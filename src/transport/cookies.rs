@@ -18,7 +18,10 @@ pub(super) struct Agents {
 impl Agents {
     pub(super) fn own(agent: Agent) -> Self {
         let keeps_cookies = size_of_val(&agent.cookie_jar_lock()) > 0;
-        Self { agent, idle: keeps_cookies.then(Mutex::default) }
+        Self {
+            agent,
+            idle: keeps_cookies.then(Mutex::default),
+        }
     }
 
     pub(super) fn of_caller(agent: Agent) -> Self {

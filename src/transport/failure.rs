@@ -53,7 +53,9 @@ pub(super) fn is_disconnect(error: &Error) -> bool {
 fn is_lookup(error: &io::Error) -> bool {
     match error.raw_os_error() {
         Some(code) => cfg!(windows) && matches!(code, 11001 | 11002 | 11004),
-        None => error.to_string().starts_with("failed to lookup address information"),
+        None => error
+            .to_string()
+            .starts_with("failed to lookup address information"),
     }
 }
 

@@ -36,14 +36,27 @@ impl Limits {
     /// longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
     pub(super) fn within(left: Duration) -> Self {
         let phase = left.saturating_add(left.div_f64(32.0));
-        Self { connect: left.min(FIRST_CONNECT), send: phase, head: phase, body: phase, each: left }
+        Self {
+            connect: left.min(FIRST_CONNECT),
+            send: phase,
+            head: phase,
+            body: phase,
+            each: left,
+        }
     }
 
     /// Returns the limits of a second try to connect. A request that may refresh a token gives up sooner, after 4 s of a
     /// minute, because other processes wait for its lock.
     pub(super) fn of_second_try(left: Duration, may_refresh: bool) -> Self {
-        let connect = if may_refresh { left.div_f64(15.0).max(FIRST_CONNECT) } else { left };
-        Self { connect, ..Self::within(left) }
+        let connect = if may_refresh {
+            left.div_f64(15.0).max(FIRST_CONNECT)
+        } else {
+            left
+        };
+        Self {
+            connect,
+            ..Self::within(left)
+        }
     }
 
     /// Returns the limits, each as short as the caller's own agent has it.
@@ -148,13 +161,19 @@ pub(super) fn of_request(
     if keeps_whole {
         return config;
     }
-    config.timeout_global(None).timeout_per_call(None).timeout_resolve(None)
+    config
+        .timeout_global(None)
+        .timeout_per_call(None)
+        .timeout_resolve(None)
 }
 
 /// Refuses a SOCKS proxy in a build without `socks-proxy`, because ureq would bypass the proxy or panic.
 pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
     let protocol = config.proxy().map(Proxy::protocol);
-    let is_http = matches!(protocol, None | Some(ProxyProtocol::Http | ProxyProtocol::Https));
+    let is_http = matches!(
+        protocol,
+        None | Some(ProxyProtocol::Http | ProxyProtocol::Https)
+    );
     if is_http || cfg!(feature = "socks-proxy") {
         return Ok(());
     }
@@ -177,7 +196,11 @@ mod tests {
     fn a_second_try_to_connect_has_the_time_that_is_left_or_a_15th_of_it_if_others_wait() {
         for (left, may_refresh, connect) in [(60, false, 60), (60, true, 4), (300, true, 20)] {
             let limits = Limits::of_second_try(Duration::from_secs(left), may_refresh);
-            assert_eq!(limits.connect, Duration::from_secs(connect), "{left} s, {may_refresh}");
+            assert_eq!(
+                limits.connect,
+                Duration::from_secs(connect),
+                "{left} s, {may_refresh}"
+            );
             assert_eq!(limits.each, Duration::from_secs(left));
         }
     }

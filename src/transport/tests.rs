@@ -53,11 +53,21 @@ struct Asked {
 }
 
 fn get(url: impl Into<String>) -> Asked {
-    Asked { method: Method::GET, url: url.into(), body: None, timeout: LONG, may_refresh: false }
+    Asked {
+        method: Method::GET,
+        url: url.into(),
+        body: None,
+        timeout: LONG,
+        may_refresh: false,
+    }
 }
 
 fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Asked {
-    Asked { method: Method::POST, body: Some(body.into()), ..get(url) }
+    Asked {
+        method: Method::POST,
+        body: Some(body.into()),
+        ..get(url)
+    }
 }
 
 impl Asked {

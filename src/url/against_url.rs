@@ -6,8 +6,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::*;
 use crate::seeded::Seeded;
 
-const SCHEMES: [&str; 8] =
-    ["https://", "http://", "HTTPS://", "http:/", "https:", "//", "ftp://", ""];
+const SCHEMES: [&str; 8] = [
+    "https://", "http://", "HTTPS://", "http:/", "https:", "//", "ftp://", "",
+];
 const HOSTS: [&str; 22] = [
     "a.example",
     "A.Example",
@@ -32,13 +33,16 @@ const HOSTS: [&str; 22] = [
     "",
     "a_b",
 ];
-const PORTS: [&str; 10] = ["", "", "", ":80", ":443", ":8080", ":", ":00080", ":65536", ":x"];
+const PORTS: [&str; 10] = [
+    "", "", "", ":80", ":443", ":8080", ":", ":00080", ":65536", ":x",
+];
 const PATHS: [&str; 20] = [
     "/", "/", "a", "b", "é", "%20", "%zz", "?", "&", "=", "+", ";", ":", "@", "#", "\"", "'", "<",
     "{", "|",
 ];
-const HOSTILE: [&str; 12] =
-    ["\\", "\t", "\n", " ", "..", ".", "//", "/\\", "\0", "https:", "@", "%2e"];
+const HOSTILE: [&str; 12] = [
+    "\\", "\t", "\n", " ", "..", ".", "//", "/\\", "\0", "https:", "@", "%2e",
+];
 
 fn ours_of(url: &Uri) -> String {
     let target = url.path_and_query().map_or("/", |target| target.as_str());
@@ -46,7 +50,10 @@ fn ours_of(url: &Uri) -> String {
 }
 
 fn theirs_of(url: &Url) -> String {
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let query = url
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
     let origin = spelled(&url.origin().ascii_serialization());
     format!("{origin} {:?}", decoded(&format!("{}{query}", url.path())))
 }
@@ -81,7 +88,11 @@ fn absolute_urls_mean_the_same() {
 
 #[test]
 fn references_lead_to_the_same_place() {
-    let bases = ["https://a.example/b/c/d?q", "http://a.example:8080/", "https://[::1]/x"];
+    let bases = [
+        "https://a.example/b/c/d?q",
+        "http://a.example:8080/",
+        "https://[::1]/x",
+    ];
     let mut random = Seeded::new(12);
     let mut both = 0;
     for _ in 0..30_000 {
@@ -97,7 +108,10 @@ fn references_lead_to_the_same_place() {
         };
         // RFC 3986 removes dot segments from references with a host, too. The SDK keeps them.
         if reference.starts_with("//") && reference.contains("./") {
-            assert_eq!(spelled(&origin(&ours)), spelled(&theirs.origin().ascii_serialization()));
+            assert_eq!(
+                spelled(&origin(&ours)),
+                spelled(&theirs.origin().ascii_serialization())
+            );
             continue;
         }
         assert_eq!(ours_of(&ours), theirs_of(&theirs), "{base} + {reference:?}");
@@ -112,7 +126,17 @@ fn hostile_references_lead_nowhere_new() {
     let base = "https://good.example/dir/page?q";
     let mut random = Seeded::new(13);
     let mut pieces = HOSTILE.to_vec();
-    pieces.extend(["evil.example", "good.example", "/", "/", ":", "?", "#", "x", "https://"]);
+    pieces.extend([
+        "evil.example",
+        "good.example",
+        "/",
+        "/",
+        ":",
+        "?",
+        "#",
+        "x",
+        "https://",
+    ]);
     for _ in 0..40_000 {
         let reference = random.text(&pieces, 7);
         let Ok(ours) = join(&parse(base).unwrap(), &reference) else {
@@ -130,8 +154,11 @@ fn hostile_references_lead_nowhere_new() {
 
 #[test]
 fn percent_encoding_agrees() {
-    const UNRESERVED: &AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
     let pieces = [
         "a", "Z", "0", "-", "_", "~", "%", "%4", "%41", "%fF", "/", "+", " ", "é", "日", "\0",
         "x.", ":", "@", "&", "=", ";", "?", "#", "!", "'",
@@ -139,13 +166,24 @@ fn percent_encoding_agrees() {
     let mut random = Seeded::new(14);
     for _ in 0..20_000 {
         let text = random.text(&pieces, 12);
-        assert_eq!(encode(&text), utf8_percent_encode(&text, UNRESERVED).to_string());
-        assert_eq!(decode(&encode(&text), random.once_in(2)), text.as_bytes(), "{text:?}");
+        assert_eq!(
+            encode(&text),
+            utf8_percent_encode(&text, UNRESERVED).to_string()
+        );
+        assert_eq!(
+            decode(&encode(&text), random.once_in(2)),
+            text.as_bytes(),
+            "{text:?}"
+        );
         for in_query in [false, true] {
             let encoded = encode_credential(&text, in_query);
             assert_eq!(decode(&encoded, in_query), text.as_bytes(), "{text:?}");
             let around = format!("https://h/a?b={encoded}");
-            let url = if in_query { around } else { format!("https://h/{encoded}/x") };
+            let url = if in_query {
+                around
+            } else {
+                format!("https://h/{encoded}/x")
+            };
             assert_eq!(parse(&url).unwrap().to_string(), url, "{text:?}");
         }
         let expected: Vec<u8> = percent_decode_str(&text).collect();
@@ -161,6 +199,10 @@ fn no_text_panics() {
     let mut random = Seeded::new(15);
     for _ in 0..20_000 {
         let text = String::from_utf8_lossy(&random.bytes(24)).into_owned();
-        let _ = (parse(&text), join(&base, &text), parse(&format!("https://{text}")));
+        let _ = (
+            parse(&text),
+            join(&base, &text),
+            parse(&format!("https://{text}")),
+        );
     }
 }

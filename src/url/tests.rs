@@ -20,20 +20,38 @@ fn the_normal_form() {
         ("https://a.example?q=1", "https://a.example/?q=1"),
         ("https://a.example#f", "https://a.example/"),
         ("https://a.example#@evil.example/", "https://a.example/"),
-        ("https://a.example?@evil.example/", "https://a.example/?@evil.example/"),
-        ("https://a.example/@evil.example", "https://a.example/@evil.example"),
+        (
+            "https://a.example?@evil.example/",
+            "https://a.example/?@evil.example/",
+        ),
+        (
+            "https://a.example/@evil.example",
+            "https://a.example/@evil.example",
+        ),
         ("https://a.example/x?#f?g", "https://a.example/x?"),
         ("https://a.example./", "https://a.example./"),
         ("https://a_b-c.example/", "https://a_b-c.example/"),
-        ("https://xn--bcher-kva.example/", "https://xn--bcher-kva.example/"),
+        (
+            "https://xn--bcher-kva.example/",
+            "https://xn--bcher-kva.example/",
+        ),
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
         ("http://[::1]:8080/", "http://[::1]:8080/"),
         ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
         ("https://[2001:DB8:0::A]:443/", "https://[2001:db8::a]/"),
-        ("https://a.example/é?ü=日", "https://a.example/%C3%A9?%C3%BC=%E6%97%A5"),
-        ("https://a.example/\"<>\\^`{|}", "https://a.example/%22%3C%3E%5C%5E%60%7B%7C%7D"),
+        (
+            "https://a.example/é?ü=日",
+            "https://a.example/%C3%A9?%C3%BC=%E6%97%A5",
+        ),
+        (
+            "https://a.example/\"<>\\^`{|}",
+            "https://a.example/%22%3C%3E%5C%5E%60%7B%7C%7D",
+        ),
         ("https://a.example/a%2Fb%zz%", "https://a.example/a%2Fb%zz%"),
-        ("https://a.example/!$&'()*+,;=:@[]~-._", "https://a.example/!$&'()*+,;=:@[]~-._"),
+        (
+            "https://a.example/!$&'()*+,;=:@[]~-._",
+            "https://a.example/!$&'()*+,;=:@[]~-._",
+        ),
         ("https://a.example//b/", "https://a.example//b/"),
     ];
     for (text, expected) in table {
@@ -95,7 +113,11 @@ fn what_is_not_a_url_and_why() {
         }
     }
     for byte in (0..=b' ').chain([0x7F]) {
-        for (text, at) in [("https://a.ex?ample/", 12), ("?https://a/", 0), ("https://a/x?", 11)] {
+        for (text, at) in [
+            ("https://a.ex?ample/", 12),
+            ("?https://a/", 0),
+            ("https://a/x?", 11),
+        ] {
             let text = text.replace('?', &char::from(byte).to_string());
             let expected = format!(
                 "has a space or control character at byte {at}; remove it, or percent-encode it in a path or query"
@@ -167,7 +189,11 @@ fn references() {
         assert_eq!(join(&root, reference).unwrap(), *expected, "{reference:?}");
     }
     let tls = parse("https://a.example/x").unwrap();
-    assert_eq!(join(&tls, "//g/y").unwrap(), "https://g/y", "keeps the scheme");
+    assert_eq!(
+        join(&tls, "//g/y").unwrap(),
+        "https://g/y",
+        "keeps the scheme"
+    );
 }
 
 #[test]
@@ -183,7 +209,11 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     ];
     for reference in stay {
         let url = join(&base, reference).unwrap();
-        assert_eq!(origin(&url), "https://good.example", "{reference:?} -> {url}");
+        assert_eq!(
+            origin(&url),
+            "https://good.example",
+            "{reference:?} -> {url}"
+        );
         assert!(same_origin(&url, &base), "{reference:?}");
     }
     #[rustfmt::skip]
@@ -207,7 +237,10 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     let leave = [
         ("//evil.example", "https://evil.example"),
         ("//good.example.", "https://good.example."),
-        ("//good.example.evil.example", "https://good.example.evil.example"),
+        (
+            "//good.example.evil.example",
+            "https://good.example.evil.example",
+        ),
         ("//good.example:8443", "https://good.example:8443"),
         ("http://good.example", "http://good.example"),
         ("http://good.example:443", "http://good.example:443"),
@@ -221,7 +254,12 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
         assert_eq!(origin(&url), elsewhere, "{reference:?}");
         assert!(!same_origin(&url, &base), "{reference:?}");
     }
-    for same in ["HTTPS://GOOD.example:443/x", "//good.EXAMPLE", "//good.example:?x", "/x"] {
+    for same in [
+        "HTTPS://GOOD.example:443/x",
+        "//good.EXAMPLE",
+        "//good.example:?x",
+        "/x",
+    ] {
         assert!(same_origin(&join(&base, same).unwrap(), &base), "{same:?}");
     }
 }
@@ -239,7 +277,10 @@ fn this_machine() {
         "http://localhost.localdomain/", "http://0.0.0.0/", "http://[::]/", "http://10.0.0.1/",
         "http://128.0.0.1/", "http://[::2]/", "http://169.254.169.254/", "http://xlocalhost/",
     ];
-    let rows = this.iter().map(|url| (url, true)).chain(others.iter().map(|url| (url, false)));
+    let rows = this
+        .iter()
+        .map(|url| (url, true))
+        .chain(others.iter().map(|url| (url, false)));
     for (text, here) in rows {
         assert_eq!(is_loopback(&parse(text).unwrap()), here, "{text}");
     }

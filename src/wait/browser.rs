@@ -65,7 +65,11 @@ pub(crate) struct BrowserWait {
 
 impl BrowserWait {
     pub(crate) fn new(returns: Arc<BrowserReturns>) -> Self {
-        Self { returns, connection_id: String::new(), has_returned: false }
+        Self {
+            returns,
+            connection_id: String::new(),
+            has_returned: false,
+        }
     }
 
     /// Reserves the return URL for this connection.
@@ -106,7 +110,13 @@ mod tests {
     #[test]
     fn the_return_url_is_for_one_connection() {
         // `?` starts a wait. `=` uses the URL, and `!` is refused.
-        let table = ["=a !a !b", "?a =a !a", "?a !b =a !a !b", "=b ?a =a !a !b", "=a ?a !a !b"];
+        let table = [
+            "=a !a !b",
+            "?a =a !a",
+            "?a !b =a !a !b",
+            "=b ?a =a !a !b",
+            "=a ?a !a !b",
+        ];
         for case in table {
             let returns = Arc::new(BrowserReturns::default());
             for step in case.split(' ') {

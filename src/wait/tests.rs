@@ -32,7 +32,11 @@ fn wait(token: &Result<()>) -> (String, Vec<String>) {
     });
     let status = |_| {
         let failed = !asked.get();
-        Ok(if failed { ConnectionStatus::Failed } else { ConnectionStatus::Active })
+        Ok(if failed {
+            ConnectionStatus::Failed
+        } else {
+            ConnectionStatus::Active
+        })
     };
     let token = |_| {
         assert!(!asked.replace(true), "asked once");
@@ -48,7 +52,12 @@ fn failed_is_asked_about() {
     // The status and code of the token request, the outcome, and the statuses that `on_poll` got.
     let table: [(u16, &str, &str, &[&str]); 23] = [
         // A gateway of version 0.4.
-        (400, "connection_not_active", "active", &["pending", "active"]),
+        (
+            400,
+            "connection_not_active",
+            "active",
+            &["pending", "active"],
+        ),
         (409, "token_expired", "active", &["pending", "active"]),
         (409, "attention_required", "attention", &["attention"]),
         (410, "connection_revoked", "revoked", &["revoked"]),
@@ -78,9 +87,16 @@ fn failed_is_asked_about() {
     ];
     for (status, code, outcome, shown) in table {
         let (ended, seen) = wait(&Err(refused(status, code)));
-        assert_eq!((&*ended, seen.as_slice()), (outcome, &*to_strings(shown)), "{status} {code}");
+        assert_eq!(
+            (&*ended, seen.as_slice()),
+            (outcome, &*to_strings(shown)),
+            "{status} {code}"
+        );
     }
-    assert_eq!(wait(&Ok(())), ("active".to_owned(), to_strings(&["active"])));
+    assert_eq!(
+        wait(&Ok(())),
+        ("active".to_owned(), to_strings(&["active"]))
+    );
 }
 
 #[test]
@@ -88,7 +104,11 @@ fn a_gateway_with_a_rate_limit_is_polled_when_it_says_so() {
     for (status, asked, pause) in [(429, 7, 7), (429, 600, 15), (429, 0, 0), (503, 7, 0)] {
         let limited = refused(status, "busy");
         let limited = limited.with(|inner| inner.retry_after = Some(Duration::from_secs(asked)));
-        assert_eq!(least_pause(&limited), Duration::from_secs(pause), "{status} {asked}");
+        assert_eq!(
+            least_pause(&limited),
+            Duration::from_secs(pause),
+            "{status} {asked}"
+        );
     }
     let begun = std::time::Instant::now();
     let longer = Duration::from_millis(50);
@@ -120,10 +140,18 @@ fn brief() -> WaitOptions<'static> {
 #[test]
 fn a_wait_that_runs_out_says_which_status_was_the_last() {
     let pending = || Err(refused(400, "connection_not_active"));
-    let ended = until_final(brief(), soon(), |_| Ok(ConnectionStatus::Failed), |_| pending());
+    let ended = until_final(
+        brief(),
+        soon(),
+        |_| Ok(ConnectionStatus::Failed),
+        |_| pending(),
+    );
     let error = ended.unwrap_err();
     assert_eq!(error.code(), "timeout");
-    assert!(error.message().contains("the last status was `pending`"), "{error}");
+    assert!(
+        error.message().contains("the last status was `pending`"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -131,7 +159,10 @@ fn a_wait_that_runs_out_says_which_failure_was_the_last() {
     let down = |_| Err(refused(502, "broker_unavailable"));
     let error = until_final(brief(), soon(), down, |_| Ok(())).unwrap_err();
     assert_eq!(error.code(), "timeout");
-    assert!(error.message().contains("failed with broker_unavailable"), "{error}");
+    assert!(
+        error.message().contains("failed with broker_unavailable"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -151,7 +182,10 @@ fn a_wait_of_no_time_polls_once() {
             Ok(first.into())
         };
         let token = |deadline: Deadline| {
-            assert!(deadline.left().is_some(), "{first}: the token call has time");
+            assert!(
+                deadline.left().is_some(),
+                "{first}: the token call has time"
+            );
             Ok(())
         };
         let once = WaitOptions::default().timeout(Duration::ZERO);

@@ -18,12 +18,24 @@ fn every_command_prints_its_result() {
         ("token {github}", "strategy       oauth2\n"),
         ("token -pweather", "header        X-API-Key\n"),
         ("token --workspace=acme", "(hidden; --show prints it)\n"),
-        ("token {registry}", "(hidden; --show --json with the connection's id prints them)\n"),
+        (
+            "token {registry}",
+            "(hidden; --show --json with the connection's id prints them)\n",
+        ),
         ("refresh {github}", "token_type     Bearer\n"),
-        ("fetch {url}/user", r#"{"login":"acme","provider":"github"}"#),
+        (
+            "fetch {url}/user",
+            r#"{"login":"acme","provider":"github"}"#,
+        ),
         ("fetch -pregistry {url}/user", r#""provider":"registry""#),
-        ("providers", "NAME      AUTH TYPE   SCOPES     DESCRIPTION\n"),
-        ("providers", "github    oauth2      repo,user  The sample upstream as github\n"),
+        (
+            "providers",
+            "NAME      AUTH TYPE   SCOPES     DESCRIPTION\n",
+        ),
+        (
+            "providers",
+            "github    oauth2      repo,user  The sample upstream as github\n",
+        ),
         ("env", "WORKSPACE_ID       acme\n"),
         ("env", "NEXUS_LOG          (not set)\n"),
     ];
@@ -41,15 +53,24 @@ fn json_is_one_line_with_these_fields() {
     let cases: &[(&str, &[&str])] = &[
         ("status {github}", &["connection_id", "status"]),
         ("status", &["workspace", "provider", "status"]),
-        ("token {github}", &["connection_id", "expires_at", "expires_in", "strategy"]),
+        (
+            "token {github}",
+            &["connection_id", "expires_at", "expires_in", "strategy"],
+        ),
         ("token", &["workspace", "provider", "header", "expires_in"]),
         ("token --show", &["access_token"]),
         ("token --show {registry}", &["credentials"]),
         ("refresh {github}", &["connection_id", "token_type"]),
         ("env", &["NEXUS_GATEWAY_URL", "NEXUS_API_KEY", "NEXUS_LOG"]),
-        ("connect --no-wait", &["connection_id", "status", "auth_url"]),
+        (
+            "connect --no-wait",
+            &["connection_id", "status", "auth_url"],
+        ),
         ("providers", &["providers"]),
-        ("revoke {github}", &["connection_id", "status", "revoked_at"]),
+        (
+            "revoke {github}",
+            &["connection_id", "status", "revoked_at"],
+        ),
     ];
     for (args, fields) in cases {
         let value = bench.run(&format!("{args} --json")).json(args);
@@ -65,18 +86,46 @@ fn errors_are_one_line_and_have_their_exit_code() {
     let cases: &[(&str, i32, &str)] = &[
         ("", 2, "no command given; see `nexus --help`"),
         ("revok", 2, "a similar subcommand exists: 'revoke'"),
-        ("fly", 2, "unrecognized subcommand 'fly'; see `nexus --help`"),
+        (
+            "fly",
+            2,
+            "unrecognized subcommand 'fly'; see `nexus --help`",
+        ),
         ("fetch --fly", 2, "unexpected argument '--fly' found"),
-        ("refresh", 2, "not provided: <CONNECTION>; see `nexus refresh --help`"),
+        (
+            "refresh",
+            2,
+            "not provided: <CONNECTION>; see `nexus refresh --help`",
+        ),
         ("status ' '", 2, "for '[CONNECTION]': it is blank"),
         ("status a b", 2, "unexpected argument"),
         ("status a --show", 2, "--show"),
-        ("token 11111111-2222-3333-4444-555555555555", 6, "run `nexus connect`"),
+        (
+            "token 11111111-2222-3333-4444-555555555555",
+            6,
+            "run `nexus connect`",
+        ),
         ("token ' '", 2, "it is blank"),
-        ("token -w ' '", 2, "no workspace: give --workspace or set WORKSPACE_ID"),
-        ("token -p ''", 2, "no provider: give --provider or set PROVIDER"),
-        ("token a -w b", 2, "'[CONNECTION]' cannot be used with '--workspace <ID>'"),
-        ("status a -p b", 2, "'[CONNECTION]' cannot be used with '--provider <NAME>'"),
+        (
+            "token -w ' '",
+            2,
+            "no workspace: give --workspace or set WORKSPACE_ID",
+        ),
+        (
+            "token -p ''",
+            2,
+            "no provider: give --provider or set PROVIDER",
+        ),
+        (
+            "token a -w b",
+            2,
+            "'[CONNECTION]' cannot be used with '--workspace <ID>'",
+        ),
+        (
+            "status a -p b",
+            2,
+            "'[CONNECTION]' cannot be used with '--provider <NAME>'",
+        ),
         ("token -w nobody", 6, "run `nexus connect`"),
         ("token --show {registry}", 1, "`--show --json`"),
         ("refresh {registry}", 1, "cannot be refreshed"),
@@ -115,11 +164,17 @@ fn env_shows_variables_without_their_secrets() {
         ("NEXUS_LOG", "", "(not set)"),
         ("HTTP_PROXY", "user:hunter2@proxy:80", "(hidden)@proxy:80"),
         ("NO_PROXY", "a.example", "a.example"),
-        ("NEXUS_GATEWAY_URL", "http://127.0.0.1:1/?key=hunter2", "http://127.0.0.1:1/?(hidden)"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "http://127.0.0.1:1/?key=hunter2",
+            "http://127.0.0.1:1/?(hidden)",
+        ),
     ] {
         let ran = bench.run_in("env", name, value);
         let mut lines = ran.out.lines();
-        let found = lines.find_map(|line| line.strip_prefix(name)).map(str::trim);
+        let found = lines
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim);
         assert_eq!(found, Some(shown), "{name}: {}", ran.out);
     }
 }
@@ -129,7 +184,10 @@ fn all_missing_settings_are_named_at_once() {
     let bench = Bench::new("missing");
     let settings = [
         ("NEXUS_GATEWAY_URL", "no gateway: set NEXUS_GATEWAY_URL"),
-        ("WORKSPACE_ID", "no workspace: give --workspace or set WORKSPACE_ID"),
+        (
+            "WORKSPACE_ID",
+            "no workspace: give --workspace or set WORKSPACE_ID",
+        ),
         ("PROVIDER", "no provider: give --provider or set PROVIDER"),
     ];
     for args in ["token", "connect", "fetch {url}", "exec true"] {
@@ -152,7 +210,12 @@ fn a_variable_that_is_not_utf_8_is_named() {
     use std::os::unix::ffi::OsStrExt as _;
 
     let bench = Bench::new("utf-8");
-    for name in ["NEXUS_GATEWAY_URL", "NEXUS_API_KEY", "WORKSPACE_ID", "PROVIDER"] {
+    for name in [
+        "NEXUS_GATEWAY_URL",
+        "NEXUS_API_KEY",
+        "WORKSPACE_ID",
+        "PROVIDER",
+    ] {
         let ran = bench.run_in("token", name, std::ffi::OsStr::from_bytes(b"caf\xe9"));
         let problem = format!("{name}: is not UTF-8");
         let spelled = ran.err.contains(&problem) || ran.err.contains(&problem.replace(':', ""));
@@ -205,7 +268,11 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
     let escaped = r#""a\u009b\u007f\u202e\u200f\u2069\u061c"#.to_owned() + "\u{200d}é\\n\"";
     assert!(ran.out.contains(&escaped), "{:?}", ran.out);
     assert_eq!(ran.json("token")["access_token"], token["access_token"]);
-    bench.reply("/health", 400, &json!({"error": "broker_error", "message": "no\u{202e}pe"}));
+    bench.reply(
+        "/health",
+        400,
+        &json!({"error": "broker_error", "message": "no\u{202e}pe"}),
+    );
     let ran = bench.run("health");
     assert!(!ran.err.contains('\u{202e}'), "{:?}", ran.err);
 }
@@ -215,12 +282,24 @@ fn a_wrong_configuration_is_named() {
     let bench = Bench::new("configuration");
     let cases: &[(&str, &str, i32, &str)] = &[
         ("NEXUS_GATEWAY_URL", "", 2, "NEXUS_GATEWAY_URL"),
-        ("NEXUS_GATEWAY_URL", "nowhere", 2, "NEXUS_GATEWAY_URL: has no scheme"),
-        ("NEXUS_GATEWAY_URL", "http://127.0.0.1:1", 1, "connection refused"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "nowhere",
+            2,
+            "NEXUS_GATEWAY_URL: has no scheme",
+        ),
+        (
+            "NEXUS_GATEWAY_URL",
+            "http://127.0.0.1:1",
+            1,
+            "connection refused",
+        ),
         ("NEXUS_API_KEY", "wrong", 1, "(set NEXUS_API_KEY)"),
     ];
     for (name, value, code, part) in cases {
-        bench.run_in("token {github}", name, value).assert_error(*code, part, name);
+        bench
+            .run_in("token {github}", name, value)
+            .assert_error(*code, part, name);
     }
 }
 
@@ -231,7 +310,12 @@ fn nothing_secret_is_printed_without_show() {
     for id in ["{github}", "{registry}"] {
         let shown = bench.run(&format!("token --show --json {id}")).json(id);
         let of_fields = ["access_token", "password"].map(|name| shown["credentials"][name].clone());
-        secrets.extend(of_fields.iter().filter_map(Value::as_str).map(str::to_owned));
+        secrets.extend(
+            of_fields
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned),
+        );
     }
     let basic = bench.run("token --show -pregistry").out;
     secrets.push(basic.trim().to_owned());
@@ -270,8 +354,15 @@ fn revoke_ends_a_connection_once() {
     let query = bench.gateway.requests().pop().unwrap().query;
     let sent = "workspace_id=acme&reason=left%20the%20team";
     assert_eq!(query.as_deref(), Some(sent));
-    assert!(bench.run("status {github}").out.starts_with("failed: connection_revoked: "));
-    bench.run("token {github}").assert_error(6, "run `nexus connect`", "token");
+    assert!(
+        bench
+            .run("status {github}")
+            .out
+            .starts_with("failed: connection_revoked: ")
+    );
+    bench
+        .run("token {github}")
+        .assert_error(6, "run `nexus connect`", "token");
     let again = bench.run("revoke {github} --json").json("again");
     assert_eq!(again["already_revoked"], true);
     assert_eq!(again["connection_id"], bench.github);
@@ -325,12 +416,17 @@ fn a_connection_that_needs_the_user_has_its_own_exit_code() {
     for status in ["attention", "revoked"] {
         assert!(bench.gateway.set_status(&bench.github, status));
         for args in ["token", "token {github}", "status", "fetch {url}/user"] {
-            bench.run(args).assert_error(6, "run `nexus connect`", status);
+            bench
+                .run(args)
+                .assert_error(6, "run `nexus connect`", status);
         }
         let ran = bench.run("status {github}");
         assert_eq!((ran.code, ran.err.as_str()), (6, ""));
         let shown = ran.out;
-        assert!(shown.starts_with("failed: ") && shown.contains("run `nexus connect`"), "{shown}");
+        assert!(
+            shown.starts_with("failed: ") && shown.contains("run `nexus connect`"),
+            "{shown}"
+        );
     }
 }
 

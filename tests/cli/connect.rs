@@ -48,7 +48,9 @@ fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
         let ran = bench.run(&format!("connect --no-wait {args}"));
         assert_eq!(ran.code, 0, "{args}: {}", ran.err);
         let requests = bench.gateway.requests();
-        let mut bodies = requests.iter().filter(|it| it.path == "/v1/request-connection");
+        let mut bodies = requests
+            .iter()
+            .filter(|it| it.path == "/v1/request-connection");
         let body: Value = serde_json::from_slice(&bodies.next().unwrap().body).unwrap();
         body["scopes"].clone()
     };
@@ -100,7 +102,11 @@ fn gateway_serves_until_it_is_ended() {
             .env("NEXUS_GATEWAY_URL", &url)
             .env("NEXUS_API_KEY", KEY);
         let ran = finish(spawn(&mut fetch), b"");
-        assert_eq!(ran.out, r#"{"login":"a:b","provider":"slack"}"#, "{}", ran.err);
+        assert_eq!(
+            ran.out, r#"{"login":"a:b","provider":"slack"}"#,
+            "{}",
+            ran.err
+        );
         end(&mut child);
     }
 }

@@ -12,10 +12,22 @@ fn a_credential_is_a_line_of_stdin_for_each_field() {
     let bench = Bench::new("entered");
     // (arguments, stdin, the credential that the gateway stores)
     let cases = [
-        ("weather --field api_key=-", "k 1\n", json!({"api_key": "k 1"})),
+        (
+            "weather --field api_key=-",
+            "k 1\n",
+            json!({"api_key": "k 1"}),
+        ),
         ("weather --field api_key", "k-2", json!({"api_key": "k-2"})),
-        ("weather --field=api_key=- --json", "k=3\r\nmore\n", json!({"api_key": "k=3"})),
-        ("weather --field api_key --no-wait", "k\t4\n", json!({"api_key": "k\t4"})),
+        (
+            "weather --field=api_key=- --json",
+            "k=3\r\nmore\n",
+            json!({"api_key": "k=3"}),
+        ),
+        (
+            "weather --field api_key --no-wait",
+            "k\t4\n",
+            json!({"api_key": "k\t4"}),
+        ),
         (
             "registry --field username --field password=-",
             "me\np\n",
@@ -61,7 +73,10 @@ fn a_secret_in_the_arguments_is_refused_unseen() {
         ("connect -p weather --field api_key=-hunter2", visible),
         ("connect -p weather --field=api_key=", visible),
         ("connect -p weather --field hunter2=", visible),
-        ("connect -p weather --field api_key=- hunter2", "unexpected argument found"),
+        (
+            "connect -p weather --field api_key=- hunter2",
+            "unexpected argument found",
+        ),
         ("connect -p weather --field api_key=- --hunter", "--hunter"),
         ("connect -p weather --field =-", "write it as NAME=-"),
         ("connect -p weather --field ''", "write it as NAME=-"),
@@ -104,9 +119,17 @@ fn fields_that_do_not_fit_are_named() {
             2,
             "wrong fields (unknown: x); give --field api_key=-",
         ),
-        ("connect -p weather --field api_key", 2, "stdin ended before api_key"),
+        (
+            "connect -p weather --field api_key",
+            2,
+            "stdin ended before api_key",
+        ),
         ("connect -p github --field api_key", 1, "omit --field"),
-        ("connect -p nobody --field api_key", 1, "give another --provider"),
+        (
+            "connect -p nobody --field api_key",
+            1,
+            "give another --provider",
+        ),
     ]);
     let ran = bench.run_with("connect -p weather --field api_key", b"\n");
     ran.assert_error(1, "missing required field: api_key", "empty");
@@ -129,9 +152,10 @@ fn a_credential_is_never_printed() {
     let bench = Bench::new("unprinted");
     let quoting = json!({"error": "broker_error", "message": format!("refused: {SECRET}")});
     let taken = json!({"connection_id": bench.github, "status": "active"});
-    for (code, status, reply, part) in
-        [(1, 502, quoting, "refused: [redacted]"), (0, 200, taken, "")]
-    {
+    for (code, status, reply, part) in [
+        (1, 502, quoting, "refused: [redacted]"),
+        (0, 200, taken, ""),
+    ] {
         for args in ["", "--json"] {
             bench.reply("/v1/capture-credential", status, &reply);
             let mut command = bench.command(&format!("connect -p weather --field api_key {args}"));
@@ -160,7 +184,12 @@ fn a_credential_that_takes_effect_later_is_waited_for() {
     let reply = json!({"connection_id": bench.github, "status": "pending"});
     let cases = [
         ("active", "", 0, "waiting for the gateway: active\n"),
-        ("attention", "", 6, "run `nexus connect` again, with another credential\n"),
+        (
+            "attention",
+            "",
+            6,
+            "run `nexus connect` again, with another credential\n",
+        ),
         ("revoked", "--no-wait", 0, ""),
     ];
     for (status, args, code, last) in cases {
@@ -179,19 +208,31 @@ fn without_fields_connect_says_which_to_give() {
     let again = "to enter the credential, run `nexus connect` again with --field";
     let cases = [
         ("weather", format!("{again} api_key=-\n")),
-        ("registry", format!("{again} password=- --field username=-\n")),
+        (
+            "registry",
+            format!("{again} password=- --field username=-\n"),
+        ),
     ];
     for (provider, hint) in cases {
         let ran = bench.run(&format!("connect --no-wait -p {provider}"));
         assert_eq!((ran.code, ran.err), (0, hint), "{provider}");
     }
     let ran = bench.run("connect --no-wait");
-    assert!(ran.err.starts_with("to consent, open http://"), "{}", ran.err);
+    assert!(
+        ran.err.starts_with("to consent, open http://"),
+        "{}",
+        ran.err
+    );
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     for path in ["/v1/providers", "/v1/capture-schema"] {
         bench.gateway.fail_next_at(path, 1, Fault::Status(502));
         let ran = bench.run("connect --no-wait -p weather");
-        assert_eq!((ran.code, ran.err.lines().count()), (0, 1), "{path}: {}", ran.err);
+        assert_eq!(
+            (ran.code, ran.err.lines().count()),
+            (0, 1),
+            "{path}: {}",
+            ran.err
+        );
     }
 }
 
@@ -209,14 +250,19 @@ fn shell_words(text: &str) -> Vec<String> {
 #[test]
 fn a_command_to_copy_is_quoted_for_a_shell() {
     let bench = Bench::new("quoted");
-    for name in
-        ["k;touch {dir}/run;#", "$(touch {dir}/run)", "`touch {dir}/run`", "it's|a b", "a\"&\\*~"]
-    {
+    for name in [
+        "k;touch {dir}/run;#",
+        "$(touch {dir}/run)",
+        "`touch {dir}/run`",
+        "it's|a b",
+        "a\"&\\*~",
+    ] {
         let name = bench.filled(name);
         let schema = json!({"schema": {"properties": {&name: {}}}});
-        for (args, code, start) in
-            [("--no-wait", 0, "run `nexus connect` again with "), ("--field other", 2, "; give ")]
-        {
+        for (args, code, start) in [
+            ("--no-wait", 0, "run `nexus connect` again with "),
+            ("--field other", 2, "; give "),
+        ] {
             bench.reply("/v1/capture-schema", 200, &schema);
             let ran = bench.run(&format!("connect -p weather {args}"));
             assert_eq!(ran.code, code, "{name}: {}", ran.err);

@@ -70,7 +70,10 @@ fn started(slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>, TcpStr
 fn expect(stderr: &mut impl BufRead, text: &str) {
     let mut seen = String::new();
     while !seen.contains(text) {
-        assert!(stderr.read_line(&mut seen).unwrap() > 0, "no {text:?}: {seen}");
+        assert!(
+            stderr.read_line(&mut seen).unwrap() > 0,
+            "no {text:?}: {seen}"
+        );
     }
 }
 

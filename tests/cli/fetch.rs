@@ -30,7 +30,11 @@ fn data_comes_from_an_argument_a_file_or_stdin() {
         assert_eq!(ran.code, 0, "{args}: {}", ran.err);
         let requests = bench.gateway.requests();
         let sent = requests.last().unwrap();
-        assert_eq!((sent.method.as_str(), &*sent.body), (*method, *body), "{args}");
+        assert_eq!(
+            (sent.method.as_str(), &*sent.body),
+            (*method, *body),
+            "{args}"
+        );
         assert_eq!(
             (&sent.headers["x-one"], &sent.headers["x-two"]),
             (&"1".parse().unwrap(), &"2".parse().unwrap())
@@ -51,8 +55,16 @@ fn what_cannot_be_sent_is_one_line_and_an_exit_code() {
         ("fetch {url}/user -d @{dir}/missing", 1, "cannot read"),
         ("fetch {url}/user -da -db", 2, "--data <DATA>"),
         ("fetch {url}/user -o {dir}/missing/file", 1, "cannot write"),
-        ("fetch {url}/user --timeout soon", 2, "give a number of seconds"),
-        ("fetch {url}/user --timeout -1", 2, "give a number of seconds"),
+        (
+            "fetch {url}/user --timeout soon",
+            2,
+            "give a number of seconds",
+        ),
+        (
+            "fetch {url}/user --timeout -1",
+            2,
+            "give a number of seconds",
+        ),
     ]);
 }
 
@@ -62,7 +74,10 @@ fn include_puts_status_and_headers_before_the_body() {
     let ran = bench.run("fetch -i {url}/user");
     let (head, body) = ran.out.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-    assert!(head.contains("\r\ncontent-type: application/json"), "{head}");
+    assert!(
+        head.contains("\r\ncontent-type: application/json"),
+        "{head}"
+    );
     assert_eq!(body, r#"{"login":"acme","provider":"github"}"#);
 }
 
@@ -72,9 +87,10 @@ fn output_replaces_a_file_only_by_a_response() {
     let (kept, new) = (bench.file("kept"), bench.file("new"));
     let old = "old and longer than what comes, by far and away";
     fs::write(&kept, old).unwrap();
-    for (args, code, part) in
-        [("http://127.0.0.1:1/", 1, "refused"), ("{url}/user --fail", 5, "responded with 500")]
-    {
+    for (args, code, part) in [
+        ("http://127.0.0.1:1/", 1, "refused"),
+        ("{url}/user --fail", 5, "responded with 500"),
+    ] {
         for name in ["kept", "new"] {
             let fault = Fault::reply(500, "text/plain", "the body");
             bench.gateway.fail_next_at("/user", 1, fault);
@@ -115,7 +131,11 @@ fn a_path_is_appended_to_the_providers_base_url() {
         assert!(ran.out.contains("acme"), "{args}: {}", ran.out);
     }
     bench.assert_errors(&[
-        ("fetch https://evil.example/ --base-url {url}", 1, "host_not_allowed"),
+        (
+            "fetch https://evil.example/ --base-url {url}",
+            1,
+            "host_not_allowed",
+        ),
         ("fetch /user --base-url nowhere", 2, "base_url"),
     ]);
     bench.reply("/v1/providers", 200, &json!({}));
@@ -132,9 +152,16 @@ fn headers_may_come_from_a_file() {
     let ran = bench.run("fetch {url}/user -H @{dir}/headers -H X-Three:3");
     assert_eq!(ran.code, 0, "{}", ran.err);
     let requests = bench.gateway.requests();
-    let sent = &requests.iter().find(|request| request.path == "/user").unwrap().headers;
+    let sent = &requests
+        .iter()
+        .find(|request| request.path == "/user")
+        .unwrap()
+        .headers;
     let names = ["x-one", "x-two", "x-three"];
-    assert_eq!(names.map(|name| sent[name].to_str().unwrap().to_owned()), ["1", "secret", "3"]);
+    assert_eq!(
+        names.map(|name| sent[name].to_str().unwrap().to_owned()),
+        ["1", "secret", "3"]
+    );
     let missing = bench.run("fetch {url}/user -H @{dir}/missing");
     missing.assert_error(1, "cannot read", "missing");
 }
@@ -143,7 +170,9 @@ fn headers_may_come_from_a_file() {
 fn the_timeout_includes_the_call_for_the_token() {
     let bench = Bench::new("fetch-timeout");
     for path in ["/v1/resolve", "/user"] {
-        bench.gateway.fail_next_at(path, 1, Fault::Delay(Duration::from_millis(700)));
+        bench
+            .gateway
+            .fail_next_at(path, 1, Fault::Delay(Duration::from_millis(700)));
     }
     let ran = bench.run("fetch {url}/user --timeout 1");
     ran.assert_error(7, "timed out", "two delays");
@@ -152,7 +181,15 @@ fn the_timeout_includes_the_call_for_the_token() {
 #[test]
 fn fail_exits_with_the_class_of_the_status() {
     let bench = Bench::new("fail");
-    let cases = [(204, 0), (304, 3), (404, 4), (499, 4), (500, 5), (503, 5), (700, 1)];
+    let cases = [
+        (204, 0),
+        (304, 3),
+        (404, 4),
+        (499, 4),
+        (500, 5),
+        (503, 5),
+        (700, 1),
+    ];
     for (status, code) in cases {
         let fault = Fault::reply(status, "text/plain", "the body");
         bench.gateway.fail_next_at("/user", 2, fault);
@@ -173,12 +210,18 @@ fn a_reader_that_leaves_early_is_no_error() {
     let bench = Bench::new("closed");
     let body = "a line of text\n".repeat(100_000);
     for (status, code) in [(200, 0), (404, 4)] {
-        bench.gateway.fail_next_at("/user", 1, Fault::reply(status, "text/plain", body.clone()));
+        bench
+            .gateway
+            .fail_next_at("/user", 1, Fault::reply(status, "text/plain", body.clone()));
         let mut child = spawn(&mut bench.command("fetch --fail {url}/user"));
         drop(child.stdout.take());
         let ran = finish(child, b"");
         assert_eq!(ran.code, code, "{}", ran.err);
-        assert!(!ran.err.contains("panic") && ran.err.lines().count() <= 1, "{}", ran.err);
+        assert!(
+            !ran.err.contains("panic") && ran.err.lines().count() <= 1,
+            "{}",
+            ran.err
+        );
     }
     for args in ["--help", "token", "env --json"] {
         let mut child = spawn(&mut bench.command(args));

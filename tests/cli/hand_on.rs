@@ -19,11 +19,18 @@ fn bench(name: &str) -> (Bench, String) {
     let in_query = json!({"type": "query_param", "config": {"param_name": "key"}});
     let hmac = json!({"type": "hmac_payload", "config": {"header_name": "X-Signature"}});
     let aws = json!({"type": "aws_sigv4", "config": {"service": "execute-api"}});
-    let keys =
-        [("access_key", "AKIDEXAMPLE"), ("secret_key", "hunter2/+"), ("session_token", "s-1")];
+    let keys = [
+        ("access_key", "AKIDEXAMPLE"),
+        ("secret_key", "hunter2/+"),
+        ("session_token", "s-1"),
+    ];
     let builder = DevGateway::builder()
         .provider(static_one("maps", in_query, &[("api_key", "k-of-maps")]))
-        .provider(static_one("bot", json!({"type": "path"}), &[("token", "123:abc")]))
+        .provider(static_one(
+            "bot",
+            json!({"type": "path"}),
+            &[("token", "123:abc")],
+        ))
         .provider(static_one("signed", hmac, &[("api_secret", "hunter2")]))
         .provider(static_one("cloud", aws, &keys));
     let bench = Bench::with(name, builder);
@@ -42,18 +49,30 @@ fn exec_runs_a_command_with_the_token() {
     let cases: &[(&str, i32, &str)] = &[
         ("-- sh -c 'echo $NEXUS_TOKEN'", 0, &token),
         ("sh -c 'echo $NEXUS_TOKEN'", 0, &token),
-        ("--env GH_TOKEN -- sh -c 'echo $GH_TOKEN$NEXUS_TOKEN'", 0, &token),
+        (
+            "--env GH_TOKEN -- sh -c 'echo $GH_TOKEN$NEXUS_TOKEN'",
+            0,
+            &token,
+        ),
         ("-p maps -- sh -c 'echo $NEXUS_TOKEN'", 0, "k-of-maps\n"),
         ("-- echo --json -p", 0, "--json -p\n"),
         ("-- sh -c 'echo key:$NEXUS_API_KEY'", 0, "key:\n"),
-        ("--env NEXUS_API_KEY -p maps -- sh -c 'echo $NEXUS_API_KEY'", 0, "k-of-maps\n"),
+        (
+            "--env NEXUS_API_KEY -p maps -- sh -c 'echo $NEXUS_API_KEY'",
+            0,
+            "k-of-maps\n",
+        ),
         ("-- cat", 0, "of stdin"),
         ("-- sh -c 'exit 7'", 7, ""),
         ("-- true", 0, ""),
     ];
     for (args, code, out) in cases {
         let ran = bench.run_with(&format!("exec {args}"), b"of stdin");
-        assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (*code, *out, ""), "{args}");
+        assert_eq!(
+            (ran.code, ran.out.as_str(), ran.err.as_str()),
+            (*code, *out, ""),
+            "{args}"
+        );
     }
     // The process has become the command.
     let child = spawn(&mut bench.command("exec -- sh -c 'echo $$'"));
@@ -68,7 +87,11 @@ fn what_exec_cannot_run_has_the_exit_code_of_shells() {
     bench.assert_errors(&[
         ("exec", 2, "<COMMAND>"),
         ("exec --", 2, "<COMMAND>"),
-        ("exec --env A=B true", 2, "a variable's name cannot contain `=`"),
+        (
+            "exec --env A=B true",
+            2,
+            "a variable's name cannot contain `=`",
+        ),
         ("exec --env '' true", 2, "give the variable a name"),
         ("exec -- {dir}/missing", 127, "cannot run"),
         ("exec -p nobody -- true", 6, "run `nexus connect`"),
@@ -106,9 +129,21 @@ fn git_gets_the_token_for_its_hosts_alone() {
     // (arguments, git's request, the user name of the response, if there is one)
     let hosts = "--host example.com --host Git.example.org:8443";
     let cases = [
-        ("get", "protocol=https\nhost=example.com\n\n", Some("x-access-token")),
-        ("get", "protocol=https\nhost=EXAMPLE.com:443\n", Some("x-access-token")),
-        ("get", "host=git.example.org:8443\npath=a=b\nprotocol=https\n\n", Some("x-access-token")),
+        (
+            "get",
+            "protocol=https\nhost=example.com\n\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "protocol=https\nhost=EXAMPLE.com:443\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "host=git.example.org:8443\npath=a=b\nprotocol=https\n\n",
+            Some("x-access-token"),
+        ),
         (
             "get --username oauth2",
             "protocol=https\nhost=example.com\nusername=me\n\n",
@@ -120,18 +155,38 @@ fn git_gets_the_token_for_its_hosts_alone() {
             Some("x-access-token"),
         ),
         ("get", "protocol=https\nhost=git.example.org\n\n", None),
-        ("get", "protocol=https\nhost=example.com.evil.example\n\n", None),
-        ("get", "protocol=https\nhost=evil.example\npath=example.com\n\n", None),
+        (
+            "get",
+            "protocol=https\nhost=example.com.evil.example\n\n",
+            None,
+        ),
+        (
+            "get",
+            "protocol=https\nhost=evil.example\npath=example.com\n\n",
+            None,
+        ),
         ("get", "protocol=https\nhost=\n\n", None),
         ("get", "protocol=http\nhost=example.com\n\n", None),
         ("get", "host=example.com\n\n", None),
         ("get", "protocol=https\n\nhost=example.com\n", None),
         ("get", "", None),
         // git and the helper could mean different hosts.
-        ("get", "protocol=https\nhost=example.com\nhost=example.com\n\n", None),
-        ("get", "protocol=https\nhost=evil.example\nhost=example.com\n\n", None),
+        (
+            "get",
+            "protocol=https\nhost=example.com\nhost=example.com\n\n",
+            None,
+        ),
+        (
+            "get",
+            "protocol=https\nhost=evil.example\nhost=example.com\n\n",
+            None,
+        ),
         ("get", "protocol=https\nhost=\nhost=example.com\n\n", None),
-        ("store", "protocol=https\nhost=example.com\npassword=x\n\n", None),
+        (
+            "store",
+            "protocol=https\nhost=example.com\npassword=x\n\n",
+            None,
+        ),
         ("erase", "protocol=https\nhost=example.com\n\n", None),
         ("capability", "", None),
     ];
@@ -140,11 +195,18 @@ fn git_gets_the_token_for_its_hosts_alone() {
         let ran = bench.run_with(&format!("git-credential {hosts} {args}"), asked.as_bytes());
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args} {asked}");
         let Some(username) = username else {
-            assert_eq!((ran.out.as_str(), bench.gateway.count("")), ("", 0), "{args} {asked}");
+            assert_eq!(
+                (ran.out.as_str(), bench.gateway.count("")),
+                ("", 0),
+                "{args} {asked}"
+            );
             continue;
         };
         let lines: Vec<_> = ran.out.lines().collect();
-        assert_eq!(lines[..2], [format!("username={username}"), format!("password={token}")]);
+        assert_eq!(
+            lines[..2],
+            [format!("username={username}"), format!("password={token}")]
+        );
         let expiry = lines[2].strip_prefix("password_expiry_utc=").unwrap();
         assert!(expiry.parse::<u64>().unwrap() > now(), "{}", ran.out);
         assert_eq!(lines.len(), 3, "{}", ran.out);
@@ -154,7 +216,10 @@ fn git_gets_the_token_for_its_hosts_alone() {
 #[test]
 fn input_beyond_64_kib_is_not_read() {
     let (bench, _) = bench("git-limit");
-    let asked = format!("protocol=https\npath={}\nhost=example.com\n\n", "a".repeat(1 << 16));
+    let asked = format!(
+        "protocol=https\npath={}\nhost=example.com\n\n",
+        "a".repeat(1 << 16)
+    );
     let ran = bench.run_with("git-credential --host example.com get", asked.as_bytes());
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (0, "", ""));
 }
@@ -163,14 +228,22 @@ fn input_beyond_64_kib_is_not_read() {
 fn git_hosts_are_read_as_people_copy_them() {
     let (bench, _) = bench("hosts");
     let token = bench.run("token --show").out;
-    for host in ["https://example.com", "https://example.com/", "example.com/"] {
+    for host in [
+        "https://example.com",
+        "https://example.com/",
+        "example.com/",
+    ] {
         let asked = b"protocol=https\nhost=example.com\n\n";
         let ran = bench.run_with(&format!("git-credential --host {host} get"), asked);
         assert!(ran.out.contains(token.trim()), "{host}: {}", ran.err);
     }
-    for host in
-        ["http://example.com", "https://example.com/acme", "me@example.com", "''", "https://"]
-    {
+    for host in [
+        "http://example.com",
+        "https://example.com/acme",
+        "me@example.com",
+        "''",
+        "https://",
+    ] {
         let ran = bench.run(&format!("git-credential --host {host} get"));
         ran.assert_error(2, "such as github.com", host);
     }
@@ -194,9 +267,21 @@ fn aws_tools_get_the_keys_of_a_connection() {
     assert_eq!(printed.json("aws"), keys);
     bench.assert_errors(&[
         ("aws-credentials", 2, "<CONNECTION>"),
-        ("aws-credentials {github}", 1, "its strategy is oauth2, not aws_sigv4"),
-        ("aws-credentials {registry}", 1, "its strategy is basic_auth, not aws_sigv4"),
-        ("aws-credentials 11111111-2222-3333-4444-555555555555", 6, "run `nexus connect`"),
+        (
+            "aws-credentials {github}",
+            1,
+            "its strategy is oauth2, not aws_sigv4",
+        ),
+        (
+            "aws-credentials {registry}",
+            1,
+            "its strategy is basic_auth, not aws_sigv4",
+        ),
+        (
+            "aws-credentials 11111111-2222-3333-4444-555555555555",
+            6,
+            "run `nexus connect`",
+        ),
     ]);
 }
 
@@ -220,7 +305,10 @@ fn aws_keys_have_the_expiry_that_the_gateway_states() {
         let ran = bench.run(&format!("aws-credentials {cloud}"));
         if problem.is_empty() {
             let printed = ran.json("aws");
-            assert_eq!(printed.get("Expiration").unwrap_or(&Value::Null), &expiration);
+            assert_eq!(
+                printed.get("Expiration").unwrap_or(&Value::Null),
+                &expiration
+            );
             assert_eq!(printed.get("SessionToken"), None);
         } else {
             ran.assert_error(1, problem, "aws");

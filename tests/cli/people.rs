@@ -10,14 +10,56 @@ fn status_says_why_a_connection_is_not_active() {
     let error = |code: &str| json!({ "error": code });
     // (status, the gateway's response to a call for the token, exit code, advice on stdout)
     let cases = [
-        ("failed", 400, error("connection_not_active"), 6, "the user has not consented yet"),
-        ("failed", 409, error("attention_required"), 6, "(run `nexus connect`)"),
-        ("failed", 410, error("connection_revoked"), 6, "(run `nexus connect`)"),
-        ("failed", 404, error("connection_not_found"), 6, ", or run `nexus connect`"),
-        ("failed", 403, error("invalid_api_key"), 1, "have different keys"),
+        (
+            "failed",
+            400,
+            error("connection_not_active"),
+            6,
+            "the user has not consented yet",
+        ),
+        (
+            "failed",
+            409,
+            error("attention_required"),
+            6,
+            "(run `nexus connect`)",
+        ),
+        (
+            "failed",
+            410,
+            error("connection_revoked"),
+            6,
+            "(run `nexus connect`)",
+        ),
+        (
+            "failed",
+            404,
+            error("connection_not_found"),
+            6,
+            ", or run `nexus connect`",
+        ),
+        (
+            "failed",
+            403,
+            error("invalid_api_key"),
+            1,
+            "have different keys",
+        ),
         ("pending", 502, error("broker_unavailable"), 1, ""),
-        ("failed", 200, json!({"access_token": "t"}), 0, "its token can still be used"),
-        ("archived", 400, error("connection_not_active"), 6, "the user has not consented yet"),
+        (
+            "failed",
+            200,
+            json!({"access_token": "t"}),
+            0,
+            "its token can still be used",
+        ),
+        (
+            "archived",
+            400,
+            error("connection_not_active"),
+            6,
+            "the user has not consented yet",
+        ),
     ];
     for (status, http, body, code, advice) in cases {
         bench.reply("/v1/check-connection", 200, &json!({ "status": status }));
@@ -39,11 +81,18 @@ fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
     let bench = Bench::new("why-json");
     let error = |code: &str| json!({ "error": code });
     bench.reply("/v1/check-connection", 200, &error("x"));
-    bench.run("status {github} --json").assert_error(1, "status", "no status");
+    bench
+        .run("status {github} --json")
+        .assert_error(1, "status", "no status");
     for (code, http, body, reason) in [
         (6, 409, error("attention_required"), "attention_required: "),
         (1, 502, error("broker_unavailable"), "broker_unavailable: "),
-        (0, 200, json!({"access_token": "t"}), "its token can still be used"),
+        (
+            0,
+            200,
+            json!({"access_token": "t"}),
+            "its token can still be used",
+        ),
     ] {
         let failed = json!({"status": "failed"});
         bench.reply("/v1/check-connection", 200, &failed);
@@ -54,7 +103,10 @@ fn status_as_json_has_the_gateways_own_word_and_the_same_exit_code() {
         let value = ran.json("status");
         assert_eq!(value["connection_id"], bench.github);
         assert_eq!(value["status"], "failed");
-        assert!(value["reason"].as_str().unwrap().starts_with(reason), "{value}");
+        assert!(
+            value["reason"].as_str().unwrap().starts_with(reason),
+            "{value}"
+        );
     }
     bench.gateway.forget_requests();
     let exact = json!({"connection_id": bench.github, "status": "active"});
@@ -96,7 +148,11 @@ fn an_expiry_is_a_date_and_how_long_that_is() {
     let key = bench.run("token -p weather --json").json("key");
     let stated = ["expires_at", "expires_in"].map(|name| key.get(name));
     assert_eq!(stated, [None, None], "{key}");
-    bench.reply("/v1/token", 200, &json!({"access_token": "t", "expires_at": 4_000_000_000_u64}));
+    bench.reply(
+        "/v1/token",
+        200,
+        &json!({"access_token": "t", "expires_at": 4_000_000_000_u64}),
+    );
     let exact = bench.run("token {github} --json").json("token");
     assert_eq!(exact["expires_at"], 4_000_000_000_u64);
     let left = exact["expires_in"].as_i64().unwrap() + now;
@@ -132,9 +188,19 @@ fn a_refused_refresh_asks_for_the_token() {
     let refused = json!({"error": "upstream_error", "message": "Connection not active"});
     let error = |code: &str| json!({ "error": code });
     let cases = [
-        (400, error("connection_not_active"), 6, "connection_not_active"),
+        (
+            400,
+            error("connection_not_active"),
+            6,
+            "connection_not_active",
+        ),
         (409, error("attention_required"), 6, "attention_required"),
-        (404, error("connection_not_found"), 6, "connection_not_found"),
+        (
+            404,
+            error("connection_not_found"),
+            6,
+            "connection_not_found",
+        ),
         (502, error("broker_unavailable"), 1, "broker_unavailable"),
         (
             200,
@@ -146,7 +212,9 @@ fn a_refused_refresh_asks_for_the_token() {
     for (status, body, code, part) in cases {
         bench.reply("/v1/refresh", 502, &refused);
         bench.reply("/v1/token", status, &body);
-        bench.run("refresh {github}").assert_error(code, part, &body.to_string());
+        bench
+            .run("refresh {github}")
+            .assert_error(code, part, &body.to_string());
     }
 }
 
@@ -176,21 +244,31 @@ fn health_is_the_gateways_own_word() {
     let well = bench.run("health");
     let words: Vec<_> = line(&well, "status").split_whitespace().collect();
     assert_eq!((well.code, words), (0, vec!["status", "healthy"]));
-    bench.reply("/health", 200, &json!({"status": "degraded", "version": "0.4.1"}));
+    bench.reply(
+        "/health",
+        200,
+        &json!({"status": "degraded", "version": "0.4.1"}),
+    );
     let ill = bench.run("health --json");
     assert_eq!(
         (ill.code, ill.out.as_str()),
         (1, "{\"status\":\"degraded\",\"version\":\"0.4.1\"}\n")
     );
-    assert!(ill.err.contains("\"degraded\"; ask its operator"), "{}", ill.err);
+    assert!(
+        ill.err.contains("\"degraded\"; ask its operator"),
+        "{}",
+        ill.err
+    );
 }
 
 #[test]
 fn completions_are_scripts_of_their_shells() {
     let bench = Bench::new("completions");
-    for (shell, part) in
-        [("bash", "complete -F _nexus"), ("zsh", "#compdef nexus"), ("fish", "complete -c nexus")]
-    {
+    for (shell, part) in [
+        ("bash", "complete -F _nexus"),
+        ("zsh", "#compdef nexus"),
+        ("fish", "complete -c nexus"),
+    ] {
         let ran = bench.run(&format!("completions {shell}"));
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{shell}");
         assert!(ran.out.contains(part), "{shell}");
@@ -216,7 +294,14 @@ fn bash_completes_commands_and_options() {
             "{script}\nCOMP_WORDS=({typed}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
              _nexus nexus \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
         );
-        let output = std::process::Command::new("bash").args(["-c", &ask]).output().unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), completed, "{typed}");
+        let output = std::process::Command::new("bash")
+            .args(["-c", &ask])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&output.stdout).trim(),
+            completed,
+            "{typed}"
+        );
     }
 }

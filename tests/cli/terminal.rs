@@ -58,7 +58,14 @@ impl Terminal {
             program.get_program().to_str().unwrap(),
         );
         let mut script = Command::new("/usr/bin/script");
-        script.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+        script.args([
+            "--quiet",
+            "--return",
+            "--flush",
+            "--command",
+            &line,
+            "/dev/null",
+        ]);
         copy_environment(&program, &mut script);
         let mut child = script
             .env("PATH", &directory)
@@ -105,7 +112,9 @@ impl Terminal {
         until("the echo is off", || {
             let mut stty = Command::new("stty");
             let output = stty.args(["-a", "-F", tty.trim()]).output().unwrap();
-            String::from_utf8_lossy(&output.stdout).contains(" -echo ").then_some(())
+            String::from_utf8_lossy(&output.stdout)
+                .contains(" -echo ")
+                .then_some(())
         });
     }
 
@@ -156,7 +165,15 @@ fn no_browser_opens_none() {
     let mut terminal = Terminal::start(&bench, "--no-browser", true);
     terminal.expect("to consent, open ");
     terminal.expect("\n");
-    let url = terminal.seen.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let url = terminal
+        .seen
+        .lines()
+        .next()
+        .unwrap()
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .to_owned();
     browse(&url);
     let directory = terminal.directory.clone();
     let (code, _, seen) = terminal.end();
@@ -231,7 +248,9 @@ fn a_file_of_the_users_own_leads_the_browser_to_the_page() {
                 terminal.keyboard.write_all(key.as_bytes()).unwrap();
                 130
             } else {
-                ureq::post(&page).send_form([("api_key", "k-of-the-page")]).unwrap();
+                ureq::post(&page)
+                    .send_form([("api_key", "k-of-the-page")])
+                    .unwrap();
                 0
             };
             let (ended, out, seen) = terminal.end();
@@ -305,7 +324,12 @@ fn a_terminal_gets_control_characters_escaped_and_a_pipe_gets_them_unchanged() {
 #[test]
 fn a_body_without_a_line_break_ends_with_one_on_a_terminal() {
     let bench = Bench::new("newline");
-    for (body, shown) in [("a", "a\r\n"), ("a\n", "a\r\n"), ("", ""), ("a\n\n", "a\r\n\r\n")] {
+    for (body, shown) in [
+        ("a", "a\r\n"),
+        ("a\n", "a\r\n"),
+        ("", ""),
+        ("a\n\n", "a\r\n\r\n"),
+    ] {
         let reply = || Fault::reply(200, "text/plain", body);
         bench.gateway.fail_next_at("/user", 2, reply());
         let seen = on_screen(&bench, "fetch {url}/user");
@@ -327,8 +351,13 @@ fn without_a_browser_the_credential_is_asked_for() {
         let (code, out, seen) = terminal.end();
         assert_eq!(code, 0, "{args}: {seen}");
         assert!(seen.contains("me") && !seen.contains("hunter"), "{seen}");
-        let held = bench.run(&format!("token --show --json {}", out.trim())).json(args);
-        assert_eq!(held["credentials"], json!({"username": "me", "password": "hunter2"}));
+        let held = bench
+            .run(&format!("token --show --json {}", out.trim()))
+            .json(args);
+        assert_eq!(
+            held["credentials"],
+            json!({"username": "me", "password": "hunter2"})
+        );
     }
 }
 

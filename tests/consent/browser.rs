@@ -16,7 +16,9 @@ pub(crate) struct Page {
 impl Page {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        headers.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        headers
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 }
 
@@ -61,12 +63,22 @@ pub(crate) fn response(mut stream: TcpStream) -> Page {
     let _ = stream.shutdown(Shutdown::Both);
     let text = String::from_utf8(text).unwrap();
     let (head, html) = text.split_once("\r\n\r\n").unwrap_or_default();
-    let status = head.split(' ').nth(1).map_or(0, |code| code.parse().unwrap());
-    Page { status, head: head.to_owned(), html: html.to_owned() }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .map_or(0, |code| code.parse().unwrap());
+    Page {
+        status,
+        head: head.to_owned(),
+        html: html.to_owned(),
+    }
 }
 
 /// Follows a link.
 pub(crate) fn get(url: &str) -> Page {
     let (host, path) = parts(url);
-    send(url, format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+    send(
+        url,
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes(),
+    )
 }

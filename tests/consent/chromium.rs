@@ -42,7 +42,10 @@ impl Chromium {
             "goog:chromeOptions": options,
             "goog:loggingPrefs": {"browser": "ALL"},
         }});
-        let mut browser = Self { driver, session: format!("http://127.0.0.1:{port}/session") };
+        let mut browser = Self {
+            driver,
+            session: format!("http://127.0.0.1:{port}/session"),
+        };
         let made = browser.post("", &json!({ "capabilities": capabilities }));
         browser.session.push('/');
         browser.session += made["sessionId"].as_str().unwrap();
@@ -124,9 +127,14 @@ impl Chromium {
         std::fs::create_dir_all(&folder).unwrap();
         for scheme in ["dark", "light"] {
             let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-            self.command("Emulation.setEmulatedMedia", &json!({ "features": [feature] }));
-            let picture =
-                self.command("Page.captureScreenshot", &json!({"captureBeyondViewport": true}));
+            self.command(
+                "Emulation.setEmulatedMedia",
+                &json!({ "features": [feature] }),
+            );
+            let picture = self.command(
+                "Page.captureScreenshot",
+                &json!({"captureBeyondViewport": true}),
+            );
             let picture = picture["data"].as_str().unwrap();
             let file = folder.join(format!("{name}-{scheme}.png"));
             std::fs::write(file, base64_decoded(picture)).unwrap();
@@ -134,7 +142,10 @@ impl Chromium {
     }
 
     fn command(&self, command: &str, params: &Value) -> Value {
-        self.post("/goog/cdp/execute", &json!({"cmd": command, "params": params}))
+        self.post(
+            "/goog/cdp/execute",
+            &json!({"cmd": command, "params": params}),
+        )
     }
 
     /// What the browser complains about since the last time, what it could not find aside.
@@ -142,7 +153,9 @@ impl Chromium {
         let log = self.post("/se/log", &json!({"type": "browser"}));
         let lines = log.as_array().unwrap().iter();
         let lines = lines.map(|line| line["message"].as_str().unwrap().to_owned());
-        lines.filter(|line| !line.contains("Failed to load resource")).collect()
+        lines
+            .filter(|line| !line.contains("Failed to load resource"))
+            .collect()
     }
 }
 
@@ -175,5 +188,7 @@ fn start() -> Option<(Child, u16)> {
 
 fn base64_decoded(text: &str) -> Vec<u8> {
     use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+    base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .unwrap()
 }

@@ -40,7 +40,11 @@ fn taken() -> Reply {
 
 /// As gateways pass on what the broker says.
 fn passed_on(code: &str, message: &str) -> Reply {
-    refused(502, "broker_error", &value!({"error": code, "message": message}).to_string())
+    refused(
+        502,
+        "broker_error",
+        &value!({"error": code, "message": message}).to_string(),
+    )
 }
 
 fn refused(status: u16, code: &str, message: &str) -> Reply {
@@ -61,7 +65,8 @@ fn submit(form: &str, body: &str) -> Page {
 fn credentials(gateway: &Server) -> Vec<Value> {
     let sent = gateway.requests().into_iter();
     let sent = sent.filter(|request| request.path() == "/v1/capture-credential");
-    sent.map(|request| serde_json::from_slice(&request.body).unwrap()).collect()
+    sent.map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect()
 }
 
 #[test]
@@ -73,7 +78,11 @@ fn a_key_is_entered_refused_mended_and_taken() {
 
     let page = get(&form);
     assert_eq!(page.status, 200);
-    for part in ["<h1>Connect weather</h1>", "type=\"password\"", &gateway.url("")] {
+    for part in [
+        "<h1>Connect weather</h1>",
+        "type=\"password\"",
+        &gateway.url(""),
+    ] {
         assert!(page.html.contains(part), "{part} in {}", page.html);
     }
     assert!(!page.html.contains("s-1"), "{}", page.html);
@@ -87,8 +96,17 @@ fn a_key_is_entered_refused_mended_and_taken() {
 
     let page = submit(&form, "api_key=canary-1&region=eu");
     assert_eq!(page.status, 422);
-    assert!(page.html.contains("weather did not accept these credentials."), "{}", page.html);
-    assert!(page.html.contains("Details: the provider said no to"), "{}", page.html);
+    assert!(
+        page.html
+            .contains("weather did not accept these credentials."),
+        "{}",
+        page.html
+    );
+    assert!(
+        page.html.contains("Details: the provider said no to"),
+        "{}",
+        page.html
+    );
     assert!(!page.html.contains("canary"), "{}", page.html);
 
     let page = submit(&form, "api_key=canary-2&region=");
@@ -112,25 +130,43 @@ fn a_key_is_entered_refused_mended_and_taken() {
 #[test]
 fn a_refusal_says_what_to_do() {
     let table = [
-        (passed_on("credentials_rejected", "401"), "weather did not accept these credentials."),
-        (passed_on("credentials_rejected", "401"), "Details: 401 (credentials_rejected)"),
+        (
+            passed_on("credentials_rejected", "401"),
+            "weather did not accept these credentials.",
+        ),
+        (
+            passed_on("credentials_rejected", "401"),
+            "Details: 401 (credentials_rejected)",
+        ),
         (
             refused(400, "missing_credential", "region is required"),
             "Details: region is required (missing_credential)",
         ),
-        (refused(422, "invalid_base_url", "no such host"), "Check them and try again"),
-        (refused(502, "validation_unreachable", "timed out"), "could not reach weather"),
+        (
+            refused(422, "invalid_base_url", "no such host"),
+            "Check them and try again",
+        ),
+        (
+            refused(502, "validation_unreachable", "timed out"),
+            "could not reach weather",
+        ),
         (refused(400, "invalid_state", "expired"), "connect again"),
         (
             refused(401, "unauthorized", "no such key"),
             "Try again later. If that does not help, ask whoever set up",
         ),
-        (refused(429, "rate_limited", "wait"), "The gateway could not store these credentials."),
+        (
+            refused(429, "rate_limited", "wait"),
+            "The gateway could not store these credentials.",
+        ),
         (
             refused(502, "broker_unavailable", "down"),
             "The gateway could not store these credentials.",
         ),
-        (passed_on("missing_credential", "region is required"), "Check them and try again"),
+        (
+            passed_on("missing_credential", "region is required"),
+            "Check them and try again",
+        ),
         (json(500, &value!({})), "(http_500)"),
         (json(200, &value!({})), "(invalid_response)"),
     ];
@@ -139,7 +175,11 @@ fn a_refusal_says_what_to_do() {
         let page = submit(&form, "api_key=canary-1");
         assert_eq!(page.status, 422);
         assert!(page.html.contains(expected), "{expected} in {}", page.html);
-        assert!(!page.html.contains("canary") && !page.html.contains("s-1"), "{}", page.html);
+        assert!(
+            !page.html.contains("canary") && !page.html.contains("s-1"),
+            "{}",
+            page.html
+        );
         assert_eq!(get(&form).status, 200, "it can be tried again");
     }
 }
@@ -172,7 +212,10 @@ fn a_form_is_taken_from_its_own_page_only() {
     assert_eq!(submit(&form, "api_key=%FF").status, 400);
     assert_eq!(credentials(&gateway).len(), 0);
     // A program other than a browser need not state an origin.
-    assert_eq!(send(&form, request(&post, &plain, 9).as_bytes()).status, 200);
+    assert_eq!(
+        send(&form, request(&post, &plain, 9).as_bytes()).status,
+        200
+    );
 }
 
 #[test]
@@ -181,7 +224,9 @@ fn a_form_wakes_the_wait() {
     let client = client(&gateway);
     let listener = ConsentListener::bind().unwrap();
     let connection = requested(&client, &listener, "registry");
-    let form = listener.credential_form(&client, connection.state.as_deref().unwrap()).unwrap();
+    let form = listener
+        .credential_form(&client, connection.state.as_deref().unwrap())
+        .unwrap();
     let seen = Arc::new(Mutex::new(0));
     let count = Arc::clone(&seen);
     let sent = std::thread::spawn(move || submit(&form, "username=ada&password=canary-1").status);
@@ -193,7 +238,12 @@ fn a_form_wakes_the_wait() {
             std::ops::ControlFlow::Continue(())
         })
         .consent(&listener);
-    assert!(client.wait_for_active(&connection.connection_id, options).unwrap() == "active");
+    assert!(
+        client
+            .wait_for_active(&connection.connection_id, options)
+            .unwrap()
+            == "active"
+    );
     assert_eq!(sent.join().unwrap(), 200);
     assert!(*seen.lock().unwrap() <= 2);
 }
@@ -208,8 +258,13 @@ fn what_has_no_form_says_so() {
     let connection = requested(&client, &listener, "github");
     let error = listener.credential_form(&client, connection.state.as_deref().unwrap());
     assert!(error.unwrap_err().status_code().is_some());
-    let empty = Server::play(vec![json(200, &value!({"provider_name": "p", "schema": {}}))]);
-    let error = listener.credential_form(&super::support::client(&empty), "s").unwrap_err();
+    let empty = Server::play(vec![json(
+        200,
+        &value!({"provider_name": "p", "schema": {}}),
+    )]);
+    let error = listener
+        .credential_form(&super::support::client(&empty), "s")
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "invalid_response: the schema of the provider's credential has no properties to fill in"
@@ -221,7 +276,9 @@ fn a_listener_serves_the_latest_forms() {
     let gateway = gateway(vec![]);
     let listener = ConsentListener::bind().unwrap();
     let client = client(&gateway);
-    let forms: Vec<_> = (0..9).map(|_| listener.credential_form(&client, "s").unwrap()).collect();
+    let forms: Vec<_> = (0..9)
+        .map(|_| listener.credential_form(&client, "s").unwrap())
+        .collect();
     let statuses: Vec<_> = forms.iter().map(|form| get(form).status).collect();
     assert_eq!(statuses, [404, 200, 200, 200, 200, 200, 200, 200, 200]);
     drop(listener);
@@ -246,8 +303,12 @@ fn requested(
     listener: &ConsentListener,
     provider: &str,
 ) -> nexus_sdk::RequestConnectionResponse {
-    let input =
-        RequestConnectionInput::new("acme", provider, nexus_sdk::NO_SCOPES, listener.return_url());
+    let input = RequestConnectionInput::new(
+        "acme",
+        provider,
+        nexus_sdk::NO_SCOPES,
+        listener.return_url(),
+    );
     client.request_connection(&input).unwrap()
 }
 
@@ -296,7 +357,10 @@ fn a_page_can_ask_for_the_proof_that_only_its_own_server_has() {
     ];
     for request in table {
         let page = send(&form, request.as_bytes());
-        assert!(page.status == 404 && !page.html.contains(&**proof), "{request}");
+        assert!(
+            page.status == 404 && !page.html.contains(&**proof),
+            "{request}"
+        );
     }
     // Once the form is used, no page of it has a server any more.
     assert_eq!(submit(&form, "api_key=k").status, 200);
@@ -307,7 +371,9 @@ fn a_page_can_ask_for_the_proof_that_only_its_own_server_has() {
 fn a_page_waits_longer_than_half_open_connections_delay_a_response() {
     let (_gateway, _listener, form) = open(vec![taken()]);
     let page = get(&form);
-    let longest: u64 = between(&page.html, "AbortSignal.timeout(", ")").parse().unwrap();
+    let longest: u64 = between(&page.html, "AbortSignal.timeout(", ")")
+        .parse()
+        .unwrap();
     half_open(&form);
     let (challenge, proof) = pair(&page);
     let start = Instant::now();

@@ -14,7 +14,10 @@ fn returned(listener: &ConsentListener, query: &str) -> u16 {
 #[test]
 fn a_browser_that_comes_back_sees_that_it_is_connected() {
     let listener = ConsentListener::bind().unwrap();
-    let url = format!("{}?status=success&connection_id=c-1&provider=github", listener.return_url());
+    let url = format!(
+        "{}?status=success&connection_id=c-1&provider=github",
+        listener.return_url()
+    );
     let page = get(&url);
     assert_eq!(page.status, 200);
     assert!(page.html.contains("<h1>Connected</h1>"), "{}", page.html);
@@ -27,9 +30,16 @@ fn a_browser_that_comes_back_sees_that_it_is_connected() {
 #[test]
 fn a_gateway_that_says_otherwise_is_not_contradicted() {
     let listener = ConsentListener::bind().unwrap();
-    let page = get(&format!("{}?status=failed&connection_id=c-1", listener.return_url()));
+    let page = get(&format!(
+        "{}?status=failed&connection_id=c-1",
+        listener.return_url()
+    ));
     assert_eq!(page.status, 200);
-    assert!(page.html.contains("<h1>Not connected</h1>"), "{}", page.html);
+    assert!(
+        page.html.contains("<h1>Not connected</h1>"),
+        "{}",
+        page.html
+    );
 }
 
 #[test]
@@ -39,12 +49,19 @@ fn whatever_else_comes_uses_nothing_up() {
     let query = "connection_id=c-1&status=success";
     let port = host.rsplit_once(':').unwrap().1;
     let own = format!("{path}?{query}");
-    let (get, host) = (|target: &str| format!("GET {target}"), format!("Host: {host}"));
+    let (get, host) = (
+        |target: &str| format!("GET {target}"),
+        format!("Host: {host}"),
+    );
     let table = [
         (404, get("/"), host.clone()),
         (404, get("/favicon.ico"), host.clone()),
         (404, get(&format!("{path}/?{query}")), host.clone()),
-        (404, get(&format!("{}?{query}", path.to_uppercase())), host.clone()),
+        (
+            404,
+            get(&format!("{}?{query}", path.to_uppercase())),
+            host.clone(),
+        ),
         // The path alone, or with an id that is none.
         (404, get(path), host.clone()),
         (404, get(&format!("{path}?connection_id=")), host.clone()),
@@ -54,19 +71,34 @@ fn whatever_else_comes_uses_nothing_up() {
         (404, get(&own), format!("Host: localhost:{port}")),
         (404, get(&own), "Host: 127.0.0.1".to_owned()),
         (404, get(&own), "Accept: */*".to_owned()),
-        (404, format!("POST {own}"), format!("{host}\r\nContent-Length: 0")),
+        (
+            404,
+            format!("POST {own}"),
+            format!("{host}\r\nContent-Length: 0"),
+        ),
         (404, format!("HEAD {own}"), host.clone()),
         (404, format!("OPTIONS {own}"), host.clone()),
         // `tests/dev_gateway/wire.rs` has what else is no acceptable request.
-        (413, format!("POST {own}"), format!("{host}\r\nContent-Length: 65537")),
-        (431, get(&own), format!("{host}\r\nA: {}", "a".repeat(20_000))),
+        (
+            413,
+            format!("POST {own}"),
+            format!("{host}\r\nContent-Length: 65537"),
+        ),
+        (
+            431,
+            get(&own),
+            format!("{host}\r\nA: {}", "a".repeat(20_000)),
+        ),
     ];
     for (status, start, headers) in table {
         let request = format!("{start} HTTP/1.1\r\n{headers}\r\n\r\n");
         let page = send(listener.return_url(), request.as_bytes());
         assert_eq!(page.status, status, "{start} {headers}");
         assert_eq!(page.html.is_empty(), start.starts_with("HEAD"), "{start}");
-        assert!(!page.html.contains(path) && !page.html.contains("c-1"), "{start}");
+        assert!(
+            !page.html.contains(path) && !page.html.contains("c-1"),
+            "{start}"
+        );
     }
     assert_eq!(returned(&listener, query), 200);
 }
@@ -74,12 +106,19 @@ fn whatever_else_comes_uses_nothing_up() {
 #[test]
 fn every_page_is_shut_off_from_the_rest_of_the_web() {
     let listener = ConsentListener::bind().unwrap();
-    for url in
-        [listener.return_url().to_owned(), format!("{}?connection_id=c", listener.return_url())]
-    {
+    for url in [
+        listener.return_url().to_owned(),
+        format!("{}?connection_id=c", listener.return_url()),
+    ] {
         let page = get(&url);
         let policy = page.header("content-security-policy").unwrap();
-        let nonce = policy.split_once("'nonce-").unwrap().1.split_once('\'').unwrap().0;
+        let nonce = policy
+            .split_once("'nonce-")
+            .unwrap()
+            .1
+            .split_once('\'')
+            .unwrap()
+            .0;
         assert_eq!(nonce.len(), 32);
         assert!(page.html.contains(&format!("<style nonce=\"{nonce}\">")));
         for part in [
@@ -100,7 +139,11 @@ fn every_page_is_shut_off_from_the_rest_of_the_web() {
         for (name, value) in table {
             assert_eq!(page.header(name), Some(value), "{name}");
         }
-        assert!(!page.html.contains("<script") && !page.html.contains("http"), "{}", page.html);
+        assert!(
+            !page.html.contains("<script") && !page.html.contains("http"),
+            "{}",
+            page.html
+        );
     }
 }
 
@@ -129,7 +172,10 @@ fn dropping_it_closes_the_port_but_not_on_the_page() {
 #[test]
 fn each_listener_has_a_port_and_a_path_of_its_own() {
     let listeners: Vec<_> = (0..20).map(|_| ConsentListener::bind().unwrap()).collect();
-    let mut paths: Vec<_> = listeners.iter().map(|one| parts(one.return_url()).1).collect();
+    let mut paths: Vec<_> = listeners
+        .iter()
+        .map(|one| parts(one.return_url()).1)
+        .collect();
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths.len(), 20);
@@ -146,12 +192,20 @@ fn each_listener_has_a_port_and_a_path_of_its_own() {
 #[test]
 fn a_port_that_cannot_be_had_is_named() {
     let first = ConsentListener::bind().unwrap();
-    let port: u16 = parts(first.return_url()).0.rsplit_once(':').unwrap().1.parse().unwrap();
+    let port: u16 = parts(first.return_url())
+        .0
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .parse()
+        .unwrap();
     let error = ConsentListener::bind_to(port).unwrap_err();
     let start = format!("invalid_input: port: cannot listen on 127.0.0.1:{port} (");
     assert!(error.to_string().starts_with(&start), "{error}");
     assert!(
-        error.to_string().ends_with("; choose another port, or 0 for any free port"),
+        error
+            .to_string()
+            .ends_with("; choose another port, or 0 for any free port"),
         "{error}"
     );
 }

@@ -16,7 +16,11 @@ use super::support::{LONG, Server, client, json};
 fn gateway(active: &Arc<AtomicBool>) -> Server {
     let active = Arc::clone(active);
     Server::start(move |_| {
-        let status = if active.load(Ordering::SeqCst) { "active" } else { "pending" };
+        let status = if active.load(Ordering::SeqCst) {
+            "active"
+        } else {
+            "pending"
+        };
         json(200, &value!({ "status": status }))
     })
 }
@@ -50,7 +54,10 @@ fn a_browser_that_was_quicker_than_the_wait_counts() {
     let active = Arc::new(AtomicBool::new(true));
     let gateway = gateway(&active);
     let listener = ConsentListener::bind().unwrap();
-    assert_eq!(get(&format!("{}?connection_id=c-1", listener.return_url())).status, 200);
+    assert_eq!(
+        get(&format!("{}?connection_id=c-1", listener.return_url())).status,
+        200
+    );
     let status = wait(&client(&gateway), &listener, || {});
     assert_eq!(status.unwrap(), ConnectionStatus::Active);
 }

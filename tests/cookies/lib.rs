@@ -66,7 +66,9 @@ fn on_threads(work: impl Fn(&'static str) + Sync) {
 fn the_features_are_on() {
     let jar = ureq::Agent::new_with_defaults();
     assert_eq!(jar.cookie_jar_lock().iter().count(), 0);
-    let latin = ureq::Body::builder().mime_type("text/plain").charset("latin1");
+    let latin = ureq::Body::builder()
+        .mime_type("text/plain")
+        .charset("latin1");
     let read = latin.data(*b"caf\xE9").read_to_vec().unwrap();
     assert_eq!(read, "café".as_bytes());
 }
@@ -79,7 +81,10 @@ fn a_text_is_decoded_and_its_headers_stay() {
     let (client, cache) = client_and_cache();
     let fetcher = client.fetcher(&cache, "red", "p");
     let (_, headers, body) = fetcher.get(&server.url("/")).unwrap();
-    assert_eq!((&headers["content-type"], &*body), (&came.parse().unwrap(), "café".as_bytes()));
+    assert_eq!(
+        (&headers["content-type"], &*body),
+        (&came.parse().unwrap(), "café".as_bytes())
+    );
 }
 
 #[test]
@@ -89,8 +94,9 @@ fn a_fetch_sends_its_callers_cookies_and_no_others() {
     let (client, cache) = client_and_cache();
     on_threads(|workspace| {
         let options = FetchOptions::default().header("Cookie", format!("own={workspace}"));
-        let (status, headers, _) =
-            client.authenticated_fetch(&cache, workspace, "p", &url, options).unwrap();
+        let (status, headers, _) = client
+            .authenticated_fetch(&cache, workspace, "p", &url, options)
+            .unwrap();
         assert_eq!((status, headers.contains_key("set-cookie")), (200, true));
     });
     let came = server.requests();
@@ -103,7 +109,10 @@ fn a_fetch_sends_its_callers_cookies_and_no_others() {
         assert!(own.iter().all(|request| request.all("cookie") == expected));
     }
     let connections = server.connections();
-    assert!(connections <= 16, "connections are used again: {connections}");
+    assert!(
+        connections <= 16,
+        "connections are used again: {connections}"
+    );
 }
 
 #[test]

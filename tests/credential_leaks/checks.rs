@@ -30,7 +30,11 @@ impl std::fmt::Display for Case<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, target) = (self.strategy.name, self.target);
         let origin = self.base.origin();
-        write!(f, "{name}: {} from {origin} to {} by {:?}", self.method, target.what, self.steps)?;
+        write!(
+            f,
+            "{name}: {} from {origin} to {} by {:?}",
+            self.method, target.what, self.steps
+        )?;
         write!(f, " {}", target.advisories)
     }
 }
@@ -46,7 +50,11 @@ pub(crate) fn check_case(
         let became_get = case.steps[..index].iter().any(|step| step.status < 304);
         let sends = case.method == "POST" && !became_get;
         let sent = (&*one.request.method, &*one.request.body);
-        let expected = if sends { ("POST", BODY.as_bytes()) } else { ("GET", &b""[..]) };
+        let expected = if sends {
+            ("POST", BODY.as_bytes())
+        } else {
+            ("GET", &b""[..])
+        };
         assert_eq!(sent, expected, "{case}");
     }
 }
@@ -62,9 +70,18 @@ pub(crate) fn check_received(
     let mut left = false;
     for (index, Received { origin, request }) in received.iter().enumerate() {
         left |= origin != home;
-        assert_eq!(request.header(HARMLESS_HEADER.0), Some(HARMLESS_HEADER.1), "{case}");
+        assert_eq!(
+            request.header(HARMLESS_HEADER.0),
+            Some(HARMLESS_HEADER.1),
+            "{case}"
+        );
         if left {
-            assert_eq!(leaked(request), None, "{case}: {origin} received: {}", request.head);
+            assert_eq!(
+                leaked(request),
+                None,
+                "{case}: {origin} received: {}",
+                request.head
+            );
             continue;
         }
         let is_servers_path = strategy.name.starts_with("path") && index > 0;
@@ -75,7 +92,10 @@ pub(crate) fn check_received(
         );
         for (name, value) in CALLERS_SECRETS {
             let kept = request.header(name) == Some(value);
-            assert!(kept || carries(strategy, name), "{case}: {name} lost at {origin}");
+            assert!(
+                kept || carries(strategy, name),
+                "{case}: {name} lost at {origin}"
+            );
         }
     }
 }
@@ -98,7 +118,9 @@ pub(crate) fn leaked(request: &Request) -> Option<String> {
     let odd = names.into_iter().find(|name| !HARMLESS.contains(&&**name));
     let body = String::from_utf8_lossy(&request.body);
     let texts = [&*request.head, &*body];
-    let secret = texts.into_iter().find(|text| holds_secret(text) || holds_base64_of_secret(text));
+    let secret = texts
+        .into_iter()
+        .find(|text| holds_secret(text) || holds_base64_of_secret(text));
     odd.or(secret.map(str::to_owned))
 }
 
@@ -130,13 +152,22 @@ fn holds_base64_of_secret(text: &str) -> bool {
 /// Asserts that the fetch ended as the table says, after the right requests.
 fn check_outcome(case: &Case<'_>, fetched: &Result<u16, NexusError>, received: &[Received]) {
     let code = fetched.as_ref().err().map(NexusError::code);
-    let before = case.steps.iter().position(|step| is_target(case, step)).unwrap() + 1;
+    let before = case
+        .steps
+        .iter()
+        .position(|step| is_target(case, step))
+        .unwrap()
+        + 1;
     match case.target.outcome {
         Outcome::Refused(expected) => {
             assert_eq!((code, received.len()), (Some(expected), before), "{case}");
         }
         Outcome::Copies if code.is_some() => {
-            assert_eq!((code, received.len()), (Some("insecure_url"), before), "{case}");
+            assert_eq!(
+                (code, received.len()),
+                (Some("insecure_url"), before),
+                "{case}"
+            );
             assert!(case.strategy.in_url, "{case}");
         }
         outcome => {
@@ -154,9 +185,17 @@ fn check_end(case: &Case<'_>, code: Option<&str>, received: &[Received]) {
     let home = |step: &Step| step.location.contains("/back");
     if secured && case.base.scheme == "http" && case.steps.iter().any(home) {
         let at = case.steps.iter().position(home).unwrap();
-        assert_eq!((code, received.len()), (Some("insecure_url"), at + 1), "{case}");
+        assert_eq!(
+            (code, received.len()),
+            (Some("insecure_url"), at + 1),
+            "{case}"
+        );
     } else {
-        assert_eq!((code, received.len()), (None, case.steps.len() + 1), "{case}");
+        assert_eq!(
+            (code, received.len()),
+            (None, case.steps.len() + 1),
+            "{case}"
+        );
     }
 }
 

@@ -41,9 +41,21 @@ const ADVISORIES: [&str; 10] = [
 const WAYS: [(&str, &[&str], &str); 5] = [
     ("straight", &[">"], ""),
     ("after a stop at home", &["/stop", ">"], ""),
-    ("and back", &[">", "{s}://{h}:{p}/back"], "Go CVE-2024-45336: restored at home"),
-    ("on within, and back", &[">", "/within", "{s}://{h}:{p}/back"], "Go CVE-2024-45336"),
-    ("and back, and within home", &[">", "{s}://{h}:{p}/back", "/home"], "Go CVE-2024-45336"),
+    (
+        "and back",
+        &[">", "{s}://{h}:{p}/back"],
+        "Go CVE-2024-45336: restored at home",
+    ),
+    (
+        "on within, and back",
+        &[">", "/within", "{s}://{h}:{p}/back"],
+        "Go CVE-2024-45336",
+    ),
+    (
+        "and back, and within home",
+        &[">", "{s}://{h}:{p}/back", "/home"],
+        "Go CVE-2024-45336",
+    ),
 ];
 
 /// A redirect: the status, the target, the way to it, and the method.
@@ -57,10 +69,18 @@ fn redirects(of: &[Base]) -> Vec<Redirected> {
     for status in REDIRECTS {
         for (_, way, _) in WAYS {
             let method = if way.len() == 2 { "POST" } else { "GET" };
-            all.extend(PLAIN_TARGETS.iter().map(|target| (status, target, way, method)));
+            all.extend(
+                PLAIN_TARGETS
+                    .iter()
+                    .map(|target| (status, target, way, method)),
+            );
         }
         let straight = WAYS[0].1;
-        all.extend(ODD_TARGETS.iter().map(|target| (status, target, straight, "GET")));
+        all.extend(
+            ODD_TARGETS
+                .iter()
+                .map(|target| (status, target, straight, "GET")),
+        );
     }
     all.retain(|(_, target, ..)| target.bases.iter().any(|base| of.contains(base)));
     all
@@ -77,7 +97,11 @@ struct Part {
 /// Tries the table, and returns the number of combinations.
 fn run_table(from_every_base: bool) -> usize {
     let parts = BASES.into_iter().flat_map(|base| {
-        strategies().into_iter().map(move |strategy| Part { base, strategy, from_every_base })
+        strategies().into_iter().map(move |strategy| Part {
+            base,
+            strategy,
+            from_every_base,
+        })
     });
     let left = Mutex::new(parts.collect::<Vec<_>>());
     let work = || {
@@ -89,7 +113,10 @@ fn run_table(from_every_base: bool) -> usize {
     };
     thread::scope(|threads| {
         let workers = [0; 4].map(|_| threads.spawn(work));
-        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
     })
 }
 
@@ -110,7 +137,10 @@ impl Part {
     }
 
     fn includes(&self, index: usize, target: &Target) -> bool {
-        let bases: Vec<_> = BASES.into_iter().filter(|base| target.bases.contains(base)).collect();
+        let bases: Vec<_> = BASES
+            .into_iter()
+            .filter(|base| target.bases.contains(base))
+            .collect();
         let chosen = bases[(self.strategy.name.len() + index) % bases.len()];
         chosen == self.base || self.from_every_base && bases.contains(&self.base)
     }
@@ -122,12 +152,19 @@ impl Part {
         (status, target, way, method): Redirected,
     ) {
         let stop = |stop: &&str| stop.replace('>', target.location);
-        let steps: Vec<_> =
-            way.iter().map(|to| Step::to(status, self.base.fill(&stop(to)))).collect();
+        let steps: Vec<_> = way
+            .iter()
+            .map(|to| Step::to(status, self.base.fill(&stop(to))))
+            .collect();
         servers.expect(steps.iter().cloned());
         let got = fetcher.fetch(&self.url(), options(method));
-        let case =
-            Case { base: self.base, strategy: &self.strategy, target, steps: &steps, method };
+        let case = Case {
+            base: self.base,
+            strategy: &self.strategy,
+            target,
+            steps: &steps,
+            method,
+        };
         check_case(&case, &got.map(|(status, ..)| status), &servers.received());
     }
 
@@ -170,8 +207,15 @@ fn no_credential_leaves_its_origin_wherever_that_is() {
 fn every_advisory_is_at_a_row() {
     let targets = [PLAIN_TARGETS, ODD_TARGETS].concat();
     let ways = WAYS.map(|(_, _, advisories)| advisories);
-    let named: Vec<_> = targets.iter().map(|target| target.advisories).chain(ways).collect();
+    let named: Vec<_> = targets
+        .iter()
+        .map(|target| target.advisories)
+        .chain(ways)
+        .collect();
     for advisory in ADVISORIES {
-        assert!(named.iter().any(|named| named.contains(advisory)), "{advisory}");
+        assert!(
+            named.iter().any(|named| named.contains(advisory)),
+            "{advisory}"
+        );
     }
 }

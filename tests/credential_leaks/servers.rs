@@ -49,11 +49,16 @@ struct State {
 impl Servers {
     pub(crate) fn new() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
-        let config =
-            ureq::Agent::config_builder().proxy(None).max_idle_connections(100).user_agent("tests");
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .max_idle_connections(100)
+            .user_agent("tests");
         // Every server is trusted, so that no certificate prevents a leak.
-        let config =
-            config.tls_config(ureq::tls::TlsConfig::builder().disable_verification(true).build());
+        let config = config.tls_config(
+            ureq::tls::TlsConfig::builder()
+                .disable_verification(true)
+                .build(),
+        );
         let names = Names(Arc::clone(&state), Mutex::default());
         let agent = ureq::Agent::with_parts(config.build(), DefaultConnector::default(), names);
         Self { agent, state }
@@ -100,8 +105,15 @@ impl Resolver for Names {
         _: &Config,
         _: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-        let key = (uri.host().unwrap().to_owned(), uri.port_u16().unwrap_or(default));
+        let default = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
+        let key = (
+            uri.host().unwrap().to_owned(),
+            uri.port_u16().unwrap_or(default),
+        );
         let mut servers = self.1.lock().unwrap();
         let server = servers
             .entry(key)
@@ -126,7 +138,10 @@ fn serve(authority: String, state: Arc<Mutex<State>>) -> Server {
         if origin == GATEWAY {
             return support::json(200, &state.granted);
         }
-        state.received.push(Received { origin, request: request.clone() });
+        state.received.push(Received {
+            origin,
+            request: request.clone(),
+        });
         match state.steps.pop_front() {
             Some(step) => step.reply(request),
             None => support::text(200, "received"),
@@ -154,7 +169,10 @@ impl Step {
             .replace("{path}", request.path())
             .replace("{query}", request.query());
         // As they are on the wire: one header for each line.
-        let headers: Vec<_> = location.split('\n').map(|line| ("Location", line)).collect();
+        let headers: Vec<_> = location
+            .split('\n')
+            .map(|line| ("Location", line))
+            .collect();
         support::reply(self.status, &headers, "moved")
     }
 }
@@ -188,9 +206,15 @@ pub(crate) const HARMLESS_HEADER: (&str, &str) = ("X-Plain", "kept");
 pub(crate) const BODY: &str = "payload";
 
 pub(crate) fn options(method: &str) -> FetchOptions {
-    let options = FetchOptions::default().method(method).headers(CALLERS_SECRETS);
+    let options = FetchOptions::default()
+        .method(method)
+        .headers(CALLERS_SECRETS);
     let options = options.header(HARMLESS_HEADER.0, HARMLESS_HEADER.1);
-    if method == "POST" { options.header("Content-Type", "text/plain").data(BODY) } else { options }
+    if method == "POST" {
+        options.header("Content-Type", "text/plain").data(BODY)
+    } else {
+        options
+    }
 }
 
 /// The credentials of a connection, for all strategies.

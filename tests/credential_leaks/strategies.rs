@@ -44,8 +44,13 @@ struct Keyed {
     carried: fn(&Request) -> bool,
 }
 
-const DEFAULT: Keyed =
-    Keyed { name: "", kind: "header", config: "{}", target: "/start?page=2", carried: |_| false };
+const DEFAULT: Keyed = Keyed {
+    name: "",
+    kind: "header",
+    config: "{}",
+    target: "/start?page=2",
+    carried: |_| false,
+};
 
 #[rustfmt::skip]
 const KEYED: [Keyed; 8] = [
@@ -92,7 +97,10 @@ pub(crate) fn strategies() -> Vec<Strategy> {
     };
     let mut all = vec![
         bearer("none", json!({"access_token": "canary-token"})),
-        bearer("oauth2", json!({"strategy": "oauth2", "access_token": "canary-token"})),
+        bearer(
+            "oauth2",
+            json!({"strategy": "oauth2", "access_token": "canary-token"}),
+        ),
         bearer(
             "agent session",
             json!({"session_id": "s", "active": true, "access_token": "canary-token"}),
@@ -104,11 +112,23 @@ pub(crate) fn strategies() -> Vec<Strategy> {
 
 impl Keyed {
     fn strategy(self) -> Strategy {
-        let Self { name, kind, config, target, carried } = self;
+        let Self {
+            name,
+            kind,
+            config,
+            target,
+            carried,
+        } = self;
         let config: Value = serde_json::from_str(config).unwrap();
         let granted =
             json!({"strategy": {"type": kind, "config": config}, "credentials": credentials()});
         let in_url = kind == "path" || kind == "query_param";
-        Strategy { name, granted, target, in_url, carried }
+        Strategy {
+            name,
+            granted,
+            target,
+            in_url,
+            carried,
+        }
     }
 }

@@ -20,7 +20,11 @@ pub(crate) const HTTPS: Base = Base {
     other: "other.test",
     insecure: true,
 };
-pub(crate) const HTTP: Base = Base { scheme: "http", port: 80, ..HTTPS };
+pub(crate) const HTTP: Base = Base {
+    scheme: "http",
+    port: 80,
+    ..HTTPS
+};
 pub(crate) const LOOPBACK: Base = Base {
     scheme: "http",
     host: "127.0.0.1",
@@ -76,7 +80,13 @@ const fn target(
     location: &'static str,
     outcome: Outcome,
 ) -> Target {
-    Target { bases, what, location, outcome, advisories: "" }
+    Target {
+        bases,
+        what,
+        location,
+        outcome,
+        advisories: "",
+    }
 }
 
 impl Target {

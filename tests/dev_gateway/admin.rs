@@ -50,9 +50,10 @@ fn what_revoking_refuses() {
     let gateway = DevGateway::start().unwrap();
     let id = gateway.connect("ws", "github").unwrap();
     let longest = "%C3%A9".repeat(512);
-    for (reason, status, expected) in
-        [(format!("{longest}e"), 400, "reason_too_long"), (longest, 200, "")]
-    {
+    for (reason, status, expected) in [
+        (format!("{longest}e"), 400, "reason_too_long"),
+        (longest, 200, ""),
+    ] {
         let path = format!("/v1/connections/{id}?reason={reason}");
         assert_eq!(code(&delete(&gateway, &path)), (status, expected));
     }
@@ -64,7 +65,14 @@ fn providers_are_grouped_by_auth_type() {
     let builder = DevGateway::builder().provider(Provider::api_key("maps"));
     let gateway = builder.start().unwrap();
     let (status, all) = get(&gateway, "/v1/providers");
-    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     assert_eq!(status, 200);
     assert_eq!(keys(&all), ["api_key", "basic_auth", "oauth2"]);
     assert_eq!(keys(&all["api_key"]), ["maps", "weather"]);
@@ -159,7 +167,11 @@ fn what_capturing_refuses() {
     }
     assert_eq!(capture(&gateway, &weather, &key).0, 200, "still waiting");
     assert_eq!(user(&gateway, "/user", &[("x-api-key", "k")]).0, 200);
-    assert_eq!(broker_code(&capture(&gateway, &weather, &key)), "invalid_state", "used up");
+    assert_eq!(
+        broker_code(&capture(&gateway, &weather, &key)),
+        "invalid_state",
+        "used up"
+    );
     gateway.advance(Duration::from_secs(600));
     let response = capture(&gateway, &late, &key);
     assert_eq!(broker_code(&response), "invalid_state", "too late");

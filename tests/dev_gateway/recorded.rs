@@ -18,8 +18,15 @@ const RECORDED: &str = include_str!("../recorded/gateway-0.4.json");
 const LIFETIME: Duration = Duration::from_secs(20);
 const ALL: usize = usize::MAX;
 /// The scenarios of one gateway, in this order.
-const ONE_BY_ONE: [&str; 7] =
-    ["consent", "expiry", "denied", "superseded", "revoked", "unknown", "api key"];
+const ONE_BY_ONE: [&str; 7] = [
+    "consent",
+    "expiry",
+    "denied",
+    "superseded",
+    "revoked",
+    "unknown",
+    "api key",
+];
 
 /// The providers of the recording. Its gateway had no agent sessions: the development gateway serves them unless told
 /// otherwise, because programs that use them need a gateway that has them.
@@ -72,7 +79,11 @@ struct Player {
 
 impl Player {
     fn new(gateway: DevGateway) -> Self {
-        Self { gateway, names: BTreeMap::new(), expiries: BTreeMap::new() }
+        Self {
+            gateway,
+            names: BTreeMap::new(),
+            expiries: BTreeMap::new(),
+        }
     }
 
     /// A gateway with a connection that the recording made before it began, and whose token was handed out.
@@ -114,8 +125,9 @@ impl Player {
         let request = &step.request;
         let text = |field: &str| request[field].as_str().unwrap();
         let headers = request["headers"].as_object().into_iter().flatten();
-        let headers: Vec<_> =
-            headers.map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
+            .collect();
         let body = match &request["body"] {
             Value::Null => String::new(),
             body => self.here(&body.to_string()),

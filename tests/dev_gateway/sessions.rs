@@ -157,7 +157,11 @@ fn what_a_session_request_is_refused_for() {
         (json!({"agent_id": "inactive-1"}), 403, "agent_inactive"),
         (denied, 403, "scope_not_allowed"),
         (json!({"connection_id": "x"}), 404, "connection_not_found"),
-        (json!({"connection_id": PENDING}), 400, "connection_not_active"),
+        (
+            json!({"connection_id": PENDING}),
+            400,
+            "connection_not_active",
+        ),
         (json!({"ttl_seconds": 86_400}), 201, ""),
     ] {
         for (path, obo) in [(PATH, Value::Null), (OBO, json!("user:ada"))] {

@@ -46,7 +46,10 @@ fn tools_answer_with_content() {
         (json!({"name": "get_user"}), r#"{"login":"ws"}"#),
         (json!({"name": "echo", "arguments": {"a": 1}}), r#"{"a":1}"#),
         (json!({"name": "echo", "arguments": null}), "{}"),
-        (json!({"name": "weather_forecast", "arguments": {"city": "Oslo"}}), "Oslo: sunny, 21 °C"),
+        (
+            json!({"name": "weather_forecast", "arguments": {"city": "Oslo"}}),
+            "Oslo: sunny, 21 °C",
+        ),
     ];
     for (call, text) in table {
         let answer = post(&gateway, "/tools/execute", &key, &call.to_string());
@@ -118,7 +121,11 @@ fn routes_serve_their_method_to_those_with_a_credential() {
         ("HEAD", "/user", &key, 204, ""),
         ("POST", "/no-route", &key, 404, nothing),
     ] {
-        let key: &[_] = if key.is_empty() { &[] } else { &[("x-api-key", key)] };
+        let key: &[_] = if key.is_empty() {
+            &[]
+        } else {
+            &[("x-api-key", key)]
+        };
         let mut response = send(&gateway, (method, path), key, "sent");
         assert_eq!(response.status(), status, "{method} {path}");
         if (method, path, status) == ("GET", "/notes", 200) {

@@ -39,7 +39,11 @@ fn workspaces_have_credentials_of_their_own() {
 
 #[test]
 fn the_upstream_takes_each_strategy_in_its_own_way() {
-    let fields = [("api_key", "k/1"), ("username", "me"), ("password", "pa:ss")];
+    let fields = [
+        ("api_key", "k/1"),
+        ("username", "me"),
+        ("password", "pa:ss"),
+    ];
     let fields = Map::from_iter(fields.map(|(name, value)| (name.to_owned(), json!(value))));
     let key = Map::from_iter([("api_key".to_owned(), json!("k/1"))]);
     let header = |config: Value| json!({"type": "header", "config": config});
@@ -55,7 +59,12 @@ fn the_upstream_takes_each_strategy_in_its_own_way() {
         (&basic, "/user", auth("Basic bWU6d3Jvbmc="), 401),
         (&header(json!({})), "/user", auth("Bearer k/1"), 200),
         (&header(json!({})), "/user", auth("k/1"), 401),
-        (&header(json!({"value_prefix": ""})), "/user", auth("k/1"), 200),
+        (
+            &header(json!({"value_prefix": ""})),
+            "/user",
+            auth("k/1"),
+            200,
+        ),
         (&own, "/user", Some(("x-key", "k/1")), 200),
         (&own, "/user", Some(("x-key", "k/2")), 401),
         (&prefixed, "/user", Some(("x-key", "Key k/1")), 200),
@@ -83,7 +92,10 @@ fn the_upstream_takes_each_strategy_in_its_own_way() {
 
 #[test]
 fn the_upstream_lists_and_creates_repositories() {
-    let gateway = DevGateway::builder().connection("ws", "github").start().unwrap();
+    let gateway = DevGateway::builder()
+        .connection("ws", "github")
+        .start()
+        .unwrap();
     let refused = send(&gateway, ("GET", "/user"), &[], "");
     assert!(refused.headers().contains_key(header::WWW_AUTHENTICATE));
     assert_eq!(read(refused), (401, json!({"message": "Bad credentials"})));
@@ -93,13 +105,22 @@ fn the_upstream_lists_and_creates_repositories() {
     let auth = [("authorization", &*value)];
     let first =
         json!({"id": 1, "name": "hello-world", "full_name": "ws/hello-world", "private": false});
-    for (query, count) in [("", 3), ("?per_page=2", 2), ("?per_page=9", 3), ("?per_page=x", 3)] {
+    for (query, count) in [
+        ("", 3),
+        ("?per_page=2", 2),
+        ("?per_page=9", 3),
+        ("?per_page=x", 3),
+    ] {
         let path = format!("/user/repos{query}");
         let (_, repos) = read(send(&gateway, ("GET", &path), &auth, ""));
         assert_eq!(repos.as_array().unwrap().len(), count);
         assert_eq!(repos[0], first);
     }
-    for (body, status) in [(r#"{"name": "new", "private": true}"#, 201), ("{}", 400), ("{", 400)] {
+    for (body, status) in [
+        (r#"{"name": "new", "private": true}"#, 201),
+        ("{}", 400),
+        ("{", 400),
+    ] {
         let (found, repo) = read(send(&gateway, ("POST", "/user/repos"), &auth, body));
         assert_eq!(found, status);
         assert_eq!(repo["full_name"] == "ws/new", status == 201);

@@ -79,7 +79,10 @@ fn what_request_connection_refuses() {
         (r#"{"user_id": 7}"#, "invalid_json"),
         (r#"{"scopes": "repo"}"#, "invalid_json"),
         (r#"{"metadata": []}"#, "invalid_json"),
-        (r#"{"user_id": "u", "provider_name": null}"#, "missing_fields"),
+        (
+            r#"{"user_id": "u", "provider_name": null}"#,
+            "missing_fields",
+        ),
         (&nobody, "missing_fields"),
         (&wanted("github", ""), "missing_fields"),
     ];
@@ -158,7 +161,12 @@ fn only_the_newest_token_works() {
     let second = resolve(&gateway, "ws", "github");
     let works = |token| bearer(&gateway, token) == 200;
     assert_eq!((works(&first), works(&second)), (false, true));
-    let expires = |token: &Value| token["credentials"]["expires_at"].as_str().unwrap().to_owned();
+    let expires = |token: &Value| {
+        token["credentials"]["expires_at"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert!(expires(&second) > expires(&first));
     let (_, third) = post(&gateway, &format!("/v1/refresh/{id}"), "");
     assert_eq!((works(&second), works(&third)), (false, true));

@@ -24,7 +24,13 @@ fn health(gateway: &DevGateway) -> Result<u16, ureq::Error> {
 #[test]
 fn it_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
-    shared::<(DevGateway, DevGatewayBuilder, Fault, Provider, ReceivedRequest)>();
+    shared::<(
+        DevGateway,
+        DevGatewayBuilder,
+        Fault,
+        Provider,
+        ReceivedRequest,
+    )>();
 }
 
 #[test]
@@ -141,8 +147,16 @@ fn one_connection_serves_many_requests() {
     assert_eq!(answered, requests.len());
     let arrived = gateway.requests();
     let arrived: Vec<_> = arrived.iter().map(|r| (&*r.path, r.body.len())).collect();
-    let expected =
-        [("/a", 0), ("/b", 5), ("/c", 0), ("/d", 3), ("", 0), ("*", 0), ("/f", 0), ("/h", 2)];
+    let expected = [
+        ("/a", 0),
+        ("/b", 5),
+        ("/c", 0),
+        ("/d", 3),
+        ("", 0),
+        ("*", 0),
+        ("/f", 0),
+        ("/h", 2),
+    ];
     assert_eq!(arrived, expected);
 }
 
@@ -157,7 +171,9 @@ fn a_head_answer_has_the_headers_of_get_and_no_body() {
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"));
     let length = |answer: &str| {
         let mut lines = answer.lines().map(str::to_owned);
-        lines.find(|line| line.starts_with("content-length")).unwrap()
+        lines
+            .find(|line| line.starts_with("content-length"))
+            .unwrap()
     };
     assert_eq!(length(&get), length(&head));
 }
@@ -228,9 +244,12 @@ fn the_largest_body_is_taken() {
 #[test]
 fn clients_that_leave_early_do_no_harm() {
     let gateway = DevGateway::start().unwrap();
-    for part in
-        ["", "GET", "GET /x HTTP/1.1\r\n", "POST /x HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc"]
-    {
+    for part in [
+        "",
+        "GET",
+        "GET /x HTTP/1.1\r\n",
+        "POST /x HTTP/1.1\r\ncontent-length: 9\r\n\r\nabc",
+    ] {
         connect(&gateway).write_all(part.as_bytes()).unwrap();
     }
     assert_eq!(health(&gateway).unwrap(), 200);

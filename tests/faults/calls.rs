@@ -57,9 +57,17 @@ impl FaultyServer {
             *count += 1;
             let first = *count == 1;
             drop(heard);
-            if first { fault(number(&id)) } else { document_reply(2) }
+            if first {
+                fault(number(&id))
+            } else {
+                document_reply(2)
+            }
         });
-        Self { server, heard, hung: Mutex::default() }
+        Self {
+            server,
+            heard,
+            hung: Mutex::default(),
+        }
     }
 
     /// Returns the number of requests that the server received for this case.
@@ -104,8 +112,15 @@ pub(crate) enum Call {
     Agent,
 }
 
-pub(crate) const CALLS: [Call; 7] =
-    [Call::Token, Call::Check, Call::Wait, Call::Connect, Call::Fetch, Call::Send, Call::Agent];
+pub(crate) const CALLS: [Call; 7] = [
+    Call::Token,
+    Call::Check,
+    Call::Wait,
+    Call::Connect,
+    Call::Fetch,
+    Call::Send,
+    Call::Agent,
+];
 
 /// Makes one call of one case: first with the fault, then again on the same client.
 pub(crate) struct FaultyCall<'a> {
@@ -133,7 +148,14 @@ impl<'a> FaultyCall<'a> {
             _ => options,
         };
         let (client, cache) = holder(options, "canary-held");
-        Self { server, client, cache, call, case, timeout }
+        Self {
+            server,
+            client,
+            cache,
+            call,
+            case,
+            timeout,
+        }
     }
 
     /// Returns the outcome of the fault. The next call on the same client has to succeed.
@@ -206,18 +228,24 @@ impl<'a> FaultyCall<'a> {
         match self.call {
             Call::Token => {
                 let token = self.client.get_cached_token(&self.cache, id, "p");
-                shown(token, |token| compare(&token.access_token, &format!("canary-{number}")))
+                shown(token, |token| {
+                    compare(&token.access_token, &format!("canary-{number}"))
+                })
             }
             Call::Check => self.status(id),
             Call::Wait => {
-                let soon = WaitOptions::default().interval(Duration::ZERO).timeout(self.timeout);
+                let soon = WaitOptions::default()
+                    .interval(Duration::ZERO)
+                    .timeout(self.timeout);
                 let status = self.client.wait_for_active(id, soon);
                 shown(status, |status| compare(status.as_str(), "active"))
             }
             Call::Connect => {
                 let input = RequestConnectionInput::new(id, "p", ["s"], "http://a/?canary");
                 let connection = self.client.request_connection(&input);
-                shown(connection, |made| compare(&made.connection_id, &format!("c{number}")))
+                shown(connection, |made| {
+                    compare(&made.connection_id, &format!("c{number}"))
+                })
             }
             Call::Fetch => self.fetch(&url, number, FetchOptions::default()),
             Call::Send => {
@@ -235,14 +263,22 @@ impl<'a> FaultyCall<'a> {
 
     fn fetch(&self, url: &str, number: usize, options: FetchOptions) -> String {
         let options = options.timeout(self.timeout).header("Cookie", "canary");
-        let fetched = self.client.authenticated_fetch(&self.cache, "ws", "p", url, options);
-        shown(fetched, |(_, _, body)| compare(&String::from_utf8_lossy(&body), &document(number)))
+        let fetched = self
+            .client
+            .authenticated_fetch(&self.cache, "ws", "p", url, options);
+        shown(fetched, |(_, _, body)| {
+            compare(&String::from_utf8_lossy(&body), &document(number))
+        })
     }
 
     /// The agent leaves the limits of a stream's time and size to its user.
     fn stream(&self, url: &str, number: usize) -> String {
         let agent = self.client.authenticated_agent(&self.cache, "ws", "p");
-        let request = agent.get(url).config().timeout_global(Some(self.timeout)).build();
+        let request = agent
+            .get(url)
+            .config()
+            .timeout_global(Some(self.timeout))
+            .build();
         let read = request
             .call()
             .and_then(|mut response| response.body_mut().with_config().limit(LIMIT).read_to_vec());

@@ -16,8 +16,16 @@ struct Whole {
 impl Whole {
     /// The lengths to cut it to. Compressed and plain bodies have similar headers, so one of them is enough.
     fn cuts(&self) -> RangeInclusive<usize> {
-        let end = self.bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n").unwrap();
-        let start = if self.name.starts_with("gzip") { end + 4 } else { 0 };
+        let end = self
+            .bytes
+            .windows(4)
+            .position(|bytes| bytes == b"\r\n\r\n")
+            .unwrap();
+        let start = if self.name.starts_with("gzip") {
+            end + 4
+        } else {
+            0
+        };
         start..=self.bytes.len()
     }
 }
@@ -28,10 +36,26 @@ fn wholes() -> [Whole; 4] {
     let packed = gzip(&plain);
     // The last chunk ends the body. The empty line after it ends the trailers.
     [
-        Whole { name: "length", bytes: with_length("", &plain), after_body: 0 },
-        Whole { name: "chunks", bytes: in_chunks("", &plain, 40), after_body: 2 },
-        Whole { name: "gzip and length", bytes: with_length(GZIP, &packed), after_body: 0 },
-        Whole { name: "gzip and chunks", bytes: in_chunks(GZIP, &packed, 40), after_body: 2 },
+        Whole {
+            name: "length",
+            bytes: with_length("", &plain),
+            after_body: 0,
+        },
+        Whole {
+            name: "chunks",
+            bytes: in_chunks("", &plain, 40),
+            after_body: 2,
+        },
+        Whole {
+            name: "gzip and length",
+            bytes: with_length(GZIP, &packed),
+            after_body: 0,
+        },
+        Whole {
+            name: "gzip and chunks",
+            bytes: in_chunks(GZIP, &packed, 40),
+            after_body: 2,
+        },
     ]
 }
 

@@ -78,7 +78,9 @@ fn the_quickstart_prints_its_steps_alone() {
         let steps = |workspace: &str, path: &str| {
             let out = stdout_of(&mut program("quickstart", server, workspace, path));
             for line in out.lines() {
-                let step = line.split_once(". ").map(|(number, _)| number.parse::<u8>());
+                let step = line
+                    .split_once(". ")
+                    .map(|(number, _)| number.parse::<u8>());
                 assert!(matches!(step, Some(Ok(1..=6))), "{}: {out}", row.name);
             }
             out.lines().count()
@@ -116,7 +118,11 @@ impl Mcp {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let input = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, input, lines }
+        Self {
+            child,
+            input,
+            lines,
+        }
     }
 
     /// Returns the next response: one line of valid JSON-RPC.
@@ -125,7 +131,11 @@ impl Mcp {
         writeln!(self.input, "{request}").unwrap();
         let line = self.lines.next().unwrap().unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
-        assert_eq!((&answer["jsonrpc"], &answer["id"]), (&json!("2.0"), &json!(id)), "{line}");
+        assert_eq!(
+            (&answer["jsonrpc"], &answer["id"]),
+            (&json!("2.0"), &json!(id)),
+            "{line}"
+        );
         answer["result"].clone()
     }
 
@@ -150,7 +160,11 @@ fn the_mcp_server_prints_answers_alone() {
         let id = format!("case-{case}-Mcp");
         let mut command = program("mcp_stdio_server", server, &id, &format!("/{id}Upstream"));
         let mut server = Mcp::start(&mut command);
-        server.ask(1, "initialize", &json!({"protocolVersion": "2025-11-25", "capabilities": {}}));
+        server.ask(
+            1,
+            "initialize",
+            &json!({"protocolVersion": "2025-11-25", "capabilities": {}}),
+        );
         // First the fault of the gateway, then the fault of the upstream, then no fault.
         if row.gateway != "ok" {
             assert_eq!(server.call(2)["isError"], true, "{}", row.name);

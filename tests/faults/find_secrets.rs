@@ -40,7 +40,9 @@ static IN_BASE64: LazyLock<Vec<String>> = LazyLock::new(|| {
         let bytes = [&vec![0; others], SECRET.as_bytes()].concat();
         let whole = bytes.len() * 8 / 6;
         let text = STANDARD_NO_PAD.encode(&bytes);
-        text.get((others * 8).div_ceil(6)..whole).unwrap().to_owned()
+        text.get((others * 8).div_ceil(6)..whole)
+            .unwrap()
+            .to_owned()
     };
     (0..3).map(after).collect()
 });
@@ -83,7 +85,13 @@ fn a_secret_is_found_however_it_is_written() {
     for text in table {
         assert!(shows_secret(text), "{text}");
     }
-    for text in ["canary", "u:canary", "me:canary", "x:my-canary-2", "canary:canary!"] {
+    for text in [
+        "canary",
+        "u:canary",
+        "me:canary",
+        "x:my-canary-2",
+        "canary:canary!",
+    ] {
         let encoded = base64::engine::general_purpose::STANDARD.encode(text);
         assert!(shows_secret(&encoded), "{text}: {encoded}");
     }

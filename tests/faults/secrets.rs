@@ -75,7 +75,11 @@ fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
         let options = options.headers(names.map(|name| (name, "canary")));
         client.authenticated_fetch(&cache, "ws", "p", url, options.data("canary"))
     };
-    let field = if strategy["type"] == "path" { "{api_key}" } else { "canary" };
+    let field = if strategy["type"] == "path" {
+        "{api_key}"
+    } else {
+        "canary"
+    };
     let mut failures = Vec::new();
     for path in PATHS {
         let url = server.url(&format!("/{path}/{field}?q=canary#canary"));
@@ -128,7 +132,9 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
     let errors = [
         client.resolve_token("ws", "p").unwrap_err(),
         client.capture_schema("canary-state/=").unwrap_err(),
-        client.capture_credential("canary-state", credentials).unwrap_err(),
+        client
+            .capture_credential("canary-state", credentials)
+            .unwrap_err(),
         client.request_agent_session(&session).unwrap_err(),
     ];
     for error in errors {
@@ -143,8 +149,14 @@ fn gateway_failures() -> Vec<Reply> {
     let odd =
         |kind: &str, config: Value| json(200, &token(&json!({"type": kind, "config": config})));
     vec![
-        json(401, &json!({"error": KEY, "message": format!("bad key {KEY}"), "canary": "canary"})),
-        json(500, &json!({"message": format!("{KEY}"), "access_token": "canary"})),
+        json(
+            401,
+            &json!({"error": KEY, "message": format!("bad key {KEY}"), "canary": "canary"}),
+        ),
+        json(
+            500,
+            &json!({"message": format!("{KEY}"), "access_token": "canary"}),
+        ),
         text(400, &format!("who is {KEY}?")),
         text(503, KEY),
         redirect(302, "https://elsewhere.example/canary?key=canary"),
@@ -155,11 +167,23 @@ fn gateway_failures() -> Vec<Reply> {
         json(200, &json!({"secret": "canary"})),
         odd("query_param", Value::Null),
         odd("header", json!({"header_name": "X Key"})),
-        odd("header", json!({"header_name": "X-Key", "value_prefix": "canary\n"})),
-        odd("header", json!({"credential_field": "nothing", "header_name": "Transfer Encoding"})),
+        odd(
+            "header",
+            json!({"header_name": "X-Key", "value_prefix": "canary\n"}),
+        ),
+        odd(
+            "header",
+            json!({"credential_field": "nothing", "header_name": "Transfer Encoding"}),
+        ),
         odd("saml", json!({"secret": "canary"})),
-        odd("hmac_payload", json!({"header_name": "X-Sig", "secret_field": "nothing"})),
-        json(200, &json!({"credentials": {"password": "canary"}, "strategy": "basic_auth"})),
+        odd(
+            "hmac_payload",
+            json!({"header_name": "X-Sig", "secret_field": "nothing"}),
+        ),
+        json(
+            200,
+            &json!({"credentials": {"password": "canary"}, "strategy": "basic_auth"}),
+        ),
         bytes("HTTP/1.1 200 canary\r\nContent-Length: 99\r\n\r\ncanary"),
         bytes("canary"),
     ]

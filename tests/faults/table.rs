@@ -30,7 +30,12 @@ const fn row(
     upstream: &'static str,
     respond: fn(&str) -> Reply,
 ) -> Row {
-    Row { name, gateway, upstream, respond }
+    Row {
+        name,
+        gateway,
+        upstream,
+        respond,
+    }
 }
 
 impl Row {
@@ -117,28 +122,60 @@ const CONNECTIONS: &[Row] = &[
 const LIMIT_LESS_ONE: u64 = crate::calls::LIMIT - 1;
 
 const JUNK: &[Row] = &[
-    row("junk before the status line", FAILED, FAILED, |body| between("junk\r\n", body, "")),
-    row("NULs before the status line", FAILED, FAILED, |body| between("\0\0", body, "")),
-    row("an empty line before the status line", OK, OK, |body| between("\r\n", body, "")),
+    row("junk before the status line", FAILED, FAILED, |body| {
+        between("junk\r\n", body, "")
+    }),
+    row("NULs before the status line", FAILED, FAILED, |body| {
+        between("\0\0", body, "")
+    }),
+    row("an empty line before the status line", OK, OK, |body| {
+        between("\r\n", body, "")
+    }),
     row("early hints before the answer", OK, OK, |body| {
         between("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", body, "")
     }),
-    row("junk after the body", OK, OK, |body| between("", body, "junk")),
-    row("another answer after the body", OK, OK, |body| between("", body, SECOND)),
+    row("junk after the body", OK, OK, |body| {
+        between("", body, "junk")
+    }),
+    row("another answer after the body", OK, OK, |body| {
+        between("", body, SECOND)
+    }),
     row("another answer after the chunks", OK, OK, |body| {
         chunked(&format!("{:x}\r\n{body}\r\n0\r\n\r\n{SECOND}", body.len())).then(End::Keep)
     }),
-    row("another protocol", FAILED, FAILED, |_| bytes("SSH-2.0-OpenSSH_9.9\r\n\r\n")),
-    row("TLS", FAILED, FAILED, |_| bytes(&b"\x15\x03\x01\x00\x02\x02\x46"[..])),
-    row("HTTP/2", FAILED, FAILED, |_| bytes(&b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"[..])),
-    row("a body without any header", FAILED, FAILED, |body| bytes(body)),
-    row("status 99", FAILED, FAILED, |_| bytes("HTTP/1.1 99 Low\r\n\r\n")),
-    row("status 1000", FAILED, FAILED, |_| bytes("HTTP/1.1 1000 High\r\n\r\n")),
-    row("HTTP/3.0", FAILED, FAILED, |_| bytes("HTTP/3.0 200 OK\r\n\r\n")),
-    row("a header without a colon", FAILED, FAILED, |body| raw("canary\r\n", body)),
-    row("a header without a name", FAILED, FAILED, |body| raw(": canary\r\n", body)),
-    row("a NUL in a header", FAILED, FAILED, |body| raw("X: a\0b\r\n", body)),
-    row("a folded header", FAILED, FAILED, |body| raw("X: a\r\n b\r\n", body)),
+    row("another protocol", FAILED, FAILED, |_| {
+        bytes("SSH-2.0-OpenSSH_9.9\r\n\r\n")
+    }),
+    row("TLS", FAILED, FAILED, |_| {
+        bytes(&b"\x15\x03\x01\x00\x02\x02\x46"[..])
+    }),
+    row("HTTP/2", FAILED, FAILED, |_| {
+        bytes(&b"\x00\x00\x12\x04\x00\x00\x00\x00\x00"[..])
+    }),
+    row("a body without any header", FAILED, FAILED, |body| {
+        bytes(body)
+    }),
+    row("status 99", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 99 Low\r\n\r\n")
+    }),
+    row("status 1000", FAILED, FAILED, |_| {
+        bytes("HTTP/1.1 1000 High\r\n\r\n")
+    }),
+    row("HTTP/3.0", FAILED, FAILED, |_| {
+        bytes("HTTP/3.0 200 OK\r\n\r\n")
+    }),
+    row("a header without a colon", FAILED, FAILED, |body| {
+        raw("canary\r\n", body)
+    }),
+    row("a header without a name", FAILED, FAILED, |body| {
+        raw(": canary\r\n", body)
+    }),
+    row("a NUL in a header", FAILED, FAILED, |body| {
+        raw("X: a\0b\r\n", body)
+    }),
+    row("a folded header", FAILED, FAILED, |body| {
+        raw("X: a\r\n b\r\n", body)
+    }),
 ];
 
 #[rustfmt::skip]
@@ -281,7 +318,11 @@ fn every_fault_has_its_outcome_and_the_next_call_works() {
         let row = rows[case];
         let timeout = if row.hangs() { SHORT } else { LONG };
         let outcome = FaultyCall::new(&server, call, case, timeout).make();
-        mismatches.compare(format!("{}, {call:?}", row.name), &outcome, expected(call, row));
+        mismatches.compare(
+            format!("{}, {call:?}", row.name),
+            &outcome,
+            expected(call, row),
+        );
     });
 }
 
@@ -298,17 +339,29 @@ fn a_server_that_never_accepts_is_given_up() {
     let fetch = |url: &str, method: &str, timeout| {
         let options = FetchOptions::default().method(method).timeout(timeout);
         let fetched = client.authenticated_fetch(&cache, "ws", "p", url, options);
-        fetched.map(|(status, ..)| status).map_err(|error| error.code().to_owned())
+        fetched
+            .map(|(status, ..)| status)
+            .map_err(|error| error.code().to_owned())
     };
     let late = Err(LATE.to_owned());
     let code = |error: NexusError| Err(error.code().to_owned());
-    assert_eq!(client.resolve_token("ws", "p").map(|_| 0).or_else(code), late);
+    assert_eq!(
+        client.resolve_token("ws", "p").map(|_| 0).or_else(code),
+        late
+    );
     assert_eq!(client.check_connection("c").map(|_| 0).or_else(code), late);
     let input = RequestConnectionInput::new("u", "p", ["s"], "http://a/");
-    assert_eq!(client.request_connection(&input).map(|_| 0).or_else(code), late);
+    assert_eq!(
+        client.request_connection(&input).map(|_| 0).or_else(code),
+        late
+    );
     for method in ["GET", "POST"] {
         assert_eq!(fetch(&upstream, method, SHORT), late);
-        assert_eq!(fetch(&fine.url("/"), method, LONG), Ok(200), "the next call");
+        assert_eq!(
+            fetch(&fine.url("/"), method, LONG),
+            Ok(200),
+            "the next call"
+        );
     }
     // Without a server the flights end, so the client's drop does not wait for them.
     drop((queued, listener));

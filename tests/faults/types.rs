@@ -48,7 +48,10 @@ fn no_debug_of_any_public_type_shows_a_secret() {
         })
         .filter(|name| !seen.0.contains(*name))
         .collect();
-    assert!(missing.is_empty(), "have these looked at here too: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "have these looked at here too: {missing:?}"
+    );
 }
 
 fn credentials() -> Map<String, Value> {
@@ -107,7 +110,11 @@ fn see_connections(seen: &mut Seen) {
     seen.see(&client.request_connection(&input).unwrap());
     seen.see(&client.health().unwrap());
     seen.see(&RevokeOptions::default());
-    seen.see(&client.revoke_connection("c", RevokeOptions::default()).unwrap());
+    seen.see(
+        &client
+            .revoke_connection("c", RevokeOptions::default())
+            .unwrap(),
+    );
     seen.see(&client.capture_schema("canary").unwrap());
     seen.see(&client.capture_credential("canary", &credentials()).unwrap());
     let providers = client.providers().unwrap();
@@ -146,7 +153,10 @@ fn see_sessions(seen: &mut Seen) {
 fn see_testing(seen: &mut Seen) {
     let provider = Provider::api_key("p").credentials(credentials());
     seen.see(&provider);
-    let builder = DevGateway::builder().api_key(KEY).provider(provider).connection("ws", "p");
+    let builder = DevGateway::builder()
+        .api_key(KEY)
+        .provider(provider)
+        .connection("ws", "p");
     seen.see(&builder);
     let gateway = builder.start().unwrap();
     seen.see(&gateway);

@@ -43,7 +43,9 @@ fn a_child_that_is_watched() {
     });
     for path in ["/away", "/dead"] {
         let url = server.url(&format!("{path}?q=canary"));
-        let data = FetchOptions::default().header("X-Key", "canary").data("canary");
+        let data = FetchOptions::default()
+            .header("X-Key", "canary")
+            .data("canary");
         let fetched = client.authenticated_fetch(&cache, "ws", "two\r\nlines", &url, data);
         assert!(fetched.is_ok(), "{fetched:?}");
     }
@@ -65,7 +67,9 @@ fn run_child(tests: &[&str], level: &str) -> Output {
         .env_remove("RUST_BACKTRACE");
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let said = stderr.lines().filter(|line| !line.starts_with("[NexusSDK]"));
+    let said = stderr
+        .lines()
+        .filter(|line| !line.starts_with("[NexusSDK]"));
     let said: Vec<_> = said.collect();
     assert!(output.status.success(), "{}", said.join("\n"));
     output
@@ -112,7 +116,9 @@ fn assert_stdout_of_harness(output: &Output) {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let mut passed = 0;
     for line in stdout.lines().filter(|line| !line.is_empty()) {
-        let test = TESTS.iter().any(|test| line == format!("test {test} ... ok"));
+        let test = TESTS
+            .iter()
+            .any(|test| line == format!("test {test} ... ok"));
         let frame = line.starts_with("running ") || line.starts_with("test result: ok.");
         assert!(test || frame, "{line:?}");
         passed += usize::from(test);

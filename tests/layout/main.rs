@@ -21,12 +21,18 @@ use reader::{Imports, Module};
 type Layers = &'static [(&'static str, &'static str)];
 
 const LAYERS: Layers = &[
-    ("ground", "base64 debug time error header hiding json lock log options retry sync url"),
+    (
+        "ground",
+        "base64 debug time error header hiding json lock log options retry sync url",
+    ),
     ("loopback", "loopback"),
     ("signing", "signing"),
     ("transport", "transport"),
     ("gateway", "gateway"),
-    ("vocabulary", "capture connection providers session token wait"),
+    (
+        "vocabulary",
+        "capture connection providers session token wait",
+    ),
     ("cache", "cache"),
     ("flights", "flights"),
     ("inner", "inner"),
@@ -55,7 +61,10 @@ const BIN_LAYERS: Layers = &[
 static CRATES: LazyLock<[(Imports, Layers, usize); 2]> = LazyLock::new(|| {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let read = |root| reader::imports(&sources.join(root), &|path| fs::read_to_string(path).ok());
-    [(read("lib.rs"), LAYERS, 100), (read("bin/nexus/main.rs"), BIN_LAYERS, 80)]
+    [
+        (read("lib.rs"), LAYERS, 100),
+        (read("bin/nexus/main.rs"), BIN_LAYERS, 80),
+    ]
 });
 
 #[test]
@@ -101,7 +110,9 @@ fn commands_do_not_import_each_other() {
 fn upward(layers: Layers, imports: &Imports) -> Vec<String> {
     let mut upward = Vec::new();
     for (file, used) in imports {
-        let later = used.iter().filter(|used| layer(layers, used) > layer(layers, file));
+        let later = used
+            .iter()
+            .filter(|used| layer(layers, used) > layer(layers, file));
         upward.extend(later.map(|used| format!("{} uses {}", name(file), name(used))));
     }
     upward
@@ -117,7 +128,9 @@ fn layer(layers: Layers, file: &Module) -> Option<usize> {
 fn circles(imports: &Imports) -> BTreeSet<BTreeSet<Module>> {
     let reach = |file: &Module| reached(imports, file);
     let circle_of = |file: &Module| -> BTreeSet<Module> {
-        let mutual = reach(file).into_iter().filter(|other| reach(other).contains(file));
+        let mutual = reach(file)
+            .into_iter()
+            .filter(|other| reach(other).contains(file));
         mutual.cloned().collect()
     };
     let circles = imports.keys().map(circle_of);

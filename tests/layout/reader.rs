@@ -17,7 +17,9 @@ pub(crate) fn imports(root: &Path, load: &dyn Fn(&Path) -> Option<String>) -> Im
     let mut files = BTreeMap::new();
     collect(Vec::new(), root, load, &mut files);
     let modules = files.keys().cloned().collect();
-    let named = files.into_iter().map(|(file, code)| (file.clone(), named(&modules, &file, &code)));
+    let named = files
+        .into_iter()
+        .map(|(file, code)| (file.clone(), named(&modules, &file, &code)));
     named.collect()
 }
 
@@ -50,8 +52,13 @@ fn collect(
 /// Returns names and punctuation in order, without attributes and without the modules of tests, of documentation and
 /// of `path = ".."`. Literals become `"`; the parser has dropped comments.
 fn flat(code: TokenStream) -> Vec<String> {
-    const LEFT_OUT: [&str; 5] =
-        ["[cfg(test", "[cfg(all(test", "[cfg(doc", "[cfg(all(doctest", "[path="];
+    const LEFT_OUT: [&str; 5] = [
+        "[cfg(test",
+        "[cfg(all(test",
+        "[cfg(doc",
+        "[cfg(all(doctest",
+        "[path=",
+    ];
     let mut tokens: Vec<String> = Vec::new();
     let mut is_left_out = false;
     let mut trees = code.into_iter();
@@ -93,8 +100,9 @@ fn named(modules: &BTreeSet<Module>, file: &Module, code: &[String]) -> BTreeSet
     let paths = paths(code);
     let is_child = |module: &&Module| module.split_last().is_some_and(|(_, it)| it == file);
     let children = modules.iter().filter(is_child);
-    let mut scope: BTreeMap<&str, Module> =
-        children.map(|child| (child.last().unwrap().as_str(), child.clone())).collect();
+    let mut scope: BTreeMap<&str, Module> = children
+        .map(|child| (child.last().unwrap().as_str(), child.clone()))
+        .collect();
     // `use crate::gateway` makes a path of `gateway::error`, wherever it stands.
     for path in &paths {
         let module = absolute(file, path, &scope).filter(|path| modules.contains(path));

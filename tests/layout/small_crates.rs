@@ -37,7 +37,10 @@ fn every_way_to_name_a_module_is_read() {
         ("// use crate::c;\n/* crate::c */ /// crate::c", ""),
         ("const A: &str = \"crate::c::Name\";", ""),
         ("#[cfg(test)]\nmod tests { use crate::c; }", ""),
-        ("#[cfg(all(test, x))] pub(crate) mod m { use crate::c; }", ""),
+        (
+            "#[cfg(all(test, x))] pub(crate) mod m { use crate::c; }",
+            "",
+        ),
         ("#[cfg(test)] #[path = \"else.rs\"] mod tests;", ""),
     ] {
         let imports = read(&[

@@ -50,7 +50,11 @@ fn only_responses_keep_the_server_busy() {
 fn a_cancelled_call_makes_room_for_the_next() {
     let mut jobs = waiting(100);
     let first = start(&mut jobs);
-    assert_eq!(ids(&first), (1..=32).collect::<Vec<_>>(), "in the order of their arrival");
+    assert_eq!(
+        ids(&first),
+        (1..=32).collect::<Vec<_>>(),
+        "in the order of their arrival"
+    );
     assert!(start(&mut jobs).is_empty());
     for id in [5, 40] {
         assert_eq!(jobs.cancel(&id.into()).len(), 1, "{id}");
@@ -58,7 +62,11 @@ fn a_cancelled_call_makes_room_for_the_next() {
     }
     assert_eq!(ids(&start(&mut jobs)), [33]);
     assert!(jobs.finish(&first[0]));
-    assert_eq!(ids(&start(&mut jobs)), [34], "before its response is written");
+    assert_eq!(
+        ids(&start(&mut jobs)),
+        [34],
+        "before its response is written"
+    );
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! Properties of the MCP server example that hold for any input. Runs the example's own modules without its threads:
 //! calls of tools run when a blank line is read.
 
-#![allow(dead_code, unused_imports, reason = "the example has further uses for its modules")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the example has further uses for its modules"
+)]
 
 #[path = "../../examples/mcp_stdio_server/mcp/mod.rs"]
 pub(crate) mod mcp;
@@ -20,7 +24,11 @@ use mcp::{Page, Problem, Tool};
 
 /// Reads the lines of a client until its stdin ends.
 pub(crate) fn lines(mut input: &[u8]) {
-    let mut host = Host { tools: tools(), jobs: Jobs::default(), open: Vec::new() };
+    let mut host = Host {
+        tools: tools(),
+        jobs: Jobs::default(),
+        open: Vec::new(),
+    };
     let mut session = Session::default();
     while let Some(text) = read(&mut input) {
         let Ok(text) = text else { continue };
@@ -164,10 +172,13 @@ pub(crate) fn tools() -> Tools {
         Tool::new("echo", "Returns its text.")
             .required("text", json!({"type": "string"}))
             .run(|call| Ok(call.text("text").unwrap().into())),
-        Tool::new("list", "Lists.").optional("limit", limit).returns(listed).run(|call| {
-            let limit = call.integer("limit").unwrap_or(30);
-            Ok(json!({"list": [limit]}))
-        }),
+        Tool::new("list", "Lists.")
+            .optional("limit", limit)
+            .returns(listed)
+            .run(|call| {
+                let limit = call.integer("limit").unwrap_or(30);
+                Ok(json!({"list": [limit]}))
+            }),
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)

@@ -87,7 +87,9 @@ fn ids_of_every_kind_can_be_cancelled() {
         let waiting = client.call("echo", &json!({"text": "a"}));
         let params = format!(r#"{{"reason":"{{\"requestId\"","requestId":{id}}}"#);
         let method = r#""method":"notifications/cancelled""#;
-        client.write(&format!(r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#));
+        client.write(&format!(
+            r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#
+        ));
         assert_eq!(client.response()["id"], waiting);
     }
 }
@@ -100,7 +102,9 @@ fn cancelled_calls_hold_up_no_other_call() {
     let stuck = "/user/repos";
     gateway.fail_next_at(stuck, usize::MAX, Fault::Delay(Duration::MAX));
     let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
-    let calls: Vec<_> = (0..2 * CALLS).map(|_| client.call("list_repos", &json!({}))).collect();
+    let calls: Vec<_> = (0..2 * CALLS)
+        .map(|_| client.call("list_repos", &json!({})))
+        .collect();
     for (number, calls) in (1..).zip(calls.chunks(CALLS)) {
         wait_for(&gateway, stuck, number * CALLS);
         for id in calls {
@@ -145,8 +149,9 @@ fn a_panic_is_the_tools_own() {
 fn whole_lines_come_from_many_threads() {
     let mut client = Client::of("2025-06-18");
     let text = "long ".repeat(20_000);
-    let calls: Vec<_> =
-        (0..CALLS + 8).map(|_| client.call("echo", &json!({"text": text}))).collect();
+    let calls: Vec<_> = (0..CALLS + 8)
+        .map(|_| client.call("echo", &json!({"text": text})))
+        .collect();
     let mut finished: Vec<_> = calls.iter().map(|_| client.response()).collect();
     let mut outcomes = finished.iter().map(outcome);
     assert!(outcomes.all(|outcome| outcome.as_ref() == Ok(&text)));
@@ -286,18 +291,40 @@ fn a_closed_stdout_ends_it() {
 #[test]
 fn a_line_without_a_response_causes_one_line_on_stderr() {
     for (line, problem) in [
-        (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, "an invalid message: \"id\" must"),
-        (r#"{"jsonrpc":"2.0","method":7}"#, "an invalid message: \"method\" must"),
-        (r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#, "this revision does not support batches"),
-        (&format!("[{}1]", "1,".repeat(1_000_000)), "more than 200,000 values"),
+        (
+            r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+            "an invalid message: \"id\" must",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":7}"#,
+            "an invalid message: \"method\" must",
+        ),
+        (
+            r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#,
+            "this revision does not support batches",
+        ),
+        (
+            &format!("[{}1]", "1,".repeat(1_000_000)),
+            "more than 200,000 values",
+        ),
         (&"[".repeat(1_000_000), "nested more than 127 deep"),
         (&"x".repeat(1_000_000), "a line is not JSON: "),
-        (&format!("{}\u{fffd}", "x".repeat(1_000_000)), "a line is not JSON: "),
+        (
+            &format!("{}\u{fffd}", "x".repeat(1_000_000)),
+            "a line is not JSON: ",
+        ),
         (&"x".repeat((64 << 20) + 1), "a line is longer than 64 MiB"),
     ] {
         let said = problem_of(line);
-        assert!(said.starts_with("mcp_stdio_server: ") && said.contains(problem), "{said}");
-        assert!(said.lines().count() == 1 && said.len() < 300, "{}", said.len());
+        assert!(
+            said.starts_with("mcp_stdio_server: ") && said.contains(problem),
+            "{said}"
+        );
+        assert!(
+            said.lines().count() == 1 && said.len() < 300,
+            "{}",
+            said.len()
+        );
     }
 }
 
@@ -314,7 +341,9 @@ fn a_closed_stderr_does_no_harm() {
     let mut child = spawn(command().arg("--demo"));
     drop(child.stderr.take());
     let mut input = child.stdin.take().unwrap();
-    input.write_all(b"no json\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").unwrap();
+    input
+        .write_all(b"no json\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n")
+        .unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0));

@@ -52,7 +52,14 @@ impl Client {
             lines.try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
         });
         let input = child.stdin.take();
-        Self { child, input, lines, revision: "", capabilities: json!({}), next: 0 }
+        Self {
+            child,
+            input,
+            lines,
+            revision: "",
+            capabilities: json!({}),
+            next: 0,
+        }
     }
 
     /// Gives the client the capability to open pages.

@@ -100,7 +100,11 @@ fn a_client_that_opens_no_pages_gets_the_address_as_text() {
 #[test]
 fn without_scopes_it_asks_for_those_that_the_gateway_lists() {
     let scopes = json!(["repo", "user"]);
-    for (provider, scopes) in [("github", &scopes), ("GitHub", &scopes), ("weather", &json!([]))] {
+    for (provider, scopes) in [
+        ("github", &scopes),
+        ("GitHub", &scopes),
+        ("weather", &json!([])),
+    ] {
         let gateway = gateway();
         let mut client = start_for(provider, &gateway).begin("2025-11-25");
         page(&client.user().unwrap_err());
@@ -201,7 +205,10 @@ fn calls_share_a_connection_request_that_fails() {
     }
     for _ in 0..2 {
         let problem = outcome(&client.response()).unwrap_err();
-        assert!(problem.contains("does not know the provider nobody"), "{problem}");
+        assert!(
+            problem.contains("does not know the provider nobody"),
+            "{problem}"
+        );
     }
     assert_eq!(requests(&gateway), 1);
 }

@@ -24,7 +24,11 @@ fn ids_are_echoed_exactly() {
 #[test]
 fn ids_that_cannot_be_echoed_are_refused() {
     let mut client = Client::demo();
-    for id in ["123456789012345678901234567890", "18446744073709551616", "1.5"] {
+    for id in [
+        "123456789012345678901234567890",
+        "18446744073709551616",
+        "1.5",
+    ] {
         client.write(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#));
         let response = client.response();
         assert_eq!(response["error"]["code"], -32600, "{id}");

@@ -71,7 +71,9 @@ fn it_uses_the_gateway_that_is_configured() {
     let mut command = example("mcp_minimal");
     command.env("NEXUS_GATEWAY_URL", gateway.url());
     command.env("UPSTREAM_URL", gateway.url());
-    command.env("WORKSPACE_ID", "acme").env("PROVIDER", "github");
+    command
+        .env("WORKSPACE_ID", "acme")
+        .env("PROVIDER", "github");
     let mut client = Client::start(&mut command).begin("2025-11-25");
     let repos = client.text("list_repos", &json!({})).unwrap();
     assert!(repos.contains("acme/hello-world"), "{repos}");

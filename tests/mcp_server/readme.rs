@@ -24,7 +24,11 @@ fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
 
 #[test]
 fn its_tool_is_one_of_the_servers() {
-    let lines = |text: &str| text.lines().map(|it| it.trim().to_owned()).collect::<Vec<_>>();
+    let lines = |text: &str| {
+        text.lines()
+            .map(|it| it.trim().to_owned())
+            .collect::<Vec<_>>()
+    };
     let tools = lines(TOOLS);
     let mut count = 0;
     for block in blocks("rust") {
@@ -60,7 +64,9 @@ fn the_first_lines_to_try_work() {
 fn the_servers_settings_are_complete() {
     let config: Value = serde_json::from_str(blocks("json").next().unwrap()).unwrap();
     let env = config["mcpServers"]["github"]["env"].as_object().unwrap();
-    let env = env.iter().map(|(name, value)| (name, value.as_str().unwrap()));
+    let env = env
+        .iter()
+        .map(|(name, value)| (name, value.as_str().unwrap()));
     let mut server = command();
     server.envs(env);
     Client::start(&mut server).ping();
@@ -137,7 +143,9 @@ fn a_copy_builds() {
     fs::write(folder.join("Cargo.toml"), format!("{manifest}\n{patch}")).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
     // The test of the build script has compiled most dependencies there.
-    cargo.args(["build", "--offline", "--quiet", "--target-dir"]).arg(tmp.join("example"));
+    cargo
+        .args(["build", "--offline", "--quiet", "--target-dir"])
+        .arg(tmp.join("example"));
     let output = cargo.current_dir(&folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");

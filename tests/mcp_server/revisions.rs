@@ -6,7 +6,9 @@ use crate::client::{Client, meta, outcome};
 use crate::{ALL, LEGACY, MODERN};
 
 fn code(response: &Value) -> i64 {
-    response["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {response}"))
+    response["error"]["code"]
+        .as_i64()
+        .unwrap_or_else(|| panic!("no error: {response}"))
 }
 
 #[test]
@@ -15,7 +17,10 @@ fn every_revision_lists_and_calls() {
         let mut client = Client::of(revision);
         let listed = client.ask("tools/list", json!({}));
         let tools = listed["result"]["tools"].as_array().unwrap();
-        let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+        let names: Vec<_> = tools
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap())
+            .collect();
         let all = "list_repos get_user star fetch echo slow panic bare";
         assert_eq!(names.join(" "), all);
         let mut schemas = tools.iter().map(|tool| &tool["inputSchema"]["type"]);
@@ -149,8 +154,11 @@ fn json_is_returned_as_json_where_the_revision_has_that() {
 fn modern_results_say_that_they_are_complete() {
     let mut client = Client::of(MODERN);
     let call = json!({"name": "echo", "arguments": {"text": "a"}});
-    let requests =
-        [("server/discover", json!({})), ("tools/list", json!({})), ("tools/call", call)];
+    let requests = [
+        ("server/discover", json!({})),
+        ("tools/list", json!({})),
+        ("tools/call", call),
+    ];
     for (method, params) in requests {
         let result = client.ask(method, params)["result"].take();
         assert_eq!(result["resultType"], "complete");
@@ -167,8 +175,10 @@ fn modern_results_say_that_they_are_complete() {
 
 #[test]
 fn modern_requests_have_to_say_their_revision() {
-    let (version, capabilities) =
-        ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities");
+    let (version, capabilities) = (
+        "io.modelcontextprotocol/protocolVersion",
+        "io.modelcontextprotocol/clientCapabilities",
+    );
     let mut client = Client::demo();
     let incomplete = [
         json!({}),

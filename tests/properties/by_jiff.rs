@@ -34,16 +34,25 @@ pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
 /// no seconds, dates alone, weeks, six-digit years, annotations, seconds and hours above 23 in an
 /// offset), cuts a leap second to the one before, and takes no more than nine digits of a fraction.
 pub(crate) fn differs_by_design(text: &str) -> bool {
-    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
     let common = shape.starts_with("0000-00-00")
-        && shape.get(10..).is_some_and(|time| time.get(1..9) == Some("00:00:00"))
+        && shape
+            .get(10..)
+            .is_some_and(|time| time.get(1..9) == Some("00:00:00"))
         && !text.contains('[');
     let zone = shape.get(19..).unwrap_or_default();
     let zone = zone.trim_start_matches(['.', ',', '0']);
-    let odd_zone =
-        !matches!(zone, "" | "Z" | "z" | "+00:00" | "-00:00" | "+0000" | "-0000" | "+00" | "-00");
-    let hours =
-        zone.len() > 2 && text.get(text.len() - zone.len() + 1..).is_some_and(|z| z >= "24");
+    let odd_zone = !matches!(
+        zone,
+        "" | "Z" | "z" | "+00:00" | "-00:00" | "+0000" | "-0000" | "+00" | "-00"
+    );
+    let hours = zone.len() > 2
+        && text
+            .get(text.len() - zone.len() + 1..)
+            .is_some_and(|z| z >= "24");
     let long = shape.get(20..).is_some_and(|f| f.starts_with("0000000000"));
     !common || odd_zone || hours || long || text.get(17..19) == Some("60")
 }

@@ -75,7 +75,10 @@ pub fn http_date(
         assert!((UNIX_EPOCH..end).contains(&moment), "{text:?}: {moment:?}");
         says_the_same(&text, moment, written(moment));
         let waits = [0, 1, 3600].map(Duration::from_secs);
-        for wait in waits.into_iter().filter(|wait| UNIX_EPOCH + *wait <= moment) {
+        for wait in waits
+            .into_iter()
+            .filter(|wait| UNIX_EPOCH + *wait <= moment)
+        {
             assert_eq!(retry_after(&text, moment - wait), Some(wait), "{text:?}");
             assert_eq!(retry_after(&text, moment + wait), Some(Duration::ZERO));
         }

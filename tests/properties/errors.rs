@@ -10,7 +10,13 @@ use crate::transport::Response;
 
 /// What was sent in confidence, and is repeated by gateways.
 const API_KEY: &str = "canary-key-1";
-const SENT: [&str; 5] = ["canary/state", "canary\"user\\2", "canary/é\n3", "eu-1", API_KEY];
+const SENT: [&str; 5] = [
+    "canary/state",
+    "canary\"user\\2",
+    "canary/é\n3",
+    "eu-1",
+    API_KEY,
+];
 
 /// As much as the SDK adds of its own, in characters.
 const ADVICE: usize = 120;
@@ -28,7 +34,11 @@ pub fn error_body(data: &[u8]) {
             headers.insert(name, value);
         }
     }
-    let response = Response { status, headers, body: body.to_vec() };
+    let response = Response {
+        status,
+        headers,
+        body: body.to_vec(),
+    };
     for asked in [Asked::Resolve, Asked::Refresh, Asked::Connection] {
         check(asked, &response);
     }
@@ -74,7 +84,9 @@ fn unquoted(text: &str) -> String {
     let mut rest = text;
     while let Some((before, escape)) = rest.split_once('\\') {
         plain.push_str(before);
-        let ends = [1, 5].into_iter().filter(|end| escape.is_char_boundary(*end));
+        let ends = [1, 5]
+            .into_iter()
+            .filter(|end| escape.is_char_boundary(*end));
         let mut read = ends.filter(|end| *end <= escape.len()).filter_map(|end| {
             let (escape, rest) = escape.split_at(end);
             let text: String = serde_json::from_str(&format!("\"\\{escape}\"")).ok()?;

@@ -25,7 +25,9 @@ pub fn redirect(data: &[u8], theirs: Origin) {
         let Some(mut chain) = Chain::start(&first, token, theirs) else {
             continue;
         };
-        let lines = targets.split(|byte| *byte == b'\n').take(redirect::MAX_REDIRECTS);
+        let lines = targets
+            .split(|byte| *byte == b'\n')
+            .take(redirect::MAX_REDIRECTS);
         let _: Option<()> = lines.map(|line| chain.follow(line)).collect();
     }
 }
@@ -77,7 +79,12 @@ impl<'a> Chain<'a> {
             authenticated: true,
         };
         let home = url::origin(&hop.url);
-        Some(Self { hop, token, theirs, home })
+        Some(Self {
+            hop,
+            token,
+            theirs,
+            home,
+        })
     }
 
     /// Follows one redirect, or returns `None` if the chain ends.
@@ -114,9 +121,16 @@ impl<'a> Chain<'a> {
         let ours = (self.theirs)(&here, "");
         let theirs = (self.theirs)(from, target);
         let stays = ours == (self.theirs)(from, "");
-        assert!(ours == theirs || stays, "{from} + {target:?}: {here}, {theirs:?}");
+        assert!(
+            ours == theirs || stays,
+            "{from} + {target:?}: {here}, {theirs:?}"
+        );
         // Both read the host of the whole URL as that of its origin.
-        assert_eq!(ours, (self.theirs)(&url::origin(&self.hop.url), ""), "{here}");
+        assert_eq!(
+            ours,
+            (self.theirs)(&url::origin(&self.hop.url), ""),
+            "{here}"
+        );
     }
 
     fn is_secure(&self, was_https: bool) {
@@ -132,7 +146,9 @@ impl<'a> Chain<'a> {
         let url = &self.hop.url;
         let mut headers = self.hop.headers.clone();
         if self.hop.authenticated {
-            self.token.authorize(&self.hop.method, url, &mut headers, b"").unwrap();
+            self.token
+                .authorize(&self.hop.method, url, &mut headers, b"")
+                .unwrap();
         }
         let at_home = url::origin(url) == self.home;
         assert_eq!(self.hop.authenticated, at_home && was_authenticated);
@@ -146,7 +162,9 @@ impl<'a> Chain<'a> {
             }
             return;
         }
-        let own = headers.values().any(|value| format!("{value:?}").contains(CANARY));
+        let own = headers
+            .values()
+            .any(|value| format!("{value:?}").contains(CANARY));
         let injected = headers.contains_key("x-own");
         let private = PRIVATE.iter().any(|name| headers.contains_key(name));
         assert!(!own && !injected && !private, "{headers:?}");
@@ -164,7 +182,9 @@ impl<'a> Chain<'a> {
 }
 
 fn escapes_a_letter(url: &str) -> bool {
-    let mut escapes = url.match_indices('%').filter_map(|(at, _)| url.get(at + 1..at + 3));
+    let mut escapes = url
+        .match_indices('%')
+        .filter_map(|(at, _)| url.get(at + 1..at + 3));
     escapes
         .any(|digits| u8::from_str_radix(digits, 16).is_ok_and(|byte| byte.is_ascii_alphanumeric()))
 }

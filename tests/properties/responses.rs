@@ -18,7 +18,10 @@ pub fn response(data: &[u8]) {
     };
     session(&body);
     connection(&body);
-    let leaves: usize = body.values().filter_map(|names| Some(names.as_object()?.len())).sum();
+    let leaves: usize = body
+        .values()
+        .filter_map(|names| Some(names.as_object()?.len()))
+        .sum();
     let providers = Providers::from_json(body.clone().into()).unwrap().all;
     assert_eq!(providers.len(), leaves);
     assert!(providers.is_sorted_by_key(|provider| (&provider.auth_type, &provider.name)));
@@ -33,8 +36,15 @@ fn session(body: &Object) {
         return;
     };
     assert!(!session.session_id.is_empty());
-    let shown = [&session.agent_id, &session.connection_id, &session.token_type];
-    let shown = format!("{} {shown:?} {:?}", session.session_id, session.scopes_granted);
+    let shown = [
+        &session.agent_id,
+        &session.connection_id,
+        &session.token_type,
+    ];
+    let shown = format!(
+        "{} {shown:?} {:?}",
+        session.session_id, session.scopes_granted
+    );
     let text = format!("{session:?}");
     assert!(shown.contains(CANARY) || !text.contains(CANARY), "{text}");
     let Some(token) = clean(session.credential()) else {
@@ -43,7 +53,10 @@ fn session(body: &Object) {
     assert_eq!(Some(&token.access_token), session.token.as_ref());
     if let Some(Some((name, value))) = clean(token.to_header()) {
         let expected = format!("Bearer {}", token.access_token);
-        assert_eq!((name.as_str(), value.as_bytes()), ("authorization", expected.as_bytes()));
+        assert_eq!(
+            (name.as_str(), value.as_bytes()),
+            ("authorization", expected.as_bytes())
+        );
         assert!(expected.is_ascii() && !expected.contains(['\r', '\n', '\0']));
     }
 }
@@ -55,7 +68,10 @@ fn connection(body: &Object) {
     if let Some(made) = clean(RequestConnectionResponse::from_json(body.clone().into())) {
         assert!(!made.auth_url.is_empty() && !made.connection_id.is_empty());
         assert_ne!(made.state.as_deref(), Some(""));
-        let shown = format!("{} {:?} {:?}", made.connection_id, made.scopes, made.provider_id);
+        let shown = format!(
+            "{} {:?} {:?}",
+            made.connection_id, made.scopes, made.provider_id
+        );
         let text = format!("{made:?}");
         assert!(shown.contains(CANARY) || !text.contains(CANARY), "{text}");
     }

@@ -31,10 +31,14 @@ impl Seeded {
 
     /// Up to `most` of the given pieces, one after the other.
     pub(crate) fn text(&mut self, pieces: &[&str], most: usize) -> String {
-        (0..self.below(most + 1)).map(|_| self.pick(pieces)).collect()
+        (0..self.below(most + 1))
+            .map(|_| self.pick(pieces))
+            .collect()
     }
 
     pub(crate) fn bytes(&mut self, most: usize) -> Vec<u8> {
-        (0..self.below(most + 1)).map(|_| self.next().to_le_bytes()[0]).collect()
+        (0..self.below(most + 1))
+            .map(|_| self.next().to_le_bytes()[0])
+            .collect()
     }
 }

@@ -28,7 +28,10 @@ pub fn strategy(data: &[u8], theirs: Origin) {
 }
 
 fn request(caller: &str, body: Object, theirs: Origin) -> Result<()> {
-    let received = ResponseClock { at: Now::read(), date: None };
+    let received = ResponseClock {
+        at: Now::read(),
+        date: None,
+    };
     let token = TokenResponse::from_json(body.into())?.to_cached(received)?;
     let Ok(own) = url::parse(caller) else {
         return Ok(());
@@ -53,7 +56,10 @@ fn request(caller: &str, body: Object, theirs: Origin) -> Result<()> {
 fn has_one_parameter(own: &Uri, url: &Uri, name: &str, value: &str) {
     let pairs = |url: &Uri| -> Vec<String> {
         let pairs = url.query().unwrap_or_default().split('&');
-        pairs.filter(|pair| !pair.is_empty()).map(str::to_owned).collect()
+        pairs
+            .filter(|pair| !pair.is_empty())
+            .map(str::to_owned)
+            .collect()
     };
     let mut expected = pairs(own);
     let name_of = |pair: &str| url::decode(pair.split('=').next().unwrap(), true);
@@ -78,8 +84,9 @@ fn has_its_fields(caller: &str, url: &Uri, fields: &[(String, String)]) {
         literal.push('/');
         expected.push(b'/');
     }
-    while let Some((before, (name, after))) =
-        rest.split_once('{').and_then(|(before, tail)| Some((before, tail.split_once('}')?)))
+    while let Some((before, (name, after))) = rest
+        .split_once('{')
+        .and_then(|(before, tail)| Some((before, tail.split_once('}')?)))
     {
         // Half an escape of the caller's, before a placeholder, is nothing that can be kept.
         if before.bytes().rev().take(2).any(|byte| byte == b'%') {
@@ -123,7 +130,10 @@ fn adds_its_headers(token: &CachedToken, url: &Uri) -> Result<()> {
     assert!(headers.len() <= most, "{:?}", headers.keys());
     for (name, value) in &headers {
         let bytes = value.as_bytes();
-        assert!(!bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "{name}");
+        assert!(
+            !bytes.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)),
+            "{name}"
+        );
         assert!(header::can_carry(name, value), "{name}");
     }
     #[cfg(feature = "signing")]

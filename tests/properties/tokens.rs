@@ -57,9 +57,14 @@ fn at(seconds: u64) -> SystemTime {
 
 /// `Debug` shows the fields that are no secrets; the canary is none of them.
 fn hides_secrets(response: &TokenResponse) {
-    let kind = response.strategy.as_ref().and_then(|fields| fields.get("type"));
-    let shown =
-        format!("{:?} {:?} {:?} {kind:?}", response.token_type, response.scope, response.provider);
+    let kind = response
+        .strategy
+        .as_ref()
+        .and_then(|fields| fields.get("type"));
+    let shown = format!(
+        "{:?} {:?} {:?} {kind:?}",
+        response.token_type, response.scope, response.provider
+    );
     let text = format!("{response:?}");
     assert!(shown.contains(CANARY) || !text.contains(CANARY), "{text}");
 }
@@ -71,7 +76,9 @@ fn never_outlives(token: &CachedToken, response: &TokenResponse, received: Respo
     let claimed = match (response.expires_at, response.expires_in) {
         (Some(moment), _) => {
             let clock = received.date.filter(|date| apart(*date, now) > 2);
-            moment.duration_since(clock.unwrap_or(now)).unwrap_or_default()
+            moment
+                .duration_since(clock.unwrap_or(now))
+                .unwrap_or_default()
         }
         (None, length) => length.unwrap_or(DEFAULT).min(MAX_DURATION),
     };

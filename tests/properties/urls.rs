@@ -27,8 +27,10 @@ pub fn url(data: &[u8], theirs: Origin) {
     assert!(same || ours.contains("::ffff:"), "{origin:?} and {ours}");
     let rules = String::from_utf8_lossy(rules);
     let rules: Vec<&str> = rules.split('\n').take(8).collect();
-    let scope =
-        Scope { base: None, hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()) };
+    let scope = Scope {
+        base: None,
+        hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()),
+    };
     match scope.check(&parsed) {
         Ok(()) => is_meant(&rules, origin.as_ref().unwrap_or(&ours)),
         Err(error) if error.code() == "host_not_allowed" => {
@@ -52,9 +54,15 @@ fn is_meant(rules: &[&str], origin: &str) {
         let rule = rule.trim().to_ascii_lowercase();
         let wanted = host(rule.strip_prefix("*.").unwrap_or(&rule));
         let found = host(authority);
-        let below = found.strip_suffix(&wanted).and_then(|name| name.strip_suffix('.'));
+        let below = found
+            .strip_suffix(&wanted)
+            .and_then(|name| name.strip_suffix('.'));
         let below = below.is_some_and(|name| !name.is_empty());
-        if rule.starts_with("*.") { below } else { found == wanted || found.starts_with('[') }
+        if rule.starts_with("*.") {
+            below
+        } else {
+            found == wanted || found.starts_with('[')
+        }
     });
     assert!(meant, "{rules:?} and {origin}");
 }

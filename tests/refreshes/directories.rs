@@ -12,8 +12,11 @@ use crate::{command, scratch};
 
 /// The directory of a process that has nothing but a home.
 pub(crate) fn default_dir(home: &Path) -> PathBuf {
-    let state =
-        if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/state" };
+    let state = if cfg!(target_os = "macos") {
+        "Library/Application Support"
+    } else {
+        ".local/state"
+    };
     home.join(state).join("nexus/locks")
 }
 
@@ -49,7 +52,13 @@ struct Case {
 const HOME: (&str, &str) = ("HOME", "/home");
 const DEFAULT: &str = "the default";
 
-const BASE: Case = Case { name: "", variables: &[HOME], option: None, dir: None, line: None };
+const BASE: Case = Case {
+    name: "",
+    variables: &[HOME],
+    option: None,
+    dir: None,
+    line: None,
+};
 const WITHOUT: Option<&str> = Some("warn: continuing without the lock");
 
 #[rustfmt::skip]
@@ -74,8 +83,18 @@ const CASES: &[Case] = &[
 
 /// The lock files of a directory and of those below it.
 fn files(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
 }
 
 #[test]
@@ -113,15 +132,32 @@ fn options_and_environment_say_where_the_lock_files_are() {
             below => dir.join(below),
         });
         let parents: Vec<_> = found.iter().map(|path| path.parent().unwrap()).collect();
-        assert!(parents.iter().copied().eq(expected.as_deref()), "{}: {parents:?}", case.name);
+        assert!(
+            parents.iter().copied().eq(expected.as_deref()),
+            "{}: {parents:?}",
+            case.name
+        );
         // With the feature `log`, only the error of `NexusClient::new` is written to stderr.
-        let lines = stderr.lines().filter(|line| line.contains("lock") || line.contains("LOCK"));
-        let lines: Vec<_> = lines.map(|line| line.trim_start_matches("[NexusSDK] ")).collect();
+        let lines = stderr
+            .lines()
+            .filter(|line| line.contains("lock") || line.contains("LOCK"));
+        let lines: Vec<_> = lines
+            .map(|line| line.trim_start_matches("[NexusSDK] "))
+            .collect();
         let refused = case.line.is_some_and(|line| line.starts_with("refused"));
         if cfg!(not(feature = "log")) || refused {
-            assert_eq!(lines.len(), case.line.iter().count(), "{}: {lines:?}", case.name);
+            assert_eq!(
+                lines.len(),
+                case.line.iter().count(),
+                "{}: {lines:?}",
+                case.name
+            );
             let begin = lines.first().copied().unwrap_or_default();
-            assert!(begin.starts_with(case.line.unwrap_or_default()), "{}: {begin}", case.name);
+            assert!(
+                begin.starts_with(case.line.unwrap_or_default()),
+                "{}: {begin}",
+                case.name
+            );
         }
     }
 }

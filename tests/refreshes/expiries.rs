@@ -153,14 +153,19 @@ fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
 #[test]
 fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
     let soak = Soak::new("expiries", HOUR, 1);
-    let mut processes: Vec<_> =
-        (0..PROCESSES).map(|number| Process::start(&soak, number)).collect();
-    let mut watch = Watch { soak: &soak, tokens: HashSet::new() };
+    let mut processes: Vec<_> = (0..PROCESSES)
+        .map(|number| Process::start(&soak, number))
+        .collect();
+    let mut watch = Watch {
+        soak: &soak,
+        tokens: HashSet::new(),
+    };
     watch.see_all_go_on(&processes, "the start");
     for expiry in 1..=EXPIRIES {
         soak.gateway.forget_requests();
         if expiry == KILLED_AT {
-            soak.gateway.fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::MAX));
+            soak.gateway
+                .fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::MAX));
         }
         soak.gateway.advance(HOUR);
         if expiry == KILLED_AT {
@@ -188,10 +193,14 @@ fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
 fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {
     let soak = Soak::new("stopped", HOUR, 1);
     let mut processes: Vec<_> = (0..2).map(|number| Process::start(&soak, number)).collect();
-    let mut watch = Watch { soak: &soak, tokens: HashSet::new() };
+    let mut watch = Watch {
+        soak: &soak,
+        tokens: HashSet::new(),
+    };
     watch.see_all_go_on(&processes, "the start");
     soak.gateway.forget_requests();
-    soak.gateway.fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::MAX));
+    soak.gateway
+        .fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::MAX));
     soak.gateway.advance(HOUR);
     let holder = watch.first_to_ask();
     let place = processes.iter().position(|one| one.name == holder).unwrap();

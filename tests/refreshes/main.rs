@@ -78,12 +78,24 @@ impl Counts {
     }
 
     fn write(&self) -> Value {
-        json!([self.good, self.timeouts, self.late_401s, self.early_401s, self.errors])
+        json!([
+            self.good,
+            self.timeouts,
+            self.late_401s,
+            self.early_401s,
+            self.errors
+        ])
     }
 
     fn read(line: &str) -> Self {
         let (good, timeouts, late_401s, early_401s, errors) = serde_json::from_str(line).unwrap();
-        Self { good, timeouts, late_401s, early_401s, errors }
+        Self {
+            good,
+            timeouts,
+            late_401s,
+            early_401s,
+            errors,
+        }
     }
 
     /// Whether the user has to consent again.
@@ -127,7 +139,11 @@ fn process() {
         "Once" => return directories::resolve(text("url"), &task),
         "Named" => expiries::call(text("url"), options, text("name"), &stopped),
         way => {
-            let options = if way == "Unlocked" { options.without_lock() } else { options };
+            let options = if way == "Unlocked" {
+                options.without_lock()
+            } else {
+                options
+            };
             let caller = Caller {
                 url: text("url").to_owned(),
                 client: NexusClient::new(options).unwrap(),
@@ -156,7 +172,10 @@ impl Caller {
                 scope.spawn(move || self.calls(random))
             });
             let threads: Vec<_> = threads.collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect::<Vec<_>>()
         });
         let mut sum = Counts::default();
         for counts in &all {
@@ -180,7 +199,9 @@ impl Caller {
         let user = format!("{}/user", self.url);
         for is_first in [true, false] {
             let options = FetchOptions::default().timeout(timeout);
-            let fetched = self.client.authenticated_fetch(&self.cache, "ws", "idp", &user, options);
+            let fetched = self
+                .client
+                .authenticated_fetch(&self.cache, "ws", "idp", &user, options);
             match fetched {
                 Ok((200, ..)) => counts.good += 1,
                 // A token may expire between the gateway and the upstream, but not two in a row.
@@ -250,14 +271,22 @@ impl Soak {
             .connection("ws", "idp")
             .start()
             .unwrap();
-        Self { gateway, home, seed }
+        Self {
+            gateway,
+            home,
+            seed,
+        }
     }
 
     fn spawn(&self, way: Way, name: &str, seed: u64) -> Child {
         let task = json!({
             "url": self.gateway.url(), "way": format!("{way:?}"), "seed": seed, "name": name,
         });
-        command(&task).env("HOME", &self.home).stdout(Stdio::piped()).spawn().unwrap()
+        command(&task)
+            .env("HOME", &self.home)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     fn row(&self, row: &Row) -> Outcome {
@@ -279,7 +308,11 @@ impl Soak {
             over.store(true, SeqCst);
         });
         let (counts, started) = sum.into_inner().unwrap();
-        Outcome { counts, started, tokens: tokens.len() }
+        Outcome {
+            counts,
+            started,
+            tokens: tokens.len(),
+        }
     }
 
     fn keep_running(
@@ -333,7 +366,11 @@ fn result(child: Child) -> Counts {
 #[test]
 #[ignore = "takes a minute; `SOAK_SECONDS` makes it longer"]
 fn soak() {
-    let number = |name| env::var(name).ok().map(|text: String| text.parse::<u64>().unwrap());
+    let number = |name| {
+        env::var(name)
+            .ok()
+            .map(|text: String| text.parse::<u64>().unwrap())
+    };
     let seconds = number("SOAK_SECONDS").unwrap_or(20);
     let seed = number("SOAK_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
     eprintln!("seed {seed}, tokens of {LIFETIME:?}, refreshes of {REFRESH_TIME:?}");

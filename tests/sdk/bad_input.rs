@@ -15,7 +15,11 @@ fn check(server: &Server, table: Vec<(&str, NexusError, &str, &str)>) {
     for (case, error, code, place) in table {
         assert_eq!(error.code(), code, "{case:?}: {error}");
         assert!(error.message().starts_with(place), "{case:?}: {error}");
-        assert_eq!((error.status_code(), error.is_retryable()), (None, false), "{case:?}");
+        assert_eq!(
+            (error.status_code(), error.is_retryable()),
+            (None, false),
+            "{case:?}"
+        );
         assert_eq!(error.to_string().lines().count(), 1, "{case:?}: {error}");
     }
     assert_eq!(server.requests().len(), 0);
@@ -36,7 +40,9 @@ fn blank_texts() {
     };
     let fetch = |workspace: &str, provider: &str| {
         let (url, options) = (server.url("/"), FetchOptions::default());
-        client.authenticated_fetch(&cache, workspace, provider, &url, options).err()
+        client
+            .authenticated_fetch(&cache, workspace, provider, &url, options)
+            .err()
     };
     let revoke = |id: &str, workspace: Option<&str>| {
         let options = RevokeOptions::default();
@@ -48,16 +54,31 @@ fn blank_texts() {
     for blank in ["", " ", "\t", "\r\n", "\u{a0}\u{2003}"] {
         let table = vec![
             (client.check_connection(blank).err(), "connection_id: "),
-            (client.wait_for_active(blank, WaitOptions::default()).err(), "connection_id: "),
-            (client.get_token_by_connection_id(blank).err(), "connection_id: "),
+            (
+                client.wait_for_active(blank, WaitOptions::default()).err(),
+                "connection_id: ",
+            ),
+            (
+                client.get_token_by_connection_id(blank).err(),
+                "connection_id: ",
+            ),
             (client.refresh_connection(blank).err(), "connection_id: "),
             (revoke(blank, None), "connection_id: "),
             (revoke("c", Some(blank)), "workspace_id: "),
             (client.resolve_token(blank, "p").err(), "workspace_id: "),
             (client.resolve_token("w", blank).err(), "provider: "),
-            (client.get_cached_token(&cache, blank, "p").err(), "workspace_id: "),
-            (client.get_cached_token(&cache, "w", blank).err(), "provider: "),
-            (client.auth_headers(&cache, blank, "p").err(), "workspace_id: "),
+            (
+                client.get_cached_token(&cache, blank, "p").err(),
+                "workspace_id: ",
+            ),
+            (
+                client.get_cached_token(&cache, "w", blank).err(),
+                "provider: ",
+            ),
+            (
+                client.auth_headers(&cache, blank, "p").err(),
+                "workspace_id: ",
+            ),
             (fetch(blank, "p"), "workspace_id: "),
             (fetch("w", blank), "provider: "),
             (get("w", blank), "provider: "),
@@ -65,7 +86,10 @@ fn blank_texts() {
             (connect("u", blank, "http://x/"), "provider_name: "),
             (connect("u", "p", blank), "return_url: "),
             (client.capture_schema(blank).err(), "state: "),
-            (client.capture_credential(blank, &Map::new()).err(), "state: "),
+            (
+                client.capture_credential(blank, &Map::new()).err(),
+                "state: ",
+            ),
             (client.get_agent_session(blank).err(), "session_id: "),
             (client.close_agent_session(blank).err(), "session_id: "),
             (session(agent().on_behalf_of(blank)), "user_token: "),
@@ -85,7 +109,10 @@ fn options_of_a_client() {
     let urls = [
         ("", "gateway_url: empty"),
         ("https://me:pw@host", "gateway_url: has a user name"),
-        ("https://host/?a=b", "gateway_url: has a query; leave it out"),
+        (
+            "https://host/?a=b",
+            "gateway_url: has a query; leave it out",
+        ),
         ("https://host/v1?", "gateway_url: has a query; leave it out"),
     ];
     let urls = urls.map(|(url, place)| {
@@ -120,7 +147,10 @@ fn urls_to_fetch() {
         (format!("http://{authority}/a\r\nX: y"), "invalid_input"),
         (format!(" http://{authority}/"), "invalid_input"),
         ("http://{key}/".to_owned(), "invalid_input"),
-        ("http://api.example.com/x?q=secret".to_owned(), "insecure_url"),
+        (
+            "http://api.example.com/x?q=secret".to_owned(),
+            "insecure_url",
+        ),
         ("http://localhost.example.com/".to_owned(), "insecure_url"),
         ("http://0.0.0.0/".to_owned(), "insecure_url"),
     ];
@@ -173,11 +203,17 @@ fn headers() {
         ("te", b"trailers"),
     ];
     let table = headers.map(|(name, value)| {
-        let options = FetchOptions::default().header("X-First", "1").header(name, value);
+        let options = FetchOptions::default()
+            .header("X-First", "1")
+            .header(name, value);
         let error = refused(&server, &server.url("/"), options);
         let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
         // A name that is none may be a secret in the wrong place.
-        let place = if is_name { "header 2 (" } else { "header 2: its" };
+        let place = if is_name {
+            "header 2 ("
+        } else {
+            "header 2: its"
+        };
         (name, error, "invalid_input", place)
     });
     check(&server, table.into());
@@ -212,5 +248,10 @@ fn extremes_that_can_be_used_are_no_panic() {
         support::fetch(&upstream.url("/"), FetchOptions::default().headers(many)).unwrap_err();
     assert_eq!(error.code(), "invalid_input", "{error}");
     let brief = FetchOptions::default().timeout(Duration::from_nanos(1));
-    assert_eq!(support::fetch(&upstream.url("/"), brief).unwrap_err().code(), "timeout");
+    assert_eq!(
+        support::fetch(&upstream.url("/"), brief)
+            .unwrap_err()
+            .code(),
+        "timeout"
+    );
 }

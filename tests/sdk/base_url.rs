@@ -28,8 +28,13 @@ fn relative_urls_are_below_the_base() {
     let fetcher = fetcher.base_url(upstream.url("/v3"));
     assert_eq!(fetcher.get(&upstream.url("/other")).unwrap().0, 200);
     assert_eq!(upstream.requests().pop().unwrap().target, "/other");
-    for (url, target) in [("", "/v3?q=..%2F%3F"), ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F")] {
-        fetcher.fetch(url, FetchOptions::default().query("q", "../?")).unwrap();
+    for (url, target) in [
+        ("", "/v3?q=..%2F%3F"),
+        ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F"),
+    ] {
+        fetcher
+            .fetch(url, FetchOptions::default().query("q", "../?"))
+            .unwrap();
         assert_eq!(upstream.requests().pop().unwrap().target, target, "{url}");
     }
 }
@@ -51,7 +56,11 @@ fn what_is_not_allowed_asks_nobody() {
         let error = fetcher.clone().base_url(base).get(url).unwrap_err();
         assert_eq!(error.code(), code, "{base} {url}: {error}");
     }
-    let error = fetcher.clone().allow_hosts(["127.0.0.1:1"]).get(&own).unwrap_err();
+    let error = fetcher
+        .clone()
+        .allow_hosts(["127.0.0.1:1"])
+        .get(&own)
+        .unwrap_err();
     assert_eq!(error.code(), "host_not_allowed");
     assert_eq!((gateway.count("/"), upstream.count("/")), (0, 0));
     let shown = format!("{:?}", fetcher.base_url("https://a.example/bot-canary"));
@@ -71,8 +80,10 @@ fn other_hosts_are_for_allow_hosts_to_add() {
     }
     assert_eq!(other.requests().len(), 0);
     let allowed = format!("127.0.0.1:{}", other.port());
-    let either_order =
-        [based.allow_hosts([&allowed]), fetcher.allow_hosts([&allowed]).base_url(upstream.url(""))];
+    let either_order = [
+        based.allow_hosts([&allowed]),
+        fetcher.allow_hosts([&allowed]).base_url(upstream.url("")),
+    ];
     for fetcher in either_order {
         assert_eq!(fetcher.get("/").unwrap().2, b"other");
         assert_eq!(fetcher.get(&other.url("/")).unwrap().2, b"other");

@@ -41,7 +41,10 @@ fn a_body_up_to_the_limit_passes_and_one_byte_more_is_an_error() {
         assert_eq!(fetch_limited(answer, 0).unwrap().2, b"", "{framing}");
     }
     let huge = bytes("HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx");
-    assert_eq!(fetch_limited(huge, 1 << 20).unwrap_err().code(), "body_too_large");
+    assert_eq!(
+        fetch_limited(huge, 1 << 20).unwrap_err().code(),
+        "body_too_large"
+    );
 }
 
 #[test]
@@ -50,17 +53,29 @@ fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
         ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip", false),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked", false),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked", false),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 15", false),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked",
+            false,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nContent-Length: 15",
+            false,
+        ),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked ", true),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", true),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            true,
+        ),
     ];
     for (head, is_known) in table {
         let answer = format!("{head}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
         match fetch_limited(bytes(answer), 99) {
             Ok((.., body)) => assert!(is_known && body == b"hello", "{head}"),
             Err(error) => {
-                assert!(!is_known && error.code() == "request_failed", "{head}: {error}");
+                assert!(
+                    !is_known && error.code() == "request_failed",
+                    "{head}: {error}"
+                );
                 assert!(error.message().contains("Transfer-Encoding"), "{error}");
             }
         }
@@ -78,9 +93,11 @@ mod gzip {
     fn a_gzip_body_is_decoded_and_its_headers_are_those_of_what_is_returned() {
         let plain = "a compressed body, ".repeat(100).into_bytes();
         let twice = [gzip(b"one "), gzip(b"two")].concat();
-        for (packed, plain) in
-            [(gzip(&plain), plain), (gzip(b""), vec![]), (twice, b"one two".to_vec())]
-        {
+        for (packed, plain) in [
+            (gzip(&plain), plain),
+            (gzip(b""), vec![]),
+            (twice, b"one two".to_vec()),
+        ] {
             for (framing, answer) in framed("Content-Encoding: gzip\r\nX-Kept: 1\r\n", &packed) {
                 let (status, headers, body) = fetch_limited(answer, 1 << 20).unwrap();
                 assert_eq!((status, &body), (200, &plain), "{framing}");
@@ -93,7 +110,11 @@ mod gzip {
 
     #[test]
     fn gzip_is_asked_for_unless_the_caller_asks_for_something() {
-        for (own, asked) in [(None, "gzip"), (Some("identity"), "identity"), (Some("br"), "br")] {
+        for (own, asked) in [
+            (None, "gzip"),
+            (Some("identity"), "identity"),
+            (Some("br"), "br"),
+        ] {
             let server = Server::play(vec![reply(200, &[], "")]);
             let own = own.map(|value| ("Accept-Encoding", value));
             fetch(&server.url("/"), get().headers(own)).unwrap();
@@ -145,7 +166,11 @@ mod gzip {
         for (framing, answer) in framed("Content-Encoding: gzip\r\n", &bomb) {
             let error = fetch_limited(answer.clone(), (4 << 20) - 1).unwrap_err();
             assert_eq!(error.code(), "body_too_large", "{framing}");
-            assert_eq!(fetch_limited(answer, 4 << 20).unwrap().2.len(), 4 << 20, "{framing}");
+            assert_eq!(
+                fetch_limited(answer, 4 << 20).unwrap().2.len(),
+                4 << 20,
+                "{framing}"
+            );
         }
     }
 }

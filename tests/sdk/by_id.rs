@@ -19,13 +19,17 @@ const RUNS: usize = 5;
 type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
 
 const BY_ID: [(&str, Call); 4] = [
-    ("token", |client, id| client.get_token_by_connection_id(id).map(drop)),
+    ("token", |client, id| {
+        client.get_token_by_connection_id(id).map(drop)
+    }),
     ("check", |client, id| client.check_connection(id).map(drop)),
     ("wait", |client, id| {
         let options = WaitOptions::default().timeout(Duration::ZERO);
         client.wait_for_active(id, options).map(drop)
     }),
-    ("refresh", |client, id| client.refresh_connection(id).map(drop)),
+    ("refresh", |client, id| {
+        client.refresh_connection(id).map(drop)
+    }),
 ];
 
 fn gateway() -> DevGateway {
@@ -51,7 +55,9 @@ fn survives(client: &NexusClient, gateway: &DevGateway, case: &str) {
 }
 
 fn user(client: &NexusClient, cache: &TokenCache, gateway: &DevGateway) -> u16 {
-    let fetcher = client.fetcher(cache, "acme", "github").base_url(gateway.url());
+    let fetcher = client
+        .fetcher(cache, "acme", "github")
+        .base_url(gateway.url());
     fetcher.get("/user").unwrap().0
 }
 
@@ -92,7 +98,11 @@ fn an_expiry_costs_one_refresh_whether_callers_name_the_id_or_the_pair() {
                         }
                     },
                 );
-                survives(&client, &gateway, &format!("{name}, fetches: {fetches}, run {run}"));
+                survives(
+                    &client,
+                    &gateway,
+                    &format!("{name}, fetches: {fetches}, run {run}"),
+                );
             }
         }
     }
@@ -127,7 +137,10 @@ fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
     for (first, call) in BY_ID {
         for (second, other) in BY_ID {
             gateway.advance(HOUR);
-            together(|| call(&client, &id).unwrap(), || other(&client, &id).unwrap());
+            together(
+                || call(&client, &id).unwrap(),
+                || other(&client, &id).unwrap(),
+            );
             survives(&client, &gateway, &format!("{first} beside {second}"));
         }
     }
@@ -170,7 +183,11 @@ fn a_status_page_that_polls_by_pair_costs_no_connection() {
 fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
     let table: [(u16, &str, Result<ConnectionStatus, &str>); 9] = [
-        (200, r#"{"access_token": "t"}"#, Ok(ConnectionStatus::Active)),
+        (
+            200,
+            r#"{"access_token": "t"}"#,
+            Ok(ConnectionStatus::Active),
+        ),
         (200, odd, Ok(ConnectionStatus::Active)),
         (200, r#"{"status": "ok"}"#, Err("invalid_response")),
         (409, "attention_required", Ok(ConnectionStatus::Attention)),
@@ -188,7 +205,10 @@ fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
         };
         let server = Server::start(move |_| text(status, &body));
         let got = client(&server).connection_status("ws", "p");
-        assert_eq!(got.as_ref().map_err(NexusError::code), expected.as_ref().map_err(|code| *code));
+        assert_eq!(
+            got.as_ref().map_err(NexusError::code),
+            expected.as_ref().map_err(|code| *code)
+        );
     }
     let blank = client(&gateway()).connection_status("ws", " ");
     assert_eq!(blank.unwrap_err().code(), "invalid_input");
@@ -203,7 +223,9 @@ fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
     let inputs = [
         AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
         AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id),
-        AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id).on_behalf_of("user:ada"),
+        AgentSessionInput::new("agent-7", ["repo"])
+            .connection_id(&id)
+            .on_behalf_of("user:ada"),
     ];
     for input in inputs {
         gateway.advance(HOUR);

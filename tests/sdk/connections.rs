@@ -18,13 +18,20 @@ fn revoking_needs_a_new_connection() {
     let url = format!("{}/user", gateway.url());
     assert_eq!(fetcher.get(&url).unwrap().0, 200);
 
-    let options = RevokeOptions::default().workspace_id("acme").reason("left & gone?");
+    let options = RevokeOptions::default()
+        .workspace_id("acme")
+        .reason("left & gone?");
     let result = client.revoke_connection(ID, options).unwrap();
     assert!(result.status == "revoked" && !result.already_revoked);
     let sent = gateway.requests().pop().unwrap().query;
-    assert_eq!(sent.as_deref(), Some("workspace_id=acme&reason=left%20%26%20gone%3F"));
+    assert_eq!(
+        sent.as_deref(),
+        Some("workspace_id=acme&reason=left%20%26%20gone%3F")
+    );
 
-    let again = client.revoke_connection(ID, RevokeOptions::default()).unwrap();
+    let again = client
+        .revoke_connection(ID, RevokeOptions::default())
+        .unwrap();
     assert!(again.already_revoked && again.revoked_at == result.revoked_at);
 
     let resolved = client.resolve_token("acme", "github").unwrap_err();
@@ -43,32 +50,48 @@ fn a_credential_is_connected_from_end_to_end() {
     let client = NexusClient::new(options(&gateway).api_key("key")).unwrap();
     let table = [
         ("weather", vec!["api_key"], json!({"api_key": "canary-k"})),
-        ("registry", vec!["password", "username"], json!({"password": "", "username": "ada"})),
+        (
+            "registry",
+            vec!["password", "username"],
+            json!({"password": "", "username": "ada"}),
+        ),
     ];
     for (provider, fields, credentials) in table {
         let back = "http://localhost:3000/x";
         let input = RequestConnectionInput::new("acme", provider, NO_SCOPES, back);
         let connection = client.request_connection(&input).unwrap();
-        let (id, state) = (&*connection.connection_id, connection.state.as_deref().unwrap());
+        let (id, state) = (
+            &*connection.connection_id,
+            connection.state.as_deref().unwrap(),
+        );
         assert!(connection.auth_url.ends_with(&format!("?state={state}")));
 
         let form = client.capture_schema(state).unwrap();
         assert_eq!(form.provider_name.as_deref(), Some(provider));
-        assert_eq!((form.fields(), &form.schema["type"]), (fields, &json!("object")));
+        assert_eq!(
+            (form.fields(), &form.schema["type"]),
+            (fields, &json!("object"))
+        );
 
-        let captured = client.capture_credential(state, credentials.as_object().unwrap()).unwrap();
+        let captured = client
+            .capture_credential(state, credentials.as_object().unwrap())
+            .unwrap();
         assert_eq!(captured.connection_id, id);
         assert!(captured.status == "success");
         let back = format!("{back}?connection_id={id}&status=success");
         assert_eq!(captured.redirect_url, Some(back));
         assert!(client.check_connection(id).unwrap() == "active");
 
-        let fetcher = client.fetcher(&TokenCache::new(), "acme", provider).base_url(gateway.url());
+        let fetcher = client
+            .fetcher(&TokenCache::new(), "acme", provider)
+            .base_url(gateway.url());
         let (status, _, body) = fetcher.get("/user").unwrap();
         let expected = json!({"login": "acme", "provider": provider}).to_string();
         assert_eq!((status, body), (200, expected.into_bytes()));
     }
     let sent = gateway.requests();
-    let sent = sent.iter().find(|request| request.path == "/v1/capture-credential");
+    let sent = sent
+        .iter()
+        .find(|request| request.path == "/v1/capture-credential");
     assert_eq!(sent.unwrap().headers["content-type"], "application/json");
 }

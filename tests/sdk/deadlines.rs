@@ -14,7 +14,11 @@ fn times_out<T: std::fmt::Debug>(
     let start = Instant::now();
     let error = call().unwrap_err();
     assert!(start.elapsed() < LONG, "{case}: {:?}", start.elapsed());
-    assert_eq!((error.code(), error.is_retryable()), ("timeout", true), "{case}: {error}");
+    assert_eq!(
+        (error.code(), error.is_retryable()),
+        ("timeout", true),
+        "{case}: {error}"
+    );
     error
 }
 
@@ -53,7 +57,9 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
     let brief = || FetchOptions::default().timeout(Duration::from_millis(200));
     let hole = Server::play(vec![bytes("").then(End::Hold)]);
     let (client, cache) = (client(&hole), nexus_sdk::TokenCache::new());
-    times_out("resolve", || client.authenticated_fetch(&cache, "ws", "p", &hole.url("/"), brief()));
+    times_out("resolve", || {
+        client.authenticated_fetch(&cache, "ws", "p", &hole.url("/"), brief())
+    });
     drop(hole);
 
     let upstream = Server::start(|request| match request.path() {
@@ -69,6 +75,9 @@ fn one_deadline_covers_resolve_redirects_and_retries() {
     let options = FetchOptions::default().timeout(LONG);
     let options = options.retry_policy(retrying(9, hour));
     let (status, ..) = fetch("/busy", options).unwrap();
-    assert_eq!(status, 503, "the last response, when there is no time for another attempt");
+    assert_eq!(
+        status, 503,
+        "the last response, when there is no time for another attempt"
+    );
     assert!(start.elapsed() < LONG);
 }

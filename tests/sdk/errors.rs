@@ -15,26 +15,46 @@ pub(crate) type Method = (&'static str, fn(&NexusClient) -> Option<NexusError>);
 
 /// Every method that asks the gateway, with valid arguments.
 pub(crate) const METHODS: [Method; 14] = [
-    ("request_connection", |client| client.request_connection(&input()).err()),
-    ("check_connection", |client| client.check_connection("c").err()),
-    ("get_token_by_connection_id", |client| client.get_token_by_connection_id("c").err()),
-    ("refresh_connection", |client| client.refresh_connection("c").err()),
-    ("resolve_token", |client| client.resolve_token("acme", "github").err()),
+    ("request_connection", |client| {
+        client.request_connection(&input()).err()
+    }),
+    ("check_connection", |client| {
+        client.check_connection("c").err()
+    }),
+    ("get_token_by_connection_id", |client| {
+        client.get_token_by_connection_id("c").err()
+    }),
+    ("refresh_connection", |client| {
+        client.refresh_connection("c").err()
+    }),
+    ("resolve_token", |client| {
+        client.resolve_token("acme", "github").err()
+    }),
     ("health", |client| client.health().err()),
     ("revoke_connection", |client| {
         let options = RevokeOptions::default();
-        client.revoke_connection("00000000-0000-4000-8000-000000000001", options).err()
+        client
+            .revoke_connection("00000000-0000-4000-8000-000000000001", options)
+            .err()
     }),
     ("providers", |client| client.providers().err()),
     ("capture_schema", |client| client.capture_schema("s").err()),
-    ("capture_credential", |client| client.capture_credential("s", &Map::new()).err()),
-    ("request_agent_session", |client| client.request_agent_session(&session()).err()),
+    ("capture_credential", |client| {
+        client.capture_credential("s", &Map::new()).err()
+    }),
+    ("request_agent_session", |client| {
+        client.request_agent_session(&session()).err()
+    }),
     ("request_agent_session, on behalf of a user", |client| {
         let input = session().on_behalf_of("user:ada");
         client.request_agent_session(&input).err()
     }),
-    ("get_agent_session", |client| client.get_agent_session("session-1").err()),
-    ("close_agent_session", |client| client.close_agent_session("session-1").err()),
+    ("get_agent_session", |client| {
+        client.get_agent_session("session-1").err()
+    }),
+    ("close_agent_session", |client| {
+        client.close_agent_session("session-1").err()
+    }),
 ];
 
 #[test]
@@ -45,7 +65,11 @@ fn every_method_passes_on_what_the_gateway_says() {
         (Fault::reply(403, json, coded), "some_code", Some(403)),
         (Fault::reply(404, json, coded), "some_code", Some(404)),
         (Fault::reply(200, json, "[]"), "invalid_response", Some(200)),
-        (Fault::reply(200, json, "{\"a\":"), "invalid_response", Some(200)),
+        (
+            Fault::reply(200, json, "{\"a\":"),
+            "invalid_response",
+            Some(200),
+        ),
     ];
     let gateway = connected();
     let policy = RetryPolicy::default().retries(2);
@@ -53,7 +77,11 @@ fn every_method_passes_on_what_the_gateway_says() {
     for (fault, code, status) in table {
         for (name, call) in METHODS {
             // The second request is for the health's other place.
-            let sent = if name == "health" && status == Some(404) { 2 } else { 1 };
+            let sent = if name == "health" && status == Some(404) {
+                2
+            } else {
+                1
+            };
             gateway.forget_requests();
             gateway.fail_next(sent, fault.clone());
             let error = call(&client).unwrap_or_else(|| panic!("{name}: {fault:?}"));

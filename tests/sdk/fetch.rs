@@ -28,7 +28,9 @@ fn every_status_of_the_upstream_is_data() {
 
 #[test]
 fn an_upstream_is_asked_again_only_if_the_options_say_so() {
-    let policy = RetryPolicy::default().retries(2).min_delay(Duration::from_millis(1));
+    let policy = RetryPolicy::default()
+        .retries(2)
+        .min_delay(Duration::from_millis(1));
     let table = [
         ("GET", 503, RetryPolicy::default(), 1),
         ("GET", 503, policy.clone(), 3),
@@ -49,8 +51,9 @@ fn an_upstream_is_asked_again_only_if_the_options_say_so() {
 
 #[test]
 fn any_method_takes_any_body() {
-    let methods =
-        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "X-Own"];
+    let methods = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "X-Own",
+    ];
     for method in methods {
         for data in [None, Some(""), Some("payload \0 \u{e9}")] {
             let server = Server::play(vec![reply(200, &[], "")]);
@@ -66,13 +69,21 @@ fn any_method_takes_any_body() {
             assert_eq!(request.body, data.unwrap_or_default().as_bytes(), "{case}");
             let says_length = data.is_some() || matches!(method, "POST" | "PUT" | "PATCH");
             let length = says_length.then(|| data.unwrap_or_default().len().to_string());
-            assert_eq!(request.header("content-length"), length.as_deref(), "{case}");
+            assert_eq!(
+                request.header("content-length"),
+                length.as_deref(),
+                "{case}"
+            );
             assert_eq!(request.header("content-type"), None, "{case}");
         }
     }
     let server = Server::play(vec![reply(200, &[], "")]);
     fetch(&server.url("/"), get().method("delete")).unwrap();
-    assert_eq!(server.requests()[0].method, "DELETE", "standard names in any case");
+    assert_eq!(
+        server.requests()[0].method,
+        "DELETE",
+        "standard names in any case"
+    );
 }
 
 #[test]
@@ -83,7 +94,9 @@ fn every_verb_sends_its_method_and_body() {
         ("HEAD", b"", |fetcher, url| Ok(fetcher.head(url)?.0)),
         ("DELETE", b"", |fetcher, url| Ok(fetcher.delete(url)?.0)),
         ("POST", b"p", |fetcher, url| Ok(fetcher.post(url, "p")?.0)),
-        ("PUT", b"\0\xff", |fetcher, url| Ok(fetcher.put(url, [0, 255])?.0)),
+        ("PUT", b"\0\xff", |fetcher, url| {
+            Ok(fetcher.put(url, [0, 255])?.0)
+        }),
         ("PATCH", b"p", |fetcher, url| Ok(fetcher.patch(url, "p")?.0)),
     ];
     let server = Server::play(vec![reply(200, &[], "")]);
@@ -102,13 +115,37 @@ fn json_is_the_body_and_its_type() {
     let typed = "application/vnd.api+json";
     // The options, and the `Content-Type` and body that arrive.
     let table = [
-        (get().json(&value), Some("application/json"), value.to_string()),
-        (get().json("text"), Some("application/json"), "\"text\"".into()),
-        (get().json(&value).header("Content-Type", typed), Some(typed), value.to_string()),
-        (get().header("Content-Type", typed).json(&value), Some(typed), value.to_string()),
-        (get().data("first").json(&[1, 2]), Some("application/json"), "[1,2]".into()),
+        (
+            get().json(&value),
+            Some("application/json"),
+            value.to_string(),
+        ),
+        (
+            get().json("text"),
+            Some("application/json"),
+            "\"text\"".into(),
+        ),
+        (
+            get().json(&value).header("Content-Type", typed),
+            Some(typed),
+            value.to_string(),
+        ),
+        (
+            get().header("Content-Type", typed).json(&value),
+            Some(typed),
+            value.to_string(),
+        ),
+        (
+            get().data("first").json(&[1, 2]),
+            Some("application/json"),
+            "[1,2]".into(),
+        ),
         (get().json(&value).data("last"), None, "last".into()),
-        (get().header("Content-Length", "99").data("abc"), None, "abc".into()),
+        (
+            get().header("Content-Length", "99").data("abc"),
+            None,
+            "abc".into(),
+        ),
     ];
     for (options, content_type, body) in table {
         let server = Server::play(vec![reply(200, &[], "")]);
@@ -130,8 +167,14 @@ fn parameters_are_appended_to_the_query() {
         ("/x?c", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         ("/x?", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
         ("/x?c&", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
-        ("/x?c=d?", "/x?c=d?&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
-        ("/x?a=2#part?d", "/x?a=2&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        (
+            "/x?c=d?",
+            "/x?c=d?&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
+        ),
+        (
+            "/x?a=2#part?d",
+            "/x?a=2&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
+        ),
         ("", "/?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
     ];
     let options = get().query("a", 1).query("b", "tea & c=+/#\u{e9}{k}");
@@ -178,17 +221,31 @@ fn headers_keep_their_order_and_repeats_both_ways() {
     assert_eq!(request.all("x-latin"), ["caf\u{e9}"]);
     assert_eq!(request.all("host"), [server.url("").replace("http://", "")]);
     let names = request.headers.iter().map(|(name, _)| name.to_lowercase());
-    let names: Vec<_> = names.filter(|name| ["x-b", "x-a", "accept"].contains(&&**name)).collect();
+    let names: Vec<_> = names
+        .filter(|name| ["x-b", "x-a", "accept"].contains(&&**name))
+        .collect();
     assert_eq!(names, ["x-b", "x-b", "x-a", "accept"]);
 }
 
 #[test]
 fn targets_arrive_as_written() {
-    for target in ["/", "/a%2Fb?c=%20d&e", "/a//b/../c?x=/y?z", "/?q=a+b", "/.well-known/x;y=1,2"] {
+    for target in [
+        "/",
+        "/a%2Fb?c=%20d&e",
+        "/a//b/../c?x=/y?z",
+        "/?q=a+b",
+        "/.well-known/x;y=1,2",
+    ] {
         let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
         fetch(&server.url(target), get()).unwrap();
         fetch(&server.url(&format!("{target}#part")), get()).unwrap();
-        assert!(server.requests().iter().all(|request| request.target == target), "{target}");
+        assert!(
+            server
+                .requests()
+                .iter()
+                .all(|request| request.target == target),
+            "{target}"
+        );
     }
 }
 
@@ -199,13 +256,28 @@ fn a_request_may_begin_with_60_kb() {
     let long = "x".repeat(60_000);
     let (client, cache) = holder(NexusClientOptions::new("http://127.0.0.1:1"), &long);
     let fetch = |options| client.authenticated_fetch(&cache, "ws", "p", &url, options);
-    assert_eq!(fetch(FetchOptions::default()).unwrap().0, 200, "a long credential");
+    assert_eq!(
+        fetch(FetchOptions::default()).unwrap().0,
+        200,
+        "a long credential"
+    );
     let fetcher = fetcher(NexusClientOptions::new("http://127.0.0.1:1"));
     let options = FetchOptions::default;
-    for options in [options().header("X-Long", &long), options().query("q", &long)] {
+    for options in [
+        options().header("X-Long", &long),
+        options().query("q", &long),
+    ] {
         assert_eq!(fetcher.fetch(&url, options).unwrap().0, 200);
     }
-    let error = fetcher.fetch(&url, options().header("X-Long", "x".repeat(80_000))).unwrap_err();
-    assert_eq!((error.code(), error.is_retryable()), ("request_failed", false));
-    assert!(error.message().contains("URL and headers are too long"), "{error}");
+    let error = fetcher
+        .fetch(&url, options().header("X-Long", "x".repeat(80_000)))
+        .unwrap_err();
+    assert_eq!(
+        (error.code(), error.is_retryable()),
+        ("request_failed", false)
+    );
+    assert!(
+        error.message().contains("URL and headers are too long"),
+        "{error}"
+    );
 }

@@ -61,8 +61,12 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
     type Handle = fn(&NexusClient, &TokenCache) -> Box<dyn Any>;
     let table: [(&str, Handle); 4] = [
         ("a client", |client, _| Box::new(client.clone())),
-        ("a fetcher", |client, cache| Box::new(client.fetcher(cache, "ws", "p"))),
-        ("an agent", |client, cache| Box::new(client.authenticated_agent(cache, "ws", "p"))),
+        ("a fetcher", |client, cache| {
+            Box::new(client.fetcher(cache, "ws", "p"))
+        }),
+        ("an agent", |client, cache| {
+            Box::new(client.authenticated_agent(cache, "ws", "p"))
+        }),
         ("a session's fetcher", |client, _| {
             let input = AgentSessionInput::new("agent", ["repo"]).provider("ws", "p");
             let session = client.request_agent_session(&input).unwrap();
@@ -78,7 +82,10 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
                 gateway.leave(&client, &cache);
                 drop(client);
                 drop(last);
-                assert!(cache.get("ws", "p").is_some(), "{case}: the flight has not ended");
+                assert!(
+                    cache.get("ws", "p").is_some(),
+                    "{case}: the flight has not ended"
+                );
             });
         }
     });

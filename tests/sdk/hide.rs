@@ -35,8 +35,16 @@ fn by(strategy: &str, config: &Value, credentials: &Value) -> Value {
 fn whatever_the_strategy_no_credential_is_returned() {
     let basic = json!({"username": "user-name", "password": "p\u{e4}ss \"word\""});
     let path = json!({"key": "path/key-1", "region": "eu-west"});
-    let header = by("header", &json!({"header_name": "X-Key"}), &json!({"api_key": "canary-key"}));
-    let query = by("query_param", &json!({"param_name": "key"}), &json!({"api_key": "canary key"}));
+    let header = by(
+        "header",
+        &json!({"header_name": "X-Key"}),
+        &json!({"api_key": "canary-key"}),
+    );
+    let query = by(
+        "query_param",
+        &json!({"param_name": "key"}),
+        &json!({"api_key": "canary key"}),
+    );
     // The token, the URL's path, what the upstream says, and what is returned.
     #[rustfmt::skip]
     let table = [
@@ -62,7 +70,11 @@ fn whatever_the_strategy_no_credential_is_returned() {
         let latin = |c: char| u8::try_from(u32::from(c)).unwrap();
         assert_eq!(headers["x-said"], expected, "{token}");
         assert!(expected.chars().map(latin).all(|byte| byte.is_ascii()));
-        assert_eq!(headers["content-length"], expected.len().to_string(), "{token}");
+        assert_eq!(
+            headers["content-length"],
+            expected.len().to_string(),
+            "{token}"
+        );
 
         let (headers, body) = fetched(&token, path, FetchOptions::default(), response);
         assert_eq!(String::from_utf8(body).unwrap(), said, "off by default");
@@ -86,7 +98,10 @@ fn both_tokens_are_hidden_after_a_401() {
     assert_eq!(status, 200);
     assert_eq!(body, b"[credential] [credential] canary-3");
     let (_, _, body) = fetcher.fetch(&upstream.url("/next"), hiding()).unwrap();
-    assert_eq!(body, b"[credential] [credential] canary-3", "the next fetch knows both as well");
+    assert_eq!(
+        body, b"[credential] [credential] canary-3",
+        "the next fetch knows both as well"
+    );
 }
 
 #[test]
@@ -115,8 +130,12 @@ fn every_kind_of_response() {
         ("Set-Cookie", "canary-tokenx"),
     ];
     let options = hiding().redirects(Redirects::Manual);
-    let (headers, body) =
-        fetched(&token, "/", options, reply(302, &headers, b"\xff\0canary-token\xfe"));
+    let (headers, body) = fetched(
+        &token,
+        "/",
+        options,
+        reply(302, &headers, b"\xff\0canary-token\xfe"),
+    );
     assert_eq!(headers["location"], "https://b.example/?t=[credential]");
     let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=[credential]", "b=2", "[credential]x"]);
@@ -125,14 +144,21 @@ fn every_kind_of_response() {
     // The `Content-Length` of a HEAD response is that of the GET response.
     let head = reply(200, &[], "canary-token and more").then(crate::support::End::Close);
     let (headers, body) = fetched(&token, "/", hiding().method("HEAD"), head);
-    assert_eq!((headers["content-length"].as_bytes(), &*body), (&b"21"[..], &b""[..]));
+    assert_eq!(
+        (headers["content-length"].as_bytes(), &*body),
+        (&b"21"[..], &b""[..])
+    );
 
     let gone = reply(500, &[], "Bearer canary-token");
     assert_eq!(fetched(&token, "/", hiding(), gone).1, b"[credential]");
 
     let other = Server::start(|_| reply(200, &[], "canary-token"));
     let away = crate::support::redirect(302, &other.url("/"));
-    assert_eq!(fetched(&token, "/", hiding(), away).1, b"[credential]", "another origin");
+    assert_eq!(
+        fetched(&token, "/", hiding(), away).1,
+        b"[credential]",
+        "another origin"
+    );
 }
 
 /// A signature adds headers that are not secret: the time and the hash of the payload.
@@ -147,13 +173,27 @@ fn a_signature_and_its_keys_are_hidden_and_what_it_covers_is_not() {
             by("aws_sigv4", &config, &keys),
             &["authorization", "x-amz-date", "x-amz-content-sha256"][..],
         ),
-        (by("hmac_payload", &mac, &json!({"api_secret": "canary-secret"})), &["x-mac"]),
+        (
+            by(
+                "hmac_payload",
+                &mac,
+                &json!({"api_secret": "canary-secret"}),
+            ),
+            &["x-mac"],
+        ),
     ];
     for (token, names) in table {
         let gateway = gateway(&token);
         let upstream = Server::start(move |request| {
-            let sent: Vec<_> = names.iter().map(|name| request.header(name).unwrap()).collect();
-            reply(200, &[], sent.join(" ") + " canary-secret AKIDEXAMPLE canary-session")
+            let sent: Vec<_> = names
+                .iter()
+                .map(|name| request.header(name).unwrap())
+                .collect();
+            reply(
+                200,
+                &[],
+                sent.join(" ") + " canary-secret AKIDEXAMPLE canary-session",
+            )
         });
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
         let (_, _, body) = fetcher.fetch(&upstream.url("/"), hiding()).unwrap();

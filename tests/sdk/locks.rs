@@ -67,7 +67,11 @@ impl Bench {
                 None => bearer("t"),
             }
         });
-        Self { gateway, events, longest: Arc::default() }
+        Self {
+            gateway,
+            events,
+            longest: Arc::default(),
+        }
     }
 
     /// A lock that is always free, unless it fails.
@@ -84,11 +88,16 @@ impl Bench {
     }
 
     fn client(&self, change: impl Fn(NexusClientOptions) -> NexusClientOptions) -> NexusClient {
-        NexusClient::new(change(options(&self.gateway).refresh_lock(self.lock(false)))).unwrap()
+        NexusClient::new(change(
+            options(&self.gateway).refresh_lock(self.lock(false)),
+        ))
+        .unwrap()
     }
 
     fn retrying(&self) -> NexusClient {
-        let policy = RetryPolicy::default().retries(1).min_delay(Duration::from_millis(1));
+        let policy = RetryPolicy::default()
+            .retries(1)
+            .min_delay(Duration::from_millis(1));
         self.client(|options| options.retry_policy(policy.clone()))
     }
 }
@@ -138,7 +147,9 @@ fn a_turn_is_as_long_as_an_attempt() {
         let bench = Bench::new(&[]);
         let client = bench.client(|options| options.timeout(timeout));
         client.resolve_token("ws", "p").unwrap();
-        let [longest] = bench.longest.lock().unwrap()[..] else { panic!("more than one turn") };
+        let [longest] = bench.longest.lock().unwrap()[..] else {
+            panic!("more than one turn")
+        };
         longest
     };
     for (timeout, expected) in [(1, 60), (30, 60), (60, 60), (100, 100)] {

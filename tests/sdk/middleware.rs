@@ -18,18 +18,29 @@ struct Setting {
 }
 
 fn setting() -> Setting {
-    let gateway = DevGateway::builder().connection("acme", "github").start().unwrap();
+    let gateway = DevGateway::builder()
+        .connection("acme", "github")
+        .start()
+        .unwrap();
     let client = client(&gateway);
     let cache = TokenCache::new();
     let agent = client.authenticated_agent(&cache, "acme", "github");
-    Setting { gateway, cache, agent }
+    Setting {
+        gateway,
+        cache,
+        agent,
+    }
 }
 
 fn code(error: &ureq::Error) -> String {
     let ureq::Error::Other(inner) = error else {
         panic!("not an error of the SDK: {error}");
     };
-    inner.downcast_ref::<NexusError>().unwrap().code().to_owned()
+    inner
+        .downcast_ref::<NexusError>()
+        .unwrap()
+        .code()
+        .to_owned()
 }
 
 /// The proxy would get the request unencrypted, and send it to its own loopback address.
@@ -49,10 +60,17 @@ fn bodies_stream_in_both_directions_with_one_resolve() {
     let Setting { gateway, agent, .. } = setting();
     let url = format!("{}/user/repos", gateway.url());
     let mut upload: &[u8] = br#"{"name": "streamed"}"#;
-    let mut created = agent.post(&url).send(SendBody::from_reader(&mut upload)).unwrap();
+    let mut created = agent
+        .post(&url)
+        .send(SendBody::from_reader(&mut upload))
+        .unwrap();
     assert_eq!(created.status(), 201);
     let mut start = [0; 1];
-    created.body_mut().as_reader().read_exact(&mut start).unwrap();
+    created
+        .body_mut()
+        .as_reader()
+        .read_exact(&mut start)
+        .unwrap();
     assert_eq!(&start, b"{");
     assert_eq!(agent.get(&url).call().unwrap().status(), 200);
     assert_eq!(gateway.count("/v1/resolve"), 1);
@@ -62,7 +80,10 @@ fn bodies_stream_in_both_directions_with_one_resolve() {
 fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
     let Setting { gateway, agent, .. } = setting();
     gateway.fail_next_at("/user", 2, Fault::Status(401));
-    let error = agent.get(format!("{}/user", gateway.url())).call().unwrap_err();
+    let error = agent
+        .get(format!("{}/user", gateway.url()))
+        .call()
+        .unwrap_err();
     assert!(matches!(error, ureq::Error::StatusCode(401)));
     assert_eq!(gateway.count("/user"), 1);
 }
@@ -77,12 +98,20 @@ fn what_is_refused_never_leaves() {
     for (url, expected) in table {
         assert_eq!(code(&agent.get(url).call().unwrap_err()), expected, "{url}");
     }
-    assert_eq!(gateway.count("/v1/resolve"), 0, "before a token is resolved");
+    assert_eq!(
+        gateway.count("/v1/resolve"),
+        0,
+        "before a token is resolved"
+    );
     let client = client(&gateway);
     let url = format!("{}/user", gateway.url());
     for (workspace_id, expected) in [(" ", "invalid_input"), ("nobody", "connection_not_found")] {
         let agent = client.authenticated_agent(&TokenCache::new(), workspace_id, "github");
-        assert_eq!(code(&agent.get(&url).call().unwrap_err()), expected, "{workspace_id:?}");
+        assert_eq!(
+            code(&agent.get(&url).call().unwrap_err()),
+            expected,
+            "{workspace_id:?}"
+        );
     }
     assert_eq!(gateway.count("/user"), 0);
 }
@@ -102,7 +131,10 @@ fn any_method_that_may_carry_a_credential_is_sent() {
         let error = setting.agent.run(request.body(()).unwrap()).unwrap_err();
         match refused {
             Some(refused) => assert_eq!(code(&error), refused, "{method}"),
-            None => assert!(matches!(error, ureq::Error::StatusCode(405)), "{method}: {error}"),
+            None => assert!(
+                matches!(error, ureq::Error::StatusCode(405)),
+                "{method}: {error}"
+            ),
         }
     }
     assert_eq!(setting.gateway.count("/user"), 2);
@@ -149,7 +181,10 @@ fn a_server_that_says_nothing_is_given_up() {
     cache.set("acme", "github", cached("held"));
     let agent = client.authenticated_agent(&cache, "acme", "github");
     gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(3600)));
-    let error = agent.get(format!("{}/user", gateway.url())).call().unwrap_err();
+    let error = agent
+        .get(format!("{}/user", gateway.url()))
+        .call()
+        .unwrap_err();
     assert!(matches!(error, ureq::Error::Timeout(_)), "{error}");
 }
 
@@ -213,8 +248,10 @@ fn connections_are_shared_with_the_clients_fetches() {
         let client = NexusClient::new(options).unwrap();
         let cache = TokenCache::new();
         cache.set("ws", "p", cached("held"));
-        let (fetcher, agent) =
-            (client.fetcher(&cache, "ws", "p"), client.authenticated_agent(&cache, "ws", "p"));
+        let (fetcher, agent) = (
+            client.fetcher(&cache, "ws", "p"),
+            client.authenticated_agent(&cache, "ws", "p"),
+        );
         for _ in 0..3 {
             assert_eq!(fetcher.get(&upstream.url("/")).unwrap().0, 200);
             let mut response = agent.get(upstream.url("/")).call().unwrap();
@@ -244,7 +281,10 @@ fn only_a_request_without_a_body_is_sent_again() {
         let cache = TokenCache::new();
         cache.set("acme", "github", cached("dead"));
         let agent = client.authenticated_agent(&cache, "acme", "github");
-        let request = Request::builder().method(method).uri(upstream.url("/")).body(body);
+        let request = Request::builder()
+            .method(method)
+            .uri(upstream.url("/"))
+            .body(body);
         let request = agent.configure_request(request.unwrap());
         let status = agent
             .run(request.http_status_as_error(as_error).build())
@@ -257,6 +297,9 @@ fn only_a_request_without_a_body_is_sent_again() {
         assert_eq!(requests.len(), sent, "{method} {body:?}");
         assert_eq!(requests[0].body, body.as_bytes(), "{method} {body:?}");
         let held = cache.get("acme", "github");
-        assert!(held.is_none_or(|token| token.access_token != "dead"), "{method} {body:?}");
+        assert!(
+            held.is_none_or(|token| token.access_token != "dead"),
+            "{method} {body:?}"
+        );
     }
 }

@@ -21,7 +21,11 @@ fn a_connection_that_was_closed_while_idle_costs_no_error() {
         assert_eq!(fetch("GET").unwrap().0, 200);
         server.wait_ended(1);
         assert_eq!(fetch(method).unwrap().0, 200, "{method}");
-        assert_eq!((server.requests().len(), server.connections()), (2, 2), "{method}");
+        assert_eq!(
+            (server.requests().len(), server.connections()),
+            (2, 2),
+            "{method}"
+        );
     }
 }
 

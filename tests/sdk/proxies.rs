@@ -30,10 +30,16 @@ fn a_socks_proxy_of_the_environment_is_refused() {
         return;
     }
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "proxies::a_socks_proxy_of_the_environment_is_refused"])
+        .args([
+            "--exact",
+            "proxies::a_socks_proxy_of_the_environment_is_refused",
+        ])
         .env("ALL_PROXY", "socks5h://127.0.0.1:1")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
 }

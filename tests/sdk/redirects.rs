@@ -12,14 +12,25 @@ fn the_next_request_arrives_as_the_rules_say() {
             "/dir/start" => redirect(status, "b c?x=1#part"),
             _ => reply(204, &[], ""),
         });
-        let headers = [("Content-Type", "c/d"), ("Content-Language", "e"), ("Accept", "a/b")];
-        let options = FetchOptions::default().method("POST").headers(headers).data("payload");
+        let headers = [
+            ("Content-Type", "c/d"),
+            ("Content-Language", "e"),
+            ("Accept", "a/b"),
+        ];
+        let options = FetchOptions::default()
+            .method("POST")
+            .headers(headers)
+            .data("payload");
         fetch(&server.url("/dir/start"), options).unwrap();
         let next = &server.requests()[1];
         assert_eq!((&*next.method, &*next.target), (method, "/dir/b%20c?x=1"));
         assert_eq!(next.body, body.as_bytes(), "{status}");
         for name in ["Content-Type", "Content-Language", "Content-Length"] {
-            assert_eq!(next.header(name).is_some(), !body.is_empty(), "{status}: {name}");
+            assert_eq!(
+                next.header(name).is_some(),
+                !body.is_empty(),
+                "{status}: {name}"
+            );
         }
         assert_eq!(next.header("Accept"), Some("a/b"), "{status}");
         assert_eq!(next.header("Authorization"), Some("Bearer t-1"), "{status}");
@@ -29,12 +40,19 @@ fn the_next_request_arrives_as_the_rules_say() {
 #[test]
 fn ten_redirects_are_followed_and_eleven_are_not() {
     let server =
-        Server::start(|request| match request.path().trim_start_matches('/').parse::<u32>() {
-            Ok(0) => text(200, "end"),
-            Ok(left) => redirect(302, &format!("/{}", left - 1)),
-            Err(_) => text(500, ""),
-        });
-    assert_eq!(fetch(&server.url("/10"), FetchOptions::default()).unwrap().2, b"end");
+        Server::start(
+            |request| match request.path().trim_start_matches('/').parse::<u32>() {
+                Ok(0) => text(200, "end"),
+                Ok(left) => redirect(302, &format!("/{}", left - 1)),
+                Err(_) => text(500, ""),
+            },
+        );
+    assert_eq!(
+        fetch(&server.url("/10"), FetchOptions::default())
+            .unwrap()
+            .2,
+        b"end"
+    );
     assert_eq!(server.requests().len(), 11);
     let error = fetch(&server.url("/11"), FetchOptions::default()).unwrap_err();
     assert_eq!(error.code(), "too_many_redirects");

@@ -24,9 +24,17 @@ fn by_path(number: usize) -> Value {
 
 /// Returns the number of the credential that a request carries.
 fn number_of(request: &Request) -> usize {
-    let (_, number) =
-        request.head.split_once("en-").or_else(|| request.head.split_once("key%2F")).unwrap();
-    number.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+    let (_, number) = request
+        .head
+        .split_once("en-")
+        .or_else(|| request.head.split_once("key%2F"))
+        .unwrap();
+    number
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// A fetch with a credential that was revoked. The gateway has another credential.
@@ -59,7 +67,12 @@ const CASES: [Case; 5] = [
         path: "/eu/start",
         respond: refuses_after_a_redirect,
         status: 200,
-        sent: &["POST /eu/start body", "GET /eu/next", "GET /eu/next", "GET /eu/last"],
+        sent: &[
+            "POST /eu/start body",
+            "GET /eu/next",
+            "GET /eu/next",
+            "GET /eu/last",
+        ],
         resolves: 2,
     },
     Case {
@@ -95,7 +108,10 @@ const CASES: [Case; 5] = [
             _ => text(200, "done"),
         },
         status: 200,
-        sent: &["POST /key%2F1:long/start body", "POST /key%2F2:long/start body"],
+        sent: &[
+            "POST /key%2F1:long/start body",
+            "POST /key%2F2:long/start body",
+        ],
         resolves: 2,
     },
     Case {
@@ -115,7 +131,16 @@ const CASES: [Case; 5] = [
 
 #[test]
 fn the_request_that_was_refused_is_sent_once_more_with_another_credential() {
-    for Case { name, token, path, respond, status, sent, resolves } in CASES {
+    for Case {
+        name,
+        token,
+        path,
+        respond,
+        status,
+        sent,
+        resolves,
+    } in CASES
+    {
         let upstream = Server::start(move |request| {
             let (_, segment) = request.path().rsplit_once('/').unwrap();
             respond(segment, number_of(request))
@@ -124,7 +149,11 @@ fn the_request_that_was_refused_is_sent_once_more_with_another_credential() {
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
         let warm = upstream.url(&path.replace("start", "warm"));
         assert_eq!(fetcher.get(&warm).unwrap().0, 200, "{name}");
-        assert_eq!(fetcher.post(&upstream.url(path), "body").unwrap().0, status, "{name}");
+        assert_eq!(
+            fetcher.post(&upstream.url(path), "body").unwrap().0,
+            status,
+            "{name}"
+        );
         let requests = upstream.requests().into_iter().skip(1).map(|request| {
             let body = String::from_utf8(request.body).unwrap();
             let line = format!("{} {} {body}", request.method, request.target);
@@ -133,7 +162,11 @@ fn the_request_that_was_refused_is_sent_once_more_with_another_credential() {
         assert_eq!(requests.collect::<Vec<_>>(), sent, "{name}");
         assert_eq!(gateway.count("/v1/resolve"), resolves, "{name}");
         assert_eq!(fetcher.get(&warm).unwrap().0, 200, "{name}");
-        assert_eq!(gateway.count("/v1/resolve"), 2, "{name}: the refused token is not used again");
+        assert_eq!(
+            gateway.count("/v1/resolve"),
+            2,
+            "{name}: the refused token is not used again"
+        );
     }
 }
 
@@ -151,8 +184,14 @@ fn a_credential_that_cannot_be_replaced_is_not_sent_again() {
             assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
         }
         assert_eq!(fetcher.get(&upstream.url("/")).unwrap().0, 401);
-        let requests = upstream.requests().into_iter().filter(|request| request.path() == "/");
-        assert_eq!((requests.count(), gateway.count("/v1/resolve")), (1, resolves));
+        let requests = upstream
+            .requests()
+            .into_iter()
+            .filter(|request| request.path() == "/");
+        assert_eq!(
+            (requests.count(), gateway.count("/v1/resolve")),
+            (1, resolves)
+        );
     }
 }
 
@@ -209,7 +248,12 @@ fn a_replay_carries_nothing_of_the_credential_that_was_refused() {
         .requests()
         .iter()
         .skip(1)
-        .map(|request| (request.all("x-first").concat(), request.all("x-second").concat()))
+        .map(|request| {
+            (
+                request.all("x-first").concat(),
+                request.all("x-second").concat(),
+            )
+        })
         .collect();
     let expected = [("token-1", "mine"), ("mine", "token-2")];
     assert_eq!(sent, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));

@@ -23,14 +23,24 @@ fn requests_carry_the_key_and_say_what_they_are() {
         client.request_connection(&input()).unwrap();
         let requests = gateway.requests();
         for request in &requests {
-            let keys: Vec<_> = Some(key).filter(|key| !key.is_empty()).into_iter().collect();
+            let keys: Vec<_> = Some(key)
+                .filter(|key| !key.is_empty())
+                .into_iter()
+                .collect();
             assert_eq!(request.all("x-api-key"), keys);
             assert_eq!(request.all("accept"), ["application/json"]);
             assert_eq!(request.all("authorization"), [""; 0]);
         }
-        let types = requests.iter().map(|request| request.header("content-type"));
-        assert_eq!(types.collect::<Vec<_>>(), [None, None, Some("application/json")]);
-        let lengths = requests.iter().map(|request| request.header("content-length").is_some());
+        let types = requests
+            .iter()
+            .map(|request| request.header("content-type"));
+        assert_eq!(
+            types.collect::<Vec<_>>(),
+            [None, None, Some("application/json")]
+        );
+        let lengths = requests
+            .iter()
+            .map(|request| request.header("content-length").is_some());
         assert_eq!(lengths.collect::<Vec<_>>(), [false, true, true]);
         let body: serde_json::Value = serde_json::from_slice(&requests[2].body).unwrap();
         assert_eq!(
@@ -70,11 +80,18 @@ fn calls_say_whose_they_are_where_a_header_can_carry_it() {
         assert_eq!(requests.len(), 5);
         for request in requests {
             let expected: Vec<&str> = sent.into_iter().collect();
-            assert_eq!(request.all("x-workspace-id"), expected, "{id:?}: {}", request.target);
+            assert_eq!(
+                request.all("x-workspace-id"),
+                expected,
+                "{id:?}: {}",
+                request.target
+            );
             assert!(request.header("x-evil").is_none(), "{id:?}");
         }
         client.check_connection("c").unwrap();
-        client.revoke_connection("c", RevokeOptions::default()).unwrap();
+        client
+            .revoke_connection("c", RevokeOptions::default())
+            .unwrap();
         for request in &gateway.requests()[5..] {
             assert_eq!(request.all("x-workspace-id"), [""; 0], "{}", request.target);
         }
@@ -87,7 +104,10 @@ fn the_sdk_names_itself_unless_an_own_agent_says_otherwise() {
     let config = ureq::Agent::config_builder;
     let table = [
         (None, vec![own]),
-        (Some(config().user_agent("mine/1").build().new_agent()), vec!["mine/1"]),
+        (
+            Some(config().user_agent("mine/1").build().new_agent()),
+            vec!["mine/1"],
+        ),
         (Some(config().user_agent("").build().new_agent()), vec![]),
     ];
     for (agent, expected) in table {
@@ -103,7 +123,10 @@ fn the_sdk_names_itself_unless_an_own_agent_says_otherwise() {
 }
 
 fn decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8().unwrap().into_owned()
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .unwrap()
+        .into_owned()
 }
 
 /// Ids that a careless client would send as something else.
@@ -125,7 +148,9 @@ fn ids_arrive_whole() {
         client.refresh_connection(id).unwrap();
         client.get_agent_session(id).unwrap();
         client.close_agent_session(id).unwrap();
-        client.revoke_connection(id, RevokeOptions::default()).unwrap();
+        client
+            .revoke_connection(id, RevokeOptions::default())
+            .unwrap();
         client.resolve_token(id, id).unwrap();
         let requests = gateway.requests();
         assert_eq!(requests.len(), 7, "{id:?}");
@@ -134,13 +159,19 @@ fn ids_arrive_whole() {
             let segments: Vec<_> = target.split('/').collect();
             assert_eq!(segments.len(), 4, "{id:?}: {target}");
             assert!(!matches!(segments[3], "." | ".."), "a step in the path");
-            assert!(target.is_ascii() && !target.contains(['?', '#', '+']), "{target}");
+            assert!(
+                target.is_ascii() && !target.contains(['?', '#', '+']),
+                "{target}"
+            );
             assert_eq!(decoded(segments[3]), id, "{target}");
         }
         let (workspace, provider) = requests[6].query().split_once('&').unwrap();
         let workspace = workspace.strip_prefix("workspace_id=").unwrap();
         let provider = provider.strip_prefix("provider_name=").unwrap();
-        assert_eq!((decoded(workspace), decoded(provider)), (id.into(), id.into()));
+        assert_eq!(
+            (decoded(workspace), decoded(provider)),
+            (id.into(), id.into())
+        );
     }
 }
 
@@ -154,7 +185,10 @@ fn a_gateway_may_live_below_a_path() {
     ] {
         let gateway = Server::play(vec![json(200, &json!({"status": "active"}))]);
         let options = NexusClientOptions::new(gateway.url(base));
-        NexusClient::new(options).unwrap().check_connection("c").unwrap();
+        NexusClient::new(options)
+            .unwrap()
+            .check_connection("c")
+            .unwrap();
         assert_eq!(gateway.requests()[0].target, path);
     }
 }
@@ -165,7 +199,9 @@ fn a_gateway_that_redirects_is_an_error_and_the_key_stays_home() {
         let other = Server::play(vec![json(200, &json!({"status": "active"}))]);
         let gateway = Server::play(vec![redirect(status, &other.url("/v1/path?query"))]);
         let client = NexusClient::new(
-            options(&gateway).api_key("key-1").retry_policy(RetryPolicy::default().retries(2)),
+            options(&gateway)
+                .api_key("key-1")
+                .retry_policy(RetryPolicy::default().retries(2)),
         )
         .unwrap();
         let errors = [
@@ -205,11 +241,18 @@ fn a_gateways_body_has_a_limit_of_its_own() {
 
 #[test]
 fn health_is_found_at_either_place() {
-    let table = [("/health", 1, 0, true), ("/v1/health", 1, 1, true), ("/ready", 1, 1, false)];
+    let table = [
+        ("/health", 1, 0, true),
+        ("/v1/health", 1, 1, true),
+        ("/ready", 1, 1, false),
+    ];
     for (place, plain, v1, well) in table {
         let gateway = DevGateway::builder().health_at(place).start().unwrap();
         let health = client(&gateway).health();
-        assert_eq!((gateway.count("/health"), gateway.count("/v1/health")), (plain, v1));
+        assert_eq!(
+            (gateway.count("/health"), gateway.count("/v1/health")),
+            (plain, v1)
+        );
         match health {
             Ok(health) => {
                 assert!(well);

@@ -19,7 +19,10 @@ fn retrying_client(gateway: &Server, policy: RetryPolicy) -> NexusClient {
 
 /// A GET and a POST.
 fn both(client: &NexusClient) -> [(&'static str, Option<NexusError>); 2] {
-    [("GET", client.providers().err()), ("POST", client.request_connection(&input()).err())]
+    [
+        ("GET", client.providers().err()),
+        ("POST", client.request_connection(&input()).err()),
+    ]
 }
 
 #[test]
@@ -34,8 +37,10 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
         (500, with_429, 1),
     ];
     for (status, policy, sent) in table {
-        let gateway =
-            Server::play(vec![json(status, &json!({"error": "some_code", "message": "why"}))]);
+        let gateway = Server::play(vec![json(
+            status,
+            &json!({"error": "some_code", "message": "why"}),
+        )]);
         let client = retrying_client(&gateway, policy.clone());
         for (method, error) in both(&client) {
             let error = error.unwrap();
@@ -44,7 +49,11 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
             let own = requests.iter().filter(|request| request.method == method);
             assert_eq!(own.count(), sent, "{case}");
             assert_eq!(error.status_code(), Some(status), "{case}");
-            let code = if sent > 1 { "max_retries_exceeded" } else { "some_code" };
+            let code = if sent > 1 {
+                "max_retries_exceeded"
+            } else {
+                "some_code"
+            };
             assert_eq!(error.code(), code, "{case}");
         }
     }
@@ -87,7 +96,11 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
     let table = [
         ("503", text(503, "busy"), [3, 3, 3, 3, 3, 3]),
         ("502 of a proxy", text(502, ""), [3, 3, 1, 1, 3, 3]),
-        ("502 of a proxy, coded", json(502, &others), [3, 3, 1, 1, 3, 3]),
+        (
+            "502 of a proxy, coded",
+            json(502, &others),
+            [3, 3, 1, 1, 3, 3],
+        ),
         ("502 of a refresh", json(502, &upstream), [3, 3, 1, 3, 3, 3]),
         ("502", json(502, &coded), [3, 3, 3, 3, 3, 3]),
         ("504 of a proxy", text(504, ""), [1, 1, 1, 1, 3, 3]),
@@ -99,7 +112,10 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
         for (method, sent) in methods.into_iter().zip(sent) {
             let gateway = Server::play(vec![response.clone()]);
             let client = retrying_client(&gateway, quick(2).retry_on_429(true));
-            let (_, call) = METHODS.into_iter().find(|(name, _)| *name == method).unwrap();
+            let (_, call) = METHODS
+                .into_iter()
+                .find(|(name, _)| *name == method)
+                .unwrap();
             assert!(call(&client).is_some(), "{case}, {method}");
             assert_eq!(gateway.requests().len(), sent, "{case}, {method}");
         }
@@ -140,14 +156,19 @@ fn without_time_for_another_attempt_the_error_is_that_of_the_last() {
     let error = client(&gateway)
         .authenticated_fetch(&TokenCache::new(), "w", "p", "http://127.0.0.1:1/", options)
         .unwrap_err();
-    assert_eq!((error.code(), error.is_retryable()), ("request_failed", true));
+    assert_eq!(
+        (error.code(), error.is_retryable()),
+        ("request_failed", true)
+    );
 }
 
 #[test]
 fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     let body = json!({"error": "broker_unavailable", "message": "the broker is away"});
     let gateway = Server::play(vec![text(502, ""), json(503, &body)]);
-    let error = retrying_client(&gateway, quick(1)).check_connection("c").unwrap_err();
+    let error = retrying_client(&gateway, quick(1))
+        .check_connection("c")
+        .unwrap_err();
     assert_eq!(
         (error.kind(), error.code()),
         (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded")
@@ -156,8 +177,15 @@ fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     for part in ["2 attempts", "broker_unavailable", "the broker is away"] {
         assert!(error.message().contains(part), "{error}");
     }
-    let source = error.source().unwrap().downcast_ref::<NexusError>().unwrap();
-    assert_eq!((source.code(), source.status_code()), ("broker_unavailable", Some(503)));
+    let source = error
+        .source()
+        .unwrap()
+        .downcast_ref::<NexusError>()
+        .unwrap();
+    assert_eq!(
+        (source.code(), source.status_code()),
+        ("broker_unavailable", Some(503))
+    );
 }
 
 #[test]
@@ -168,7 +196,9 @@ fn retry_after_is_honoured_up_to_the_longest_delay() {
     ]);
     let policy = quick(1).max_delay(Duration::from_millis(150));
     let start = Instant::now();
-    retrying_client(&gateway, policy).check_connection("c").unwrap();
+    retrying_client(&gateway, policy)
+        .check_connection("c")
+        .unwrap();
     // Without the header it were a millisecond at most, by the header alone an hour.
     assert!((Duration::from_millis(150)..support::LONG).contains(&start.elapsed()));
 }

@@ -31,8 +31,9 @@ fn strategies() -> Vec<Value> {
 
 /// A gateway whose provider `signed` has this strategy, connected for `acme`.
 fn signing_gateway(strategy: &Value) -> DevGateway {
-    let provider =
-        Provider::api_key("signed").strategy(strategy.clone()).credentials(credentials());
+    let provider = Provider::api_key("signed")
+        .strategy(strategy.clone())
+        .credentials(credentials());
     let builder = DevGateway::builder().provider(provider);
     builder.connection("acme", "signed").start().unwrap()
 }
@@ -55,8 +56,15 @@ fn the_upstream_accepts_what_is_signed() {
         let url = format!("{}/user/repos", gateway.url());
         let (status, ..) = signed.post(&url, r#"{"name": "signed"}"#).unwrap();
         assert_eq!(status, 201, "{strategy}");
-        for request in gateway.requests().iter().filter(|request| request.path != "/v1/resolve") {
-            assert!(!format!("{:?}", request.headers).contains(SECRET), "{strategy}");
+        for request in gateway
+            .requests()
+            .iter()
+            .filter(|request| request.path != "/v1/resolve")
+        {
+            assert!(
+                !format!("{:?}", request.headers).contains(SECRET),
+                "{strategy}"
+            );
         }
     }
 }
@@ -72,11 +80,17 @@ fn a_redirect_within_the_origin_is_signed_anew() {
         let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
         assert_eq!(fetcher.put(&upstream.url("/a"), "body").unwrap().0, 200);
 
-        let name = strategy["config"]["header_name"].as_str().unwrap_or("Authorization");
+        let name = strategy["config"]["header_name"]
+            .as_str()
+            .unwrap_or("Authorization");
         let requests = upstream.requests();
         let [first, second] = [0, 1].map(|hop| requests[hop].header(name).unwrap());
         // The body is the same, the path is not.
-        assert_eq!(first == second, strategy["type"] == "hmac_payload", "{strategy}");
+        assert_eq!(
+            first == second,
+            strategy["type"] == "hmac_payload",
+            "{strategy}"
+        );
     }
 }
 
@@ -91,7 +105,11 @@ fn a_replay_is_signed_with_the_new_secret() {
         assert_eq!(create(), 201, "{strategy}");
         assert!(gateway.rotate("acme", "signed"));
         assert_eq!(create(), 201, "{strategy}");
-        assert_eq!((gateway.count("/v1/resolve"), gateway.count("/user")), (2, 3), "{strategy}");
+        assert_eq!(
+            (gateway.count("/v1/resolve"), gateway.count("/user")),
+            (2, 3),
+            "{strategy}"
+        );
     }
 }
 
@@ -116,9 +134,17 @@ fn a_retry_is_signed_at_its_own_time() {
 fn what_cannot_sign_says_so() {
     let gateway = resolving_to(&json!({"type": "aws_sigv4", "config": {"service": "s3"}}));
     let client = NexusClient::new(options(&gateway)).unwrap();
-    let error = client.auth_headers(&TokenCache::new(), "ws", "p").unwrap_err();
+    let error = client
+        .auth_headers(&TokenCache::new(), "ws", "p")
+        .unwrap_err();
     assert_eq!(error.code(), "unsupported_strategy");
     let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
-    let error = agent.post("http://127.0.0.1:1/").send("streamed").unwrap_err();
-    assert!(error.to_string().contains("unsupported_strategy"), "{error}");
+    let error = agent
+        .post("http://127.0.0.1:1/")
+        .send("streamed")
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("unsupported_strategy"),
+        "{error}"
+    );
 }

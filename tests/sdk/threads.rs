@@ -50,7 +50,10 @@ fn threads_can_send_share_and_clone_every_public_type_but_two() {
         sent::<WaitOptions<'static>>(),
     ];
     let name = |path: &'static str| path.split('<').next().unwrap().rsplit("::").next().unwrap();
-    let found: BTreeSet<_> = found.into_iter().map(|path| name(path).to_owned()).collect();
+    let found: BTreeSet<_> = found
+        .into_iter()
+        .map(|path| name(path).to_owned())
+        .collect();
     let mut public = BTreeSet::from_iter(crate::support::exports("src/lib.rs"));
     public.retain(|name| !["Result", "RefreshLock", "NO_SCOPES"].contains(&name.as_str()));
     #[cfg(not(feature = "consent"))]

@@ -15,11 +15,17 @@ fn an_agent_of_ones_own_brings_its_roots_and_a_stranger_is_refused() {
         client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default())
     };
     let trusting = fetch(holder(unused().agent(agent()), "t")).unwrap();
-    assert_eq!((trusting.0, trusting.2.as_slice()), (200, b"secured".as_slice()));
+    assert_eq!(
+        (trusting.0, trusting.2.as_slice()),
+        (200, b"secured".as_slice())
+    );
 
     let error = fetch(holder(unused(), "t")).unwrap_err();
     assert_eq!(error.code(), "request_failed");
-    assert!(!error.is_retryable(), "a certificate stays what it is: {error}");
+    assert!(
+        !error.is_retryable(),
+        "a certificate stays what it is: {error}"
+    );
 }
 
 /// The authorities are read when the process first needs them, so the trusting client is one of
@@ -44,7 +50,11 @@ fn the_environment_names_an_authority() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, authority_pem()).unwrap();
     let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "tls_roots::the_environment_names_an_authority", "--nocapture"])
+        .args([
+            "--exact",
+            "tls_roots::the_environment_names_an_authority",
+            "--nocapture",
+        ])
         .env("SSL_CERT_FILE", &file)
         .env_remove("SSL_CERT_DIR")
         .env(CHILD, upstream.url("/").replace("http:", "https:"))
@@ -56,5 +66,9 @@ fn the_environment_names_an_authority() {
     upstream.wait_ended(3);
     // The system's library starts a session anew for each connection.
     let resumed = if cfg!(feature = "native-tls") { 0 } else { 2 };
-    assert_eq!(upstream.resumed(), resumed, "a later connection resumes the session of the first");
+    assert_eq!(
+        upstream.resumed(),
+        resumed,
+        "a later connection resumes the session of the first"
+    );
 }

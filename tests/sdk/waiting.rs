@@ -20,7 +20,10 @@ fn soon() -> WaitOptions<'static> {
 
 #[test]
 fn failed_is_asked_about_on_the_token_path() {
-    let not_active = json(400, &json!({"error": "connection_not_active", "message": "no"}));
+    let not_active = json(
+        400,
+        &json!({"error": "connection_not_active", "message": "no"}),
+    );
     let gateway = Server::play(vec![
         status("failed"),
         not_active,
@@ -32,7 +35,10 @@ fn failed_is_asked_about_on_the_token_path() {
     assert!(seen == "active", "{seen}");
     let targets = gateway.requests().into_iter().map(|request| request.target);
     let (check, token) = ("/v1/check-connection/c%2F1", "/v1/token/c%2F1");
-    assert_eq!(targets.collect::<Vec<_>>(), [check, token, check, token, check]);
+    assert_eq!(
+        targets.collect::<Vec<_>>(),
+        [check, token, check, token, check]
+    );
 }
 
 #[test]
@@ -55,7 +61,9 @@ fn passing_failures_of_the_gateway_do_not_end_a_wait() {
                 failure.clone(),
                 status("active"),
             ]);
-            let policy = RetryPolicy::default().retries(retries).min_delay(Duration::ZERO);
+            let policy = RetryPolicy::default()
+                .retries(retries)
+                .min_delay(Duration::ZERO);
             let client = NexusClient::new(options(&gateway).retry_policy(policy)).unwrap();
             assert!(client.wait_for_active("c", soon()).unwrap() == "active");
             assert_eq!(gateway.requests().len(), 5);
@@ -68,30 +76,44 @@ fn a_refusal_ends_a_wait() {
     for code in [400, 401, 403, 404, 410] {
         let gateway = Server::play(vec![status("pending"), text(code, "no"), status("active")]);
         let error = client(&gateway).wait_for_active("c", soon()).unwrap_err();
-        assert_eq!((error.status_code(), gateway.requests().len()), (Some(code), 2));
+        assert_eq!(
+            (error.status_code(), gateway.requests().len()),
+            (Some(code), 2)
+        );
     }
     let gateway = Server::play(vec![text(200, "no JSON")]);
     assert_eq!(
-        client(&gateway).wait_for_active("c", soon()).unwrap_err().code(),
+        client(&gateway)
+            .wait_for_active("c", soon())
+            .unwrap_err()
+            .code(),
         "invalid_response"
     );
 }
 
 #[test]
 fn a_wait_tells_every_status_and_ends_when_told_to() {
-    let gateway =
-        Server::play(vec![status("pending"), text(503, ""), status("attended"), status("active")]);
+    let gateway = Server::play(vec![
+        status("pending"),
+        text(503, ""),
+        status("attended"),
+        status("active"),
+    ]);
     let mut polls = Vec::new();
     let told = |status: &ConnectionStatus| {
         polls.push(status.to_string());
         ControlFlow::Continue(())
     };
-    client(&gateway).wait_for_active("c", soon().on_poll(told)).unwrap();
+    client(&gateway)
+        .wait_for_active("c", soon().on_poll(told))
+        .unwrap();
     assert_eq!(polls, ["pending", "attended", "active"]);
 
     let gateway = Server::play(vec![status("pending")]);
     let stop = |_: &ConnectionStatus| ControlFlow::Break(());
-    let error = client(&gateway).wait_for_active("c", soon().on_poll(stop)).unwrap_err();
+    let error = client(&gateway)
+        .wait_for_active("c", soon().on_poll(stop))
+        .unwrap_err();
     assert_eq!((error.code(), gateway.requests().len()), ("aborted", 1));
     assert!(error.message().contains("pending"), "{error}");
 }
@@ -122,7 +144,9 @@ fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
     assert!(gateway.set_status(id, "attention"));
     assert_eq!(wait(id), ConnectionStatus::Attention);
     assert!(gateway.set_status(id, "active"));
-    client.revoke_connection(id, RevokeOptions::default()).unwrap();
+    client
+        .revoke_connection(id, RevokeOptions::default())
+        .unwrap();
     assert_eq!(wait(id), ConnectionStatus::Revoked);
     assert_eq!(wait("nobody"), ConnectionStatus::Failed);
 }

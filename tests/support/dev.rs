@@ -7,7 +7,9 @@ use nexus_sdk::{NexusError, ureq};
 pub(crate) fn connected() -> DevGateway {
     let names = ["github", "weather", "registry"];
     let builder = DevGateway::builder();
-    let builder = names.iter().fold(builder, |builder, name| builder.connection("acme", *name));
+    let builder = names
+        .iter()
+        .fold(builder, |builder, name| builder.connection("acme", *name));
     builder.start().unwrap()
 }
 
@@ -18,5 +20,10 @@ pub(crate) fn said(error: &NexusError) -> (&str, Option<u16>) {
 
 /// Opens a consent page as the user's browser does, but does not follow it to the return URL.
 pub(crate) fn visit(url: &str) {
-    ureq::get(url).config().max_redirects(0).build().call().unwrap();
+    ureq::get(url)
+        .config()
+        .max_redirects(0)
+        .build()
+        .call()
+        .unwrap();
 }

@@ -56,6 +56,8 @@ fn is_newer(program: &Path, sources: &str) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
     let sources = sources.split_once(": ").map_or("", |(_, paths)| paths);
     let sources = sources.replace("\\ ", "\0");
-    let mut paths = sources.split_whitespace().map(|path| path.replace('\0', " "));
+    let mut paths = sources
+        .split_whitespace()
+        .map(|path| path.replace('\0', " "));
     paths.all(|path| modified(Path::new(&path)) <= modified(program))
 }

@@ -1,5 +1,9 @@
 //! Shared by the tests: a scripted server, and clients of it.
-#![allow(dead_code, unused_imports, reason = "every test file uses a part of it")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test file uses a part of it"
+)]
 
 mod bodies;
 mod dev;
@@ -32,7 +36,10 @@ pub(crate) use tls::{Stream, accept, authority_pem};
 
 /// A token reply whose credential goes into `Authorization: Bearer`.
 pub(crate) fn bearer(token: &str) -> Reply {
-    json(200, &serde_json::json!({ "access_token": token, "expires_in": 3600 }))
+    json(
+        200,
+        &serde_json::json!({ "access_token": token, "expires_in": 3600 }),
+    )
 }
 
 /// A gateway whose reply to every request is this token.
@@ -113,5 +120,8 @@ pub(crate) fn retrying(retries: u32, delay: Duration) -> RetryPolicy {
 /// An agent that trusts only the certificate of the scripted server.
 #[cfg(feature = "rustls")]
 pub(crate) fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().tls_config(trust()).build().new_agent()
+    ureq::Agent::config_builder()
+        .tls_config(trust())
+        .build()
+        .new_agent()
 }

@@ -29,7 +29,11 @@ impl Open {
     pub(crate) fn check_nothing_is_left(self, what: &str) {
         let end = Instant::now() + LONG;
         while !Self::now().is_within(self) {
-            assert!(Instant::now() < end, "{what} left {:?}, before: {self:?}", Self::now());
+            assert!(
+                Instant::now() < end,
+                "{what} left {:?}, before: {self:?}",
+                Self::now()
+            );
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -38,6 +42,9 @@ impl Open {
 /// Returns the resident memory of this process, in bytes, or 0 without `/proc`.
 pub(crate) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    let pages = pages
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok());
     pages.unwrap_or_default() * 4096
 }

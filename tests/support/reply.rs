@@ -56,7 +56,12 @@ impl Reply {
 
 /// Returns a reply of exactly these bytes, after which the connection ends.
 pub(crate) fn bytes(bytes: impl Into<Vec<u8>>) -> Reply {
-    Reply { bytes: bytes.into(), end: End::Close, byte_by_byte: false, limit: LIMIT }
+    Reply {
+        bytes: bytes.into(),
+        end: End::Close,
+        byte_by_byte: false,
+        limit: LIMIT,
+    }
 }
 
 /// A response with a `Content-Length`.
@@ -83,7 +88,11 @@ pub(crate) fn text(status: u16, body: &str) -> Reply {
 }
 
 pub(crate) fn json(status: u16, body: &Value) -> Reply {
-    reply(status, &[("Content-Type", "application/json")], body.to_string())
+    reply(
+        status,
+        &[("Content-Type", "application/json")],
+        body.to_string(),
+    )
 }
 
 pub(crate) fn redirect(status: u16, location: &str) -> Reply {

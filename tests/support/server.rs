@@ -124,7 +124,11 @@ impl Server {
         });
         let own = Arc::clone(&shared);
         let acceptor = Some(thread::spawn(move || accept(&listener, &own)));
-        Self { address, shared, acceptor }
+        Self {
+            address,
+            shared,
+            acceptor,
+        }
     }
 
     /// Sends these replies one after the other. The last of them is the reply to all further requests.
@@ -156,7 +160,8 @@ impl Server {
     pub(crate) fn count(&self, path: &str) -> usize {
         let state = self.shared.state();
         let hits = state.requests.iter();
-        hits.filter(|request| request.target.starts_with(path)).count()
+        hits.filter(|request| request.target.starts_with(path))
+            .count()
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -172,7 +177,11 @@ impl Server {
     pub(crate) fn wait_ended(&self, connections: usize) {
         let state = self.shared.state();
         let waiting = |state: &mut State| state.ended < connections;
-        let (_state, late) = self.shared.changed.wait_timeout_while(state, LONG, waiting).unwrap();
+        let (_state, late) = self
+            .shared
+            .changed
+            .wait_timeout_while(state, LONG, waiting)
+            .unwrap();
         assert!(!late.timed_out(), "the connections did not end");
     }
 }
@@ -280,7 +289,11 @@ fn peek_request(socket: &TcpStream, seen: &mut [u8]) -> io::Result<Option<(Reque
 
 /// Sends a reply, and returns whether the connection can serve another request.
 fn answer(stream: &mut (impl Read + Write), socket: &TcpStream, reply: &Reply) -> io::Result<bool> {
-    let step = if reply.byte_by_byte { 1 } else { reply.bytes.len().max(1) };
+    let step = if reply.byte_by_byte {
+        1
+    } else {
+        reply.bytes.len().max(1)
+    };
     for part in reply.bytes.chunks(step) {
         stream.write_all(part)?;
         stream.flush()?;
@@ -344,7 +357,10 @@ fn read_request(stream: &mut impl BufRead) -> io::Result<Option<Request>> {
         over_tls: false,
         connection: 0,
     };
-    assert!(request.header("transfer-encoding").is_none(), "bodies are sent with their length");
+    assert!(
+        request.header("transfer-encoding").is_none(),
+        "bodies are sent with their length"
+    );
     let length = request.header("content-length").map(str::parse);
     request.body = vec![0; length.map_or(0, Result::<usize, _>::unwrap)];
     stream.read_exact(&mut request.body)?;

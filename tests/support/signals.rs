@@ -5,6 +5,8 @@ use std::process::Command;
 
 /// Sends a signal such as `TERM` to the process with this id.
 pub(crate) fn signal(process: impl Display, name: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -s {name} {process}")]).status();
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -s {name} {process}")])
+        .status();
     assert!(sent.unwrap().success());
 }

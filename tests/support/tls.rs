@@ -27,7 +27,10 @@ static IDENTITY: LazyLock<Identity> = LazyLock::new(|| {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
-    Identity { certificate, config: Arc::new(config) }
+    Identity {
+        certificate,
+        config: Arc::new(config),
+    }
 });
 
 pub(crate) type Stream = StreamOwned<ServerConnection, TcpStream>;

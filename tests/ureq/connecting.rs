@@ -24,7 +24,11 @@ struct Hosts {
 
 impl Hosts {
     fn new(addresses: Vec<SocketAddr>) -> Self {
-        Self { addresses, pause: Duration::ZERO, asked: Arc::default() }
+        Self {
+            addresses,
+            pause: Duration::ZERO,
+            asked: Arc::default(),
+        }
     }
 
     fn agent(&self, settings: ConfigBuilder<AgentScope>) -> Agent {
@@ -42,7 +46,9 @@ impl Resolver for Hosts {
         self.asked.fetch_add(1, Ordering::Relaxed);
         thread::sleep(self.pause.min(*timeout.after));
         let mut found = self.empty();
-        self.addresses.iter().for_each(|address| found.push(*address));
+        self.addresses
+            .iter()
+            .for_each(|address| found.push(*address));
         Ok(found)
     }
 }
@@ -77,7 +83,11 @@ fn the_time_limits_of_the_phases_do_not_limit_a_lookup() {
         .timeout_connect(Some(brief))
         .timeout_send_request(Some(brief))
         .timeout_per_write(Some(brief));
-    let agent = Hosts { pause, ..Hosts::new(vec![address]) }.agent(settings);
+    let agent = Hosts {
+        pause,
+        ..Hosts::new(vec![address])
+    }
+    .agent(settings);
     let start = Instant::now();
     let got = get(&agent, "http://example.test/");
     assert!(start.elapsed() >= pause, "fixed: {got:?}");

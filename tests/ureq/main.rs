@@ -46,7 +46,9 @@ fn read_head(stream: &mut impl Read) -> io::Result<()> {
 }
 
 fn settings() -> ConfigBuilder<AgentScope> {
-    Agent::config_builder().proxy(None).timeout_global(Some(LONG))
+    Agent::config_builder()
+        .proxy(None)
+        .timeout_global(Some(LONG))
 }
 
 fn through(port: u16, settings: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
@@ -91,7 +93,10 @@ fn read_once(response: impl Into<Vec<u8>>) -> Result<String, ureq::Error> {
 fn a_body_in_another_transfer_coding_is_returned_as_it_arrived() {
     let got =
         read_once("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
-    assert!(matches!(got.as_deref(), Ok("2\r\nok\r\n0\r\n\r\n")), "fixed: {got:?}");
+    assert!(
+        matches!(got.as_deref(), Ok("2\r\nok\r\n0\r\n\r\n")),
+        "fixed: {got:?}"
+    );
 }
 
 /// Left to ureq: its error does not tell whether the body was empty or has 1 to 9 bytes, and it removes `Content-Length`.
@@ -100,7 +105,10 @@ fn a_body_in_another_transfer_coding_is_returned_as_it_arrived() {
 #[test]
 fn a_body_too_short_for_gzip_looks_like_an_empty_one() {
     let label = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length:";
-    let errors = [format!("{label} 0\r\n\r\n"), format!("{label} 3\r\n\r\n\u{1f}.\u{8}")];
+    let errors = [
+        format!("{label} 0\r\n\r\n"),
+        format!("{label} 3\r\n\r\n\u{1f}.\u{8}"),
+    ];
     let errors = errors.map(|response| format!("{:?}", read_once(response).unwrap_err()));
     assert_eq!(errors[0], errors[1], "fixed");
 }
@@ -110,7 +118,10 @@ fn a_body_too_short_for_gzip_looks_like_an_empty_one() {
 #[test]
 fn an_empty_body_with_the_label_gzip_is_an_error() {
     let got = read_once("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 0\r\n\r\n");
-    assert!(matches!(got, Err(ureq::Error::Decompress(..))), "fixed: {got:?}");
+    assert!(
+        matches!(got, Err(ureq::Error::Decompress(..))),
+        "fixed: {got:?}"
+    );
 }
 
 /// Left to ureq: valid HTTP that is refused (RFC 9110 section 15.2, RFC 9112 section 7.1.1).
@@ -121,6 +132,9 @@ fn fields_of_an_interim_response_and_long_chunk_extensions_are_errors() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;name=0123456789012345\r\nok\r\n0\r\n\r\n",
     ] {
         let got = read_once(response);
-        assert!(matches!(got, Err(ureq::Error::Protocol(_))), "fixed: {got:?}");
+        assert!(
+            matches!(got, Err(ureq::Error::Protocol(_))),
+            "fixed: {got:?}"
+        );
     }
 }

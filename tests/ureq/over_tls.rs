@@ -71,7 +71,9 @@ fn a_response_through_a_proxy_that_nobody_asked_for_becomes_the_next_one() {
         burst(accept(socket))
     });
     is_forged(
-        &through(port, settings().tls_config(trust())).build().new_agent(),
+        &through(port, settings().tls_config(trust()))
+            .build()
+            .new_agent(),
         "https://localhost/",
     );
 }
@@ -95,7 +97,10 @@ fn requests_with_settings_of_their_own_resume_no_session() {
     for _ in 0..2 {
         let request = agent.get(format!("https://localhost:{port}/")).config();
         let request = request.timeout_global(Some(LONG)).build();
-        assert_eq!(request.call().unwrap().body_mut().read_to_string().unwrap(), "ok");
+        assert_eq!(
+            request.call().unwrap().body_mut().read_to_string().unwrap(),
+            "ok"
+        );
     }
     let second = server.join().unwrap()[1];
     assert_eq!(second, rustls::HandshakeKind::Full, "fixed");

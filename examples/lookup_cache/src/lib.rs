@@ -25,9 +25,16 @@ pub fn agent(lifetime: Duration, timeout: Duration) -> Agent {
 
 /// Returns such an agent with another resolver behind the cache.
 pub fn agent_with(resolver: impl Resolver, lifetime: Duration, timeout: Duration) -> Agent {
-    let cache = LookupCache { resolver, lifetime, timeout, found: Mutex::default() };
-    let config =
-        Agent::config_builder().max_idle_connections(64).max_idle_connections_per_host(16).build();
+    let cache = LookupCache {
+        resolver,
+        lifetime,
+        timeout,
+        found: Mutex::default(),
+    };
+    let config = Agent::config_builder()
+        .max_idle_connections(64)
+        .max_idle_connections_per_host(16)
+        .build();
     Agent::with_parts(config, DefaultConnector::new(), cache)
 }
 
@@ -71,8 +78,11 @@ impl<R: Resolver> Resolver for LookupCache<R> {
         }
         // A lookup with a time limit runs on a thread of its own, which this cache makes rare.
         let limit = (*timeout.after).min(self.timeout);
-        let limited =
-            NextTimeout { after: limit.into(), reason: ureq::Timeout::Resolve, ..timeout };
+        let limited = NextTimeout {
+            after: limit.into(),
+            reason: ureq::Timeout::Resolve,
+            ..timeout
+        };
         let addresses = self.resolver.resolve(uri, config, limited)?;
         self.remember(host, &addresses);
         Ok(addresses)

@@ -28,7 +28,12 @@ pub(crate) struct Work {
 pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
     let scan = Scan::of(text);
     let limits = scan.check();
-    let mut inbox = Inbox { session, tools, limits, work: Work::default() };
+    let mut inbox = Inbox {
+        session,
+        tools,
+        limits,
+        work: Work::default(),
+    };
     let parsed = match limits {
         Ok(()) => serde_json::from_str(text),
         Err(_) => Ok(scan.outline()),
@@ -54,7 +59,10 @@ impl Inbox<'_> {
     /// Revision 2025-03-26 responds to a batch with one line. In other revisions, each message of a batch is refused.
     fn batch(&mut self, messages: Vec<Value>) {
         let requests = messages.iter().filter_map(message::response_id).count();
-        let batch = Batch { missing: requests, responses: Vec::new() };
+        let batch = Batch {
+            missing: requests,
+            responses: Vec::new(),
+        };
         let destination = Destination::Batch(Arc::new(Mutex::new(batch)));
         for message in messages {
             if self.session.has_batches() {
@@ -95,7 +103,11 @@ impl Inbox<'_> {
         match self.session.handle(self.tools, method, params) {
             Ok(Step::Respond(result)) => self.respond(&id, &Ok(result), destination),
             Ok(Step::Run(invocation)) => {
-                self.work.jobs.push(Job { id, invocation, destination: destination.clone() });
+                self.work.jobs.push(Job {
+                    id,
+                    invocation,
+                    destination: destination.clone(),
+                });
             }
             Err(failure) => self.respond(&id, &Err(failure), destination),
         }

@@ -113,9 +113,10 @@ impl Session {
             (Value::String(version), Value::Object(_)) if version != MODERN => {
                 Err(unsupported(version))
             }
-            (Value::String(_), capabilities @ Value::Object(_)) => {
-                Ok(Client { revision: MODERN, opens_pages: page::opens_pages(capabilities) })
-            }
+            (Value::String(_), capabilities @ Value::Object(_)) => Ok(Client {
+                revision: MODERN,
+                opens_pages: page::opens_pages(capabilities),
+            }),
             _ => Err(no_revision("the request has no valid _meta;")),
         }
     }

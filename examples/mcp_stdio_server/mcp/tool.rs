@@ -143,7 +143,12 @@ pub(crate) struct Call {
 
 impl Call {
     pub(super) fn new(arguments: Value, visit: Option<Visit>) -> Self {
-        Self { received: Instant::now(), visit, arguments, is_cancelled: AtomicBool::new(false) }
+        Self {
+            received: Instant::now(),
+            visit,
+            arguments,
+            is_cancelled: AtomicBool::new(false),
+        }
     }
 
     pub(crate) fn argument(&self, name: &str) -> Option<&Value> {

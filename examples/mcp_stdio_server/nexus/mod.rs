@@ -44,7 +44,11 @@ impl Api {
             .fetcher(&TokenCache::new(), &account.workspace_id, &account.provider)
             .base_url(&account.upstream);
         let account = Arc::new(account);
-        Self { fetcher, connect: connects.then(|| Connect::new(client, &account)), account }
+        Self {
+            fetcher,
+            connect: connects.then(|| Connect::new(client, &account)),
+            account,
+        }
     }
 
     /// Fetches `path` with GET, and reads the response as JSON.

@@ -52,7 +52,9 @@ impl RefreshLock for RedisLock {
         let key = format!("nexus:refresh:{}", turn.key);
         let token = format!("{:016x}{:016x}", random(), random());
         let mut connection = self.connect().map_err(io::Error::other)?;
-        while !set(&mut connection, &key, &token, turn.longest + MARGIN).map_err(io::Error::other)? {
+        while !set(&mut connection, &key, &token, turn.longest + MARGIN)
+            .map_err(io::Error::other)?
+        {
             let left = turn.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(None);
@@ -60,7 +62,11 @@ impl RefreshLock for RedisLock {
             let pause = MIN_PAUSE + random() % (MAX_PAUSE - MIN_PAUSE);
             thread::sleep(left.min(Duration::from_millis(pause)));
         }
-        Ok(Some(Box::new(Turn { connection, key, token })))
+        Ok(Some(Box::new(Turn {
+            connection,
+            key,
+            token,
+        })))
     }
 }
 

@@ -39,7 +39,12 @@ fn unique(name: &str) -> String {
 
 fn spawn(task: &str, variables: &[(&str, &str)]) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args(["--exact", "a_process_of_the_tests", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "a_process_of_the_tests",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(TASK, task)
         .envs(variables.iter().copied())
         .stdout(Stdio::null())
@@ -100,7 +105,12 @@ fn play(task: &str) -> (usize, usize) {
         survived += 1;
         let client = NexusClientOptions::new(gateway.url()).without_lock();
         let client = NexusClient::new(client).unwrap();
-        tokens.insert(client.resolve_token("acme", "rotating").unwrap().access_token);
+        tokens.insert(
+            client
+                .resolve_token("acme", "rotating")
+                .unwrap()
+                .access_token,
+        );
     }
     let _ = fs::remove_dir_all(dir);
     (survived, tokens.len())
@@ -118,7 +128,10 @@ fn with_the_lock_every_process_of_every_host_gets_each_new_token() {
 #[test]
 fn with_directories_that_hosts_do_not_share_the_consent_is_lost() {
     let (survived, _) = play("without");
-    assert!(survived < EXPIRIES, "the grant survived {survived} expiries without the shared lock");
+    assert!(
+        survived < EXPIRIES,
+        "the grant survived {survived} expiries without the shared lock"
+    );
 }
 
 /// A process that holds the lock for a key.
@@ -154,7 +167,9 @@ fn a_killed_holder_keeps_the_lock_until_its_lease_ends() {
     let (redis, key) = (redis(), unique("killed"));
     let start = Instant::now();
     drop(Holder::start(&key));
-    let early = redis.acquire(&LockRequest::new(&key, LEASE, Instant::now())).unwrap();
+    let early = redis
+        .acquire(&LockRequest::new(&key, LEASE, Instant::now()))
+        .unwrap();
     // On a busy machine the lease may have ended by now.
     assert!(early.is_none() || start.elapsed() >= LEASE);
     drop(early);
@@ -166,28 +181,53 @@ fn a_killed_holder_keeps_the_lock_until_its_lease_ends() {
 #[test]
 fn a_released_lock_is_free_at_once() {
     let (redis, key) = (redis(), unique("released"));
-    let held = redis.acquire(&LockRequest::new(&key, LONG, Instant::now())).unwrap();
+    let held = redis
+        .acquire(&LockRequest::new(&key, LONG, Instant::now()))
+        .unwrap();
     assert!(held.is_some());
-    assert!(redis.acquire(&LockRequest::new(&key, LONG, Instant::now())).unwrap().is_none());
+    assert!(
+        redis
+            .acquire(&LockRequest::new(&key, LONG, Instant::now()))
+            .unwrap()
+            .is_none()
+    );
     drop(held);
-    assert!(redis.acquire(&LockRequest::new(&key, LONG, Instant::now())).unwrap().is_some());
+    assert!(
+        redis
+            .acquire(&LockRequest::new(&key, LONG, Instant::now()))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
 fn a_turn_that_has_ended_does_not_release_the_next_one() {
     let (redis, key) = (redis(), unique("ended"));
     let short = Duration::from_millis(20);
-    let ended = redis.acquire(&LockRequest::new(&key, short, Instant::now())).unwrap();
-    let next = redis.acquire(&LockRequest::new(&key, LONG, Instant::now() + LONG)).unwrap();
+    let ended = redis
+        .acquire(&LockRequest::new(&key, short, Instant::now()))
+        .unwrap();
+    let next = redis
+        .acquire(&LockRequest::new(&key, LONG, Instant::now() + LONG))
+        .unwrap();
     assert!(ended.is_some() && next.is_some());
     drop(ended);
-    assert!(redis.acquire(&LockRequest::new(&key, LONG, Instant::now())).unwrap().is_none());
+    assert!(
+        redis
+            .acquire(&LockRequest::new(&key, LONG, Instant::now()))
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
 fn a_server_that_is_away_is_an_error() {
     // No server ever listens on this port of loopback.
     let redis = RedisLock::new("redis://127.0.0.1:1/").unwrap();
-    assert!(redis.acquire(&LockRequest::new("key", LEASE, Instant::now())).is_err());
+    assert!(
+        redis
+            .acquire(&LockRequest::new("key", LEASE, Instant::now()))
+            .is_err()
+    );
     assert!(RedisLock::new("127.0.0.1").is_err());
 }

@@ -37,9 +37,16 @@ impl Tenant {
             String::new()
         };
         setting(None, "NEXUS_GATEWAY_URL", "no gateway: set");
-        let workspace =
-            setting(self.workspace, "WORKSPACE_ID", "no workspace: give --workspace or set");
-        let provider = setting(self.provider, "PROVIDER", "no provider: give --provider or set");
+        let workspace = setting(
+            self.workspace,
+            "WORKSPACE_ID",
+            "no workspace: give --workspace or set",
+        );
+        let provider = setting(
+            self.provider,
+            "PROVIDER",
+            "no provider: give --provider or set",
+        );
         if missing.is_empty() {
             return Ok((workspace, provider));
         }

@@ -70,7 +70,11 @@ impl Connect {
     fn request(&self, has_names: bool) -> Result<Requested<'_>, Stop> {
         let (workspace, provider) = self.tenant.clone().resolve()?;
         let client = Timeout::default().client()?;
-        let kinds = if has_names { Vec::new() } else { kinds(&client, &provider)? };
+        let kinds = if has_names {
+            Vec::new()
+        } else {
+            kinds(&client, &provider)?
+        };
         let listener = self.listener(has_names);
         let own = listener.as_ref().map(ConsentListener::return_url);
         let return_url = self.return_url.as_deref().or(own).unwrap_or(UNSERVED);
@@ -93,7 +97,10 @@ impl Connect {
         if !self.scopes.is_empty() {
             return self.scopes.clone();
         }
-        kinds.iter().find_map(|kind| kind.scopes.clone()).unwrap_or_default()
+        kinds
+            .iter()
+            .find_map(|kind| kind.scopes.clone())
+            .unwrap_or_default()
     }
 
     /// Starts to serve the page to which the browser comes back, if this command waits for a browser.
@@ -239,5 +246,7 @@ fn unrequested(error: NexusError, return_url: &str) -> Stop {
     if error.code() != "broker_error" || !error.message().contains("return_url") {
         return error.into();
     }
-    Stop::failed(format!("{error} ({return_url:?}), or pass an allowed URL with --return-url"))
+    Stop::failed(format!(
+        "{error} ({return_url:?}), or pass an allowed URL with --return-url"
+    ))
 }

@@ -142,7 +142,9 @@ impl Form {
             return Ok(());
         }
         let (problems, wanted) = (problems.join(", "), self.as_options());
-        Err(Stop::usage(format!("wrong fields ({problems}); give {wanted}")))
+        Err(Stop::usage(format!(
+            "wrong fields ({problems}); give {wanted}"
+        )))
     }
 
     /// Returns the options with which the user can enter the credential on stdin or at a prompt.
@@ -175,17 +177,20 @@ impl Field {
         }
         let optional = if self.is_required { "" } else { " (optional)" };
         let prompt = format!("{}{optional}: ", self.title);
-        let entered =
-            if self.is_hidden { terminal::ask_hidden(&prompt) } else { terminal::ask(&prompt) };
+        let entered = if self.is_hidden {
+            terminal::ask_hidden(&prompt)
+        } else {
+            terminal::ask(&prompt)
+        };
         entered.map_err(|error| Stop::file("read from", "the terminal", &error))
     }
 }
 
 fn without_form(error: NexusError) -> Stop {
     match error.status_code() {
-        Some(400 | 404) => {
-            Stop::failed(format!("{error}; if the provider asks for consent, omit --field"))
-        }
+        Some(400 | 404) => Stop::failed(format!(
+            "{error}; if the provider asks for consent, omit --field"
+        )),
         _ => error.into(),
     }
 }

@@ -43,7 +43,10 @@ impl Exec {
         let mut words = self.command.into_iter();
         let program = words.next().unwrap_or_default();
         let mut command = Command::new(&program);
-        command.args(words).env_remove("NEXUS_API_KEY").env(&self.env, &token.access_token);
+        command
+            .args(words)
+            .env_remove("NEXUS_API_KEY")
+            .env(&self.env, &token.access_token);
         ending::hand_over();
         let error = replace_by(command);
         // `env` and shells use the same exit codes.

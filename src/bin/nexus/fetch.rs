@@ -64,7 +64,11 @@ impl Fetch {
         if self.fail && self.output.is_some() {
             check(status)?;
         }
-        let body = if self.include { [head(status, &headers), body].concat() } else { body };
+        let body = if self.include {
+            [head(status, &headers), body].concat()
+        } else {
+            body
+        };
         write_body(self.output.as_deref(), body)?;
         if self.fail { check(status) } else { Ok(()) }
     }
@@ -115,10 +119,14 @@ impl Fetch {
             return Ok(token.api_base_url.clone());
         }
         let providers = client.providers()?;
-        let listed = providers.get(provider).and_then(|it| it.api_base_url.clone());
+        let listed = providers
+            .get(provider)
+            .and_then(|it| it.api_base_url.clone());
         listed.map(Some).ok_or_else(|| {
-            let problem =
-                format!("{} is a path, but the gateway knows no base URL for {provider}", self.url);
+            let problem = format!(
+                "{} is a path, but the gateway knows no base URL for {provider}",
+                self.url
+            );
             Stop::usage(format!("{problem}; give --base-url or an absolute URL"))
         })
     }
@@ -131,7 +139,11 @@ fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
     for argument in arguments {
         if argument.starts_with('@') {
             let text = String::from_utf8_lossy(&args::read(argument)?).into_owned();
-            lines.extend(text.lines().filter(|line| !line.is_empty()).map(str::to_owned));
+            lines.extend(
+                text.lines()
+                    .filter(|line| !line.is_empty())
+                    .map(str::to_owned),
+            );
         } else {
             lines.push(argument.clone());
         }

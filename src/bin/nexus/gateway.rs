@@ -87,11 +87,17 @@ impl Gateway {
         if let Some(lifetime) = self.token_lifetime {
             builder = builder.token_lifetime(lifetime);
         }
-        for provider in self.connections.iter().filter_map(|pair| pair.provider.as_ref()) {
+        for provider in self
+            .connections
+            .iter()
+            .filter_map(|pair| pair.provider.as_ref())
+        {
             builder = builder.provider(provider.clone());
         }
         builder.start().map_err(|error| {
-            Stop::failed(format!("cannot start the gateway: {error}; try another --port"))
+            Stop::failed(format!(
+                "cannot start the gateway: {error}; try another --port"
+            ))
         })
     }
 }
@@ -113,7 +119,11 @@ fn pair(text: &str) -> Result<Pair, String> {
         "aws_sigv4" => Some(aws(name)),
         _ => return Err(problem.to_owned()),
     };
-    Ok(Pair { workspace: workspace.to_owned(), name: name.to_owned(), provider })
+    Ok(Pair {
+        workspace: workspace.to_owned(),
+        name: name.to_owned(),
+        provider,
+    })
 }
 
 /// A provider with the example keys from AWS's documentation.

@@ -101,5 +101,7 @@ fn response(username: &str, token: &CachedToken) -> Result<String, Stop> {
     let expiry = times::since_epoch(token.expires_at)
         .map(|seconds| format!("password_expiry_utc={seconds}\n"))
         .unwrap_or_default();
-    Ok(format!("username={username}\npassword={password}\n{expiry}"))
+    Ok(format!(
+        "username={username}\npassword={password}\n{expiry}"
+    ))
 }

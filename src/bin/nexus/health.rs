@@ -18,12 +18,16 @@ pub(crate) struct Health {
 impl Health {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let health = self.timeout.client()?.health()?;
-        let fields =
-            vec![("status", health.status.as_str().into()), ("version", health.version.into())];
+        let fields = vec![
+            ("status", health.status.as_str().into()),
+            ("version", health.version.into()),
+        ];
         output::print_fields(fields, self.json)?;
         match health.status.as_str() {
             "healthy" | "ok" => Ok(()),
-            other => Err(Stop::failed(format!("the gateway reports {other:?}; ask its operator"))),
+            other => Err(Stop::failed(format!(
+                "the gateway reports {other:?}; ask its operator"
+            ))),
         }
     }
 }

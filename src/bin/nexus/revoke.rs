@@ -45,8 +45,11 @@ impl Revoke {
 
 fn fields(id: String, revoked: RevokeResult, json: bool) -> Fields {
     let at = revoked.revoked_at;
-    let revoked_at: Json =
-        if json { at.and_then(times::since_epoch).into() } else { at.and_then(times::date).into() };
+    let revoked_at: Json = if json {
+        at.and_then(times::since_epoch).into()
+    } else {
+        at.and_then(times::date).into()
+    };
     let error = revoked.provider_revocation_error;
     vec![
         ("connection_id", id.into()),

@@ -31,7 +31,13 @@ impl Status {
         } else {
             let (workspace, provider) = self.tenant.resolve()?;
             let found = by_tenant(&self.timeout.client()?, &workspace, &provider)?;
-            (vec![("workspace", workspace.into()), ("provider", provider.into())], found)
+            (
+                vec![
+                    ("workspace", workspace.into()),
+                    ("provider", provider.into()),
+                ],
+                found,
+            )
         };
         let Stop { code, line: reason } = stop;
         if self.json {

@@ -101,8 +101,16 @@ mod tests {
     #[test]
     fn the_advice_names_an_option_that_helps() {
         let table = [
-            ("insecure_url", "url: http://h is plain http", "--allow-insecure-http"),
-            ("insecure_url", "https://h: refused a redirect", "--no-redirect"),
+            (
+                "insecure_url",
+                "url: http://h is plain http",
+                "--allow-insecure-http",
+            ),
+            (
+                "insecure_url",
+                "https://h: refused a redirect",
+                "--no-redirect",
+            ),
             ("http_400", "bad request", "check the arguments"),
         ];
         for (code, message, part) in table {

@@ -28,10 +28,16 @@ pub(crate) fn date(moment: SystemTime) -> Option<String> {
     let day = day - (365 * year + year / 4 - year / 100);
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
-    let (month, passed) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let (month, passed) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
     let year = era * 400 + year + passed;
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    Some(format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+    ))
 }
 
 pub(crate) fn since_epoch(moment: SystemTime) -> Option<u64> {
@@ -62,7 +68,9 @@ fn rough(duration: Duration) -> String {
 
 /// Returns the token's expiry. If the response has no expiry, calculates the expiry from the token's lifetime.
 pub(crate) fn expiry(token: &TokenResponse) -> Option<SystemTime> {
-    let lifetime = token.expires_in.map(|left| SystemTime::now().checked_add(left));
+    let lifetime = token
+        .expires_in
+        .map(|left| SystemTime::now().checked_add(left));
     token.expires_at.or(lifetime.flatten())
 }
 
@@ -72,5 +80,8 @@ pub(crate) fn exact(moment: Option<SystemTime>) -> [(&'static str, Json); 2] {
         let left = moment.duration_since(SystemTime::now());
         left.unwrap_or_default().as_secs()
     };
-    [("expires_at", moment.and_then(since_epoch).into()), ("expires_in", moment.map(left).into())]
+    [
+        ("expires_at", moment.and_then(since_epoch).into()),
+        ("expires_in", moment.map(left).into()),
+    ]
 }

@@ -19,8 +19,10 @@ pub(crate) fn stop(error: &clap::Error, cli: &Command) -> Stop {
 fn wrong_arguments(error: &clap::Error, cli: &Command) -> String {
     let text = without_values(error);
     let words = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let (tips, others): (Vec<_>, Vec<_>) =
-        text.split("\n\n").map(words).partition(|paragraph| paragraph.starts_with("tip: "));
+    let (tips, others): (Vec<_>, Vec<_>) = text
+        .split("\n\n")
+        .map(words)
+        .partition(|paragraph| paragraph.starts_with("tip: "));
     let problem = others.first().map_or("", String::as_str);
     let problem = problem.trim_start_matches("error: ").to_owned();
     let problems = [vec![problem], tips].concat().join("; ");
@@ -36,7 +38,11 @@ fn wrong_arguments(error: &clap::Error, cli: &Command) -> String {
 /// name its option. Unknown subcommands, words that begin with `-`, and numbers out of range remain in the error.
 fn without_values(error: &clap::Error) -> String {
     let is_unknown = error.kind() == ErrorKind::UnknownArgument;
-    let typed = if is_unknown { ContextKind::InvalidArg } else { ContextKind::InvalidValue };
+    let typed = if is_unknown {
+        ContextKind::InvalidArg
+    } else {
+        ContextKind::InvalidValue
+    };
     let text = error.to_string();
     match error.get(typed) {
         Some(ContextValue::String(value)) if !(is_unknown && value.starts_with('-')) => {

@@ -28,7 +28,15 @@ impl Clocks {
     fn new() -> Self {
         // 2025-06-15T14:30:00Z: a whole second, so that fractions come from the test alone.
         let wall = SystemTime::UNIX_EPOCH + secs(1_749_997_800);
-        Self { start: Now { wall, ..Now::read() }, server: 0, skew: 0, suspended: 0 }
+        Self {
+            start: Now {
+                wall,
+                ..Now::read()
+            },
+            server: 0,
+            skew: 0,
+            suspended: 0,
+        }
     }
 
     fn wall(&self, server: i64) -> SystemTime {
@@ -121,7 +129,10 @@ fn grant(clocks: &Clocks, stated: Stated, took: i64, lifetime: i64) -> (Value, A
 }
 
 fn arrive(cache: &TokenCache, clocks: &Clocks, response: &Value, date: Option<i64>) {
-    let received = ResponseClock { at: clocks.now(), date: date.map(|date| clocks.wall(date)) };
+    let received = ResponseClock {
+        at: clocks.now(),
+        date: date.map(|date| clocks.wall(date)),
+    };
     let response = TokenResponse::from_json(response.clone());
     let token = response.unwrap().to_cached(received).unwrap();
     keep(cache, Arc::new(token), received.at);

@@ -17,7 +17,12 @@ fn what_a_property_becomes() {
         ("pin", json!({"type": "number"}), Kind::Number, true),
         ("use_token", json!({"type": "boolean"}), Kind::Flag, false),
         ("key_type", json!({"enum": ["a", 2]}), two(), false),
-        ("x", json!({"oneOf": [{"type": "string"}]}), Kind::Line, true),
+        (
+            "x",
+            json!({"oneOf": [{"type": "string"}]}),
+            Kind::Line,
+            true,
+        ),
         ("scopes", json!({"type": "array"}), Kind::Json, false),
         ("x", json!({"type": "object"}), Kind::Json, true),
         ("private_key", json!({"type": "string"}), Kind::Lines, true),
@@ -27,7 +32,11 @@ fn what_a_property_becomes() {
     ];
     for (name, property, kind, secret) in table {
         let field = field(name, &property);
-        assert_eq!((field.kind, field.secret), (kind, secret), "{name} {property}");
+        assert_eq!(
+            (field.kind, field.secret),
+            (kind, secret),
+            "{name} {property}"
+        );
     }
 }
 
@@ -55,25 +64,61 @@ fn what_is_entered_becomes_a_value_or_says_what_is_wrong() {
         (json!({}), Some(""), Err(missing)),
         (json!({}), Some(" \r\n"), Err(missing)),
         (json!({}), None, Err(missing)),
-        (json!({"type": "integer"}), Some(" 12 "), Ok(Some(json!(12)))),
-        (json!({"type": "integer"}), Some("-12"), Ok(Some(json!(-12)))),
+        (
+            json!({"type": "integer"}),
+            Some(" 12 "),
+            Ok(Some(json!(12))),
+        ),
+        (
+            json!({"type": "integer"}),
+            Some("-12"),
+            Ok(Some(json!(-12))),
+        ),
         (json!({"type": "number"}), Some("1.5"), Ok(Some(json!(1.5)))),
         (json!({"type": "number"}), Some("\"1\""), no_number.clone()),
         (json!({"type": "integer"}), Some("ten"), no_number),
-        (json!({"type": "boolean"}), Some("true"), Ok(Some(json!(true)))),
+        (
+            json!({"type": "boolean"}),
+            Some("true"),
+            Ok(Some(json!(true))),
+        ),
         (json!({"type": "boolean"}), None, Ok(Some(json!(false)))),
         (json!({"enum": ["a", 2]}), Some("2"), Ok(Some(json!(2)))),
-        (json!({"enum": ["a", 2]}), Some("b"), Err("Choose one of the options for X.")),
+        (
+            json!({"enum": ["a", 2]}),
+            Some("b"),
+            Err("Choose one of the options for X."),
+        ),
         (json!({"enum": ["a", 2]}), Some(""), Err(missing)),
-        (json!({"type": "array"}), Some("[\"a\"]"), Ok(Some(json!(["a"])))),
-        (json!({"type": "object"}), Some("{\"a\": 1}"), Ok(Some(json!({"a": 1})))),
-        (json!({"type": "object"}), Some("{"), Err("X has to be JSON, such as [\"a\", \"b\"].")),
-        (json!({"format": "pem"}), Some("a\r\nb"), Ok(Some(json!("a\nb")))),
+        (
+            json!({"type": "array"}),
+            Some("[\"a\"]"),
+            Ok(Some(json!(["a"]))),
+        ),
+        (
+            json!({"type": "object"}),
+            Some("{\"a\": 1}"),
+            Ok(Some(json!({"a": 1}))),
+        ),
+        (
+            json!({"type": "object"}),
+            Some("{"),
+            Err("X has to be JSON, such as [\"a\", \"b\"]."),
+        ),
+        (
+            json!({"format": "pem"}),
+            Some("a\r\nb"),
+            Ok(Some(json!("a\nb"))),
+        ),
         (json!({"format": "pem"}), Some("a"), Ok(Some(json!("a")))),
     ];
     for (property, entered, expected) in table {
         let found = field("x", &property).read(entered);
-        assert_eq!(found, expected.map_err(str::to_owned), "{property} {entered:?}");
+        assert_eq!(
+            found,
+            expected.map_err(str::to_owned),
+            "{property} {entered:?}"
+        );
     }
     let optional = Field::new("x", &Object::new(), false);
     assert_eq!(optional.read(Some("")), Ok(None));

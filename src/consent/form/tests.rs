@@ -4,7 +4,10 @@ use super::*;
 
 /// The status, and the HTML without the templates and the script at its end.
 fn shown(form: &Form, entered: Option<&Entered>, problems: &[String]) -> (u16, String) {
-    let check = Check { challenge: "c-1".into(), proof: "p-1".into() };
+    let check = Check {
+        challenge: "c-1".into(),
+        proof: "p-1".into(),
+    };
     let response = form.page(entered, problems, &check);
     let status = response.message.status().as_u16();
     let html = String::from_utf8(response.message.into_body()).unwrap();
@@ -14,7 +17,13 @@ fn shown(form: &Form, entered: Option<&Entered>, problems: &[String]) -> (u16, S
 fn form(schema: &Value) -> Form {
     let name = |name: &str| name.to_owned();
     let schema = schema.as_object().unwrap();
-    Form::new(name("tool"), name("weather"), name("https://nexus.example.com"), schema).unwrap()
+    Form::new(
+        name("tool"),
+        name("weather"),
+        name("https://nexus.example.com"),
+        schema,
+    )
+    .unwrap()
 }
 
 fn entered(pairs: &[(&str, &str)]) -> Entered {
@@ -48,11 +57,18 @@ fn the_fields_stand_in_a_sensible_order() {
 
 #[test]
 fn a_schema_that_asks_for_nothing_has_no_form() {
-    for schema in
-        [json!({}), json!({"properties": {}}), json!({"type": "string"}), json!({"properties": []})]
-    {
-        let made =
-            Form::new(String::new(), String::new(), String::new(), schema.as_object().unwrap());
+    for schema in [
+        json!({}),
+        json!({"properties": {}}),
+        json!({"type": "string"}),
+        json!({"properties": []}),
+    ] {
+        let made = Form::new(
+            String::new(),
+            String::new(),
+            String::new(),
+            schema.as_object().unwrap(),
+        );
         assert!(made.is_none(), "{schema}");
     }
 }
@@ -100,7 +116,10 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
     // An unchecked box stays unchecked after a refusal, even if its default is checked.
     assert!(!html.contains(" checked"), "{html}");
     let (_, fresh) = shown(&form, None, &[]);
-    assert!(fresh.contains(" checked") && fresh.contains("<option value=\"\">Choose"), "{fresh}");
+    assert!(
+        fresh.contains(" checked") && fresh.contains("<option value=\"\">Choose"),
+        "{fresh}"
+    );
     assert!(!fresh.contains("role=\"alert\""));
 }
 
@@ -131,9 +150,23 @@ fn a_credential_has_what_was_entered_and_nothing_else() {
         "properties": {"api_key": {}, "port": {"type": "integer"}, "note": {}},
         "required": ["api_key", "port"],
     }));
-    let good = entered(&[("api_key", "k"), ("port", "8080"), ("note", ""), ("other", "x")]);
+    let good = entered(&[
+        ("api_key", "k"),
+        ("port", "8080"),
+        ("note", ""),
+        ("other", "x"),
+    ]);
     let credential = form.read(&good).ok().unwrap();
-    assert_eq!(Value::from(credential), json!({"api_key": "k", "port": 8080}));
+    assert_eq!(
+        Value::from(credential),
+        json!({"api_key": "k", "port": 8080})
+    );
     let problems = form.read(&entered(&[("port", "x")])).err().unwrap();
-    assert_eq!(problems, ["Port has to be a number, such as 10.", "API key is missing."]);
+    assert_eq!(
+        problems,
+        [
+            "Port has to be a number, such as 10.",
+            "API key is missing."
+        ]
+    );
 }

@@ -12,14 +12,19 @@ fn bearer() -> CachedToken {
 }
 
 fn token_of(response: &Value) -> CachedToken {
-    let received = ResponseClock { at: Now::read(), date: None };
+    let received = ResponseClock {
+        at: Now::read(),
+        date: None,
+    };
     let response = TokenResponse::from_json(response.clone()).unwrap();
     response.to_cached(received).unwrap()
 }
 
 fn by_query() -> CachedToken {
-    token_of(&json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
-        "credentials": {"api_key": "canary/key"}}))
+    token_of(
+        &json!({"strategy": {"type": "query_param", "config": {"param_name": "key"}},
+        "credentials": {"api_key": "canary/key"}}),
+    )
 }
 
 fn by_path() -> CachedToken {
@@ -27,9 +32,12 @@ fn by_path() -> CachedToken {
 }
 
 fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> Hop<'static> {
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let headers = headers.iter().map(|(name, value)| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    });
     Hop {
         call: "/{key}",
         method: method.clone(),
@@ -48,7 +56,11 @@ fn names<'a>(hop: &'a Hop<'_>) -> Vec<&'a str> {
 
 /// Returns the last URL of a chain of redirects, and whether the request to that URL carries the credential.
 fn chain(token: &CachedToken, url: &str, targets: &[&str]) -> (String, bool) {
-    let mut hop = hop(&Method::GET, url, &[("authorization", "Bearer canary-token")]);
+    let mut hop = hop(
+        &Method::GET,
+        url,
+        &[("authorization", "Bearer canary-token")],
+    );
     for target in targets {
         hop.redirect(302, target.as_bytes(), token).unwrap();
     }
@@ -65,7 +77,11 @@ fn refusal(token: &CachedToken, url: &str, target: &[u8]) -> NexusError {
 fn which_responses_redirect() {
     let mut headers = HeaderMap::new();
     for status in 100..600 {
-        assert_eq!(location(status, &headers), None, "{status} without a Location");
+        assert_eq!(
+            location(status, &headers),
+            None,
+            "{status} without a Location"
+        );
     }
     headers.insert(LOCATION, HeaderValue::from_static("/next"));
     for status in 100..600 {
@@ -85,7 +101,9 @@ fn methods_bodies_and_their_headers() {
         ("content-type", "text/plain"),
         ("x-content", "1"),
     ];
-    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "post"];
+    let methods = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "post",
+    ];
     for status in [301, 302, 303, 307, 308] {
         for method in methods {
             let becomes_get = match (status, method) {
@@ -182,12 +200,42 @@ fn what_was_dropped_never_comes_back() {
     let table: [(_, _, &[&str], _, _); 8] = [
         (bearer(), a, &["/2", "3"], "https://a.example/3", true),
         (bearer(), a, &[b, a], a, false),
-        (bearer(), a, &["/2", b, "/3", a, "/4"], "https://a.example/4", false),
-        (by_query(), here, &["/2"], "https://a.example/2?key=canary%2Fkey", true),
-        (by_query(), here, &["/2?key=old&a=1"], "https://a.example/2?a=1&key=canary%2Fkey", true),
+        (
+            bearer(),
+            a,
+            &["/2", b, "/3", a, "/4"],
+            "https://a.example/4",
+            false,
+        ),
+        (
+            by_query(),
+            here,
+            &["/2"],
+            "https://a.example/2?key=canary%2Fkey",
+            true,
+        ),
+        (
+            by_query(),
+            here,
+            &["/2?key=old&a=1"],
+            "https://a.example/2?a=1&key=canary%2Fkey",
+            true,
+        ),
         (by_query(), here, &[b], b, false),
-        (by_query(), here, &[b, a, "/5"], "https://a.example/5", false),
-        (by_path(), a, &["/{key}/canary%2Fkey"], "https://a.example/%7Bkey%7D/canary%2Fkey", true),
+        (
+            by_query(),
+            here,
+            &[b, a, "/5"],
+            "https://a.example/5",
+            false,
+        ),
+        (
+            by_path(),
+            a,
+            &["/{key}/canary%2Fkey"],
+            "https://a.example/%7Bkey%7D/canary%2Fkey",
+            true,
+        ),
     ];
     for (token, first, targets, last, authenticated) in table {
         let expected = (last.to_owned(), authenticated);
@@ -242,7 +290,11 @@ fn a_target_that_holds_the_credential_is_refused() {
             assert!(!format!("{error:?}").contains("canary"), "{error:?}");
         }
     }
-    for target in ["https://b.example/canary", "https://b.example/eu/x", "/canary%2Fkey"] {
+    for target in [
+        "https://b.example/canary",
+        "https://b.example/eu/x",
+        "/canary%2Fkey",
+    ] {
         hop(&Method::GET, "https://a.example/", &[])
             .redirect(302, target.as_bytes(), &by_path())
             .unwrap();
@@ -253,8 +305,15 @@ fn a_target_that_holds_the_credential_is_refused() {
 #[test]
 fn a_credential_is_found_however_it_is_encoded() {
     let token = token_of(&json!({"strategy": "path", "credentials": {"key": "12345:ca+na=ry"}}));
-    for copied in ["12345:ca+na=ry", "12345%3Aca%2Bna%3Dry", "12345%3aca+na%253Dry"] {
-        for target in [format!("//b.example/{copied}/x"), format!("//b.example/?a={copied}")] {
+    for copied in [
+        "12345:ca+na=ry",
+        "12345%3Aca%2Bna%3Dry",
+        "12345%3aca+na%253Dry",
+    ] {
+        for target in [
+            format!("//b.example/{copied}/x"),
+            format!("//b.example/?a={copied}"),
+        ] {
             let error = refusal(&token, "https://a.example/", target.as_bytes());
             assert_eq!(error.code(), "insecure_url", "{target}");
         }
@@ -286,11 +345,18 @@ fn other_targets_stay_as_they_are() {
 #[test]
 fn schemes() {
     let never = "https://a.example: refused a redirect from https to http; set Redirects::Manual to get the redirect as the response";
-    for target in
-        ["http://a.example/", "http://b.example/", "http://127.0.0.1/", "http://localhost:443/"]
-    {
+    for target in [
+        "http://a.example/",
+        "http://b.example/",
+        "http://127.0.0.1/",
+        "http://localhost:443/",
+    ] {
         let error = refusal(&bearer(), "https://a.example/x?canary", target.as_bytes());
-        assert_eq!((error.code(), error.message()), ("insecure_url", never), "{target}");
+        assert_eq!(
+            (error.code(), error.message()),
+            ("insecure_url", never),
+            "{target}"
+        );
     }
     for target in ["http://[::1]/", "https://b.example/"] {
         let mut hop = hop(&Method::GET, "http://127.0.0.1/", &[]);
@@ -302,15 +368,28 @@ fn schemes() {
 /// `src/url/tests.rs` has the rules of targets.
 #[test]
 fn targets_that_are_no_url() {
-    let targets: [&[u8]; 4] =
-        [b"https://", b"https://u:canary@b.example/", b"javascript:alert(1)", b"\xff"];
+    let targets: [&[u8]; 4] = [
+        b"https://",
+        b"https://u:canary@b.example/",
+        b"javascript:alert(1)",
+        b"\xff",
+    ];
     for target in targets {
         let error = refusal(&bearer(), "https://a.example/secret?canary", target);
         let shown = format!("{error:?}");
-        assert_eq!((error.code(), error.status_code()), ("invalid_response", Some(302)), "{shown}");
-        assert!(
-            error.message().starts_with("https://a.example: the redirect's Location is not usable")
+        assert_eq!(
+            (error.code(), error.status_code()),
+            ("invalid_response", Some(302)),
+            "{shown}"
         );
-        assert!(!shown.contains("canary") && !shown.contains("secret"), "{shown}");
+        assert!(
+            error
+                .message()
+                .starts_with("https://a.example: the redirect's Location is not usable")
+        );
+        assert!(
+            !shown.contains("canary") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 }

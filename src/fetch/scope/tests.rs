@@ -3,7 +3,10 @@ use super::*;
 use crate::seeded::Seeded;
 
 fn joined(base: &str, url: &str) -> Result<String, (String, String)> {
-    let scope = Scope { base: Some(Base::parse(base)), hosts: None };
+    let scope = Scope {
+        base: Some(Base::parse(base)),
+        hosts: None,
+    };
     let joined = scope.absolute(url).map(Cow::into_owned);
     joined.map_err(|error| (error.code().to_owned(), error.message().to_owned()))
 }
@@ -124,16 +127,46 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
         (None, None, "https://b.example/", None),
         (base(), None, "https://a.example/other", None),
         (base(), None, "https://A.example:443/", None),
-        (base(), None, "https://a.example:444/", Some("host_not_allowed")),
+        (
+            base(),
+            None,
+            "https://a.example:444/",
+            Some("host_not_allowed"),
+        ),
         (base(), None, "http://a.example/", Some("host_not_allowed")),
-        (base(), None, "http://a.example:443/", Some("host_not_allowed")),
+        (
+            base(),
+            None,
+            "http://a.example:443/",
+            Some("host_not_allowed"),
+        ),
         (base(), None, "https://b.example/", Some("host_not_allowed")),
-        (base(), None, "https://x.a.example/", Some("host_not_allowed")),
+        (
+            base(),
+            None,
+            "https://x.a.example/",
+            Some("host_not_allowed"),
+        ),
         (base(), hosts("b.example"), "https://a.example/", None),
         (base(), hosts("b.example"), "https://b.example/", None),
-        (base(), hosts("b.example"), "https://c.example/", Some("host_not_allowed")),
-        (base(), hosts("*"), "https://a.example/", Some("invalid_input")),
-        (None, hosts("b.example"), "https://a.example/", Some("host_not_allowed")),
+        (
+            base(),
+            hosts("b.example"),
+            "https://c.example/",
+            Some("host_not_allowed"),
+        ),
+        (
+            base(),
+            hosts("*"),
+            "https://a.example/",
+            Some("invalid_input"),
+        ),
+        (
+            None,
+            hosts("b.example"),
+            "https://a.example/",
+            Some("host_not_allowed"),
+        ),
     ];
     for (base, hosts, target, code) in table {
         let scope = Scope { base, hosts };
@@ -146,9 +179,17 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
 #[test]
 fn the_error_names_the_rule_that_would_allow_the_url() {
     let table = [
-        ("https://X.example/user?key=canary", "https://x.example", "x.example"),
+        (
+            "https://X.example/user?key=canary",
+            "https://x.example",
+            "x.example",
+        ),
         ("https://x.example:443/", "https://x.example", "x.example"),
-        ("https://x.example:8443/", "https://x.example:8443", "x.example:8443"),
+        (
+            "https://x.example:8443/",
+            "https://x.example:8443",
+            "x.example:8443",
+        ),
         ("http://[::1]:80/", "http://[::1]", "[::1]"),
         ("http://[::1]:8080/", "http://[::1]:8080", "[::1]:8080"),
     ];
@@ -168,8 +209,10 @@ fn the_error_names_the_rule_that_would_allow_the_url() {
 
 /// Returns whether the rules, without a base, allow the target.
 fn include(rules: &[&str], target: &Uri) -> Result<bool> {
-    let scope =
-        Scope { base: None, hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()) };
+    let scope = Scope {
+        base: None,
+        hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()),
+    };
     match scope.check(target) {
         Err(error) if error.code() == "host_not_allowed" => Ok(false),
         checked => checked.map(|()| true),
@@ -182,7 +225,11 @@ fn which_hosts_match_which_rules() {
         ("api.github.com", "https://api.github.com/user", true),
         ("api.github.com", "https://API.GitHub.com/user", true),
         ("API.github.com", "https://api.github.com:8443/", true),
-        ("api.github.com", "https://api.github.com.evil.example/", false),
+        (
+            "api.github.com",
+            "https://api.github.com.evil.example/",
+            false,
+        ),
         ("api.github.com", "https://evil-api.github.com/", false),
         ("api.github.com", "https://x.api.github.com/", false),
         ("api.github.com:443", "https://api.github.com/", true),

@@ -24,7 +24,9 @@ fn process_lock(
     script: impl Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync + 'static,
 ) -> ProcessLock {
     let option = LockOption::Own(Arc::new(Scripted(script)));
-    ProcessLock::new(option, Log::new(LogLevel::Off)).unwrap().unwrap()
+    ProcessLock::new(option, Log::new(LogLevel::Off))
+        .unwrap()
+        .unwrap()
 }
 
 fn gateway() -> Arc<Gateway> {
@@ -44,7 +46,10 @@ fn guard() -> Guard {
 fn keys_never_change_and_tell_nothing() {
     let table = [
         (tenant("acme", "github"), "78076186090d0aa8a64d13d1c4a33ebf"),
-        (Subject::Connection("c-1".into()), "366f538831840efe426fc407c037fcaa"),
+        (
+            Subject::Connection("c-1".into()),
+            "366f538831840efe426fc407c037fcaa",
+        ),
     ];
     for (subject, expected) in table {
         assert_eq!(lock_name("https://gateway", &subject), expected);
@@ -75,7 +80,11 @@ fn a_lock_is_asked_again_until_it_is_held() {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut asked = noted.lock();
         asked.push((key.to_owned(), longest, left <= SLICE));
-        if asked.len() < 3 { Ok(None) } else { Ok(Some(guard())) }
+        if asked.len() < 3 {
+            Ok(None)
+        } else {
+            Ok(Some(guard()))
+        }
     });
     let (gateway, subject) = (gateway(), tenant("ws", "p"));
     let guard = lock.acquire(&subject, &gateway).unwrap();

@@ -14,9 +14,16 @@ fn base() -> Uri {
 
 fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Response {
     let headers = headers.iter().map(|(name, value)| {
-        (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )
     });
-    Response { status, headers: headers.collect(), body: body.to_vec() }
+    Response {
+        status,
+        headers: headers.collect(),
+        body: body.to_vec(),
+    }
 }
 
 fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
@@ -88,12 +95,23 @@ fn every_form_of_an_error_body() {
     ];
     for (case, status, body, code, message) in table {
         let error = error_of(status, body);
-        assert_eq!((error.code(), error.message()), (code, message), "{case}: {body}");
+        assert_eq!(
+            (error.code(), error.message()),
+            (code, message),
+            "{case}: {body}"
+        );
         assert_eq!(error.status_code(), Some(status), "{case}");
-        assert_eq!((error.kind(), error.retry_after()), (ErrorKind::Gateway, None), "{case}");
+        assert_eq!(
+            (error.kind(), error.retry_after()),
+            (ErrorKind::Gateway, None),
+            "{case}"
+        );
         assert_eq!(error.to_string(), format!("{code}: {message}"), "{case}");
     }
-    assert_eq!(error_of(500, b"\xff\xfe caf\xe9").message(), "\u{fffd}\u{fffd} caf\u{fffd}");
+    assert_eq!(
+        error_of(500, b"\xff\xfe caf\xe9").message(),
+        "\u{fffd}\u{fffd} caf\u{fffd}"
+    );
 }
 
 #[test]
@@ -106,7 +124,11 @@ fn what_may_succeed_later() {
         // A proxy may have responded, so few statuses say that the connection has ended.
         let bare = error_to(Asked::Resolve, status, "");
         let found = (bare.is_retryable(), bare.is_final(), bare.needs_reconnect());
-        assert_eq!(found, (again, matches!(status, 401 | 403 | 410), status == 410), "{status}");
+        assert_eq!(
+            found,
+            (again, matches!(status, 401 | 403 | 410), status == 410),
+            "{status}"
+        );
         assert!(!error_of(status, broker("404")).is_retryable(), "{status}");
     }
     for status in ["400", "404", "422", "499"] {
@@ -127,9 +149,15 @@ fn how_long_to_wait() {
     // `src/time/date/tests.rs` has the forms of `Retry-After`.
     let now = "Sun, 06 Nov 1994 08:49:37 GMT";
     let minute = Duration::from_secs(60);
-    for (value, wait) in [("Sun, 06 Nov 1994 08:50:37 GMT", Some(minute)), ("soon", None)] {
-        let response =
-            response(429, &[("retry-after", value), ("date", now)], b"Too Many Requests");
+    for (value, wait) in [
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(minute)),
+        ("soon", None),
+    ] {
+        let response = response(
+            429,
+            &[("retry-after", value), ("date", now)],
+            b"Too Many Requests",
+        );
         let error = read(&response, &[""]);
         assert_eq!(error.retry_after(), wait, "{value:?}");
         assert!(error.is_retryable() && error.code() == "http_429");
@@ -168,7 +196,10 @@ fn the_api_key_does_not_come_back() {
         "bad [redacted]; check that api_key is correct"
     );
     let cut = format!("{}key-1", "x".repeat(MAX_TEXT - 2));
-    assert!(!error_of(400, cut).message().contains("ke"), "cut off within the key");
+    assert!(
+        !error_of(400, cut).message().contains("ke"),
+        "cut off within the key"
+    );
     let without = read(&response(400, &[], b"bad"), &[""]);
     assert_eq!(without.message(), "bad", "no key, nothing to hide");
 }
@@ -187,7 +218,10 @@ fn a_credential_in_a_body_without_a_message_does_not_show() {
     for body in bodies {
         let error = error_of(409, body);
         assert!(!error.message().contains("canary"), "{error}");
-        assert!(error.message().contains("JSON without a usable message"), "{error}");
+        assert!(
+            error.message().contains("JSON without a usable message"),
+            "{error}"
+        );
     }
 }
 
@@ -226,24 +260,40 @@ fn long_bodies_are_cut() {
         let body = piece.repeat(16_000);
         let json = format!(r#"{{"error":"{}","message":"{body}"}}"#, "c".repeat(101));
         assert_eq!(error_of(500, &json).message(), expected);
-        assert_eq!(error_of(500, &json).code(), "http_500", "no code is that long");
+        assert_eq!(
+            error_of(500, &json).code(),
+            "http_500",
+            "no code is that long"
+        );
     }
-    assert_eq!(error_of(500, "x".repeat(MAX_TEXT)).message(), "x".repeat(MAX_TEXT));
+    assert_eq!(
+        error_of(500, "x".repeat(MAX_TEXT)).message(),
+        "x".repeat(MAX_TEXT)
+    );
     let deep = "[".repeat(60_000);
     assert_eq!(error_of(500, deep).code(), "http_500");
 }
 
 #[test]
 fn json_that_is_too_long_is_not_read() {
-    let json = format!(r#" {{"error":"no_such","filling":"{}"}}"#, "x".repeat(MAX_JSON));
+    let json = format!(
+        r#" {{"error":"no_such","filling":"{}"}}"#,
+        "x".repeat(MAX_JSON)
+    );
     let error = error_of(400, json);
-    assert_eq!((error.code(), error.message()), ("http_400", &*without(400, UNUSABLE)));
+    assert_eq!(
+        (error.code(), error.message()),
+        ("http_400", &*without(400, UNUSABLE))
+    );
 }
 
 #[test]
 fn redirects_of_the_gateway() {
     let table = [
-        ("https://other.example/path?token=canary", "https://other.example"),
+        (
+            "https://other.example/path?token=canary",
+            "https://other.example",
+        ),
         ("/base/", "https://gateway.example"),
         ("//other.example:8443/canary", "https://other.example:8443"),
         ("http://other.example", "http://other.example"),
@@ -303,11 +353,23 @@ fn the_meaning_of_each_error() {
         (Resolve, 400, "missing_fields", Final, SAID),
         (Resolve, 502, "broker_unavailable", Retry, SAID),
         (Resolve, 500, "decrypt_failed", Unclear, SAID),
-        (Resolve, 429, "Too Many Requests\n", Retry, "Too Many Requests"),
+        (
+            Resolve,
+            429,
+            "Too Many Requests\n",
+            Retry,
+            "Too Many Requests",
+        ),
         (Resolve, 502, limit, Retry, "m"),
         (Resolve, 429, &limited, Retry, "m"),
         (Resolve, 502, &limited, Retry, "m"),
-        (Connection, 502, &refused, Unclear, "ask its operator to allow it"),
+        (
+            Connection,
+            502,
+            &refused,
+            Unclear,
+            "ask its operator to allow it",
+        ),
         (Connection, 502, &forbidden, Unclear, KEYS),
         (Other, 502, &forbidden, Unclear, KEYS),
         (Other, 502, &refused, Unclear, "m"),
@@ -316,7 +378,13 @@ fn the_meaning_of_each_error() {
         // The words of a proxy, an ingress or another server.
         (Resolve, 404, "", Unclear, "version 0.3 or later"),
         (Resolve, 404, PAGE, Unclear, "version 0.3 or later"),
-        (Resolve, 404, grpc, Unclear, "Not Found; check that gateway_url"),
+        (
+            Resolve,
+            404,
+            grpc,
+            Unclear,
+            "Not Found; check that gateway_url",
+        ),
         (Resolve, 404, "not_found", Unclear, SAID),
         (Resolve, 413, "<h1>Too large</h1>", Unclear, "Too large"),
         (Resolve, 403, "<h1>Forbidden</h1>", Final, "Forbidden"),
@@ -335,11 +403,19 @@ fn the_meaning_of_each_error() {
         let case = format!("{asked:?} {status} {body}: {error}");
         assert_eq!(error.needs_reconnect(), next == Reconnect, "{case}");
         assert_eq!(error.is_retryable(), next == Retry, "{case}");
-        assert_eq!(error.is_final(), matches!(next, Reconnect | Final), "{case}");
+        assert_eq!(
+            error.is_final(),
+            matches!(next, Reconnect | Final),
+            "{case}"
+        );
         assert!(error.message().contains(part), "{case}");
         assert!(!error.message().contains(".;"), "{case}");
         let given_up = NexusError::exhausted(error.clone(), 3);
-        assert_eq!(given_up.needs_reconnect(), error.needs_reconnect(), "{case}");
+        assert_eq!(
+            given_up.needs_reconnect(),
+            error.needs_reconnect(),
+            "{case}"
+        );
         assert_eq!(given_up.is_retryable(), error.is_retryable(), "{case}");
     }
 }
@@ -349,7 +425,12 @@ fn the_meaning_of_each_error() {
 fn a_brokers_429_is_retried_as_a_429() {
     let limit = r#"{"error":"broker_error","message":"m","status":429}"#;
     for (status, body, retried_as) in [(502, limit, 429), (429, limit, 429), (502, "", 502)] {
-        let (_, found) = of(Asked::Resolve, &response(status, &[], body.as_bytes()), &base(), &[]);
+        let (_, found) = of(
+            Asked::Resolve,
+            &response(status, &[], body.as_bytes()),
+            &base(),
+            &[],
+        );
         assert_eq!(found, retried_as, "{status} {body}");
     }
 }
@@ -358,7 +439,11 @@ fn a_brokers_429_is_retried_as_a_429() {
 fn a_known_code_is_never_hidden() {
     for (code, secret, shown) in [
         ("token_expired", "token", "token_expired"),
-        ("broker_unavailable", "broker_unavailable", "broker_unavailable"),
+        (
+            "broker_unavailable",
+            "broker_unavailable",
+            "broker_unavailable",
+        ),
         ("own_code_of_key", "own_code", "http_409"),
     ] {
         let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
@@ -372,17 +457,27 @@ fn a_known_code_is_never_hidden() {
 #[test]
 fn the_documented_codes_are_the_known_ones() {
     let documented = include_str!("../../error/kind.rs");
-    let rows = documented.lines().filter_map(|line| line.strip_prefix("/// | `"));
+    let rows = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("/// | `"));
     let mut codes = Vec::new();
     for row in rows {
         let (cell, rest) = row.split_once(" | ").unwrap();
         let own = cell.split('`').step_by(2);
         for code in own.filter(|code| !code.starts_with("http_")) {
             assert!(meaning::is_known(code), "{code}");
-            let asked = if cell.contains("(by id)") { Asked::Other } else { Asked::Resolve };
+            let asked = if cell.contains("(by id)") {
+                Asked::Other
+            } else {
+                Asked::Resolve
+            };
             let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
             let reconnects = error_to(asked, 400, &body).needs_reconnect();
-            assert_eq!(reconnects, rest.contains("| let the user connect"), "{code}");
+            assert_eq!(
+                reconnects,
+                rest.contains("| let the user connect"),
+                "{code}"
+            );
             codes.push(code);
         }
     }

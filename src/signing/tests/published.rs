@@ -91,9 +91,18 @@ const OF_S3: Signer = Signer {
 
 /// Asserts that a request has the published signature.
 fn check(signer: &Signer, block: &str) {
-    let Signer { host, service, access_key, secret, day, seconds } = *signer;
+    let Signer {
+        host,
+        service,
+        access_key,
+        secret,
+        day,
+        seconds,
+    } = *signer;
     let mut vector = Vector::read(block);
-    let url: Uri = format!("https://{host}.amazonaws.com{}", vector.target).parse().unwrap();
+    let url: Uri = format!("https://{host}.amazonaws.com{}", vector.target)
+        .parse()
+        .unwrap();
     let key = AwsKey {
         access_key: access_key.to_owned(),
         session_token: vector.token.take(),

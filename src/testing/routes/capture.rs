@@ -16,8 +16,9 @@ pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
     let mut connections = service.connections.lock();
     let state = parameter(request.query.as_deref(), "state");
     let waiting = waiting(&mut connections, &state, service.clock.now());
-    let provider =
-        &waiting.map_err(|(code, message)| Response::error(400, code, message))?.provider;
+    let provider = &waiting
+        .map_err(|(code, message)| Response::error(400, code, message))?
+        .provider;
     let property = |(name, secret): &(String, bool)| {
         let property = if *secret {
             json!({"type": "string", "title": name, "format": "password"})
@@ -69,7 +70,10 @@ fn waiting<'a>(
         .filter(|found| found.waits_for_consent(now))
         .ok_or(("invalid_state", "Invalid state"))?;
     if connection.provider.has_tokens() {
-        return Err(("unsupported_auth_type", "this provider asks for consent and has no form"));
+        return Err((
+            "unsupported_auth_type",
+            "this provider asks for consent and has no form",
+        ));
     }
     Ok(connection)
 }

@@ -64,7 +64,11 @@ fn provider_not_found(name: &str) -> Response {
 /// Describes the new connection. A static credential has no consent page, so `authUrl` leads to the JSON Schema of the
 /// form.
 fn requested(url: &str, connection: &Connection) -> Response {
-    let path = if connection.provider.has_tokens() { "consent" } else { "auth/capture-schema" };
+    let path = if connection.provider.has_tokens() {
+        "consent"
+    } else {
+        "auth/capture-schema"
+    };
     let body = json!({
         "authUrl": format!("{url}/{path}?state={}", connection.state),
         "connection_id": connection.id,

@@ -39,7 +39,9 @@ pub(super) fn resolve(call: &Call<'_>) -> Outcome {
     let mut connections = call.service.connections.lock();
     let connection = connections.by_pair(&workspace, &provider);
     let active = connection.filter(|found| found.is_active());
-    let id = active.map(|found| found.id.clone()).ok_or_else(refusal::no_active_connection)?;
+    let id = active
+        .map(|found| found.id.clone())
+        .ok_or_else(refusal::no_active_connection)?;
     drop(connections);
     credential(call, &id)
 }
@@ -71,7 +73,9 @@ pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
         Failure::GivenUp => refusal::broker_unavailable(),
     })?;
     let mut connections = call.service.connections.lock();
-    let connection = connections.by_id(&id).ok_or_else(refusal::connection_not_found)?;
+    let connection = connections
+        .by_id(&id)
+        .ok_or_else(refusal::connection_not_found)?;
     let mut body = top_level(&connection.credential(call.service.clock.now()).fields);
     body.remove("expiry");
     Ok(Response::json(200, &body.into()))
@@ -95,7 +99,8 @@ fn credential(call: &Call<'_>, id: &str) -> Outcome {
     let connection = connections.by_id(id);
     let held = connection.filter(|found| found.held.is_some());
     let missing = || Response::error(404, "token_not_found", "Token not found");
-    held.map(|found| token_response(service, found)).ok_or_else(missing)
+    held.map(|found| token_response(service, found))
+        .ok_or_else(missing)
 }
 
 /// Refreshes the credential of a usable connection if it has expired, except with `like_v0_2`.

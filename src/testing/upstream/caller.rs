@@ -24,7 +24,11 @@ pub(super) fn caller(
     let found = connections.newest_first().find(|connection| {
         let provider = &connection.provider;
         let carried = |credential| {
-            let check = CredentialCheck { request, provider, credential };
+            let check = CredentialCheck {
+                request,
+                provider,
+                credential,
+            };
             check.passes().unwrap_or(false)
         };
         connection.is_active() && connection.grant.accepted(now).any(carried)
@@ -125,7 +129,11 @@ impl CredentialCheck<'_> {
         let segments = self.request.path.split('/').map(percent_decode);
         let values = parameters(self.request.query.as_deref()).map(|(_, value)| value);
         let places: Vec<String> = segments.chain(values).collect();
-        let mut secrets = self.credential.values().filter_map(Value::as_str).peekable();
+        let mut secrets = self
+            .credential
+            .values()
+            .filter_map(Value::as_str)
+            .peekable();
         secrets.peek().is_some()
             && secrets.all(|secret| places.iter().any(|place| place.contains(secret)))
     }

@@ -26,7 +26,10 @@ fn spelled(random: &mut Seeded) -> (String, SystemTime) {
     let (seconds, nanos) = (i64::try_from(whole).unwrap(), i32::try_from(nanos).unwrap());
     let moment = jiff::Timestamp::new(seconds, nanos).unwrap();
     let (minutes, zone) = if random.once_in(2) {
-        (0, random.pick(&["Z", "z", "", "+00:00", "-00:00"]).to_owned())
+        (
+            0,
+            random.pick(&["Z", "z", "", "+00:00", "-00:00"]).to_owned(),
+        )
     } else {
         let (hours, minutes) = (random.below(24), random.below(60));
         let (sign, east) = random.pick(&[('+', 1), ('-', -1)]);
@@ -37,7 +40,9 @@ fn spelled(random: &mut Seeded) -> (String, SystemTime) {
     let offset = jiff::tz::Offset::from_seconds(minutes * 60).unwrap();
     let local = offset.to_datetime(moment);
     let between = random.pick(&["T", "t", " "]);
-    let mut text = local.strftime(&format!("%Y-%m-%d{between}%H:%M:%S")).to_string();
+    let mut text = local
+        .strftime(&format!("%Y-%m-%d{between}%H:%M:%S"))
+        .to_string();
     if digits > 0 {
         let fraction = format!("{nanos:09}");
         text.push('.');
@@ -90,7 +95,11 @@ fn mutated_dates_agree_with_jiff_on_what_is_one() {
         }
         let text: String = characters.into_iter().collect();
         let ours = rfc3339(&text);
-        let _ = (moment(&json!(text)), seconds(&json!(text)), http_date(&text));
+        let _ = (
+            moment(&json!(text)),
+            seconds(&json!(text)),
+            http_date(&text),
+        );
         if by_jiff::differs_by_design(&text) {
             continue;
         }
@@ -125,6 +134,10 @@ fn mutated_http_dates_never_panic() {
     let mut random = Seeded::new(4);
     for _ in 0..20_000 {
         let text = random.text(&pieces, 10);
-        let _ = (http_date(&text), retry_after(&text, UNIX_EPOCH), moment(&json!(text)));
+        let _ = (
+            http_date(&text),
+            retry_after(&text, UNIX_EPOCH),
+            moment(&json!(text)),
+        );
     }
 }

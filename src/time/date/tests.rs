@@ -176,9 +176,21 @@ fn retry_after_in_seconds_and_as_a_date() {
         ("Sun, 06 Nov 1994 08:49:36 GMT", 0),
     ];
     for (text, expected) in table {
-        assert_eq!(retry_after(text, now), Some(Duration::from_secs(expected)), "{text:?}");
+        assert_eq!(
+            retry_after(text, now),
+            Some(Duration::from_secs(expected)),
+            "{text:?}"
+        );
     }
-    for text in ["", "-1", "+1", "1.5", "1e3", "soon", "9999999999999999999999"] {
+    for text in [
+        "",
+        "-1",
+        "+1",
+        "1.5",
+        "1e3",
+        "soon",
+        "9999999999999999999999",
+    ] {
         assert_eq!(retry_after(text, now), None, "{text:?}");
     }
 }

@@ -15,7 +15,10 @@ fn placeholders() {
     let table = [
         ("https://h/{key}/x", "https://h/a%2Fb%3Fc%25/x"),
         ("https://h/{id}", "https://h/7"),
-        ("https://h/v{id}/{id}?a={key}&b={id}", "https://h/v7/7?a=a%2Fb%3Fc%25&b=7"),
+        (
+            "https://h/v{id}/{id}?a={key}&b={id}",
+            "https://h/v7/7?a=a%2Fb%3Fc%25&b=7",
+        ),
         ("https://h?k={id}", "https://h?k=7"),
         ("https://h/{dots}/x", "https://h/%2E%2E/x"),
         (
@@ -54,8 +57,14 @@ fn query_parameters() {
         ("https://h/p?a=1", "https://h/p?a=1&key=s%2F%26"),
         ("https://h/p?key=old", "https://h/p?key=s%2F%26"),
         ("https://h/p?key", "https://h/p?key=s%2F%26"),
-        ("https://h/p?k%65y=old&a&key=&b=?", "https://h/p?a&b=?&key=s%2F%26"),
-        ("https://h/p?Key=1&keys=2&a=key", "https://h/p?Key=1&keys=2&a=key&key=s%2F%26"),
+        (
+            "https://h/p?k%65y=old&a&key=&b=?",
+            "https://h/p?a&b=?&key=s%2F%26",
+        ),
+        (
+            "https://h/p?Key=1&keys=2&a=key",
+            "https://h/p?Key=1&keys=2&a=key&key=s%2F%26",
+        ),
         ("https://h/p?a=b?", "https://h/p?a=b?&key=s%2F%26"),
         ("https://h/p?&&a=1&&", "https://h/p?&&a=1&&key=s%2F%26"),
     ];

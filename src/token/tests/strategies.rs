@@ -43,7 +43,9 @@ fn made_of(
             }
             Place::Query(name) => format!("?{name}={}", made.access_token),
             Place::Path(fields) => {
-                let fields = fields.iter().map(|(name, value)| format!("{{{name}={value}}}"));
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| format!("{{{name}={value}}}"));
                 fields.collect::<Vec<_>>().concat()
             }
         },
@@ -152,15 +154,30 @@ fn header() {
         }
     }
     let custom = with(json!({"header_name": "X-A"}));
-    let table = [(json!({}), "X-A: t-2"), (json!({"api_key": "k-1"}), "X-A: k-1")];
+    let table = [
+        (json!({}), "X-A: t-2"),
+        (json!({"api_key": "k-1"}), "X-A: k-1"),
+    ];
     for (credentials, expected) in table {
-        assert_eq!(made_of(&custom, &credentials, Some("t-2"), Some("bearer")), expected);
+        assert_eq!(
+            made_of(&custom, &credentials, Some("t-2"), Some("bearer")),
+            expected
+        );
     }
 }
 
 #[test]
 fn headers_that_no_credential_goes_into() {
-    let names = ["X A", "X:A", ":authority", "X\r\nA", "X\0", "é", " X-A", "X-A "];
+    let names = [
+        "X A",
+        "X:A",
+        ":authority",
+        "X\r\nA",
+        "X\0",
+        "é",
+        " X-A",
+        "X-A ",
+    ];
     for name in names {
         let strategy = json!({"type": "header", "config": {"header_name": name}});
         let made = made_of(&strategy, &json!({"api_key": "k-1"}), None, None);
@@ -189,9 +206,15 @@ fn headers_that_no_credential_goes_into() {
         assert_eq!(made, expected, "{name}");
     }
     let prefix = json!({"type": "header", "config": {"value_prefix": "a\r\nb"}});
-    assert_eq!(made_of(&prefix, &json!({"api_key": "k"}), None, None), "invalid_credentials");
+    assert_eq!(
+        made_of(&prefix, &json!({"api_key": "k"}), None, None),
+        "invalid_credentials"
+    );
     let (name, value) = header::of_credential("X-A", "Key ", "canary").unwrap();
-    assert_eq!((name.as_str(), value.as_bytes()), ("x-a", &b"Key canary"[..]));
+    assert_eq!(
+        (name.as_str(), value.as_bytes()),
+        ("x-a", &b"Key canary"[..])
+    );
     assert!(value.is_sensitive() && !format!("{value:?}").contains("canary"));
 }
 
@@ -207,19 +230,59 @@ fn basic_auth() {
     let pair = |user: &str, password: Value| json!({"username": user, "password": password});
     let bad = "invalid_credentials";
     let table = [
-        (basic.clone(), pair("Aladdin", json!("open sesame")), aladdin),
+        (
+            basic.clone(),
+            pair("Aladdin", json!("open sesame")),
+            aladdin,
+        ),
         (null, pair("Aladdin", json!("open sesame")), aladdin),
-        (other.clone(), json!({"u": "Aladdin", "p": "open sesame", "username": "x"}), aladdin),
-        (basic.clone(), pair("u", json!("")), "Authorization: Basic dTo="),
-        (basic.clone(), pair("u", json!(null)), "Authorization: Basic dTo="),
-        (basic.clone(), json!({"username": "u"}), "Authorization: Basic dTo="),
-        (basic.clone(), pair("u", json!("a:b")), "Authorization: Basic dTphOmI="),
-        (basic.clone(), pair("u", json!(12)), "Authorization: Basic dToxMg=="),
-        (basic.clone(), json!({"username": 7, "password": "p"}), "Authorization: Basic Nzpw"),
-        (basic.clone(), pair("té", json!("ß")), "Authorization: Basic dMOpOsOf"),
+        (
+            other.clone(),
+            json!({"u": "Aladdin", "p": "open sesame", "username": "x"}),
+            aladdin,
+        ),
+        (
+            basic.clone(),
+            pair("u", json!("")),
+            "Authorization: Basic dTo=",
+        ),
+        (
+            basic.clone(),
+            pair("u", json!(null)),
+            "Authorization: Basic dTo=",
+        ),
+        (
+            basic.clone(),
+            json!({"username": "u"}),
+            "Authorization: Basic dTo=",
+        ),
+        (
+            basic.clone(),
+            pair("u", json!("a:b")),
+            "Authorization: Basic dTphOmI=",
+        ),
+        (
+            basic.clone(),
+            pair("u", json!(12)),
+            "Authorization: Basic dToxMg==",
+        ),
+        (
+            basic.clone(),
+            json!({"username": 7, "password": "p"}),
+            "Authorization: Basic Nzpw",
+        ),
+        (
+            basic.clone(),
+            pair("té", json!("ß")),
+            "Authorization: Basic dMOpOsOf",
+        ),
         (basic.clone(), pair("", json!("p")), bad),
         (basic.clone(), json!({"password": "p"}), bad),
-        (basic.clone(), json!({"username": null, "password": "p"}), bad),
+        (
+            basic.clone(),
+            json!({"username": null, "password": "p"}),
+            bad,
+        ),
         (basic.clone(), json!(null), bad),
         (other, pair("u", json!("p")), bad),
     ];
@@ -310,7 +373,10 @@ fn without_the_feature_a_signing_strategy_names_it() {
     for kind in ["hmac_payload", "aws_sigv4"] {
         let strategy = json!({"type": kind, "config": {"header_name": "X-Sig", "service": "s3"}});
         let credentials = json!({"api_secret": "s", "access_key": "a", "secret_key": "s"});
-        assert_eq!(made_of(&strategy, &credentials, None, None), "unsupported_strategy");
+        assert_eq!(
+            made_of(&strategy, &credentials, None, None),
+            "unsupported_strategy"
+        );
         assert!(unsupported(kind).message().contains("feature `signing`"));
     }
 }

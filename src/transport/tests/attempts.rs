@@ -35,10 +35,20 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
         if responded {
             assert_eq!(get(url("ok")).body_of(&transport), "whole");
         }
-        let asked = if is_post { post(url(""), "x") } else { get(url("")) };
-        let asked = Asked { may_refresh, ..asked };
+        let asked = if is_post {
+            post(url(""), "x")
+        } else {
+            get(url(""))
+        };
+        let asked = Asked {
+            may_refresh,
+            ..asked
+        };
         let error = asked.of(&transport).err().unwrap();
-        assert!(error.message().contains("closed the connection early"), "{error}");
+        assert!(
+            error.message().contains("closed the connection early"),
+            "{error}"
+        );
         assert_eq!(error.code(), "request_failed");
         assert!(error.is_retryable(), "{error}");
         let case = format!("{responded} {is_post} {may_refresh}");
@@ -52,11 +62,22 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
     let table = [
         // Nothing listens on this port of loopback.
         ("http://127.0.0.1:1/".to_owned(), true, "connection refused"),
-        ("http://nobody.invalid/".to_owned(), true, "the host name could not be looked up; check"),
-        (format!("http://127.0.0.1:{cutting}/"), false, "closed the connection early"),
+        (
+            "http://nobody.invalid/".to_owned(),
+            true,
+            "the host name could not be looked up; check",
+        ),
+        (
+            format!("http://127.0.0.1:{cutting}/"),
+            false,
+            "closed the connection early",
+        ),
     ];
     for (url, allowed, part) in table {
-        let refresh = Asked { may_refresh: true, ..get(url.as_str()) };
+        let refresh = Asked {
+            may_refresh: true,
+            ..get(url.as_str())
+        };
         for asked in [post(url.as_str(), "x"), refresh] {
             let failure = asked.sent(&unchanged()).err().unwrap();
             assert_eq!(failure.may_repeat, allowed, "{url}");
@@ -72,7 +93,11 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
     let table = [
         ("", "did not respond", true),
         ("HTTP/1.1 403 Forbidden\r\n\r\n", "responded 403", true),
-        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "responded 407", false),
+        (
+            "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n",
+            "responded 407",
+            false,
+        ),
     ];
     for (response, reason, retryable) in table {
         let proxy = serve(move |mut socket| {
@@ -111,6 +136,9 @@ fn a_post_goes_out_anew_where_the_tunnel_was_closed_while_idle() {
     let transport = transport(through(port));
     assert_eq!(get("http://example.test/").body_of(&transport), "whole");
     was_closed.recv().unwrap();
-    assert_eq!(post("http://example.test/", "x").body_of(&transport), "whole");
+    assert_eq!(
+        post("http://example.test/", "x").body_of(&transport),
+        "whole"
+    );
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }

@@ -10,7 +10,11 @@ fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     let timeout = asked.timeout;
     let error = asked.of(transport).err().unwrap();
     assert_eq!(error.code(), "timeout", "{error}");
-    assert!((timeout..LONG).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert!(
+        (timeout..LONG).contains(&start.elapsed()),
+        "{:?}",
+        start.elapsed()
+    );
     error
 }
 

@@ -45,6 +45,9 @@ pub(super) fn trusting(provider: TlsProvider) -> impl FnOnce(Builder) -> Builder
     let certificate = Certificate::from_der(&IDENTITY.0).to_owned();
     let roots = RootCerts::Specific(Arc::new(vec![certificate]));
     // The certificate is for `example.test`, and the servers listen on an address.
-    let tls = TlsConfig::builder().provider(provider).root_certs(roots).disable_verification(true);
+    let tls = TlsConfig::builder()
+        .provider(provider)
+        .root_certs(roots)
+        .disable_verification(true);
     move |config| config.tls_config(tls.build())
 }

@@ -68,18 +68,14 @@ fn example() -> PathBuf {
             "build",
             "--quiet",
             "--release",
-            "--example",
+            "--package",
             "mcp_stdio_server",
-        ])
-        .args([
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"),
         ])
         .arg("--target-dir")
         .arg(target)
         .status();
     assert!(status.unwrap().success());
-    target.join("release/examples/mcp_stdio_server")
+    target.join("release/mcp_stdio_server")
 }
 
 fn configured<'a>(command: &'a mut Command, origin: &str) -> &'a mut Command {

@@ -101,7 +101,7 @@
 //! The repository's folder `examples` has complete programs: `quickstart.rs`; two MCP servers over stdio,
 //! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; and `rest_tools.rs`, which finds and executes tools over REST.
 //! Two packages are for copying: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for slow
-//! name servers. The command line tool `nexus` is in `src/bin/nexus`.
+//! name servers. The command line tool `nexus` is in `examples/nexus`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,

@@ -12,8 +12,7 @@ mod calls;
 mod cuts;
 mod examples;
 mod find_secrets;
-#[cfg(feature = "cli")]
-mod nexus;
+mod programs;
 mod secrets;
 mod table;
 mod types;

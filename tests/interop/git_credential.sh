@@ -19,7 +19,7 @@ for tool in git openssl "${PYTHON:-python3}"; do
 done
 nexus=${1:-}
 if [ -z "$nexus" ]; then
-    (cd "$root" && cargo build --quiet --features cli --bin nexus) || die "nexus does not build"
+    (cd "$root" && cargo build --quiet -p nexus-gateway-cli) || die "nexus does not build"
     nexus=$target/debug/nexus
 fi
 [ -x "$nexus" ] || die "$nexus is not a program"

@@ -41,4 +41,4 @@ until [ -n "$server" ]; do
     done
 done
 
-REDIS_URL=redis://127.0.0.1:$port/ cargo test --locked --manifest-path "$root/examples/redis_lock/Cargo.toml"
+REDIS_URL=redis://127.0.0.1:$port/ cargo test --locked --manifest-path "$root/Cargo.toml" -p redis_lock

@@ -49,10 +49,11 @@ node_with @modelcontextprotocol/sdk@~1.32 @modelcontextprotocol/client@~2.4 @mod
 
 server=${1:-}
 if [ -z "$server" ]; then
-    (cd "$root" && cargo build --quiet --example mcp_stdio_server --example mcp_minimal) || die "the examples do not build"
-    server=$target/debug/examples/mcp_stdio_server
+    (cd "$root" && cargo build --quiet -p mcp_stdio_server && cargo build --quiet --example mcp_minimal) ||
+        die "the servers do not build"
+    server=$target/debug/mcp_stdio_server
 fi
-minimal=${2:-$(dirname "$server")/mcp_minimal}
+minimal=${2:-$(dirname "$server")/examples/mcp_minimal}
 for program in "$server" "$minimal"; do
     [ -x "$program" ] || die "$program is no program"
 done

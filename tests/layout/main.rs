@@ -43,7 +43,7 @@ const LAYERS: Layers = &[
     ("lib", "lib"),
 ];
 
-/// The layers of `src/bin/nexus`.
+/// The layers of `examples/nexus`.
 const BIN_LAYERS: Layers = &[
     ("ground", "ending text times"),
     ("stop", "stop"),
@@ -63,7 +63,7 @@ static CRATES: LazyLock<[(Imports, Layers, usize); 2]> = LazyLock::new(|| {
     let read = |root| reader::imports(&sources.join(root), &|path| fs::read_to_string(path).ok());
     [
         (read("lib.rs"), LAYERS, 100),
-        (read("bin/nexus/main.rs"), BIN_LAYERS, 80),
+        (read("../examples/nexus/src/main.rs"), BIN_LAYERS, 80),
     ]
 });
 

@@ -1,6 +1,6 @@
 #![no_main]
 
-#[path = "../../mcp_lines/lines.rs"]
+#[path = "../../../examples/mcp_stdio_server/tests/mcp_lines/lines.rs"]
 mod lines;
 
 use libfuzzer_sys::fuzz_target;

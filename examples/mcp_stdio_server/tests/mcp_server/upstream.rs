@@ -9,7 +9,8 @@ use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use serde_json::{Value, json};
 
-use crate::client::{Client, command};
+use crate::client::Client;
+use crate::command;
 
 pub(crate) fn configured(gateway: &DevGateway) -> Command {
     let mut command = command();

@@ -10,9 +10,9 @@
 
 mod jobs;
 mod lines;
-#[path = "../properties/mutated.rs"]
+#[path = "../../../../tests/properties/mutated.rs"]
 mod mutated;
-#[path = "../properties/seeded.rs"]
+#[path = "../../../../tests/properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
 

@@ -9,19 +9,29 @@
 )]
 
 mod calls;
-mod client;
 mod connect;
 mod messages;
-mod minimal;
 mod readme;
 mod revisions;
 mod upstream;
 
-#[path = "../support/example.rs"]
+#[path = "../../../../tests/support/mcp_client.rs"]
+mod client;
+#[path = "../../../../tests/support/example.rs"]
 mod example;
 #[cfg(unix)]
-#[path = "../support/signals.rs"]
+#[path = "../../../../tests/support/signals.rs"]
 mod signals;
+
+use std::path::Path;
+use std::process::Command;
+
+/// Returns the command of the server, without environment variables.
+fn command() -> Command {
+    let mut command = example::configured(Path::new(env!("CARGO_BIN_EXE_mcp_stdio_server")));
+    command.env_clear();
+    command
+}
 
 /// The revisions that begin with `initialize`.
 const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];

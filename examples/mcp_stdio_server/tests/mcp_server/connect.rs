@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::ureq;
 use serde_json::{Value, json};
 
 use crate::client::{Client, outcome};

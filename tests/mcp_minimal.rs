@@ -1,14 +1,47 @@
 //! The server in one file: `examples/mcp_minimal.rs`.
 
-use std::process::Stdio;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    reason = "a failing test panics"
+)]
+
+#[path = "support/mcp_client.rs"]
+mod client;
+#[path = "support/example.rs"]
+mod example;
+#[cfg(unix)]
+#[path = "support/signals.rs"]
+mod signals;
+
+use std::process::{Command, Stdio};
 
 use nexus_sdk::testing::DevGateway;
 use serde_json::{Value, json};
 
-use crate::client::{Client, example};
-use crate::{ALL, MODERN};
+use client::Client;
 
-const SOURCE: &str = include_str!("../../examples/mcp_minimal.rs");
+const SOURCE: &str = include_str!("../examples/mcp_minimal.rs");
+
+/// The revision in which each request stands alone.
+const MODERN: &str = "2026-07-28";
+const ALL: [&str; 5] = [
+    "2024-11-05",
+    "2025-03-26",
+    "2025-06-18",
+    "2025-11-25",
+    MODERN,
+];
+
+/// Returns the command of the server, without environment variables.
+fn command() -> Command {
+    let mut command = example::program("mcp_minimal");
+    command.env_clear();
+    command
+}
 
 #[test]
 fn it_can_be_read_in_one_go() {
@@ -21,7 +54,7 @@ fn it_can_be_read_in_one_go() {
 #[test]
 fn all_revisions_list_and_call() {
     for revision in ALL {
-        let mut client = Client::start(&mut example("mcp_minimal")).begin(revision);
+        let mut client = Client::start(&mut command()).begin(revision);
         let listed = client.ask("tools/list", json!({}))["result"].take();
         assert_eq!(listed["tools"][0]["name"], "list_repos");
         let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
@@ -46,7 +79,7 @@ fn all_revisions_list_and_call() {
 
 #[test]
 fn lines_that_are_no_request_get_no_response() {
-    let mut client = Client::start(&mut example("mcp_minimal"));
+    let mut client = Client::start(&mut command());
     let lines: [&[u8]; 7] = [
         b"",
         b"hello",
@@ -68,7 +101,7 @@ fn lines_that_are_no_request_get_no_response() {
 fn it_uses_the_gateway_that_is_configured() {
     let gateway = DevGateway::start().unwrap();
     let connection = gateway.connect("acme", "github").unwrap();
-    let mut command = example("mcp_minimal");
+    let mut command = command();
     command.env("NEXUS_GATEWAY_URL", gateway.url());
     command.env("UPSTREAM_URL", gateway.url());
     command

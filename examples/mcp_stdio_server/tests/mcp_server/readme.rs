@@ -7,11 +7,12 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::client::{Client, command, outcome};
+use crate::client::{Client, outcome};
+use crate::command;
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/mcp_stdio_server");
-const README: &str = include_str!("../../examples/mcp_stdio_server/README.md");
-const TOOLS: &str = include_str!("../../examples/mcp_stdio_server/tools.rs");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+const README: &str = include_str!("../../README.md");
+const TOOLS: &str = include_str!("../../src/tools.rs");
 
 /// Returns the code blocks in a language.
 fn blocks(language: &str) -> impl Iterator<Item = &'static str> {
@@ -130,12 +131,10 @@ fn its_table_of_files_is_complete() {
 #[test]
 #[ignore = "builds a crate: .ci/run does"]
 fn a_copy_builds() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let folder = tmp.join("mcp_copy");
-    let source = folder.join("src");
-    copy(&root.join("examples/mcp_stdio_server"), &source);
-    fs::remove_file(source.join("README.md")).unwrap();
+    copy(Path::new(FOLDER), &folder.join("src"));
     fs::copy(root.join("Cargo.lock"), folder.join("Cargo.lock")).unwrap();
     let manifest = blocks("toml").nth(1).unwrap();
     let patch =

@@ -1,11 +1,37 @@
-//! The program `nexus` under every fault. Like the examples, it prints only results on stdout.
+//! The program `nexus` under every fault of the network, the gateway and the API. It prints only results on stdout.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a failing test panics, and the SDK's tests have further uses for its modules"
+)]
+
+#[path = "../../../tests/faults/calls.rs"]
+mod calls;
+#[path = "../../../tests/support/example.rs"]
+mod example;
+#[path = "../../../tests/faults/find_secrets.rs"]
+mod find_secrets;
+#[path = "../../../tests/faults/programs.rs"]
+mod programs;
+#[path = "../../../tests/support/mod.rs"]
+mod support;
+#[path = "../../../tests/faults/table.rs"]
+mod table;
+
+/// The SDK's own tests watch their process. Here, it is the program that is watched.
+mod watched {
+    pub(crate) fn begin() {}
+}
 
 use std::path::Path;
 
-use crate::calls::{SHORT, compare, document};
-use crate::example;
-use crate::examples::{configured, for_all, is_answer, stdout_of, upstream};
-use crate::support::LONG;
+use calls::{SHORT, compare, document};
+use programs::{configured, for_all, is_answer, stdout_of, upstream};
+use support::LONG;
 
 #[test]
 fn the_command_line_tool_prints_results_alone() {

@@ -18,11 +18,11 @@ mod people;
 #[cfg(target_os = "linux")]
 mod terminal;
 
-#[path = "../support/example.rs"]
+#[path = "../../../../tests/support/example.rs"]
 mod example;
 
 #[cfg(unix)]
-#[path = "../support/signals.rs"]
+#[path = "../../../../tests/support/signals.rs"]
 mod signals;
 
 use std::ffi::OsStr;

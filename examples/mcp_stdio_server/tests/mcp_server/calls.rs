@@ -9,7 +9,8 @@ use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{NexusClient, NexusClientOptions};
 use serde_json::{Value, json};
 
-use crate::client::{Client, command, ids, outcome};
+use crate::client::{Client, ids, outcome};
+use crate::command;
 use crate::upstream::{configured, wait_for};
 use crate::{ALL, LEGACY};
 

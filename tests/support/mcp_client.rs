@@ -1,4 +1,5 @@
-//! A client that sends valid and invalid messages.
+//! A client of an MCP server that sends valid and invalid messages.
+#![allow(dead_code, reason = "the tests of the small server need a part of it")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,10 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::MODERN;
-use crate::example::program;
 #[cfg(unix)]
 use crate::signals::signal;
+use crate::{MODERN, command};
 
 /// Longer than any server takes that does not hang.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -23,17 +23,6 @@ pub(crate) struct Client {
     revision: &'static str,
     capabilities: Value,
     next: u64,
-}
-
-pub(crate) fn command() -> Command {
-    example("mcp_stdio_server")
-}
-
-/// Returns the command of an example, without environment variables.
-pub(crate) fn example(name: &str) -> Command {
-    let mut command = program(name);
-    command.env_clear();
-    command
 }
 
 impl Client {

@@ -7,7 +7,7 @@
     reason = "the example has further uses for its modules"
 )]
 
-#[path = "../../examples/mcp_stdio_server/mcp/mod.rs"]
+#[path = "../../src/mcp/mod.rs"]
 pub(crate) mod mcp;
 
 use std::sync::Arc;

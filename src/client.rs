@@ -236,7 +236,7 @@ impl NexusClient {
     /// keeps the client in a static, should call this method before it ends.
     ///
     /// While this method waits, these requests are not retried, and a request that waits for a lock held by
-    /// another process or client fails with `timeout` within a second.
+    /// another process or client fails with `timeout`. To ask without this effect, call [`is_idle`](Self::is_idle).
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -249,6 +249,30 @@ impl NexusClient {
     #[must_use]
     pub fn drain(&self, timeout: Duration) -> bool {
         self.0.flights.drain(Deadline::after(timeout))
+    }
+
+    /// Returns whether no request that may refresh a token is under way, with or without a caller that waits for it.
+    /// Does not block. Use it before a program is suspended, because a suspended program keeps its lock.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Fault};
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    /// use std::time::Duration;
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(1, Fault::Delay(Duration::from_millis(500)));
+    /// let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_millis(50));
+    /// let client = NexusClient::new(options)?;
+    /// assert!(client.is_idle());
+    /// assert_eq!(client.resolve_token("acme", "github").unwrap_err().code(), "timeout");
+    /// assert!(!client.is_idle(), "the request continues in the background");
+    /// # assert!(client.drain(Duration::from_secs(20)));
+    /// # assert!(client.is_idle());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.0.flights.is_idle()
     }
 
     fn send(&self, request: &Request) -> Result<Value> {

@@ -25,11 +25,11 @@ use std::time::Duration;
 use self::operation::KnownIds;
 pub(crate) use self::operation::Operation;
 use self::table::{Flight, Outcome, Table};
-pub(crate) use self::turn::ProcessLock;
 use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Success};
 use crate::json::Object;
+use crate::lock::ProcessLock;
 use crate::sync;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -79,12 +79,16 @@ impl Flights {
     }
 
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
-    /// method blocks, flights do not retry, and a flight that waits for a lock gives up within a second.
+    /// method blocks, flights do not retry, and a flight that waits for a lock gives up.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
         self.gateway.set_ending(true);
         let is_empty = self.table.wait_until_empty(deadline);
         self.gateway.set_ending(false);
         is_empty
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.table.flights.lock().is_empty()
     }
 
     /// Waits for the flights under way, for at most 5 s. Called when the last handle to the client is dropped.
@@ -230,7 +234,7 @@ impl Flights {
             return script(&flight.operation);
         }
         let acquire = || match &self.process_lock {
-            Some(lock) => lock.acquire(&flight.key, &self.gateway),
+            Some(lock) => turn::acquire(lock, &flight.key, &self.gateway),
             None => Ok(None),
         };
         let send = || self.gateway.send(&flight.operation.request, Some(&acquire));

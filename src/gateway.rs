@@ -171,8 +171,7 @@ impl Gateway {
     }
 
     /// Records that a thread has begun or ended a wait for all flights. Several threads may wait at once. While any
-    /// thread waits, flights do not retry, and they wait for a lock for at most 1 s, because the program may exit
-    /// during the next attempt.
+    /// thread waits, flights neither retry nor wait for a lock, because the program may exit during the next attempt.
     pub(crate) fn set_ending(&self, ending: bool) {
         if ending {
             self.ending.fetch_add(1, Ordering::Relaxed);

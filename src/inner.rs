@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::flights::{Flights, ProcessLock};
+use crate::flights::Flights;
 use crate::gateway::Gateway;
 use crate::log::Log;
 use crate::options::NexusClientOptions;
@@ -40,7 +40,7 @@ impl Inner {
         let agent = options.agent.take();
         let transport = Arc::new(Transport::new(agent, options.timeout)?);
         let gateway = Arc::new(Gateway::new(&options, Arc::clone(&transport), log)?);
-        let lock = ProcessLock::new(options.lock.clone(), log)?;
+        let lock = options.lock.clone().choose(log)?;
         let flights = Flights::new(Arc::clone(&gateway), lock, options.stale_if_error);
         Ok(Self {
             options,

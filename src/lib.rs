@@ -183,7 +183,7 @@ pub use error::{ErrorKind, NexusError, Result};
 pub use fetch::fetcher::Fetcher;
 pub use fetch::options::FetchOptions;
 pub use fetch::redirect::Redirects;
-pub use lock::{LockRequest, RefreshLock};
+pub use lock::RefreshLock;
 pub use log::LogLevel;
 pub use options::NexusClientOptions;
 pub use providers::{Health, ProviderInfo, Providers};

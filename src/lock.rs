@@ -6,10 +6,11 @@
 
 use std::env;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,45 +18,37 @@ use crate::error::{NexusError, Result};
 use crate::log::Log;
 
 const VARIABLE: &str = "NEXUS_LOCK_DIR";
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-const MAX_PAUSE: Duration = Duration::from_millis(25);
-
 /// The shortest time limit of an attempt that may refresh a token. Gateways give up after 30 s, and the refresh must not
 /// be cut short before.
 pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(60);
-/// A flight that waits for the lock asks for it in slices of this length, and stops in between if the client is being
-/// dropped or drained.
-pub(crate) const SLICE: Duration = Duration::from_secs(1);
 /// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
 /// An ordinary process overruns its turn by less: it may spend some seconds on the lookup of the gateway's name and on
 /// connecting, and a gateway gives up after 30 s.
 const OVERDUE: Duration = Duration::from_secs(10);
-/// The longest time until a stopped holder is found after its turn. The lock has to look overdue for a whole slice, and
-/// a slice may have begun just before.
-const DETECTION: Duration = OVERDUE.saturating_add(SLICE.saturating_mul(2));
 
-/// Returns how long a flight waits for the lock: 75 s for a turn of 60 s. A turn lasts for one attempt. A stopped holder
-/// is found in that time, with 3 s to spare.
-pub(crate) fn longest_wait(turn: Duration) -> Duration {
-    turn.saturating_add(DETECTION)
-        .saturating_add(SLICE.saturating_mul(3))
-}
+/// The part of a flight's longest wait that a slow holder may take beyond its turn and `OVERDUE`.
+const SPARE: Duration = Duration::from_secs(5);
+/// A holder has to seem stopped for this long, because a new holder writes the end of its turn a moment after it gets the
+/// lock.
+const CONFIRMATION: Duration = Duration::from_secs(1);
+const MIN_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(25);
 
 /// A lock that several processes share, so that only one process at a time refreshes a token.
 ///
 /// If two processes make the gateway refresh the same token at once, a refresh token may be used twice. Providers
 /// that rotate refresh tokens may treat the second use as theft and revoke the user's grant. A client therefore holds
-/// a lock during each request that may refresh a token, and acquires the lock again for each retry. By default, the
+/// a lock during each request that may refresh a token, and takes the lock again for each retry. By default, the
 /// lock is a file, shared by the processes of one user on one host. Implement this trait for processes on several
 /// hosts, as `examples/redis_lock` does with Redis, and pass the lock to
 /// [`NexusClientOptions::refresh_lock`](crate::NexusClientOptions::refresh_lock).
 ///
 /// ```
-/// use nexus_sdk::{LockRequest, NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
 /// use std::collections::HashSet;
+/// use std::io;
 /// use std::sync::{Arc, Mutex};
-/// use std::time::{Duration, Instant};
-/// use std::{io, thread};
+/// use std::time::Duration;
 ///
 /// /// Shared by the clients of one process.
 /// #[derive(Clone, Default)]
@@ -70,14 +63,11 @@ pub(crate) fn longest_wait(turn: Duration) -> Duration {
 /// }
 ///
 /// impl RefreshLock for InMemory {
-///     fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
-///         while !self.0.lock().unwrap().insert(turn.key.to_owned()) {
-///             if Instant::now() >= turn.deadline {
-///                 return Ok(None);
-///             }
-///             thread::sleep(Duration::from_millis(10));
+///     fn try_lock(&self, key: &str, _lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
+///         if !self.0.lock().unwrap().insert(key.to_owned()) {
+///             return Ok(None);
 ///         }
-///         Ok(Some(Box::new(Held(self.clone(), turn.key.to_owned()))))
+///         Ok(Some(Box::new(Held(self.clone(), key.to_owned()))))
 ///     }
 /// }
 ///
@@ -90,74 +80,40 @@ pub(crate) fn longest_wait(turn: Duration) -> Duration {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait RefreshLock: Send + Sync {
-    /// Blocks until this process holds the lock that `turn` names, at most until its deadline. Returns a guard, or
-    /// `None` if the deadline came first. Dropping the guard must release the lock.
+    /// Takes the lock if it is free, without waiting for another holder. Returns a guard, or `None` if somebody else
+    /// holds the lock. Dropping the guard must release the lock.
     ///
-    /// After `None`, the client calls `acquire` again until it has waited for a turn as long as its own and 15 s more, 75 s
-    /// with the default options. It stops earlier if the client is dropped or drained. An early return of `None`
-    /// is allowed. The client then pauses for up to 25 ms before the next call.
+    /// `key` names the lock: 32 hexadecimal digits, a hash of the gateway's URL and either the workspace and provider
+    /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
+    /// by different URLs get different keys.
     ///
-    /// The client calls `acquire` on a thread of its own. However long `acquire` blocks, callers of the client get the
-    /// error `timeout` when their own timeout has passed. The guard is dropped on the same thread before the callers
-    /// get their response, so its `drop` should be quick. If `acquire` or the `drop` panics, the callers get
-    /// `request_failed`.
+    /// `lease` is the longest time for which the client keeps the guard, which is the time limit of one attempt: 60 s
+    /// with the default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's
+    /// name and the response, takes longer. A lock that ends by itself should last some seconds longer than this.
+    ///
+    /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for its own lease and 15 s
+    /// more. Its callers then get `timeout`, as they do as soon as the client is dropped or drained.
+    ///
+    /// The client calls this method on a thread of its own, so callers of the client get the error `timeout` when
+    /// their own timeout has passed, even if this method blocks. The guard is dropped on the same thread before the
+    /// callers get their response, so its `drop` should be quick. If this method or the `drop` panics, the callers
+    /// get `request_failed`.
     ///
     /// # Errors
     ///
     /// Return an error if the lock does not work. The client then sends its request *without* the lock. Of several
-    /// such failures in a row, only the first is logged as a warning. A lock that would rather fail the call than let
-    /// it go on without the lock returns `None` instead of an error: the callers then get `timeout`.
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>>;
+    /// such failures in a row, only the first is logged as a warning. Two errors are special. After
+    /// [`ErrorKind::TimedOut`], which means that the holder seems to be stopped, the client asks again for a second
+    /// before it goes on without the lock. If the process has no free file descriptors or memory, the callers get
+    /// `request_failed`, which is retryable. A lock that would rather fail the call than let it go on without the
+    /// lock returns `None` instead of an error: the callers then get `timeout`.
+    fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>>;
 }
 
 /// Clients can share one lock.
 impl<L: RefreshLock + ?Sized> RefreshLock for Arc<L> {
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
-        (**self).acquire(turn)
-    }
-}
-
-/// A client's request for a [`RefreshLock`].
-///
-/// ```
-/// use nexus_sdk::LockRequest;
-/// use std::time::{Duration, Instant};
-///
-/// let turn = LockRequest::new("k-1", Duration::from_secs(60), Instant::now());
-/// assert_eq!((turn.key, turn.longest), ("k-1", Duration::from_secs(60)));
-/// ```
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct LockRequest<'a> {
-    /// The name of the lock: 32 hexadecimal digits, a hash of the gateway's URL and either the workspace and provider
-    /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
-    /// by different URLs get different keys.
-    pub key: &'a str,
-    /// The longest time for which the client keeps the guard, which is the time limit of one attempt: 60 s with the
-    /// default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's name and the
-    /// response, takes longer. A lease that ends by itself should last some seconds longer than this.
-    pub longest: Duration,
-    /// The time at which [`acquire`](RefreshLock::acquire) must return, at most 1 s away.
-    pub deadline: Instant,
-}
-
-impl<'a> LockRequest<'a> {
-    /// Creates a request, for the tests of a lock.
-    ///
-    /// ```
-    /// use std::time::{Duration, Instant};
-    ///
-    /// let now = Instant::now();
-    /// let turn = nexus_sdk::LockRequest::new("k-1", Duration::from_secs(60), now);
-    /// assert_eq!(turn.deadline, now);
-    /// ```
-    #[must_use]
-    pub fn new(key: &'a str, longest: Duration, deadline: Instant) -> Self {
-        Self {
-            key,
-            longest,
-            deadline,
-        }
+    fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
+        (**self).try_lock(key, lease)
     }
 }
 
@@ -180,16 +136,15 @@ pub(crate) enum LockOption {
 }
 
 impl LockOption {
-    /// Returns the lock of a client with this option, and the prefix of its keys in messages. Returns `None` if the
-    /// client uses no lock. Reads the environment.
+    /// Returns the lock of a client with this option, or `None` if the client uses no lock. Reads the environment.
     ///
     /// # Errors
     ///
     /// `invalid_input` for a relative path, because its meaning would depend on the working directory.
-    pub(crate) fn choose(self, log: Log) -> Result<Option<(Arc<dyn RefreshLock>, String)>> {
+    pub(crate) fn choose(self, log: Log) -> Result<Option<ProcessLock>> {
         let (name, dir) = match self {
             Self::Off => return Ok(None),
-            Self::Own(lock) => return Ok(Some((lock, "refresh_lock ".to_owned()))),
+            Self::Own(lock) => return Ok(Some(ProcessLock::new(lock, "refresh_lock "))),
             Self::Directory(dir) => ("lock_dir", Some(dir)),
             Self::Default => match env::var_os(VARIABLE) {
                 Some(empty) if empty.is_empty() => return Ok(None),
@@ -207,7 +162,55 @@ impl LockOption {
             return Err(NexusError::invalid_input(name, problem));
         }
         let prefix = dir.join("").display().to_string();
-        Ok(Some((Arc::new(LockDirectory(dir)), prefix)))
+        Ok(Some(ProcessLock::new(Arc::new(LockDirectory(dir)), prefix)))
+    }
+}
+
+/// The lock of a client.
+pub(crate) struct ProcessLock {
+    lock: Arc<dyn RefreshLock>,
+    /// The prefix of the key in messages, such as the lock directory.
+    pub(crate) prefix: String,
+    /// True if the last attempt was sent without the lock. The next attempt then logs no second warning.
+    pub(crate) has_failed: AtomicBool,
+}
+
+impl ProcessLock {
+    fn new(lock: Arc<dyn RefreshLock>, prefix: impl Into<String>) -> Self {
+        Self {
+            lock,
+            prefix: prefix.into(),
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks for the lock until this process holds it. Returns `None` if that takes longer than this turn and 15 s, so 75 s
+    /// for a turn of 60 s, or once `is_ending` returns true. A stopped holder is found in that time.
+    pub(crate) fn wait(
+        &self,
+        key: &str,
+        turn: Duration,
+        is_ending: impl Fn() -> bool,
+    ) -> io::Result<Option<Box<dyn Send>>> {
+        let start = Instant::now();
+        let longest = turn.saturating_add(OVERDUE).saturating_add(SPARE);
+        let mut pause = MIN_PAUSE;
+        loop {
+            let tried = self.lock.try_lock(key, turn);
+            let waited = start.elapsed();
+            let is_held = match &tried {
+                Ok(guard) => guard.is_none(),
+                Err(error) => error.kind() == ErrorKind::TimedOut && waited < CONFIRMATION,
+            };
+            if !is_held {
+                return tried;
+            }
+            if waited > longest || is_ending() {
+                return Ok(None);
+            }
+            thread::sleep(pause);
+            pause = pause.saturating_mul(2).min(MAX_PAUSE);
+        }
     }
 }
 
@@ -231,36 +234,35 @@ fn default_dir() -> Option<PathBuf> {
 struct LockDirectory(PathBuf);
 
 impl RefreshLock for LockDirectory {
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
-        let file = open(&self.0.join(turn.key)).map_err(|error| {
-            let advice =
-                "check the permissions of the lock directory, or set another directory with lock_dir or";
-            io::Error::new(error.kind(), format!("{error}; {advice} {VARIABLE}"))
-        })?;
-        let (mut pause, mut is_stopped) = (FIRST_PAUSE, true);
-        loop {
-            match file.try_lock() {
-                Ok(()) => {
-                    let end = SystemTime::now().checked_add(turn.longest);
-                    file.set_modified(end.ok_or(ErrorKind::InvalidInput)?)?;
-                    return Ok(Some(Box::new(file)));
-                }
-                Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => {
-                    return Err(error);
-                }
-                Err(_) => {}
+    fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
+        let file = open(&self.0.join(key))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => {
+                return Err(error);
             }
-            // A new holder sets the end of its turn a moment after it gets the lock. The holder is therefore assumed
-            // to be stopped only if the file was overdue at every check.
-            is_stopped = is_stopped && is_overdue(&file, SystemTime::now())?;
-            let left = turn.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let stopped = io::Error::other("the process that holds it is stopped or hangs");
-                return if is_stopped { Err(stopped) } else { Ok(None) };
+            Err(_) if is_overdue(&file, SystemTime::now())? => {
+                let problem = "the process that holds it is stopped or hangs";
+                return Err(io::Error::new(ErrorKind::TimedOut, problem));
             }
-            thread::sleep(left.min(pause));
-            pause = pause.saturating_mul(2).min(MAX_PAUSE);
+            Err(_) => return Ok(None),
         }
+        let held = Held(file);
+        if let Some(end) = SystemTime::now().checked_add(lease) {
+            // If the time cannot be written, others may go on without the lock, but only after another second.
+            let _ = held.0.set_modified(end);
+        }
+        Ok(Some(Box::new(held)))
+    }
+}
+
+/// A locked file. Closing the file would not unlock it for a process that was forked in the meantime, because that
+/// process still has the file open.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 
@@ -270,10 +272,10 @@ fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
 }
 
 /// Opens a lock file, or creates it. Refuses anything but a regular file, because other users may be able to write to
-/// the directory: a link could lead to a device or to a file of another program. `create_new` follows no link.
+/// the directory: a link could lead to a device or to a file of another program.
 fn open(path: &Path) -> io::Result<File> {
-    if let Ok(found) = fs::symlink_metadata(path) {
-        return open_found(path, &found);
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(io::Error::other("the lock file is not a regular file"));
     }
     let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
     #[cfg(unix)]
@@ -284,37 +286,17 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         dirs.recursive(true).create(dir)?;
     }
-    match file.write(true).create_new(true).open(path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            open_found(path, &fs::symlink_metadata(path)?)
-        }
-        created => created,
-    }
+    file.write(true).create(true).truncate(false).open(path)
 }
 
-/// Opens an existing lock file, unless it is not a regular file or has been replaced since it was `found`. Opening a
-/// FIFO for reading and writing does not block, so a FIFO that has just replaced the file is refused too. A link to a
-/// device may still block if it replaces the file at that moment, because std has no name for `O_NOFOLLOW`.
-fn open_found(path: &Path, found: &Metadata) -> io::Result<File> {
-    if found.is_file() {
-        let file = File::options().read(true).write(true).open(path)?;
-        let opened = file.metadata()?;
-        if opened.is_file() && is_same(found, &opened) {
-            return Ok(file);
-        }
-    }
-    Err(io::Error::other("the lock file is not a regular file"))
-}
-
-#[cfg(unix)]
-fn is_same(found: &Metadata, opened: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    (found.dev(), found.ino()) == (opened.dev(), opened.ino())
-}
-
-#[cfg(not(unix))]
-fn is_same(_: &Metadata, _: &Metadata) -> bool {
-    true
+/// Returns whether the process or the system has no free file descriptors or memory.
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+    // ENFILE and EMFILE on Unix, ERROR_TOO_MANY_OPEN_FILES on Windows. They have no `ErrorKind`.
+    let codes = if cfg!(windows) { [4, 4] } else { [23, 24] };
+    error.kind() == ErrorKind::OutOfMemory
+        || error
+            .raw_os_error()
+            .is_some_and(|code| codes.contains(&code))
 }
 
 #[cfg(test)]

@@ -301,20 +301,30 @@ impl NexusClientOptions {
     /// [`lock_dir`](Self::lock_dir).
     ///
     /// ```
-    /// use nexus_sdk::{LockRequest, NexusClientOptions, RefreshLock};
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
     /// use std::io;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    /// use std::time::Duration;
     ///
-    /// /// Grants the lock to every caller. See `RefreshLock` for an example of a real lock.
-    /// struct Free;
+    /// /// Counts its calls, and grants the lock to every caller. See `RefreshLock` for an example of a real lock.
+    /// #[derive(Default)]
+    /// struct Counting(AtomicU32);
     ///
-    /// impl RefreshLock for Free {
-    ///     fn acquire(&self, _: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+    /// impl RefreshLock for Counting {
+    ///     fn try_lock(&self, _key: &str, _lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
+    ///         self.0.fetch_add(1, Ordering::Relaxed);
     ///         Ok(Some(Box::new(())))
     ///     }
     /// }
     ///
-    /// let options = NexusClientOptions::new("http://localhost:8080").refresh_lock(Free);
-    /// assert!(format!("{options:?}").contains("lock: Own"));
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let lock = Arc::new(Counting::default());
+    /// let options = NexusClientOptions::new(gateway.url()).refresh_lock(Arc::clone(&lock));
+    /// NexusClient::new(options)?.resolve_token("acme", "github")?;
+    /// assert_eq!(lock.0.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn refresh_lock(mut self, lock: impl RefreshLock + 'static) -> Self {

@@ -1,92 +1,51 @@
 //! Waits for the lock that a client shares with other processes, on behalf of a flight.
 
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use super::operation::Subject;
-use crate::error::{ErrorKind, NexusError, Result};
+use super::retryable;
+use crate::error::{ErrorKind, Result};
 use crate::gateway::{Gateway, Guard};
-use crate::lock::{LockOption, LockRequest, RefreshLock, SLICE, longest_wait};
-use crate::log::Log;
-use crate::time::Deadline;
+use crate::lock::{self, ProcessLock};
 
-/// The longest pause between two calls of `acquire`. A pause is needed only if `acquire` has returned before its
-/// deadline.
-const PAUSE: Duration = Duration::from_millis(25);
-
-pub(crate) struct ProcessLock {
-    lock: Arc<dyn RefreshLock>,
-    /// The prefix of the key in messages, such as the lock directory.
-    prefix: String,
-    /// True if the last attempt was sent without the lock. The next attempt then logs no second warning.
-    failed: AtomicBool,
-}
-
-impl ProcessLock {
-    /// Returns `None` if the client uses no lock.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a relative directory.
-    pub(crate) fn new(option: LockOption, log: Log) -> Result<Option<Self>> {
-        Ok(option.choose(log)?.map(|(lock, prefix)| Self {
-            lock,
-            prefix,
-            failed: AtomicBool::new(false),
-        }))
-    }
-
-    /// Blocks until this process holds the lock for a subject, and returns the guard. If the lock does not work, logs a
-    /// warning and returns `None`. The warning is left out if the lock had already failed for the previous attempt.
-    ///
-    /// # Errors
-    ///
-    /// `timeout` if the lock cannot be acquired in the [`longest_wait`] for this turn, or if the client is dropped or
-    /// drained during the wait.
-    pub(super) fn acquire(&self, subject: &Subject, gateway: &Gateway) -> Result<Option<Guard>> {
-        let key = lock_name(&gateway.address, subject);
-        let acquired = self.wait(&key, gateway);
-        let had_failed = self.failed.swap(acquired.is_err(), Ordering::Relaxed);
-        match acquired {
-            Ok(Some(guard)) => Ok(Some(guard)),
-            Ok(None) => {
-                let message = format!(
-                    "timed out waiting for the lock {}{key}, which another process, or another client in this \
-                     process, holds while it refreshes the same token; try again, and look for a process that is \
-                     stopped or hangs",
-                    self.prefix
-                );
-                Err(NexusError::new(ErrorKind::Timeout, message).retryable(true))
-            }
-            Err(problem) => {
-                if !had_failed {
-                    gateway.log.warn(format_args!(
-                        "continuing without the lock {}{key}: {problem}; if another process refreshes the same \
-                         token at the same time, the provider may revoke the user's grant",
-                        self.prefix
-                    ));
-                }
-                Ok(None)
-            }
+/// Blocks until this process holds the lock for a subject, and returns the guard. If the lock does not work, logs a
+/// warning and returns `None`. The warning is left out if the lock had already failed for the previous attempt.
+///
+/// # Errors
+///
+/// `timeout` if the wait for the lock takes too long, or if the client is dropped or drained during the wait.
+/// `request_failed` without free file descriptors or memory.
+pub(super) fn acquire(
+    lock: &ProcessLock,
+    subject: &Subject,
+    gateway: &Gateway,
+) -> Result<Option<Guard>> {
+    let key = lock_name(&gateway.address, subject);
+    let name = format!("the lock {}{key}", lock.prefix);
+    match lock.wait(&key, gateway.longest_turn(), || gateway.is_ending()) {
+        Ok(None) => {
+            let message = format!(
+                "timed out waiting for {name}, which another process, or another client in this process, holds while \
+                 it refreshes the same token; try again, and look for a process that is stopped or hangs"
+            );
+            Err(retryable(ErrorKind::Timeout, &message))
         }
-    }
-
-    fn wait(&self, key: &str, gateway: &Gateway) -> io::Result<Option<Guard>> {
-        let longest = gateway.longest_turn();
-        let end = Deadline::after(longest_wait(longest));
-        loop {
-            let slice = end.min(Deadline::after(SLICE));
-            let turn = LockRequest::new(key, longest, slice.at);
-            let acquired = self.lock.acquire(&turn)?;
-            if acquired.is_some() || end.left().is_none() || gateway.is_ending() {
-                return Ok(acquired);
+        Err(problem) if lock::is_exhausted(&problem) => {
+            let message = format!("cannot take {name}: {problem}; close files, then try again");
+            Err(retryable(ErrorKind::RequestFailed, &message))
+        }
+        Err(problem) => {
+            if !lock.has_failed.swap(true, Ordering::Relaxed) {
+                gateway.log.warn(format_args!(
+                    "continuing without {name}: {problem}; check it, or set lock_dir, NEXUS_LOCK_DIR or refresh_lock: \
+                     if two processes refresh the same token at once, the provider may revoke the user's grant"
+                ));
             }
-            let line = format_args!("waiting for the lock {}{key}", self.prefix);
-            gateway.log.debug(line);
-            thread::sleep(slice.left().unwrap_or_default().min(PAUSE));
+            Ok(None)
+        }
+        Ok(guard) => {
+            lock.has_failed.store(false, Ordering::Relaxed);
+            Ok(guard)
         }
     }
 }

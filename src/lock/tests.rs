@@ -1,5 +1,6 @@
 use super::*;
 use crate::log::LogLevel;
+use parking_lot::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const LONGEST: Duration = Duration::from_secs(60);
@@ -30,45 +31,38 @@ impl Drop for Scratch {
     }
 }
 
-/// Tries once to acquire the lock.
-fn try_acquire(lock: &LockDirectory, key: &str) -> io::Result<Option<Box<dyn Send>>> {
-    lock.acquire(&LockRequest::new(key, LONGEST, Instant::now()))
+fn try_lock(lock: &LockDirectory, key: &str) -> io::Result<Option<Box<dyn Send>>> {
+    lock.try_lock(key, LONGEST)
 }
 
 #[test]
 fn a_key_has_one_holder_at_a_time() {
     let scratch = Scratch::new();
     let (lock, other) = (scratch.lock("a/b"), scratch.lock("a/b"));
-    let held = try_acquire(&lock, "key").unwrap();
+    let held = try_lock(&lock, "key").unwrap();
     assert!(held.is_some());
     for same in [&lock, &other] {
-        assert!(try_acquire(same, "key").unwrap().is_none());
+        assert!(try_lock(same, "key").unwrap().is_none());
     }
-    assert!(try_acquire(&other, "another").unwrap().is_some());
+    assert!(try_lock(&other, "another").unwrap().is_some());
     assert!(
-        try_acquire(&scratch.lock("c"), "key").unwrap().is_some(),
+        try_lock(&scratch.lock("c"), "key").unwrap().is_some(),
         "another directory"
     );
     drop(held);
-    assert!(try_acquire(&other, "key").unwrap().is_some());
+    assert!(try_lock(&other, "key").unwrap().is_some());
 }
 
+/// A process that is forked while the lock is held has the same open file, as this copy has.
 #[test]
-fn a_waiting_process_gets_the_lock_when_it_is_released() {
+fn a_released_lock_is_free_even_if_a_forked_process_has_its_file_open() {
     let scratch = Scratch::new();
-    let (lock, other) = (scratch.lock("locks"), scratch.lock("locks"));
-    let held = try_acquire(&lock, "key").unwrap();
-    thread::scope(|scope| {
-        let far = Instant::now() + LONGEST;
-        let waiting = scope.spawn(move || {
-            other
-                .acquire(&LockRequest::new("key", LONGEST, far))
-                .unwrap()
-                .is_some()
-        });
-        drop(held);
-        assert!(waiting.join().unwrap());
-    });
+    let file = open(&scratch.0.join("key")).unwrap();
+    let forked = file.try_clone().unwrap();
+    file.try_lock().unwrap();
+    drop(Held(file));
+    assert!(try_lock(&scratch.lock(""), "key").unwrap().is_some());
+    drop(forked);
 }
 
 #[test]
@@ -77,7 +71,7 @@ fn the_modification_time_is_the_end_of_the_turn() {
     let lock = scratch.lock("locks");
     for _ in ["a new file", "an old file"] {
         let before = SystemTime::now();
-        let held = try_acquire(&lock, "key").unwrap();
+        let held = try_lock(&lock, "key").unwrap();
         let after = SystemTime::now();
         let file = fs::metadata(lock.0.join("key")).unwrap();
         let end = file.modified().unwrap();
@@ -102,7 +96,7 @@ fn a_holder_is_stopped_if_its_turn_ended_ten_seconds_ago() {
 
 /// Locks `key` and sets the end of the turn to eleven seconds ago.
 fn overdue(lock: &LockDirectory) -> (Box<dyn Send>, File) {
-    let held = try_acquire(lock, "key").unwrap().unwrap();
+    let held = try_lock(lock, "key").unwrap().unwrap();
     let file = File::options()
         .write(true)
         .open(lock.0.join("key"))
@@ -117,26 +111,85 @@ fn a_stopped_holder_is_an_error() {
     let scratch = Scratch::new();
     let lock = scratch.lock("locks");
     let _held = overdue(&lock);
-    let error = try_acquire(&lock, "key").map(|held| held.is_some());
-    let error = error.unwrap_err().to_string();
-    assert_eq!(error, "the process that holds it is stopped or hangs");
+    let error = try_lock(&lock, "key").map(|held| held.is_some());
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(
+        error.to_string(),
+        "the process that holds it is stopped or hangs"
+    );
+}
+
+fn waited_for(lock: LockDirectory) -> io::Result<bool> {
+    let lock = ProcessLock::new(Arc::new(lock), "");
+    Ok(lock.wait("key", LONGEST, || false)?.is_some())
+}
+
+#[test]
+fn a_holder_has_to_seem_stopped_for_a_second() {
+    let scratch = Scratch::new();
+    let (_held, _) = overdue(&scratch.lock("locks"));
+    let start = Instant::now();
+    let error = waited_for(scratch.lock("locks")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(start.elapsed() >= CONFIRMATION, "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_new_holder_has_time_to_write_the_end_of_its_turn() {
     let scratch = Scratch::new();
-    let (lock, other) = (scratch.lock("locks"), scratch.lock("locks"));
-    let (_held, file) = overdue(&lock);
+    let (held, file) = overdue(&scratch.lock("locks"));
     thread::scope(|scope| {
-        let deadline = Instant::now() + Duration::from_secs(2);
-        let waiting = scope.spawn(move || {
-            other
-                .acquire(&LockRequest::new("key", LONGEST, deadline))
-                .map(|_| ())
-        });
+        let waiting = scope.spawn(|| waited_for(scratch.lock("locks")));
         file.set_modified(SystemTime::now() + LONGEST).unwrap();
-        assert!(waiting.join().unwrap().is_ok());
+        thread::sleep(CONFIRMATION * 2);
+        drop(held);
+        assert!(waiting.join().unwrap().unwrap(), "the lock was released");
     });
+}
+
+/// A lock that gives these results, one for each call, and `Ok(None)` after the last of them.
+struct Scripted(Mutex<Vec<io::Result<Option<()>>>>);
+
+impl RefreshLock for Scripted {
+    fn try_lock(&self, _: &str, _: Duration) -> io::Result<Option<Box<dyn Send>>> {
+        let next = self.0.lock().pop().unwrap_or(Ok(None))?;
+        Ok(next.map(|()| Box::new(()) as Box<dyn Send>))
+    }
+}
+
+#[test]
+fn a_lock_is_asked_until_it_is_held_or_fails_or_the_program_ends() {
+    let error = |kind: ErrorKind| Err(io::Error::from(kind));
+    let table = [
+        (
+            "held at last",
+            vec![Ok(Some(())), Ok(None), Ok(None)],
+            "held",
+        ),
+        (
+            "broken",
+            vec![Ok(Some(())), error(ErrorKind::NotFound)],
+            "entity not found",
+        ),
+        (
+            "stopped for a moment",
+            vec![Ok(Some(())), error(ErrorKind::TimedOut)],
+            "held",
+        ),
+        ("never held", vec![], "given up"),
+    ];
+    for (case, results, expected) in table {
+        let calls_left = AtomicU32::new(5);
+        let is_ending = || calls_left.fetch_sub(1, Ordering::Relaxed) == 0;
+        let lock = ProcessLock::new(Arc::new(Scripted(Mutex::new(results))), "");
+        let outcome = match lock.wait("key", LONGEST, is_ending) {
+            Ok(Some(_)) => "held".to_owned(),
+            Ok(None) => "given up".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(outcome, expected, "{case}");
+    }
 }
 
 #[cfg(unix)]
@@ -153,7 +206,7 @@ mod unix {
     fn what_is_created_is_for_this_user_alone() {
         let scratch = Scratch::new();
         let lock = scratch.lock("a/b");
-        drop(try_acquire(&lock, "key").unwrap());
+        drop(try_lock(&lock, "key").unwrap());
         let modes = ["a", "a/b", "a/b/key"].map(|below| mode(&scratch.0.join(below)));
         assert_eq!(modes, [0o700, 0o700, 0o600]);
     }
@@ -165,7 +218,7 @@ mod unix {
             let lock = scratch.lock(&format!("{bits:o}"));
             fs::create_dir(&lock.0).unwrap();
             fs::set_permissions(&lock.0, fs::Permissions::from_mode(bits)).unwrap();
-            assert!(try_acquire(&lock, "key").unwrap().is_some(), "{bits:o}");
+            assert!(try_lock(&lock, "key").unwrap().is_some(), "{bits:o}");
             assert_eq!(mode(&lock.0), bits & 0o777);
         }
     }
@@ -183,52 +236,20 @@ mod unix {
         symlink(env::current_exe().unwrap(), lock.0.join("link")).unwrap();
         fs::create_dir(lock.0.join("directory")).unwrap();
         for key in ["fifo", "dangling", "link", "directory"] {
-            let error = try_acquire(&lock, key).map(|held| held.is_some());
+            let error = try_lock(&lock, key).map(|held| held.is_some());
             let error = error.unwrap_err().to_string();
-            assert!(
-                error.starts_with("the lock file is not a regular file; "),
-                "{key}: {error}"
-            );
+            assert_eq!(error, "the lock file is not a regular file", "{key}");
         }
         assert!(!outside.exists());
     }
 
-    /// Another user may replace the file between the check and the opening.
     #[test]
-    fn a_file_that_was_replaced_since_it_was_found_is_refused() {
-        type Replace = fn(&Path, &Path);
-        let table: [(&str, bool, Replace); 3] = [
-            ("by nothing", true, |_, _| {}),
-            ("by a FIFO", false, |path, _| {
-                fs::remove_file(path).unwrap();
-                let made = Command::new("mkfifo").arg(path).status();
-                assert!(made.unwrap().success());
-            }),
-            ("by a link", false, |path, other| {
-                fs::remove_file(path).unwrap();
-                symlink(other, path).unwrap();
-            }),
-        ];
-        let scratch = Scratch::new();
-        for (case, is_opened, replace) in table {
-            let (path, other) = (scratch.0.join(case), scratch.0.join("other"));
-            for file in [&path, &other] {
-                File::create(file).unwrap();
-            }
-            let found = fs::symlink_metadata(&path).unwrap();
-            replace(&path, &other);
-            assert_eq!(open_found(&path, &found).is_ok(), is_opened, "{case}");
-        }
-    }
-
-    #[test]
-    fn a_directory_that_cannot_be_made_is_an_error_with_advice() {
+    fn a_directory_that_cannot_be_made_is_an_error() {
         let scratch = Scratch::new();
         fs::write(scratch.0.join("file"), "").unwrap();
         for below in ["file", "file/below"] {
-            let error = try_acquire(&scratch.lock(below), "key").map(|held| held.is_some());
-            let error = error.unwrap_err().to_string();
-            assert!(error.contains("NEXUS_LOCK_DIR"), "{below}: {error}");
+            let result = try_lock(&scratch.lock(below), "key").map(|held| held.is_some());
+            assert!(!is_exhausted(&result.unwrap_err()), "{below}");
         }
     }
 }
@@ -237,7 +258,7 @@ mod unix {
 fn an_option_says_which_lock_is_used() {
     struct Own;
     impl RefreshLock for Own {
-        fn acquire(&self, _: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
+        fn try_lock(&self, _: &str, _: Duration) -> io::Result<Option<Box<dyn Send>>> {
             Ok(None)
         }
     }
@@ -253,7 +274,7 @@ fn an_option_says_which_lock_is_used() {
         let chosen = option
             .choose(Log::new(LogLevel::Off))
             .unwrap()
-            .map(|(_, prefix)| prefix);
+            .map(|lock| lock.prefix);
         assert_eq!(chosen.as_deref(), prefix, "{case}");
     }
     for relative in ["", "locks", "./locks", "~/locks"] {

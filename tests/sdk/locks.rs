@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::errors::METHODS;
 use crate::support::{Server, bearer, bytes, json, options};
 use nexus_sdk::serde_json::json;
-use nexus_sdk::{LockRequest, NexusClient, NexusClientOptions, RefreshLock, RetryPolicy};
+use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, RetryPolicy};
 
 /// What happened, in order: `acquire`, `request`, `release`.
 #[derive(Clone, Default)]
@@ -40,17 +40,17 @@ struct Scripted<F>(F);
 
 impl<F> RefreshLock for Scripted<F>
 where
-    F: Fn(&LockRequest<'_>) -> io::Result<Option<Guard>> + Send + Sync,
+    F: Fn(Duration) -> io::Result<Option<Guard>> + Send + Sync,
 {
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Guard>> {
-        (self.0)(turn)
+    fn try_lock(&self, _: &str, lease: Duration) -> io::Result<Option<Guard>> {
+        (self.0)(lease)
     }
 }
 
 struct Bench {
     gateway: Server,
     events: Events,
-    longest: Arc<Mutex<Vec<Duration>>>,
+    leases: Arc<Mutex<Vec<Duration>>>,
 }
 
 impl Bench {
@@ -70,16 +70,16 @@ impl Bench {
         Self {
             gateway,
             events,
-            longest: Arc::default(),
+            leases: Arc::default(),
         }
     }
 
     /// A lock that is always free, unless it fails.
     fn lock(&self, fails: bool) -> impl RefreshLock + use<> {
-        let (events, longest) = (self.events.clone(), Arc::clone(&self.longest));
-        Scripted(move |turn: &LockRequest<'_>| {
+        let (events, leases) = (self.events.clone(), Arc::clone(&self.leases));
+        Scripted(move |lease: Duration| {
             events.add("acquire");
-            longest.lock().unwrap().push(turn.longest);
+            leases.lock().unwrap().push(lease);
             if fails {
                 return Err(io::Error::other("no connection"));
             }
@@ -142,22 +142,22 @@ fn calls_that_refresh_nothing_take_no_lock() {
 }
 
 #[test]
-fn a_turn_is_as_long_as_an_attempt() {
-    let longest = |timeout| {
+fn a_lease_is_as_long_as_an_attempt() {
+    let lease = |timeout| {
         let bench = Bench::new(&[]);
         let client = bench.client(|options| options.timeout(timeout));
         client.resolve_token("ws", "p").unwrap();
-        let [longest] = bench.longest.lock().unwrap()[..] else {
+        let [lease] = bench.leases.lock().unwrap()[..] else {
             panic!("more than one turn")
         };
-        longest
+        lease
     };
     for (timeout, expected) in [(1, 60), (30, 60), (60, 60), (100, 100)] {
-        let found = longest(Duration::from_secs(timeout));
+        let found = lease(Duration::from_secs(timeout));
         assert_eq!(found, Duration::from_secs(expected), "{timeout} s");
     }
-    let end = std::time::SystemTime::now().checked_add(longest(Duration::MAX));
-    assert!(end.is_some(), "a clock can add the longest turn");
+    let end = std::time::SystemTime::now().checked_add(lease(Duration::MAX));
+    assert!(end.is_some(), "a clock can add the longest lease");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_lock_that_panics_fails_the_call_and_not_the_next_one() {
     for in_drop in [false, true] {
         let bench = Bench::new(&[]);
         let turns = AtomicUsize::new(0);
-        let lock = Scripted(move |_: &LockRequest<'_>| -> io::Result<Option<Guard>> {
+        let lock = Scripted(move |_: Duration| -> io::Result<Option<Guard>> {
             match (turns.fetch_add(1, Ordering::SeqCst), in_drop) {
                 (0, true) => Ok(Some(Box::new(PanicsInDrop))),
                 (0, false) => panic::resume_unwind(Box::new("a bug of the lock")),

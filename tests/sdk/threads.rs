@@ -32,7 +32,6 @@ fn threads_can_send_share_and_clone_every_public_type_but_two() {
         all::<FetchOptions>(),
         all::<Fetcher>(),
         all::<Health>(),
-        all::<LockRequest<'static>>(),
         all::<LogLevel>(),
         all::<NexusClient>(),
         all::<NexusClientOptions>(),

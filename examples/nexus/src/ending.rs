@@ -93,7 +93,7 @@ fn undo() -> MutexGuard<'static, Option<Undo>> {
 
 fn drain() {
     let Some(client) = CLIENT.get() else { return };
-    if client.drain(Duration::ZERO) {
+    if client.is_idle() {
         return;
     }
     AT_ONCE.store(true, SeqCst);
@@ -157,7 +157,7 @@ fn ignored() -> u64 {
 /// process stopped during such a call would keep the refresh lock.
 #[cfg(unix)]
 fn suspend() {
-    let idle = || CLIENT.get().is_none_or(|it| it.drain(Duration::ZERO));
+    let idle = || CLIENT.get().is_none_or(NexusClient::is_idle);
     while !idle() && !ENDING.load(SeqCst) {
         thread::sleep(PAUSE);
     }

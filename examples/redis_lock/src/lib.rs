@@ -5,27 +5,23 @@
 //! key earlier.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::time::{Duration, Instant};
-use std::{io, thread};
+use std::io;
+use std::time::Duration;
 
-use nexus_sdk::{LockRequest, RefreshLock};
+use nexus_sdk::RefreshLock;
 use redis::{Client, Connection, RedisResult};
 
 /// How much longer than a turn the key lasts. An attempt with a slow network takes a little longer than its time limit.
 const MARGIN: Duration = Duration::from_secs(10);
 /// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// The shortest and the longest pause between two attempts to acquire the lock, in milliseconds. Pauses are random, so
-/// that waiting processes do not ask Redis at the same moment.
-const MIN_PAUSE: u64 = 10;
-const MAX_PAUSE: u64 = 50;
 
 /// Deletes a key if it still has this process's value. Otherwise the key has expired, and may belong to another
 /// process.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end";
 
-/// A `RefreshLock` that opens a new connection to Redis each time it acquires the lock, because refreshes are rare
-/// and an idle connection can break unnoticed.
+/// A `RefreshLock` that opens a new connection to Redis each time it is asked, because refreshes are rare and
+/// an idle connection can break unnoticed.
 #[derive(Debug)]
 pub struct RedisLock(Client);
 
@@ -45,38 +41,29 @@ impl RedisLock {
         connection.set_write_timeout(Some(TIMEOUT))?;
         Ok(connection)
     }
-}
 
-impl RefreshLock for RedisLock {
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Box<dyn Send>>> {
-        let key = format!("nexus:refresh:{}", turn.key);
+    /// Creates the key, or returns `None` if it exists.
+    fn start_turn(&self, key: &str, lease: Duration) -> RedisResult<Option<Turn>> {
+        let mut connection = self.connect()?;
+        let key = format!("nexus:refresh:{key}");
         let token = format!("{:016x}{:016x}", random(), random());
-        let mut connection = self.connect().map_err(io::Error::other)?;
-        while !set(&mut connection, &key, &token, turn.longest + MARGIN)
-            .map_err(io::Error::other)?
-        {
-            let left = turn.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            let pause = MIN_PAUSE + random() % (MAX_PAUSE - MIN_PAUSE);
-            thread::sleep(left.min(Duration::from_millis(pause)));
-        }
-        Ok(Some(Box::new(Turn {
+        let lease = u64::try_from((lease + MARGIN).as_millis()).unwrap_or(u64::MAX);
+        let mut command = redis::cmd("SET");
+        command.arg(&key).arg(&token).arg("NX").arg("PX").arg(lease);
+        let set: Option<String> = command.query(&mut connection)?;
+        Ok(set.map(|_| Turn {
             connection,
             key,
             token,
-        })))
+        }))
     }
 }
 
-/// Creates the key unless it exists, and returns whether it was created.
-fn set(connection: &mut Connection, key: &str, token: &str, lease: Duration) -> RedisResult<bool> {
-    let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-    let mut command = redis::cmd("SET");
-    command.arg(key).arg(token).arg("NX").arg("PX").arg(lease);
-    let set: Option<String> = command.query(connection)?;
-    Ok(set.is_some())
+impl RefreshLock for RedisLock {
+    fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
+        let turn = self.start_turn(key, lease).map_err(io::Error::other)?;
+        Ok(turn.map(|turn| Box::new(turn) as Box<dyn Send>))
+    }
 }
 
 struct Turn {

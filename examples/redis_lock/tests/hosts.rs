@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 use nexus_sdk::testing::{DevGateway, Provider};
-use nexus_sdk::{LockRequest, LogLevel, NexusClient, NexusClientOptions, RefreshLock as _};
+use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions, RefreshLock as _};
 use redis_lock::RedisLock;
 
 const TASK: &str = "REDIS_LOCK_TASK";
@@ -58,7 +58,7 @@ fn a_process_of_the_tests() {
     let variable = |name| env::var(name).unwrap();
     let Ok(task) = env::var(TASK) else { return };
     if task == "hold" {
-        let held = redis().acquire(&LockRequest::new(&variable(KEY), LEASE, Instant::now()));
+        let held = redis().try_lock(&variable(KEY), LEASE);
         let held = held.unwrap().expect("the lock is free");
         fs::write(variable("HELD"), "").unwrap();
         thread::sleep(LONG);
@@ -162,72 +162,56 @@ impl Drop for Holder {
     }
 }
 
+/// Asks until the lock is held, as a client does.
+fn wait(redis: &RedisLock, key: &str) -> Box<dyn Send> {
+    let start = Instant::now();
+    loop {
+        if let Some(held) = redis.try_lock(key, LONG).unwrap() {
+            return held;
+        }
+        assert!(start.elapsed() < LONG, "the lock is never free");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_killed_holder_keeps_the_lock_until_its_lease_ends() {
     let (redis, key) = (redis(), unique("killed"));
     let start = Instant::now();
     drop(Holder::start(&key));
-    let early = redis
-        .acquire(&LockRequest::new(&key, LEASE, Instant::now()))
-        .unwrap();
+    let early = redis.try_lock(&key, LEASE).unwrap();
     // On a busy machine the lease may have ended by now.
     assert!(early.is_none() || start.elapsed() >= LEASE);
     drop(early);
-    let held = redis.acquire(&LockRequest::new(&key, LEASE, Instant::now() + LONG));
-    assert!(held.unwrap().is_some());
+    wait(&redis, &key);
     assert!(start.elapsed() >= LEASE);
 }
 
 #[test]
 fn a_released_lock_is_free_at_once() {
     let (redis, key) = (redis(), unique("released"));
-    let held = redis
-        .acquire(&LockRequest::new(&key, LONG, Instant::now()))
-        .unwrap();
+    let held = redis.try_lock(&key, LONG).unwrap();
     assert!(held.is_some());
-    assert!(
-        redis
-            .acquire(&LockRequest::new(&key, LONG, Instant::now()))
-            .unwrap()
-            .is_none()
-    );
+    assert!(redis.try_lock(&key, LONG).unwrap().is_none());
     drop(held);
-    assert!(
-        redis
-            .acquire(&LockRequest::new(&key, LONG, Instant::now()))
-            .unwrap()
-            .is_some()
-    );
+    assert!(redis.try_lock(&key, LONG).unwrap().is_some());
 }
 
 #[test]
 fn a_turn_that_has_ended_does_not_release_the_next_one() {
     let (redis, key) = (redis(), unique("ended"));
-    let short = Duration::from_millis(20);
-    let ended = redis
-        .acquire(&LockRequest::new(&key, short, Instant::now()))
-        .unwrap();
-    let next = redis
-        .acquire(&LockRequest::new(&key, LONG, Instant::now() + LONG))
-        .unwrap();
-    assert!(ended.is_some() && next.is_some());
+    let ended = redis.try_lock(&key, Duration::from_millis(20)).unwrap();
+    let next = wait(&redis, &key);
+    assert!(ended.is_some());
     drop(ended);
-    assert!(
-        redis
-            .acquire(&LockRequest::new(&key, LONG, Instant::now()))
-            .unwrap()
-            .is_none()
-    );
+    assert!(redis.try_lock(&key, LONG).unwrap().is_none());
+    drop(next);
 }
 
 #[test]
 fn a_server_that_is_away_is_an_error() {
     // No server ever listens on this port of loopback.
     let redis = RedisLock::new("redis://127.0.0.1:1/").unwrap();
-    assert!(
-        redis
-            .acquire(&LockRequest::new("key", LEASE, Instant::now()))
-            .is_err()
-    );
+    assert!(redis.try_lock("key", LEASE).is_err());
     assert!(RedisLock::new("127.0.0.1").is_err());
 }

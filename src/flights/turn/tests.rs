@@ -1,32 +1,28 @@
 use super::*;
 use crate::cache::Tenant;
 use crate::inner::Inner;
-use crate::log::LogLevel;
+use crate::lock::{LockOption, RefreshLock};
+use crate::log::{Log, LogLevel};
 use crate::options::NexusClientOptions;
-use parking_lot::Mutex;
-use std::time::Instant;
-
-const LONGEST: Duration = Duration::from_secs(60);
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// A lock that is a function.
 struct Scripted<F>(F);
 
-impl<F> RefreshLock for Scripted<F>
-where
-    F: Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync,
-{
-    fn acquire(&self, turn: &LockRequest<'_>) -> io::Result<Option<Guard>> {
-        (self.0)(turn.key, turn.longest, turn.deadline)
+impl<F: Fn() -> io::Result<Option<Guard>> + Send + Sync> RefreshLock for Scripted<F> {
+    fn try_lock(&self, _: &str, _: Duration) -> io::Result<Option<Guard>> {
+        (self.0)()
     }
 }
 
 fn process_lock(
-    script: impl Fn(&str, Duration, Instant) -> io::Result<Option<Guard>> + Send + Sync + 'static,
+    script: impl Fn() -> io::Result<Option<Guard>> + Send + Sync + 'static,
 ) -> ProcessLock {
     let option = LockOption::Own(Arc::new(Scripted(script)));
-    ProcessLock::new(option, Log::new(LogLevel::Off))
-        .unwrap()
-        .unwrap()
+    option.choose(Log::new(LogLevel::Off)).unwrap().unwrap()
 }
 
 fn gateway() -> Arc<Gateway> {
@@ -73,32 +69,11 @@ fn gateways_tenants_and_connections_have_keys_of_their_own() {
 }
 
 #[test]
-fn a_lock_is_asked_again_until_it_is_held() {
-    let asked = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&asked);
-    let lock = process_lock(move |key, longest, deadline| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let mut asked = noted.lock();
-        asked.push((key.to_owned(), longest, left <= SLICE));
-        if asked.len() < 3 {
-            Ok(None)
-        } else {
-            Ok(Some(guard()))
-        }
-    });
-    let (gateway, subject) = (gateway(), tenant("ws", "p"));
-    let guard = lock.acquire(&subject, &gateway).unwrap();
-    assert!(guard.is_some());
-    let asked_for = (lock_name(&gateway.address, &subject), LONGEST, true);
-    assert_eq!(*asked.lock(), vec![asked_for; 3]);
-}
-
-#[test]
 fn nobody_waits_in_a_program_that_ends() {
     let (gateway, subject) = (gateway(), tenant("ws", "p"));
     gateway.set_ending(true);
-    let lock = process_lock(|_, _, _| Ok(None));
-    let error = lock.acquire(&subject, &gateway).map(|_| ());
+    let lock = process_lock(|| Ok(None));
+    let error = acquire(&lock, &subject, &gateway).map(|_| ());
     let error = error.unwrap_err();
     let name = format!("refresh_lock {}", lock_name(&gateway.address, &subject));
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
@@ -107,15 +82,15 @@ fn nobody_waits_in_a_program_that_ends() {
         "{error}"
     );
     // The lock is free.
-    let lock = process_lock(|_, _, _| Ok(Some(guard())));
-    assert!(lock.acquire(&subject, &gateway).unwrap().is_some());
+    let lock = process_lock(|| Ok(Some(guard())));
+    assert!(acquire(&lock, &subject, &gateway).unwrap().is_some());
 }
 
 #[test]
 fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
     let works = Arc::new(AtomicBool::new(false));
     let script = Arc::clone(&works);
-    let lock = process_lock(move |_, _, _| {
+    let lock = process_lock(move || {
         if script.load(Ordering::SeqCst) {
             Ok(Some(guard()))
         } else {
@@ -124,8 +99,27 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
     });
     for works_now in [false, false, true, false] {
         works.store(works_now, Ordering::SeqCst);
-        let guard = lock.acquire(&tenant("ws", "p"), &gateway());
+        let guard = acquire(&lock, &tenant("ws", "p"), &gateway());
         assert_eq!(guard.unwrap().is_some(), works_now);
-        assert_eq!(lock.failed.load(Ordering::SeqCst), !works_now);
+        assert_eq!(lock.has_failed.load(Ordering::SeqCst), !works_now);
+    }
+}
+
+/// Nothing is wrong with the lock, so two refreshes must not meet.
+#[test]
+fn without_file_descriptors_or_memory_the_call_fails() {
+    let errors: [fn() -> io::Error; 3] = [
+        || io::ErrorKind::OutOfMemory.into(),
+        || io::Error::from_raw_os_error(if cfg!(windows) { 4 } else { 23 }),
+        || io::Error::from_raw_os_error(if cfg!(windows) { 4 } else { 24 }),
+    ];
+    for error in errors {
+        let lock = process_lock(move || Err(error()));
+        let outcome = acquire(&lock, &tenant("ws", "p"), &gateway()).map(|_| ());
+        let failed = outcome.unwrap_err();
+        let got = (failed.code(), failed.is_retryable());
+        assert_eq!(got, ("request_failed", true), "{failed}");
+        let begin = "cannot take the lock refresh_lock ";
+        assert!(failed.message().starts_with(begin), "{failed}");
     }
 }

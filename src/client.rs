@@ -1,9 +1,11 @@
 //! The client, with one short method for each operation.
 
 mod connections;
+#[cfg(feature = "consent")]
 pub(crate) mod credentials;
 mod fetching;
-pub(crate) mod sessions;
+#[cfg(feature = "sessions")]
+mod sessions;
 
 use std::fmt;
 use std::sync::Arc;

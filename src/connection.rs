@@ -134,7 +134,7 @@ debug_only!(RequestConnectionInput: user_id, provider_name, scopes);
 #[non_exhaustive]
 pub struct RequestConnectionResponse {
     /// The URL of the page on which the user consents. For a provider of static credentials, the URL returns
-    /// JSON instead of a page: see [`capture_schema`](crate::NexusClient::capture_schema).
+    /// JSON instead of a page: see `capture_schema`, with the feature `consent`.
     pub auth_url: String,
     /// The connection's id, for later calls.
     pub connection_id: String,

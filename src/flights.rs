@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use self::operation::KnownIds;
 pub(crate) use self::operation::Operation;
+#[cfg(feature = "sessions")]
+pub(crate) use self::operation::Subject;
 use self::table::{Flight, Outcome, Table};
 use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};

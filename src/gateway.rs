@@ -127,6 +127,7 @@ impl Request {
     }
 
     /// Adds a secret that an error must not repeat.
+    #[cfg(any(feature = "consent", feature = "sessions"))]
     pub(crate) fn secret(mut self, secret: String) -> Self {
         self.secrets.push(secret);
         self

@@ -87,7 +87,8 @@
 //! |---|---|---|
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
 //! | `gzip` | yes | gzip-compressed responses |
-//! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page |
+//! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page, and serves a form for static credentials; `capture_schema` and `capture_credential` |
+//! | `sessions` | no | agent sessions, which a broker of version 0.4 serves, but no gateway yet |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |
@@ -117,6 +118,7 @@
 
 mod base64;
 mod cache;
+#[cfg(feature = "consent")]
 mod capture;
 mod client;
 mod connection;
@@ -145,6 +147,7 @@ mod retry;
 #[cfg(test)]
 #[path = "../tests/properties/seeded.rs"]
 mod seeded;
+#[cfg(feature = "sessions")]
 mod session;
 #[cfg(feature = "signing")]
 mod signing;
@@ -171,6 +174,7 @@ pub use serde_json;
 pub use ureq::{self, http};
 
 pub use cache::TokenCache;
+#[cfg(feature = "consent")]
 pub use capture::{CaptureSchema, CapturedCredential};
 pub use client::NexusClient;
 pub use connection::revoke::{RevokeOptions, RevokeResult};
@@ -188,6 +192,7 @@ pub use log::LogLevel;
 pub use options::NexusClientOptions;
 pub use providers::{Health, ProviderInfo, Providers};
 pub use retry::RetryPolicy;
+#[cfg(feature = "sessions")]
 pub use session::{AgentSession, AgentSessionInput};
 pub use token::{CachedToken, TokenResponse};
 pub use url::path_segment;

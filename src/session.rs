@@ -160,7 +160,7 @@ debug_only!(AgentSessionInput: agent_id, scopes, workspace_id, provider_name, co
 /// ```
 /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
 ///
-/// let gateway = DevGateway::start()?;
+/// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
 /// gateway.connect("acme", "github")?;
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");

@@ -14,9 +14,8 @@ use crate::wait::{self, WaitOptions};
 
 impl NexusClient {
     /// Requests a connection between a user and a provider. The user then consents on the page at the
-    /// response's `auth_url`. For a provider of static credentials, there is no such page: use
-    /// [`capture_schema`](Self::capture_schema) and [`capture_credential`](Self::capture_credential). The client
-    /// remembers the latest 1,000 connections that it has requested, so that calls by their ids and calls by their
+    /// response's `auth_url`. For a provider of static credentials, there is no such page: use `capture_schema` and
+    /// `capture_credential`, which need the feature `consent`. The client remembers the latest 1,000 connections that it has requested, so that calls by their ids and calls by their
     /// workspaces and providers take turns.
     ///
     /// Blocks for one request to the gateway.

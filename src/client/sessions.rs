@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use super::NexusClient;
+use crate::cache::Tenant;
 use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
-use crate::flights::Operation;
+use crate::flights::{Operation, Subject};
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
 
@@ -16,8 +17,11 @@ impl NexusClient {
     /// refuses the session. With [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of
     /// a user.
     ///
-    /// If the session's `token_type` is `bearer`, its token may be the connection's own token, which has all
-    /// scopes of the connection.
+    /// A broker of version 0.4 serves agent sessions, without those on behalf of a user (`http_405`). No gateway passes
+    /// its paths on yet. An operator has to register the agent first, with `POST /admin/v1/agents`.
+    ///
+    /// If the session's `token_type` is `bearer`, its token is normally the connection's own token. It has all scopes of
+    /// the connection, and works until it expires, even if the session ends earlier.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the connection's token,
     /// so the request waits its turn, and continues after its caller has timed out. If its caller has timed out, the
@@ -28,22 +32,20 @@ impl NexusClient {
     ///
     /// `invalid_input` for a blank id or user token, for a `ttl` of less than a second, and if the input
     /// names both a connection and a provider, or neither. From the gateway: `scope_not_allowed`,
-    /// `agent_inactive` (403), `agent_not_found`, `connection_not_found` (404), `invalid_ttl` (400), and
-    /// `sessions_not_supported` (404) if the gateway has no agent sessions. For a session on behalf of a
+    /// `scope_not_granted` (403), `agent_not_found`, `connection_not_found` (404), `connection_not_active`,
+    /// `unsupported_agent_session_provider` (400), `token_expired` (409), and `sessions_not_supported` (404) if the
+    /// gateway has no agent sessions. For a session on behalf of a
     /// user, also `invalid_user_context_token` (401), `user_not_authorized_for_scope` (403) and
     /// `backend_auth_unavailable` (503).
     ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
-    /// let gateway = DevGateway::start()?;
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
     /// gateway.connect("acme", "github")?;
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let input = AgentSessionInput::new("agent-7", ["repo"])
-    ///     .provider("acme", "github")
-    ///     .on_behalf_of("user:ada");
+    /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
     /// let session = client.request_agent_session(&input)?;
-    /// assert!(session.obo);
     /// let (status, _headers, _body) =
     ///     client.session_fetcher(&session)?.get(&format!("{}/user", gateway.url()))?;
     /// assert_eq!(status, 200);
@@ -60,7 +62,14 @@ impl NexusClient {
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.json(&input.body());
-        let operation = Operation::session(input, request);
+        let subject = match &input.connection_id {
+            Some(id) => Subject::Connection(id.as_str().into()),
+            None => Subject::Tenant(Tenant::new(
+                input.workspace_id.as_deref().unwrap_or_default(),
+                input.provider_name.as_deref().unwrap_or_default(),
+            )),
+        };
+        let operation = Operation::new(subject, request);
         let deadline = self.0.gateway.longest_call();
         let response = self.0.flights.call(operation, deadline);
         AgentSession::from_json(response.map_err(of_session)?.into())
@@ -77,7 +86,7 @@ impl NexusClient {
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
-    /// let gateway = DevGateway::start()?;
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
     /// let connection = gateway.connect("acme", "github")?;
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
     /// let input = AgentSessionInput::new("agent-7", ["repo"]).connection_id(connection);
@@ -103,7 +112,7 @@ impl NexusClient {
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
-    /// let gateway = DevGateway::start()?;
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
     /// gateway.connect("acme", "github")?;
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
     /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
@@ -127,7 +136,7 @@ impl NexusClient {
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
-    /// let gateway = DevGateway::start()?;
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
     /// gateway.connect("acme", "github")?;
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
     /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");

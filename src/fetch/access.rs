@@ -26,6 +26,7 @@ pub(crate) enum Credential {
     /// The credential of a workspace and provider, from the cache or from the gateway.
     Tenant(TokenCache, Tenant),
     /// The credential of an agent session. It is not replaced after a 401.
+    #[cfg_attr(not(feature = "sessions"), expect(dead_code))]
     Session(Arc<CachedToken>),
 }
 

@@ -6,7 +6,6 @@ use crate::cache::{Tenant, TokenCache};
 use crate::error::Result;
 use crate::error::meaning::Asked;
 use crate::gateway::{self, Request};
-use crate::session::AgentSessionInput;
 use crate::sync::Mutex;
 use crate::url;
 
@@ -38,24 +37,12 @@ impl Subject {
 }
 
 impl Operation {
-    fn new(subject: Subject, request: Request) -> Self {
+    pub(crate) fn new(subject: Subject, request: Request) -> Self {
         Self {
             subject,
             request,
             cache: None,
         }
-    }
-
-    /// Requests an agent session. The input has been checked.
-    pub(crate) fn session(input: &AgentSessionInput, request: Request) -> Self {
-        let subject = match &input.connection_id {
-            Some(id) => Subject::Connection(id.as_str().into()),
-            None => Subject::Tenant(Tenant::new(
-                input.workspace_id.as_deref().unwrap_or_default(),
-                input.provider_name.as_deref().unwrap_or_default(),
-            )),
-        };
-        Self::new(subject, request)
     }
 
     pub(crate) fn token(connection_id: &str) -> Result<Self> {
@@ -169,11 +156,8 @@ mod tests {
         let by_id = |operation: fn(&str) -> Result<Operation>, id| operation(id).unwrap();
         let resolve = |provider| Operation::resolve(Tenant::new("ws", provider), None);
         let session = || {
-            let input = AgentSessionInput::new("agent", ["read"]).provider("ws", "p");
-            Operation::session(
-                &input,
-                Request::post("/v1/agent-sessions").json(&input.body()),
-            )
+            let request = Request::post("/v1/agent-sessions").json(&serde_json::json!({}));
+            Operation::new(Subject::Tenant(Tenant::new("ws", "p")), request)
         };
         let table = [
             (

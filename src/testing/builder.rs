@@ -12,6 +12,7 @@ use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
 use super::service::{LIMITS, Route, Service, Settings};
+use super::session::Agent;
 use crate::debug::debug_only;
 use crate::loopback::Server;
 
@@ -37,6 +38,7 @@ pub struct DevGatewayBuilder {
     token_lifetime: Duration,
     providers: Vec<Provider>,
     connections: Vec<(String, String)>,
+    agents: Vec<Agent>,
     settings: Settings,
 }
 
@@ -139,20 +141,28 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Sends the token of an agent session in `session_token`, with the `token_type` `session`. Default `false`: the
-    /// token is in `access_token`, and the type is `bearer`. The upstream accepts both as bearer tokens.
+    /// Registers an agent with the scopes that its sessions may have, as `POST /admin/v1/agents` does. If the id is
+    /// registered already, the first registration counts. Default: no agents.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
-    /// let gateway = DevGateway::builder().session_tokens(true).connection("ws", "github").start()?;
-    /// let request = r#"{"agent_id": "a", "scopes": ["repo"], "workspace_id": "ws", "provider_name": "github"}"#;
-    /// let mut response = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(request)?;
-    /// assert!(response.body_mut().read_to_string()?.contains("session_token"));
+    /// let builder = DevGateway::builder().connection("ws", "github").agent("agent-7", ["repo"]);
+    /// let gateway = builder.start()?;
+    /// let request = r#"{"agent_id": "agent-7", "scopes": ["repo"], "workspace_id": "ws", "provider_name": "github"}"#;
+    /// let session = ureq::post(format!("{}/v1/agent-sessions", gateway.url())).send(request)?;
+    /// assert_eq!(session.status(), 201);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn session_tokens(mut self, session_tokens: bool) -> Self {
-        self.settings.session_tokens = session_tokens;
+    pub fn agent<S: Into<String>>(
+        mut self,
+        agent_id: impl Into<String>,
+        allowed_scopes: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.agents.push(Agent {
+            id: agent_id.into(),
+            allowed_scopes: allowed_scopes.into_iter().map(Into::into).collect(),
+        });
         self
     }
 
@@ -311,6 +321,9 @@ impl DevGatewayBuilder {
         for (workspace_id, provider_name) in &self.connections {
             connections.connect(workspace_id, provider_name, clock.now())?;
         }
+        for agent in self.agents {
+            connections.register(agent);
+        }
         Ok(Service {
             url: format!("http://{address}"),
             settings: self.settings,
@@ -330,6 +343,7 @@ impl Default for DevGatewayBuilder {
             token_lifetime: Duration::from_secs(3600),
             providers: Vec::new(),
             connections: Vec::new(),
+            agents: Vec::new(),
             settings: Settings::default(),
         }
     }

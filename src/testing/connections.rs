@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::encoding::unguessable;
 use super::grant::{Credential, Grant};
 use super::provider::Provider;
-use super::session::Session;
+use super::session::{Agent, Session};
 
 /// The time that a user has to consent, in milliseconds.
 const MAX_CONSENT_TIME: u64 = 10 * 60 * 1000;
@@ -83,6 +83,7 @@ pub(super) struct Connections {
     token_lifetime: Duration,
     /// Oldest first.
     list: Vec<Connection>,
+    agents: Vec<Agent>,
     pub(super) sessions: Vec<Session>,
 }
 
@@ -96,6 +97,7 @@ impl Connections {
             providers: providers.into_iter().map(named).collect(),
             token_lifetime,
             list: Vec::new(),
+            agents: Vec::new(),
             sessions: Vec::new(),
         }
     }
@@ -210,12 +212,17 @@ impl Connections {
         open.map(|session| session.closed = true).count()
     }
 
-    /// Returns the active connection of the open session with this token.
-    pub(super) fn by_session_token(&self, token: &str, now: u64) -> Option<&Connection> {
-        let mut sessions = self.sessions.iter();
-        let session = sessions.find(|session| session.token == token && session.is_open(now))?;
-        let mut active = self.newest_first().filter(|found| found.is_active());
-        active.find(|found| found.id == session.connection_id)
+    /// Adds an agent, and returns whether its id was still free.
+    pub(super) fn register(&mut self, agent: Agent) -> bool {
+        let is_free = self.agent(&agent.id).is_none();
+        if is_free {
+            self.agents.push(agent);
+        }
+        is_free
+    }
+
+    pub(super) fn agent(&self, id: &str) -> Option<&Agent> {
+        self.agents.iter().find(|agent| agent.id == id)
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Connection> {

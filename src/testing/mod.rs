@@ -4,8 +4,8 @@
 //! state in memory, starts within milliseconds and ends when it is dropped.
 //!
 //! It behaves like gateway 0.4. Its own tests compare it with recorded exchanges of a real gateway. The recorded
-//! gateway had no agent sessions, but `DevGateway` serves them by default. [`DevGatewayBuilder::like_v0_2`] makes it
-//! behave like gateway 0.2.
+//! gateway had no agent sessions, but `DevGateway` serves them by default, as a broker does. [`DevGatewayBuilder::like_v0_2`]
+//! makes it behave like gateway 0.2.
 //!
 //! It is not secure. Unless it requires an [API key](DevGatewayBuilder::api_key), any program that can reach the port
 //! can consent in the user's place. Its generated credentials work only with its own sample upstream.
@@ -19,7 +19,8 @@
 //! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns the credential of an active connection |
 //! | `POST /v1/refresh/{id}` | returns a new token |
 //! | `DELETE /v1/connections/{id}` | revokes the connection; with `workspace_id=..`, only a connection of that workspace; `reason=..` may have up to 512 characters |
-//! | `POST /v1/agent-sessions` and `/obo`, `GET` and `DELETE /v1/agent-sessions/{id}` | agent sessions, see below |
+//! | `POST /admin/v1/agents` | registers an agent, with `{"agent_id": .., "allowed_scopes": [..]}` |
+//! | `POST /v1/agent-sessions`, `GET` and `DELETE /v1/agent-sessions/{id}` | agent sessions, see below |
 //! | `GET /v1/providers` | lists the providers by auth type and name |
 //! | `POST /v1/capture-credential` | stores a static credential, which the upstream then accepts |
 //! | `GET /health` | returns `{"status": "healthy"}` |
@@ -53,17 +54,18 @@
 //!
 //! # Agent sessions
 //!
-//! An agent session has a token of its own. The upstream accepts this token as a bearer token while the session is open
-//! and its connection is active. A session ends when it is closed, when `DELETE` revokes its connection, or after its
-//! `ttl_seconds` (default 15 minutes) by the gateway's clock. Every agent exists and gets the scopes that it asks for,
-//! with these exceptions:
+//! A broker of version 0.4 serves agents and their sessions, and no gateway does so yet. `DevGateway` behaves like that
+//! broker. The token of a session is the connection's own access token, so that it works until it expires, even if the
+//! session ends earlier. A session ends when it is closed, when `DELETE` revokes its connection, or after its
+//! `ttl_seconds` (default 15 minutes) by the gateway's clock. Sessions on behalf of a user do not exist: `POST
+//! /v1/agent-sessions/obo` gets 405. The errors are:
 //!
-//! - An agent whose id starts with `unknown-` gets 404 `agent_not_found`.
-//! - An agent whose id starts with `inactive-` gets 403 `agent_inactive`.
-//! - A scope that starts with `denied-` gets 403 `scope_not_allowed`.
-//!
-//! For `/obo`, the `user_context_token` of a user is `user:<name>`. Any other token gets 401
-//! `invalid_user_context_token`.
+//! - 404 `agent_not_found` for an agent that is not registered, and 403 `scope_not_allowed` for a scope that is not among
+//!   the agent's `allowed_scopes`.
+//! - 403 `scope_not_granted` for a scope that the connection was not requested with. A connection that was requested
+//!   without scopes allows all.
+//! - 400 `unsupported_agent_session_provider` for a provider other than [`oauth2`](Provider::oauth2), and 400
+//!   `provider_mismatch` for a connection of another provider.
 
 mod builder;
 mod call;

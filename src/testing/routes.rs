@@ -94,6 +94,10 @@ fn route(call: &Call<'_>) -> Outcome {
             Ok(Response::json(200, &json!({"status": "healthy"})))
         }
         ["v1", path @ ..] => v1(call, path),
+        ["admin", "v1", "agents"] if service.settings.sessions => {
+            check_api_key(service, request)?;
+            sessions::register(call)
+        }
         ["consent"] => connecting::consent(service, request),
         ["auth", "capture-schema"] => capture::schema(service, request),
         path => upstream::respond(service, request, path),

@@ -33,14 +33,9 @@ pub(super) struct Route {
 
 /// The settings of a gateway. [`DevGatewayBuilder`](super::DevGatewayBuilder) documents them.
 #[derive(Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the switches are independent"
-)]
 pub(super) struct Settings {
     pub(super) api_key: Option<String>,
     pub(super) sessions: bool,
-    pub(super) session_tokens: bool,
     pub(super) health_at: String,
     pub(super) v0_2: bool,
     pub(super) rate_limits: bool,
@@ -53,7 +48,6 @@ impl Default for Settings {
         Self {
             api_key: None,
             sessions: true,
-            session_tokens: false,
             health_at: "/health".to_owned(),
             v0_2: false,
             rate_limits: false,

@@ -34,7 +34,8 @@ const BY_ID: [(&str, Call); 4] = [
 
 fn gateway() -> DevGateway {
     let slow = Provider::oauth2("github").refresh_time(Duration::from_millis(50));
-    DevGateway::builder().provider(slow).start().unwrap()
+    let builder = DevGateway::builder().provider(slow);
+    builder.agent("agent-7", ["repo"]).start().unwrap()
 }
 
 /// Requests a connection, consents, and returns its id. Resolves the token once, so that its lifetime starts now.
@@ -223,9 +224,6 @@ fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
     let inputs = [
         AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
         AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id),
-        AgentSessionInput::new("agent-7", ["repo"])
-            .connection_id(&id)
-            .on_behalf_of("user:ada"),
     ];
     for input in inputs {
         gateway.advance(HOUR);

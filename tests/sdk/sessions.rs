@@ -6,7 +6,7 @@ use nexus_sdk::AgentSessionInput;
 use nexus_sdk::testing::DevGateway;
 
 use crate::errors::METHODS;
-use crate::support::{client, connected, said};
+use crate::support::{client, said};
 
 fn input() -> AgentSessionInput {
     AgentSessionInput::new("agent-7", ["repo", "user"]).provider("acme", "github")
@@ -14,17 +14,18 @@ fn input() -> AgentSessionInput {
 
 #[test]
 fn a_session_is_used_and_closed() {
-    let gateway = connected();
+    let builder = DevGateway::builder().agent("agent-7", ["repo", "user"]);
+    let gateway = builder.connection("acme", "github").start().unwrap();
     let client = client(&gateway);
     let session = client.request_agent_session(&input()).unwrap();
     assert_eq!(session.agent_id.as_deref(), Some("agent-7"));
-    assert_eq!(
-        session.connection_id.as_deref(),
-        Some("00000000-0000-4000-8000-000000000001")
-    );
+    let connection = "00000000-0000-4000-8000-000000000001";
+    assert_eq!(session.connection_id.as_deref(), Some(connection));
     assert_eq!(session.scopes_granted, ["repo", "user"]);
     assert_eq!(session.token_type.as_deref(), Some("bearer"));
-    assert!(session.active && !session.obo && session.acting_for.is_none());
+    assert_eq!(session.clearance_level.as_deref(), Some("1"));
+    assert!(session.active && !session.obo);
+    assert!(session.acting_for.is_none() && session.tenant_id.is_none());
     let left = session
         .expires_at
         .unwrap()
@@ -33,6 +34,7 @@ fn a_session_is_used_and_closed() {
     assert!((800..1000).contains(&left), "15 minutes: {left}");
     let token = session.token.as_deref().unwrap();
     assert!(!format!("{session:?}").contains(token));
+    assert_eq!(gateway.count("/v1/resolve"), 0);
 
     let fetcher = client
         .session_fetcher(&session)
@@ -47,31 +49,43 @@ fn a_session_is_used_and_closed() {
         elsewhere.get(gateway.url()).unwrap_err().code(),
         "host_not_allowed"
     );
-    assert_eq!(
-        gateway.count("/v1/resolve"),
-        0,
-        "the session has its own token"
-    );
-    client.close_agent_session(&session.session_id).unwrap();
+    assert_eq!(gateway.count("/v1/resolve"), 0, "the session has a token");
+    let resolved = client.resolve_token("acme", "github").unwrap();
+    assert_eq!(resolved.access_token, token, "the connection's own token");
+
+    for _ in 0..2 {
+        client.close_agent_session(&session.session_id).unwrap();
+        let later = client.get_agent_session(&session.session_id).unwrap();
+        assert!(!later.active && later.token.is_none() && later.token_type.is_none());
+        assert_eq!(
+            (later.expires_at, &later.agent_id),
+            (session.expires_at, &session.agent_id)
+        );
+        let unusable = client.session_fetcher(&later).unwrap_err();
+        assert_eq!(said(&unusable), ("invalid_input", None));
+    }
+    assert!(gateway.end_grant("acme", "github"));
     assert_eq!(fetcher.get("/user").unwrap().0, 401, "a status is data");
-    client.close_agent_session(&session.session_id).unwrap();
+}
 
-    let later = client.get_agent_session(&session.session_id).unwrap();
-    assert!(!later.active && later.token.is_none());
-    assert_eq!(
-        (later.expires_at, &later.agent_id),
-        (session.expires_at, &session.agent_id)
-    );
-    let unusable = client.session_fetcher(&later).unwrap_err();
-    assert_eq!(said(&unusable), ("invalid_input", None));
-
-    let of_user = client
-        .request_agent_session(&input().on_behalf_of("user:ada"))
-        .unwrap();
-    assert_eq!(
-        (of_user.obo, of_user.acting_for.as_deref()),
-        (true, Some("ada"))
-    );
+#[test]
+fn what_a_broker_refuses() {
+    let builder = DevGateway::builder().agent("agent-7", ["repo"]);
+    let gateway = builder.connection("acme", "github").start().unwrap();
+    let client = client(&gateway);
+    let stranger = AgentSessionInput::new("agent-8", ["repo"]).provider("acme", "github");
+    let other_scope = AgentSessionInput::new("agent-7", ["admin"]).provider("acme", "github");
+    let of_user = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    let table = [
+        (stranger, ("agent_not_found", Some(404))),
+        (other_scope, ("scope_not_allowed", Some(403))),
+        (of_user.on_behalf_of("user:ada"), ("http_405", Some(405))),
+    ];
+    for (input, expected) in table {
+        let error = client.request_agent_session(&input).unwrap_err();
+        assert_eq!(said(&error), expected);
+        assert!(!error.is_retryable() && !error.needs_reconnect());
+    }
 }
 
 #[test]

@@ -77,6 +77,10 @@ pub(super) fn attention_required() -> Response {
     Response::json(409, &body)
 }
 
+pub(super) fn not_active() -> Response {
+    Response::error(400, "connection_not_active", NOT_ACTIVE)
+}
+
 /// Returns the connection if it is active.
 ///
 /// # Errors
@@ -88,7 +92,7 @@ pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connect
         "active" => Ok(connection),
         "attention" => Err(attention_required()),
         "revoked" => Err(Response::error(410, "connection_revoked", REVOKED)),
-        _ => Err(Response::error(400, "connection_not_active", NOT_ACTIVE)),
+        _ => Err(not_active()),
     }
 }
 

@@ -1,28 +1,58 @@
-//! The paths of agent sessions.
+//! The paths of agents and their sessions, as broker 0.4 serves them.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::refusal::usable;
-use super::tokens::refresh_if_expired;
+use super::refusal;
+use super::tokens::{refresh_if_expired, valid_id};
 use crate::testing::call::Call;
 use crate::testing::clock;
 use crate::testing::connections::{Connection, Connections};
-use crate::testing::encoding::{percent_decode, unguessable};
+use crate::testing::encoding::percent_decode;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
-use crate::testing::session::Session;
+use crate::testing::session::{Agent, Session};
 
 const DEFAULT_TTL: u64 = 900;
-const MAX_TTL: u64 = 86_400;
 
-/// Responds to `/v1/agent-sessions` and the paths below it.
+/// Registers an agent.
+pub(super) fn register(call: &Call<'_>) -> Outcome {
+    call.request.allow("POST")?;
+    let body = call.request.json_object()?;
+    let id = text(&body, "agent_id").filter(|id| is_agent_id(id));
+    let id = id.ok_or_else(|| {
+        let problem = "agent_id must start with a letter or number and contain only letters, numbers, dots, \
+            underscores, colons, or hyphens";
+        Response::error(400, "invalid_agent_id", problem)
+    })?;
+    let agent = Agent {
+        id: id.to_owned(),
+        allowed_scopes: scopes(&body, "allowed_scopes")?,
+    };
+    let body = json!({
+        "agent_id": agent.id,
+        "allowed_scopes": agent.allowed_scopes,
+        "created_at": clock::rfc3339(call.service.clock.now()),
+        "active": true,
+    });
+    if !call.service.connections.lock().register(agent) {
+        return Err(Response::error(409, "agent_exists", "Agent already exists"));
+    }
+    Ok(Response::json(201, &body))
+}
+
+fn is_agent_id(id: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+    id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.chars().all(is_plain)
+}
+
+/// Responds to `/v1/agent-sessions` and the paths below it. Broker 0.4 has no `/obo`: it is the id of an unknown session
+/// there, to which nothing can be posted.
 pub(super) fn respond(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     match path {
-        [] => open(call, false),
-        ["obo"] => open(call, true),
+        [] => open(call),
         [id] if request.method == "DELETE" => close(service, id),
         [id] => {
             request.allow("GET, HEAD, DELETE")?;
@@ -32,67 +62,62 @@ pub(super) fn respond(call: &Call<'_>, path: &[&str]) -> Outcome {
     }
 }
 
-fn open(call: &Call<'_>, obo: bool) -> Outcome {
+fn open(call: &Call<'_>) -> Outcome {
     let (service, request) = (call.service, call.request);
     request.allow("POST")?;
     let body = request.json_object()?;
     let agent_id = text(&body, "agent_id")
         .ok_or_else(|| Response::error(400, "missing_agent_id", "agent_id is required"))?;
-    let scopes = scopes(&body)?;
+    let scopes = scopes(&body, "scopes")?;
+    if scopes.is_empty() {
+        let problem = "at least one scope is required";
+        return Err(Response::error(400, "missing_scopes", problem));
+    }
     let ttl = ttl(&body)?;
-    let user = if obo { Some(user(&body)?) } else { None };
-    check_agent(agent_id, &scopes)?;
     let mut connections = service.connections.lock();
+    check_agent(connections.agent(agent_id), &scopes)?;
     let connection = selected(&mut connections, &body)?;
+    check_connection(connection, &scopes)?;
     let connection_id = connection.id.clone();
-    let workspace_id = connection.request.workspace_id.clone();
     drop(connections);
     refresh_if_expired(call, &connection_id)?;
     let mut connections = service.connections.lock();
+    let now = service.clock.now();
+    let connection = connections.by_id(&connection_id);
+    let credential = connection.map(|found| found.credential(now));
+    let token = credential.and_then(|held| held.text("access_token"));
+    let token = token.map(str::to_owned).ok_or_else(|| {
+        let problem = "OAuth access token is unavailable for this connection";
+        Response::error(400, "access_token_unavailable", problem)
+    })?;
     let number = connections.sessions.len().saturating_add(1);
     let session = Session {
-        id: format!("session-{number}"),
+        id: format!("sess_{number:032}"),
         agent_id: agent_id.to_owned(),
         connection_id,
-        workspace_id,
         scopes,
-        user,
-        token: unguessable(),
-        expires: clock::after(service.clock.now(), ttl),
+        expires: clock::after(now, ttl),
         closed: false,
     };
-    let (token_type, field) = token_kind(service);
-    let mut body = session.described(true, token_type);
-    if let Some(fields) = body.as_object_mut() {
-        fields.insert(field.to_owned(), session.token.clone().into());
-    }
+    let mut body = session.described(now);
+    body.insert("token_type".to_owned(), "bearer".into());
+    body.insert("access_token".to_owned(), token.into());
     connections.sessions.push(session);
-    Ok(Response::json(201, &body))
-}
-
-/// Returns the type of a session's token, and the name of the field that contains the token.
-fn token_kind(service: &Service) -> (&'static str, &'static str) {
-    if service.settings.session_tokens {
-        return ("session", "session_token");
-    }
-    ("bearer", "access_token")
+    Ok(Response::json(201, &body.into()))
 }
 
 fn describe(service: &Service, id: &str) -> Outcome {
     let mut connections = service.connections.lock();
-    let token = by_id(&mut connections, id)?.token.clone();
-    let connection = connections.by_session_token(&token, service.clock.now());
-    let active = connection.is_some();
     let session = by_id(&mut connections, id)?;
-    let body = session.described(active, token_kind(service).0);
-    Ok(Response::json(200, &body))
+    let body = session.described(service.clock.now());
+    Ok(Response::json(200, &body.into()))
 }
 
 fn close(service: &Service, id: &str) -> Outcome {
     let mut connections = service.connections.lock();
     let session = by_id(&mut connections, id)?;
     session.closed = true;
-    let body = json!({"status": "closed", "session_id": session.id});
+    let body = json!({"status": "closed", "session_id": session.id, "active": false});
     Ok(Response::json(200, &body))
 }
 
@@ -100,79 +125,106 @@ fn by_id<'a>(connections: &'a mut Connections, id: &str) -> Result<&'a mut Sessi
     let id = percent_decode(id);
     let mut sessions = connections.sessions.iter_mut();
     let session = sessions.find(|session| session.id == id);
-    session.ok_or_else(|| Response::error(404, "session_not_found", "Session not found"))
-}
-
-/// Returns the name of the user whose token is `user:<name>`.
-fn user(body: &Map<String, Value>) -> Result<String, Response> {
-    let token = text(body, "user_context_token").unwrap_or_default();
-    let name = token.strip_prefix("user:").filter(|name| !name.is_empty());
-    let refused = || Response::error(401, "invalid_user_context_token", "no user has this token");
-    name.map(str::to_owned).ok_or_else(refused)
+    session.ok_or_else(|| Response::error(404, "session_not_found", "Agent session not found"))
 }
 
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    let text = body.get(name)?.as_str();
-    text.filter(|text| !text.trim().is_empty())
+    let text = body.get(name)?.as_str()?.trim();
+    Some(text).filter(|text| !text.is_empty())
 }
 
-/// Applies the rules for agents from the documentation of `testing`.
-fn check_agent(agent_id: &str, scopes: &[String]) -> Result<(), Response> {
-    if agent_id.starts_with("unknown-") {
+fn check_agent(agent: Option<&Agent>, scopes: &[String]) -> Result<(), Response> {
+    let Some(agent) = agent else {
         return Err(Response::error(404, "agent_not_found", "Agent not found"));
-    }
-    if agent_id.starts_with("inactive-") {
-        let problem = "the agent is not active";
-        return Err(Response::error(403, "agent_inactive", problem));
-    }
-    if scopes.iter().any(|scope| scope.starts_with("denied-")) {
-        let problem = "the agent may not have this scope";
-        return Err(Response::error(403, "scope_not_allowed", problem));
-    }
-    Ok(())
+    };
+    let mut missing = scopes
+        .iter()
+        .filter(|scope| !agent.allowed_scopes.contains(scope));
+    missing.next().map_or(Ok(()), |scope| {
+        let problem = format!("scope {scope:?} is not allowed for agent {}", agent.id);
+        Err(Response::error(403, "scope_not_allowed", &problem))
+    })
 }
 
-fn scopes(body: &Map<String, Value>) -> Result<Vec<String>, Response> {
-    let given = body.get("scopes").cloned().unwrap_or_default();
-    let given: Option<Vec<String>> = serde_json::from_value(given).map_err(|_| invalid_scope())?;
-    let scopes = given.unwrap_or_default();
-    if scopes.is_empty() {
-        let problem = "at least one scope is required";
-        return Err(Response::error(400, "missing_scopes", problem));
+/// A connection that was requested without scopes allows each scope.
+fn check_connection(connection: &Connection, scopes: &[String]) -> Result<(), Response> {
+    if !connection.provider.has_tokens() {
+        let problem = "agent sessions currently require an OAuth2 connection";
+        let code = "unsupported_agent_session_provider";
+        return Err(Response::error(400, code, problem));
     }
-    if scopes.iter().any(|scope| scope.trim().is_empty()) {
-        return Err(invalid_scope());
+    let granted = connection.request.scopes.as_deref().unwrap_or_default();
+    let mut missing = scopes.iter().filter(|scope| !granted.contains(scope));
+    match missing.next() {
+        Some(scope) if !granted.is_empty() => {
+            let problem = format!("scope {scope:?} was not granted on the underlying connection");
+            Err(Response::error(403, "scope_not_granted", &problem))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the scopes without repetitions.
+fn scopes(body: &Map<String, Value>, field: &str) -> Result<Vec<String>, Response> {
+    let given = body.get(field).cloned().unwrap_or_default();
+    let given: Option<Vec<String>> = serde_json::from_value(given).map_err(|_| invalid_json())?;
+    let mut scopes = Vec::new();
+    for scope in given.unwrap_or_default() {
+        let scope = scope.trim().to_owned();
+        if scope.is_empty() {
+            let problem = "scopes must not contain empty values";
+            return Err(Response::error(400, "invalid_scope", problem));
+        }
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
     }
     Ok(scopes)
 }
 
-fn invalid_scope() -> Response {
-    Response::error(400, "invalid_scope", "scopes must be a list of names")
+fn invalid_json() -> Response {
+    Response::error(400, "invalid_json", "a field has the wrong type")
 }
 
+/// Zero stands for the default.
 fn ttl(body: &Map<String, Value>) -> Result<Duration, Response> {
     let given = body.get("ttl_seconds").filter(|ttl| !ttl.is_null());
-    let seconds = given.map_or(Some(DEFAULT_TTL), Value::as_u64);
-    let seconds = seconds.filter(|seconds| (1..=MAX_TTL).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(|| {
-        let problem = format!("ttl_seconds must be from 1 to {MAX_TTL}");
-        Response::error(400, "invalid_ttl", &problem)
-    })
+    let seconds = given.map_or(Some(0), Value::as_i64);
+    match u64::try_from(seconds.ok_or_else(invalid_json)?) {
+        Ok(0) => Ok(Duration::from_secs(DEFAULT_TTL)),
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => {
+            let problem = "ttl_seconds must be greater than or equal to zero";
+            Err(Response::error(400, "invalid_ttl", problem))
+        }
+    }
 }
 
-/// Returns the connection that a request names by its id, or by its workspace and provider.
+/// Returns the active connection that a request names by its id, or by its workspace and provider.
 fn selected<'a>(
     connections: &'a mut Connections,
     body: &Map<String, Value>,
 ) -> Result<&'a mut Connection, Response> {
+    let provider = text(body, "provider_name");
     if let Some(id) = text(body, "connection_id") {
-        return usable(connections.by_id(id));
+        let id = valid_id(id, "connection_id must be a UUID")?;
+        let connection = connections.by_id(&id);
+        let connection = connection.ok_or_else(refusal::connection_not_found)?;
+        if provider.is_some_and(|name| !name.eq_ignore_ascii_case(&connection.provider.name)) {
+            let problem = "provider_name does not match connection provider";
+            return Err(Response::error(400, "provider_mismatch", problem));
+        }
+        if !connection.is_active() {
+            return Err(refusal::not_active());
+        }
+        return Ok(connection);
     }
-    let pair = (text(body, "workspace_id"), text(body, "provider_name"));
-    let (Some(workspace), Some(provider)) = pair else {
-        let problem = "give either connection_id or both workspace_id and provider_name";
-        return Err(Response::error(400, "missing_connection_selector", problem));
-    };
+    let pair = text(body, "workspace_id").zip(provider);
+    let (workspace, provider) = pair.ok_or_else(|| {
+        let problem = "provide connection_id or both workspace_id and provider_name";
+        Response::error(400, "missing_connection_selector", problem)
+    })?;
     let connection = connections.by_pair(workspace, provider);
-    usable(connection.filter(|found| found.is_active()))
+    let active = connection.filter(|found| found.is_active());
+    active.ok_or_else(refusal::no_active_connection)
 }

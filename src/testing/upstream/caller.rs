@@ -33,8 +33,7 @@ pub(super) fn caller(
         };
         connection.is_active() && connection.grant.accepted(now).any(carried)
     });
-    let of_session = || connections.by_session_token(session_token(request)?, now);
-    let connection = found.or_else(of_session).ok_or_else(|| {
+    let connection = found.ok_or_else(|| {
         let response = Response::json(401, &json!({"message": "Bad credentials"}));
         response.header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
     })?;
@@ -45,12 +44,6 @@ pub(super) fn caller(
 fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {
     let sent = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
     sent.split_once(' ')
-}
-
-/// Returns the bearer token. An agent session's token is a bearer token, whatever the strategy of its connection is.
-fn session_token(request: &ReceivedRequest) -> Option<&str> {
-    let (scheme, token) = authorization(request)?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
 
 /// Checks whether a request carries a credential.

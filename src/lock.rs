@@ -214,19 +214,11 @@ impl ProcessLock {
     }
 }
 
-/// Returns the directory for this user's lock files, which depends on the platform. Relative paths in the environment
-/// are ignored, as the XDG Base Directory Specification requires.
+/// Returns the directory for this user's lock files. It is the same for every program of the user, because it depends
+/// only on the home directory: desktop programs start MCP servers without the variables of the user's shell.
 fn default_dir() -> Option<PathBuf> {
-    let absolute = |path: &PathBuf| path.is_absolute();
-    let variable = |name| env::var_os(name).map(PathBuf::from).filter(absolute);
-    let home = |below| env::home_dir().map(|home| home.join(below));
-    let state = match env::consts::OS {
-        "windows" => variable("LOCALAPPDATA"),
-        "macos" => home("Library/Application Support"),
-        _ => variable("XDG_STATE_HOME").or_else(|| home(".local/state")),
-    };
-    let dir = state?.join("nexus").join("locks");
-    Some(dir).filter(absolute)
+    let dir = env::home_dir()?.join(".local/state/nexus/locks");
+    dir.is_absolute().then_some(dir)
 }
 
 /// A directory with a lock file for each key. The modification time of a file is the time by which the holder's turn

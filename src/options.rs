@@ -250,9 +250,10 @@ impl NexusClientOptions {
     /// Sets the directory for the lock files, as an absolute path. A process locks such a file while it refreshes a
     /// token.
     ///
-    /// This option overrides `NEXUS_LOCK_DIR`. The default is `$XDG_STATE_HOME/nexus/locks` or
-    /// `~/.local/state/nexus/locks` (macOS: `~/Library/Application Support/nexus/locks`, Windows:
-    /// `%LOCALAPPDATA%\nexus\locks`).
+    /// The default is `.local/state/nexus/locks` in the user's home directory, on every system. The environment variable
+    /// `NEXUS_LOCK_DIR` sets another directory, and this option overrides both. Programs with different directories do
+    /// not take turns, so set the variable for all programs of a user or for none. The desktop program that starts an MCP
+    /// server usually does not pass the variables of the user's shell.
     ///
     /// If two processes refresh the same token at once, the provider may revoke the user's grant. Processes with the
     /// same gateway URL and directory therefore take turns with requests for the same workspace and provider, or for

@@ -81,6 +81,14 @@ fn the_modification_time_is_the_end_of_the_turn() {
 }
 
 #[test]
+fn a_lock_is_kept_even_if_its_time_cannot_be_written() {
+    let scratch = Scratch::new();
+    let held = scratch.lock("").try_lock("key", Duration::MAX).unwrap();
+    assert!(held.is_some());
+    assert!(try_lock(&scratch.lock(""), "key").unwrap().is_none());
+}
+
+#[test]
 fn a_holder_is_stopped_if_its_turn_ended_ten_seconds_ago() {
     let scratch = Scratch::new();
     let file = File::create(scratch.0.join("key")).unwrap();

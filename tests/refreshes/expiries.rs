@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime};
-use std::{fs, thread};
+use std::{env, fs, thread};
 
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::testing::Fault;
@@ -15,7 +15,7 @@ use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
 use crate::directories::default_dir;
 use crate::signals::signal;
-use crate::{Counts, Soak, Way, result};
+use crate::{Counts, Soak, TASK, Way, result};
 
 /// Longer than the test: tokens expire when they are told to.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -60,8 +60,14 @@ struct Process {
 
 impl Process {
     fn start(soak: &Soak, number: usize) -> Self {
+        Self::start_with(soak, number, |_| {})
+    }
+
+    fn start_with(soak: &Soak, number: usize, edit: impl FnOnce(&mut Command)) -> Self {
         let name = format!("process-{number}");
-        let child = Some(soak.spawn(Way::Named, &name, 0));
+        let mut command = soak.command(Way::Named, &name, 0);
+        edit(&mut command);
+        let child = Some(command.spawn().unwrap());
         Self { name, child }
     }
 
@@ -186,6 +192,45 @@ fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
         let failed = (counts.timeouts, counts.errors);
         assert_eq!(failed, (0, BTreeMap::new()), "{name}");
         assert!(counts.good > 0, "{name}");
+    }
+}
+
+/// Leaves a process only the variables that the official MCP clients pass to a server.
+fn as_an_mcp_server(command: &mut Command) {
+    let passed = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+    let kept: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .filter(|(name, _)| name == TASK || passed.iter().any(|passed| name == passed))
+        .collect();
+    let inherited = passed.map(|name| (name, env::var_os(name).unwrap_or_default()));
+    command.env_clear().envs(inherited).envs(kept);
+}
+
+#[test]
+fn programs_of_a_user_share_one_lock_whatever_their_environment() {
+    let soak = Soak::new("environments", HOUR, 1);
+    let elsewhere = soak.home.join("elsewhere");
+    let processes = [
+        Process::start(&soak, 0),
+        Process::start_with(&soak, 1, |command| {
+            command.env("XDG_STATE_HOME", &elsewhere);
+        }),
+        Process::start_with(&soak, 2, as_an_mcp_server),
+    ];
+    let mut watch = Watch {
+        soak: &soak,
+        tokens: HashSet::new(),
+    };
+    watch.see_all_go_on(&processes, "the start");
+    for expiry in 1..=3 {
+        soak.gateway.advance(HOUR);
+        watch.see_all_go_on(&processes, &format!("expiry {expiry}"));
+    }
+    assert_eq!(soak.lock_files().len(), 1);
+    assert!(!elsewhere.exists());
+    for process in processes {
+        assert_eq!(process.end().errors, BTreeMap::new());
     }
 }
 

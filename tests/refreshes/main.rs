@@ -17,6 +17,7 @@ mod seeded;
 #[path = "../support/signals.rs"]
 mod signals;
 
+mod descriptors;
 mod directories;
 mod expiries;
 
@@ -137,6 +138,7 @@ fn process() {
     let options = NexusClientOptions::new(text("url")).log_level(LogLevel::Off);
     let counts = match text("way") {
         "Once" => return directories::resolve(text("url"), &task),
+        "Exhausted" => return descriptors::resolve(text("url")),
         "Named" => expiries::call(text("url"), options, text("name"), &stopped),
         way => {
             let options = if way == "Unlocked" {
@@ -278,15 +280,13 @@ impl Soak {
         }
     }
 
-    fn spawn(&self, way: Way, name: &str, seed: u64) -> Child {
+    fn command(&self, way: Way, name: &str, seed: u64) -> Command {
         let task = json!({
             "url": self.gateway.url(), "way": format!("{way:?}"), "seed": seed, "name": name,
         });
-        command(&task)
-            .env("HOME", &self.home)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
+        let mut command = command(&task);
+        command.env("HOME", &self.home).stdout(Stdio::piped());
+        command
     }
 
     fn row(&self, row: &Row) -> Outcome {
@@ -323,7 +323,7 @@ impl Soak {
         sum: &Mutex<(Counts, u64)>,
     ) {
         while !over.load(SeqCst) {
-            let child = self.spawn(row.way, "", random.next());
+            let child = self.command(row.way, "", random.next()).spawn().unwrap();
             let (start, life) = (Instant::now(), between(&mut random, 500, 4000));
             while !over.load(SeqCst) && (!row.restarts || start.elapsed() < life) {
                 thread::sleep(Duration::from_millis(20));

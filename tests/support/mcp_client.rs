@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
@@ -98,7 +98,9 @@ impl Client {
 
     pub(crate) fn message(&self, id: u64, method: &str, mut params: Value) -> Value {
         if self.revision == MODERN {
-            params["_meta"] = meta(MODERN);
+            for (name, value) in meta(MODERN).as_object().unwrap() {
+                params["_meta"][name] = value.clone();
+            }
             params["_meta"][CAPABILITIES] = self.capabilities.clone();
         }
         json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
@@ -191,12 +193,21 @@ impl Client {
 
     /// Returns the messages until the server ends. Its exit code must be 0.
     pub(crate) fn rest(mut self) -> Vec<Value> {
-        let mut rest = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(TIMEOUT) {
-            rest.push(serde_json::from_str(&line).unwrap());
-        }
+        let rest = self.until_the_end();
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
         rest
+    }
+
+    /// Returns the messages until the server has closed stdout, while its stdin stays open.
+    pub(crate) fn until_the_end(&mut self) -> Vec<Value> {
+        let mut rest = Vec::new();
+        loop {
+            match self.lines.recv_timeout(TIMEOUT) {
+                Ok(line) => rest.push(serde_json::from_str(&line).unwrap()),
+                Err(RecvTimeoutError::Disconnected) => return rest,
+                Err(RecvTimeoutError::Timeout) => panic!("the server runs on"),
+            }
+        }
     }
 }
 

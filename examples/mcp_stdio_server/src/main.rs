@@ -7,6 +7,7 @@ mod bench;
 mod demo;
 mod mcp;
 mod nexus;
+mod parent;
 mod settings;
 mod signals;
 mod tools;
@@ -78,6 +79,8 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
     let server = Server::new(tools);
     let watched = signals::watch(&server, client.clone());
     watched.map_err(|error| format!("cannot watch for signals: {error}"))?;
+    let watched = parent::watch(&server);
+    watched.map_err(|error| format!("cannot watch the parent process: {error}"))?;
     let run = server.run();
     run.map_err(|error| format!("cannot start a thread: {error}"))?;
     // If a token refresh is interrupted, the provider may revoke the user's grant.

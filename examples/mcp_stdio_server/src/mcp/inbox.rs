@@ -35,14 +35,16 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
         work: Work::default(),
     };
     let parsed = match limits {
-        Ok(()) => serde_json::from_str(text),
-        Err(_) => Ok(scan.outline()),
+        Ok(()) => {
+            serde_json::from_str(text).map_err(|error| format!("a line is not JSON: {error}"))
+        }
+        Err(problem) => scan.outline().ok_or_else(|| problem.to_owned()),
     };
     match parsed {
         Ok(Value::Array(messages)) => inbox.batch(messages),
         Ok(value) => inbox.receive(value, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
-        Err(error) => inbox.work.problem = Some(format!("a line is not JSON: {error}")),
+        Err(problem) => inbox.work.lines.push(message::unparsed(&problem)),
     }
     inbox.work
 }
@@ -70,7 +72,7 @@ impl Inbox<'_> {
             } else {
                 let problem = "this revision does not support batches; send one message per line";
                 let id = message::response_id(&message);
-                self.refuse(id, problem, &Destination::Line);
+                self.refuse(id.as_ref(), problem, &Destination::Line);
             }
         }
     }
@@ -79,7 +81,7 @@ impl Inbox<'_> {
         if message::is_response(&message) {
             return;
         }
-        let id = message::response_id(&message).cloned();
+        let id = message::response_id(&message);
         if let Err(problem) = self.limits.and_then(|()| message::check(&message)) {
             return self.refuse(id.as_ref(), problem, destination);
         }
@@ -92,8 +94,8 @@ impl Inbox<'_> {
             }
             (method, Some(id)) => self.request(id, method, params, destination),
             ("notifications/cancelled", None) => {
-                let id = message::member(&params, "requestId").clone();
-                self.work.cancelled.push(id);
+                let id = message::member(&params, "requestId");
+                self.work.cancelled.push(message::id(id));
             }
             _ => {}
         }

@@ -11,8 +11,11 @@ pub(crate) fn note(text: impl fmt::Display) {
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// Reads the next line. Returns `None` at the end of the input, and `Some(Err(..))` with the reason if the line was
-/// skipped.
+/// U+FEFF in UTF-8. Some programs on Windows write it before their first line.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads the next line, without a byte order mark at its start. Returns `None` at the end of the input, and
+/// `Some(Err(..))` with the reason if the line is too long or is no text.
 pub(crate) fn read(input: impl BufRead) -> Option<Result<String, String>> {
     let mut line = Vec::new();
     let mut input = input.take(MAX_LINE);
@@ -28,6 +31,9 @@ pub(crate) fn read(input: impl BufRead) -> Option<Result<String, String>> {
         drop(line);
         input.into_inner().skip_until(b'\n').ok()?;
         return Some(Err("a line is longer than 64 MiB".to_owned()));
+    }
+    if line.starts_with(BYTE_ORDER_MARK) {
+        line.drain(..BYTE_ORDER_MARK.len());
     }
     let text = String::from_utf8(line);
     Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))

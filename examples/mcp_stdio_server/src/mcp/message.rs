@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::schema;
 
+pub(crate) const PARSE_ERROR: i64 = -32700;
 pub(crate) const INVALID_REQUEST: i64 = -32600;
 pub(crate) const UNKNOWN_METHOD: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
@@ -11,9 +12,15 @@ pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
 
 /// Returns the id for the response to a message, or `None` if the message gets no response.
-pub(crate) fn response_id(message: &Value) -> Option<&Value> {
-    let id = message.get("id")?;
-    ((id.is_string() || id.is_number()) && !is_response(message)).then_some(id)
+pub(crate) fn response_id(message: &Value) -> Option<Value> {
+    let sent = message.get("id")?;
+    ((sent.is_string() || sent.is_number()) && !is_response(message)).then(|| id(sent))
+}
+
+/// Returns an id as the server compares and echoes it. Some clients write the id 1 as `1.0`.
+pub(crate) fn id(sent: &Value) -> Value {
+    let whole = schema::integer(sent).filter(|_| sent.is_f64());
+    whole.map_or_else(|| sent.clone(), Value::from)
 }
 
 /// Returns whether a message is a response. This server sends no requests, so it ignores responses.
@@ -59,6 +66,11 @@ pub(crate) fn response(id: &Value, outcome: &Result<Value, Failure>) -> String {
         Err(Failure(error)) => ("error", error),
     };
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#)
+}
+
+/// Formats the response to a line whose id cannot be read.
+pub(crate) fn unparsed(problem: &str) -> String {
+    response(&Value::Null, &Err(Failure::new(PARSE_ERROR, problem)))
 }
 
 /// Returns a member of an object, or `null` if it is missing.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use super::lock;
-use super::message::{Failure, URL_ELICITATION_REQUIRED, member, with};
+use super::message::{Failure, URL_ELICITATION_REQUIRED, member};
 
 /// The key of the page in `inputRequests` and `inputResponses`.
 const KEY: &str = "visit";
@@ -76,9 +76,8 @@ impl Page {
 
     /// The error that sends the user to the page, for clients of the protocol revision 2025-11-25.
     pub(super) fn failure(&self) -> Failure {
-        let elicitation = with(self.params(), "elicitationId", self.id.as_str().into());
         Failure::new(URL_ELICITATION_REQUIRED, self.text())
-            .with_data(json!({"elicitations": [elicitation]}))
+            .with_data(json!({"elicitations": [self.params()]}))
     }
 
     /// The notification that the user has finished with the page.
@@ -95,8 +94,15 @@ impl Page {
         json!({"resultType": "input_required", "inputRequests": {KEY: request}})
     }
 
+    /// The revision 2026-07-28 has no `elicitationId`, but the Rust client of the versions 3.0 to 3.8 cannot read a request
+    /// without it.
     fn params(&self) -> Value {
-        json!({"mode": "url", "url": self.url, "message": self.message})
+        json!({
+            "mode": "url",
+            "elicitationId": self.id,
+            "url": self.url,
+            "message": self.message,
+        })
     }
 }
 

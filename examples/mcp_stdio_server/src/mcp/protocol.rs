@@ -159,6 +159,7 @@ fn is_structured(revision: Revision) -> bool {
 fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, Failure> {
     let arguments = take(&mut params, "arguments");
     let responses = take(&mut params, "inputResponses");
+    let progress_token = member(member(&params, "_meta"), "progressToken").clone();
     let name = member(&params, "name").as_str();
     let name = name.ok_or_else(|| invalid("name", "a string"))?;
     let tool = tools.iter().find(|tool| tool.name == name).cloned();
@@ -169,7 +170,7 @@ fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, 
         Value::Null => None,
         responses => Some(page::visit(&object(responses, "inputResponses")?)),
     };
-    let call = Call::new(arguments, visit);
+    let call = Call::new(arguments, visit, progress_token);
     Ok(Invocation { tool, call, client })
 }
 

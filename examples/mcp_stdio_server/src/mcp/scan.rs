@@ -70,8 +70,8 @@ impl Scan {
     }
 
     /// Returns the messages of the line without the contents of their lists and objects, such as `params`. Returns
-    /// `null` if the line is not JSON, or if its messages themselves are too long.
-    pub(super) fn outline(&self) -> Value {
-        serde_json::from_slice(&self.outline).unwrap_or_default()
+    /// `None` if the line is not JSON, or if its messages themselves are too long.
+    pub(super) fn outline(&self) -> Option<Value> {
+        serde_json::from_slice(&self.outline).ok()
     }
 }

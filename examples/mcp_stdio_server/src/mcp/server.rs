@@ -116,7 +116,7 @@ impl Server {
     fn read(&self, session: &mut Session) {
         let work = match lines::read(io::stdin().lock()) {
             Some(Ok(text)) => inbox::take(session, &text, &self.tools),
-            Some(Err(problem)) => return note(problem),
+            Some(Err(problem)) => return self.write([message::unparsed(&problem)]),
             None => return self.stop(),
         };
         if let Some(problem) = work.problem {

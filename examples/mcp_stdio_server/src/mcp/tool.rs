@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::lines;
 use super::message::with;
 use super::page::{Page, Visit};
 use super::schema;
@@ -138,15 +139,18 @@ pub(crate) struct Call {
     /// The client's report of the user's visit, if an earlier response to this call sent the user to a page.
     pub(crate) visit: Option<Visit>,
     arguments: Value,
+    /// The client's token for progress notifications, or `null`.
+    progress_token: Value,
     is_cancelled: AtomicBool,
 }
 
 impl Call {
-    pub(super) fn new(arguments: Value, visit: Option<Visit>) -> Self {
+    pub(super) fn new(arguments: Value, visit: Option<Visit>, progress_token: Value) -> Self {
         Self {
             received: Instant::now(),
             visit,
             arguments,
+            progress_token,
             is_cancelled: AtomicBool::new(false),
         }
     }
@@ -161,6 +165,23 @@ impl Call {
 
     pub(crate) fn integer(&self, name: &str) -> Option<u64> {
         u64::try_from(schema::integer(self.argument(name)?)?).ok()
+    }
+
+    /// Tells the client that the call is still under way, if the client has asked for that. Most clients then restart their
+    /// timeout. Progress counts seconds, so leave at least a second between two calls of this method.
+    pub(crate) fn report_progress(&self, message: &str) {
+        if self.progress_token.is_string() || self.progress_token.is_number() {
+            let seconds = self.received.elapsed().as_secs();
+            let params = json!({
+                "progressToken": self.progress_token,
+                "progress": seconds,
+                "message": message,
+            });
+            let method = "notifications/progress";
+            let line = json!({"jsonrpc": "2.0", "method": method, "params": params});
+            // If the client has closed stdout, the response meets the same error.
+            let _ = lines::write(line.to_string());
+        }
     }
 
     /// Returns whether the client has cancelled the call.

@@ -25,6 +25,9 @@ const MAX_REQUEST: Duration = Duration::from_secs(600);
 const INTERVAL: Duration = Duration::from_secs(3);
 /// The interval at which a waiting call checks for the end of the request and for its own cancellation.
 const STEP: Duration = Duration::from_millis(20);
+/// The interval at which a waiting call reports progress. Many clients cancel a call that they have not heard of for 60 s,
+/// and some do so sooner.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) struct Connect {
     client: NexusClient,
@@ -196,11 +199,16 @@ impl Request {
         is_first && state.end.is_none()
     }
 
-    /// Waits for the outcome. Returns `None` if that takes too long or the call is cancelled.
+    /// Waits for the outcome, and reports progress meanwhile. Returns `None` if that takes too long or the call is cancelled.
     fn wait(&self, call: &Call) -> Option<Result<(), String>> {
         let has_time = || call.received.elapsed() < MAX_WAIT && !call.is_cancelled();
         let end = || lock(&self.state).end.clone();
+        let mut reported: Option<Instant> = None;
         while end().is_none() && has_time() {
+            if reported.is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL) {
+                call.report_progress("waiting until the user has completed the page");
+                reported = Some(Instant::now());
+            }
             thread::sleep(STEP);
         }
         let (_, outcome) = end().filter(|_| !call.is_cancelled())?;

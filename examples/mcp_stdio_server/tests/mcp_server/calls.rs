@@ -269,6 +269,21 @@ fn spawn(server: &mut Command) -> Child {
     server.spawn().unwrap()
 }
 
+/// A sibling of the server holds the host's end of stdin open. Here, that is the test.
+#[cfg(unix)]
+#[test]
+fn the_end_of_its_parent_ends_it() {
+    let server = command();
+    let mut host = Command::new("sh");
+    host.args(["-c", r#"exec 3<&0; "$0" --demo <&3 & wait"#]);
+    host.arg(server.get_program()).env_clear();
+    host.stderr(Stdio::null());
+    let mut client = Client::start(&mut host);
+    client.ping();
+    client.signal("KILL");
+    assert_eq!(client.until_the_end(), [] as [Value; 0]);
+}
+
 #[test]
 fn a_closed_stdout_ends_it() {
     let mut child = spawn(command().arg("--demo"));
@@ -304,17 +319,6 @@ fn a_line_without_a_response_causes_one_line_on_stderr() {
             r#"[{"jsonrpc":"2.0","id":7,"result":{}}]"#,
             "this revision does not support batches",
         ),
-        (
-            &format!("[{}1]", "1,".repeat(1_000_000)),
-            "more than 200,000 values",
-        ),
-        (&"[".repeat(1_000_000), "nested more than 127 deep"),
-        (&"x".repeat(1_000_000), "a line is not JSON: "),
-        (
-            &format!("{}\u{fffd}", "x".repeat(1_000_000)),
-            "a line is not JSON: ",
-        ),
-        (&"x".repeat((64 << 20) + 1), "a line is longer than 64 MiB"),
     ] {
         let said = problem_of(line);
         assert!(
@@ -343,7 +347,7 @@ fn a_closed_stderr_does_no_harm() {
     drop(child.stderr.take());
     let mut input = child.stdin.take().unwrap();
     input
-        .write_all(b"no json\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n")
+        .write_all(b"{}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n")
         .unwrap();
     drop(input);
     let output = child.wait_with_output().unwrap();

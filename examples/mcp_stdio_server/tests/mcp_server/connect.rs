@@ -52,6 +52,7 @@ fn asked(response: &Value) -> String {
     let request = &result["inputRequests"]["visit"];
     assert_eq!(request["method"], "elicitation/create");
     assert_eq!(request["params"]["mode"], "url");
+    assert!(request["params"]["elicitationId"].is_string());
     assert!(request["params"]["message"].is_string());
     assert!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"].is_string());
     request["params"]["url"].as_str().unwrap().to_owned()
@@ -244,6 +245,36 @@ fn calls_that_come_later_wait_for_the_consent() {
     assert!(outcome(&response).is_ok(), "{response}");
     assert_eq!(client.close(), [] as [Value; 0]);
     assert_eq!(gateway.count("/user"), 1, "a cancelled call does nothing");
+}
+
+/// Hosts that restart their timeout at each progress notification wait as long as the call.
+#[test]
+fn a_call_that_waits_for_the_consent_reports_progress() {
+    let waits = |revision, token: &Value| {
+        let gateway = gateway();
+        let mut client = start(&gateway).begin(revision);
+        let page = page(&client.user().unwrap_err());
+        let mut params = call();
+        params["_meta"] = json!({"progressToken": token});
+        let wait = client.request("tools/call", params);
+        let mut last = -1;
+        for _ in 0..2 {
+            let told = client.response();
+            assert_eq!(told["method"], "notifications/progress", "{told}");
+            assert_eq!(told["params"]["progressToken"], *token);
+            let progress = told["params"]["progress"].as_i64().unwrap();
+            assert!(progress > last && progress - last <= 15, "{told}");
+            last = progress;
+        }
+        visit(&page);
+        let response = client.response();
+        assert_eq!(response["id"], wait);
+        assert!(outcome(&response).is_ok(), "{response}");
+    };
+    thread::scope(|threads| {
+        threads.spawn(|| waits("2024-11-05", &json!("p")));
+        threads.spawn(|| waits(MODERN, &json!(7)));
+    });
 }
 
 /// The gateway has only a schema, so the server serves a form.

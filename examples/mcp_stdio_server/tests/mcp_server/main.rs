@@ -26,10 +26,11 @@ mod signals;
 use std::path::Path;
 use std::process::Command;
 
-/// Returns the command of the server, without environment variables.
+/// Returns the command of the server, without environment variables. Its working directory is the root, as some hosts choose
+/// it, because nothing may depend on that directory.
 fn command() -> Command {
     let mut command = example::configured(Path::new(env!("CARGO_BIN_EXE_mcp_stdio_server")));
-    command.env_clear();
+    command.env_clear().current_dir("/");
     command
 }
 

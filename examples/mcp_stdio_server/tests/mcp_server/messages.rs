@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::client::{Client, ids};
-use crate::{ALL, LEGACY};
+use crate::{ALL, LEGACY, MODERN};
 
 #[test]
 fn ids_are_echoed_exactly() {
@@ -40,15 +40,10 @@ fn ids_that_cannot_be_echoed_are_refused() {
 
 #[test]
 fn lines_that_are_no_message_are_passed_over() {
-    let lines: [&[u8]; 14] = [
+    let lines: [&[u8]; 9] = [
         b"",
         b"   ",
         b"\r",
-        b"hello",
-        b"{",
-        b"{\"jsonrpc\":\"2.0\",\"id\":1,",
-        b"\xff\xfe{}",
-        b"\0",
         b"7",
         b"null",
         b"\"ping\"",
@@ -62,10 +57,80 @@ fn lines_that_are_no_message_are_passed_over() {
             client.write_bytes(line);
             client.write_bytes(b"\n");
         }
-        client.write(&"[".repeat(100_000));
         let said = client.text("echo", &json!({"text": "still here"}));
         assert_eq!(said, Ok("still here".into()));
     }
+}
+
+/// JavaScript writes a character that is cut in half as a lone surrogate.
+#[test]
+fn lines_that_cannot_be_parsed_get_an_error_without_an_id() {
+    let not_json: [&[u8]; 8] = [
+        b"hello",
+        b"{",
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,",
+        b"\0",
+        br#"{"jsonrpc":"2.0","id":1,"method":"\ud800"}"#,
+        br#"{"jsonrpc":"2.0","id":1,"method":"a\udc00b"}"#,
+        b"\xff\xfe{\0}\0",
+        b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"caf\xe9\"}",
+    ];
+    let check = |client: &mut Client, line: &[u8], problem: &str| {
+        client.write_bytes(line);
+        client.write_bytes(b"\n");
+        let response = client.response();
+        assert_eq!(response["id"], Value::Null, "{response}");
+        assert_eq!(response["error"]["code"], -32700, "{response}");
+        let message = response["error"]["message"].as_str().unwrap();
+        let is_clear = message.contains(problem) && message.len() < 300;
+        assert!(is_clear, "{message}");
+    };
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for line in not_json {
+            check(&mut client, line, "a line is not ");
+        }
+        let said = client.text("echo", &json!({"text": "still here"}));
+        assert_eq!(said, Ok("still here".into()));
+    }
+    let mut client = Client::of(MODERN);
+    let list = format!("[{}1", "1,".repeat(1_000_000));
+    for (line, problem) in [
+        ("[".repeat(1_000_000), "nested more than 127 deep"),
+        (list, "more than 200,000 values"),
+        ("x".repeat(1_000_000), "a line is not JSON: "),
+        ("x".repeat((64 << 20) + 1), "a line is longer than 64 MiB"),
+    ] {
+        check(&mut client, line.as_bytes(), problem);
+    }
+    let said = client.text("echo", &json!({"text": "still here"}));
+    assert_eq!(said, Ok("still here".into()));
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    for revision in ALL {
+        let mut client = Client::demo();
+        client.write_bytes(b"\xef\xbb\xbf");
+        let mut client = client.begin(revision);
+        let said = client.text("echo", &json!({"text": "a"}));
+        assert_eq!(said, Ok("a".into()));
+    }
+}
+
+#[test]
+fn an_id_of_1_0_is_1() {
+    let mut client = Client::of("2025-11-25");
+    client.write(r#"{"jsonrpc":"2.0","id":1.0,"method":"ping"}"#);
+    assert_eq!(client.line(), r#"{"jsonrpc":"2.0","id":1,"result":{}}"#);
+    let call = r#""method":"tools/call","params":{"name":"slow","arguments":{"ms":60000}}"#;
+    for (sent, cancelled) in [("1.0", "1"), ("1", "1.0"), ("1e0", "1.0")] {
+        client.write(&format!(r#"{{"jsonrpc":"2.0","id":{sent},{call}}}"#));
+        let params = format!(r#""params":{{"requestId":{cancelled}}}"#);
+        let method = r#""method":"notifications/cancelled""#;
+        client.write(&format!(r#"{{"jsonrpc":"2.0",{method},{params}}}"#));
+    }
+    assert_eq!(client.close(), [] as [Value; 0]);
 }
 
 #[test]
@@ -122,6 +187,7 @@ fn a_long_line_takes_little_more_memory_than_its_text() {
     let size = 56 << 20;
     let objects = r#"{"":{"":0}},"#.repeat(size / 12);
     client.write(&["[", &"[],".repeat(size / 3), "[]]"].concat());
+    assert_eq!(client.response()["error"]["code"], -32700);
     let call = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":"#;
     client.write(&[call, "[", &objects, "0]}"].concat());
     let response = client.response();

@@ -27,10 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(gateway) => {
             let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
             let fetcher = client.fetcher(&TokenCache::new(), "demo", "github");
-            fetcher.base_url(gateway.url())
+            fetcher.base_url(gateway.url())?
         }
         None => configured()?,
     };
+    let fetcher = fetcher.hide_credential(true); // A model must not see the credential.
     for line in io::stdin().lock().split(b'\n') {
         let message: Value = serde_json::from_slice(&line?).unwrap_or_default();
         // Notifications have no id. Only requests get a response.
@@ -53,7 +54,7 @@ fn configured() -> Result<Fetcher, Box<dyn Error>> {
     let client = NexusClient::new(NexusClientOptions::from_env()?)?;
     let (workspace_id, provider) = (variable("WORKSPACE_ID")?, variable("PROVIDER")?);
     let fetcher = client.fetcher(&TokenCache::new(), &workspace_id, &provider);
-    Ok(fetcher.base_url(&variable("UPSTREAM_URL")?))
+    Ok(fetcher.base_url(variable("UPSTREAM_URL")?)?)
 }
 
 fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Value> {
@@ -105,10 +106,9 @@ fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Val
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
     let limit = limit.map_or(Some(30), Value::as_u64);
     let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
-    // A model must not see the credential. A redirect could lead away from the API.
+    // A redirect could lead away from the API.
     let options = FetchOptions::default()
         .query("per_page", limit)
-        .hide_credential(true)
         .redirects(Redirects::Manual);
     let response = fetcher.fetch("/user/repos", options);
     let (status, _, body) = response.map_err(|error| error.to_string())?;

@@ -65,7 +65,7 @@ impl Tools {
         // The key goes to no other host, whatever a tool or a redirect says.
         let fetcher = client
             .fetcher(&TokenCache::new(), &setting.workspace, &setting.provider)
-            .base_url(api);
+            .base_url(api)?;
         Ok(Self(fetcher))
     }
 

@@ -155,12 +155,12 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
-        let deadline = self.0.gateway.longest_call();
-        Ok(self
-            .0
-            .flights
-            .cached(cache, workspace_id, provider, deadline)?
-            .0)
+        match cache.get(workspace_id, provider) {
+            Some(token) => Ok(token),
+            None => self
+                .fetcher(cache, workspace_id, provider)
+                .get_cached_token(),
+        }
     }
 
     /// Removes a token from the cache, as [`TokenCache::delete`] does. Does not block.

@@ -1,6 +1,5 @@
 //! Sends an authenticated request, with redirects, retries, and one replay after a 401.
 
-pub(crate) mod access;
 pub(crate) mod agent;
 pub(crate) mod fetcher;
 pub(crate) mod options;
@@ -12,7 +11,7 @@ use std::borrow::Cow;
 use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::access::Access;
+use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
 use crate::flights::Source;
@@ -24,23 +23,51 @@ use crate::token::CachedToken;
 use crate::transport::{Failure, Outgoing, Response};
 use crate::url;
 
+impl Fetcher {
+    /// Sends any request. Methods such as [`get`](Self::get) are shorthands for `fetch`.
+    ///
+    /// # Errors
+    ///
+    /// Only the errors of every fetch: see [`Fetcher`].
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// use nexus_sdk::{FetchOptions, serde_json::json};
+    ///
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let url = options.with_query(url);
+        let url = self.absolute(&url)?;
+        let response = PendingFetch::new(self, &url, options)?.perform()?;
+        Ok((response.status, response.headers, response.body))
+    }
+}
+
 /// A fetch whose URL and options have been checked.
 struct PendingFetch<'a> {
-    access: &'a Access,
+    fetcher: &'a Fetcher,
     hop: Hop<'a>,
     deadline: Deadline,
     redirects: Redirects,
     policy: RetryPolicy,
-    /// The secrets to hide in the response, if any.
+    /// The secrets to hide in the response, if the fetcher hides its credential.
     secrets: Option<Secrets>,
 }
 
 impl<'a> PendingFetch<'a> {
     /// Checks the URL, which is absolute, and the options.
-    pub(crate) fn new(access: &'a Access, url: &'a str, options: FetchOptions) -> Result<Self> {
-        let checked = access.check_url(url)?;
+    fn new(fetcher: &'a Fetcher, url: &'a str, options: FetchOptions) -> Result<Self> {
+        let checked = fetcher.check_url(url)?;
         let options = options.check()?;
-        let timeout = options.timeout.unwrap_or(access.client.options.timeout);
+        let timeout = options.timeout.unwrap_or(fetcher.client.options.timeout);
         let hop = Hop {
             call: url,
             method: options.method,
@@ -50,24 +77,21 @@ impl<'a> PendingFetch<'a> {
             authenticated: true,
         };
         Ok(Self {
-            access,
+            fetcher,
             hop,
             deadline: Deadline::after(timeout),
             redirects: options.redirects,
             policy: options.retry_policy,
-            secrets: options
+            secrets: fetcher
                 .hide_credential
                 .then(|| Secrets::new(MIN_CREDENTIAL)),
         })
     }
 
-    /// Sends the request, and hides the credential in the response if the options ask for it.
-    pub(crate) fn perform(mut self) -> Result<Response> {
+    /// Sends the request, and hides the credential in the response if the fetcher is set to.
+    fn perform(mut self) -> Result<Response> {
         let mut response = self.send_hops()?;
         if let Some(secrets) = &mut self.secrets {
-            if let Some(replaced) = self.access.replaced_token() {
-                secrets.add(replaced.secrets());
-            }
             secrets.hide_in(&mut response.headers, &mut response.body, self.deadline)?;
         }
         Ok(response)
@@ -76,9 +100,9 @@ impl<'a> PendingFetch<'a> {
     /// Sends the request and follows redirects. A 401 for a cached token may mean that the token was revoked. If the
     /// gateway then returns another token, sends the same hop once more.
     fn send_hops(&mut self) -> Result<Response> {
-        let (mut token, mut source) = self.access.token(self.deadline)?;
+        let (mut token, mut source) = self.fetcher.token(self.deadline)?;
         if let Cow::Owned(target) = token.target(self.hop.call)? {
-            self.hop.url = self.access.check_url(&target)?;
+            self.hop.url = self.fetcher.check_url(&target)?;
         }
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
@@ -86,10 +110,10 @@ impl<'a> PendingFetch<'a> {
                 if number > 0 && token.is_in_path() {
                     // The server chose this URL, and may have copied the credential into its path. The SDK does
                     // not know where, so it cannot put another token there.
-                    self.access.discard(&token);
-                } else if let Some(fresh) = self.access.replacement(&token, self.deadline)? {
+                    self.fetcher.discard(&token);
+                } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
                     self.hop.url = match number {
-                        0 => self.access.check_url(&fresh.target(self.hop.call)?)?,
+                        0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
                         _ => fresh.redirect_target(self.hop.url.clone(), true)?,
                     };
                     (token, source) = (fresh, Source::Gateway);
@@ -101,7 +125,7 @@ impl<'a> PendingFetch<'a> {
                 return Ok(response);
             };
             self.hop.redirect(response.status, target, &token)?;
-            self.access.check(&self.hop.url)?;
+            self.fetcher.check(&self.hop.url)?;
         }
         let origin = url::origin(&self.hop.url);
         let advice = "set Redirects::Manual to get the first redirect as the response";
@@ -112,7 +136,7 @@ impl<'a> PendingFetch<'a> {
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
         let policy = self.policy.clone();
-        let log = self.access.client.log;
+        let log = self.fetcher.client.log;
         let idempotent = self.hop.method.is_idempotent();
         let mut attempts = Attempts::new(&policy, Some(self.deadline), log);
         loop {
@@ -156,7 +180,7 @@ impl<'a> PendingFetch<'a> {
             body: self.hop.body.as_deref(),
             may_refresh: false,
         };
-        let client = &self.access.client;
+        let client = &self.fetcher.client;
         let max_body = client.options.max_body_bytes;
         client.transport.send(&outgoing, self.deadline, max_body)
     }

@@ -133,27 +133,26 @@ impl Flights {
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
-        workspace_id: &str,
-        provider: &str,
+        tenant: &Tenant,
         deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
         let now = Now::read();
+        let (workspace_id, provider) = (&tenant.workspace_id, &tenant.provider);
         if let Some(token) = cache.get_at(workspace_id, provider, now) {
             return Ok((token, Source::Cache));
         }
-        let tenant = Tenant::checked(workspace_id, provider)?;
         let resolve = |deadline| {
-            let token = self.resolve(Some(cache), &tenant, deadline)?;
+            let token = self.resolve(Some(cache), tenant, deadline)?;
             Ok((token, Source::Gateway))
         };
-        if !self.stale_if_error || !cache.has_stale(&tenant, now) {
+        if !self.stale_if_error || !cache.has_stale(tenant, now) {
             return resolve(deadline);
         }
         let error = match resolve(self.stale_deadline(deadline)) {
             Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
-        let Some((token, is_first)) = cache.extend(&tenant, Now::read()) else {
+        let Some((token, is_first)) = cache.extend(tenant, Now::read()) else {
             // The stale token has expired or was deleted in the meantime.
             return resolve(deadline);
         };

@@ -5,9 +5,8 @@ use ureq::http::HeaderMap;
 use super::NexusClient;
 use crate::cache::{Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::access::Credential;
 use crate::fetch::agent;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
 
 impl NexusClient {
@@ -83,7 +82,7 @@ impl NexusClient {
     /// ```
     #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
-        let tenant = Tenant::new(workspace_id, provider);
+        let tenant = Tenant::checked(workspace_id, provider);
         Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))
     }
 
@@ -134,10 +133,8 @@ impl NexusClient {
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
-    /// If the server refuses a cached token with 401, the SDK removes the token from the cache. A `GET` or
-    /// `HEAD` without a body is then sent once more, if the gateway has another token. Other requests are not
-    /// sent again, because a body that was streamed cannot be read again. The next request carries the new
-    /// token.
+    /// If the server refuses a cached token with 401, the SDK stops using the token, and returns the 401. The agent sends no
+    /// request again, but its next request carries a new token.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
@@ -170,6 +167,6 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> ureq::Agent {
-        agent::authenticated_agent(self.fetcher(cache, workspace_id, provider).access)
+        agent::authenticated_agent(self.fetcher(cache, workspace_id, provider))
     }
 }

@@ -6,8 +6,7 @@ use super::NexusClient;
 use crate::cache::Tenant;
 use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::access::Credential;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::flights::{Operation, Subject};
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
@@ -141,7 +140,7 @@ impl NexusClient {
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
     /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
     /// let session = client.request_agent_session(&input)?;
-    /// let fetcher = client.session_fetcher(&session)?.allow_hosts(["127.0.0.1"]);
+    /// let fetcher = client.session_fetcher(&session)?.allow_hosts(["127.0.0.1"])?;
     /// assert_eq!(fetcher.get(&format!("{}/user", gateway.url()))?.0, 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

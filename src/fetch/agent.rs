@@ -5,17 +5,17 @@ use std::io::Read as _;
 use ureq::http::request::Parts;
 use ureq::http::{Method, Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
-use ureq::{AsSendBody, Body, SendBody};
+use ureq::{Body, SendBody};
 
 use crate::error::{NexusError, Result};
-use crate::fetch::access::Access;
+use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options;
 use crate::flights::Source;
 use crate::token::CachedToken;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
-pub(crate) fn authenticated_agent(access: Access) -> ureq::Agent {
-    let client = &access.client;
+pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
+    let client = &fetcher.client;
     let config = client.transport.config();
     let timeouts = config.timeouts();
     // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
@@ -41,10 +41,10 @@ pub(crate) fn authenticated_agent(access: Access) -> ureq::Agent {
         .timeout_per_write(config.timeout_per_write());
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_config(config.tls_config().clone());
-    builder.middleware(Injector(access)).build().new_agent()
+    builder.middleware(Injector(fetcher)).build().new_agent()
 }
 
-struct Injector(Access);
+struct Injector(Fetcher);
 
 impl Middleware for Injector {
     fn handle(
@@ -52,68 +52,36 @@ impl Middleware for Injector {
         request: Request<SendBody<'_>>,
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
-        options::check_method(request.method().as_str()).map_err(other)?;
-        let requested = request.uri().to_string();
+        let (mut parts, body) = request.into_parts();
+        options::check_method(parts.method.as_str()).map_err(other)?;
+        let requested = parts.uri.to_string();
         self.0.check_url(&requested).map_err(other)?;
-        let (parts, body) = request.into_parts();
-        if !matches!(parts.method, Method::GET | Method::HEAD) {
-            return self.exchange(parts, body, false);
-        }
-        // Only reading a body shows whether it is empty. GET and HEAD requests rarely have a body, so reading it
-        // into memory costs little.
-        let mut sent = Vec::new();
-        body.into_reader().read_to_end(&mut sent)?;
-        if sent.is_empty() {
-            self.exchange(parts, SendBody::none(), true)
-        } else {
-            self.exchange(parts, &*sent, false)
-        }
-    }
-}
-
-impl Injector {
-    /// Sends a request. After a 401 for a cached token, repeats a GET or HEAD without a body, with another token.
-    /// Other requests may have a stream as their body, which can be neither signed nor sent twice.
-    fn exchange<B: AsSendBody>(
-        &self,
-        request: Parts,
-        body: B,
-        is_empty: bool,
-    ) -> Result<Response<Body>, ureq::Error> {
-        let deadline = || self.0.longest_call();
-        let (token, source) = self.0.token(deadline()).map_err(other)?;
-        if !is_empty {
-            token.to_header().map_err(other)?;
-        }
-        let response = self.send(request.clone(), body, &token);
+        let client = &self.0.client;
+        let (token, source) = self.0.token(client.gateway.longest_call()).map_err(other)?;
+        // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        let body = match token.to_header() {
+            Ok(_) => Some(body),
+            Err(_) if is_read && body.into_reader().read(&mut [0])? == 0 => None,
+            Err(problem) => return Err(other(problem)),
+        };
+        self.authorize(&mut parts, &token).map_err(other)?;
+        let response = match body {
+            Some(body) => client.transport.pass_on(Request::from_parts(parts, body)),
+            None => client.transport.pass_on(Request::from_parts(parts, ())),
+        };
         let is_401 = match &response {
             Ok(response) => response.status() == 401,
             Err(error) => matches!(error, ureq::Error::StatusCode(401)),
         };
-        if source != Source::Cache || !is_401 {
-            return response;
-        }
-        if !is_empty {
+        if is_401 && source == Source::Cache {
             self.0.discard(&token);
-            return response;
         }
-        match self.0.replacement(&token, deadline()).map_err(other)? {
-            Some(fresh) => self.send(request, SendBody::none(), &fresh),
-            None => response,
-        }
+        response
     }
+}
 
-    fn send<B: AsSendBody>(
-        &self,
-        mut request: Parts,
-        body: B,
-        token: &CachedToken,
-    ) -> Result<Response<Body>, ureq::Error> {
-        self.authorize(&mut request, token).map_err(other)?;
-        let request = Request::from_parts(request, body);
-        self.0.client.transport.pass_on(request)
-    }
-
+impl Injector {
     fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {
         let requested = request.uri.to_string();
         request.uri = self.0.check_url(&token.target(&requested)?)?;

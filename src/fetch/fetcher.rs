@@ -1,16 +1,20 @@
 //! A client for one credential, limited to the URLs that the credential may be sent to.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, Uri};
 
-use crate::error::Result;
-use crate::fetch::PendingFetch;
-use crate::fetch::access::{Access, Credential};
+use crate::cache::{Tenant, TokenCache};
+use crate::debug::debug_only;
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
-use crate::fetch::scope::{Base, Rule};
+use crate::fetch::scope::{self, Base, Rule};
+use crate::flights::Source;
 use crate::inner::Handle;
+use crate::time::Deadline;
 use crate::token::CachedToken;
+use crate::url;
 
 /// Sends requests with the credential of a workspace and provider, or of an agent session.
 ///
@@ -40,7 +44,7 @@ use crate::token::CachedToken;
 /// gateway.connect("acme", "github")?;
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 ///
-/// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+/// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
 /// let (status, _headers, _body) = github.get("/user")?;
 /// assert_eq!(status, 200);
 ///
@@ -48,15 +52,34 @@ use crate::token::CachedToken;
 /// assert_eq!(error.code(), "host_not_allowed");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fetcher {
-    pub(crate) access: Access,
+    pub(super) client: Handle,
+    credential: Credential,
+    base: Option<Base>,
+    hosts: Option<Vec<Rule>>,
+    pub(super) hide_credential: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// The credential of a workspace and provider, from the cache or from the gateway. With a blank name, the error that
+    /// every request returns.
+    Tenant(TokenCache, Result<Tenant>),
+    /// The credential of an agent session. It is not replaced after a 401.
+    #[cfg(feature = "sessions")]
+    Session(Arc<CachedToken>),
 }
 
 impl Fetcher {
     pub(crate) fn new(client: &Handle, credential: Credential) -> Self {
-        let access = Access::new(client, credential);
-        Self { access }
+        Self {
+            client: client.clone(),
+            credential,
+            base: None,
+            hosts: None,
+            hide_credential: false,
+        }
     }
 
     /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
@@ -66,11 +89,14 @@ impl Fetcher {
     /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither
     /// a rule nor the base matches a URL, the fetch fails with `host_not_allowed` before a token is resolved. If
     /// neither matches the target of a redirect, the fetch fails before it follows the redirect. With an empty list,
-    /// only the origin of the base is allowed or, without a base, nothing. An invalid rule makes every fetch fail with
-    /// `invalid_input`.
+    /// only the origin of the base is allowed or, without a base, nothing.
     ///
     /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
     /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a rule that is not written in one of these ways, such as a URL.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -78,16 +104,18 @@ impl Fetcher {
     /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
     /// let github = client
     ///     .fetcher(&TokenCache::new(), "acme", "github")
-    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"]);
+    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"])?;
     /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
     /// assert_eq!(error.code(), "host_not_allowed");
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
-    #[must_use]
-    pub fn allow_hosts<H: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = H>) -> Self {
+    pub fn allow_hosts<H: AsRef<str>>(
+        mut self,
+        hosts: impl IntoIterator<Item = H>,
+    ) -> Result<Self> {
         let rules = hosts.into_iter().map(|host| Rule::parse(host.as_ref()));
-        self.access.scope.hosts = Some(rules.collect());
-        self
+        self.hosts = Some(rules.collect::<Result<_>>()?);
+        Ok(self)
     }
 
     /// Sets the URL that relative URLs are appended to. Default: none, so every URL must be absolute.
@@ -105,16 +133,18 @@ impl Fetcher {
     /// If the provider's strategy is `path`, `{field}` placeholders are filled only in the base. Braces in the URL
     /// of a fetch are percent-encoded.
     ///
-    /// A base that is not an absolute URL, or that has a query or a fragment, makes every fetch fail with
-    /// `invalid_input`. [`NexusClient::providers`](crate::NexusClient::providers) returns the base URLs that
-    /// the gateway knows.
+    /// [`NexusClient::providers`](crate::NexusClient::providers) returns the base URLs that the gateway knows.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a base that is not an absolute URL, or that has a query or a fragment.
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// let (status, _headers, _body) = github.get("/user")?;
     /// assert_eq!(status, 200);
     ///
@@ -122,9 +152,48 @@ impl Fetcher {
     /// assert_eq!(error.code(), "invalid_input");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    pub fn base_url(mut self, url: impl AsRef<str>) -> Result<Self> {
+        self.base = Some(Base::parse(url.as_ref())?);
+        Ok(self)
+    }
+
+    /// Replaces the credential with `[credential]` if the upstream repeats it in a response's headers or body. Set this
+    /// option for responses that a model will read. Default `false`.
+    ///
+    /// The SDK searches for the value of the header that carries the credential, and for the credential itself:
+    /// the token, the key, or each of several fields. With Basic authentication, it searches for the user name, the
+    /// password, `user:password`, and the Base64 of `user:password`. If the request was sent again after a 401,
+    /// the SDK searches for both tokens. `Content-Length` is set to the new length.
+    ///
+    /// The search decodes the escapes of URLs (`%2B`, and `+` for a space), JSON (`\u002B`, `\/`) and HTML (`&#43;`,
+    /// `&amp;`), however they are nested, and compares the credential with the decoded text. It also finds a Latin-1 copy
+    /// of a key that is not ASCII.
+    ///
+    /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
+    /// occur in responses by chance. A value that contains an escape itself, such as `p%4012345`, is found in other
+    /// spellings only if its decoded form has 8 bytes as well. A copy that the upstream has changed in another way is
+    /// not replaced either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters
+    /// of HTML other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, an older token, or a copy in a
+    /// compressed body that ureq does not decode.
+    ///
+    /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
+    /// fetch's deadline. [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").hide_credential(true);
+    /// let (_status, _headers, body) = github.get(&format!("{}/user", gateway.url()))?;
+    /// let token = github.get_cached_token()?.access_token.clone();
+    /// assert!(!String::from_utf8(body)?.contains(&token));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn base_url(mut self, url: impl AsRef<str>) -> Self {
-        self.access.scope.base = Some(Base::parse(url.as_ref()));
+    pub fn hide_credential(mut self, hide: bool) -> Self {
+        self.hide_credential = hide;
         self
     }
 
@@ -150,33 +219,7 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        Ok(self.access.token(self.access.longest_call())?.0)
-    }
-
-    /// Sends any request. Methods such as [`get`](Self::get) are shorthands for `fetch`.
-    ///
-    /// # Errors
-    ///
-    /// Only the errors of every fetch: see [`Fetcher`].
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// use nexus_sdk::{FetchOptions, serde_json::json};
-    ///
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
-    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
-    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
-    /// assert_eq!(status, 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let text = options.with_query(url);
-        let text = self.access.scope.absolute(&text)?;
-        let response = PendingFetch::new(&self.access, &text, options)?.perform()?;
-        Ok((response.status, response.headers, response.body))
+        Ok(self.token(self.client.gateway.longest_call())?.0)
     }
 
     /// Sends a `GET`. The URL is absolute, or is appended to the [`base_url`](Self::base_url).
@@ -190,7 +233,7 @@ impl Fetcher {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// let (status, _headers, _body) = github.get("/user")?;
     /// assert_eq!(status, 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -210,7 +253,7 @@ impl Fetcher {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// let (status, headers, body) = github.head("/user")?;
     /// assert!(status == 200 && headers.contains_key("content-length") && body.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -230,7 +273,7 @@ impl Fetcher {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// github.delete("/user/7")?;
     /// assert_eq!(gateway.requests().last().unwrap().method, "DELETE");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -251,7 +294,7 @@ impl Fetcher {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// let (status, _headers, _body) = github.post("/user/repos", r#"{"name": "demo"}"#)?;
     /// assert_eq!(status, 201);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -271,7 +314,7 @@ impl Fetcher {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// github.put("/user/7", "{}")?;
     /// assert_eq!(gateway.requests().last().unwrap().method, "PUT");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -291,7 +334,7 @@ impl Fetcher {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// github.patch("/user/7", "{}")?;
     /// assert_eq!(gateway.requests().last().unwrap().method, "PATCH");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -299,4 +342,78 @@ impl Fetcher {
     pub fn patch(&self, url: &str, data: impl Into<Vec<u8>>) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
+
+    /// Returns a token and its origin. Blocks at most until the deadline.
+    pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
+        match &self.credential {
+            Credential::Tenant(cache, tenant) => {
+                let tenant = tenant.as_ref().map_err(Clone::clone)?;
+                self.client.flights.cached(cache, tenant, deadline)
+            }
+            #[cfg(feature = "sessions")]
+            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+        }
+    }
+
+    /// Removes from the cache a token that the upstream refused with 401, unless the cache already has another token.
+    pub(super) fn discard(&self, token: &Arc<CachedToken>) {
+        if let Credential::Tenant(cache, Ok(tenant)) = &self.credential {
+            cache.discard(tenant, token);
+            let provider = &tenant.provider;
+            let line = format_args!("the upstream refused the cached token of {provider:?} (401)");
+            self.client.log.info(line);
+        }
+    }
+
+    /// Discards a token that the upstream refused with 401, and returns another token. Returns `None` if the
+    /// gateway returns the same credential, which the upstream would refuse again.
+    pub(super) fn replacement(
+        &self,
+        refused: &Arc<CachedToken>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<CachedToken>>> {
+        self.discard(refused);
+        let (fresh, _) = self.token(deadline)?;
+        Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
+    }
+
+    /// Appends a relative URL to the base. Returns the URL itself if there is no base.
+    pub(super) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
+        match &self.base {
+            Some(base) => Ok(base.absolute(url)?.into()),
+            None => Ok(url.into()),
+        }
+    }
+
+    /// Parses a URL, and checks that the credential may be sent to it.
+    pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
+        let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
+        self.check(&url)?;
+        Ok(url)
+    }
+
+    /// Refuses plain http to another machine unless the client allows it, and URLs that neither the base nor a rule
+    /// allows.
+    pub(super) fn check(&self, url: &Uri) -> Result<()> {
+        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
+            let origin = url::origin(url);
+            let advice = "use https, or set allow_insecure_http";
+            let message = format!("url: {origin} is plain http to another machine; {advice}");
+            return Err(NexusError::new(ErrorKind::InsecureUrl, message));
+        }
+        let is_listed = match &self.hosts {
+            Some(rules) => rules.iter().any(|rule| rule.matches(url)),
+            None => self.base.is_none(),
+        };
+        let has_origin = |base: &Base| base.has_origin_of(url);
+        if is_listed || self.base.as_ref().is_some_and(has_origin) {
+            return Ok(());
+        }
+        Err(scope::not_allowed(url))
+    }
 }
+
+debug_only!(Fetcher: credential, hide_credential);
+
+#[cfg(test)]
+mod tests;

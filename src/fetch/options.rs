@@ -44,7 +44,6 @@ pub struct FetchOptions {
     pub(super) timeout: Option<Duration>,
     pub(super) redirects: Redirects,
     pub(super) retry_policy: RetryPolicy,
-    pub(super) hide_credential: bool,
     /// The error for the first invalid value.
     problem: Option<NexusError>,
 }
@@ -79,7 +78,7 @@ impl FetchOptions {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// use nexus_sdk::FetchOptions;
     ///
     /// github.fetch("/user", FetchOptions::default().header("Accept", "application/json"))?;
@@ -101,7 +100,7 @@ impl FetchOptions {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// use nexus_sdk::FetchOptions;
     ///
     /// let headers = [("Accept", "application/json"), ("X-Request-Id", "7")];
@@ -128,7 +127,7 @@ impl FetchOptions {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// use nexus_sdk::FetchOptions;
     ///
     /// github.fetch("/user", FetchOptions::default().query("q", "tea & biscuits").query("page", 2))?;
@@ -152,7 +151,7 @@ impl FetchOptions {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// use nexus_sdk::FetchOptions;
     ///
     /// github.fetch("/user", FetchOptions::default().method("PUT").data(vec![1, 2, 3]))?;
@@ -174,7 +173,7 @@ impl FetchOptions {
     /// # let gateway = DevGateway::start()?;
     /// # gateway.connect("acme", "github")?;
     /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
     /// use nexus_sdk::{FetchOptions, serde_json::json};
     ///
     /// github.fetch("/user/repos", FetchOptions::default().method("POST").json(&json!({"name": "demo"})))?;
@@ -191,7 +190,7 @@ impl FetchOptions {
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects and
-    /// retries and the search of [`hide_credential`](Self::hide_credential). A request that is slow in several phases
+    /// retries and the search of [`hide_credential`](crate::Fetcher::hide_credential). A request that is slow in several phases
     /// can take longer: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout). A timeout of zero makes
     /// the fetch fail with `invalid_input`. Default: the client's timeout (30 s).
     ///
@@ -244,50 +243,6 @@ impl FetchOptions {
         self
     }
 
-    /// Replaces the credential with `[credential]` if the upstream repeats it in the response's headers or
-    /// body. Set this option for a response that a model will read. Default `false`.
-    ///
-    /// The SDK searches for the value of the header that carries the credential, and for the credential itself:
-    /// the token, the key, or each of several fields. With Basic authentication, it searches for the user name, the
-    /// password, `user:password`, and the Base64 of `user:password`. If the request was sent again after a 401,
-    /// the SDK searches for both tokens. It also searches for the token that the cached token has replaced, until an hour
-    /// after that token's expiry. `Content-Length` is set to the new length.
-    ///
-    /// The search decodes the escapes of URLs (`%2B`, and `+` for a space), JSON (`\u002B`, `\/`) and HTML (`&#43;`,
-    /// `&amp;`), however they are nested, and compares the credential with the decoded text. It also finds a Latin-1 copy
-    /// of a key that is not ASCII.
-    ///
-    /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
-    /// occur in responses by chance. A value that contains an escape itself, such as `p%4012345`, is found in other
-    /// spellings only if its decoded form has 8 bytes as well. A copy that the upstream has changed in another way is
-    /// not replaced either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters
-    /// of HTML other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, an older token, or a copy in a
-    /// compressed body that ureq does not decode.
-    ///
-    /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
-    /// fetch's deadline. [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
-    ///
-    /// ```
-    /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url());
-    ///
-    /// # assert!(format!("{:?}", FetchOptions::default()).contains("hide_credential: false"));
-    /// let options = FetchOptions::default().hide_credential(true);
-    /// let (_status, _headers, body) = github.fetch("/user", options)?;
-    /// # let token = github.get_cached_token()?.access_token.clone();
-    /// assert!(!String::from_utf8(body)?.contains(&token));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn hide_credential(mut self, hide: bool) -> Self {
-        self.hide_credential = hide;
-        self
-    }
-
     /// Removes the URL's fragment, which is never sent, and appends the query. Returns the URL unchanged if there is
     /// no query.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
@@ -325,7 +280,7 @@ impl FetchOptions {
     }
 }
 
-debug_only!(FetchOptions: method, timeout, redirects, retry_policy, hide_credential);
+debug_only!(FetchOptions: method, timeout, redirects, retry_policy);
 
 /// Parses a method, and converts a standard method to upper case.
 ///

@@ -1,6 +1,4 @@
-//! The URLs that a fetcher may send its credential to.
-
-use std::borrow::Cow;
+//! The base URL and the allowed hosts of a fetcher.
 
 use ureq::http::{Uri, uri};
 
@@ -10,52 +8,7 @@ use crate::url;
 /// A `..` segment is found even if it is percent-encoded this many times.
 const MAX_DECODINGS: usize = 4;
 
-/// The parsed [`Fetcher::base_url`](crate::Fetcher::base_url) and
-/// [`Fetcher::allow_hosts`](crate::Fetcher::allow_hosts). An invalid value makes every fetch fail.
-#[derive(Clone, Default)]
-pub(crate) struct Scope {
-    pub(crate) base: Option<Result<Base>>,
-    pub(crate) hosts: Option<Result<Vec<Rule>>>,
-}
-
-impl Scope {
-    /// Appends a relative URL to the base. Returns the URL itself if there is no base.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for an invalid base, or for a relative URL that could point outside the base.
-    pub(crate) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        match &self.base {
-            Some(Ok(base)) => Ok(base.absolute(url)?.into()),
-            Some(Err(error)) => Err(error.clone()),
-            None => Ok(url.into()),
-        }
-    }
-
-    /// Checks that the credential may go to this URL.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for an invalid rule. `host_not_allowed` if neither a rule nor the base matches.
-    pub(crate) fn check(&self, target: &Uri) -> Result<()> {
-        let listed = match &self.hosts {
-            Some(Ok(rules)) => rules.iter().any(|rule| rule.matches(target)),
-            Some(Err(error)) => return Err(error.clone()),
-            None => self.base.is_none(),
-        };
-        let of_base = matches!(&self.base, Some(Ok(base)) if url::same_origin(&base.url, target));
-        if listed || of_base {
-            return Ok(());
-        }
-        let origin = url::origin(target);
-        let rule = target.authority().map_or("", uri::Authority::as_str);
-        let message = format!(
-            "requests to {origin} are not allowed; to allow them, include `{rule}` in allow_hosts"
-        );
-        Err(NexusError::new(ErrorKind::HostNotAllowed, message))
-    }
-}
-
+/// A parsed [`Fetcher::base_url`](crate::Fetcher::base_url).
 #[derive(Clone)]
 pub(crate) struct Base {
     /// The base as the caller wrote it, before placeholders are filled.
@@ -77,7 +30,7 @@ impl Base {
 
     /// Appends a relative URL to the base. Encodes the braces of any URL, because a model may have written it and
     /// only the placeholders of the base may be filled.
-    fn absolute(&self, url: &str) -> Result<String> {
+    pub(crate) fn absolute(&self, url: &str) -> Result<String> {
         let plain = url.replace('{', "%7B").replace('}', "%7D");
         if url::split_scheme(url).is_some() {
             return Ok(plain);
@@ -89,6 +42,10 @@ impl Base {
             Some(_) => (self.text.trim_end_matches('/'), "/"),
         };
         Ok([base, slash, &plain].concat())
+    }
+
+    pub(crate) fn has_origin_of(&self, target: &Uri) -> bool {
+        url::same_origin(&self.url, target)
     }
 }
 
@@ -144,7 +101,7 @@ impl Rule {
         })
     }
 
-    fn matches(&self, target: &Uri) -> bool {
+    pub(crate) fn matches(&self, target: &Uri) -> bool {
         let host = target.host().unwrap_or_default();
         let before = host.strip_suffix(&self.host);
         // `*.host` matches neither `host` nor `.host`.
@@ -152,6 +109,16 @@ impl Rule {
         let named = before.is_some_and(|name| name.is_empty() != needs_name);
         named && self.port.is_none_or(|port| port == url::port(target))
     }
+}
+
+/// Returns the error for a URL that neither the base nor a rule allows.
+pub(crate) fn not_allowed(url: &Uri) -> NexusError {
+    let origin = url::origin(url);
+    let rule = url.authority().map_or("", uri::Authority::as_str);
+    let message = format!(
+        "requests to {origin} are not allowed; to allow them, include `{rule}` in allow_hosts"
+    );
+    NexusError::new(ErrorKind::HostNotAllowed, message)
 }
 
 #[cfg(test)]

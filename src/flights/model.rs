@@ -102,7 +102,10 @@ impl World {
     }
 
     fn cached(&self, cache: &TokenCache, deadline: Deadline) -> Result<Arc<CachedToken>> {
-        let cached = self.handle.flights.cached(cache, "ws", "p", deadline);
+        let cached = self
+            .handle
+            .flights
+            .cached(cache, &Tenant::new("ws", "p"), deadline);
         cached.map(|(token, _)| token)
     }
 

@@ -5,8 +5,7 @@ use super::operation::Subject;
 use super::*;
 use crate::cache;
 use crate::error::{Result, meaning};
-use crate::fetch::access::Credential;
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -103,7 +102,10 @@ impl Scripted {
     }
 
     fn cached_until(&self, cache: &TokenCache, deadline: Deadline) -> Result<(String, Source)> {
-        let cached = self.handle.flights.cached(cache, "ws", "p", deadline);
+        let cached = self
+            .handle
+            .flights
+            .cached(cache, &Tenant::new("ws", "p"), deadline);
         cached.map(|(token, source)| (token.access_token.clone(), source))
     }
 
@@ -222,7 +224,7 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.resolve("p", far()).unwrap());
         scope.spawn(|| {
-            let credential = Credential::Tenant(one.clone(), Tenant::new("ws", "p"));
+            let credential = Credential::Tenant(one.clone(), Ok(Tenant::new("ws", "p")));
             let fetcher = Fetcher::new(&scripted.handle, credential);
             fetcher.get_cached_token().unwrap()
         });
@@ -240,7 +242,12 @@ fn another_tenant_is_not_held_up() {
     let (gate, scripted) = Scripted::gated(1);
     let cache = TokenCache::new();
     thread::scope(|scope| {
-        let slow = scope.spawn(|| scripted.handle.flights.cached(&cache, "ws", "slow", far()));
+        let slow = scope.spawn(|| {
+            scripted
+                .handle
+                .flights
+                .cached(&cache, &Tenant::new("ws", "slow"), far())
+        });
         wait_until(|| scripted.calls() == 1);
         assert!(scripted.cached(&cache).is_ok());
         gate.open();
@@ -788,7 +795,10 @@ fn an_outage_of_300_tenants_costs_300_calls() {
     let scripted = Scripted::new(|_, _| Err(error(ErrorKind::RequestFailed, "request_failed", 0)));
     let cache = TokenCache::new();
     let use_old = |name: &str| {
-        let cached = scripted.handle.flights.cached(&cache, name, "p", far());
+        let cached = scripted
+            .handle
+            .flights
+            .cached(&cache, &Tenant::new(name, "p"), far());
         assert_eq!(cached.unwrap().1, Source::Cache);
         Instant::now()
     };
@@ -869,7 +879,9 @@ fn the_option_switches_it_off() {
     let handle = handle_with(options, LONG, Box::new(script));
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let cached = handle.flights.cached(&cache, "ws", "p", far());
+    let cached = handle
+        .flights
+        .cached(&cache, &Tenant::new("ws", "p"), far());
     assert_eq!(cached.unwrap_err().code(), "request_failed");
 }
 
@@ -903,7 +915,9 @@ fn sustained_401s_of_two_tenants_cost_another_no_request() {
         });
         for _ in 0..60 {
             let flights = &scripted.handle.flights;
-            flights.cached(&cache, &workspace_id, "p", far()).unwrap();
+            flights
+                .cached(&cache, &Tenant::new(&workspace_id, "p"), far())
+                .unwrap();
         }
         assert_eq!(scripted.calls(), 1, "{refusals} 401s of each");
     }
@@ -916,7 +930,9 @@ fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
     let workspace_id = unaffected(&cache);
     let fetch = || {
         let flights = &scripted.handle.flights;
-        flights.cached(&cache, &workspace_id, "p", far()).unwrap()
+        flights
+            .cached(&cache, &Tenant::new(&workspace_id, "p"), far())
+            .unwrap()
     };
     thread::scope(|scope| {
         scope.spawn(fetch);

@@ -168,7 +168,8 @@ fn a_fetcher_that_is_bound_to_an_origin_goes_nowhere_else() {
     for strategy in strategies() {
         let fetcher = strategy
             .fetcher(&servers, true)
-            .allow_hosts(["api.example.test:80"]);
+            .allow_hosts(["api.example.test:80"])
+            .unwrap();
         let of_http = PLAIN_TARGETS
             .iter()
             .filter(|target| target.bases.contains(&HTTP));
@@ -202,7 +203,9 @@ fn a_redirect_to_an_allowed_host_holds_no_credential_and_leads_to_no_other() {
     ];
     for strategy in strategies() {
         let fetcher = strategy.fetcher(&servers, true);
-        let fetcher = fetcher.allow_hosts(["api.example.test", "other.test"]);
+        let fetcher = fetcher
+            .allow_hosts(["api.example.test", "other.test"])
+            .unwrap();
         for (script, expected) in scripts {
             let case = format!("{}: {script:?}", strategy.name);
             servers.expect(steps(script));

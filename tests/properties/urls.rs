@@ -1,7 +1,7 @@
 //! URLs of callers, and the hosts that a credential may go to.
 
 use super::{CANARY, Origin, assert_line, split};
-use crate::fetch::scope::{Rule, Scope};
+use crate::fetch::scope::{self, Rule};
 use crate::url;
 
 /// A URL, a line, and rules of `allow_hosts`, a line each. `theirs` is another library's reading.
@@ -27,13 +27,13 @@ pub fn url(data: &[u8], theirs: Origin) {
     assert!(same || ours.contains("::ffff:"), "{origin:?} and {ours}");
     let rules = String::from_utf8_lossy(rules);
     let rules: Vec<&str> = rules.split('\n').take(8).collect();
-    let scope = Scope {
-        base: None,
-        hosts: Some(rules.iter().map(|rule| Rule::parse(rule)).collect()),
-    };
-    match scope.check(&parsed) {
-        Ok(()) => is_meant(&rules, origin.as_ref().unwrap_or(&ours)),
-        Err(error) if error.code() == "host_not_allowed" => {
+    let parsed_rules: Result<Vec<Rule>, _> = rules.iter().map(|rule| Rule::parse(rule)).collect();
+    match parsed_rules {
+        Ok(parsed_rules) if parsed_rules.iter().any(|rule| rule.matches(&parsed)) => {
+            is_meant(&rules, origin.as_ref().unwrap_or(&ours));
+        }
+        Ok(_) => {
+            let error = scope::not_allowed(&parsed);
             assert_line(error.message());
             // The host is all of a URL that it shows.
             let host = parsed.host().unwrap_or_default();

@@ -21,11 +21,11 @@ fn relative_urls_are_below_the_base() {
         ("/v3", "\\evil.example", "/v3/%5Cevil.example"),
     ];
     for (base, url, target) in table {
-        let fetcher = fetcher.clone().base_url(upstream.url(base));
+        let fetcher = fetcher.clone().base_url(upstream.url(base)).unwrap();
         assert_eq!(fetcher.get(url).unwrap().0, 200, "{base} {url}");
         assert_eq!(upstream.requests().pop().unwrap().target, target);
     }
-    let fetcher = fetcher.base_url(upstream.url("/v3"));
+    let fetcher = fetcher.base_url(upstream.url("/v3")).unwrap();
     assert_eq!(fetcher.get(&upstream.url("/other")).unwrap().0, 200);
     assert_eq!(upstream.requests().pop().unwrap().target, "/other");
     for (url, target) in [
@@ -49,21 +49,25 @@ fn what_is_not_allowed_asks_nobody() {
         (&own, "ftp://127.0.0.1/", "invalid_input"),
         (&own, "https://evil.example/", "host_not_allowed"),
         (&own, "http://evil.example/", "insecure_url"),
-        ("api.github.com", "/user", "invalid_input"),
         ("http://a.example/", "/user", "insecure_url"),
     ];
     for (base, url, code) in table {
-        let error = fetcher.clone().base_url(base).get(url).unwrap_err();
+        let fetcher = fetcher.clone().base_url(base).unwrap();
+        let error = fetcher.get(url).unwrap_err();
         assert_eq!(error.code(), code, "{base} {url}: {error}");
     }
     let error = fetcher
         .clone()
         .allow_hosts(["127.0.0.1:1"])
+        .unwrap()
         .get(&own)
         .unwrap_err();
     assert_eq!(error.code(), "host_not_allowed");
     assert_eq!((gateway.count("/"), upstream.count("/")), (0, 0));
-    let shown = format!("{:?}", fetcher.base_url("https://a.example/bot-canary"));
+    let shown = format!(
+        "{:?}",
+        fetcher.base_url("https://a.example/bot-canary").unwrap()
+    );
     assert!(!shown.contains("canary"), "{shown}");
 }
 
@@ -74,15 +78,19 @@ fn other_hosts_are_for_allow_hosts_to_add() {
     let upstream = Server::start(move |_| redirect(302, &to));
     let gateway = gateway(&bearer());
     let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let based = fetcher.clone().base_url(upstream.url(""));
+    let based = fetcher.clone().base_url(upstream.url("")).unwrap();
     for url in ["/", &other.url("/")] {
         assert_eq!(based.get(url).unwrap_err().code(), "host_not_allowed");
     }
     assert_eq!(other.requests().len(), 0);
     let allowed = format!("127.0.0.1:{}", other.port());
     let either_order = [
-        based.allow_hosts([&allowed]),
-        fetcher.allow_hosts([&allowed]).base_url(upstream.url("")),
+        based.allow_hosts([&allowed]).unwrap(),
+        fetcher
+            .allow_hosts([&allowed])
+            .unwrap()
+            .base_url(upstream.url(""))
+            .unwrap(),
     ];
     for fetcher in either_order {
         assert_eq!(fetcher.get("/").unwrap().2, b"other");
@@ -98,11 +106,14 @@ fn placeholders_are_those_of_the_base() {
     let token = json!({"strategy": {"type": "path"}, "credentials": {"token": "12345:canary"}});
     let (gateway, upstream) = (gateway(&token), Server::play(vec![text(200, "")]));
     let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let bot = fetcher.clone().base_url(upstream.url("/bot{token}"));
+    let bot = fetcher
+        .clone()
+        .base_url(upstream.url("/bot{token}"))
+        .unwrap();
     bot.get("/getMe?{token}").unwrap();
     let target = upstream.requests().pop().unwrap().target;
     assert_eq!(target, "/bot12345:canary/getMe?%7Btoken%7D");
-    let plain = fetcher.base_url(upstream.url(""));
+    let plain = fetcher.base_url(upstream.url("")).unwrap();
     for url in ["/{token}", &upstream.url("/{token}")] {
         let error = plain.get(url).unwrap_err();
         assert_eq!(error.code(), "invalid_input", "{error}");

@@ -58,7 +58,8 @@ fn survives(client: &NexusClient, gateway: &DevGateway, case: &str) {
 fn user(client: &NexusClient, cache: &TokenCache, gateway: &DevGateway) -> u16 {
     let fetcher = client
         .fetcher(cache, "acme", "github")
-        .base_url(gateway.url());
+        .base_url(gateway.url())
+        .unwrap();
     fetcher.get("/user").unwrap().0
 }
 

@@ -84,7 +84,8 @@ fn a_credential_is_connected_from_end_to_end() {
 
         let fetcher = client
             .fetcher(&TokenCache::new(), "acme", provider)
-            .base_url(gateway.url());
+            .base_url(gateway.url())
+            .unwrap();
         let (status, _, body) = fetcher.get("/user").unwrap();
         let expected = json!({"login": "acme", "provider": provider}).to_string();
         assert_eq!((status, body), (200, expected.into_bytes()));

@@ -64,7 +64,9 @@ fn manual_returns_the_redirect_itself() {
     for status in [301, 302, 303, 307, 308] {
         let server = Server::play(vec![redirect(status, "https://not-allowed.example/?x=1")]);
         let manual = FetchOptions::default().redirects(Redirects::Manual);
-        let fetcher = fetcher(options(&server)).allow_hosts(["127.0.0.1"]);
+        let fetcher = fetcher(options(&server))
+            .allow_hosts(["127.0.0.1"])
+            .unwrap();
         let (got, headers, body) = fetcher.fetch(&server.url("/"), manual).unwrap();
         assert_eq!((got, &*body), (status, &b"moved"[..]));
         assert_eq!(headers["location"], "https://not-allowed.example/?x=1");
@@ -81,7 +83,7 @@ fn a_redirect_out_of_the_rules_says_so_first() {
     ];
     for (target, code) in table {
         let start = Server::play(vec![redirect(307, target)]);
-        let bound = fetcher(options(&start)).allow_hosts(["127.0.0.1"]);
+        let bound = fetcher(options(&start)).allow_hosts(["127.0.0.1"]).unwrap();
         let error = bound.get(&start.url("/start")).unwrap_err();
         assert_eq!(said(&error).0, code, "{target}");
         assert_eq!(start.requests().len(), 1);

@@ -39,12 +39,15 @@ fn a_session_is_used_and_closed() {
     let fetcher = client
         .session_fetcher(&session)
         .unwrap()
-        .base_url(gateway.url());
+        .base_url(gateway.url())
+        .unwrap();
     assert_eq!(fetcher.get("/user").unwrap().0, 200);
     let elsewhere = fetcher
         .clone()
         .allow_hosts(["127.0.0.1:1"])
-        .base_url("http://127.0.0.1:1");
+        .unwrap()
+        .base_url("http://127.0.0.1:1")
+        .unwrap();
     assert_eq!(
         elsewhere.get(gateway.url()).unwrap_err().code(),
         "host_not_allowed"

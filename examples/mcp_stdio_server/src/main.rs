@@ -71,8 +71,10 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
     let client = client(&account.gateway_url)?;
     let user_url = format!("{}/user", account.upstream.trim_end_matches('/'));
     let connects = variable("CONNECT").is_none_or(|value| value != "off");
+    let api = Api::new(&client, account, connects);
+    let api = api.map_err(|error| format!("UPSTREAM_URL is not usable: {error}"))?;
     // The tools need the API until the process ends.
-    let mut tools = tools::all(Box::leak(Box::new(Api::new(&client, account, connects))));
+    let mut tools = tools::all(Box::leak(Box::new(api)));
     if has_bench {
         tools.extend(bench::tools(user_url));
     }

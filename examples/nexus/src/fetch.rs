@@ -84,7 +84,7 @@ impl Fetch {
         let token = client.get_cached_token(&cache, &workspace, &provider)?;
         let mut fetcher = client.fetcher(&cache, &workspace, &provider);
         if let Some(base) = self.base(&client, &provider, &token)? {
-            fetcher = fetcher.base_url(base);
+            fetcher = fetcher.base_url(base)?;
         }
         ending::checkpoint();
         let options = options.timeout(self.timeout.left(start));

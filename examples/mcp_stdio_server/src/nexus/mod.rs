@@ -39,16 +39,22 @@ pub(crate) struct Api {
 impl Api {
     /// With `connects`, the server sends the user to the consent page when a connection is missing. Otherwise it gives
     /// the model a command that connects the user.
-    pub(crate) fn new(client: &NexusClient, account: Account, connects: bool) -> Self {
+    pub(crate) fn new(
+        client: &NexusClient,
+        account: Account,
+        connects: bool,
+    ) -> nexus_sdk::Result<Self> {
         let fetcher = client
             .fetcher(&TokenCache::new(), &account.workspace_id, &account.provider)
-            .base_url(&account.upstream);
+            .base_url(&account.upstream)?
+            // Some APIs repeat the credential in a response, and a model must not see it.
+            .hide_credential(true);
         let account = Arc::new(account);
-        Self {
+        Ok(Self {
             fetcher,
             connect: connects.then(|| Connect::new(client, &account)),
             account,
-        }
+        })
     }
 
     /// Fetches `path` with GET, and reads the response as JSON.
@@ -99,9 +105,7 @@ fn options(method: &str, body: Option<&Value>) -> FetchOptions {
     let options = FetchOptions::default()
         .method(method)
         // A redirect could lead away from the API, so the model gets the redirect itself.
-        .redirects(Redirects::Manual)
-        // Some APIs repeat the credential in a response, and a model must not see it.
-        .hide_credential(true);
+        .redirects(Redirects::Manual);
     match body {
         Some(body) => options.json(body),
         None => options,

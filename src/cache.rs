@@ -17,8 +17,6 @@ pub(crate) use self::entries::changes;
 
 /// By default, the cache hides a token this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
-/// The time after its expiry for which a replaced token is still looked for in responses.
-const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
 ///
@@ -275,18 +273,9 @@ impl TokenCache {
         }
     }
 
-    /// Ends the use of exactly this token, for example after a 401. Keeps a newer token that has replaced it.
+    /// Removes exactly this token, for example after a 401. Keeps a newer token that has replaced it.
     pub(crate) fn discard(&self, tenant: &Tenant, token: &Arc<CachedToken>) {
-        self.entries.lock().end(tenant.key(), token);
-    }
-
-    /// Returns the token that the current token has replaced, until an hour after the replaced token's expiry.
-    pub(crate) fn replaced(&self, tenant: &Tenant, now: Now) -> Option<Arc<CachedToken>> {
-        let mut entries = self.entries.lock();
-        let entry = entries.get_mut(tenant.key())?;
-        let end = |token: &Arc<CachedToken>| token.expires_at.checked_add(REMEMBERED);
-        let is_recent = |token: &Arc<CachedToken>| end(token) > Some(now.wall);
-        entry.previous.clone().filter(is_recent)
+        self.entries.lock().discard(tenant.key(), token);
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

@@ -41,16 +41,12 @@ pub(super) struct Entries {
 
 pub(super) struct Entry {
     pub(super) token: Arc<CachedToken>,
-    /// The token that this token has replaced. A response may still repeat it.
-    pub(super) previous: Option<Arc<CachedToken>>,
     /// The time until which the token is used without asking the gateway.
     fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     usable_until: Now,
     /// True if the gateway has failed to return a newer token.
     extended: bool,
-    /// True if the token must not be used any more. Only a search for it in responses needs the entry.
-    ended: bool,
 }
 
 /// Returns the number of changes to all caches so far. The caching of a resolved token is not counted.
@@ -79,7 +75,6 @@ impl Entry {
         let is_before = now.is_before(before_buffer);
         let entry = Self {
             token,
-            previous: None,
             fresh_until: if is_before {
                 before_buffer
             } else {
@@ -87,13 +82,12 @@ impl Entry {
             },
             usable_until,
             extended: false,
-            ended: false,
         };
         (now.is_before(requested.after(left))).then_some(entry)
     }
 
     pub(super) fn is_usable(&self, now: Now) -> bool {
-        !self.ended && now.is_before(self.usable_until)
+        now.is_before(self.usable_until)
     }
 
     pub(super) fn is_fresh(&self, now: Now) -> bool {
@@ -151,13 +145,12 @@ impl Entries {
         self.generations.get(group).is_some_and(|at| *at <= since)
     }
 
-    /// Ends the use of exactly this token, but remembers it, because a response may still repeat it.
-    pub(super) fn end(&mut self, key: Key<'_>, token: &Arc<CachedToken>) {
+    /// Removes exactly this token. Keeps a newer token that has replaced it.
+    pub(super) fn discard(&mut self, key: Key<'_>, token: &Arc<CachedToken>) {
         let entry = self.get_mut(key);
-        let entry = entry.filter(|entry| !entry.ended && Arc::ptr_eq(&entry.token, token));
-        let Some(entry) = entry else { return };
-        entry.ended = true;
-        self.raise_generation(key);
+        if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
+            self.delete(key);
+        }
     }
 
     pub(super) fn delete(&mut self, key: Key<'_>) {
@@ -172,16 +165,8 @@ impl Entries {
 
     /// Removes the tenant's entry, and inserts the new entry if there is one.
     pub(super) fn replace(&mut self, key: Key<'_>, entry: Option<Entry>, now: Now) {
-        let old = self.remove(key);
-        let Some(mut entry) = entry else { return };
-        entry.previous = old.and_then(|old| {
-            let is_same = old.token.same_credential(&entry.token);
-            if is_same {
-                old.previous
-            } else {
-                Some(old.token)
-            }
-        });
+        drop(self.remove(key));
+        let Some(entry) = entry else { return };
         if self.insertions.is_multiple_of(PURGE_INTERVAL) {
             self.purge(now);
         }

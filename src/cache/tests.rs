@@ -608,33 +608,3 @@ fn keys_that_hold_nothing_are_purged_as_the_cache_grows() {
         assert!(size(&cache) <= 64);
     }
 }
-
-#[test]
-fn a_replaced_token_is_remembered_until_an_hour_after_its_expiry() {
-    let (cache, now) = (TokenCache::new(), Now::read());
-    let replaced = |after: u64| {
-        let token = cache.replaced(&tenant(), now.after(secs(after)));
-        token.as_ref().map(name_of)
-    };
-    keep(&cache, token("t-1", now, secs(60)), now);
-    assert_eq!(replaced(0), None);
-    // The gateway returns the same token once more, and then two others.
-    keep(&cache, token("t-1", now, secs(60)), now);
-    assert_eq!(replaced(0), None);
-    keep(&cache, token("t-2", now, secs(7200)), now);
-    keep(&cache, token("t-2", now, secs(7200)), now);
-    let found = [0, 3659, 3660].map(replaced);
-    assert_eq!(found, [Some("t-1".into()), Some("t-1".into()), None]);
-    keep(&cache, token("t-3", now, secs(7200)), now);
-    assert_eq!(replaced(0).as_deref(), Some("t-2"));
-    cache.discard(&tenant(), &cache.get_at("ws", "p", now).unwrap());
-    assert_eq!(name_at(&cache, now), None, "refused with 401");
-    keep(&cache, token("t-4", now, secs(7200)), now);
-    assert_eq!(replaced(0).as_deref(), Some("t-3"));
-    cache.delete("ws", "p");
-    assert_eq!(
-        replaced(0),
-        None,
-        "a deleted token is forgotten with those before it"
-    );
-}

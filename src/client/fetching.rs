@@ -33,6 +33,9 @@ impl NexusClient {
     ///   The fetch then fails with `request_failed`. This rarely happens to a body of a few KB.
     /// - A response with neither `Content-Length` nor chunked encoding ends with the connection. If the connection is
     ///   lost, the body is cut short without an error.
+    /// - A body whose `Content-Encoding` is written otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned as it was
+    ///   sent.
+    /// - A response with more than 128 headers fails with `request_failed`.
     /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.
     /// - If a server sends two responses to one request over https, the second can be taken for the response to the
     ///   next request on that connection.

@@ -118,6 +118,9 @@ fn explain(error: &Error) -> (bool, String) {
             let what = "the request's URL and headers are too long; shorten them to 64 KiB in all";
             return (false, what.to_owned());
         }
+        Error::Protocol(problem) if problem.to_string().ends_with("too many headers") => {
+            "the response has more than 128 headers, which is too many; the server has to send fewer"
+        }
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",

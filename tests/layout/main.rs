@@ -47,7 +47,7 @@ const LAYERS: Layers = &[
 const BIN_LAYERS: Layers = &[
     ("ground", "ending text times"),
     ("stop", "stop"),
-    ("tools", "args browser output terminal usage"),
+    ("tools", "args browser output ssh terminal usage"),
     ("credentials", "credential report single"),
     (
         "commands",

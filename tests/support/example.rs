@@ -25,7 +25,8 @@ pub(crate) fn configured(path: &Path) -> Command {
     let mut command = Command::new(path);
     for (name, _) in std::env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
-        let setting = ["WORKSPACE_ID", "PROVIDER", "UPSTREAM_URL"].contains(&upper.as_str());
+        let settings = ["WORKSPACE_ID", "PROVIDER", "UPSTREAM_URL", "SSH_CONNECTION"];
+        let setting = settings.contains(&upper.as_str());
         if setting || upper.starts_with("NEXUS_") || upper.ends_with("_PROXY") {
             command.env_remove(name);
         }

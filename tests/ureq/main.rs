@@ -1,8 +1,7 @@
 //! Bugs and limits of ureq, shown on bare ureq: a few that the SDK works around, and those that it leaves.
 //!
 //! A test that fails here is good news: ureq no longer has that bug. Then the code in `src/transport` that the test
-//! names, if any, can go. The one test that runs the SDK, `a_dead_first_address_takes_most_of_the_time_without_the_sdk`,
-//! shows that such code works.
+//! names, if any, can go. Two tests also run the SDK, to show that such code works.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -25,7 +24,8 @@ use ureq::Agent;
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
-use support::{End, LONG, Server, bytes};
+use nexus_sdk::FetchOptions;
+use support::{End, LONG, Server, bytes, fetch, gzip, with_length};
 
 /// Serves the first connection, for tests that need more control than the scripted server gives them.
 fn once(on: impl FnOnce(TcpStream) -> io::Result<()> + Send + 'static) -> u16 {
@@ -136,5 +136,40 @@ fn fields_of_an_interim_response_and_long_chunk_extensions_are_errors() {
             matches!(got, Err(ureq::Error::Protocol(_))),
             "fixed: {got:?}"
         );
+    }
+}
+
+/// Left to ureq: other spellings of gzip (RFC 9110 section 8.4.1.3).
+#[cfg(feature = "gzip")]
+#[test]
+fn only_the_spelling_gzip_is_decoded() {
+    for (label, is_decoded) in [("gzip", true), ("GZIP", false), ("x-gzip", false)] {
+        let label = format!("Content-Encoding: {label}\r\n");
+        let server = Server::play(vec![bytes(with_length(&label, &gzip(b"packed")))]);
+        let agent = settings().build().new_agent();
+        let mut response = agent.get(server.url("/")).call().unwrap();
+        let kept = response.headers().contains_key("content-encoding");
+        let body = response.body_mut().read_to_vec().unwrap();
+        assert_eq!(
+            (body == b"packed", kept),
+            (is_decoded, !is_decoded),
+            "fixed"
+        );
+    }
+}
+
+/// Left to ureq. The SDK's error says what is wrong (`failure.rs`).
+#[test]
+fn more_than_128_headers_are_an_error() {
+    for (count, expected) in [(128, true), (129, false)] {
+        let headers = "X: a\r\n".repeat(count - 1);
+        let server = Server::start(move |_| bytes(with_length(&headers, b"ok")));
+        let url = server.url("/");
+        let got = get(&settings().build().new_agent(), &url);
+        assert_eq!(got.is_ok(), expected, "fixed: {got:?}");
+        let fetched = fetch(&url, FetchOptions::default());
+        let message = fetched.err().map(|error| error.to_string());
+        let explained = message.is_some_and(|it| it.contains("more than 128 headers"));
+        assert_eq!(explained, !expected, "{count}");
     }
 }

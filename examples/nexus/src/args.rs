@@ -97,9 +97,12 @@ pub(crate) fn not_blank(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
-    let seconds = seconds.and_then(Result::ok);
-    seconds.ok_or_else(|| "give a number of seconds, 0 or more".to_owned())
+    let given = text.parse().unwrap_or(f64::NAN);
+    let seconds = Duration::try_from_secs_f64(given);
+    let seconds = seconds.map_err(|_| "give a number of seconds, 0 or more")?;
+    // A positive number that rounds to 0 must not mean the default.
+    let least = Duration::from_nanos((given > 0.0).into());
+    Ok(seconds.max(least))
 }
 
 /// Returns the data itself, or the content of the file after `@`.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use clap::Args;
+use nexus_sdk::http::Uri;
 use nexus_sdk::{
     ConnectionStatus, ConsentListener, ErrorKind, NexusClient, NexusError, ProviderInfo,
     RequestConnectionInput, RequestConnectionResponse, WaitOptions,
@@ -16,7 +17,7 @@ use crate::credential::{self, Form};
 use crate::ending::Change;
 use crate::stop::Stop;
 use crate::text::{one_line, say};
-use crate::{ending, output};
+use crate::{ending, output, ssh};
 
 /// The return URL if this command does not serve a page for the browser.
 const UNSERVED: &str = "http://localhost/";
@@ -138,7 +139,7 @@ impl Requested<'_> {
             Some(form) if !self.options.no_wait => return self.ask_for_credential(&form),
             // For a provider with a form, `auth_url` leads to JSON, not to a page.
             Some(form) => say(&format!("to enter the credential, {}", run_again(&form))),
-            None => say(&format!("to consent, open {}", one_line(url))),
+            None => self.say_where_to_consent(),
         }
         if self.options.no_wait {
             return Ok(ConnectionStatus::Pending);
@@ -165,8 +166,26 @@ impl Requested<'_> {
             Some(_) => String::new(),
             None => format!(", or end this command and {}", run_again(form)),
         };
+        self.say_how_to_reach_listener();
         say(&format!("to enter the credential, open {page}{otherwise}"));
         self.wait_for("the credential", &self.connection.connection_id)
+    }
+
+    fn say_where_to_consent(&self) {
+        if self.options.return_url.is_none() {
+            self.say_how_to_reach_listener();
+        }
+        let url = one_line(&self.connection.auth_url);
+        say(&format!("to consent, open {url}"));
+    }
+
+    /// In an ssh session, says how the user's browser reaches the pages of this command.
+    fn say_how_to_reach_listener(&self) {
+        let url = self.listener.as_ref().map(ConsentListener::return_url);
+        let url = url.and_then(|url| url.parse::<Uri>().ok());
+        if let Some(port) = url.and_then(|url| url.port_u16()) {
+            ssh::say_how_to_reach(port);
+        }
     }
 
     /// Reads the credential from the terminal or stdin, and sends it to the gateway.

@@ -1,6 +1,6 @@
 //! `nexus fetch`: sends a request with the credential.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -42,7 +42,7 @@ pub(crate) struct Fetch {
     /// Print the status line and headers before the body
     #[arg(short, long)]
     include: bool,
-    /// Write to FILE instead of stdout; only you can read a new file
+    /// Write to FILE instead of stdout, or to stdout with -; only you can read a new file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx, and leave the file of --output alone
@@ -61,7 +61,9 @@ pub(crate) struct Fetch {
 impl Fetch {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let (status, headers, body) = self.send()?;
-        if self.fail && self.output.is_some() {
+        let file = self.output.as_deref();
+        let file = file.filter(|path| *path != Path::new("-"));
+        if self.fail && file.is_some() {
             check(status)?;
         }
         let body = if self.include {
@@ -69,7 +71,7 @@ impl Fetch {
         } else {
             body
         };
-        write_body(self.output.as_deref(), body)?;
+        write_body(file, body)?;
         if self.fail { check(status) } else { Ok(()) }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct GitCredential {
     /// A host that may get the token, with a port if git's URL has one; may be repeated
     #[arg(long, required = true, value_name = "HOST", value_parser = host)]
     host: Vec<String>,
-    /// The user name that git sends with the token
+    /// The user name that git sends with the token. A request for another user gets no token
     #[arg(long, value_name = "NAME", default_value = "x-access-token")]
     username: String,
     #[command(flatten)]
@@ -58,8 +58,10 @@ impl GitCredential {
             named.map(|(_, value)| &**value).collect()
         };
         let is_allowed = |asked| self.host.iter().any(|host| same_host(host, asked));
+        // git names a user if the URL or `credential.username` does. The token is not for another user.
+        let is_own_user = values("username").iter().all(|user| *user == self.username);
         match (&*values("protocol"), &*values("host")) {
-            (["https"], [asked]) if is_allowed(asked) => {}
+            (["https"], [asked]) if is_own_user && is_allowed(asked) => {}
             // Without a response, git goes on to its next helper or its prompt.
             _ => return Ok(()),
         }

@@ -27,6 +27,7 @@ mod refresh;
 mod report;
 mod revoke;
 mod single;
+mod ssh;
 mod status;
 mod stop;
 mod terminal;

@@ -79,7 +79,7 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// Writes a body to a file, or to stdout. On a terminal, adds a missing line break at the end.
 pub(crate) fn write_body(path: Option<&Path>, mut body: Vec<u8>) -> Result<(), Stop> {
-    if let Some(path) = path.filter(|path| *path != Path::new("-")) {
+    if let Some(path) = path {
         let written = open(path).and_then(|mut file| file.write_all(&body));
         return written.map_err(|error| Stop::file("write", path, &error));
     }

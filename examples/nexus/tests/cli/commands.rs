@@ -243,6 +243,16 @@ fn a_timeout_of_zero_is_the_default_or_one_check() {
     assert!(ran.err.contains("not active after 0 s"), "{}", ran.err);
 }
 
+/// 0.1 ns rounds to 0.
+#[test]
+fn a_timeout_is_never_longer_than_it_says() {
+    let bench = Bench::new("short");
+    for timeout in ["1e-10", "1e-300", "0.000001"] {
+        let ran = bench.run(&format!("providers --timeout {timeout}"));
+        ran.assert_error(7, "timed out", timeout);
+    }
+}
+
 #[test]
 fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
     let bench = Bench::new("hidden");

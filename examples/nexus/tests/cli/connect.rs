@@ -40,6 +40,52 @@ fn connect_waits_for_consent() {
     }
 }
 
+/// The consent comes back to the port of the listener, and the form is on that port too.
+#[test]
+fn over_ssh_it_says_how_a_browser_elsewhere_reaches_its_pages() {
+    let bench = Bench::new("ssh");
+    let first_lines = |args: &str, session: &str| {
+        let mut command = bench.command(&format!("connect --interval 0.02 {args}"));
+        command.env("SSH_CONNECTION", session).env("USER", "me");
+        let mut child = spawn(&mut command);
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let lines: Vec<_> = stderr.lines().map(Result::unwrap).take(2).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        lines
+    };
+    let session = "192.0.2.9 40000 192.0.2.7 22";
+    for (args, session, expected) in [
+        ("", session, Some(" me@192.0.2.7")),
+        ("-p weather", session, Some(" me@192.0.2.7")),
+        (
+            "",
+            "2001:db8::9 40000 2001:db8::7 2222",
+            Some(" -p 2222 me@2001:db8::7"),
+        ),
+        // The browser comes back to another page.
+        ("--return-url http://localhost:9/", session, None),
+        ("", "", None),
+        ("", "192.0.2.9 40000 $(id) 22", None),
+    ] {
+        let lines = first_lines(args, session);
+        let Some((_, command)) = lines[0].split_once("run there: ") else {
+            assert!(
+                expected.is_none() && lines[0].starts_with("to "),
+                "{lines:?}"
+            );
+            continue;
+        };
+        let port = command.split([' ', ':']).nth(2).unwrap();
+        let end = expected.unwrap();
+        assert_eq!(command, format!("ssh -L {port}:127.0.0.1:{port}{end}"));
+        if args == "-p weather" {
+            let page = format!("open http://127.0.0.1:{port}/");
+            assert!(lines[1].contains(&page), "{lines:?}");
+        }
+    }
+}
+
 #[test]
 fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
     let bench = Bench::new("scopes");

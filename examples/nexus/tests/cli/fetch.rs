@@ -192,11 +192,13 @@ fn fail_exits_with_the_class_of_the_status() {
     ];
     for (status, code) in cases {
         let fault = Fault::reply(status, "text/plain", "the body");
-        bench.gateway.fail_next_at("/user", 2, fault);
+        bench.gateway.fail_next_at("/user", 3, fault);
         let plain = bench.run("fetch --no-redirect {url}/user");
         assert_eq!((plain.code, plain.err.as_str()), (0, ""), "{status}");
         let failing = bench.run("fetch --no-redirect --fail {url}/user");
         assert_eq!(failing.out, plain.out, "the body is printed all the same");
+        let dash = bench.run("fetch --no-redirect --fail -o - {url}/user");
+        assert_eq!((dash.code, dash.out), (code, plain.out), "{status}");
         if code == 0 {
             assert_eq!((failing.code, failing.err.as_str()), (0, ""), "{status}");
         } else {

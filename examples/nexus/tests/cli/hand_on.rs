@@ -146,8 +146,18 @@ fn git_gets_the_token_for_its_hosts_alone() {
         ),
         (
             "get --username oauth2",
-            "protocol=https\nhost=example.com\nusername=me\n\n",
+            "protocol=https\nhost=example.com\nusername=oauth2\n\n",
             Some("oauth2"),
+        ),
+        (
+            "get --username oauth2",
+            "protocol=https\nhost=example.com\nusername=me\n\n",
+            None,
+        ),
+        (
+            "get",
+            "username=me\nusername=x-access-token\nprotocol=https\nhost=example.com\n\n",
+            None,
         ),
         (
             "get",

@@ -204,7 +204,7 @@ impl Gateway {
     /// client's timeout.
     ///
     /// A request that may make the gateway refresh a token needs `acquire`. Each attempt then holds the guard that
-    /// `acquire` returns, and has a timeout of at least one minute, because the provider may revoke the user's grant
+    /// `acquire` returns, and has a timeout of at least 40 s, because the provider may revoke the user's grant
     /// if a refresh is interrupted.
     pub(crate) fn send(&self, call: &Request, acquire: Option<Acquire<'_>>) -> Result<Success> {
         let url = self.url(&call.path)?;

@@ -20,7 +20,7 @@ use crate::log::Log;
 const VARIABLE: &str = "NEXUS_LOCK_DIR";
 /// The shortest time limit of an attempt that may refresh a token. Gateways give up after 30 s, and the refresh must not
 /// be cut short before.
-pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(60);
+pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(40);
 /// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
 /// An ordinary process overruns its turn by less: it may spend some seconds on the lookup of the gateway's name and on
 /// connecting, and a gateway gives up after 30 s.
@@ -87,7 +87,7 @@ pub trait RefreshLock: Send + Sync {
     /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
     /// by different URLs get different keys.
     ///
-    /// `lease` is the longest time for which the client keeps the guard, which is the time limit of one attempt: 60 s
+    /// `lease` is the longest time for which the client keeps the guard, which is the time limit of one attempt: 40 s
     /// with the default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's
     /// name and the response, takes longer. A lock that ends by itself should last some seconds longer than this.
     ///
@@ -184,8 +184,8 @@ impl ProcessLock {
         }
     }
 
-    /// Asks for the lock until this process holds it. Returns `None` if that takes longer than this turn and 15 s, so 75 s
-    /// for a turn of 60 s, or once `is_ending` returns true. A stopped holder is found in that time.
+    /// Asks for the lock until this process holds it. Returns `None` if that takes longer than this turn and 15 s, so 55 s
+    /// for a turn of 40 s, or once `is_ending` returns true. A stopped holder is found in that time.
     pub(crate) fn wait(
         &self,
         key: &str,

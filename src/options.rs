@@ -115,12 +115,12 @@ impl NexusClientOptions {
     /// after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// The SDK limits each phase of a request (connecting, sending, the response's head and its body) to the time that was
-    /// left when the request began, so a request that is slow in several phases can take longer. A lookup of a host's
-    /// name has the system's own time limit.
+    /// left when the request began, so a request that is slow in several phases can take longer. Connecting, with TLS and
+    /// a proxy, has at most 8 s. A lookup of a host's name has the system's own time limit.
     ///
     /// A request that may refresh a token (resolve, token, refresh, check-connection, a new agent session) is not
     /// cancelled at this timeout. The caller gets the error `timeout`, and the request continues in the background,
-    /// where each attempt has 60 s, or this timeout if it is longer.
+    /// where each attempt has 40 s, or this timeout if it is longer.
     /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time limit of a single fetch.
     ///
     /// ```
@@ -156,7 +156,8 @@ impl NexusClientOptions {
     ///
     /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
     /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
-    /// accepts any status and limits the time of each phase. Requests that may refresh a token ignore your agent's
+    /// accepts any status and limits the time of each phase. Your agent's own limits hold where they are shorter, and its
+    /// limit for connecting replaces the SDK's 8 s. Requests that may refresh a token connect anew and ignore your agent's
     /// timeouts. All other settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
     /// settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
@@ -260,7 +261,7 @@ impl NexusClientOptions {
     /// the same connection id. A call by connection id and a call by workspace and provider take turns only if the
     /// client of the first has requested the connection.
     ///
-    /// With the default [`timeout`](Self::timeout), a request waits up to 75 s for its turn and then fails with
+    /// With the default [`timeout`](Self::timeout), a request waits up to 55 s for its turn and then fails with
     /// `timeout`. Its caller waits no longer than its own deadline. If a process is suspended while it holds a
     /// lock, the others continue without the lock about 10 s after it should have been released. If the directory
     /// cannot be used, or its file system has no locks, requests are sent without a lock. Of several such requests in a

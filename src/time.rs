@@ -32,6 +32,18 @@ impl Now {
         }
     }
 
+    /// Returns how much more time has passed since `start` on the wall clock than on the monotonic clock, in whole seconds.
+    /// The monotonic clock of most systems stands still while the machine is suspended.
+    pub(crate) fn seconds_ahead(self, start: Self) -> i64 {
+        let passed = self.mono.saturating_duration_since(start.mono);
+        let expected = start.after(passed).wall;
+        let seconds = |apart: Duration| i64::try_from(apart.as_secs()).unwrap_or(i64::MAX);
+        match self.wall.duration_since(expected) {
+            Ok(ahead) => seconds(ahead),
+            Err(behind) => seconds(behind.duration()).saturating_neg(),
+        }
+    }
+
     /// Returns whether this moment is before `end` on both clocks.
     pub(crate) fn is_before(self, end: Self) -> bool {
         self.mono < end.mono && self.wall < end.wall
@@ -115,6 +127,26 @@ mod tests {
             mono: start.mono + secs(61),
         };
         assert!(!set_back.is_before(end));
+    }
+
+    #[test]
+    fn a_suspension_is_what_the_wall_clock_has_gained() {
+        let start = Now::read();
+        // Seconds since the start: on the wall clock, on the monotonic clock, and the difference.
+        let table = [
+            (0, 0, 0),
+            (60, 60, 0),
+            (3660, 60, 3600),
+            (0, 60, -60),
+            (-60, 0, -60),
+        ];
+        for (wall, mono, ahead) in table {
+            let now = Now {
+                wall: shifted(start.wall, wall),
+                mono: start.mono + secs(mono),
+            };
+            assert_eq!(now.seconds_ahead(start), ahead, "{wall} {mono}");
+        }
     }
 
     #[test]

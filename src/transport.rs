@@ -6,7 +6,7 @@ mod failure;
 mod settings;
 
 use std::io::{self, Read as _};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use ureq::config::Config;
@@ -18,10 +18,13 @@ use ureq::{Body, RequestExt as _, Timeout};
 use self::cookies::Agents;
 use self::settings::Limits;
 use crate::error::NexusError;
-use crate::time::Deadline;
+use crate::time::{Deadline, Now};
 use crate::url;
 
 pub(crate) use failure::Failure;
+
+/// If the wall clock gains more than this on the monotonic clock, in seconds, the machine was suspended.
+const SUSPENDED: i64 = 5;
 
 /// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
@@ -30,8 +33,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// True if the gateway may refresh a token. The request is then not sent again once the gateway may have received it,
-    /// and the timeouts of the caller's own agent do not apply.
+    /// True if the gateway may refresh a token. The request then uses a new connection and is not sent again once the
+    /// gateway may have received it, and the timeouts of the caller's own agent do not apply.
     pub(crate) may_refresh: bool,
 }
 
@@ -57,6 +60,9 @@ pub(crate) struct Transport {
     timeout: Duration,
     /// True once a response has arrived, so that a connection may be a pooled one.
     has_responded: AtomicBool,
+    start: Now,
+    /// How far the wall clock was ahead of the monotonic clock at the last response, in seconds since `start`.
+    ahead: AtomicI64,
 }
 
 impl Transport {
@@ -67,12 +73,18 @@ impl Transport {
         let own = || Agents::own(settings::of_agent(timeout).build().new_agent());
         let agents = agent.map_or_else(own, Agents::of_caller);
         settings::check_proxy(agents.agent.config())?;
-        Ok(Self {
+        Ok(Self::with(agents, has_callers_agent, timeout))
+    }
+
+    fn with(agents: Agents, has_callers_agent: bool, timeout: Duration) -> Self {
+        Self {
             agents,
             has_callers_agent,
             timeout,
             has_responded: AtomicBool::new(false),
-        })
+            start: Now::read(),
+            ahead: AtomicI64::new(0),
+        }
     }
 
     /// Returns the settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). A request
@@ -88,61 +100,50 @@ impl Transport {
     /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. Each
     /// phase of the request has that time to itself: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
-    /// A server may close an idle connection just as a request reuses it. If a connection ends without a response, an
-    /// idempotent request (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any
-    /// response yet. Connecting is tried for at most 4 s at first, and then once more with the time that is left. For a
-    /// request that may refresh a token, the second try also has 4 s, or a 15th of the time that is left. If the caller's
-    /// agent has a time limit for connecting, other requests have no second try.
+    /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
+    /// requests use the pool, except after a suspension of the machine. A server may close an idle connection just as a
+    /// request reuses it. If a connection ends without a response, an idempotent request (RFC 9110 section 9.2.2) is
+    /// therefore sent once more, unless this client has not had any response yet.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        let may_repeat = request.is_repeatable() && self.has_responded.load(Ordering::Relaxed);
-        let mut outcome = self.connect_and_run(request, deadline, false);
+        let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
+        let connects_anew = request.may_refresh || self.was_suspended(Now::read());
+        let mut outcome = self.run(request, deadline, connects_anew);
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
-            outcome = self.connect_and_run(request, deadline, true);
+            outcome = self.run(request, deadline, true);
         }
-        // Threads that send requests share this flag, so it is written only once.
-        if outcome.is_ok() && !self.has_responded.load(Ordering::Relaxed) {
-            self.has_responded.store(true, Ordering::Relaxed);
+        if outcome.is_ok() {
+            self.note_response(Now::read());
         }
         let response = outcome.and_then(|response| read(response, deadline, max_body));
         response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
     }
 
-    fn connect_and_run(
-        &self,
-        request: &Outgoing<'_>,
-        deadline: Deadline,
-        on_new_connection: bool,
-    ) -> Result<http::Response<Body>, ureq::Error> {
-        let timed_out = ureq::Error::Timeout(Timeout::Global);
-        let left = deadline.left().ok_or(timed_out)?;
-        let needs_own = on_new_connection || !self.is_usual(request.url, left);
-        let limits = needs_own.then(|| Limits::within(left));
-        let outcome = self.run(request, limits, on_new_connection);
-        let Err(ureq::Error::Timeout(Timeout::Connect)) = outcome else {
-            return outcome;
-        };
-        match deadline.left() {
-            Some(left) if request.may_refresh || !self.limits_connecting() => {
-                let limits = Limits::of_second_try(left, request.may_refresh);
-                self.run(request, Some(limits), on_new_connection)
-            }
-            _ => outcome,
+    /// Returns whether the machine was suspended after the last response. Servers and routers have then forgotten the
+    /// pooled connections, and a request on one of them would get no response.
+    fn was_suspended(&self, now: Now) -> bool {
+        let last = self.ahead.load(Relaxed);
+        now.seconds_ahead(self.start).saturating_sub(last) > SUSPENDED
+    }
+
+    /// Threads that send requests share these values, so they are written only if they change.
+    fn note_response(&self, now: Now) {
+        if !self.has_responded.load(Relaxed) {
+            self.has_responded.store(true, Relaxed);
+        }
+        let ahead = now.seconds_ahead(self.start);
+        if self.ahead.load(Relaxed) != ahead {
+            self.ahead.store(ahead, Relaxed);
         }
     }
 
-    /// Returns whether the caller's own agent has a time limit for connecting.
-    fn limits_connecting(&self) -> bool {
-        self.has_callers_agent && self.agents.agent.config().timeouts().connect.is_some()
-    }
-
     /// Returns whether the agent's own settings suit a request. ureq copies all settings for a request that has settings
-    /// of its own, which takes time. To avoid this, a request whose time left is at most 1/64 shorter than the agent's
-    /// timeout uses that timeout.
+    /// of its own, which costs about 6 % of a fetch from loopback. So a request whose time left is at most 1/64 shorter than the
+    /// agent's timeout uses that timeout.
     fn is_usual(&self, url: &Uri, left: Duration) -> bool {
         let has_proxy = self.agents.agent.config().proxy().is_some();
         let bypasses_proxy = has_proxy && url::is_loopback(url);
@@ -150,26 +151,25 @@ impl Transport {
             && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
     }
 
-    /// Sends the request with these time limits or, with `None`, with the agent's own settings.
     fn run(
         &self,
         request: &Outgoing<'_>,
-        limits: Option<Limits>,
-        on_new_connection: bool,
+        deadline: Deadline,
+        connects_anew: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
+        let timed_out = ureq::Error::Timeout(Timeout::Global);
+        let left = deadline.left().ok_or(timed_out)?;
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        let agent = &self.agents.agent;
-        if let Some(mut limits) = limits {
+        if connects_anew || !self.is_usual(request.url, left) {
+            let agent = &self.agents.agent;
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
-            if keeps_limits {
-                limits = limits.as_short_as(agent.config());
-            }
+            let limits = Limits::within(left, keeps_limits.then(|| agent.config()));
             let config = agent.configure_request(built);
             let mut config = settings::of_request(config, request.url, limits, keeps_limits);
-            if on_new_connection {
+            if connects_anew {
                 config = config.max_idle_age(Duration::ZERO);
             }
             built = config.build();
@@ -190,9 +190,14 @@ impl Transport {
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
-        let sent = self
-            .agents
-            .run(settings::of_every_request(config, &url).build());
+        let mut config = settings::of_every_request(config, &url);
+        if self.was_suspended(Now::read()) {
+            config = config.max_idle_age(Duration::ZERO);
+        }
+        let sent = self.agents.run(config.build());
+        if sent.is_ok() {
+            self.note_response(Now::read());
+        }
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {

@@ -10,9 +10,8 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::error::NexusError;
 use crate::url;
 
-/// The time limit of a first try to connect. ureq spends at least half of the limit on a first address that does not
-/// respond, so a short first try leaves time for the next addresses.
-const FIRST_CONNECT: Duration = Duration::from_secs(4);
+/// The longest time for connecting, with TLS and proxy. ureq spends half of it on a first address that does not respond.
+const MAX_CONNECT: Duration = Duration::from_secs(8);
 /// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
 /// default is 128 KiB. The head of a request and that of a response, of up to 64 KiB, each have to fit into a buffer.
 const BUFFER: usize = 72 * 1024;
@@ -28,48 +27,25 @@ pub(super) struct Limits {
     head: Duration,
     body: Duration,
     /// The limit of each read and write.
-    each: Duration,
+    read: Duration,
+    write: Duration,
 }
 
 impl Limits {
-    /// Returns the limits of a usual request: each phase may take all the time that is left. The phases are a 32nd
-    /// longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
-    pub(super) fn within(left: Duration) -> Self {
+    /// Returns the limits of a request: each phase may take all the time that is left, or less if the caller's `own` agent
+    /// says so. The phases are a 32nd longer than a single read or write, so that ureq rarely repeats the system call
+    /// that sets a socket's time limit.
+    pub(super) fn within(left: Duration, own: Option<&Config>) -> Self {
         let phase = left.saturating_add(left.div_f64(32.0));
+        let phases = own.map(Config::timeouts).unwrap_or_default();
+        let least = |limit: Duration, own: Option<Duration>| own.unwrap_or(limit).min(limit);
         Self {
-            connect: left.min(FIRST_CONNECT),
-            send: phase,
-            head: phase,
-            body: phase,
-            each: left,
-        }
-    }
-
-    /// Returns the limits of a second try to connect. A request that may refresh a token gives up sooner, after 4 s of a
-    /// minute, because other processes wait for its lock.
-    pub(super) fn of_second_try(left: Duration, may_refresh: bool) -> Self {
-        let connect = if may_refresh {
-            left.div_f64(15.0).max(FIRST_CONNECT)
-        } else {
-            left
-        };
-        Self {
-            connect,
-            ..Self::within(left)
-        }
-    }
-
-    /// Returns the limits, each as short as the caller's own agent has it.
-    pub(super) fn as_short_as(self, agent: &Config) -> Self {
-        let own = agent.timeouts();
-        let shorter = |own: Option<Duration>, limit| own.unwrap_or(limit).min(limit);
-        let each = shorter(agent.timeout_per_read(), self.each);
-        Self {
-            connect: shorter(own.connect, self.connect),
-            send: shorter(own.send_request, shorter(own.send_body, self.send)),
-            head: shorter(own.recv_response, self.head),
-            body: shorter(own.recv_body, self.body),
-            each: shorter(agent.timeout_per_write(), each),
+            connect: phases.connect.unwrap_or(MAX_CONNECT).min(left),
+            send: least(least(phase, phases.send_request), phases.send_body),
+            head: least(phase, phases.recv_response),
+            body: least(phase, phases.recv_body),
+            read: least(left, own.and_then(Config::timeout_per_read)),
+            write: least(left, own.and_then(Config::timeout_per_write)),
         }
     }
 }
@@ -83,15 +59,15 @@ macro_rules! limited {
             .timeout_send_body(Some($limits.send))
             .timeout_recv_response(Some($limits.head))
             .timeout_recv_body(Some($limits.body))
-            .timeout_per_read(Some($limits.each))
-            .timeout_per_write(Some($limits.each))
+            .timeout_per_read(Some($limits.read))
+            .timeout_per_write(Some($limits.write))
     };
 }
 
 /// Returns the settings of an agent with this timeout for each request. The pool is sized for many threads that send
 /// requests to a few hosts.
 pub(super) fn of_agent(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    limited!(basic(), Limits::within(timeout))
+    limited!(basic(), Limits::within(timeout, None))
 }
 
 /// Returns the settings of an authenticated agent. They limit the time to connect, the time to receive the response's
@@ -193,28 +169,49 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_try_to_connect_has_the_time_that_is_left_or_a_15th_of_it_if_others_wait() {
-        for (left, may_refresh, connect) in [(60, false, 60), (60, true, 4), (300, true, 20)] {
-            let limits = Limits::of_second_try(Duration::from_secs(left), may_refresh);
-            assert_eq!(
-                limits.connect,
-                Duration::from_secs(connect),
-                "{left} s, {may_refresh}"
-            );
-            assert_eq!(limits.each, Duration::from_secs(left));
-        }
-    }
-
-    #[test]
     fn a_usual_request_keeps_the_time_limit_of_its_socket() {
         for seconds in [1, 30, 300] {
             let whole = Duration::from_secs(seconds);
-            let limits = Limits::within(whole);
-            assert_eq!(limits.each, whole);
+            let limits = Limits::within(whole, None);
+            assert_eq!((limits.read, limits.write), (whole, whole));
             assert!(limits.head > whole && limits.head < whole + whole / 16);
-            assert_eq!(limits.connect, whole.min(Duration::from_secs(4)));
+            assert_eq!(limits.connect, whole.min(Duration::from_secs(8)));
         }
-        let longest = Limits::within(Duration::MAX);
+        let longest = Limits::within(Duration::MAX, None);
         assert_eq!(longest.body, Duration::MAX);
+    }
+
+    #[test]
+    fn an_agent_of_the_callers_keeps_its_limits_up_to_the_deadline() {
+        const fn secs(seconds: u64) -> Duration {
+            Duration::from_secs(seconds)
+        }
+        // (the agent's limit, time left, connecting, every other phase)
+        let table = [(1, 30, 1, 1), (20, 30, 20, 20), (60, 30, 30, 30)];
+        for (own, left, connect, phase) in table {
+            let own = Some(secs(own));
+            let agent = ureq::Agent::config_builder()
+                .timeout_connect(own)
+                .timeout_send_request(own)
+                .timeout_recv_response(own)
+                .timeout_recv_body(own)
+                .timeout_per_read(own)
+                .timeout_per_write(own)
+                .build();
+            let limits = Limits::within(secs(left), Some(&agent));
+            assert_eq!(limits.connect, secs(connect), "{own:?}");
+            let phases = [
+                limits.send,
+                limits.head,
+                limits.body,
+                limits.read,
+                limits.write,
+            ];
+            let whole = phases.map(|limit| limit.as_secs());
+            assert_eq!(whole, [phase; 5], "{own:?}");
+        }
+        let send_body = ureq::Agent::config_builder().timeout_send_body(Some(secs(2)));
+        let limits = Limits::within(secs(30), Some(&send_body.build()));
+        assert_eq!((limits.send, limits.connect), (secs(2), secs(8)));
     }
 }

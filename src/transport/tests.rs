@@ -4,6 +4,7 @@ mod attempts;
 mod ends;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod handshakes;
+mod pool;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 
@@ -26,12 +27,7 @@ const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
     let config = edit(settings::of_agent(LONG).proxy(None)).build();
-    Transport {
-        agents: Agents::own(config.new_agent()),
-        has_callers_agent: false,
-        timeout: LONG,
-        has_responded: AtomicBool::new(false),
-    }
+    Transport::with(Agents::own(config.new_agent()), false, LONG)
 }
 
 fn unchanged() -> Transport {
@@ -71,6 +67,13 @@ fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Asked {
 }
 
 impl Asked {
+    fn refreshing(self) -> Self {
+        Self {
+            may_refresh: true,
+            ..self
+        }
+    }
+
     fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }

@@ -26,7 +26,8 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
         (false, false, false, 1),
         (true, false, false, 2),
         (true, true, false, 1),
-        (true, false, true, 1),
+        // It connects anew, so its connection is not a pooled one.
+        (true, false, true, 2),
     ];
     for (responded, is_post, may_refresh, expected) in table {
         let (port, connections) = cutting();
@@ -74,10 +75,7 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
         ),
     ];
     for (url, allowed, part) in table {
-        let refresh = Asked {
-            may_refresh: true,
-            ..get(url.as_str())
-        };
+        let refresh = get(url.as_str()).refreshing();
         for asked in [post(url.as_str(), "x"), refresh] {
             let failure = asked.sent(&unchanged()).err().unwrap();
             assert_eq!(failure.may_repeat, allowed, "{url}");
@@ -114,6 +112,23 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
         assert_eq!(failure.error.message(), expected);
         assert_eq!(failure.may_repeat, retryable, "{reason}");
     }
+}
+
+/// Such a gateway accepts late, or its handshake takes long. A refresh is tried once, with the limit of every request.
+#[test]
+fn a_connection_that_takes_five_seconds_is_made() {
+    let port = serve(|mut socket| {
+        thread::sleep(Duration::from_secs(5));
+        tunnel(&mut socket)?;
+        head(&mut socket)?;
+        socket.write_all(&ok("late"))
+    });
+    let url = "http://example.test/";
+    thread::scope(|scope| {
+        for asked in [get(url), get(url).refreshing()] {
+            scope.spawn(|| assert_eq!(asked.body_of(&transport(through(port))), "late"));
+        }
+    });
 }
 
 /// A pooled tunnel that was closed while it was idle is not used.

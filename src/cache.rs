@@ -1,4 +1,4 @@
-//! The cache of tokens by workspace and provider, and the time for which a token is used.
+//! The cache of tokens by workspace and provider. A token is fresh, stale or missing.
 
 mod entries;
 
@@ -26,8 +26,8 @@ const BUFFER: Duration = Duration::from_secs(30);
 /// not enough, arbitrary other tokens. The key is the pair of workspace and provider (the tenant), so `("a:b", "c")`
 /// is not `("a", "b:c")`. The key does not include the gateway, so use a separate cache for each gateway.
 ///
-/// The cache hides a token within its buffer, but keeps it until it expires. If the gateway fails to return a newer
-/// token, a client uses the hidden token and makes it visible for 5 s at a time (see
+/// The cache hides a token within its buffer, but keeps it until it expires. A client that needs such a token makes it
+/// visible for 5 s, and asks the gateway for a newer token in the meantime (see
 /// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
 ///
 /// No method does I/O or waits for I/O. Each method takes one lock for a short time.
@@ -52,6 +52,19 @@ pub struct TokenCache {
     entries: Arc<Mutex<Entries>>,
 }
 
+/// What a cache has for a tenant.
+pub(crate) enum Lookup {
+    Fresh(Arc<CachedToken>),
+    /// The token is within its buffer. This caller must ask the gateway for a newer token. In the next 5 s, other callers
+    /// find the token fresh.
+    Stale {
+        token: Arc<CachedToken>,
+        /// True if no caller has asked before.
+        is_first: bool,
+    },
+    Missing,
+}
+
 /// A workspace and a provider. `("a:b", "c")` and `("a", "b:c")` are different tenants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tenant {
@@ -72,10 +85,10 @@ impl Tenant {
     /// # Errors
     ///
     /// `invalid_input` for a blank name.
-    pub(crate) fn checked(workspace_id: &str, provider: &str) -> Result<Self> {
+    pub(crate) fn checked(workspace_id: &str, provider: &str) -> Result<Arc<Self>> {
         error::not_blank("workspace_id", workspace_id)?;
         error::not_blank("provider", provider)?;
-        Ok(Self::new(workspace_id, provider))
+        Ok(Arc::new(Self::new(workspace_id, provider)))
     }
 
     fn key(&self) -> Key<'_> {
@@ -120,7 +133,7 @@ impl TokenCache {
     /// or is within its buffer.
     ///
     /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it within
-    /// its buffer, and while a client uses it because the gateway has failed to return a newer token. In the second
+    /// its buffer, and for up to 5 s after a client has begun to ask the gateway for a newer token. In the second
     /// case, if the gateway stated no expiry, `get` returns the token for up to an hour after it was requested. Its
     /// `expires_at` is then only an assumption.
     ///
@@ -213,6 +226,20 @@ impl TokenCache {
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
+    /// Looks a token up for a client. Whoever finds it stale must ask the gateway for a newer one. Unless `use_stale` is
+    /// set, a stale token is as good as missing.
+    pub(crate) fn lookup(&self, tenant: &Tenant, use_stale: bool, now: Now) -> Lookup {
+        let mut entries = self.entries.lock();
+        match entries.get_mut(tenant.key()) {
+            Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
+            Some(entry) if use_stale && entry.is_usable(now) => Lookup::Stale {
+                is_first: entry.begin_renewal(now),
+                token: Arc::clone(&entry.token),
+            },
+            _ => Lookup::Missing,
+        }
+    }
+
     pub(crate) fn set_at(
         &self,
         workspace_id: &str,
@@ -226,60 +253,50 @@ impl TokenCache {
         entries.replace((workspace_id, provider), entry, now);
     }
 
-    /// Notes that a caller asks the gateway for a newer token.
-    pub(crate) fn asking(&self, tenant: &Tenant, now: Now) {
-        let mut entries = self.entries.lock();
-        if let Some(entry) = entries.get_mut(tenant.key()) {
-            entry.asking(now);
-        }
-    }
-
-    /// Returns whether there is a token that may be used if the gateway returns no newer token.
-    pub(crate) fn has_stale(&self, tenant: &Tenant, now: Now) -> bool {
-        let mut entries = self.entries.lock();
-        entries
-            .get_mut(tenant.key())
-            .is_some_and(|entry| entry.is_usable(now))
-    }
-
-    /// Makes a stale token fresh for 5 s, because the gateway has failed to return a newer token. Returns the token, and
-    /// whether this is the first time. Returns `None` if there is no usable token.
-    pub(crate) fn extend(&self, tenant: &Tenant, now: Now) -> Option<(Arc<CachedToken>, bool)> {
-        let mut entries = self.entries.lock();
-        let entry = entries.get_mut(tenant.key())?;
-        if !entry.is_usable(now) {
-            return None;
-        }
-        let is_first = entry.extend(now);
-        Some((Arc::clone(&entry.token), is_first))
-    }
-
-    /// Replaces the tenant's token with `received`: the gateway's token, and the time of the request for it. With
-    /// `None`, removes the token. Does nothing if the tenant's token has changed since [`changes`] returned this
-    /// number.
+    /// Replaces the tenant's token with the gateway's, or removes it if that is `None`. Does nothing if the tenant's token
+    /// has changed since [`changes`] returned this number, or was requested at the same time or later.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
-        received: Option<(Arc<CachedToken>, Now)>,
+        token: Option<Arc<CachedToken>>,
+        requested: Now,
         now: Now,
         changes: usize,
     ) {
-        let entry = received.and_then(|(token, requested)| {
-            Entry::new(token, requested, now, self.buffer, SHORT_USE)
-        });
+        let (key, buffer) = (tenant.key(), self.buffer);
         let mut entries = self.entries.lock();
-        if entries.is_unchanged(tenant.key(), changes) {
-            entries.replace(tenant.key(), entry, now);
+        if entries.is_unchanged(key, changes) && entries.is_older(key, requested) {
+            let entry =
+                token.and_then(|token| Entry::new(token, requested, now, buffer, SHORT_USE));
+            entries.replace(key, entry, now);
         }
     }
 
-    /// Removes exactly this token, for example after a 401. Keeps a newer token that has replaced it.
-    pub(crate) fn discard(&self, tenant: &Tenant, token: &Arc<CachedToken>) {
-        self.entries.lock().discard(tenant.key(), token);
+    /// Returns the token to use after an upstream has refused `refused` with 401: the token that has replaced it, or the
+    /// same token if the gateway was asked about it less than 30 s ago. Returns `None` if the caller must ask the gateway.
+    pub(crate) fn after_refusal(
+        &self,
+        tenant: &Tenant,
+        refused: &CachedToken,
+        now: Now,
+    ) -> Option<Arc<CachedToken>> {
+        let mut entries = self.entries.lock();
+        let entry = entries.get_mut(tenant.key())?;
+        let is_used = entry.is_usable(now) && !entry.is_doubtful(refused, now);
+        is_used.then(|| Arc::clone(&entry.token))
     }
 
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.entries, &other.entries)
+    /// Makes a token stale that an upstream has refused with 401, unless the gateway was asked about it less than 30 s
+    /// ago. The next caller then asks for another token.
+    pub(crate) fn make_stale(&self, tenant: &Tenant, refused: &CachedToken, now: Now) {
+        let mut entries = self.entries.lock();
+        if let Some(entry) = entries.get_mut(tenant.key())
+            && entry.is_doubtful(refused, now)
+        {
+            entry.end_freshness(now);
+            // A request that is under way may return the refused token again.
+            entries.raise_generation(tenant.key());
+        }
     }
 
     /// Returns whether the tenant's token has not been set or removed since [`changes`] returned this number.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::cache::{Tenant, TokenCache};
 use crate::error::Result;
+use crate::flights::Reason;
 use crate::gateway::Request;
 use crate::inner::{Handle, Inner};
 use crate::options::NexusClientOptions;
@@ -120,7 +121,8 @@ impl NexusClient {
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let token = self.0.flights.resolve(None, &tenant, deadline)?;
+        let flights = &self.0.flights;
+        let token = flights.resolve(None, &tenant, Reason::Missing, deadline)?;
         Ok(CachedToken::clone(&token))
     }
 
@@ -278,7 +280,7 @@ impl NexusClient {
     }
 
     fn send(&self, request: &Request) -> Result<Value> {
-        Ok(self.0.gateway.send(request, None)?.body.into())
+        Ok(self.0.gateway.send(request)?.body.into())
     }
 }
 

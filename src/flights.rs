@@ -6,36 +6,37 @@
 //! on a thread of its own, even if all of its callers have timed out. A client has at most one flight at a time for
 //! each tenant (a workspace and a provider). Calls by connection id share the tenant's flights if the client has
 //! requested the connection. Otherwise the id has flights of its own, because the client does not know its tenant
-//! ([`operation`]).
+//! ([`call`]).
 //!
 //! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the
 //! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
 //! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
-//! puts the token there itself. If the gateway fails to return a newer token, a caller uses a stale token from its
-//! cache (a token that is about to expire), unless the gateway has refused for good or `stale_if_error` is off.
+//! puts the token there itself. Of the callers that need a stale token (a token that is about to expire), one asks the
+//! gateway, and the others use the token. After a 401, the gateway is asked about the refused token once in 30 s.
 
-mod operation;
+mod call;
 mod table;
 mod turn;
 
+use std::collections::VecDeque;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use self::operation::KnownIds;
-pub(crate) use self::operation::Operation;
-#[cfg(feature = "sessions")]
-pub(crate) use self::operation::Subject;
-use self::table::{Flight, Outcome, Table};
-use crate::cache::{Tenant, TokenCache};
+pub(crate) use self::call::{Call, Key, Reason};
+use self::table::{Flight, Outcome, Response, Table};
+use crate::cache::{Lookup, Tenant, TokenCache};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::gateway::{Gateway, Success};
+use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::lock::ProcessLock;
-use crate::sync;
+use crate::sync::{self, Mutex};
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 
+/// The maximum number of connection ids whose workspace and provider a client remembers.
+const MAX_KNOWN_IDS: usize = 1000;
 /// The longest time for which dropping a client's last handle waits for flights.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for which a caller with a stale token waits for a newer token.
@@ -53,9 +54,14 @@ pub(crate) enum Source {
 pub(crate) struct Flights {
     gateway: Arc<Gateway>,
     table: Table,
-    known_ids: KnownIds,
+    /// The tenants of the connection ids that the client has requested, the latest last.
+    known_ids: Mutex<VecDeque<(Box<str>, Tenant)>>,
     stale_if_error: bool,
     max_stale_wait: Duration,
+    /// The number of threads that wait for all flights to end. While there are any, flights neither retry nor wait for a
+    /// lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
+    /// after it has ended, because a flight that outlasts it must not send another request.
+    ending: AtomicUsize,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
     #[cfg(test)]
@@ -71,9 +77,10 @@ impl Flights {
         Self {
             gateway,
             table: Table::default(),
-            known_ids: KnownIds::default(),
+            known_ids: Mutex::default(),
             stale_if_error,
             max_stale_wait: MAX_STALE_WAIT,
+            ending: AtomicUsize::new(0),
             process_lock,
             #[cfg(test)]
             script: None,
@@ -83,10 +90,14 @@ impl Flights {
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
     /// method blocks, flights do not retry, and a flight that waits for a lock gives up.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
-        self.gateway.set_ending(true);
+        self.ending.fetch_add(1, Ordering::Relaxed);
         let is_empty = self.table.wait_until_empty(deadline);
-        self.gateway.set_ending(false);
+        self.ending.fetch_sub(1, Ordering::Relaxed);
         is_empty
+    }
+
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -102,66 +113,78 @@ impl Flights {
                  the provider may revoke the user's grant",
                 DROP_TIMEOUT.as_secs()
             ));
-            // No `set_ending(false)` follows, because a flight that outlasts this wait must not send another request.
-            self.gateway.set_ending(true);
+            self.ending.fetch_add(1, Ordering::Relaxed);
             self.table.wait_until_empty(Deadline::after(DROP_TIMEOUT));
         }
     }
 
     /// Remembers which workspace and provider a connection id belongs to.
     pub(crate) fn remember(&self, connection_id: &str, tenant: Tenant) {
-        self.known_ids.add(connection_id, tenant);
+        let mut known = self.known_ids.lock();
+        if known.len() >= MAX_KNOWN_IDS {
+            known.pop_front();
+        }
+        known.push_back((connection_id.into(), tenant));
     }
 
-    /// Performs an operation and returns the response, which is empty for a resolve. Blocks at most until the deadline.
-    pub(crate) fn call(
-        self: &Arc<Self>,
-        operation: Operation,
-        deadline: Deadline,
-    ) -> Result<Object> {
-        match &*self.join_or_start(operation, deadline)? {
-            Outcome::Body(body) => Ok(body.clone()),
-            Outcome::Token(..) => Ok(Object::new()),
+    /// Returns a call by connection id. If the id is known, the call takes turns with the calls that name its workspace
+    /// and provider, and counts towards the rate limit of its workspace.
+    pub(crate) fn by_id(&self, connection_id: &str, request: Request) -> Call {
+        let known = self.known_ids.lock();
+        let mut latest = known.iter().rev();
+        match latest.find(|(known, _)| **known == *connection_id) {
+            Some((_, tenant)) => {
+                let request = request.of_workspace(Some(&tenant.workspace_id));
+                Call::new(Key::tenant(tenant), request)
+            }
+            None => Call::new(Key::Connection(connection_id.into()), request),
+        }
+    }
+
+    /// Makes a call and returns the response, which is empty for a resolve. Blocks at most until the deadline.
+    pub(crate) fn call(self: &Arc<Self>, call: Call, deadline: Deadline) -> Result<Object> {
+        match &*self.join_or_start(call, deadline)? {
+            Response::Body(body) => Ok(body.clone()),
+            Response::Token(..) => Ok(Object::new()),
         }
     }
 
     /// Returns the token in the cache, or resolves the token and caches it. Blocks at most until the deadline.
     ///
-    /// If the cache has a stale token and `stale_if_error` is on, waits for the gateway for at most 1 s. Then returns
-    /// the stale token, unless the gateway has returned a newer token or refused for good. If the stale token has
-    /// expired or was deleted in the meantime, waits for the gateway again, until the deadline.
+    /// A caller that finds a stale token waits for the gateway for at most 1 s. Then it returns the stale token, unless
+    /// the gateway has returned a newer token or refused for good. If the stale token has expired or was deleted in the
+    /// meantime, the caller waits for the gateway again, until the deadline.
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
-        tenant: &Tenant,
+        tenant: &Arc<Tenant>,
         deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
-        let now = Now::read();
-        let (workspace_id, provider) = (&tenant.workspace_id, &tenant.provider);
-        if let Some(token) = cache.get_at(workspace_id, provider, now) {
-            return Ok((token, Source::Cache));
-        }
-        let resolve = |deadline| {
-            let token = self.resolve(Some(cache), tenant, deadline)?;
+        let resolve = |reason, deadline| {
+            let token = self.resolve(Some(cache), tenant, reason, deadline)?;
             Ok((token, Source::Gateway))
         };
-        if !self.stale_if_error || !cache.has_stale(tenant, now) {
-            return resolve(deadline);
-        }
-        let error = match resolve(self.stale_deadline(deadline)) {
+        let is_first = match cache.lookup(tenant, self.stale_if_error, Now::read()) {
+            Lookup::Fresh(token) => return Ok((token, Source::Cache)),
+            Lookup::Missing => return resolve(Reason::Missing, deadline),
+            Lookup::Stale { is_first, .. } => is_first,
+        };
+        let error = match resolve(Reason::Stale, self.stale_deadline(deadline)) {
             Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
-        let Some((token, is_first)) = cache.extend(tenant, Now::read()) else {
-            // The stale token has expired or was deleted in the meantime.
-            return resolve(deadline);
-        };
-        if is_first {
-            self.gateway.log.warn(format_args!(
-                "no new token for {provider:?}, using the old one until it expires: {error}"
-            ));
+        match cache.lookup(tenant, self.stale_if_error, Now::read()) {
+            Lookup::Fresh(token) | Lookup::Stale { token, .. } => {
+                if is_first {
+                    let provider = &tenant.provider;
+                    self.gateway.log.warn(format_args!(
+                        "no new token for {provider:?}, using the old one until it expires: {error}"
+                    ));
+                }
+                Ok((token, Source::Cache))
+            }
+            Lookup::Missing => resolve(Reason::Missing, deadline),
         }
-        Ok((token, Source::Cache))
     }
 
     /// Returns the time until which a caller with a stale token waits: at most 1 s from now, and at most halfway to the
@@ -171,32 +194,58 @@ impl Flights {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
+    /// Returns another credential after an upstream has refused a token from the cache with 401. Returns `None` if the
+    /// gateway has returned the same credential, now or in the last 30 s, or has not answered: then the 401 is the result.
+    ///
+    /// # Errors
+    ///
+    /// The gateway's error if it has refused for good.
+    pub(crate) fn replacement(
+        self: &Arc<Self>,
+        cache: &TokenCache,
+        tenant: &Arc<Tenant>,
+        refused: &Arc<CachedToken>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<CachedToken>>> {
+        let (provider, log) = (&tenant.provider, self.gateway.log);
+        log.info(format_args!(
+            "the upstream refused the cached token of {provider:?} (401)"
+        ));
+        let reason = Reason::Refused(Arc::clone(refused));
+        match self.resolve(Some(cache), tenant, reason, deadline) {
+            Ok(token) => Ok(Some(token).filter(|token| !token.same_credential(refused))),
+            Err(error) if error.is_final() => Err(error),
+            Err(error) => {
+                log.warn(format_args!(
+                    "no new token for {provider:?} after a 401: {error}"
+                ));
+                Ok(None)
+            }
+        }
+    }
+
     /// Resolves the tenant's token, and puts it into the cache if there is one. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,
         cache: Option<&TokenCache>,
-        tenant: &Tenant,
+        tenant: &Arc<Tenant>,
+        reason: Reason,
         deadline: Deadline,
     ) -> Result<Arc<CachedToken>> {
-        match &*self.join_or_start(Operation::resolve(tenant.clone(), cache), deadline)? {
-            Outcome::Token(token, _) => token.clone(),
-            Outcome::Body(_) => Err(NexusError::no_credential("access_token")),
+        match &*self.join_or_start(Call::resolve(tenant, cache, reason), deadline)? {
+            Response::Token(token, _) => token.clone(),
+            Response::Body(_) => Err(NexusError::no_credential("access_token")),
         }
     }
 
-    fn join_or_start(
-        self: &Arc<Self>,
-        operation: Operation,
-        deadline: Deadline,
-    ) -> Result<Arc<Outcome>> {
-        let key = self.known_ids.canonical(&operation.subject);
-        let operation = Arc::new(operation);
-        let joined = self.table.join_or_register(&operation, &key, deadline);
+    fn join_or_start(self: &Arc<Self>, call: Call, deadline: Deadline) -> Outcome {
+        let call = Arc::new(call);
+        let joined = self.table.join(&call, deadline);
         let outcome = joined.and_then(|(flight, is_new)| {
             if is_new {
                 self.start(&flight);
             }
-            flight.wait(&operation, deadline)
+            self.table.wait(&flight, &call, deadline)
         });
         outcome.unwrap_or_else(|| {
             let message = "timed out waiting for the gateway, or for another process that holds the lock for \
@@ -210,8 +259,8 @@ impl Flights {
         let (flights, started) = (Arc::clone(self), Arc::clone(flight));
         let run = move || {
             let request = AssertUnwindSafe(|| {
-                let success = flights.request(&started)?;
-                Outcome::of(&started.operation, success)
+                let success = flights.ask(&started.call)?;
+                Response::of(&started.call, success)
             });
             let outcome = panic::catch_unwind(request).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
@@ -227,23 +276,30 @@ impl Flights {
         }
     }
 
-    /// Sends the flight's request. A resolve is sent a second time after an error whose meaning only the second response
+    /// Sends a call's request. A resolve is sent a second time after an error whose meaning only the second response
     /// tells: the provider may have been down for a moment, or may have refused for good.
-    fn request(&self, flight: &Flight) -> Result<Success> {
+    fn ask(&self, call: &Call) -> Result<Success> {
         #[cfg(test)]
         if let Some(script) = &self.script {
-            return script(&flight.operation);
+            return script(call);
         }
-        let acquire = || match &self.process_lock {
-            Some(lock) => turn::acquire(lock, &flight.key, &self.gateway),
-            None => Ok(None),
-        };
-        let send = || self.gateway.send(&flight.operation.request, Some(&acquire));
-        let is_resolve = flight.operation.is_resolve();
-        match send() {
-            Err(error) if is_resolve && error.needs_second() && !self.gateway.is_ending() => send(),
+        match self.send(call) {
+            Err(error) if call.is_resolve() && error.needs_second() && !self.is_ending() => {
+                self.send(call)
+            }
             first => first,
         }
+    }
+
+    /// Sends a call's request, and retries it. Holds the lock that processes share during each attempt.
+    fn send(&self, call: &Call) -> Result<Success> {
+        let is_ending = || self.is_ending();
+        let attempt = || {
+            let lock = self.process_lock.as_ref();
+            let _guard = turn::acquire(lock, &call.key, &self.gateway, is_ending)?;
+            self.gateway.attempt(&call.request, true)
+        };
+        self.gateway.retry(attempt, is_ending)
     }
 }
 

@@ -3,7 +3,6 @@
 pub(crate) mod refusal;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -23,12 +22,6 @@ use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
 
-/// A guard that is held during an attempt. Dropping the guard releases its lock.
-pub(crate) type Guard = Box<dyn Send>;
-
-/// Acquires the guard for one attempt.
-pub(crate) type Acquire<'a> = &'a dyn Fn() -> Result<Option<Guard>>;
-
 /// The largest response that is read from a gateway, in bytes. A token, a status or a session takes a few KB.
 const MAX_RESPONSE: u64 = 256 << 10;
 
@@ -43,9 +36,6 @@ pub(crate) struct Gateway {
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     headers: HeaderMap,
-    /// The number of threads that wait for all flights to end. The wait of the client's last handle stays counted
-    /// after it has ended.
-    ending: AtomicUsize,
 }
 
 /// A call to the gateway.
@@ -140,6 +130,20 @@ pub(crate) struct Success {
     pub(crate) clock: ResponseClock,
 }
 
+/// The error of an attempt.
+pub(crate) struct Failed {
+    error: NexusError,
+    /// True if the request may be sent again.
+    may_retry: bool,
+}
+
+impl From<NexusError> for Failed {
+    fn from(error: NexusError) -> Self {
+        let may_retry = false;
+        Self { error, may_retry }
+    }
+}
+
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
     pub(crate) fn new(
@@ -167,22 +171,7 @@ impl Gateway {
             address: origin + base.path().trim_end_matches('/'),
             base,
             headers: headers(&options.api_key)?,
-            ending: AtomicUsize::new(0),
         })
-    }
-
-    /// Records that a thread has begun or ended a wait for all flights. Several threads may wait at once. While any
-    /// thread waits, flights neither retry nor wait for a lock, because the program may exit during the next attempt.
-    pub(crate) fn set_ending(&self, ending: bool) {
-        if ending {
-            self.ending.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.ending.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed) > 0
     }
 
     /// Returns the deadline of a caller that makes a call now: the client's timeout for each attempt, plus the longest
@@ -200,30 +189,21 @@ impl Gateway {
         url::origin(&self.base)
     }
 
-    /// Sends a request, retries it according to the policy, and reads the response. Each attempt has the
-    /// client's timeout.
-    ///
-    /// A request that may make the gateway refresh a token needs `acquire`. Each attempt then holds the guard that
-    /// `acquire` returns, and has a timeout of at least 40 s, because the provider may revoke the user's grant
-    /// if a refresh is interrupted.
-    pub(crate) fn send(&self, call: &Request, acquire: Option<Acquire<'_>>) -> Result<Success> {
-        let url = self.url(&call.path)?;
-        let mut headers = self.headers.clone();
-        for (name, value) in &call.headers {
-            headers.insert(name.clone(), value.clone());
-        }
-        let request = Outgoing {
-            method: &call.method,
-            url: &url,
-            headers: &headers,
-            body: call.body.as_deref(),
-            may_refresh: acquire.is_some(),
-        };
-        let is_over = || request.may_refresh && self.is_ending();
-        // The retries have no common deadline, because the time spent waiting for the lock would count against it.
+    /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
+    pub(crate) fn send(&self, call: &Request) -> Result<Success> {
+        self.retry(|| self.attempt(call, false), || false)
+    }
+
+    /// Makes attempts according to the policy, and no more once `is_over` returns true. The attempts have no common
+    /// deadline, because the time spent waiting for a lock would count against it.
+    pub(crate) fn retry(
+        &self,
+        attempt: impl Fn() -> Result<Success, Failed>,
+        is_over: impl Fn() -> bool,
+    ) -> Result<Success> {
         let mut attempts = Attempts::new(&self.policy, None, self.log);
         loop {
-            let (error, may_retry) = match self.attempt(call, &request, acquire) {
+            let Failed { error, may_retry } = match attempt() {
                 Ok(success) => return Ok(success),
                 Err(failed) => failed,
             };
@@ -237,39 +217,41 @@ impl Gateway {
         }
     }
 
-    /// Sends a request once. After an error, also returns whether it may be sent again.
-    fn attempt(
-        &self,
-        call: &Request,
-        request: &Outgoing<'_>,
-        acquire: Option<Acquire<'_>>,
-    ) -> Result<Success, (NexusError, bool)> {
-        let timeout = if acquire.is_some() {
+    /// Sends a request once. An attempt that may make the gateway refresh a token has a longer timeout, because the
+    /// provider may revoke the user's grant if a refresh is interrupted.
+    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success, Failed> {
+        let mut headers = self.headers.clone();
+        for (name, value) in &call.headers {
+            headers.insert(name.clone(), value.clone());
+        }
+        let request = Outgoing {
+            method: &call.method,
+            url: &self.url(&call.path)?,
+            headers: &headers,
+            body: call.body.as_deref(),
+            may_refresh,
+        };
+        let timeout = if may_refresh {
             self.longest_turn()
         } else {
             self.timeout
         };
-        let guard = acquire.map_or(Ok(None), |acquire| acquire());
-        let guard = guard.map_err(|error| (error, false))?;
-        let at = Now::read();
-        let deadline = Deadline::after(timeout);
-        let sent = self.transport.send(request, deadline, call.max_response);
-        drop(guard);
-        self.log_outcome(request, &sent, at);
-        match sent {
-            Ok(response) if (200..300).contains(&response.status) => {
-                success(&call.method, &response, at).map_err(|error| (error, false))
-            }
-            Ok(response) => {
-                let (error, status) = self.refusal(call, &response);
-                let is_retried = self.policy.retries_status(status) && error.is_retryable();
-                let is_post = call.method == Method::POST;
-                let is_under_way =
-                    meaning::is_under_way(error.code(), error.status_code(), is_post);
-                Err((error, is_retried && !(request.may_refresh && is_under_way)))
-            }
-            Err(failure) => Err((failure.error, failure.may_repeat)),
+        let (at, deadline) = (Now::read(), Deadline::after(timeout));
+        let sent = self.transport.send(&request, deadline, call.max_response);
+        self.log_outcome(&request, &sent, at);
+        let response = sent.map_err(|failure| Failed {
+            error: failure.error,
+            may_retry: failure.may_repeat,
+        })?;
+        if (200..300).contains(&response.status) {
+            return Ok(success(&call.method, &response, at)?);
         }
+        let (error, status) = self.refusal(call, &response);
+        let is_retried = self.policy.retries_status(status) && error.is_retryable();
+        let is_post = call.method == Method::POST;
+        let is_under_way = meaning::is_under_way(error.code(), error.status_code(), is_post);
+        let may_retry = is_retried && !(may_refresh && is_under_way);
+        Err(Failed { error, may_retry })
     }
 
     /// No request has a secret in its path. The query is left out, because it can contain the `state` of a connection

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::time::Now;
 use crate::token::CachedToken;
@@ -16,8 +16,11 @@ const MAX_TOKENS: usize = 10_000;
 /// The number of insertions between two removals of expired tokens.
 const PURGE_INTERVAL: usize = 64;
 /// The time for which a token within its buffer is used without asking the gateway again: after the gateway has returned
-/// it, and after the gateway has failed to return a newer token.
+/// it, and after a caller has begun to ask for a newer token.
 pub(super) const SHORT_USE: Duration = Duration::from_secs(5);
+/// The gateway is asked about a token that an upstream refuses only once in this time, because some endpoints refuse
+/// every token.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(30);
 /// The number of generations of a cache. With 256, few tenants share a generation.
 const GENERATIONS: usize = 256;
 
@@ -41,12 +44,16 @@ pub(super) struct Entries {
 
 pub(super) struct Entry {
     pub(super) token: Arc<CachedToken>,
+    /// The time of the request for the token. An older token never replaces a newer one.
+    requested: Instant,
     /// The time until which the token is used without asking the gateway.
     fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     usable_until: Now,
-    /// True if the gateway has failed to return a newer token.
-    extended: bool,
+    /// True once a caller has asked for a newer token because this token was stale.
+    was_stale: bool,
+    /// The time until which the gateway is not asked because of another 401.
+    next_refusal: Option<Now>,
 }
 
 /// Returns the number of changes to all caches so far. The caching of a resolved token is not counted.
@@ -75,13 +82,15 @@ impl Entry {
         let is_before = now.is_before(before_buffer);
         let entry = Self {
             token,
+            requested: requested.mono,
             fresh_until: if is_before {
                 before_buffer
             } else {
                 now.after(grace)
             },
             usable_until,
-            extended: false,
+            was_stale: false,
+            next_refusal: None,
         };
         (now.is_before(requested.after(left))).then_some(entry)
     }
@@ -94,19 +103,26 @@ impl Entry {
         now.is_before(self.fresh_until) && self.is_usable(now)
     }
 
-    /// Makes the token fresh for a short time, because the gateway has failed to return a newer token. Returns whether
+    /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns whether
     /// this is the first time.
-    pub(super) fn extend(&mut self, now: Now) -> bool {
+    pub(super) fn begin_renewal(&mut self, now: Now) -> bool {
         self.fresh_until = now.after(SHORT_USE);
-        !std::mem::replace(&mut self.extended, true)
+        !std::mem::replace(&mut self.was_stale, true)
     }
 
-    /// Notes that a caller asks the gateway for a newer token. If the gateway failed before, the token is fresh meanwhile,
-    /// so that other callers do not wait.
-    pub(super) fn asking(&mut self, now: Now) {
-        if self.extended {
-            self.fresh_until = now.after(SHORT_USE);
+    /// Makes the token stale.
+    pub(super) fn end_freshness(&mut self, now: Now) {
+        self.fresh_until = now;
+    }
+
+    /// Counts a 401 to `refused`. Returns whether the gateway should be asked for another token.
+    pub(super) fn is_doubtful(&mut self, refused: &CachedToken, now: Now) -> bool {
+        let is_soon = self.next_refusal.is_some_and(|next| now.is_before(next));
+        let is_doubtful = !is_soon && self.token.same_credential(refused);
+        if is_doubtful {
+            self.next_refusal = Some(now.after(REFUSAL_INTERVAL));
         }
+        is_doubtful
     }
 }
 
@@ -145,12 +161,10 @@ impl Entries {
         self.generations.get(group).is_some_and(|at| *at <= since)
     }
 
-    /// Removes exactly this token. Keeps a newer token that has replaced it.
-    pub(super) fn discard(&mut self, key: Key<'_>, token: &Arc<CachedToken>) {
-        let entry = self.get_mut(key);
-        if entry.is_some_and(|entry| Arc::ptr_eq(&entry.token, token)) {
-            self.delete(key);
-        }
+    /// Returns whether the tenant has no token that was requested at this time or later.
+    pub(super) fn is_older(&mut self, key: Key<'_>, requested: Now) -> bool {
+        let newest = self.get_mut(key).map(|entry| entry.requested);
+        newest.is_none_or(|newest| newest < requested.mono)
     }
 
     pub(super) fn delete(&mut self, key: Key<'_>) {
@@ -165,8 +179,10 @@ impl Entries {
 
     /// Removes the tenant's entry, and inserts the new entry if there is one.
     pub(super) fn replace(&mut self, key: Key<'_>, entry: Option<Entry>, now: Now) {
-        drop(self.remove(key));
-        let Some(entry) = entry else { return };
+        let old = self.remove(key);
+        let Some(mut entry) = entry else { return };
+        let same = old.filter(|old| old.token.same_credential(&entry.token));
+        entry.next_refusal = same.and_then(|same| same.next_refusal);
         if self.insertions.is_multiple_of(PURGE_INTERVAL) {
             self.purge(now);
         }

@@ -30,18 +30,27 @@ fn name_at(cache: &TokenCache, now: Now) -> Option<String> {
     cache.get_at("ws", "p", now).as_ref().map(name_of)
 }
 
-fn is_stale(cache: &TokenCache, now: Now) -> bool {
-    name_at(cache, now).is_none() && cache.has_stale(&tenant(), now)
+fn is_usable(cache: &TokenCache, now: Now) -> bool {
+    let mut entries = cache.entries.lock();
+    let entry = entries.get_mut(("ws", "p"));
+    entry.is_some_and(|entry| entry.is_usable(now))
 }
 
-fn extended(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
-    let (token, is_first) = cache.extend(&tenant(), now)?;
-    Some((name_of(&token), is_first))
+fn is_stale(cache: &TokenCache, now: Now) -> bool {
+    name_at(cache, now).is_none() && is_usable(cache, now)
+}
+
+/// Looks for the token. If it is stale, returns it, and whether this is the first time.
+fn renewed(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
+    match cache.lookup(&tenant(), true, now) {
+        Lookup::Stale { token, is_first } => Some((name_of(&token), is_first)),
+        _ => None,
+    }
 }
 
 /// Caches a token as if the gateway had returned it.
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    cache.update(&tenant(), Some((token, received)), received, changes());
+    cache.update(&tenant(), Some(token), received, received, changes());
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
@@ -158,7 +167,7 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 7] = [
+    let table: [(&str, Action, Option<&str>); 8] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
@@ -168,15 +177,20 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             Some("set"),
         ),
         (
-            "another token of the tenant discarded",
-            |cache, now| cache.discard(&tenant(), &token("old", now, secs(99))),
+            "another token of the tenant refused",
+            |cache, now| cache.make_stale(&tenant(), &token("other", now, secs(99)), now),
             Some("resolved"),
+        ),
+        (
+            "the token refused",
+            |cache, now| cache.make_stale(&tenant(), &token("old", now, secs(99)), now),
+            None,
         ),
         (
             "another tenant resolved",
             |cache, now| {
-                let token = Some((token("theirs", now, secs(99)), now));
-                cache.update(&Tenant::new("ws", "q"), token, now, changes());
+                let theirs = Some(token("theirs", now, secs(99)));
+                cache.update(&Tenant::new("ws", "q"), theirs, now, now, changes());
             },
             Some("resolved"),
         ),
@@ -189,14 +203,10 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
     for (action, act, kept) in table {
         let cache = TokenCache::new();
         set(&cache, token("old", now, secs(99)), now);
-        let asked = changes();
+        let (asked, now) = (changes(), now.after(secs(1)));
         act(&cache, now);
-        cache.update(
-            &tenant(),
-            Some((token("resolved", now, secs(3600)), now)),
-            now,
-            asked,
-        );
+        let resolved = Some(token("resolved", now, secs(3600)));
+        cache.update(&tenant(), resolved, now, now, asked);
         assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
         let unchanged = kept == Some("resolved");
         assert_eq!(cache.is_unchanged(&tenant(), asked), unchanged, "{action}");
@@ -207,12 +217,14 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
 fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
     let (cache, now) = (TokenCache::new(), Now::read());
     set(&cache, token("old", now, secs(99)), now);
-    let asked = changes();
+    let (asked, later) = (changes(), now.after(secs(1)));
     set(&cache, token("set", now, secs(99)), now);
-    cache.update(&tenant(), None, now, asked);
-    assert_eq!(name_at(&cache, now).as_deref(), Some("set"));
-    cache.update(&tenant(), None, now, changes());
-    assert_eq!(name_at(&cache, now), None);
+    cache.update(&tenant(), None, later, later, asked);
+    assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
+    cache.update(&tenant(), None, now, later, changes());
+    assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
+    cache.update(&tenant(), None, later, later, changes());
+    assert_eq!(name_at(&cache, later), None);
 }
 
 #[test]
@@ -222,8 +234,8 @@ fn after_a_delete_only_a_later_resolve_counts() {
     cache.delete("ws", "p");
     let after = changes();
     let resolved = |name, asked| {
-        let received = Some((token(name, now, secs(3600)), now));
-        cache.update(&tenant(), received, now, asked);
+        let received = Some(token(name, now, secs(3600)));
+        cache.update(&tenant(), received, now, now, asked);
     };
     resolved("old", before);
     assert_eq!(name_at(&cache, now), None);
@@ -262,31 +274,31 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         ("a request into the buffer", keep, 80, 100, |_, _| {}, 5, 20),
         ("a request to its end", keep, 100, 100, |_, _| {}, 0, 0),
         (
-            "used in an outage, at 80 s",
+            "asked about at 80 s",
             set,
             0,
             100,
-            |cache, start| drop(extended(cache, start.after(secs(80))).unwrap()),
+            |cache, start| drop(renewed(cache, start.after(secs(80))).unwrap()),
             85,
             100,
         ),
         (
-            "used in an outage, at 97 s",
+            "asked about at 97 s",
             set,
             0,
             100,
-            |cache, start| drop(extended(cache, start.after(secs(97))).unwrap()),
+            |cache, start| drop(renewed(cache, start.after(secs(97))).unwrap()),
             100,
             100,
         ),
         (
-            "asked for again in an outage, at 90 s",
+            "asked about at 80 s and at 90 s",
             set,
             0,
             100,
             |cache, start| {
-                extended(cache, start.after(secs(80))).unwrap();
-                cache.asking(&tenant(), start.after(secs(90)));
+                renewed(cache, start.after(secs(80))).unwrap();
+                renewed(cache, start.after(secs(90))).unwrap();
             },
             95,
             100,
@@ -303,8 +315,7 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         if took == 0 {
             bring(&cache, token, arrived);
         } else {
-            let received = Some((token, requested));
-            cache.update(&tenant(), received, arrived, changes());
+            cache.update(&tenant(), Some(token), requested, arrived, changes());
         }
         act(&cache, arrived);
         let at = |after| arrived.after(secs(after));
@@ -320,12 +331,8 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
             usize::from(fresh > 0),
             "{case}"
         );
-        assert!(!cache.has_stale(&tenant(), at(usable)), "{case}");
-        assert_eq!(
-            cache.has_stale(&tenant(), at(before_usable)),
-            usable > 0,
-            "{case}"
-        );
+        assert!(!is_usable(&cache, at(usable)), "{case}");
+        assert_eq!(is_usable(&cache, at(before_usable)), usable > 0, "{case}");
     }
 }
 
@@ -370,11 +377,11 @@ fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
         mono: requested.mono + secs(20),
     };
     let token = token("t", requested, secs(100));
-    cache.update(&tenant(), Some((token, requested)), received, changes());
+    cache.update(&tenant(), Some(token), requested, received, changes());
     for (after, fresh, usable) in [(0, true, true), (50, false, true), (80, false, false)] {
         let now = received.after(secs(after));
         assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
-        assert_eq!(cache.has_stale(&tenant(), now), usable, "{after} s");
+        assert_eq!(is_usable(&cache, now), usable, "{after} s");
     }
 }
 
@@ -386,7 +393,7 @@ fn a_busy_tenant_affects_few_others() {
     let busy = token("busy", now, secs(3600));
     for _ in 0..100 {
         cache.set_at("busy", "p", Arc::clone(&busy), now);
-        cache.discard(&Tenant::new("busy", "p"), &busy);
+        cache.make_stale(&Tenant::new("busy", "p"), &busy, now);
     }
     let others = (0..1000).map(|number| Tenant::new(&number.to_string(), "p"));
     let affected = others
@@ -398,36 +405,32 @@ fn a_busy_tenant_affects_few_others() {
     assert!(!cache.is_unchanged(&tenant(), asked));
 }
 
-/// One caller every five seconds asks the gateway. All other callers find the token.
+/// Of the callers in each five seconds, the first one asks the gateway. All others find the token.
 #[test]
-fn an_extended_token_is_fresh_for_five_seconds_at_a_time() {
+fn a_stale_token_is_fresh_for_five_seconds_at_a_time() {
     let start = Now::read();
     let at = |after| start.after(secs(after));
     let (cache, old) = (TokenCache::new(), Some("old".to_owned()));
     set(&cache, token("old", start, secs(100)), start);
-    assert!(is_stale(&cache, at(80)) && is_stale(&cache, at(80)));
-    assert_eq!(extended(&cache, at(80)), Some(("old".to_owned(), true)));
-    assert_eq!(name_at(&cache, at(84)), old);
-    assert_eq!(name_at(&cache, at(85)), None);
-    // Each extension begins anew when the resolve has failed, one second later.
-    for after in [85, 91] {
-        assert!(is_stale(&cache, at(after)), "{after} s: one caller asks");
-        cache.asking(&tenant(), at(after));
-        assert!(!is_stale(&cache, at(after)), "{after} s: the next does not");
-        assert_eq!(name_at(&cache, at(after + 4)), old, "{after} s");
-        let again = Some(("old".to_owned(), false));
-        assert_eq!(extended(&cache, at(after + 1)), again, "{after} s");
+    assert!(is_stale(&cache, at(80)));
+    let missing = cache.lookup(&tenant(), false, at(80));
+    assert!(matches!(missing, Lookup::Missing), "without stale_if_error");
+    for (after, is_first) in [(80, true), (85, false), (91, false), (96, false)] {
+        assert_eq!(name_at(&cache, at(after)), None, "{after} s");
+        let asks = renewed(&cache, at(after));
+        assert_eq!(asks, Some(("old".to_owned(), is_first)), "{after} s");
+        for later in [after, after + 3] {
+            assert_eq!(renewed(&cache, at(later)), None, "one caller asks");
+            assert_eq!(name_at(&cache, at(later)), old, "{later} s");
+        }
     }
-    assert!(is_stale(&cache, at(97)));
-    cache.asking(&tenant(), at(97));
-    assert_eq!(name_at(&cache, at(99)), old);
     assert_eq!(name_at(&cache, at(100)), None, "never past its end");
-    assert_eq!(extended(&cache, at(100)), None);
-    assert!(!is_stale(&cache, at(100)));
+    assert_eq!(renewed(&cache, at(100)), None);
+    assert!(!is_usable(&cache, at(100)));
 }
 
 #[test]
-fn an_extension_ends_with_the_first_clock() {
+fn the_five_seconds_end_with_the_first_clock() {
     let start = Now::read();
     let cache = TokenCache::new();
     set(&cache, token("old", start, secs(100)), start);
@@ -436,55 +439,50 @@ fn an_extension_ends_with_the_first_clock() {
         wall: start.wall + secs(98),
         mono: start.mono + secs(80),
     };
-    assert!(extended(&cache, now).is_some());
+    assert!(renewed(&cache, now).is_some());
     assert!(name_at(&cache, now.after(secs(1))).is_some());
     assert!(name_at(&cache, now.after(secs(2))).is_none());
 }
 
 #[test]
-fn a_new_token_ends_an_extension() {
+fn a_new_token_is_fresh_for_its_own_time() {
     let start = Now::read();
     let late = start.after(secs(80));
     for bring in [keep as Bring, set] {
         let cache = TokenCache::new();
         set(&cache, token("old", start, secs(100)), start);
-        extended(&cache, late).unwrap();
+        renewed(&cache, late).unwrap();
         bring(&cache, token("new", late, secs(100)), late);
         assert_eq!(name_at(&cache, late).as_deref(), Some("new"));
         let next = late.after(secs(80));
-        assert_eq!(extended(&cache, next), Some(("new".to_owned(), true)));
+        assert_eq!(renewed(&cache, next), Some(("new".to_owned(), true)));
     }
 }
 
 #[test]
-fn a_token_that_is_gone_is_not_extended() {
+fn a_token_that_is_gone_is_not_stale() {
     let start = Now::read();
     let late = start.after(secs(80));
-    let table: [(&str, Change, bool); 5] = [
+    let table: [(&str, Change, bool); 4] = [
         ("nothing", |_, _| (), true),
         ("delete", |cache, _| cache.delete("ws", "p"), false),
         ("clear", |cache, _| cache.clear(), false),
         (
-            "a 401",
-            |cache, token| cache.discard(&tenant(), token),
-            false,
-        ),
-        (
             "a definite no",
-            |cache, _| cache.update(&tenant(), None, Now::read(), changes()),
+            |cache, _| cache.update(&tenant(), None, Now::read(), Now::read(), changes()),
             false,
         ),
     ];
-    for was_extended in [false, true] {
+    for was_asked_about in [false, true] {
         for (case, change, usable) in table {
             let (cache, token) = (TokenCache::new(), token("t", start, secs(100)));
             set(&cache, Arc::clone(&token), start);
-            if was_extended {
-                extended(&cache, late).unwrap();
+            if was_asked_about {
+                renewed(&cache, late).unwrap();
             }
             change(&cache, &token);
-            assert_eq!(name_at(&cache, late).is_some(), usable && was_extended);
-            assert_eq!(extended(&cache, late).is_some(), usable, "{case}");
+            assert_eq!(name_at(&cache, late).is_some(), usable && was_asked_about);
+            assert_eq!(is_usable(&cache, late), usable, "{case}");
         }
     }
 }
@@ -493,17 +491,11 @@ fn a_token_that_is_gone_is_not_extended() {
 #[test]
 fn a_token_that_is_gone_is_freed() {
     let now = Now::read();
-    let table: [(&str, Change); 5] = [
+    let table: [(&str, Change); 4] = [
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
-        ("a 401, and two newer ones", |cache, token| {
-            cache.discard(&tenant(), token);
-            cache.set("ws", "p", self::token("new", Now::read(), secs(99)));
-            cache.set("ws", "p", self::token("newest", Now::read(), secs(99)));
-        }),
-        ("two newer ones", |cache, _| {
+        ("a newer one", |cache, _| {
             cache.set("ws", "p", token("new", Now::read(), secs(99)));
-            cache.set("ws", "p", token("newest", Now::read(), secs(99)));
         }),
         ("a purge after its expiry", |cache, _| {
             let later = Now::read().after(secs(3601));
@@ -523,35 +515,67 @@ fn a_token_that_is_gone_is_freed() {
     }
 }
 
-/// A resolve that began before the 401 may return the revoked token again.
+/// A caller with another cache wakes late, when a later flight has cached a newer token.
 #[test]
-fn a_resolve_from_before_a_401_is_not_cached() {
-    let (cache, now) = (TokenCache::new(), Now::read());
-    let dead = token("t", now, secs(3600));
-    for (discarded, kept) in [(&token("t", now, secs(3600)), true), (&dead, false)] {
-        set(&cache, Arc::clone(&dead), now);
-        let asked = changes();
-        cache.discard(&tenant(), discarded);
-        cache.update(
-            &tenant(),
-            Some((token("again", now, secs(3600)), now)),
-            now,
-            asked,
-        );
-        assert_eq!(name_at(&cache, now).as_deref() == Some("again"), kept);
-        assert_eq!(cache.is_unchanged(&tenant(), asked), kept);
+fn an_older_token_never_replaces_a_newer_one() {
+    let (cache, start) = (TokenCache::new(), Now::read());
+    let now = start.after(secs(20));
+    for (name, requested, kept) in [
+        ("second", 10, "second"),
+        ("first", 5, "second"),
+        ("again", 10, "second"),
+        ("third", 11, "third"),
+    ] {
+        let requested = start.after(secs(requested));
+        let token = Some(token(name, requested, secs(3600)));
+        cache.update(&tenant(), token, requested, now, changes());
+        assert_eq!(name_at(&cache, now).as_deref(), Some(kept), "{name}");
     }
 }
 
+/// The gateway is asked about a refused token once in 30 s. Other callers go on with the token that is there.
 #[test]
-fn only_the_very_token_is_discarded() {
+fn after_a_401_one_caller_asks_in_30_seconds() {
+    let start = Now::read();
+    let (cache, refused) = (TokenCache::new(), token("t", start, secs(3600)));
+    let after_401 = |refused: &CachedToken, after| {
+        let token = cache.after_refusal(&tenant(), refused, start.after(secs(after)));
+        token.as_ref().map(name_of)
+    };
+    assert_eq!(after_401(&refused, 0), None, "nothing there");
+    set(&cache, Arc::clone(&refused), start);
+    assert_eq!(after_401(&refused, 10), None, "asks");
+    let same = Some("t".to_owned());
+    assert_eq!(after_401(&refused, 10), same);
+    assert_eq!(name_at(&cache, start.after(secs(10))), same, "stays fresh");
+    // The gateway returns the same credential, which then counts as the one that was asked about.
+    keep(&cache, token("t", start, secs(3600)), start.after(secs(11)));
+    assert_eq!(after_401(&refused, 39), same);
+    cache.make_stale(&tenant(), &refused, start.after(secs(39)));
+    assert_eq!(name_at(&cache, start.after(secs(39))), same);
+    assert_eq!(after_401(&refused, 40), None, "asks again");
+    keep(
+        &cache,
+        token("new", start, secs(3600)),
+        start.after(secs(41)),
+    );
+    let new = Some("new".to_owned());
+    assert_eq!(after_401(&refused, 41), new, "was replaced");
+    assert_eq!(after_401(&token("new", start, secs(1)), 42), None, "asks");
+    assert_eq!(after_401(&refused, 3700), None, "has expired");
+}
+
+#[test]
+fn a_token_that_a_401_has_made_stale_is_asked_about_by_the_next_caller() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let (dead, newer) = (token("t", now, secs(3600)), token("t", now, secs(3600)));
-    set(&cache, Arc::clone(&newer), now);
-    cache.discard(&tenant(), &dead);
-    assert_eq!(cache.len(), 1, "an equal token that came later stays");
-    cache.discard(&tenant(), &newer);
-    assert_eq!(cache.len(), 0);
+    let (refused, other) = (token("t", now, secs(3600)), token("other", now, secs(3600)));
+    set(&cache, Arc::clone(&refused), now);
+    cache.make_stale(&tenant(), &other, now);
+    assert!(!is_stale(&cache, now), "another token was refused");
+    cache.make_stale(&tenant(), &refused, now);
+    assert!(is_stale(&cache, now));
+    assert_eq!(renewed(&cache, now), Some(("t".to_owned(), true)));
+    assert_eq!(name_at(&cache, now).as_deref(), Some("t"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::connection::revoke::{RevokeOptions, RevokeResult};
 use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
 use crate::error::Result;
 use crate::error::meaning::Asked;
-use crate::flights::Operation;
+use crate::flights::{Call, Reason};
 use crate::gateway::{Request, with_id};
 use crate::time::Deadline;
 use crate::token::TokenResponse;
@@ -89,7 +89,7 @@ impl NexusClient {
         match self
             .0
             .flights
-            .call(Operation::resolve(tenant, None), deadline)
+            .call(Call::resolve(&tenant, None, Reason::Missing), deadline)
         {
             Ok(_) => Ok(ConnectionStatus::Active),
             Err(error) => match ConnectionStatus::of_error(&error) {
@@ -176,10 +176,7 @@ impl NexusClient {
             options,
             self.0.gateway.longest_call(),
             |deadline| self.status(connection_id, deadline),
-            |deadline| {
-                self.token(Operation::token(connection_id)?, deadline)
-                    .map(drop)
-            },
+            |deadline| self.token(connection_id, deadline).map(drop),
         )
     }
 
@@ -211,10 +208,7 @@ impl NexusClient {
     /// ```
     #[doc(alias = "get_token")]
     pub fn get_token_by_connection_id(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(
-            Operation::token(connection_id)?,
-            self.0.gateway.longest_call(),
-        )
+        self.token(connection_id, self.0.gateway.longest_call())
     }
 
     /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
@@ -255,10 +249,10 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
-        self.token(
-            Operation::refresh(connection_id)?,
-            self.0.gateway.longest_call(),
-        )
+        let path = with_id("/v1/refresh/", "connection_id", connection_id)?;
+        let request = Request::post(path).asked(Asked::Refresh);
+        let deadline = self.0.gateway.longest_call();
+        self.token_by(request, connection_id, deadline)
     }
 
     /// Revokes a connection. The gateway deletes its token, asks the provider to revoke the grant if the provider supports
@@ -296,11 +290,25 @@ impl NexusClient {
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
-        let operation = Operation::check(connection_id)?;
-        ConnectionStatus::of(&self.0.flights.call(operation, deadline)?)
+        let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
+        let flights = &self.0.flights;
+        let response = flights.call(flights.by_id(connection_id, Request::get(path)), deadline)?;
+        ConnectionStatus::of(&response)
     }
 
-    fn token(&self, operation: Operation, deadline: Deadline) -> Result<TokenResponse> {
-        TokenResponse::from_json(self.0.flights.call(operation, deadline)?.into())
+    fn token(&self, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
+        let path = with_id("/v1/token/", "connection_id", connection_id)?;
+        self.token_by(Request::get(path), connection_id, deadline)
+    }
+
+    fn token_by(
+        &self,
+        request: Request,
+        connection_id: &str,
+        deadline: Deadline,
+    ) -> Result<TokenResponse> {
+        let flights = &self.0.flights;
+        let response = flights.call(flights.by_id(connection_id, request), deadline)?;
+        TokenResponse::from_json(response.into())
     }
 }

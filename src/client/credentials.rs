@@ -80,7 +80,7 @@ pub(crate) fn capture(
     error::not_blank("state", state)?;
     let body = json!({"state": state, "credentials": credentials});
     let request = with_secrets(Request::post("/v1/capture-credential").json(&body), &body);
-    CapturedCredential::from_json(gateway.send(&request, None)?.body.into())
+    CapturedCredential::from_json(gateway.send(&request)?.body.into())
 }
 
 /// Adds each text and number of the credential as a secret, because an error may repeat any of them.

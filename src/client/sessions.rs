@@ -7,7 +7,7 @@ use crate::cache::Tenant;
 use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::fetcher::{Credential, Fetcher};
-use crate::flights::{Operation, Subject};
+use crate::flights::{Call, Key};
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
 
@@ -61,16 +61,15 @@ impl NexusClient {
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.json(&input.body());
-        let subject = match &input.connection_id {
-            Some(id) => Subject::Connection(id.as_str().into()),
-            None => Subject::Tenant(Tenant::new(
-                input.workspace_id.as_deref().unwrap_or_default(),
-                input.provider_name.as_deref().unwrap_or_default(),
-            )),
-        };
-        let operation = Operation::new(subject, request);
         let deadline = self.0.gateway.longest_call();
-        let response = self.0.flights.call(operation, deadline);
+        let flights = &self.0.flights;
+        let call = match (&input.workspace_id, &input.provider_name) {
+            (Some(workspace_id), Some(provider)) => {
+                Call::new(Key::tenant(&Tenant::new(workspace_id, provider)), request)
+            }
+            _ => flights.by_id(input.connection_id.as_deref().unwrap_or_default(), request),
+        };
+        let response = flights.call(call, deadline);
         AgentSession::from_json(response.map_err(of_session)?.into())
     }
 

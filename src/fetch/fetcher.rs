@@ -12,7 +12,7 @@ use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::{self, Base, Rule};
 use crate::flights::Source;
 use crate::inner::Handle;
-use crate::time::Deadline;
+use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;
 
@@ -65,7 +65,7 @@ pub struct Fetcher {
 pub(crate) enum Credential {
     /// The credential of a workspace and provider, from the cache or from the gateway. With a blank name, the error that
     /// every request returns.
-    Tenant(TokenCache, Result<Tenant>),
+    Tenant(TokenCache, Result<Arc<Tenant>>),
     /// The credential of an agent session. It is not replaced after a 401.
     #[cfg(feature = "sessions")]
     Session(Arc<CachedToken>),
@@ -355,26 +355,27 @@ impl Fetcher {
         }
     }
 
-    /// Removes from the cache a token that the upstream refused with 401, unless the cache already has another token.
-    pub(super) fn discard(&self, token: &Arc<CachedToken>) {
+    /// Ends the use of a token from the cache that the upstream refused with 401: the next caller asks for another.
+    pub(super) fn discard(&self, refused: &CachedToken) {
         if let Credential::Tenant(cache, Ok(tenant)) = &self.credential {
-            cache.discard(tenant, token);
-            let provider = &tenant.provider;
-            let line = format_args!("the upstream refused the cached token of {provider:?} (401)");
-            self.client.log.info(line);
+            cache.make_stale(tenant, refused, Now::read());
         }
     }
 
-    /// Discards a token that the upstream refused with 401, and returns another token. Returns `None` if the
-    /// gateway returns the same credential, which the upstream would refuse again.
+    /// Returns another credential after the upstream has refused a token from the cache with 401, or `None` if the 401 is
+    /// the result.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
         deadline: Deadline,
     ) -> Result<Option<Arc<CachedToken>>> {
-        self.discard(refused);
-        let (fresh, _) = self.token(deadline)?;
-        Ok(Some(fresh).filter(|fresh| !fresh.same_credential(refused)))
+        match &self.credential {
+            Credential::Tenant(cache, Ok(tenant)) => {
+                let flights = &self.client.flights;
+                flights.replacement(cache, tenant, refused, deadline)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Appends a relative URL to the base. Returns the URL itself if there is no base.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::model::Builder;
 use loom::thread;
 
-use super::tests::{error, handle, token};
+use super::tests::{error, handle, tenant, token};
 use super::*;
 use crate::inner::Handle;
 use crate::sync::Mutex;
@@ -70,7 +70,7 @@ impl World {
     fn new(first: End) -> Arc<Self> {
         let book = Arc::new(Mutex::new(Book::default()));
         let kept = Arc::clone(&book);
-        let script = move |_: &Operation| {
+        let script = move |_: &Call| {
             let number = begin_resolve(&kept);
             kept.lock().resolves[number].ended = true;
             match first {
@@ -102,15 +102,15 @@ impl World {
     }
 
     fn cached(&self, cache: &TokenCache, deadline: Deadline) -> Result<Arc<CachedToken>> {
-        let cached = self
-            .handle
-            .flights
-            .cached(cache, &Tenant::new("ws", "p"), deadline);
+        let cached = self.handle.flights.cached(cache, &tenant(), deadline);
         cached.map(|(token, _)| token)
     }
 
-    fn discard(&self, token: &Arc<CachedToken>) {
-        self.cache.discard(&Tenant::new("ws", "p"), token);
+    /// Asks for another token after a 401 to this one.
+    fn replacement(&self, refused: &Arc<CachedToken>) -> Option<Got> {
+        let flights = &self.handle.flights;
+        let replacement = flights.replacement(&self.cache, &tenant(), refused, far());
+        replacement.unwrap().map(|token| got(&token))
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {
@@ -339,40 +339,60 @@ fn the_last_handle_waits_for_flights() {
     });
 }
 
-/// After a 401, the refused token is not returned again.
+/// Two threads have met a 401 with one token.
 #[test]
-fn a_discarded_token_does_not_come_back() {
-    explore("discard", Some(2), move || {
+fn callers_whose_token_was_refused_share_one_call() {
+    explore("two 401s", Some(3), move || {
         let world = World::new(End::Succeeds);
-        let theirs = Arc::clone(&world);
-        let theirs = thread::spawn(move || {
-            let refused = theirs.cached(&theirs.cache, far()).unwrap();
-            theirs.discard(&refused);
-        });
-        let refused = world.cached(&world.cache, far()).unwrap();
-        world.discard(&refused);
-        let next = world.cached(&world.cache, far()).unwrap();
-        assert!(!Arc::ptr_eq(&refused, &next), "it was discarded");
-        theirs.join().unwrap();
+        let refused = Arc::new(named("old", HOUR));
+        world.cache.set("ws", "p", Arc::clone(&refused));
+        let (theirs, same) = (Arc::clone(&world), Arc::clone(&refused));
+        let theirs = thread::spawn(move || theirs.replacement(&same));
+        let mine = world.replacement(&refused);
+        let new = Some(Got::Resolved(0));
+        assert_eq!((mine, theirs.join().unwrap()), (new, new));
+        assert_eq!((kept(&world.cache), world.resolves()), (new, 1));
     });
 }
 
 /// A resolve that began before the 401 may return the refused token again.
 #[test]
-fn after_a_discard_a_call_asks_anew() {
-    explore("discard during a flight", Some(3), move || {
+fn after_a_401_a_call_asks_anew() {
+    explore("a 401 during a flight", Some(3), move || {
         let world = World::new(End::Succeeds);
         world.cache.set("ws", "p", named("set", HOUR));
         let theirs = Arc::clone(&world);
         let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
         let refused = world.cached(&world.cache, far()).unwrap();
         world.note_change();
-        world.discard(&refused);
-        let next = world.call(far());
+        let next = world.replacement(&refused).unwrap();
         assert!(matches!(next, Got::Resolved(_)) && !world.is_old(next));
         theirs.join().unwrap();
         assert_eq!(kept(&world.cache), Some(next));
     });
+}
+
+/// Of two callers that find a stale token, one asks the gateway, and the other uses the token.
+#[test]
+fn one_caller_asks_about_a_stale_token() {
+    for first in ENDS {
+        explore(&format!("{first:?}, stale"), Some(3), move || {
+            let world = World::new(first);
+            let old = named("old", Duration::from_secs(20));
+            world.cache.set("ws", "p", old);
+            let theirs = Arc::clone(&world);
+            let theirs = thread::spawn(move || theirs.call(far()));
+            let calls = [world.call(far()), theirs.join().unwrap()];
+            let new = (first == End::Succeeds).then_some(Got::Resolved(0));
+            assert!(
+                calls
+                    .iter()
+                    .all(|got| Some(*got) == new || *got == Got::Old)
+            );
+            assert!(new.is_none_or(|new| calls.contains(&new)));
+            assert_eq!(world.resolves(), 1);
+        });
+    }
 }
 
 /// A token within its buffer is used while the gateway fails, until the token is deleted.

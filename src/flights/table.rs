@@ -1,13 +1,13 @@
 //! The flights that are running: at most one for each connection, and a limited number in all.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::operation::{Operation, Subject};
+use super::call::{Call, Key};
 use crate::cache;
 use crate::error::Result;
 use crate::gateway::Success;
 use crate::json::Object;
-use crate::sync::{Condvar, Mutex, Promise};
+use crate::sync::{Condvar, Mutex};
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
@@ -17,21 +17,24 @@ const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;
 
-/// An operation under way, and the outcome that its callers wait for.
+/// A call under way, and its outcome.
 pub(super) struct Flight {
-    pub(super) operation: Arc<Operation>,
-    /// The key of the connection. At most one flight runs for each key.
-    pub(super) key: Subject,
+    pub(super) call: Arc<Call>,
+    created: Now,
     /// The value of [`cache::changes`] when the flight was created.
     changes: usize,
-    outcome: Promise<Result<Arc<Outcome>>>,
+    /// Set under the table's lock.
+    outcome: OnceLock<Outcome>,
+    ended: Condvar,
 }
 
+pub(super) type Outcome = Result<Arc<Response>>;
+
 /// What callers get from a response.
-pub(super) enum Outcome {
+pub(super) enum Response {
     /// The token of a resolve, or the error of a credential that cannot be used, and the time of the request.
     Token(Result<Arc<CachedToken>>, Now),
-    /// The response to any other operation.
+    /// The response to any other call.
     Body(Object),
 }
 
@@ -41,15 +44,16 @@ pub(super) type Joined = (Arc<Flight>, bool);
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) flights: Mutex<Vec<Arc<Flight>>>,
-    finished: Condvar,
+    /// Notified when a flight has ended, for callers that wait for their turn.
+    changed: Condvar,
 }
 
-impl Outcome {
+impl Response {
     /// # Errors
     ///
     /// `invalid_response` for a resolve that returned no credential.
-    pub(super) fn of(operation: &Operation, success: Success) -> Result<Self> {
-        if !operation.is_resolve() {
+    pub(super) fn of(call: &Call, success: Success) -> Result<Self> {
+        if !call.is_resolve() {
             return Ok(Self::Body(success.body));
         }
         let response = TokenResponse::from_json(success.body.into())?;
@@ -59,123 +63,116 @@ impl Outcome {
 }
 
 impl Flight {
-    fn new(operation: &Arc<Operation>, key: &Subject) -> Arc<Self> {
-        Arc::new(Self {
-            operation: Arc::clone(operation),
-            key: key.clone(),
+    fn new(call: &Arc<Call>) -> Self {
+        Self {
+            call: Arc::clone(call),
+            created: Now::read(),
             changes: cache::changes(),
-            outcome: Promise::new(),
-        })
-    }
-
-    /// Blocks until the flight has ended, and puts its token into the caller's cache, unless [`finish`](Table::finish)
-    /// has done so. Returns `None` if the deadline comes first.
-    pub(super) fn wait(
-        &self,
-        operation: &Operation,
-        deadline: Deadline,
-    ) -> Option<Result<Arc<Outcome>>> {
-        let outcome = self.outcome.wait(deadline.at)?;
-        let caches = operation.cache.as_ref().zip(self.operation.cache.as_ref());
-        if !caches.is_some_and(|(own, filled)| own.is_same(filled)) {
-            self.update(operation, &outcome);
+            outcome: OnceLock::new(),
+            ended: Condvar::new(),
         }
-        Some(outcome)
     }
 
     /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
     /// must not join, because the flight may return a token that the caller has deleted.
-    fn serves(&self, operation: &Operation) -> bool {
-        let destination = operation.destination();
-        self.operation.request.can_share(&operation.request)
-            && destination.is_none_or(|(cache, tenant)| cache.is_unchanged(tenant, self.changes))
+    fn serves(&self, call: &Call) -> bool {
+        let changed = call
+            .destination()
+            .is_some_and(|(cache, tenant)| !cache.is_unchanged(tenant, self.changes));
+        !changed && self.call.serves(call)
     }
 
-    /// Puts the token into the caller's cache. After an error, removes the old token only if the gateway has refused
+    /// Puts the token into the cache of a caller. After an error, removes the old token only if the gateway has refused
     /// for good.
-    fn update(&self, operation: &Operation, outcome: &Result<Arc<Outcome>>) {
-        let Some((cache, tenant)) = operation.destination() else {
+    pub(super) fn update(&self, call: &Call, outcome: &Outcome) {
+        let Some((cache, tenant)) = call.destination() else {
             return;
         };
-        let token = match outcome.as_deref() {
-            Ok(Outcome::Token(Ok(token), requested)) => Some((Arc::clone(token), *requested)),
-            Err(error) if error.is_final() => None,
+        let (token, requested) = match outcome.as_deref() {
+            Ok(Response::Token(Ok(token), requested)) => (Some(Arc::clone(token)), *requested),
+            Err(error) if error.is_final() => (None, self.created),
             _ => return,
         };
-        cache.update(tenant, token, Now::read(), self.changes);
+        cache.update(tenant, token, requested, Now::read(), self.changes);
     }
 }
 
 impl Table {
     /// Joins the connection's flight or registers a new flight. Blocks while there are too many flights, and while
     /// the connection has a flight that the caller may not join. Returns `None` if the deadline comes first.
-    pub(super) fn join_or_register(
-        &self,
-        operation: &Arc<Operation>,
-        key: &Subject,
-        deadline: Deadline,
-    ) -> Option<Joined> {
-        let mut joined = None;
-        let must_wait = |flights: &mut Vec<Arc<Flight>>| {
-            let known = flights.iter().find(|flight| flight.key == *key);
-            joined = match known {
-                Some(flight) if flight.serves(operation) => Some((Arc::clone(flight), false)),
-                Some(_) => None,
-                None => register(flights, Flight::new(operation, key)),
-            };
-            joined.is_none()
-        };
+    pub(super) fn join(&self, call: &Arc<Call>, deadline: Deadline) -> Option<Joined> {
         let mut flights = self.flights.lock();
-        self.finished
-            .wait_while_until(&mut flights, must_wait, deadline.at);
-        joined
+        loop {
+            match flights.iter().find(|flight| flight.call.key == call.key) {
+                Some(flight) if flight.serves(call) => return Some((Arc::clone(flight), false)),
+                None if has_room(&flights, &call.key) => {
+                    return Some(register(&mut flights, Flight::new(call)));
+                }
+                _ => {}
+            }
+            let waited = self.changed.wait_until(&mut flights, deadline.at);
+            if waited.timed_out() {
+                return None;
+            }
+        }
+    }
+
+    /// Blocks until the flight has ended, and puts its token into the caller's cache. Returns `None` if the deadline comes
+    /// first.
+    pub(super) fn wait(
+        &self,
+        flight: &Flight,
+        call: &Arc<Call>,
+        deadline: Deadline,
+    ) -> Option<Outcome> {
+        let mut flights = self.flights.lock();
+        let is_running = |_: &mut Vec<_>| flight.outcome.get().is_none();
+        flight
+            .ended
+            .wait_while_until(&mut flights, is_running, deadline.at);
+        drop(flights);
+        let outcome = flight.outcome.get()?;
+        if !Arc::ptr_eq(call, &flight.call) {
+            flight.update(call, outcome);
+        }
+        Some(outcome.clone())
     }
 
     /// Ends a flight. Puts the token into the cache before removing the flight from the table, so that a caller
-    /// that does not find the flight finds the token. Wakes the callers last, so that none of them joins the
-    /// ended flight again.
-    pub(super) fn finish(&self, flight: &Arc<Flight>, outcome: Result<Arc<Outcome>>) {
+    /// that does not find the flight finds the token.
+    pub(super) fn finish(&self, flight: &Arc<Flight>, outcome: Outcome) {
         let mut flights = self.flights.lock();
-        flight.update(&flight.operation, &outcome);
+        flight.update(&flight.call, &outcome);
         flights.retain(|other| !Arc::ptr_eq(other, flight));
+        let _ = flight.outcome.set(outcome);
         drop(flights);
-        self.finished.notify_all();
-        flight.outcome.fulfil(outcome);
+        flight.ended.notify_all();
+        self.changed.notify_all();
     }
 
     pub(super) fn wait_until_empty(&self, deadline: Deadline) -> bool {
         let mut flights = self.flights.lock();
-        let is_busy = |flights: &mut Vec<Arc<Flight>>| !flights.is_empty();
-        self.finished
+        let is_busy = |flights: &mut Vec<_>| !flights.is_empty();
+        self.changed
             .wait_while_until(&mut flights, is_busy, deadline.at);
         flights.is_empty()
     }
 }
 
-/// Adds a flight to the table. If another thread has cached a fresh token in the meantime, ends the flight with this
-/// token instead. Returns `None` if there are too many flights.
-fn register(flights: &mut Vec<Arc<Flight>>, flight: Arc<Flight>) -> Option<Joined> {
-    let now = Now::read();
-    let destination = flight.operation.destination();
-    let fresh = destination
-        .and_then(|(cache, tenant)| cache.get_at(&tenant.workspace_id, &tenant.provider, now));
-    if let Some(token) = fresh {
-        let outcome = Outcome::Token(Ok(token), now);
-        flight.outcome.fulfil(Ok(Arc::new(outcome)));
-        return Some((flight, false));
-    }
-    if !has_room(flights, &flight.key) {
-        return None;
-    }
-    if let Some((cache, tenant)) = destination {
-        cache.asking(tenant, now);
+/// Adds a flight to the table, unless a token in the caller's cache makes it unnecessary. Then the flight has ended.
+fn register(flights: &mut Vec<Arc<Flight>>, flight: Flight) -> Joined {
+    let flight = Arc::new(flight);
+    if let Some(token) = flight.call.cached_token(flight.created) {
+        let response = Response::Token(Ok(token), flight.created);
+        let _ = flight.outcome.set(Ok(Arc::new(response)));
+        return (flight, false);
     }
     flights.push(Arc::clone(&flight));
-    Some((flight, true))
+    (flight, true)
 }
 
-fn has_room(flights: &[Arc<Flight>], key: &Subject) -> bool {
+fn has_room(flights: &[Arc<Flight>], key: &Key) -> bool {
     let provider = key.provider();
-    let same = |flight: &&Arc<Flight>| flight.key.provider() == provider;
+    let same = |flight: &&Arc<Flight>| flight.call.key.provider() == provider;
     flights.len() < MAX_FLIGHTS && flights.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }

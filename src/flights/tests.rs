@@ -1,7 +1,6 @@
 //! Many threads and one gateway, which is a function. Tests poll for a state and never sleep for a fixed
 //! time, so they do not depend on timing.
 
-use super::operation::Subject;
 use super::*;
 use crate::cache;
 use crate::error::{Result, meaning};
@@ -21,7 +20,7 @@ use std::sync::{OnceLock, Weak};
 use std::thread;
 use std::time::Instant;
 
-pub(super) type Script = Box<dyn Fn(&Operation) -> Result<Success> + Send + Sync>;
+pub(super) type Script = Box<dyn Fn(&Call) -> Result<Success> + Send + Sync>;
 
 /// A client whose gateway is a function, and the number of calls to that function.
 struct Scripted {
@@ -57,19 +56,19 @@ fn resolve(
     provider: &str,
     deadline: Deadline,
 ) -> Result<Arc<CachedToken>> {
-    handle
-        .flights
-        .resolve(None, &Tenant::new(workspace_id, provider), deadline)
+    let tenant = tenant_of(workspace_id, provider);
+    let flights = &handle.flights;
+    flights.resolve(None, &tenant, Reason::Missing, deadline)
 }
 
 impl Scripted {
-    fn new(script: impl Fn(usize, &Operation) -> Result<Success> + Send + Sync + 'static) -> Self {
+    fn new(script: impl Fn(usize, &Call) -> Result<Success> + Send + Sync + 'static) -> Self {
         Self::with_stale_wait(LONG, script)
     }
 
     fn with_stale_wait(
         max_stale_wait: Duration,
-        script: impl Fn(usize, &Operation) -> Result<Success> + Send + Sync + 'static,
+        script: impl Fn(usize, &Call) -> Result<Success> + Send + Sync + 'static,
     ) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
@@ -102,10 +101,7 @@ impl Scripted {
     }
 
     fn cached_until(&self, cache: &TokenCache, deadline: Deadline) -> Result<(String, Source)> {
-        let cached = self
-            .handle
-            .flights
-            .cached(cache, &Tenant::new("ws", "p"), deadline);
+        let cached = self.handle.flights.cached(cache, &tenant(), deadline);
         cached.map(|(token, source)| (token.access_token.clone(), source))
     }
 
@@ -120,9 +116,15 @@ impl Scripted {
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
 
+    fn leave_by_id(&self, id: &str) {
+        let flights = &self.handle.flights;
+        let left = flights.call(flights.by_id(id, Request::get("/v1/token")), at_once());
+        assert_eq!(left.unwrap_err().code(), "timeout");
+    }
+
     fn wait_for_callers(&self, provider: &str, callers: usize) {
-        let subject = Subject::Tenant(Tenant::new("ws", provider));
-        wait_until(|| waiting_for(&self.handle, &subject) == callers);
+        let key = Key::tenant(&Tenant::new("ws", provider));
+        wait_until(|| waiting_for(&self.handle, &key) == callers);
     }
 }
 
@@ -143,11 +145,19 @@ impl Gate {
 }
 
 /// Returns the number of callers that wait for a flight.
-fn waiting_for(handle: &Handle, subject: &Subject) -> usize {
+fn waiting_for(handle: &Handle, key: &Key) -> usize {
     let flights = handle.flights.table.flights.lock();
-    let flight = flights.iter().find(|flight| flight.key == *subject);
+    let flight = flights.iter().find(|flight| flight.call.key == *key);
     // The table and the flight's thread hold the other two references.
     flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
+}
+
+pub(super) fn tenant() -> Arc<Tenant> {
+    tenant_of("ws", "p")
+}
+
+fn tenant_of(workspace_id: &str, provider: &str) -> Arc<Tenant> {
+    Arc::new(Tenant::new(workspace_id, provider))
 }
 
 fn wait_until(condition: impl Fn() -> bool) {
@@ -224,7 +234,7 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
         scope.spawn(|| scripted.cached(&other).unwrap());
         scope.spawn(|| scripted.resolve("p", far()).unwrap());
         scope.spawn(|| {
-            let credential = Credential::Tenant(one.clone(), Ok(Tenant::new("ws", "p")));
+            let credential = Credential::Tenant(one.clone(), Ok(tenant()));
             let fetcher = Fetcher::new(&scripted.handle, credential);
             fetcher.get_cached_token().unwrap()
         });
@@ -246,7 +256,7 @@ fn another_tenant_is_not_held_up() {
             scripted
                 .handle
                 .flights
-                .cached(&cache, &Tenant::new("ws", "slow"), far())
+                .cached(&cache, &tenant_of("ws", "slow"), far())
         });
         wait_until(|| scripted.calls() == 1);
         assert!(scripted.cached(&cache).is_ok());
@@ -329,20 +339,19 @@ fn calls_for_one_connection_join_or_take_turns() {
             token(&format!("t-{number}"), 3600)
         });
         let flights = &scripted.handle.flights;
-        let call = |operation: fn(&str) -> Result<Operation>| {
-            flights.call(operation("c").unwrap(), far()).unwrap()
-        };
-        let mut key = Subject::Connection("c".into());
+        let call = |request| flights.call(flights.by_id("c", request), far()).unwrap();
+        let get = |path| call(Request::get(path));
+        let mut key = Key::Connection("c".into());
         if is_known {
             flights.remember("c", tenant.clone());
-            key = Subject::Tenant(tenant.clone());
+            key = Key::tenant(&tenant);
         }
         thread::scope(|scope| {
-            let first = scope.spawn(|| call(Operation::token));
-            let joined = scope.spawn(|| call(Operation::token));
+            let first = scope.spawn(|| get("/v1/token/c"));
+            let joined = scope.spawn(|| get("/v1/token/c"));
             wait_until(|| waiting_for(&scripted.handle, &key) == 2);
-            let refresh = scope.spawn(|| call(Operation::refresh));
-            let check = scope.spawn(|| call(Operation::check));
+            let refresh = scope.spawn(|| call(Request::post("/v1/refresh/c")));
+            let check = scope.spawn(|| get("/v1/check-connection/c"));
             let resolve = is_known.then(|| scope.spawn(|| scripted.resolve("p", far()).unwrap()));
             opened.open();
             assert_eq!(first.join().unwrap(), joined.join().unwrap());
@@ -353,6 +362,25 @@ fn calls_for_one_connection_join_or_take_turns() {
         });
         assert_eq!(scripted.calls(), 3 + usize::from(is_known));
     }
+}
+
+#[test]
+fn the_latest_thousand_ids_have_the_key_of_the_workspace_and_provider_they_were_last_requested_for()
+{
+    let scripted = Scripted::new(|_, _| token("t", 3600));
+    let flights = &scripted.handle.flights;
+    let unknown = |id: &str| Key::Connection(id.into());
+    let key = |id| flights.by_id(id, Request::get("/")).key;
+    let tenant = |workspace_id| Key::tenant(&Tenant::new(workspace_id, "p"));
+    for number in 0..=MAX_KNOWN_IDS {
+        flights.remember(&number.to_string(), Tenant::new("ws", "P"));
+    }
+    let keys = ["0", "1", "1000", "1001"].map(key);
+    let expected = [unknown("0"), tenant("ws"), tenant("ws"), unknown("1001")];
+    assert_eq!(keys, expected);
+    assert_eq!(flights.known_ids.lock().len(), MAX_KNOWN_IDS);
+    flights.remember("1", Tenant::new("other", "p"));
+    assert_eq!(key("1"), tenant("other"));
 }
 
 /// If a caller with another cache has timed out, the token is not put into that cache.
@@ -380,15 +408,16 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
 /// that started the flight.
 #[test]
 fn a_caller_that_wakes_late_leaves_a_newer_token_in_its_cache() {
-    let (cache, tenant, table) = (TokenCache::new(), Tenant::new("ws", "p"), Table::default());
-    let operation = Arc::new(Operation::resolve(tenant.clone(), Some(&cache)));
-    let joined = table.join_or_register(&operation, &operation.subject, far());
-    let (flight, _) = joined.unwrap();
-    let outcome = Outcome::of(&operation, token("old", 3600).unwrap());
-    table.finish(&flight, outcome.map(Arc::new));
-    let newer = (Arc::new(expiring("new", 3600)), Now::read());
-    cache.update(&tenant, Some(newer), Now::read(), cache::changes());
-    assert!(flight.wait(&operation, far()).unwrap().is_ok());
+    let (cache, tenant, table) = (TokenCache::new(), tenant(), Table::default());
+    let call = || Arc::new(Call::resolve(&tenant, Some(&cache), Reason::Missing));
+    let (flight, _) = table.join(&call(), far()).unwrap();
+    let late = call();
+    let response = Response::of(&flight.call, token("old", 3600).unwrap());
+    table.finish(&flight, response.map(Arc::new));
+    let newer = Some(Arc::new(expiring("new", 3600)));
+    let now = Now::read();
+    cache.update(&tenant, newer, now, now, cache::changes());
+    assert!(table.wait(&flight, &late, far()).unwrap().is_ok());
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "new");
 }
 
@@ -400,11 +429,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
     let names: Vec<_> = (0..CALLERS).map(|number| number.to_string()).collect();
     for name in &names[..64] {
         scripted.leave(name, "hangs");
-        let left = scripted
-            .handle
-            .flights
-            .call(Operation::token(name).unwrap(), at_once());
-        assert_eq!(left.unwrap_err().code(), "timeout");
+        scripted.leave_by_id(name);
     }
     wait_until(|| scripted.calls() == 128);
     let waiting = AtomicUsize::new(0);
@@ -416,11 +441,7 @@ fn a_provider_that_hangs_does_not_delay_the_others() {
                 assert!(resolve(&scripted.handle, name, "hangs", far()).is_ok());
             };
             caller.spawn_scoped(scope, wait).unwrap();
-            let left = scripted
-                .handle
-                .flights
-                .call(Operation::token(name).unwrap(), at_once());
-            assert_eq!(left.unwrap_err().code(), "timeout");
+            scripted.leave_by_id(name);
         }
         wait_until(|| waiting.load(Ordering::SeqCst) == CALLERS);
         for name in &names[..50] {
@@ -501,10 +522,8 @@ fn without_threads_a_call_ends_at_once() {
     stale.set("ws", "p", expiring("old", 20));
     NO_THREADS.set(true);
     let resolved = scripted.resolve("p", far());
-    let called = scripted
-        .handle
-        .flights
-        .call(Operation::refresh("c").unwrap(), far());
+    let flights = &scripted.handle.flights;
+    let called = flights.call(flights.by_id("c", Request::post("/v1/refresh/c")), far());
     let cached = scripted.cached(&empty);
     let used = scripted.cached(&stale);
     NO_THREADS.set(false);
@@ -584,7 +603,7 @@ fn a_program_that_ends_asks_for_nothing_more() {
             .log_level(LogLevel::Off);
         let handle = Handle::new(Inner::new(options).unwrap());
         if ending {
-            handle.gateway.set_ending(true);
+            handle.flights.ending.fetch_add(1, Ordering::SeqCst);
         }
         let error = resolve(&handle, "ws", "p", far()).unwrap_err();
         assert_eq!(asked.load(Ordering::SeqCst), times, "{response} {error:?}");
@@ -597,7 +616,7 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
     let table: [(&str, End); 2] = [
         ("drain", |handle| {
             assert!(handle.flights.drain(far()));
-            assert!(!handle.gateway.is_ending(), "the program may continue");
+            assert!(!handle.flights.is_ending(), "the program may continue");
         }),
         ("drop", drop),
     ];
@@ -611,8 +630,8 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
         let handle = handle(Box::new(move |_| {
             let flights = flights.get().and_then(Weak::upgrade).unwrap();
             let limit = far();
-            wait_until(|| flights.gateway.is_ending() || limit.left().is_none());
-            noted.store(flights.gateway.is_ending(), Ordering::SeqCst);
+            wait_until(|| flights.is_ending() || limit.left().is_none());
+            noted.store(flights.is_ending(), Ordering::SeqCst);
             token("t", 3600)
         }));
         of.set(Arc::downgrade(&handle.flights)).unwrap();
@@ -635,12 +654,12 @@ fn every_wait_for_flights_counts_by_itself() {
     resolve(&handle, "ws", "p", at_once()).unwrap_err();
     let longer = handle.clone();
     let longer = thread::spawn(move || longer.flights.drain(far()));
-    wait_until(|| flights.gateway.is_ending());
+    wait_until(|| flights.is_ending());
     assert!(!handle.flights.drain(at_once()));
-    assert!(flights.gateway.is_ending(), "the longer drain still waits");
+    assert!(flights.is_ending(), "the longer drain still waits");
     gate.open();
     assert!(longer.join().unwrap());
-    assert!(!flights.gateway.is_ending(), "no thread waits");
+    assert!(!flights.is_ending(), "no thread waits");
 }
 
 #[test]
@@ -650,7 +669,7 @@ fn the_wait_of_the_last_handle_stays_counted() {
     let handle = handle(Box::new(move |_| {
         let flights = asked.get().and_then(Weak::upgrade).unwrap();
         let limit = far();
-        wait_until(|| flights.gateway.is_ending() || limit.left().is_none());
+        wait_until(|| flights.is_ending() || limit.left().is_none());
         token("t", 3600)
     }));
     let flights = Arc::clone(&handle.flights);
@@ -658,7 +677,7 @@ fn the_wait_of_the_last_handle_stays_counted() {
     resolve(&handle, "ws", "p", at_once()).unwrap_err();
     drop(handle);
     assert!(flights.drain(far()));
-    assert!(flights.gateway.is_ending());
+    assert!(flights.is_ending());
 }
 
 /// The result of a call whose token is within its buffer, for each response from the gateway.
@@ -713,7 +732,8 @@ fn in_an_outage() -> TokenCache {
         Now { wall, mono }
     };
     cache.set_at("ws", "p", Arc::new(expiring("old", 20)), ago(8));
-    cache.extend(&Tenant::new("ws", "p"), ago(6)).unwrap();
+    let asked = cache.lookup(&tenant(), true, ago(6));
+    assert!(matches!(asked, Lookup::Stale { is_first: true, .. }));
     cache
 }
 
@@ -759,8 +779,8 @@ fn a_definite_no_that_comes_later_removes_the_token() {
         assert_eq!(scripted.cached(&cache).unwrap().0, "old", "{case}");
         opened.open();
         assert!(scripted.handle.flights.drain(far()));
-        let old = cache.extend(&Tenant::new("ws", "p"), Now::read());
-        assert_eq!(old.is_some(), kept, "{case}");
+        let old = cache.lookup(&tenant(), true, Now::read());
+        assert_eq!(!matches!(old, Lookup::Missing), kept, "{case}");
     }
 }
 
@@ -798,7 +818,7 @@ fn an_outage_of_300_tenants_costs_300_calls() {
         let cached = scripted
             .handle
             .flights
-            .cached(&cache, &Tenant::new(name, "p"), far());
+            .cached(&cache, &tenant_of(name, "p"), far());
         assert_eq!(cached.unwrap().1, Source::Cache);
         Instant::now()
     };
@@ -854,9 +874,9 @@ fn a_caller_without_a_usable_token_gets_the_error() {
         ("none there", |_| ()),
         ("expired", |cache| cache.set("ws", "p", expiring("old", 0))),
         ("deleted", |cache| cache.delete("ws", "p")),
-        ("met a 401", |cache| {
-            let (token, _) = cache.extend(&Tenant::new("ws", "p"), Now::read()).unwrap();
-            cache.discard(&Tenant::new("ws", "p"), &token);
+        ("refused", |cache| {
+            let now = Now::read();
+            cache.update(&tenant(), None, now, now, cache::changes());
         }),
     ];
     for (case, change) in table {
@@ -875,13 +895,11 @@ fn a_caller_without_a_usable_token_gets_the_error() {
 #[test]
 fn the_option_switches_it_off() {
     let options = NexusClientOptions::new("http://127.0.0.1:9").stale_if_error(false);
-    let script = |_: &Operation| Err(error(ErrorKind::RequestFailed, "request_failed", 0));
+    let script = |_: &Call| Err(error(ErrorKind::RequestFailed, "request_failed", 0));
     let handle = handle_with(options, LONG, Box::new(script));
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let cached = handle
-        .flights
-        .cached(&cache, &Tenant::new("ws", "p"), far());
+    let cached = handle.flights.cached(&cache, &tenant(), far());
     assert_eq!(cached.unwrap_err().code(), "request_failed");
 }
 
@@ -890,7 +908,7 @@ fn refuse(cache: &TokenCache) {
     for busy in ["first", "second"] {
         let refused = Arc::new(expiring("t", 3600));
         cache.set(busy, "p", Arc::clone(&refused));
-        cache.discard(&Tenant::new(busy, "p"), &refused);
+        cache.make_stale(&Tenant::new(busy, "p"), &refused, Now::read());
     }
 }
 
@@ -916,7 +934,7 @@ fn sustained_401s_of_two_tenants_cost_another_no_request() {
         for _ in 0..60 {
             let flights = &scripted.handle.flights;
             flights
-                .cached(&cache, &Tenant::new(&workspace_id, "p"), far())
+                .cached(&cache, &tenant_of(&workspace_id, "p"), far())
                 .unwrap();
         }
         assert_eq!(scripted.calls(), 1, "{refusals} 401s of each");
@@ -931,7 +949,7 @@ fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
     let fetch = || {
         let flights = &scripted.handle.flights;
         flights
-            .cached(&cache, &Tenant::new(&workspace_id, "p"), far())
+            .cached(&cache, &tenant_of(&workspace_id, "p"), far())
             .unwrap()
     };
     thread::scope(|scope| {
@@ -939,8 +957,8 @@ fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
         wait_until(|| scripted.calls() == 1);
         refuse(&cache);
         scope.spawn(fetch);
-        let subject = Subject::Tenant(Tenant::new(&workspace_id, "p"));
-        wait_until(|| waiting_for(&scripted.handle, &subject) == 2);
+        let key = Key::tenant(&Tenant::new(&workspace_id, "p"));
+        wait_until(|| waiting_for(&scripted.handle, &key) == 2);
         gate.open();
     });
     assert_eq!((fetch().1, scripted.calls()), (Source::Cache, 1));

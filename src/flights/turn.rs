@@ -2,13 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
-use super::operation::Subject;
+use super::call::Key;
 use super::retryable;
 use crate::error::{ErrorKind, Result};
-use crate::gateway::{Gateway, Guard};
+use crate::gateway::Gateway;
 use crate::lock::{self, ProcessLock};
 
-/// Blocks until this process holds the lock for a subject, and returns the guard. If the lock does not work, logs a
+/// Blocks until this process holds the lock for a key, and returns the guard. If the lock does not work, logs a
 /// warning and returns `None`. The warning is left out if the lock had already failed for the previous attempt.
 ///
 /// # Errors
@@ -16,13 +16,15 @@ use crate::lock::{self, ProcessLock};
 /// `timeout` if the wait for the lock takes too long, or if the client is dropped or drained during the wait.
 /// `request_failed` without free file descriptors or memory.
 pub(super) fn acquire(
-    lock: &ProcessLock,
-    subject: &Subject,
+    lock: Option<&ProcessLock>,
+    key: &Key,
     gateway: &Gateway,
-) -> Result<Option<Guard>> {
-    let key = lock_name(&gateway.address, subject);
+    is_ending: impl Fn() -> bool,
+) -> Result<Option<Box<dyn Send>>> {
+    let Some(lock) = lock else { return Ok(None) };
+    let key = lock_name(&gateway.address, key);
     let name = format!("the lock {}{key}", lock.prefix);
-    match lock.wait(&key, gateway.longest_turn(), || gateway.is_ending()) {
+    match lock.wait(&key, gateway.longest_turn(), is_ending) {
         Ok(None) => {
             let message = format!(
                 "timed out waiting for {name}, which another process, or another client in this process, holds while \
@@ -50,12 +52,12 @@ pub(super) fn acquire(
     }
 }
 
-/// Returns the 128-bit FNV-1a hash of the gateway's URL and the subject. All versions of this crate must compute the
+/// Returns the 128-bit FNV-1a hash of the gateway's URL and the key. All versions of this crate must compute the
 /// same hash, and the hashers of the standard library may change.
-fn lock_name(address: &str, subject: &Subject) -> String {
-    let parts: &[&str] = match subject {
-        Subject::Tenant(tenant) => &[address, "tenant", &tenant.workspace_id, &tenant.provider],
-        Subject::Connection(id) => &[address, "connection", id],
+fn lock_name(address: &str, key: &Key) -> String {
+    let parts: &[&str] = match key {
+        Key::Tenant(workspace_id, provider) => &[address, "tenant", workspace_id, provider],
+        Key::Connection(id) => &[address, "connection", id],
     };
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     for part in parts {

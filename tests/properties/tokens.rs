@@ -107,8 +107,8 @@ fn is_sent(token: &CachedToken) {
 /// The cache never hands it out at or after its expiry.
 fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
     let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
-    let kept = Some((token.clone().into(), received.at));
-    cache.update(&tenant, kept, received.at, changes());
+    let (kept, now) = (Some(token.clone().into()), received.at);
+    cache.update(&tenant, kept, now, now, changes());
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.

@@ -2,7 +2,9 @@
 
 use std::sync::Barrier;
 use std::thread;
+use std::time::Instant;
 
+use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::{FetchOptions, TokenCache};
 use serde_json::{Value, json};
 
@@ -193,6 +195,81 @@ fn a_credential_that_cannot_be_replaced_is_not_sent_again() {
             (1, resolves)
         );
     }
+}
+
+/// The endpoint `/admin` refuses every token, and calls to it and to `/user` alternate.
+#[test]
+fn an_endpoint_that_always_refuses_costs_the_others_nothing() {
+    type Break = fn(&DevGateway);
+    let table: [(&str, Break, usize); 2] = [
+        ("60 resolves a minute", |_| {}, 2),
+        (
+            "the gateway is down",
+            |gateway| gateway.fail_next(usize::MAX, Fault::reply(503, "text/plain", "down")),
+            2,
+        ),
+    ];
+    for (case, break_gateway, resolves) in table {
+        let gateway = DevGateway::builder().rate_limits(true).start().unwrap();
+        gateway.connect("acme", "github").unwrap();
+        let upstream = Server::start(|request| match request.path() {
+            "/admin" => text(401, "no"),
+            _ => text(200, "ok"),
+        });
+        let fetcher = client(&gateway).fetcher(&TokenCache::new(), "acme", "github");
+        assert_eq!(fetcher.get(&upstream.url("/user")).unwrap().0, 200);
+        break_gateway(&gateway);
+        let start = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(
+                fetcher.get(&upstream.url("/admin")).unwrap().0,
+                401,
+                "{case}"
+            );
+            assert_eq!(
+                fetcher.get(&upstream.url("/user")).unwrap().0,
+                200,
+                "{case}"
+            );
+        }
+        // The gateway is asked again after 30 s. A busy machine may take as long.
+        let late = usize::try_from(start.elapsed().as_secs() / 30).unwrap();
+        let asked = gateway.count("/v1/resolve");
+        assert!(
+            (resolves..=resolves + late).contains(&asked),
+            "{case}: {asked}"
+        );
+        assert_eq!(
+            upstream.requests().len(),
+            201,
+            "{case}: nothing is replayed"
+        );
+    }
+}
+
+/// After a 401, the gateway refuses for good, so only the user can help.
+#[test]
+fn a_final_refusal_after_a_401_removes_the_token() {
+    let gateway = DevGateway::start().unwrap();
+    let id = gateway.connect("acme", "github").unwrap();
+    let upstream = Server::start(|request| match request.path() {
+        "/warm" => text(200, ""),
+        _ => text(401, "revoked"),
+    });
+    let cache = TokenCache::new();
+    let fetcher = client(&gateway).fetcher(&cache, "acme", "github");
+    assert_eq!(fetcher.get(&upstream.url("/warm")).unwrap().0, 200);
+    gateway.set_status(&id, "attention");
+    for _ in 0..2 {
+        let error = fetcher.get(&upstream.url("/")).unwrap_err();
+        assert!(error.needs_reconnect(), "{error}");
+        assert!(cache.is_empty());
+    }
+    assert_eq!(
+        upstream.requests().len(),
+        2,
+        "the second fetch has no token"
+    );
 }
 
 #[test]

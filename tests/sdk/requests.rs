@@ -88,11 +88,23 @@ fn calls_say_whose_they_are_where_a_header_can_carry_it() {
             );
             assert!(request.header("x-evil").is_none(), "{id:?}");
         }
+        // The client has requested the connection `c`, so it knows whose it is.
         client.check_connection("c").unwrap();
+        client.get_token_by_connection_id("c").unwrap();
+        for request in &gateway.requests()[5..] {
+            let expected: Vec<&str> = sent.into_iter().collect();
+            assert_eq!(
+                request.all("x-workspace-id"),
+                expected,
+                "{}",
+                request.target
+            );
+        }
+        client.check_connection("other").unwrap();
         client
             .revoke_connection("c", RevokeOptions::default())
             .unwrap();
-        for request in &gateway.requests()[5..] {
+        for request in &gateway.requests()[7..] {
             assert_eq!(request.all("x-workspace-id"), [""; 0], "{}", request.target);
         }
     }

@@ -12,14 +12,14 @@ use std::time::Duration;
 /// A lock that is a function.
 struct Scripted<F>(F);
 
-impl<F: Fn() -> io::Result<Option<Guard>> + Send + Sync> RefreshLock for Scripted<F> {
-    fn try_lock(&self, _: &str, _: Duration) -> io::Result<Option<Guard>> {
+impl<F: Fn() -> io::Result<Option<Box<dyn Send>>> + Send + Sync> RefreshLock for Scripted<F> {
+    fn try_lock(&self, _: &str, _: Duration) -> io::Result<Option<Box<dyn Send>>> {
         (self.0)()
     }
 }
 
 fn process_lock(
-    script: impl Fn() -> io::Result<Option<Guard>> + Send + Sync + 'static,
+    script: impl Fn() -> io::Result<Option<Box<dyn Send>>> + Send + Sync + 'static,
 ) -> ProcessLock {
     let option = LockOption::Own(Arc::new(Scripted(script)));
     option.choose(Log::new(LogLevel::Off)).unwrap().unwrap()
@@ -30,11 +30,11 @@ fn gateway() -> Arc<Gateway> {
     Arc::clone(&Inner::new(options).unwrap().gateway)
 }
 
-fn tenant(workspace_id: &str, provider: &str) -> Subject {
-    Subject::Tenant(Tenant::new(workspace_id, provider))
+fn tenant(workspace_id: &str, provider: &str) -> Key {
+    Key::tenant(&Tenant::new(workspace_id, provider))
 }
 
-fn guard() -> Guard {
+fn guard() -> Box<dyn Send> {
     Box::new(())
 }
 
@@ -43,12 +43,12 @@ fn keys_never_change_and_tell_nothing() {
     let table = [
         (tenant("acme", "github"), "78076186090d0aa8a64d13d1c4a33ebf"),
         (
-            Subject::Connection("c-1".into()),
+            Key::Connection("c-1".into()),
             "366f538831840efe426fc407c037fcaa",
         ),
     ];
-    for (subject, expected) in table {
-        assert_eq!(lock_name("https://gateway", &subject), expected);
+    for (key, expected) in table {
+        assert_eq!(lock_name("https://gateway", &key), expected);
     }
 }
 
@@ -59,8 +59,8 @@ fn gateways_tenants_and_connections_have_keys_of_their_own() {
         lock_name("https://other", &tenant("ws", "p")),
         lock_name("https://gateway", &tenant("ws", "q")),
         lock_name("https://gateway", &tenant("wsp", "")),
-        lock_name("https://gateway", &Subject::Connection("ws".into())),
-        lock_name("https://gateway", &Subject::Connection("wsp".into())),
+        lock_name("https://gateway", &Key::Connection("ws".into())),
+        lock_name("https://gateway", &Key::Connection("wsp".into())),
     ];
     let count = keys.len();
     keys.sort();
@@ -70,12 +70,11 @@ fn gateways_tenants_and_connections_have_keys_of_their_own() {
 
 #[test]
 fn nobody_waits_in_a_program_that_ends() {
-    let (gateway, subject) = (gateway(), tenant("ws", "p"));
-    gateway.set_ending(true);
+    let (gateway, key) = (gateway(), tenant("ws", "p"));
     let lock = process_lock(|| Ok(None));
-    let error = acquire(&lock, &subject, &gateway).map(|_| ());
+    let error = acquire(Some(&lock), &key, &gateway, || true).map(|_| ());
     let error = error.unwrap_err();
-    let name = format!("refresh_lock {}", lock_name(&gateway.address, &subject));
+    let name = format!("refresh_lock {}", lock_name(&gateway.address, &key));
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
     assert!(
         error.message().contains(&name) && error.message().contains("another process"),
@@ -83,7 +82,11 @@ fn nobody_waits_in_a_program_that_ends() {
     );
     // The lock is free.
     let lock = process_lock(|| Ok(Some(guard())));
-    assert!(acquire(&lock, &subject, &gateway).unwrap().is_some());
+    assert!(
+        acquire(Some(&lock), &key, &gateway, || true)
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
@@ -99,7 +102,7 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
     });
     for works_now in [false, false, true, false] {
         works.store(works_now, Ordering::SeqCst);
-        let guard = acquire(&lock, &tenant("ws", "p"), &gateway());
+        let guard = acquire(Some(&lock), &tenant("ws", "p"), &gateway(), || false);
         assert_eq!(guard.unwrap().is_some(), works_now);
         assert_eq!(lock.has_failed.load(Ordering::SeqCst), !works_now);
     }
@@ -115,7 +118,7 @@ fn without_file_descriptors_or_memory_the_call_fails() {
     ];
     for error in errors {
         let lock = process_lock(move || Err(error()));
-        let outcome = acquire(&lock, &tenant("ws", "p"), &gateway()).map(|_| ());
+        let outcome = acquire(Some(&lock), &tenant("ws", "p"), &gateway(), || false).map(|_| ());
         let failed = outcome.unwrap_err();
         let got = (failed.code(), failed.is_retryable());
         assert_eq!(got, ("request_failed", true), "{failed}");

@@ -1,0 +1,172 @@
+//! The calls that can refresh a token, and the connections that they are for.
+
+use std::sync::Arc;
+
+use crate::cache::{Tenant, TokenCache};
+use crate::error::meaning::Asked;
+use crate::gateway::Request;
+use crate::time::Now;
+use crate::token::CachedToken;
+use crate::url;
+
+/// The connection that a call is for. Calls with the same key take turns, in the client and among processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// A workspace, and a provider in lower case. A gateway ignores the case of the provider's name when a connection is
+    /// requested, but not when its token is resolved.
+    Tenant(Box<str>, Box<str>),
+    /// The id of a connection that the client has not requested.
+    Connection(Box<str>),
+}
+
+/// A call that can make the gateway refresh a token.
+pub(crate) struct Call {
+    pub(super) key: Key,
+    pub(super) request: Request,
+    pub(super) kind: Kind,
+}
+
+pub(super) enum Kind {
+    /// The caller gets the response.
+    Response,
+    /// The caller gets the tenant's token, and so does its cache, if it has one.
+    Token(Option<TokenCache>, Arc<Tenant>, Reason),
+}
+
+/// The reason for which a token is resolved.
+pub(crate) enum Reason {
+    /// The caller has no token.
+    Missing,
+    /// The caller's token is about to expire.
+    Stale,
+    /// An upstream has refused this token with 401.
+    Refused(Arc<CachedToken>),
+}
+
+impl Key {
+    pub(crate) fn tenant(tenant: &Tenant) -> Self {
+        let provider = tenant.provider.to_lowercase();
+        Self::Tenant(tenant.workspace_id.clone(), provider.into())
+    }
+
+    pub(super) fn provider(&self) -> Option<&str> {
+        match self {
+            Self::Tenant(_, provider) => Some(provider),
+            Self::Connection(_) => None,
+        }
+    }
+}
+
+impl Call {
+    /// A call whose caller gets the response.
+    pub(crate) fn new(key: Key, request: Request) -> Self {
+        let kind = Kind::Response;
+        Self { key, request, kind }
+    }
+
+    pub(crate) fn resolve(
+        tenant: &Arc<Tenant>,
+        cache: Option<&TokenCache>,
+        reason: Reason,
+    ) -> Self {
+        let workspace_id = Some(&*tenant.workspace_id);
+        let parameters = [
+            ("workspace_id", workspace_id),
+            ("provider_name", Some(&*tenant.provider)),
+        ];
+        let request = Request::get(url::with_query("/v1/resolve", &parameters));
+        let request = request.of_workspace(workspace_id).asked(Asked::Resolve);
+        Self {
+            key: Key::tenant(tenant),
+            request,
+            kind: Kind::Token(cache.cloned(), Arc::clone(tenant), reason),
+        }
+    }
+
+    pub(super) fn is_resolve(&self) -> bool {
+        matches!(self.kind, Kind::Token(..))
+    }
+
+    /// Returns the caller's cache, if it has one, and the tenant whose token the cache gets.
+    pub(super) fn destination(&self) -> Option<(&TokenCache, &Tenant)> {
+        match &self.kind {
+            Kind::Token(cache, tenant, _) => cache.as_ref().map(|cache| (cache, &**tenant)),
+            Kind::Response => None,
+        }
+    }
+
+    /// Returns the token in the caller's cache if it makes the call unnecessary. Another thread may have put the token
+    /// there while the caller waited for its turn.
+    pub(super) fn cached_token(&self, now: Now) -> Option<Arc<CachedToken>> {
+        let Kind::Token(Some(cache), tenant, reason) = &self.kind else {
+            return None;
+        };
+        match reason {
+            Reason::Missing => cache.get_at(&tenant.workspace_id, &tenant.provider, now),
+            Reason::Stale => None,
+            Reason::Refused(token) => cache.after_refusal(tenant, token, now),
+        }
+    }
+
+    /// Returns whether this call's response can serve the other call. A call that began before a token was refused may
+    /// return that token again, so only a call for the same refusal serves.
+    pub(super) fn serves(&self, other: &Self) -> bool {
+        let is_recent = match (self.refused(), other.refused()) {
+            (Some(one), Some(other)) => one.same_credential(other),
+            (_, other) => other.is_none(),
+        };
+        is_recent && self.request.can_share(&other.request)
+    }
+
+    fn refused(&self) -> Option<&CachedToken> {
+        match &self.kind {
+            Kind::Token(_, _, Reason::Refused(token)) => Some(token),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_share_a_response_if_they_send_the_same_request_without_a_body() {
+        let get = |path: &str| Call::new(Key::Connection("c".into()), Request::get(path));
+        let post = |path: &str| Call::new(Key::Connection("c".into()), Request::post(path));
+        let resolve = |provider| {
+            let tenant = Arc::new(Tenant::new("ws", provider));
+            Call::resolve(&tenant, None, Reason::Missing)
+        };
+        let refused = |name: &str| {
+            let token = CachedToken::new(name, "Bearer", Now::read().wall);
+            let tenant = Arc::new(Tenant::new("ws", "p"));
+            Call::resolve(&tenant, None, Reason::Refused(Arc::new(token)))
+        };
+        let session = || {
+            let body = serde_json::json!({"agent_id": "agent"});
+            Call::new(
+                Key::tenant(&Tenant::new("ws", "p")),
+                Request::post("/v1/agent-sessions").json(&body),
+            )
+        };
+        let table = [
+            (get("/v1/token/c"), get("/v1/token/c"), true),
+            (post("/v1/refresh/c"), post("/v1/refresh/c"), true),
+            (get("/v1/token/c"), get("/v1/token/d"), false),
+            (get("/v1/token/c"), get("/v1/check-connection/c"), false),
+            (get("/v1/refresh/c"), post("/v1/refresh/c"), false),
+            (resolve("p"), resolve("p"), true),
+            (resolve("p"), resolve("P"), false),
+            (session(), session(), false),
+            // A token that an upstream refused before the first call began may be refused again.
+            (resolve("p"), refused("t"), false),
+            (refused("t"), resolve("p"), true),
+            (refused("t"), refused("t"), true),
+            (refused("t"), refused("u"), false),
+        ];
+        for (number, (one, other, shared)) in table.iter().enumerate() {
+            assert_eq!(one.serves(other), *shared, "row {number}");
+        }
+    }
+}

@@ -178,7 +178,7 @@ impl Flights {
                 if is_first {
                     let provider = &tenant.provider;
                     self.gateway.log.warn(format_args!(
-                        "no new token for {provider:?}, using the old one until it expires: {error}"
+                        "the gateway returned no new token for {provider:?}, so the cached token stays in use: {error}"
                     ));
                 }
                 Ok((token, Source::Cache))
@@ -217,7 +217,7 @@ impl Flights {
             Err(error) if error.is_final() => Err(error),
             Err(error) => {
                 log.warn(format_args!(
-                    "no new token for {provider:?} after a 401: {error}"
+                    "the gateway returned no new token for {provider:?} after a 401: {error}"
                 ));
                 Ok(None)
             }

@@ -234,9 +234,9 @@ impl NexusClientOptions {
     /// such as `http_404`, does not count. A token is expiring during the cache's buffer, by default the last 30 s of
     /// its lifetime. A token without a known expiry can be used for up to an hour after it was requested.
     ///
-    /// The first call that finds such a token in the cache waits for the gateway for at most 1 s. Then the token
-    /// counts as fresh for another 5 s, and the first call after that asks the gateway again. A warning is logged once
-    /// for each token.
+    /// The first call that finds such a token in the cache asks the gateway, and waits for at most 1 s. From the moment it
+    /// asks, all other calls use the token for 5 s. The first call after that asks again. A failure logs a warning once for
+    /// each token.
     ///
     /// ```
     /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);

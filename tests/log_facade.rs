@@ -99,7 +99,7 @@ fn an_outage_is_told_once_for_each_tenant() {
         }
         let told = warnings();
         assert_eq!(told.len(), 1, "{told:?}");
-        let start = "no new token for \"github\", using the old one";
+        let start = "the gateway returned no new token for \"github\", so";
         assert!(told[0].starts_with(start), "{told:?}");
     }
 }

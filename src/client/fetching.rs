@@ -17,10 +17,13 @@ impl NexusClient {
     /// resolving the token, redirects, retries and the body.
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout) states when a request can exceed it.
     ///
-    /// If the server refuses a cached token with 401, the SDK removes the token from the cache. If the gateway
-    /// has another token, the refused request is sent once more with that token, but not the requests before a
-    /// redirect that led to it. With the strategy `path`, a request after a redirect is not sent again, and the 401
-    /// is returned. If the gateway cannot provide a token, its error is returned instead of the 401.
+    /// If the server refuses a cached token with 401, the SDK asks the gateway for another token. If there is one, it
+    /// replaces the cached token, and the refused request is sent once more, but not the requests before a redirect that
+    /// led to it. If the gateway returns the same token or fails, the 401 is returned and the token stays in the cache. If
+    /// the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401. The
+    /// gateway is asked about a token once in 30 s, so an endpoint that refuses every token does not affect others.
+    ///
+    /// With the strategy `path`, a request after a redirect is not sent again, and the 401 is returned.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin, but the body may: see [`Redirects`](crate::Redirects).
@@ -136,8 +139,8 @@ impl NexusClient {
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
-    /// If the server refuses a cached token with 401, the SDK stops using the token, and returns the 401. The agent sends no
-    /// request again, but its next request carries a new token.
+    /// If the server refuses a cached token with 401, the agent returns the 401, and its next request asks the gateway for
+    /// another token, once in 30 s for each token. The agent sends no request again.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,

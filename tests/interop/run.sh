@@ -42,10 +42,34 @@ node_with() {
     echo "$*" >"$work/node/stamp"
 }
 
+# rmcp VERSION: builds the client in rmcp.rs with that minor version.
+rmcp() {
+    folder=$work/rmcp-$1
+    mkdir -p "$folder/src" && cp "$here/rmcp.rs" "$folder/src/main.rs" || die "cannot write to $folder"
+    cat >"$folder/Cargo.toml" <<EOF
+[package]
+name = "client"
+edition = "2024"
+
+[dependencies]
+rmcp = { version = "~$1", default-features = false, features = ["client", "elicitation", "transport-child-process"] }
+serde_json = "1"
+tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+ureq = { version = "3", default-features = false }
+
+[workspace]
+EOF
+    (cd "$folder" && cargo build --quiet --target-dir "$folder/target") || die "rmcp $1 does not build"
+}
+
 python_with python-1 'mcp==1.30.*'
 python_with python-2 'mcp==2.3.*'
 # The inspector needs a newer Node than many systems have; the package `node` brings one.
 node_with @modelcontextprotocol/sdk@~1.32 @modelcontextprotocol/client@~2.4 @modelcontextprotocol/inspector@~2.12 node@22
+
+# Up to 3.8, rmcp cannot read a request of 2026-07-28 to open a page without an `elicitationId`.
+rmcp 3.8
+rmcp 3.11
 
 server=${1:-}
 if [ -z "$server" ]; then
@@ -98,6 +122,11 @@ done
 client 'TypeScript 1.x' "$node" "$work/node/typescript_1.mjs"
 for mode in legacy auto 2026-07-28; do
     client "TypeScript 2.x, $mode" "$node" "$work/node/typescript_2.mjs" "$mode"
+done
+for version in 3.8 3.11; do
+    for mode in legacy auto 2026-07-28; do
+        client "Rust $version, $mode" "$work/rmcp-$version/target/debug/client" "$mode"
+    done
 done
 for era in legacy auto modern; do
     client "inspector, $era" "$node" "$work/node/inspector.mjs" "$era"

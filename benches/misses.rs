@@ -1,12 +1,13 @@
 //! Compares 64 threads that miss the same key of an empty cache at the same time with a single thread that misses it.
-//! Also compares one miss with the bare request that it makes, and with a miss that acquires the lock file.
+//! Also compares one miss with the bare request that it makes, on a new connection, and with a miss that takes the lock
+//! file.
 
 use std::time::Duration;
 
 use criterion::Criterion;
 use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
 use support::server::{SLOW, Server};
-use support::{Goal, Report, Unit, compare, on_threads, repeat};
+use support::{Goal, Report, SCHEMES, Unit, compare, on_threads, repeat};
 
 const THREADS: usize = 64;
 /// The time that the gateway takes to return a token of the provider [`SLOW`].
@@ -36,30 +37,40 @@ fn main() {
     );
     let mut report = Report::default();
     report.medians(3, what, Unit::Nanos, &times, Goal::AtMost(1.05));
-    one_miss(&server, &mut criterion, &mut report);
+    for scheme in SCHEMES {
+        one_miss(&server, scheme, &mut criterion, &mut report);
+    }
+    locked_miss(&server, &mut criterion, &mut report);
     criterion.final_summary();
     report.print();
 }
 
 /// Measures a single miss. Most of its time beyond the bare request is the start of a thread, because a call that can
 /// refresh a token runs on its own thread.
-fn one_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
-    let origin = server.origin("http", "127.0.0.1");
+fn one_miss(server: &Server, scheme: &str, criterion: &mut Criterion, report: &mut Report) {
+    let origin = server.origin(scheme, "localhost");
     let bare = support::bare_agent(16, None);
     let url = format!("{origin}/v1/resolve?workspace_id=workspace&provider_name=github");
-    let options = NexusClientOptions::new(origin);
-    let request = || bare.get(&url).call().unwrap().body_mut().read_to_vec();
-    let client = NexusClient::new(options.clone().without_lock()).unwrap();
-    let miss = |client: &NexusClient| client.resolve_token("workspace", "github").unwrap();
-    let what = "a cold miss, beside its request";
+    let request = || {
+        let request = bare.get(&url).config().max_idle_age(Duration::ZERO).build();
+        request.call().unwrap().body_mut().read_to_vec()
+    };
+    let options = NexusClientOptions::new(origin).without_lock();
+    let client = NexusClient::new(options).unwrap();
+    let what = format!("a cold miss over {scheme}, beside its request on a new connection");
     let pair = compare(
         criterion,
-        what,
+        &what,
         20,
         |calls| repeat(calls, request),
         |calls| repeat(calls, || miss(&client)),
     );
     report.medians(3, what, Unit::Nanos, &pair, Goal::Over(250_000.0));
+}
+
+fn locked_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
+    let options = NexusClientOptions::new(server.origin("http", "127.0.0.1"));
+    let client = NexusClient::new(options.clone().without_lock()).unwrap();
     let dir = std::env::temp_dir().join(format!("nexus-bench-locks-{}", std::process::id()));
     let locked = NexusClient::new(options.lock_dir(&dir)).unwrap();
     let what = "a cold miss with a lock on the host";
@@ -72,4 +83,8 @@ fn one_miss(server: &Server, criterion: &mut Criterion, report: &mut Report) {
     );
     report.medians(3, what, Unit::Nanos, &pair, Goal::Over(15_000.0));
     let _ = std::fs::remove_dir_all(dir);
+}
+
+fn miss(client: &NexusClient) -> nexus_sdk::CachedToken {
+    client.resolve_token("workspace", "github").unwrap()
 }

@@ -38,7 +38,7 @@ impl Inner {
     pub(crate) fn new(mut options: NexusClientOptions) -> Result<Self> {
         let log = Log::new(options.log_level);
         let agent = options.agent.take();
-        let transport = Arc::new(Transport::new(agent, options.timeout)?);
+        let transport = Arc::new(Transport::new(agent, options.timeout, log)?);
         let gateway = Arc::new(Gateway::new(&options, Arc::clone(&transport), log)?);
         let lock = options.lock.clone().choose(log)?;
         let flights = Flights::new(Arc::clone(&gateway), lock, options.stale_if_error);

@@ -76,10 +76,28 @@
 //! | reads `NEXUS_LOG`, which overrides `log_level` | leave the variable unset |
 //! | creates empty lock files below the user's home directory, so that processes do not refresh the same token at once | [`without_lock`](NexusClientOptions::without_lock); [`lock_dir`](NexusClientOptions::lock_dir) sets another directory |
 //! | reads `NEXUS_LOCK_DIR`, the directory for these files (set it for all programs of a user or for none); if the variable is set but empty, there is no lock | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
-//! | uses the proxy in `ALL_PROXY`, `HTTPS_PROXY` or `HTTP_PROXY`, except for requests to this machine and to hosts in `NO_PROXY` | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
+//! | uses the [proxies](#proxies) in the environment, except for requests to this machine | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
 //! | waits up to 5 s when the last handle of a client (a clone, fetcher or authenticated agent) is dropped while the gateway may be refreshing a token | keep a clone in a `static`, or end with [`std::process::exit`]: neither drops the client, but the user's grant may be lost |
 //!
 //! `NEXUS_GATEWAY_URL` and `NEXUS_API_KEY` are read only by [`NexusClientOptions::from_env`].
+//!
+//! # Proxies
+//!
+//! The SDK reads the environment as curl does. `https_proxy` or `HTTPS_PROXY` names the proxy for https URLs, and
+//! `http_proxy` or `HTTP_PROXY` the proxy for http URLs. If both of a pair are missing, `all_proxy` or `ALL_PROXY` counts. A
+//! name in lower case comes first. A CGI program, which has a variable `REQUEST_METHOD`, ignores `HTTP_PROXY`, because
+//! a web server fills it from a header of the request. A value that is not a proxy's URL is ignored, with a warning. A
+//! `socks5://` proxy without the feature `socks-proxy` is the error `invalid_input` of a request that would go through it.
+//!
+//! `no_proxy` or `NO_PROXY` lists the hosts that are reached directly, separated by commas or spaces. `example.com` and
+//! `.example.com` stand for that host and its subdomains, `*.example.com` only for the subdomains, `::1` and `[::1]`
+//! for that address, and `*` for all hosts. Unlike in curl, a range such as `10.0.0.0/8` matches nothing. An entry with a
+//! port matches nothing either.
+//!
+//! Requests to this machine (`localhost` and loopback addresses) never go through a proxy. With the feature
+//! `win-system-proxy`, the proxy in the Windows settings is used if no variable names one. An
+//! [`agent`](NexusClientOptions::agent) of your own with ureq's default proxy gets the same proxies, and one that you set is
+//! left as it is. An [authenticated agent](NexusClient::authenticated_agent) uses the same proxies too.
 //!
 //! # Features
 //!
@@ -93,6 +111,7 @@
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |
 //! | `socks-proxy` | no | `socks5://` proxies |
+//! | `win-system-proxy` | no | the proxy in the Windows settings, if no variable names one |
 //! | `log` | no | diagnostics go to the `log` facade instead of stderr |
 //! | `testing` | no | `testing::DevGateway` |
 //! | `cli` | no | the command `nexus` |

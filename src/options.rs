@@ -168,7 +168,8 @@ impl NexusClientOptions {
     /// ureq looks up a host's name for each request, even if the connection comes from the pool. If your name server is
     /// slow or silent, set an agent that caches lookups, as `examples/lookup_cache` does.
     ///
-    /// An agent with a SOCKS proxy needs the feature `socks-proxy` of this crate. Without it,
+    /// An agent with ureq's default proxy uses the [proxies](crate#proxies) in the environment as the SDK reads them. An
+    /// agent with a SOCKS proxy of your own needs the feature `socks-proxy` of this crate. Without it,
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
     ///
     /// ```

@@ -3,8 +3,10 @@
 
 mod cookies;
 mod failure;
+mod proxies;
 mod settings;
 
+use std::env;
 use std::io::{self, Read as _};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
@@ -13,11 +15,13 @@ use ureq::config::Config;
 use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
 use ureq::http::{self, HeaderMap, Method, Request, Uri, Version};
-use ureq::{Body, RequestExt as _, Timeout};
+use ureq::{Body, Proxy, RequestExt as _, Timeout};
 
 use self::cookies::Agents;
+use self::proxies::Proxies;
 use self::settings::Limits;
 use crate::error::NexusError;
+use crate::log::Log;
 use crate::time::{Deadline, Now};
 use crate::url;
 
@@ -56,6 +60,8 @@ pub(crate) struct Response {
 pub(crate) struct Transport {
     agents: Agents,
     has_callers_agent: bool,
+    /// The proxies in the environment. `None` if the caller's own agent does not use them.
+    proxies: Option<Proxies>,
     /// The timeout in the agent's settings.
     timeout: Duration,
     /// True once a response has arrived, so that a connection may be a pooled one.
@@ -67,19 +73,43 @@ pub(crate) struct Transport {
 
 impl Transport {
     /// Builds a transport that uses the caller's agent or, with `None`, the SDK's own agent. A request is
-    /// cheapest to send if its deadline is about `timeout` away.
-    pub(crate) fn new(agent: Option<ureq::Agent>, timeout: Duration) -> Result<Self, NexusError> {
-        let has_callers_agent = agent.is_some();
-        let own = || Agents::own(settings::of_agent(timeout).build().new_agent());
-        let agents = agent.map_or_else(own, Agents::of_caller);
-        settings::check_proxy(agents.agent.config())?;
-        Ok(Self::with(agents, has_callers_agent, timeout))
+    /// cheapest to send if its deadline is about `timeout` away. Reads the environment.
+    pub(crate) fn new(
+        agent: Option<ureq::Agent>,
+        timeout: Duration,
+        log: Log,
+    ) -> Result<Self, NexusError> {
+        let read = || {
+            let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+            Proxies::read(value, log)
+        };
+        let Some(agent) = agent else {
+            return Ok(Self::own(read(), timeout));
+        };
+        let proxies = match agent.config().proxy() {
+            Some(proxy) if proxy.is_from_env() => Some(read()),
+            Some(proxy) => proxies::check(proxy, "agent").map(|()| None)?,
+            None => None,
+        };
+        Ok(Self::with(Agents::of_caller(agent), true, proxies, timeout))
     }
 
-    fn with(agents: Agents, has_callers_agent: bool, timeout: Duration) -> Self {
+    fn own(proxies: Proxies, timeout: Duration) -> Self {
+        let config = settings::of_agent(timeout).proxy(proxies.of_agent());
+        let agents = Agents::own(config.build().new_agent());
+        Self::with(agents, false, Some(proxies), timeout)
+    }
+
+    fn with(
+        agents: Agents,
+        has_callers_agent: bool,
+        proxies: Option<Proxies>,
+        timeout: Duration,
+    ) -> Self {
         Self {
             agents,
             has_callers_agent,
+            proxies,
             timeout,
             has_responded: AtomicBool::new(false),
             start: Now::read(),
@@ -93,7 +123,8 @@ impl Transport {
         if self.has_callers_agent {
             self.agents.agent.config().clone()
         } else {
-            settings::streaming(self.timeout).build()
+            let proxy = self.agents.agent.config().proxy().cloned();
+            settings::streaming(self.timeout).proxy(proxy).build()
         }
     }
 
@@ -112,15 +143,26 @@ impl Transport {
     ) -> Result<Response, Failure> {
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let connects_anew = request.may_refresh || self.was_suspended(Now::read());
-        let mut outcome = self.run(request, deadline, connects_anew);
+        let proxy = self.proxy(request.url).map_err(Failure::final_error)?;
+        let mut outcome = self.run(request, proxy, deadline, connects_anew);
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
-            outcome = self.run(request, deadline, true);
+            outcome = self.run(request, proxy, deadline, true);
         }
         if outcome.is_ok() {
             self.note_response(Now::read());
         }
         let response = outcome.and_then(|response| read(response, deadline, max_body));
         response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
+    }
+
+    /// Returns the proxy for requests to this URL.
+    fn proxy(&self, url: &Uri) -> Result<Option<&Proxy>, NexusError> {
+        if url::is_loopback(url) {
+            // Plain http to loopback is allowed because it does not leave this machine, so no proxy may see it.
+            return Ok(None);
+        }
+        let agents = || Ok(self.agents.agent.config().proxy());
+        self.proxies.as_ref().map_or_else(agents, |it| it.of(url))
     }
 
     /// Returns whether the machine was suspended after the last response. Servers and routers have then forgotten the
@@ -144,16 +186,16 @@ impl Transport {
     /// Returns whether the agent's own settings suit a request. ureq copies all settings for a request that has settings
     /// of its own, which costs about 6 % of a fetch from loopback. So a request whose time left is at most 1/64 shorter than the
     /// agent's timeout uses that timeout.
-    fn is_usual(&self, url: &Uri, left: Duration) -> bool {
-        let has_proxy = self.agents.agent.config().proxy().is_some();
-        let bypasses_proxy = has_proxy && url::is_loopback(url);
-        !(self.has_callers_agent || bypasses_proxy)
+    fn is_usual(&self, proxy: Option<&Proxy>, left: Duration) -> bool {
+        !self.has_callers_agent
+            && proxy == self.agents.agent.config().proxy()
             && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
     }
 
     fn run(
         &self,
         request: &Outgoing<'_>,
+        proxy: Option<&Proxy>,
         deadline: Deadline,
         connects_anew: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
@@ -163,12 +205,13 @@ impl Transport {
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        if connects_anew || !self.is_usual(request.url, left) {
+        if connects_anew || !self.is_usual(proxy, left) {
             let agent = &self.agents.agent;
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
             let limits = Limits::within(left, keeps_limits.then(|| agent.config()));
             let config = agent.configure_request(built);
-            let mut config = settings::of_request(config, request.url, limits, keeps_limits);
+            let mut config =
+                settings::of_request(config, limits, keeps_limits).proxy(proxy.cloned());
             if connects_anew {
                 config = config.max_idle_age(Duration::ZERO);
             }
@@ -190,7 +233,12 @@ impl Transport {
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
-        let mut config = settings::of_every_request(config, &url);
+        let mut config = settings::of_every_request(config);
+        let proxy = self.proxy(&url);
+        let proxy = proxy.map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        if url::is_loopback(&url) || proxy != self.agents.agent.config().proxy() {
+            config = config.proxy(proxy.cloned());
+        }
         if self.was_suspended(Now::read()) {
             config = config.max_idle_age(Duration::ZERO);
         }

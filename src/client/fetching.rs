@@ -39,6 +39,8 @@ impl NexusClient {
     /// - A body whose `Content-Encoding` is written otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned as it was
     ///   sent.
     /// - A response with more than 128 headers fails with `request_failed`.
+    /// - If any crate in the program enables ureq's feature `charset`, a `text/*` body in another encoding is converted to
+    ///   UTF-8, but its `Content-Type` still names that encoding: the byte E9 of latin-1 arrives as C3 A9.
     /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.
     /// - If a server sends two responses to one request over https, the second can be taken for the response to the
     ///   next request on that connection.

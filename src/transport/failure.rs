@@ -20,6 +20,14 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// A failure that no other attempt can mend.
+    pub(super) fn final_error(error: NexusError) -> Self {
+        Self {
+            error,
+            may_repeat: false,
+        }
+    }
+
     /// Builds the failure. Its error shows only the origin of the URL. `is_repeatable` states whether another attempt is
     /// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
     pub(super) fn of(error: &Error, url: &Uri, is_repeatable: bool) -> Self {

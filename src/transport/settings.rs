@@ -3,12 +3,7 @@
 use std::time::Duration;
 
 use ureq::config::{Config, ConfigBuilder};
-use ureq::http::Uri;
 use ureq::typestate::{AgentScope, HttpCrateScope};
-use ureq::{Proxy, ProxyProtocol};
-
-use crate::error::NexusError;
-use crate::url;
 
 /// The longest time for connecting, with TLS and proxy. ureq spends half of it on a first address that does not respond.
 const MAX_CONNECT: Duration = Duration::from_secs(8);
@@ -111,28 +106,19 @@ fn tls() -> ureq::tls::TlsConfig {
 }
 
 /// Applies the settings that every request needs, whichever agent sends it.
-pub(super) fn of_every_request<B: ureq::AsSendBody>(
-    config: RequestConfig<B>,
-    url: &Uri,
-) -> RequestConfig<B> {
+pub(super) fn of_every_request<B: ureq::AsSendBody>(config: RequestConfig<B>) -> RequestConfig<B> {
     // If ureq followed redirects, it would forward a credential in a custom header to other origins.
-    let config = config.max_redirects(0).allow_non_standard_methods(true);
-    if url::is_loopback(url) {
-        // Plain http to loopback is allowed because it does not leave this machine, so no proxy may see it.
-        return config.proxy(None);
-    }
-    config
+    config.max_redirects(0).allow_non_standard_methods(true)
 }
 
 /// Applies the settings and time limits of one request. With `keeps_whole`, also keeps the limits for a whole request
 /// that the caller's own agent may have.
 pub(super) fn of_request(
     config: RequestConfig<()>,
-    url: &Uri,
     limits: Limits,
     keeps_whole: bool,
 ) -> RequestConfig<()> {
-    let config = of_every_request(config, url).http_status_as_error(false);
+    let config = of_every_request(config).http_status_as_error(false);
     let config = limited!(config, limits);
     if keeps_whole {
         return config;
@@ -141,27 +127,6 @@ pub(super) fn of_request(
         .timeout_global(None)
         .timeout_per_call(None)
         .timeout_resolve(None)
-}
-
-/// Refuses a SOCKS proxy in a build without `socks-proxy`, because ureq would bypass the proxy or panic.
-pub(super) fn check_proxy(config: &Config) -> Result<(), NexusError> {
-    let protocol = config.proxy().map(Proxy::protocol);
-    let is_http = matches!(
-        protocol,
-        None | Some(ProxyProtocol::Http | ProxyProtocol::Https)
-    );
-    if is_http || cfg!(feature = "socks-proxy") {
-        return Ok(());
-    }
-    let is_from_env = config.proxy().is_some_and(Proxy::is_from_env);
-    // ureq does not tell which of the variables it has read.
-    let place = if is_from_env {
-        "environment variable ALL_PROXY, HTTPS_PROXY or HTTP_PROXY"
-    } else {
-        "agent"
-    };
-    let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";
-    Err(NexusError::invalid_input(place, problem))
 }
 
 #[cfg(test)]

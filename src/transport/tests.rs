@@ -27,7 +27,13 @@ const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
     let config = edit(settings::of_agent(LONG).proxy(None)).build();
-    Transport::with(Agents::own(config.new_agent()), false, LONG)
+    Transport::with(Agents::own(config.new_agent()), false, None, LONG)
+}
+
+/// The SDK's own agent with this timeout, in an environment without proxies.
+fn own(timeout: Duration) -> Transport {
+    let log = Log::new(crate::log::LogLevel::Off);
+    Transport::own(Proxies::read(|_| None, log), timeout)
 }
 
 fn unchanged() -> Transport {
@@ -36,7 +42,7 @@ fn unchanged() -> Transport {
 
 /// Adds a CONNECT proxy on this port to the settings.
 fn through(port: u16) -> impl FnOnce(Builder) -> Builder {
-    let proxy = ureq::Proxy::new(&format!("http://127.0.0.1:{port}")).unwrap();
+    let proxy = Proxy::new(&format!("http://127.0.0.1:{port}")).unwrap();
     move |config| config.proxy(Some(proxy))
 }
 

@@ -1,15 +1,9 @@
-//! SOCKS proxies in a build that knows none: a credential must not go past them.
+//! Proxies in the environment and in an agent, in a build that knows no SOCKS: a credential must not go past them.
 
-use std::process::Command;
+use std::process::{Command, Output};
 
-use nexus_sdk::{NexusClient, NexusClientOptions};
-
-fn refused(options: NexusClientOptions, place: &str) {
-    let error = NexusClient::new(options).unwrap_err();
-    assert_eq!(error.code(), "invalid_input");
-    assert!(error.message().starts_with(place), "{error}");
-    assert!(error.message().contains("`socks-proxy`"), "{error}");
-}
+use crate::support::{Server, bearer, holder, text};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions};
 
 #[test]
 fn an_agent_with_a_socks_proxy_is_refused() {
@@ -17,29 +11,88 @@ fn an_agent_with_a_socks_proxy_is_refused() {
         let proxy = ureq::Proxy::new(&format!("{scheme}://127.0.0.1:1")).unwrap();
         let agent = ureq::Agent::config_builder().proxy(Some(proxy)).build();
         let options = NexusClientOptions::new("https://nexus.test").agent(agent.new_agent());
-        refused(options, "agent: ");
+        let error = NexusClient::new(options).unwrap_err();
+        assert_eq!(error.code(), "invalid_input");
+        assert!(error.message().starts_with("agent: "), "{error}");
+        assert!(error.message().contains("`socks-proxy`"), "{error}");
     }
 }
 
-/// The environment is the process's, so this is the child of itself.
+const GATEWAY: &str = "NEXUS_TEST_GATEWAY";
+const AGENT: &str = "NEXUS_TEST_AGENT";
+
+/// Resolves a token from the gateway, which is on loopback, and fetches two URLs.
 #[test]
-fn a_socks_proxy_of_the_environment_is_refused() {
-    if std::env::var("ALL_PROXY").is_ok_and(|proxy| proxy == "socks5h://127.0.0.1:1") {
-        let place = "environment variable ALL_PROXY, HTTPS_PROXY or HTTP_PROXY: ";
-        refused(NexusClientOptions::new("https://nexus.test"), place);
+#[ignore = "the other tests start it, each with its environment"]
+fn a_process_behind_proxies() {
+    let Ok(gateway) = std::env::var(GATEWAY) else {
         return;
+    };
+    let mut options = NexusClientOptions::new(gateway).allow_insecure_http(true);
+    if std::env::var(AGENT).is_ok() {
+        options = options.agent(ureq::Agent::new_with_defaults());
     }
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "proxies::a_socks_proxy_of_the_environment_is_refused",
-        ])
-        .env("ALL_PROXY", "socks5h://127.0.0.1:1")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
-    assert!(
-        child.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    let (client, cache) = holder(options, "t");
+    client.resolve_token("ws", "p").unwrap();
+    for url in ["http://example.test/", "https://example.test/"] {
+        let fetched = client.authenticated_fetch(&cache, "ws", "p", url, FetchOptions::default());
+        println!("\n{url}: {}", fetched.unwrap_err());
+    }
+}
+
+fn behind(variables: &[(&str, &str)]) -> Output {
+    let gateway = Server::start(|_| bearer("t"));
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "proxies::a_process_behind_proxies"]);
+    command.args(["--ignored", "--nocapture"]);
+    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    command.env_remove("NEXUS_LOG").env_remove("REQUEST_METHOD");
+    command.envs(variables.iter().copied());
+    let output = command.env(GATEWAY, gateway.url("")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+/// Desktop proxy tools set both variables. An agent with ureq's defaults has ureq's choice, `all_proxy`.
+#[test]
+fn each_request_goes_through_the_proxy_of_its_scheme() {
+    for has_agent in [false, true] {
+        let proxy = Server::start(|_| text(403, ""));
+        let url = proxy.url("");
+        let mut variables = vec![
+            ("all_proxy", "socks5h://127.0.0.1:1"),
+            ("https_proxy", url.as_str()),
+        ];
+        variables.extend(has_agent.then_some((AGENT, "")));
+        let output = behind(&variables);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let refused = "http://example.test/: invalid_input: all_proxy: a SOCKS proxy needs";
+        let passed = "https://example.test/: request_failed: https://example.test: no connection through the proxy";
+        for expected in [refused, passed] {
+            let found = said.lines().any(|line| line.starts_with(expected));
+            assert!(found, "{has_agent}: {said}");
+        }
+        let asked = proxy.requests();
+        assert!(asked[0].head.starts_with("CONNECT example.test:443 "));
+        assert_eq!(asked.len(), 1);
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_be_parsed_is_a_warning_without_its_text() {
+    let proxy = Server::start(|_| text(403, ""));
+    let url = proxy.url("");
+    let variables = [
+        ("https_proxy", "ftp://hunter2@proxy"),
+        ("HTTP_PROXY", url.as_str()),
+        ("ALL_PROXY", url.as_str()),
+    ];
+    let output = behind(&variables);
+    let said = String::from_utf8_lossy(&output.stderr);
+    let warning = "[NexusSDK] warn: https_proxy is ignored, because it is not a proxy's URL";
+    assert_eq!(said.matches(warning).count(), 1, "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+    assert_eq!(proxy.requests().len(), 2, "both go through the others");
 }

@@ -157,3 +157,26 @@ fn a_socks_proxy_in_a_build_without_socks_is_a_panic() {
     let agent = settings().proxy(Some(proxy)).build().new_agent();
     let _ = get(&agent, "http://127.0.0.1:1/");
 }
+
+/// `proxies.rs` splits the list and adds entries, so that it works as in curl. Ranges and ports are left to ureq.
+#[test]
+fn ureq_takes_some_entries_of_no_proxy_literally() {
+    // (entry, host, whether ureq bypasses the proxy, whether curl does)
+    let table = [
+        (".internal", "a.internal", true, true),
+        ("*.internal", "a.internal", true, false),
+        ("[::1]", "[::1]", true, true),
+        ("internal", "a.internal", false, true),
+        (".internal", "internal", false, true),
+        (" internal", "internal", false, true),
+        ("::1", "[::1]", false, true),
+        ("10.0.0.0/8", "10.0.0.1", false, true),
+        ("internal:8443", "internal:8443", false, false),
+    ];
+    for (entry, host, bypasses, _) in table {
+        let builder = ureq::Proxy::builder(ureq::ProxyProtocol::Http).no_proxy(entry);
+        let url = format!("https://{host}/").parse().unwrap();
+        let found = builder.build().unwrap().is_no_proxy(&url);
+        assert_eq!(found, bypasses, "fixed: {entry} and {host}");
+    }
+}

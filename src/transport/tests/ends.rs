@@ -24,7 +24,7 @@ fn the_deadline_decides_whatever_the_agents_timeout() {
     let brief = Duration::from_millis(300);
     for agents in [brief, LONG] {
         let silent = serve(|mut socket| socket.read_to_end(&mut Vec::new()).map(drop));
-        let transport = Transport::new(None, agents).unwrap();
+        let transport = own(agents);
         let url = format!("http://127.0.0.1:{silent}/");
         times_out(get(url).within(brief), &transport);
     }
@@ -33,7 +33,7 @@ fn the_deadline_decides_whatever_the_agents_timeout() {
         thread::sleep(brief * 2);
         socket.write_all(&ok("late"))
     });
-    let transport = Transport::new(None, brief).unwrap();
+    let transport = own(brief);
     let late = get(format!("http://127.0.0.1:{slow}/"));
     assert_eq!(late.body_of(&transport), "late");
 }

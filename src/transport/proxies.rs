@@ -1,0 +1,121 @@
+//! The proxies that the environment names, read as curl reads them.
+
+use std::net::Ipv6Addr;
+
+use ureq::http::Uri;
+use ureq::http::uri::Scheme;
+use ureq::{Proxy, ProxyProtocol};
+
+use crate::error::NexusError;
+use crate::log::Log;
+
+/// The proxies for http URLs and for https URLs.
+pub(super) struct Proxies {
+    http: Option<Named>,
+    https: Option<Named>,
+}
+
+/// A proxy, and the name of its variable.
+#[derive(Clone)]
+struct Named {
+    proxy: Proxy,
+    variable: &'static str,
+}
+
+impl Proxies {
+    /// Reads the variables, of which `variable` returns the values. The variable for the URL's scheme comes first and
+    /// `ALL_PROXY` last, each in lower case before capitals. An empty variable counts as missing, and a variable that holds no
+    /// proxy's URL too, with a warning.
+    pub(super) fn read(variable: impl Fn(&str) -> Option<String>, log: Log) -> Self {
+        let value = |name: &&str| variable(name).filter(|value| !value.is_empty());
+        let exceptions = ["no_proxy", "NO_PROXY"].iter().find_map(value);
+        let exceptions = exceptions.unwrap_or_default();
+        let named = |name: &&'static str| {
+            let proxy = parse(&value(name)?, &exceptions);
+            if proxy.is_none() {
+                log.warn(format_args!(
+                    "{name} is ignored, because it is not a proxy's URL; set it to one such as http://proxy:8080"
+                ));
+            }
+            let variable = *name;
+            proxy.map(|proxy| Named { proxy, variable })
+        };
+        // A web server passes the header `Proxy` of a request to a CGI program as HTTP_PROXY.
+        let is_cgi = variable("REQUEST_METHOD").is_some();
+        let of_http = if is_cgi { "http_proxy" } else { "HTTP_PROXY" };
+        let all = ["all_proxy", "ALL_PROXY"].iter().find_map(named);
+        let http = ["http_proxy", of_http].iter().find_map(named);
+        let https = ["https_proxy", "HTTPS_PROXY"].iter().find_map(named);
+        let (http, https) = (http.or_else(|| all.clone()), https.or(all));
+        if cfg!(all(windows, feature = "win-system-proxy")) && http.is_none() && https.is_none() {
+            let variable = "system's proxy";
+            let system = Proxy::try_from_env().map(|proxy| Named { proxy, variable });
+            return Self {
+                http: system.clone(),
+                https: system,
+            };
+        }
+        Self { http, https }
+    }
+
+    /// Returns the proxy of an agent: the proxy of most requests.
+    pub(super) fn of_agent(&self) -> Option<Proxy> {
+        let usable = self.https.as_ref().filter(|named| is_usable(&named.proxy));
+        Some(usable?.proxy.clone())
+    }
+
+    /// Returns the proxy for a request to this URL. A proxy also has a list of the hosts for which ureq bypasses it.
+    pub(super) fn of(&self, url: &Uri) -> Result<Option<&Proxy>, NexusError> {
+        let is_https = url.scheme() == Some(&Scheme::HTTPS);
+        let named = if is_https { &self.https } else { &self.http };
+        let Some(Named { proxy, variable }) = named else {
+            return Ok(None);
+        };
+        if !is_usable(proxy) && proxy.is_no_proxy(url) {
+            return Ok(None);
+        }
+        check(proxy, variable).map(|()| Some(proxy))
+    }
+}
+
+/// Parses a proxy's URL, and adds the hosts in `NO_PROXY` as curl understands it: a name stands for its subdomains too.
+fn parse(url: &str, exceptions: &str) -> Option<Proxy> {
+    let proxy = Proxy::new(url).ok()?;
+    let mut builder = Proxy::builder(proxy.protocol())
+        .host(proxy.host())
+        .port(proxy.port())
+        .resolve_target(proxy.resolve_target());
+    if let Some(username) = proxy.username() {
+        builder = builder.username(username);
+    }
+    if let Some(password) = proxy.password() {
+        builder = builder.password(password);
+    }
+    for exception in exceptions.split([',', ' ', '\t']) {
+        let name = exception.trim_matches('.');
+        builder = match name.parse::<Ipv6Addr>() {
+            Ok(address) => builder.no_proxy(&format!("[{address}]")),
+            Err(_) if name.is_empty() => builder,
+            Err(_) => builder.no_proxy(name).no_proxy(&format!(".{name}")),
+        };
+    }
+    builder.build().ok()
+}
+
+/// Returns whether ureq can use the proxy. Without `socks-proxy`, it would bypass a SOCKS proxy or panic.
+fn is_usable(proxy: &Proxy) -> bool {
+    let is_http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    is_http || cfg!(feature = "socks-proxy")
+}
+
+/// Refuses a proxy that ureq cannot use. The error names `place`.
+pub(super) fn check(proxy: &Proxy, place: &str) -> Result<(), NexusError> {
+    if is_usable(proxy) {
+        return Ok(());
+    }
+    let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";
+    Err(NexusError::invalid_input(place, problem))
+}
+
+#[cfg(test)]
+mod tests;

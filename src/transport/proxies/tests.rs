@@ -1,0 +1,141 @@
+use super::*;
+use crate::log::LogLevel;
+
+type Variables = &'static [(&'static str, &'static str)];
+
+fn read(variables: Variables) -> Proxies {
+    let value = |name: &str| {
+        let found = variables.iter().find(|(variable, _)| *variable == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Proxies::read(value, Log::new(LogLevel::Off))
+}
+
+/// Returns the host of the proxy for this URL, `direct`, or the start of the error.
+fn route(variables: Variables, url: &str) -> String {
+    let url = url.parse().unwrap();
+    match read(variables).of(&url) {
+        Ok(Some(proxy)) if !proxy.is_no_proxy(&url) => proxy.host().to_owned(),
+        Ok(_) => "direct".to_owned(),
+        Err(error) => error.to_string().split(';').next().unwrap().to_owned(),
+    }
+}
+
+/// What curl does with the same variables, for an http and an https URL.
+#[test]
+fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
+    let table: [(Variables, &str, &str); 12] = [
+        (&[], "direct", "direct"),
+        (&[("http_proxy", "http://h")], "h", "direct"),
+        (&[("HTTPS_PROXY", "http://s")], "direct", "s"),
+        (&[("all_proxy", "http://a")], "a", "a"),
+        (
+            &[("ALL_PROXY", "http://a"), ("https_proxy", "s:80")],
+            "a",
+            "s",
+        ),
+        (
+            &[("HTTP_PROXY", "http://H"), ("http_proxy", "http://h")],
+            "h",
+            "direct",
+        ),
+        (
+            &[("HTTPS_PROXY", "http://S"), ("https_proxy", "http://s")],
+            "direct",
+            "s",
+        ),
+        (
+            &[("ALL_PROXY", "http://A"), ("all_proxy", "http://a")],
+            "a",
+            "a",
+        ),
+        (&[("https_proxy", ""), ("all_proxy", "http://a")], "a", "a"),
+        // No URL of a proxy: with a warning, as if it was not set.
+        (
+            &[("https_proxy", "ftp://s"), ("all_proxy", "http://a")],
+            "a",
+            "a",
+        ),
+        (&[("all_proxy", "http://a b")], "direct", "direct"),
+        // A web server passes the header `Proxy` as HTTP_PROXY.
+        (
+            &[("HTTP_PROXY", "http://h"), ("REQUEST_METHOD", "GET")],
+            "direct",
+            "direct",
+        ),
+    ];
+    for (variables, http, https) in table {
+        assert_eq!(route(variables, "http://a.test/"), http, "{variables:?}");
+        assert_eq!(route(variables, "https://a.test/"), https, "{variables:?}");
+    }
+}
+
+/// Desktop proxy tools set both variables.
+#[cfg(not(feature = "socks-proxy"))]
+#[test]
+fn a_proxy_that_cannot_be_used_is_an_error_only_for_a_request_through_it() {
+    const BOTH: Variables = &[
+        ("all_proxy", "socks5://socks"),
+        ("https_proxy", "http://s"),
+        ("no_proxy", "near.test"),
+    ];
+    let refused =
+        "invalid_input: all_proxy: a SOCKS proxy needs this crate's feature `socks-proxy`";
+    let table = [
+        ("https://a.test/", "s"),
+        ("http://a.test/", refused),
+        ("http://near.test/", "direct"),
+        ("https://near.test/", "direct"),
+    ];
+    for (url, expected) in table {
+        assert_eq!(route(BOTH, url), expected, "{url}");
+    }
+    assert_eq!(read(BOTH).of_agent().unwrap().host(), "s");
+    let socks = read(&[("all_proxy", "socks5://socks")]);
+    assert_eq!(socks.of_agent(), None, "ureq would panic or bypass it");
+}
+
+/// The last column is true where curl 7.88 does otherwise.
+#[test]
+fn hosts_in_no_proxy_are_reached_directly() {
+    let table: [(&'static str, &str, bool, bool); 20] = [
+        ("*", "a.test", true, false),
+        ("a.test", "a.test", true, false),
+        ("a.test", "A.Test", true, false),
+        ("a.test", "b.a.test", true, false),
+        ("a.test", "xa.test", false, false),
+        ("a.test.", "a.test", true, false),
+        (".a.test", "b.a.test", true, false),
+        (".a.test", "a.test", true, false),
+        ("*.a.test", "b.a.test", true, true),
+        ("*.a.test", "a.test", false, false),
+        ("x.test, a.test", "a.test", true, false),
+        ("x.test a.test", "a.test", true, false),
+        ("x.test,,", "a.test", false, false),
+        ("10.0.0.1", "10.0.0.1", true, false),
+        ("10.0.0.0/8", "10.0.0.1", false, true),
+        ("a.test:8443", "a.test:8443", false, false),
+        ("::1", "[::1]", true, false),
+        ("fd00::0001", "[fd00::1]", true, true),
+        ("[fd00::1]", "[fd00::1]", true, true),
+        ("fd00::/8", "[fd00::1]", false, false),
+    ];
+    for (list, host, is_direct, _) in table {
+        let value = |name: &str| match name {
+            "all_proxy" => Some("http://user:pass%40word@proxy:3128".to_owned()),
+            "NO_PROXY" => Some(list.to_owned()),
+            _ => None,
+        };
+        let proxies = Proxies::read(value, Log::new(LogLevel::Off));
+        let url = format!("https://{host}/").parse().unwrap();
+        let proxy = proxies.of(&url).unwrap().unwrap();
+        assert_eq!(proxy.is_no_proxy(&url), is_direct, "{list}: {host}");
+        let whole = (
+            proxy.host(),
+            proxy.port(),
+            proxy.username(),
+            proxy.password(),
+        );
+        assert_eq!(whole, ("proxy", 3128, Some("user"), Some("pass@word")));
+    }
+}

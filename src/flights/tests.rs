@@ -760,6 +760,28 @@ fn in_an_outage_one_call_asks_again_and_the_others_are_hits() {
     assert_eq!(scripted.cached(&cache).unwrap().0, "new");
 }
 
+/// The gateway hangs, and the caller that asked still waits for it.
+#[test]
+fn of_the_callers_with_a_stale_token_one_waits_for_the_gateway() {
+    const OTHERS: usize = 7;
+    let (gate, scripted) = Scripted::gated(usize::MAX);
+    let cache = TokenCache::new();
+    cache.set("ws", "p", expiring("old", 20));
+    let used = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..=OTHERS {
+            scope.spawn(|| match scripted.cached(&cache).unwrap() {
+                (token, Source::Cache) if token == "old" => used.fetch_add(1, Ordering::SeqCst),
+                (token, _) => usize::from(token == "t-1"),
+            });
+        }
+        wait_until(|| used.load(Ordering::SeqCst) == OTHERS);
+        gate.open();
+    });
+    assert_eq!((used.into_inner(), scripted.calls()), (OTHERS, 1));
+    assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
+}
+
 /// The flight ends after its callers have gone on with the old token.
 #[test]
 fn a_definite_no_that_comes_later_removes_the_token() {

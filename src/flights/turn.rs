@@ -3,8 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::call::Key;
-use super::retryable;
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::Gateway;
 use crate::lock::{self, ProcessLock};
 
@@ -30,11 +29,11 @@ pub(super) fn acquire(
                 "timed out waiting for {name}, which another process, or another client in this process, holds while \
                  it refreshes the same token; try again, and look for a process that is stopped or hangs"
             );
-            Err(retryable(ErrorKind::Timeout, &message))
+            Err(NexusError::new(ErrorKind::Timeout, message).retryable(true))
         }
         Err(problem) if lock::is_exhausted(&problem) => {
             let message = format!("cannot take {name}: {problem}; close files, then try again");
-            Err(retryable(ErrorKind::RequestFailed, &message))
+            Err(NexusError::new(ErrorKind::RequestFailed, message).retryable(true))
         }
         Err(problem) => {
             if !lock.has_failed.swap(true, Ordering::Relaxed) {

@@ -52,22 +52,21 @@ impl NexusClient {
         Ok(response)
     }
 
-    /// Returns the status of a workspace's connection to a provider, bypassing the cache. This method waits its turn,
-    /// so that no token is refreshed twice at once. Others may therefore use the connection at the same time.
+    /// Returns whether a workspace has an active connection to a provider, bypassing the cache. After `false`, let the
+    /// user connect the provider. The question is a resolve that waits its turn, so that no token is refreshed twice at
+    /// once. Others may therefore use the connection at the same time.
     ///
-    /// The status is `active` if the gateway returns a credential, even if the SDK cannot use it (for example
-    /// `unsupported_strategy`). The status is `attention` or `revoked` if the gateway says so. Gateways up to version
-    /// 0.4 say `connection_not_found` instead, as for every other connection that is not active.
+    /// A connection counts as active if the gateway returns a credential, even if the SDK cannot use it (for example
+    /// `unsupported_strategy`).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the token, so the
     /// request continues after its caller has timed out.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank name. From the gateway: `connection_not_found` (404), for which
-    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is true, and `token_expired` (409), if the provider
-    /// refuses or cannot be reached. Try again after `token_expired`. `invalid_response` for a response without a
-    /// credential.
+    /// `invalid_input` for a blank name, `invalid_response` for a response without a credential, and any error for which
+    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is false. One of these is `token_expired` (409), if the
+    /// provider refuses or cannot be reached: try again later.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -75,29 +74,17 @@ impl NexusClient {
     /// let gateway = DevGateway::start()?;
     /// gateway.connect("acme", "github")?;
     /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// assert!(client.connection_status("acme", "github")? == "active");
-    /// assert!(client.connection_status("acme", "slack").unwrap_err().needs_reconnect());
+    /// assert!(client.is_connected("acme", "github")?);
+    /// assert!(!client.is_connected("acme", "slack")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn connection_status(
-        &self,
-        workspace_id: &str,
-        provider: &str,
-    ) -> Result<ConnectionStatus> {
+    pub fn is_connected(&self, workspace_id: &str, provider: &str) -> Result<bool> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        match self
-            .0
-            .flights
-            .call(Call::resolve(&tenant, None, Reason::Missing), deadline)
-        {
-            Ok(_) => Ok(ConnectionStatus::Active),
-            Err(error) => match ConnectionStatus::of_error(&error) {
-                Some(status @ (ConnectionStatus::Attention | ConnectionStatus::Revoked)) => {
-                    Ok(status)
-                }
-                _ => Err(error),
-            },
+        let resolve = Call::resolve(&tenant, None, Reason::Missing);
+        match self.0.flights.call(resolve, deadline) {
+            Err(error) if error.needs_reconnect() => Ok(false),
+            outcome => outcome.map(|_| true),
         }
     }
 
@@ -109,7 +96,7 @@ impl NexusClient {
     /// an expired token, so the request continues after its caller has timed out.
     ///
     /// If others fetch with the connection's workspace and provider while you poll its status, call
-    /// [`connection_status`](Self::connection_status) instead. Polling by id could make the provider revoke the user's
+    /// [`is_connected`](Self::is_connected) instead. Polling by id could make the provider revoke the user's
     /// grant, unless this client has requested the connection.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt.
@@ -138,10 +125,11 @@ impl NexusClient {
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
-    /// active. Gateways up to version 0.4 report a failed consent or a superseded connection in the same way
+    /// active. A bare status (without a code) does not end the wait, except 401 and 410: it may come from a proxy, or from
+    /// gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a superseded connection in the same way
     /// as a connection that waits for consent. The wait then ends with the error `timeout`.
     ///
-    /// If others already use the connection, call [`connection_status`](Self::connection_status) instead. Waiting by id
+    /// If others already use the connection, call [`is_connected`](Self::is_connected) instead. Waiting by id
     /// could make the provider revoke the user's grant, unless this client has requested the connection.
     ///
     /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
@@ -151,8 +139,8 @@ impl NexusClient {
     ///
     /// `timeout` if the status is still not final after [`WaitOptions::timeout`]. `aborted` if
     /// [`WaitOptions::on_poll`] returns `Break`. `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway
-    /// and its broker have different keys. Any error of [`check_connection`](Self::check_connection) that is not
-    /// temporary.
+    /// and its broker have different keys. Any other 4xx response with a code that says nothing about the connection, 401
+    /// and 410 without a code, and `invalid_response`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use nexus_sdk::testing::{DevGateway, Provider};
 use nexus_sdk::{
-    AgentSessionInput, ConnectionStatus, NexusClient, NexusError, RequestConnectionInput,
-    TokenCache, WaitOptions,
+    AgentSessionInput, NexusClient, NexusError, RequestConnectionInput, TokenCache, WaitOptions,
 };
 
 use crate::support::{Server, client, options, text, visit};
@@ -51,8 +50,7 @@ fn connect(client: &NexusClient, provider: &str) -> String {
 /// Asserts that the connection outlives another expiry. Two refreshes at once would have ended it.
 fn survives(client: &NexusClient, gateway: &DevGateway, case: &str) {
     gateway.advance(HOUR);
-    let status = client.connection_status("acme", "github").unwrap();
-    assert_eq!(status, ConnectionStatus::Active, "{case}");
+    assert!(client.is_connected("acme", "github").unwrap(), "{case}");
 }
 
 fn user(client: &NexusClient, cache: &TokenCache, gateway: &DevGateway) -> u16 {
@@ -173,8 +171,8 @@ fn a_status_page_that_polls_by_pair_costs_no_connection() {
         cache.clear();
         together(
             || {
-                let status = client.connection_status("acme", "github");
-                assert!(status.unwrap() == "active", "expiry {expiry}");
+                let is_connected = client.is_connected("acme", "github");
+                assert!(is_connected.unwrap(), "expiry {expiry}");
             },
             || assert_eq!(user(&client, &cache, &gateway), 200),
         );
@@ -182,19 +180,19 @@ fn a_status_page_that_polls_by_pair_costs_no_connection() {
 }
 
 #[test]
-fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
+fn whether_a_pair_is_connected_is_read_from_the_response_to_a_resolve() {
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
-    let table: [(u16, &str, Result<ConnectionStatus, &str>); 9] = [
-        (
-            200,
-            r#"{"access_token": "t"}"#,
-            Ok(ConnectionStatus::Active),
-        ),
-        (200, odd, Ok(ConnectionStatus::Active)),
+    let table: [(u16, &str, Result<bool, &str>); 13] = [
+        (200, r#"{"access_token": "t"}"#, Ok(true)),
+        (200, odd, Ok(true)),
         (200, r#"{"status": "ok"}"#, Err("invalid_response")),
-        (409, "attention_required", Ok(ConnectionStatus::Attention)),
-        (410, "connection_revoked", Ok(ConnectionStatus::Revoked)),
-        (404, "connection_not_found", Err("connection_not_found")),
+        (404, "connection_not_found", Ok(false)),
+        (409, "attention_required", Ok(false)),
+        (410, "connection_revoked", Ok(false)),
+        (410, "{}", Ok(false)),
+        (404, "token_not_found", Ok(false)),
+        (404, "{}", Err("http_404")),
+        (403, "{}", Err("http_403")),
         (409, "token_expired", Err("token_expired")),
         (401, "invalid_api_key", Err("invalid_api_key")),
         (502, "broker_unavailable", Err("broker_unavailable")),
@@ -206,13 +204,13 @@ fn a_status_by_pair_is_read_from_the_response_to_a_resolve() {
             format!(r#"{{"error": "{body}"}}"#)
         };
         let server = Server::start(move |_| text(status, &body));
-        let got = client(&server).connection_status("ws", "p");
+        let got = client(&server).is_connected("ws", "p");
         assert_eq!(
             got.as_ref().map_err(NexusError::code),
             expected.as_ref().map_err(|code| *code)
         );
     }
-    let blank = client(&gateway()).connection_status("ws", " ");
+    let blank = client(&gateway()).is_connected("ws", " ");
     assert_eq!(blank.unwrap_err().code(), "invalid_input");
 }
 
@@ -238,7 +236,7 @@ fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
         let left = hasty.request_agent_session(&input).unwrap_err();
         assert_eq!(left.code(), "timeout");
         assert!(hasty.drain(Duration::from_secs(20)));
-        assert!(client.connection_status("acme", "github").unwrap() == "active");
+        assert!(client.is_connected("acme", "github").unwrap());
     }
     let session = |_| {
         client.request_agent_session(

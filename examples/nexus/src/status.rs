@@ -62,12 +62,12 @@ impl Status {
 type Found = (ConnectionStatus, Stop);
 
 fn by_tenant(client: &NexusClient, workspace: &str, provider: &str) -> Result<Found, Stop> {
-    let status = client.connection_status(workspace, provider)?;
-    let stop = match status {
-        ConnectionStatus::Active => Stop::new(0, ""),
-        _ => Stop::unconnected("run `nexus connect`"),
-    };
-    Ok((status, stop))
+    if client.is_connected(workspace, provider)? {
+        return Ok((ConnectionStatus::Active, Stop::new(0, "")));
+    }
+    Err(Stop::unconnected(format!(
+        "{workspace} has no active connection to {provider} (run `nexus connect`)"
+    )))
 }
 
 /// The gateway reports `failed` whatever the reason, so this asks for the token and takes the reason from the error.

@@ -7,7 +7,6 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::debug::debug_only;
-use crate::error::meaning;
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
 use crate::url;
@@ -285,11 +284,6 @@ impl ConnectionStatus {
 
     pub(crate) fn of(response: &Object) -> Result<Self> {
         Ok(json::required(response, &["status"])?.as_str().into())
-    }
-
-    /// Returns the status of a connection whose token the gateway has refused with this error, if the error tells.
-    pub(crate) fn of_error(error: &NexusError) -> Option<Self> {
-        meaning::connection(error.code()).map(Self::from)
     }
 }
 

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::meaning::Next;
+use self::meaning::Asked;
+use self::meaning::Next::{self, Final, Reconnect, Retry, Unclear};
 
 pub use kind::ErrorKind;
 
@@ -51,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) next: Next,
+    /// The status that the error gives away of a connection whose token was requested, or an empty string.
+    pub(crate) connection: &'static str,
 }
 
 impl NexusError {
@@ -63,7 +66,8 @@ impl NexusError {
             code: kind.code().into(),
             status: None,
             retry_after: None,
-            next: Next::Unclear,
+            connection: "",
+            next: meaning::of(Asked::Resolve, 0, kind.code(), None).0,
         }))
     }
 
@@ -84,9 +88,9 @@ impl NexusError {
     pub fn with_code(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let code = code.into();
         let status = code.strip_prefix("http_");
-        let status: Option<u16> = status.and_then(|status| status.parse().ok());
+        let status = status.and_then(|status| status.parse().ok());
         Self::new(ErrorKind::of_code(&code), message).with(|inner| {
-            inner.next = meaning::of_code(&code, status);
+            inner.next = meaning::of(Asked::Resolve, status.unwrap_or_default(), &code, None).0;
             (inner.code, inner.status) = (code, status);
         })
     }
@@ -110,41 +114,29 @@ impl NexusError {
         self
     }
 
-    pub(crate) fn coded(self, code: impl Into<Cow<'static, str>>) -> Self {
-        self.with(|inner| inner.code = code.into())
-    }
-
     pub(crate) fn with_status(self, status: u16) -> Self {
         self.with(|inner| inner.status = Some(status))
     }
 
+    /// Overrides whether the same call may succeed later.
     pub(crate) fn retryable(self, retryable: bool) -> Self {
-        let next = if retryable {
-            Next::Retry
-        } else {
-            Next::Unclear
-        };
-        self.with(|inner| inner.next = next)
+        self.with(|inner| inner.next = if retryable { Retry } else { Unclear })
     }
 
     /// Returns whether the refusal is final. An unexpired token is then no longer used.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self.0.next, Next::Reconnect | Next::Final)
+        matches!(self.0.next, Reconnect | Final)
     }
 
-    /// Returns whether the request must be sent again to learn what the error means.
-    pub(crate) fn needs_second(&self) -> bool {
-        meaning::needs_second(&self.0.code)
-    }
-
-    /// Returns whether the failure may be temporary, so that a wait goes on.
+    /// Returns whether a wait for the connection goes on. Only a final refusal of the gateway ends it, or a failure on
+    /// this machine that stays the same.
     pub(crate) fn may_pass(&self) -> bool {
-        meaning::may_pass(self.0.status, self.0.next)
+        self.is_retryable() || self.0.next == Unclear && self.0.status >= Some(300)
     }
 
-    /// Returns whether the error says something about the gateway or the network, but nothing about the connection.
-    pub(crate) fn is_about_gateway(&self) -> bool {
-        meaning::is_about_gateway(&self.0.code, self.0.status, self.0.next)
+    /// Returns the status that the error gives away of a connection whose token was requested.
+    pub(crate) fn connection(&self) -> Option<&'static str> {
+        Some(self.0.connection).filter(|status| !status.is_empty())
     }
 
     /// Creates the error of a call whose attempts have all failed. The error repeats the status and text of the last
@@ -152,8 +144,8 @@ impl NexusError {
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
         let message = format!("gave up after {attempts} attempts; the last one failed with {last}");
         let kind = ErrorKind::MaxRetriesExceeded;
-        last.clone().coded(kind.code()).with(|inner| {
-            (inner.kind, inner.message) = (kind, message);
+        last.clone().with(|inner| {
+            (inner.kind, inner.code, inner.message) = (kind, kind.code().into(), message);
             inner.source = Some(last);
         })
     }
@@ -250,7 +242,7 @@ impl NexusError {
     /// ```
     #[must_use]
     pub fn needs_reconnect(&self) -> bool {
-        self.0.next == Next::Reconnect
+        self.0.next == Reconnect
     }
 
     /// Returns whether the same call may succeed later. True for most network failures, a timeout,
@@ -265,7 +257,7 @@ impl NexusError {
     /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.0.next == Next::Retry
+        self.0.next == Retry
     }
 }
 

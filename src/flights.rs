@@ -283,8 +283,9 @@ impl Flights {
         if let Some(script) = &self.script {
             return script(call);
         }
+        let is_resolve = call.is_resolve();
         match self.send(call) {
-            Err(error) if call.is_resolve() && error.needs_second() && !self.is_ending() => {
+            Err(error) if is_resolve && error.code() == "token_expired" && !self.is_ending() => {
                 self.send(call)
             }
             first => first,

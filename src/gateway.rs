@@ -9,7 +9,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::error::meaning::{self, Asked};
+use crate::error::meaning::Asked;
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
@@ -237,7 +237,7 @@ impl Gateway {
             self.timeout
         };
         let (at, deadline) = (Now::read(), Deadline::after(timeout));
-        let sent = self.transport.send(&request, deadline, call.max_response);
+        let sent = self.transport.ask(&request, deadline, call.max_response);
         self.log_outcome(&request, &sent, at);
         let response = sent.map_err(|failure| Failed {
             error: failure.error,
@@ -249,8 +249,8 @@ impl Gateway {
         let (error, status) = self.refusal(call, &response);
         let is_retried = self.policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
-        let is_under_way = meaning::is_under_way(error.code(), error.status_code(), is_post);
-        let may_retry = is_retried && !(may_refresh && is_under_way);
+        let is_under_way = may_refresh && is_under_way(&error, is_post);
+        let may_retry = is_retried && !is_under_way;
         Err(Failed { error, may_retry })
     }
 
@@ -287,6 +287,16 @@ impl Gateway {
 pub(crate) fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
     error::not_blank(name, id)?;
     Ok(format!("{path}{}", url::encode(id)))
+}
+
+/// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
+/// could refresh the token at the same time. A POST (a refresh, or a request for a session) may also be under way after
+/// a proxy's 502, which has none of the gateway's codes. It acts even if the token has not expired.
+fn is_under_way(error: &NexusError, is_post: bool) -> bool {
+    match error.status_code() {
+        Some(502) => is_post && !error.code().starts_with("broker_"),
+        status => status == Some(504),
+    }
 }
 
 /// Returns the headers of every request to the gateway.

@@ -30,6 +30,9 @@ pub(crate) use failure::Failure;
 /// If the wall clock gains more than this on the monotonic clock, in seconds, the machine was suspended.
 const SUSPENDED: i64 = 5;
 
+/// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
+const MAX_REFUSAL: u64 = 64 << 10;
+
 /// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
@@ -141,6 +144,33 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
+        self.exchange(request, deadline, |response| {
+            read(response, deadline, max_body)
+        })
+    }
+
+    /// Sends a request to the gateway. Like [`send`](Self::send), but a response that is no success is complete as soon as
+    /// its head is. At most 64 KiB of its body are read.
+    pub(crate) fn ask(
+        &self,
+        request: &Outgoing<'_>,
+        deadline: Deadline,
+        max_body: u64,
+    ) -> Result<Response, Failure> {
+        self.exchange(request, deadline, |response| {
+            if response.status().is_success() {
+                return read(response, deadline, max_body);
+            }
+            Ok(read_refusal(response, deadline))
+        })
+    }
+
+    fn exchange(
+        &self,
+        request: &Outgoing<'_>,
+        deadline: Deadline,
+        read: impl FnOnce(http::Response<Body>) -> Result<Response, ureq::Error>,
+    ) -> Result<Response, Failure> {
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let connects_anew = request.may_refresh || self.was_suspended(Now::read());
         let proxy = self.proxy(request.url).map_err(Failure::final_error)?;
@@ -151,7 +181,7 @@ impl Transport {
         if outcome.is_ok() {
             self.note_response(Now::read());
         }
-        let response = outcome.and_then(|response| read(response, deadline, max_body));
+        let response = outcome.and_then(read);
         response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
     }
 
@@ -291,6 +321,22 @@ fn read(
         headers: head.headers,
         body: bytes,
     })
+}
+
+/// Reads the part of a body that tells why the gateway has refused. If it cannot be read, the status has to do.
+fn read_refusal(response: http::Response<Body>, deadline: Deadline) -> Response {
+    let (head, body) = response.into_parts();
+    let body = Timed {
+        body: body.into_reader(),
+        deadline,
+    };
+    let mut bytes = Vec::new();
+    let _ = body.take(MAX_REFUSAL).read_to_end(&mut bytes);
+    Response {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: bytes,
+    }
 }
 
 /// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.

@@ -198,7 +198,7 @@ pub(crate) fn until_final(
         if end.left().is_none() {
             let seconds = options.timeout.as_secs_f64();
             let message = format!("the connection was not active after {seconds} s: {seen}");
-            return Err(NexusError::new(ErrorKind::Timeout, message).retryable(true));
+            return Err(NexusError::new(ErrorKind::Timeout, message));
         }
     }
 }
@@ -218,10 +218,7 @@ fn behind_failed(token: Result<()>) -> Result<ConnectionStatus> {
     let Err(error) = token else {
         return Ok(ConnectionStatus::Active);
     };
-    if error.is_about_gateway() {
-        return Err(error);
-    }
-    Ok(ConnectionStatus::of_error(&error).unwrap_or(ConnectionStatus::Failed))
+    error.connection().map(ConnectionStatus::from).ok_or(error)
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use serde_json::Value;
 
 use super::NexusClient;
 use crate::cache::Tenant;
-use crate::error::meaning::Asked;
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{NexusError, Result};
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::flights::{Call, Key};
 use crate::gateway::{Request, with_id};
@@ -54,9 +53,7 @@ impl NexusClient {
     pub fn request_agent_session(&self, input: &AgentSessionInput) -> Result<AgentSession> {
         input.check()?;
         let request = match &input.user_token {
-            Some(token) => Request::post("/v1/agent-sessions/obo")
-                .secret(token.clone())
-                .asked(Asked::UserSession),
+            Some(token) => Request::post("/v1/agent-sessions/obo").secret(token.clone()),
             None => Request::post("/v1/agent-sessions"),
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
@@ -161,7 +158,5 @@ fn of_session(error: NexusError) -> NexusError {
     }
     let message =
         "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
-    NexusError::new(ErrorKind::Gateway, message)
-        .coded("sessions_not_supported")
-        .with_status(404)
+    NexusError::with_code("sessions_not_supported", message).with_status(404)
 }

@@ -4,8 +4,13 @@
 ///
 /// # Codes
 ///
-/// Each kind below has one code, except [`Gateway`](Self::Gateway), which has the codes in this table. A gateway may
-/// send others. For a response without a code, the SDK sets `http_<status>` or `sessions_not_supported`.
+/// Each kind below has one code, except [`Gateway`](Self::Gateway). The set of the gateways' codes is open: this table has
+/// the codes that gateways are known to send, and another version of a gateway may send others. For a response without a
+/// code, the SDK sets `http_<status>` or `sessions_not_supported`.
+///
+/// For a code that is not in the table, a 4xx status other than 429 is the gateway's last word: a cached token is no longer
+/// used, and [`wait_for_active`](crate::NexusClient::wait_for_active) ends. `http_401` and `http_410` are final, too. Any
+/// other status without a code may come from a proxy or an old gateway, so a cached token is used on, and a wait goes on.
 ///
 /// | code | what it means | what to do |
 /// |---|---|---|
@@ -13,7 +18,7 @@
 /// | `connection_not_found` (by id) | the gateway does not know this id, or the connection belongs to another workspace | check the id and the workspace, or request a new connection |
 /// | `connection_not_active` | the user has not consented yet or has refused, the connection has expired, or a newer connection has replaced this one | call [`wait_for_active`](crate::NexusClient::wait_for_active), use the newer connection, or request a new connection |
 /// | `attention_required` | the provider refuses to renew the token | let the user connect again |
-/// | `connection_revoked` | the connection was revoked | let the user connect again |
+/// | `connection_revoked`, `http_410` | the connection was revoked | let the user connect again |
 /// | `token_not_found`, `no_refresh_token` | the gateway has no token, or no way to renew it | let the user connect again |
 /// | `token_expired` | the token could not be renewed just now | try again later; if the user has to connect again, the next call fails with `connection_not_found` or `attention_required` |
 /// | `static_token`, `saml_not_refreshable` | this kind of credential cannot be refreshed | use the token without refreshing it |
@@ -74,8 +79,8 @@ pub enum ErrorKind {
     /// `insecure_url`: the request would have been sent unencrypted, or would have disclosed the credential to another
     /// origin.
     InsecureUrl,
-    /// `body_too_large`: a response body exceeds `max_body_bytes` or, if the gateway sent it, 256 KiB (2 MiB for the list
-    /// of providers).
+    /// `body_too_large`: a response body exceeds `max_body_bytes` or, in a successful response of the gateway, 256 KiB
+    /// (2 MiB for the list of providers).
     BodyTooLarge,
     /// `too_many_redirects`: more than ten redirects in a row.
     TooManyRedirects,

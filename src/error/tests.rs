@@ -2,9 +2,7 @@ use super::*;
 
 #[test]
 fn debug_begins_as_display_and_adds_the_fields() {
-    let refused = NexusError::new(ErrorKind::Gateway, "busy")
-        .coded("http_429")
-        .with_status(429)
+    let refused = NexusError::with_code("http_429", "busy")
         .with(|inner| inner.retry_after = Some(Duration::from_secs(2)));
     let table = [
         (
@@ -48,6 +46,7 @@ fn what_follows_from_a_code() {
         ("http_429", ErrorKind::Gateway, Some(429), true, false),
         ("http_404", ErrorKind::Gateway, Some(404), false, false),
         ("http_410", ErrorKind::Gateway, Some(410), false, true),
+        ("broker_unavailable", ErrorKind::Gateway, None, true, false),
         ("http_error", ErrorKind::Gateway, None, false, false),
         ("", ErrorKind::Gateway, None, false, false),
     ];

@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::cache;
-use crate::error::{Result, meaning};
+use crate::error::Result;
+use crate::error::meaning::{self, Asked};
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
@@ -188,10 +189,10 @@ pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
 }
 
 pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
-    let error = NexusError::new(kind, "scripted").coded(code);
-    error
-        .with_status(status)
-        .with(|inner| inner.next = meaning::of_code(code, Some(status)))
+    NexusError::new(kind, "scripted").with(|inner| {
+        (inner.code, inner.status) = (code.into(), Some(status));
+        inner.next = meaning::of(Asked::Resolve, status, code, None).0;
+    })
 }
 
 #[test]

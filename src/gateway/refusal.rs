@@ -1,12 +1,10 @@
 //! Turns the error responses of all gateway versions into errors with advice.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, Uri};
 
-use crate::error::meaning::{self, Asked, Refused};
+use crate::error::meaning::{self, Asked};
 use crate::error::{ErrorKind, NexusError};
 use crate::hiding::Secrets;
 use crate::json::{self, Object};
@@ -16,9 +14,6 @@ use crate::url;
 
 /// The longest message from a gateway that an error shows in full, in characters.
 const MAX_TEXT: usize = 500;
-
-/// The longest JSON that is parsed for an error, in bytes. The parsed JSON can take a hundred times as much memory.
-const MAX_JSON: usize = 64 << 10;
 
 /// The shortest secret that is hidden, in bytes. Shorter strings are likely to occur in a message by chance.
 const MIN_SECRET: usize = 4;
@@ -31,46 +26,44 @@ pub(crate) fn of(
     base: &Uri,
     secrets: &[&str],
 ) -> (NexusError, u16) {
-    let is_short = response.body.len() <= MAX_JSON;
-    let fields = match is_short.then(|| json::parse(&response.body)) {
-        Some(Ok(Value::Object(fields))) => fields,
-        _ => Object::new(),
-    };
+    let status = response.status;
     let body = String::from_utf8_lossy(&response.body);
+    let fields = json::response(&response.body).unwrap_or_default();
+    let broker_status = fields.get("status").and_then(Value::as_u64);
+    let message = message_of(&fields);
+    let relayed = message.as_deref().and_then(relayed);
     let mut hiding = Secrets::new(MIN_SECRET);
     hiding.add(secrets);
     let hidden = |text: &str| hiding.hidden(text.as_bytes(), "[redacted]");
-    let message = message_of(&fields);
-    let relayed = message.as_deref().and_then(relayed);
     // A secret may be a part of a known code, such as the key `token` in `token_expired`.
     let is_shown = |code: &String| meaning::is_known(code) || hidden(code).is_none();
     let code = code_of(&fields).filter(is_shown);
-    let refused = Refused {
-        asked,
-        status: response.status,
-        code: code.as_deref().unwrap_or_default(),
-        broker_status: fields.get("status").and_then(Value::as_u64),
-        is_relayed: relayed.is_some(),
-    };
-    let (advice, next) = (refused.advice(), refused.next());
-    let status_to_retry = refused.status_to_retry();
+    let code = code.unwrap_or_else(|| format!("http_{status}"));
+    // A broker whose own error is relayed has refused the request.
+    let broker = broker_status.or(relayed.as_ref().map(|_| 422));
+    let (next, connection, advice) = meaning::of(asked, status, &code, broker);
     let message = match relayed.or(message) {
-        _ if (300..400).contains(&response.status) => moved(&response.headers, base),
+        _ if (300..400).contains(&status) => moved(&response.headers, base),
         Some(message) => message,
-        None => body_of(response.status, &body),
+        None => body_of(status, &body),
     };
     let shown = hidden(&message).unwrap_or_else(|| message.into_bytes());
-    let mut message = cut(&String::from_utf8_lossy(&shown));
+    let mut message = String::from_utf8_lossy(&shown).into_owned();
+    if let Some((end, _)) = message.char_indices().nth(MAX_TEXT) {
+        message.replace_range(end.., "...");
+    }
     if !advice.is_empty() {
         message = [message.trim_end_matches('.'), "; ", advice].concat();
     }
     let error = NexusError::new(ErrorKind::Gateway, message).with(|error| {
-        error.status = Some(response.status);
+        error.code = code.into();
+        error.status = Some(status);
         error.retry_after = date::retry_after_header(&response.headers);
-        error.next = next;
-        error.code = code.map_or_else(|| format!("http_{}", response.status).into(), Cow::from);
+        (error.next, error.connection) = (next, connection);
     });
-    (error, status_to_retry)
+    // A gateway may pass on a broker's 429.
+    let is_limited = broker == Some(429);
+    (error, if is_limited { 429 } else { status })
 }
 
 /// Returns the first of the fields `error`, `error.code` and `code` that looks like a code. A number is not a code,
@@ -119,12 +112,10 @@ fn is_blank(text: &str) -> bool {
 /// Returns the body, or describes a body that is blank or starts like a JSON object or list. JSON objects and lists
 /// are not shown, because they may contain credentials.
 fn body_of(status: u16, body: &str) -> String {
-    let what = if is_blank(body) {
-        "no body"
-    } else if body.trim_start().starts_with(['{', '[']) {
-        "JSON without a usable message"
-    } else {
-        return body.trim().to_owned();
+    let what = match body.trim() {
+        text if is_blank(text) => "no body",
+        text if text.starts_with(['{', '[']) => "JSON without a usable message",
+        text => return text.to_owned(),
     };
     format!("the gateway responded with status {status} and {what}")
 }
@@ -137,15 +128,6 @@ fn moved(headers: &HeaderMap, base: &Uri) -> String {
     format!(
         "the gateway redirects to {target}; redirects are not followed, so set gateway_url to the gateway's own address"
     )
-}
-
-/// Cuts a message off after `MAX_TEXT` characters.
-fn cut(text: &str) -> String {
-    let mut shown: String = text.chars().take(MAX_TEXT).collect();
-    if shown.len() < text.len() {
-        shown.push_str("...");
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -4,12 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 
 use super::*;
+use crate::error::meaning::{self, Asked};
 
+/// The error that the gateway's response to a token call becomes, or a failure without a response for the status 0.
 fn refused(status: u16, code: &str) -> NexusError {
-    NexusError::new(ErrorKind::Gateway, "no")
-        .coded(code.to_owned())
-        .with(|inner| inner.status = Some(status).filter(|status| *status > 0))
-        .retryable(matches!(status, 429 | 502..=504))
+    let error = NexusError::with_code(code.to_owned(), "no");
+    if status == 0 {
+        return error.retryable(false);
+    }
+    let (next, connection, _) = meaning::of(Asked::Other, status, code, None);
+    error.with(|inner| {
+        inner.status = Some(status);
+        (inner.next, inner.connection) = (next, connection);
+    })
 }
 
 /// The deadline of a wait that polls once.
@@ -50,15 +57,11 @@ fn wait(token: &Result<()>) -> (String, Vec<String>) {
 #[test]
 fn failed_is_asked_about() {
     // The status and code of the token request, the outcome, and the statuses that `on_poll` got.
-    let table: [(u16, &str, &str, &[&str]); 23] = [
+    let pending: &[&str] = &["pending", "active"];
+    let table: [(u16, &str, &str, &[&str]); 24] = [
         // A gateway of version 0.4.
-        (
-            400,
-            "connection_not_active",
-            "active",
-            &["pending", "active"],
-        ),
-        (409, "token_expired", "active", &["pending", "active"]),
+        (400, "connection_not_active", "active", pending),
+        (409, "token_expired", "active", pending),
         (409, "attention_required", "attention", &["attention"]),
         (410, "connection_revoked", "revoked", &["revoked"]),
         (404, "connection_not_found", "failed", &["failed"]),
@@ -66,22 +69,24 @@ fn failed_is_asked_about() {
         (403, "invalid_api_key", "invalid_api_key", &[]),
         (401, "unauthorized", "unauthorized", &[]),
         (502, "broker_unavailable", "active", &["active"]),
-        // A status without a code.
-        (403, "http_403", "http_403", &[]),
-        (409, "http_409", "failed", &["failed"]),
+        // The gateway's own word, even if no table has the code.
+        (403, "forbidden", "forbidden", &[]),
+        (422, "no_such_thing", "no_such_thing", &[]),
+        // A bare status. A gateway of version 0.2 says 403 of a connection that waits for consent.
+        (403, "http_403", "active", pending),
+        (409, "http_409", "active", pending),
+        (404, "http_404", "active", pending),
+        (405, "http_405", "active", pending),
         (410, "http_410", "failed", &["failed"]),
-        (404, "http_404", "failed", &["failed"]),
         (401, "http_401", "http_401", &[]),
         (429, "http_429", "active", &["active"]),
         // Failures of the gateway, or of a proxy in front of it. A gateway that panics sends a 500 without a body.
         (500, "http_500", "active", &["active"]),
-        (500, "decrypt_failed", "failed", &["failed"]),
+        (500, "decrypt_failed", "active", &["active"]),
         (503, "http_503", "active", &["active"]),
         (504, "http_504", "active", &["active"]),
-        // A mock that implements only check-connection.
-        (405, "http_405", "failed", &["failed"]),
-        (501, "http_501", "failed", &["failed"]),
-        (200, "invalid_response", "failed", &["failed"]),
+        // A response that cannot be used.
+        (200, "invalid_response", "invalid_response", &[]),
         // A failure without a response, such as a TLS certificate that is not trusted.
         (0, "request_failed", "request_failed", &[]),
     ];

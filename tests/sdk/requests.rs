@@ -1,6 +1,8 @@
 //! Requests to the gateway: what they carry, where they go, and responses that are not usable.
 
-use crate::support::{Server, client, json, options, redirect, said, text};
+use std::time::Duration;
+
+use crate::support::{End, Server, bytes, client, json, options, redirect, said, text};
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{
     AgentSessionInput, NexusClient, NexusClientOptions, RequestConnectionInput, RetryPolicy,
@@ -248,6 +250,53 @@ fn a_gateways_body_has_a_limit_of_its_own() {
         let error = client.check_connection("c").unwrap_err();
         assert_eq!(error.code(), checked, "{length}");
         assert_eq!(client.providers().unwrap_err().code(), listed, "{length}");
+    }
+}
+
+/// 64 KiB of an error's body are read, which is enough for its code.
+#[test]
+fn an_error_keeps_its_status_whatever_its_body_is() {
+    let coded = r#"{"error": "some_code", "message": "m"}"#;
+    let padded = |length: usize| format!("{coded}{}", " ".repeat(length - coded.len()));
+    let page = "x".repeat(1 << 20);
+    let head = "HTTP/1.1 503 Busy\r\n";
+    let chunks = format!("{head}Transfer-Encoding: chunked\r\n\r\n100000\r\n{page}\r\n0\r\n\r\n");
+    // The response, its status, and the code of its error.
+    let table = [
+        (text(503, &page), 503, "http_503"),
+        (text(404, &page), 404, "http_404"),
+        (bytes(chunks), 503, "http_503"),
+        (text(409, &padded(64 << 10)), 409, "some_code"),
+        (
+            bytes(format!("{head}Content-Length: 9\r\n\r\nbusy")),
+            503,
+            "http_503",
+        ),
+        (
+            bytes(format!("{head}Transfer-Encoding: chunked\r\n\r\nzz")),
+            503,
+            "http_503",
+        ),
+        (
+            bytes(format!(
+                "{head}Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nbusy"
+            )),
+            503,
+            "http_503",
+        ),
+        (
+            bytes(format!("{head}Content-Length: 9\r\n\r\nbusy")).then(End::Keep),
+            503,
+            "http_503",
+        ),
+    ];
+    for (number, (response, status, code)) in table.into_iter().enumerate() {
+        let gateway = Server::play(vec![response]);
+        let timeout = Duration::from_millis(300);
+        let client = NexusClient::new(options(&gateway).timeout(timeout)).unwrap();
+        let error = client.providers().unwrap_err();
+        assert_eq!(said(&error), (code, Some(status)), "row {number}");
+        assert!(error.message().len() < 1000, "row {number}");
     }
 }
 

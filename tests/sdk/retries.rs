@@ -101,7 +101,7 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
             json(502, &others),
             [3, 3, 1, 1, 3, 3],
         ),
-        ("502 of a refresh", json(502, &upstream), [3, 3, 1, 3, 3, 3]),
+        ("502 of a refresh", json(502, &upstream), [3, 3, 1, 1, 3, 3]),
         ("502", json(502, &coded), [3, 3, 3, 3, 3, 3]),
         ("504 of a proxy", text(504, ""), [1, 1, 1, 1, 3, 3]),
         ("504", json(504, &coded), [1, 1, 1, 1, 3, 3]),

@@ -73,8 +73,11 @@ fn passing_failures_of_the_gateway_do_not_end_a_wait() {
 
 #[test]
 fn a_refusal_ends_a_wait() {
-    for code in [400, 401, 403, 404, 410] {
-        let gateway = Server::play(vec![status("pending"), text(code, "no"), status("active")]);
+    let coded = |status| json(status, &json!({"error": "no_such_thing", "message": "no"}));
+    let refusals = [400, 401, 403, 404, 410, 422].map(|status| (status, coded(status)));
+    let bare = [401, 410].map(|status| (status, text(status, "no")));
+    for (code, refusal) in refusals.into_iter().chain(bare) {
+        let gateway = Server::play(vec![status("pending"), refusal, status("active")]);
         let error = client(&gateway).wait_for_active("c", soon()).unwrap_err();
         assert_eq!(
             (error.status_code(), gateway.requests().len()),
@@ -89,6 +92,52 @@ fn a_refusal_ends_a_wait() {
             .code(),
         "invalid_response"
     );
+}
+
+/// It may be a proxy's, or an old gateway's.
+#[test]
+fn a_bare_status_ends_no_wait() {
+    for code in [302, 400, 403, 404, 405, 409, 413] {
+        let refusal = text(code, "no");
+        let gateway = Server::play(vec![
+            refusal.clone(),
+            status("failed"),
+            refusal,
+            status("active"),
+        ]);
+        let mut polls = Vec::new();
+        let told = |status: &ConnectionStatus| {
+            polls.push(status.to_string());
+            ControlFlow::Continue(())
+        };
+        let options = soon().on_poll(told);
+        assert!(client(&gateway).wait_for_active("c", options).unwrap() == "active");
+        assert_eq!(gateway.requests().len(), 4, "{code}");
+        // A redirect says nothing about the connection.
+        let is_told = polls.join(" ") == "pending active" || code == 302;
+        assert!(is_told, "{code}: {polls:?}");
+    }
+}
+
+/// Gateway 0.2 refuses the token of a connection that waits for consent with a bare 403.
+#[test]
+fn a_consent_at_gateway_0_2_is_waited_for() {
+    let gateway = DevGateway::builder().like_v0_2().start().unwrap();
+    let client = client(&gateway);
+    let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/");
+    let connection = client.request_connection(&input).unwrap();
+    let mut polls = Vec::new();
+    let told = |status: &ConnectionStatus| {
+        polls.push(status.to_string());
+        if polls.len() == 3 {
+            visit(&connection.auth_url);
+        }
+        ControlFlow::Continue(())
+    };
+    let options = soon().on_poll(told);
+    let status = client.wait_for_active(&connection.connection_id, options);
+    assert!(status.unwrap() == "active");
+    assert_eq!(polls, ["pending", "pending", "pending", "active"]);
 }
 
 #[test]

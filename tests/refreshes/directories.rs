@@ -1,7 +1,6 @@
 //! The directory in which a process locks files, by its options and its environment, and the line that it logs.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use nexus_sdk::testing::DevGateway;
@@ -44,7 +43,7 @@ struct Case {
     line: Option<&'static str>,
 }
 
-const HOME: (&str, &str) = ("HOME", "/home");
+const HOME: (&str, &str) = (crate::HOME, "/home");
 const DEFAULT: &str = "the default";
 
 const BASE: Case = Case {
@@ -61,7 +60,7 @@ const CASES: &[Case] = &[
     Case { name: "by default", dir: Some(DEFAULT), ..BASE },
     Case { name: "whatever the state directory", variables: &[HOME, ("XDG_STATE_HOME", "/xdg")], dir: Some(DEFAULT), ..BASE },
     Case { name: "whatever the Windows directory", variables: &[HOME, ("LOCALAPPDATA", "/local")], dir: Some(DEFAULT), ..BASE },
-    Case { name: "a relative home", variables: &[("HOME", "home")], line: Some("debug: no home directory"), ..BASE },
+    Case { name: "a relative home", variables: &[(crate::HOME, "home")], line: Some("debug: no home directory"), ..BASE },
     Case { name: "a named directory", variables: &[HOME, ("NEXUS_LOCK_DIR", "/named")], dir: Some("named"), ..BASE },
     Case { name: "an empty name", variables: &[HOME, ("NEXUS_LOCK_DIR", "")], ..BASE },
     Case { name: "a relative name", variables: &[HOME, ("NEXUS_LOCK_DIR", "named")], line: Some("refused: invalid_input: NEXUS_LOCK_DIR"), ..BASE },
@@ -69,7 +68,7 @@ const CASES: &[Case] = &[
     Case { name: "an option with mode 0755", option: Some("/open"), dir: Some("open"), ..BASE },
     Case { name: "a relative option", option: Some("~/locks"), line: Some("refused: invalid_input: lock_dir"), ..BASE },
     Case { name: "without", variables: &[HOME, ("NEXUS_LOCK_DIR", "/named")], option: Some("off"), ..BASE },
-    Case { name: "a home that is a file", variables: &[("HOME", "/file")], line: WITHOUT, ..BASE },
+    Case { name: "a home that is a file", variables: &[(crate::HOME, "/file")], line: WITHOUT, ..BASE },
     Case { name: "a name that is a file", variables: &[HOME, ("NEXUS_LOCK_DIR", "/file")], line: WITHOUT, ..BASE },
     Case { name: "an option that is a file", option: Some("/file"), line: WITHOUT, ..BASE },
 ];
@@ -98,7 +97,11 @@ fn options_and_environment_say_where_the_lock_files_are() {
         let dir = scratch("directories");
         let open = dir.join("open");
         fs::create_dir_all(&open).unwrap();
-        fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+        }
         let file = dir.join("file");
         fs::write(&file, "").unwrap();
         let placed = |path: &str| match path.strip_prefix('/') {

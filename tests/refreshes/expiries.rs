@@ -2,7 +2,6 @@
 //! that one got. One is killed while it holds the lock, and another takes its place.
 
 use std::collections::{BTreeMap, HashSet};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -14,7 +13,6 @@ use nexus_sdk::testing::Fault;
 use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 
 use crate::directories::default_dir;
-use crate::signals::signal;
 use crate::{Counts, Soak, TASK, Way, result};
 
 /// Longer than the test: tokens expire when they are told to.
@@ -74,14 +72,14 @@ impl Process {
     /// Returns whether the process was still alive.
     fn kill(mut self) -> bool {
         let mut child = self.child.take().unwrap();
-        signal(child.id(), "KILL");
-        child.wait().unwrap().signal() == Some(9)
+        let is_alive = child.try_wait().unwrap().is_none();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        is_alive
     }
 
     fn end(mut self) -> Counts {
-        let child = self.child.take().unwrap();
-        signal(child.id(), "TERM");
-        result(child)
+        result(self.child.take().unwrap())
     }
 }
 
@@ -197,13 +195,30 @@ fn each_expiry_costs_one_refresh_and_a_killed_process_leaves_no_lock_behind() {
 
 /// Leaves a process only the variables that the official MCP clients pass to a server.
 fn as_an_mcp_server(command: &mut Command) {
-    let passed = ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"];
+    let passed: &[&str] = if cfg!(windows) {
+        &[
+            "APPDATA",
+            "HOMEDRIVE",
+            "HOMEPATH",
+            "LOCALAPPDATA",
+            "PATH",
+            "SYSTEMDRIVE",
+            "SYSTEMROOT",
+            "TEMP",
+            "USERNAME",
+            "USERPROFILE",
+        ]
+    } else {
+        &["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER"]
+    };
     let kept: Vec<_> = command
         .get_envs()
         .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
         .filter(|(name, _)| name == TASK || passed.iter().any(|passed| name == passed))
         .collect();
-    let inherited = passed.map(|name| (name, env::var_os(name).unwrap_or_default()));
+    let inherited = passed
+        .iter()
+        .filter_map(|name| Some((name, env::var_os(name)?)));
     command.env_clear().envs(inherited).envs(kept);
 }
 
@@ -234,6 +249,7 @@ fn programs_of_a_user_share_one_lock_whatever_their_environment() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {
     let soak = Soak::new("stopped", HOUR, 1);
@@ -250,7 +266,7 @@ fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {
     let holder = watch.first_to_ask();
     let place = processes.iter().position(|one| one.name == holder).unwrap();
     let stopped = processes.swap_remove(place);
-    signal(stopped.child.as_ref().unwrap().id(), "STOP");
+    crate::signals::signal(stopped.child.as_ref().unwrap().id(), "STOP");
     // Longer than it takes to see that a holder is stopped.
     thread::sleep(PAUSE * 20);
     assert_eq!(soak.gateway.count("/v1/resolve"), 1, "it holds the lock");

@@ -1,7 +1,6 @@
 //! Several processes of one host share a connection whose provider rotates refresh tokens: expiry by expiry, and
 //! as a soak, which `cargo test --test refreshes -- --ignored --nocapture soak` runs for about a minute; `SOAK_SECONDS`
 //! sets how long its first row takes.
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,9 +13,11 @@
 #[path = "../properties/seeded.rs"]
 #[allow(dead_code, reason = "the unit tests need all of it")]
 mod seeded;
+#[cfg(unix)]
 #[path = "../support/signals.rs"]
 mod signals;
 
+#[cfg(unix)]
 mod descriptors;
 mod directories;
 mod expiries;
@@ -29,18 +30,17 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
-use std::{env, fs, thread};
+use std::{env, fs, io, path, thread};
 
 use nexus_sdk::testing::{DevGateway, Provider};
 use nexus_sdk::{FetchOptions, LogLevel, NexusClient, NexusClientOptions, TokenCache, ureq};
 use seeded::Seeded;
 use serde_json::{Value, json};
-use signal_hook::consts::SIGTERM;
-use signal_hook::iterator::Signals;
-use signals::signal;
 
 /// Tells a process of the soak what to do.
 const TASK: &str = "NEXUS_REFRESHES";
+/// The variable from which the system takes a user's home directory.
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 const LIFETIME: Duration = Duration::from_secs(2);
 const REFRESH_TIME: Duration = Duration::from_millis(300);
 const THREADS: u64 = 4;
@@ -129,15 +129,15 @@ fn process() {
     let task: Value = serde_json::from_str(&task).unwrap();
     let text = |field: &str| task[field].as_str().unwrap();
     let stopped = Arc::new(AtomicBool::new(false));
-    let mut signals = Signals::new([SIGTERM]).unwrap();
     let stop = Arc::clone(&stopped);
     thread::spawn(move || {
-        signals.forever().next();
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
         stop.store(true, SeqCst);
     });
     let options = NexusClientOptions::new(text("url")).log_level(LogLevel::Off);
     let counts = match text("way") {
         "Once" => return directories::resolve(text("url"), &task),
+        #[cfg(unix)]
         "Exhausted" => return descriptors::resolve(text("url")),
         "Named" => expiries::call(text("url"), options, text("name"), &stopped),
         way => {
@@ -285,7 +285,10 @@ impl Soak {
             "url": self.gateway.url(), "way": format!("{way:?}"), "seed": seed, "name": name,
         });
         let mut command = command(&task);
-        command.env("HOME", &self.home).stdout(Stdio::piped());
+        command
+            .env(HOME, &self.home)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         command
     }
 
@@ -328,7 +331,6 @@ impl Soak {
             while !over.load(SeqCst) && (!row.restarts || start.elapsed() < life) {
                 thread::sleep(Duration::from_millis(20));
             }
-            signal(child.id(), "TERM");
             let counts = result(child);
             let mut sum = sum.lock().unwrap();
             sum.0.add(&counts);
@@ -341,7 +343,8 @@ impl Soak {
 fn scratch(name: &str) -> PathBuf {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refreshes-{name}"));
     let _ = fs::remove_dir_all(&dir);
-    dir
+    // Under Wine, Cargo's path has no drive.
+    path::absolute(dir).unwrap()
 }
 
 /// A process with this task, and without settings for its locks.
@@ -355,7 +358,7 @@ fn command(task: &Value) -> Command {
     command
 }
 
-/// Returns the counts of a process, or zeros if it was ended before it began.
+/// Ends a process by the end of its stdin, and returns its counts.
 fn result(child: Child) -> Counts {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -26,12 +26,17 @@ static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// While this is true, a signal ends the program in the signal handler, without waiting for calls.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
 
+/// Set before another program runs, for whose end this one waits.
+#[cfg(windows)]
+static HANDED_OVER: AtomicBool = AtomicBool::new(false);
+
 pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
-/// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT by up to 5 s while a call that may refresh a token is under way. During
-/// this delay, another of these signals ends the program at once. Delays SIGTSTP until the call ends.
+/// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT, or the events of a Windows console, by up to 5 s while a call that may
+/// refresh a token is under way. During this delay, another of these signals or events ends the program at once. Delays
+/// SIGTSTP until the call ends.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -53,10 +58,12 @@ pub(crate) fn finish() {
     checkpoint();
 }
 
-/// Waits like `finish`, and makes later signals end the program at once, because another program
-/// is about to replace it.
+/// Waits like `finish`, and makes later signals end the program at once, because another program is about to replace it.
+/// On Windows, where no program replaces another, leaves later events to the other program.
 pub(crate) fn hand_over() {
     drain();
+    #[cfg(windows)]
+    HANDED_OVER.store(true, SeqCst);
     AT_ONCE.store(true, SeqCst);
     checkpoint();
 }
@@ -178,8 +185,72 @@ fn end(signal: i32) {
     std::process::exit(signal.saturating_add(128));
 }
 
-/// Registers nothing on other systems, where Ctrl-C ends the program at once.
-#[cfg(not(unix))]
+/// Handles the console's events: Ctrl-C, Ctrl-Break, a closed window, a logoff and a shutdown. Windows ends the program
+/// about 5 s after one of the last three.
+#[cfg(windows)]
+fn on_signals() -> io::Result<()> {
+    use std::future::poll_fn;
+    use std::task::Poll;
+    use tokio::runtime::Builder;
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+
+    let (mut interrupt, mut pause) = (ctrl_c()?, ctrl_break()?);
+    let (mut close, mut logoff, mut shutdown) = (ctrl_close()?, ctrl_logoff()?, ctrl_shutdown()?);
+    let runtime = Builder::new_current_thread().build()?;
+    let act = move || {
+        loop {
+            // Polls all of them, so that each can wake this thread.
+            let event = poll_fn(|context| {
+                let came = [
+                    interrupt.poll_recv(context).is_ready(),
+                    pause.poll_recv(context).is_ready(),
+                    close.poll_recv(context).is_ready(),
+                    logoff.poll_recv(context).is_ready(),
+                    shutdown.poll_recv(context).is_ready(),
+                ];
+                if came.contains(&true) {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            runtime.block_on(event);
+            on_event();
+        }
+    };
+    thread::Builder::new().spawn(act)?;
+    AT_ONCE.store(false, SeqCst);
+    Ok(())
+}
+
+/// Ends the program, with a wait for calls if this is the first event. Does nothing once another program has taken over:
+/// that program gets the event too, and may go on.
+#[cfg(windows)]
+fn on_event() {
+    /// The exit code of a program that does not handle Ctrl-C, `STATUS_CONTROL_C_EXIT`.
+    const INTERRUPTED: i32 = 0xC000_013A_u32.cast_signed();
+
+    if HANDED_OVER.load(SeqCst) {
+        return;
+    }
+    if AT_ONCE.load(SeqCst) {
+        std::process::exit(INTERRUPTED);
+    }
+    ENDING.store(true, SeqCst);
+    let end = || {
+        drain();
+        // The lock is never released, so no other change starts.
+        std::mem::forget(undo());
+        std::process::exit(INTERRUPTED);
+    };
+    // Without a thread, the wait blocks later events. They would only end the program sooner.
+    if thread::Builder::new().spawn(end).is_err() {
+        end();
+    }
+}
+
+/// Registers nothing on other systems, where a signal ends the program at once.
+#[cfg(not(any(unix, windows)))]
 fn on_signals() -> io::Result<()> {
     Ok(())
 }

@@ -1,83 +1,19 @@
 //! Signals during a call to the gateway: the program ends, or is suspended, once the response has
 //! come.
 
-use std::io::{BufRead, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::BufReader;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ChildStderr, Command};
+#[cfg(target_os = "linux")]
+use std::process::{Child, Command};
 #[cfg(target_os = "linux")]
 use std::{thread, time::Duration};
 
 use crate::signals::signal;
-use crate::{Bench, program, spawn};
+use crate::slow::{WAITING, expect, respond, slow, started};
+use crate::{Bench, spawn};
 #[cfg(target_os = "linux")]
 use crate::{copy_environment, until};
-
-const BODY: &str = r#"{"access_token": "t-1", "expires_in": 3600}"#;
-
-/// A gateway that responds when the test says so.
-struct Slow {
-    listener: TcpListener,
-}
-
-impl Slow {
-    fn command(&self, args: &[&str]) -> Command {
-        let url = format!("http://{}", self.listener.local_addr().unwrap());
-        let mut command = program();
-        command
-            .args(args)
-            .envs([("NEXUS_GATEWAY_URL", url.as_str()), ("NEXUS_LOCK_DIR", "")])
-            .envs([("WORKSPACE_ID", "acme"), ("PROVIDER", "github")]);
-        command
-    }
-
-    /// Accepts the next request and reads its head.
-    fn asked(&self) -> TcpStream {
-        let (mut stream, _) = self.listener.accept().unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        stream
-    }
-}
-
-/// Sends the response, and returns whether the client had waited for it.
-fn respond(mut stream: TcpStream) -> bool {
-    stream.set_nonblocking(true).unwrap();
-    let hung_up = matches!(stream.read(&mut [0]), Ok(0));
-    stream.set_nonblocking(false).unwrap();
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close";
-    let response = format!("{head}\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
-    stream.write_all(response.as_bytes()).is_ok() && !hung_up
-}
-
-fn slow() -> Slow {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    Slow { listener }
-}
-
-/// Starts a command and returns it with its first request, which has no response yet.
-fn started(slow: &Slow, args: &[&str]) -> (Child, BufReader<ChildStderr>, TcpStream) {
-    let mut child = spawn(&mut slow.command(args));
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    (child, stderr, slow.asked())
-}
-
-/// Reads lines until one contains the text.
-fn expect(stderr: &mut impl BufRead, text: &str) {
-    let mut seen = String::new();
-    while !seen.contains(text) {
-        assert!(
-            stderr.read_line(&mut seen).unwrap() > 0,
-            "no {text:?}: {seen}"
-        );
-    }
-}
-
-const WAITING: &str = "waiting up to 5 s for the gateway";
 
 #[test]
 fn a_signal_waits_for_the_response_and_prints_nothing_of_it() {

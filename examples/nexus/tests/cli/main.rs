@@ -9,12 +9,16 @@
 
 mod commands;
 mod connect;
+#[cfg(windows)]
+mod console;
 mod credential;
 #[cfg(unix)]
 mod ending;
 mod fetch;
 mod hand_on;
 mod people;
+#[cfg(any(unix, windows))]
+mod slow;
 #[cfg(target_os = "linux")]
 mod terminal;
 

@@ -4,7 +4,7 @@ mod entries;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::entries::{Entries, Entry, Key, SHORT_USE};
 use crate::debug::debug_only;
@@ -12,8 +12,6 @@ use crate::error::{self, Result};
 use crate::sync::Mutex;
 use crate::time::Now;
 use crate::token::CachedToken;
-
-pub(crate) use self::entries::changes;
 
 /// By default, the cache hides a token this long before its `expires_at`.
 const BUFFER: Duration = Duration::from_secs(30);
@@ -249,23 +247,23 @@ impl TokenCache {
     ) {
         let entry = Entry::new(token, now, now, self.buffer, Duration::ZERO);
         let mut entries = self.entries.lock();
-        entries.raise_generation((workspace_id, provider));
+        entries.note_change((workspace_id, provider));
         entries.replace((workspace_id, provider), entry, now);
     }
 
     /// Replaces the tenant's token with the gateway's, or removes it if that is `None`. Does nothing if the tenant's token
-    /// has changed since [`changes`] returned this number, or was requested at the same time or later.
+    /// has changed since `begun`, the time at which the caller began to ask, or was requested at the same time or later.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
         token: Option<Arc<CachedToken>>,
         requested: Now,
         now: Now,
-        changes: usize,
+        begun: Instant,
     ) {
         let (key, buffer) = (tenant.key(), self.buffer);
         let mut entries = self.entries.lock();
-        if entries.is_unchanged(key, changes) && entries.is_older(key, requested) {
+        if entries.is_unchanged(key, begun) && entries.is_older(key, requested) {
             let entry =
                 token.and_then(|token| Entry::new(token, requested, now, buffer, SHORT_USE));
             entries.replace(key, entry, now);
@@ -295,12 +293,12 @@ impl TokenCache {
         {
             entry.end_freshness(now);
             // A request that is under way may return the refused token again.
-            entries.raise_generation(tenant.key());
+            entries.note_change(tenant.key());
         }
     }
 
-    /// Returns whether the tenant's token has not been set or removed since [`changes`] returned this number.
-    pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: usize) -> bool {
+    /// Returns whether the tenant's token has not been set or removed at this time or later.
+    pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: Instant) -> bool {
         self.entries.lock().is_unchanged(tenant.key(), since)
     }
 }

@@ -194,36 +194,6 @@ impl Flights {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    /// Returns another credential after an upstream has refused a token from the cache with 401. Returns `None` if the
-    /// gateway has returned the same credential, now or in the last 30 s, or has not answered: then the 401 is the result.
-    ///
-    /// # Errors
-    ///
-    /// The gateway's error if it has refused for good.
-    pub(crate) fn replacement(
-        self: &Arc<Self>,
-        cache: &TokenCache,
-        tenant: &Arc<Tenant>,
-        refused: &Arc<CachedToken>,
-        deadline: Deadline,
-    ) -> Result<Option<Arc<CachedToken>>> {
-        let (provider, log) = (&tenant.provider, self.gateway.log);
-        log.info(format_args!(
-            "the upstream refused the cached token of {provider:?} (401)"
-        ));
-        let reason = Reason::Refused(Arc::clone(refused));
-        match self.resolve(Some(cache), tenant, reason, deadline) {
-            Ok(token) => Ok(Some(token).filter(|token| !token.same_credential(refused))),
-            Err(error) if error.is_final() => Err(error),
-            Err(error) => {
-                log.warn(format_args!(
-                    "the gateway returned no new token for {provider:?} after a 401: {error}"
-                ));
-                Ok(None)
-            }
-        }
-    }
-
     /// Resolves the tenant's token, and puts it into the cache if there is one. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,

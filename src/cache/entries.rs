@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::time::Now;
@@ -21,25 +20,18 @@ pub(super) const SHORT_USE: Duration = Duration::from_secs(5);
 /// The gateway is asked about a token that an upstream refuses only once in this time, because some endpoints refuse
 /// every token.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(30);
-/// The number of generations of a cache. With 256, few tenants share a generation.
-const GENERATIONS: usize = 256;
-
-/// The number of changes to all caches so far. The caching of a resolved token is not counted. All caches share one
-/// counter, so that a flight can tell for each caller's cache whether the cache has changed since the flight began.
-static CHANGES: AtomicUsize = AtomicUsize::new(0);
-
 /// A workspace and a provider.
 pub(super) type Key<'a> = (&'a str, &'a str);
 
+#[derive(Default)]
 pub(super) struct Entries {
     /// The entries by provider, and then by workspace. A map with pairs as keys would need an allocation for each
     /// lookup.
     pub(super) providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     insertions: usize,
-    /// The value of `CHANGES` after the last change to a tenant's token, for each group of tenants. A token that was
-    /// requested before this change must not be cached. Tenants are grouped by a hash, so that a busy tenant does not
-    /// affect most others.
-    generations: [usize; GENERATIONS],
+    /// The time of the last change to a tenant's token, for each of 256 groups of tenants. The caching of a resolved token
+    /// is not counted. Tenants are grouped by a hash, so that a busy tenant does not affect most others.
+    changes: HashMap<u8, Instant>,
 }
 
 pub(super) struct Entry {
@@ -53,16 +45,7 @@ pub(super) struct Entry {
     /// True once a caller has asked for a newer token because this token was stale.
     was_stale: bool,
     /// The time until which the gateway is not asked because of another 401.
-    next_refusal: Option<Now>,
-}
-
-/// Returns the number of changes to all caches so far. The caching of a resolved token is not counted.
-pub(crate) fn changes() -> usize {
-    CHANGES.load(Ordering::SeqCst)
-}
-
-fn next_change() -> usize {
-    CHANGES.fetch_add(1, Ordering::SeqCst).wrapping_add(1)
+    next_refusal: Option<Instant>,
 }
 
 impl Entry {
@@ -117,22 +100,12 @@ impl Entry {
 
     /// Counts a 401 to `refused`. Returns whether the gateway should be asked for another token.
     pub(super) fn is_doubtful(&mut self, refused: &CachedToken, now: Now) -> bool {
-        let is_soon = self.next_refusal.is_some_and(|next| now.is_before(next));
+        let is_soon = self.next_refusal.is_some_and(|next| now.mono < next);
         let is_doubtful = !is_soon && self.token.same_credential(refused);
         if is_doubtful {
-            self.next_refusal = Some(now.after(REFUSAL_INTERVAL));
+            self.next_refusal = Some(now.after(REFUSAL_INTERVAL).mono);
         }
         is_doubtful
-    }
-}
-
-impl Default for Entries {
-    fn default() -> Self {
-        Self {
-            providers: HashMap::new(),
-            insertions: 0,
-            generations: [0; GENERATIONS],
-        }
     }
 }
 
@@ -141,24 +114,21 @@ impl Entries {
         self.providers.get_mut(provider)?.get_mut(workspace_id)
     }
 
-    /// Returns the index of the tenant's generation.
-    fn group(&self, key: Key<'_>) -> usize {
-        let hash = self.providers.hasher().hash_one(key);
-        usize::from(hash.to_le_bytes()[0])
+    fn group(&self, key: Key<'_>) -> u8 {
+        let [group, ..] = self.providers.hasher().hash_one(key).to_le_bytes();
+        group
     }
 
-    /// Counts a change, so that a token of this tenant that was requested before is not cached.
-    pub(super) fn raise_generation(&mut self, key: Key<'_>) {
-        let group = self.group(key);
-        if let Some(generation) = self.generations.get_mut(group) {
-            *generation = next_change();
-        }
+    /// Notes a change, so that a token of this tenant that is being requested is not cached. Reads the clock, because the
+    /// caller's time is from before it had the lock.
+    pub(super) fn note_change(&mut self, key: Key<'_>) {
+        self.changes.insert(self.group(key), Instant::now());
     }
 
-    /// Returns whether the tenant's token has not changed since [`changes`] returned this number.
-    pub(super) fn is_unchanged(&self, key: Key<'_>, since: usize) -> bool {
-        let group = self.group(key);
-        self.generations.get(group).is_some_and(|at| *at <= since)
+    /// Returns whether the tenant's token has not changed at this time or later.
+    pub(super) fn is_unchanged(&self, key: Key<'_>, since: Instant) -> bool {
+        let changed = self.changes.get(&self.group(key));
+        changed.is_none_or(|changed| *changed < since)
     }
 
     /// Returns whether the tenant has no token that was requested at this time or later.
@@ -168,12 +138,13 @@ impl Entries {
     }
 
     pub(super) fn delete(&mut self, key: Key<'_>) {
-        self.raise_generation(key);
+        self.note_change(key);
         drop(self.remove(key));
     }
 
     pub(super) fn clear(&mut self) {
-        self.generations.fill(next_change());
+        let now = Instant::now();
+        self.changes = (0..=u8::MAX).map(|group| (group, now)).collect();
         self.providers.clear();
     }
 

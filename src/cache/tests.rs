@@ -3,7 +3,7 @@
 mod time;
 
 use super::*;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 type Action = fn(&TokenCache, Now);
 type Change = fn(&TokenCache, &Arc<CachedToken>);
@@ -50,7 +50,7 @@ fn renewed(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
 
 /// Caches a token as if the gateway had returned it.
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    cache.update(&tenant(), Some(token), received, received, changes());
+    cache.update(&tenant(), Some(token), received, received, Instant::now());
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
@@ -190,7 +190,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             "another tenant resolved",
             |cache, now| {
                 let theirs = Some(token("theirs", now, secs(99)));
-                cache.update(&Tenant::new("ws", "q"), theirs, now, now, changes());
+                cache.update(&Tenant::new("ws", "q"), theirs, now, now, Instant::now());
             },
             Some("resolved"),
         ),
@@ -203,7 +203,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
     for (action, act, kept) in table {
         let cache = TokenCache::new();
         set(&cache, token("old", now, secs(99)), now);
-        let (asked, now) = (changes(), now.after(secs(1)));
+        let (asked, now) = (Instant::now(), now.after(secs(1)));
         act(&cache, now);
         let resolved = Some(token("resolved", now, secs(3600)));
         cache.update(&tenant(), resolved, now, now, asked);
@@ -217,22 +217,22 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
 fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
     let (cache, now) = (TokenCache::new(), Now::read());
     set(&cache, token("old", now, secs(99)), now);
-    let (asked, later) = (changes(), now.after(secs(1)));
+    let (asked, later) = (Instant::now(), now.after(secs(1)));
     set(&cache, token("set", now, secs(99)), now);
     cache.update(&tenant(), None, later, later, asked);
     assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
-    cache.update(&tenant(), None, now, later, changes());
+    cache.update(&tenant(), None, now, later, Instant::now());
     assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
-    cache.update(&tenant(), None, later, later, changes());
+    cache.update(&tenant(), None, later, later, Instant::now());
     assert_eq!(name_at(&cache, later), None);
 }
 
 #[test]
 fn after_a_delete_only_a_later_resolve_counts() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let before = changes();
+    let before = Instant::now();
     cache.delete("ws", "p");
-    let after = changes();
+    let after = Instant::now();
     let resolved = |name, asked| {
         let received = Some(token(name, now, secs(3600)));
         cache.update(&tenant(), received, now, now, asked);
@@ -315,7 +315,7 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         if took == 0 {
             bring(&cache, token, arrived);
         } else {
-            cache.update(&tenant(), Some(token), requested, arrived, changes());
+            cache.update(&tenant(), Some(token), requested, arrived, Instant::now());
         }
         act(&cache, arrived);
         let at = |after| arrived.after(secs(after));
@@ -377,7 +377,7 @@ fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
         mono: requested.mono + secs(20),
     };
     let token = token("t", requested, secs(100));
-    cache.update(&tenant(), Some(token), requested, received, changes());
+    cache.update(&tenant(), Some(token), requested, received, Instant::now());
     for (after, fresh, usable) in [(0, true, true), (50, false, true), (80, false, false)] {
         let now = received.after(secs(after));
         assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
@@ -389,7 +389,7 @@ fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
 #[test]
 fn a_busy_tenant_affects_few_others() {
     let (cache, now) = (TokenCache::new(), Now::read());
-    let asked = changes();
+    let asked = Instant::now();
     let busy = token("busy", now, secs(3600));
     for _ in 0..100 {
         cache.set_at("busy", "p", Arc::clone(&busy), now);
@@ -469,7 +469,7 @@ fn a_token_that_is_gone_is_not_stale() {
         ("clear", |cache, _| cache.clear(), false),
         (
             "a definite no",
-            |cache, _| cache.update(&tenant(), None, Now::read(), Now::read(), changes()),
+            |cache, _| cache.update(&tenant(), None, Now::read(), Now::read(), Instant::now()),
             false,
         ),
     ];
@@ -528,7 +528,7 @@ fn an_older_token_never_replaces_a_newer_one() {
     ] {
         let requested = start.after(secs(requested));
         let token = Some(token(name, requested, secs(3600)));
-        cache.update(&tenant(), token, requested, now, changes());
+        cache.update(&tenant(), token, requested, now, Instant::now());
         assert_eq!(name_at(&cache, now).as_deref(), Some(kept), "{name}");
     }
 }

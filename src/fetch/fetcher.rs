@@ -10,7 +10,7 @@ use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::{self, Base, Rule};
-use crate::flights::Source;
+use crate::flights::{Reason, Source};
 use crate::inner::Handle;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -362,19 +362,34 @@ impl Fetcher {
         }
     }
 
-    /// Returns another credential after the upstream has refused a token from the cache with 401, or `None` if the 401 is
-    /// the result.
+    /// Returns another credential after the upstream has refused a token from the cache with 401. Returns `None` if the
+    /// gateway has returned the same credential, now or in the last 30 s, or has not answered: the 401 is then the result.
+    ///
+    /// # Errors
+    ///
+    /// The gateway's error if it has refused for good.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
         deadline: Deadline,
     ) -> Result<Option<Arc<CachedToken>>> {
-        match &self.credential {
-            Credential::Tenant(cache, Ok(tenant)) => {
-                let flights = &self.client.flights;
-                flights.replacement(cache, tenant, refused, deadline)
+        let Credential::Tenant(cache, Ok(tenant)) = &self.credential else {
+            return Ok(None);
+        };
+        let (log, provider) = (self.client.log, &tenant.provider);
+        log.info(format_args!(
+            "the upstream refused the cached token of {provider:?} (401)"
+        ));
+        let (flights, reason) = (&self.client.flights, Reason::Refused(Arc::clone(refused)));
+        match flights.resolve(Some(cache), tenant, reason, deadline) {
+            Ok(token) => Ok(Some(token).filter(|token| !token.same_credential(refused))),
+            Err(error) if error.is_final() => Err(error),
+            Err(error) => {
+                log.warn(format_args!(
+                    "the gateway returned no new token for {provider:?} after a 401: {error}"
+                ));
+                Ok(None)
             }
-            _ => Ok(None),
         }
     }
 

@@ -107,10 +107,10 @@ impl World {
     }
 
     /// Asks for another token after a 401 to this one.
-    fn replacement(&self, refused: &Arc<CachedToken>) -> Option<Got> {
+    fn replacement(&self, refused: &Arc<CachedToken>) -> Got {
+        let (cache, reason) = (Some(&self.cache), Reason::Refused(Arc::clone(refused)));
         let flights = &self.handle.flights;
-        let replacement = flights.replacement(&self.cache, &tenant(), refused, far());
-        replacement.unwrap().map(|token| got(&token))
+        got(&flights.resolve(cache, &tenant(), reason, far()).unwrap())
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {
@@ -349,9 +349,9 @@ fn callers_whose_token_was_refused_share_one_call() {
         let (theirs, same) = (Arc::clone(&world), Arc::clone(&refused));
         let theirs = thread::spawn(move || theirs.replacement(&same));
         let mine = world.replacement(&refused);
-        let new = Some(Got::Resolved(0));
+        let new = Got::Resolved(0);
         assert_eq!((mine, theirs.join().unwrap()), (new, new));
-        assert_eq!((kept(&world.cache), world.resolves()), (new, 1));
+        assert_eq!((kept(&world.cache), world.resolves()), (Some(new), 1));
     });
 }
 
@@ -365,7 +365,7 @@ fn after_a_401_a_call_asks_anew() {
         let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
         let refused = world.cached(&world.cache, far()).unwrap();
         world.note_change();
-        let next = world.replacement(&refused).unwrap();
+        let next = world.replacement(&refused);
         assert!(matches!(next, Got::Resolved(_)) && !world.is_old(next));
         theirs.join().unwrap();
         assert_eq!(kept(&world.cache), Some(next));

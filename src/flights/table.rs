@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use super::call::{Call, Key};
-use crate::cache;
 use crate::error::Result;
 use crate::gateway::Success;
 use crate::json::Object;
@@ -21,8 +20,6 @@ const MAX_FLIGHTS: usize = 512;
 pub(super) struct Flight {
     pub(super) call: Arc<Call>,
     created: Now,
-    /// The value of [`cache::changes`] when the flight was created.
-    changes: usize,
     /// Set under the table's lock.
     outcome: OnceLock<Outcome>,
     ended: Condvar,
@@ -67,7 +64,6 @@ impl Flight {
         Self {
             call: Arc::clone(call),
             created: Now::read(),
-            changes: cache::changes(),
             outcome: OnceLock::new(),
             ended: Condvar::new(),
         }
@@ -78,7 +74,7 @@ impl Flight {
     fn serves(&self, call: &Call) -> bool {
         let changed = call
             .destination()
-            .is_some_and(|(cache, tenant)| !cache.is_unchanged(tenant, self.changes));
+            .is_some_and(|(cache, tenant)| !cache.is_unchanged(tenant, self.created.mono));
         !changed && self.call.serves(call)
     }
 
@@ -93,7 +89,7 @@ impl Flight {
             Err(error) if error.is_final() => (None, self.created),
             _ => return,
         };
-        cache.update(tenant, token, requested, Now::read(), self.changes);
+        cache.update(tenant, token, requested, Now::read(), self.created.mono);
     }
 }
 

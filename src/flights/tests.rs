@@ -2,7 +2,6 @@
 //! time, so they do not depend on timing.
 
 use super::*;
-use crate::cache;
 use crate::error::Result;
 use crate::error::meaning::{self, Asked};
 use crate::fetch::fetcher::{Credential, Fetcher};
@@ -417,7 +416,7 @@ fn a_caller_that_wakes_late_leaves_a_newer_token_in_its_cache() {
     table.finish(&flight, response.map(Arc::new));
     let newer = Some(Arc::new(expiring("new", 3600)));
     let now = Now::read();
-    cache.update(&tenant, newer, now, now, cache::changes());
+    cache.update(&tenant, newer, now, now, Instant::now());
     assert!(table.wait(&flight, &late, far()).unwrap().is_ok());
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "new");
 }
@@ -899,7 +898,7 @@ fn a_caller_without_a_usable_token_gets_the_error() {
         ("deleted", |cache| cache.delete("ws", "p")),
         ("refused", |cache| {
             let now = Now::read();
-            cache.update(&tenant(), None, now, now, cache::changes());
+            cache.update(&tenant(), None, now, now, Instant::now());
         }),
     ];
     for (case, change) in table {
@@ -937,7 +936,7 @@ fn refuse(cache: &TokenCache) {
 
 /// Returns a workspace that shares its generation with neither of the two tenants. A few workspaces do.
 fn unaffected(cache: &TokenCache) -> String {
-    let before = cache::changes();
+    let before = Instant::now();
     refuse(cache);
     let mut names = (0..1000).map(|number| number.to_string());
     let is_unaffected = |name: &String| cache.is_unchanged(&Tenant::new(name, "p"), before);

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{CANARY, assert_clean, assert_clean_beside, assert_line, strategy_names};
-use crate::cache::{Tenant, TokenCache, changes};
+use crate::cache::{Tenant, TokenCache};
 use crate::json;
 use crate::time::{MAX_DURATION, Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
@@ -108,7 +108,7 @@ fn is_sent(token: &CachedToken) {
 fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
     let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
     let (kept, now) = (Some(token.clone().into()), received.at);
-    cache.update(&tenant, kept, now, now, changes());
+    cache.update(&tenant, kept, now, now, Instant::now());
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.

@@ -52,6 +52,8 @@
 //!   hosts of one API, so that a URL from a model cannot send it elsewhere.
 //! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] lists the SDK's codes, and the
 //!   known codes of gateways with what to do about each.
+//! - [`refreshes`] says how processes and hosts share a connection, and how to learn its state. [`security`] says where
+//!   credentials go. [`changes`] lists the changes of each version.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
@@ -59,14 +61,28 @@
 //! # Blocking, time and threads
 //!
 //! Every request blocks the calling thread. It has a time limit, which the documentation of its method states. The
-//! exception is an [authenticated agent](NexusClient::authenticated_agent): its requests can stream their bodies, and
-//! by default have no time limit as a whole.
+//! exception is an [authenticated agent](NexusClient::authenticated_agent), a ureq agent that adds the credential: its
+//! requests can stream their bodies, and by default have no time limit as a whole.
 //!
 //! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]: they are `Send` and `Sync`, and their clones
-//! share one state. All other types are `Send` as well, and all but [`WaitOptions`] are `Sync`. A request that can make the gateway refresh
-//! a token runs on a thread of its own. It continues after its caller has timed out, because the provider may revoke
-//! the user's grant if a refresh is interrupted. A program that ends with [`std::process::exit`] should therefore call
-//! [`NexusClient::drain`] first.
+//! share one state. All other types are `Send` as well, and all but [`WaitOptions`] are `Sync`. To spare the first tool
+//! call of a server the wait for a token, call [`get_cached_token`](NexusClient::get_cached_token) in a thread when the
+//! server starts. A request that may refresh a token continues after its caller has timed out: see
+//! [`refreshes`].
+//!
+//! # Configuration
+//!
+//! | option | default | what |
+//! |---|---|---|
+//! | [`api_key`](NexusClientOptions::api_key) | none | sent to the gateway as `X-API-Key` |
+//! | [`timeout`](NexusClientOptions::timeout) | 30 s | the time limit of each request to the gateway, and of each fetch as a whole |
+//! | [`retry_policy`](NexusClientOptions::retry_policy) | no retries | retries of requests to the gateway; [`FetchOptions::retry_policy`] is for requests to an API |
+//! | [`stale_if_error`](NexusClientOptions::stale_if_error) | `true` | uses a cached token until it expires while the gateway cannot return a new one |
+//! | [`lock_dir`](NexusClientOptions::lock_dir), [`without_lock`](NexusClientOptions::without_lock), [`refresh_lock`](NexusClientOptions::refresh_lock) | a directory of the user's own | the lock with which processes take turns: see [`refreshes`] |
+//! | [`agent`](NexusClientOptions::agent) | the SDK's own | a ureq agent with your root certificates, client certificate or proxy |
+//! | [`max_body_bytes`](NexusClientOptions::max_body_bytes) | 100 MiB | the largest response body of a fetch |
+//! | [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) | `false` | allows sending a credential to an API over plain http |
+//! | [`log_level`](NexusClientOptions::log_level) | `Warn` | the messages that go to stderr |
 //!
 //! # What the SDK does without being asked
 //!
@@ -77,7 +93,7 @@
 //! | creates empty lock files below the user's home directory, so that processes do not refresh the same token at once | [`without_lock`](NexusClientOptions::without_lock); [`lock_dir`](NexusClientOptions::lock_dir) sets another directory |
 //! | reads `NEXUS_LOCK_DIR`, the directory for these files (set it for all programs of a user or for none); if the variable is set but empty, there is no lock | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
 //! | uses the [proxies](#proxies) in the environment, except for requests to this machine | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
-//! | waits up to 5 s when the last handle of a client (a clone, fetcher or authenticated agent) is dropped while the gateway may be refreshing a token | keep a clone in a `static`, or end with [`std::process::exit`]: neither drops the client, but the user's grant may be lost |
+//! | waits up to 5 s when the last handle of a client is dropped while the gateway may be [refreshing](refreshes) a token | keep a clone in a `static`, or end with [`std::process::exit`]; both can cost the user's grant |
 //!
 //! `NEXUS_GATEWAY_URL` and `NEXUS_API_KEY` are read only by [`NexusClientOptions::from_env`].
 //!
@@ -114,7 +130,6 @@
 //! | `win-system-proxy` | no | the proxy in the Windows settings, if no variable names one |
 //! | `log` | no | diagnostics go to the `log` facade instead of stderr |
 //! | `testing` | no | `testing::DevGateway` |
-//! | `cli` | no | the command `nexus` |
 //!
 //! # Examples
 //!
@@ -183,6 +198,15 @@ pub mod testing;
 #[cfg(doc)]
 #[doc = include_str!("python.md")]
 pub mod python {}
+#[cfg(doc)]
+#[doc = include_str!("refreshes.md")]
+pub mod refreshes {}
+#[cfg(doc)]
+#[doc = include_str!("security.md")]
+pub mod security {}
+#[cfg(doc)]
+#[doc = include_str!("changes.md")]
+pub mod changes {}
 
 // The README's blocks need these features.
 #[cfg(all(doctest, feature = "consent", feature = "testing"))]

@@ -55,8 +55,11 @@ fn one_miss(server: &Server, scheme: &str, criterion: &mut Criterion, report: &m
         let request = bare.get(&url).config().max_idle_age(Duration::ZERO).build();
         request.call().unwrap().body_mut().read_to_vec()
     };
-    let options = NexusClientOptions::new(origin).without_lock();
+    let options = NexusClientOptions::new(origin.clone()).without_lock();
     let client = NexusClient::new(options).unwrap();
+    // ureq keeps the settings of TLS from the first request that has no settings of its own, as an ordinary fetch.
+    let fetcher = client.fetcher(&TokenCache::new(), "workspace", "github");
+    assert_eq!(fetcher.get(&format!("{origin}/")).unwrap().0, 200);
     let what = format!("a cold miss over {scheme}, beside its request on a new connection");
     let pair = compare(
         criterion,

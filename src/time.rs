@@ -4,6 +4,8 @@ pub(crate) mod date;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
+
 /// The longest wait or lifetime. Longer durations are shortened to it, so that no sum of times overflows.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -32,21 +34,35 @@ impl Now {
         }
     }
 
-    /// Returns how much more time has passed since `start` on the wall clock than on the monotonic clock, in whole seconds.
-    /// The monotonic clock of most systems stands still while the machine is suspended.
-    pub(crate) fn seconds_ahead(self, start: Self) -> i64 {
-        let passed = self.mono.saturating_duration_since(start.mono);
-        let expected = start.after(passed).wall;
-        let seconds = |apart: Duration| i64::try_from(apart.as_secs()).unwrap_or(i64::MAX);
-        match self.wall.duration_since(expected) {
-            Ok(ahead) => seconds(ahead),
-            Err(behind) => seconds(behind.duration()).saturating_neg(),
-        }
-    }
-
     /// Returns whether this moment is before `end` on both clocks.
     pub(crate) fn is_before(self, end: Self) -> bool {
         self.mono < end.mono && self.wall < end.wall
+    }
+}
+
+/// If the wall clock gains more than this on the monotonic clock, the machine was suspended.
+const SUSPENDED: Duration = Duration::from_secs(5);
+
+/// Notices that the machine was suspended. The monotonic clock of most systems stands still meanwhile.
+pub(crate) struct Suspensions(Mutex<(Now, Option<Instant>)>);
+
+impl Suspensions {
+    pub(crate) fn after(start: Now) -> Self {
+        Self(Mutex::new((start, None)))
+    }
+
+    /// Returns how long ago the end of the last suspension was noticed, or `None` if there was none. A suspension is
+    /// noticed by the next call of this method.
+    pub(crate) fn time_since_last(&self, now: Now) -> Option<Duration> {
+        let mut state = self.0.lock();
+        let (last, resumed) = &mut *state;
+        let passed = now.mono.saturating_duration_since(last.mono);
+        let gained = now.wall.duration_since(last.after(passed).wall);
+        if gained.is_ok_and(|gained| gained > SUSPENDED) {
+            *resumed = Some(now.mono);
+        }
+        *last = now;
+        resumed.map(|resumed| now.mono.saturating_duration_since(resumed))
     }
 }
 
@@ -130,22 +146,28 @@ mod tests {
     }
 
     #[test]
-    fn a_suspension_is_what_the_wall_clock_has_gained() {
+    fn a_suspension_shows_as_a_wall_clock_that_gains_more_than_five_seconds() {
         let start = Now::read();
-        // Seconds since the start: on the wall clock, on the monotonic clock, and the difference.
+        let suspensions = Suspensions::after(start);
+        // Seconds since the start, on the wall clock and on the monotonic clock, and since the last suspension.
         let table = [
-            (0, 0, 0),
-            (60, 60, 0),
-            (3660, 60, 3600),
-            (0, 60, -60),
-            (-60, 0, -60),
+            ("the start", 0, 0, None),
+            ("a usual pause", 600, 600, None),
+            ("a clock that was corrected a little", 615, 610, None),
+            ("a clock that was set back", 20, 620, None),
+            ("a usual pause", 30, 630, None),
+            ("a suspension of an hour", 3640, 640, Some(0)),
+            ("later", 3643, 643, Some(3)),
+            ("a short suspension", 3653, 647, Some(0)),
+            ("much later", 7653, 4647, Some(4000)),
         ];
-        for (wall, mono, ahead) in table {
+        for (case, wall, mono, expected) in table {
             let now = Now {
-                wall: shifted(start.wall, wall),
+                wall: start.wall + secs(wall),
                 mono: start.mono + secs(mono),
             };
-            assert_eq!(now.seconds_ahead(start), ahead, "{wall} {mono}");
+            let since = suspensions.time_since_last(now);
+            assert_eq!(since, expected.map(secs), "{case}");
         }
     }
 

@@ -8,7 +8,7 @@ mod settings;
 
 use std::env;
 use std::io::{self, Read as _};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use ureq::config::Config;
@@ -22,13 +22,10 @@ use self::proxies::Proxies;
 use self::settings::Limits;
 use crate::error::NexusError;
 use crate::log::Log;
-use crate::time::{Deadline, Now};
+use crate::time::{Deadline, Now, Suspensions};
 use crate::url;
 
 pub(crate) use failure::Failure;
-
-/// If the wall clock gains more than this on the monotonic clock, in seconds, the machine was suspended.
-const SUSPENDED: i64 = 5;
 
 /// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
 const MAX_REFUSAL: u64 = 64 << 10;
@@ -69,9 +66,7 @@ pub(crate) struct Transport {
     timeout: Duration,
     /// True once a response has arrived, so that a connection may be a pooled one.
     has_responded: AtomicBool,
-    start: Now,
-    /// How far the wall clock was ahead of the monotonic clock at the last response, in seconds since `start`.
-    ahead: AtomicI64,
+    suspensions: Suspensions,
 }
 
 impl Transport {
@@ -115,8 +110,7 @@ impl Transport {
             proxies,
             timeout,
             has_responded: AtomicBool::new(false),
-            start: Now::read(),
-            ahead: AtomicI64::new(0),
+            suspensions: Suspensions::after(Now::read()),
         }
     }
 
@@ -135,7 +129,7 @@ impl Transport {
     /// phase of the request has that time to itself: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
-    /// requests use the pool, except after a suspension of the machine. A server may close an idle connection just as a
+    /// requests use the pool, but no connection from before a suspension of the machine. A server may close an idle connection just as a
     /// request reuses it. If a connection ends without a response, an idempotent request (RFC 9110 section 9.2.2) is
     /// therefore sent once more, unless this client has not had any response yet.
     pub(crate) fn send(
@@ -172,14 +166,20 @@ impl Transport {
         read: impl FnOnce(http::Response<Body>) -> Result<Response, ureq::Error>,
     ) -> Result<Response, Failure> {
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
-        let connects_anew = request.may_refresh || self.was_suspended(Now::read());
+        let anew = Some(Duration::ZERO);
+        let max_age = if request.may_refresh {
+            anew
+        } else {
+            self.max_age()
+        };
         let proxy = self.proxy(request.url).map_err(Failure::final_error)?;
-        let mut outcome = self.run(request, proxy, deadline, connects_anew);
+        let mut outcome = self.run(request, proxy, deadline, max_age);
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
-            outcome = self.run(request, proxy, deadline, true);
+            outcome = self.run(request, proxy, deadline, anew);
         }
-        if outcome.is_ok() {
-            self.note_response(Now::read());
+        // Threads that send requests share this flag, so it is written only once.
+        if outcome.is_ok() && !self.has_responded.load(Relaxed) {
+            self.has_responded.store(true, Relaxed);
         }
         let response = outcome.and_then(read);
         response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
@@ -195,27 +195,16 @@ impl Transport {
         self.proxies.as_ref().map_or_else(agents, |it| it.of(url))
     }
 
-    /// Returns whether the machine was suspended after the last response. Servers and routers have then forgotten the
-    /// pooled connections, and a request on one of them would get no response.
-    fn was_suspended(&self, now: Now) -> bool {
-        let last = self.ahead.load(Relaxed);
-        now.seconds_ahead(self.start).saturating_sub(last) > SUSPENDED
-    }
-
-    /// Threads that send requests share these values, so they are written only if they change.
-    fn note_response(&self, now: Now) {
-        if !self.has_responded.load(Relaxed) {
-            self.has_responded.store(true, Relaxed);
-        }
-        let ahead = now.seconds_ahead(self.start);
-        if self.ahead.load(Relaxed) != ahead {
-            self.ahead.store(ahead, Relaxed);
-        }
+    /// Returns the idle time from which pooled connections are too old, if it is less than in the agent's settings. Servers
+    /// and routers forget connections while the machine is suspended, and a request on one of them gets no response.
+    fn max_age(&self) -> Option<Duration> {
+        let since = self.suspensions.time_since_last(Now::read())?;
+        (since < self.agents.agent.config().max_idle_age()).then_some(since)
     }
 
     /// Returns whether the agent's own settings suit a request. ureq copies all settings for a request that has settings
-    /// of its own, which costs about 6 % of a fetch from loopback. So a request whose time left is at most 1/64 shorter than the
-    /// agent's timeout uses that timeout.
+    /// of its own, which costs about 6 % of a fetch from loopback. So a request whose time left is at most 1/64 shorter than
+    /// the agent's timeout uses that timeout.
     fn is_usual(&self, proxy: Option<&Proxy>, left: Duration) -> bool {
         !self.has_callers_agent
             && proxy == self.agents.agent.config().proxy()
@@ -227,7 +216,7 @@ impl Transport {
         request: &Outgoing<'_>,
         proxy: Option<&Proxy>,
         deadline: Deadline,
-        connects_anew: bool,
+        max_age: Option<Duration>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let timed_out = ureq::Error::Timeout(Timeout::Global);
         let left = deadline.left().ok_or(timed_out)?;
@@ -235,15 +224,15 @@ impl Transport {
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        if connects_anew || !self.is_usual(proxy, left) {
+        if max_age.is_some() || !self.is_usual(proxy, left) {
             let agent = &self.agents.agent;
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
             let limits = Limits::within(left, keeps_limits.then(|| agent.config()));
             let config = agent.configure_request(built);
             let mut config =
                 settings::of_request(config, limits, keeps_limits).proxy(proxy.cloned());
-            if connects_anew {
-                config = config.max_idle_age(Duration::ZERO);
+            if let Some(age) = max_age {
+                config = config.max_idle_age(age);
             }
             built = config.build();
         }
@@ -269,13 +258,10 @@ impl Transport {
         if url::is_loopback(&url) || proxy != self.agents.agent.config().proxy() {
             config = config.proxy(proxy.cloned());
         }
-        if self.was_suspended(Now::read()) {
-            config = config.max_idle_age(Duration::ZERO);
+        if let Some(age) = self.max_age() {
+            config = config.max_idle_age(age);
         }
         let sent = self.agents.run(config.build());
-        if sent.is_ok() {
-            self.note_response(Now::read());
-        }
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {

@@ -35,41 +35,49 @@ fn a_request_that_may_refresh_never_uses_a_pooled_connection() {
     }
 }
 
+/// Returns suspensions of which the next call notices one: the wall clock has gained a minute since their start.
+fn suspended() -> Suspensions {
+    let Now { wall, mono } = Now::read();
+    let wall = wall - Duration::from_secs(60);
+    Suspensions::after(Now { wall, mono })
+}
+
+/// The first request after a suspension is often a resolve, and it must not hide the suspension from the others.
 #[test]
-fn after_a_suspension_one_request_leaves_the_pool_alone() {
-    let (url, connections) = dying(false);
-    let transport = unchanged();
-    assert_eq!(get(url.as_str()).body_of(&transport), "whole");
-    // As if the wall clock had gained a minute since then.
-    transport.ahead.fetch_sub(60, Ordering::SeqCst);
-    assert_eq!(post(url.as_str(), "x").body_of(&transport), "whole");
-    assert_eq!(connections.load(Ordering::SeqCst), 2);
-    // The next request uses the pool again, here to its disadvantage.
-    let brief = Duration::from_millis(200);
-    let error = get(url.as_str()).within(brief).of(&transport).err();
-    assert_eq!(error.unwrap().code(), "timeout");
-    assert_eq!(connections.load(Ordering::SeqCst), 2);
+fn no_connection_from_before_a_suspension_is_used() {
+    let (gateway, gateways) = dying(false);
+    let (first, firsts) = dying(false);
+    let (second, seconds) = dying(false);
+    let mut transport = unchanged();
+    for url in [&gateway, &first, &second] {
+        assert_eq!(get(url).body_of(&transport), "whole");
+    }
+    transport.suspensions = suspended();
+    assert_eq!(get(&gateway).refreshing().body_of(&transport), "whole");
+    assert_eq!(post(&first, "x").body_of(&transport), "whole");
+    assert_eq!(get(&second).body_of(&transport), "whole");
+    let counts = [gateways, firsts, seconds].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!(counts, [2, 2, 2]);
 }
 
 #[test]
-fn a_machine_was_suspended_if_the_wall_clock_has_gained_more_than_five_seconds() {
-    let transport = unchanged();
-    let at = |wall: u64, mono: u64| Now {
-        wall: transport.start.wall + Duration::from_secs(wall),
-        mono: transport.start.mono + Duration::from_secs(mono),
-    };
-    // A suspension of an hour, ten minutes after the first response.
-    let table = [
-        (600, 600, false),
-        (605, 600, false),
-        (606, 600, true),
-        (4200, 600, true),
-    ];
-    for (wall, mono, was_suspended) in table {
-        let now = at(wall, mono);
-        assert_eq!(transport.was_suspended(now), was_suspended, "{wall} {mono}");
+fn a_connection_from_after_a_suspension_is_used_again() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let port = serve(move |mut socket| {
+        count.fetch_add(1, Ordering::SeqCst);
+        loop {
+            head(&mut socket)?;
+            socket.write_all(&ok("whole"))?;
+        }
+    });
+    let url = format!("http://127.0.0.1:{port}/");
+    let mut transport = unchanged();
+    transport.suspensions = suspended();
+    for _ in 0..3 {
+        assert_eq!(get(&url).body_of(&transport), "whole");
+        // The age of a connection has to be less than the time since the suspension.
+        thread::sleep(Duration::from_millis(2));
     }
-    transport.note_response(at(4200, 600));
-    assert!(!transport.was_suspended(at(4300, 700)), "it was noted");
-    assert!(transport.was_suspended(at(4400, 700)), "a second one");
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }

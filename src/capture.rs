@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::connection::ConnectionStatus;
 use crate::debug::debug_only;
 use crate::error::Result;
 use crate::json::{self, Object};
@@ -144,9 +143,9 @@ fn is_plain(name: &str) -> bool {
 pub struct CapturedCredential {
     /// The id of the credential's connection.
     pub connection_id: String,
-    /// The outcome that the gateway reports, normally `success`. Use
-    /// [`check_connection`](crate::NexusClient::check_connection) for the connection's status.
-    pub status: ConnectionStatus,
+    /// The outcome in the gateway's words, normally `success`. It is not the connection's status, for which
+    /// [`check_connection`](crate::NexusClient::check_connection) asks.
+    pub status: String,
     /// The URL to which the gateway would send a browser next. `Debug` does not show the URL.
     pub redirect_url: Option<String>,
 }
@@ -170,7 +169,7 @@ impl CapturedCredential {
         Ok(Self {
             connection_id: json::required(&response, &["connection_id"])?,
             redirect_url: json::filled(&response, "redirect_url"),
-            status: ConnectionStatus::of(&response)?,
+            status: json::required(&response, &["status"])?,
         })
     }
 }

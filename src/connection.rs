@@ -14,20 +14,27 @@ use crate::url;
 /// An empty list of scopes. For a plain `[]`, the compiler cannot infer the type of the items.
 ///
 /// ```
-/// use nexus_sdk::{NO_SCOPES, RequestConnectionInput};
+/// use nexus_sdk::{NO_SCOPES, NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 ///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 /// let input = RequestConnectionInput::new("acme", "weather", NO_SCOPES, "http://localhost:3000/done");
-/// assert!(format!("{input:?}").contains("scopes: []"));
+/// assert!(client.request_connection(&input).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub const NO_SCOPES: [&str; 0] = [];
 
 /// The input of [`NexusClient::request_connection`](crate::NexusClient::request_connection).
 ///
 /// ```
-/// use nexus_sdk::RequestConnectionInput;
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 ///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/done");
-/// assert!(format!("{input:?}").contains(r#"provider_name: "github", scopes: ["repo"]"#));
+/// let connection = client.request_connection(&input)?;
+/// assert_eq!(connection.scopes, Some(vec!["repo".to_string()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]

@@ -37,7 +37,6 @@ pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 /// assert_eq!(error.code(), "invalid_input");
 /// assert_eq!(error.status_code(), None);
 /// assert!(error.to_string().starts_with("invalid_input: gateway_url"));
-/// assert!(format!("{error:?}").starts_with(&error.to_string()));
 /// assert_eq!(size_of_val(&error), size_of::<usize>());
 /// ```
 #[derive(Clone)]

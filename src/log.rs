@@ -9,7 +9,7 @@ const TARGET: &str = "nexus_sdk";
 
 /// Selects the lines that the SDK writes to stderr. Each level includes the levels before it.
 ///
-/// The environment variable `NEXUS_LOG` (`off`, `error`, `warn`, `info`, `debug`) overrides the
+/// The environment variable `NEXUS_LOG` (`off`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
 /// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
 /// panics loses the line, but the call continues. While no logger is set (the facade's maximum level is off),
@@ -30,8 +30,6 @@ const TARGET: &str = "nexus_sdk";
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// A failure that no caller receives as an error. At present, the SDK logs nothing at this level.
-    Error,
     /// A problem that does not fail the call, such as a retry or plain http to a remote gateway.
     #[default]
     Warn,
@@ -43,7 +41,7 @@ pub enum LogLevel {
 
 impl LogLevel {
     fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Off, Self::Error, Self::Warn, Self::Info, Self::Debug];
+        let all = [Self::Off, Self::Warn, Self::Info, Self::Debug];
         let is_named = |level: &Self| level.name().eq_ignore_ascii_case(name.trim());
         all.into_iter().find(is_named)
     }
@@ -51,7 +49,6 @@ impl LogLevel {
     fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
-            Self::Error => "error",
             Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
@@ -71,9 +68,9 @@ impl Log {
         let named = LogLevel::from_name(&name);
         let log = Self(named.unwrap_or(configured));
         if named.is_none() && !name.trim().is_empty() {
-            let line =
-                format_args!("NEXUS_LOG is ignored; set it to off, error, warn, info or debug");
-            log.warn(line);
+            log.warn(format_args!(
+                "NEXUS_LOG is ignored; set it to off, warn, info or debug"
+            ));
         }
         log
     }

@@ -24,15 +24,17 @@ const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 /// option that it cannot use.
 ///
 /// ```
-/// use nexus_sdk::NexusClientOptions;
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy};
+/// use std::time::Duration;
 ///
-/// let options = NexusClientOptions::new("https://nexus.example.com");
-/// assert_eq!(
-///     format!("{options:?}"),
-///     "NexusClientOptions { timeout: 30s, retry_policy: RetryPolicy { retries: 0, \
-///      min_delay: 200ms, max_delay: 2s, retry_on_429: false }, max_body_bytes: 104857600, \
-///      allow_insecure_http: false, log_level: Warn, stale_if_error: true, lock: Default, .. }"
-/// );
+/// let options = NexusClientOptions::new("https://nexus.example.com")
+///     .api_key("k-1")
+///     .timeout(Duration::from_secs(10))
+///     .retry_policy(RetryPolicy::default().retries(2));
+/// assert!(NexusClient::new(options.clone()).is_ok());
+///
+/// let error = NexusClient::new(options.timeout(Duration::ZERO)).unwrap_err();
+/// assert!(error.message().starts_with("timeout: "));
 /// ```
 #[derive(Clone)]
 pub struct NexusClientOptions {
@@ -102,8 +104,14 @@ impl NexusClientOptions {
     /// Sets the API key, which the SDK sends to the gateway as `X-API-Key`. Default: no key, and no such header.
     ///
     /// ```
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").api_key("k-1");
-    /// assert!(!format!("{options:?}").contains("k-1"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder().api_key("k-1").start()?;
+    /// let options = NexusClientOptions::new(gateway.url());
+    /// let error = NexusClient::new(options.clone())?.providers().unwrap_err();
+    /// assert_eq!(error.code(), "unauthorized");
+    /// assert!(NexusClient::new(options.api_key("k-1"))?.providers().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
@@ -124,11 +132,15 @@ impl NexusClientOptions {
     /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time limit of a single fetch.
     ///
     /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::{DevGateway, Fault}};
     /// use std::time::Duration;
     ///
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080")
-    ///     .timeout(Duration::from_secs(5));
-    /// assert!(format!("{options:?}").contains("timeout: 5s"));
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(1, Fault::Delay(Duration::from_secs(10)));
+    /// let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_millis(100));
+    /// let error = NexusClient::new(options)?.providers().unwrap_err();
+    /// assert_eq!(error.code(), "timeout");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -140,11 +152,14 @@ impl NexusClientOptions {
     /// Sets the retry policy for requests to the gateway. Default: no retries.
     ///
     /// ```
-    /// use nexus_sdk::{NexusClientOptions, RetryPolicy};
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
     ///
-    /// let options = NexusClientOptions::new("http://localhost:8080")
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(1, Fault::Status(503));
+    /// let options = NexusClientOptions::new(gateway.url())
     ///     .retry_policy(RetryPolicy::default().retries(3));
-    /// assert!(format!("{options:?}").contains("retries: 3"));
+    /// assert!(NexusClient::new(options)?.providers().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
@@ -188,8 +203,15 @@ impl NexusClientOptions {
     /// the list of providers to 2 MiB.
     ///
     /// ```
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").max_body_bytes(1024);
-    /// assert!(format!("{options:?}").contains("max_body_bytes: 1024"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder().upstream("/file", "text/plain", "x".repeat(1025)).start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let options = NexusClientOptions::new(gateway.url()).max_body_bytes(1024);
+    /// let fetcher = NexusClient::new(options)?.fetcher(&TokenCache::new(), "acme", "github");
+    /// let error = fetcher.get(&format!("{}/file", gateway.url())).unwrap_err();
+    /// assert_eq!(error.code(), "body_too_large");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: u64) -> Self {
@@ -203,8 +225,16 @@ impl NexusClientOptions {
     /// For a gateway at such a URL, the client only logs a warning, because the URL comes from your configuration.
     ///
     /// ```
-    /// let options = nexus_sdk::NexusClientOptions::new("http://nexus").allow_insecure_http(true);
-    /// assert!(format!("{options:?}").contains("allow_insecure_http: true"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let options = NexusClientOptions::new("https://nexus.example.com");
+    /// let fetcher = NexusClient::new(options.clone())?.fetcher(&TokenCache::new(), "acme", "files");
+    /// let error = fetcher.get("http://files.example.com/").unwrap_err();
+    /// assert_eq!(error.code(), "insecure_url");
+    ///
+    /// // This client sends the credential.
+    /// let client = NexusClient::new(options.allow_insecure_http(true))?;
+    /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
     pub fn allow_insecure_http(mut self, allow: bool) -> Self {
@@ -216,10 +246,12 @@ impl NexusClientOptions {
     /// overrides this option.
     ///
     /// ```
-    /// use nexus_sdk::{LogLevel, NexusClientOptions};
+    /// use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions};
     ///
-    /// let options = NexusClientOptions::new("http://localhost:8080").log_level(LogLevel::Off);
-    /// assert!(format!("{options:?}").contains("log_level: Off"));
+    /// // By default, a gateway at plain http on another machine is a warning on stderr.
+    /// let options = NexusClientOptions::new("http://nexus.example.com").log_level(LogLevel::Off);
+    /// let client = NexusClient::new(options)?;
+    /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
     pub fn log_level(mut self, level: LogLevel) -> Self {
@@ -230,9 +262,8 @@ impl NexusClientOptions {
     /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
     /// The expiring token is used after every failure of the call to the gateway, unless the gateway has refused for
-    /// good. A refusal is final if its status is 401, 403 or 410. Any other 4xx except 429 is final if the gateway has
-    /// sent a code that [`ErrorKind`](crate::ErrorKind) lists, other than `token_expired`. A code that the SDK sets,
-    /// such as `http_404`, does not count. A token is expiring during the cache's buffer, by default the last 30 s of
+    /// good. A refusal is final if its status is 401 or 410, or another 4xx except 429 with a code from the gateway other
+    /// than `token_expired`. A code that the SDK sets, such as `http_404`, does not count. A token is expiring during the cache's buffer, by default the last 30 s of
     /// its lifetime. A token without a known expiry can be used for up to an hour after it was requested.
     ///
     /// The first call that finds such a token in the cache asks the gateway, and waits for at most 1 s. From the moment it
@@ -240,8 +271,12 @@ impl NexusClientOptions {
     /// each token.
     ///
     /// ```
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
-    /// assert!(format!("{options:?}").contains("stale_if_error: false"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    ///
+    /// // In the last 30 s of a token's lifetime, calls fail if the gateway cannot provide a new token.
+    /// let options = NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
+    /// let client = NexusClient::new(options)?;
+    /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
     pub fn stale_if_error(mut self, stale_if_error: bool) -> Self {
@@ -291,8 +326,15 @@ impl NexusClientOptions {
     /// `lock_dir` nor `refresh_lock`.
     ///
     /// ```
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").without_lock();
-    /// assert!(format!("{options:?}").contains("lock: Off"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let dir = std::env::temp_dir().join("nexus-no-locks");
+    /// let options = NexusClientOptions::new(gateway.url()).lock_dir(&dir).without_lock();
+    /// NexusClient::new(options)?.resolve_token("acme", "github")?;
+    /// assert!(!dir.exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn without_lock(mut self) -> Self {

@@ -62,8 +62,14 @@ impl RetryPolicy {
     /// Sets the maximum number of retries after the first attempt. Default 0.
     ///
     /// ```
-    /// let policy = nexus_sdk::RetryPolicy::default().retries(2);
-    /// assert!(format!("{policy:?}").contains("retries: 2"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(2, Fault::Status(503));
+    /// let policy = RetryPolicy::default().retries(2);
+    /// let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
+    /// assert!(NexusClient::new(options)?.providers().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
@@ -74,10 +80,16 @@ impl RetryPolicy {
     /// Sets the pause before the first retry, to which the random factor is then applied. Default 200 ms.
     ///
     /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
     /// use std::time::Duration;
     ///
-    /// let policy = nexus_sdk::RetryPolicy::default().min_delay(Duration::from_millis(50));
-    /// assert!(format!("{policy:?}").contains("min_delay: 50ms"));
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(3, Fault::Status(503));
+    /// let policy = RetryPolicy::default().retries(3).min_delay(Duration::ZERO);
+    /// let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
+    /// // Sends three retries at once.
+    /// assert!(NexusClient::new(options)?.providers().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn min_delay(mut self, delay: Duration) -> Self {
@@ -88,10 +100,17 @@ impl RetryPolicy {
     /// Sets the longest pause before a retry. Default 2 s.
     ///
     /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
     /// use std::time::Duration;
     ///
-    /// let policy = nexus_sdk::RetryPolicy::default().max_delay(Duration::from_secs(10));
-    /// assert!(format!("{policy:?}").contains("max_delay: 10s"));
+    /// let gateway = DevGateway::start()?;
+    /// let retry_after = Fault::RetryAfter { status: 503, value: "3600".to_owned() };
+    /// gateway.fail_next(1, retry_after);
+    /// let policy = RetryPolicy::default().retries(1).max_delay(Duration::from_millis(10));
+    /// let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
+    /// // Retries after 10 ms, although the gateway asks for an hour.
+    /// assert!(NexusClient::new(options)?.providers().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
@@ -103,8 +122,14 @@ impl RetryPolicy {
     /// it on with another status. Default `false`.
     ///
     /// ```
-    /// let policy = nexus_sdk::RetryPolicy::default().retries(1).retry_on_429(true);
-    /// assert!(format!("{policy:?}").contains("retry_on_429: true"));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(1, Fault::Status(429));
+    /// let policy = RetryPolicy::default().retries(1).retry_on_429(true);
+    /// let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
+    /// assert!(NexusClient::new(options)?.providers().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn retry_on_429(mut self, retry: bool) -> Self {

@@ -16,12 +16,14 @@ use crate::token::CachedToken;
 /// connection. The connection is named by its id, or by workspace and provider.
 ///
 /// ```
-/// use nexus_sdk::AgentSessionInput;
+/// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
 ///
-/// let input = AgentSessionInput::new("agent-7", ["repo:read"])
-///     .provider("acme", "github")
-///     .on_behalf_of("the user's own token");
-/// assert!(!format!("{input:?}").contains("own token"));
+/// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
+/// gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+/// assert_eq!(client.request_agent_session(&input)?.scopes_granted, ["repo"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,8 +42,15 @@ impl AgentSessionInput {
     /// [`connection_id`](Self::connection_id).
     ///
     /// ```
-    /// let input = nexus_sdk::AgentSessionInput::new("agent-7", ["repo:read"]);
-    /// assert!(format!("{input:?}").contains(r#"agent_id: "agent-7", scopes: ["repo:read"]"#));
+    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let input = AgentSessionInput::new("agent-7", ["repo"]);
+    /// let error = client.request_agent_session(&input).unwrap_err();
+    /// assert_eq!(error.code(), "invalid_input", "no connection is named");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn new<S: AsRef<str>>(
@@ -62,8 +71,14 @@ impl AgentSessionInput {
     /// Uses a workspace's connection to a provider.
     ///
     /// ```
-    /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).provider("acme", "github");
-    /// assert!(format!("{input:?}").contains(r#"workspace_id: Some("acme"), provider_name: Some("github")"#));
+    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    /// assert_eq!(client.request_agent_session(&input)?.connection_id, Some(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn provider(
@@ -79,8 +94,14 @@ impl AgentSessionInput {
     /// Uses the connection with this id.
     ///
     /// ```
-    /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).connection_id("connection-1");
-    /// assert!(format!("{input:?}").contains(r#"connection_id: Some("connection-1")"#));
+    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let input = AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id);
+    /// assert_eq!(client.request_agent_session(&input)?.connection_id, Some(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn connection_id(mut self, connection_id: impl Into<String>) -> Self {
@@ -92,10 +113,17 @@ impl AgentSessionInput {
     /// normally 900 s.
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
+    /// use std::time::{Duration, SystemTime};
     ///
-    /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"]).ttl(Duration::from_secs(60));
-    /// assert!(format!("{input:?}").contains("ttl: Some(60s)"));
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let ttl = Duration::from_secs(60);
+    /// let input = AgentSessionInput::new("agent-7", ["repo"]).connection_id(id).ttl(ttl);
+    /// let end = client.request_agent_session(&input)?.expires_at.unwrap();
+    /// assert!(end <= SystemTime::now() + ttl);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -105,11 +133,16 @@ impl AgentSessionInput {
 
     /// Lets the agent act on behalf of the user to whom this token belongs. Default: no user.
     ///
-    /// ```
-    /// let input = nexus_sdk::AgentSessionInput::new("a", ["s"])
-    ///     .connection_id("connection-1")
+    /// ```no_run
+    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions};
+    ///
+    /// let client = NexusClient::new(NexusClientOptions::from_env()?)?;
+    /// let input = AgentSessionInput::new("agent-7", ["repo"])
+    ///     .provider("acme", "github")
     ///     .on_behalf_of("the user's own token");
-    /// assert!(!format!("{input:?}").contains("own token"));
+    /// let session = client.request_agent_session(&input)?;
+    /// println!("acts for {:?}", session.acting_for);
+    /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     #[must_use]
     pub fn on_behalf_of(mut self, user_token: impl Into<String>) -> Self {

@@ -26,12 +26,18 @@ type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + '
 /// Options of [`NexusClient::wait_for_active`](crate::NexusClient::wait_for_active).
 ///
 /// ```
-/// use nexus_sdk::WaitOptions;
+/// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
 /// use std::time::Duration;
 ///
-/// let options = WaitOptions::default();
-/// assert_eq!(format!("{options:?}"), "WaitOptions { interval: 1.5s, timeout: 300s, .. }");
-/// let options = options.interval(Duration::from_millis(500)).timeout(Duration::from_secs(60));
+/// let gateway = DevGateway::start()?;
+/// let id = gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// // Polls every half second, for at most a minute.
+/// let options = WaitOptions::default()
+///     .interval(Duration::from_millis(500))
+///     .timeout(Duration::from_secs(60));
+/// assert!(client.wait_for_active(&id, options)? == "active");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
 pub struct WaitOptions<'a> {
@@ -59,10 +65,17 @@ impl<'a> WaitOptions<'a> {
     /// `Retry-After`, up to 15 s.
     ///
     /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
     /// use std::time::Duration;
     ///
-    /// let options = nexus_sdk::WaitOptions::default().interval(Duration::from_millis(100));
-    /// assert!(format!("{options:?}").contains("interval: 100ms"));
+    /// let gateway = DevGateway::start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// // A test does not have to wait for 1.5 s after a poll that fails.
+    /// gateway.fail_next(1, nexus_sdk::testing::Fault::Status(503));
+    /// let options = WaitOptions::default().interval(Duration::from_millis(10));
+    /// assert!(client.wait_for_active(&id, options)? == "active");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
@@ -74,10 +87,16 @@ impl<'a> WaitOptions<'a> {
     /// limit of [`check_connection`](crate::NexusClient::check_connection).
     ///
     /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
     /// use std::time::Duration;
     ///
-    /// let options = nexus_sdk::WaitOptions::default().timeout(Duration::from_secs(60));
-    /// assert!(format!("{options:?}").contains("timeout: 60s"));
+    /// let gateway = DevGateway::start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// gateway.set_status(&id, "pending");
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let options = WaitOptions::default().timeout(Duration::ZERO);
+    /// assert_eq!(client.wait_for_active(&id, options).unwrap_err().code(), "timeout");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -59,7 +59,7 @@ impl NexusClient {
     /// let connection = client.request_connection(&input)?;
     /// let credentials = Map::from_iter([("api_key".to_string(), "k-1".into())]);
     /// let state = connection.state.as_deref().unwrap();
-    /// assert!(client.capture_credential(state, &credentials)?.status == "success");
+    /// assert_eq!(client.capture_credential(state, &credentials)?.status, "success");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn capture_credential(

@@ -13,8 +13,14 @@ use crate::url;
 /// Options of [`NexusClient::revoke_connection`](crate::NexusClient::revoke_connection).
 ///
 /// ```
-/// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme").reason("left the team");
-/// assert!(format!("{options:?}").contains(r#"reason: Some("left the team")"#));
+/// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// let id = gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let options = RevokeOptions::default().workspace_id("acme").reason("left the team");
+/// assert!(!client.revoke_connection(&id, options)?.already_revoked);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -27,8 +33,15 @@ impl RevokeOptions {
     /// Revokes the connection only if it belongs to this workspace. Default: any workspace.
     ///
     /// ```
-    /// let options = nexus_sdk::RevokeOptions::default().workspace_id("acme");
-    /// assert!(format!("{options:?}").contains(r#"workspace_id: Some("acme")"#));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let options = RevokeOptions::default().workspace_id("somebody-else");
+    /// let error = client.revoke_connection(&id, options).unwrap_err();
+    /// assert_eq!(error.code(), "connection_not_found");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn workspace_id(mut self, workspace_id: impl Into<String>) -> Self {
@@ -39,8 +52,15 @@ impl RevokeOptions {
     /// Sets the reason that the gateway stores, at most 512 characters. Default: none.
     ///
     /// ```
-    /// let options = nexus_sdk::RevokeOptions::default().reason("left the team");
-    /// assert!(format!("{options:?}").contains(r#"reason: Some("left the team")"#));
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let id = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let options = RevokeOptions::default().reason("x".repeat(513));
+    /// let error = client.revoke_connection(&id, options).unwrap_err();
+    /// assert_eq!(error.code(), "reason_too_long");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {

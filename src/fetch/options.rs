@@ -28,10 +28,18 @@ const STANDARD: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", 
 /// An invalid value makes the fetch fail with `invalid_input`.
 ///
 /// ```
-/// use nexus_sdk::{FetchOptions, serde_json::json};
+/// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+/// use nexus_sdk::serde_json::json;
 ///
+/// let gateway = DevGateway::start()?;
+/// gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let url = format!("{}/user/repos", gateway.url());
 /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
-/// assert!(!format!("{options:?}").contains("demo"), "data and header values do not show");
+/// let (status, _headers, _body) =
+///     client.authenticated_fetch(&TokenCache::new(), "acme", "github", &url, options)?;
+/// assert_eq!(status, 201);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct FetchOptions {
@@ -55,8 +63,18 @@ impl FetchOptions {
     /// Standard methods may be written in lower case.
     ///
     /// ```
-    /// let options = nexus_sdk::FetchOptions::default().method("PROPFIND");
-    /// assert!(format!("{options:?}").contains("method: PROPFIND"));
+    /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder()
+    ///     .upstream_route("PROPFIND", "/files", 207, "text/xml", "<multistatus/>")
+    ///     .start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let options = FetchOptions::default().method("PROPFIND");
+    /// let url = format!("{}/files", gateway.url());
+    /// let fetcher = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// assert_eq!(fetcher.fetch(&url, options)?.0, 207);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
@@ -195,10 +213,19 @@ impl FetchOptions {
     /// the fetch fail with `invalid_input`. Default: the client's timeout (30 s).
     ///
     /// ```
+    /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+    /// use nexus_sdk::testing::{DevGateway, Fault};
     /// use std::time::Duration;
     ///
-    /// let options = nexus_sdk::FetchOptions::default().timeout(Duration::from_secs(5));
-    /// assert!(format!("{options:?}").contains("timeout: Some(5s)"));
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// gateway.fail_next_at("/user", 1, Fault::Delay(Duration::from_secs(10)));
+    /// let options = FetchOptions::default().timeout(Duration::from_millis(100));
+    /// let fetcher = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let error = fetcher.fetch(&format!("{}/user", gateway.url()), options).unwrap_err();
+    /// assert_eq!(error.code(), "timeout");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -213,10 +240,21 @@ impl FetchOptions {
     /// Sets whether redirects are followed. Default [`Redirects::Follow`].
     ///
     /// ```
-    /// use nexus_sdk::{FetchOptions, Redirects};
+    /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, Redirects, TokenCache};
+    /// use nexus_sdk::{RequestConnectionInput, testing::DevGateway};
     ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// // The consent page of `DevGateway` redirects to the return URL.
+    /// let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/done");
+    /// let page = client.request_connection(&input)?.auth_url;
     /// let options = FetchOptions::default().redirects(Redirects::Manual);
-    /// assert!(format!("{options:?}").contains("redirects: Manual"));
+    /// let fetcher = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, headers, _body) = fetcher.fetch(&page, options)?;
+    /// assert_eq!(status, 302);
+    /// assert!(headers["location"].to_str()?.starts_with("http://localhost:3000/done"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn redirects(mut self, redirects: Redirects) -> Self {
@@ -232,10 +270,18 @@ impl FetchOptions {
     /// its status.
     ///
     /// ```
-    /// use nexus_sdk::{FetchOptions, RetryPolicy};
+    /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+    /// use nexus_sdk::testing::{DevGateway, Fault};
     ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// gateway.fail_next_at("/user", 1, Fault::Status(503));
     /// let options = FetchOptions::default().retry_policy(RetryPolicy::default().retries(2));
-    /// assert!(format!("{options:?}").contains("retries: 2"));
+    /// let fetcher = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let (status, _headers, _body) = fetcher.fetch(&format!("{}/user", gateway.url()), options)?;
+    /// assert_eq!(status, 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {

@@ -63,9 +63,11 @@ impl Provider {
     /// Creates a provider of access tokens that expire and are refreshed, with the strategy `oauth2`.
     ///
     /// ```
-    /// use nexus_sdk::testing::Provider;
+    /// use nexus_sdk::testing::{DevGateway, Provider};
     ///
-    /// assert!(format!("{:?}", Provider::oauth2("gitlab")).contains("gitlab"));
+    /// let gateway = DevGateway::builder().provider(Provider::oauth2("gitlab")).start()?;
+    /// assert!(gateway.connect("ws", "gitlab").is_ok());
+    /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn oauth2(name: impl Into<String>) -> Self {
         Self::new(name.into(), Kind::OAuth2, json!({"type": "oauth2"}))
@@ -133,12 +135,16 @@ impl Provider {
     /// other fields. An `expires_at` among them does not change the real expiry of the token.
     ///
     /// ```
-    /// use nexus_sdk::testing::Provider;
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    /// use nexus_sdk::testing::{DevGateway, Provider};
     /// use serde_json::{Map, json};
     ///
     /// let fixed = Map::from_iter([("api_key".to_owned(), json!("k-123"))]);
-    /// let provider = Provider::api_key("maps").credentials(fixed);
-    /// assert!(!format!("{provider:?}").contains("k-123"));
+    /// let maps = Provider::api_key("maps").credentials(fixed);
+    /// let gateway = DevGateway::builder().provider(maps).connection("ws", "maps").start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// assert_eq!(client.resolve_token("ws", "maps")?.access_token, "k-123");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn credentials(mut self, credentials: Map<String, Value>) -> Self {

@@ -77,7 +77,7 @@ fn a_credential_is_connected_from_end_to_end() {
             .capture_credential(state, credentials.as_object().unwrap())
             .unwrap();
         assert_eq!(captured.connection_id, id);
-        assert!(captured.status == "success");
+        assert_eq!(captured.status, "success");
         let back = format!("{back}?connection_id={id}&status=success");
         assert_eq!(captured.redirect_url, Some(back));
         assert!(client.check_connection(id).unwrap() == "active");

@@ -191,8 +191,9 @@ impl Requested<'_> {
     /// Reads the credential from the terminal or stdin, and sends it to the gateway.
     fn enter(&self, form: &Form, names: &[String]) -> Result<ConnectionStatus, Stop> {
         let captured = form.enter(&self.client, names)?;
-        if self.options.no_wait || captured.status == ConnectionStatus::Active {
-            return Ok(captured.status);
+        let status = ConnectionStatus::from(captured.status.as_str());
+        if self.options.no_wait || status == ConnectionStatus::Active {
+            return Ok(status);
         }
         self.wait_for("the gateway", &captured.connection_id)
     }

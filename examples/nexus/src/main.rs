@@ -47,7 +47,7 @@ Environment:
   NEXUS_GATEWAY_URL       the gateway's address, such as https://nexus.example.com
   NEXUS_API_KEY           the gateway's API key, if it requires one
   WORKSPACE_ID, PROVIDER  the defaults of --workspace and --provider; revoke ignores them
-  NEXUS_LOG               the log level on stderr: off, error, warn (default), info or debug
+  NEXUS_LOG               the log level on stderr: off, warn (default), info or debug
   NEXUS_LOCK_DIR          the directory of the lock files; if set but empty, there is no lock
 
 Exit codes:

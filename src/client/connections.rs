@@ -126,8 +126,12 @@ impl NexusClient {
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
     /// active. A bare status (without a code) does not end the wait, except 401 and 410: it may come from a proxy, or from
-    /// gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a superseded connection in the same way
-    /// as a connection that waits for consent. The wait then ends with the error `timeout`.
+    /// gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
+    /// superseded connection in the same way as a connection that waits for consent. The wait then ends with the error
+    /// `timeout`.
+    ///
+    /// A gateway of version 0.4 refreshes a new connection by itself within a minute. If the provider's tokens live for
+    /// seconds only, that refresh can meet another one and cost the consent. No client can prevent that.
     ///
     /// If others already use the connection, call [`is_connected`](Self::is_connected) instead. Waiting by id
     /// could make the provider revoke the user's grant, unless this client has requested the connection.

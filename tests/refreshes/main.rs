@@ -21,6 +21,7 @@ mod signals;
 mod descriptors;
 mod directories;
 mod expiries;
+mod foreign;
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};

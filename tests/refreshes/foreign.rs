@@ -1,0 +1,54 @@
+//! Another program refreshes the connection by its id, outside of any lock, while threads fetch.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+
+const THREADS: usize = 8;
+const REFRESHES: usize = 4;
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[test]
+fn each_foreign_refresh_costs_one_resolve_and_no_call() {
+    let gateway = DevGateway::builder()
+        .provider(Provider::oauth2("idp"))
+        .start()
+        .unwrap();
+    let connection = gateway.connect("ws", "idp").unwrap();
+    let client = |options: NexusClientOptions| NexusClient::new(options.without_lock()).unwrap();
+    let ours = client(NexusClientOptions::new(gateway.url()));
+    let theirs = client(NexusClientOptions::new(gateway.url()));
+    let cache = TokenCache::new();
+    let user = format!("{}/user", gateway.url());
+    let is_over = AtomicBool::new(false);
+    let fetch = || {
+        let fetcher = ours.fetcher(&cache, "ws", "idp");
+        let mut statuses = HashSet::new();
+        while !is_over.load(SeqCst) {
+            statuses.insert(fetcher.get(&user).map(|(status, ..)| status).unwrap());
+        }
+        statuses
+    };
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(fetch)).collect();
+        for _ in 0..REFRESHES {
+            thread::sleep(PAUSE);
+            theirs.refresh_connection(&connection).unwrap();
+        }
+        thread::sleep(PAUSE);
+        is_over.store(true, SeqCst);
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), HashSet::from([200]));
+        }
+    });
+    let resolves = gateway.count("/v1/resolve");
+    let each = 2..=REFRESHES + 1;
+    assert!(
+        each.contains(&resolves),
+        "{resolves}: at most one for a token"
+    );
+}

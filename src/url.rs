@@ -312,7 +312,5 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
     decoded
 }
 
-#[cfg(all(test, differential))]
-mod against_url;
 #[cfg(test)]
 mod tests;

@@ -6,4 +6,4 @@ if [ $# -gt 0 ]; then
   exec "$@" --cfg differential
 fi
 cd "$(dirname "$0")/.." || exit
-RUSTC_WORKSPACE_WRAPPER=$PWD/tests/differential.sh exec cargo test --lib -- against_ fuzzing:: fetch::scope
+RUSTC_WORKSPACE_WRAPPER=$PWD/tests/differential.sh exec cargo test --lib -- fuzzing:: fetch::scope

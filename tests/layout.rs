@@ -68,7 +68,7 @@ fn collect(folder: &Path, module: &str, sources: &mut BTreeMap<String, String>) 
         let name = path.file_stem().unwrap().to_str().unwrap();
         let below = format!("{module}::{name}");
         let below = below.trim_start_matches("::").trim_end_matches("::mod");
-        let is_test = ["tests", "model", "timing"].contains(&name) || name.starts_with("against_");
+        let is_test = ["tests", "model", "timing"].contains(&name);
         if path.is_dir() && !is_test {
             collect(&path, below, sources);
         } else if path.extension().is_some_and(|it| it == "rs") && !is_test {

@@ -176,6 +176,7 @@ fn refusals_leave_nothing(caller: &Caller) {
         on_threads(times, |_| assert_eq!(caller.get("/401"), "401"));
     };
     refused(2_000);
+    caller.connect();
     let (warm, before) = (Open::now(), resident());
     refused(20_000);
     let left = resident().saturating_sub(before);

@@ -184,7 +184,5 @@ pub(crate) fn date(days: i64) -> (i64, i64, i64) {
     (era * 400 + in_era + i64::from(month <= 2), month, day)
 }
 
-#[cfg(all(test, differential))]
-mod against_jiff;
 #[cfg(test)]
 mod tests;

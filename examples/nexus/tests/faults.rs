@@ -32,6 +32,8 @@ use std::path::Path;
 use calls::{SHORT, compare, document};
 use programs::{configured, for_all, is_answer, stdout_of, upstream};
 use support::LONG;
+#[cfg(target_os = "linux")]
+use support::{Server, authority_pem, json};
 
 #[test]
 fn the_command_line_tool_prints_results_alone() {
@@ -55,4 +57,21 @@ fn the_command_line_tool_prints_results_alone() {
         };
         assert_eq!(compare(&body, &document(1)), expected, "{}", row.name);
     });
+}
+
+/// The programs of a company trust its own certificate authority, which the system knows.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_trusts_the_systems_authorities() {
+    let gateway = Server::start(|_| json(200, &serde_json::json!({"status": "ok"})));
+    let url = gateway.url("").replace("http:", "https:");
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authority.pem");
+    std::fs::write(&file, authority_pem()).unwrap();
+    for (certificates, code) in [(file.as_path(), 0), (Path::new("/dev/null"), 1)] {
+        let mut nexus = example::configured(Path::new(env!("CARGO_BIN_EXE_nexus")));
+        nexus.args(["health"]).env("NEXUS_GATEWAY_URL", &url);
+        nexus.env("SSL_CERT_FILE", certificates);
+        let output = nexus.env_remove("SSL_CERT_DIR").output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+    }
 }

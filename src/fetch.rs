@@ -82,9 +82,7 @@ impl<'a> PendingFetch<'a> {
             deadline: Deadline::after(timeout),
             redirects: options.redirects,
             policy: options.retry_policy,
-            secrets: fetcher
-                .hide_credential
-                .then(|| Secrets::new(MIN_CREDENTIAL)),
+            secrets: fetcher.hide_credential.then(Secrets::default),
         })
     }
 
@@ -166,8 +164,10 @@ impl<'a> PendingFetch<'a> {
             token.authorize(&hop.method, &hop.url, &mut headers, body)?;
         }
         if let Some(secrets) = &mut self.secrets {
-            secrets.add(token.secrets());
-            secrets.add(headers.values().filter(|value| value.is_sensitive()));
+            let sensitive = headers.values().filter(|value| value.is_sensitive());
+            let sensitive = sensitive.map(|value| String::from_utf8_lossy(value.as_bytes()));
+            secrets.add(sensitive, MIN_CREDENTIAL);
+            secrets.add(token.secrets(self.hop.call), MIN_CREDENTIAL);
         }
         Ok(headers)
     }

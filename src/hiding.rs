@@ -1,58 +1,109 @@
 //! Finds secrets in responses and error messages, and replaces them.
 //!
-//! The decoded text is searched first. If the text contains escapes, it is then searched as it is. The searches mark the
-//! bytes of each secret, and the marked bytes are replaced at the end. This takes time in proportion to the text and to
-//! the number of secrets, however long the secrets are.
+//! Each secret is searched for in the spellings that usual encoders give it: as it is, escaped once, and escaped once
+//! more inside a JSON string. They all have the letters and digits of the secret, so a text without the longest run of
+//! these is not searched further. The time is in proportion to the text, whatever the secret is, because `str::contains`
+//! uses the Two-Way algorithm.
 
-mod decoder;
-mod pattern;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderValue};
 
-use self::decoder::{BLOCK, Decoder, decoded, plain};
-use self::pattern::{FIRST, OTHER, Pattern, Search};
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::time::Deadline;
+use crate::time::{Deadline, MAX_DURATION};
+use crate::url;
 
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
 
-/// Secrets to find in a text, both as they are and escaped.
-pub(crate) struct Secrets {
-    /// The length of the shortest secret that is searched for, in bytes.
-    least: usize,
-    texts: Vec<Vec<u8>>,
-    /// The secrets, as they are and decoded, if they are long enough.
-    patterns: Vec<Pattern>,
+/// The ASCII characters that are neither controls, letters nor digits.
+const ALL: &str = " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\r\t";
+
+/// The ways to escape text: how a character is escaped (see [`escape`]), which ASCII characters are escaped, and whether
+/// all other characters are escaped as well.
+const STYLES: [(char, &str, bool); 19] = [
+    ('\\', "\"\\\n\r\t", false),
+    ('\\', "\"\\\n\r\t", true),
+    // The defaults of PHP, Go, Gson and .NET.
+    ('\\', "\"\\\n\r\t/", true),
+    ('\\', "\"\\\n\r\t<>&", false),
+    ('\\', "\"\\\n\r\t<>&='", false),
+    ('\\', "\"\\\n\r\t<>&+'`", true),
+    ('u', ALL, true),
+    ('%', ALL, true),
+    // All but the unreserved characters (RFC 3986 section 2.3), JavaScript's encodeURIComponent, Python's quote, path
+    // segments (section 3.3), and the form encoding of the URL Standard.
+    ('%', " !\"#$%&'()*+,/:;<=>?@[\\]^`{|}\n\r\t", true),
+    ('%', " \"#$%&+,/:;<=>?@[\\]^`{|}", true),
+    ('%', " !\"#$%&'()*+,:;<=>?@[\\]^`{|}", true),
+    ('%', " \"#%/<>?[\\]^`{|}", true),
+    ('+', " !\"#$%&'()+,/:;<=>?@[\\]^`{|}~", true),
+    ('&', "&<>\"'", false),
+    // The defaults of Go, Handlebars and Mustache.
+    ('&', "&<>\"'+", false),
+    (';', "&<>\"'`=", false),
+    (';', "&<>\"'`=/", false),
+    ('#', ALL, true),
+    ('x', ALL, true),
+];
+
+/// Escapes a character: for URLs with `%` (for forms with `+`), for JSON with `\` (always as a number with `u`), and for HTML
+/// as a decimal number with `#` or a hexadecimal number with `x`. With `&` and `;`, HTML's names come before the numbers.
+fn escape(how: char, c: char) -> String {
+    let unit = |unit| format!("\\u{unit:04X}");
+    match (how, c) {
+        ('+', ' ') => "+".to_owned(),
+        ('%' | '+', _) => url::encode_unless(c.to_string().as_bytes(), |_| false),
+        ('\\', '/') => "\\/".to_owned(),
+        ('\\', '"' | '\\' | '\n' | '\r' | '\t') => c.escape_default().to_string(),
+        ('\\' | 'u', _) => c.to_string().encode_utf16().map(unit).collect(),
+        ('&' | ';', '&') => "&amp;".to_owned(),
+        ('&' | ';', '<') => "&lt;".to_owned(),
+        ('&' | ';', '>') => "&gt;".to_owned(),
+        ('&' | ';', '"') => "&quot;".to_owned(),
+        ('&' | '#', _) => format!("&#{};", u32::from(c)),
+        _ => format!("&#x{:X};", u32::from(c)),
+    }
 }
 
-impl Secrets {
-    /// `least` is the length of the shortest secret that is searched for, in bytes. Shorter strings occur by chance.
-    pub(crate) fn new(least: usize) -> Self {
-        Self {
-            least: least.max(1),
-            texts: Vec::new(),
-            patterns: Vec::new(),
+/// Returns the text as it is, and escaped in the styles with these ways to escape a character, with hexadecimal digits in
+/// upper and in lower case.
+fn escaped(text: &str, ways: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([text.to_owned()]);
+    let styles = STYLES.into_iter().filter(|(how, ..)| ways.contains(*how));
+    for (how, set, others) in styles {
+        let is_escaped = |c: char| set.contains(c) || others && !c.is_ascii();
+        for in_case in [str::to_owned, str::to_lowercase] {
+            let write = |c| match is_escaped(c).then(|| escape(how, c)) {
+                Some(escaped) => in_case(&escaped),
+                None => c.to_string(),
+            };
+            all.insert(text.chars().map(write).collect());
         }
     }
+    all
+}
 
-    /// Adds secrets, unless they are too short. If only the decoded form of a secret is too short, the secret is searched
-    /// for as it is.
-    pub(crate) fn add(&mut self, secrets: impl IntoIterator<Item = impl AsRef<[u8]>>) {
-        for secret in secrets {
-            let text = secret.as_ref();
-            if text.len() < self.least || self.texts.iter().any(|own| own == text) {
-                continue;
-            }
-            self.texts.push(text.to_owned());
-            let verbatim: Vec<u8> = text.iter().map(|byte| plain(*byte)).collect();
-            let decoded = decoded(text);
-            if decoded != verbatim && decoded.len() >= self.least {
-                self.patterns.push(Pattern::new(&decoded));
-            }
-            self.patterns.push(Pattern::new(&verbatim));
-        }
+/// Returns the spellings of a secret, each with its length in bytes, the longest first.
+fn spellings(secret: &str) -> BTreeSet<(Reverse<usize>, String)> {
+    let once = escaped(secret, "\\u%+&;#x").into_iter();
+    let all = once.flat_map(|once| escaped(&once, "\\"));
+    all.map(|text| (Reverse(text.len()), text)).collect()
+}
+
+/// Secrets to find in a text, each with its length in bytes.
+#[derive(Default)]
+pub(crate) struct Secrets(BTreeSet<(Reverse<usize>, String)>);
+
+impl Secrets {
+    /// Adds secrets of at least this many bytes. Shorter strings occur by chance.
+    pub(crate) fn add(&mut self, secrets: impl IntoIterator<Item = impl AsRef<str>>, least: usize) {
+        let secrets = secrets.into_iter().map(|secret| secret.as_ref().to_owned());
+        let secrets = secrets.filter(|secret| secret.len() >= least.max(1));
+        self.0
+            .extend(secrets.map(|secret| (Reverse(secret.len()), secret)));
     }
 
     /// Replaces each secret in a response with `[credential]`, and corrects the `Content-Length`.
@@ -66,7 +117,7 @@ impl Secrets {
         body: &mut Vec<u8>,
         deadline: Deadline,
     ) -> Result<()> {
-        let hidden = |text: &[u8]| self.replaced(text, "[credential]", Some(deadline));
+        let hidden = |text: &[u8]| self.replaced(text, "[credential]", deadline);
         for value in headers.values_mut() {
             if let Some(Ok(shown)) = hidden(value.as_bytes())?.map(HeaderValue::try_from) {
                 *value = shown;
@@ -83,68 +134,48 @@ impl Secrets {
 
     /// Returns the text with `stand_in` in place of each secret, or `None` if the text contains no secret.
     pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
-        self.replaced(text, stand_in, None).ok().flatten()
+        let far = Deadline::after(MAX_DURATION);
+        self.replaced(text, stand_in, far).ok().flatten()
     }
 
-    fn replaced(
-        &self,
-        text: &[u8],
-        stand_in: &str,
-        deadline: Option<Deadline>,
-    ) -> Result<Option<Vec<u8>>> {
-        // A text of one block is searched even if the deadline has passed.
-        let deadline = deadline.filter(|_| text.len() > BLOCK);
-        let check = || match deadline.map(Deadline::left) {
-            Some(None) => {
-                let problem = "timed out while searching the response for the credential; raise `timeout`, or \
-                               lower max_body_bytes";
-                Err(NexusError::new(ErrorKind::Timeout, problem))
+    /// Replaces the longest secrets first, because a secret may be a part of another one.
+    fn replaced(&self, text: &[u8], stand_in: &str, end: Deadline) -> Result<Option<Vec<u8>>> {
+        let late =
+            "the search for the credential timed out; raise `timeout`, or lower max_body_bytes";
+        let mut shown = None;
+        for (_, secret) in &self.0 {
+            let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
+            let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
+            if !contains(text, longest) {
+                continue;
             }
-            _ => Ok(()),
-        };
-        let marks = self.marks(text, check)?;
-        if !marks.contains(&FIRST) {
-            return Ok(None);
-        }
-        let mut shown = Vec::with_capacity(text.len());
-        for (text, marks) in text.chunks(BLOCK).zip(marks.chunks(BLOCK)) {
-            check()?;
-            for (byte, mark) in text.iter().zip(marks) {
-                match *mark {
-                    OTHER => shown.push(*byte),
-                    FIRST => shown.extend_from_slice(stand_in.as_bytes()),
-                    _ => {}
+            for (_, spelling) in spellings(secret) {
+                let left = end.left();
+                left.ok_or_else(|| NexusError::new(ErrorKind::Timeout, late))?;
+                let text = shown.as_deref().unwrap_or(text);
+                if contains(text, &spelling) {
+                    shown = Some(replace(text, &spelling, stand_in));
                 }
             }
         }
-        Ok(Some(shown))
+        Ok(shown)
     }
+}
 
-    /// Returns for each byte of the text whether it is `OTHER`, `FIRST` or `FURTHER`.
-    fn marks(&self, text: &[u8], check: impl Fn() -> Result<()>) -> Result<Vec<u8>> {
-        // Pages of zeros take no memory until they are written to.
-        let mut marks = vec![OTHER; text.len()];
-        // The second search finds secrets that the decoder takes for a part of an escape, such as `25abcdef` after a `%`.
-        for mut decoder in [Decoder::new(text), Decoder::verbatim(text)] {
-            let mut searches: Vec<_> = self.patterns.iter().map(Search::new).collect();
-            let mut length: usize = 0;
-            while let Some((bytes, edges)) = decoder.next_block() {
-                check()?;
-                length = length.saturating_add(bytes.len());
-                for search in &mut searches {
-                    search.read(bytes, edges, &mut marks);
-                }
-            }
-            // Decoding an escape always shortens the text. The lengths are equal, so the text has no escapes.
-            if length == text.len() {
-                break;
-            }
-        }
-        Ok(marks)
+/// Returns whether the text contains a string. A copy is always within one run of valid UTF-8.
+fn contains(text: &[u8], string: &str) -> bool {
+    let mut chunks = text.utf8_chunks();
+    chunks.any(|chunk| chunk.valid().contains(string))
+}
+
+fn replace(text: &[u8], string: &str, stand_in: &str) -> Vec<u8> {
+    let mut shown = Vec::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        shown.extend_from_slice(chunk.valid().replace(string, stand_in).as_bytes());
+        shown.extend_from_slice(chunk.invalid());
     }
+    shown
 }
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod timing;

@@ -179,6 +179,7 @@ mod options;
 mod providers;
 mod retry;
 #[cfg(test)]
+#[cfg_attr(not(differential), expect(dead_code))]
 #[path = "../tests/properties/seeded.rs"]
 mod seeded;
 #[cfg(feature = "sessions")]

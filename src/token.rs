@@ -213,7 +213,6 @@ impl TokenResponse {
         for name in self.credentials.iter().flat_map(Object::keys) {
             named.extend(self.field(name).map(|value| (name.clone(), value)));
         }
-        token.other_secrets = named.iter().map(|(_, value)| value.clone()).collect();
         token.put_in(Place::Path(named), String::new());
     }
 

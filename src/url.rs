@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::iter;
 use std::net::IpAddr;
 
 use ureq::http::Uri;
@@ -310,6 +311,12 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Vec<u8> {
         });
     }
     decoded
+}
+
+/// Returns a text as it is, and percent-decoded once to four times.
+pub(crate) fn decodings(text: &str) -> impl Iterator<Item = String> {
+    let next = |text: &String| Some(String::from_utf8_lossy(&decode(text, false)).into_owned());
+    iter::successors(Some(text.to_owned()), next).take(5)
 }
 
 #[cfg(test)]

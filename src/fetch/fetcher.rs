@@ -160,21 +160,19 @@ impl Fetcher {
     /// Replaces the credential with `[credential]` if the upstream repeats it in a response's headers or body. Set this
     /// option for responses that a model will read. Default `false`.
     ///
-    /// The SDK searches for the value of the header that carries the credential, and for the credential itself:
-    /// the token, the key, or each of several fields. With Basic authentication, it searches for the user name, the
-    /// password, `user:password`, and the Base64 of `user:password`. If the request was sent again after a 401,
-    /// the SDK searches for both tokens. `Content-Length` is set to the new length.
+    /// The SDK searches for what the request carried: the value of the header with the credential, and the credential
+    /// itself. With Basic authentication, it searches for the user name, the password, `user:password`, and the Base64 of
+    /// `user:password`. With the strategy `path`, it searches for the fields whose placeholders the URL has. If the
+    /// request was signed, it searches for the signature and the keys. If the request was sent again after a 401, it
+    /// searches for both tokens. `Content-Length` is set to the new length.
     ///
-    /// The search decodes the escapes of URLs (`%2B`, and `+` for a space), JSON (`\u002B`, `\/`) and HTML (`&#43;`,
-    /// `&amp;`), however they are nested, and compares the credential with the decoded text. It also finds a Latin-1 copy
-    /// of a key that is not ASCII.
+    /// A copy is found as it is, and as usual encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
+    /// (`&#43;`, `&#x2B;`, `&amp;`). Each of these is also found inside a JSON string.
     ///
-    /// **The search does not find every copy.** Values shorter than 8 bytes are not replaced, because they
-    /// occur in responses by chance. A value that contains an escape itself, such as `p%4012345`, is found in other
-    /// spellings only if its decoded form has 8 bytes as well. A copy that the upstream has changed in another way is
-    /// not replaced either, for example a hash, the Base64 of a token, a copy that is split, a copy with named characters
-    /// of HTML other than `&amp;`, `&lt;`, `&gt;`, `&quot;` and `&apos;`, an older token, or a copy in a
-    /// compressed body that ureq does not decode.
+    /// **The search does not find every copy.** A copy that was escaped three times, or in a mixture of these spellings, is
+    /// not replaced. Values shorter than 8 bytes are not replaced, because they occur in responses by chance. A copy that
+    /// the upstream has changed in another way is not replaced either, for example a hash, the Base64 of a token, a copy
+    /// that is split, or a copy in a compressed body that ureq does not decode.
     ///
     /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
     /// fetch's deadline. [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.

@@ -126,14 +126,17 @@ impl Hop<'_> {
     }
 
     /// Refuses a target that contains a credential from the URL of the call. Many servers copy the path or query of a
-    /// request into the target.
+    /// request into the target, or the whole URL into its query.
     fn check_secrets(&self, target: &Uri, token: &CachedToken) -> Result<()> {
-        let mut secrets = Secrets::new(MIN_CREDENTIAL);
-        secrets.add(token.secrets_in_url(self.call));
-        if secrets.hidden(target.to_string().as_bytes(), "").is_none() {
-            return Ok(());
+        let mut secrets = Secrets::default();
+        if token.is_in_url() {
+            secrets.add(token.secrets(self.call), MIN_CREDENTIAL);
         }
-        Err(self.insecure("to another origin with the credential in its URL"))
+        let has_secret = |text: String| secrets.hidden(text.as_bytes(), "").is_some();
+        if url::decodings(&target.to_string()).any(has_secret) {
+            return Err(self.insecure("to another origin with the credential in its URL"));
+        }
+        Ok(())
     }
 
     fn insecure(&self, leads: &str) -> NexusError {

@@ -5,9 +5,6 @@ use ureq::http::{Uri, uri};
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::url;
 
-/// A `..` segment is found even if it is percent-encoded this many times.
-const MAX_DECODINGS: usize = 4;
-
 /// A parsed [`Fetcher::base_url`](crate::Fetcher::base_url).
 #[derive(Clone)]
 pub(crate) struct Base {
@@ -55,17 +52,15 @@ impl Base {
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let path = url.split(['?', '#']).next().unwrap_or_default();
-    let mut path = path.replace('\\', "/");
-    if path.starts_with("//") {
+    if path.replace('\\', "/").starts_with("//") {
         return Err("begins with two slashes, which introduce a host; write one slash".into());
     }
-    for _ in 0..=MAX_DECODINGS {
-        let mut names = path.split('/').map(|name| name.split(';').next());
+    for path in url::decodings(path) {
+        let mut names = path.split(['/', '\\']).map(|name| name.split(';').next());
         if names.any(|name| name == Some("..")) {
             let problem = "has a `..` segment that may point outside base_url; remove the segment";
             return Err(problem.into());
         }
-        path = String::from_utf8_lossy(&url::decode(&path, false)).replace('\\', "/");
     }
     Ok(())
 }

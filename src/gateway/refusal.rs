@@ -32,8 +32,8 @@ pub(crate) fn of(
     let broker_status = fields.get("status").and_then(Value::as_u64);
     let message = message_of(&fields);
     let relayed = message.as_deref().and_then(relayed);
-    let mut hiding = Secrets::new(MIN_SECRET);
-    hiding.add(secrets);
+    let mut hiding = Secrets::default();
+    hiding.add(secrets, MIN_SECRET);
     let hidden = |text: &str| hiding.hidden(text.as_bytes(), "[redacted]");
     // A secret may be a part of a known code, such as the key `token` in `token_expired`.
     let is_shown = |code: &String| meaning::is_known(code) || hidden(code).is_none();

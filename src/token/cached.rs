@@ -182,31 +182,26 @@ impl CachedToken {
         target.map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
-    /// Returns the secrets that the URL of a request contains. `call` is the URL of the call, before placeholders
-    /// are filled.
-    pub(crate) fn secrets_in_url(&self, call: &str) -> Vec<&str> {
-        match &self.place {
-            Place::Query(_) => vec![&self.access_token],
-            Place::Path(fields) => {
-                let is_used = |name: &str| call.contains(&format!("{{{name}}}"));
-                let used = fields.iter().filter(|(name, _)| is_used(name));
-                used.map(|(_, value)| &**value).collect()
-            }
-            Place::Header => Vec::new(),
-            #[cfg(feature = "signing")]
-            Place::Signature(_) => Vec::new(),
-        }
-    }
-
     /// Returns whether the credential fills placeholders in the URL.
     pub(crate) fn is_in_path(&self) -> bool {
         matches!(self.place, Place::Path(_))
     }
 
-    /// Returns the secrets to hide in a response, in case the server repeats them.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+    /// Returns whether the URL carries the credential.
+    pub(crate) fn is_in_url(&self) -> bool {
+        matches!(self.place, Place::Query(_) | Place::Path(_))
+    }
+
+    /// Returns the secrets that a request carries or is signed with. `call` is the URL of the call, before placeholders
+    /// are filled: fields that it does not name stay with the SDK.
+    pub(crate) fn secrets(&self, call: &str) -> Vec<&str> {
+        if let Place::Path(fields) = &self.place {
+            let is_used = |name: &str| call.contains(&format!("{{{name}}}"));
+            let used = fields.iter().filter(|(name, _)| is_used(name));
+            return used.map(|(_, value)| &**value).collect();
+        }
         let others = self.other_secrets.iter().map(|secret| &**secret);
-        others.chain([&*self.access_token])
+        others.chain([&*self.access_token]).collect()
     }
 
     /// Returns the header that carries the credential, or `None` if the URL carries it.

@@ -173,7 +173,12 @@ impl<'a> Chain<'a> {
             return;
         }
         // Shorter texts occur by chance.
-        let secrets = self.token.secrets_in_url(self.hop.call).into_iter();
+        let is_in_url = self.token.is_in_url();
+        let secrets = self
+            .token
+            .secrets(self.hop.call)
+            .into_iter()
+            .filter(|_| is_in_url);
         for secret in secrets.filter(|secret| secret.len() >= 8) {
             let path = decoded(url.path());
             assert!(!query.contains(secret) && !path.contains(secret), "{url}");

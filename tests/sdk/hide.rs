@@ -31,7 +31,8 @@ fn by(strategy: &str, config: &Value, credentials: &Value) -> Value {
 #[test]
 fn whatever_the_strategy_no_credential_is_returned() {
     let basic = json!({"username": "user-name", "password": "p\u{e4}ss \"word\""});
-    let path = json!({"key": "path/key-1", "region": "eu-west"});
+    // The URL does not have all of these fields.
+    let path = json!({"key": "path/key-1", "region": "eu-west-1", "base_url": "https://a.example"});
     let header = by(
         "header",
         &json!({"header_name": "X-Key"}),
@@ -55,9 +56,12 @@ fn whatever_the_strategy_no_credential_is_returned() {
         (query, "/",
             "/?key=canary%20key or /?key=canary+key or canary key",
             "/?key=[credential] or /?key=[credential] or [credential]"),
+        (by("path", &json!({}), &path), "/{key}/x",
+            "https://a.example/path%2fkey-1/eu-west-1 or /path/key-1",
+            "https://a.example/[credential]/eu-west-1 or /[credential]"),
         (by("path", &json!({}), &path), "/{key}/{region}",
-            "/path%2fkey-1/eu-west or /path/key-1/eu-west",
-            "/[credential]/eu-west or /[credential]/eu-west"),
+            "https://a.example/path%2fkey-1/eu-west-1 or /path/key-1",
+            "https://a.example/[credential]/[credential] or /[credential]"),
         (bearer("7 bytes"), "/", "7 bytes, Bearer 7 bytes", "7 bytes, [credential]"),
     ];
     for (token, path, said, expected) in table {

@@ -196,14 +196,11 @@ impl ProcessLock {
         let longest = turn.saturating_add(OVERDUE).saturating_add(SPARE);
         let mut pause = MIN_PAUSE;
         loop {
-            let tried = self.lock.try_lock(key, turn);
             let waited = start.elapsed();
-            let is_held = match &tried {
-                Ok(guard) => guard.is_none(),
-                Err(error) => error.kind() == ErrorKind::TimedOut && waited < CONFIRMATION,
-            };
-            if !is_held {
-                return tried;
+            match self.lock.try_lock(key, turn) {
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && waited < CONFIRMATION => {}
+                tried => return tried,
             }
             if waited > longest || is_ending() {
                 return Ok(None);

@@ -8,7 +8,7 @@ mod pool;
 #[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod tls;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

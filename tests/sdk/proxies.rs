@@ -24,6 +24,7 @@ const AGENT: &str = "NEXUS_TEST_AGENT";
 /// Resolves a token from the gateway, which is on loopback, and fetches two URLs.
 #[test]
 #[ignore = "the other tests start it, each with its environment"]
+#[allow(clippy::print_stdout)]
 fn a_process_behind_proxies() {
     let Ok(gateway) = std::env::var(GATEWAY) else {
         return;

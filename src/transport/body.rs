@@ -1,0 +1,107 @@
+//! Reads the bodies of responses, within a deadline and a size.
+
+use std::io::{self, Read as _};
+
+use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
+use ureq::http::response::Parts;
+use ureq::http::{self, HeaderMap, Version};
+use ureq::{Body, Timeout};
+
+use crate::time::Deadline;
+
+/// A response, read to its end.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
+const MAX_REFUSAL: u64 = 64 << 10;
+
+/// Reads a response to its end. A body of more than `max` bytes is an error.
+pub(super) fn read(
+    response: http::Response<Body>,
+    deadline: Deadline,
+    max: u64,
+) -> Result<Response, ureq::Error> {
+    let (head, body) = response.into_parts();
+    if !is_framed(&head) {
+        let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
+        return Err(io::Error::other(what).into());
+    }
+    let announced = body.content_length().unwrap_or_default();
+    if announced > max {
+        return Err(ureq::Error::BodyExceedsLimit(max));
+    }
+    // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
+    let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(reserved);
+    let body = Timed {
+        body: body.into_reader(),
+        deadline,
+    };
+    let mut bounded = body.take(max.saturating_add(1));
+    match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
+        #[cfg(feature = "gzip")]
+        Err(error) if bytes.is_empty() && is_empty_gzip(&error) => {}
+        Err(error) => return Err(error),
+        Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
+        Ok(_) => {}
+    }
+    Ok(Response {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: bytes,
+    })
+}
+
+/// Reads the part of a body that tells why the gateway has refused. If it cannot be read, the status has to do.
+pub(super) fn read_refusal(response: http::Response<Body>, deadline: Deadline) -> Response {
+    let (head, body) = response.into_parts();
+    let body = Timed {
+        body: body.into_reader(),
+        deadline,
+    };
+    let mut bytes = Vec::new();
+    let _ = body.take(MAX_REFUSAL).read_to_end(&mut bytes);
+    Response {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: bytes,
+    }
+}
+
+/// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.
+struct Timed<R> {
+    body: R,
+    deadline: Deadline,
+}
+
+impl<R: io::Read> io::Read for Timed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.deadline.left().is_none() {
+            return Err(ureq::Error::Timeout(Timeout::RecvBody).into_io());
+        }
+        self.body.read(buffer)
+    }
+}
+
+/// Returns whether ureq can decode the body's transfer coding. ureq does not report other codings, and returns
+/// the body still encoded. HTTP/1.0 has no transfer codings (RFC 9112 section 6.1).
+fn is_framed(head: &Parts) -> bool {
+    let is_known = |coding: &HeaderValue| {
+        let is = |name| coding.as_bytes().eq_ignore_ascii_case(name);
+        is(b"identity") || is(b"chunked") && head.version == Version::HTTP_11
+    };
+    head.headers.get_all(TRANSFER_ENCODING).iter().all(is_known)
+}
+
+/// Returns whether the body ended within its gzip header. Some servers send `Content-Encoding: gzip` with an empty
+/// body, and a response to HEAD may have this header although it has no body. If the connection was lost instead, the
+/// error has an inner error.
+#[cfg(feature = "gzip")]
+fn is_empty_gzip(error: &ureq::Error) -> bool {
+    matches!(error, ureq::Error::Decompress(_, cause)
+        if cause.kind() == io::ErrorKind::UnexpectedEof && cause.get_ref().is_none())
+}

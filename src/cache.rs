@@ -60,6 +60,8 @@ pub(crate) enum Lookup {
         /// True if no caller has asked before.
         is_first: bool,
     },
+    /// An upstream has refused the token with 401. This caller must ask the gateway for another token.
+    Refused(Arc<CachedToken>),
     Missing,
 }
 
@@ -224,18 +226,26 @@ impl TokenCache {
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
-    /// Looks a token up for a client. Whoever finds it stale must ask the gateway for a newer one. Unless `use_stale` is
+    /// Looks a token up for a client. Whoever finds it stale or refused must ask the gateway. Unless `use_stale` is
     /// set, a stale token is as good as missing.
     pub(crate) fn lookup(&self, tenant: &Tenant, use_stale: bool, now: Now) -> Lookup {
         let mut entries = self.entries.lock();
-        match entries.get_mut(tenant.key()) {
-            Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
-            Some(entry) if use_stale && entry.is_usable(now) => Lookup::Stale {
-                is_first: entry.begin_renewal(now),
-                token: Arc::clone(&entry.token),
-            },
-            _ => Lookup::Missing,
+        let entry = entries.get_mut(tenant.key());
+        let Some(entry) = entry.filter(|entry| entry.is_usable(now)) else {
+            return Lookup::Missing;
+        };
+        let token = Arc::clone(&entry.token);
+        if entry.take_refusal() {
+            return Lookup::Refused(token);
         }
+        if entry.is_fresh(now) {
+            return Lookup::Fresh(token);
+        }
+        if !use_stale {
+            return Lookup::Missing;
+        }
+        let is_first = entry.begin_renewal(now);
+        Lookup::Stale { token, is_first }
     }
 
     pub(crate) fn set_at(
@@ -280,20 +290,15 @@ impl TokenCache {
     ) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(tenant.key())?;
-        let is_used = entry.is_usable(now) && !entry.is_doubtful(refused, now);
+        let is_used = entry.is_usable(now) && !entry.begin_replacement(refused, now);
         is_used.then(|| Arc::clone(&entry.token))
     }
 
-    /// Makes a token stale that an upstream has refused with 401, unless the gateway was asked about it less than 30 s
-    /// ago. The next caller then asks for another token.
-    pub(crate) fn make_stale(&self, tenant: &Tenant, refused: &CachedToken, now: Now) {
-        let mut entries = self.entries.lock();
-        if let Some(entry) = entries.get_mut(tenant.key())
-            && entry.is_doubtful(refused, now)
-        {
-            entry.end_freshness(now);
-            // A request that is under way may return the refused token again.
-            entries.note_change(tenant.key());
+    /// Notes that an upstream has refused a token with 401. The next caller then asks for another token, unless the gateway
+    /// was asked about this one less than 30 s ago.
+    pub(crate) fn refuse(&self, tenant: &Tenant, refused: &CachedToken, now: Now) {
+        if let Some(entry) = self.entries.lock().get_mut(tenant.key()) {
+            entry.refuse(refused, now);
         }
     }
 

@@ -153,7 +153,8 @@ impl Flights {
     ///
     /// A caller that finds a stale token waits for the gateway for at most 1 s. Then it returns the stale token, unless
     /// the gateway has returned a newer token or refused for good. If the stale token has expired or was deleted in the
-    /// meantime, the caller waits for the gateway again, until the deadline.
+    /// meantime, the caller waits for the gateway again, until the deadline. A caller that finds a refused token does the
+    /// same, but waits for another token until the deadline.
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
@@ -164,17 +165,22 @@ impl Flights {
             let token = self.resolve(Some(cache), tenant, reason, deadline)?;
             Ok((token, Source::Gateway))
         };
-        let is_first = match cache.lookup(tenant, self.stale_if_error, Now::read()) {
+        let lookup = || cache.lookup(tenant, self.stale_if_error, Now::read());
+        let (is_first, resolved) = match lookup() {
             Lookup::Fresh(token) => return Ok((token, Source::Cache)),
             Lookup::Missing => return resolve(Reason::Missing, deadline),
-            Lookup::Stale { is_first, .. } => is_first,
+            Lookup::Refused(token) => (true, resolve(Reason::Refused(token), deadline)),
+            Lookup::Stale { is_first, .. } => {
+                let end = self.stale_deadline(deadline);
+                (is_first, resolve(Reason::Stale, end))
+            }
         };
-        let error = match resolve(Reason::Stale, self.stale_deadline(deadline)) {
+        let error = match resolved {
             Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
-        match cache.lookup(tenant, self.stale_if_error, Now::read()) {
-            Lookup::Fresh(token) | Lookup::Stale { token, .. } => {
+        match lookup() {
+            Lookup::Fresh(token) | Lookup::Refused(token) | Lookup::Stale { token, .. } => {
                 if is_first {
                     let provider = &tenant.provider;
                     self.gateway.log.warn(format_args!(

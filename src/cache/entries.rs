@@ -44,6 +44,8 @@ pub(super) struct Entry {
     usable_until: Now,
     /// True once a caller has asked for a newer token because this token was stale.
     was_stale: bool,
+    /// True if an upstream has refused the token with 401, and no caller has asked for another token yet.
+    is_refused: bool,
     /// The time until which the gateway is not asked because of another 401.
     next_refusal: Option<Instant>,
 }
@@ -73,6 +75,7 @@ impl Entry {
             },
             usable_until,
             was_stale: false,
+            is_refused: false,
             next_refusal: None,
         };
         (now.is_before(requested.after(left))).then_some(entry)
@@ -83,7 +86,7 @@ impl Entry {
     }
 
     pub(super) fn is_fresh(&self, now: Now) -> bool {
-        now.is_before(self.fresh_until) && self.is_usable(now)
+        !self.is_refused && now.is_before(self.fresh_until) && self.is_usable(now)
     }
 
     /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns whether
@@ -93,19 +96,30 @@ impl Entry {
         !std::mem::replace(&mut self.was_stale, true)
     }
 
-    /// Makes the token stale.
-    pub(super) fn end_freshness(&mut self, now: Now) {
-        self.fresh_until = now;
+    /// Returns whether a 401 to `refused` is a reason to ask the gateway for another token.
+    fn is_doubtful(&self, refused: &CachedToken, now: Now) -> bool {
+        let is_soon = self.next_refusal.is_some_and(|next| now.mono < next);
+        !is_soon && self.token.same_credential(refused)
     }
 
-    /// Counts a 401 to `refused`. Returns whether the gateway should be asked for another token.
-    pub(super) fn is_doubtful(&mut self, refused: &CachedToken, now: Now) -> bool {
-        let is_soon = self.next_refusal.is_some_and(|next| now.mono < next);
-        let is_doubtful = !is_soon && self.token.same_credential(refused);
+    /// Notes a 401, so that the next caller asks for another token.
+    pub(super) fn refuse(&mut self, refused: &CachedToken, now: Now) {
+        self.is_refused |= self.is_doubtful(refused, now);
+    }
+
+    /// Returns whether this caller must ask for another token after a 401.
+    pub(super) fn begin_replacement(&mut self, refused: &CachedToken, now: Now) -> bool {
+        let is_doubtful = self.is_doubtful(refused, now);
         if is_doubtful {
+            self.is_refused = false;
             self.next_refusal = Some(now.after(REFUSAL_INTERVAL).mono);
         }
         is_doubtful
+    }
+
+    /// Returns whether an upstream has refused the token. Only the first caller is told so, because it asks for another.
+    pub(super) fn take_refusal(&mut self) -> bool {
+        std::mem::take(&mut self.is_refused)
     }
 }
 

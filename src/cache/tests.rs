@@ -167,7 +167,7 @@ fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 8] = [
+    let table: [(&str, Action, Option<&str>); 7] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
@@ -177,14 +177,9 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             Some("set"),
         ),
         (
-            "another token of the tenant refused",
-            |cache, now| cache.make_stale(&tenant(), &token("other", now, secs(99)), now),
-            Some("resolved"),
-        ),
-        (
             "the token refused",
-            |cache, now| cache.make_stale(&tenant(), &token("old", now, secs(99)), now),
-            None,
+            |cache, now| cache.refuse(&tenant(), &token("old", now, secs(99)), now),
+            Some("resolved"),
         ),
         (
             "another tenant resolved",
@@ -393,7 +388,6 @@ fn a_busy_tenant_affects_few_others() {
     let busy = token("busy", now, secs(3600));
     for _ in 0..100 {
         cache.set_at("busy", "p", Arc::clone(&busy), now);
-        cache.make_stale(&Tenant::new("busy", "p"), &busy, now);
     }
     let others = (0..1000).map(|number| Tenant::new(&number.to_string(), "p"));
     let affected = others
@@ -551,7 +545,7 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
     // The gateway returns the same credential, which then counts as the one that was asked about.
     keep(&cache, token("t", start, secs(3600)), start.after(secs(11)));
     assert_eq!(after_401(&refused, 39), same);
-    cache.make_stale(&tenant(), &refused, start.after(secs(39)));
+    cache.refuse(&tenant(), &refused, start.after(secs(39)));
     assert_eq!(name_at(&cache, start.after(secs(39))), same);
     assert_eq!(after_401(&refused, 40), None, "asks again");
     keep(
@@ -566,16 +560,31 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
 }
 
 #[test]
-fn a_token_that_a_401_has_made_stale_is_asked_about_by_the_next_caller() {
+fn the_first_caller_after_a_refusal_asks_for_another_token() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let (refused, other) = (token("t", now, secs(3600)), token("other", now, secs(3600)));
+    let is_told = |now| match cache.lookup(&tenant(), true, now) {
+        Lookup::Refused(token) => name_of(&token) == "t",
+        _ => false,
+    };
     set(&cache, Arc::clone(&refused), now);
-    cache.make_stale(&tenant(), &other, now);
-    assert!(!is_stale(&cache, now), "another token was refused");
-    cache.make_stale(&tenant(), &refused, now);
-    assert!(is_stale(&cache, now));
-    assert_eq!(renewed(&cache, now), Some(("t".to_owned(), true)));
-    assert_eq!(name_at(&cache, now).as_deref(), Some("t"));
+    cache.refuse(&tenant(), &other, now);
+    assert!(name_at(&cache, now).is_some(), "another token was refused");
+    cache.refuse(&tenant(), &refused, now);
+    assert_eq!((name_at(&cache, now), cache.len_at(now)), (None, 0));
+    assert!(is_told(now) && !is_told(now));
+    assert!(
+        cache.after_refusal(&tenant(), &refused, now).is_none(),
+        "it asks"
+    );
+    for (after, told) in [(29, false), (30, true)] {
+        let now = now.after(secs(after));
+        cache.refuse(&tenant(), &refused, now);
+        assert_eq!(is_told(now), told, "after {after} s");
+    }
+    cache.refuse(&tenant(), &refused, now.after(secs(60)));
+    keep(&cache, other, now.after(secs(61)));
+    assert!(!is_told(now.after(secs(62))), "it was replaced");
 }
 
 #[test]

@@ -356,7 +356,7 @@ impl Fetcher {
     /// Ends the use of a token from the cache that the upstream refused with 401: the next caller asks for another.
     pub(super) fn discard(&self, refused: &CachedToken) {
         if let Credential::Tenant(cache, Ok(tenant)) = &self.credential {
-            cache.make_stale(tenant, refused, Now::read());
+            cache.refuse(tenant, refused, Now::read());
         }
     }
 

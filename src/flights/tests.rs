@@ -782,6 +782,49 @@ fn of_the_callers_with_a_stale_token_one_waits_for_the_gateway() {
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
 }
 
+/// After a 401 that the agent has noted, the next caller asks. If the gateway does not answer, the token stays.
+#[test]
+fn the_next_caller_after_a_refusal_gets_another_token() {
+    type Ask = fn() -> Result<Success>;
+    type Got<'a> = Result<(&'a str, Source), &'a str>;
+    let table: [(&str, Ask, Got<'_>); 4] = [
+        (
+            "another",
+            || token("new", 3600),
+            Ok(("new", Source::Gateway)),
+        ),
+        (
+            "the same",
+            || token("old", 3600),
+            Ok(("old", Source::Gateway)),
+        ),
+        (
+            "down",
+            || Err(error(ErrorKind::Gateway, "http_503", 503)),
+            Ok(("old", Source::Cache)),
+        ),
+        (
+            "no",
+            || Err(error(ErrorKind::Gateway, "connection_not_found", 404)),
+            Err("connection_not_found"),
+        ),
+    ];
+    for (case, ask, expected) in table {
+        let scripted = Scripted::new(move |_, _| ask());
+        let (cache, old) = (TokenCache::new(), Arc::new(expiring("old", 3600)));
+        cache.set("ws", "p", Arc::clone(&old));
+        cache.refuse(&tenant(), &old, Now::read());
+        let got = scripted.cached(&cache);
+        let got = got.as_ref().map(|(name, source)| (name.as_str(), *source));
+        assert_eq!(got.map_err(NexusError::code), expected, "{case}");
+        cache.refuse(&tenant(), &old, Now::read());
+        if expected.is_ok() {
+            assert_eq!(scripted.cached(&cache).unwrap().1, Source::Cache, "{case}");
+            assert_eq!(scripted.calls(), 1, "{case}: asked once in 30 s");
+        }
+    }
+}
+
 /// The flight ends after its callers have gone on with the old token.
 #[test]
 fn a_definite_no_that_comes_later_removes_the_token() {
@@ -925,32 +968,30 @@ fn the_option_switches_it_off() {
     assert_eq!(cached.unwrap_err().code(), "request_failed");
 }
 
-/// Lets two tenants meet a 401.
-fn refuse(cache: &TokenCache) {
+/// Sets the tokens of two tenants.
+fn set_others(cache: &TokenCache) {
     for busy in ["first", "second"] {
-        let refused = Arc::new(expiring("t", 3600));
-        cache.set(busy, "p", Arc::clone(&refused));
-        cache.make_stale(&Tenant::new(busy, "p"), &refused, Now::read());
+        cache.set(busy, "p", expiring("t", 3600));
     }
 }
 
-/// Returns a workspace that shares its generation with neither of the two tenants. A few workspaces do.
+/// Returns a workspace that shares its group with neither of the two tenants. A few workspaces do.
 fn unaffected(cache: &TokenCache) -> String {
     let before = Instant::now();
-    refuse(cache);
+    set_others(cache);
     let mut names = (0..1000).map(|number| number.to_string());
     let is_unaffected = |name: &String| cache.is_unchanged(&Tenant::new(name, "p"), before);
     names.find(is_unaffected).unwrap()
 }
 
-/// Each of two tenants meets 401s while another tenant's token is resolved.
+/// The tokens of two tenants are set while another tenant's token is resolved.
 #[test]
-fn sustained_401s_of_two_tenants_cost_another_no_request() {
-    for refusals in [1, 2, 5] {
+fn sustained_changes_of_two_tenants_cost_another_no_request() {
+    for changes in [1, 2, 5] {
         let cache = TokenCache::new();
-        let (workspace_id, refused) = (unaffected(&cache), cache.clone());
+        let (workspace_id, changed) = (unaffected(&cache), cache.clone());
         let scripted = Scripted::new(move |_, _| {
-            (0..refusals).for_each(|_| refuse(&refused));
+            (0..changes).for_each(|_| set_others(&changed));
             token("t", 3600)
         });
         for _ in 0..60 {
@@ -959,12 +1000,12 @@ fn sustained_401s_of_two_tenants_cost_another_no_request() {
                 .cached(&cache, &tenant_of(&workspace_id, "p"), far())
                 .unwrap();
         }
-        assert_eq!(scripted.calls(), 1, "{refusals} 401s of each");
+        assert_eq!(scripted.calls(), 1, "{changes} changes of each");
     }
 }
 
 #[test]
-fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
+fn a_caller_joins_a_flight_in_spite_of_changes_of_two_other_tenants() {
     let (gate, scripted) = Scripted::gated(usize::MAX);
     let cache = TokenCache::new();
     let workspace_id = unaffected(&cache);
@@ -977,7 +1018,7 @@ fn a_caller_joins_a_flight_in_spite_of_the_401s_of_two_other_tenants() {
     thread::scope(|scope| {
         scope.spawn(fetch);
         wait_until(|| scripted.calls() == 1);
-        refuse(&cache);
+        set_others(&cache);
         scope.spawn(fetch);
         let key = Key::tenant(&Tenant::new(&workspace_id, "p"));
         wait_until(|| waiting_for(&scripted.handle, &key) == 2);

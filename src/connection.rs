@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::debug::debug_only;
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::json::{self, Object};
+use crate::log::is_unsafe_to_show;
 use crate::url;
 
 /// An empty list of scopes. For a plain `[]`, the compiler cannot infer the type of the items.
@@ -194,7 +195,7 @@ fn check_page(auth_url: &str) -> Result<()> {
         start.eq_ignore_ascii_case(scheme)
     };
     let is_page = starts("https://") || starts("http://");
-    if is_page && !auth_url.contains(error::is_unsafe_to_show) {
+    if is_page && !auth_url.contains(is_unsafe_to_show) {
         return Ok(());
     }
     let problem = "the gateway's response has an auth_url that is not an http or https address, or that contains a \

@@ -11,6 +11,8 @@ use std::time::Duration;
 use self::meaning::Asked;
 use self::meaning::Next::{self, Final, Reconnect, Retry, Unclear};
 
+use crate::log::is_unsafe_to_show;
+
 pub use kind::ErrorKind;
 
 /// A `Result` whose error is a [`NexusError`] by default.
@@ -111,10 +113,6 @@ impl NexusError {
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
-    }
-
-    pub(crate) fn with_status(self, status: u16) -> Self {
-        self.with(|inner| inner.status = Some(status))
     }
 
     /// Overrides whether the same call may succeed later.
@@ -283,14 +281,6 @@ impl std::error::Error for NexusError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| source as _)
     }
-}
-
-/// Returns whether a character in a server's text is a control character, a line separator or an invisible character.
-/// Such characters could mislead a reader, because some of them hide text or reverse its direction.
-pub(crate) fn is_unsafe_to_show(c: char) -> bool {
-    let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}');
-    is_format || c.is_control()
 }
 
 /// Refuses an argument that is empty or only white space.

@@ -316,7 +316,8 @@ fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
     // The response to a DELETE may have no content (RFC 9110 section 9.3.5).
     let body = match response.body.trim_ascii() {
         b"" if method == Method::DELETE => Object::new(),
-        body => json::response(body).map_err(|error| error.with_status(response.status))?,
+        body => json::response(body)
+            .map_err(|error| error.with(|inner| inner.status = Some(response.status)))?,
     };
     let date = date::server_time(&response.headers);
     let clock = ResponseClock { at, date };

@@ -120,8 +120,16 @@ fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
     // Text from a server must not be able to start a new line.
-    let line = line.replace(crate::error::is_unsafe_to_show, " ");
+    let line = line.replace(is_unsafe_to_show, " ");
     // A single write keeps the lines of two threads apart. A closed stderr is not an error.
     let text = format!("[NexusSDK] {}: {line}\n", level.name());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Returns whether a character in a server's text is a control character, a line separator or an invisible character.
+/// Such characters could mislead a reader, because some of them hide text or reverse its direction.
+pub(crate) fn is_unsafe_to_show(c: char) -> bool {
+    let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
+        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}');
+    is_format || c.is_control()
 }

@@ -158,5 +158,5 @@ fn of_session(error: NexusError) -> NexusError {
     }
     let message =
         "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
-    NexusError::with_code("sessions_not_supported", message).with_status(404)
+    NexusError::with_code("sessions_not_supported", message).with(|inner| inner.status = Some(404))
 }

@@ -1,5 +1,6 @@
 //! The table of errors, and the rule for errors that are not in it.
 
+use Asked::{Connection, Refresh, Resolve};
 use Next::{Final, Reconnect, Retry, Unclear};
 
 /// The operation, if it is a resolve, or if the meaning of its error depends on it.
@@ -50,12 +51,10 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
     match code {
         _ if status == 429 || broker == Some(429) => (Retry, "", ""),
         "broker_error" if matches!(broker, Some(401 | 403)) => (Unclear, "", KEYS),
-        "broker_error" if broker == Some(400) && asked == Asked::Connection => {
-            (Unclear, "", RETURN_URL)
-        }
+        "broker_error" if (asked, broker) == (Connection, Some(400)) => (Unclear, "", RETURN_URL),
         // The broker has refused, so a retry would not help.
         _ if status >= 500 && matches!(broker, Some(400..=499)) => (Unclear, "", ""),
-        "connection_not_found" if asked == Asked::Resolve => (Reconnect, "failed", CONNECT),
+        "connection_not_found" if asked == Resolve => (Reconnect, "failed", CONNECT),
         "connection_not_found" => (Final, "failed", ID),
         "connection_not_active" => (Final, "pending", WAITS),
         "attention_required" => (Reconnect, "attention", AGAIN),
@@ -64,7 +63,7 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
         "no_refresh_token" => (Reconnect, "failed", ""),
         "invalid_connection_id" => (Final, "failed", ""),
         "token_expired" => (Retry, "pending", TRY_LATER),
-        "upstream_error" if asked == Asked::Refresh => (Unclear, "", TOKEN),
+        "upstream_error" if asked == Refresh => (Unclear, "", TOKEN),
         "invalid_api_key" => (Final, "", KEYS),
         "unauthorized" | "http_401" => (Final, "", KEY),
         "http_404" => (Unclear, "pending", URL),
@@ -78,5 +77,5 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
 
 /// Returns whether the table has a row for this code, whatever the status is.
 pub(crate) fn is_known(code: &str) -> bool {
-    of(Asked::Resolve, 0, code, None).0 != Unclear
+    of(Resolve, 0, code, None).0 != Unclear
 }

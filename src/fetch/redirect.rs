@@ -94,7 +94,8 @@ impl Hop<'_> {
         let from = url::origin(&self.url);
         let problem = |problem: &str| {
             let message = format!("{from}: the redirect's Location is not usable: {problem}");
-            NexusError::new(ErrorKind::InvalidResponse, message).with_status(status)
+            NexusError::new(ErrorKind::InvalidResponse, message)
+                .with(|inner| inner.status = Some(status))
         };
         let target = std::str::from_utf8(target).map_err(|_| problem("not UTF-8"))?;
         url::join(&self.url, target).map_err(|reason| problem(&reason))

@@ -275,7 +275,9 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         dirs.recursive(true).create(dir)?;
     }
-    file.write(true).create(true).truncate(false).open(path)
+    // Opening a FIFO for writing alone would block, if one has just replaced the file.
+    file.read(true).write(true).create(true).truncate(false);
+    file.open(path)
 }
 
 /// Returns whether the process or the system has no free file descriptors or memory.

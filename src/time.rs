@@ -2,9 +2,8 @@
 
 pub(crate) mod date;
 
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime};
-
-use parking_lot::Mutex;
 
 /// The longest wait or lifetime. Longer durations are shortened to it, so that no sum of times overflows.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -40,29 +39,49 @@ impl Now {
     }
 }
 
-/// If the wall clock gains more than this on the monotonic clock, the machine was suspended.
-const SUSPENDED: Duration = Duration::from_secs(5);
+/// If the wall clock gains more than this on the monotonic clock, in seconds, the machine was suspended.
+const SUSPENDED: i64 = 5;
 
-/// Notices that the machine was suspended. The monotonic clock of most systems stands still meanwhile.
-pub(crate) struct Suspensions(Mutex<(Now, Option<Instant>)>);
+/// Notices that the machine was suspended. The monotonic clock of most systems stands still meanwhile. All threads that
+/// send requests share this value, so it is written only if it changes.
+pub(crate) struct Suspensions {
+    start: Now,
+    /// What the wall clock has gained on the monotonic clock since `start`, in seconds.
+    gained: AtomicI64,
+    /// When the end of the last suspension was noticed, in nanoseconds after `start`. Zero if there was none.
+    resumed: AtomicU64,
+}
 
 impl Suspensions {
     pub(crate) fn after(start: Now) -> Self {
-        Self(Mutex::new((start, None)))
+        Self {
+            start,
+            gained: AtomicI64::new(0),
+            resumed: AtomicU64::new(0),
+        }
     }
 
     /// Returns how long ago the end of the last suspension was noticed, or `None` if there was none. A suspension is
     /// noticed by the next call of this method.
     pub(crate) fn time_since_last(&self, now: Now) -> Option<Duration> {
-        let mut state = self.0.lock();
-        let (last, resumed) = &mut *state;
-        let passed = now.mono.saturating_duration_since(last.mono);
-        let gained = now.wall.duration_since(last.after(passed).wall);
-        if gained.is_ok_and(|gained| gained > SUSPENDED) {
-            *resumed = Some(now.mono);
+        let passed = now.mono.saturating_duration_since(self.start.mono);
+        let expected = self.start.wall.checked_add(passed)?;
+        let seconds = |apart: Duration| i64::try_from(apart.as_secs()).unwrap_or(i64::MAX);
+        let gained = match now.wall.duration_since(expected) {
+            Ok(ahead) => seconds(ahead),
+            Err(behind) => seconds(behind.duration()).saturating_neg(),
+        };
+        let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
+        let last = self.gained.load(SeqCst);
+        // In this order, so that a thread that sees the new gain sees the end of the suspension as well.
+        if gained.saturating_sub(last) > SUSPENDED {
+            self.resumed.store(passed.max(1), SeqCst);
         }
-        *last = now;
-        resumed.map(|resumed| now.mono.saturating_duration_since(resumed))
+        if gained != last {
+            self.gained.store(gained, SeqCst);
+        }
+        let resumed = self.resumed.load(SeqCst);
+        (resumed > 0).then(|| Duration::from_nanos(passed.saturating_sub(resumed)))
     }
 }
 

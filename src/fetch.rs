@@ -20,7 +20,7 @@ use crate::retry::{Attempts, RetryPolicy};
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
-use crate::transport::{Failure, Outgoing, Response};
+use crate::transport::{Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
@@ -46,7 +46,11 @@ impl Fetcher {
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let url = options.with_query(url);
         let url = self.absolute(&url)?;
-        let response = PendingFetch::new(self, &url, options)?.perform()?;
+        let mut fetch = PendingFetch::new(self, &url, options)?;
+        let mut response = fetch.send_hops()?;
+        if let Some(secrets) = &fetch.secrets {
+            secrets.hide_in(&mut response.headers, &mut response.body, fetch.deadline)?;
+        }
         Ok((response.status, response.headers, response.body))
     }
 }
@@ -84,15 +88,6 @@ impl<'a> PendingFetch<'a> {
             policy: options.retry_policy,
             secrets: fetcher.hide_credential.then(Secrets::default),
         })
-    }
-
-    /// Sends the request, and hides the credential in the response if the fetcher is set to.
-    fn perform(mut self) -> Result<Response> {
-        let mut response = self.send_hops()?;
-        if let Some(secrets) = &mut self.secrets {
-            secrets.hide_in(&mut response.headers, &mut response.body, self.deadline)?;
-        }
-        Ok(response)
     }
 
     /// Sends the request and follows redirects. A 401 for a cached token may mean that the token was revoked. If the
@@ -133,13 +128,19 @@ impl<'a> PendingFetch<'a> {
 
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
-        let policy = self.policy.clone();
-        let log = self.fetcher.client.log;
+        let (client, deadline, policy) = (&self.fetcher.client, self.deadline, self.policy.clone());
         let idempotent = self.hop.method.is_idempotent();
-        let mut attempts = Attempts::new(&policy, Some(self.deadline), log);
+        let mut attempts = Attempts::new(&policy, Some(deadline), client.log);
         loop {
-            let headers = self.headers(token)?;
-            let sent = self.send(&headers);
+            let outgoing = Outgoing {
+                headers: &self.headers(token)?,
+                method: &self.hop.method,
+                url: &self.hop.url,
+                body: self.hop.body.as_deref(),
+                may_refresh: false,
+            };
+            let max_body = client.options.max_body_bytes;
+            let sent = client.transport.send(&outgoing, deadline, max_body);
             let retry = match &sent {
                 Ok(response) if idempotent && policy.retries_status(response.status) => {
                     let why = format!("the upstream returned status {}", response.status);
@@ -170,18 +171,5 @@ impl<'a> PendingFetch<'a> {
             secrets.add(token.secrets(self.hop.call), MIN_CREDENTIAL);
         }
         Ok(headers)
-    }
-
-    fn send(&self, headers: &HeaderMap) -> Result<Response, Failure> {
-        let outgoing = Outgoing {
-            method: &self.hop.method,
-            url: &self.hop.url,
-            headers,
-            body: self.hop.body.as_deref(),
-            may_refresh: false,
-        };
-        let client = &self.fetcher.client;
-        let max_body = client.options.max_body_bytes;
-        client.transport.send(&outgoing, self.deadline, max_body)
     }
 }

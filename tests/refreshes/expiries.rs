@@ -16,13 +16,13 @@ use crate::directories::default_dir;
 use crate::{Counts, Soak, TASK, Way, result};
 
 /// Longer than the test: tokens expire when they are told to.
-const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 const PROCESSES: usize = 16;
 const EXPIRIES: usize = 10;
 /// The expiry at which the process is killed that was the first to ask.
 const KILLED_AT: usize = 5;
 /// More than any of this takes; a wait that ends here has failed.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a process does: one call after the other, each under its name.
@@ -51,13 +51,13 @@ pub(crate) fn call(
 }
 
 /// A process; killed if the test fails before it has ended it.
-struct Process {
-    name: String,
+pub(crate) struct Process {
+    pub(crate) name: String,
     child: Option<Child>,
 }
 
 impl Process {
-    fn start(soak: &Soak, number: usize) -> Self {
+    pub(crate) fn start(soak: &Soak, number: usize) -> Self {
         Self::start_with(soak, number, |_| {})
     }
 
@@ -70,7 +70,7 @@ impl Process {
     }
 
     /// Returns whether the process was still alive.
-    fn kill(mut self) -> bool {
+    pub(crate) fn kill(mut self) -> bool {
         let mut child = self.child.take().unwrap();
         let is_alive = child.try_wait().unwrap().is_none();
         child.kill().unwrap();
@@ -78,7 +78,11 @@ impl Process {
         is_alive
     }
 
-    fn end(mut self) -> Counts {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn end(mut self) -> Counts {
         result(self.child.take().unwrap())
     }
 }
@@ -139,11 +143,11 @@ impl Soak {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(crate) fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     Some(headers.get(name)?.to_str().unwrap().to_owned())
 }
 
-fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = check() {
@@ -266,7 +270,7 @@ fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {
     let holder = watch.first_to_ask();
     let place = processes.iter().position(|one| one.name == holder).unwrap();
     let stopped = processes.swap_remove(place);
-    crate::signals::signal(stopped.child.as_ref().unwrap().id(), "STOP");
+    crate::signals::signal(stopped.id(), "STOP");
     // Longer than it takes to see that a holder is stopped.
     thread::sleep(PAUSE * 20);
     assert_eq!(soak.gateway.count("/v1/resolve"), 1, "it holds the lock");

@@ -20,6 +20,8 @@ mod signals;
 #[cfg(unix)]
 mod descriptors;
 mod directories;
+#[cfg(unix)]
+mod disturbed;
 mod expiries;
 mod foreign;
 

@@ -28,9 +28,9 @@ const OVERDUE: Duration = Duration::from_secs(10);
 
 /// The part of a flight's longest wait that a slow holder may take beyond its turn and `OVERDUE`.
 const SPARE: Duration = Duration::from_secs(5);
-/// A holder has to seem stopped for this long, because a new holder writes the end of its turn a moment after it gets the
-/// lock.
-const CONFIRMATION: Duration = Duration::from_secs(1);
+/// A holder that seems stopped is waited for this long. A new holder writes the end of its turn a moment after it gets the
+/// lock. A wall clock that is set forward makes every holder seem stopped, and most refreshes end within this time.
+const CONFIRMATION: Duration = Duration::from_secs(5);
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
 
@@ -103,8 +103,8 @@ pub trait RefreshLock: Send + Sync {
     ///
     /// Return an error if the lock does not work. The client then sends its request *without* the lock. Of several
     /// such failures in a row, only the first is logged as a warning. Two errors are special. After
-    /// [`ErrorKind::TimedOut`], which means that the holder seems to be stopped, the client asks again for a second
-    /// before it goes on without the lock. If the process has no free file descriptors or memory, the callers get
+    /// [`ErrorKind::TimedOut`], which means that the holder seems to be stopped, the client asks again until it has waited for
+    /// 5 s, and then goes on without the lock. If the process has no free file descriptors or memory, the callers get
     /// `request_failed`, which is retryable. A lock that would rather fail the call than let it go on without the
     /// lock returns `None` instead of an error: the callers then get `timeout`.
     fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>>;
@@ -238,7 +238,7 @@ impl RefreshLock for LockDirectory {
         }
         let held = Held(file);
         if let Some(end) = SystemTime::now().checked_add(lease) {
-            // If the time cannot be written, others may go on without the lock, but only after another second.
+            // If the time cannot be written, others may go on without the lock, but only after 5 s.
             let _ = held.0.set_modified(end);
         }
         Ok(Some(Box::new(held)))

@@ -7,11 +7,9 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_sdk::testing::{DevGateway, Provider};
-
 use crate::expiries::{HOUR, Process, text, wait_until};
 use crate::seeded::Seeded;
-use crate::{Soak, between, scratch, signals};
+use crate::{Soak, between, signals};
 
 const PROCESSES: usize = 20;
 const REFRESH_TIME: Duration = Duration::from_millis(500);
@@ -109,28 +107,13 @@ impl Process {
     }
 }
 
-fn soak(name: &str) -> Soak {
-    let provider = Provider::oauth2("idp").refresh_time(REFRESH_TIME);
-    let gateway = DevGateway::builder()
-        .token_lifetime(HOUR)
-        .provider(provider)
-        .connection("ws", "idp")
-        .start()
-        .unwrap();
-    Soak {
-        gateway,
-        home: scratch(name),
-        seed: 0,
-    }
-}
-
 #[test]
 #[ignore = "takes a minute; `SOAK_SECONDS` makes it longer"]
 fn soak_of_kills_and_stops_outside_of_refreshes_keeps_the_consent() {
     let number = |name| env::var(name).ok()?.parse::<u64>().ok();
     let time = Duration::from_secs(number("SOAK_SECONDS").unwrap_or(40));
     let seed = number("SOAK_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    let soak = soak("disturbed");
+    let soak = Soak::with_refreshes("disturbed", HOUR, seed, REFRESH_TIME);
     let mut crowd = Crowd::new(&soak, Seeded::new(seed));
     let (start, mut expiries) = (Instant::now(), 0);
     while start.elapsed() < time {

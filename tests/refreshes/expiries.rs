@@ -253,6 +253,29 @@ fn programs_of_a_user_share_one_lock_whatever_their_environment() {
     }
 }
 
+/// A wall clock that is set forward puts the end of the turn into the past.
+#[test]
+fn a_clock_that_is_set_forward_during_a_refresh_keeps_the_consent() {
+    let soak = Soak::with_refreshes("clock", HOUR, 1, Duration::from_secs(3));
+    let processes: Vec<_> = (0..4).map(|number| Process::start(&soak, number)).collect();
+    let mut watch = Watch {
+        soak: &soak,
+        tokens: HashSet::new(),
+    };
+    watch.see_all_go_on(&processes, "the start");
+    soak.gateway.forget_requests();
+    soak.gateway.advance(HOUR);
+    watch.first_to_ask();
+    let file = fs::File::options().write(true).open(&soak.lock_files()[0]);
+    file.unwrap()
+        .set_modified(SystemTime::now() - HOUR)
+        .unwrap();
+    watch.see_all_go_on(&processes, "the refresh");
+    for process in processes {
+        assert_eq!(process.end().errors, BTreeMap::new());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_stopped_process_keeps_the_lock_until_its_turn_has_ended() {

@@ -269,10 +269,14 @@ struct Soak {
 
 impl Soak {
     fn new(name: &str, lifetime: Duration, seed: u64) -> Self {
+        Self::with_refreshes(name, lifetime, seed, REFRESH_TIME)
+    }
+
+    fn with_refreshes(name: &str, lifetime: Duration, seed: u64, refresh_time: Duration) -> Self {
         let home = scratch(name);
         let gateway = DevGateway::builder()
             .token_lifetime(lifetime)
-            .provider(Provider::oauth2("idp").refresh_time(REFRESH_TIME))
+            .provider(Provider::oauth2("idp").refresh_time(refresh_time))
             .connection("ws", "idp")
             .start()
             .unwrap();

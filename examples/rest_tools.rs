@@ -52,7 +52,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The API. Every request to it carries the key.
+/// The MCP gateway's REST API. The fetcher puts the key on every request.
 struct Tools(Fetcher);
 
 impl Tools {

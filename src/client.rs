@@ -31,7 +31,7 @@ use crate::token::CachedToken;
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
 /// [`timeout`](NexusClientOptions::timeout) (30 s). With a [`RetryPolicy`](crate::RetryPolicy) that
 /// retries, they block for at most `timeout` for each attempt and `max_delay` for each pause. A request
-/// that may refresh a token continues after its caller has timed out: see [`drain`](Self::drain).
+/// that may refresh a token continues after its caller has timed out: see [`refreshes`](crate::refreshes).
 ///
 /// # Fork
 ///
@@ -47,7 +47,7 @@ use crate::token::CachedToken;
 ///
 /// Every method that gets a token by workspace and provider can also fail with `invalid_input` for a blank name,
 /// `invalid_credentials` for credentials without a field that the provider's strategy needs, and
-/// `unsupported_strategy` for a strategy that this build does not support. From the gateway:
+/// `unsupported_strategy` for a strategy that this build does not support. From the gateway, for example:
 /// `connection_not_found` (404), `token_expired` (409), `broker_unavailable` (502).
 ///
 /// Each method lists its own most important codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of
@@ -84,7 +84,7 @@ impl NexusClient {
     /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password or query
     /// - an `api_key` that a header cannot carry
     /// - a `timeout` of zero
-    /// - a SOCKS proxy from the `agent` or from the environment, without the feature `socks-proxy`
+    /// - a SOCKS proxy that the `agent` was built with, without the feature `socks-proxy`
     /// - a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`
     ///
     /// ```
@@ -231,13 +231,8 @@ impl NexusClient {
     }
 
     /// Waits for the requests that may refresh a token, and returns whether all of them have ended.
-    /// Blocks for at most `timeout`.
-    ///
-    /// Such a request continues in the background after its caller has timed out. If the request were
-    /// interrupted, the provider could revoke the user's grant. Dropping the last handle of a client also waits
-    /// for such requests, for up to 5 s. The handles are the client, its clones, its fetchers and its
-    /// authenticated agents. A program that does not drop its client, because it calls [`std::process::exit`] or
-    /// keeps the client in a static, should call this method before it ends.
+    /// Blocks for at most `timeout`. [`refreshes`](crate::refreshes) says which programs should call this method before
+    /// they end.
     ///
     /// While this method waits, these requests are not retried, and a request that waits for a lock held by
     /// another process or client fails with `timeout`. To ask without this effect, call [`is_idle`](Self::is_idle).

@@ -217,8 +217,8 @@ impl Gateway {
         }
     }
 
-    /// Sends a request once. An attempt that may make the gateway refresh a token has a longer timeout, because the
-    /// provider may revoke the user's grant if a refresh is interrupted.
+    /// Sends a request once. An attempt that may make the gateway refresh a token has a longer timeout, so that no refresh
+    /// is cut short.
     pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success, Failed> {
         let mut headers = self.headers.clone();
         for (name, value) in &call.headers {

@@ -77,7 +77,7 @@
 //! | [`api_key`](NexusClientOptions::api_key) | none | sent to the gateway as `X-API-Key` |
 //! | [`timeout`](NexusClientOptions::timeout) | 30 s | the time limit of each request to the gateway, and of each fetch as a whole |
 //! | [`retry_policy`](NexusClientOptions::retry_policy) | no retries | retries of requests to the gateway; [`FetchOptions::retry_policy`] is for requests to an API |
-//! | [`stale_if_error`](NexusClientOptions::stale_if_error) | `true` | uses a cached token until it expires while the gateway cannot return a new one |
+//! | [`stale_if_error`](NexusClientOptions::stale_if_error) | `true` | uses a cached token until it expires while the gateway cannot return a new token |
 //! | [`lock_dir`](NexusClientOptions::lock_dir), [`without_lock`](NexusClientOptions::without_lock), [`refresh_lock`](NexusClientOptions::refresh_lock) | a directory of the user's own | the lock with which processes take turns: see [`refreshes`] |
 //! | [`agent`](NexusClientOptions::agent) | the SDK's own | a ureq agent with your root certificates, client certificate or proxy |
 //! | [`max_body_bytes`](NexusClientOptions::max_body_bytes) | 100 MiB | the largest response body of a fetch |
@@ -93,7 +93,7 @@
 //! | creates empty lock files below the user's home directory, so that processes do not refresh the same token at once | [`without_lock`](NexusClientOptions::without_lock); [`lock_dir`](NexusClientOptions::lock_dir) sets another directory |
 //! | reads `NEXUS_LOCK_DIR`, the directory for these files (set it for all programs of a user or for none); if the variable is set but empty, there is no lock | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
 //! | uses the [proxies](#proxies) in the environment, except for requests to this machine | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
-//! | waits up to 5 s when the last handle of a client is dropped while the gateway may be [refreshing](refreshes) a token | keep a clone in a `static`, or end with [`std::process::exit`]; both can cost the user's grant |
+//! | waits up to 5 s when the last handle of a client is dropped while the gateway may be [refreshing](refreshes) a token | keep a clone in a `static`, or end with [`std::process::exit`], after a call of [`drain`](NexusClient::drain) |
 //!
 //! `NEXUS_GATEWAY_URL` and `NEXUS_API_KEY` are read only by [`NexusClientOptions::from_env`].
 //!
@@ -122,7 +122,7 @@
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
 //! | `gzip` | yes | gzip-compressed responses |
 //! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page, and serves a form for static credentials; `capture_schema` and `capture_credential` |
-//! | `sessions` | no | agent sessions, which a broker of version 0.4 serves, but no gateway yet |
+//! | `sessions` | no | agent sessions: short-lived credentials with limited scopes, for AI agents. A broker of version 0.4 serves them, but no gateway yet |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |

@@ -36,9 +36,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(25);
 
 /// A lock that several processes share, so that only one process at a time refreshes a token.
 ///
-/// If two processes make the gateway refresh the same token at once, a refresh token may be used twice. Providers
-/// that rotate refresh tokens may treat the second use as theft and revoke the user's grant. A client therefore holds
-/// a lock during each request that may refresh a token, and takes the lock again for each retry. By default, the
+/// [`refreshes`](crate::refreshes) says why processes must not refresh the same token at once. A client holds the lock
+/// during each request that may refresh a token, and takes the lock again for each retry. By default, the
 /// lock is a file, shared by the processes of one user on one host. Implement this trait for processes on several
 /// hosts, as `examples/redis_lock` does with Redis, and pass the lock to
 /// [`NexusClientOptions::refresh_lock`](crate::NexusClientOptions::refresh_lock).
@@ -218,8 +217,8 @@ fn default_dir() -> Option<PathBuf> {
     dir.is_absolute().then_some(dir)
 }
 
-/// A directory with a lock file for each key. The modification time of a file is the time by which the holder's turn
-/// must have ended.
+/// A directory with a lock file for each key. The modification time of a file is the time by which the holder should
+/// release the lock. A lock that is still held 10 s later belongs to a process that is stopped or hangs.
 struct LockDirectory(PathBuf);
 
 impl RefreshLock for LockDirectory {

@@ -126,9 +126,8 @@ impl NexusClientOptions {
     /// left when the request began, so a request that is slow in several phases can take longer. Connecting, with TLS and
     /// a proxy, has at most 8 s. A lookup of a host's name has the system's own time limit.
     ///
-    /// A request that may refresh a token (resolve, token, refresh, check-connection, a new agent session) is not
-    /// cancelled at this timeout. The caller gets the error `timeout`, and the request continues in the background,
-    /// where each attempt has 40 s, or this timeout if it is longer.
+    /// A request that may [refresh](crate::refreshes) a token goes on after its caller has got the error `timeout`. Each of
+    /// its attempts has 40 s, or this timeout if it is longer.
     /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time limit of a single fetch.
     ///
     /// ```
@@ -180,8 +179,9 @@ impl NexusClientOptions {
     /// sends them with the requests of all workspaces. The SDK's own agent does not. Disable that feature, or use a
     /// client with an agent of its own for each workspace. Clones of an agent share their cookies.
     ///
-    /// ureq looks up a host's name for each request, even if the connection comes from the pool. If your name server is
-    /// slow or silent, set an agent that caches lookups, as `examples/lookup_cache` does.
+    /// Unless a request goes through an http proxy, ureq looks up the host's name each time, even if the connection comes
+    /// from the pool. If your name server is slow or silent, set an agent that caches lookups, as `examples/lookup_cache`
+    /// does.
     ///
     /// An agent with ureq's default proxy uses the [proxies](crate#proxies) in the environment as the SDK reads them. An
     /// agent with a SOCKS proxy of your own needs the feature `socks-proxy` of this crate. Without it,
@@ -288,24 +288,14 @@ impl NexusClientOptions {
     /// token.
     ///
     /// The default is `.local/state/nexus/locks` in the user's home directory, on every system. The environment variable
-    /// `NEXUS_LOCK_DIR` sets another directory, and this option overrides both. Programs with different directories do
-    /// not take turns, so set the variable for all programs of a user or for none. The desktop program that starts an MCP
-    /// server usually does not pass the variables of the user's shell.
+    /// `NEXUS_LOCK_DIR` sets another directory, and this option overrides both. [`refreshes`](crate::refreshes) says which
+    /// processes take turns, and for how long they wait.
     ///
-    /// If two processes refresh the same token at once, the provider may revoke the user's grant. Processes with the
-    /// same gateway URL and directory therefore take turns with requests for the same workspace and provider, or for
-    /// the same connection id. A call by connection id and a call by workspace and provider take turns only if the
-    /// client of the first has requested the connection.
-    ///
-    /// With the default [`timeout`](Self::timeout), a request waits up to 55 s for its turn and then fails with
-    /// `timeout`. Its caller waits no longer than its own deadline. If a process is suspended while it holds a
-    /// lock, the others continue without the lock about 10 s after it should have been released. If the directory
-    /// cannot be used, or its file system has no locks, requests are sent without a lock. Of several such requests in a
-    /// row, only the first logs a warning.
+    /// If the directory cannot be used, or its file system has no locks, requests are sent without a lock. Of several such
+    /// requests in a row, only the first logs a warning.
     ///
     /// Missing directories are created with mode 0700. There is one empty file for each workspace and provider, and
-    /// for each connection id. Files are never removed. A process that is killed leaves its file unlocked. Delete
-    /// files only while no process uses the directory.
+    /// for each connection id. Files are never removed. Delete files only while no process uses the directory.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};

@@ -16,13 +16,13 @@ use crate::time::Deadline;
 /// Statuses 502, 503 and 504 are retried, and 429 if [`retry_on_429`](Self::retry_on_429) is set. In a
 /// fetch, they are retried only for idempotent methods (RFC 9110 section 9.2.2). Network failures are
 /// retried if they may be temporary and either the method is idempotent or the error shows that the request was
-/// not sent. An error from the gateway is not retried if it is `upstream_error` from a refresh, or if it shows that
-/// the broker, the service behind the gateway, has refused the request.
+/// not sent. There are two exceptions for requests to the gateway:
 ///
-/// A request that may refresh a token (resolve, token, refresh, check-connection, a new agent session) is not retried
-/// while the gateway may still be working on it, because two refreshes at once can cost the user's grant. It is not
-/// retried after a 504, or after a network failure unless the error shows that the request was not sent. After a 502
-/// without one of the gateway's codes, a refresh and a request for an agent session are not retried either.
+/// - An error is not retried if it is `upstream_error` from a refresh, or if it shows that the broker, the service behind
+///   the gateway, has refused the request with a 4xx status other than 429.
+/// - A request that may [refresh](crate::refreshes) a token is not retried while the gateway may still be working on it:
+///   after a 504, or after a network failure unless the error shows that the request was not sent. A call of
+///   `refresh_connection` or `request_agent_session` is retried after a 502 only if the code begins with `broker_`.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
 /// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.

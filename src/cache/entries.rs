@@ -89,8 +89,8 @@ impl Entry {
         !self.is_refused && now.is_before(self.fresh_until) && self.is_usable(now)
     }
 
-    /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns whether
-    /// this is the first time.
+    /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns true for
+    /// the token's first extension.
     pub(super) fn begin_renewal(&mut self, now: Now) -> bool {
         self.fresh_until = now.after(SHORT_USE);
         !std::mem::replace(&mut self.was_stale, true)

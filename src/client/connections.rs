@@ -14,9 +14,9 @@ use crate::wait::{self, WaitOptions};
 
 impl NexusClient {
     /// Requests a connection between a user and a provider. The user then consents on the page at the
-    /// response's `auth_url`. For a provider of static credentials, there is no such page: use `capture_schema` and
-    /// `capture_credential`, which need the feature `consent`. The client remembers the latest 1,000 connections that it has requested, so that calls by their ids and calls by their
-    /// workspaces and providers take turns.
+    /// response's `auth_url`. A provider of static credentials has no such page: use `capture_schema` and
+    /// `capture_credential`, which need the feature `consent`. Calls by the connection's id take turns with calls by its
+    /// workspace and provider: see [`refreshes`](crate::refreshes).
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -53,14 +53,13 @@ impl NexusClient {
     }
 
     /// Returns whether a workspace has an active connection to a provider, bypassing the cache. After `false`, let the
-    /// user connect the provider. The question is a resolve that waits its turn, so that no token is refreshed twice at
-    /// once. Others may therefore use the connection at the same time.
+    /// user connect the provider. Unlike a call by id, this call may run while others use the connection:
+    /// see [`refreshes`](crate::refreshes).
     ///
     /// A connection counts as active if the gateway returns a credential, even if the SDK cannot use it (for example
     /// `unsupported_strategy`).
     ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the token, so the
-    /// request continues after its caller has timed out.
+    /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
     /// # Errors
     ///
@@ -91,13 +90,11 @@ impl NexusClient {
     /// Returns the status of a connection.
     ///
     /// A gateway infers the status by requesting the token from its broker. It reports `failed` whenever
-    /// the broker refuses, which includes an unknown id and a user who has not consented yet.
-    /// [`wait_for_active`](Self::wait_for_active) tells these cases apart. The gateway may also refresh
-    /// an expired token, so the request continues after its caller has timed out.
+    /// the broker refuses, for example because the id is unknown or the user has not consented yet.
+    /// [`wait_for_active`](Self::wait_for_active) tells these cases apart.
     ///
-    /// If others fetch with the connection's workspace and provider while you poll its status, call
-    /// [`is_connected`](Self::is_connected) instead. Polling by id could make the provider revoke the user's
-    /// grant, unless this client has requested the connection.
+    /// If others may fetch with the connection, call [`is_connected`](Self::is_connected) instead, unless this client
+    /// has requested the connection: see [`refreshes`](crate::refreshes).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
@@ -125,16 +122,14 @@ impl NexusClient {
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
-    /// active. A bare status (without a code) does not end the wait, except 401 and 410: it may come from a proxy, or from
+    /// active. An error status without a code does not end the wait, except 401 and 410: it may come from a proxy, or from
     /// gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
     /// superseded connection in the same way as a connection that waits for consent. The wait then ends with the error
     /// `timeout`.
     ///
-    /// A gateway of version 0.4 refreshes a new connection by itself within a minute. If the provider's tokens live for
-    /// seconds only, that refresh can meet another one and cost the consent. No client can prevent that.
-    ///
-    /// If others already use the connection, call [`is_connected`](Self::is_connected) instead. Waiting by id
-    /// could make the provider revoke the user's grant, unless this client has requested the connection.
+    /// If others may already fetch with the connection, call [`is_connected`](Self::is_connected) instead, unless this
+    /// client has requested the connection. [`refreshes`](crate::refreshes) also says what the broker's health worker does
+    /// to a new connection.
     ///
     /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
     /// fails with a temporary error is repeated.
@@ -174,12 +169,10 @@ impl NexusClient {
 
     /// Requests the token of one connection from the gateway, bypassing the cache.
     ///
-    /// If others fetch with the connection's workspace and provider at the same time, call
-    /// [`resolve_token`](Self::resolve_token) instead. A call by id could make the provider revoke the user's grant,
-    /// unless this client has requested the connection.
+    /// If others may fetch with the connection, call [`resolve_token`](Self::resolve_token) instead, unless this client
+    /// has requested the connection: see [`refreshes`](crate::refreshes).
     ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the
-    /// token, so the request continues after its caller has timed out.
+    /// Blocks for at most the client's timeout (30 s) for each attempt.
     ///
     /// # Errors
     ///
@@ -207,13 +200,11 @@ impl NexusClient {
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
     ///
-    /// If others fetch with the connection's workspace and provider at the same time, call
-    /// [`clear_token`](Self::clear_token) instead, and the next fetch resolves the token. A refresh by id could make the
-    /// provider revoke the user's grant, unless this client has requested the connection.
+    /// If others may fetch with the connection, call [`clear_token`](Self::clear_token) instead, unless this client has
+    /// requested the connection: see [`refreshes`](crate::refreshes). The next fetch then resolves the token.
     ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt. The request continues after its
-    /// caller has timed out. The response often lacks the strategy and the expiry. Call
-    /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to get both.
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The response often lacks the strategy and the
+    /// expiry. Call [`get_token_by_connection_id`](Self::get_token_by_connection_id) to get both.
     ///
     /// # Errors
     ///

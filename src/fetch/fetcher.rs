@@ -87,9 +87,10 @@ impl Fetcher {
     ///
     /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
     /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither
-    /// a rule nor the base matches a URL, the fetch fails with `host_not_allowed` before a token is resolved. If
-    /// neither matches the target of a redirect, the fetch fails before it follows the redirect. With an empty list,
-    /// only the origin of the base is allowed or, without a base, nothing.
+    /// a rule nor the base matches a URL, the fetch fails before a token is resolved: with `insecure_url` for plain http to
+    /// another machine, otherwise with `host_not_allowed`. If neither matches the target of a redirect, the fetch fails
+    /// before it follows the redirect. With an empty list, only the origin of the base is allowed or, without a base,
+    /// nothing.
     ///
     /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
     /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
@@ -127,8 +128,8 @@ impl Fetcher {
     /// You can pass a tool's argument as the URL of a fetch. To keep a relative URL within the base, the fetch fails
     /// with `invalid_input` if the URL begins with two slashes or has a `..` segment in its path, even one that
     /// is percent-encoded up to four times. Absolute URLs and redirects may go to any path on the base's origin
-    /// (scheme, host and port), and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. All other URLs are
-    /// refused with `host_not_allowed`.
+    /// (scheme, host and port), and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. A URL that neither allows
+    /// fails with `host_not_allowed`, or with `insecure_url` if it is plain http to another machine.
     ///
     /// If the provider's strategy is `path`, `{field}` placeholders are filled only in the base. Braces in the URL
     /// of a fetch are percent-encoded.

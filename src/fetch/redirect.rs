@@ -93,7 +93,9 @@ impl Hop<'_> {
     fn resolve(&self, status: u16, target: &[u8]) -> Result<Uri> {
         let from = url::origin(&self.url);
         let problem = |problem: &str| {
-            let message = format!("{from}: the redirect's Location is not usable: {problem}");
+            let advice = "set Redirects::Manual to get the redirect as the response";
+            let message =
+                format!("{from}: the redirect's Location is not usable: {problem}; {advice}");
             NexusError::new(ErrorKind::InvalidResponse, message)
                 .with(|inner| inner.status = Some(status))
         };

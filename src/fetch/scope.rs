@@ -47,8 +47,8 @@ impl Base {
 }
 
 /// Refuses a relative URL that begins with a host or has a `..` segment, because it could point outside the base.
-/// Allows for servers that read a backslash as a slash, decode the path more than once, or drop the text after a
-/// semicolon.
+/// Also refuses text that only a lenient server reads as `..`: with a backslash for a slash, several levels of
+/// percent-encoding, or text after a semicolon.
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let path = url.split(['?', '#']).next().unwrap_or_default();

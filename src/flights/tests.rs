@@ -706,8 +706,8 @@ fn what_a_usable_token_is_used_for() {
         let scripted = Scripted::new(move |_, _| ask());
         let cache = TokenCache::new();
         cache.set("ws", "p", expiring("old", 20));
-        // The second call follows at once. It finds the old token in an outage, and asks again after a
-        // definite error.
+        // The second call follows at once. In an outage it gets the old token from the cache. After a final error it
+        // asks the gateway again.
         for _ in 0..2 {
             let got = scripted.cached(&cache).map(|(token, _)| token);
             let got = got.as_ref().map(String::as_str).map_err(NexusError::code);

@@ -183,7 +183,7 @@ impl DevGatewayBuilder {
     }
 
     /// Limits the calls of each workspace to 10 per minute for request-connection, and to 60 per minute each for
-    /// resolve, token and refresh. Default `false`. The limits refill continuously. A call over the limit gets a
+    /// resolve, token and refresh. Default `false`. The quotas refill continuously. A call over the limit gets a
     /// plain-text 429 with a `Retry-After`. [`like_v0_2`](Self::like_v0_2) turns the limits off.
     ///
     /// The workspace is the value of the header `X-Workspace-Id`, or else of the query parameter `workspace_id`. All

@@ -39,7 +39,7 @@ pub(super) struct Settings {
     pub(super) health_at: String,
     pub(super) v0_2: bool,
     pub(super) rate_limits: bool,
-    /// In the order in which they were set up. The last route that matches is served.
+    /// The routes, in the order in which they were set up. The last route that matches is served.
     pub(super) routes: Vec<Route>,
 }
 

@@ -173,7 +173,7 @@ fn a_wait_that_runs_out_says_which_failure_was_the_last() {
 #[test]
 fn a_wait_of_no_time_polls_once() {
     let table = [
-        // The statuses of the polls, and the outcome of the wait.
+        // The status that the only poll returns, and the outcome of the wait.
         ("active", "active"),
         ("revoked", "revoked"),
         ("pending", "timeout"),

@@ -267,7 +267,8 @@ fn what_has_no_form_says_so() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "invalid_response: the schema of the provider's credential has no properties to fill in"
+        "invalid_response: the schema of the provider's credential has no properties, so there is no form; ask the \
+         gateway's operator to correct it, or pass the credential to capture_credential"
     );
 }
 

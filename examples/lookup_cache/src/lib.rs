@@ -1,7 +1,7 @@
 //! A `ureq::Agent` that remembers the addresses of hosts for some seconds, and gives up on a silent name server.
 //!
-//! ureq looks up a host's name for each request, even if the connection comes from the pool. In a container whose name
-//! server is slow, each request then waits for it.
+//! Unless a request goes through an http proxy, ureq looks up the host's name each time, even if the connection comes from
+//! the pool. In a container whose name server is slow, each request then waits for it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -91,7 +91,7 @@ impl Timeout {
 /// Refuses a blank argument, which usually comes from a shell variable that is not set.
 pub(crate) fn not_blank(text: &str) -> Result<String, String> {
     match text.trim() {
-        "" => Err("it is blank".to_owned()),
+        "" => Err("it is blank; pass a value, and check that the shell variable is set".to_owned()),
         _ => Ok(text.to_owned()),
     }
 }

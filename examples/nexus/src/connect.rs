@@ -34,7 +34,7 @@ pub(crate) struct Connect {
     /// passwords; may be repeated
     #[arg(long = "field", value_name = "NAME=-", allow_hyphen_values = true)]
     fields: Vec<String>,
-    /// The page to which the gateway sends the browser after the consent [default: a page that this command serves;
+    /// The page to which the gateway sends the browser after consent [default: a page that this command serves;
     /// http://localhost/ with --no-wait or --field]
     #[arg(long, value_name = "URL")]
     return_url: Option<String>,

@@ -78,7 +78,7 @@ enum Command {
     Token(token::Token),
     /// Make the gateway refresh a token now, and print the new token's type, or with --show the token itself
     Refresh(refresh::Refresh),
-    /// Make the gateway revoke a connection and delete its token, and ask the provider, if it can, to revoke the grant
+    /// Revoke a connection: the gateway deletes its token and, if the provider supports it, has the provider revoke the grant
     Revoke(revoke::Revoke),
     /// List the gateway's providers
     Providers(providers::Providers),

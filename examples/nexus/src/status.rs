@@ -70,7 +70,8 @@ fn by_tenant(client: &NexusClient, workspace: &str, provider: &str) -> Result<Fo
     )))
 }
 
-/// The gateway reports `failed` whatever the reason, so this asks for the token and takes the reason from the error.
+/// Returns the status of a connection by its id. Gateways report `failed` for any reason, so for an inactive connection
+/// the reason comes from a token request.
 fn by_id(client: &NexusClient, id: &str) -> Result<Found, Stop> {
     let status = client.check_connection(id)?;
     if status == ConnectionStatus::Active {

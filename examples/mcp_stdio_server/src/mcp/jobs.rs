@@ -27,7 +27,7 @@ pub(crate) struct Jobs {
     running: Vec<Arc<Job>>,
     /// The number of threads that run a call or write its response.
     threads: usize,
-    /// The number of those threads whose call is cancelled.
+    /// The number of busy threads whose call has been cancelled.
     cancelled: usize,
 }
 

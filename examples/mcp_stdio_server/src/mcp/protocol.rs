@@ -1,6 +1,6 @@
 //! The methods of the five revisions of the Model Context Protocol.
 //!
-//! The first four revisions (*legacy*) begin with `initialize`. Since 2026-07-28 (*modern*) each request stands alone
+//! The first four revisions (*legacy*) begin with `initialize`. Since 2026-07-28 (*modern*), each request stands alone
 //! and names its revision.
 
 use std::sync::Arc;

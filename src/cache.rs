@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::entries::{Entries, Entry, Key, SHORT_USE};
-use crate::debug::debug_only;
 use crate::error::{self, Result};
+use crate::log::debug_only;
 use crate::sync::Mutex;
 use crate::time::Now;
 use crate::token::CachedToken;

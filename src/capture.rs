@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::debug::debug_only;
 use crate::error::Result;
 use crate::json::{self, Object};
+use crate::log::debug_only;
 
 /// The names of fields that hold no secret, in lower case and without separators.
 const PLAIN_FIELDS: &str = "\

@@ -281,6 +281,6 @@ impl NexusClient {
 
 impl fmt::Debug for NexusClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NexusClient({})", self.0.gateway.origin())
+        write!(f, "NexusClient({})", self.0.gateway.origin)
     }
 }

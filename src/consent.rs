@@ -207,7 +207,7 @@ impl ConsentListener {
         let schema = client.capture_schema(state)?;
         let provider = schema.provider_name;
         let provider = provider.unwrap_or_else(|| "the provider".to_owned());
-        let gateway = client.0.gateway.origin();
+        let gateway = client.0.gateway.origin.clone();
         let form = Form::new(program(), provider, gateway, &schema.schema).ok_or_else(|| {
             let problem = "the schema of the provider's credential has no properties, so there is no form; ask the \
                            gateway's operator to correct it, or pass the credential to capture_credential";

@@ -32,7 +32,8 @@ pub(crate) struct Gateway {
     timeout: Duration,
     policy: RetryPolicy,
     api_key: String,
-    base: Uri,
+    /// The scheme, host and port of the gateway.
+    pub(crate) origin: String,
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     headers: HeaderMap,
@@ -130,20 +131,6 @@ pub(crate) struct Success {
     pub(crate) clock: ResponseClock,
 }
 
-/// The error of an attempt.
-pub(crate) struct Failed {
-    error: NexusError,
-    /// True if the request may be sent again.
-    may_retry: bool,
-}
-
-impl From<NexusError> for Failed {
-    fn from(error: NexusError) -> Self {
-        let may_retry = false;
-        Self { error, may_retry }
-    }
-}
-
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
     pub(crate) fn new(
@@ -168,8 +155,8 @@ impl Gateway {
             timeout: options.timeout,
             policy: options.retry_policy.clone(),
             api_key: options.api_key.clone(),
-            address: origin + base.path().trim_end_matches('/'),
-            base,
+            address: [&origin, base.path().trim_end_matches('/')].concat(),
+            origin,
             headers: headers(&options.api_key)?,
         })
     }
@@ -185,10 +172,6 @@ impl Gateway {
         self.timeout.max(MIN_ATTEMPT)
     }
 
-    pub(crate) fn origin(&self) -> String {
-        url::origin(&self.base)
-    }
-
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
     pub(crate) fn send(&self, call: &Request) -> Result<Success> {
         self.retry(|| self.attempt(call, false), || false)
@@ -198,16 +181,16 @@ impl Gateway {
     /// deadline, because the time spent waiting for a lock would count against it.
     pub(crate) fn retry(
         &self,
-        attempt: impl Fn() -> Result<Success, Failed>,
+        attempt: impl Fn() -> Result<Success, Failure>,
         is_over: impl Fn() -> bool,
     ) -> Result<Success> {
         let mut attempts = Attempts::new(&self.policy, None, self.log);
         loop {
-            let Failed { error, may_retry } = match attempt() {
+            let Failure { error, may_repeat } = match attempt() {
                 Ok(success) => return Ok(success),
                 Err(failed) => failed,
             };
-            let retries = may_retry
+            let retries = may_repeat
                 && !is_over()
                 && attempts.wait_for_retry(&error, error.retry_after())
                 && !is_over();
@@ -219,7 +202,7 @@ impl Gateway {
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has a longer timeout, so that no refresh
     /// is cut short.
-    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success, Failed> {
+    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success, Failure> {
         let mut headers = self.headers.clone();
         for (name, value) in &call.headers {
             headers.insert(name.clone(), value.clone());
@@ -239,19 +222,17 @@ impl Gateway {
         let (at, deadline) = (Now::read(), Deadline::after(timeout));
         let sent = self.transport.ask(&request, deadline, call.max_response);
         self.log_outcome(&request, &sent, at);
-        let response = sent.map_err(|failure| Failed {
-            error: failure.error,
-            may_retry: failure.may_repeat,
-        })?;
+        let response = sent?;
         if (200..300).contains(&response.status) {
             return Ok(success(&call.method, &response, at)?);
         }
-        let (error, status) = self.refusal(call, &response);
+        let secrets = call.secrets.iter().chain([&self.api_key]);
+        let (error, status) = refusal::of(call.asked, &response, secrets);
         let is_retried = self.policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);
-        let may_retry = is_retried && !is_under_way;
-        Err(Failed { error, may_retry })
+        let may_repeat = is_retried && !is_under_way;
+        Err(Failure { error, may_repeat })
     }
 
     /// No request has a secret in its path. The query is left out, because it can contain the `state` of a connection
@@ -265,12 +246,6 @@ impl Gateway {
         let ms = at.mono.elapsed().as_millis();
         let line = format_args!("{method} {path}: {outcome} in {ms} ms");
         self.log.debug(line);
-    }
-
-    fn refusal(&self, call: &Request, response: &Response) -> (NexusError, u16) {
-        let mut secrets: Vec<&str> = call.secrets.iter().map(String::as_str).collect();
-        secrets.push(&self.api_key);
-        refusal::of(call.asked, response, &self.base, &secrets)
     }
 
     fn url(&self, path: &str) -> Result<Uri> {

@@ -21,6 +21,9 @@ const SECRET_PARTS: &str = "auth bearer cookie credential dpop jwt passcode pass
 const FRAMING: &str = "host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade \
     expect";
 
+/// The digits of base64 (RFC 4648 section 4).
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 /// Returns the header that carries a credential, or an error if no header can carry it. `Debug` does not show the
 /// value.
 pub(crate) fn of_credential(
@@ -117,6 +120,23 @@ pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<
 pub(crate) fn is_secret(name: &str) -> bool {
     let is_key = name.contains("key") && name != "idempotency-key";
     is_key || name.ends_with("otp") || SECRET_PARTS.split(' ').any(|part| name.contains(part))
+}
+
+/// Encodes credentials and signatures in base64 with padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
+    for chunk in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
+        let group = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let digit = usize::try_from(group >> shift & 63)
+                .ok()
+                .and_then(|digit| BASE64.get(digit));
+            let digit = digit.filter(|_| at <= chunk.len());
+            text.push(digit.map_or('=', |digit| char::from(*digit)));
+        }
+    }
+    text
 }
 
 #[cfg(test)]

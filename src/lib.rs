@@ -150,7 +150,6 @@
     )
 )]
 
-mod base64;
 mod cache;
 #[cfg(feature = "consent")]
 mod capture;
@@ -158,7 +157,6 @@ mod client;
 mod connection;
 #[cfg(feature = "consent")]
 mod consent;
-mod debug;
 mod error;
 mod fetch;
 mod flights;
@@ -221,9 +219,9 @@ pub use cache::TokenCache;
 #[cfg(feature = "consent")]
 pub use capture::{CaptureSchema, CapturedCredential};
 pub use client::NexusClient;
-pub use connection::revoke::{RevokeOptions, RevokeResult};
 pub use connection::{
-    ConnectionStatus, NO_SCOPES, RequestConnectionInput, RequestConnectionResponse,
+    ConnectionStatus, NO_SCOPES, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
+    RevokeResult,
 };
 #[cfg(feature = "consent")]
 pub use consent::ConsentListener;

@@ -1,5 +1,5 @@
 //! Writes diagnostics, one line each, to stderr or, with the feature `log`, to the `log` facade. A line is
-//! formatted only if its level is enabled.
+//! formatted only if its level is enabled. Also decides what `Debug` and messages may show.
 
 use std::fmt;
 
@@ -133,3 +133,17 @@ pub(crate) fn is_unsafe_to_show(c: char) -> bool {
         | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}');
     is_format || c.is_control()
 }
+
+/// Implements `Debug` with these fields only, because the others may be secret.
+macro_rules! debug_only {
+    ($type:ident$(<$lifetime:lifetime>)?: $($field:ident),+) => {
+        impl std::fmt::Debug for $type$(<$lifetime>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))
+                    $(.field(stringify!($field), &self.$field))+
+                    .finish_non_exhaustive()
+            }
+        }
+    };
+}
+pub(crate) use debug_only;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::debug::debug_only;
 use crate::error::{NexusError, Result};
 use crate::lock::{LockOption, RefreshLock};
 use crate::log::LogLevel;
+use crate::log::debug_only;
 use crate::retry::RetryPolicy;
 use crate::time::MAX_DURATION;
 use crate::url;

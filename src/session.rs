@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::connection::owned;
-use crate::debug::debug_only;
 use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
+use crate::log::debug_only;
 use crate::time::date;
 use crate::token::CachedToken;
 

@@ -11,8 +11,8 @@ use ureq::http::header::AUTHORIZATION;
 use ureq::http::uri::Authority;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::base64::base64;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::header::base64;
 use crate::header::{self, put};
 use crate::time::date;
 use crate::url;

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
-use crate::base64::base64;
-use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
 #[cfg(feature = "signing")]
 use crate::header;
+use crate::header::base64;
 use crate::json::{self, Object};
+use crate::log::debug_only;
 #[cfg(feature = "signing")]
 use crate::signing::{AwsKey, Signature};
 use crate::time::ResponseClock;
@@ -304,10 +304,6 @@ impl TokenResponse {
 }
 
 fn unsupported(kind: &str) -> NexusError {
-    if kind.is_empty() {
-        let problem = "the type of the provider's strategy is not a string; ask the gateway's operator to correct it";
-        return NexusError::new(ErrorKind::UnsupportedStrategy, problem);
-    }
     let advice = match kind {
         "hmac_payload" | "aws_sigv4" => "; rebuild with the feature `signing`",
         _ => "",

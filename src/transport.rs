@@ -157,7 +157,7 @@ impl Transport {
     ) -> Result<Response, Failure> {
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let max_age = self.max_age(request.may_refresh);
-        let proxy = self.proxy(request.url).map_err(Failure::final_error)?;
+        let proxy = self.proxy(request.url)?;
         let mut outcome = self.run(request, proxy, deadline, max_age);
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
             outcome = self.run(request, proxy, deadline, self.max_age(true));

@@ -7,15 +7,15 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::connection::ConnectionStatus;
-use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::log::debug_only;
 use crate::time::Deadline;
 
 /// The longest wait for the browser to return after the connection has become active.
 #[cfg(feature = "consent")]
 const BROWSER_TIME: Duration = Duration::from_secs(1);
 
-/// The longest `Retry-After` that a wait honours after a 429.
+/// The longest `Retry-After` that a wait honours.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(15);
 
 /// The shortest interval that `WaitOptions::interval` can set.
@@ -61,7 +61,7 @@ impl Default for WaitOptions<'_> {
 }
 
 impl<'a> WaitOptions<'a> {
-    /// Sets the pause between two polls. Default 1.5 s, at least 10 ms. After a 429, the pause is at least the gateway's
+    /// Sets the pause between two polls. Default 1.5 s, at least 10 ms. After an error, the pause is at least the gateway's
     /// `Retry-After`, up to 15 s.
     ///
     /// ```
@@ -208,7 +208,7 @@ pub(crate) fn until_final(
                 format!("the last status was `{status}`; let the user consent, or wait longer")
             }
             Err(error) if error.may_pass() => {
-                at_least = least_pause(&error);
+                at_least = error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER);
                 format!("the last poll failed with {error}")
             }
             Err(error) => return Err(error),
@@ -220,14 +220,6 @@ pub(crate) fn until_final(
             return Err(NexusError::new(ErrorKind::Timeout, message));
         }
     }
-}
-
-/// Returns the shortest pause after a poll that failed. A gateway with a rate limit says when to poll again.
-fn least_pause(error: &NexusError) -> Duration {
-    if error.status_code() != Some(429) {
-        return Duration::ZERO;
-    }
-    error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER)
 }
 
 /// Returns the actual status of a connection that the gateway calls `failed`. Gateways report `failed`

@@ -2,8 +2,10 @@
 
 use super::NexusClient;
 use crate::cache::Tenant;
-use crate::connection::revoke::{RevokeOptions, RevokeResult};
-use crate::connection::{ConnectionStatus, RequestConnectionInput, RequestConnectionResponse};
+use crate::connection::{
+    ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
+    RevokeResult,
+};
 use crate::error::Result;
 use crate::error::meaning::Asked;
 use crate::flights::{Call, Reason};

@@ -36,6 +36,8 @@ const TOKEN: &str = "call get_token_by_connection_id to learn the connection's s
 const KEY: &str = "check that api_key is correct";
 const KEYS: &str = "the gateway and its broker have different keys; ask the operator to fix it";
 const URL: &str = "check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later";
+const MOVED: &str =
+    "redirects are not followed, so set gateway_url to the address that this one leads to";
 const RETURN_URL: &str = "the gateway may not allow this return_url; ask its operator to allow it";
 
 /// What the caller can do, the status of a connection whose token call fails in this way (empty if the error does not show
@@ -69,6 +71,7 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
         "http_404" => (Unclear, "pending", URL),
         "timeout" | "request_failed" | "broker_unavailable" => (Retry, "", ""),
         _ if matches!(status, 502..=504) => (Retry, "", ""),
+        _ if matches!(status, 300..=399) => (Unclear, "", MOVED),
         _ if !matches!(status, 400..=499) => (Unclear, "", ""),
         _ if code.starts_with("http_") => (Unclear, "pending", ""),
         _ => (Final, "", ""),

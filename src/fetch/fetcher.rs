@@ -6,12 +6,12 @@ use std::sync::Arc;
 use ureq::http::{HeaderMap, Uri};
 
 use crate::cache::{Tenant, TokenCache};
-use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::{self, Base, Rule};
 use crate::flights::{Reason, Source};
 use crate::inner::Handle;
+use crate::log::debug_only;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 use crate::url;

@@ -8,10 +8,10 @@ use serde::Serialize;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method};
 
-use crate::debug::debug_only;
 use crate::error::{NexusError, Result};
 use crate::fetch::redirect::Redirects;
 use crate::header;
+use crate::log::debug_only;
 use crate::retry::RetryPolicy;
 use crate::url;
 

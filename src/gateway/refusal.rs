@@ -1,8 +1,6 @@
 //! Turns the error responses of all gateway versions into errors with advice.
 
 use serde_json::Value;
-use ureq::http::header::LOCATION;
-use ureq::http::{HeaderMap, Uri};
 
 use crate::error::meaning::{self, Asked};
 use crate::error::{ErrorKind, NexusError};
@@ -10,7 +8,6 @@ use crate::hiding::Secrets;
 use crate::json::{self, Object};
 use crate::time::date;
 use crate::transport::Response;
-use crate::url;
 
 /// The longest message from a gateway that an error shows in full, in characters.
 const MAX_TEXT: usize = 500;
@@ -18,16 +15,14 @@ const MAX_TEXT: usize = 500;
 /// The shortest secret that is hidden, in bytes. Shorter strings are likely to occur in a message by chance.
 const MIN_SECRET: usize = 4;
 
-/// Returns the error for a response that is not a success, and the status that decides whether it is retried. `base` is
-/// the gateway's URL. `secrets` are strings that the error must not repeat.
+/// Returns the error for a response that is not a success, and the status that decides whether it is retried. `secrets`
+/// are strings that the error must not repeat.
 pub(crate) fn of(
     asked: Asked,
     response: &Response,
-    base: &Uri,
-    secrets: &[&str],
+    secrets: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> (NexusError, u16) {
     let status = response.status;
-    let body = String::from_utf8_lossy(&response.body);
     let fields = json::response(&response.body).unwrap_or_default();
     let broker_status = fields.get("status").and_then(Value::as_u64);
     let message = message_of(&fields);
@@ -42,11 +37,9 @@ pub(crate) fn of(
     // A broker whose own error is relayed has refused the request.
     let broker = broker_status.or(relayed.as_ref().map(|_| 422));
     let (next, connection, advice) = meaning::of(asked, status, &code, broker);
-    let message = match relayed.or(message) {
-        _ if (300..400).contains(&status) => moved(&response.headers, base),
-        Some(message) => message,
-        None => body_of(status, &body),
-    };
+    // A redirect's text may repeat the address, with its query.
+    let message = relayed.or(message).filter(|_| status >= 400);
+    let message = message.unwrap_or_else(|| body_of(status, &response.body));
     let shown = hidden(&message).unwrap_or_else(|| message.into_bytes());
     let mut message = String::from_utf8_lossy(&shown).into_owned();
     if let Some((end, _)) = message.char_indices().nth(MAX_TEXT) {
@@ -111,23 +104,14 @@ fn is_blank(text: &str) -> bool {
 
 /// Returns the body, or describes a body that is blank or starts like a JSON object or list. JSON objects and lists
 /// are not shown, because they may contain credentials.
-fn body_of(status: u16, body: &str) -> String {
-    let what = match body.trim() {
+fn body_of(status: u16, body: &[u8]) -> String {
+    let what = match String::from_utf8_lossy(body).trim() {
+        _ if status < 400 => "a redirect",
         text if is_blank(text) => "no body",
         text if text.starts_with(['{', '[']) => "JSON without a usable message",
         text => return text.to_owned(),
     };
     format!("the gateway responded with status {status} and {what}")
-}
-
-/// Describes a redirect. Redirects are not followed, because the API key is for the configured gateway only.
-fn moved(headers: &HeaderMap, base: &Uri) -> String {
-    let target = headers.get(LOCATION).and_then(|to| to.to_str().ok());
-    let target = target.and_then(|to| url::join(base, to).ok());
-    let target = target.map_or_else(|| "another address".to_owned(), |to| url::origin(&to));
-    format!(
-        "the gateway redirects to {target}; redirects are not followed, so set gateway_url to the gateway's own address"
-    )
 }
 
 #[cfg(test)]

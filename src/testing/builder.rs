@@ -13,7 +13,7 @@ use super::gateway::DevGateway;
 use super::provider::{self, Provider};
 use super::service::{LIMITS, Route, Service, Settings};
 use super::session::Agent;
-use crate::debug::debug_only;
+use crate::log::debug_only;
 use crate::loopback::Server;
 
 /// The settings of a [`DevGateway`]. [`start`](Self::start) starts the gateway.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::encoding::unguessable;
-use crate::debug::debug_only;
+use crate::log::debug_only;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-use crate::debug::debug_only;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
+use crate::log::debug_only;
 #[cfg(feature = "signing")]
 use crate::signing::Signature;
 use crate::url;

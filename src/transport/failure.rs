@@ -19,15 +19,15 @@ pub(crate) struct Failure {
     pub(crate) may_repeat: bool,
 }
 
-impl Failure {
-    /// A failure that no other attempt can mend.
-    pub(super) fn final_error(error: NexusError) -> Self {
-        Self {
-            error,
-            may_repeat: false,
-        }
+/// An error whose request is not sent again.
+impl From<NexusError> for Failure {
+    fn from(error: NexusError) -> Self {
+        let may_repeat = false;
+        Self { error, may_repeat }
     }
+}
 
+impl Failure {
     /// Builds the failure. Its error shows only the origin of the URL. `is_repeatable` states whether another attempt is
     /// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
     pub(super) fn of(error: &Error, url: &Uri, is_repeatable: bool) -> Self {
@@ -121,13 +121,10 @@ fn explain(error: &Error) -> (bool, String) {
         }
         Error::HostNotFound => NO_ADDRESS,
         Error::LargeResponseHeader(..) => "the response's header is too large",
-        // The error of ureq's HTTP parser has no public type, so only its text tells what is too large.
+        // The error of ureq's HTTP parser has no public type, so only its text tells that the request is too large.
         Error::Protocol(problem) if problem.to_string().starts_with("output too small") => {
             let what = "the request's URL and headers are too long; shorten them to 64 KiB in all";
             return (false, what.to_owned());
-        }
-        Error::Protocol(problem) if problem.to_string().ends_with("too many headers") => {
-            "the response has more than 128 headers, which is too many; the server has to send fewer"
         }
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]

@@ -9,10 +9,11 @@ use ureq::{Proxy, ProxyProtocol};
 use crate::error::NexusError;
 use crate::log::Log;
 
-/// The proxies for http URLs and for https URLs.
+/// The proxies for http URLs and for https URLs, and the hosts that are reached directly.
 pub(super) struct Proxies {
     http: Option<Named>,
     https: Option<Named>,
+    no_proxy: Vec<String>,
 }
 
 /// A proxy, and the name of its variable.
@@ -28,10 +29,13 @@ impl Proxies {
     /// proxy's URL too, with a warning.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>, log: Log) -> Self {
         let value = |name: &&str| variable(name).filter(|value| !value.is_empty());
-        let exceptions = ["no_proxy", "NO_PROXY"].iter().find_map(value);
-        let exceptions = exceptions.unwrap_or_default();
+        let hosts = ["no_proxy", "NO_PROXY"].iter().find_map(value);
+        let hosts = hosts.unwrap_or_default().to_ascii_lowercase();
+        let hosts = hosts
+            .split([',', ' ', '\t'])
+            .map(|host| host.trim_matches('.'));
         let named = |name: &&'static str| {
-            let proxy = parse(&value(name)?, &exceptions);
+            let proxy = Proxy::new(&value(name)?).ok();
             if proxy.is_none() {
                 log.warn(format_args!(
                     "{name} is ignored, because it is not a proxy's URL; set it to one such as http://proxy:8080"
@@ -46,16 +50,20 @@ impl Proxies {
         let all = ["all_proxy", "ALL_PROXY"].iter().find_map(named);
         let http = ["http_proxy", of_http].iter().find_map(named);
         let https = ["https_proxy", "HTTPS_PROXY"].iter().find_map(named);
-        let (http, https) = (http.or_else(|| all.clone()), https.or(all));
+        let (mut http, mut https) = (http.or_else(|| all.clone()), https.or(all));
         if cfg!(all(windows, feature = "win-system-proxy")) && http.is_none() && https.is_none() {
             let variable = "system's proxy";
             let system = Proxy::try_from_env().map(|proxy| Named { proxy, variable });
-            return Self {
-                http: system.clone(),
-                https: system,
-            };
+            (http, https) = (system.clone(), system);
         }
-        Self { http, https }
+        Self {
+            http,
+            https,
+            no_proxy: hosts
+                .filter(|host| !host.is_empty())
+                .map(url_host)
+                .collect(),
+        }
     }
 
     /// Returns the proxy of an agent: the proxy of most requests.
@@ -64,42 +72,38 @@ impl Proxies {
         Some(usable?.proxy.clone())
     }
 
-    /// Returns the proxy for a request to this URL. A proxy also has a list of the hosts for which ureq bypasses it.
+    /// Returns the proxy for a request to this URL.
     pub(super) fn of(&self, url: &Uri) -> Result<Option<&Proxy>, NexusError> {
         let is_https = url.scheme() == Some(&Scheme::HTTPS);
         let named = if is_https { &self.https } else { &self.http };
         let Some(Named { proxy, variable }) = named else {
             return Ok(None);
         };
-        if !is_usable(proxy) && proxy.is_no_proxy(url) {
+        if self.is_direct(url.host().unwrap_or_default()) {
             return Ok(None);
         }
         check(proxy, variable).map(|()| Some(proxy))
     }
+
+    /// Returns whether `NO_PROXY` lists this host or a domain above it.
+    fn is_direct(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        let below = |domain: &str| {
+            host.strip_suffix(domain)
+                .is_some_and(|it| it.ends_with('.'))
+        };
+        let is_listed = |entry: &String| match entry.strip_prefix("*.") {
+            Some(domain) => below(domain),
+            None => entry == "*" || entry == host || below(entry),
+        };
+        self.no_proxy.iter().any(is_listed)
+    }
 }
 
-/// Parses a proxy's URL, and adds the hosts in `NO_PROXY` as curl understands it: a name stands for its subdomains too.
-fn parse(url: &str, exceptions: &str) -> Option<Proxy> {
-    let proxy = Proxy::new(url).ok()?;
-    let mut builder = Proxy::builder(proxy.protocol())
-        .host(proxy.host())
-        .port(proxy.port())
-        .resolve_target(proxy.resolve_target());
-    if let Some(username) = proxy.username() {
-        builder = builder.username(username);
-    }
-    if let Some(password) = proxy.password() {
-        builder = builder.password(password);
-    }
-    for exception in exceptions.split([',', ' ', '\t']) {
-        let name = exception.trim_matches('.');
-        builder = match name.parse::<Ipv6Addr>() {
-            Ok(address) => builder.no_proxy(&format!("[{address}]")),
-            Err(_) if name.is_empty() => builder,
-            Err(_) => builder.no_proxy(name).no_proxy(&format!(".{name}")),
-        };
-    }
-    builder.build().ok()
+/// Writes a host as URLs do, with brackets around an IPv6 address.
+fn url_host(host: &str) -> String {
+    let address = host.parse::<Ipv6Addr>();
+    address.map_or_else(|_| host.to_owned(), |address| format!("[{address}]"))
 }
 
 /// Returns whether ureq can use the proxy. Without `socks-proxy`, it would bypass a SOCKS proxy or panic.

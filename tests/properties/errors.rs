@@ -1,7 +1,7 @@
 //! What gateways respond when they refuse.
 
 use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
-use ureq::http::{HeaderMap, HeaderValue, Uri};
+use ureq::http::{HeaderMap, HeaderValue};
 
 use super::{assert_line, split};
 use crate::error::meaning::Asked;
@@ -45,8 +45,7 @@ pub fn error_body(data: &[u8]) {
 }
 
 fn check(asked: Asked, response: &Response) {
-    let base = Uri::from_static("https://gateway.example/base");
-    let (error, _) = refusal::of(asked, response, &base, &SENT);
+    let (error, _) = refusal::of(asked, response, SENT);
     assert_eq!(error.status_code(), Some(response.status));
     let may_pass = matches!(response.status, 429 | 502..=504)
         || error.code() == "token_expired"

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use super::{CANARY, assert_clean};
 use crate::capture::{CaptureSchema, CapturedCredential};
-use crate::connection::revoke::RevokeResult;
+use crate::connection::RevokeResult;
 use crate::connection::{ConnectionStatus, RequestConnectionResponse};
 use crate::error::Result;
 use crate::json::{self, Object};

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use ureq::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
-use crate::base64::base64;
+use crate::header::base64;
 use crate::testing::encoding::{parameters, percent_decode};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;

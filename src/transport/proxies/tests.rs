@@ -15,8 +15,8 @@ fn read(variables: Variables) -> Proxies {
 fn route(variables: Variables, url: &str) -> String {
     let url = url.parse().unwrap();
     match read(variables).of(&url) {
-        Ok(Some(proxy)) if !proxy.is_no_proxy(&url) => proxy.host().to_owned(),
-        Ok(_) => "direct".to_owned(),
+        Ok(Some(proxy)) => proxy.host().to_owned(),
+        Ok(None) => "direct".to_owned(),
         Err(error) => error.to_string().split(';').next().unwrap().to_owned(),
     }
 }
@@ -127,9 +127,10 @@ fn hosts_in_no_proxy_are_reached_directly() {
             _ => None,
         };
         let proxies = Proxies::read(value, Log::new(LogLevel::Off));
-        let url = format!("https://{host}/").parse().unwrap();
-        let proxy = proxies.of(&url).unwrap().unwrap();
-        assert_eq!(proxy.is_no_proxy(&url), is_direct, "{list}: {host}");
+        let url = crate::url::parse(&format!("https://{host}/")).unwrap();
+        let proxy = proxies.of(&url).unwrap();
+        assert_eq!(proxy.is_none(), is_direct, "{list}: {host}");
+        let Some(proxy) = proxy else { continue };
         let whole = (
             proxy.host(),
             proxy.port(),

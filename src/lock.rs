@@ -276,7 +276,9 @@ fn open(path: &Path) -> io::Result<File> {
     }
     // Opening a FIFO for writing alone would block, if one has just replaced the file.
     file.read(true).write(true).create(true).truncate(false);
-    file.open(path)
+    // A sandbox may show the user's files read-only. Such a file can still be locked.
+    let read_only = |error| File::open(path).map_err(|_| error);
+    file.open(path).or_else(read_only)
 }
 
 /// Returns whether the process or the system has no free file descriptors or memory.

@@ -231,6 +231,29 @@ mod unix {
         }
     }
 
+    /// Root may write to any file, so only other users run this test in full.
+    #[test]
+    fn a_file_that_cannot_be_written_is_locked_all_the_same() {
+        let scratch = Scratch::new();
+        let lock = scratch.lock("locks");
+        drop(try_lock(&lock, "key").unwrap());
+        let file = lock.0.join("key");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).unwrap();
+        let held = try_lock(&lock, "key").unwrap();
+        assert!(held.is_some());
+        // The other process may write to the file.
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(!matches!(try_lock(&lock, "key"), Ok(Some(_))));
+        drop(held);
+        assert!(try_lock(&lock, "key").unwrap().is_some());
+
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o000)).unwrap();
+        let refused = try_lock(&lock, "key").map(|held| held.is_some());
+        let is_root = File::open(&file).is_ok();
+        let refused = refused.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+        assert!(is_root || refused);
+    }
+
     /// Another user may have put such files into a shared directory. Opening the FIFO only for writing would block.
     #[test]
     fn only_a_regular_file_is_opened() {

@@ -50,7 +50,7 @@ pub struct TokenCache {
     entries: Arc<Mutex<Entries>>,
 }
 
-/// What a cache has for a tenant.
+/// The result of a lookup in a cache.
 pub(crate) enum Lookup {
     Fresh(Arc<CachedToken>),
     /// The token is within its buffer. This caller must ask the gateway for a newer token. In the next 5 s, other callers
@@ -129,8 +129,8 @@ impl TokenCache {
         }
     }
 
-    /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, or if the token has expired
-    /// or is within its buffer.
+    /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, if the token has expired or is
+    /// within its buffer, or if an API has just refused it with 401 and the gateway has not yet been asked for another.
     ///
     /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it within
     /// its buffer, and for up to 5 s after a client has begun to ask the gateway for a newer token. In the second
@@ -226,8 +226,8 @@ impl TokenCache {
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
-    /// Looks a token up for a client. Whoever finds it stale or refused must ask the gateway. Unless `use_stale` is
-    /// set, a stale token is as good as missing.
+    /// Looks a token up for a client. A caller that finds the token stale or refused must ask the gateway. Unless
+    /// `use_stale` is set, a stale token counts as missing.
     pub(crate) fn lookup(&self, tenant: &Tenant, use_stale: bool, now: Now) -> Lookup {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(tenant.key());

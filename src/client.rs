@@ -250,8 +250,9 @@ impl NexusClient {
         self.0.flights.drain(Deadline::after(timeout))
     }
 
-    /// Returns whether no request that may refresh a token is under way, with or without a caller that waits for it.
-    /// Does not block. Use it before a program is suspended, because a suspended program keeps its lock.
+    /// Returns whether no request that may [refresh](crate::refreshes) a token is under way, with or without a caller that
+    /// waits for it. Does not block. Call this method before a program is suspended, because a suspended program keeps
+    /// its lock.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};

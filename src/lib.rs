@@ -49,20 +49,23 @@
 //!   see [the differences](python).
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
 //! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the
-//!   hosts of one API, so that a URL from a model cannot send it elsewhere.
+//!   hosts of one API, so that a URL from a model cannot send it elsewhere. It lists the errors of a fetch.
+//! - [`authenticated_agent`](NexusClient::authenticated_agent) returns a ureq agent that adds the credential, for bodies
+//!   that stream and for libraries that accept such an agent.
 //! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] lists the SDK's codes, and the
 //!   known codes of gateways with what to do about each.
 //! - [`refreshes`] says how processes and hosts share a connection, and how to learn its state. [`security`] says where
 //!   credentials go. [`changes`] lists the changes of each version.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
+//! - `request_agent_session`, with the feature `sessions`, opens a session for an AI agent, with a credential of its own.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
 //!
 //! # Blocking, time and threads
 //!
 //! Every request blocks the calling thread. It has a time limit, which the documentation of its method states. The
-//! exception is an [authenticated agent](NexusClient::authenticated_agent), a ureq agent that adds the credential: its
-//! requests can stream their bodies, and by default have no time limit as a whole.
+//! requests of an [authenticated agent](NexusClient::authenticated_agent) are an exception: each of their phases has a
+//! limit, but a body that streams may take any time.
 //!
 //! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]: they are `Send` and `Sync`, and their clones
 //! share one state. All other types are `Send` as well, and all but [`WaitOptions`] are `Sync`. To spare the first tool
@@ -75,7 +78,7 @@
 //! | option | default | what |
 //! |---|---|---|
 //! | [`api_key`](NexusClientOptions::api_key) | none | sent to the gateway as `X-API-Key` |
-//! | [`timeout`](NexusClientOptions::timeout) | 30 s | the time limit of each request to the gateway, and of each fetch as a whole |
+//! | [`timeout`](NexusClientOptions::timeout) | 30 s | how long a call waits for each request to the gateway, and how long a fetch may take as a whole |
 //! | [`retry_policy`](NexusClientOptions::retry_policy) | no retries | retries of requests to the gateway; [`FetchOptions::retry_policy`] is for requests to an API |
 //! | [`stale_if_error`](NexusClientOptions::stale_if_error) | `true` | uses a cached token until it expires while the gateway cannot return a new token |
 //! | [`lock_dir`](NexusClientOptions::lock_dir), [`without_lock`](NexusClientOptions::without_lock), [`refresh_lock`](NexusClientOptions::refresh_lock) | a directory of the user's own | the lock with which processes take turns: see [`refreshes`] |

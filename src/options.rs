@@ -119,8 +119,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// Sets the time limit for each request to the gateway, and for a whole fetch with its redirects and its replay
-    /// after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
+    /// Sets how long a call waits for each request to the gateway, and how long a whole fetch may take, with its redirects
+    /// and its replay after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// The SDK limits each phase of a request (connecting, sending, the response's head and its body) to the time that was
     /// left when the request began, so a request that is slow in several phases can take longer. Connecting, with TLS and
@@ -172,7 +172,7 @@ impl NexusClientOptions {
     /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
     /// accepts any status and limits the time of each phase. Your agent's own limits hold where they are shorter, and its
     /// limit for connecting replaces the SDK's 8 s. Requests that may refresh a token connect anew and ignore your agent's
-    /// timeouts. All other settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
+    /// timeouts. The rest of your agent's settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
     /// settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
     /// If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of all responses and

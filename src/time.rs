@@ -46,9 +46,10 @@ const SUSPENDED: i64 = 5;
 /// send requests share this value, so it is written only if it changes.
 pub(crate) struct Suspensions {
     start: Now,
-    /// What the wall clock has gained on the monotonic clock since `start`, in seconds.
+    /// The seconds that the wall clock has gained on the monotonic clock since `start`.
     gained: AtomicI64,
-    /// When the end of the last suspension was noticed, in nanoseconds after `start`. Zero if there was none.
+    /// The time at which the end of the last suspension was noticed, in nanoseconds after `start`. Zero if there was no
+    /// suspension.
     resumed: AtomicU64,
 }
 
@@ -61,8 +62,8 @@ impl Suspensions {
         }
     }
 
-    /// Returns how long ago the end of the last suspension was noticed, or `None` if there was none. A suspension is
-    /// noticed by the next call of this method.
+    /// Returns how long ago the end of the last suspension was noticed, or `None` if there was no suspension. The next call
+    /// of this method notices a suspension.
     pub(crate) fn time_since_last(&self, now: Now) -> Option<Duration> {
         let passed = now.mono.saturating_duration_since(self.start.mono);
         let expected = self.start.wall.checked_add(passed)?;
@@ -73,7 +74,7 @@ impl Suspensions {
         };
         let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
         let last = self.gained.load(SeqCst);
-        // In this order, so that a thread that sees the new gain sees the end of the suspension as well.
+        // Stored before the gain, so that a thread that sees the new gain also sees the end of the suspension.
         if gained.saturating_sub(last) > SUSPENDED {
             self.resumed.store(passed.max(1), SeqCst);
         }

@@ -17,8 +17,8 @@ use crate::wait::{self, WaitOptions};
 impl NexusClient {
     /// Requests a connection between a user and a provider. The user then consents on the page at the
     /// response's `auth_url`. A provider of static credentials has no such page: use `capture_schema` and
-    /// `capture_credential`, which need the feature `consent`. Calls by the connection's id take turns with calls by its
-    /// workspace and provider: see [`refreshes`](crate::refreshes).
+    /// `capture_credential`, which need the feature `consent`. This client's later calls by the connection's id take turns
+    /// with calls by its workspace and provider: see [`refreshes`](crate::refreshes).
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -202,8 +202,9 @@ impl NexusClient {
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
     ///
-    /// If others may fetch with the connection, call [`clear_token`](Self::clear_token) instead, unless this client has
-    /// requested the connection: see [`refreshes`](crate::refreshes). The next fetch then resolves the token.
+    /// If others may fetch with the connection, call [`clear_token`](Self::clear_token) instead, so that the next fetch
+    /// resolves the token. The exception is a connection that this client has requested: see
+    /// [`refreshes`](crate::refreshes).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The response often lacks the strategy and the
     /// expiry. Call [`get_token_by_connection_id`](Self::get_token_by_connection_id) to get both.

@@ -21,9 +21,9 @@ impl NexusClient {
     /// replaces the cached token, and the refused request is sent once more, but not the requests before a redirect that
     /// led to it. If the gateway returns the same token or fails, the 401 is returned and the token stays in the cache. If
     /// the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401. The
-    /// gateway is asked about a token once in 30 s, so an endpoint that refuses every token does not affect others.
+    /// gateway is asked about a token at most once in 30 s, so an endpoint that refuses every token does not affect others.
     ///
-    /// With the strategy `path`, a request after a redirect is not sent again, and the 401 is returned.
+    /// With the strategy `path`, the 401 is returned if it follows a redirect, and the next fetch asks for another token.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin, but the body may: see [`Redirects`](crate::Redirects).

@@ -15,15 +15,15 @@ impl NexusClient {
     /// refuses the session. With [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of
     /// a user.
     ///
-    /// A broker of version 0.4 serves agent sessions, without those on behalf of a user (`http_405`). No gateway passes
+    /// A broker of version 0.4 serves agent sessions, except sessions on behalf of a user (`http_405`). No gateway passes
     /// its paths on yet. An operator has to register the agent first, with `POST /admin/v1/agents`.
     ///
     /// If the session's `token_type` is `bearer`, its token is normally the connection's own token. It has all scopes of
     /// the connection, and works until it expires, even if the session ends earlier.
     ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt. The gateway may refresh the connection's token,
-    /// so the request waits its turn, and continues after its caller has timed out. If its caller has timed out, the
-    /// session stays open until its `expires_at`. It ends earlier if [`close_agent_session`](Self::close_agent_session)
+    /// Blocks for at most the client's timeout (30 s) for each attempt. The request may [refresh](crate::refreshes) the
+    /// connection's token, so it waits its turn, and continues after its caller has timed out. The
+    /// session of such a caller stays open until its `expires_at`. It ends earlier if [`close_agent_session`](Self::close_agent_session)
     /// closes it or [`revoke_connection`](Self::revoke_connection) revokes its connection.
     ///
     /// # Errors

@@ -8,9 +8,9 @@
 /// the codes that gateways are known to send, and another version of a gateway may send others. For a response without a
 /// code, the SDK sets `http_<status>` or `sessions_not_supported`.
 ///
-/// For a code that is not in the table, a 4xx status other than 429 is the gateway's last word: a cached token is no longer
+/// A code that is not in the table is final if its status is 4xx, except 429: a cached token is no longer
 /// used, and [`wait_for_active`](crate::NexusClient::wait_for_active) ends. `http_401` and `http_410` are final, too. Any
-/// other status without a code may come from a proxy or an old gateway, so a cached token is used on, and a wait goes on.
+/// other status without a code may come from a proxy or an old gateway, so a cached token stays in use, and a wait goes on.
 ///
 /// | code | what it means | what to do |
 /// |---|---|---|

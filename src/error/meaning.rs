@@ -12,7 +12,7 @@ pub(crate) enum Asked {
     Other,
 }
 
-/// What the caller can do after an error.
+/// The caller's next step after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The same call may succeed later.
@@ -40,7 +40,7 @@ const MOVED: &str =
     "redirects are not followed, so set gateway_url to the address that this one leads to";
 const RETURN_URL: &str = "the gateway may not allow this return_url; ask its operator to allow it";
 
-/// What the caller can do, the status of a connection whose token call fails in this way (empty if the error does not show
+/// The caller's next step, the status of a connection whose token call fails in this way (empty if the error does not show
 /// it), and the advice to append to the message.
 pub(crate) type Meaning = (Next, &'static str, &'static str);
 

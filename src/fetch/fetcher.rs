@@ -354,7 +354,7 @@ impl Fetcher {
         }
     }
 
-    /// Ends the use of a token from the cache that the upstream refused with 401: the next caller asks for another.
+    /// Notes that the upstream refused a token from the cache with 401. The next caller then asks for another token.
     pub(super) fn discard(&self, refused: &CachedToken) {
         if let Credential::Tenant(cache, Ok(tenant)) = &self.credential {
             cache.refuse(tenant, refused, Now::read());
@@ -362,7 +362,7 @@ impl Fetcher {
     }
 
     /// Returns another credential after the upstream has refused a token from the cache with 401. Returns `None` if the
-    /// gateway has returned the same credential, now or in the last 30 s, or has not answered: the 401 is then the result.
+    /// gateway has returned the same credential, now or in the last 30 s, or no token. The 401 is then the response.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ pub(super) struct Flight {
 
 pub(super) type Outcome = Result<Arc<Response>>;
 
-/// What callers get from a response.
+/// The part of a response that callers get.
 pub(super) enum Response {
     /// The token of a resolve, or the error of a credential that cannot be used, and the time of the request.
     Token(Result<Arc<CachedToken>>, Now),

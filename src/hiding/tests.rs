@@ -23,7 +23,7 @@ fn in_json(text: &str) -> String {
     inner.unwrap().to_owned()
 }
 
-/// What encoders make of the characters of usual tokens, as it is and inside a JSON string.
+/// The spellings that encoders give the characters of usual tokens, plain and inside a JSON string.
 #[test]
 fn the_spellings_of_a_token() {
     let token = "k1+L/m=N.o-p_q~r";

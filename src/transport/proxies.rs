@@ -25,8 +25,8 @@ struct Named {
 
 impl Proxies {
     /// Reads the variables, of which `variable` returns the values. The variable for the URL's scheme comes first and
-    /// `ALL_PROXY` last, each in lower case before capitals. An empty variable counts as missing, and a variable that holds no
-    /// proxy's URL too, with a warning.
+    /// `ALL_PROXY` last, each in lower case before capitals. An empty variable counts as missing. So does a variable whose value
+    /// is not a proxy's URL, with a warning.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>, log: Log) -> Self {
         let value = |name: &&str| variable(name).filter(|value| !value.is_empty());
         let hosts = ["no_proxy", "NO_PROXY"].iter().find_map(value);

@@ -49,10 +49,10 @@ pub(crate) fn half_open(url: &str) {
     }
 }
 
-/// What the listener says to these bytes; a status of 0 is a connection without a response.
+/// Sends these bytes to the listener, and returns its response. The status is 0 if the connection ends without a response.
 pub(crate) fn send(url: &str, bytes: &[u8]) -> Page {
     let mut stream = connect(url);
-    // Who is refused early may close before all is sent.
+    // The listener may refuse the request and close the connection before all bytes are sent.
     let _ = stream.write_all(bytes);
     response(stream)
 }

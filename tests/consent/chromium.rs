@@ -148,7 +148,7 @@ impl Chromium {
         )
     }
 
-    /// What the browser complains about since the last time, what it could not find aside.
+    /// Returns the browser's complaints since the last call, without those about pages that it could not find.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = self.post("/se/log", &json!({"type": "browser"}));
         let lines = log.as_array().unwrap().iter();
@@ -181,7 +181,7 @@ fn start() -> Option<(Child, u16)> {
         let (_, port) = line.split_once("started successfully on port ")?;
         port.trim_end_matches('.').parse().ok()
     });
-    // What it says later has to go somewhere.
+    // The driver would block if nobody read its later lines.
     thread::spawn(move || lines.for_each(drop));
     Some((driver, port?))
 }

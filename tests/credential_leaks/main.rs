@@ -90,7 +90,7 @@ fn redirects(of: &[Base]) -> Vec<Redirected> {
 struct Part {
     base: Base,
     strategy: Strategy,
-    /// Whether each redirect is tried from all of its bases, or from one of them.
+    /// True to try each redirect from all of its bases, false to try it from one of them.
     from_every_base: bool,
 }
 

@@ -12,9 +12,9 @@ pub(crate) struct Strategy {
     granted: Value,
     /// The path and query of the first request.
     pub(crate) target: &'static str,
-    /// Whether the credential is in the URL.
+    /// True if the credential is in the URL.
     pub(crate) in_url: bool,
-    /// Whether a request carries the credential. After a redirect, the server has written the path.
+    /// Returns whether a request carries the credential. After a redirect, the server has written the path.
     pub(crate) carried: fn(&Request) -> bool,
 }
 

@@ -8,7 +8,7 @@ pub(crate) struct Base {
     pub(crate) port: u16,
     /// The authority of another origin.
     other: &'static str,
-    /// Whether plain http may go to other machines.
+    /// True if plain http may go to other machines.
     pub(crate) insecure: bool,
 }
 

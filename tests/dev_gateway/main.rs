@@ -1,4 +1,4 @@
-//! What a client sees of the development gateway.
+//! The development gateway, as a client sees it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

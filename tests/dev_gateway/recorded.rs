@@ -1,5 +1,5 @@
-//! What a gateway and broker 0.4 said (tests/recorded), played against the development gateway: status, content type,
-//! every field and what a later step sees of an earlier one have to agree. What differs is named in `Player::same`.
+//! Plays the recorded exchanges of a gateway and broker 0.4 (tests/recorded) against the development gateway. The status,
+//! the content type, each field and the effects on later steps have to agree. `Player::same` names the differences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Barrier;
@@ -108,7 +108,7 @@ impl Player {
         assert_eq!(get(&self.gateway, &format!("/v1/token/{id}")).0, 200);
     }
 
-    /// What the browser gets to see of a connection's consent page.
+    /// Opens a connection's consent page, and returns its response.
     fn browse(&self, number: u32, deny: &str) -> Response<Body> {
         let state = &self.names[&format!("<state {number}>")];
         let page = format!("{}/consent?state={state}{deny}", self.gateway.url());
@@ -161,7 +161,7 @@ impl Player {
         self.keep_expiry(&what, &body);
     }
 
-    /// Whether two values say the same, but for what is named here.
+    /// Asserts that two values say the same, except for the differences that are named here.
     fn same(&mut self, what: &str, field: &str, recorded: &Value, here: &Value) {
         let what = &format!("{what}, {field}");
         match (recorded, here) {
@@ -223,7 +223,7 @@ impl Player {
             }
             // The recorded provider issues the same one again within a second.
             "id_token" => assert!(!here.is_empty(), "{what}"),
-            // Which address could not be reached.
+            // The rest of the text names the address that could not be reached.
             _ if recorded.contains("dial tcp") => {
                 let start = |text: &str| text.split(':').next().unwrap().to_owned();
                 assert_eq!(start(recorded), start(here), "{what}");

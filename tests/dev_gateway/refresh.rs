@@ -145,7 +145,7 @@ fn the_health_worker_uses_the_refresh_token() {
     let works = [first, second].map(|token| bearer(&gateway, &token));
     assert_eq!(works, [200, 200]);
 
-    // Whether the provider rotates refresh tokens, and whether a token was issued before the grant ended.
+    // (the provider rotates refresh tokens, a token was issued before the grant ended)
     for (rotating, issued) in [(true, true), (false, true), (true, false)] {
         let (gateway, id) = connected(github().rotating(rotating));
         let before = issued.then(|| resolve(&gateway, "ws", "github"));

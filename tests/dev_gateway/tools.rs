@@ -1,4 +1,4 @@
-//! What the sample upstream serves beside its account: tools, and files of the user's own.
+//! The tools that the sample upstream serves, and routes that a test adds.
 
 use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Provider};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What the tests of programs share. A program runs under every fault, with the log on: stdout has only its output, and
+//! Code that the tests of programs share. A program runs under every fault, with the log on: stdout has only its output, and
 //! stderr shows no secret.
 
 use std::process::{Command, Output};

@@ -21,7 +21,7 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     (written(moment)? == text).then_some(moment)
 }
 
-/// What `jiff` makes of a text: a moment if it has a zone, else a civil time taken as UTC.
+/// Reads a text with `jiff`: as a moment if it has a zone, and otherwise as a civil time in UTC.
 pub(crate) fn rfc3339(text: &str) -> Option<SystemTime> {
     let moment = text.parse().or_else(|_| {
         let civil: DateTime = text.parse()?;

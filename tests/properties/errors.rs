@@ -1,4 +1,4 @@
-//! What gateways respond when they refuse.
+//! The errors made of gateways' refusals, whatever their bodies are.
 
 use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderMap, HeaderValue};
@@ -8,7 +8,7 @@ use crate::error::meaning::Asked;
 use crate::gateway::refusal;
 use crate::transport::Response;
 
-/// What was sent in confidence, and is repeated by gateways.
+/// Secrets of the request, which the gateways of this test repeat.
 const API_KEY: &str = "canary-key-1";
 const SENT: [&str; 5] = [
     "canary/state",

@@ -1,4 +1,4 @@
-//! What holds whatever a gateway, an upstream or a caller writes: one function for each target of
+//! Properties that hold whatever a gateway, an upstream or a caller writes: one function for each target of
 //! `tests/fuzz`. The unit test runs the same on the seeds and on simple mutations of them.
 //!
 //! Inputs are text as far as possible, so that a seed can be read and written by hand. What another
@@ -32,7 +32,7 @@ pub use urls::url;
 use crate::error::NexusError;
 use crate::json::Object;
 
-/// What secrets in seeds have in common; no text that is shown may hold it.
+/// The text that all secrets in seeds contain. No text that is shown may contain it.
 const CANARY: &str = "canary";
 
 /// The origin to which another library takes a reference that stands in a URL.

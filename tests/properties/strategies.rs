@@ -1,4 +1,4 @@
-//! What a strategy and its configuration do to a request.
+//! The effects of a strategy and its configuration on a request.
 
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 

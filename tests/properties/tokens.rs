@@ -10,7 +10,7 @@ use crate::token::{CachedToken, Place, TokenResponse};
 
 /// 2025-06-15T14:30:00Z, the local time at which responses come.
 const NOON: u64 = 1_749_997_800;
-/// What a token without an expiry is given.
+/// The assumed lifetime of a token without an expiry.
 const DEFAULT: Duration = Duration::from_secs(300);
 
 /// The body of a response.
@@ -90,7 +90,7 @@ fn apart(a: SystemTime, b: SystemTime) -> u64 {
     apart.as_secs()
 }
 
-/// Whatever is kept for a header has one that can be sent.
+/// Asserts that a token whose place is a header has a header that can be sent.
 fn is_sent(token: &CachedToken) {
     let (name, value) = match token.to_header() {
         Ok(Some(header)) => header,

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{command, scratch};
 
-/// What the process does: it resolves a token, again without free descriptors, and again with them.
+/// Resolves a token, again without free descriptors, and again with them. Runs in a process of its own.
 pub(crate) fn resolve(url: &str) {
     let options = NexusClientOptions::new(url).log_level(LogLevel::Warn);
     let client = NexusClient::new(options).unwrap();

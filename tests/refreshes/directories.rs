@@ -14,7 +14,7 @@ pub(crate) fn default_dir(home: &Path) -> PathBuf {
     home.join(".local/state/nexus/locks")
 }
 
-/// What a process does: it resolves a token twice.
+/// Resolves a token twice. Runs in a process of its own.
 pub(crate) fn resolve(url: &str, task: &Value) {
     let options = NexusClientOptions::new(url).log_level(LogLevel::Debug);
     let options = match task["option"].as_str() {

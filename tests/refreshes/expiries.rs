@@ -25,7 +25,7 @@ const KILLED_AT: usize = 5;
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What a process does: one call after the other, each under its name.
+/// Makes one call after the other, each under its name. Runs in a process of its own.
 pub(crate) fn call(
     url: &str,
     options: NexusClientOptions,

@@ -102,7 +102,7 @@ impl Counts {
         }
     }
 
-    /// Whether the user has to consent again.
+    /// Returns whether the user has to consent again.
     fn is_lost(&self) -> bool {
         let lost = ["connection_not_found", "attention_required", "http_404"];
         lost.iter().any(|code| self.errors.contains_key(*code))
@@ -250,7 +250,7 @@ struct Row {
     time: Duration,
     /// The number of tokens that the upstream must see before the row ends.
     tokens: usize,
-    /// Whether processes are ended and started again.
+    /// True if processes are ended and started again.
     restarts: bool,
 }
 

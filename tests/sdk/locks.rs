@@ -11,7 +11,7 @@ use crate::support::{Server, bearer, bytes, json, options};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, RetryPolicy};
 
-/// What happened, in order: `acquire`, `request`, `release`.
+/// The events in order: `acquire`, `request`, `release`.
 #[derive(Clone, Default)]
 struct Events(Arc<Mutex<Vec<&'static str>>>);
 

@@ -1,5 +1,5 @@
-//! What the SDK sends and what it makes of the responses, against scripted servers and the
-//! development gateway.
+//! The requests that the SDK sends, and how it handles the responses of scripted servers and of the development
+//! gateway.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

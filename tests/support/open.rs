@@ -1,4 +1,4 @@
-//! What a process holds.
+//! The sockets, threads and memory that a process holds.
 
 use std::thread;
 use std::time::{Duration, Instant};

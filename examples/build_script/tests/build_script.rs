@@ -211,7 +211,7 @@ fn falls_back(settings: &Settings, reason: &str) {
     assert_eq!(schema(), committed());
 }
 
-/// What the program prints if it was built with the API's schema.
+/// The output of the program if it was built with the API's schema.
 fn generated() -> Value {
     serde_json::from_str(SCHEMA).unwrap()
 }

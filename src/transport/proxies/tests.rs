@@ -21,7 +21,7 @@ fn route(variables: Variables, url: &str) -> String {
     }
 }
 
-/// What curl does with the same variables, for an http and an https URL.
+/// The proxies that curl uses with the same variables, for an http and an https URL.
 #[test]
 fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
     let table: [(Variables, &str, &str); 12] = [

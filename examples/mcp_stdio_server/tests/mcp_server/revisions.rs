@@ -1,4 +1,4 @@
-//! What the five revisions have in common, and where they differ.
+//! The rules that the five revisions share, and those in which they differ.
 
 use serde_json::{Value, json};
 

@@ -115,9 +115,9 @@ impl NexusError {
         self
     }
 
-    /// Overrides whether the same call may succeed later.
-    pub(crate) fn retryable(self, retryable: bool) -> Self {
-        self.with(|inner| inner.next = if retryable { Retry } else { Unclear })
+    /// Says that the same call would fail again, whatever the error's code is.
+    pub(crate) fn lasting(self) -> Self {
+        self.with(|inner| inner.next = Unclear)
     }
 
     /// Returns whether the refusal is final. An unexpired token is then no longer used.

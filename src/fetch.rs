@@ -138,6 +138,7 @@ impl<'a> PendingFetch<'a> {
                 url: &self.hop.url,
                 body: self.hop.body.as_deref(),
                 may_refresh: false,
+                is_call: false,
             };
             let max_body = client.options.max_body_bytes;
             let sent = client.transport.send(&outgoing, deadline, max_body);

@@ -227,7 +227,7 @@ impl Flights {
             let message = "timed out waiting for the gateway, or for another process that holds the lock for \
                            this token; try again (a call that has begun continues in the background, so that no refresh \
                            is lost)";
-            Err(retryable(ErrorKind::Timeout, message))
+            Err(NexusError::new(ErrorKind::Timeout, message))
         })
     }
 
@@ -241,13 +241,13 @@ impl Flights {
             let outcome = panic::catch_unwind(request).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
-                Err(retryable(ErrorKind::RequestFailed, message))
+                Err(NexusError::new(ErrorKind::RequestFailed, message))
             });
             flights.table.finish(&started, outcome.map(Arc::new));
         };
         if let Err(error) = sync::spawn("nexus-flight", run) {
             let message = format!("cannot start a thread to call the gateway: {error}; try again");
-            let error = retryable(ErrorKind::RequestFailed, &message);
+            let error = NexusError::new(ErrorKind::RequestFailed, message);
             self.table.finish(flight, Err(error));
         }
     }
@@ -278,10 +278,6 @@ impl Flights {
         };
         self.gateway.retry(attempt, is_ending)
     }
-}
-
-fn retryable(kind: ErrorKind, message: &str) -> NexusError {
-    NexusError::new(kind, message).retryable(true)
 }
 
 #[cfg(all(test, loom))]

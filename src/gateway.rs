@@ -213,6 +213,7 @@ impl Gateway {
             headers: &headers,
             body: call.body.as_deref(),
             may_refresh,
+            is_call: true,
         };
         let timeout = if may_refresh {
             self.longest_turn()
@@ -220,7 +221,7 @@ impl Gateway {
             self.timeout
         };
         let (at, deadline) = (Now::read(), Deadline::after(timeout));
-        let sent = self.transport.ask(&request, deadline, call.max_response);
+        let sent = self.transport.send(&request, deadline, call.max_response);
         self.log_outcome(&request, &sent, at);
         let response = sent?;
         if (200..300).contains(&response.status) {

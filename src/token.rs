@@ -1,19 +1,17 @@
 //! Token responses from the gateway, and the strategies that turn them into credentials.
 
 mod cached;
+#[cfg(feature = "signing")]
+mod signed;
 
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
 use crate::error::{ErrorKind, NexusError, Result};
-#[cfg(feature = "signing")]
-use crate::header;
 use crate::header::base64;
 use crate::json::{self, Object};
 use crate::log::debug_only;
-#[cfg(feature = "signing")]
-use crate::signing::{AwsKey, Signature};
 use crate::time::ResponseClock;
 use crate::time::date;
 
@@ -214,42 +212,6 @@ impl TokenResponse {
             named.extend(self.field(name).map(|value| (name.clone(), value)));
         }
         token.put_in(Place::Path(named), String::new());
-    }
-
-    #[cfg(feature = "signing")]
-    fn hmac_payload(&self, token: &mut CachedToken) -> Result<()> {
-        let name = self.config_needed("header_name")?;
-        header::of_strategy(&name)?;
-        let secret = self.needed(&self.config_or("secret_field", "api_secret"))?;
-        let algo = self.config_or("algo", "sha256");
-        let encoding = self.config_or("encoding", "hex");
-        let (sha1, base64) = (algo == "sha1", encoding == "base64");
-        if !sha1 && algo != "sha256" || !base64 && encoding != "hex" {
-            let problem = format!(
-                "the provider's strategy `hmac_payload` has an unsupported algo or encoding (`{algo}`, `{encoding}`); \
-                 ask the gateway's operator to use sha1 or sha256, and hex or base64"
-            );
-            return Err(NexusError::new(ErrorKind::UnsupportedStrategy, problem));
-        }
-        token.put_in(Place::Signature(Signature::Hmac { sha1, base64 }), secret);
-        token.header_name = name;
-        Ok(())
-    }
-
-    #[cfg(feature = "signing")]
-    fn aws_sigv4(&self, token: &mut CachedToken) -> Result<()> {
-        let key = AwsKey {
-            region: self.config_or("region", "us-east-1"),
-            service: self.config_needed("service")?,
-            access_key: self.needed("access_key")?,
-            session_token: self.field("session_token"),
-        };
-        token.other_secrets.push(key.access_key.clone());
-        token.other_secrets.extend(key.session_token.clone());
-        let secret = self.needed("secret_key")?;
-        token.put_in(Place::Signature(Signature::Aws(key)), secret);
-        "Authorization".clone_into(&mut token.header_name);
-        Ok(())
     }
 
     /// Returns the strategy's type in lower case, or `None` if it is missing, `null` or empty. A response may

@@ -15,7 +15,7 @@ use ureq::config::Config;
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
 use ureq::{Body, Proxy, RequestExt as _, Timeout};
 
-use self::body::{read, read_refusal};
+use self::body::read;
 use self::cookies::Agents;
 use self::proxies::Proxies;
 use self::settings::Limits;
@@ -37,6 +37,9 @@ pub(crate) struct Outgoing<'a> {
     /// True if the gateway may refresh a token. The request then uses a new connection and is not sent again once the
     /// gateway may have received it, and the timeouts of the caller's own agent do not apply.
     pub(crate) may_refresh: bool,
+    /// True for a call to the gateway. A response that is no success is then complete as soon as its head is, and at most
+    /// 64 KiB of its body are read.
+    pub(crate) is_call: bool,
 }
 
 impl Outgoing<'_> {
@@ -128,33 +131,6 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, Failure> {
-        self.exchange(request, deadline, |response| {
-            read(response, deadline, max_body)
-        })
-    }
-
-    /// Sends a request to the gateway. Like [`send`](Self::send), but a response that is no success is complete as soon as
-    /// its head is. At most 64 KiB of its body are read.
-    pub(crate) fn ask(
-        &self,
-        request: &Outgoing<'_>,
-        deadline: Deadline,
-        max_body: u64,
-    ) -> Result<Response, Failure> {
-        self.exchange(request, deadline, |response| {
-            if response.status().is_success() {
-                return read(response, deadline, max_body);
-            }
-            Ok(read_refusal(response, deadline))
-        })
-    }
-
-    fn exchange(
-        &self,
-        request: &Outgoing<'_>,
-        deadline: Deadline,
-        read: impl FnOnce(http::Response<Body>) -> Result<Response, ureq::Error>,
-    ) -> Result<Response, Failure> {
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let max_age = self.max_age(request.may_refresh);
         let proxy = self.proxy(request.url)?;
@@ -166,7 +142,7 @@ impl Transport {
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
             self.has_responded.store(true, Relaxed);
         }
-        let response = outcome.and_then(read);
+        let response = outcome.and_then(|it| read(it, deadline, max_body, request.is_call));
         response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
     }
 

@@ -23,12 +23,9 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     let (text, _fragment) = text.split_once('#').unwrap_or((text, ""));
     let (scheme, rest) = split_scheme(text)
         .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
-    if !matches!(&*scheme.to_ascii_lowercase(), "https" | "http") {
-        return Err("its scheme is not http or https".into());
-    }
-    let rest = rest
-        .strip_prefix("//")
-        .ok_or("has no // after its scheme")?;
+    let is_http = matches!(&*scheme.to_ascii_lowercase(), "https" | "http");
+    let rest = rest.strip_prefix("//").filter(|_| is_http);
+    let rest = rest.ok_or("does not begin with https:// or http://")?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
     let mut normal = format!("{scheme}://");
@@ -80,11 +77,8 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
     match address(host) {
         Some(IpAddr::V6(address)) => drop(write!(normal, "[{address}]")),
         None if !is_name(host) => {
-            return Err(match host {
-                "" => "has no host".into(),
-                host if host.is_ascii() => "its host is not a host name or an address".into(),
-                _ => "its host is not ASCII; write it in its xn-- form (RFC 5890)".into(),
-            });
+            let problem = "its host is missing, or is not an ASCII name or an address; write other letters in xn-- form";
+            return Err(problem.into());
         }
         _ => normal.push_str(host),
     }

@@ -29,11 +29,11 @@ pub(super) fn acquire(
                 "timed out waiting for {name}, which another process, or another client in this process, holds while \
                  it refreshes the same token; try again, and look for a process that is stopped or hangs"
             );
-            Err(NexusError::new(ErrorKind::Timeout, message).retryable(true))
+            Err(NexusError::new(ErrorKind::Timeout, message))
         }
         Err(problem) if lock::is_exhausted(&problem) => {
             let message = format!("cannot take {name}: {problem}; close files, then try again");
-            Err(NexusError::new(ErrorKind::RequestFailed, message).retryable(true))
+            Err(NexusError::new(ErrorKind::RequestFailed, message))
         }
         Err(problem) => {
             if !lock.has_failed.swap(true, Ordering::Relaxed) {

@@ -19,19 +19,23 @@ pub(crate) struct Response {
 /// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
 const MAX_REFUSAL: u64 = 64 << 10;
 
-/// Reads a response to its end. A body of more than `max` bytes is an error.
+/// Reads a response to its end. A body of more than `max` bytes is an error. If the gateway has refused a call
+/// (`is_call`), the status counts, and the body is read as far as possible.
 pub(super) fn read(
     response: http::Response<Body>,
     deadline: Deadline,
     max: u64,
+    is_call: bool,
 ) -> Result<Response, ureq::Error> {
     let (head, body) = response.into_parts();
-    if !is_framed(&head) {
+    let is_refusal = is_call && !head.status.is_success();
+    let max = if is_refusal { MAX_REFUSAL } else { max };
+    if !is_refusal && !is_framed(&head) {
         let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
         return Err(io::Error::other(what).into());
     }
     let announced = body.content_length().unwrap_or_default();
-    if announced > max {
+    if !is_refusal && announced > max {
         return Err(ureq::Error::BodyExceedsLimit(max));
     }
     // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
@@ -43,6 +47,7 @@ pub(super) fn read(
     };
     let mut bounded = body.take(max.saturating_add(1));
     match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
+        _ if is_refusal => {}
         #[cfg(feature = "gzip")]
         Err(error) if bytes.is_empty() && is_empty_gzip(&error) => {}
         Err(error) => return Err(error),
@@ -54,22 +59,6 @@ pub(super) fn read(
         headers: head.headers,
         body: bytes,
     })
-}
-
-/// Reads the part of a body that tells why the gateway has refused. If it cannot be read, the status has to do.
-pub(super) fn read_refusal(response: http::Response<Body>, deadline: Deadline) -> Response {
-    let (head, body) = response.into_parts();
-    let body = Timed {
-        body: body.into_reader(),
-        deadline,
-    };
-    let mut bytes = Vec::new();
-    let _ = body.take(MAX_REFUSAL).read_to_end(&mut bytes);
-    Response {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        body: bytes,
-    }
 }
 
 /// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.

@@ -39,9 +39,13 @@ impl Failure {
         };
         let (is_transient, what) = explain(error);
         let message = format!("{}: {what}", url::origin(url));
+        let failed = NexusError::new(kind, message);
+        if !is_transient {
+            return failed.lasting().into();
+        }
         Self {
-            error: NexusError::new(kind, message).retryable(is_transient),
-            may_repeat: is_transient && (is_repeatable || precedes_request(error)),
+            error: failed,
+            may_repeat: is_repeatable || precedes_request(error),
         }
     }
 }

@@ -95,6 +95,7 @@ impl Asked {
             headers: &HeaderMap::new(),
             body: self.body.as_deref(),
             may_refresh: self.may_refresh,
+            is_call: false,
         };
         let deadline = Deadline::after(self.timeout);
         transport.send(&outgoing, deadline, 64 << 20)

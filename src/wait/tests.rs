@@ -10,7 +10,7 @@ use crate::error::meaning::{self, Asked};
 fn refused(status: u16, code: &str) -> NexusError {
     let error = NexusError::with_code(code.to_owned(), "no");
     if status == 0 {
-        return error.retryable(false);
+        return error.lasting();
     }
     let (next, connection, _) = meaning::of(Asked::Other, status, code, None);
     error.with(|inner| {

@@ -100,7 +100,7 @@ fn a_base_that_is_not_usable_is_an_error() {
     let table = [
         ("", "base_url: empty"),
         ("api.example", "base_url: has no scheme"),
-        ("ftp://a.example", "base_url: its scheme is not"),
+        ("ftp://a.example", "base_url: does not begin with"),
         ("https://u:p@a.example", "base_url: has a user name"),
         ("https://{host}.example", "base_url: its host"),
         ("https://a.example/v3?key=1", "base_url: has a query"),

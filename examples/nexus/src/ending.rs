@@ -14,6 +14,9 @@ use crate::text::say;
 
 /// The longest wait for calls at the program's end. Dropping a client waits for at most the same time.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest time between the signals of one event. A closed terminal can send SIGHUP twice, from the kernel and from the
+/// shell, and a launcher such as npx passes on a Ctrl-C that the terminal has sent to its command too.
+const ONE_EVENT: Duration = Duration::from_millis(500);
 /// The pause between two checks of whether the program may go on or be suspended.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -35,8 +38,8 @@ pub(crate) type Undo = Box<dyn FnOnce() + Send>;
 static UNDO: Mutex<Option<Undo>> = Mutex::new(None);
 
 /// Delays SIGINT, SIGTERM, SIGHUP and SIGQUIT, or the events of a Windows console, by up to 5 s while a call that may
-/// refresh a token is under way. During this delay, another of these signals or events ends the program at once. Delays
-/// SIGTSTP until the call ends.
+/// refresh a token is under way. After the first 0.5 s of this delay, another of these signals or events ends the program at
+/// once. Delays SIGTSTP until the call ends.
 pub(crate) fn watch(client: &NexusClient) -> io::Result<()> {
     if CLIENT.set(client.clone()).is_err() {
         return Ok(());
@@ -103,10 +106,16 @@ fn drain() {
     if client.is_idle() {
         return;
     }
-    AT_ONCE.store(true, SeqCst);
     say(
         "waiting up to 5 s for the gateway, which may be refreshing a token; press Ctrl-C to end at once",
     );
+    let at_once = || {
+        thread::sleep(ONE_EVENT);
+        AT_ONCE.store(true, SeqCst);
+    };
+    if thread::Builder::new().spawn(at_once).is_err() {
+        AT_ONCE.store(true, SeqCst);
+    }
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
@@ -236,7 +245,9 @@ fn on_event() {
     if AT_ONCE.load(SeqCst) {
         std::process::exit(INTERRUPTED);
     }
-    ENDING.store(true, SeqCst);
+    if ENDING.swap(true, SeqCst) {
+        return;
+    }
     let end = || {
         drain();
         // The lock is never released, so no other change starts.

@@ -9,11 +9,11 @@ use std::process::{Child, Command};
 #[cfg(target_os = "linux")]
 use std::{thread, time::Duration};
 
+#[cfg(target_os = "linux")]
+use crate::copy_environment;
 use crate::signals::signal;
 use crate::slow::{WAITING, expect, respond, slow, started};
-use crate::{Bench, spawn};
-#[cfg(target_os = "linux")]
-use crate::{copy_environment, until};
+use crate::{Bench, spawn, until};
 
 #[test]
 fn a_signal_waits_for_the_response_and_prints_nothing_of_it() {
@@ -149,14 +149,31 @@ fn a_program_that_waits_to_be_suspended_can_be_ended() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait() {
+fn a_later_signal_does_not_wait() {
     let slow = slow();
     let (mut child, mut stderr, request) = started(&slow, &["token"]);
     signal(child.id(), "TERM");
     expect(&mut stderr, WAITING);
-    signal(child.id(), "INT");
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    // By itself, the program would end by the first signal.
+    let status = until("it has ended", || {
+        signal(child.id(), "INT");
+        child.try_wait().unwrap()
+    });
+    assert_eq!(status.signal(), Some(2));
     drop(request);
+}
+
+/// A closed terminal can send SIGHUP twice, and a launcher passes on a Ctrl-C that its command has got too.
+#[test]
+fn two_signals_of_one_event_wait_for_the_response() {
+    for (name, number) in [("INT", 2), ("TERM", 15), ("HUP", 1), ("QUIT", 3)] {
+        let slow = slow();
+        let (mut child, mut stderr, request) = started(&slow, &["token"]);
+        signal(format!("{0} {0}", child.id()), name);
+        expect(&mut stderr, WAITING);
+        assert!(respond(request), "{name}: hung up");
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+    }
 }
 
 #[test]

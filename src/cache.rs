@@ -138,7 +138,14 @@ impl TokenCache {
     /// `expires_at` is then only an assumption.
     ///
     /// ```
-    /// assert!(nexus_sdk::TokenCache::new().get("acme", "github").is_none());
+    /// use nexus_sdk::{CachedToken, TokenCache};
+    /// # use std::time::{Duration, SystemTime};
+    ///
+    /// # let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    /// let cache = TokenCache::new();
+    /// cache.set("acme", "github", CachedToken::new("t-1", "Bearer", in_an_hour));
+    /// assert_eq!(cache.get("acme", "github").unwrap().access_token, "t-1");
+    /// assert!(cache.get("acme", "slack").is_none());
     /// ```
     #[must_use]
     pub fn get(&self, workspace_id: &str, provider: &str) -> Option<Arc<CachedToken>> {
@@ -169,7 +176,12 @@ impl TokenCache {
     /// callers wait until that resolve has ended, and then resolve the token again.
     ///
     /// ```
-    /// let cache = nexus_sdk::TokenCache::new();
+    /// use nexus_sdk::{CachedToken, TokenCache};
+    /// # use std::time::{Duration, SystemTime};
+    ///
+    /// # let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    /// let cache = TokenCache::new();
+    /// cache.set("acme", "github", CachedToken::new("t-1", "Bearer", in_an_hour));
     /// cache.delete("acme", "github");
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
@@ -180,7 +192,12 @@ impl TokenCache {
     /// Removes all tokens, each as [`delete`](Self::delete) does.
     ///
     /// ```
-    /// let cache = nexus_sdk::TokenCache::new();
+    /// use nexus_sdk::{CachedToken, TokenCache};
+    /// # use std::time::{Duration, SystemTime};
+    ///
+    /// # let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    /// let cache = TokenCache::new();
+    /// cache.set("acme", "github", CachedToken::new("t-1", "Bearer", in_an_hour));
     /// cache.clear();
     /// assert!(cache.is_empty());
     /// ```
@@ -192,7 +209,13 @@ impl TokenCache {
     /// cache.
     ///
     /// ```
-    /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
+    /// use nexus_sdk::{CachedToken, TokenCache};
+    /// # use std::time::{Duration, SystemTime};
+    ///
+    /// # let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    /// let cache = TokenCache::new();
+    /// cache.set("acme", "github", CachedToken::new("t-1", "Bearer", in_an_hour));
+    /// assert_eq!(cache.len(), 1);
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {

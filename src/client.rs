@@ -51,7 +51,7 @@ use crate::token::CachedToken;
 /// `connection_not_found` (404), `token_expired` (409), `broker_unavailable` (502).
 ///
 /// Each method lists its own most important codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of
-/// gateways. [`Fetcher`](crate::Fetcher) lists the errors of a fetch.
+/// gateways. [`Fetcher`](crate::Fetcher#errors) lists the errors of a fetch.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};

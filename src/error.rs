@@ -244,7 +244,8 @@ impl NexusError {
 
     /// Returns whether the same call may succeed later. True for most network failures, a timeout,
     /// `token_expired` and the statuses 429, 502, 503 and 504. False for a TLS failure, for `upstream_error` from
-    /// a refresh, and if the error shows that the broker behind the gateway has refused the request.
+    /// a refresh, and if the error shows that the broker behind the gateway has refused the request with a 4xx status other
+    /// than 429.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;

@@ -28,7 +28,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

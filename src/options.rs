@@ -188,9 +188,14 @@ impl NexusClientOptions {
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
     ///
     /// ```
-    /// let agent = ureq::Agent::config_builder().max_idle_connections(2).build().new_agent();
-    /// let options = nexus_sdk::NexusClientOptions::new("http://localhost:8080").agent(agent);
-    /// assert!(nexus_sdk::NexusClient::new(options).is_ok());
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway, ureq};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let agent = ureq::Agent::config_builder().user_agent("my-server/1.0").build().new_agent();
+    /// let options = NexusClientOptions::new(gateway.url()).agent(agent);
+    /// NexusClient::new(options)?.providers()?;
+    /// assert_eq!(gateway.requests().last().unwrap().headers["user-agent"], "my-server/1.0");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn agent(mut self, agent: ureq::Agent) -> Self {
@@ -271,12 +276,24 @@ impl NexusClientOptions {
     /// each token.
     ///
     /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    /// use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, TokenCache};
+    /// use nexus_sdk::testing::{DevGateway, Fault};
+    /// use std::time::{Duration, SystemTime};
     ///
-    /// // In the last 30 s of a token's lifetime, calls fail if the gateway cannot provide a new token.
-    /// let options = NexusClientOptions::new("http://localhost:8080").stale_if_error(false);
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(2, Fault::Status(503));
+    /// let cache = TokenCache::new();
+    /// let soon = SystemTime::now() + Duration::from_secs(20); // within the buffer of 30 s
+    /// cache.set("acme", "github", CachedToken::new("t-1", "Bearer", soon));
+    ///
+    /// let options = NexusClientOptions::new(gateway.url());
+    /// let strict = NexusClient::new(options.clone().stale_if_error(false))?;
+    /// let error = strict.get_cached_token(&cache, "acme", "github").unwrap_err();
+    /// assert_eq!(error.status_code(), Some(503));
+    ///
     /// let client = NexusClient::new(options)?;
-    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// assert_eq!(client.get_cached_token(&cache, "acme", "github")?.access_token, "t-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn stale_if_error(mut self, stale_if_error: bool) -> Self {
@@ -298,12 +315,17 @@ impl NexusClientOptions {
     /// for each connection id. Files are never removed. Delete files only while no process uses the directory.
     ///
     /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
-    /// let options = NexusClientOptions::new("https://nexus.example.com");
-    /// let dir = std::env::temp_dir().join("nexus-locks");
-    /// assert!(NexusClient::new(options.clone().lock_dir(dir)).is_ok());
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let dir = std::env::temp_dir().join(format!("nexus-locks-{}", std::process::id()));
+    /// let options = NexusClientOptions::new(gateway.url());
+    /// NexusClient::new(options.clone().lock_dir(&dir))?.resolve_token("acme", "github")?;
+    /// assert_eq!(std::fs::read_dir(&dir)?.count(), 1);
     /// assert!(NexusClient::new(options.lock_dir("locks")).is_err(), "a relative path");
+    /// # std::fs::remove_dir_all(dir)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn lock_dir(mut self, dir: impl Into<PathBuf>) -> Self {

@@ -243,7 +243,7 @@ fn after_a_delete_only_a_later_resolve_counts() {
 /// until when it may be used if the gateway returns no newer token.
 #[test]
 fn a_token_is_fresh_and_usable_until_two_instants() {
-    // How the token came, the seconds that its request took, its lifetime when it was requested, what happens, and the
+    // The way in which the token came, the seconds that its request took, its lifetime when it was requested, what happens, and the
     // two instants.
     let table: [(&str, Bring, u64, u64, Action, u64, u64); 17] = [
         ("set", set, 0, 100, |_, _| {}, 70, 100),

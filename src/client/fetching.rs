@@ -47,7 +47,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// The errors of every fetch, except `host_not_allowed`: see [`Fetcher`].
+    /// The errors of a fetch, except `host_not_allowed`: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

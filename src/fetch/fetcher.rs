@@ -24,9 +24,10 @@ use crate::url;
 ///
 /// # Errors
 ///
-/// Every fetch can fail with the errors of every method that gets a token, which
-/// [`NexusClient`](crate::NexusClient) lists, and with:
+/// A fetch can fail with:
 ///
+/// - the errors of the request for a token: `connection_not_found`, `attention_required`, `token_expired` and the other
+///   codes of gateways in [`ErrorKind`](crate::ErrorKind#codes), `invalid_credentials`, and `unsupported_strategy`
 /// - `host_not_allowed` for a URL or a redirect that neither [`base_url`](Self::base_url) nor
 ///   [`allow_hosts`](Self::allow_hosts) allows
 /// - `invalid_input` for a URL or an option that cannot be used
@@ -225,7 +226,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -245,7 +246,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -265,7 +266,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -286,7 +287,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -306,7 +307,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -326,7 +327,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every fetch: see [`Fetcher`].
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -151,7 +151,7 @@ impl Player {
         assert_eq!(expected["status"], response.status().as_u16(), "{what}");
         let kind = header("content-type");
         assert_eq!(expected["content_type"].as_str(), kind, "{what}");
-        // How long exactly depends on how fast the calls before were.
+        // The exact time depends on the duration of the calls before.
         let seconds = header("retry-after").map(|text| text.parse::<u64>().unwrap());
         let has_retry_after = expected["retry_after"].is_string();
         assert_eq!(has_retry_after, seconds.is_some(), "{what}");

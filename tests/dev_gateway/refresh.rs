@@ -1,4 +1,4 @@
-//! When a token is refreshed, and what a refresh can cost.
+//! The calls that refresh a token, and the connections that a refresh can cost.
 
 use std::sync::Barrier;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Where URLs lead by the reading of browsers.
+//! The origins of URLs as browsers read them.
 
 use ::url::Url;
 

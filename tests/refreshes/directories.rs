@@ -37,7 +37,7 @@ struct Case {
     /// Paths begin with `/`, which stands for the scratch directory.
     variables: &'static [(&'static str, &'static str)],
     option: Option<&'static str>,
-    /// Where one lock file is afterwards, below the scratch directory.
+    /// The place of the one lock file afterwards, below the scratch directory.
     dir: Option<&'static str>,
     /// The only line about locks.
     line: Option<&'static str>,

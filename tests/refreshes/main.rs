@@ -109,7 +109,7 @@ impl Counts {
     }
 }
 
-/// How the processes of a row call.
+/// The ways in which the processes of a row call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// With the lock that a client has by default.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nexus_sdk::RefreshLock;
 use redis::{Client, Connection, RedisResult};
 
-/// How much longer than a turn the key lasts. An attempt with a slow network takes a little longer than its time limit.
+/// The time for which the key outlasts a turn. An attempt with a slow network takes a little longer than its time limit.
 const MARGIN: Duration = Duration::from_secs(10);
 /// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);

@@ -16,7 +16,7 @@ use crate::{ALL, LEGACY};
 
 /// Milliseconds. Longer than any test may run, so such a call ends only if it is cancelled.
 const ENDLESS: u64 = 60_000;
-/// How many calls the server runs at a time.
+/// The number of calls that the server runs at a time.
 const CALLS: usize = 32;
 
 fn slow(client: &mut Client, ms: u64) -> u64 {

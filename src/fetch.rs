@@ -130,7 +130,7 @@ impl<'a> PendingFetch<'a> {
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
         let (client, deadline, policy) = (&self.fetcher.client, self.deadline, self.policy.clone());
         let idempotent = self.hop.method.is_idempotent();
-        let mut attempts = Attempts::new(&policy, Some(deadline), client.log);
+        let mut attempts = Attempts::new(&policy, Some(deadline), client.gateway.log);
         loop {
             let outgoing = Outgoing {
                 headers: &self.headers(token)?,

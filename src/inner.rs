@@ -27,7 +27,6 @@ pub(crate) type Handle = Shared<Inner>;
 pub(crate) struct Inner {
     /// The client's options. Their agent has been moved into `transport`.
     pub(crate) options: NexusClientOptions,
-    pub(crate) log: Log,
     pub(crate) transport: Arc<Transport>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) flights: Arc<Flights>,
@@ -44,7 +43,6 @@ impl Inner {
         let flights = Flights::new(Arc::clone(&gateway), lock, options.stale_if_error);
         Ok(Self {
             options,
-            log,
             transport,
             gateway,
             flights: Arc::new(flights),

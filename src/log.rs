@@ -42,17 +42,12 @@ pub enum LogLevel {
 impl LogLevel {
     fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Off, Self::Warn, Self::Info, Self::Debug];
-        let is_named = |level: &Self| level.name().eq_ignore_ascii_case(name.trim());
-        all.into_iter().find(is_named)
+        let name = name.trim().to_ascii_lowercase();
+        all.into_iter().find(|level| level.name() == name)
     }
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
+    fn name(self) -> String {
+        format!("{self:?}").to_ascii_lowercase()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hmac::{EagerHash, Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
@@ -110,7 +110,7 @@ fn sign_aws(
     now: SystemTime,
 ) -> Result<()> {
     // A clock before 1970 or after 9999 gives no date, and AWS rejects the request.
-    let date_time = date::basic(now).unwrap_or_default();
+    let date_time = basic_date(now).unwrap_or_default();
     put(headers, DATE, plain_value(&date_time)?)?;
     headers.remove(TOKEN);
     if let Some(token) = &key.session_token {
@@ -236,6 +236,19 @@ fn unusable() -> NexusError {
     let problem = "the AWS access key, session token, region or service is too long, or has a character that a \
                    header cannot carry; connect the provider again, or ask the operator to correct the strategy";
     NexusError::new(ErrorKind::InvalidCredentials, problem)
+}
+
+/// Writes a moment in the basic format of ISO 8601, `20150830T123600Z`. Returns `None` before 1970 and after 9999.
+fn basic_date(moment: SystemTime) -> Option<String> {
+    let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    let days = i64::try_from(since / 86_400)
+        .ok()
+        .filter(|days| *days < 2_932_897)?;
+    let (year, month, day) = date::date(days);
+    let (hour, minute, second) = (since / 3_600 % 24, since / 60 % 60, since % 60);
+    Some(format!(
+        "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
+    ))
 }
 
 #[cfg(test)]

@@ -376,7 +376,7 @@ impl Fetcher {
         let Credential::Tenant(cache, Ok(tenant)) = &self.credential else {
             return Ok(None);
         };
-        let (log, provider) = (self.client.log, &tenant.provider);
+        let (log, provider) = (self.client.gateway.log, &tenant.provider);
         log.info(format_args!(
             "the upstream refused the cached token of {provider:?} (401)"
         ));

@@ -109,20 +109,6 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// Writes a moment in the basic format of ISO 8601, `20150830T123600Z`. Returns `None` before 1970 and
-/// after 9999.
-#[cfg(feature = "signing")]
-pub(crate) fn basic(moment: SystemTime) -> Option<String> {
-    let since = moment.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    let days = (since <= LAST_SECOND).then_some(since / 86_400)?;
-    let (year, month, day) = date(i64::try_from(days).ok()?);
-    let second = since % 86_400;
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    Some(format!(
-        "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
-    ))
-}
-
 /// Reads a number that consists of this many digits and nothing else.
 fn number(text: &str, digits: RangeInclusive<usize>) -> Option<i64> {
     let plain = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,4 +1,4 @@
-//! Agent sessions: short-lived credentials with limited scopes, for agents.
+//! Agent sessions: short-lived credentials with limited scopes, for AI agents.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +12,7 @@ use crate::time::date;
 use crate::token::CachedToken;
 
 /// The input of
-/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session): an agent, scopes and a
+/// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session): an AI agent, scopes and a
 /// connection. The connection is named by its id, or by workspace and provider.
 ///
 /// ```

@@ -128,8 +128,8 @@ impl NexusClient {
         Ok(HeaderMap::from_iter([header]))
     }
 
-    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept an
-    /// agent, and for bodies that stream in either direction.
+    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a
+    /// ureq agent, and for bodies that stream in either direction.
     ///
     /// Does not block. Each request of the agent first gets the token, as
     /// [`get_cached_token`](Self::get_cached_token) does. The request's own timeouts start afterwards.

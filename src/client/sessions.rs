@@ -11,7 +11,7 @@ use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
 
 impl NexusClient {
-    /// Opens a session for an agent with the requested scopes. If one of the scopes is not allowed, the gateway
+    /// Opens a session for an AI agent, with the requested scopes. If one of the scopes is not allowed, the gateway
     /// refuses the session. With [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of
     /// a user.
     ///

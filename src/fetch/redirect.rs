@@ -11,6 +11,8 @@ use crate::url;
 
 /// The most redirects that one call follows.
 pub(crate) const MAX_REDIRECTS: usize = 10;
+/// The advice after a redirect that cannot be followed.
+const ADVICE: &str = "set Redirects::Manual to get the redirect as the response";
 
 /// The choice between following redirects and returning them.
 ///
@@ -93,9 +95,8 @@ impl Hop<'_> {
     fn resolve(&self, status: u16, target: &[u8]) -> Result<Uri> {
         let from = url::origin(&self.url);
         let problem = |problem: &str| {
-            let advice = "set Redirects::Manual to get the redirect as the response";
             let message =
-                format!("{from}: the redirect's Location is not usable: {problem}; {advice}");
+                format!("{from}: the redirect's Location is not usable: {problem}; {ADVICE}");
             NexusError::new(ErrorKind::InvalidResponse, message)
                 .with(|inner| inner.status = Some(status))
         };
@@ -144,8 +145,7 @@ impl Hop<'_> {
 
     fn insecure(&self, leads: &str) -> NexusError {
         let origin = url::origin(&self.url);
-        let advice = "set Redirects::Manual to get the redirect as the response";
-        let message = format!("{origin}: refused a redirect {leads}; {advice}");
+        let message = format!("{origin}: refused a redirect {leads}; {ADVICE}");
         NexusError::new(ErrorKind::InsecureUrl, message)
     }
 }

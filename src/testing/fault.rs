@@ -46,8 +46,8 @@ pub enum Fault {
     /// The gateway reads the request, and closes the connection without a response.
     ///
     /// On a reused connection this looks as if the server had closed an idle connection. The SDK then sends an
-    /// idempotent request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection. Schedule two cuts to make
-    /// such a request fail.
+    /// idempotent request (`GET`, `HEAD`, `PUT`, `DELETE` ..) once more on a new connection, unless the request may refresh
+    /// a token. Schedule two cuts to make such a request fail.
     Cut,
     /// The gateway cannot reach its broker, the service that stores the connections.
     ///

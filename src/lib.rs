@@ -58,7 +58,7 @@
 //!   credentials go. [`changes`] lists the changes of each version.
 //! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
 //!   are for connecting a user.
-//! - `request_agent_session`, with the feature `sessions`, opens a session for an AI agent, with a credential of its own.
+//! - `request_agent_session`, with the feature `sessions`, opens a session for an AI agent that an operator has registered.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
 //!
 //! # Blocking, time and threads
@@ -125,7 +125,7 @@
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
 //! | `gzip` | yes | gzip-compressed responses |
 //! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page, and serves a form for static credentials; `capture_schema` and `capture_credential` |
-//! | `sessions` | no | agent sessions: short-lived credentials with limited scopes, for AI agents. A broker of version 0.4 serves them, but no gateway yet |
+//! | `sessions` | no | agent sessions, for AI agents that an operator has registered. A broker of version 0.4 serves them, but no gateway yet |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |

@@ -1,4 +1,4 @@
-//! Agent sessions: short-lived credentials with limited scopes, for AI agents.
+//! Agent sessions, for AI agents that an operator has registered with the scopes that they may request.
 
 use std::time::{Duration, SystemTime};
 

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{
     AgentSessionInput, NexusClient, NexusError, RequestConnectionInput, TokenCache, WaitOptions,
 };
@@ -231,6 +231,9 @@ fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
             || drop(client.resolve_token("acme", "github").unwrap()),
         );
         gateway.advance(HOUR);
+        // Longer than a busy machine may take to wake a caller whose time is up.
+        let delay = Fault::Delay(Duration::from_secs(1));
+        gateway.fail_next_at("/v1/agent-sessions", 1, delay);
         let hasty = options(&gateway).timeout(Duration::from_millis(10));
         let hasty = NexusClient::new(hasty).unwrap();
         let left = hasty.request_agent_session(&input).unwrap_err();

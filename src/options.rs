@@ -167,9 +167,9 @@ impl NexusClientOptions {
     /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
     /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
     /// accepts any status and limits the time of each phase. Your agent's own limits hold where they are shorter, and its
-    /// limit for connecting replaces the SDK's 8 s. Requests that may refresh a token connect anew and ignore your agent's
-    /// timeouts. The rest of your agent's settings apply, including the `User-Agent`. An authenticated agent has only some of your agent's
-    /// settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
+    /// limit for connecting replaces the SDK's 8 s. Requests that may refresh a token connect anew and ignore your
+    /// agent's timeouts. The rest of your agent's settings apply, including the `User-Agent`. An authenticated agent has
+    /// only some of your agent's settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
     /// If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of all responses and
     /// sends them with the requests of all workspaces. The SDK's own agent does not. Disable that feature, or use a
@@ -264,11 +264,12 @@ impl NexusClientOptions {
     ///
     /// The expiring token is used after every failure of the call to the gateway, unless the gateway has refused for
     /// good. A refusal is final if its status is 401 or 410, or another 4xx except 429 with a code from the gateway other
-    /// than `token_expired`. A code that the SDK sets, such as `http_404`, does not count. A token is expiring during the cache's buffer, by default the last 30 s of
-    /// its lifetime. A token without a known expiry can be used for up to an hour after it was requested.
+    /// than `token_expired`. A code that the SDK sets, such as `http_404`, does not count. A token is expiring during the
+    /// cache's buffer, by default the last 30 s of its lifetime. A token without a known expiry can be used for up to an
+    /// hour after it was requested.
     ///
     /// The first call that finds such a token in the cache asks the gateway, and waits for at most 1 s. From the moment it
-    /// asks, all other calls use the token for 5 s. The first call after that asks again. A failure logs a warning once for
+    /// asks, other calls use the token for 5 s. The first call after that asks again. A failure logs a warning once for
     /// each token.
     ///
     /// ```

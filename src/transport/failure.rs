@@ -143,8 +143,15 @@ fn explain_tls(mut text: String) -> (bool, String) {
     // The messages of rustls and OpenSSL about a response that is not TLS.
     if text.contains("InvalidContentType") || text.contains("wrong version number") {
         text += "; check that the server expects https on this port, not http";
-    } else if text.contains("UnknownIssuer") {
-        text += "; to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`";
+    } else if ["UnknownIssuer", "self-signed", "local issuer"]
+        .iter()
+        .any(|part| text.contains(part))
+    {
+        text += if cfg!(feature = "platform-verifier") {
+            "; add its authority to the system's certificates, or set `agent`"
+        } else {
+            "; to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`"
+        };
     }
     (false, text)
 }

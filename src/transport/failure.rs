@@ -139,19 +139,15 @@ fn explain(error: &Error) -> (bool, String) {
     (!needs_a_change, what.to_owned())
 }
 
+/// Parts of the messages of rustls and OpenSSL about a certificate that they do not trust.
+const UNTRUSTED: [&str; 3] = ["UnknownIssuer", "self-signed", "local issuer"];
+
 fn explain_tls(mut text: String) -> (bool, String) {
     // The messages of rustls and OpenSSL about a response that is not TLS.
     if text.contains("InvalidContentType") || text.contains("wrong version number") {
         text += "; check that the server expects https on this port, not http";
-    } else if ["UnknownIssuer", "self-signed", "local issuer"]
-        .iter()
-        .any(|part| text.contains(part))
-    {
-        text += if cfg!(feature = "platform-verifier") {
-            "; add its authority to the system's certificates, or set `agent`"
-        } else {
-            "; to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`"
-        };
+    } else if UNTRUSTED.iter().any(|part| text.contains(part)) {
+        text += "; add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
     }
     (false, text)
 }

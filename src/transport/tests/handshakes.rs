@@ -28,11 +28,7 @@ fn a_server_that_is_not_trusted_is_an_error_with_advice() {
     let transport = unchanged();
     let error = get(format!("https://127.0.0.1:{port}/")).of(&transport);
     let error = error.err().unwrap();
-    let advice = if cfg!(feature = "platform-verifier") {
-        "add its authority to the system's certificates, or set `agent`"
-    } else {
-        "to trust the system's certificates, enable the feature `platform-verifier`; for others, set `agent`"
-    };
+    let advice = "add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
     if cfg!(feature = "native-tls") {
         // Other systems have other words.
         assert!(

@@ -147,22 +147,6 @@ fn set_keeps_only_what_is_outside_of_the_buffer() {
     }
 }
 
-#[test]
-fn the_last_half_minute_of_a_token_costs_a_handful_of_resolves() {
-    let (cache, start) = (TokenCache::new(), Now::read());
-    let mut resolves = 0;
-    for tenth in 0..300 {
-        let now = start.after(Duration::from_millis(tenth * 100));
-        let expires_at = start.wall + secs(30);
-        if name_at(&cache, now).is_none() {
-            resolves += 1;
-            let left = expires_at.duration_since(now.wall).unwrap();
-            keep(&cache, token("same", now, left), now);
-        }
-    }
-    assert_eq!(resolves, 6);
-}
-
 /// After a change to a tenant, the cache accepts no token of that tenant that was requested earlier.
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
@@ -220,23 +204,6 @@ fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
     assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
     cache.update(&tenant(), None, later, later, Instant::now());
     assert_eq!(name_at(&cache, later), None);
-}
-
-#[test]
-fn after_a_delete_only_a_later_resolve_counts() {
-    let (cache, now) = (TokenCache::new(), Now::read());
-    let before = Instant::now();
-    cache.delete("ws", "p");
-    let after = Instant::now();
-    let resolved = |name, asked| {
-        let received = Some(token(name, now, secs(3600)));
-        cache.update(&tenant(), received, now, now, asked);
-    };
-    resolved("old", before);
-    assert_eq!(name_at(&cache, now), None);
-    resolved("new", after);
-    resolved("old", before);
-    assert_eq!(name_at(&cache, now).as_deref(), Some("new"));
 }
 
 /// The two instants of a token, in seconds after it arrived: until when it is used without asking the gateway, and

@@ -248,24 +248,6 @@ fn two_caches_a_fetcher_and_a_caller_without_a_cache_share_one_flight() {
 }
 
 #[test]
-fn another_tenant_is_not_held_up() {
-    let (gate, scripted) = Scripted::gated(1);
-    let cache = TokenCache::new();
-    thread::scope(|scope| {
-        let slow = scope.spawn(|| {
-            scripted
-                .handle
-                .flights
-                .cached(&cache, &tenant_of("ws", "slow"), far())
-        });
-        wait_until(|| scripted.calls() == 1);
-        assert!(scripted.cached(&cache).is_ok());
-        gate.open();
-        assert!(slow.join().unwrap().is_ok());
-    });
-}
-
-#[test]
 fn a_flight_brings_its_token_to_the_cache_of_the_caller_that_started_it_and_left() {
     let (gate, scripted) = Scripted::gated(usize::MAX);
     let cache = TokenCache::new();
@@ -618,7 +600,12 @@ fn drain_and_the_last_handle_say_that_the_program_may_end() {
             assert!(handle.flights.drain(far()));
             assert!(!handle.flights.is_ending(), "the program may continue");
         }),
-        ("drop", drop),
+        ("drop", |handle| {
+            let flights = Arc::clone(&handle.flights);
+            drop(handle);
+            assert!(flights.drain(far()));
+            assert!(flights.is_ending(), "the program still ends");
+        }),
     ];
     for (case, end) in table {
         let told = Arc::new(AtomicBool::new(false));
@@ -660,24 +647,6 @@ fn every_wait_for_flights_counts_by_itself() {
     gate.open();
     assert!(longer.join().unwrap());
     assert!(!flights.is_ending(), "no thread waits");
-}
-
-#[test]
-fn the_wait_of_the_last_handle_stays_counted() {
-    let of = Arc::new(OnceLock::<Weak<Flights>>::new());
-    let asked = Arc::clone(&of);
-    let handle = handle(Box::new(move |_| {
-        let flights = asked.get().and_then(Weak::upgrade).unwrap();
-        let limit = far();
-        wait_until(|| flights.is_ending() || limit.left().is_none());
-        token("t", 3600)
-    }));
-    let flights = Arc::clone(&handle.flights);
-    of.set(Arc::downgrade(&flights)).unwrap();
-    resolve(&handle, "ws", "p", at_once()).unwrap_err();
-    drop(handle);
-    assert!(flights.drain(far()));
-    assert!(flights.is_ending());
 }
 
 /// The result of a call whose token is within its buffer, for each response from the gateway.

@@ -6,6 +6,7 @@ use super::*;
 
 /// Changed seeds of a target: what takes a fraction of a second.
 const MANY: usize = 10_000;
+#[cfg(differential)]
 const FEW: usize = 2_000;
 /// Each is read as three kinds of error, and searched for secrets in all of their spellings.
 const FEWEST: usize = 300;

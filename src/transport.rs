@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
-use ureq::{Body, Proxy, RequestExt as _, SendBody, Timeout};
+use ureq::{Body, Proxy, RequestExt as _, Timeout};
 
 use self::body::read;
 use self::cookies::Agents;
@@ -209,9 +209,9 @@ impl Transport {
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
     /// of that request. Blocks until the response's head is complete.
-    pub(crate) fn pass_on(
+    pub(crate) fn pass_on<B: ureq::AsSendBody>(
         &self,
-        request: Request<SendBody<'_>>,
+        request: Request<B>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.

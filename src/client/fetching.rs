@@ -145,14 +145,14 @@ impl NexusClient {
     /// another token, once in 30 s for each token. The agent sends no request again.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
-    /// has closed. The methods `CONNECT`,
+    /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
     /// `TRACE`, `TRACK` and `PRI` are refused. In a build without the feature `socks-proxy`, ureq panics if a
     /// SOCKS proxy is set on a single request. With a `query_param` or `path` provider, the response's own
     /// URI (ureq's `get_uri`) contains the credential.
     ///
     /// An error of the SDK is `ureq::Error::Other` with a [`NexusError`](crate::NexusError) inside. The
     /// `NexusError` is one of the errors of [`get_cached_token`](Self::get_cached_token), `insecure_url`,
-    /// `invalid_input`, or `unsupported_strategy` for a strategy that signs requests, because the body may be a stream.
+    /// `invalid_input`, or `unsupported_strategy` for a request that cannot be signed.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

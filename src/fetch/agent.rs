@@ -1,7 +1,9 @@
 //! A `ureq::Agent` that puts the credential on every request.
 
+use std::io::Read as _;
+
 use ureq::http::request::Parts;
-use ureq::http::{Request, Response};
+use ureq::http::{Method, Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
@@ -9,7 +11,6 @@ use crate::error::{NexusError, Result};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options;
 use crate::flights::Source;
-use crate::header;
 use crate::token::CachedToken;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
@@ -57,8 +58,18 @@ impl Middleware for Injector {
         self.0.check_url(&requested).map_err(other)?;
         let client = &self.0.client;
         let (token, source) = self.0.token(client.gateway.longest_call()).map_err(other)?;
+        // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
+        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+        let body = match token.to_header() {
+            Ok(_) => Some(body),
+            Err(_) if is_read && body.into_reader().read(&mut [0])? == 0 => None,
+            Err(problem) => return Err(other(problem)),
+        };
         self.authorize(&mut parts, &token).map_err(other)?;
-        let response = client.transport.pass_on(Request::from_parts(parts, body));
+        let response = match body {
+            Some(body) => client.transport.pass_on(Request::from_parts(parts, body)),
+            None => client.transport.pass_on(Request::from_parts(parts, ())),
+        };
         let is_401 = match &response {
             Ok(response) => response.status() == 401,
             Err(error) => matches!(error, ureq::Error::StatusCode(401)),
@@ -74,11 +85,7 @@ impl Injector {
     fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {
         let requested = request.uri.to_string();
         request.uri = self.0.check_url(&token.target(&requested)?)?;
-        // A signature would cover the body, which may be a stream.
-        if let Some((name, value)) = token.to_header()? {
-            header::put(&mut request.headers, name, value)?;
-        }
-        Ok(())
+        token.authorize(&request.method, &request.uri, &mut request.headers, b"")
     }
 }
 

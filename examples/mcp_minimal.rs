@@ -4,7 +4,8 @@
 //! `UPSTREAM_URL` (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL`, it starts a gateway in
 //! this process, for which a copy of this file needs the feature `testing`.
 //!
-//! The server has one thread, so a slow call delays all other messages. `mcp_stdio_server` has several threads.
+//! The server has one thread, so a slow call delays all other messages, and it handles no signals, so SIGTERM during a
+//! refresh can cost the user's consent. `mcp_stdio_server` has several threads and handles signals.
 
 use std::env;
 use std::error::Error;
@@ -106,7 +107,7 @@ fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Val
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
     let limit = limit.map_or(Some(30), Value::as_u64);
     let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
-    // A redirect could lead away from the API.
+    // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()
         .query("per_page", limit)
         .redirects(Redirects::Manual);

@@ -93,6 +93,10 @@ impl NexusClientOptions {
     pub fn from_env() -> Result<Self> {
         let variable = |name| variable(name, env::var_os(name));
         let url = variable(URL_VARIABLE)?;
+        if url.is_empty() {
+            let problem = "is missing or blank; set it to the gateway's address, such as https://nexus.example.com";
+            return Err(NexusError::invalid_input(URL_VARIABLE, problem));
+        }
         base_url(URL_VARIABLE, &url)?;
         Ok(Self::new(url).api_key(variable("NEXUS_API_KEY")?))
     }

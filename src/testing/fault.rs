@@ -42,6 +42,7 @@ pub enum Fault {
         value: String,
     },
     /// The normal response after a delay. The request takes effect after the delay, unless the client hangs up first.
+    /// For a refresh that takes time, set [`Provider::refresh_time`](super::Provider::refresh_time) instead.
     Delay(Duration),
     /// The gateway reads the request, and closes the connection without a response.
     ///

@@ -43,7 +43,8 @@
 //! if a caller hangs up during the refresh. One of the two calls, or the first call after the hang-up, gets 409
 //! `token_expired`, or the status `failed` from check-connection. Later calls get 404 from resolve and 409
 //! `attention_required` from the token call, and the upstream accepts none of the earlier tokens. `DevGateway` does the
-//! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases.
+//! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases. To cut a refresh short in a test, make
+//! it slow with [`refresh_time`](Provider::refresh_time).
 //!
 //! # Lock files
 //!

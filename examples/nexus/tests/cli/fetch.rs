@@ -1,6 +1,7 @@
 //! `nexus fetch`: the request that it sends, and the place of the response.
 
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::process::Stdio;
 use std::time::Duration;
 

@@ -35,7 +35,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use std::{
     thread,
     time::{Duration, Instant},
@@ -164,7 +164,7 @@ fn copy_environment(from: &Command, to: &mut Command) {
 }
 
 /// Checks until there is a result.
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

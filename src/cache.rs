@@ -285,7 +285,8 @@ impl TokenCache {
     }
 
     /// Replaces the tenant's token with the gateway's, or removes it if that is `None`. Does nothing if the tenant's token
-    /// has changed since `begun`, the time at which the caller began to ask, or was requested at the same time or later.
+    /// has changed since `begun`, the time at which the caller began to ask. Also does nothing if the cached token was
+    /// requested after `requested` or at the same time.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,

@@ -84,7 +84,7 @@ impl NexusClient {
     /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password or query
     /// - an `api_key` that a header cannot carry
     /// - a `timeout` of zero
-    /// - a SOCKS proxy that the `agent` was built with, without the feature `socks-proxy`
+    /// - an `agent` with a SOCKS proxy of its own, in a build without the feature `socks-proxy`
     /// - a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`
     ///
     /// ```

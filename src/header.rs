@@ -114,7 +114,7 @@ pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<
     Ok(())
 }
 
-/// Returns whether a header must not be sent to another origin after a redirect. The name is in lower case. True
+/// Returns whether a header must not be sent to another origin after a redirect. `name` must be in lower case. True
 /// for the headers that carry credentials (RFC 9110) or cookies (RFC 6265), and for all headers whose name suggests a
 /// secret, a session or a key, except `idempotency-key`. `otp` counts only at the end, because `footprint` contains it.
 pub(crate) fn is_secret(name: &str) -> bool {

@@ -90,8 +90,9 @@ pub trait RefreshLock: Send + Sync {
     /// with the default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's
     /// name and the response, takes longer. A lock that ends by itself should last some seconds longer than this.
     ///
-    /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for its own lease and 15 s
-    /// more. Its callers then get `timeout`, as they do as soon as the client is dropped or drained.
+    /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for `lease` plus 15 s, which is
+    /// 55 s with the default options. Its callers then get `timeout`. If the client is dropped or drained, they get it at
+    /// once.
     ///
     /// The client calls this method on a thread of its own, so callers of the client get the error `timeout` when
     /// their own timeout has passed, even if this method blocks. The guard is dropped on the same thread before the
@@ -183,8 +184,8 @@ impl ProcessLock {
         }
     }
 
-    /// Asks for the lock until this process holds it. Returns `None` if that takes longer than this turn and 15 s, so 55 s
-    /// for a turn of 40 s, or once `is_ending` returns true. A stopped holder is found in that time.
+    /// Asks for the lock until this process holds it. Returns `None` once `is_ending` returns true, or if the wait takes
+    /// longer than `turn` plus 15 s, so 55 s for a turn of 40 s. That is long enough to detect a stopped holder.
     pub(crate) fn wait(
         &self,
         key: &str,
@@ -210,8 +211,8 @@ impl ProcessLock {
     }
 }
 
-/// Returns the directory for this user's lock files. It is the same for every program of the user, because it depends
-/// only on the home directory: desktop programs start MCP servers without the variables of the user's shell.
+/// Returns the directory for this user's lock files. It depends only on the home directory, so that all programs of the
+/// user find it: desktop programs start MCP servers without the variables of the user's shell.
 fn default_dir() -> Option<PathBuf> {
     let dir = env::home_dir()?.join(".local/state/nexus/locks");
     dir.is_absolute().then_some(dir)

@@ -176,15 +176,15 @@ impl NexusClientOptions {
     /// only some of your agent's settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
     /// If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of all responses and
-    /// sends them with the requests of all workspaces. The SDK's own agent does not. Disable that feature, or use a
-    /// client with an agent of its own for each workspace. Clones of an agent share their cookies.
+    /// sends them with the requests of all workspaces. The SDK's own agent never sends such a cookie. Disable
+    /// that feature, or use a client with an agent of its own for each workspace. Clones of an agent share their cookies.
     ///
     /// Unless a request goes through an http proxy, ureq looks up the host's name each time, even if the connection comes
     /// from the pool. If your name server is slow or silent, set an agent that caches lookups, as `examples/lookup_cache`
     /// does.
     ///
-    /// An agent with ureq's default proxy uses the [proxies](crate#proxies) in the environment as the SDK reads them. An
-    /// agent with a SOCKS proxy of your own needs the feature `socks-proxy` of this crate. Without it,
+    /// If your agent has ureq's default proxy, the SDK replaces it with the [proxies](crate#proxies) that it reads from
+    /// the environment. An agent with a SOCKS proxy of your own needs the feature `socks-proxy` of this crate. Without it,
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
     ///
     /// ```
@@ -312,7 +312,7 @@ impl NexusClientOptions {
     /// If the directory cannot be used, or its file system has no locks, requests are sent without a lock. Of several such
     /// requests in a row, only the first logs a warning.
     ///
-    /// Missing directories are created with mode 0700. There is one empty file for each workspace and provider, and
+    /// Missing directories are created, on Unix with mode 0700. There is one empty file for each workspace and provider, and
     /// for each connection id. Files are never removed. Delete files only while no process uses the directory.
     ///
     /// ```

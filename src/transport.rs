@@ -37,8 +37,8 @@ pub(crate) struct Outgoing<'a> {
     /// True if the gateway may refresh a token. The request then uses a new connection and is not sent again once the
     /// gateway may have received it, and the timeouts of the caller's own agent do not apply.
     pub(crate) may_refresh: bool,
-    /// True for a call to the gateway. A response that is no success is then complete as soon as its head is, and at most
-    /// 64 KiB of its body are read.
+    /// True for a call to the gateway. If its response is not a success, at most 64 KiB of the body are read, and a body
+    /// that breaks off is not an error.
     pub(crate) is_call: bool,
 }
 
@@ -64,7 +64,8 @@ pub(crate) struct Transport {
 
 impl Transport {
     /// Builds a transport that uses the caller's agent or, with `None`, the SDK's own agent. A request is
-    /// cheapest to send if its deadline is about `timeout` away. Reads the environment.
+    /// cheapest to send if its deadline is about `timeout` away. Reads the proxies from the environment, unless the
+    /// caller's agent has no proxy or one of its own.
     pub(crate) fn new(
         agent: Option<ureq::Agent>,
         timeout: Duration,
@@ -119,7 +120,8 @@ impl Transport {
     }
 
     /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. Each
-    /// phase of the request has that time to itself: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
+    /// phase of the request has its own limit, of about that time or less: see
+    /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
     /// requests use the pool, but no connection from before a suspension of the machine. A server may close an idle

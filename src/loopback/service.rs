@@ -56,7 +56,7 @@ impl Response {
         response.header(CONTENT_TYPE, content_type)
     }
 
-    /// Sets a header. A header whose value HTTP cannot express is omitted.
+    /// Sets a header. Omits it if its value is not allowed in HTTP.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.message.headers_mut().insert(name, value);

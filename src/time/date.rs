@@ -24,8 +24,8 @@ const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// Reads a moment in RFC 3339, or in seconds or milliseconds since 1970, as a number or a string. Returns
-/// `None` if the moment is unset or cannot be read.
+/// Reads a moment: a date and time of RFC 3339, or a number of seconds or milliseconds since 1970, which may also be
+/// in a string. Returns `None` if the moment is unset or cannot be read.
 pub(crate) fn moment(value: &Value) -> Option<SystemTime> {
     let written = value.as_str().and_then(|text| rfc3339(text.trim()));
     written.or_else(|| from_epoch(count(value)?))

@@ -47,7 +47,7 @@ pub(crate) fn watch(server: &Arc<Server>, _: NexusClient) -> io::Result<()> {
     let server = Arc::clone(server);
     let watch = move || {
         loop {
-            // Polls all of them, so that each can wake this thread.
+            // Polls all five streams, so that each can wake this thread.
             let event = poll_fn(|context| {
                 let came = [
                     interrupt.poll_recv(context).is_ready(),

@@ -208,7 +208,7 @@ fn on_signals() -> io::Result<()> {
     let runtime = Builder::new_current_thread().build()?;
     let act = move || {
         loop {
-            // Polls all of them, so that each can wake this thread.
+            // Polls all five streams, so that each can wake this thread.
             let event = poll_fn(|context| {
                 let came = [
                     interrupt.poll_recv(context).is_ready(),

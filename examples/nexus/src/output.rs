@@ -69,7 +69,8 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     }
 }
 
-/// Opens a file to replace its content. Only the user can read a new file, because a response may repeat the credential.
+/// Opens a file to replace its content. On Unix, only the user can read a new file, because a response may repeat the
+/// credential.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     #[cfg(unix)]

@@ -7,7 +7,7 @@ use crate::testing::received::ReceivedRequest;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// Names and descriptions.
+/// The name and the description of each tool.
 const TOOLS: [(&str, &str); 3] = [
     ("get_user", "Returns the owner of the account"),
     ("weather_forecast", "Forecasts the weather for a city"),

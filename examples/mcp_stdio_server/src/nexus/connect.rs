@@ -25,8 +25,8 @@ const MAX_REQUEST: Duration = Duration::from_secs(600);
 const INTERVAL: Duration = Duration::from_secs(3);
 /// The interval at which a waiting call checks for the end of the request and for its own cancellation.
 const STEP: Duration = Duration::from_millis(20);
-/// The interval at which a waiting call reports progress. Many clients cancel a call that they have not heard of for 60 s,
-/// and some do so sooner.
+/// The interval at which a waiting call reports progress. Many clients cancel a call if nothing about it
+/// arrives for 60 s, and some do so sooner.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) struct Connect {
@@ -206,7 +206,7 @@ impl Request {
         let mut reported: Option<Instant> = None;
         while end().is_none() && has_time() {
             if reported.is_none_or(|at| at.elapsed() >= PROGRESS_INTERVAL) {
-                call.report_progress("waiting until the user has completed the page");
+                call.report_progress("waiting for the user to complete the page");
                 reported = Some(Instant::now());
             }
             thread::sleep(STEP);

@@ -143,8 +143,8 @@ fn is_plain(name: &str) -> bool {
 pub struct CapturedCredential {
     /// The id of the credential's connection.
     pub connection_id: String,
-    /// The outcome in the gateway's words, normally `success`. It is not the connection's status, for which
-    /// [`check_connection`](crate::NexusClient::check_connection) asks.
+    /// The outcome in the gateway's words, normally `success`. For the connection's status, call
+    /// [`check_connection`](crate::NexusClient::check_connection).
     pub status: String,
     /// The URL to which the gateway would send a browser next. `Debug` does not show the URL.
     pub redirect_url: Option<String>,

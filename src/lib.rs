@@ -102,7 +102,7 @@
 //!
 //! # Proxies
 //!
-//! The SDK reads the environment as curl does. `https_proxy` or `HTTPS_PROXY` names the proxy for https URLs, and
+//! Environment variables name the proxies. `https_proxy` or `HTTPS_PROXY` names the proxy for https URLs, and
 //! `http_proxy` or `HTTP_PROXY` the proxy for http URLs. If both of a pair are missing, `all_proxy` or `ALL_PROXY` counts. A
 //! name in lower case comes first. A CGI program, which has a variable `REQUEST_METHOD`, ignores `HTTP_PROXY`, because
 //! a web server fills it from a header of the request. A value that is not a proxy's URL is ignored, with a warning. A

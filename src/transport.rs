@@ -125,9 +125,9 @@ impl Transport {
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
     /// requests use the pool, but no connection from before a suspension of the machine. A server may close an idle
-    /// connection just as a request reuses it. If a connection ends without a response, an idempotent request that cannot
-    /// refresh a token (RFC 9110 section 9.2.2) is therefore sent once more, unless this client has not had any response
-    /// yet.
+    /// connection just as a request reuses it. If a connection ends without a response, an idempotent request
+    /// (RFC 9110 section 9.2.2) that cannot refresh a token is therefore sent once more, unless this client has not had
+    /// any response yet.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,

@@ -124,7 +124,7 @@ impl NexusClient {
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
-    /// active. An error status without a code does not end the wait, except 401 and 410: it may come from a proxy, or from
+    /// active. Of the error statuses without a code, only 401 and 410 end the wait. Others may come from a proxy, or from
     /// gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
     /// superseded connection in the same way as a connection that waits for consent. The wait then ends with the error
     /// `timeout`.

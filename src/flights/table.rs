@@ -11,7 +11,7 @@ use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
 
 /// The maximum number of flights for one provider. The limit keeps a provider that hangs from delaying calls for other
-/// providers. All calls by ids that the client has not requested count as one provider.
+/// providers. All calls by the ids of connections that this client has not requested count together as one provider.
 const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
 /// The maximum number of flights in all.
 const MAX_FLIGHTS: usize = 512;

@@ -15,20 +15,20 @@ pub(crate) trait Service: Send + Sync + 'static {
     /// Returns the response, or `None` to close the connection without one.
     fn respond(&self, request: Request, client: &TcpStream) -> Option<Response>;
 
-    /// Returns the response to bytes that are not an acceptable request. The connection closes after it.
+    /// Returns the response to bytes that are not an acceptable request. The connection closes after that response.
     fn refuse(&self, status: StatusCode) -> Response;
 }
 
 /// The limits of one server.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    /// Bytes of a request line and its headers.
+    /// The maximum size of a request line and its headers, in bytes.
     pub(crate) head: usize,
-    /// Bytes of a request's body.
+    /// The maximum size of a request's body, in bytes.
     pub(crate) body: usize,
     /// The time from the end of one response, or from the connection's start, to the last byte of the next request.
     pub(crate) request_time: Duration,
-    /// Open connections. The oldest idle connection closes to make room for a new one.
+    /// The maximum number of open connections. The oldest idle connection closes to make room for a new one.
     pub(crate) connections: usize,
     /// The longest wait for responses in progress when the server is dropped.
     pub(crate) grace: Duration,

@@ -24,8 +24,8 @@ impl Call<'_> {
         self.fault.as_ref() == Some(fault)
     }
 
-    /// Waits this long, or until the connection closes. Returns whether it has closed. It closes when the client hangs
-    /// up or the gateway is dropped.
+    /// Waits this long, or until the connection closes. Returns whether it has closed, because the client
+    /// has hung up or the gateway was dropped.
     pub(super) fn hangs_up_within(&self, time: Duration) -> bool {
         let start = Instant::now();
         loop {

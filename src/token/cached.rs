@@ -193,7 +193,7 @@ impl CachedToken {
     }
 
     /// Returns the secrets that a request carries or is signed with. `call` is the URL of the call, before placeholders
-    /// are filled: fields that it does not name stay with the SDK.
+    /// are filled. A field without a placeholder in this URL is not sent, so it is left out.
     pub(crate) fn secrets(&self, call: &str) -> Vec<&str> {
         if let Place::Path(fields) = &self.place {
             let is_used = |name: &str| call.contains(&format!("{{{name}}}"));

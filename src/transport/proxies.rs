@@ -1,4 +1,4 @@
-//! The proxies that the environment names, read as curl reads them.
+//! The proxies that the environment names.
 
 use std::net::Ipv6Addr;
 

@@ -23,7 +23,7 @@ pub fn agent(lifetime: Duration, timeout: Duration) -> Agent {
     agent_with(DefaultResolver::default(), lifetime, timeout)
 }
 
-/// Returns such an agent with another resolver behind the cache.
+/// Does the same as [`agent`], with the given resolver behind the cache.
 pub fn agent_with(resolver: impl Resolver, lifetime: Duration, timeout: Duration) -> Agent {
     let cache = LookupCache {
         resolver,

@@ -121,7 +121,7 @@ impl Connect {
     }
 }
 
-/// A requested connection, and what it takes to wait for it.
+/// A requested connection, and everything that is needed to wait until it is active.
 struct Requested<'a> {
     options: &'a Connect,
     client: NexusClient,

@@ -33,7 +33,7 @@ impl Stop {
         Self::new(USAGE, line)
     }
 
-    /// Creates the error of a problem that only the user can fix, by connecting.
+    /// Creates the error for a problem that the user can fix only by connecting.
     pub(crate) fn unconnected(line: impl Into<String>) -> Self {
         Self::new(CONNECT, line)
     }

@@ -4,8 +4,7 @@
 //! `UPSTREAM_URL` (such as `https://api.github.com`) configure it. Without `NEXUS_GATEWAY_URL`, it starts a gateway in
 //! this process, for which a copy of this file needs the feature `testing`.
 //!
-//! The server has one thread, so a slow call delays all other messages, and it handles no signals, so SIGTERM during a
-//! refresh can cost the user's consent. `mcp_stdio_server` has several threads and handles signals.
+//! A slow call delays all other messages, and SIGTERM during a refresh can cost the user's consent: see `mcp_stdio_server`.
 
 use std::env;
 use std::error::Error;

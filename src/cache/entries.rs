@@ -29,9 +29,11 @@ pub(super) struct Entries {
     /// lookup.
     pub(super) providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     insertions: usize,
-    /// The time of the last change to a tenant's token, for each of 256 groups of tenants. The caching of a resolved token
-    /// is not counted. Tenants are grouped by a hash, so that a busy tenant does not affect most others.
-    changes: HashMap<u8, Instant>,
+    /// The time of the last change to a tenant's token, by a hash of the tenant. The caching of a resolved token is not
+    /// counted.
+    pub(super) changes: HashMap<u64, Instant>,
+    /// The time of the last change to all tenants' tokens.
+    all_changed: Option<Instant>,
 }
 
 pub(super) struct Entry {
@@ -128,21 +130,31 @@ impl Entries {
         self.providers.get_mut(provider)?.get_mut(workspace_id)
     }
 
-    fn group(&self, key: Key<'_>) -> u8 {
-        let [group, ..] = self.providers.hasher().hash_one(key).to_le_bytes();
-        group
+    fn hash(&self, key: Key<'_>) -> u64 {
+        self.providers.hasher().hash_one(key)
     }
 
     /// Notes a change, so that a token of this tenant that is being requested is not cached. Reads the clock, because the
     /// caller's time is from before it had the lock.
     pub(super) fn note_change(&mut self, key: Key<'_>) {
-        self.changes.insert(self.group(key), Instant::now());
+        if self.changes.len() >= MAX_TOKENS {
+            // Forgetting a change could bring a deleted token back, so this counts as a change to all tokens.
+            self.note_change_of_all();
+        }
+        self.changes.insert(self.hash(key), Instant::now());
+    }
+
+    fn note_change_of_all(&mut self) {
+        self.all_changed = Some(Instant::now());
+        self.changes.clear();
     }
 
     /// Returns whether the tenant's token has not changed at this time or later.
     pub(super) fn is_unchanged(&self, key: Key<'_>, since: Instant) -> bool {
-        let changed = self.changes.get(&self.group(key));
-        changed.is_none_or(|changed| *changed < since)
+        let changed = self.changes.get(&self.hash(key)).copied();
+        changed
+            .max(self.all_changed)
+            .is_none_or(|changed| changed < since)
     }
 
     /// Returns whether the tenant has no token that was requested at this time or later.
@@ -157,8 +169,7 @@ impl Entries {
     }
 
     pub(super) fn clear(&mut self) {
-        let now = Instant::now();
-        self.changes = (0..=u8::MAX).map(|group| (group, now)).collect();
+        self.note_change_of_all();
         self.providers.clear();
     }
 

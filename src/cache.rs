@@ -305,7 +305,7 @@ impl TokenCache {
     }
 
     /// Returns the token to use after an upstream has refused `refused` with 401: the token that has replaced it, or the
-    /// same token if the gateway was asked about it less than 30 s ago. Returns `None` if the caller must ask the gateway.
+    /// same token if the gateway was asked about it a short time ago. Returns `None` if the caller must ask the gateway.
     pub(crate) fn after_refusal(
         &self,
         tenant: &Tenant,
@@ -319,7 +319,7 @@ impl TokenCache {
     }
 
     /// Notes that an upstream has refused a token with 401. The next caller then asks for another token, unless the gateway
-    /// was asked about this one less than 30 s ago.
+    /// was asked about this one a short time ago.
     pub(crate) fn refuse(&self, tenant: &Tenant, refused: &CachedToken, now: Now) {
         if let Some(entry) = self.entries.lock().get_mut(tenant.key()) {
             entry.refuse(refused, now);

@@ -12,7 +12,8 @@
 //! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
 //! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
 //! puts the token there itself. Of the callers that need a stale token (a token that is about to expire), one asks the
-//! gateway, and the others use the token. After a 401, the gateway is asked about the refused token once in 30 s.
+//! gateway, and the others use the token. After a 401, the gateway is asked about the refused token, again after 2 s, and
+//! then once in 30 s.
 
 mod call;
 mod table;

@@ -20,6 +20,8 @@ pub(super) const SHORT_USE: Duration = Duration::from_secs(5);
 /// The gateway is asked about a token that an upstream refuses only once in this time, because some endpoints refuse
 /// every token.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(30);
+/// The first of these intervals, because a gateway may return the old token once more while it stores a new one.
+const FIRST_REFUSAL_INTERVAL: Duration = Duration::from_secs(2);
 /// A workspace and a provider.
 pub(super) type Key<'a> = (&'a str, &'a str);
 
@@ -114,7 +116,13 @@ impl Entry {
         let is_doubtful = self.is_doubtful(refused, now);
         if is_doubtful {
             self.is_refused = false;
-            self.next_refusal = Some(now.after(REFUSAL_INTERVAL).mono);
+            let is_first = self.next_refusal.is_none();
+            let interval = if is_first {
+                FIRST_REFUSAL_INTERVAL
+            } else {
+                REFUSAL_INTERVAL
+            };
+            self.next_refusal = Some(now.after(interval).mono);
         }
         is_doubtful
     }

@@ -493,7 +493,7 @@ fn an_older_token_never_replaces_a_newer_one() {
     }
 }
 
-/// The gateway is asked about a refused token once in 30 s. Other callers go on with the token that is there.
+/// The gateway is asked about a refused token, again 2 s later, and then once in 30 s. Other callers go on with the token that is there.
 #[test]
 fn after_a_401_one_caller_asks_in_30_seconds() {
     let start = Now::read();
@@ -510,18 +510,20 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
     assert_eq!(name_at(&cache, start.after(secs(10))), same, "stays fresh");
     // The gateway returns the same credential, which then counts as the one that was asked about.
     keep(&cache, token("t", start, secs(3600)), start.after(secs(11)));
-    assert_eq!(after_401(&refused, 39), same);
-    cache.refuse(&tenant(), &refused, start.after(secs(39)));
-    assert_eq!(name_at(&cache, start.after(secs(39))), same);
-    assert_eq!(after_401(&refused, 40), None, "asks again");
+    assert_eq!(after_401(&refused, 11), same);
+    assert_eq!(after_401(&refused, 12), None, "asks once more");
+    assert_eq!(after_401(&refused, 41), same);
+    cache.refuse(&tenant(), &refused, start.after(secs(41)));
+    assert_eq!(name_at(&cache, start.after(secs(41))), same);
+    assert_eq!(after_401(&refused, 42), None, "asks again");
     keep(
         &cache,
         token("new", start, secs(3600)),
-        start.after(secs(41)),
+        start.after(secs(43)),
     );
     let new = Some("new".to_owned());
-    assert_eq!(after_401(&refused, 41), new, "was replaced");
-    assert_eq!(after_401(&token("new", start, secs(1)), 42), None, "asks");
+    assert_eq!(after_401(&refused, 43), new, "was replaced");
+    assert_eq!(after_401(&token("new", start, secs(1)), 44), None, "asks");
     assert_eq!(after_401(&refused, 3700), None, "has expired");
 }
 
@@ -543,14 +545,16 @@ fn the_first_caller_after_a_refusal_asks_for_another_token() {
         cache.after_refusal(&tenant(), &refused, now).is_none(),
         "it asks"
     );
-    for (after, told) in [(29, false), (30, true)] {
+    for (after, told) in [(1, false), (2, true), (31, false), (32, true)] {
         let now = now.after(secs(after));
         cache.refuse(&tenant(), &refused, now);
         assert_eq!(is_told(now), told, "after {after} s");
+        let kept = cache.after_refusal(&tenant(), &refused, now);
+        assert_eq!(kept.is_none(), told, "after {after} s");
     }
-    cache.refuse(&tenant(), &refused, now.after(secs(60)));
-    keep(&cache, other, now.after(secs(61)));
-    assert!(!is_told(now.after(secs(62))), "it was replaced");
+    cache.refuse(&tenant(), &refused, now.after(secs(62)));
+    keep(&cache, other, now.after(secs(63)));
+    assert!(!is_told(now.after(secs(64))), "it was replaced");
 }
 
 /// The limit counts tokens, not providers or workspaces.

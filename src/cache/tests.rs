@@ -365,7 +365,7 @@ fn a_busy_tenant_affects_no_other() {
     assert!(!cache.is_unchanged(&tenant(), asked));
 }
 
-/// Of the callers in each five seconds, the first one asks the gateway. All others find the token.
+/// In each five seconds, the first caller asks the gateway, and all others find the token.
 #[test]
 fn a_stale_token_is_fresh_for_five_seconds_at_a_time() {
     let start = Now::read();
@@ -508,7 +508,7 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
     let same = Some("t".to_owned());
     assert_eq!(after_401(&refused, 10), same);
     assert_eq!(name_at(&cache, start.after(secs(10))), same, "stays fresh");
-    // The gateway returns the same credential, which then counts as the one that was asked about.
+    // The gateway returns the same credential. The interval until the next question goes on.
     keep(&cache, token("t", start, secs(3600)), start.after(secs(11)));
     assert_eq!(after_401(&refused, 11), same);
     assert_eq!(after_401(&refused, 12), None, "asks once more");

@@ -16,7 +16,7 @@ pub(crate) fn say_how_to_reach(port: u16) {
     }
 }
 
-/// `session` has the address and port of the client, and those of this machine: ssh(1), ENVIRONMENT.
+/// `session` has the address and port of the client, then the address and port of this machine: ssh(1), ENVIRONMENT.
 fn forward(session: &str, user: &str, port: u16) -> Option<String> {
     let [_, _, address, ssh_port] = session.split(' ').collect::<Vec<_>>().try_into().ok()?;
     let (address, ssh_port): (IpAddr, u16) = (address.parse().ok()?, ssh_port.parse().ok()?);

@@ -15,7 +15,7 @@ pub(crate) fn note(text: impl fmt::Display) {
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the next line, without a byte order mark at its start. Returns `None` at the end of the input, and
-/// `Some(Err(..))` with the reason if the line is too long or is no text.
+/// `Some(Err(..))` with the reason if the line is too long or is not UTF-8.
 pub(crate) fn read(input: impl BufRead) -> Option<Result<String, String>> {
     let mut line = Vec::new();
     let mut input = input.take(MAX_LINE);

@@ -94,7 +94,8 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     pub(crate) fn after(budget: Duration) -> Self {
-        let at = Now::read().after(budget).mono;
+        let now = Instant::now();
+        let at = now.checked_add(budget.min(MAX_DURATION)).unwrap_or(now);
         Self { at }
     }
 

@@ -60,8 +60,6 @@ pub(crate) enum Lookup {
         /// True if no caller has asked before.
         is_first: bool,
     },
-    /// An upstream has refused the token with 401. This caller must ask the gateway for another token.
-    Refused(Arc<CachedToken>),
     Missing,
 }
 
@@ -249,8 +247,8 @@ impl TokenCache {
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
-    /// Looks a token up for a client. A caller that finds the token stale or refused must ask the gateway. Unless
-    /// `use_stale` is set, a stale token counts as missing.
+    /// Looks a token up for a client. A caller that finds the token stale must ask the gateway. Unless `use_stale` is
+    /// set, a stale token counts as missing.
     pub(crate) fn lookup(&self, tenant: &Tenant, use_stale: bool, now: Now) -> Lookup {
         let mut entries = self.entries.lock();
         let entry = entries.get_mut(tenant.key());
@@ -258,9 +256,6 @@ impl TokenCache {
             return Lookup::Missing;
         };
         let token = Arc::clone(&entry.token);
-        if entry.take_refusal() {
-            return Lookup::Refused(token);
-        }
         if entry.is_fresh(now) {
             return Lookup::Fresh(token);
         }
@@ -316,14 +311,6 @@ impl TokenCache {
         let entry = entries.get_mut(tenant.key())?;
         let is_used = entry.is_usable(now) && !entry.begin_replacement(refused, now);
         is_used.then(|| Arc::clone(&entry.token))
-    }
-
-    /// Notes that an upstream has refused a token with 401. The next caller then asks for another token, unless the gateway
-    /// was asked about this one a short time ago.
-    pub(crate) fn refuse(&self, tenant: &Tenant, refused: &CachedToken, now: Now) {
-        if let Some(entry) = self.entries.lock().get_mut(tenant.key()) {
-            entry.refuse(refused, now);
-        }
     }
 
     /// Returns whether the tenant's token has not been set or removed at this time or later.

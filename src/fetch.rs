@@ -100,11 +100,11 @@ impl<'a> PendingFetch<'a> {
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
             if response.status == 401 && self.hop.authenticated && source == Source::Cache {
-                if number > 0 && token.is_in_path() {
-                    // The server chose this URL, and may have copied the credential into its path. The SDK does
-                    // not know where, so it cannot put another token there.
-                    self.fetcher.discard(&token);
-                } else if let Some(fresh) = self.fetcher.replacement(&token, self.deadline)? {
+                let fresh = self.fetcher.replacement(&token, self.deadline)?;
+                // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
+                // does not know where, so it cannot put another token there.
+                let is_known = number == 0 || !token.is_in_path();
+                if let Some(fresh) = fresh.filter(|_| is_known) {
                     self.hop.url = match number {
                         0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
                         _ => fresh.redirect_target(self.hop.url.clone(), true)?,

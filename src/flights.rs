@@ -154,8 +154,7 @@ impl Flights {
     ///
     /// A caller that finds a stale token waits for the gateway for at most 1 s. Then it returns the stale token, unless
     /// the gateway has returned a newer token or refused for good. If the stale token has expired or was deleted in the
-    /// meantime, the caller waits for the gateway again, until the deadline. A caller that finds a refused token does the
-    /// same, but waits for another token until the deadline.
+    /// meantime, the caller waits for the gateway again, until the deadline.
     pub(crate) fn cached(
         self: &Arc<Self>,
         cache: &TokenCache,
@@ -167,21 +166,17 @@ impl Flights {
             Ok((token, Source::Gateway))
         };
         let lookup = || cache.lookup(tenant, self.stale_if_error, Now::read());
-        let (is_first, resolved) = match lookup() {
+        let is_first = match lookup() {
             Lookup::Fresh(token) => return Ok((token, Source::Cache)),
             Lookup::Missing => return resolve(Reason::Missing, deadline),
-            Lookup::Refused(token) => (true, resolve(Reason::Refused(token), deadline)),
-            Lookup::Stale { is_first, .. } => {
-                let end = self.stale_deadline(deadline);
-                (is_first, resolve(Reason::Stale, end))
-            }
+            Lookup::Stale { is_first, .. } => is_first,
         };
-        let error = match resolved {
+        let error = match resolve(Reason::Stale, self.stale_deadline(deadline)) {
             Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
         match lookup() {
-            Lookup::Fresh(token) | Lookup::Refused(token) | Lookup::Stale { token, .. } => {
+            Lookup::Fresh(token) | Lookup::Stale { token, .. } => {
                 if is_first {
                     let provider = &tenant.provider;
                     self.gateway.log.warn(format_args!(

@@ -48,8 +48,6 @@ pub(super) struct Entry {
     usable_until: Now,
     /// True once a caller has asked for a newer token because this token was stale.
     was_stale: bool,
-    /// True if an upstream has refused the token with 401, and no caller has asked for another token yet.
-    is_refused: bool,
     /// The time until which the gateway is not asked because of another 401.
     next_refusal: Option<Instant>,
 }
@@ -79,7 +77,6 @@ impl Entry {
             },
             usable_until,
             was_stale: false,
-            is_refused: false,
             next_refusal: None,
         };
         (now.is_before(requested.after(left))).then_some(entry)
@@ -90,7 +87,7 @@ impl Entry {
     }
 
     pub(super) fn is_fresh(&self, now: Now) -> bool {
-        !self.is_refused && now.is_before(self.fresh_until) && self.is_usable(now)
+        now.is_before(self.fresh_until) && self.is_usable(now)
     }
 
     /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns true for
@@ -100,36 +97,21 @@ impl Entry {
         !std::mem::replace(&mut self.was_stale, true)
     }
 
-    /// Returns whether a 401 to `refused` is a reason to ask the gateway for another token.
-    fn is_doubtful(&self, refused: &CachedToken, now: Now) -> bool {
-        let is_soon = self.next_refusal.is_some_and(|next| now.mono < next);
-        !is_soon && self.token.same_credential(refused)
-    }
-
-    /// Notes a 401, so that the next caller asks for another token.
-    pub(super) fn refuse(&mut self, refused: &CachedToken, now: Now) {
-        self.is_refused |= self.is_doubtful(refused, now);
-    }
-
-    /// Returns whether this caller must ask for another token after a 401.
+    /// Returns whether the caller must ask the gateway for another token, because an upstream has refused `refused` with
+    /// 401.
     pub(super) fn begin_replacement(&mut self, refused: &CachedToken, now: Now) -> bool {
-        let is_doubtful = self.is_doubtful(refused, now);
-        if is_doubtful {
-            self.is_refused = false;
-            let is_first = self.next_refusal.is_none();
-            let interval = if is_first {
-                FIRST_REFUSAL_INTERVAL
-            } else {
-                REFUSAL_INTERVAL
-            };
-            self.next_refusal = Some(now.after(interval).mono);
+        let is_soon = self.next_refusal.is_some_and(|next| now.mono < next);
+        if is_soon || !self.token.same_credential(refused) {
+            return false;
         }
-        is_doubtful
-    }
-
-    /// Returns whether an upstream has refused the token. Only the first caller is told so, because it asks for another.
-    pub(super) fn take_refusal(&mut self) -> bool {
-        std::mem::take(&mut self.is_refused)
+        let is_first = self.next_refusal.is_none();
+        let interval = if is_first {
+            FIRST_REFUSAL_INTERVAL
+        } else {
+            REFUSAL_INTERVAL
+        };
+        self.next_refusal = Some(now.after(interval).mono);
+        true
     }
 }
 

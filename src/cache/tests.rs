@@ -151,7 +151,7 @@ fn set_keeps_only_what_is_outside_of_the_buffer() {
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 7] = [
+    let table: [(&str, Action, Option<&str>); 6] = [
         ("nothing", |_, _| (), Some("resolved")),
         ("delete", |cache, _| cache.delete("ws", "p"), None),
         ("clear", |cache, _| cache.clear(), None),
@@ -159,11 +159,6 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
             "set",
             |cache, now| set(cache, token("set", now, secs(99)), now),
             Some("set"),
-        ),
-        (
-            "the token refused",
-            |cache, now| cache.refuse(&tenant(), &token("old", now, secs(99)), now),
-            Some("resolved"),
         ),
         (
             "another tenant resolved",
@@ -513,8 +508,6 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
     assert_eq!(after_401(&refused, 11), same);
     assert_eq!(after_401(&refused, 12), None, "asks once more");
     assert_eq!(after_401(&refused, 41), same);
-    cache.refuse(&tenant(), &refused, start.after(secs(41)));
-    assert_eq!(name_at(&cache, start.after(secs(41))), same);
     assert_eq!(after_401(&refused, 42), None, "asks again");
     keep(
         &cache,
@@ -525,36 +518,6 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
     assert_eq!(after_401(&refused, 43), new, "was replaced");
     assert_eq!(after_401(&token("new", start, secs(1)), 44), None, "asks");
     assert_eq!(after_401(&refused, 3700), None, "has expired");
-}
-
-#[test]
-fn the_first_caller_after_a_refusal_asks_for_another_token() {
-    let (cache, now) = (TokenCache::new(), Now::read());
-    let (refused, other) = (token("t", now, secs(3600)), token("other", now, secs(3600)));
-    let is_told = |now| match cache.lookup(&tenant(), true, now) {
-        Lookup::Refused(token) => name_of(&token) == "t",
-        _ => false,
-    };
-    set(&cache, Arc::clone(&refused), now);
-    cache.refuse(&tenant(), &other, now);
-    assert!(name_at(&cache, now).is_some(), "another token was refused");
-    cache.refuse(&tenant(), &refused, now);
-    assert_eq!((name_at(&cache, now), cache.len_at(now)), (None, 0));
-    assert!(is_told(now) && !is_told(now));
-    assert!(
-        cache.after_refusal(&tenant(), &refused, now).is_none(),
-        "it asks"
-    );
-    for (after, told) in [(1, false), (2, true), (31, false), (32, true)] {
-        let now = now.after(secs(after));
-        cache.refuse(&tenant(), &refused, now);
-        assert_eq!(is_told(now), told, "after {after} s");
-        let kept = cache.after_refusal(&tenant(), &refused, now);
-        assert_eq!(kept.is_none(), told, "after {after} s");
-    }
-    cache.refuse(&tenant(), &refused, now.after(secs(62)));
-    keep(&cache, other, now.after(secs(63)));
-    assert!(!is_told(now.after(secs(64))), "it was replaced");
 }
 
 /// The limit counts tokens, not providers or workspaces.

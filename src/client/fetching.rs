@@ -24,7 +24,7 @@ impl NexusClient {
     /// gateway is asked about a token again after 2 s, in case it was just storing a new one, and then at most once in
     /// 30 s, so an endpoint that refuses every token does not affect others.
     ///
-    /// With the strategy `path`, the 401 is returned if it follows a redirect, and the next fetch asks for another token.
+    /// With the strategy `path`, the 401 is returned if it follows a redirect, and the next fetch uses the new token.
     ///
     /// Up to ten redirects are followed. Neither the credential nor the caller's own secret headers go to
     /// another origin, but the body may: see [`Redirects`](crate::Redirects).
@@ -142,8 +142,9 @@ impl NexusClient {
     /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
-    /// If the server refuses a cached token with 401, the agent returns the 401, and its next request asks the gateway for
-    /// another token, as often as [`authenticated_fetch`](Self::authenticated_fetch) does. The agent sends no request again.
+    /// If the server refuses a cached token with 401, the agent asks the gateway for another token, as often as
+    /// [`authenticated_fetch`](Self::authenticated_fetch) does, and returns the 401. The next request is sent with the new
+    /// token. The agent sends no request again.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,

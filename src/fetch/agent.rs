@@ -75,7 +75,8 @@ impl Middleware for Injector {
             Err(error) => matches!(error, ureq::Error::StatusCode(401)),
         };
         if is_401 && source == Source::Cache {
-            self.0.discard(&token);
+            // The body may be a stream, so only the next request is sent with the new token.
+            let _ = self.0.replacement(&token, client.gateway.longest_call());
         }
         response
     }

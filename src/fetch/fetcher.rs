@@ -12,7 +12,7 @@ use crate::fetch::scope::{self, Base, Rule};
 use crate::flights::{Reason, Source};
 use crate::inner::Handle;
 use crate::log::debug_only;
-use crate::time::{Deadline, Now};
+use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
 
@@ -352,13 +352,6 @@ impl Fetcher {
             }
             #[cfg(feature = "sessions")]
             Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
-        }
-    }
-
-    /// Notes that the upstream refused a token from the cache with 401. The next caller then asks for another token.
-    pub(super) fn discard(&self, refused: &CachedToken) {
-        if let Credential::Tenant(cache, Ok(tenant)) = &self.credential {
-            cache.refuse(tenant, refused, Now::read());
         }
     }
 

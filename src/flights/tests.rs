@@ -751,49 +751,6 @@ fn of_the_callers_with_a_stale_token_one_waits_for_the_gateway() {
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
 }
 
-/// After a 401 that the agent has noted, the next caller asks. If the gateway does not answer, the token stays.
-#[test]
-fn the_next_caller_after_a_refusal_gets_another_token() {
-    type Ask = fn() -> Result<Success>;
-    type Got<'a> = Result<(&'a str, Source), &'a str>;
-    let table: [(&str, Ask, Got<'_>); 4] = [
-        (
-            "another",
-            || token("new", 3600),
-            Ok(("new", Source::Gateway)),
-        ),
-        (
-            "the same",
-            || token("old", 3600),
-            Ok(("old", Source::Gateway)),
-        ),
-        (
-            "down",
-            || Err(error(ErrorKind::Gateway, "http_503", 503)),
-            Ok(("old", Source::Cache)),
-        ),
-        (
-            "no",
-            || Err(error(ErrorKind::Gateway, "connection_not_found", 404)),
-            Err("connection_not_found"),
-        ),
-    ];
-    for (case, ask, expected) in table {
-        let scripted = Scripted::new(move |_, _| ask());
-        let (cache, old) = (TokenCache::new(), Arc::new(expiring("old", 3600)));
-        cache.set("ws", "p", Arc::clone(&old));
-        cache.refuse(&tenant(), &old, Now::read());
-        let got = scripted.cached(&cache);
-        let got = got.as_ref().map(|(name, source)| (name.as_str(), *source));
-        assert_eq!(got.map_err(NexusError::code), expected, "{case}");
-        cache.refuse(&tenant(), &old, Now::read());
-        if expected.is_ok() {
-            assert_eq!(scripted.cached(&cache).unwrap().1, Source::Cache, "{case}");
-            assert_eq!(scripted.calls(), 1, "{case}: asked once in 30 s");
-        }
-    }
-}
-
 /// The flight ends after its callers have gone on with the old token.
 #[test]
 fn a_definite_no_that_comes_later_removes_the_token() {

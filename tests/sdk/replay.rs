@@ -99,7 +99,7 @@ const CASES: [Case; 5] = [
         respond: refuses_after_a_redirect,
         status: 401,
         sent: &["POST /key%2F1:long/start body", "GET /key%2F1:long/next"],
-        resolves: 1,
+        resolves: 2,
     },
     Case {
         name: "path, without a redirect",

@@ -2,8 +2,9 @@
 
 pub(crate) mod date;
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
 
 /// The longest wait or lifetime. Longer durations are shortened to it, so that no sum of times overflows.
 pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -39,50 +40,28 @@ impl Now {
     }
 }
 
-/// If the wall clock gains more than this on the monotonic clock, in seconds, the machine was suspended.
-const SUSPENDED: i64 = 5;
+/// Between two requests, the wall clock gains more than this on the monotonic clock only if the machine was suspended.
+const MIN_SUSPENSION: Duration = Duration::from_secs(5);
 
-/// Notices that the machine was suspended. The monotonic clock of most systems stands still meanwhile. All threads that
-/// send requests share this value, so it is written only if it changes.
-pub(crate) struct Suspensions {
-    start: Now,
-    /// The seconds that the wall clock has gained on the monotonic clock since `start`.
-    gained: AtomicI64,
-    /// The time at which the end of the last suspension was noticed, in nanoseconds after `start`. Zero if there was no
-    /// suspension.
-    resumed: AtomicU64,
-}
+/// Notices that the machine was suspended. The monotonic clock of most systems stands still meanwhile.
+pub(crate) struct Suspensions(Mutex<(Now, Option<Instant>)>);
 
 impl Suspensions {
     pub(crate) fn after(start: Now) -> Self {
-        Self {
-            start,
-            gained: AtomicI64::new(0),
-            resumed: AtomicU64::new(0),
-        }
+        Self(Mutex::new((start, None)))
     }
 
     /// Returns how long ago the end of the last suspension was noticed, or `None` if there was no suspension. The next call
     /// of this method notices a suspension.
     pub(crate) fn time_since_last(&self, now: Now) -> Option<Duration> {
-        let passed = now.mono.saturating_duration_since(self.start.mono);
-        let expected = self.start.wall.checked_add(passed)?;
-        let seconds = |apart: Duration| i64::try_from(apart.as_secs()).unwrap_or(i64::MAX);
-        let gained = match now.wall.duration_since(expected) {
-            Ok(ahead) => seconds(ahead),
-            Err(behind) => seconds(behind.duration()).saturating_neg(),
-        };
-        let passed = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
-        let last = self.gained.load(SeqCst);
-        // Stored before the gain, so that a thread that sees the new gain also sees the end of the suspension.
-        if gained.saturating_sub(last) > SUSPENDED {
-            self.resumed.store(passed.max(1), SeqCst);
+        let (last, resumed) = &mut *self.0.lock();
+        let awake = now.mono.saturating_duration_since(last.mono);
+        let passed = now.wall.duration_since(last.wall).unwrap_or_default();
+        if passed.saturating_sub(awake) > MIN_SUSPENSION {
+            *resumed = Some(now.mono);
         }
-        if gained != last {
-            self.gained.store(gained, SeqCst);
-        }
-        let resumed = self.resumed.load(SeqCst);
-        (resumed > 0).then(|| Duration::from_nanos(passed.saturating_sub(resumed)))
+        *last = now;
+        resumed.map(|resumed| now.mono.saturating_duration_since(resumed))
     }
 }
 

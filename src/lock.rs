@@ -173,6 +173,8 @@ pub(crate) struct ProcessLock {
     pub(crate) prefix: String,
     /// True if the last attempt was sent without the lock. The next attempt then logs no second warning.
     pub(crate) has_failed: AtomicBool,
+    /// The longest wait for a holder that seems stopped.
+    confirmation: Duration,
 }
 
 impl ProcessLock {
@@ -181,6 +183,7 @@ impl ProcessLock {
             lock,
             prefix: prefix.into(),
             has_failed: AtomicBool::new(false),
+            confirmation: CONFIRMATION,
         }
     }
 
@@ -199,7 +202,8 @@ impl ProcessLock {
             let waited = start.elapsed();
             match self.lock.try_lock(key, turn) {
                 Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::TimedOut && waited < CONFIRMATION => {}
+                Err(error) if error.kind() == ErrorKind::TimedOut && waited < self.confirmation => {
+                }
                 tried => return tried,
             }
             if waited > longest || is_ending() {

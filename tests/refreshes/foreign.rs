@@ -14,7 +14,7 @@ use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
 
 const THREADS: usize = 8;
 const REFRESHES: usize = 4;
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[test]
 fn each_foreign_refresh_costs_one_resolve_and_no_call() {

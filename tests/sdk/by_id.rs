@@ -13,7 +13,7 @@ use nexus_sdk::{
 use crate::support::{Server, client, options, text, visit};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const RUNS: usize = 5;
+const RUNS: usize = 2;
 
 type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
 

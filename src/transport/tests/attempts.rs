@@ -114,23 +114,6 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
     }
 }
 
-/// Such a gateway accepts late, or its handshake takes long. A refresh is tried once, with the limit of every request.
-#[test]
-fn a_connection_that_takes_five_seconds_is_made() {
-    let port = serve(|mut socket| {
-        thread::sleep(Duration::from_secs(5));
-        tunnel(&mut socket)?;
-        head(&mut socket)?;
-        socket.write_all(&ok("late"))
-    });
-    let url = "http://example.test/";
-    thread::scope(|scope| {
-        for asked in [get(url), get(url).refreshing()] {
-            scope.spawn(|| assert_eq!(asked.body_of(&transport(through(port))), "late"));
-        }
-    });
-}
-
 /// A pooled tunnel that was closed while it was idle is not used.
 #[test]
 fn a_post_goes_out_anew_where_the_tunnel_was_closed_while_idle() {

@@ -223,41 +223,33 @@ fn explore(name: &str, preemptions: Option<usize>, model: impl Fn() + Send + Syn
     eprintln!("{name}: {runs} interleavings");
 }
 
+/// Runs each closure on a thread of its own, and returns the results of both.
+fn both<A, B: 'static>(
+    world: &Arc<World>,
+    mine: impl FnOnce(&World) -> A,
+    theirs: impl FnOnce(&World) -> B + 'static,
+) -> (A, B) {
+    let other = Arc::clone(world);
+    let theirs = thread::spawn(move || theirs(&other));
+    (mine(world), theirs.join().unwrap())
+}
+
 const ENDS: [End; 3] = [End::Succeeds, End::Fails, End::Panics];
 const CHANGES: [Change; 3] = [Change::Nothing, Change::Delete, Change::Set];
 
-fn pairs() -> impl Iterator<Item = (End, Change)> {
-    let pairs = |end| CHANGES.map(|change| (end, change));
-    ENDS.into_iter().flat_map(pairs)
-}
-
+/// If nothing is changed, the two callers share a flight.
 #[test]
 fn a_caller_and_a_change_after_which_another_calls() {
-    for (first, change) in pairs() {
+    let pairs = ENDS.map(|first| CHANGES.map(|change| (first, change)));
+    for (first, change) in pairs.into_iter().flatten() {
         explore(&format!("{first:?}, {change:?}"), Some(3), move || {
             let world = World::new(first);
-            let changed = Arc::clone(&world);
-            let after = thread::spawn(move || {
-                changed.change(&changed.cache, change);
-                changed.call(far())
-            });
-            let mine = world.call(far());
-            let after = after.join().unwrap();
+            let theirs = move |world: &World| {
+                world.change(&world.cache, change);
+                world.call(far())
+            };
+            let (mine, after) = both(&world, |world| world.call(far()), theirs);
             world.check(first, change, &[mine], Some(after));
-        });
-    }
-}
-
-#[test]
-fn two_callers_share_a_flight() {
-    for first in ENDS {
-        explore(&format!("{first:?}, two callers"), Some(3), move || {
-            let world = World::new(first);
-            let theirs = Arc::clone(&world);
-            let theirs = thread::spawn(move || theirs.call(far()));
-            let mine = world.call(far());
-            let theirs = theirs.join().unwrap();
-            world.check(first, Change::Nothing, &[mine, theirs], None);
         });
     }
 }
@@ -268,13 +260,11 @@ fn callers_with_two_caches_share_a_flight() {
     for change in CHANGES {
         explore(&format!("two caches, {change:?}"), Some(3), move || {
             let world = World::new(End::Succeeds);
-            let theirs = Arc::clone(&world);
-            let theirs = thread::spawn(move || {
-                theirs.change(&theirs.other, change);
-                theirs.call_with(&theirs.other, far())
-            });
-            let mine = world.call(far());
-            let theirs = theirs.join().unwrap();
+            let theirs = move |world: &World| {
+                world.change(&world.other, change);
+                world.call_with(&world.other, far())
+            };
+            let (mine, theirs) = both(&world, |world| world.call(far()), theirs);
             assert_eq!(kept(&world.cache), Some(mine));
             assert_eq!(kept(&world.other), Some(theirs), "{change:?}");
             assert!(world.resolves() <= 2);
@@ -289,11 +279,11 @@ fn callers_with_two_caches_share_a_flight() {
 fn a_delete_wins_in_the_cache_of_a_caller_that_joined() {
     explore("two caches, a delete by a third thread", Some(2), || {
         let world = World::new(End::Succeeds);
-        let (theirs, deletes) = (Arc::clone(&world), Arc::clone(&world));
-        let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
+        let deletes = Arc::clone(&world);
         let deletes = thread::spawn(move || deletes.change(&deletes.other, Change::Delete));
-        let mine = world.call(far());
-        assert!(matches!(theirs.join().unwrap(), Got::Resolved(_)));
+        let theirs = |world: &World| world.call_with(&world.other, far());
+        let (mine, theirs) = both(&world, |world| world.call(far()), theirs);
+        assert!(matches!(theirs, Got::Resolved(_)));
         deletes.join().unwrap();
         assert_eq!(kept(&world.cache), Some(mine));
         assert!(!kept(&world.other).is_some_and(|got| world.is_old(got)));
@@ -306,15 +296,13 @@ fn a_caller_that_times_out_leaves_its_flight_to_others() {
     for change in CHANGES {
         explore(&format!("timed out, {change:?}"), Some(2), move || {
             let world = World::new(End::Succeeds);
-            let hasty = Arc::clone(&world);
-            let hasty = thread::spawn(move || {
-                let got = hasty.call(past());
-                hasty.change(&hasty.cache, change);
+            let hasty = move |world: &World| {
+                let got = world.call(past());
+                world.change(&world.cache, change);
                 got
-            });
-            let patient = world.call(far());
+            };
+            let (patient, hasty) = both(&world, |world| world.call(far()), hasty);
             assert!(matches!(patient, Got::Resolved(_) | Got::Set));
-            let hasty = hasty.join().unwrap();
             world.check(End::Succeeds, change, &[patient, hasty], None);
         });
     }
@@ -346,11 +334,11 @@ fn callers_whose_token_was_refused_share_one_call() {
         let world = World::new(End::Succeeds);
         let refused = Arc::new(named("old", HOUR));
         world.cache.set("ws", "p", Arc::clone(&refused));
-        let (theirs, same) = (Arc::clone(&world), Arc::clone(&refused));
-        let theirs = thread::spawn(move || theirs.replacement(&same));
-        let mine = world.replacement(&refused);
+        let same = Arc::clone(&refused);
+        let mine = |world: &World| world.replacement(&refused);
+        let got = both(&world, mine, move |world| world.replacement(&same));
         let new = Got::Resolved(0);
-        assert_eq!((mine, theirs.join().unwrap()), (new, new));
+        assert_eq!(got, (new, new));
         assert_eq!((kept(&world.cache), world.resolves()), (Some(new), 1));
     });
 }
@@ -361,13 +349,14 @@ fn after_a_401_a_call_asks_anew() {
     explore("a 401 during a flight", Some(3), move || {
         let world = World::new(End::Succeeds);
         world.cache.set("ws", "p", named("set", HOUR));
-        let theirs = Arc::clone(&world);
-        let theirs = thread::spawn(move || theirs.call_with(&theirs.other, far()));
-        let refused = world.cached(&world.cache, far()).unwrap();
-        world.note_change();
-        let next = world.replacement(&refused);
+        let mine = |world: &World| {
+            let refused = world.cached(&world.cache, far()).unwrap();
+            world.note_change();
+            world.replacement(&refused)
+        };
+        let theirs = |world: &World| world.call_with(&world.other, far());
+        let (next, _) = both(&world, mine, theirs);
         assert!(matches!(next, Got::Resolved(_)) && !world.is_old(next));
-        theirs.join().unwrap();
         assert_eq!(kept(&world.cache), Some(next));
     });
 }
@@ -380,16 +369,12 @@ fn one_caller_asks_about_a_stale_token() {
             let world = World::new(first);
             let old = named("old", Duration::from_secs(20));
             world.cache.set("ws", "p", old);
-            let theirs = Arc::clone(&world);
-            let theirs = thread::spawn(move || theirs.call(far()));
-            let calls = [world.call(far()), theirs.join().unwrap()];
+            let call = |world: &World| world.call(far());
+            let (mine, theirs) = both(&world, call, call);
             let new = (first == End::Succeeds).then_some(Got::Resolved(0));
-            assert!(
-                calls
-                    .iter()
-                    .all(|got| Some(*got) == new || *got == Got::Old)
-            );
-            assert!(new.is_none_or(|new| calls.contains(&new)));
+            let is_fine = |got| Some(got) == new || got == Got::Old;
+            assert!(is_fine(mine) && is_fine(theirs));
+            assert!(new.is_none_or(|new| [mine, theirs].contains(&new)));
             assert_eq!(world.resolves(), 1);
         });
     }
@@ -400,21 +385,14 @@ fn one_caller_asks_about_a_stale_token() {
 fn a_deleted_token_is_not_used_in_an_outage() {
     explore("outage", Some(3), move || {
         let world = World::new(End::Fails);
-        world
-            .cache
-            .set("ws", "p", named("old", Duration::from_secs(20)));
-        let changed = Arc::clone(&world);
-        let after = thread::spawn(move || {
-            changed.change(&changed.cache, Change::Delete);
-            changed.call(far())
-        });
-        assert!(matches!(
-            world.call(far()),
-            Got::Old | Got::Resolved(_) | Got::Failed
-        ));
-        assert!(matches!(
-            after.join().unwrap(),
-            Got::Resolved(_) | Got::Failed
-        ));
+        let old = named("old", Duration::from_secs(20));
+        world.cache.set("ws", "p", old);
+        let theirs = |world: &World| {
+            world.change(&world.cache, Change::Delete);
+            world.call(far())
+        };
+        let (mine, after) = both(&world, |world| world.call(far()), theirs);
+        assert!(!matches!(mine, Got::Set | Got::TimedOut));
+        assert!(matches!(after, Got::Resolved(_) | Got::Failed));
     });
 }

@@ -6,7 +6,6 @@ use super::*;
 use std::time::{Instant, SystemTime};
 
 type Action = fn(&TokenCache, Now);
-type Change = fn(&TokenCache, &Arc<CachedToken>);
 type Bring = fn(&TokenCache, Arc<CachedToken>, Now);
 
 const fn secs(count: u64) -> Duration {
@@ -20,6 +19,10 @@ fn tenant() -> Tenant {
 fn token(name: &str, now: Now, lifetime: Duration) -> Arc<CachedToken> {
     let expires_at = now.wall + lifetime;
     Arc::new(CachedToken::new(name, "Bearer", expires_at))
+}
+
+fn new(name: &str, now: Now) -> Arc<CachedToken> {
+    token(name, now, secs(3600))
 }
 
 fn name_of(token: &Arc<CachedToken>) -> String {
@@ -79,7 +82,7 @@ fn tenants_never_share_a_token() {
     ];
     for (workspace_id, provider) in tenants {
         let name = format!("{workspace_id} at {provider}");
-        let token = token(&name, now, secs(3600));
+        let token = new(&name, now);
         cache.set_at(workspace_id, provider, token, now);
     }
     for (workspace_id, provider) in tenants {
@@ -94,95 +97,34 @@ fn tenants_never_share_a_token() {
     assert_eq!((cache.len(), cache.is_empty()), (0, true));
 }
 
-#[test]
-fn a_token_is_evicted_within_the_buffer_by_either_clock() {
-    let start = Now::read();
-    let at = |wall: i64, mono: u64| Now {
-        wall: shifted(start.wall, wall),
-        mono: start.mono + secs(mono),
-    };
-    let table = [
-        ("at once", at(0, 0), true),
-        ("a second before the buffer", at(69, 69), true),
-        ("at the buffer", at(70, 70), false),
-        ("after its expiry", at(101, 101), false),
-        ("suspended: only the wall clock went on", at(3600, 1), false),
-        ("the wall clock was set back a day", at(-86_400, 70), false),
-        (
-            "the wall clock was set back, still fresh",
-            at(-86_400, 69),
-            true,
-        ),
-    ];
-    for (case, now, fresh) in table {
-        let cache = TokenCache::new();
-        set(&cache, token("t", start, secs(100)), start);
-        assert_eq!(name_at(&cache, now).is_some(), fresh, "{case}");
-        assert_eq!(cache.len_at(now), usize::from(fresh), "{case}");
-    }
-}
-
-fn shifted(time: SystemTime, by: i64) -> SystemTime {
-    let whole = secs(by.unsigned_abs());
-    if by < 0 { time - whole } else { time + whole }
-}
-
-#[test]
-fn set_keeps_only_what_is_outside_of_the_buffer() {
-    let now = Now::read();
-    let table = [
-        (30, 0, false),
-        (30, 29, false),
-        (30, 30, false),
-        (30, 31, true),
-        (0, 1, true),
-    ];
-    for (buffer, lifetime, kept) in table {
-        let cache = TokenCache::with_buffer(secs(buffer));
-        set(&cache, token("old", now, secs(3600)), now);
-        set(&cache, token("t", now, secs(lifetime)), now);
-        let expected = kept.then(|| "t".to_owned());
-        let found = name_at(&cache, now);
-        assert_eq!(found, expected, "buffer {buffer}, lifetime {lifetime}");
-    }
-}
-
 /// After a change to a tenant, the cache accepts no token of that tenant that was requested earlier.
 #[test]
 fn what_wins_against_a_token_that_is_being_asked_for() {
     let now = Now::read();
-    let table: [(&str, Action, Option<&str>); 6] = [
-        ("nothing", |_, _| (), Some("resolved")),
-        ("delete", |cache, _| cache.delete("ws", "p"), None),
-        ("clear", |cache, _| cache.clear(), None),
-        (
-            "set",
-            |cache, now| set(cache, token("set", now, secs(99)), now),
-            Some("set"),
-        ),
+    let table: [(&str, Action, &str); 5] = [
+        ("nothing", |_, _| (), "resolved"),
+        ("delete", |cache, _| cache.delete("ws", "p"), ""),
+        ("clear", |cache, _| cache.clear(), ""),
+        ("set", |cache, now| set(cache, new("set", now), now), "set"),
         (
             "another tenant resolved",
             |cache, now| {
-                let theirs = Some(token("theirs", now, secs(99)));
-                cache.update(&Tenant::new("ws", "q"), theirs, now, now, Instant::now());
+                let (theirs, tenant) = (Some(new("theirs", now)), Tenant::new("ws", "q"));
+                cache.update(&tenant, theirs, now, now, Instant::now());
             },
-            Some("resolved"),
-        ),
-        (
-            "another cache cleared",
-            |_, _| TokenCache::new().clear(),
-            Some("resolved"),
+            "resolved",
         ),
     ];
     for (action, act, kept) in table {
         let cache = TokenCache::new();
-        set(&cache, token("old", now, secs(99)), now);
+        set(&cache, new("old", now), now);
         let (asked, now) = (Instant::now(), now.after(secs(1)));
         act(&cache, now);
-        let resolved = Some(token("resolved", now, secs(3600)));
+        let resolved = Some(new("resolved", now));
         cache.update(&tenant(), resolved, now, now, asked);
-        assert_eq!(name_at(&cache, now).as_deref(), kept, "{action}");
-        let unchanged = kept == Some("resolved");
+        let found = name_at(&cache, now).unwrap_or_default();
+        assert_eq!(found, kept, "{action}");
+        let unchanged = kept == "resolved";
         assert_eq!(cache.is_unchanged(&tenant(), asked), unchanged, "{action}");
     }
 }
@@ -205,63 +147,25 @@ fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
 /// until when it may be used if the gateway returns no newer token.
 #[test]
 fn a_token_is_fresh_and_usable_until_two_instants() {
-    // The way in which the token came, the seconds that its request took, its lifetime when it was requested, what happens, and the
+    let assumed: Bring = |cache, token, now| keep_assumed(cache, &token, token.expires_at, now);
+    let replaced: Bring = |cache, token, now| keep_assumed(cache, &token, now.wall, now);
+    // The way in which the token came, the seconds that its request took, its lifetime when it was requested, and the
     // two instants.
-    let table: [(&str, Bring, u64, u64, Action, u64, u64); 17] = [
-        ("set", set, 0, 100, |_, _| {}, 70, 100),
-        ("resolved", keep, 0, 100, |_, _| {}, 70, 100),
-        ("set within its buffer", set, 0, 20, |_, _| {}, 0, 20),
-        ("resolved with 36 s", keep, 0, 36, |_, _| {}, 6, 36),
-        ("resolved with its buffer", keep, 0, 30, |_, _| {}, 5, 30),
-        ("resolved within its buffer", keep, 0, 20, |_, _| {}, 5, 20),
-        ("resolved with 5 s", keep, 0, 5, |_, _| {}, 5, 5),
-        ("resolved with 4 s", keep, 0, 4, |_, _| {}, 4, 4),
-        ("resolved at its end", keep, 0, 3, |_, _| {}, 3, 3),
-        ("resolved expired", keep, 0, 0, |_, _| {}, 0, 0),
-        (
-            "without an expiry",
-            keep_assumed,
-            0,
-            300,
-            |_, _| {},
-            270,
-            3600,
-        ),
-        ("a slow request", keep, 10, 100, |_, _| {}, 60, 90),
-        ("a request into the buffer", keep, 80, 100, |_, _| {}, 5, 20),
-        ("a request to its end", keep, 100, 100, |_, _| {}, 0, 0),
-        (
-            "asked about at 80 s",
-            set,
-            0,
-            100,
-            |cache, start| drop(renewed(cache, start.after(secs(80))).unwrap()),
-            85,
-            100,
-        ),
-        (
-            "asked about at 97 s",
-            set,
-            0,
-            100,
-            |cache, start| drop(renewed(cache, start.after(secs(97))).unwrap()),
-            100,
-            100,
-        ),
-        (
-            "asked about at 80 s and at 90 s",
-            set,
-            0,
-            100,
-            |cache, start| {
-                renewed(cache, start.after(secs(80))).unwrap();
-                renewed(cache, start.after(secs(90))).unwrap();
-            },
-            95,
-            100,
-        ),
+    let table: [(&str, Bring, u64, u64, u64, u64); 12] = [
+        ("set", set, 0, 100, 70, 100),
+        ("resolved", keep, 0, 100, 70, 100),
+        ("set within its buffer", set, 0, 20, 0, 20),
+        ("resolved with 36 s", keep, 0, 36, 6, 36),
+        ("resolved with its buffer", keep, 0, 30, 5, 30),
+        ("resolved with 4 s", keep, 0, 4, 4, 4),
+        ("resolved expired", keep, 0, 0, 0, 0),
+        ("without an expiry", assumed, 0, 300, 270, 3600),
+        ("its expiry was replaced", replaced, 0, 300, 270, 300),
+        ("a slow request", keep, 10, 100, 60, 90),
+        ("a request into the buffer", keep, 80, 100, 5, 20),
+        ("a request to its end", keep, 100, 100, 0, 0),
     ];
-    for (case, bring, took, lifetime, act, fresh, usable) in table {
+    for (case, bring, took, lifetime, fresh, usable) in table {
         let arrived = Now::read().after(secs(1000));
         let requested = Now {
             wall: arrived.wall - secs(took),
@@ -274,54 +178,25 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         } else {
             cache.update(&tenant(), Some(token), requested, arrived, Instant::now());
         }
-        act(&cache, arrived);
         let at = |after| arrived.after(secs(after));
         let (before_fresh, before_usable) = (fresh.saturating_sub(1), usable.saturating_sub(1));
         assert_eq!(name_at(&cache, at(fresh)), None, "{case}");
-        assert_eq!(
-            name_at(&cache, at(before_fresh)).is_some(),
-            fresh > 0,
-            "{case}"
-        );
-        assert_eq!(
-            cache.len_at(at(before_fresh)),
-            usize::from(fresh > 0),
-            "{case}"
-        );
+        let found = name_at(&cache, at(before_fresh)).is_some();
+        assert_eq!(found, fresh > 0, "{case}");
+        assert_eq!(cache.len_at(at(before_fresh)), usize::from(found), "{case}");
         assert!(!is_usable(&cache, at(usable)), "{case}");
         assert_eq!(is_usable(&cache, at(before_usable)), usable > 0, "{case}");
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "a `Bring`")]
-fn keep_assumed(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    let assumed_expiry = Some(token.expires_at);
+/// A user may replace the assumed expiry of a token with the real one.
+fn keep_assumed(cache: &TokenCache, token: &CachedToken, assumed: SystemTime, received: Now) {
+    let assumed_expiry = Some(assumed);
     let assumed = CachedToken {
         assumed_expiry,
-        ..CachedToken::clone(&token)
+        ..token.clone()
     };
     keep(cache, Arc::new(assumed), received);
-}
-
-/// A user may replace the assumed expiry of a token with the real one.
-#[test]
-fn an_assumed_expiry_that_was_replaced_counts() {
-    let start = Now::read();
-    let token = token("t", start, secs(300));
-    let known_better = CachedToken {
-        assumed_expiry: Some(token.expires_at),
-        expires_at: start.wall + secs(301),
-        ..CachedToken::clone(&token)
-    };
-    for (after, stale) in [(300, true), (301, false)] {
-        let cache = TokenCache::new();
-        keep(&cache, Arc::new(known_better.clone()), start);
-        assert_eq!(
-            is_stale(&cache, start.after(secs(after))),
-            stale,
-            "{after} s"
-        );
-    }
 }
 
 /// The wall clock steps back by an hour while the gateway responds.
@@ -346,7 +221,7 @@ fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
 fn a_busy_tenant_affects_no_other() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let asked = Instant::now();
-    let busy = token("busy", now, secs(3600));
+    let busy = new("busy", now);
     for _ in 0..100 {
         cache.set_at("busy", "p", Arc::clone(&busy), now);
     }
@@ -384,88 +259,34 @@ fn a_stale_token_is_fresh_for_five_seconds_at_a_time() {
     assert!(!is_usable(&cache, at(100)));
 }
 
-#[test]
-fn the_five_seconds_end_with_the_first_clock() {
-    let start = Now::read();
-    let cache = TokenCache::new();
-    set(&cache, token("old", start, secs(100)), start);
-    // The laptop slept for 18 s.
-    let now = Now {
-        wall: start.wall + secs(98),
-        mono: start.mono + secs(80),
-    };
-    assert!(renewed(&cache, now).is_some());
-    assert!(name_at(&cache, now.after(secs(1))).is_some());
-    assert!(name_at(&cache, now.after(secs(2))).is_none());
-}
-
-#[test]
-fn a_new_token_is_fresh_for_its_own_time() {
-    let start = Now::read();
-    let late = start.after(secs(80));
-    for bring in [keep as Bring, set] {
-        let cache = TokenCache::new();
-        set(&cache, token("old", start, secs(100)), start);
-        renewed(&cache, late).unwrap();
-        bring(&cache, token("new", late, secs(100)), late);
-        assert_eq!(name_at(&cache, late).as_deref(), Some("new"));
-        let next = late.after(secs(80));
-        assert_eq!(renewed(&cache, next), Some(("new".to_owned(), true)));
-    }
-}
-
-#[test]
-fn a_token_that_is_gone_is_not_stale() {
-    let start = Now::read();
-    let late = start.after(secs(80));
-    let table: [(&str, Change, bool); 4] = [
-        ("nothing", |_, _| (), true),
-        ("delete", |cache, _| cache.delete("ws", "p"), false),
-        ("clear", |cache, _| cache.clear(), false),
-        (
-            "a definite no",
-            |cache, _| cache.update(&tenant(), None, Now::read(), Now::read(), Instant::now()),
-            false,
-        ),
-    ];
-    for was_asked_about in [false, true] {
-        for (case, change, usable) in table {
-            let (cache, token) = (TokenCache::new(), token("t", start, secs(100)));
-            set(&cache, Arc::clone(&token), start);
-            if was_asked_about {
-                renewed(&cache, late).unwrap();
-            }
-            change(&cache, &token);
-            assert_eq!(name_at(&cache, late).is_some(), usable && was_asked_about);
-            assert_eq!(is_usable(&cache, late), usable, "{case}");
-        }
-    }
-}
-
 /// Only a caller's own `Arc` keeps a removed token in memory.
 #[test]
-fn a_token_that_is_gone_is_freed() {
+fn a_token_that_is_gone_is_neither_used_nor_kept() {
     let now = Now::read();
-    let table: [(&str, Change); 4] = [
+    let table: [(&str, Action); 5] = [
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
-        ("a newer one", |cache, _| {
-            cache.set("ws", "p", token("new", Now::read(), secs(99)));
+        ("a definite no", |cache, now| {
+            cache.update(&tenant(), None, now, now, Instant::now());
         }),
-        ("a purge after its expiry", |cache, _| {
-            let later = Now::read().after(secs(3601));
+        ("an expired one", |cache, now| {
+            set(cache, token("new", now, secs(0)), now);
+        }),
+        ("a purge after its expiry", |cache, now| {
+            let later = now.after(secs(101));
             for number in 0..100 {
-                let tenant = number.to_string();
-                cache.set_at(&tenant, "p", token("t", later, secs(3600)), later);
+                let token = new("t", later);
+                cache.set_at(&number.to_string(), "p", token, later);
             }
         }),
     ];
-    for (case, change) in table {
-        let (cache, token) = (TokenCache::new(), token("t", now, secs(3600)));
+    for (case, act) in table {
+        let (cache, token) = (TokenCache::new(), token("t", now, secs(100)));
         set(&cache, Arc::clone(&token), now);
-        drop(cache.get("ws", "p"));
-        assert_eq!(Arc::strong_count(&token), 2, "{case}");
-        change(&cache, &token);
+        let late = now.after(secs(80));
+        assert!(is_stale(&cache, late), "{case}");
+        act(&cache, late);
+        assert!(!is_usable(&cache, late), "{case}");
         assert_eq!(Arc::strong_count(&token), 1, "{case}");
     }
 }
@@ -482,7 +303,7 @@ fn an_older_token_never_replaces_a_newer_one() {
         ("third", 11, "third"),
     ] {
         let requested = start.after(secs(requested));
-        let token = Some(token(name, requested, secs(3600)));
+        let token = Some(new(name, requested));
         cache.update(&tenant(), token, requested, now, Instant::now());
         assert_eq!(name_at(&cache, now).as_deref(), Some(kept), "{name}");
     }
@@ -492,7 +313,7 @@ fn an_older_token_never_replaces_a_newer_one() {
 #[test]
 fn after_a_401_one_caller_asks_in_30_seconds() {
     let start = Now::read();
-    let (cache, refused) = (TokenCache::new(), token("t", start, secs(3600)));
+    let (cache, refused) = (TokenCache::new(), new("t", start));
     let after_401 = |refused: &CachedToken, after| {
         let token = cache.after_refusal(&tenant(), refused, start.after(secs(after)));
         token.as_ref().map(name_of)
@@ -504,16 +325,12 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
     assert_eq!(after_401(&refused, 10), same);
     assert_eq!(name_at(&cache, start.after(secs(10))), same, "stays fresh");
     // The gateway returns the same credential. The interval until the next question goes on.
-    keep(&cache, token("t", start, secs(3600)), start.after(secs(11)));
+    keep(&cache, new("t", start), start.after(secs(11)));
     assert_eq!(after_401(&refused, 11), same);
     assert_eq!(after_401(&refused, 12), None, "asks once more");
     assert_eq!(after_401(&refused, 41), same);
     assert_eq!(after_401(&refused, 42), None, "asks again");
-    keep(
-        &cache,
-        token("new", start, secs(3600)),
-        start.after(secs(43)),
-    );
+    keep(&cache, new("new", start), start.after(secs(43)));
     let new = Some("new".to_owned());
     assert_eq!(after_401(&refused, 43), new, "was replaced");
     assert_eq!(after_401(&token("new", start, secs(1)), 44), None, "asks");
@@ -525,7 +342,7 @@ fn after_a_401_one_caller_asks_in_30_seconds() {
 fn the_cache_is_bounded() {
     for providers in [1, 5_000] {
         let (cache, now) = (TokenCache::new(), Now::read());
-        let token = token("t", now, secs(3600));
+        let token = new("t", now);
         for number in 0..12_000 {
             let provider = format!("p{}", number % providers);
             let workspace_id = format!("w{}", number / providers);
@@ -560,7 +377,7 @@ fn keys_that_hold_nothing_are_purged_as_the_cache_grows() {
     let (cache, now) = (TokenCache::new(), Now::read());
     for number in 0..1000 {
         let (workspace_id, provider) = (format!("w{number}"), format!("p{number}"));
-        let token = token("t", now, secs(3600));
+        let token = new("t", now);
         cache.set_at(&workspace_id, &provider, token, now);
         cache.delete(&workspace_id, &provider);
         assert!(size(&cache) <= 64);

@@ -566,6 +566,7 @@ fn of_the_callers_with_a_stale_token_one_waits_for_the_gateway() {
     assert_eq!((used.into_inner(), scripted.calls()), (OTHERS, 1));
     assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
 }
+
 /// The gateway hangs, so each caller would wait for its whole timeout.
 #[test]
 fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {

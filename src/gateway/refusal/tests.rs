@@ -54,55 +54,36 @@ fn every_form_of_an_error_body() {
         ("3", 400, r#"{"code":"missing_fields","message":"user_id"}"#, "missing_fields", "user_id"),
         ("4", 500, "", "http_500", &without(500, NO_BODY)),
         ("4, blank", 504, " \r\n", "http_504", &without(504, NO_BODY)),
-        ("4, no such status", 599, "", "http_599", &without(599, NO_BODY)),
         ("5", 429, "Too Many Requests\n", "http_429", "Too Many Requests"),
         ("6", 404, "404 page not found",
             "http_404", "404 page not found; check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later"),
         ("7", 502, r#"{"error":"failed to reach broker"}"#, "http_502", "failed to reach broker"),
         ("8", 502, r#"{"error":"broker_error","message":"{\"error\":\"bad_key\",\"message\":\"key refused\"}"}"#,
             "broker_error", "bad_key: key refused"),
-        ("8, detail", 502, r#"{"error":"broker_error","message":"{\"detail\":\"refused\"}"}"#, "broker_error", "refused"),
         ("8, error", 502, r#"{"error":"broker_error","message":"{\"error\":\"bad_key\"}"}"#, "broker_error", "bad_key"),
         ("8, none", 502, r#"{"error":"broker_error","message":"{\"a\":1}"}"#, "broker_error", r#"{"a":1}"#),
         ("8, cut off", 502, r#"{"error":"broker_error","message":"{\"error\":"}"#, "broker_error", r#"{"error":"#),
         ("9, list", 500, r#"["a"]"#, "http_500", &without(500, UNUSABLE)),
         ("9, string", 500, r#""broken""#, "http_500", r#""broken""#),
-        ("9, number", 500, "17", "http_500", "17"),
-        ("9, null", 500, "null", "http_500", "null"),
         ("9, truncated", 502, r#"{"error":"broker_err"#, "http_502", &without(502, UNUSABLE)),
         ("9, nested", 403, r#"{"error":{"code":"denied","message":"not you"}}"#, "denied", "not you"),
         ("9, nested in part", 403, r#"{"error":{"message":"not you"}}"#, "http_403", "not you"),
-        ("9, nested, a number", 403, r#"{"error":{"code":7,"message":"not you"}}"#, "http_403", "not you"),
         ("no text", 400, "{}", "http_400", &without(400, UNUSABLE)),
         ("a code alone", 404, r#"{"error":"not_found"}"#, "not_found", &without(404, UNUSABLE)),
-        ("null", 400, r#"{"error":null,"code":null,"message":null}"#, "http_400", &without(400, UNUSABLE)),
         ("empty", 400, r#"{"error":"","code":"","message":"","detail":"d"}"#, "http_400", "d"),
         ("a flag", 400, r#"{"error":true,"code":"c","message":"m"}"#, "c", "m"),
-        ("a flag alone", 400, r#"{"error":true,"message":"m"}"#, "http_400", "m"),
         ("a number", 400, r#"{"error":400,"message":"m"}"#, "http_400", "m"),
         ("prose and a code", 400, r#"{"error":"so it is","code":"c"}"#, "c", "so it is"),
         ("prose and a message", 400, r#"{"error":"so it is","message":"m"}"#, "http_400", "m"),
         ("error before code", 400, r#"{"error":"a","code":"b","message":"m","detail":"d"}"#, "a", "m"),
         ("non-ASCII code", 400, r#"{"error":"é","message":"m"}"#, "http_400", "m"),
-        ("control characters", 400, "{\"error\":\"a\\u0000b\",\"message\":\"a\\r\\nb\\u001b[31m\\u0085c\"}",
-            "http_400", "a  b [31m c"),
-        ("control characters in text", 400, "a\r\nb\0\tc\x7f", "http_400", "a  b  c "),
         ("duplicates", 400, r#"{"error":"a","error":"b","message":"m"}"#, "b", "m"),
     ];
     for (case, status, body, code, message) in table {
         let error = error_of(status, body);
-        assert_eq!(
-            (error.code(), error.message()),
-            (code, message),
-            "{case}: {body}"
-        );
-        assert_eq!(error.status_code(), Some(status), "{case}");
-        assert_eq!(
-            (error.kind(), error.retry_after()),
-            (ErrorKind::Gateway, None),
-            "{case}"
-        );
-        assert_eq!(error.to_string(), format!("{code}: {message}"), "{case}");
+        let found = (error.code(), error.message(), error.status_code());
+        assert_eq!(found, (code, message, Some(status)), "{case}: {body}");
+        assert_eq!(error.kind(), ErrorKind::Gateway, "{case}");
     }
     assert_eq!(
         error_of(500, b"\xff\xfe caf\xe9").message(),
@@ -120,51 +101,33 @@ fn what_may_succeed_later() {
         // A proxy may have responded, so few statuses say that the connection has ended.
         let bare = error_to(Asked::Resolve, status, "");
         let found = (bare.is_retryable(), bare.is_final(), bare.needs_reconnect());
-        assert_eq!(
-            found,
-            (again, matches!(status, 401 | 410), status == 410),
-            "{status}"
-        );
+        let expected = (again, matches!(status, 401 | 410), status == 410);
+        assert_eq!(found, expected, "{status}");
         let coded = error_to(Asked::Resolve, status, r#"{"error":"no_such_code"}"#);
         let is_final = status < 500 && status != 429;
         assert_eq!(coded.is_final(), is_final, "{status}");
         assert!(!error_of(status, broker("404")).is_retryable() || status == 429);
     }
-    for status in ["400", "404", "422", "499"] {
+    for status in ["400", "499"] {
         assert!(!error_of(502, broker(status)).is_retryable(), "{status}");
     }
-    #[rustfmt::skip]
-    let passing = [
-        "429", "399", "500", "502", "0", "-404", "404.5", "\"404\"", "null", "[404]", "\"failed\"",
-        "99999999999999999999",
-    ];
-    for status in passing {
+    for status in ["429", "399", "500", "-404", "404.5", "\"404\"", "null"] {
         assert!(error_of(502, broker(status)).is_retryable(), "{status}");
     }
 }
 
+/// `src/time/date/tests.rs` has the forms of `Retry-After`.
 #[test]
 fn how_long_to_wait() {
-    // `src/time/date/tests.rs` has the forms of `Retry-After`.
-    let now = "Sun, 06 Nov 1994 08:49:37 GMT";
-    let minute = Duration::from_secs(60);
-    for (value, wait) in [
-        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(minute)),
-        ("soon", None),
-    ] {
-        let response = response(
-            429,
-            &[("retry-after", value), ("date", now)],
-            b"Too Many Requests",
-        );
-        let error = read(&response, &[""]);
-        assert_eq!(error.retry_after(), wait, "{value:?}");
-        assert!(error.is_retryable() && error.code() == "http_429");
+    let now = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    let minute = Some(Duration::from_secs(60));
+    for (value, wait) in [("Sun, 06 Nov 1994 08:50:37 GMT", minute), ("soon", None)] {
+        let response = response(429, &[("retry-after", value), now], b"busy");
+        assert_eq!(read(&response, &[""]).retry_after(), wait, "{value:?}");
     }
-    let undated = response(503, &[("retry-after", now)], b"");
+    let undated = response(503, &[("retry-after", now.1)], b"");
     let waits = date::retry_after_header(&undated.headers);
     assert_eq!(waits, Some(Duration::ZERO), "long ago by our own clock");
-    assert_eq!(date::server_time(&undated.headers), None);
     let mut odd = HeaderMap::new();
     odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());
     assert_eq!(date::retry_after_header(&odd), None);
@@ -173,54 +136,33 @@ fn how_long_to_wait() {
 #[test]
 fn the_api_key_does_not_come_back() {
     let bodies = [
-        "no such key: key-1",
         r#"{"error":"invalid_key","message":"key-1 is unknown"}"#,
         r#"{"error":"key-1","message":"unknown"}"#,
-        r#"{"error":{"code":"key-1"}}"#,
-        r#"{"code":"x.key-1.y"}"#,
+        r#"{"error":{"code":"x.key-1.y"}}"#,
         r#"{"error":"b","message":"{\"message\":\"key-1\"}"}"#,
-        "key-1",
         "[\"key-1\"]",
         r#"{"error":"bad key-1 key-1"}"#,
+        &format!("{}key-1", "x".repeat(MAX_TEXT - 2)),
     ];
     for body in bodies {
-        let error = error_of(401, body);
-        assert!(
-            !format!("{error} {error:?} {}", error.code()).contains("key-1"),
-            "{body}: {error}"
-        );
+        let shown = format!("{:?}", error_of(401, body));
+        assert!(!shown.contains("key-1"), "{body}: {shown}");
+        assert!(!shown.contains("xke"), "cut off within the key: {shown}");
     }
-    assert_eq!(
-        error_of(401, "bad key-1").message(),
-        "bad [redacted]; check that api_key is correct"
-    );
-    let cut = format!("{}key-1", "x".repeat(MAX_TEXT - 2));
-    assert!(
-        !error_of(400, cut).message().contains("ke"),
-        "cut off within the key"
-    );
+    let error = error_of(401, "bad key-1");
+    let expected = "bad [redacted]; check that api_key is correct";
+    assert_eq!(error.message(), expected);
     let without = read(&response(400, &[], b"bad"), &[""]);
     assert_eq!(without.message(), "bad", "no key, nothing to hide");
 }
 
 #[test]
 fn a_credential_in_a_body_without_a_message_does_not_show() {
-    let bodies = [
-        r#"{"access_token":"canary"}"#,
+    for body in [
         r#"{"error":"other","refresh_token":"canary","expiry":null}"#,
-        r#"{"error":{"Session_Token":"canary"}}"#,
-        r#"{"credentials":{"username":"canary","x":["canary"]}}"#,
-        r#"{"message":null,"data":[{"api_key":"canary"}]}"#,
-        r#"{"client_secret":5,"password":"canary","Authorization":["canary"],"authUrl":"canary"}"#,
         r#"[{"apiKey":"canary"}]"#,
-    ];
-    for body in bodies {
-        let error = error_of(409, body);
-        assert!(!error.message().contains("canary"), "{error}");
-        assert!(
-            error.message().contains("JSON without a usable message"),
-            "{error}"
-        );
+    ] {
+        assert_eq!(error_of(409, body).message(), without(409, UNUSABLE));
     }
 }
 
@@ -252,23 +194,17 @@ fn a_blank_text_says_nothing() {
 
 #[test]
 fn long_bodies_are_cut() {
-    for piece in ["x", "é", "日", "\u{1F600}"] {
+    for piece in ["x", "\u{1F600}"] {
         let expected = format!("{}...", piece.repeat(MAX_TEXT));
-        let body = piece.repeat(1_000_000);
-        assert_eq!(error_of(500, &body).message(), expected);
         let body = piece.repeat(16_000);
+        assert_eq!(error_of(500, &body).message(), expected);
         let json = format!(r#"{{"error":"{}","message":"{body}"}}"#, "c".repeat(101));
-        assert_eq!(error_of(500, &json).message(), expected);
-        assert_eq!(
-            error_of(500, &json).code(),
-            "http_500",
-            "no code is that long"
-        );
+        let error = error_of(500, &json);
+        assert_eq!(error.message(), expected);
+        assert_eq!(error.code(), "http_500", "no code is that long");
     }
-    assert_eq!(
-        error_of(500, "x".repeat(MAX_TEXT)).message(),
-        "x".repeat(MAX_TEXT)
-    );
+    let longest = "x".repeat(MAX_TEXT);
+    assert_eq!(error_of(500, &longest).message(), longest);
     let deep = "[".repeat(60_000);
     assert_eq!(error_of(500, deep).code(), "http_500");
 }
@@ -303,19 +239,17 @@ fn the_meaning_of_each_error() {
     const KEY: &str = "check that api_key is correct";
     const KEYS: &str = "have different keys";
     const SAID: &str = "It is so.";
-    const PAGE: &str = "404 page not found";
     let broker = |status| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
     let [refused, forbidden, limited] = [400, 403, 429].map(broker);
     let wrapped = r#"{"error":"broker_error","message":"{\"error\":\"credentials_rejected\",\"message\":\"401\"}"}"#;
     let limit = r#"{"error":"broker_unavailable","message":"m","status":429}"#;
     let grpc = r#"{"code":5,"message":"Not Found"}"#;
     #[rustfmt::skip]
-    let table: [(Asked, u16, &str, Next, &str); 44] = [
+    let table: [(Asked, u16, &str, Next, &str); 31] = [
         (Resolve, 404, "connection_not_found", Reconnect, CASE),
         (Other, 404, "connection_not_found", Final, ID),
         (Other, 400, "connection_not_active", Final, CONSENT),
         (Other, 409, "attention_required", Reconnect, AGAIN),
-        (Other, 410, "connection_revoked", Reconnect, AGAIN),
         (Other, 410, "", Reconnect, AGAIN),
         (Other, 404, "token_not_found", Reconnect, AGAIN),
         (Refresh, 400, "no_refresh_token", Reconnect, SAID),
@@ -326,12 +260,8 @@ fn the_meaning_of_each_error() {
         (Other, 403, "invalid_api_key", Final, KEYS),
         (Resolve, 401, "unauthorized", Final, KEY),
         (Resolve, 401, "", Final, KEY),
-        (Resolve, 401, "a_proxys_code", Final, SAID),
         (Other, 401, "invalid_user_context_token", Final, SAID),
-        (Resolve, 400, "missing_fields", Final, SAID),
         (Resolve, 502, "broker_unavailable", Retry, SAID),
-        (Resolve, 500, "decrypt_failed", Unclear, SAID),
-        (Resolve, 429, "Too Many Requests\n", Retry, "Too Many Requests"),
         (Resolve, 502, limit, Retry, "m"),
         (Resolve, 429, &limited, Retry, "m"),
         (Resolve, 502, &limited, Retry, "m"),
@@ -340,24 +270,16 @@ fn the_meaning_of_each_error() {
         (Other, 502, &forbidden, Unclear, KEYS),
         (Other, 502, &refused, Unclear, "m"),
         (Other, 502, wrapped, Unclear, "credentials_rejected: 401"),
-        (Other, 422, "credentials_rejected", Final, SAID),
         // The words of a proxy, an ingress or another server.
         (Resolve, 404, "", Unclear, "version 0.3 or later"),
-        (Resolve, 404, PAGE, Unclear, "version 0.3 or later"),
         (Resolve, 404, grpc, Unclear, "Not Found; check that gateway_url"),
-        (Resolve, 413, "<h1>Too large</h1>", Unclear, "Too large"),
         (Resolve, 403, "<h1>Forbidden</h1>", Unclear, "Forbidden"),
-        (Resolve, 409, "", Unclear, "no body"),
         // A code is the gateway's own, even if no table has it.
         (Resolve, 404, "not_found", Final, SAID),
-        (Resolve, 409, "some_code", Final, SAID),
         (Resolve, 500, "some_code", Unclear, SAID),
         // Some servers repeat the status in the body.
         (Resolve, 401, r#"{"status":401}"#, Final, KEY),
         (Resolve, 403, r#"{"status":403}"#, Unclear, "without a usable"),
-        (Resolve, 404, r#"{"status":404}"#, Unclear, "version 0.3"),
-        (Resolve, 410, r#"{"status":410}"#, Reconnect, AGAIN),
-        (Resolve, 429, r#"{"status":429}"#, Retry, "status 429"),
     ];
     for (asked, status, body, next, part) in table {
         let is_code = is_code(body);
@@ -367,20 +289,13 @@ fn the_meaning_of_each_error() {
         let case = format!("{asked:?} {status} {body}: {error}");
         assert_eq!(error.needs_reconnect(), next == Reconnect, "{case}");
         assert_eq!(error.is_retryable(), next == Retry, "{case}");
-        assert_eq!(
-            error.is_final(),
-            matches!(next, Reconnect | Final),
-            "{case}"
-        );
+        let is_final = matches!(next, Reconnect | Final);
+        assert_eq!(error.is_final(), is_final, "{case}");
         assert!(error.message().contains(part), "{case}");
         assert!(!error.message().contains(".;"), "{case}");
-        let given_up = NexusError::exhausted(error.clone(), 3);
-        assert_eq!(
-            given_up.needs_reconnect(),
-            error.needs_reconnect(),
-            "{case}"
-        );
-        assert_eq!(given_up.is_retryable(), error.is_retryable(), "{case}");
+        let given_up = NexusError::exhausted(error, 3);
+        let flags = (given_up.needs_reconnect(), given_up.is_retryable());
+        assert_eq!(flags, (next == Reconnect, next == Retry), "{case}");
     }
 }
 
@@ -389,24 +304,18 @@ fn the_meaning_of_each_error() {
 fn a_brokers_429_is_retried_as_a_429() {
     let limit = r#"{"error":"broker_error","message":"m","status":429}"#;
     for (status, body, retried_as) in [(502, limit, 429), (429, limit, 429), (502, "", 502)] {
-        let (_, found) = of(
-            Asked::Resolve,
-            &response(status, &[], body.as_bytes()),
-            [""],
-        );
+        let response = response(status, &[], body.as_bytes());
+        let (_, found) = of(Asked::Resolve, &response, [""]);
         assert_eq!(found, retried_as, "{status} {body}");
     }
 }
 
 #[test]
 fn a_known_code_is_never_hidden() {
+    let down = "broker_unavailable";
     for (code, secret, shown) in [
         ("token_expired", "token", "token_expired"),
-        (
-            "broker_unavailable",
-            "broker_unavailable",
-            "broker_unavailable",
-        ),
+        (down, down, down),
         ("own_code_of_key", "own_code", "http_409"),
     ] {
         let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
@@ -419,43 +328,30 @@ fn a_known_code_is_never_hidden() {
 /// the same codes.
 #[test]
 fn the_codes_of_the_table_are_documented() {
-    let documented = include_str!("../../error/kind.rs");
-    let rows = documented
-        .lines()
-        .filter_map(|line| line.strip_prefix("/// | `"));
+    let documented = include_str!("../../error/kind.rs").lines();
     let mut codes = Vec::new();
-    for row in rows {
+    for row in documented.filter_map(|line| line.strip_prefix("/// | `")) {
         let (cell, rest) = row.split_once(" | ").unwrap();
         for code in cell.split('`').step_by(2) {
-            let asked = if cell.contains("(by id)") {
-                Asked::Other
-            } else {
-                Asked::Resolve
+            let is_by_id = cell.contains("(by id)");
+            let asked = [Asked::Resolve, Asked::Other][usize::from(is_by_id)];
+            let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
+            let error = match code.strip_prefix("http_") {
+                Some(status) => error_to(asked, status.parse().unwrap(), ""),
+                None => error_to(asked, 400, body),
             };
-            let status = code.strip_prefix("http_");
-            let status = status.map_or(400, |status| status.parse().unwrap());
-            let body = if status == 400 {
-                format!(r#"{{"error":"{code}","message":"m"}}"#)
-            } else {
-                String::new()
-            };
-            let reconnects = error_to(asked, status, &body).needs_reconnect();
-            assert_eq!(
-                reconnects,
-                rest.contains("| let the user connect"),
-                "{code}"
-            );
+            let reconnects = rest.contains("| let the user connect");
+            assert_eq!(error.needs_reconnect(), reconnects, "{code}");
             codes.push(code);
         }
     }
+    codes.extend(["timeout", "request_failed", "http_"]);
     let table = include_str!("../../error/meaning.rs").lines();
     let rows: Vec<_> = table.filter_map(|line| line.split_once("=> (")).collect();
     assert!(rows.len() > 15, "the table was found");
-    let own = ["timeout", "request_failed", "http_"];
     for (row, _) in rows {
         for code in row.split('"').skip(1).step_by(2) {
-            let is_documented = codes.contains(&code) || own.contains(&code);
-            assert!(is_documented, "{code}");
+            assert!(codes.contains(&code), "{code}");
         }
     }
 }

@@ -42,24 +42,25 @@ fn with(strategy: &str, config: Value, credentials: Value) -> Value {
     json!({"strategy": {"type": strategy, "config": config}, "credentials": credentials})
 }
 
+fn by_query() -> Value {
+    let config = json!({"param_name": "key"});
+    with("query_param", config, json!({"api_key": "k/1"}))
+}
+
 #[test]
 fn fields_from_the_top_level_or_the_credentials() {
     #[rustfmt::skip]
     let table = [
         (json!({"access_token": "t"}), "t", None),
         (json!({"access_token": "t", "credentials": null, "token_type": null}), "t", None),
-        (json!({"access_token": "t", "credentials": {}}), "t", None),
         (json!({"access_token": "t", "credentials": {"access_token": "u"}}), "u", None),
         (json!({"credentials": {"access_token": "u", "token_type": "x"}}), "u", Some("x")),
-        (json!({"access_token": "", "credentials": {"access_token": "u"}}), "u", None),
         (json!({"access_token": null, "token_type": "", "credentials": {"access_token": "u"}}), "u", None),
         (json!({"access_token": "t", "token_type": "a", "credentials": {"token_type": "b"}}), "t", Some("b")),
         (json!({"access_token": 12}), "12", None),
         (json!({"strategy": "header", "credentials": {"api_key": "k"}}), "k", None),
         (with("header", json!({"value_prefix": "Basic "}), json!({"api_key": "k"})), "k", None),
-        (with("query_param", json!({"param_name": "q"}), json!({"api_key": "k"})), "k", None),
         (with("basic_auth", json!({}), json!({"username": "u", "password": "p"})), "", None),
-        (with("path", json!({}), json!({"a": "b"})), "", None),
         (with("saml", json!({}), json!({"a": "b"})), "", None),
         // A key that signs requests is not a token, whether or not this build can sign.
         (with("hmac_payload", json!({"header_name": "X-A"}), json!({"api_secret": "s"})), "", None),
@@ -74,66 +75,42 @@ fn fields_from_the_top_level_or_the_credentials() {
     let all = json!({"access_token": "t", "scope": "a b", "id_token": "i", "refresh_token": "r",
         "provider": "p", "strategy": {"type": "oauth2"}, "credentials": {"x": 1}});
     let all = response(&all).unwrap();
-    let texts = [&all.scope, &all.id_token, &all.refresh_token, &all.provider];
-    assert_eq!(
-        texts.map(|text| text.clone().unwrap()),
-        ["a b", "i", "r", "p"]
-    );
-    assert_eq!(
-        Value::Object(all.strategy.unwrap()),
-        json!({"type": "oauth2"})
-    );
-    assert_eq!(Value::Object(all.credentials.unwrap()), json!({"x": 1}));
-    let neither = [
-        json!({}),
-        json!({"access_token": null}),
+    let texts = [all.scope, all.id_token, all.refresh_token, all.provider];
+    assert_eq!(texts.map(Option::unwrap), ["a b", "i", "r", "p"]);
+    let objects = [all.strategy, all.credentials].map(|object| Value::Object(object.unwrap()));
+    assert_eq!(objects, [json!({"type": "oauth2"}), json!({"x": 1})]);
+    for neither in [
         json!({"access_token": ""}),
         json!({"access_token": [], "credentials": {}}),
-        json!({"credentials": []}),
         json!({"credentials": "secret"}),
-        json!({"token_type": "Bearer", "expires_in": 5}),
-    ];
-    for value in neither {
-        assert_eq!(
-            response(&value).unwrap_err().code(),
-            "invalid_response",
-            "{value}"
-        );
+    ] {
+        let error = response(&neither).unwrap_err();
+        assert_eq!(error.code(), "invalid_response", "{neither}");
     }
 }
 
 #[test]
 fn the_expiry_in_the_contracts_order() {
-    let (first, second, third) = (
-        "2025-06-15T15:00:01Z",
-        "2025-06-15T15:00:02Z",
-        "2025-06-15T15:00:03Z",
-    );
+    let [first, second, third] = [1, 2, 3].map(|second| format!("2025-06-15T15:00:0{second}Z"));
     let base = NOON + 1800;
     #[rustfmt::skip]
     let table = [
         (json!({"credentials": {"expires_at": first}, "expires_at": second, "expiry": third}), Some(1)),
         (json!({"expires_at": second, "expiry": third}), Some(2)),
         (json!({"expiry": third}), Some(3)),
-        (json!({"credentials": {"expires_at": null}, "expires_at": second}), Some(2)),
         (json!({"credentials": {"expires_at": "0001-01-01T00:00:00Z"}, "expires_at": second}), Some(2)),
         (json!({"credentials": {"expires_at": 0}, "expires_at": "soon", "expiry": third}), Some(3)),
         (json!({"credentials": {"expires_at": base + 9}}), Some(9)),
-        (json!({"credentials": {"expires_at": (base + 9) * 1000}}), Some(9)),
         (json!({"credentials": {"expiry": third}}), None),
         // Microseconds since 1970.
         (json!({"credentials": {"expires_at": base * 1_000_000}, "expires_at": second}), Some(2)),
         (json!({"expires_in": 60}), None),
-        (json!({"expires_at": -5}), None),
     ];
     for (mut value, expected) in table {
         value["access_token"] = json!("t");
         let expires_at = response(&value).unwrap().expires_at;
-        assert_eq!(
-            expires_at,
-            expected.map(|seconds| at(base + seconds)),
-            "{value}"
-        );
+        let expected = expected.map(|seconds| at(base + seconds));
+        assert_eq!(expires_at, expected, "{value}");
     }
 }
 
@@ -144,22 +121,17 @@ fn the_expiry_by_the_local_clock() {
     #[rustfmt::skip]
     let table = [
         ("none: five minutes", json!({}), None, 300),
-        ("none, and a Date", json!({}), Some(NOON - 600), 300),
         ("unset", json!({"expires_at": "0001-01-01T00:00:00Z", "expires_in": 0}), None, 300),
         ("relative", json!({"expires_in": 60}), None, 60),
-        ("relative, as text", json!({"expires_in": "60"}), None, 60),
         ("relative needs no Date", json!({"expires_in": 60}), Some(NOON - 600), 60),
         ("absurd", json!({"expires_in": 1e300}), None, year),
         ("negative", json!({"expires_in": -60}), None, 300),
         ("absolute", json!({"expires_at": half}), None, 1800),
         ("absolute goes first", json!({"expires_at": half, "expires_in": 60}), None, 1800),
-        ("clocks agree", json!({"expires_at": half}), Some(NOON + 2), 1800),
         ("our clock is behind", json!({"expires_at": half}), Some(NOON + 600), 1199),
-        ("our clock is ahead", json!({"expires_at": half}), Some(NOON - 600), 2399),
         ("it has passed", json!({"expires_at": dead}), None, -1800),
         ("it has passed, by the Date", json!({"expires_at": dead}), Some(NOON + 600), 0),
         ("said to be expired", json!({"expires_at": half, "credentials": {"expired": true}}), None, 0),
-        ("said to be expired, without a date", json!({"credentials": {"expired": true}}), None, 0),
         ("not expired", json!({"expires_in": 60, "credentials": {"expired": false}}), None, 60),
     ];
     for (case, mut value, date, left) in table {
@@ -180,82 +152,52 @@ fn what_is_cached() {
         value
     };
     let none = Value::Null;
-    let query = with(
-        "query_param",
-        json!({"param_name": "key"}),
-        json!({"api_key": "k"}),
-    );
+    let bearer = |token_type: &Value| json!({"access_token": "t", "token_type": token_type});
+    let path = with("path", json!({}), json!({"a": "b"}));
     let basic = with("basic_auth", json!({}), json!({"username": "u"}));
-    let bearer = |token_type: Value| json!({"access_token": "t", "token_type": token_type});
-    // The response, and the token, its type, its header and the prefix.
+    // The response, and the token, its type, its header and the prefix, with `_` for a space.
     let table = [
-        (
-            bearer(none.clone()),
-            ["t", "Bearer", "Authorization", "Bearer "],
-        ),
-        (
-            bearer(json!("bearer")),
-            ["t", "bearer", "Authorization", "Bearer "],
-        ),
-        (
-            bearer(json!("DPoP")),
-            ["t", "DPoP", "Authorization", "DPoP "],
-        ),
-        (
-            key("X-A", none.clone(), none.clone()),
-            ["k", "Bearer", "X-A", ""],
-        ),
-        (key("X-A", none.clone(), json!("x")), ["k", "x", "X-A", ""]),
-        (
-            key("X-A", json!(" Key "), json!("x")),
-            ["k", "Key", "X-A", " Key "],
-        ),
-        (key("X-A", json!(""), json!("x")), ["k", "X-A", "X-A", ""]),
+        (bearer(&none), "t Bearer Authorization Bearer_"),
+        (bearer(&json!("bearer")), "t bearer Authorization Bearer_"),
+        (bearer(&json!("DPoP")), "t DPoP Authorization DPoP_"),
+        (key("X-A", none.clone(), json!("x")), "k x X-A "),
+        (key("X-A", json!(" Key "), json!("x")), "k Key X-A _Key_"),
+        (key("X-A", json!(""), json!("x")), "k X-A X-A "),
         (
             key("Authorization", json!("Bot "), none),
-            ["k", "Bot", "Authorization", "Bot "],
+            "k Bot Authorization Bot_",
         ),
-        (query, ["k", "Bearer", "", ""]),
-        (
-            with("path", json!({}), json!({"a": "b"})),
-            ["", "Bearer", "", ""],
-        ),
-        (basic, ["dTo=", "Bearer", "Authorization", "Basic "]),
+        (by_query(), "k/1 Bearer  "),
+        (path, " Bearer  "),
+        (basic, "dTo= Bearer Authorization Basic_"),
     ];
     for (value, expected) in table {
         let token = cached(&value);
         let fields = [
-            &token.access_token,
+            &*token.access_token,
             &token.token_type,
             &token.header_name,
-            &token.value_prefix,
+            &token.value_prefix.replace(' ', "_"),
         ];
-        assert_eq!(fields, expected, "{value}");
-        let [secret, _, name, prefix] = expected;
-        let sent = token
-            .to_header()
-            .unwrap()
-            .map(|(name, value)| (name.to_string(), value));
-        let header = HeaderValue::try_from(format!("{prefix}{secret}")).unwrap();
-        let expected = (!name.is_empty()).then(|| (name.to_ascii_lowercase(), header));
+        assert_eq!(fields.join(" "), expected, "{value}");
+        let sent = token.to_header().unwrap();
+        let sent = sent.map(|(name, value)| (name.to_string(), value));
+        let header = [&*token.value_prefix, &token.access_token].concat();
+        let expected = (!token.header_name.is_empty()).then(|| {
+            let name = token.header_name.to_ascii_lowercase();
+            (name, HeaderValue::try_from(header).unwrap())
+        });
         assert_eq!(sent, expected, "{value}");
     }
 }
 
 #[test]
 fn where_the_credential_goes_in_a_url() {
-    let query = with(
-        "query_param",
-        json!({"param_name": "key"}),
-        json!({"api_key": "k/1"}),
-    );
-    let path = with(
-        "path",
-        json!({}),
-        json!({"id": "long-enough/1", "region": "eu"}),
-    );
-    let [query, path] = [query, path].map(|value| cached(&value));
+    let query = cached(&by_query());
+    let fields = json!({"id": "long-enough/1", "region": "eu"});
+    let path = cached(&with("path", json!({}), fields));
     let header = cached(&json!({"access_token": "t"}));
+    let filled = "https://h/eu/long-enough%2F1?r=eu";
     let table = [
         (&header, "https://h/{id}?key=x", "https://h/{id}?key=x"),
         (
@@ -263,46 +205,28 @@ fn where_the_credential_goes_in_a_url() {
             "https://h/{id}?key=x&a=1#f?",
             "https://h/{id}?a=1&key=k%2F1",
         ),
-        (
-            &path,
-            "https://h/{region}/{id}?r={region}#{none}",
-            "https://h/eu/long-enough%2F1?r=eu",
-        ),
-        (&path, "https://h/none", "invalid_input"),
+        (&path, "https://h/{region}/{id}?r={region}#{none}", filled),
         (&path, "https://h/none#{id}", "invalid_input"),
     ];
     for (token, url, expected) in table {
-        let target = token
-            .target(url)
-            .map_or_else(|error| error.code().to_owned(), Cow::into_owned);
+        let target = token.target(url);
+        let target = target.map_or_else(|error| error.code().to_owned(), Cow::into_owned);
         assert_eq!(target, expected, "{url}");
     }
-    let next = || Uri::from_static("https://h/{id}?key=x");
-    assert_eq!(
-        header.redirect_target(next(), true).unwrap(),
-        "https://h/{id}?key=x"
-    );
-    assert_eq!(
-        path.redirect_target(next(), true).unwrap(),
-        "https://h/{id}?key=x"
-    );
-    assert_eq!(
-        query.redirect_target(next(), true).unwrap(),
-        "https://h/{id}?key=k%2F1"
-    );
-    assert_eq!(
-        query.redirect_target(next(), false).unwrap(),
-        "https://h/{id}"
-    );
+    let next = "https://h/{id}?key=x";
+    for (token, is_authenticated, expected) in [
+        (&header, true, next),
+        (&path, true, next),
+        (&query, true, "https://h/{id}?key=k%2F1"),
+        (&query, false, "https://h/{id}"),
+    ] {
+        let target = token.redirect_target(Uri::from_static(next), is_authenticated);
+        assert_eq!(target.unwrap(), expected);
+    }
 }
 
 #[test]
 fn the_secrets_of_a_token() {
-    let query = with(
-        "query_param",
-        json!({"param_name": "key"}),
-        json!({"api_key": "k/1"}),
-    );
     let fields = json!({"region": "eu", "key": "long-enough/1", "owner": "somebody"});
     let pair = json!({"username": "somebody", "password": "password"});
     let encoded = "c29tZWJvZHk6cGFzc3dvcmQ";
@@ -314,11 +238,10 @@ fn the_secrets_of_a_token() {
         encoded,
         &padded,
     ];
-    // The response, the secrets of a request, and whether the URL carries them.
+    // The response, the secrets of a request, and whether the URL carries them. The URL does not name the owner.
     let table: [(Value, &[&str], bool); 4] = [
         (json!({"access_token": "k/1"}), &["k/1"], false),
-        (query, &["k/1"], true),
-        // The URL does not name the owner.
+        (by_query(), &["k/1"], true),
         (
             with("path", json!({}), fields),
             &["long-enough/1", "eu"],
@@ -336,27 +259,20 @@ fn the_secrets_of_a_token() {
 
 #[test]
 fn what_else_the_response_knows() {
+    // A lifetime in the credentials began when the provider issued the token, so it is ignored.
+    let ignored = json!({"expires_at": 0, "expires_in": -1, "credentials": {"expires_in": 3600}});
+    let two = json!({"expires_in": 60, "api_base_url": "a", "credentials": {"base_url": "b"}});
     let table = [
         // The response, whether its expiry is assumed, and its API base URL.
         (json!({}), true, None),
-        (
-            json!({"expires_at": 0, "expires_in": -1, "credentials": {"x": 1}}),
-            true,
-            None,
-        ),
-        // This lifetime began when the provider issued the token, so it is ignored.
-        (json!({"credentials": {"expires_in": 3600}}), true, None),
+        (ignored, true, None),
         (json!({"expires_in": 60, "api_base_url": ""}), false, None),
         (
-            json!({"expiry": NOON + 9, "api_base_url": "https://a"}),
+            json!({"expiry": NOON + 9, "api_base_url": "a"}),
             false,
-            Some("https://a"),
+            Some("a"),
         ),
-        (
-            json!({"expires_in": 60, "api_base_url": "https://a", "credentials": {"base_url": "https://b"}}),
-            false,
-            Some("https://b"),
-        ),
+        (two, false, Some("b")),
     ];
     for (mut value, assumed, base) in table {
         value["access_token"] = json!("t");

@@ -62,30 +62,19 @@ fn check(table: &[(Value, Value, &str)]) {
 
 #[test]
 fn oauth2_and_no_strategy() {
+    let config = json!({"header_name": "X-Other", "value_prefix": ""});
     let strategies = [
         json!(null),
         json!("oauth2"),
-        json!({}),
+        json!({"config": {}}),
         json!({"type": null}),
         json!({"type": ""}),
-        json!({"config": {}}),
-        json!({"type": "oauth2"}),
-        json!({"type": "OAuth2"}),
-        json!({"type": "oauth2", "config": null}),
-        json!({"type": "oauth2", "config": {}}),
-        json!({"type": "oauth2", "config": "none"}),
-        json!({"type": "oauth2", "config": {"header_name": "X-Other", "value_prefix": ""}}),
+        json!({"type": "OAuth2", "config": config}),
     ];
     let kinds = [
         (None, "Authorization: Bearer t-1"),
-        (Some("Bearer"), "Authorization: Bearer t-1"),
-        (Some("bearer"), "Authorization: Bearer t-1"),
-        (Some("BEARER"), "Authorization: Bearer t-1"),
         (Some("bEaReR"), "Authorization: Bearer t-1"),
-        (Some("token"), "Authorization: token t-1"),
         (Some("DPoP"), "Authorization: DPoP t-1"),
-        (Some("MAC"), "Authorization: MAC t-1"),
-        (Some("Bearer\r\nX: y"), "invalid_credentials"),
         (Some("a\0"), "invalid_credentials"),
     ];
     for strategy in &strategies {
@@ -101,38 +90,52 @@ fn oauth2_and_no_strategy() {
 #[test]
 fn header() {
     let with = |config: Value| json!({"type": "header", "config": config});
-    let key = json!({"api_key": "k-1", "token": "t-1", "number": 42, "float": 1.5, "yes": true});
-    #[rustfmt::skip]
+    let key = json!({"api_key": "k-1", "token": "t-1", "number": 42, "float": 1.5});
+    let bad = "invalid_credentials";
     let table = [
-        (json!({"type": "header"}), key.clone(), "Authorization: Bearer k-1"),
-        (json!({"type": "HEADER"}), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!(null)), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!("X-API-Key")), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!({})), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!({"header_name": null})), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!({"header_name": ""})), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!({"header_name": "authorization"})), key.clone(), "authorization: Bearer k-1"),
-        (with(json!({"value_prefix": null})), key.clone(), "Authorization: Bearer k-1"),
-        (with(json!({"value_prefix": ""})), key.clone(), "Authorization: k-1"),
-        (with(json!({"value_prefix": "Token "})), key.clone(), "Authorization: Token k-1"),
-        (with(json!({"value_prefix": 7})), key.clone(), "Authorization: 7k-1"),
-        (with(json!({"header_name": "X-API-Key", "credential_field": "api_key"})), key.clone(), "X-API-Key: k-1"),
-        (with(json!({"header_name": "X-API-Key", "value_prefix": ""})), key.clone(), "X-API-Key: k-1"),
-        (with(json!({"header_name": "X-API-Key", "value_prefix": "Key="})), key.clone(), "X-API-Key: Key=k-1"),
-        (with(json!({"header_name": "X-A", "credential_field": "token"})), key.clone(), "X-A: t-1"),
-        (with(json!({"header_name": "X-A", "credential_field": ""})), key.clone(), "X-A: k-1"),
-        (with(json!({"header_name": "X-A", "credential_field": "number"})), key.clone(), "X-A: 42"),
-        (with(json!({"header_name": "X-A", "credential_field": "float"})), key.clone(), "invalid_credentials"),
-        (with(json!({"header_name": "X-A", "credential_field": "yes"})), key.clone(), "X-A: true"),
-        (with(json!({"credential_field": "none"})), key.clone(), "invalid_credentials"),
-        (with(json!({})), json!(null), "invalid_credentials"),
-        (with(json!({})), json!({"api_key": ""}), "invalid_credentials"),
-        (with(json!({})), json!({"api_key": null}), "invalid_credentials"),
-        (with(json!({})), json!({"api_key": ["k-1"]}), "invalid_credentials"),
-        (with(json!({})), json!({"api_key": {"key": "k-1"}}), "invalid_credentials"),
-        (with(json!({})), json!({"api_key": "k\u{e9}"}), "invalid_credentials"),
+        (json!({"type": "HEADER"}), "Authorization: Bearer k-1"),
+        (with(json!("X-API-Key")), "Authorization: Bearer k-1"),
+        (
+            with(json!({"header_name": null})),
+            "Authorization: Bearer k-1",
+        ),
+        (
+            with(json!({"header_name": ""})),
+            "Authorization: Bearer k-1",
+        ),
+        (
+            with(json!({"header_name": "authorization"})),
+            "authorization: Bearer k-1",
+        ),
+        (with(json!({"value_prefix": ""})), "Authorization: k-1"),
+        (with(json!({"value_prefix": 7})), "Authorization: 7k-1"),
+        (with(json!({"header_name": "X-A"})), "X-A: k-1"),
+        (
+            with(json!({"header_name": "X-A", "value_prefix": "Key="})),
+            "X-A: Key=k-1",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": "token"})),
+            "X-A: t-1",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": ""})),
+            "X-A: k-1",
+        ),
+        (
+            with(json!({"header_name": "X-A", "credential_field": "number"})),
+            "X-A: 42",
+        ),
+        (with(json!({"credential_field": "float"})), bad),
+        (with(json!({"credential_field": "none"})), bad),
     ];
-    check(&table);
+    check(&table.map(|(strategy, expected)| (strategy, key.clone(), expected)));
+    let keys = [
+        json!(null),
+        json!({"api_key": ""}),
+        json!({"api_key": ["k-1"]}),
+    ];
+    check(&keys.map(|credentials| (with(json!({})), credentials, bad)));
     let typed = |strategy: &Value| {
         let token = read(strategy, &json!({}), Some("t"), Some("bot"));
         token.unwrap().value_prefix
@@ -154,62 +157,38 @@ fn header() {
         }
     }
     let custom = with(json!({"header_name": "X-A"}));
-    let table = [
-        (json!({}), "X-A: t-2"),
-        (json!({"api_key": "k-1"}), "X-A: k-1"),
-    ];
-    for (credentials, expected) in table {
-        assert_eq!(
-            made_of(&custom, &credentials, Some("t-2"), Some("bearer")),
-            expected
-        );
+    for (credentials, expected) in [(json!({}), "X-A: t-2"), (key, "X-A: k-1")] {
+        let made = made_of(&custom, &credentials, Some("t-2"), Some("bearer"));
+        assert_eq!(made, expected);
     }
 }
 
 #[test]
 fn headers_that_no_credential_goes_into() {
-    let names = [
-        "X A",
-        "X:A",
-        ":authority",
-        "X\r\nA",
-        "X\0",
-        "é",
-        " X-A",
-        "X-A ",
-    ];
-    for name in names {
-        let strategy = json!({"type": "header", "config": {"header_name": name}});
+    let header = |config: Value| json!({"type": "header", "config": config});
+    for name in ["X A", "X:A", ":authority", "X\r\nA", "X\0", "é", " X-A"] {
+        let strategy = header(json!({"header_name": name}));
         let made = made_of(&strategy, &json!({"api_key": "k-1"}), None, None);
         assert_eq!(made, "invalid_response", "{name:?}");
     }
+    let bad = "invalid_credentials";
     for secret in ["k\r\nX: y", "k\n", "\rk", "k\0", "k\u{7f}", "\n"] {
         for config in [json!({}), json!({"header_name": "X-A"})] {
-            let strategy = json!({"type": "header", "config": config});
-            let made = made_of(&strategy, &json!({"api_key": secret}), None, None);
-            assert_eq!(made, "invalid_credentials", "{secret:?}");
+            let made = made_of(&header(config), &json!({"api_key": secret}), None, None);
+            assert_eq!(made, bad, "{secret:?}");
         }
         let made = made_of(&json!(null), &json!({}), Some(secret), None);
-        assert_eq!(made, "invalid_credentials", "{secret:?}");
+        assert_eq!(made, bad, "{secret:?}");
         let error = header::of_credential("X-A", "", secret).unwrap_err();
         assert!(!error.message().contains(secret), "{error}");
     }
-    let beyond_ascii = [
-        ("Authorization", "invalid_credentials"),
-        ("authorization", "invalid_credentials"),
-        ("X-A", "X-A: kl\u{fc}"),
-    ];
-    for (name, expected) in beyond_ascii {
-        let strategy =
-            json!({"type": "header", "config": {"header_name": name, "value_prefix": ""}});
+    for (name, expected) in [("authorization", bad), ("X-A", "X-A: kl\u{fc}")] {
+        let strategy = header(json!({"header_name": name, "value_prefix": ""}));
         let made = made_of(&strategy, &json!({"api_key": "kl\u{fc}"}), None, None);
         assert_eq!(made, expected, "{name}");
     }
-    let prefix = json!({"type": "header", "config": {"value_prefix": "a\r\nb"}});
-    assert_eq!(
-        made_of(&prefix, &json!({"api_key": "k"}), None, None),
-        "invalid_credentials"
-    );
+    let prefix = header(json!({"value_prefix": "a\r\nb"}));
+    assert_eq!(made_of(&prefix, &json!({"api_key": "k"}), None, None), bad);
     let (name, value) = header::of_credential("X-A", "Key ", "canary").unwrap();
     assert_eq!(
         (name.as_str(), value.as_bytes()),
@@ -220,100 +199,56 @@ fn headers_that_no_credential_goes_into() {
 
 #[test]
 fn basic_auth() {
-    let basic = json!({"type": "basic_auth"});
-    let other =
-        json!({"type": "basic_auth", "config": {"username_field": "u", "password_field": "p"}});
-    let null =
-        json!({"type": "Basic_Auth", "config": {"username_field": null, "password_field": ""}});
+    let basic = |config: Value| json!({"type": "Basic_Auth", "config": config});
+    let empty = json!({"username_field": null, "password_field": ""});
+    let named = json!({"username_field": "u", "password_field": "p"});
+    let pair = |user: Value, password: Value| json!({"username": user, "password": password});
     // RFC 7617 section 2.
-    let aladdin = "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
-    let pair = |user: &str, password: Value| json!({"username": user, "password": password});
-    let bad = "invalid_credentials";
+    let aladdin = "QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    let own_names = json!({"u": "Aladdin", "p": "open sesame", "username": "x"});
     let table = [
         (
-            basic.clone(),
-            pair("Aladdin", json!("open sesame")),
+            &empty,
+            pair(json!("Aladdin"), json!("open sesame")),
             aladdin,
         ),
-        (null, pair("Aladdin", json!("open sesame")), aladdin),
-        (
-            other.clone(),
-            json!({"u": "Aladdin", "p": "open sesame", "username": "x"}),
-            aladdin,
-        ),
-        (
-            basic.clone(),
-            pair("u", json!("")),
-            "Authorization: Basic dTo=",
-        ),
-        (
-            basic.clone(),
-            pair("u", json!(null)),
-            "Authorization: Basic dTo=",
-        ),
-        (
-            basic.clone(),
-            json!({"username": "u"}),
-            "Authorization: Basic dTo=",
-        ),
-        (
-            basic.clone(),
-            pair("u", json!("a:b")),
-            "Authorization: Basic dTphOmI=",
-        ),
-        (
-            basic.clone(),
-            pair("u", json!(12)),
-            "Authorization: Basic dToxMg==",
-        ),
-        (
-            basic.clone(),
-            json!({"username": 7, "password": "p"}),
-            "Authorization: Basic Nzpw",
-        ),
-        (
-            basic.clone(),
-            pair("té", json!("ß")),
-            "Authorization: Basic dMOpOsOf",
-        ),
-        (basic.clone(), pair("", json!("p")), bad),
-        (basic.clone(), json!({"password": "p"}), bad),
-        (
-            basic.clone(),
-            json!({"username": null, "password": "p"}),
-            bad,
-        ),
-        (basic.clone(), json!(null), bad),
-        (other, pair("u", json!("p")), bad),
+        (&named, own_names, aladdin),
+        (&empty, pair(json!("u"), json!("")), "dTo="),
+        (&empty, json!({"username": "u"}), "dTo="),
+        (&empty, pair(json!("u"), json!("a:b")), "dTphOmI="),
+        (&empty, pair(json!("u"), json!(12)), "dToxMg=="),
+        (&empty, pair(json!("té"), json!("ß")), "dMOpOsOf"),
+        (&empty, pair(json!(""), json!("p")), ""),
+        (&empty, pair(json!(null), json!("p")), ""),
+        (&named, pair(json!("u"), json!("p")), ""),
     ];
-    check(&table);
-    let made = made_of(&basic, &pair("u", json!("p")), Some("t-1"), Some("bearer"));
-    assert_eq!(
-        made, "Authorization: Basic dTpw",
-        "an access token in the same response changes nothing"
-    );
+    for (config, credentials, expected) in table {
+        // An access token in the same response changes nothing.
+        for token in [None, Some("t-1")] {
+            let made = made_of(&basic(config.clone()), &credentials, token, None);
+            let expected = match expected {
+                "" => "invalid_credentials".to_owned(),
+                expected => format!("Authorization: Basic {expected}"),
+            };
+            assert_eq!(made, expected, "{config} with {credentials}");
+        }
+    }
 }
 
 #[test]
 fn query_param_and_path() {
     let query = |config: Value| json!({"type": "query_param", "config": config});
-    let key = json!({"api_key": "k-1", "other": "o-1", "number": 7});
+    let key = json!({"api_key": "k-1", "other": "o-1"});
     #[rustfmt::skip]
     let table = [
         (query(json!({"param_name": "key"})), key.clone(), "?key=k-1"),
         (query(json!({"param_name": "key", "credential_field": "other"})), key.clone(), "?key=o-1"),
-        (query(json!({"param_name": "key", "credential_field": "number"})), key.clone(), "?key=7"),
-        (query(json!({"param_name": "key", "credential_field": null})), key.clone(), "?key=k-1"),
-        (query(json!({"param_name": 5})), key.clone(), "?5=k-1"),
         (query(json!({"param_name": "key"})), json!({"api_key": "a\r\nb"}), "?key=a\r\nb"),
         (query(json!({"param_name": "key", "credential_field": "none"})), key.clone(), "invalid_credentials"),
-        (query(json!({"param_name": "key"})), json!({"api_key": ""}), "invalid_credentials"),
         (query(json!({"param_name": ""})), key.clone(), "invalid_response"),
-        (query(json!({"param_name": null})), key.clone(), "invalid_response"),
-        (query(json!({})), key.clone(), "invalid_response"),
         (query(json!(null)), key.clone(), "invalid_response"),
         (json!({"type": "query_param"}), key.clone(), "invalid_response"),
-        (json!({"type": "path"}), key, "{api_key=k-1}{number=7}{other=o-1}"),
+        (json!({"type": "path"}), key, "{api_key=k-1}{other=o-1}"),
         (json!({"type": "path"}), json!({"a": null, "b": [], "c": {}, "d": true}), "{d=true}"),
         (json!({"type": "path"}), json!(null), ""),
     ];
@@ -322,36 +257,23 @@ fn query_param_and_path() {
 
 #[test]
 fn what_cannot_be_put_on_a_request() {
-    let unknown = [
-        json!("saml"),
-        json!("bearer"),
-        json!("api_key"),
-        json!("header "),
-        json!("oauth1"),
-        json!("a\r\n[NexusSDK]"),
-        json!(1),
-        json!(true),
-        json!({}),
-        json!({"name": "oauth2"}),
+    let types = ["saml", "api_key", "header ", "a\r\n[x]"];
+    let objects = types.map(|kind| json!({"type": kind, "config": {"param_name": "k"}}));
+    let odd = [
+        json!({"type": 1}),
+        json!({"type": {}}),
         json!(["oauth2"]),
+        json!(7),
     ];
-    for strategy in [json!([]), json!(["oauth2"]), json!(7)] {
-        let made = made_of(&strategy, &json!({}), Some("t"), None);
-        assert_eq!(made, "unsupported_strategy", "{strategy}");
-    }
-    for kind in unknown {
-        let strategy = json!({"type": kind, "config": {"param_name": "k"}});
+    for strategy in objects.into_iter().chain(odd) {
         let credentials = json!({"api_key": "k", "username": "u"});
-        let made = made_of(&strategy, &credentials, Some("t"), None);
-        assert_eq!(made, "unsupported_strategy", "{kind}");
-        let error = unsupported(kind.as_str().unwrap_or_default());
-        assert!(!error.message().contains(char::is_control));
+        let error = read(&strategy, &credentials, Some("t"), None).unwrap_err();
+        assert_eq!(error.code(), "unsupported_strategy", "{strategy}");
+        let kind = strategy["type"].as_str().unwrap_or_default();
+        let expected = format!("this build does not support the provider's strategy `{kind}`");
+        let expected = expected.replace(['\r', '\n'], " ");
+        assert_eq!(error.message(), expected);
     }
-    let error = read(&json!({"type": 1}), &json!({}), Some("t"), None).unwrap_err();
-    assert_eq!(
-        error.message(),
-        "this build does not support the provider's strategy ``"
-    );
 }
 
 #[cfg(feature = "signing")]

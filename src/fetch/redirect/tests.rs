@@ -76,13 +76,7 @@ fn refusal(token: &CachedToken, url: &str, target: &[u8]) -> NexusError {
 #[test]
 fn which_responses_redirect() {
     let mut headers = HeaderMap::new();
-    for status in 100..600 {
-        assert_eq!(
-            location(status, &headers),
-            None,
-            "{status} without a Location"
-        );
-    }
+    assert_eq!(location(302, &headers), None, "without a Location");
     headers.insert(LOCATION, HeaderValue::from_static("/next"));
     for status in 100..600 {
         let redirects = [301, 302, 303, 307, 308].contains(&status);
@@ -101,168 +95,98 @@ fn methods_bodies_and_their_headers() {
         ("content-type", "text/plain"),
         ("x-content", "1"),
     ];
-    let methods = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "post",
-    ];
     for status in [301, 302, 303, 307, 308] {
-        for method in methods {
-            let becomes_get = match (status, method) {
+        for name in ["GET", "HEAD", "POST", "PUT", "QUERY", "post"] {
+            let becomes_get = match (status, name) {
                 (301 | 302, "POST") => true,
-                (303, method) => !["GET", "HEAD"].contains(&method),
+                (303, name) => !["GET", "HEAD"].contains(&name),
                 _ => false,
             };
-            for target in ["/next", "https://b.example/next"] {
-                let method = Method::from_bytes(method.as_bytes()).unwrap();
-                let mut hop = hop(&method, "https://a.example/", &SENT);
-                hop.redirect(status, target.as_bytes(), &bearer()).unwrap();
-                let case = format!("{status} {method} {target}");
-                assert_eq!(
-                    hop.method == Method::GET && method != Method::GET,
-                    becomes_get,
-                    "{case}"
-                );
-                assert!(becomes_get || hop.method == method, "{case}");
-                assert_eq!(hop.body.is_some(), !becomes_get, "{case}");
-                let kept: &[_] = if becomes_get {
-                    &["accept", "x-content"]
-                } else {
-                    &SENT.map(|(name, _)| name)
-                };
-                assert_eq!(names(&hop), kept, "{case}");
+            let method = Method::from_bytes(name.as_bytes()).unwrap();
+            let mut hop = hop(&method, "https://a.example/", &SENT);
+            hop.redirect(status, b"/next", &bearer()).unwrap();
+            let expected = if becomes_get { "GET" } else { name };
+            assert_eq!(hop.method.as_str(), expected, "{status} {name}");
+            assert_eq!(hop.body.is_some(), !becomes_get, "{status} {name}");
+            let mut kept = SENT.map(|(name, _)| name).to_vec();
+            if becomes_get {
+                kept = vec!["accept", "x-content"];
             }
+            assert_eq!(names(&hop), kept, "{status} {name}");
         }
     }
 }
 
+/// `src/url/tests.rs` has the spellings of an origin, and `src/header.rs` the names of secret headers.
 #[test]
 fn credentials_stay_with_their_origin() {
-    const SENT: [(&str, &str); 22] = [
+    const SENT: [(&str, &str); 5] = [
         ("accept", "*/*"),
         ("authorization", "x"),
         ("cookie", "x"),
-        ("cookie2", "x"),
-        ("proxy-authorization", "x"),
-        ("x-api-key", "x"),
-        ("apikey", "x"),
-        ("api_key", "x"),
-        ("x-functions-key", "x"),
-        ("dd-application-key", "x"),
-        ("x-session-id", "x"),
-        ("x-jwt-assertion", "x"),
-        ("x-auth-token", "x"),
-        ("x-amz-security-token", "x"),
-        ("x-client-secret", "x"),
-        ("x-password", "x"),
-        ("x-credential-id", "x"),
-        ("www-authenticate", "x"),
-        ("x-injected", "canary-token"),
-        ("x-request-id", "1"),
         ("idempotency-key", "1"),
-        ("user-agent", "x"),
+        ("x-injected", "canary-token"),
     ];
     let token = CachedToken::new("canary-token", "x", SystemTime::now()).header("X-Injected", "");
     let table = [
-        ("https://a.example/x", "/y", true),
         ("https://a.example/x", "https://A.example:443/y", true),
-        ("https://a.example/x", "//a.example?y", true),
         ("https://a.example:8443/x", "https://a.example:8443/", true),
-        ("https://[::1]/x", "https://[0:0:0:0:0:0:0:1]/", true),
         ("https://a.example/x", "https://b.example/x", false),
         ("https://a.example/x", "https://sub.a.example/x", false),
-        ("https://sub.a.example/x", "https://a.example/x", false),
-        ("https://a.example/x", "https://a.example./x", false),
         ("https://a.example/x", "https://a.example:8443/x", false),
-        ("https://a.example:8443/x", "https://a.example/x", false),
         ("http://127.0.0.1/x", "https://127.0.0.1/x", false),
-        ("http://127.0.0.1:80/x", "http://127.0.0.1:81/x", false),
-        ("http://localhost/x", "http://127.0.0.1/x", false),
     ];
     for (from, to, same) in table {
-        for status in [301, 302, 303, 307, 308] {
-            let mut hop = hop(&Method::GET, from, &SENT);
-            hop.redirect(status, to.as_bytes(), &token).unwrap();
-            assert_eq!(hop.authenticated, same, "{from} to {to}");
-            let mut kept = SENT.map(|(name, _)| name).to_vec();
-            if !same {
-                kept = vec!["accept", "idempotency-key", "user-agent", "x-request-id"];
-            }
-            kept.sort_unstable();
-            assert_eq!(names(&hop), kept, "{from} to {to}");
+        let mut hop = hop(&Method::GET, from, &SENT);
+        hop.redirect(307, to.as_bytes(), &token).unwrap();
+        assert_eq!(hop.authenticated, same, "{from} to {to}");
+        let mut kept = SENT.map(|(name, _)| name).to_vec();
+        if !same {
+            kept = vec!["accept", "idempotency-key"];
         }
+        assert_eq!(names(&hop), kept, "{from} to {to}");
     }
 }
 
 #[test]
 fn what_was_dropped_never_comes_back() {
     let (a, b) = ("https://a.example/1", "https://b.example/2");
-    let here = "https://a.example/1?key=canary%2Fkey";
-    // The token, the first URL, the targets, the last URL, and whether that URL gets the credential.
-    let table: [(_, _, &[&str], _, _); 8] = [
-        (bearer(), a, &["/2", "3"], "https://a.example/3", true),
-        (bearer(), a, &[b, a], a, false),
+    let in_path = "https://a.example/%7Bkey%7D/canary%2Fkey";
+    let in_query = "https://a.example/2?a=1&key=canary%2Fkey";
+    // The token, the targets, the last URL, and whether that URL gets the credential.
+    let table: [(_, &[&str], _, _); 6] = [
+        (bearer(), &["/2", "3"], "https://a.example/3", true),
         (
             bearer(),
-            a,
             &["/2", b, "/3", a, "/4"],
             "https://a.example/4",
             false,
         ),
-        (
-            by_query(),
-            here,
-            &["/2"],
-            "https://a.example/2?key=canary%2Fkey",
-            true,
-        ),
-        (
-            by_query(),
-            here,
-            &["/2?key=old&a=1"],
-            "https://a.example/2?a=1&key=canary%2Fkey",
-            true,
-        ),
-        (by_query(), here, &[b], b, false),
-        (
-            by_query(),
-            here,
-            &[b, a, "/5"],
-            "https://a.example/5",
-            false,
-        ),
-        (
-            by_path(),
-            a,
-            &["/{key}/canary%2Fkey"],
-            "https://a.example/%7Bkey%7D/canary%2Fkey",
-            true,
-        ),
+        (by_query(), &["/2?key=old&a=1"], in_query, true),
+        (by_query(), &[b], b, false),
+        (by_query(), &[b, a, "/5"], "https://a.example/5", false),
+        (by_path(), &["/{key}/canary%2Fkey"], in_path, true),
     ];
-    for (token, first, targets, last, authenticated) in table {
+    for (token, targets, last, authenticated) in table {
         let expected = (last.to_owned(), authenticated);
-        assert_eq!(chain(&token, first, targets), expected, "{targets:?}");
+        assert_eq!(chain(&token, a, targets), expected, "{targets:?}");
     }
 }
 
+/// `src/token/cached/tests.rs` has the spellings of a name.
 #[test]
 fn the_parameter_of_the_credential_is_removed_by_its_name() {
     let table = [
-        ("?key=canary%2Fkey", ""),
-        ("?key=canary/key", ""),
         ("?k%65y=%63anary%2fkey", ""),
-        ("?key", ""),
         ("?key=public", ""),
         ("?a=1&key=canary/key&b=2&key=canary%252Fkey", "?a=1&b=2"),
-        ("?a=1&b", "?a=1&b"),
         ("?&a=%2f&&KEY=1&keys=2", "?&a=%2f&&KEY=1&keys=2"),
         ("?", "?"),
-        ("", ""),
-        ("?a=canary", "?a=canary"),
     ];
     for (query, kept) in table {
         let away = format!("https://b.example/x{query}");
-        let (url, authenticated) = chain(&by_query(), "https://a.example/", &[&away]);
-        let expected = format!("https://b.example/x{kept}");
-        assert_eq!((url, authenticated), (expected, false), "{query}");
+        let (url, _) = chain(&by_query(), "https://a.example/", &[&away]);
+        assert_eq!(url, format!("https://b.example/x{kept}"), "{query}");
         let home = format!("https://a.example/x{query}");
         let back = ["https://b.example/", &*home];
         let (url, _) = chain(&by_query(), "https://a.example/", &back);
@@ -270,17 +194,14 @@ fn the_parameter_of_the_credential_is_removed_by_its_name() {
     }
 }
 
+/// `src/hiding/tests.rs` has the ways to write a credential.
 #[test]
 fn a_target_that_holds_the_credential_is_refused() {
     let targets = [
-        "https://b.example/canary%2Fkey",
-        "//b.example/x/canary/key/y",
         "//b.example/xcanary%2fkeyy?a",
-        "//b.example/?canary/key",
+        "//b.example/x/canary/key/y",
         "//b.example/?canary/key=1",
-        "//b.example/?a=1&other=canary%2Fkey",
         "//b.example/?next=https%3A%2F%2Fa.example%2F%3Fkey%3Dcanary%252Fkey",
-        "//b.example/https%3A%2F%2Fa.example%2Fcanary%252Fkey",
         "//b.example/https%253A%252F%252Fa.example%252Fcanary%25252Fkey",
     ];
     for target in targets {
@@ -290,33 +211,8 @@ fn a_target_that_holds_the_credential_is_refused() {
             assert!(!format!("{error:?}").contains("canary"), "{error:?}");
         }
     }
-    for target in [
-        "https://b.example/canary",
-        "https://b.example/eu/x",
-        "/canary%2Fkey",
-    ] {
-        hop(&Method::GET, "https://a.example/", &[])
-            .redirect(302, target.as_bytes(), &by_path())
-            .unwrap();
-    }
-}
-
-/// Servers may encode characters that the SDK has sent without encoding.
-#[test]
-fn a_credential_is_found_however_it_is_encoded() {
-    let token = token_of(&json!({"strategy": "path", "credentials": {"key": "12345:ca+na=ry"}}));
-    for copied in [
-        "12345:ca+na=ry",
-        "12345%3Aca%2Bna%3Dry",
-        "12345%3aca+na%253Dry",
-    ] {
-        for target in [
-            format!("//b.example/{copied}/x"),
-            format!("//b.example/?a={copied}"),
-        ] {
-            let error = refusal(&token, "https://a.example/", target.as_bytes());
-            assert_eq!(error.code(), "insecure_url", "{target}");
-        }
+    for target in ["//b.example/canary", "//b.example/eu/x", "/canary%2Fkey"] {
+        chain(&by_path(), "https://a.example/", &[target]);
     }
 }
 
@@ -347,48 +243,32 @@ fn schemes() {
     let never = "https://a.example: refused a redirect from https to http; set Redirects::Manual to get the redirect as the response";
     for target in [
         "http://a.example/",
-        "http://b.example/",
         "http://127.0.0.1/",
         "http://localhost:443/",
     ] {
         let error = refusal(&bearer(), "https://a.example/x?canary", target.as_bytes());
-        assert_eq!(
-            (error.code(), error.message()),
-            ("insecure_url", never),
-            "{target}"
-        );
+        let found = (error.code(), error.message());
+        assert_eq!(found, ("insecure_url", never), "{target}");
     }
     for target in ["http://[::1]/", "https://b.example/"] {
-        let mut hop = hop(&Method::GET, "http://127.0.0.1/", &[]);
-        hop.redirect(302, target.as_bytes(), &bearer()).unwrap();
-        assert_eq!(hop.url, target);
+        assert_eq!(chain(&bearer(), "http://127.0.0.1/", &[target]).0, target);
     }
 }
 
 /// `src/url/tests.rs` has the rules of targets.
 #[test]
 fn targets_that_are_no_url() {
-    let targets: [&[u8]; 4] = [
-        b"https://",
-        b"https://u:canary@b.example/",
+    for target in [
+        &b"https://u:canary@b.example/"[..],
         b"javascript:alert(1)",
         b"\xff",
-    ];
-    for target in targets {
+    ] {
         let error = refusal(&bearer(), "https://a.example/secret?canary", target);
-        let shown = format!("{error:?}");
-        assert_eq!(
-            (error.code(), error.status_code()),
-            ("invalid_response", Some(302)),
-            "{shown}"
-        );
-        let start = "https://a.example: the redirect's Location is not usable: ";
-        let end = "; set Redirects::Manual to get the redirect as the response";
-        let message = error.message();
-        assert!(
-            message.starts_with(start) && message.ends_with(end),
-            "{shown}"
-        );
+        let (shown, message) = (format!("{error:?}"), error.message());
+        let found = (error.code(), error.status_code());
+        assert_eq!(found, ("invalid_response", Some(302)), "{shown}");
+        assert!(message.starts_with("https://a.example: the redirect's Location is not usable: "));
+        assert!(message.ends_with("; set Redirects::Manual to get the redirect as the response"));
         assert!(
             !shown.contains("canary") && !shown.contains("secret"),
             "{shown}"

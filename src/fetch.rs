@@ -12,11 +12,11 @@ use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::fetcher::Fetcher;
-use crate::fetch::options::FetchOptions;
-use crate::fetch::redirect::{Hop, MAX_REDIRECTS, Redirects};
+use crate::fetch::options::{FetchOptions, Redirects};
+use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::flights::Source;
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
-use crate::retry::{Attempts, RetryPolicy};
+use crate::retry::Attempts;
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -60,8 +60,6 @@ struct PendingFetch<'a> {
     fetcher: &'a Fetcher,
     hop: Hop<'a>,
     deadline: Deadline,
-    redirects: Redirects,
-    policy: RetryPolicy,
     /// The secrets to hide in the response, if the fetcher hides its credential.
     secrets: Option<Secrets>,
 }
@@ -74,18 +72,14 @@ impl<'a> PendingFetch<'a> {
         let timeout = options.timeout.unwrap_or(fetcher.client.options.timeout);
         let hop = Hop {
             call: url,
-            method: options.method,
             url: checked,
-            headers: options.headers,
-            body: options.data,
+            options,
             authenticated: true,
         };
         Ok(Self {
             fetcher,
             hop,
             deadline: Deadline::after(timeout),
-            redirects: options.redirects,
-            policy: options.retry_policy,
             secrets: fetcher.hide_credential.then(Secrets::default),
         })
     }
@@ -114,7 +108,8 @@ impl<'a> PendingFetch<'a> {
                 }
             }
             let target = redirect::location(response.status, &response.headers);
-            let Some(target) = target.filter(|_| self.redirects == Redirects::Follow) else {
+            let Some(target) = target.filter(|_| self.hop.options.redirects == Redirects::Follow)
+            else {
                 return Ok(response);
             };
             self.hop.redirect(response.status, target, &token)?;
@@ -128,15 +123,16 @@ impl<'a> PendingFetch<'a> {
 
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
-        let (client, deadline, policy) = (&self.fetcher.client, self.deadline, self.policy.clone());
-        let idempotent = self.hop.method.is_idempotent();
+        let (client, deadline) = (&self.fetcher.client, self.deadline);
+        let policy = self.hop.options.retry_policy.clone();
+        let idempotent = self.hop.options.method.is_idempotent();
         let mut attempts = Attempts::new(&policy, Some(deadline), client.gateway.log);
         loop {
             let outgoing = Outgoing {
                 headers: &self.headers(token)?,
-                method: &self.hop.method,
+                method: &self.hop.options.method,
                 url: &self.hop.url,
-                body: self.hop.body.as_deref(),
+                body: self.hop.options.data.as_deref(),
                 may_refresh: false,
                 is_call: false,
             };
@@ -159,17 +155,17 @@ impl<'a> PendingFetch<'a> {
     /// Returns a copy of the hop's headers, plus the headers that carry the credential or signature, if there are any.
     /// Each attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
     fn headers(&mut self, token: &CachedToken) -> Result<HeaderMap> {
-        let hop = &self.hop;
-        let mut headers = hop.headers.clone();
+        let (hop, options) = (&self.hop, &self.hop.options);
+        let mut headers = options.headers.clone();
         if hop.authenticated {
-            let body = hop.body.as_deref().unwrap_or_default();
-            token.authorize(&hop.method, &hop.url, &mut headers, body)?;
+            let body = options.data.as_deref().unwrap_or_default();
+            token.authorize(&options.method, &hop.url, &mut headers, body)?;
         }
         if let Some(secrets) = &mut self.secrets {
             let sensitive = headers.values().filter(|value| value.is_sensitive());
             let sensitive = sensitive.map(|value| String::from_utf8_lossy(value.as_bytes()));
             secrets.add(sensitive, MIN_CREDENTIAL);
-            secrets.add(token.secrets(self.hop.call), MIN_CREDENTIAL);
+            secrets.add(token.secrets(hop.call), MIN_CREDENTIAL);
         }
         Ok(headers)
     }

@@ -230,8 +230,7 @@ pub use connection::{
 pub use consent::ConsentListener;
 pub use error::{ErrorKind, NexusError, Result};
 pub use fetch::fetcher::Fetcher;
-pub use fetch::options::FetchOptions;
-pub use fetch::redirect::Redirects;
+pub use fetch::options::{FetchOptions, Redirects};
 pub use lock::RefreshLock;
 pub use log::LogLevel;
 pub use options::NexusClientOptions;

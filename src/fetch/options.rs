@@ -9,7 +9,6 @@ use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method};
 
 use crate::error::{NexusError, Result};
-use crate::fetch::redirect::Redirects;
 use crate::header;
 use crate::log::debug_only;
 use crate::retry::RetryPolicy;
@@ -21,6 +20,33 @@ const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
 /// Methods that may be written in lower case.
 const STANDARD: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+
+/// The choice between following redirects and returning them.
+///
+/// ```
+/// use nexus_sdk::Redirects;
+///
+/// assert_eq!(Redirects::default(), Redirects::Follow);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Redirects {
+    /// Follows up to ten redirects. Methods and bodies change according to the Fetch standard.
+    ///
+    /// The credential is sent only to the origin (scheme, host and port) of the call. The same applies to each
+    /// of the caller's headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to
+    /// another origin, neither is sent again, even if a later redirect leads back to the first origin. If the
+    /// method stays the same, as after a 307, the body is sent again, even to another origin.
+    ///
+    /// If the credential is a query parameter, the SDK removes the parameter of that name from the target of a
+    /// redirect to another origin. If the URL of the call carries a credential of at least 8 bytes, and the target
+    /// still contains that credential, the fetch fails with `insecure_url`. A redirect from https to http also
+    /// fails with `insecure_url`.
+    #[default]
+    Follow,
+    /// Returns the redirect itself as the response.
+    Manual,
+}
 
 /// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), such as the method, headers
 /// and data. Default: a `GET` without headers or data.
@@ -43,9 +69,9 @@ const STANDARD: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", 
 /// ```
 #[derive(Clone, Default)]
 pub struct FetchOptions {
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
-    pub(super) data: Option<Vec<u8>>,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) data: Option<Vec<u8>>,
     is_json: bool,
     /// Encoded `name=value` pairs.
     query: Vec<String>,

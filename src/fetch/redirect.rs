@@ -4,6 +4,7 @@ use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::fetch::options::FetchOptions;
 use crate::header;
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
 use crate::token::CachedToken;
@@ -14,42 +15,13 @@ pub(crate) const MAX_REDIRECTS: usize = 10;
 /// The advice after a redirect that cannot be followed.
 const ADVICE: &str = "set Redirects::Manual to get the redirect as the response";
 
-/// The choice between following redirects and returning them.
-///
-/// ```
-/// use nexus_sdk::Redirects;
-///
-/// assert_eq!(Redirects::default(), Redirects::Follow);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum Redirects {
-    /// Follows up to ten redirects. Methods and bodies change according to the Fetch standard.
-    ///
-    /// The credential is sent only to the origin (scheme, host and port) of the call. The same applies to each
-    /// of the caller's headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to
-    /// another origin, neither is sent again, even if a later redirect leads back to the first origin. If the
-    /// method stays the same, as after a 307, the body is sent again, even to another origin.
-    ///
-    /// If the credential is a query parameter, the SDK removes the parameter of that name from the target of a
-    /// redirect to another origin. If the URL of the call carries a credential of at least 8 bytes, and the target
-    /// still contains that credential, the fetch fails with `insecure_url`. A redirect from https to http also
-    /// fails with `insecure_url`.
-    #[default]
-    Follow,
-    /// Returns the redirect itself as the response.
-    Manual,
-}
-
 /// One request in a chain of redirects.
 pub(crate) struct Hop<'a> {
     /// The URL of the call, before placeholders are filled.
     pub(crate) call: &'a str,
-    pub(crate) method: Method,
     pub(crate) url: Uri,
-    /// The caller's headers, without the credential.
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<Vec<u8>>,
+    /// The method, data and headers, without the credential.
+    pub(crate) options: FetchOptions,
     /// True until a redirect leads to another origin. After that, the credential is not sent.
     pub(crate) authenticated: bool,
 }
@@ -107,24 +79,25 @@ impl Hop<'_> {
     /// Changes the method according to the Fetch standard ("HTTP-redirect fetch"). Status 303 turns all methods
     /// except GET and HEAD into GET. Statuses 301 and 302 turn POST into GET. The new GET has no body.
     fn change_method(&mut self, status: u16) {
+        let options = &mut self.options;
         let becomes_get = match status {
-            303 => !matches!(self.method, Method::GET | Method::HEAD),
-            301 | 302 => self.method == Method::POST,
+            303 => !matches!(options.method, Method::GET | Method::HEAD),
+            301 | 302 => options.method == Method::POST,
             _ => false,
         };
         if becomes_get {
-            (self.method, self.body) = (Method::GET, None);
+            (options.method, options.data) = (Method::GET, None);
             for name in ["encoding", "language", "location", "type"] {
-                self.headers.remove(format!("content-{name}"));
+                options.headers.remove(format!("content-{name}"));
             }
         }
     }
 
     fn drop_credentials(&mut self, token: &CachedToken) {
         self.authenticated = false;
-        for name in self.headers.clone().keys() {
+        for name in self.options.headers.clone().keys() {
             if header::is_secret(name.as_str()) || *name == *token.header_name {
-                self.headers.remove(name);
+                self.options.headers.remove(name);
             }
         }
     }

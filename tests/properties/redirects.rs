@@ -7,6 +7,7 @@ use ureq::http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{CANARY, Origin, assert_clean_beside, split};
+use crate::fetch::options::FetchOptions;
 use crate::fetch::redirect::{self, Hop};
 use crate::time::{Now, ResponseClock};
 use crate::token::{CachedToken, TokenResponse};
@@ -67,15 +68,12 @@ impl<'a> Chain<'a> {
         let target = token.target(first).ok()?;
         let url = url::parse(&target).ok()?;
         assert_eq!(url::origin(&own), url::origin(&url));
-        let own = PRIVATE.map(|name| (name, HeaderValue::from_static("canary-own")));
-        let mut headers = HeaderMap::from_iter(own);
-        headers.insert("x-plain", HeaderValue::from_static("kept"));
+        let own = PRIVATE.map(|name| (name, "canary-own"));
+        let options = FetchOptions::default().method("POST").data("");
         let hop = Hop {
             call: first,
-            method: Method::POST,
             url,
-            headers,
-            body: Some(Vec::new()),
+            options: options.headers(own).header("x-plain", "kept"),
             authenticated: true,
         };
         let home = url::origin(&hop.url);
@@ -107,10 +105,11 @@ impl<'a> Chain<'a> {
         self.is_secure(url::is_https(&before.0));
         assert!(before.1 || !self.hop.authenticated, "dropped for good");
         self.carries_no_secret_abroad(before.1);
-        assert_eq!(self.hop.headers["x-plain"], "kept");
-        assert!(!self.hop.headers.contains_key(HOST));
+        assert_eq!(self.hop.options.headers["x-plain"], "kept");
+        assert!(!self.hop.options.headers.contains_key(HOST));
         if status == 303 {
-            assert_eq!((&self.hop.method, &self.hop.body), (&Method::GET, &None));
+            let options = &self.hop.options;
+            assert_eq!((&options.method, &options.data), (&Method::GET, &None));
         }
         Some(())
     }
@@ -144,10 +143,10 @@ impl<'a> Chain<'a> {
 
     fn carries_no_secret_abroad(&self, was_authenticated: bool) {
         let url = &self.hop.url;
-        let mut headers = self.hop.headers.clone();
+        let mut headers = self.hop.options.headers.clone();
         if self.hop.authenticated {
             self.token
-                .authorize(&self.hop.method, url, &mut headers, b"")
+                .authorize(&self.hop.options.method, url, &mut headers, b"")
                 .unwrap();
         }
         let at_home = url::origin(url) == self.home;

@@ -32,24 +32,19 @@ fn by_path() -> CachedToken {
 }
 
 fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> Hop<'static> {
-    let headers = headers.iter().map(|(name, value)| {
-        (
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )
-    });
+    let headers = headers.iter().copied();
+    let mut options = FetchOptions::default().headers(headers).data("");
+    options.method = method.clone();
     Hop {
         call: "/{key}",
-        method: method.clone(),
         url: url::parse(url).unwrap(),
-        headers: headers.collect(),
-        body: Some(Vec::new()),
+        options,
         authenticated: true,
     }
 }
 
 fn names<'a>(hop: &'a Hop<'_>) -> Vec<&'a str> {
-    let mut names: Vec<_> = hop.headers.keys().map(HeaderName::as_str).collect();
+    let mut names: Vec<_> = hop.options.headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     names
 }
@@ -64,7 +59,10 @@ fn chain(token: &CachedToken, url: &str, targets: &[&str]) -> (String, bool) {
     for target in targets {
         hop.redirect(302, target.as_bytes(), token).unwrap();
     }
-    assert_eq!(hop.authenticated, hop.headers.contains_key("authorization"));
+    assert_eq!(
+        hop.authenticated,
+        hop.options.headers.contains_key("authorization")
+    );
     (hop.url.to_string(), hop.authenticated)
 }
 
@@ -106,8 +104,8 @@ fn methods_bodies_and_their_headers() {
             let mut hop = hop(&method, "https://a.example/", &SENT);
             hop.redirect(status, b"/next", &bearer()).unwrap();
             let expected = if becomes_get { "GET" } else { name };
-            assert_eq!(hop.method.as_str(), expected, "{status} {name}");
-            assert_eq!(hop.body.is_some(), !becomes_get, "{status} {name}");
+            assert_eq!(hop.options.method.as_str(), expected, "{status} {name}");
+            assert_eq!(hop.options.data.is_some(), !becomes_get, "{status} {name}");
             let mut kept = SENT.map(|(name, _)| name).to_vec();
             if becomes_get {
                 kept = vec!["accept", "x-content"];

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::time::date;
 
 mod published;
 
@@ -21,22 +19,6 @@ fn dates() {
     assert_eq!(basic_date(at(253_402_300_799)).unwrap(), "99991231T235959Z");
     assert_eq!(basic_date(at(253_402_300_800)), None);
     assert_eq!(basic_date(UNIX_EPOCH - Duration::from_secs(1)), None);
-}
-
-/// Writes every day of four centuries and reads it again.
-#[test]
-fn dates_read_back() {
-    for day in 1..=146_097 {
-        let moment = at(day * 86_400 + day % 86_400);
-        let text = basic_date(moment).unwrap();
-        let (day, time) = text.split_at(8);
-        let (year, day) = day.split_at(4);
-        let (month, day) = day.split_at(2);
-        let (hour, time) = time.trim_matches(['T', 'Z']).split_at(2);
-        let (minute, second) = time.split_at(2);
-        let text = Value::from(format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z"));
-        assert_eq!(date::moment(&text), Some(moment));
-    }
 }
 
 /// A request to be signed with the access key of AWS's examples and the secret `secret`.
@@ -149,14 +131,8 @@ fn hosts_are_signed_as_they_are_sent() {
 fn other_headers_are_not_signed() {
     let url = "https://example.com/";
     let case = Case::new("service", url)
-        .header("user-agent", "a")
-        .header("x-a", "1")
         .header("range", "bytes=0-9")
-        .header("accept", "*/*")
-        .header("content-length", "0")
-        .header("connection", "close")
-        .header("x-amzn-trace-id", "Root=1")
-        .header("x-forwarded-for", "192.0.2.1");
+        .header("x-amzn-trace-id", "Root=1");
     assert_eq!(case.signed(), signed("service", url));
 }
 
@@ -237,40 +213,14 @@ fn what_cannot_be_signed() {
     }
 }
 
-/// RFC 2202 section 3 and RFC 4231 section 4: a short key, and a key longer than a block. The crate `hmac` tests the others.
+/// RFC 2202 section 3 and RFC 4231 section 4. The crate `hmac` tests the others.
 #[test]
 fn hmacs() {
-    let payload = "what do ya want for nothing?";
-    let long = "Test Using Larger Than Block-Size Key - Hash Key First";
-    let table: [(bool, &[u8], &str, &str); 4] = [
-        (
-            true,
-            b"Jefe",
-            payload,
-            "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79",
-        ),
-        (
-            true,
-            &[0xAA; 80],
-            long,
-            "aa4ae5e15272d00e95705637ce8a3b55ed402112",
-        ),
-        (
-            false,
-            b"Jefe",
-            payload,
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-        ),
-        (
-            false,
-            &[0xAA; 131],
-            long,
-            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
-        ),
-    ];
-    for (sha1, secret, payload, expected) in table {
-        assert_eq!(hmac(sha1, false, secret, payload.as_bytes()), expected);
-    }
+    let payload = b"what do ya want for nothing?";
+    let sha1 = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79";
+    let sha256 = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+    assert_eq!(hmac(true, false, b"Jefe", payload), sha1);
+    assert_eq!(hmac(false, false, b"Jefe", payload), sha256);
     let base64 = hmac(false, true, b"", b"");
     assert_eq!(base64, "thNnmggU2ex3L5XXeMNfxf8Wl8STcVZTxscSFEKSxa0=");
 }

@@ -7,52 +7,30 @@ fn normal(text: &str) -> String {
 #[test]
 fn the_normal_form() {
     let table = [
-        ("https://a.example", "https://a.example/"),
         ("HTTPS://A.Example/Path?Q", "https://a.example/Path?Q"),
         ("hTtP://a.example:80/", "http://a.example/"),
-        ("https://a.example:443/", "https://a.example/"),
         ("https://a.example:0443/", "https://a.example/"),
         ("https://a.example:80/", "https://a.example:80/"),
         ("http://a.example:443/", "http://a.example:443/"),
         ("https://a.example:/x", "https://a.example/x"),
         ("https://a.example:65535/", "https://a.example:65535/"),
-        ("https://a.example:0/", "https://a.example:0/"),
         ("https://a.example?q=1", "https://a.example/?q=1"),
-        ("https://a.example#f", "https://a.example/"),
         ("https://a.example#@evil.example/", "https://a.example/"),
-        (
-            "https://a.example?@evil.example/",
-            "https://a.example/?@evil.example/",
-        ),
-        (
-            "https://a.example/@evil.example",
-            "https://a.example/@evil.example",
-        ),
         ("https://a.example/x?#f?g", "https://a.example/x?"),
         ("https://a.example./", "https://a.example./"),
         ("https://a_b-c.example/", "https://a_b-c.example/"),
-        (
-            "https://xn--bcher-kva.example/",
-            "https://xn--bcher-kva.example/",
-        ),
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080/"),
-        ("http://[::1]:8080/", "http://[::1]:8080/"),
-        ("http://[0:0:0:0:0:0:0:1]/", "http://[::1]/"),
-        ("https://[2001:DB8:0::A]:443/", "https://[2001:db8::a]/"),
-        (
-            "https://a.example/é?ü=日",
-            "https://a.example/%C3%A9?%C3%BC=%E6%97%A5",
-        ),
+        ("http://[0:0:0:0:0:0:0:1]:80/", "http://[::1]/"),
+        ("https://a/é?ü=日", "https://a/%C3%A9?%C3%BC=%E6%97%A5"),
         (
             "https://a.example/\"<>\\^`{|}",
             "https://a.example/%22%3C%3E%5C%5E%60%7B%7C%7D",
         ),
         ("https://a.example/a%2Fb%zz%", "https://a.example/a%2Fb%zz%"),
         (
-            "https://a.example/!$&'()*+,;=:@[]~-._",
-            "https://a.example/!$&'()*+,;=:@[]~-._",
+            "https://a.example//!$&'()*+,;=:@[]~-._",
+            "https://a.example//!$&'()*+,;=:@[]~-._",
         ),
-        ("https://a.example//b/", "https://a.example//b/"),
     ];
     for (text, expected) in table {
         assert_eq!(normal(text), expected, "{text:?}");
@@ -63,47 +41,26 @@ fn the_normal_form() {
 #[test]
 fn what_is_not_a_url_and_why() {
     #[rustfmt::skip]
-    let table: [(&str, &[&str]); 9] = [
-        ("empty; give an absolute URL such as https://host.example", &[
-            "", " \n",
-        ]),
+    let table: [(&str, &[&str]); 6] = [
+        ("empty; give an absolute URL such as https://host.example", &["", " \n"]),
         ("has no scheme; give an absolute URL such as https://host.example/path", &[
-            "a.example", "a.example:443/x", "/x", "//a.example/x", "\\\\a.example", "://a.example",
-            "ht_tp://a.example",
+            "a.example", "a.example:443/x", "/x", "://a.example", "1http://a.example", "ht_tp://a.example",
         ]),
         ("does not begin with https:// or http://", &[
-            "ftp://a.example/", "file:///etc/passwd", "javascript:x", "httpss://a.example", "ws://a.example/",
-            "data:,x",
-        ]),
-        ("does not begin with https:// or http://", &[
-            "https:a.example", "https:/a.example", "http:\\\\a.example", "https:/\\a.example", "https:", "http:?",
-        ]),
-        ("its host is missing, or is not an ASCII name or an address; write other letters in xn-- form", &[
-            "https://", "https:///x", "https://?x", "https://#x", "https://:443/",
+            "ftp://a.example/", "httpss://a.example", "https:a.example", "https:/a.example", "https:/\\a.example",
         ]),
         ("has a user name or password; leave it out", &[
-            "https://u@a.example/", "https://u:p@a.example/", "https://@a.example/",
-            "https://a.example:443@evil.example/", "https://a.example\\@evil.example/",
-            "https://a.example%40@evil.example/",
+            "https://u:p@a.example/", "https://@a.example/", "https://a.example:443@evil.example/",
         ]),
         ("its port is not a number up to 65535", &[
-            "https://a.example:65536/", "https://a.example:-1/", "https://a.example:+1/", "https://a.example:0x50/",
-            "https://a.example:80a/", "https://a.example:٣/", "https://a.example:99999999999999999999/",
+            "https://a.example:65536/", "https://a.example:-1/", "https://a.example:+1/", "https://a.example:80a/",
         ]),
         ("its host is missing, or is not an ASCII name or an address; write other letters in xn-- form", &[
-            "https://a.example\\evil.example/", "https://a.example\\/", "https://a.example:80:80/",
-            "https://a.example%2eevil.example/", "https://%61.example/", "https://a.example%00/", "https://a,b/",
-            "https://a;b/", "https://a&b/", "https://{key}.example/", "https://a|b/", "https://a*b/", "https://a!b/",
-            "https://[::1/", "https://::1]/", "https://::1/", "https://[]/", "https://[::1]x/", "https://[::1]x:80/",
-            "https://[127.0.0.1]/", "https://[a.example]/", "https://[::g]/", "https://[fe80::1%25eth0]/",
-            "https://[fe80::1%eth0]/", "https://[v1.x]/", "https://[1:2:3:4:5:6:7:8:9]/", "https://[[::1]]/",
-            "https://127.1/", "https://2130706433/", "https://0x7f000001/", "https://0x7f.0.0.1/",
-            "https://0177.0.0.1/", "https://127.0.0.01/", "https://127.0.0.1./", "https://256.0.0.1/",
-            "https://1.2.3.4.5/", "https://a.0x/", "https://a.example.1/",
-        ]),
-        ("its host is missing, or is not an ASCII name or an address; write other letters in xn-- form", &[
-            "https://bücher.example/", "https://а.example/", "https://a。example/", "https://ａ.example/",
-            "https://a.example／evil.example", "https://a\u{ad}b.example/", "https://a.example／", "https://１２７.0.0.1/",
+            "https:///x", "https://?x", "https://#x", "https://:443/", "https://a.example\\/",
+            "https://a.example:80:80/", "https://%61.example/", "https://a,b/", "https://[::1/", "https://::1]/",
+            "https://[]/", "https://[::1]x:80/", "https://[127.0.0.1]/", "https://[fe80::1%25eth0]/",
+            "https://127.1/", "https://0X7f000001/", "https://127.0.0.01/", "https://127.0.0.1./", "https://a.0x/",
+            "https://bücher.example/", "https://a。example/", "https://a.example／evil.example",
         ]),
     ];
     for (problem, urls) in table {
@@ -113,11 +70,7 @@ fn what_is_not_a_url_and_why() {
         }
     }
     for byte in (0..=b' ').chain([0x7F]) {
-        for (text, at) in [
-            ("https://a.ex?ample/", 12),
-            ("?https://a/", 0),
-            ("https://a/x?", 11),
-        ] {
+        for (text, at) in [("https://a.ex?ample/", 12), ("?https://a/", 0)] {
             let text = text.replace('?', &char::from(byte).to_string());
             let expected = format!(
                 "has a space or control character at byte {at}; remove it, or percent-encode it in a path or query"
@@ -134,49 +87,30 @@ fn what_is_not_a_url_and_why() {
 fn references() {
     let base = parse("http://a/b/c/d;p?q").unwrap();
     let table = [
-        ("http://g", "http://g/"),
-        ("g", "http://a/b/c/g"),
-        ("./g", "http://a/b/c/g"),
         ("g/", "http://a/b/c/g/"),
         ("/g", "http://a/g"),
         ("//g", "http://g/"),
         ("?y", "http://a/b/c/d;p?y"),
-        ("g?y", "http://a/b/c/g?y"),
+        ("?", "http://a/b/c/d;p?"),
         ("#s", "http://a/b/c/d;p?q"),
-        ("g#s", "http://a/b/c/g"),
-        ("g?y#s", "http://a/b/c/g?y"),
-        (";x", "http://a/b/c/;x"),
-        ("g;x?y#s", "http://a/b/c/g;x?y"),
         ("", "http://a/b/c/d;p?q"),
+        ("g;x?y#s", "http://a/b/c/g;x?y"),
         (".", "http://a/b/c/"),
-        ("./", "http://a/b/c/"),
         ("..", "http://a/b/"),
         ("../", "http://a/b/"),
-        ("../g", "http://a/b/g"),
-        ("../..", "http://a/"),
-        ("../../", "http://a/"),
         ("../../g", "http://a/g"),
-        ("../../../g", "http://a/g"),
         ("../../../../g", "http://a/g"),
         ("/./g", "http://a/g"),
         ("/../g", "http://a/g"),
         ("g.", "http://a/b/c/g."),
-        (".g", "http://a/b/c/.g"),
-        ("g..", "http://a/b/c/g.."),
         ("..g", "http://a/b/c/..g"),
-        ("./../g", "http://a/b/g"),
         ("./g/.", "http://a/b/c/g/"),
-        ("g/./h", "http://a/b/c/g/h"),
-        ("g/../h", "http://a/b/c/h"),
         ("g;x=1/../y", "http://a/b/c/y"),
         ("g?y/../x", "http://a/b/c/g?y/../x"),
         ("g#s/../x", "http://a/b/c/g"),
-        ("?", "http://a/b/c/d;p?"),
         (" /g\t\r\n", "http://a/g"),
         ("/a b?c d", "http://a/a%20b?c%20d"),
-        ("/é", "http://a/%C3%A9"),
         ("g:80", "http://a/b/c/g:80"),
-        ("//g:80", "http://g/"),
         ("HTTPS://G:443/x", "https://g/x"),
         ("/a//b", "http://a/a//b"),
     ];
@@ -188,12 +122,6 @@ fn references() {
         let expected = format!("https://a.example{expected}");
         assert_eq!(join(&root, reference).unwrap(), *expected, "{reference:?}");
     }
-    let tls = parse("https://a.example/x").unwrap();
-    assert_eq!(
-        join(&tls, "//g/y").unwrap(),
-        "https://g/y",
-        "keeps the scheme"
-    );
 }
 
 #[test]
@@ -201,88 +129,57 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     let base = parse("https://good.example/dir/page?q").unwrap();
     #[rustfmt::skip]
     let stay = [
-        "/\\evil.example", "\\\\evil.example", "\\/evil.example", "\\evil.example", "/\\/evil.example",
-        "./\\evil.example", "%2f%2fevil.example", "/%2fevil.example", "/.//evil.example", "/..//evil.example",
-        "x//evil.example", "@evil.example", ":80@evil.example", ".evil.example", "evil.example",
+        "/\\evil.example", "\\\\evil.example", "./\\evil.example", "%2f%2fevil.example", "/.//evil.example",
+        "/..//evil.example", "x//evil.example", "@evil.example", ":80@evil.example", ".evil.example",
         "evil.example:443/x", "?//evil.example", "#//evil.example", "?@evil.example", "/@evil.example",
-        "http:80", "．．//evil.example", "／／evil.example", "://evil.example", ":evil",
+        "／／evil.example", "://evil.example", "HTTPS://GOOD.example:443/x", "//good.EXAMPLE", "//good.example:?x",
     ];
     for reference in stay {
         let url = join(&base, reference).unwrap();
-        assert_eq!(
-            origin(&url),
-            "https://good.example",
-            "{reference:?} -> {url}"
-        );
-        assert!(same_origin(&url, &base), "{reference:?}");
+        let case = format!("{reference:?} -> {url}");
+        assert_eq!(origin(&url), "https://good.example", "{case}");
+        assert!(same_origin(&url, &base), "{case}");
     }
     #[rustfmt::skip]
     let refused = [
-        "https:evil.example", "https:/evil.example", "https:\\\\evil.example", "https:///evil.example",
-        "https:/\\evil.example", "http:/evil.example", "///evil.example", "////evil.example",
-        "//good.example@x@evil.example", "//good.example%40evil.example", "view-source:https://evil.example",
-        "//\\evil.example", "//", "// evil.example", "//evil.example\\.good.example/",
-        "//good.example\\@evil.example", "//good.example@evil.example", "//u:p@good.example/",
-        "https://good.example@evil.example", "//good.example:443@evil.example",
-        "//good.example%2eevil.example", "//good.example%00.evil.example", "//good%2eexample",
-        "//ｇood.example", "//good。example", "//good.example:65536", "//good.example:443:443",
-        "//[fe80::1%25eth0]", "//[::1", "//127.1", "//0x7f.1", "javascript:alert(1)", "data:,x",
-        "file:///etc/passwd", "ftp://good.example", "ht\ttps://evil.example", "/\t/evil.example",
-        "/\n/evil.example", "/\r\nHost: evil.example", "/\0", "/a\u{7f}b", "//evil\t.example",
+        "https:evil.example", "https:/\\evil.example", "///evil.example", "//\\evil.example", "//", "// evil.example",
+        "view-source:https://evil.example", "//evil.example\\.good.example/", "//good.example@evil.example",
+        "//good.example%2eevil.example", "//good。example", "//good.example:443:443", "//127.1", "javascript:alert(1)",
+        "ht\ttps://evil.example", "/\t/evil.example", "/\r\nHost: evil.example", "//evil\t.example",
     ];
     for reference in refused {
         let joined = join(&base, reference).map(|url| url.to_string());
         assert!(joined.is_err(), "{reference:?} -> {joined:?}");
     }
     let leave = [
-        ("//evil.example", "https://evil.example"),
         ("//good.example.", "https://good.example."),
-        (
-            "//good.example.evil.example",
-            "https://good.example.evil.example",
-        ),
         ("//good.example:8443", "https://good.example:8443"),
         ("http://good.example", "http://good.example"),
         ("http://good.example:443", "http://good.example:443"),
         ("//evil.example?@good.example", "https://evil.example"),
         ("//evil.example#@good.example", "https://evil.example"),
-        ("//evil.example?.good.example", "https://evil.example"),
-        ("//[::1]", "https://[::1]"),
     ];
     for (reference, elsewhere) in leave {
         let url = join(&base, reference).unwrap();
         assert_eq!(origin(&url), elsewhere, "{reference:?}");
         assert!(!same_origin(&url, &base), "{reference:?}");
     }
-    for same in [
-        "HTTPS://GOOD.example:443/x",
-        "//good.EXAMPLE",
-        "//good.example:?x",
-        "/x",
-    ] {
-        assert!(same_origin(&join(&base, same).unwrap(), &base), "{same:?}");
-    }
 }
 
 #[test]
 fn this_machine() {
     #[rustfmt::skip]
-    let this = [
-        "http://localhost/", "http://LOCALHOST:80/", "http://127.0.0.1:1/", "http://127.255.255.254/",
-        "http://[::1]:8080/", "http://[0:0:0:0:0:0:0:1]/",
+    let table: [(bool, &[&str]); 2] = [
+        (true, &["http://LOCALHOST:80/", "http://127.255.255.254/", "http://[::1]:8080/"]),
+        (false, &[
+            "http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://evil.example/localhost",
+            "http://0.0.0.0/", "http://[::]/", "http://128.0.0.1/", "http://xlocalhost/",
+        ]),
     ];
-    #[rustfmt::skip]
-    let others = [
-        "http://localhost.evil.example/", "http://127.0.0.1.evil.example/", "http://evil.example/localhost",
-        "http://localhost.localdomain/", "http://0.0.0.0/", "http://[::]/", "http://10.0.0.1/",
-        "http://128.0.0.1/", "http://[::2]/", "http://169.254.169.254/", "http://xlocalhost/",
-    ];
-    let rows = this
-        .iter()
-        .map(|url| (url, true))
-        .chain(others.iter().map(|url| (url, false)));
-    for (text, here) in rows {
-        assert_eq!(is_loopback(&parse(text).unwrap()), here, "{text}");
+    for (here, urls) in table {
+        for text in urls {
+            assert_eq!(is_loopback(&parse(text).unwrap()), here, "{text}");
+        }
     }
     assert!(is_https(&parse("HTTPS://a").unwrap()) && !is_https(&parse("http://a").unwrap()));
 }
@@ -294,23 +191,18 @@ fn values_in_segments_and_queries() {
         ("aZ09-._~", "aZ09-._~"),
         ("a/b?c#d%e f", "a%2Fb%3Fc%23d%25e%20f"),
         ("+&=;@:", "%2B%26%3D%3B%40%3A"),
-        ("é日", "%C3%A9%E6%97%A5"),
-        ("\r\n\0\x7f", "%0D%0A%00%7F"),
+        ("é\r\0\x7f", "%C3%A9%0D%00%7F"),
         (".", "%2E"),
         ("..", "%2E%2E"),
         ("...", "..."),
-        ("../x", "..%2Fx"),
-        ("a.", "a."),
     ];
     for (value, expected) in table {
         assert_eq!(encode(value), expected, "{value:?}");
         assert_eq!(path_segment(value), expected, "{value:?}");
     }
-    let table: [(&str, bool, &[u8]); 9] = [
-        ("a%2Fb%3f", false, b"a/b?"),
-        ("+", false, b"+"),
-        ("+%2B", true, b" +"),
-        ("%", true, b"%"),
+    let table: [(&str, bool, &[u8]); 7] = [
+        ("a%2Fb%3f+", false, b"a/b?+"),
+        ("+%2B%", true, b" +%"),
         ("%4", true, b"%4"),
         ("%+4%4g", false, b"%+4%4g"),
         ("%%41", false, b"%A"),

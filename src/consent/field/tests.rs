@@ -11,18 +11,12 @@ fn what_a_property_becomes() {
     let table = [
         ("region", json!({}), Kind::Line, false),
         ("api_key", json!({"type": "string"}), Kind::Line, true),
-        ("webhook_url", json!({"format": "uri"}), Kind::Line, true),
         ("region", json!({"writeOnly": true}), Kind::Line, true),
         ("port", json!({"type": "integer"}), Kind::Number, false),
         ("pin", json!({"type": "number"}), Kind::Number, true),
         ("use_token", json!({"type": "boolean"}), Kind::Flag, false),
         ("key_type", json!({"enum": ["a", 2]}), two(), false),
-        (
-            "x",
-            json!({"oneOf": [{"type": "string"}]}),
-            Kind::Line,
-            true,
-        ),
+        ("x", json!({"oneOf": [{}]}), Kind::Line, true),
         ("scopes", json!({"type": "array"}), Kind::Json, false),
         ("x", json!({"type": "object"}), Kind::Json, true),
         ("private_key", json!({"type": "string"}), Kind::Lines, true),
@@ -32,18 +26,14 @@ fn what_a_property_becomes() {
     ];
     for (name, property, kind, secret) in table {
         let field = field(name, &property);
-        assert_eq!(
-            (field.kind, field.secret),
-            (kind, secret),
-            "{name} {property}"
-        );
+        let found = (field.kind, field.secret);
+        assert_eq!(found, (kind, secret), "{name} {property}");
     }
 }
 
 #[test]
 fn a_default_is_kept_unless_the_field_is_marked_as_secret() {
     let table = [
-        ("region", json!({"default": "eu"}), Some("eu")),
         ("tier", json!({"default": "free"}), Some("free")),
         ("tier", json!({"default": "x", "format": "password"}), None),
         ("tier", json!({"default": "x", "writeOnly": true}), None),
@@ -56,69 +46,34 @@ fn a_default_is_kept_unless_the_field_is_marked_as_secret() {
 
 #[test]
 fn what_is_entered_becomes_a_value_or_says_what_is_wrong() {
-    type Read = Result<Option<Value>, &'static str>;
-    let missing = "X is missing.";
-    let no_number = Err("X has to be a number, such as 10.");
-    let table: [(Value, Option<&str>, Read); 19] = [
-        (json!({}), Some(" a "), Ok(Some(json!(" a ")))),
-        (json!({}), Some(""), Err(missing)),
-        (json!({}), Some(" \r\n"), Err(missing)),
-        (json!({}), None, Err(missing)),
-        (
-            json!({"type": "integer"}),
-            Some(" 12 "),
-            Ok(Some(json!(12))),
-        ),
-        (
-            json!({"type": "integer"}),
-            Some("-12"),
-            Ok(Some(json!(-12))),
-        ),
-        (json!({"type": "number"}), Some("1.5"), Ok(Some(json!(1.5)))),
-        (json!({"type": "number"}), Some("\"1\""), no_number.clone()),
-        (json!({"type": "integer"}), Some("ten"), no_number),
-        (
-            json!({"type": "boolean"}),
-            Some("true"),
-            Ok(Some(json!(true))),
-        ),
-        (json!({"type": "boolean"}), None, Ok(Some(json!(false)))),
-        (json!({"enum": ["a", 2]}), Some("2"), Ok(Some(json!(2)))),
-        (
-            json!({"enum": ["a", 2]}),
-            Some("b"),
-            Err("Choose one of the options for X."),
-        ),
-        (json!({"enum": ["a", 2]}), Some(""), Err(missing)),
-        (
-            json!({"type": "array"}),
-            Some("[\"a\"]"),
-            Ok(Some(json!(["a"]))),
-        ),
-        (
-            json!({"type": "object"}),
-            Some("{\"a\": 1}"),
-            Ok(Some(json!({"a": 1}))),
-        ),
+    let missing = Err("X is missing.");
+    let number = Err("X has to be a number, such as 10.");
+    let choice = || json!({"enum": ["a", 2]});
+    let table = [
+        (json!({}), Some(" a "), Ok(json!(" a "))),
+        (json!({}), Some(" \r\n"), missing.clone()),
+        (json!({}), None, missing.clone()),
+        (json!({"type": "integer"}), Some(" -12 "), Ok(json!(-12))),
+        (json!({"type": "number"}), Some("1.5"), Ok(json!(1.5))),
+        (json!({"type": "number"}), Some("\"1\""), number.clone()),
+        (json!({"type": "integer"}), Some("ten"), number),
+        (json!({"type": "boolean"}), Some("true"), Ok(json!(true))),
+        (json!({"type": "boolean"}), None, Ok(json!(false))),
+        (choice(), Some("2"), Ok(json!(2))),
+        (choice(), Some("b"), Err("Choose one of the options for X.")),
+        (choice(), Some(""), missing),
+        (json!({"type": "array"}), Some("[1]"), Ok(json!([1]))),
         (
             json!({"type": "object"}),
             Some("{"),
             Err("X has to be JSON, such as [\"a\", \"b\"]."),
         ),
-        (
-            json!({"format": "pem"}),
-            Some("a\r\nb"),
-            Ok(Some(json!("a\nb"))),
-        ),
-        (json!({"format": "pem"}), Some("a"), Ok(Some(json!("a")))),
+        (json!({"format": "pem"}), Some("a\r\nb"), Ok(json!("a\nb"))),
     ];
     for (property, entered, expected) in table {
         let found = field("x", &property).read(entered);
-        assert_eq!(
-            found,
-            expected.map_err(str::to_owned),
-            "{property} {entered:?}"
-        );
+        let expected = expected.map(Some).map_err(str::to_owned);
+        assert_eq!(found, expected, "{property} {entered:?}");
     }
     let optional = Field::new("x", &Object::new(), false);
     assert_eq!(optional.read(Some("")), Ok(None));

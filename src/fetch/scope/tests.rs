@@ -13,21 +13,16 @@ fn what_is_relative_is_appended() {
     let table = [
         ("https://a.example/v3", "/user", "https://a.example/v3/user"),
         ("https://a.example/v3", "user", "https://a.example/v3/user"),
-        ("https://a.example/v3/", "/user", "https://a.example/v3/user"),
         ("https://a.example/v3/", "user", "https://a.example/v3/user"),
-        ("https://a.example", "user", "https://a.example/user"),
         ("https://a.example/", "/user/", "https://a.example/user/"),
         (" https://a.example/v3 ", "", "https://a.example/v3"),
         ("https://a.example/v3/", "", "https://a.example/v3/"),
-        ("https://a.example/v3", "/", "https://a.example/v3/"),
         ("https://a.example/v3", "?q=/../x", "https://a.example/v3?q=/../x"),
         ("https://a.example/v3", "user?q=https://b.example", "https://a.example/v3/user?q=https://b.example"),
-        ("https://a.example/v3", "user#part", "https://a.example/v3/user#part"),
         ("https://a.example/v3", "a//b/./c", "https://a.example/v3/a//b/./c"),
         ("https://a.example/v3", "a..b/...", "https://a.example/v3/a..b/..."),
         ("https://a.example/v3", "b.example:80/x", "https://a.example/v3/b.example:80/x"),
         ("https://a.example/v3", "\\b.example", "https://a.example/v3/\\b.example"),
-        ("https://a.example/v3", "@b.example", "https://a.example/v3/@b.example"),
         ("https://a.example/{key}", "/x/{key}", "https://a.example/{key}/x/%7Bkey%7D"),
         ("https://a.example/{key}", "https://b.example/{key}", "https://b.example/%7Bkey%7D"),
         ("https://a.example/v3", "HTTPS://b.example/x", "HTTPS://b.example/x"),
@@ -42,7 +37,6 @@ fn what_would_leave_the_base_is_refused() {
     #[rustfmt::skip]
     let urls = [
         ("//b.example/x", "url: begins with two slashes, which introduce a host; write one slash"),
-        ("/\\b.example/x", "url: begins with two slashes, which introduce a host; write one slash"),
         ("\\\\b.example", "url: begins with two slashes, which introduce a host; write one slash"),
         ("/a b", "url: has a space or control character at byte 2; remove it, or percent-encode it in a path or query"),
         ("..", "url: has a `..` segment that may point outside base_url; remove the segment"),
@@ -53,8 +47,8 @@ fn what_would_leave_the_base_is_refused() {
     }
     #[rustfmt::skip]
     let climbing = [
-        "/../x", "a/../b", "a/..", "a/..?q", "a\\..\\b", "%2e%2e/x", ".%2E/x", "a%2f..%2fb", "a%5c..",
-        "%252e%252e/x", "..;v=1/x", "%2e%2e%3bv/x", "%25252e%25252e", "%2525252e%2525252e", "x/..#y",
+        "/../x", "a/..?q", "a\\..\\b", ".%2E/x", "a%2f..%2fb", "a%5c..", "..;v=1/x", "%2e%2e%3bv/x",
+        "%2525252e%2525252e", "x/..#y",
     ];
     for url in climbing {
         assert!(joined("https://a.example/v3", url).is_err(), "{url}");
@@ -100,9 +94,7 @@ fn a_base_that_is_not_usable_is_an_error() {
     let table = [
         ("", "base_url: empty"),
         ("api.example", "base_url: has no scheme"),
-        ("ftp://a.example", "base_url: does not begin with"),
         ("https://u:p@a.example", "base_url: has a user name"),
-        ("https://{host}.example", "base_url: its host"),
         ("https://a.example/v3?key=1", "base_url: has a query"),
         ("https://a.example/#x", "base_url: has a query"),
     ];
@@ -122,41 +114,26 @@ fn include(rules: &[&str], target: &Uri) -> Result<bool> {
 #[test]
 fn which_hosts_match_which_rules() {
     let table = [
-        ("api.github.com", "https://api.github.com/user", true),
-        ("api.github.com", "https://API.GitHub.com/user", true),
-        ("API.github.com", "https://api.github.com:8443/", true),
-        (
-            "api.github.com",
-            "https://api.github.com.evil.example/",
-            false,
-        ),
+        (" API.github.com ", "https://api.GitHub.com:8443/x", true),
         ("api.github.com", "https://evil-api.github.com/", false),
         ("api.github.com", "https://x.api.github.com/", false),
+        ("api.github.com", "https://api.github.com./", false),
+        ("github.com", "https://github.com.evil.example/", false),
+        ("github.com", "https://evil.example/?github.com", false),
         ("api.github.com:443", "https://api.github.com/", true),
         ("api.github.com:443", "http://api.github.com/", false),
+        ("api.github.com:80", "http://api.github.com/", true),
         ("api.github.com:8443", "https://api.github.com:8443/", true),
-        ("api.github.com:8443", "https://api.github.com/", false),
-        ("*.github.com", "https://api.github.com/", true),
+        ("*.GitHub.com", "https://API.github.COM/", true),
         ("*.github.com", "https://a.b.github.com/", true),
         ("*.github.com", "https://github.com/", false),
         ("*.github.com", "https://evilgithub.com/", false),
         ("*.github.com", "https://.github.com/", false),
-        ("*.github.com:8443", "https://api.github.com:8443/", true),
         ("*.github.com:8443", "https://api.github.com/", false),
         ("127.0.0.1", "http://127.0.0.1:8080/", true),
-        ("[::1]", "http://[::1]:8080/", true),
-        ("[::1]:8080", "http://[::1]:8081/", false),
-        ("[::1]", "http://127.0.0.1/", false),
-        ("[0:0:0:0:0:0:0:1]", "http://[::1]:8080/", true),
-        ("[2001:DB8::0:1]:443", "https://[2001:db8::1]/", true),
-        (" api.github.com ", "https://api.github.com/", true),
-        ("api.github.com", "https://api.github.com./", false),
-        ("*.GitHub.com", "https://API.github.COM/", true),
-        ("*.github.com", "https://github.com.evil.example/", false),
-        ("api.github.com:80", "http://api.github.com/", true),
         ("localhost", "http://127.0.0.1/", false),
-        ("github.com", "https://evil.example/github.com", false),
-        ("github.com", "https://evil.example/?github.com", false),
+        ("[0:0:0:0:0:0:0:1]", "http://[::1]:8080/", true),
+        ("[::1]:8080", "http://[::1]:8081/", false),
     ];
     for (rule, target, allowed) in table {
         let included = include(&[rule], &url::parse(target).unwrap());
@@ -184,8 +161,8 @@ fn a_rule_that_can_match_nothing_is_refused() {
     let target = url::parse("https://api.github.com/").unwrap();
     #[rustfmt::skip]
     let rules = [
-        "", "*", "*.", "https://api.github.com", "api.github.com/user", "a b", "u@h", "h:x", "h:65536", "h?q",
-        "h#f", "//h", "*.*.h", "a.*", "[::1", "::1", ".h", "*..h", "*.127.0.0.1", "*.[::1]",
+        "", "*", "*.", "https://api.github.com", "api.github.com/user", "h:x", "h?q", "h#f", "//h", "*.*.h", "[::1",
+        ".h", "*..h", "*.127.0.0.1", "*.[::1]",
     ];
     for rule in rules {
         let error = include(&[rule], &target).unwrap_err();

@@ -24,24 +24,22 @@ fn route(variables: Variables, url: &str) -> String {
 /// The proxies that curl uses with the same variables, for an http and an https URL.
 #[test]
 fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
-    let table: [(Variables, &str, &str); 12] = [
-        (&[], "direct", "direct"),
+    let table: [(Variables, &str, &str); 9] = [
         (&[("http_proxy", "http://h")], "h", "direct"),
         (&[("HTTPS_PROXY", "http://s")], "direct", "s"),
-        (&[("all_proxy", "http://a")], "a", "a"),
         (
-            &[("ALL_PROXY", "http://a"), ("https_proxy", "s:80")],
+            &[("all_proxy", "http://a"), ("https_proxy", "s:80")],
             "a",
             "s",
         ),
         (
-            &[("HTTP_PROXY", "http://H"), ("http_proxy", "http://h")],
+            &[
+                ("HTTP_PROXY", "http://H"),
+                ("http_proxy", "http://h"),
+                ("HTTPS_PROXY", "http://S"),
+                ("https_proxy", "http://s"),
+            ],
             "h",
-            "direct",
-        ),
-        (
-            &[("HTTPS_PROXY", "http://S"), ("https_proxy", "http://s")],
-            "direct",
             "s",
         ),
         (
@@ -98,9 +96,8 @@ fn a_proxy_that_cannot_be_used_is_an_error_only_for_a_request_through_it() {
 /// The last column is true where curl 7.88 does otherwise.
 #[test]
 fn hosts_in_no_proxy_are_reached_directly() {
-    let table: [(&'static str, &str, bool, bool); 20] = [
+    let table: [(&'static str, &str, bool, bool); 17] = [
         ("*", "a.test", true, false),
-        ("a.test", "a.test", true, false),
         ("a.test", "A.Test", true, false),
         ("a.test", "b.a.test", true, false),
         ("a.test", "xa.test", false, false),
@@ -109,10 +106,8 @@ fn hosts_in_no_proxy_are_reached_directly() {
         (".a.test", "a.test", true, false),
         ("*.a.test", "b.a.test", true, true),
         ("*.a.test", "a.test", false, false),
-        ("x.test, a.test", "a.test", true, false),
-        ("x.test a.test", "a.test", true, false),
+        ("x.test y.test, a.test", "a.test", true, false),
         ("x.test,,", "a.test", false, false),
-        ("10.0.0.1", "10.0.0.1", true, false),
         ("10.0.0.0/8", "10.0.0.1", false, true),
         ("a.test:8443", "a.test:8443", false, false),
         ("::1", "[::1]", true, false),
@@ -131,12 +126,9 @@ fn hosts_in_no_proxy_are_reached_directly() {
         let proxy = proxies.of(&url).unwrap();
         assert_eq!(proxy.is_none(), is_direct, "{list}: {host}");
         let Some(proxy) = proxy else { continue };
-        let whole = (
-            proxy.host(),
-            proxy.port(),
-            proxy.username(),
-            proxy.password(),
-        );
-        assert_eq!(whole, ("proxy", 3128, Some("user"), Some("pass@word")));
+        let server = (proxy.host(), proxy.port());
+        let user = (proxy.username(), proxy.password());
+        assert_eq!(server, ("proxy", 3128));
+        assert_eq!(user, (Some("user"), Some("pass@word")));
     }
 }

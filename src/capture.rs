@@ -84,7 +84,8 @@ impl CaptureSchema {
 
     /// Returns whether a program should hide this field while the user types. All fields are hidden except choices
     /// (`enum`), booleans, and fields with a name that is known to be harmless, such as `username`, `region` or
-    /// `base_url`. A text field is hidden whatever its name if its schema has `format: password` or `writeOnly`.
+    /// `base_url`. A field with a harmless name is hidden as well if its schema has `format: password` or
+    /// `writeOnly: true`.
     ///
     /// ```
     /// use nexus_sdk::{CaptureSchema, serde_json::json};

@@ -146,7 +146,7 @@ pub struct RequestConnectionResponse {
     pub connection_id: String,
     /// The value that links the consent to this request. It is read from `auth_url` if the response lacks it.
     pub state: Option<String>,
-    /// The scopes that the gateway asks the provider for.
+    /// The requested scopes, as the gateway repeats them.
     pub scopes: Option<Vec<String>>,
     /// The provider's id.
     pub provider_id: Option<String>,
@@ -198,7 +198,7 @@ fn check_page(auth_url: &str) -> Result<()> {
         return Ok(());
     }
     let problem = "the gateway's response has an auth_url that is not an http or https address, or that contains a \
-                   control character; check that gateway_url is the gateway's own address";
+                   control or invisible character; check that gateway_url is the gateway's own address";
     Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 

@@ -6,16 +6,16 @@ use crate::error::{ErrorKind, NexusError, Result};
 
 pub(crate) type Object = Map<String, Value>;
 
-/// The maximum number of values in JSON of up to 256 KiB, and of lists and objects among them. Longer JSON may have
-/// more, in proportion. An object with one field takes about 700 bytes of memory, but only 7 bytes of text.
+/// The maximum number of values that [`count`] finds in JSON of up to 256 KiB, and of lists and objects among them. Longer
+/// JSON may have more, in proportion. An object with one field takes about 700 bytes of memory, but only 7 bytes of text.
 const MAX_VALUES: usize = 16 << 10;
 const MAX_NESTED: usize = MAX_VALUES / 8;
 
-/// Parses JSON whose memory is in proportion to its text.
+/// Parses JSON. Refuses JSON whose values would take much more memory than its text.
 ///
 /// # Errors
 ///
-/// The parser's message, or that the JSON has too many values.
+/// Returns the parser's message, or says that the JSON has too many values.
 pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     let factor = text.len().div_ceil(256 << 10).max(1);
     let (values, nested) = count(text);
@@ -26,7 +26,8 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(text).map_err(|error| error.to_string())
 }
 
-/// Returns the number of values, and of lists and objects among them, in JSON that is valid.
+/// Estimates the number of values in valid JSON, and counts the lists and objects among them. Each comma, colon and
+/// opening bracket counts as a value.
 fn count(text: &[u8]) -> (usize, usize) {
     let (mut values, mut nested) = (0_usize, 0_usize);
     let (mut in_string, mut is_escaped) = (false, false);
@@ -77,7 +78,7 @@ pub(crate) fn into_object(response: Value) -> Result<Object> {
     if let Value::Object(object) = response {
         return Ok(object);
     }
-    let problem = "the gateway's response is JSON but not an object";
+    let problem = "the gateway's response is JSON but not an object; check that gateway_url is the gateway's own address";
     Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 

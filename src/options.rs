@@ -313,7 +313,7 @@ impl NexusClientOptions {
     /// requests in a row, only the first logs a warning.
     ///
     /// Missing directories are created, on Unix with mode 0700. There is one empty file for each workspace and provider, and
-    /// for each connection id. Files are never removed. Delete files only while no process uses the directory.
+    /// for each connection id that a client uses without having requested the connection. Files are never removed. Delete files only while no process uses the directory.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};

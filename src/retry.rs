@@ -87,7 +87,7 @@ impl RetryPolicy {
     /// gateway.fail_next(3, Fault::Status(503));
     /// let policy = RetryPolicy::default().retries(3).min_delay(Duration::ZERO);
     /// let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
-    /// // Sends three retries at once.
+    /// // Retries three times, without a pause.
     /// assert!(NexusClient::new(options)?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

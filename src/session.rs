@@ -164,7 +164,10 @@ impl AgentSessionInput {
             }
         }
         if self.ttl.is_some_and(|ttl| ttl.as_secs() == 0) {
-            return Err(NexusError::invalid_input("ttl", "is less than a second"));
+            return Err(NexusError::invalid_input(
+                "ttl",
+                "is less than a second; set a longer ttl",
+            ));
         }
         let user_token = self.user_token.as_deref();
         user_token.map_or(Ok(()), |token| error::not_blank("user_token", token))

@@ -40,10 +40,11 @@ impl Now {
     }
 }
 
-/// Between two requests, the wall clock gains more than this on the monotonic clock only if the machine was suspended.
+/// If the wall clock gains more than this on the monotonic clock between two requests, the machine counts as suspended in
+/// between.
 const MIN_SUSPENSION: Duration = Duration::from_secs(5);
 
-/// Notices that the machine was suspended. The monotonic clock of most systems stands still meanwhile.
+/// Notices suspensions of the machine, during which the monotonic clock of most systems stands still.
 pub(crate) struct Suspensions(Mutex<(Now, Option<Instant>)>);
 
 impl Suspensions {
@@ -51,8 +52,8 @@ impl Suspensions {
         Self(Mutex::new((start, None)))
     }
 
-    /// Returns how long ago the end of the last suspension was noticed, or `None` if there was no suspension. The next call
-    /// of this method notices a suspension.
+    /// Returns the time since the last suspension was noticed, or `None` if there was no suspension. A suspension is noticed
+    /// by the first call of this method after it.
     pub(crate) fn time_since_last(&self, now: Now) -> Option<Duration> {
         let (last, resumed) = &mut *self.0.lock();
         let awake = now.mono.saturating_duration_since(last.mono);

@@ -119,9 +119,8 @@ impl TokenResponse {
     /// # Errors
     ///
     /// `invalid_credentials` if a field that the strategy needs is missing, or if a header cannot carry the
-    /// credential. `invalid_response` if the strategy's config lacks a required field, or if the strategy `header`
-    /// names an invalid header. `unsupported_strategy` for a strategy that this build does not support, or whose
-    /// type is not a string.
+    /// credential. `invalid_response` if the strategy's config lacks a required field or names an invalid header.
+    /// `unsupported_strategy` for a strategy that this build does not support, or whose type is not a string.
     pub(crate) fn to_cached(&self, clock: ResponseClock) -> Result<CachedToken> {
         let credentials = self.credentials.as_ref();
         let is_expired = credentials.is_some_and(|fields| json::flag(fields, "expired"));
@@ -135,7 +134,7 @@ impl TokenResponse {
         let end = stated.unwrap_or(assumed);
         let mut token = CachedToken::new(&*self.access_token, token_type, end);
         token.assumed_expiry = stated.is_none().then_some(assumed);
-        // The credentials of a self-hosted instance contain its base URL.
+        // The credentials of a self-hosted instance may contain its base URL.
         let base_url = self.field("base_url");
         token.api_base_url = base_url.or_else(|| json::filled(&self.raw, "api_base_url"));
         match self.kind().as_deref() {

@@ -17,7 +17,7 @@ pub(crate) type Problem = Cow<'static, str>;
 /// bytes that RFC 3986 does not allow in a path or query, except `[` and `]`, which many APIs use.
 pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     if text.trim().is_empty() {
-        return Err("empty; give an absolute URL such as https://host.example".into());
+        return Err("is empty; give an absolute URL such as https://host.example".into());
     }
     check_bytes(text)?;
     let (text, _fragment) = text.split_once('#').unwrap_or((text, ""));

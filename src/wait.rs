@@ -15,7 +15,7 @@ use crate::time::Deadline;
 #[cfg(feature = "consent")]
 const BROWSER_TIME: Duration = Duration::from_secs(1);
 
-/// The longest `Retry-After` that a wait honours.
+/// The longest pause that a `Retry-After` can cause. A longer `Retry-After` is shortened to it.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(15);
 
 /// The shortest interval that `WaitOptions::interval` can set.

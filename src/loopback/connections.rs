@@ -21,7 +21,7 @@ struct Connection {
     stream: TcpStream,
     /// The time from which the connection may be closed to make room.
     closable_at: Instant,
-    /// A request has arrived, but its response has not been sent yet.
+    /// True while a request has arrived and its response has not been sent.
     busy: AtomicBool,
 }
 

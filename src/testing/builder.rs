@@ -58,8 +58,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Requires an API key in the header `X-API-Key`. Requests below `/v1` without the key get 401 `unauthorized`,
-    /// except at the health path. Default: no key is required.
+    /// Requires an API key in the header `X-API-Key`. Requests below `/v1` and to `/admin/v1/agents` without the key get
+    /// 401 `unauthorized`, except at the health path. Default: no key is required.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -182,8 +182,8 @@ impl DevGatewayBuilder {
         self
     }
 
-    /// Limits the calls of each workspace to 10 per minute for request-connection, and to 60 per minute each for
-    /// resolve, token and refresh. Default `false`. The quotas refill continuously. A call over the limit gets a
+    /// Sets whether the calls of each workspace are limited: to 10 per minute for request-connection, and to 60 per minute
+    /// each for resolve, token and refresh. Default `false`. The quotas refill continuously. A call over the limit gets a
     /// plain-text 429 with a `Retry-After`. [`like_v0_2`](Self::like_v0_2) turns the limits off.
     ///
     /// The workspace is the value of the header `X-Workspace-Id`, or else of the query parameter `workspace_id`. All
@@ -248,7 +248,7 @@ impl DevGatewayBuilder {
     /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix: a route at
     /// `/notes` also serves `/v3/notes`. If several routes match a request, the route that was added last responds. A
     /// route takes precedence over the upstream's own responses. It does not replace the gateway's own paths (`/v1/..`,
-    /// `/consent`, `/auth/capture-schema` and the health check). Other methods at the path get the upstream's own
+    /// `/admin/v1/agents`, `/consent`, `/auth/capture-schema` and the health check). Other methods at the path get the upstream's own
     /// response, which is 404 unless the upstream has such a path itself. A status outside of 100 to 999 is sent as
     /// 500.
     ///
@@ -302,7 +302,8 @@ impl DevGatewayBuilder {
     /// ```
     pub fn start(self) -> io::Result<DevGateway> {
         if !self.bind.ip().is_loopback() {
-            let reason = "the gateway listens on loopback addresses only";
+            let reason =
+                "the gateway listens on loopback addresses only; use one such as 127.0.0.1";
             return Err(io::Error::new(ErrorKind::InvalidInput, reason));
         }
         let listener = TcpListener::bind(self.bind)?;

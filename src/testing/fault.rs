@@ -52,13 +52,14 @@ pub enum Fault {
     Cut,
     /// The gateway cannot reach its broker, the service that stores the connections.
     ///
-    /// This fault and the faults below do not affect the sample upstream, agent sessions, the consent page, the health
-    /// check, `capture-schema` or `capture-credential`. Requests to them still use the fault up.
+    /// This fault and the faults below do not affect the sample upstream, the consent page, the health check,
+    /// `capture-schema` or `capture-credential`, and of these faults only [`ProviderDown`](Self::ProviderDown) affects agent
+    /// sessions. Requests that a fault does not affect still use it up.
     BrokerDown,
     /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
-    /// The gateway cannot reach the provider. Resolve and token calls that need a refresh get 409 `token_expired`, and
-    /// the connection stays active.
+    /// The gateway cannot reach the provider. Resolve and token calls, and requests for agent sessions, that need a refresh
+    /// get 409 `token_expired`, and the connection stays active.
     ProviderDown,
     /// The broker does not allow the return URL. request-connection gets 502 `broker_error` with the `status` 400.
     ReturnUrlRefused,

@@ -253,8 +253,8 @@ impl DevGateway {
         self.service.faults.lock().forget();
     }
 
-    /// The last 10,000 requests in the order of their arrival. Requests that were not valid HTTP or exceeded a size
-    /// limit are left out.
+    /// The last 10,000 requests in the order of their arrival. Requests that were not valid HTTP, exceeded a size limit or
+    /// named a host of another machine are left out.
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;

@@ -152,7 +152,7 @@ impl Provider {
         self
     }
 
-    /// Replaces the refresh token with every refresh, as RFC 9700 section 4.14.2 describes. Default `true`.
+    /// Sets whether every refresh replaces the refresh token, as RFC 9700 section 4.14.2 describes. Default `true`.
     ///
     /// Such a provider ends the grant when a refresh token is used twice, because the token might be stolen. If two
     /// calls refresh at the same time, or a caller hangs up during a refresh, the connection stops working and the user

@@ -68,7 +68,7 @@ impl loopback::Service for Service {
 }
 
 /// Returns whether the request names a host of this machine. A web page can give its own host name the address of this
-/// machine, and would then read the responses (DNS rebinding).
+/// machine, and could then read the responses (DNS rebinding).
 fn is_for_loopback(request: &ReceivedRequest) -> bool {
     let Some(host) = request.headers.get(HOST) else {
         return true;

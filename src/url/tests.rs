@@ -42,7 +42,7 @@ fn the_normal_form() {
 fn what_is_not_a_url_and_why() {
     #[rustfmt::skip]
     let table: [(&str, &[&str]); 6] = [
-        ("empty; give an absolute URL such as https://host.example", &["", " \n"]),
+        ("is empty; give an absolute URL such as https://host.example", &["", " \n"]),
         ("has no scheme; give an absolute URL such as https://host.example/path", &[
             "a.example", "a.example:443/x", "/x", "://a.example", "1http://a.example", "ht_tp://a.example",
         ]),

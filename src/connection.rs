@@ -181,7 +181,7 @@ impl RequestConnectionResponse {
     }
 }
 
-/// Copies strings of any type.
+/// Collects owned copies of strings of any string type.
 pub(crate) fn owned<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Vec<String> {
     let strings = strings.into_iter();
     strings.map(|string| string.as_ref().to_owned()).collect()

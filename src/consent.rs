@@ -269,6 +269,7 @@ fn cannot_listen(port: u16, error: &io::Error) -> NexusError {
         );
         return NexusError::invalid_input("port", problem);
     }
-    let problem = format!("cannot listen on 127.0.0.1 for the user's browser: {error}");
+    let problem =
+        format!("cannot listen on 127.0.0.1 for the user's browser: {error}; try again later");
     NexusError::new(ErrorKind::RequestFailed, problem)
 }

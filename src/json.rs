@@ -107,7 +107,7 @@ pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     let found = fields.iter().find_map(|field| filled(response, field));
     found.ok_or_else(|| {
         let names = fields.join("` or `");
-        let problem = format!("the gateway's response has no usable `{names}`");
+        let problem = format!("the gateway's response has no usable `{names}`; check gateway_url");
         NexusError::new(ErrorKind::InvalidResponse, problem)
     })
 }

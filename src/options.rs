@@ -267,10 +267,10 @@ impl NexusClientOptions {
     /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
     /// The expiring token is used after every failure of the call to the gateway, unless the gateway has refused for
-    /// good. A refusal is final if its status is 401 or 410, or another 4xx except 429 with a code from the gateway other
-    /// than `token_expired`. A code that the SDK sets, such as `http_404`, does not count. A token is expiring during the
-    /// cache's buffer, by default the last 30 s of its lifetime. A token without a known expiry can be used for up to an
-    /// hour after it was requested.
+    /// good. A refusal is final if its status is 401 or 410. It is also final if its status is another 4xx, except 429,
+    /// and the gateway has sent a code other than `token_expired`. A token is expiring during the cache's buffer, by
+    /// default the last 30 s of its lifetime. A token without a known expiry can be used for up to an hour after it was
+    /// requested.
     ///
     /// The first call that finds such a token in the cache asks the gateway, and waits for at most 1 s. From the moment it
     /// asks, other calls use the token for 5 s. The first call after that asks again. A failure logs a warning once for
@@ -313,7 +313,8 @@ impl NexusClientOptions {
     /// requests in a row, only the first logs a warning.
     ///
     /// Missing directories are created, on Unix with mode 0700. There is one empty file for each workspace and provider, and
-    /// for each connection id that a client uses without having requested the connection. Files are never removed. Delete files only while no process uses the directory.
+    /// for each connection id that a client uses without having requested the connection. Files are never removed. Delete
+    /// files only while no process uses the directory.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};

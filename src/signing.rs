@@ -25,7 +25,7 @@ const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// The signing names of S3 and its related services, which share its rules.
 const S3: [&str; 4] = ["s3", "s3-object-lambda", "s3-outposts", "s3express"];
-/// Other services that also require the hash of the body in a header.
+/// Other services that require the hash of the body in a header.
 const HASH_HEADER: [&str; 2] = ["aoss", "glacier"];
 
 /// The method, URL and body of a request.

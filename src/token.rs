@@ -24,8 +24,8 @@ const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
 /// A token response from the gateway.
 ///
 /// `access_token`, `token_type`, `scope`, `id_token`, `refresh_token` and `expires_at` are read from
-/// `credentials` or, if it has no usable value, from the top level. Other fields are read from the top level
-/// only.
+/// `credentials`, or from the top level if `credentials` has no usable value. Other fields are read from the
+/// top level only.
 ///
 /// `Debug` shows no secret.
 ///
@@ -104,7 +104,7 @@ impl TokenResponse {
         };
         if response.access_token.is_empty() {
             if response.credentials.is_none() {
-                let problem = "the gateway's response has neither an access_token nor credentials";
+                let problem = "the gateway's response has no access_token and no credentials; let the user connect again";
                 return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
             }
             if let Some("header" | "query_param") = response.kind().as_deref() {
@@ -267,7 +267,7 @@ impl TokenResponse {
 fn unsupported(kind: &str) -> NexusError {
     let advice = match kind {
         "hmac_payload" | "aws_sigv4" => "; rebuild with the feature `signing`",
-        _ => "",
+        _ => "; ask the gateway's operator to use another strategy",
     };
     let message = format!("this build does not support the provider's strategy `{kind}`{advice}");
     NexusError::new(ErrorKind::UnsupportedStrategy, message)

@@ -104,7 +104,8 @@ fn is_name(host: &str) -> bool {
 }
 
 /// Resolves a reference, such as a `Location`, against the URL of the request (RFC 3986 section 5.2).
-/// Keeps the dot segments of a reference with a scheme or host. Percent-encodes spaces, because some servers send unencoded spaces.
+/// Keeps the dot segments of a reference with a scheme or host. Percent-encodes spaces, because some servers
+/// send them unencoded.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let reference = reference.trim().replace(' ', "%20");
     let (reference, _fragment) = reference.split_once('#').unwrap_or((&reference, ""));

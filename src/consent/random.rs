@@ -6,7 +6,8 @@ use crate::error::{ErrorKind, NexusError, Result};
 pub(super) fn random() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| {
-        let problem = format!("the operating system provides no random bytes: {error}");
+        let problem =
+            format!("the operating system provides no random bytes: {error}; try again later");
         NexusError::new(ErrorKind::RequestFailed, problem)
     })?;
     Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))

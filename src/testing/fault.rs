@@ -58,8 +58,8 @@ pub enum Fault {
     BrokerDown,
     /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
-    /// The gateway cannot reach the provider. Resolve and token calls, and requests for agent sessions, that need a refresh
-    /// get 409 `token_expired`, and the connection stays active.
+    /// The gateway cannot reach the provider. If a resolve, a token call or a request for an agent session needs a refresh,
+    /// it gets 409 `token_expired`, and the connection stays active.
     ProviderDown,
     /// The broker does not allow the return URL. request-connection gets 502 `broker_error` with the `status` 400.
     ReturnUrlRefused,

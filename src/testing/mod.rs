@@ -38,13 +38,13 @@
 //! # Refreshes
 //!
 //! When a resolve, token or check-connection call, or a request for an agent session, finds that the token has expired,
-//! a real gateway refreshes it within the call, without a lock. The gateway abandons the refresh when the caller hangs up. With
-//! a provider that rotates refresh tokens, as many do, the connection is lost if two calls refresh at the same time, or
-//! if a caller hangs up during the refresh. One of the two calls, or the first call after the hang-up, gets 409
+//! a real gateway refreshes it within the call, without a lock. The gateway abandons the refresh when the caller hangs
+//! up. With a provider that rotates refresh tokens, as many do, the connection is lost if two calls refresh at the same
+//! time, or if a caller hangs up during the refresh. One of the two calls, or the first call after the hang-up, gets 409
 //! `token_expired`, or the status `failed` from check-connection. Later calls get 404 from resolve and 409
 //! `attention_required` from the token call, and the upstream accepts none of the earlier tokens. `DevGateway` does the
-//! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases. To cut a refresh short in a test, make
-//! it slow with [`refresh_time`](Provider::refresh_time).
+//! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases. To cut a refresh short in a
+//! test, make the refresh slow with [`refresh_time`](Provider::refresh_time).
 //!
 //! # Lock files
 //!
@@ -55,7 +55,7 @@
 //!
 //! # Agent sessions
 //!
-//! A broker of version 0.4 serves agents and their sessions, and no gateway does so yet. `DevGateway` behaves like that
+//! A broker of version 0.4 serves agents and their sessions, but no gateway does so yet. `DevGateway` behaves like that
 //! broker. The token of a session is the connection's own access token, so it works until it expires, even if the
 //! session ends earlier. A session ends when it is closed, when `DELETE` revokes its connection, or after its
 //! `ttl_seconds` (default 15 minutes) by the gateway's clock. Sessions on behalf of a user do not exist: `POST

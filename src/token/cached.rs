@@ -139,7 +139,7 @@ impl CachedToken {
         (self.assumed_expiry != Some(self.expires_at)).then_some(self.expires_at)
     }
 
-    /// Sends the token's type before the token. The scheme `Bearer` is always written this way.
+    /// Puts the token's type before the token in the header. Any spelling of `bearer` becomes `Bearer`.
     pub(super) fn use_type_as_prefix(&mut self) {
         if !self.token_type.eq_ignore_ascii_case("bearer") {
             self.value_prefix = [&self.token_type, " "].concat();
@@ -177,7 +177,7 @@ impl CachedToken {
         if authenticated {
             target = with_query_param(&target, name, &self.access_token);
         }
-        let problem = "with the credential, the URL of the redirect is too long";
+        let problem = "with the credential, the redirect's URL is too long; set Redirects::Manual";
         let target = target.parse();
         target.map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
@@ -277,7 +277,7 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
         rest = after;
     }
     if filled.is_empty() {
-        let problem = "the path strategy needs a {field} placeholder in the URL's path or query";
+        let problem = "has no {field} placeholder; the provider's strategy `path` needs one in the path or query";
         return Err(NexusError::invalid_input("url", problem));
     }
     Ok(filled + rest)

@@ -107,7 +107,7 @@ fn options_of_a_client() {
     let server = Server::play(vec![bearer("t")]);
     let refused = |options: NexusClientOptions| NexusClient::new(options).unwrap_err();
     let urls = [
-        ("", "gateway_url: empty"),
+        ("", "gateway_url: is empty"),
         ("https://me:pw@host", "gateway_url: has a user name"),
         (
             "https://host/?a=b",

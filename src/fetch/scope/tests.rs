@@ -92,7 +92,7 @@ fn nothing_that_is_appended_leaves_the_base() {
 #[test]
 fn a_base_that_is_not_usable_is_an_error() {
     let table = [
-        ("", "base_url: empty"),
+        ("", "base_url: is empty"),
         ("api.example", "base_url: has no scheme"),
         ("https://u:p@a.example", "base_url: has a user name"),
         ("https://a.example/v3?key=1", "base_url: has a query"),

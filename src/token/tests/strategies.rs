@@ -270,7 +270,10 @@ fn what_cannot_be_put_on_a_request() {
         let error = read(&strategy, &credentials, Some("t"), None).unwrap_err();
         assert_eq!(error.code(), "unsupported_strategy", "{strategy}");
         let kind = strategy["type"].as_str().unwrap_or_default();
-        let expected = format!("this build does not support the provider's strategy `{kind}`");
+        let expected = format!(
+            "this build does not support the provider's strategy `{kind}`; ask the gateway's operator to use another \
+             strategy"
+        );
         let expected = expected.replace(['\r', '\n'], " ");
         assert_eq!(error.message(), expected);
     }

@@ -180,45 +180,24 @@ debug_only!(CapturedCredential: connection_id, status);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::NexusError;
     use serde_json::json;
-
-    fn object(value: Value) -> Object {
-        serde_json::from_value(value).unwrap()
-    }
 
     #[test]
     fn a_form_comes_wrapped_or_bare() {
-        let schema = json!({"type": "object", "properties": {"b": {}, "a": {}}, "required": ["a"]});
+        let schema = json!({"type": "object", "properties": {"b": {}, "a": {}}});
+        let wrapped = json!({"provider_name": "p", "schema": schema});
+        let odd = json!({"properties": ["a"]});
         let table = [
-            (
-                json!({"provider_name": "p", "schema": schema}),
-                Some("p"),
-                schema.clone(),
-                vec!["a", "b"],
-            ),
-            (
-                json!({"provider_name": null, "schema": schema}),
-                None,
-                schema.clone(),
-                vec!["a", "b"],
-            ),
+            (wrapped, Some("p"), schema.clone(), vec!["a", "b"]),
             (schema.clone(), None, schema, vec!["a", "b"]),
-            (json!({"schema": {}}), None, json!({}), vec![]),
-            (
-                json!({"schema": {"properties": ["a"]}}),
-                None,
-                json!({"properties": ["a"]}),
-                vec![],
-            ),
+            (json!({ "schema": odd }), None, odd, vec![]),
             (json!({"schema": null}), None, json!({}), vec![]),
-            (json!({}), None, json!({}), vec![]),
         ];
         for (response, provider, schema, fields) in table {
             let form = CaptureSchema::from_json(response).unwrap();
             assert_eq!(form.provider_name.as_deref(), provider);
             assert_eq!(form.fields(), fields);
-            assert_eq!(form.schema, object(schema));
+            assert_eq!(Value::from(form.schema), schema);
         }
     }
 
@@ -255,33 +234,14 @@ mod tests {
 
     #[test]
     fn a_captured_credential_has_an_id_and_a_status() {
-        let table = [
-            (json!({"connection_id": "c", "status": "active"}), true),
-            (
-                json!({"connection_id": 7, "status": "new-one", "redirect_url": null}),
-                true,
-            ),
-            (json!({"connection_id": "c"}), false),
-            (json!({"connection_id": "c", "status": null}), false),
-            (json!({"status": "active"}), false),
-            (json!({"connection_id": "", "status": "active"}), false),
-        ];
-        for (response, fine) in table {
-            let captured = CapturedCredential::from_json(response);
-            let code = captured.as_ref().err().map(NexusError::code);
-            assert_eq!(code, (!fine).then_some("invalid_response"));
-            assert!(captured.is_err() || captured.unwrap().redirect_url.is_none());
-        }
-    }
-
-    #[test]
-    fn debug_does_not_show_where_a_browser_would_go() {
-        let response = json!({"connection_id": "c", "status": "active", "redirect_url": "http://h/?state=canary"});
+        let response = json!({"connection_id": "c", "status": "new", "redirect_url": "http://h/?state=canary"});
         let captured = CapturedCredential::from_json(response).unwrap();
-        assert_eq!(
-            captured.redirect_url.as_deref(),
-            Some("http://h/?state=canary")
-        );
+        let url = captured.redirect_url.as_deref();
+        assert_eq!(url, Some("http://h/?state=canary"));
         assert!(!format!("{captured:?}").contains("canary"));
+        for lacking in [json!({"connection_id": "c"}), json!({"status": "new"})] {
+            let error = CapturedCredential::from_json(lacking).unwrap_err();
+            assert_eq!(error.code(), "invalid_response");
+        }
     }
 }

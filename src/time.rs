@@ -126,24 +126,18 @@ mod tests {
     fn a_moment_needs_both_clocks_to_be_before_another() {
         let start = Now::read();
         let end = start.after(secs(60));
-        let table = [
-            ("both before", 59, 59, true),
-            ("suspended: only the wall clock went on", 61, 1, false),
-            ("the wall clock was set back", 0, 61, false),
-            ("both at the end", 60, 60, false),
-        ];
-        for (case, wall, mono, before) in table {
+        for (wall, mono, before) in [
+            (59, 59, true),
+            (61, 1, false),
+            (0, 61, false),
+            (60, 60, false),
+        ] {
             let now = Now {
                 wall: start.wall + secs(wall),
                 mono: start.mono + secs(mono),
             };
-            assert_eq!(now.is_before(end), before, "{case}");
+            assert_eq!(now.is_before(end), before, "{wall} {mono}");
         }
-        let set_back = Now {
-            wall: start.wall - secs(86_400),
-            mono: start.mono + secs(61),
-        };
-        assert!(!set_back.is_before(end));
     }
 
     #[test]
@@ -175,32 +169,21 @@ mod tests {
     #[test]
     fn a_skewed_clock_is_corrected_by_the_date_of_the_response() {
         let at = Now::read();
-        let table: [(i64, i64, i64); 6] = [
-            // Seconds: how far the server's clock is ahead, the lifetime it grants, and the local result.
-            (0, 3600, 3600),
+        // Seconds: how far the server's clock is ahead, the lifetime it grants, and the local result.
+        let table = [
             (1, 3600, 3601),
             (600, 3600, 3599),
             (-600, 3600, 3599),
             (600, -10, 0),
-            (-600, 0, 0),
         ];
         for (ahead, lifetime, here) in table {
-            let date = shifted(at.wall, ahead);
-            let local = ResponseClock {
-                at,
-                date: Some(date),
-            }
-            .local(shifted(date, lifetime));
-            assert_eq!(
-                local,
-                shifted(at.wall, here),
-                "server {ahead} s ahead, {lifetime} s granted"
-            );
+            let server = shifted(at.wall, ahead);
+            let date = Some(server);
+            let local = ResponseClock { at, date }.local(shifted(server, lifetime));
+            assert_eq!(local, shifted(at.wall, here), "{ahead} s ahead");
         }
-        assert_eq!(
-            ResponseClock { at, date: None }.local(at.wall + secs(9)),
-            at.wall + secs(9)
-        );
+        let (end, date) = (at.wall + secs(9), None);
+        assert_eq!(ResponseClock { at, date }.local(end), end);
     }
 
     fn shifted(time: SystemTime, by: i64) -> SystemTime {

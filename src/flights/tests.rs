@@ -186,13 +186,12 @@ pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusEr
 fn threads_that_miss_together_cost_one_call_and_all_get_what_comes_of_it() {
     const THREADS: usize = 64;
     type Ask = fn() -> Result<Success>;
-    let table: [(Ask, Result<&str, &str>); 3] = [
+    let down: Ask = || Err(error(ErrorKind::Gateway, "down", 503));
+    let panics: Ask = || panic::resume_unwind(Box::new("a bug"));
+    let table: [(Ask, _); 3] = [
         (|| token("t", 3600), Ok("t")),
-        (|| Err(error(ErrorKind::Gateway, "down", 503)), Err("down")),
-        (
-            || panic::resume_unwind(Box::new("a bug")),
-            Err("request_failed"),
-        ),
+        (down, Err("down")),
+        (panics, Err("request_failed")),
     ];
     for (ask, expected) in table {
         let gate = Gate::default();
@@ -216,20 +215,6 @@ fn threads_that_miss_together_cost_one_call_and_all_get_what_comes_of_it() {
         assert_eq!(scripted.calls(), 1);
         assert_eq!(scripted.cached(&cache).unwrap().0, "t", "the next succeeds");
     }
-}
-
-#[test]
-fn a_flight_brings_its_token_to_the_cache_of_the_caller_that_started_it_and_left() {
-    let (gate, scripted) = Scripted::gated(usize::MAX);
-    let cache = TokenCache::new();
-    let error = scripted.cached_until(&cache, at_once()).unwrap_err();
-    assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
-    let flights = &scripted.handle.flights;
-    assert!(!flights.drain(at_once()), "it is under way");
-    gate.open();
-    assert!(flights.drain(far()));
-    assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
-    assert_eq!(scripted.calls(), 1);
 }
 
 /// The flight may have been started for the same cache, for another cache, or without a cache.
@@ -544,28 +529,6 @@ fn what_a_usable_token_is_used_for() {
 fn expiring(name: &str, seconds: u64) -> CachedToken {
     let expires_at = Now::read().after(Duration::from_secs(seconds)).wall;
     CachedToken::new(name, "Bearer", expires_at)
-}
-
-/// The gateway hangs, and the caller that asked still waits for it.
-#[test]
-fn of_the_callers_with_a_stale_token_one_waits_for_the_gateway() {
-    const OTHERS: usize = 7;
-    let (gate, scripted) = Scripted::gated(usize::MAX);
-    let cache = TokenCache::new();
-    cache.set("ws", "p", expiring("old", 20));
-    let used = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..=OTHERS {
-            scope.spawn(|| match scripted.cached(&cache).unwrap() {
-                (token, Source::Cache) if token == "old" => used.fetch_add(1, Ordering::SeqCst),
-                (token, _) => usize::from(token == "t-1"),
-            });
-        }
-        wait_until(|| used.load(Ordering::SeqCst) == OTHERS);
-        gate.open();
-    });
-    assert_eq!((used.into_inner(), scripted.calls()), (OTHERS, 1));
-    assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
 }
 
 /// The gateway hangs, so each caller would wait for its whole timeout.

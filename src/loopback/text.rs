@@ -44,10 +44,7 @@ mod tests {
             ("a=b&c", Some(&[("a", "b"), ("c", "")])),
             ("a+b=%3D+%26&&=x", Some(&[("a b", "= &"), ("", "x")])),
             ("a=%C3%A9%0D%0A", Some(&[("a", "é\r\n")])),
-            (
-                "a=%&b=%4&c=%zz%+f",
-                Some(&[("a", "%"), ("b", "%4"), ("c", "%zz% f")]),
-            ),
+            ("a=%zz%&b=%4", Some(&[("a", "%zz%"), ("b", "%4")])),
             ("a=%FF", None),
         ];
         for (text, expected) in table {
@@ -62,19 +59,9 @@ mod tests {
 
     #[test]
     fn escaped_text_contains_no_markup() {
-        let table = [
-            ("plain é", "plain é"),
-            (
-                "</script><b a='1' b=\"2\">",
-                "&lt;/script&gt;&lt;b a=&#39;1&#39; b=&#34;2&#34;&gt;",
-            ),
-            (
-                "a&amp;\n\tb\r\0\u{85}",
-                "a&amp;amp;\n\tb\u{FFFD}\u{FFFD}\u{FFFD}",
-            ),
-        ];
-        for (text, expected) in table {
-            assert_eq!(escape(text), expected);
-        }
+        let markup = "é</script><b a='1' b=\"2\">&amp;";
+        let escaped = "é&lt;/script&gt;&lt;b a=&#39;1&#39; b=&#34;2&#34;&gt;&amp;amp;";
+        assert_eq!(escape(markup), escaped);
+        assert_eq!(escape("\n\tb\r\0\u{85}"), "\n\tb\u{FFFD}\u{FFFD}\u{FFFD}");
     }
 }

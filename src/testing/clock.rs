@@ -88,29 +88,10 @@ mod tests {
 
     #[test]
     fn moments_are_written_both_ways() {
-        let table = [
-            (
-                0,
-                "1970-01-01T00:00:00.000Z",
-                "Thu, 01 Jan 1970 00:00:00 GMT",
-            ),
-            (
-                784_111_777_000,
-                "1994-11-06T08:49:37.000Z",
-                "Sun, 06 Nov 1994 08:49:37 GMT",
-            ),
-            (
-                951_782_400_000,
-                "2000-02-29T00:00:00.000Z",
-                "Tue, 29 Feb 2000 00:00:00 GMT",
-            ),
-            (
-                LATEST,
-                "9999-12-31T23:59:59.999Z",
-                "Fri, 31 Dec 9999 23:59:59 GMT",
-            ),
-        ];
-        for (moment, date_time, header) in table {
+        let leap_day = ("2000-02-29T00:00:00.000Z", "Tue, 29 Feb 2000 00:00:00 GMT");
+        let last = ("9999-12-31T23:59:59.999Z", "Fri, 31 Dec 9999 23:59:59 GMT");
+        let table = [(951_782_400_000, leap_day), (LATEST, last)];
+        for (moment, (date_time, header)) in table {
             assert_eq!(rfc3339(moment), date_time);
             assert_eq!(imf_fixdate(moment), header);
         }

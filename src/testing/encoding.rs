@@ -75,10 +75,8 @@ mod tests {
             ("http://h#frag", "http://h?id=1&z=%26#frag"),
         ];
         for (target, expected) in table {
-            assert_eq!(
-                with_parameters(target, &[("id", "1"), ("z", "&")]),
-                expected
-            );
+            let url = with_parameters(target, &[("id", "1"), ("z", "&")]);
+            assert_eq!(url, expected);
         }
     }
 
@@ -88,7 +86,6 @@ mod tests {
             ("00000000-0000-4000-8000-000000000001", true),
             ("00000000-0000-4000-8000-00000000000g", false),
             ("00000000-0000-4000-80000-00000000001", false),
-            ("nonsense", false),
             ("", false),
         ];
         for (text, expected) in table {

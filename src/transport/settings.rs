@@ -165,13 +165,10 @@ mod tests {
                 .build();
             let limits = Limits::within(secs(left), Some(&agent));
             assert_eq!(limits.connect, secs(connect), "{own:?}");
-            let phases = [
-                limits.send,
-                limits.head,
-                limits.body,
-                limits.read,
-                limits.write,
-            ];
+            let Limits {
+                send, head, body, ..
+            } = limits;
+            let phases = [send, head, body, limits.read, limits.write];
             let whole = phases.map(|limit| limit.as_secs());
             assert_eq!(whole, [phase; 5], "{own:?}");
         }

@@ -11,7 +11,7 @@ mod tls;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ureq::config::ConfigBuilder;
@@ -73,15 +73,14 @@ fn post(url: impl Into<String>, body: impl Into<Vec<u8>>) -> Asked {
 }
 
 impl Asked {
-    fn refreshing(self) -> Self {
-        Self {
-            may_refresh: true,
-            ..self
-        }
+    fn refreshing(mut self) -> Self {
+        self.may_refresh = true;
+        self
     }
 
-    fn within(self, timeout: Duration) -> Self {
-        Self { timeout, ..self }
+    fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     fn of(self, transport: &Transport) -> Result<Response, NexusError> {
@@ -108,13 +107,7 @@ impl Asked {
 
 /// Serves each connection on a thread of its own until the process ends.
 fn serve(on: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static) -> u16 {
-    serve_at(TcpListener::bind((HERE, 0)).unwrap(), on)
-}
-
-fn serve_at(
-    listener: TcpListener,
-    on: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static,
-) -> u16 {
+    let listener = TcpListener::bind((HERE, 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for socket in listener.incoming() {
@@ -124,6 +117,16 @@ fn serve_at(
         }
     });
     port
+}
+
+/// Serves connections and counts them. `on` gets the number of earlier connections.
+fn counted(
+    on: impl Fn(usize, TcpStream) -> io::Result<()> + Clone + Send + 'static,
+) -> (u16, Arc<AtomicUsize>) {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&connections);
+    let port = serve(move |socket| on(count.fetch_add(1, Ordering::SeqCst), socket));
+    (port, connections)
 }
 
 /// Reads the head of the next request.

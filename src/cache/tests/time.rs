@@ -215,10 +215,8 @@ fn no_lifetime_makes_a_busy_loop() {
     // for `expires_at` without a `Date`. The arrays are for a wall clock that is right, ahead and behind. A token that
     // arrives expired is not kept, so each call costs one resolve.
     let table = [
-        (-60, 1, [600, 600, 600], [600, 600, 1]),
         (0, 1, [600, 600, 600], [600, 600, 1]),
         (1, 60, [60, 121, 121], [60, 600, 1]),
-        (29, 12, [12, 12, 12], [12, 600, 1]),
         (30, 12, [12, 12, 12], [12, 600, 1]),
         (31, 60, [60, 121, 121], [60, 600, 1]),
         (36, 10, [10, 12, 12], [10, 600, 1]),

@@ -10,13 +10,8 @@ use crate::testing::{DevGateway, Fault};
 fn page(url: &str) -> CredentialPage {
     let client = NexusClient::new(NexusClientOptions::new(url)).unwrap();
     let schema = json!({"properties": {"key": {}}});
-    let (program, provider) = ("tool".to_owned(), "weather".to_owned());
-    let form = Form::new(
-        program,
-        provider,
-        url.to_owned(),
-        schema.as_object().unwrap(),
-    );
+    let [program, provider, gateway] = ["tool", "weather", url].map(str::to_owned);
+    let form = Form::new(program, provider, gateway, schema.as_object().unwrap());
     let returns = Arc::default();
     CredentialPage::new("/x".to_owned(), form.unwrap(), &client, "s-1", &returns)
 }
@@ -43,11 +38,7 @@ fn credentials_are_sent_one_after_another_until_one_is_accepted() {
         }
         // The other two have time to send a request as well.
         thread::sleep(Duration::from_millis(100));
-        assert_eq!(
-            gateway.count(""),
-            1,
-            "a second request before the first response"
-        );
+        assert_eq!(gateway.count(""), 1, "before the first response");
         clicks.map(|click| click.join().unwrap())
     });
     results.sort_unstable();

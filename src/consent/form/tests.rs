@@ -28,23 +28,20 @@ fn entered(pairs: &[(&str, &str)]) -> Entered {
 #[test]
 fn the_fields_stand_in_a_sensible_order() {
     let table = [
-        (
-            json!([{"a": {}, "b": {}, "c": {}}, ["c", "b"]]),
-            vec!["c", "b", "a"],
-        ),
+        (json!([{"a": {}, "b": {}, "c": {}}, ["c", "b"]]), "c b a"),
         (
             json!([{"password": {}, "username": {}}, ["password", "username"]]),
-            vec!["username", "password"],
+            "username password",
         ),
         (
             json!([{"a": true, "region": {}, "c": {}}, ["c", 1]]),
-            vec!["c", "region", "a"],
+            "c region a",
         ),
     ];
     for (schema, expected) in table {
         let form = form(&json!({"properties": schema[0], "required": schema[1]}));
         let names: Vec<&str> = form.fields.iter().map(|field| &*field.name).collect();
-        assert_eq!(names, expected, "{schema}");
+        assert_eq!(names.join(" "), expected, "{schema}");
     }
 }
 
@@ -78,10 +75,9 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
     let problems = ["no: <b>", "Details: <b> (rejected)"].map(str::to_owned);
     let (status, html) = shown(&form, Some(&entered), &problems);
     assert_eq!(status, 422);
-    assert!(
-        !html.contains("canary") && !html.contains("\"><script") && !html.contains("<b>"),
-        "{html}"
-    );
+    for part in ["canary", "\"><script", "<b>"] {
+        assert!(!html.contains(part), "{part} in {html}");
+    }
     for part in [
         "<option value=\"us\" selected>us</option>",
         "value=\"&#34;&gt;&lt;script&gt;\"",
@@ -100,11 +96,8 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
     // An unchecked box stays unchecked after a refusal, even if its default is checked.
     assert!(!html.contains(" checked"), "{html}");
     let (_, fresh) = shown(&form, None, &[]);
-    assert!(
-        fresh.contains(" checked") && fresh.contains("<option value=\"\">Choose"),
-        "{fresh}"
-    );
-    assert!(!fresh.contains("role=\"alert\""));
+    assert!(fresh.contains(" checked") && !fresh.contains("role=\"alert\""));
+    assert!(fresh.contains("<option value=\"\">Choose"), "{fresh}");
 }
 
 #[test]

@@ -10,64 +10,12 @@ use super::*;
 /// has a space, which a URL cannot have. In `post-sts-header-after`, the token is added after the request is signed.
 const SUITE: &str = include_str!("aws-sig-v4-test-suite.txt");
 
-/// A request of the suite, and its expected signature.
-#[derive(Default)]
-struct Vector<'a> {
-    name: &'a str,
-    method: Method,
-    target: &'a str,
-    headers: HeaderMap,
-    token: Option<String>,
-    body: &'a [u8],
-    signed_headers: &'a str,
-    signature: &'a str,
-}
-
-impl<'a> Vector<'a> {
-    fn read(block: &'a str) -> Self {
-        let mut vector = Self::default();
-        let (head, lines) = block.split_once('\n').unwrap();
-        let (name, request) = head.split_once(": ").unwrap();
-        let (method, target) = request.split_once(' ').unwrap();
-        (vector.name, vector.target) = (name, target);
-        vector.method = method.parse().unwrap();
-        for line in lines.lines() {
-            vector.read_line(line);
-        }
-        vector
-    }
-
-    fn read_line(&mut self, line: &'a str) {
-        if let Some(body) = line.strip_prefix("> ") {
-            self.body = body.as_bytes();
-        } else if let Some(expected) = line.strip_prefix("= ") {
-            (self.signed_headers, self.signature) = expected.split_once(' ').unwrap();
-        } else {
-            let (name, value) = line.split_once(':').unwrap();
-            let name: HeaderName = name.parse().unwrap();
-            match name.as_str() {
-                "x-amz-security-token" => self.token = Some(value.to_owned()),
-                _ => drop(self.headers.append(name, value.parse().unwrap())),
-            }
-        }
-    }
-
-    fn expected(&self, credential: &str) -> String {
-        let (headers, signature) = (self.signed_headers, self.signature);
-        format!(
-            "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={headers}, \
-             Signature={signature}"
-        )
-    }
-}
-
 /// The key and the time of the published signatures.
 struct Signer {
     host: &'static str,
     service: &'static str,
     access_key: &'static str,
     secret: &'static str,
-    day: &'static str,
     seconds: u64,
 }
 
@@ -76,7 +24,6 @@ const OF_THE_SUITE: Signer = Signer {
     service: "service",
     access_key: "AKIDEXAMPLE",
     secret: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
-    day: "20150830",
     seconds: 1_440_938_160,
 };
 
@@ -85,35 +32,44 @@ const OF_S3: Signer = Signer {
     service: "s3",
     access_key: "AKIAIOSFODNN7EXAMPLE",
     secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-    day: "20130524",
     seconds: 1_369_353_600,
 };
 
 /// Asserts that a request has the published signature.
 fn check(signer: &Signer, block: &str) {
-    let Signer {
-        host,
-        service,
-        access_key,
-        secret,
-        day,
-        seconds,
-    } = *signer;
-    let mut vector = Vector::read(block);
-    let url: Uri = format!("https://{host}.amazonaws.com{}", vector.target)
+    let (head, lines) = block.split_once('\n').unwrap();
+    let (name, request) = head.split_once(": ").unwrap();
+    let (method, target) = request.split_once(' ').unwrap();
+    let (mut headers, mut token, mut body, mut expected) = (HeaderMap::new(), None, "", "");
+    for line in lines.lines() {
+        match line.split_at(2) {
+            ("> ", text) => body = text,
+            ("= ", text) => expected = text,
+            _ => match line.split_once(':').unwrap() {
+                ("x-amz-security-token", value) => token = Some(value),
+                (name, value) => {
+                    let name: HeaderName = name.parse().unwrap();
+                    headers.append(name, value.parse().unwrap());
+                }
+            },
+        }
+    }
+    let url: Uri = format!("https://{}.amazonaws.com{target}", signer.host)
         .parse()
         .unwrap();
-    let key = AwsKey {
-        access_key: access_key.to_owned(),
-        session_token: vector.token.take(),
-        region: "us-east-1".to_owned(),
-        service: service.to_owned(),
-    };
-    let request = (&vector.method, &url, vector.body);
-    sign_aws(&key, secret, request, &mut vector.headers, at(seconds)).unwrap();
-    let credential = format!("{access_key}/{day}/us-east-1/{service}/aws4_request");
-    let found = &vector.headers["authorization"];
-    assert_eq!(found, &vector.expected(&credential), "{}", vector.name);
+    let (method, now) = (method.parse().unwrap(), at(signer.seconds));
+    let key = key(signer.access_key, signer.service, token);
+    let request = (&method, &url, body.as_bytes());
+    sign_aws(&key, signer.secret, request, &mut headers, now).unwrap();
+    let date = basic_date(now).unwrap();
+    let (day, _) = date.split_once('T').unwrap();
+    let (names, signature) = expected.split_once(' ').unwrap();
+    let scope = format!("{day}/us-east-1/{}/aws4_request", key.service);
+    let expected = format!(
+        "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
+        key.access_key
+    );
+    assert_eq!(headers["authorization"], expected, "{name}");
 }
 
 #[test]

@@ -1,18 +1,20 @@
 use super::*;
 use crate::log::LogLevel;
 
-type Variables = &'static [(&'static str, &'static str)];
-
-fn read(variables: Variables) -> Proxies {
+/// Reads the proxies of an environment, which is written as `name=value; name=value`.
+fn read(variables: &str) -> Proxies {
     let value = |name: &str| {
-        let found = variables.iter().find(|(variable, _)| *variable == name);
-        found.map(|(_, value)| (*value).to_owned())
+        let mut pairs = variables
+            .split("; ")
+            .filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(variable, _)| *variable == name)?;
+        Some(value.to_owned())
     };
     Proxies::read(value, Log::new(LogLevel::Off))
 }
 
 /// Returns the host of the proxy for this URL, `direct`, or the start of the error.
-fn route(variables: Variables, url: &str) -> String {
+fn route(variables: &str, url: &str) -> String {
     let url = url.parse().unwrap();
     match read(variables).of(&url) {
         Ok(Some(proxy)) => proxy.host().to_owned(),
@@ -24,40 +26,19 @@ fn route(variables: Variables, url: &str) -> String {
 /// The proxies that curl uses with the same variables, for an http and an https URL.
 #[test]
 fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
-    let table: [(Variables, &str, &str); 9] = [
-        (&[("http_proxy", "http://h")], "h", "direct"),
-        (&[("HTTPS_PROXY", "http://s")], "direct", "s"),
-        (
-            &[("all_proxy", "http://a"), ("https_proxy", "s:80")],
-            "a",
-            "s",
-        ),
-        (
-            &[
-                ("HTTP_PROXY", "http://H"),
-                ("http_proxy", "http://h"),
-                ("HTTPS_PROXY", "http://S"),
-                ("https_proxy", "http://s"),
-            ],
-            "h",
-            "s",
-        ),
-        (
-            &[("ALL_PROXY", "http://A"), ("all_proxy", "http://a")],
-            "a",
-            "a",
-        ),
-        (&[("https_proxy", ""), ("all_proxy", "http://a")], "a", "a"),
+    let table = [
+        ("http_proxy=http://h", "h", "direct"),
+        ("HTTPS_PROXY=http://s", "direct", "s"),
+        ("all_proxy=http://a; https_proxy=s:80", "a", "s"),
+        ("HTTP_PROXY=http://H; http_proxy=http://h", "h", "direct"),
+        ("HTTPS_PROXY=http://S; https_proxy=http://s", "direct", "s"),
+        ("ALL_PROXY=http://A; all_proxy=http://a", "a", "a"),
+        ("https_proxy=; all_proxy=http://a", "a", "a"),
         // No URL of a proxy: with a warning, as if it was not set.
-        (
-            &[("https_proxy", "ftp://s"), ("all_proxy", "http://a")],
-            "a",
-            "a",
-        ),
-        (&[("all_proxy", "http://a b")], "direct", "direct"),
+        ("https_proxy=ftp://s; all_proxy=http://a", "a", "a"),
         // A web server passes the header `Proxy` as HTTP_PROXY.
         (
-            &[("HTTP_PROXY", "http://h"), ("REQUEST_METHOD", "GET")],
+            "HTTP_PROXY=http://h; REQUEST_METHOD=GET",
             "direct",
             "direct",
         ),
@@ -72,11 +53,7 @@ fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
 #[cfg(not(feature = "socks-proxy"))]
 #[test]
 fn a_proxy_that_cannot_be_used_is_an_error_only_for_a_request_through_it() {
-    const BOTH: Variables = &[
-        ("all_proxy", "socks5://socks"),
-        ("https_proxy", "http://s"),
-        ("no_proxy", "near.test"),
-    ];
+    const BOTH: &str = "all_proxy=socks5://socks; https_proxy=http://s; no_proxy=near.test";
     let refused =
         "invalid_input: all_proxy: a SOCKS proxy needs this crate's feature `socks-proxy`";
     let table = [
@@ -89,7 +66,7 @@ fn a_proxy_that_cannot_be_used_is_an_error_only_for_a_request_through_it() {
         assert_eq!(route(BOTH, url), expected, "{url}");
     }
     assert_eq!(read(BOTH).of_agent().unwrap().host(), "s");
-    let socks = read(&[("all_proxy", "socks5://socks")]);
+    let socks = read("all_proxy=socks5://socks");
     assert_eq!(socks.of_agent(), None, "ureq would panic or bypass it");
 }
 
@@ -116,12 +93,9 @@ fn hosts_in_no_proxy_are_reached_directly() {
         ("fd00::/8", "[fd00::1]", false, false),
     ];
     for (list, host, is_direct, _) in table {
-        let value = |name: &str| match name {
-            "all_proxy" => Some("http://user:pass%40word@proxy:3128".to_owned()),
-            "NO_PROXY" => Some(list.to_owned()),
-            _ => None,
-        };
-        let proxies = Proxies::read(value, Log::new(LogLevel::Off));
+        let proxies = read(&format!(
+            "all_proxy=http://user:pass%40word@proxy:3128; NO_PROXY={list}"
+        ));
         let url = crate::url::parse(&format!("https://{host}/")).unwrap();
         let proxy = proxies.of(&url).unwrap();
         assert_eq!(proxy.is_none(), is_direct, "{list}: {host}");

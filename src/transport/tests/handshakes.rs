@@ -13,11 +13,8 @@ fn a_handshake_that_fails_says_what_to_do() {
         let transport = transport(tls::trusting(provider));
         let error = get(format!("https://127.0.0.1:{plain}/")).of(&transport);
         let error = error.err().unwrap();
-        let message = error.message();
-        assert!(
-            message.ends_with("; check that the server expects https on this port, not http"),
-            "{provider:?}: {message}"
-        );
+        let advice = "; check that the server expects https on this port, not http";
+        assert!(error.message().ends_with(advice), "{provider:?}: {error}");
         assert!(!error.is_retryable(), "{provider:?}");
     }
 }
@@ -31,15 +28,10 @@ fn a_server_that_is_not_trusted_is_an_error_with_advice() {
     let advice = "add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
     if cfg!(feature = "native-tls") {
         // Other systems have other words.
-        assert!(
-            !cfg!(target_os = "linux") || error.message().ends_with(advice),
-            "{error}"
-        );
+        assert!(!cfg!(target_os = "linux") || error.message().ends_with(advice));
         return;
     }
     let problem = "invalid peer certificate: UnknownIssuer";
-    assert_eq!(
-        error.message(),
-        format!("https://127.0.0.1:{port}: {problem}; {advice}")
-    );
+    let expected = format!("https://127.0.0.1:{port}: {problem}; {advice}");
+    assert_eq!(error.message(), expected);
 }

@@ -1,16 +1,11 @@
 //! The requests that use a pooled connection, and those that connect anew.
 
-use std::sync::atomic::Ordering;
-
 use super::*;
 
 /// Answers the first request of each connection, and counts connections. A second request gets no response, as if the
 /// connection had died unnoticed, or ends the connection.
 fn dying(ends: bool) -> (String, Arc<AtomicUsize>) {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&connections);
-    let port = serve(move |mut socket| {
-        count.fetch_add(1, Ordering::SeqCst);
+    let (port, connections) = counted(move |_, mut socket| {
         head(&mut socket)?;
         socket.write_all(&ok("whole"))?;
         head(&mut socket)?;
@@ -62,10 +57,7 @@ fn no_connection_from_before_a_suspension_is_used() {
 
 #[test]
 fn a_connection_from_after_a_suspension_is_used_again() {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&connections);
-    let port = serve(move |mut socket| {
-        count.fetch_add(1, Ordering::SeqCst);
+    let (port, connections) = counted(|_, mut socket| {
         loop {
             head(&mut socket)?;
             socket.write_all(&ok("whole"))?;

@@ -1,4 +1,4 @@
-//! `Fetcher::base_url` on the wire. `src/fetch/scope/tests.rs` has its rules.
+//! `Fetcher::base_url` on the wire. `src/fetch/scope/tests.rs` and `src/fetch/fetcher/tests.rs` have its rules.
 
 use nexus_sdk::{FetchOptions, TokenCache};
 use serde_json::{Value, json};
@@ -12,30 +12,22 @@ fn bearer() -> Value {
 #[test]
 fn relative_urls_are_below_the_base() {
     let (gateway, upstream) = (gateway(&bearer()), Server::play(vec![text(200, "")]));
-    let client = client(&gateway);
-    let fetcher = client.fetcher(&TokenCache::new(), "ws", "p");
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
+    let get = FetchOptions::default;
+    let query = || get().query("q", "../?");
+    let other = upstream.url("/other");
     let table = [
-        ("", "user?page=2#part", "/user?page=2"),
-        ("/v3", "", "/v3"),
-        ("/v3", "/a%2Fb/{x}|\"", "/v3/a%2Fb/%7Bx%7D%7C%22"),
-        ("/v3", "\\evil.example", "/v3/%5Cevil.example"),
+        ("", "user?page=2#part", get(), "/user?page=2"),
+        ("/v3", "/a%2Fb/{x}", get(), "/v3/a%2Fb/%7Bx%7D"),
+        ("/v3", "\\evil.example", get(), "/v3/%5Cevil.example"),
+        ("/v3", &other, get(), "/other"),
+        ("/v3", "", query(), "/v3?q=..%2F%3F"),
+        ("/v3", "/u?a=1#b", query(), "/v3/u?a=1&q=..%2F%3F"),
     ];
-    for (base, url, target) in table {
+    for (base, url, options, target) in table {
         let fetcher = fetcher.clone().base_url(upstream.url(base)).unwrap();
-        assert_eq!(fetcher.get(url).unwrap().0, 200, "{base} {url}");
+        assert_eq!(fetcher.fetch(url, options).unwrap().0, 200, "{base} {url}");
         assert_eq!(upstream.requests().pop().unwrap().target, target);
-    }
-    let fetcher = fetcher.base_url(upstream.url("/v3")).unwrap();
-    assert_eq!(fetcher.get(&upstream.url("/other")).unwrap().0, 200);
-    assert_eq!(upstream.requests().pop().unwrap().target, "/other");
-    for (url, target) in [
-        ("", "/v3?q=..%2F%3F"),
-        ("/user?a=1#b", "/v3/user?a=1&q=..%2F%3F"),
-    ] {
-        fetcher
-            .fetch(url, FetchOptions::default().query("q", "../?"))
-            .unwrap();
-        assert_eq!(upstream.requests().pop().unwrap().target, target, "{url}");
     }
 }
 
@@ -46,58 +38,32 @@ fn what_is_not_allowed_asks_nobody() {
     let own = upstream.url("/v3");
     let table = [
         (&*own, "/../admin", "invalid_input"),
-        (&own, "ftp://127.0.0.1/", "invalid_input"),
         (&own, "https://evil.example/", "host_not_allowed"),
-        (&own, "http://evil.example/", "insecure_url"),
         ("http://a.example/", "/user", "insecure_url"),
     ];
     for (base, url, code) in table {
         let fetcher = fetcher.clone().base_url(base).unwrap();
-        let error = fetcher.get(url).unwrap_err();
-        assert_eq!(error.code(), code, "{base} {url}: {error}");
+        assert_eq!(fetcher.get(url).unwrap_err().code(), code, "{base} {url}");
     }
-    let error = fetcher
-        .clone()
-        .allow_hosts(["127.0.0.1:1"])
-        .unwrap()
-        .get(&own)
-        .unwrap_err();
-    assert_eq!(error.code(), "host_not_allowed");
     assert_eq!((gateway.count("/"), upstream.count("/")), (0, 0));
-    let shown = format!(
-        "{:?}",
-        fetcher.base_url("https://a.example/bot-canary").unwrap()
-    );
+    let secret = fetcher.base_url("https://a.example/bot-canary").unwrap();
+    let shown = format!("{secret:?}");
     assert!(!shown.contains("canary"), "{shown}");
 }
 
 #[test]
-fn other_hosts_are_for_allow_hosts_to_add() {
+fn redirects_to_other_hosts_are_for_allow_hosts_to_add() {
     let other = Server::play(vec![text(200, "other")]);
     let to = other.url("/x");
     let upstream = Server::start(move |_| redirect(302, &to));
     let gateway = gateway(&bearer());
     let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let based = fetcher.clone().base_url(upstream.url("")).unwrap();
-    for url in ["/", &other.url("/")] {
-        assert_eq!(based.get(url).unwrap_err().code(), "host_not_allowed");
-    }
+    let fetcher = fetcher.base_url(upstream.url("")).unwrap();
+    let error = fetcher.get("/").unwrap_err();
+    assert_eq!(error.code(), "host_not_allowed");
     assert_eq!(other.requests().len(), 0);
-    let allowed = format!("127.0.0.1:{}", other.port());
-    let either_order = [
-        based.allow_hosts([&allowed]).unwrap(),
-        fetcher
-            .allow_hosts([&allowed])
-            .unwrap()
-            .base_url(upstream.url(""))
-            .unwrap(),
-    ];
-    for fetcher in either_order {
-        assert_eq!(fetcher.get("/").unwrap().2, b"other");
-        assert_eq!(fetcher.get(&other.url("/")).unwrap().2, b"other");
-        let error = fetcher.get("http://127.0.0.1:1/").unwrap_err();
-        assert_eq!(error.code(), "host_not_allowed");
-    }
+    let fetcher = fetcher.allow_hosts([format!("127.0.0.1:{}", other.port())]);
+    assert_eq!(fetcher.unwrap().get("/").unwrap().2, b"other");
 }
 
 /// A path that a model wrote cannot place the credential.
@@ -106,11 +72,8 @@ fn placeholders_are_those_of_the_base() {
     let token = json!({"strategy": {"type": "path"}, "credentials": {"token": "12345:canary"}});
     let (gateway, upstream) = (gateway(&token), Server::play(vec![text(200, "")]));
     let fetcher = client(&gateway).fetcher(&TokenCache::new(), "ws", "p");
-    let bot = fetcher
-        .clone()
-        .base_url(upstream.url("/bot{token}"))
-        .unwrap();
-    bot.get("/getMe?{token}").unwrap();
+    let bot = fetcher.clone().base_url(upstream.url("/bot{token}"));
+    bot.unwrap().get("/getMe?{token}").unwrap();
     let target = upstream.requests().pop().unwrap().target;
     assert_eq!(target, "/bot12345:canary/getMe?%7Btoken%7D");
     let plain = fetcher.base_url(upstream.url("")).unwrap();

@@ -13,7 +13,6 @@ use nexus_sdk::{
 use crate::support::{Server, client, options, text, visit};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const RUNS: usize = 2;
 
 type Call = fn(&NexusClient, &str) -> Result<(), NexusError>;
 
@@ -77,33 +76,24 @@ fn together(first: impl FnOnce() + Send, second: impl FnOnce() + Send) {
 fn an_expiry_costs_one_refresh_whether_callers_name_the_id_or_the_pair() {
     for (name, by_id) in BY_ID {
         for fetches in [false, true] {
-            for run in 0..RUNS {
-                let gateway = gateway();
-                let client = client(&gateway);
-                let id = connect(&client, "github");
-                let cache = TokenCache::new();
-                gateway.advance(HOUR);
-                together(
-                    || by_id(&client, &id).unwrap(),
-                    || {
-                        if fetches {
-                            // The refresh by id may replace a token between its resolve and its use.
-                            let status = user(&client, &cache, &gateway);
-                            assert!(
-                                status == 200 || (name, status) == ("refresh", 401),
-                                "{name}: {status}"
-                            );
-                        } else {
-                            client.resolve_token("acme", "github").unwrap();
-                        }
-                    },
-                );
-                survives(
-                    &client,
-                    &gateway,
-                    &format!("{name}, fetches: {fetches}, run {run}"),
-                );
-            }
+            let gateway = gateway();
+            let client = client(&gateway);
+            // A gateway ignores the case of a provider's name when a connection is requested.
+            let id = connect(&client, if fetches { "github" } else { "GitHub" });
+            let cache = TokenCache::new();
+            gateway.advance(HOUR);
+            let by_pair = || {
+                if fetches {
+                    // The refresh by id may replace a token between its resolve and its use.
+                    let status = user(&client, &cache, &gateway);
+                    let replaced = (name, status) == ("refresh", 401);
+                    assert!(status == 200 || replaced, "{name}: {status}");
+                } else {
+                    client.resolve_token("acme", "github").unwrap();
+                }
+            };
+            together(|| by_id(&client, &id).unwrap(), by_pair);
+            survives(&client, &gateway, &format!("{name}, fetches: {fetches}"));
         }
     }
 }
@@ -134,8 +124,8 @@ fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
     let gateway = gateway();
     let client = client(&gateway);
     let id = gateway.connect("acme", "github").unwrap();
-    for (first, call) in BY_ID {
-        for (second, other) in BY_ID {
+    for (number, (first, call)) in BY_ID.into_iter().enumerate() {
+        for (second, other) in &BY_ID[number..] {
             gateway.advance(HOUR);
             together(
                 || call(&client, &id).unwrap(),
@@ -146,27 +136,13 @@ fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
     }
 }
 
-/// A gateway ignores the case of a provider's name when a connection is requested.
-#[test]
-fn a_provider_that_was_requested_in_another_case_is_the_same() {
-    let gateway = gateway();
-    let client = client(&gateway);
-    let id = connect(&client, "GitHub");
-    gateway.advance(HOUR);
-    together(
-        || drop(client.get_token_by_connection_id(&id).unwrap()),
-        || drop(client.resolve_token("acme", "github").unwrap()),
-    );
-    survives(&client, &gateway, "another case");
-}
-
 #[test]
 fn a_status_page_that_polls_by_pair_costs_no_connection() {
     let gateway = gateway();
     let client = client(&gateway);
     connect(&client, "github");
     let cache = TokenCache::new();
-    for expiry in 0..30 {
+    for expiry in 0..5 {
         gateway.advance(HOUR);
         cache.clear();
         together(
@@ -182,36 +158,28 @@ fn a_status_page_that_polls_by_pair_costs_no_connection() {
 #[test]
 fn whether_a_pair_is_connected_is_read_from_the_response_to_a_resolve() {
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;
-    let table: [(u16, &str, Result<bool, &str>); 13] = [
-        (200, r#"{"access_token": "t"}"#, Ok(true)),
+    let table = [
         (200, odd, Ok(true)),
         (200, r#"{"status": "ok"}"#, Err("invalid_response")),
-        (404, "connection_not_found", Ok(false)),
-        (409, "attention_required", Ok(false)),
-        (410, "connection_revoked", Ok(false)),
+        (404, r#"{"error": "connection_not_found"}"#, Ok(false)),
+        (409, r#"{"error": "attention_required"}"#, Ok(false)),
         (410, "{}", Ok(false)),
-        (404, "token_not_found", Ok(false)),
         (404, "{}", Err("http_404")),
-        (403, "{}", Err("http_403")),
-        (409, "token_expired", Err("token_expired")),
-        (401, "invalid_api_key", Err("invalid_api_key")),
-        (502, "broker_unavailable", Err("broker_unavailable")),
+        (409, r#"{"error": "token_expired"}"#, Err("token_expired")),
+        (
+            401,
+            r#"{"error": "invalid_api_key"}"#,
+            Err("invalid_api_key"),
+        ),
     ];
     for (status, body, expected) in table {
-        let body = if body.starts_with('{') {
-            body.to_owned()
-        } else {
-            format!(r#"{{"error": "{body}"}}"#)
-        };
-        let server = Server::start(move |_| text(status, &body));
+        let server = Server::play(vec![text(status, body)]);
         let got = client(&server).is_connected("ws", "p");
         assert_eq!(
             got.as_ref().map_err(NexusError::code),
             expected.as_ref().map_err(|code| *code)
         );
     }
-    let blank = client(&gateway()).is_connected("ws", " ");
-    assert_eq!(blank.unwrap_err().code(), "invalid_input");
 }
 
 /// A gateway may refresh the connection's token before it opens a session.
@@ -224,30 +192,26 @@ fn a_request_for_a_session_takes_its_turn_and_runs_to_its_end() {
         AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
         AgentSessionInput::new("agent-7", ["repo"]).connection_id(&id),
     ];
-    for input in inputs {
+    for input in &inputs {
         gateway.advance(HOUR);
         together(
-            || drop(client.request_agent_session(&input).unwrap()),
+            || drop(client.request_agent_session(input).unwrap()),
             || drop(client.resolve_token("acme", "github").unwrap()),
         );
-        gateway.advance(HOUR);
-        // Longer than a busy machine may take to wake a caller whose time is up.
-        let delay = Fault::Delay(Duration::from_secs(1));
-        gateway.fail_next_at("/v1/agent-sessions", 1, delay);
-        let hasty = options(&gateway).timeout(Duration::from_millis(10));
-        let hasty = NexusClient::new(hasty).unwrap();
-        let left = hasty.request_agent_session(&input).unwrap_err();
-        assert_eq!(left.code(), "timeout");
-        assert!(hasty.drain(Duration::from_secs(20)));
-        assert!(client.is_connected("acme", "github").unwrap());
     }
-    let session = |_| {
-        client.request_agent_session(
-            &AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github"),
-        )
-    };
+    gateway.advance(HOUR);
+    // Longer than a busy machine may take to wake a caller whose time is up.
+    let delay = Fault::Delay(Duration::from_secs(1));
+    gateway.fail_next_at("/v1/agent-sessions", 1, delay);
+    let hasty = options(&gateway).timeout(Duration::from_millis(10));
+    let hasty = NexusClient::new(hasty).unwrap();
+    let left = hasty.request_agent_session(&inputs[0]).unwrap_err();
+    assert_eq!(left.code(), "timeout");
+    assert!(hasty.drain(Duration::from_secs(20)));
+    assert!(client.is_connected("acme", "github").unwrap());
+    let open = || client.request_agent_session(&inputs[0]).unwrap().session_id;
     let ids = thread::scope(|scope| {
-        let opened = [0, 1].map(|number| scope.spawn(move || session(number).unwrap().session_id));
+        let opened = [(); 2].map(|()| scope.spawn(open));
         opened.map(|thread| thread.join().unwrap())
     });
     assert_ne!(ids[0], ids[1], "each request opens a session of its own");

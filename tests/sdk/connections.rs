@@ -18,20 +18,15 @@ fn revoking_needs_a_new_connection() {
     let url = format!("{}/user", gateway.url());
     assert_eq!(fetcher.get(&url).unwrap().0, 200);
 
-    let options = RevokeOptions::default()
-        .workspace_id("acme")
-        .reason("left & gone?");
+    let options = RevokeOptions::default().workspace_id("acme");
+    let options = options.reason("left & gone?");
     let result = client.revoke_connection(ID, options).unwrap();
     assert!(result.status == "revoked" && !result.already_revoked);
-    let sent = gateway.requests().pop().unwrap().query;
-    assert_eq!(
-        sent.as_deref(),
-        Some("workspace_id=acme&reason=left%20%26%20gone%3F")
-    );
+    let sent = gateway.requests().pop().unwrap().query.unwrap();
+    assert_eq!(sent, "workspace_id=acme&reason=left%20%26%20gone%3F");
 
-    let again = client
-        .revoke_connection(ID, RevokeOptions::default())
-        .unwrap();
+    let again = client.revoke_connection(ID, RevokeOptions::default());
+    let again = again.unwrap();
     assert!(again.already_revoked && again.revoked_at == result.revoked_at);
 
     let resolved = client.resolve_token("acme", "github").unwrap_err();
@@ -60,10 +55,8 @@ fn a_credential_is_connected_from_end_to_end() {
         let back = "http://localhost:3000/x";
         let input = RequestConnectionInput::new("acme", provider, NO_SCOPES, back);
         let connection = client.request_connection(&input).unwrap();
-        let (id, state) = (
-            &*connection.connection_id,
-            connection.state.as_deref().unwrap(),
-        );
+        let (id, state) = (&connection.connection_id, &connection.state);
+        let state = state.as_deref().unwrap();
         assert!(connection.auth_url.ends_with(&format!("?state={state}")));
 
         let form = client.capture_schema(state).unwrap();
@@ -73,26 +66,22 @@ fn a_credential_is_connected_from_end_to_end() {
             (fields, &json!("object"))
         );
 
-        let captured = client
-            .capture_credential(state, credentials.as_object().unwrap())
-            .unwrap();
-        assert_eq!(captured.connection_id, id);
+        let captured = client.capture_credential(state, credentials.as_object().unwrap());
+        let captured = captured.unwrap();
+        assert_eq!(captured.connection_id, *id);
         assert_eq!(captured.status, "success");
         let back = format!("{back}?connection_id={id}&status=success");
         assert_eq!(captured.redirect_url, Some(back));
         assert!(client.check_connection(id).unwrap() == "active");
 
-        let fetcher = client
-            .fetcher(&TokenCache::new(), "acme", provider)
-            .base_url(gateway.url())
-            .unwrap();
+        let fetcher = client.fetcher(&TokenCache::new(), "acme", provider);
+        let fetcher = fetcher.base_url(gateway.url()).unwrap();
         let (status, _, body) = fetcher.get("/user").unwrap();
         let expected = json!({"login": "acme", "provider": provider}).to_string();
         assert_eq!((status, body), (200, expected.into_bytes()));
     }
     let sent = gateway.requests();
-    let sent = sent
-        .iter()
-        .find(|request| request.path == "/v1/capture-credential");
+    let mut sent = sent.iter();
+    let sent = sent.find(|request| request.path == "/v1/capture-credential");
     assert_eq!(sent.unwrap().headers["content-type"], "application/json");
 }

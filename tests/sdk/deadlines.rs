@@ -14,11 +14,8 @@ fn times_out<T: std::fmt::Debug>(
     let start = Instant::now();
     let error = call().unwrap_err();
     assert!(start.elapsed() < LONG, "{case}: {:?}", start.elapsed());
-    assert_eq!(
-        (error.code(), error.is_retryable()),
-        ("timeout", true),
-        "{case}: {error}"
-    );
+    let got = (error.code(), error.is_retryable());
+    assert_eq!(got, ("timeout", true), "{case}: {error}");
     error
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::{End, Server, fetch, fetcher, holder, options, reply, text};
-use nexus_sdk::{FetchOptions, Fetcher, NexusClientOptions, RetryPolicy};
+use crate::support::{Server, fetch, fetcher, holder, options, reply, retrying, text};
+use nexus_sdk::{FetchOptions, Fetcher, RetryPolicy};
 use serde_json::json;
 
 fn get() -> FetchOptions {
@@ -12,10 +12,7 @@ fn get() -> FetchOptions {
 
 #[test]
 fn every_status_of_the_upstream_is_data() {
-    for status in [
-        200, 201, 204, 206, 207, 299, 304, 400, 403, 404, 409, 410, 418, 429, 500, 502, 503, 504,
-        599,
-    ] {
+    for status in [200, 204, 304, 404, 503, 599] {
         let server = Server::play(vec![reply(status, &[("X-Kind", "a")], "text")]);
         let (got, headers, body) = fetch(&server.url("/"), get()).unwrap();
         assert_eq!((got, &headers["x-kind"]), (status, &"a".parse().unwrap()));
@@ -28,15 +25,11 @@ fn every_status_of_the_upstream_is_data() {
 
 #[test]
 fn an_upstream_is_asked_again_only_if_the_options_say_so() {
-    let policy = RetryPolicy::default()
-        .retries(2)
-        .min_delay(Duration::from_millis(1));
+    let policy = retrying(2, Duration::from_millis(1));
     let table = [
         ("GET", 503, RetryPolicy::default(), 1),
-        ("GET", 503, policy.clone(), 3),
         ("PUT", 502, policy.clone(), 3),
         ("POST", 503, policy.clone(), 1),
-        ("GET", 500, policy.clone(), 1),
         ("GET", 429, policy.clone(), 1),
         ("GET", 429, policy.retry_on_429(true), 3),
     ];
@@ -51,10 +44,9 @@ fn an_upstream_is_asked_again_only_if_the_options_say_so() {
 
 #[test]
 fn any_method_takes_any_body() {
-    let methods = [
-        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "REPORT", "X-Own",
-    ];
-    for method in methods {
+    let lower = ("delete", "DELETE");
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "PROPFIND"].map(|name| (name, name));
+    for (method, sent) in methods.into_iter().chain([lower]) {
         for data in [None, Some(""), Some("payload \0 \u{e9}")] {
             let server = Server::play(vec![reply(200, &[], "")]);
             let options = get().method(method);
@@ -65,25 +57,15 @@ fn any_method_takes_any_body() {
             fetch(&server.url("/x"), options).unwrap();
             let request = &server.requests()[0];
             let case = format!("{method} {data:?}");
-            assert_eq!(request.method, method);
-            assert_eq!(request.body, data.unwrap_or_default().as_bytes(), "{case}");
+            let body = data.unwrap_or_default();
+            assert_eq!((&*request.method, &*request.body), (sent, body.as_bytes()));
             let says_length = data.is_some() || matches!(method, "POST" | "PUT" | "PATCH");
-            let length = says_length.then(|| data.unwrap_or_default().len().to_string());
-            assert_eq!(
-                request.header("content-length"),
-                length.as_deref(),
-                "{case}"
-            );
+            let length = says_length.then(|| body.len().to_string());
+            let found = request.header("content-length");
+            assert_eq!(found, length.as_deref(), "{case}");
             assert_eq!(request.header("content-type"), None, "{case}");
         }
     }
-    let server = Server::play(vec![reply(200, &[], "")]);
-    fetch(&server.url("/"), get().method("delete")).unwrap();
-    assert_eq!(
-        server.requests()[0].method,
-        "DELETE",
-        "standard names in any case"
-    );
 }
 
 #[test]
@@ -112,39 +94,26 @@ fn every_verb_sends_its_method_and_body() {
 #[test]
 fn json_is_the_body_and_its_type() {
     let value = json!({"name": "d\u{e9}mo", "n": [1, null]});
-    let typed = "application/vnd.api+json";
+    let (own, typed) = ("application/json", "application/vnd.api+json");
+    let whole = value.to_string();
     // The options, and the `Content-Type` and body that arrive.
     let table = [
-        (
-            get().json(&value),
-            Some("application/json"),
-            value.to_string(),
-        ),
-        (
-            get().json("text"),
-            Some("application/json"),
-            "\"text\"".into(),
-        ),
+        (get().data("first").json(&value), Some(own), &*whole),
         (
             get().json(&value).header("Content-Type", typed),
             Some(typed),
-            value.to_string(),
+            &whole,
         ),
         (
             get().header("Content-Type", typed).json(&value),
             Some(typed),
-            value.to_string(),
+            &whole,
         ),
-        (
-            get().data("first").json(&[1, 2]),
-            Some("application/json"),
-            "[1,2]".into(),
-        ),
-        (get().json(&value).data("last"), None, "last".into()),
+        (get().json(&value).data("last"), None, "last"),
         (
             get().header("Content-Length", "99").data("abc"),
             None,
-            "abc".into(),
+            "abc",
         ),
     ];
     for (options, content_type, body) in table {
@@ -163,24 +132,17 @@ fn json_is_the_body_and_its_type() {
 #[test]
 fn parameters_are_appended_to_the_query() {
     let table = [
-        ("/x", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
-        ("/x?c", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
-        ("/x?", "/x?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
-        ("/x?c&", "/x?c&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
-        (
-            "/x?c=d?",
-            "/x?c=d?&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
-        ),
-        (
-            "/x?a=2#part?d",
-            "/x?a=2&a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D",
-        ),
-        ("", "/?a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D"),
+        ("/x", "/x?"),
+        ("/x?c", "/x?c&"),
+        ("/x?c&", "/x?c&"),
+        ("/x?a=2#part?d", "/x?a=2&"),
+        ("", "/?"),
     ];
     let options = get().query("a", 1).query("b", "tea & c=+/#\u{e9}{k}");
-    for (target, expected) in table {
+    for (target, before) in table {
         let server = Server::play(vec![reply(200, &[], "")]);
         fetch(&server.url(target), options.clone()).unwrap();
+        let expected = format!("{before}a=1&b=tea%20%26%20c%3D%2B%2F%23%C3%A9%7Bk%7D");
         assert_eq!(server.requests()[0].target, expected, "{target}");
     }
     let server = Server::play(vec![reply(200, &[], "")]);
@@ -229,53 +191,32 @@ fn headers_keep_their_order_and_repeats_both_ways() {
 
 #[test]
 fn targets_arrive_as_written() {
-    for target in [
-        "/",
-        "/a%2Fb?c=%20d&e",
-        "/a//b/../c?x=/y?z",
-        "/?q=a+b",
-        "/.well-known/x;y=1,2",
-    ] {
-        let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
-        fetch(&server.url(target), get()).unwrap();
+    let server = Server::play(vec![reply(200, &[], "")]);
+    for target in ["/a%2Fb?c=%20d&e", "/a//b/../c;d=1,2?x=/y?z+b"] {
         fetch(&server.url(&format!("{target}#part")), get()).unwrap();
-        assert!(
-            server
-                .requests()
-                .iter()
-                .all(|request| request.target == target),
-            "{target}"
-        );
+        assert_eq!(server.requests().pop().unwrap().target, target);
     }
 }
 
 #[test]
 fn a_request_may_begin_with_60_kb() {
-    let upstream = Server::start(|_| text(200, "ok"));
+    let upstream = Server::play(vec![text(200, "ok")]);
     let url = upstream.url("/");
     let long = "x".repeat(60_000);
-    let (client, cache) = holder(NexusClientOptions::new("http://127.0.0.1:1"), &long);
-    let fetch = |options| client.authenticated_fetch(&cache, "ws", "p", &url, options);
-    assert_eq!(
-        fetch(FetchOptions::default()).unwrap().0,
-        200,
-        "a long credential"
-    );
-    let fetcher = fetcher(NexusClientOptions::new("http://127.0.0.1:1"));
-    let options = FetchOptions::default;
-    for options in [
-        options().header("X-Long", &long),
-        options().query("q", &long),
+    let (client, cache) = holder(options(&upstream), &long);
+    let with_long_token = client.fetcher(&cache, "ws", "p");
+    let fetcher = fetcher(options(&upstream));
+    for (fetcher, options) in [
+        (&with_long_token, get()),
+        (&fetcher, get().header("X-Long", &long)),
+        (&fetcher, get().query("q", &long)),
     ] {
         assert_eq!(fetcher.fetch(&url, options).unwrap().0, 200);
     }
-    let error = fetcher
-        .fetch(&url, options().header("X-Long", "x".repeat(80_000)))
-        .unwrap_err();
-    assert_eq!(
-        (error.code(), error.is_retryable()),
-        ("request_failed", false)
-    );
+    let longer = get().header("X-Long", "x".repeat(80_000));
+    let error = fetcher.fetch(&url, longer).unwrap_err();
+    assert_eq!(error.code(), "request_failed");
+    assert!(!error.is_retryable());
     assert!(
         error.message().contains("URL and headers are too long"),
         "{error}"

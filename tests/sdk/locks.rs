@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::errors::METHODS;
-use crate::support::{Server, bearer, bytes, json, options};
+use crate::support::{Server, bearer, bytes, json, options, retrying};
 use nexus_sdk::serde_json::json;
-use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, RetryPolicy};
+use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock};
 
 /// The events in order: `acquire`, `request`, `release`.
 #[derive(Clone, Default)]
@@ -74,30 +74,23 @@ impl Bench {
         }
     }
 
-    /// A lock that is always free, unless it fails.
-    fn lock(&self, fails: bool) -> impl RefreshLock + use<> {
+    /// A lock that is always free.
+    fn lock(&self) -> Arc<dyn RefreshLock> {
         let (events, leases) = (self.events.clone(), Arc::clone(&self.leases));
-        Scripted(move |lease: Duration| {
+        Arc::new(Scripted(move |lease: Duration| {
             events.add("acquire");
             leases.lock().unwrap().push(lease);
-            if fails {
-                return Err(io::Error::other("no connection"));
-            }
             Ok(Some(Box::new(Held(events.clone())) as Guard))
-        })
+        }))
     }
 
     fn client(&self, change: impl Fn(NexusClientOptions) -> NexusClientOptions) -> NexusClient {
-        NexusClient::new(change(
-            options(&self.gateway).refresh_lock(self.lock(false)),
-        ))
-        .unwrap()
+        let options = options(&self.gateway).refresh_lock(self.lock());
+        NexusClient::new(change(options)).unwrap()
     }
 
     fn retrying(&self) -> NexusClient {
-        let policy = RetryPolicy::default()
-            .retries(1)
-            .min_delay(Duration::from_millis(1));
+        let policy = retrying(1, Duration::from_millis(1));
         self.client(|options| options.retry_policy(policy.clone()))
     }
 }
@@ -158,26 +151,6 @@ fn a_lease_is_as_long_as_an_attempt() {
     }
     let end = std::time::SystemTime::now().checked_add(lease(Duration::MAX));
     assert!(end.is_some(), "a clock can add the longest lease");
-}
-
-#[test]
-fn a_lock_that_does_not_work_stops_no_call() {
-    let bench = Bench::new(&[]);
-    let client = bench.client(|options| options.refresh_lock(bench.lock(true)));
-    assert!(client.resolve_token("ws", "p").is_ok());
-    assert_eq!(bench.events.take(), ["acquire", "request"]);
-}
-
-#[test]
-fn clients_share_one_lock() {
-    let bench = Bench::new(&[]);
-    let lock: Arc<dyn RefreshLock> = Arc::new(bench.lock(false));
-    for _ in 0..2 {
-        let options = options(&bench.gateway).refresh_lock(Arc::clone(&lock));
-        let client = NexusClient::new(options).unwrap();
-        client.resolve_token("ws", "p").unwrap();
-    }
-    assert_eq!(bench.events.take(), ATTEMPT.repeat(2));
 }
 
 struct PanicsInDrop;

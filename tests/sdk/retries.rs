@@ -5,8 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::errors::METHODS;
 use crate::requests::input;
-use crate::support::{self, Server, bearer, bytes, client, json, options, reply, retrying, text};
-use nexus_sdk::{ErrorKind, FetchOptions, NexusClient, NexusError, RetryPolicy, TokenCache};
+use crate::support::{
+    self, Server, bearer, bytes, client, json, options, reply, retrying, said, text,
+};
+use nexus_sdk::{
+    ErrorKind, FetchOptions, LogLevel, NexusClient, NexusClientOptions, NexusError, RetryPolicy,
+    TokenCache,
+};
 use serde_json::json;
 
 fn quick(retries: u32) -> RetryPolicy {
@@ -30,17 +35,13 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
     let with_429 = quick(2).retry_on_429(true);
     let table = [
         (503, quick(2), 3),
-        (503, quick(0), 1),
         (503, RetryPolicy::default(), 1),
         (429, quick(2), 1),
-        (429, with_429.clone(), 3),
-        (500, with_429, 1),
+        (429, with_429, 3),
     ];
     for (status, policy, sent) in table {
-        let gateway = Server::play(vec![json(
-            status,
-            &json!({"error": "some_code", "message": "why"}),
-        )]);
+        let body = json!({"error": "some_code", "message": "why"});
+        let gateway = Server::play(vec![json(status, &body)]);
         let client = retrying_client(&gateway, policy.clone());
         for (method, error) in both(&client) {
             let error = error.unwrap();
@@ -48,28 +49,22 @@ fn the_statuses_of_an_overloaded_gateway_are_tried_again() {
             let requests = gateway.requests();
             let own = requests.iter().filter(|request| request.method == method);
             assert_eq!(own.count(), sent, "{case}");
-            assert_eq!(error.status_code(), Some(status), "{case}");
             let code = if sent > 1 {
                 "max_retries_exceeded"
             } else {
                 "some_code"
             };
-            assert_eq!(error.code(), code, "{case}");
+            assert_eq!(said(&error), (code, Some(status)), "{case}");
         }
     }
 }
 
 #[test]
 fn a_retry_that_works_is_all_that_the_caller_sees() {
-    let healthy = json(200, &json!({"status": "healthy"}));
-    let failures = [
-        text(503, "busy"),
-        text(502, ""),
-        bytes(""),
-        bytes("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"),
-    ];
-    for failure in failures {
-        let gateway = Server::play(vec![failure.clone(), failure, healthy.clone()]);
+    let cut = bytes("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{");
+    for failure in [text(502, ""), cut] {
+        let healthy = json(200, &json!({"status": "healthy"}));
+        let gateway = Server::play(vec![failure.clone(), failure, healthy]);
         let health = retrying_client(&gateway, quick(2)).health().unwrap();
         assert_eq!(health.status, "healthy");
         assert_eq!(gateway.requests().len(), 3);
@@ -90,17 +85,11 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
     ];
     let coded = json!({"error": "broker_unavailable", "message": "m"});
     let upstream = json!({"error": "upstream_error", "message": "m"});
-    let others = json!({"error": "bad_gateway", "message": "m"});
     let limited = json!({"error": "broker_error", "message": "m", "status": 429});
     // The response, and how often each of the methods is sent.
     let table = [
         ("503", text(503, "busy"), [3, 3, 3, 3, 3, 3]),
         ("502 of a proxy", text(502, ""), [3, 3, 1, 1, 3, 3]),
-        (
-            "502 of a proxy, coded",
-            json(502, &others),
-            [3, 3, 1, 1, 3, 3],
-        ),
         ("502 of a refresh", json(502, &upstream), [3, 3, 1, 1, 3, 3]),
         ("502", json(502, &coded), [3, 3, 3, 3, 3, 3]),
         ("504 of a proxy", text(504, ""), [1, 1, 1, 1, 3, 3]),
@@ -112,10 +101,8 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
         for (method, sent) in methods.into_iter().zip(sent) {
             let gateway = Server::play(vec![response.clone()]);
             let client = retrying_client(&gateway, quick(2).retry_on_429(true));
-            let (_, call) = METHODS
-                .into_iter()
-                .find(|(name, _)| *name == method)
-                .unwrap();
+            let mut methods = METHODS.iter();
+            let (_, call) = methods.find(|(name, _)| *name == method).unwrap();
             assert!(call(&client).is_some(), "{case}, {method}");
             assert_eq!(gateway.requests().len(), sent, "{case}, {method}");
         }
@@ -137,8 +124,7 @@ fn the_status_of_the_broker_decides_too() {
 #[test]
 fn a_refused_connection_is_tried_again_for_every_method() {
     // No server ever listens on this port of loopback.
-    let unreachable = nexus_sdk::NexusClientOptions::new("http://127.0.0.1:1")
-        .log_level(nexus_sdk::LogLevel::Off);
+    let unreachable = NexusClientOptions::new("http://127.0.0.1:1").log_level(LogLevel::Off);
     let client = NexusClient::new(unreachable.retry_policy(quick(2))).unwrap();
     for (method, error) in both(&client) {
         let error = error.unwrap();
@@ -153,39 +139,25 @@ fn without_time_for_another_attempt_the_error_is_that_of_the_last() {
     let gateway = Server::play(vec![bearer("t")]);
     let policy = retrying(3, Duration::from_secs(3600));
     let options = FetchOptions::default().retry_policy(policy);
-    let error = client(&gateway)
-        .authenticated_fetch(&TokenCache::new(), "w", "p", "http://127.0.0.1:1/", options)
-        .unwrap_err();
-    assert_eq!(
-        (error.code(), error.is_retryable()),
-        ("request_failed", true)
-    );
+    let fetcher = client(&gateway).fetcher(&TokenCache::new(), "w", "p");
+    let error = fetcher.fetch("http://127.0.0.1:1/", options).unwrap_err();
+    assert_eq!(error.code(), "request_failed");
+    assert!(error.is_retryable());
 }
 
 #[test]
 fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     let body = json!({"error": "broker_unavailable", "message": "the broker is away"});
     let gateway = Server::play(vec![text(502, ""), json(503, &body)]);
-    let error = retrying_client(&gateway, quick(1))
-        .check_connection("c")
-        .unwrap_err();
-    assert_eq!(
-        (error.kind(), error.code()),
-        (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded")
-    );
-    assert_eq!(error.status_code(), Some(503));
+    let client = retrying_client(&gateway, quick(1));
+    let error = client.check_connection("c").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MaxRetriesExceeded);
+    assert_eq!(said(&error), ("max_retries_exceeded", Some(503)));
     for part in ["2 attempts", "broker_unavailable", "the broker is away"] {
         assert!(error.message().contains(part), "{error}");
     }
-    let source = error
-        .source()
-        .unwrap()
-        .downcast_ref::<NexusError>()
-        .unwrap();
-    assert_eq!(
-        (source.code(), source.status_code()),
-        ("broker_unavailable", Some(503))
-    );
+    let source = error.source().unwrap().downcast_ref().unwrap();
+    assert_eq!(said(source), ("broker_unavailable", Some(503)));
 }
 
 #[test]
@@ -196,9 +168,8 @@ fn retry_after_is_honoured_up_to_the_longest_delay() {
     ]);
     let policy = quick(1).max_delay(Duration::from_millis(150));
     let start = Instant::now();
-    retrying_client(&gateway, policy)
-        .check_connection("c")
-        .unwrap();
+    let client = retrying_client(&gateway, policy);
+    client.check_connection("c").unwrap();
     // Without the header it were a millisecond at most, by the header alone an hour.
     assert!((Duration::from_millis(150)..support::LONG).contains(&start.elapsed()));
 }

@@ -25,7 +25,6 @@ fn a_session_is_used_and_closed() {
     assert_eq!(session.token_type.as_deref(), Some("bearer"));
     assert_eq!(session.clearance_level.as_deref(), Some("1"));
     assert!(session.active && !session.obo);
-    assert!(session.acting_for.is_none() && session.tenant_id.is_none());
     let left = session
         .expires_at
         .unwrap()
@@ -34,24 +33,12 @@ fn a_session_is_used_and_closed() {
     assert!((800..1000).contains(&left), "15 minutes: {left}");
     let token = session.token.as_deref().unwrap();
     assert!(!format!("{session:?}").contains(token));
-    assert_eq!(gateway.count("/v1/resolve"), 0);
 
-    let fetcher = client
-        .session_fetcher(&session)
-        .unwrap()
-        .base_url(gateway.url())
-        .unwrap();
+    let fetcher = client.session_fetcher(&session).unwrap();
+    let fetcher = fetcher.base_url(gateway.url()).unwrap();
     assert_eq!(fetcher.get("/user").unwrap().0, 200);
-    let elsewhere = fetcher
-        .clone()
-        .allow_hosts(["127.0.0.1:1"])
-        .unwrap()
-        .base_url("http://127.0.0.1:1")
-        .unwrap();
-    assert_eq!(
-        elsewhere.get(gateway.url()).unwrap_err().code(),
-        "host_not_allowed"
-    );
+    let elsewhere = fetcher.get("https://127.0.0.1:1/").unwrap_err();
+    assert_eq!(elsewhere.code(), "host_not_allowed");
     assert_eq!(gateway.count("/v1/resolve"), 0, "the session has a token");
     let resolved = client.resolve_token("acme", "github").unwrap();
     assert_eq!(resolved.access_token, token, "the connection's own token");
@@ -60,35 +47,12 @@ fn a_session_is_used_and_closed() {
         client.close_agent_session(&session.session_id).unwrap();
         let later = client.get_agent_session(&session.session_id).unwrap();
         assert!(!later.active && later.token.is_none() && later.token_type.is_none());
-        assert_eq!(
-            (later.expires_at, &later.agent_id),
-            (session.expires_at, &session.agent_id)
-        );
+        assert_eq!(later.expires_at, session.expires_at);
         let unusable = client.session_fetcher(&later).unwrap_err();
         assert_eq!(said(&unusable), ("invalid_input", None));
     }
     assert!(gateway.end_grant("acme", "github"));
     assert_eq!(fetcher.get("/user").unwrap().0, 401, "a status is data");
-}
-
-#[test]
-fn what_a_broker_refuses() {
-    let builder = DevGateway::builder().agent("agent-7", ["repo"]);
-    let gateway = builder.connection("acme", "github").start().unwrap();
-    let client = client(&gateway);
-    let stranger = AgentSessionInput::new("agent-8", ["repo"]).provider("acme", "github");
-    let other_scope = AgentSessionInput::new("agent-7", ["admin"]).provider("acme", "github");
-    let of_user = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
-    let table = [
-        (stranger, ("agent_not_found", Some(404))),
-        (other_scope, ("scope_not_allowed", Some(403))),
-        (of_user.on_behalf_of("user:ada"), ("http_405", Some(405))),
-    ];
-    for (input, expected) in table {
-        let error = client.request_agent_session(&input).unwrap_err();
-        assert_eq!(said(&error), expected);
-        assert!(!error.is_retryable() && !error.needs_reconnect());
-    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
 
 const THREADS: usize = 8;
 const REFRESHES: usize = 4;
-const PAUSE: Duration = Duration::from_millis(250);
+/// The number of fetches that follow each refresh.
+const FETCHES: usize = 4 * THREADS;
 
 #[test]
 fn each_foreign_refresh_costs_one_resolve_and_no_call() {
@@ -29,11 +30,19 @@ fn each_foreign_refresh_costs_one_resolve_and_no_call() {
     let cache = TokenCache::new();
     let user = format!("{}/user", gateway.url());
     let (is_over, refreshing) = (AtomicBool::new(false), RwLock::new(()));
+    let sent = AtomicUsize::new(0);
+    let wait_for_fetches = || {
+        let begun = sent.load(SeqCst);
+        while sent.load(SeqCst) < begun + FETCHES {
+            thread::sleep(Duration::from_millis(1));
+        }
+    };
     let fetch = || {
         let fetcher = ours.fetcher(&cache, "ws", "idp");
         let mut statuses = HashSet::new();
         while !is_over.load(SeqCst) {
             let _fetching = refreshing.read().unwrap();
+            sent.fetch_add(1, SeqCst);
             statuses.insert(fetcher.get(&user).map(|(status, ..)| status).unwrap());
         }
         statuses
@@ -41,11 +50,11 @@ fn each_foreign_refresh_costs_one_resolve_and_no_call() {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(fetch)).collect();
         for _ in 0..REFRESHES {
-            thread::sleep(PAUSE);
+            wait_for_fetches();
             let _refreshing = refreshing.write().unwrap();
             theirs.refresh_connection(&connection).unwrap();
         }
-        thread::sleep(PAUSE);
+        wait_for_fetches();
         is_over.store(true, SeqCst);
         for thread in threads {
             assert_eq!(thread.join().unwrap(), HashSet::from([200]));

@@ -27,7 +27,7 @@ mod foreign;
 
 use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -50,62 +50,38 @@ const THREADS: u64 = 4;
 /// A 401 to a token with more time left than this is wrong.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// The results of some calls.
-#[derive(Default)]
-struct Counts {
-    good: u64,
-    timeouts: u64,
-    /// 401s to tokens that expired on their way.
-    late_401s: u64,
-    early_401s: u64,
-    /// By code.
-    errors: BTreeMap<String, u64>,
-}
+/// The number of calls with each result: `good`, `timeout`, `late_401` (to a token that expired on its way), `early_401`,
+/// or the code of another error.
+#[derive(Debug, Default)]
+struct Counts(BTreeMap<String, u64>);
 
 impl Counts {
-    fn failed(&mut self, code: &str) {
-        if code == "timeout" {
-            self.timeouts += 1;
-        } else {
-            *self.errors.entry(code.to_owned()).or_default() += 1;
+    fn add(&mut self, result: &str, count: u64) {
+        *self.0.entry(result.to_owned()).or_default() += count;
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        for (result, count) in &other.0 {
+            self.add(result, *count);
         }
     }
 
-    fn add(&mut self, other: &Self) {
-        self.good += other.good;
-        self.timeouts += other.timeouts;
-        self.late_401s += other.late_401s;
-        self.early_401s += other.early_401s;
-        for (code, count) in &other.errors {
-            *self.errors.entry(code.clone()).or_default() += count;
-        }
+    fn get(&self, result: &str) -> u64 {
+        self.0.get(result).copied().unwrap_or_default()
     }
 
-    fn write(&self) -> Value {
-        json!([
-            self.good,
-            self.timeouts,
-            self.late_401s,
-            self.early_401s,
-            self.errors
-        ])
-    }
-
-    fn read(line: &str) -> Self {
-        let (good, timeouts, late_401s, early_401s, errors) = serde_json::from_str(line).unwrap();
-        Self {
-            good,
-            timeouts,
-            late_401s,
-            early_401s,
-            errors,
-        }
+    /// Asserts that each call has one of these results, or the token expired on its way.
+    fn are_only(&self, results: &[&str], case: &str) {
+        assert!(self.get("good") > 0, "{case}: {self:?}");
+        let mut found = self.0.keys().map(String::as_str);
+        let expected = |result| results.contains(&result) || result == "late_401";
+        assert!(found.all(expected), "{case}: {self:?}");
     }
 
     /// Returns whether the user has to consent again.
     fn is_lost(&self) -> bool {
         let lost = ["connection_not_found", "attention_required", "http_404"];
-        lost.iter().any(|code| self.errors.contains_key(*code))
+        lost.iter().any(|code| self.get(code) > 0)
     }
 }
 
@@ -159,7 +135,7 @@ fn process() {
             caller.run(task["seed"].as_u64().unwrap())
         }
     };
-    println!("\ncounts {}", counts.write());
+    println!("\ncounts {}", json!(counts.0));
 }
 
 struct Caller {
@@ -171,22 +147,17 @@ struct Caller {
 
 impl Caller {
     fn run(&self, seed: u64) -> Counts {
-        let all = thread::scope(|scope| {
-            let threads = (0..THREADS).map(|thread| {
+        let sum = Mutex::new(Counts::default());
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
                 let random = Seeded::new(seed.wrapping_add(thread.wrapping_mul(0x9E37_79B9)));
-                scope.spawn(move || self.calls(random))
-            });
-            let threads: Vec<_> = threads.collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect::<Vec<_>>()
+                scope.spawn(|| {
+                    let counts = self.calls(random);
+                    sum.lock().unwrap().add_all(&counts);
+                });
+            }
         });
-        let mut sum = Counts::default();
-        for counts in &all {
-            sum.add(counts);
-        }
-        sum
+        sum.into_inner().unwrap()
     }
 
     fn calls(&self, mut random: Seeded) -> Counts {
@@ -204,19 +175,18 @@ impl Caller {
         let user = format!("{}/user", self.url);
         for is_first in [true, false] {
             let options = FetchOptions::default().timeout(timeout);
-            let fetched = self
-                .client
-                .authenticated_fetch(&self.cache, "ws", "idp", &user, options);
+            let client = &self.client;
+            let fetched = client.authenticated_fetch(&self.cache, "ws", "idp", &user, options);
             match fetched {
-                Ok((200, ..)) => counts.good += 1,
+                Ok((200, ..)) => counts.add("good", 1),
                 // A token may expire between the gateway and the upstream, but not two in a row.
                 Ok((401, ..)) if is_first => {
-                    counts.late_401s += 1;
+                    counts.add("late_401", 1);
                     continue;
                 }
-                Ok((401, ..)) => counts.early_401s += 1,
-                Ok((status, ..)) => counts.failed(&format!("upstream_{status}")),
-                Err(error) => counts.failed(error.code()),
+                Ok((401, ..)) => counts.add("early_401", 1),
+                Ok((status, ..)) => counts.add(&format!("upstream_{status}"), 1),
+                Err(error) => counts.add(error.code(), 1),
             }
             return;
         }
@@ -237,13 +207,14 @@ impl Caller {
         if sent.is_ok_and(|response| response.status() == 401)
             && left.is_ok_and(|left| left > MARGIN)
         {
-            counts.early_401s += 1;
+            counts.add("early_401", 1);
         }
     }
 }
 
 // The program that starts and ends the processes.
 
+#[derive(Debug)]
 struct Row {
     way: Way,
     processes: u64,
@@ -254,12 +225,6 @@ struct Row {
     restarts: bool,
 }
 
-struct Outcome {
-    counts: Counts,
-    started: u64,
-    tokens: usize,
-}
-
 struct Soak {
     gateway: DevGateway,
     /// Of its processes.
@@ -268,21 +233,12 @@ struct Soak {
 }
 
 impl Soak {
-    fn new(name: &str, lifetime: Duration, seed: u64) -> Self {
-        Self::with_refreshes(name, lifetime, seed, REFRESH_TIME)
-    }
-
-    fn with_refreshes(name: &str, lifetime: Duration, seed: u64, refresh_time: Duration) -> Self {
-        let home = scratch(name);
-        let gateway = DevGateway::builder()
-            .token_lifetime(lifetime)
-            .provider(Provider::oauth2("idp").refresh_time(refresh_time))
-            .connection("ws", "idp")
-            .start()
-            .unwrap();
+    fn new(name: &str, lifetime: Duration, seed: u64, refresh_time: Duration) -> Self {
+        let builder = DevGateway::builder().token_lifetime(lifetime);
+        let builder = builder.provider(Provider::oauth2("idp").refresh_time(refresh_time));
         Self {
-            gateway,
-            home,
+            gateway: builder.connection("ws", "idp").start().unwrap(),
+            home: scratch(name),
             seed,
         }
     }
@@ -299,8 +255,9 @@ impl Soak {
         command
     }
 
-    fn row(&self, row: &Row) -> Outcome {
-        let (sum, over) = (Mutex::new((Counts::default(), 0)), AtomicBool::new(false));
+    /// Returns the counts and the number of tokens that the upstream has seen.
+    fn row(&self, row: &Row) -> (Counts, usize) {
+        let (sum, over) = (Mutex::new(Counts::default()), AtomicBool::new(false));
         let mut tokens = HashSet::new();
         thread::scope(|scope| {
             for process in 0..row.processes {
@@ -317,31 +274,17 @@ impl Soak {
             }
             over.store(true, SeqCst);
         });
-        let (counts, started) = sum.into_inner().unwrap();
-        Outcome {
-            counts,
-            started,
-            tokens: tokens.len(),
-        }
+        (sum.into_inner().unwrap(), tokens.len())
     }
 
-    fn keep_running(
-        &self,
-        row: &Row,
-        mut random: Seeded,
-        over: &AtomicBool,
-        sum: &Mutex<(Counts, u64)>,
-    ) {
+    fn keep_running(&self, row: &Row, mut random: Seeded, over: &AtomicBool, sum: &Mutex<Counts>) {
         while !over.load(SeqCst) {
             let child = self.command(row.way, "", random.next()).spawn().unwrap();
             let (start, life) = (Instant::now(), between(&mut random, 500, 4000));
             while !over.load(SeqCst) && (!row.restarts || start.elapsed() < life) {
                 thread::sleep(Duration::from_millis(20));
             }
-            let counts = result(child);
-            let mut sum = sum.lock().unwrap();
-            sum.0.add(&counts);
-            sum.1 += 1;
+            sum.lock().unwrap().add_all(&result(child));
         }
     }
 }
@@ -370,19 +313,25 @@ fn result(child: Child) -> Counts {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let counts = text.lines().find_map(|line| line.strip_prefix("counts "));
-    counts.map(Counts::read).unwrap_or_default()
+    counts.map_or_else(Counts::default, |counts| {
+        Counts(serde_json::from_str(counts).unwrap())
+    })
+}
+
+/// Returns a number from the environment.
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+fn seed() -> u64 {
+    number("SOAK_SEED").unwrap_or_else(|| RandomState::new().hash_one(0))
 }
 
 #[test]
 #[ignore = "takes a minute; `SOAK_SECONDS` makes it longer"]
 fn soak() {
-    let number = |name| {
-        env::var(name)
-            .ok()
-            .map(|text: String| text.parse::<u64>().unwrap())
-    };
     let seconds = number("SOAK_SECONDS").unwrap_or(20);
-    let seed = number("SOAK_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    let seed = seed();
     eprintln!("seed {seed}, tokens of {LIFETIME:?}, refreshes of {REFRESH_TIME:?}");
     let row = |way, processes, seconds, tokens, restarts| Row {
         way,
@@ -396,40 +345,17 @@ fn soak() {
         row(Way::Locked, 16, 20, 11, false),
         row(Way::Unlocked, 4, 6, 0, true),
     ];
-    eprintln!(
-        "way       processes  started  tokens    good  timeouts  late 401s  early 401s  consent  errors"
-    );
-    let mut outcomes = Vec::new();
     for (index, row) in rows.iter().enumerate() {
-        let soak = Soak::new(&format!("row-{index}"), LIFETIME, seed);
-        let outcome = soak.row(row);
-        let counts = &outcome.counts;
-        eprintln!(
-            "{:<9} {:>9} {:>8} {:>7} {:>7} {:>9} {:>10} {:>11}  {:<7}  {:?}",
-            format!("{:?}", row.way),
-            row.processes,
-            outcome.started,
-            outcome.tokens,
-            counts.good,
-            counts.timeouts,
-            counts.late_401s,
-            counts.early_401s,
-            counts.is_lost(),
-            counts.errors,
-        );
-        outcomes.push(outcome);
-    }
-    for (row, outcome) in rows.iter().zip(&outcomes) {
-        let counts = &outcome.counts;
-        assert!(counts.good > 0, "{:?}", row.way);
+        let soak = Soak::new(&format!("row-{index}"), LIFETIME, seed, REFRESH_TIME);
+        let (counts, tokens) = soak.row(row);
+        let case = format!("{row:?}");
+        eprintln!("{case}: {tokens} tokens, {counts:?}");
         if row.way == Way::Locked {
-            // In the other row the connection is lost at once, and few calls are left that could time out.
-            assert!(counts.timeouts > 0, "no caller has left a flight");
-            assert_eq!(counts.errors, BTreeMap::new());
-            assert_eq!(counts.early_401s, 0);
-            assert!(outcome.tokens >= row.tokens, "{} tokens", outcome.tokens);
+            counts.are_only(&["good", "timeout"], &case);
+            assert!(counts.get("timeout") > 0, "no caller has left a flight");
+            assert!(tokens >= row.tokens, "{case}: {tokens} tokens");
         } else {
-            assert!(counts.is_lost(), "{:?} keeps the connection", row.way);
+            assert!(counts.is_lost(), "the connection survives without the lock");
         }
     }
 }

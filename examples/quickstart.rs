@@ -1,8 +1,8 @@
 //! Requests a connection, waits for the user's consent, and calls an API with the credential.
 //!
 //! Without configuration, the program starts a gateway in its own process. With `NEXUS_GATEWAY_URL`, it
-//! uses that gateway, and waits until you have consented in the browser. `README.md` in this folder lists
-//! the other variables.
+//! uses that gateway, and waits for up to 5 minutes for your consent in the browser. `README.md` in this
+//! folder lists the other variables.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::env;
@@ -121,7 +121,7 @@ struct Setting {
     provider: String,
     scopes: String,
     upstream: String,
-    /// The gateway in this process, unless another is configured.
+    /// The gateway in this process, unless another gateway is configured.
     gateway: Option<DevGateway>,
 }
 
@@ -161,8 +161,9 @@ impl Setting {
         listed.unwrap_or_default()
     }
 
-    /// Returns `UPSTREAM_URL`, or the address that the gateway lists for the provider's API. Without both, returns
-    /// an error, because a token must not go to another provider's API.
+    /// Returns `UPSTREAM_URL`, which is by default the gateway in this process, or else the address that the gateway
+    /// lists for the provider's API. Returns an error if neither is known, because a token must not go to another
+    /// provider's API.
     fn upstream(&self, client: &NexusClient) -> Result<String, String> {
         if !self.upstream.is_empty() {
             return Ok(self.upstream.clone());

@@ -69,7 +69,7 @@ impl Tools {
         Ok(Self(fetcher))
     }
 
-    /// Returns the name and description of each tool.
+    /// Returns the name and description of each tool that matches.
     fn search(&self, query: &str) -> Result<Vec<(String, String)>, Box<dyn Error>> {
         let response = self.post("/tools/search", &json!({"query": query}))?;
         // Some gateways wrap the list in an object.
@@ -166,7 +166,7 @@ struct Setting {
     provider: String,
     /// The API's address, or `None` for the provider's `api_base_url`.
     upstream: Option<String>,
-    /// The gateway in this process, unless another is configured.
+    /// The gateway in this process, unless another gateway is configured.
     gateway: Option<DevGateway>,
 }
 
@@ -206,8 +206,8 @@ fn variable(name: &str) -> Result<String, String> {
     value.ok_or_else(|| format!("NEXUS_GATEWAY_URL is set and {name} is not; set both or neither"))
 }
 
-/// Makes text from other sources safe to print on a terminal, by replacing control characters and
-/// characters that hide or reorder text.
+/// Makes text from other sources safe to print on a terminal: replaces control characters, and characters
+/// that hide or reorder text, by spaces.
 fn one_line(text: &str) -> String {
     let is_hidden = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     text.replace(|c: char| c.is_control() || is_hidden(c), " ")

@@ -18,7 +18,7 @@ const PROVIDER: &str = "PROVIDER";
 const SCHEMA: &str = "SCHEMA_URL";
 const LOCKS: &str = "NEXUS_LOCK_DIR";
 
-/// The longest wait for a token refresh at the end of the script.
+/// The longest wait for a token refresh, at the end of the script or after a signal.
 const MAX_DRAIN: Duration = Duration::from_secs(5);
 
 /// The reason why the API returned no schema.
@@ -92,8 +92,8 @@ fn client() -> Result<NexusClient, NexusError> {
     Ok(client)
 }
 
-/// Delays signals such as Ctrl-C until a token refresh has ended. If the refresh is interrupted, the provider may
-/// revoke the user's grant.
+/// Delays signals such as Ctrl-C until a token refresh has ended, for at most 5 s. If the refresh were interrupted, the
+/// provider might revoke the user's grant.
 #[cfg(unix)]
 fn delay_signals(client: NexusClient) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};

@@ -1,7 +1,7 @@
-//! A `ureq::Agent` that remembers the addresses of hosts for some seconds, and gives up on a silent name server.
+//! A `ureq::Agent` that remembers the addresses of hosts for a given time, and gives up on a silent name server.
 //!
 //! Unless a request goes through an http proxy, ureq looks up the host's name each time, even if the connection comes from
-//! the pool. In a container whose name server is slow, each request then waits for it.
+//! the pool. With a slow name server and no cache, each request waits for the lookup.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use ureq::http::uri::{Authority, Scheme};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-/// The maximum number of hosts to remember.
+/// The maximum number of hosts to remember. If there are more, the cache is emptied.
 const MAX_HOSTS: usize = 256;
 
 /// Returns an agent for the option `agent` of a client. It remembers a lookup of a scheme, host and port for

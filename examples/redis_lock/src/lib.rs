@@ -1,8 +1,8 @@
 //! A `RefreshLock` on Redis. Processes on any number of hosts refresh a token one at a time.
 //!
-//! The lock is a Redis key with a random value. The key expires 10 s after the longest time for which a process
-//! usually holds the lock, so a killed process blocks the others no longer than that. Only the process that knows the value deletes the
-//! key earlier.
+//! The lock is a Redis key with a random value. The key expires 10 s after the end of the lease, the longest time for
+//! which a client usually holds the lock. Until then, a process that was killed blocks the others. Only the process that
+//! knows the value deletes the key earlier.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -11,7 +11,8 @@ use std::time::Duration;
 use nexus_sdk::RefreshLock;
 use redis::{Client, Connection, RedisResult};
 
-/// The time for which the key outlasts a turn. An attempt with a slow network takes a little longer than its time limit.
+/// The time for which the key outlasts the lease. On a slow network, an attempt can take a little longer than its time
+/// limit.
 const MARGIN: Duration = Duration::from_secs(10);
 /// The time limit for connecting, and for each read and write.
 const TIMEOUT: Duration = Duration::from_millis(500);

@@ -78,8 +78,8 @@ impl Timeout {
         self.client_with(NexusClientOptions::from_env()?)
     }
 
-    /// Creates the program's only client. From then on, on Unix, a signal ends the program only when no call that may
-    /// refresh a token is under way, or after 5 s.
+    /// Creates the program's only client. From then on, a signal on Unix, or an event of a Windows console, ends the
+    /// program only when no call that may refresh a token is under way, or after 5 s.
     pub(crate) fn client_with(self, options: NexusClientOptions) -> Result<NexusClient, Stop> {
         let client = NexusClient::new(options.timeout(self.get()))?;
         let watched = ending::watch(&client);
@@ -105,7 +105,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Ok(seconds.max(least))
 }
 
-/// Returns the data itself, or the content of the file after `@`.
+/// Returns the data itself, the content of the file after `@`, or the content of stdin for `@-`.
 pub(crate) fn read(data: &str) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::new();
     let (path, read) = match data.strip_prefix('@') {

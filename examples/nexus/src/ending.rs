@@ -15,7 +15,7 @@ use crate::text::say;
 /// The longest wait for calls at the program's end. Dropping a client waits for at most the same time.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time between the signals of one event. A closed terminal can send SIGHUP twice, from the kernel and from the
-/// shell, and a launcher such as npx passes on a Ctrl-C that the terminal has sent to its command too.
+/// shell. A launcher such as npx passes on a Ctrl-C that the terminal has also sent to the launched program.
 const ONE_EVENT: Duration = Duration::from_millis(500);
 /// The pause between two checks of whether the program may go on or be suspended.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -29,7 +29,7 @@ static SUSPENDING: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// While this is true, a signal ends the program in the signal handler, without waiting for calls.
 static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(true.into()));
 
-/// Set before another program runs, for whose end this one waits.
+/// Set before this program runs another program and waits for its end.
 #[cfg(windows)]
 static HANDED_OVER: AtomicBool = AtomicBool::new(false);
 
@@ -71,8 +71,9 @@ pub(crate) fn hand_over() {
     checkpoint();
 }
 
-/// A change to a file or the terminal. Dropping this value undoes the change. On Unix, a signal that ends the program
-/// undoes it too, unless a second signal ends the program before that. There is at most one change at a time.
+/// A change to a file or the terminal. Dropping this value undoes the change. A signal or console event that ends the
+/// program undoes it too, unless a second signal or event ends the program before that. There is at most one change at
+/// a time.
 pub(crate) struct Change(());
 
 impl Change {
@@ -119,10 +120,10 @@ fn drain() {
     let _ = client.drain(DRAIN_TIMEOUT);
 }
 
-/// Registers the handlers. For each signal that ends the program, these run in order: a default handler, the handler
-/// that sets `ENDING`, a second default handler, and the handler that wakes the thread, which calls `end`. Therefore, if
-/// a signal arrives while `hand_over` sets `AT_ONCE`, either the default handler ends the program, or `checkpoint` sees
-/// `ENDING` and blocks until the thread ends the program.
+/// Registers the handlers. A default handler ends the program if `AT_ONCE` is set. For each signal that ends the program,
+/// these run in order: a default handler, the handler that sets `ENDING`, a second default handler, and the handler that
+/// wakes the thread, which calls `end`. Therefore, if a signal arrives while `hand_over` sets `AT_ONCE`, either a default
+/// handler ends the program, or `checkpoint` sees `ENDING` and blocks until the thread ends the program.
 #[cfg(unix)]
 fn on_signals() -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};

@@ -12,7 +12,7 @@ const URL: &str = "NEXUS_GATEWAY_URL";
 const SECRET: &str = "NEXUS_API_KEY";
 const VARIABLES: &str =
     "NEXUS_GATEWAY_URL NEXUS_API_KEY WORKSPACE_ID PROVIDER NEXUS_LOG NEXUS_LOCK_DIR";
-/// Proxy variables are shown only if they are set. They hold URLs, with or without a scheme.
+/// Proxy variables are shown only if they are set. All but `NO_PROXY` hold a URL, with or without a scheme.
 const PROXIES: &str =
     "ALL_PROXY all_proxy HTTPS_PROXY https_proxy HTTP_PROXY http_proxy NO_PROXY no_proxy";
 

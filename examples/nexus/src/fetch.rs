@@ -42,7 +42,7 @@ pub(crate) struct Fetch {
     /// Print the status line and headers before the body
     #[arg(short, long)]
     include: bool,
-    /// Write to FILE instead of stdout, or to stdout with -; only you can read a new file
+    /// Write to FILE instead of stdout, or to stdout with -; on Unix, only you can read a new file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx, and leave the file of --output alone

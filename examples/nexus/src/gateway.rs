@@ -126,7 +126,7 @@ fn pair(text: &str) -> Result<Pair, String> {
     })
 }
 
-/// A provider with the example keys from AWS's documentation.
+/// Returns a provider with the example keys from AWS's documentation.
 fn aws(name: &str) -> Provider {
     let config = json!({"service": "execute-api", "region": "us-east-1"});
     let keys = json!({

@@ -29,8 +29,8 @@ impl Refresh {
     }
 }
 
-/// Finds out why a refresh failed. The gateway reports only `upstream_error`, so this asks for the token and
-/// takes the reason from the error.
+/// Returns the reason why a refresh failed. If the gateway reports only `upstream_error`, the reason comes from the error
+/// of a token request.
 fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
     if error.code() != "upstream_error" {
         return error.into();

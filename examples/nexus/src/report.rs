@@ -16,7 +16,8 @@ pub(crate) struct Format {
     /// id is given
     #[arg(long)]
     show: bool,
-    /// Print one line of JSON. If the gateway states an expiry, the line has it in seconds since 1970 and from now
+    /// Print one line of JSON. If the gateway states an expiry, the line has the expiry in seconds since 1970, and the
+    /// seconds until then
     #[arg(long)]
     json: bool,
 }

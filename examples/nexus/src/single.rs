@@ -20,7 +20,7 @@ pub(crate) struct Single {
 impl Single {
     /// # Errors
     ///
-    /// Fails if the credential is not a single token. The error then says why.
+    /// The errors of a resolve, and an error that says why the credential is not a single token.
     pub(crate) fn token(self) -> Result<Arc<CachedToken>, Stop> {
         let (workspace, provider) = self.tenant.resolve()?;
         let client = self.timeout.client()?;

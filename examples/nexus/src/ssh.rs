@@ -1,4 +1,4 @@
-//! Consent in a browser on the machine from which the user has come over ssh.
+//! Help for a user who has come over ssh, and whose browser is on the other machine.
 
 use std::env;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ pub(crate) fn say_how_to_reach(port: u16) {
     }
 }
 
-/// `session` has the address and port of the client, then the address and port of this machine: ssh(1), ENVIRONMENT.
+/// `session` has the address and port of the client, then the address and port of this machine (ssh(1), ENVIRONMENT).
 fn forward(session: &str, user: &str, port: u16) -> Option<String> {
     let [_, _, address, ssh_port] = session.split(' ').collect::<Vec<_>>().try_into().ok()?;
     let (address, ssh_port): (IpAddr, u16) = (address.parse().ok()?, ssh_port.parse().ok()?);

@@ -38,7 +38,7 @@ impl Stop {
         Self::new(CONNECT, line)
     }
 
-    /// For a file, or for `stdin` and the like.
+    /// Creates the error for a file, or for a stream such as stdin.
     pub(crate) fn file(doing: &str, path: impl AsRef<Path>, error: &io::Error) -> Self {
         let path = path.as_ref().display();
         Self::failed(format!("cannot {doing} {path}: {error}"))
@@ -65,7 +65,7 @@ impl From<NexusError> for Stop {
     }
 }
 
-/// Returns the error without the SDK's advice, which follows the semicolon and is for programmers.
+/// Returns the error without the SDK's advice, which follows the first semicolon and is for programmers.
 pub(crate) fn problem(error: &NexusError) -> String {
     let text = error.to_string();
     text.split(';').next().unwrap_or_default().to_owned()

@@ -15,7 +15,7 @@ pub(crate) fn ask(prompt: &str) -> io::Result<String> {
     }
 }
 
-/// Like `ask`, but without echo.
+/// Reads a line as `ask` does, but without echo.
 pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
     let entered = if let Some(_hidden) = hide() {
         show(prompt)?;

@@ -1,4 +1,4 @@
-//! Reports wrong arguments in one line.
+//! Reports wrong arguments on one line.
 
 use std::env;
 

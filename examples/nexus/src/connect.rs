@@ -113,8 +113,8 @@ impl Connect {
         bound.inspect_err(|error| say(&one_line(error))).ok()
     }
 
-    /// Opens the browser if the user is at a terminal, unless `--no-browser` is given. Dropping the result removes the file that redirects the
-    /// browser to the page.
+    /// Opens the browser if stderr is a terminal, unless `--no-browser` is given. Dropping the result removes the file
+    /// that redirects the browser to the page.
     fn open(&self, url: &str) -> Option<Change> {
         let opens = !self.no_browser && io::stderr().is_terminal();
         opens.then(|| browser::open(url)).flatten()

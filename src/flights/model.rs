@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use loom::model::Builder;
 use loom::thread;
 
-use super::tests::{error, handle, tenant, token};
+use super::tests::{LONG, error, handle, tenant, token};
 use super::*;
 use crate::inner::Handle;
 use crate::sync::Mutex;
@@ -82,7 +82,7 @@ impl World {
             }
         };
         Arc::new(Self {
-            handle: handle(Box::new(script)),
+            handle: handle(LONG, Box::new(script)),
             cache: TokenCache::new(),
             other: TokenCache::new(),
             book,

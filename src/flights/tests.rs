@@ -8,6 +8,7 @@ use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
+use crate::retry::RetryPolicy;
 use crate::sync::NO_THREADS;
 use crate::time::ResponseClock;
 use parking_lot::{Condvar, Mutex};
@@ -25,23 +26,20 @@ struct Scripted {
 }
 
 /// Replaces `MAX_STALE_WAIT` (1 s), because a busy machine may need longer.
-const LONG: Duration = Duration::from_secs(30);
+pub(super) const LONG: Duration = Duration::from_secs(30);
 
-pub(super) fn handle(script: Script) -> Handle {
-    let options = NexusClientOptions::new("http://127.0.0.1:9");
-    handle_with(options, script)
+/// Options of a client whose gateway cannot be reached.
+fn options() -> NexusClientOptions {
+    let options = NexusClientOptions::new("http://127.0.0.1:1").without_lock();
+    options.log_level(LogLevel::Off)
 }
 
-fn handle_with(options: NexusClientOptions, script: Script) -> Handle {
-    let mut inner = Inner::new(options.without_lock().log_level(LogLevel::Off)).unwrap();
+pub(super) fn handle(max_stale_wait: Duration, script: Script) -> Handle {
+    let mut inner = Inner::new(options()).unwrap();
     inner.flights = Arc::new(Flights {
         script: Some(script),
-        max_stale_wait: LONG,
-        ..Flights::new(
-            Arc::clone(&inner.gateway),
-            None,
-            inner.options.stale_if_error,
-        )
+        max_stale_wait,
+        ..Flights::new(Arc::clone(&inner.gateway), None, true)
     });
     Handle::new(inner)
 }
@@ -59,11 +57,18 @@ fn resolve(
 
 impl Scripted {
     fn new(script: impl Fn(usize, &Call) -> Result<Success> + Send + Sync + 'static) -> Self {
+        Self::with_stale_wait(LONG, script)
+    }
+
+    fn with_stale_wait(
+        max_stale_wait: Duration,
+        script: impl Fn(usize, &Call) -> Result<Success> + Send + Sync + 'static,
+    ) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
         let script: Script =
             Box::new(move |call| script(counted.fetch_add(1, Ordering::SeqCst) + 1, call));
-        let handle = handle(script);
+        let handle = handle(max_stale_wait, script);
         Self { handle, calls }
     }
 
@@ -390,6 +395,8 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
     }
     wait_until(|| scripted.calls() == 512);
     scripted.leave("next", "q");
+    let under_way = scripted.handle.flights.table.flights.lock().len();
+    assert_eq!(under_way, 512);
     thread::scope(|scope| {
         let patient = scope.spawn(|| resolve(&scripted.handle, "next", "q", far()));
         gate.open();
@@ -398,20 +405,18 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
     assert_eq!(scripted.calls(), 513, "only one request was for `next`");
 }
 
-/// A caller that waits for room looks for its token in the cache again whenever a flight ends.
+/// The caller found no token, and another thread has set one before the caller's turn comes.
 #[test]
-fn a_caller_that_waits_for_room_finds_a_token_that_was_set() {
-    let (gate, scripted) = Scripted::gated(usize::MAX);
-    for number in 0..64 {
-        scripted.leave(&number.to_string(), "p");
-    }
-    let cache = TokenCache::new();
-    thread::scope(|scope| {
-        let waits = scope.spawn(|| scripted.cached(&cache).unwrap());
-        cache.set("ws", "p", expiring("set", 3600));
-        gate.open();
-        assert_eq!(waits.join().unwrap().0, "set");
-    });
+fn a_token_that_was_set_in_the_meantime_makes_a_flight_unnecessary() {
+    let (cache, tenant, table) = (TokenCache::new(), tenant(), Table::default());
+    let call = Arc::new(Call::resolve(&tenant, Some(&cache), Reason::Missing));
+    cache.set("ws", "p", expiring("set", 3600));
+    let (flight, is_new) = table.join(&call, far()).unwrap();
+    let outcome = table.wait(&flight, &call, at_once()).unwrap();
+    let Response::Token(Ok(token), _) = &*outcome.unwrap() else {
+        panic!("no token");
+    };
+    assert_eq!((is_new, token.access_token.as_str()), (false, "set"));
 }
 
 #[test]
@@ -436,7 +441,6 @@ fn without_threads_a_call_ends_at_once() {
 #[cfg(feature = "testing")]
 #[test]
 fn a_program_that_ends_asks_for_nothing_more() {
-    use crate::retry::RetryPolicy;
     use crate::testing::{DevGateway, Fault};
     let table = [(503, "", 1), (409, r#"{"error":"token_expired"}"#, 0)];
     let cases = table.map(|row| [(row, false, 2), (row, true, 1)]);
@@ -533,35 +537,39 @@ fn expiring(name: &str, seconds: u64) -> CachedToken {
 
 /// The gateway hangs, so each caller would wait for its whole timeout.
 #[test]
-fn a_call_with_a_stale_token_waits_for_half_of_its_time_at_most() {
-    let (gate, scripted) = Scripted::gated(usize::MAX);
+fn a_call_with_a_stale_token_waits_for_a_second_and_half_of_its_time_at_most() {
+    let gate = Gate::default();
+    let passed = gate.clone();
+    let scripted = Scripted::with_stale_wait(Duration::ZERO, move |_, _| {
+        passed.pass();
+        token("new", 3600)
+    });
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let deadline = Deadline::after(Duration::from_secs(20));
-    let soon = scripted.handle.flights.stale_deadline(deadline);
-    let left = deadline.at.checked_duration_since(soon.at).unwrap();
-    assert!(left > Duration::from_secs(8), "{left:?}");
     for _ in 0..3 {
         let old = ("old".to_owned(), Source::Cache);
-        assert_eq!(scripted.cached_until(&cache, at_once()).unwrap(), old);
+        assert_eq!(scripted.cached(&cache).unwrap(), old);
     }
-    let usual = Inner::new(NexusClientOptions::new("http://[::1]")).unwrap();
-    let begun = at_once().at;
-    let wait = usual.flights.stale_deadline(far()).at - begun;
-    assert!((1..20).contains(&wait.as_secs()), "{wait:?}");
     gate.open();
     assert!(scripted.handle.flights.drain(far()));
-    assert_eq!(cache.get("ws", "p").unwrap().access_token, "t-1");
+    assert_eq!(cache.get("ws", "p").unwrap().access_token, "new");
     assert_eq!(scripted.calls(), 1, "one of the three has asked");
+
+    let usual = Inner::new(options()).unwrap();
+    let usual = |deadline| usual.flights.stale_deadline(deadline).at;
+    let begun = at_once().at;
+    let wait = usual(far()) - begun;
+    assert!((1..20).contains(&wait.as_secs()), "{wait:?}");
+    let soon = Deadline::after(Duration::from_secs(1));
+    assert!(soon.at - usual(soon) > Duration::from_millis(100), "half");
 }
 
 #[test]
 fn the_option_switches_it_off() {
-    let options = NexusClientOptions::new("http://127.0.0.1:9").stale_if_error(false);
-    let script = |_: &Call| Err(error(ErrorKind::RequestFailed, "request_failed", 0));
-    let handle = handle_with(options, Box::new(script));
+    let options = options().retry_policy(RetryPolicy::default().retries(0));
+    let inner = Inner::new(options.stale_if_error(false)).unwrap();
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let cached = handle.flights.cached(&cache, &tenant(), far());
+    let cached = inner.flights.cached(&cache, &tenant(), far());
     assert_eq!(cached.unwrap_err().code(), "request_failed");
 }

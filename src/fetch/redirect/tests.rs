@@ -51,18 +51,13 @@ fn names<'a>(hop: &'a Hop<'_>) -> Vec<&'a str> {
 
 /// Returns the last URL of a chain of redirects, and whether the request to that URL carries the credential.
 fn chain(token: &CachedToken, url: &str, targets: &[&str]) -> (String, bool) {
-    let mut hop = hop(
-        &Method::GET,
-        url,
-        &[("authorization", "Bearer canary-token")],
-    );
+    let sent = [("authorization", "Bearer canary-token")];
+    let mut hop = hop(&Method::GET, url, &sent);
     for target in targets {
         hop.redirect(302, target.as_bytes(), token).unwrap();
     }
-    assert_eq!(
-        hop.authenticated,
-        hop.options.headers.contains_key("authorization")
-    );
+    let is_sent = hop.options.headers.contains_key("authorization");
+    assert_eq!(hop.authenticated, is_sent);
     (hop.url.to_string(), hop.authenticated)
 }
 
@@ -239,11 +234,7 @@ fn other_targets_stay_as_they_are() {
 #[test]
 fn schemes() {
     let never = "https://a.example: refused a redirect from https to http; set Redirects::Manual to get the redirect as the response";
-    for target in [
-        "http://a.example/",
-        "http://127.0.0.1/",
-        "http://localhost:443/",
-    ] {
+    for target in ["http://a.example/", "http://localhost:443/"] {
         let error = refusal(&bearer(), "https://a.example/x?canary", target.as_bytes());
         let found = (error.code(), error.message());
         assert_eq!(found, ("insecure_url", never), "{target}");

@@ -34,11 +34,11 @@ pub(crate) fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// Holds 200 connections with unfinished requests, and opens each again when the listener closes it, until the
+/// Holds 100 connections with unfinished requests, and opens each again when the listener closes it, until the
 /// listener is dropped.
 pub(crate) fn half_open(url: &str) {
     let address = parts(url).0.to_owned();
-    for _ in 0..200 {
+    for _ in 0..100 {
         let address = address.clone();
         thread::spawn(move || {
             while let Ok(mut stream) = TcpStream::connect(&address) {

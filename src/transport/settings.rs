@@ -5,7 +5,8 @@ use std::time::Duration;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::{AgentScope, HttpCrateScope};
 
-/// The longest time for connecting, with TLS and proxy. ureq spends half of it on a first address that does not respond.
+/// The longest time for connecting, with TLS and proxy. If the first of several addresses does not respond, ureq spends more
+/// than half of this time on it.
 const MAX_CONNECT: Duration = Duration::from_secs(8);
 /// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
 /// default is 128 KiB. The head of a request and that of a response, of up to 64 KiB, each have to fit into a buffer.

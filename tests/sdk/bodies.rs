@@ -40,9 +40,6 @@ fn a_body_up_to_the_limit_passes_and_one_byte_more_is_an_error() {
     for (framing, answer) in framed("", b"") {
         assert_eq!(fetch_limited(answer, 0).unwrap().2, b"", "{framing}");
     }
-    let huge = "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551615\r\n\r\nx";
-    let error = fetch_limited(bytes(huge), 1 << 20).unwrap_err();
-    assert_eq!(error.code(), "body_too_large");
 }
 
 #[test]
@@ -136,15 +133,5 @@ mod gzip {
             let (_, _, body) = fetch(&server.url("/"), get().method(method)).unwrap();
             assert_eq!(body, b"", "{method}: {answer}");
         }
-    }
-
-    #[test]
-    fn a_small_body_that_unpacks_to_more_than_the_limit_is_an_error() {
-        let bomb = gzip(&vec![0; 4 << 20]);
-        assert!(bomb.len() < 10_000);
-        let answer = bytes(with_length("Content-Encoding: gzip\r\n", &bomb));
-        let error = fetch_limited(answer.clone(), (4 << 20) - 1).unwrap_err();
-        assert_eq!(error.code(), "body_too_large");
-        assert_eq!(fetch_limited(answer, 4 << 20).unwrap().2.len(), 4 << 20);
     }
 }

@@ -89,7 +89,7 @@ fn an_expiry_costs_one_refresh_whether_callers_name_the_id_or_the_pair() {
                     let replaced = (name, status) == ("refresh", 401);
                     assert!(status == 200 || replaced, "{name}: {status}");
                 } else {
-                    client.resolve_token("acme", "github").unwrap();
+                    assert!(client.is_connected("acme", "github").unwrap(), "{name}");
                 }
             };
             together(|| by_id(&client, &id).unwrap(), by_pair);
@@ -133,25 +133,6 @@ fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
             );
             survives(&client, &gateway, &format!("{first} beside {second}"));
         }
-    }
-}
-
-#[test]
-fn a_status_page_that_polls_by_pair_costs_no_connection() {
-    let gateway = gateway();
-    let client = client(&gateway);
-    connect(&client, "github");
-    let cache = TokenCache::new();
-    for expiry in 0..5 {
-        gateway.advance(HOUR);
-        cache.clear();
-        together(
-            || {
-                let is_connected = client.is_connected("acme", "github");
-                assert!(is_connected.unwrap(), "expiry {expiry}");
-            },
-            || assert_eq!(user(&client, &cache, &gateway), 200),
-        );
     }
 }
 

@@ -109,18 +109,6 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
     }
 }
 
-/// Without `retry_on_429`, a broker's 429 is not repeated.
-#[test]
-fn the_status_of_the_broker_decides_too() {
-    for (embedded, sent) in [(400, 1), (429, 1), (500, 3)] {
-        let body = json!({"error": "broker_error", "message": "m", "status": embedded});
-        let gateway = Server::play(vec![json(502, &body)]);
-        let error = retrying_client(&gateway, quick(2)).providers().unwrap_err();
-        assert_eq!(gateway.requests().len(), sent, "{embedded}");
-        assert_eq!(error.is_retryable(), embedded != 400, "{embedded}");
-    }
-}
-
 #[test]
 fn a_refused_connection_is_tried_again_for_every_method() {
     // No server ever listens on this port of loopback.

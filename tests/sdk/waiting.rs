@@ -16,6 +16,18 @@ fn soon() -> WaitOptions<'static> {
     WaitOptions::default().interval(Duration::ZERO)
 }
 
+/// Waits, calls this with each status, and returns the last status with all of them.
+fn wait_with(client: &NexusClient, id: &str, each: impl Fn(&str) + Sync) -> (String, String) {
+    let mut polls = Vec::new();
+    let told = |status: &ConnectionStatus| {
+        polls.push(status.to_string());
+        each(&polls.join(" "));
+        ControlFlow::Continue(())
+    };
+    let status = client.wait_for_active(id, soon().on_poll(told)).unwrap();
+    (status.to_string(), polls.join(" "))
+}
+
 #[test]
 fn failed_is_asked_about_on_the_token_path() {
     let not_active = json(
@@ -93,17 +105,13 @@ fn a_bare_status_ends_no_wait() {
             refusal,
             status("active"),
         ]);
-        let mut polls = Vec::new();
-        let told = |status: &ConnectionStatus| {
-            polls.push(status.to_string());
-            ControlFlow::Continue(())
-        };
-        let options = soon().on_poll(told);
-        assert!(client(&gateway).wait_for_active("c", options).unwrap() == "active");
-        assert_eq!(gateway.requests().len(), 4, "{code}");
+        let (ended, polls) = wait_with(&client(&gateway), "c", |_| ());
+        assert_eq!((&*ended, gateway.requests().len()), ("active", 4), "{code}");
         // A redirect says nothing about the connection.
-        let is_told = polls.join(" ") == "pending active" || code == 302;
-        assert!(is_told, "{code}: {polls:?}");
+        assert!(
+            polls == "pending active" || code == 302,
+            "{code}: {polls:?}"
+        );
     }
 }
 
@@ -114,32 +122,21 @@ fn a_consent_at_gateway_0_2_is_waited_for() {
     let client = client(&gateway);
     let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/");
     let connection = client.request_connection(&input).unwrap();
-    let mut polls = Vec::new();
-    let told = |status: &ConnectionStatus| {
-        polls.push(status.to_string());
-        if polls.len() == 3 {
+    let consent = |polls: &str| {
+        if polls == "pending pending pending" {
             visit(&connection.auth_url);
         }
-        ControlFlow::Continue(())
     };
-    let options = soon().on_poll(told);
-    let status = client.wait_for_active(&connection.connection_id, options);
-    assert!(status.unwrap() == "active");
-    assert_eq!(polls, ["pending", "pending", "pending", "active"]);
+    let (_, polls) = wait_with(&client, &connection.connection_id, consent);
+    assert_eq!(polls, "pending pending pending active");
 }
 
 #[test]
 fn a_wait_tells_every_status_and_ends_when_told_to() {
     let replies = ["pending", "attended", "active"].map(status);
     let gateway = Server::play(replies.into());
-    let mut polls = Vec::new();
-    let told = |status: &ConnectionStatus| {
-        polls.push(status.to_string());
-        ControlFlow::Continue(())
-    };
-    let options = soon().on_poll(told);
-    client(&gateway).wait_for_active("c", options).unwrap();
-    assert_eq!(polls, ["pending", "attended", "active"]);
+    let (_, polls) = wait_with(&client(&gateway), "c", |_| ());
+    assert_eq!(polls, "pending attended active");
 
     let gateway = Server::play(vec![status("pending")]);
     let stop = |_: &ConnectionStatus| ControlFlow::Break(());
@@ -159,22 +156,15 @@ fn a_consent_is_waited_for_and_what_cannot_become_active_is_not() {
     let id = connection.connection_id.as_str();
     assert!(client.check_connection(id).unwrap() == "failed");
 
-    let mut shown = Vec::new();
-    let consent = |status: &ConnectionStatus| {
-        shown.push(status.to_string());
-        if *status == ConnectionStatus::Pending {
+    let consent = |polls: &str| {
+        if polls == "pending" {
             visit(&connection.auth_url);
         }
-        ControlFlow::Continue(())
     };
-    let status = client.wait_for_active(id, soon().on_poll(consent));
-    assert!(status.unwrap() == "active");
-    assert_eq!(shown, ["pending", "active"]);
+    let (_, polls) = wait_with(&client, id, consent);
+    assert_eq!(polls, "pending active");
+
     assert!(gateway.set_status(id, "attention"));
-    let ended = client.wait_for_active(id, soon());
-    assert_eq!(ended.unwrap(), ConnectionStatus::Attention);
-    assert_eq!(
-        client.wait_for_active("nobody", soon()).unwrap(),
-        ConnectionStatus::Failed
-    );
+    assert_eq!(wait_with(&client, id, |_| ()).0, "attention");
+    assert_eq!(wait_with(&client, "nobody", |_| ()).0, "failed");
 }

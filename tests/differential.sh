@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs the unit tests that compare the library with other libraries: dates with jiff, URLs with url. Those two are large,
-# so that other tests do without them. As tests/model.sh, this script is the compiler that cargo calls: it compiles this
-# crate alone with `--cfg differential`, so that its dependencies are not built again.
+# Runs the unit tests that compare the library with other libraries: dates with jiff, and URLs with url. Other tests do not
+# use these libraries, because they are large. As with tests/model.sh, cargo also calls this script in place of the compiler.
+# The script then adds `--cfg differential` for this crate alone, so that the dependencies are not built again.
 if [ $# -gt 0 ]; then
   exec "$@" --cfg differential
 fi

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the model of the cache and the flights in src/flights/model.rs.
-# Only this crate is compiled with `--cfg loom`, so that the dependencies need not be built again: this
-# script is also the wrapper that cargo calls in place of the compiler.
+# Cargo also calls this script in place of the compiler. The script then adds `--cfg loom` for this crate alone, so that the
+# dependencies are not built again.
 if [ $# -gt 0 ]; then
   exec "$@" --cfg loom
 fi

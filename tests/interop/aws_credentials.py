@@ -1,4 +1,4 @@
-"""botocore's own way to a signed request, with the profile that aws_credentials.sh has made."""
+"""Signs a request with botocore, with the profile from aws_credentials.sh."""
 
 import botocore
 from botocore.session import Session

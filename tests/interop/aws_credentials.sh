@@ -1,9 +1,9 @@
 #!/bin/sh
-# Lets botocore, and so the AWS CLI and boto3, take its keys from `nexus aws-credentials`.
+# Has botocore, which the AWS CLI and boto3 use, get its keys from `nexus aws-credentials`.
 #
-#   tests/interop/aws_credentials.sh [NEXUS]     NEXUS: the program; by default cargo builds it
+#   tests/interop/aws_credentials.sh [NEXUS]     NEXUS is the program to test; by default, cargo builds it
 #
-# Environment: PYTHON (the command to use).
+# Environment: PYTHON, the Python command to use (default python3).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -18,10 +18,10 @@ die() {
 
 nexus=${1:-}
 if [ -z "$nexus" ]; then
-    (cd "$root" && cargo build --quiet -p nexus-gateway-cli) || die "nexus does not build"
+    (cd "$root" && cargo build --quiet -p nexus-gateway-cli) || die "cannot build nexus; see the error above"
     nexus=$target/debug/nexus
 fi
-[ -x "$nexus" ] || die "$nexus is not a program"
+[ -x "$nexus" ] || die "$nexus is not a program; build nexus, or omit the argument"
 
 if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$package" ]; then
     rm -rf "$venv"
@@ -38,11 +38,11 @@ trap 'kill $gateway; rm -rf "$work"' EXIT
 tries=0
 until [ -s "$work/gateway" ]; do
     tries=$((tries + 1))
-    [ $tries -lt 300 ] || die "the gateway does not start"
+    [ $tries -lt 300 ] || die "the gateway did not start within 30 s"
     sleep 0.1
 done
 
-# As the manual says it, with the paths of this build.
+# The configuration from the manual, with the path of this build.
 value() { sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/" "$work/gateway"; }
 cat >"$work/config" <<EOF
 [profile acme]
@@ -52,4 +52,4 @@ EOF
 
 unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 NEXUS_GATEWAY_URL=$(value url) NEXUS_LOCK_DIR='' AWS_CONFIG_FILE=$work/config AWS_SHARED_CREDENTIALS_FILE=$work/none \
-    AWS_EC2_METADATA_DISABLED=true timeout -k 5 60 "$venv/bin/python" "$here/aws_credentials.py" || die "botocore did not take the keys"
+    AWS_EC2_METADATA_DISABLED=true timeout -k 5 60 "$venv/bin/python" "$here/aws_credentials.py" || die "botocore could not use the keys; see the error above"

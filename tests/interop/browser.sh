@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The pages of `ConsentListener` in Chromium, driven by the keyboard. Installs Debian's packages when they are missing.
+# Tests the pages of `ConsentListener` in Chromium, operated by keyboard. Installs Debian's packages if they are missing.
 #
 #   tests/interop/browser.sh
 #
-# Environment: SCREENSHOTS, a folder for a picture of each page in light and dark; none are taken without it.
+# Environment: SCREENSHOTS, a folder for screenshots of each page in light and dark mode; without it, none are taken.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

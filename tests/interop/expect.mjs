@@ -1,4 +1,4 @@
-// What every TypeScript client expects of the servers.
+// The checks that all TypeScript clients share.
 import assert from 'node:assert/strict';
 
 export const program = (...flags) => ({
@@ -47,7 +47,7 @@ export async function driveMinimal(client, call) {
   assert.equal((await call('list_repos', { limit: 'x' })).isError, true);
 }
 
-// Does what the user's browser does. Opening the sample gateway's page is the consent; a form is filled in and sent.
+// Opens a page as the user's browser does. On the sample gateway, that counts as consent. Fills in and sends a form.
 export async function visit(url) {
   const page = await fetch(url);
   assert.equal(page.status, 200);
@@ -61,14 +61,14 @@ export async function visit(url) {
   }
 }
 
-// Connects with the secret. The upstream sends back what it receives; `run.sh` checks that the server does not.
+// Connects with the secret, which the upstream repeats in a response. `run.sh` checks that the server hides it.
 export const byForm = (connect) => async (call, told) => {
   await connect(call, told);
   const created = await call('fetch', { method: 'POST', path: '/user/repos', body: { name: process.env.MCP_SECRET } });
   assert.match(text(created), /\[credential\]/);
 };
 
-// A legacy client that opens pages gets the page in an error, and is told when the user has finished.
+// A legacy client that opens pages gets the page in an error, and a notification when the user has finished with the page.
 export async function connectByError(call, told) {
   const refused = await call('get_user', {}).then(() => assert.fail('nothing was connected'), (error) => error);
   assert.equal(refused.code, -32042);
@@ -78,7 +78,7 @@ export async function connectByError(call, told) {
   assert.equal((await call('get_user', {})).structuredContent.login, 'demo');
 }
 
-// Without that capability the address is in the text.
+// A client without that capability gets the address in the text.
 export async function connectByText(call) {
   const failed = await call('get_user', {});
   assert.equal(failed.isError, true);

@@ -1,4 +1,4 @@
-"""What every Python client expects of the servers."""
+"""The checks that all Python clients share."""
 
 import os
 import re
@@ -20,7 +20,7 @@ def command(*flags, server="MCP_SERVER"):
 
 
 def visit(url):
-    """Does what the user's browser does. Opening the sample gateway's page is the consent; a form is filled in and sent."""
+    """Opens a page as the user's browser does. On the sample gateway, that counts as consent. Fills in and sends a form."""
     with urllib.request.urlopen(url) as page:
         shown = page.read().decode()
     fields = re.findall(r'<input [^>]*name="([^"]+)"', shown)
@@ -33,7 +33,7 @@ def visit(url):
 
 
 def by_form(connect):
-    """Connects with the secret. The upstream sends back what it receives; `run.sh` checks that the server does not."""
+    """Connects with the secret, which the upstream repeats in a response. `run.sh` checks that the server hides it."""
 
     async def drive(client):
         await connect(client)
@@ -45,7 +45,7 @@ def by_form(connect):
 
 
 def starred(result):
-    """Checks the result of the demo's tool that writes."""
+    """Checks the result of `star`."""
     holds(text(result), "204")
 
 
@@ -68,7 +68,7 @@ def holds(found, expected):
 
 
 class Told:
-    """Hears the notification that the user has finished with a page."""
+    """Waits for the notification that the user has finished with a page."""
 
     def __init__(self):
         self.heard = anyio.Event()
@@ -86,7 +86,7 @@ class Told:
 
 
 class Shutdown:
-    """Says when the closing began, and fails when it took too long."""
+    """Measures the time that a client takes to close, and fails if it is too long."""
 
     def begin(self):
         self.start = time.monotonic()

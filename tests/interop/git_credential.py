@@ -1,4 +1,4 @@
-"""Serves files over https to whoever has the token: DIRECTORY CERTIFICATE KEY, and TOKEN in the environment."""
+"""Serves files over https to clients with the token. Arguments: DIRECTORY CERTIFICATE KEY. Environment: TOKEN."""
 
 import base64
 import functools

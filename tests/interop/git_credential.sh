@@ -1,9 +1,9 @@
 #!/bin/sh
-# Clones with the real git over https from a server that wants the token of `nexus git-credential`.
+# Clones with git over https, from a server that requires the token from `nexus git-credential`.
 #
-#   tests/interop/git_credential.sh [NEXUS]     NEXUS: the program; by default cargo builds it
+#   tests/interop/git_credential.sh [NEXUS]     NEXUS is the program to test; by default, cargo builds it
 #
-# Needs git, openssl and Python. Environment: PYTHON (the command to use).
+# Needs git, openssl and Python. Environment: PYTHON, the Python command to use (default python3).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -19,21 +19,21 @@ for tool in git openssl "${PYTHON:-python3}"; do
 done
 nexus=${1:-}
 if [ -z "$nexus" ]; then
-    (cd "$root" && cargo build --quiet -p nexus-gateway-cli) || die "nexus does not build"
+    (cd "$root" && cargo build --quiet -p nexus-gateway-cli) || die "cannot build nexus; see the error above"
     nexus=$target/debug/nexus
 fi
-[ -x "$nexus" ] || die "$nexus is not a program"
+[ -x "$nexus" ] || die "$nexus is not a program; build nexus, or omit the argument"
 
 work=$(mktemp -d) || die "cannot make a directory"
 gateway='' server=''
 trap 'kill $gateway $server 2>/dev/null; rm -rf "$work"' EXIT
 
-# The first line that a program writes to a file.
+# Waits until a program has written to a file, and prints the file's first line.
 first_line() {
     tries=0
     until [ -s "$1" ]; do
         tries=$((tries + 1))
-        [ $tries -lt 300 ] || die "nothing comes into $1: $(cat "$work/log")"
+        [ $tries -lt 300 ] || die "nothing was written to $1 within 30 s: $(cat "$work/log")"
         sleep 0.1
     done
     head -n 1 "$1"
@@ -43,9 +43,9 @@ first_line() {
 gateway=$!
 NEXUS_GATEWAY_URL=$(first_line "$work/gateway") || exit 1
 export NEXUS_GATEWAY_URL WORKSPACE_ID=acme PROVIDER=git NEXUS_LOCK_DIR=''
-token=$("$nexus" token --show) || die "no token"
+token=$("$nexus" token --show) || die "nexus printed no token"
 
-# A repository as plain files, and a server with a certificate of its own.
+# A repository that git can clone from plain files, and a server with a self-signed certificate.
 export HOME="$work" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b \
     GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b
 git init -q "$work/made" && echo cloned >"$work/made/file" && git -C "$work/made" add file &&
@@ -57,7 +57,7 @@ TOKEN=$token "${PYTHON:-python3}" "$here/git_credential.py" "$work/served" "$wor
 server=$!
 host=localhost:$(first_line "$work/port") || exit 1
 
-# As the manual says it.
+# The configuration from the manual.
 cat >"$work/.gitconfig" <<EOF
 [credential "https://$host"]
     helper =
@@ -65,10 +65,10 @@ cat >"$work/.gitconfig" <<EOF
 EOF
 export GIT_SSL_CAINFO="$work/cert" NO_PROXY=localhost,127.0.0.1 no_proxy=localhost,127.0.0.1
 timeout -k 5 60 git clone -q "https://$host/repo.git" "$work/clone" || die "git cannot clone: $(cat "$work/log")"
-[ "$(cat "$work/clone/file")" = cloned ] || die "the clone is not whole"
+[ "$(cat "$work/clone/file")" = cloned ] || die "the clone is incomplete"
 grep -q '" 401 ' "$work/log" || die "the server asked for no credential"
 grep -rqF "$token" "$work" && die "the token is on disk: $(grep -rlF "$token" "$work")"
 
-# Without the helper there is no way in.
+# Without the helper, git cannot clone.
 git -c "credential.https://$host.helper=" clone -q "https://$host/repo.git" "$work/other" 2>/dev/null && die "cloned without the helper"
 echo "ok      $(git --version): cloned over https with the token of nexus git-credential"

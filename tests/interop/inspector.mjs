@@ -1,5 +1,5 @@
-// The inspector's command line, in the era that the argument names. It runs a server for each command, and has no
-// cancellation.
+// The inspector's command line, in the era that the argument names. The inspector starts a server for each command, and cannot
+// cancel a call.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 

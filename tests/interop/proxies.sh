@@ -1,14 +1,13 @@
 #!/bin/sh
-# Runs tests/proxies through real servers and proxies: nginx, HAProxy, Squid, Dante. They listen on
-# loopback and stop at the end. Prints a table. Fails if a response belongs to another request, or on an
-# unexpected error.
+# Runs tests/proxies through real servers and proxies: nginx, HAProxy, Squid and Dante. They listen on loopback, and stop when
+# the script ends. Prints a table. Fails if a response belongs to another request, or if there is an unexpected error.
 #
 #   tests/interop/proxies.sh
 #
-# Installs missing programs by apt-get. While it runs, /etc/hosts has two names more, because requests to
-# localhost bypass every proxy. Both need root.
+# Installs missing programs with apt-get. While the script runs, /etc/hosts has two more names, because requests to localhost
+# bypass every proxy. Both steps need root.
 #
-# Environment: FEATURES (default platform-verifier,socks-proxy), CALLS (for each row, default 1000).
+# Environment: FEATURES (default platform-verifier,socks-proxy); CALLS, the number of calls for most rows (default 1000).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -26,7 +25,7 @@ for pair in nginx:nginx haproxy:haproxy squid:squid-openssl danted:dante-server 
     command -v "${pair%%:*}" >/dev/null || packages="$packages ${pair#*:}"
 done
 if [ -n "$packages" ]; then
-    apt-get update -q >/dev/null || die "cannot update the lists of packages"
+    apt-get update -q >/dev/null || die "cannot update the package lists"
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -qy $packages >/dev/null || die "cannot install$packages"
     # The packages have started their services.
@@ -35,7 +34,7 @@ fi
 
 driver=$(cd "$root" && cargo test --quiet --no-run --features "$features" --test proxies --message-format=json |
     sed -n 's/.*"executable":"\([^"]*proxies-[^"]*\)".*/\1/p' | tail -n 1)
-[ -x "$driver" ] || die "the driver does not build"
+[ -x "$driver" ] || die "cannot build the test program; see the error above"
 
 work=$(mktemp -d)
 chmod 755 "$work"
@@ -123,7 +122,7 @@ defaults
     timeout connect 5s
     timeout client 10s
     timeout server 10s
-# This timeout covers the first request, too, and a busy machine can take longer.
+# HAProxy also applies this timeout to the first request, which a busy machine can send later than that.
 frontend all
     timeout http-keep-alive 40ms
     bind 127.0.0.1:$haproxy ssl crt $work/both.pem
@@ -204,7 +203,7 @@ restart() {
     while kill -0 "$old"; do sleep 0.01; done
     haproxy -db -f "$work/haproxy.cfg" >/dev/null 2>&1 &
     echo $! >"$work/haproxy.pid"
-    # On a busy machine it takes longer to start than 0.3 s, and would never listen.
+    # On a busy machine, HAProxy can take longer than 0.3 s to start. Without this wait, it would be killed before it listens.
     listens "$haproxy"
 }
 
@@ -214,7 +213,7 @@ run "nginx, TLS 1.2" "https://localhost:$tls12" GET,HEAD,POST,PUT
 run "nginx, TLS 1.3" "https://localhost:$tls13" GET,HEAD,POST,PUT
 run "nginx, keep-alive of 7 requests" "https://localhost:$short" GET,HEAD,PUT NEXUS_PAUSE_MS=20
 meanwhile reload "nginx, reloaded every 0.3 s" "https://localhost:$tls13" GET,HEAD NEXUS_PAUSE_MS=30
-# The last workers that were replaced close their idle connections, and a POST is not sent again.
+# Waits until the replaced workers have closed their idle connections, because the SDK does not send a POST again.
 sleep 1
 run "nginx, HTTP/1.0 upstream" "https://localhost:$via10" GET,POST
 run "nginx, first address dead" "https://dead.test:$tls13" GET,HEAD,POST
@@ -232,4 +231,4 @@ run "Squid, CONNECT, password" "https://upstream.test:$tls13" GET,POST ALL_PROXY
 calls=20 run "Squid, CONNECT, wrong password" "https://upstream.test:$tls13" POST ALL_PROXY="http://user:wrong@localhost:$guarded" NEXUS_EXPECT="no connection through the proxy: proxy server responded 407"
 run "Dante, SOCKS5" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="socks5://localhost:$socks"
 run "Dante, SOCKS5, names by the proxy" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="socks5h://localhost:$socks"
-[ $failed = 0 ] || die "$failed rows have something unexpected"
+[ $failed = 0 ] || die "$failed rows failed; see the output above"

@@ -1,4 +1,4 @@
-"""The 1.x line of the official Python client."""
+"""The official Python client, version 1.x."""
 
 import anyio
 from mcp import ClientSession, McpError, StdioServerParameters, types
@@ -9,7 +9,7 @@ from expect import TOOLS, Shutdown, Told, by_form, command, holds, repos, same, 
 
 
 async def cancel(session):
-    """This line cannot cancel by itself. The session's next id is the id of the request."""
+    """Cancels a request, because version 1.x has no method for that. The session's next id is the id of the request."""
     async with anyio.create_task_group() as group:
         request = session._request_id
         group.start_soon(session.call_tool, "slow", {"ms": 60_000})
@@ -48,7 +48,7 @@ async def open_pages(context, params):
 
 
 async def connect(session, told):
-    """A client that opens pages gets the page in an error, and hears when the user has finished with it."""
+    """A client that opens pages gets the page in an error, and a notification when the user has finished with the page."""
     await session.initialize()
     try:
         await session.call_tool("get_user", {})
@@ -56,14 +56,14 @@ async def connect(session, told):
     except McpError as error:
         [page] = UrlElicitationRequiredError.from_error(error.error).elicitations
     visit(page.url)
-    # This line fails if a message arrives while it closes, so it does not close earlier.
+    # Version 1.x fails if a message arrives while it closes, so the notification has to arrive before that.
     same(await told.page(), page.elicitationId)
     user = await session.call_tool("get_user", {})
     same(user.structuredContent["login"], "demo")
 
 
 async def connect_by_text(session):
-    """Any other client finds the address in the text."""
+    """Any other client gets the address in the text."""
     await session.initialize()
     failed = await session.call_tool("get_user", {})
     same(failed.isError, True)

@@ -1,4 +1,4 @@
-"""The 2.x line of the official Python client, in the mode that the argument names."""
+"""The official Python client, version 2.x, in the mode that the argument names."""
 
 import sys
 
@@ -32,7 +32,7 @@ async def drive(client, version):
 
 
 class User:
-    """Declines first, then opens the page."""
+    """Declines the first request, and then opens the page."""
 
     def __init__(self):
         self.actions = ["decline", "accept"]

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the tests of examples/redis_lock against a real Redis server, on loopback and with a port of its own. Two groups
-# of processes that share no directory take turns through it.
+# Runs the tests of examples/redis_lock against a real Redis server, on loopback and on a port of its own. Groups of processes
+# that share no directory take turns through the server.
 #
 #   tests/interop/redis_lock.sh
 #
-# Installs redis-server by apt-get where it is missing, which needs root.
+# Installs redis-server with apt-get if it is missing, which needs root.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -15,10 +15,10 @@ die() {
 }
 
 if ! command -v redis-server >/dev/null; then
-    apt-get update -q >/dev/null || die "cannot update the lists of packages"
+    apt-get update -q >/dev/null || die "cannot update the package lists"
     DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qy redis-server >/dev/null ||
         die "cannot install redis-server"
-    # The package starts a server of its own.
+    # The package starts a server of its own, which is not needed.
     service redis-server stop >/dev/null 2>&1 || true
 fi
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Drives the MCP servers of the examples with the official clients. Prints a line for each client, and fails if a client
+# Tests the MCP servers of the examples with the official clients. Prints a line for each client, and fails if one of them
 # fails.
 #
-#   tests/interop/run.sh [SERVER [MINIMAL]]     the built examples; without them, cargo builds them
+#   tests/interop/run.sh [SERVER [MINIMAL]]     the built examples; without arguments, cargo builds them
 #
-# Environment: PYTHON, NPM (the commands to use).
+# Environment: PYTHON and NPM, the commands to use (default python3 and npm).
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -18,16 +18,16 @@ die() {
     exit 1
 }
 
-mkdir -p "$work" || die "cannot make $work"
+mkdir -p "$work" || die "cannot create $work"
 
-# A complete folder has a stamp that names its contents. Any other folder is made again.
+# A complete folder has a file `stamp` that names its contents. Any other folder is created again.
 made() { [ "$(cat "$1/stamp" 2>/dev/null)" = "$2" ]; }
 
 python_with() {
     made "$work/$1" "$2" && return
     echo "installing $2 ..." >&2
     rm -rf "${work:?}/$1"
-    "$python" -m venv "$work/$1" || die "$python cannot make a virtual environment"
+    "$python" -m venv "$work/$1" || die "$python cannot create a virtual environment; install python3-venv"
     "$work/$1/bin/python" -m pip install --quiet "$2" >&2 || die "cannot install $2"
     echo "$2" >"$work/$1/stamp"
 }
@@ -36,7 +36,7 @@ node_with() {
     made "$work/node" "$*" && return
     echo "installing $* ..." >&2
     rm -rf "$work/node"
-    mkdir -p "$work/node" || die "cannot make $work/node"
+    mkdir -p "$work/node" || die "cannot create $work/node"
     echo '{"private": true}' >"$work/node/package.json"
     (cd "$work/node" && "$npm" install --no-audit --no-fund --loglevel=error "$@" >&2) || die "cannot install $*"
     echo "$*" >"$work/node/stamp"
@@ -59,42 +59,42 @@ ureq = { version = "3", default-features = false }
 
 [workspace]
 EOF
-    (cd "$folder" && cargo build --quiet --target-dir "$folder/target") || die "rmcp $1 does not build"
+    (cd "$folder" && cargo build --quiet --target-dir "$folder/target") || die "cannot build the client with rmcp $1; see the error above"
 }
 
 python_with python-1 'mcp==1.30.*'
 python_with python-2 'mcp==2.3.*'
-# The inspector needs a newer Node than many systems have; the package `node` brings one.
+# The inspector needs a newer Node than many systems have, so the npm package `node` provides one.
 node_with @modelcontextprotocol/sdk@~1.32 @modelcontextprotocol/client@~2.4 @modelcontextprotocol/inspector@~2.12 node@22
 
-# Up to 3.8, rmcp cannot read a request of 2026-07-28 to open a page without an `elicitationId`.
+# Up to version 3.8, rmcp needs an `elicitationId` in a request to open a page, although revision 2026-07-28 has none.
 rmcp 3.8
 rmcp 3.11
 
 server=${1:-}
 if [ -z "$server" ]; then
     (cd "$root" && cargo build --quiet -p mcp_stdio_server && cargo build --quiet --example mcp_minimal) ||
-        die "the servers do not build"
+        die "cannot build the servers; see the error above"
     server=$target/debug/mcp_stdio_server
 fi
 minimal=${2:-$(dirname "$server")/examples/mcp_minimal}
 for program in "$server" "$minimal"; do
-    [ -x "$program" ] || die "$program is no program"
+    [ -x "$program" ] || die "$program is not a program; build it, or omit the arguments"
 done
 
-# The scripts are copied beside node_modules, since that is where Node looks for packages.
+# Node looks for packages in `node_modules` beside a script, so the scripts are copied there.
 cp "$here"/*.mjs "$work/node/" || die "cannot copy the scripts"
 node=$work/node/node_modules/.bin/node
 passed=0
 failed=0
 
-# The key that the clients enter into the form.
+# The API key that the clients enter into the form.
 secret=k-0123456789-not-for-clients
 export MCP_SERVER="$server" MCP_MINIMAL="$minimal" MCP_WRAPPER="$here/server.sh" MCP_STATUS="$work/status" MCP_SAID="$work/said" MCP_SECRET="$secret" \
     MCP_INSPECTOR="$work/node/node_modules/.bin/mcp-inspector"
 
-# client NAME COMMAND ..: runs a client. It starts the servers through MCP_WRAPPER, which writes their exit codes to the
-# file MCP_STATUS and their output to the file MCP_SAID.
+# client NAME COMMAND ..: runs a client. The client starts the servers through MCP_WRAPPER, which writes their exit codes to
+# the file MCP_STATUS and their output to the file MCP_SAID.
 client() {
     name=$1
     shift

@@ -1,4 +1,4 @@
-// The 1.x line of the official TypeScript client.
+// The official TypeScript client, version 1.x.
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { ElicitationCompleteNotificationSchema } from '@modelcontextprotocol/sdk/types.js';

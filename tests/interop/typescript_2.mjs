@@ -1,4 +1,4 @@
-// The 2.x line of the official TypeScript client, in the mode that the argument names.
+// The official TypeScript client, version 2.x, in the mode that the argument names.
 import assert from 'node:assert/strict';
 
 import { Client } from '@modelcontextprotocol/client';
@@ -14,7 +14,7 @@ async function run(capabilities, server, use) {
   const told = new Promise((resolve) => {
     client.setNotificationHandler('notifications/elicitation/complete', ({ params }) => resolve(params.elicitationId));
   });
-  // The user declines first, then opens the page.
+  // The user declines the first request, and then opens the page.
   const actions = ['decline', 'accept'];
   if (capabilities.elicitation) {
     client.setRequestHandler('elicitation/create', async ({ params }) => {
@@ -29,7 +29,7 @@ async function run(capabilities, server, use) {
   await shutDown(client);
 }
 
-// A modern client asks its user and sends the call again by itself.
+// A modern client asks its user, and then sends the call again by itself.
 async function connect(call) {
   const declined = await call('get_user', {});
   assert.equal(declined.isError, true);

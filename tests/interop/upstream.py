@@ -1,4 +1,4 @@
-"""An HTTP/1.0 upstream that closes after every response; every second one has no length."""
+"""An HTTP/1.0 upstream that closes the connection after each response. Every second response has no length."""
 import http.server
 import sys
 

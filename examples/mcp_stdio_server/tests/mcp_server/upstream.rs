@@ -122,7 +122,7 @@ fn a_tool_writes() {
     assert!(Client::of("2025-11-25").text("star", &starred).is_ok());
 }
 
-/// `tests/sdk/base_url.rs` shows which paths lead out of the API.
+/// `src/fetch/scope/tests.rs` shows which paths lead out of the API.
 #[test]
 fn a_path_does_not_leave_the_api() {
     let (gateway, mut client) = connected();

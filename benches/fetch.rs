@@ -135,7 +135,7 @@ impl Case {
 struct Side {
     /// The p99 of each turn. The report shows their median, so an occasional disturbance of the machine hardly matters.
     p99: RefCell<Vec<f64>>,
-    /// The CPU time of this process for each call; the server is another process.
+    /// The CPU time per call, of this process alone. The server is another process.
     cpu: RefCell<Vec<f64>>,
 }
 

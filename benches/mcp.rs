@@ -60,7 +60,7 @@ fn example() -> PathBuf {
     if let Some(path) = std::env::var_os("NEXUS_BENCH_MCP") {
         return path.into();
     }
-    // target/release/deps/mcp-..
+    // This program is target/release/deps/mcp-..
     let own = std::env::current_exe().unwrap();
     let target = own.ancestors().nth(3).unwrap();
     let status = Command::new(env!("CARGO"))
@@ -174,7 +174,7 @@ fn pings(ours: &mut Client, blocks: u64, report: &mut Report) {
     report_pings("MCP server: ping during a slow call", &times, report);
 }
 
-/// Measures a ping that is sent right after a slow call of a tool whose earlier calls were quick.
+/// Measures a ping that is sent right after a slow call to a tool whose earlier calls were quick.
 fn pings_behind_a_surprise(ours: &mut Client, blocks: u64, report: &mut Report) {
     let [quick, slow] = [0, 2].map(|ms| call("slow", &json!({"ms": ms})));
     let mut times = Vec::new();
@@ -240,7 +240,7 @@ impl Client {
         line
     }
 
-    /// The nanoseconds from a request to its response.
+    /// Returns the nanoseconds from a request to its response.
     fn time(&mut self, message: &str) -> f64 {
         let begin = Instant::now();
         self.send(message);

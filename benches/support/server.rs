@@ -47,12 +47,12 @@ impl Server {
         }
     }
 
-    /// An origin, such as `http://127.0.0.1:8080`.
+    /// Returns an origin of the server, such as `http://127.0.0.1:8080`.
     pub fn origin(&self, scheme: &str, host: &str) -> String {
         format!("{scheme}://{host}:{}", self.port)
     }
 
-    /// The number of tokens that were requested.
+    /// Returns the number of tokens that were requested.
     pub fn resolves(&self) -> usize {
         let url = format!("{}/resolves", self.origin("http", "127.0.0.1"));
         let mut response = ureq::get(url).call().unwrap();

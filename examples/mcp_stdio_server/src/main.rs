@@ -1,4 +1,4 @@
-//! A multi-threaded MCP server over stdin and stdout that uses no framework and no async.
+//! A multi-threaded MCP server over stdin and stdout, without a framework. Its tools need no async.
 //!
 //! To make a server of your own, copy this folder and replace `tools`. `mcp` speaks the protocol, and `nexus` sends
 //! requests and connects the user. README.md is the manual.
@@ -29,7 +29,7 @@ const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
 const HELP: &str = "\
 An MCP server over stdin and stdout.
 
-  --demo         serve a sample account from a built-in gateway; needs no configuration
+  --demo         use a sample account on a built-in gateway; needs no configuration
   --unconnected  with --demo: the user has to connect the account first
   --form         with --demo: the account needs an API key, which the user enters in a form
   --bench        add the tools `echo`, `slow`, `panic` and `bare`, for benchmarks and tests of the server

@@ -1,5 +1,5 @@
-//! Ends the server when its host has ended. Usually stdin ends then, but another process that the host has started may have
-//! inherited the host's end of the pipe, and keeps it open.
+//! Ends the server when its host has ended. Usually stdin ends then, but another process that the host has started may
+//! have inherited the host's end of the pipe, and may keep it open.
 
 use std::io;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ pub(crate) fn watch(server: &Arc<Server>) -> io::Result<()> {
     thread::Builder::new().spawn(watch).map(drop)
 }
 
-/// On Windows, a process keeps the id of a parent that has ended, and the id may belong to another process by then. The server
-/// ends with stdin alone.
+/// Does nothing. On Windows, a process keeps the id of a parent that has ended, and that id may then belong to another
+/// process. The server ends only when stdin ends.
 #[cfg(not(unix))]
 pub(crate) fn watch(_: &Arc<Server>) -> io::Result<()> {
     Ok(())

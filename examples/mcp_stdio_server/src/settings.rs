@@ -37,7 +37,7 @@ pub(crate) fn account() -> Result<Account, String> {
     })
 }
 
-/// Returns an environment variable without surrounding white space, or `None` if it is empty.
+/// Returns an environment variable without surrounding white space, or `None` if it is not set or blank.
 pub(crate) fn variable(name: &str) -> Option<String> {
     let value = env::var(name).ok()?;
     Some(value.trim().to_owned()).filter(|value| !value.is_empty())

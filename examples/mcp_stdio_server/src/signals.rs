@@ -8,8 +8,8 @@ use nexus_sdk::NexusClient;
 use crate::mcp::Server;
 
 /// Starts a thread that handles signals. SIGTERM, SIGINT, SIGHUP and SIGQUIT end the server in the same way as the end
-/// of stdin. SIGTSTP (Ctrl-Z) suspends the process once no token refresh is under way, after 5 s at the latest, because
-/// a suspended process would keep the lock that other processes wait for.
+/// of stdin. SIGTSTP (Ctrl-Z) suspends the process once no token refresh is under way, or after 5 s, because a process
+/// that is suspended during a refresh keeps the lock that other processes wait for.
 #[cfg(unix)]
 pub(crate) fn watch(server: &Arc<Server>, client: NexusClient) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};

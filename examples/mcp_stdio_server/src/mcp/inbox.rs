@@ -58,7 +58,8 @@ struct Inbox<'a> {
 }
 
 impl Inbox<'_> {
-    /// In revision 2025-03-26, a batch gets one line with all its responses. In other revisions, each message of a batch is refused.
+    /// In revision 2025-03-26, a batch gets one line with all its responses. In other revisions, each message of a batch
+    /// is refused.
     fn batch(&mut self, messages: Vec<Value>) {
         let requests = messages.iter().filter_map(message::response_id).count();
         let batch = Batch {

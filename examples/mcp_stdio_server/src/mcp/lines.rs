@@ -1,4 +1,4 @@
-//! Reads and writes lines. Each line on stdout is one JSON-RPC message, or one batch of them.
+//! Reads and writes lines. Each line on stdout is one JSON-RPC message, or one batch of messages.
 
 use std::fmt;
 use std::io::{self, BufRead, Write};

@@ -94,8 +94,8 @@ impl Page {
         json!({"resultType": "input_required", "inputRequests": {KEY: request}})
     }
 
-    /// The revision 2026-07-28 has no `elicitationId`, but the Rust client of the versions 3.0 to 3.8 cannot read a request
-    /// without it.
+    /// Includes `elicitationId`, which revision 2026-07-28 does not have, because versions 3.0 to 3.8 of the Rust client
+    /// cannot read a request without it.
     fn params(&self) -> Value {
         json!({
             "mode": "url",
@@ -116,8 +116,8 @@ pub(super) fn visit(responses: &Value) -> Visit {
     }
 }
 
-/// Returns whether a client with these capabilities opens pages. An empty `elicitation` means that the client shows
-/// only forms.
+/// Returns whether a client with these capabilities opens pages. With an empty `elicitation`, the client shows only
+/// forms.
 pub(super) fn opens_pages(capabilities: &Value) -> bool {
     member(member(capabilities, "elicitation"), "url").is_object()
 }

@@ -24,7 +24,7 @@ const MODERN: Revision = "2026-07-28";
 const NEWEST_LEGACY: Revision = "2025-11-25";
 const LEGACY: [Revision; 4] = [NEWEST_LEGACY, "2025-06-18", "2025-03-26", "2024-11-05"];
 
-/// The client that `initialize` described, with an empty revision before. Modern clients do not send `initialize`.
+/// The client that `initialize` described. Until then, its revision is empty. Modern clients do not send `initialize`.
 #[derive(Default)]
 pub(crate) struct Session(Client);
 
@@ -208,8 +208,8 @@ fn tool_result(text: &str, is_error: bool) -> Value {
     json!({"content": [{"type": "text", "text": text}], "isError": is_error})
 }
 
-/// Marks a result as cacheable. The list of tools never changes while the server runs. The scope is `private`, because
-/// another user's server may have other tools.
+/// Marks a result for a modern client as cacheable, because the list of tools never changes while the server runs. The
+/// scope is `private`, because another user's server may have other tools.
 fn cacheable(result: Value, revision: Revision) -> Value {
     if revision < MODERN {
         return result;

@@ -1,8 +1,8 @@
 //! The threads of the server: one reads stdin, others run tools.
 //!
 //! A thread that has read a call hands reading over to another thread, and then runs the call itself (the
-//! *leader/followers* pattern). A slow call therefore delays no other message, and a call starts at once, on the
-//! thread that has read it.
+//! *leader/followers* pattern). A slow call therefore delays no other message. Unless too many calls are running, a call
+//! starts at once, on the thread that has read it.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -39,7 +39,7 @@ pub(crate) struct Server {
 struct State {
     jobs: Jobs,
     is_stopping: bool,
-    /// True if nobody reads the responses.
+    /// True if stdout is closed, so that nobody reads the responses.
     is_closed: bool,
 }
 
@@ -91,7 +91,7 @@ impl Server {
         }
     }
 
-    /// Returns a waiting call. If there is none, reads lines until there is one.
+    /// Returns a waiting call. If there is none, reads lines until there is one. Returns `None` if the server stops.
     fn next_job(&self) -> Option<Arc<Job>> {
         let waiting = lock(&self.state).jobs.start();
         if waiting.is_some() {

@@ -199,7 +199,8 @@ impl Request {
         is_first && state.end.is_none()
     }
 
-    /// Waits for the outcome, and reports progress meanwhile. Returns `None` if that takes too long or the call is cancelled.
+    /// Waits for the outcome, and reports progress meanwhile. Returns `None` if that takes too long or if the call is
+    /// cancelled.
     fn wait(&self, call: &Call) -> Option<Result<(), String>> {
         let has_time = || call.received.elapsed() < MAX_WAIT && !call.is_cancelled();
         let end = || lock(&self.state).end.clone();

@@ -63,7 +63,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Steps 1 to 3: request a connection, let the user consent, wait until the connection is active.
+/// Makes steps 1 to 3: requests a connection, lets the user consent, and waits until the connection is active.
 fn connect(client: &NexusClient, setting: &Setting) -> Result<(), Box<dyn Error>> {
     let (workspace, provider) = (&setting.workspace, &setting.provider);
     let scopes = setting.scopes(client);
@@ -161,8 +161,8 @@ impl Setting {
         listed.unwrap_or_default()
     }
 
-    /// Returns `UPSTREAM_URL`, which is by default the gateway in this process, or else the address that the gateway
-    /// lists for the provider's API. Returns an error if neither is known, because a token must not go to another
+    /// Returns the address of the provider's API: `UPSTREAM_URL`, the gateway in this process, or the address that the
+    /// configured gateway lists. Returns an error if none of these is known, because a token must not go to another
     /// provider's API.
     fn upstream(&self, client: &NexusClient) -> Result<String, String> {
         if !self.upstream.is_empty() {

@@ -62,7 +62,7 @@ impl Tools {
             Some(url) => url.clone(),
             None => api_of(&client, &setting.provider)?,
         };
-        // The key goes to no other host, whatever a tool or a redirect says.
+        // The SDK sends the key only to this API, even if a redirect leads to another host.
         let fetcher = client
             .fetcher(&TokenCache::new(), &setting.workspace, &setting.provider)
             .base_url(api)?;
@@ -207,7 +207,7 @@ fn variable(name: &str) -> Result<String, String> {
 }
 
 /// Makes text from other sources safe to print on a terminal: replaces control characters, and characters
-/// that hide or reorder text, by spaces.
+/// that hide or reorder text, with spaces.
 fn one_line(text: &str) -> String {
     let is_hidden = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     text.replace(|c: char| c.is_control() || is_hidden(c), " ")

@@ -76,7 +76,7 @@ impl<R: Resolver> Resolver for LookupCache<R> {
         if let Some(addresses) = self.remembered(&host) {
             return Ok(addresses);
         }
-        // A lookup with a time limit runs on a thread of its own, which this cache makes rare.
+        // A lookup with a time limit runs on a thread of its own. The cache makes such lookups rare.
         let limit = (*timeout.after).min(self.timeout);
         let limited = NextTimeout {
             after: limit.into(),

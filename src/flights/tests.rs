@@ -305,8 +305,8 @@ fn the_latest_thousand_ids_have_the_key_of_the_workspace_and_provider_they_were_
     let expected = [unknown("0"), tenant("ws"), tenant("ws"), unknown("1001")];
     assert_eq!(keys, expected);
     assert_eq!(flights.known_ids.lock().len(), MAX_KNOWN_IDS);
-    flights.remember("1", Tenant::new("other", "p"));
-    assert_eq!(key("1"), tenant("other"));
+    flights.remember("1000", Tenant::new("other", "p"));
+    assert_eq!(key("1000"), tenant("other"));
 }
 
 /// If a caller with another cache has timed out, the token is not put into that cache. A fetcher and a caller without a

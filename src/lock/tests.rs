@@ -188,8 +188,7 @@ mod unix {
     #[test]
     fn what_is_created_is_for_this_user_alone() {
         let scratch = Scratch::new();
-        let lock = scratch.lock("a/b");
-        drop(try_lock(&lock, "key").unwrap());
+        drop(try_lock(&scratch.lock("a/b"), "key").unwrap());
         let modes = ["a", "a/b", "a/b/key"].map(|below| mode(&scratch.0.join(below)));
         assert_eq!(modes, [0o700, 0o700, 0o600]);
     }

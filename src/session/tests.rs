@@ -63,11 +63,7 @@ fn a_connection_is_named_in_one_way() {
 
 #[test]
 fn a_response_needs_an_id_and_nothing_else() {
-    for id in [
-        json!({}),
-        json!({"session_id": ""}),
-        json!({"session_id": [1]}),
-    ] {
+    for id in [json!({}), json!({"session_id": [1]})] {
         let error = AgentSession::from_json(id).unwrap_err();
         assert_eq!(error.code(), "invalid_response");
     }
@@ -110,7 +106,6 @@ fn fields_are_read_in_other_types_too() {
 #[test]
 fn the_token_has_two_names() {
     let table = [
-        (json!({"session_token": "s"}), Some("s")),
         (
             json!({"access_token": "a", "session_token": "s"}),
             Some("a"),

@@ -56,14 +56,18 @@ fn failed_is_asked_about() {
     // `src/gateway/refusal/tests.rs` has the meaning of other errors.
     let table = [
         (400, "connection_not_active", "active", "pending active"),
+        (409, "token_expired", "active", "pending active"),
         (409, "attention_required", "attention", "attention"),
+        (410, "connection_revoked", "revoked", "revoked"),
         (404, "connection_not_found", "failed", "failed"),
-        (403, "invalid_api_key", "invalid_api_key", ""),
+        (400, "invalid_connection_id", "failed", "failed"),
         // The gateway's own word, even if no table has the code.
         (403, "forbidden", "forbidden", ""),
         (502, "broker_unavailable", "active", "active"),
         // A bare status. A gateway of version 0.2 says 403 of a connection that waits for consent.
         (403, "http_403", "active", "pending active"),
+        (404, "http_404", "active", "pending active"),
+        (410, "http_410", "failed", "failed"),
         (500, "http_500", "active", "active"),
         // A response that cannot be used.
         (200, "invalid_response", "invalid_response", ""),

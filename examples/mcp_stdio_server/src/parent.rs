@@ -25,7 +25,7 @@ pub(crate) fn watch(server: &Arc<Server>) -> io::Result<()> {
 }
 
 /// Does nothing. On Windows, a process keeps the id of a parent that has ended, and that id may then belong to another
-/// process. The server ends only when stdin ends.
+/// process. There, only the end of stdin tells the server that its host has ended.
 #[cfg(not(unix))]
 pub(crate) fn watch(_: &Arc<Server>) -> io::Result<()> {
     Ok(())

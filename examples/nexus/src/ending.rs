@@ -1,6 +1,6 @@
-//! Keeps signals from interrupting a call that may be refreshing a token, because the provider may then revoke the
-//! user's grant. The program ends up to 5 s later, and is suspended only after the call. The program's end cuts off all
-//! other calls, such as a revocation.
+//! Keeps signals from interrupting a call that may be refreshing a token, because the provider may revoke the user's
+//! grant after an interrupted refresh. The program ends up to 5 s later, and is suspended only after the call. The
+//! program's end cuts off all other calls, such as a revocation.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};

@@ -153,7 +153,7 @@ fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
     lines.iter().enumerate().map(header).collect()
 }
 
-/// Splits a header. Errors omit the header, because it may be part of a secret.
+/// Splits a header into its name and value. Errors omit the text, because it may be part of a secret.
 fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
     let number = index.saturating_add(1);
     let (name, value) = text

@@ -18,6 +18,8 @@ pub(crate) struct Single {
 }
 
 impl Single {
+    /// Resolves the token of the workspace and provider.
+    ///
     /// # Errors
     ///
     /// The errors of a resolve, and an error that says why the credential is not a single token.

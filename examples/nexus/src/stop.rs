@@ -79,7 +79,7 @@ fn is_unconnected(error: &NexusError) -> bool {
 /// Returns the advice to append to the SDK's error, such as the command or option of `nexus` that helps.
 fn advice(error: &NexusError) -> &'static str {
     match (error.code(), error.status_code()) {
-        // The SDK advises to check the id and the workspace, but both may be right even if the connection is gone.
+        // The SDK advises checking the id and the workspace, but both may be right even if the connection is gone.
         ("connection_not_found", _) if !error.needs_reconnect() => ", or run `nexus connect`",
         _ if is_unconnected(error) => " (run `nexus connect`)",
         ("insecure_url", _) if error.message().contains("redirect") => {

@@ -68,6 +68,14 @@ fn bodies_stream_in_both_directions_with_one_resolve() {
 }
 
 #[test]
+fn a_token_that_is_dead_when_it_comes_is_not_replaced() {
+    let (gateway, agent) = setting();
+    let upstream = Server::play(vec![text(401, "")]);
+    agent.get(upstream.url("/")).call().unwrap_err();
+    assert_eq!(gateway.count("/v1/resolve"), 1);
+}
+
+#[test]
 fn what_is_refused_never_leaves() {
     let (gateway, agent) = setting();
     let table = [

@@ -29,6 +29,8 @@ pub use strategies::strategy;
 pub use tokens::token;
 pub use urls::url;
 
+use std::fmt::Debug;
+
 use crate::error::NexusError;
 use crate::json::Object;
 
@@ -63,6 +65,12 @@ fn assert_clean_beside(error: &NexusError, names: &str) {
     assert_line(error.message());
     let all = format!("{error} {error:?}");
     assert!(names.contains(CANARY) || !all.contains(CANARY), "{all}");
+}
+
+/// Asserts that `Debug` shows no secret. These fields, which it shows, may contain the canary themselves.
+fn assert_hides(value: &impl Debug, fields: &str) {
+    let text = format!("{value:?}");
+    assert!(fields.contains(CANARY) || !text.contains(CANARY), "{text}");
 }
 
 /// The names in a strategy, which errors show.

@@ -1,7 +1,7 @@
 //! `hide_credential`: responses that a model will read. `src/hiding/tests.rs` has the ways to write a secret.
 
 use nexus_sdk::http::HeaderMap;
-use nexus_sdk::{FetchOptions, Redirects, TokenCache};
+use nexus_sdk::{FetchOptions, TokenCache};
 use serde_json::{Value, json};
 
 use crate::support::{Reply, Server, client, gateway, granting, reply};
@@ -92,35 +92,16 @@ fn both_tokens_are_hidden_after_a_401() {
 #[test]
 fn every_kind_of_response() {
     let token = bearer("canary-token");
-    let location = "https://b.example/?t=canary%2Dtoken";
-    let headers = [
-        ("Location", location),
-        ("Set-Cookie", "a=canary-token"),
-        ("Set-Cookie", "b=2"),
-        ("Set-Cookie", "canary-tokenx"),
-    ];
-    let options = FetchOptions::default().redirects(Redirects::Manual);
-    let (headers, body) = fetched(
-        &token,
-        "/",
-        options,
-        reply(302, &headers, b"\xff\0canary-token\xfe"),
-    );
-    assert_eq!(headers["location"], "https://b.example/?t=[credential]");
-    let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
-    assert_eq!(cookies, ["a=[credential]", "b=2", "[credential]x"]);
-    assert_eq!(body, b"\xff\0[credential]\xfe");
-
     // The `Content-Length` of a HEAD response is that of the GET response.
     let head = reply(200, &[], "canary-token and more").then(crate::support::End::Close);
     let (headers, body) = fetched(&token, "/", FetchOptions::default().method("HEAD"), head);
     assert_eq!(headers["content-length"], "21");
     assert_eq!(body, b"");
 
-    let other = Server::play(vec![reply(200, &[], "canary-token")]);
+    let other = Server::play(vec![reply(500, &[], "canary-token")]);
     let away = crate::support::redirect(302, &other.url("/"));
     let (_, body) = fetched(&token, "/", FetchOptions::default(), away);
-    assert_eq!(body, b"[credential]", "another origin");
+    assert_eq!(body, b"[credential]", "an error of another origin");
 }
 
 /// A signature adds headers that are not secret: the time and the hash of the payload.

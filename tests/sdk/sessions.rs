@@ -18,13 +18,7 @@ fn a_session_is_used_and_closed() {
     let gateway = builder.connection("acme", "github").start().unwrap();
     let client = client(&gateway);
     let session = client.request_agent_session(&input()).unwrap();
-    assert_eq!(session.agent_id.as_deref(), Some("agent-7"));
-    let connection = "00000000-0000-4000-8000-000000000001";
-    assert_eq!(session.connection_id.as_deref(), Some(connection));
     assert_eq!(session.scopes_granted, ["repo", "user"]);
-    assert_eq!(session.token_type.as_deref(), Some("bearer"));
-    assert_eq!(session.clearance_level.as_deref(), Some("1"));
-    assert!(session.active && !session.obo);
     let left = session
         .expires_at
         .unwrap()

@@ -29,9 +29,10 @@ use crate::token::CachedToken;
 /// [the differences](crate::python).
 ///
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
-/// [`timeout`](NexusClientOptions::timeout) (30 s). With a [`RetryPolicy`](crate::RetryPolicy) that
-/// retries, they block for at most `timeout` for each attempt and `max_delay` for each pause. A request
-/// that may refresh a token continues after its caller has timed out: see [`refreshes`](crate::refreshes).
+/// [`timeout`](NexusClientOptions::timeout) (30 s). That option's page says when a request can exceed it. With a
+/// [`RetryPolicy`](crate::RetryPolicy) that retries, they block for at most `timeout` for each attempt and `max_delay` for
+/// each pause. A request that may refresh a token continues after its caller has timed out: see
+/// [`refreshes`](crate::refreshes).
 ///
 /// # Fork
 ///
@@ -40,15 +41,16 @@ use crate::token::CachedToken;
 ///
 /// # Errors
 ///
-/// Every method that sends a request can fail with `request_failed` (the network), `timeout`,
+/// Every method that sends a request can fail with `request_failed` (for example the network), `timeout`,
 /// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
-/// contract), `body_too_large`, `insecure_url` (only for an http URL and an agent with `https_only`), and with
-/// the gateway's own codes. The code is `http_<status>` if the gateway sends none.
+/// contract), `body_too_large`, `insecure_url` (only for an http URL and an agent with `https_only`), `invalid_input`
+/// (only for a SOCKS proxy without the feature `socks-proxy`), and with the gateway's own codes. If the gateway sends no
+/// code, the SDK sets `http_<status>`.
 ///
 /// Every method that gets a token by workspace and provider can also fail with `invalid_input` for a blank name,
 /// `invalid_credentials` for credentials without a field that the provider's strategy needs, and
-/// `unsupported_strategy` for a strategy that this build does not support. From the gateway, for example:
-/// `connection_not_found` (404), `token_expired` (409), `broker_unavailable` (502).
+/// `unsupported_strategy` for a strategy that this build does not support. The gateway's codes include
+/// `connection_not_found` (404), `token_expired` (409) and `broker_unavailable` (502).
 ///
 /// Each method lists its own most important codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of
 /// gateways. [`Fetcher`](crate::Fetcher#errors) lists the errors of a fetch.
@@ -107,7 +109,7 @@ impl NexusClient {
     ///
     /// # Errors
     ///
-    /// Only the errors of every method that gets a token: see [`NexusClient`].
+    /// The errors that every method that gets a token can return: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -130,13 +132,15 @@ impl NexusClient {
     ///
     /// A hit takes one lock for a short time. Threads that miss the same key together share one request to
     /// the gateway, and all get its token or error. A miss blocks for at most the client's timeout (30 s)
-    /// for each attempt. If the cached token is about to expire, a call waits for the gateway for at most
-    /// 1 s. If the gateway does not respond or has a temporary error, the call returns the cached token
-    /// ([`stale_if_error`](NexusClientOptions::stale_if_error)).
+    /// for each attempt.
+    ///
+    /// If the cached token is about to expire, one call every 5 s asks the gateway for a newer token. It waits for at most
+    /// 1 s. If no newer token has arrived, the call returns the cached token, unless the gateway has refused for good. The
+    /// option [`stale_if_error`](NexusClientOptions::stale_if_error) can turn this off.
     ///
     /// # Errors
     ///
-    /// Only the errors of every method that gets a token: see [`NexusClient`].
+    /// The errors that every method that gets a token can return: see [`NexusClient`].
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -250,9 +254,9 @@ impl NexusClient {
         self.0.flights.drain(Deadline::after(timeout))
     }
 
-    /// Returns whether no request that may [refresh](crate::refreshes) a token is under way, with or without a caller that
-    /// waits for it. Does not block. Call this method before a program is suspended, because a suspended program keeps
-    /// its lock.
+    /// Returns true if no request that may [refresh](crate::refreshes) a token is under way, whether or not a caller still
+    /// waits for it. Does not block. Call this method before you suspend a program, because a suspended program keeps its
+    /// lock.
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};

@@ -4,12 +4,12 @@
 //! crate asks the gateway for the current token or key, caches it, and adds it to your requests in the way that the API
 //! expects.
 //!
-//! Three terms identify a credential:
+//! Three terms occur throughout:
 //!
 //! - A *workspace* is the user, team or tenant that a credential belongs to. You choose its id, such as `acme`.
-//! - A *provider* is an API that the gateway knows, such as `github`. It is registered at the gateway, under this name.
-//! - A *connection* gives one workspace access to one provider, once the user has consented or entered a key. The
-//!   gateway gives it an id.
+//! - A *provider* is an API that is registered at the gateway under a name, such as `github`.
+//! - A *connection* gives one workspace access to one provider, once the user has consented or entered a key. Each
+//!   connection has an id, which the gateway chooses.
 //!
 //! ```no_run
 //! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
@@ -48,8 +48,8 @@
 //! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. If you know the Python SDK,
 //!   see [the differences](python).
 //! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
-//! - [`Fetcher`] is a client, a cache, a workspace and a provider in one value. It can limit the credential to the
-//!   hosts of one API, so that a URL from a model cannot send it elsewhere. It lists the errors of a fetch.
+//! - [`Fetcher`] bundles a client, a cache, a workspace and a provider. It can limit the credential to the hosts of one
+//!   API, so that a URL from a model cannot send the credential elsewhere. Its page lists the errors of a fetch.
 //! - [`authenticated_agent`](NexusClient::authenticated_agent) returns a ureq agent that adds the credential, for bodies
 //!   that stream and for libraries that accept such an agent.
 //! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] lists the SDK's codes, and the
@@ -63,15 +63,14 @@
 //!
 //! # Blocking, time and threads
 //!
-//! Every request blocks the calling thread. It has a time limit, which the documentation of its method states. The
-//! requests of an [authenticated agent](NexusClient::authenticated_agent) are an exception: each of their phases has a
-//! limit, but a body that streams may take any time.
+//! Every method that sends a request blocks the calling thread, and its documentation states for how long. The requests of
+//! an [authenticated agent](NexusClient::authenticated_agent) have no limit for the whole request, so that bodies can
+//! stream.
 //!
-//! Threads can share a [`NexusClient`], a [`TokenCache`] and a [`Fetcher`]: they are `Send` and `Sync`, and their clones
-//! share one state. All other types are `Send` as well, and all but [`WaitOptions`] are `Sync`. To spare the first tool
-//! call of a server the wait for a token, call [`get_cached_token`](NexusClient::get_cached_token) in a thread when the
-//! server starts. A request that may refresh a token continues after its caller has timed out: see
-//! [`refreshes`].
+//! All types are `Send`, and all but [`WaitOptions`] are `Sync`. A clone of a [`NexusClient`] or a [`TokenCache`] is a handle
+//! to the same client or cache. To spare the first tool call of a server the wait for a token, call
+//! [`get_cached_token`](NexusClient::get_cached_token) in a thread when the server starts. A request that may refresh a
+//! token continues after its caller has timed out: see [`refreshes`].
 //!
 //! # Configuration
 //!
@@ -80,7 +79,7 @@
 //! | [`api_key`](NexusClientOptions::api_key) | none | sent to the gateway as `X-API-Key` |
 //! | [`timeout`](NexusClientOptions::timeout) | 30 s | how long a call waits for each request to the gateway, and how long a fetch may take as a whole |
 //! | [`retry_policy`](NexusClientOptions::retry_policy) | no retries | retries of requests to the gateway; [`FetchOptions::retry_policy`] is for requests to an API |
-//! | [`stale_if_error`](NexusClientOptions::stale_if_error) | `true` | uses a cached token until it expires while the gateway cannot return a new token |
+//! | [`stale_if_error`](NexusClientOptions::stale_if_error) | `true` | while the gateway cannot return a new token, keeps using the cached token until it expires |
 //! | [`lock_dir`](NexusClientOptions::lock_dir), [`without_lock`](NexusClientOptions::without_lock), [`refresh_lock`](NexusClientOptions::refresh_lock) | a directory of the user's own | the lock with which processes take turns: see [`refreshes`] |
 //! | [`agent`](NexusClientOptions::agent) | the SDK's own | a ureq agent with your root certificates, client certificate or proxy |
 //! | [`max_body_bytes`](NexusClientOptions::max_body_bytes) | 100 MiB | the largest response body of a fetch |
@@ -103,10 +102,11 @@
 //! # Proxies
 //!
 //! Environment variables name the proxies. `https_proxy` or `HTTPS_PROXY` names the proxy for https URLs, and
-//! `http_proxy` or `HTTP_PROXY` the proxy for http URLs. If both of a pair are missing, `all_proxy` or `ALL_PROXY` counts. A
-//! name in lower case comes first. A CGI program, which has a variable `REQUEST_METHOD`, ignores `HTTP_PROXY`, because
-//! a web server fills it from a header of the request. A value that is not a proxy's URL is ignored, with a warning. A
-//! `socks5://` proxy without the feature `socks-proxy` is the error `invalid_input` of a request that would go through it.
+//! `http_proxy` or `HTTP_PROXY` the proxy for http URLs. If both of a pair are missing, `all_proxy` or `ALL_PROXY` applies.
+//! The lower-case name takes precedence. If the variable `REQUEST_METHOD` is set, as in a CGI program, `HTTP_PROXY` is
+//! ignored, because a web server sets that variable from a header of the request. A value that is not a proxy's URL is
+//! ignored, with a warning. Without the feature `socks-proxy`, a request that would go through a `socks5://` proxy fails
+//! with `invalid_input`.
 //!
 //! `no_proxy` or `NO_PROXY` lists the hosts that are reached directly, separated by commas or spaces. `example.com` and
 //! `.example.com` stand for that host and its subdomains, `*.example.com` only for the subdomains, `::1` and `[::1]`
@@ -114,9 +114,9 @@
 //! port matches nothing either.
 //!
 //! Requests to this machine (`localhost` and loopback addresses) never go through a proxy. With the feature
-//! `win-system-proxy`, the proxy in the Windows settings is used if no variable names one. An
-//! [`agent`](NexusClientOptions::agent) of your own with ureq's default proxy gets the same proxies, and one that you set is
-//! left as it is. An [authenticated agent](NexusClient::authenticated_agent) uses the same proxies too.
+//! `win-system-proxy`, the proxy in the Windows settings is used if no variable names a proxy. An
+//! [`agent`](NexusClientOptions::agent) of your own gets the proxies of the environment if it has ureq's default proxy, and
+//! otherwise keeps its own settings. An [authenticated agent](NexusClient::authenticated_agent) uses the same proxies as its client.
 //!
 //! # Features
 //!
@@ -124,21 +124,21 @@
 //! |---|---|---|
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
 //! | `gzip` | yes | gzip-compressed responses |
-//! | `consent` | no | `ConsentListener`: notices when a user's browser comes back from the consent page, and serves a form for static credentials; `capture_schema` and `capture_credential` |
-//! | `sessions` | no | agent sessions, for AI agents that an operator has registered. A broker of version 0.4 serves them, but no gateway yet |
+//! | `consent` | no | `ConsentListener`, which notices that a user's browser has come back from the consent page, and serves a form for static credentials; also `capture_schema` and `capture_credential` |
+//! | `sessions` | no | agent sessions, for AI agents that an operator has registered. A broker of version 0.4 supports them, but no gateway yet |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |
 //! | `socks-proxy` | no | `socks5://` proxies |
-//! | `win-system-proxy` | no | the proxy in the Windows settings, if no variable names one |
-//! | `log` | no | diagnostics go to the `log` facade instead of stderr |
+//! | `win-system-proxy` | no | the proxy in the Windows settings, if no variable names a proxy |
+//! | `log` | no | diagnostics go to the `log` facade instead of stderr, once the program has set a logger |
 //! | `testing` | no | `testing::DevGateway` |
 //!
 //! # Examples
 //!
 //! The repository's folder `examples` has complete programs: `quickstart.rs`; two MCP servers over stdio,
 //! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; and `rest_tools.rs`, which finds and executes tools over REST.
-//! Two packages are for copying: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for slow
+//! Two packages are meant to be copied: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for slow
 //! name servers. The command line tool `nexus` is in `examples/nexus`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(

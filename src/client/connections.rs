@@ -25,7 +25,7 @@ impl NexusClient {
     /// # Errors
     ///
     /// `invalid_input` for a blank `user_id`, `provider_name` or `return_url`. `invalid_response` for a
-    /// response without a URL or id. From the gateway: `provider_not_found` (404), `provider_ambiguous`
+    /// response without an id or a usable `auth_url`. From the gateway: `provider_not_found` (404), `provider_ambiguous`
     /// (409), `missing_fields` (400), and `broker_error` (502), most likely because the broker does not
     /// allow the return URL.
     ///
@@ -66,8 +66,8 @@ impl NexusClient {
     /// # Errors
     ///
     /// `invalid_input` for a blank name, `invalid_response` for a response without a credential, and any error for which
-    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is false. One of these is `token_expired` (409), if the
-    /// provider refuses or cannot be reached: try again later.
+    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is false. One of these is `token_expired` (409): the token
+    /// could not be renewed just now, so try again later.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -124,8 +124,8 @@ impl NexusClient {
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
-    /// active. Of the error statuses without a code, only 401 and 410 end the wait. Others may come from a proxy, or from
-    /// gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
+    /// active. Of the error statuses without a code, only 401 and 410 end the wait. The others may come from a proxy, or
+    /// from gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
     /// superseded connection in the same way as a connection that waits for consent. The wait then ends with the error
     /// `timeout`.
     ///
@@ -140,8 +140,8 @@ impl NexusClient {
     ///
     /// `timeout` if the status is still not final after [`WaitOptions::timeout`]. `aborted` if
     /// [`WaitOptions::on_poll`] returns `Break`. `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway
-    /// and its broker have different keys. Any other 4xx response with a code that says nothing about the connection, 401
-    /// and 410 without a code, and `invalid_response`.
+    /// and its broker have different keys. Any other error that is [final](crate::ErrorKind#codes) and does not tell the
+    /// connection's status, such as `http_401`. `invalid_response`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
@@ -202,9 +202,8 @@ impl NexusClient {
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
     ///
-    /// If others may fetch with the connection, call [`clear_token`](Self::clear_token) instead, so that the next fetch
-    /// resolves the token. The exception is a connection that this client has requested: see
-    /// [`refreshes`](crate::refreshes).
+    /// If others may fetch with the connection, call [`clear_token`](Self::clear_token) instead, unless this client has
+    /// requested the connection: see [`refreshes`](crate::refreshes). The next fetch then resolves the token.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The response often lacks the strategy and the
     /// expiry. Call [`get_token_by_connection_id`](Self::get_token_by_connection_id) to get both.

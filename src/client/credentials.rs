@@ -1,4 +1,4 @@
-//! Static credentials, which users enter in place of their consent.
+//! Static credentials, such as API keys, which a user enters instead of consenting on a page.
 
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ impl NexusClient {
         CaptureSchema::from_json(self.send(&Request::get(path).secret(state.to_owned()))?)
     }
 
-    /// Sends the gateway the static credential of a connection, in place of the user's consent. `state`
+    /// Sends the gateway the static credential of a connection, which replaces the user's consent. `state`
     /// is from the response of [`request_connection`](Self::request_connection).
     ///
     /// Blocks for one request to the gateway.
@@ -71,7 +71,7 @@ impl NexusClient {
     }
 }
 
-/// Sends a static credential. The form of a consent listener uses the gateway without keeping its client open.
+/// Sends a static credential. Takes no client, because the form of a consent listener must not keep its client open.
 pub(crate) fn capture(
     gateway: &Gateway,
     state: &str,
@@ -83,7 +83,7 @@ pub(crate) fn capture(
     CapturedCredential::from_json(gateway.send(&request)?.body.into())
 }
 
-/// Adds each text and number of the credential as a secret, because an error may repeat any of them.
+/// Adds each text and number in the body as a secret, because the gateway's error may repeat any of them.
 fn with_secrets(request: Request, value: &Value) -> Request {
     match value {
         Value::String(text) => request.secret(text.clone()),

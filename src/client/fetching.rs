@@ -11,18 +11,19 @@ use crate::fetch::options::FetchOptions;
 
 impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
-    /// response. A response is `Ok` whatever its status, but the gateway's error can replace a 401 (see below).
+    /// response. A response is `Ok` whatever its status, with two exceptions: a redirect that cannot be followed is an
+    /// error, and the gateway's error can replace a 401 (see below).
     ///
     /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout covers
     /// resolving the token, redirects, retries and the body.
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout) states when a request can exceed it.
     ///
-    /// If the server refuses a cached token with 401, the SDK asks the gateway for another token. If there is one, it
-    /// replaces the cached token, and the refused request is sent once more, but not the requests before a redirect that
-    /// led to it. If the gateway returns the same token or fails, the 401 is returned and the token stays in the cache. If
-    /// the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401. The
-    /// gateway is asked about a token again after 2 s, in case it was just storing a new one, and then at most once in
-    /// 30 s, so an endpoint that refuses every token does not affect others.
+    /// If the server refuses a cached token with 401, the SDK asks the gateway for another token. A token that differs
+    /// replaces the cached token, and the refused request is sent once more. (After a redirect, only the last request is
+    /// sent again.) If the gateway returns the same token or fails, the 401 is returned and the token stays in the cache.
+    /// If the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401. About
+    /// one token, the gateway is asked a second time after 2 s at the earliest, because it may just have been storing a new
+    /// token, and after that at most once in 30 s. So an endpoint that refuses every token does not affect others.
     ///
     /// With the strategy `path`, the 401 is returned if it follows a redirect, and the next fetch uses the new token.
     ///
@@ -37,11 +38,11 @@ impl NexusClient {
     ///   The fetch then fails with `request_failed`. This rarely happens to a body of a few KB.
     /// - A response with neither `Content-Length` nor chunked encoding ends with the connection. If the connection is
     ///   lost, the body is cut short without an error.
-    /// - A body whose `Content-Encoding` is written otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned as it was
-    ///   sent.
+    /// - A gzip body whose `Content-Encoding` is spelled otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned
+    ///   compressed.
     /// - A response with more than 128 headers fails with `request_failed`.
     /// - If any crate in the program enables ureq's feature `charset`, a `text/*` body in another encoding is converted to
-    ///   UTF-8, but its `Content-Type` still names that encoding: the byte E9 of latin-1 arrives as C3 A9.
+    ///   UTF-8, although its `Content-Type` still names the other encoding. The byte E9 of Latin-1 arrives as C3 A9.
     /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.
     /// - If a server sends two responses to one request over https, the second can be taken for the response to the
     ///   next request on that connection.
@@ -138,16 +139,17 @@ impl NexusClient {
     /// The agent uses the client's pooled connections. The client's timeout (30 s) limits connecting,
     /// the wait for the response's headers, and every single read and write, but not a stream as a
     /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the new agent has
-    /// your agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`, and its
-    /// timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and `per_write`. Statuses of
+    /// your agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`. Instead of
+    /// the limits above, it has your agent's timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and
+    /// `per_write`. Statuses of
     /// 400 and above are errors by default, as in ureq.
     ///
     /// If the server refuses a cached token with 401, the agent asks the gateway for another token, as often as
     /// [`authenticated_fetch`](Self::authenticated_fetch) does, and returns the 401. The next request is sent with the new
-    /// token. The agent sends no request again.
+    /// token. The agent never repeats a request.
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
-    /// has closed. It signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
+    /// has closed. The agent signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
     /// `TRACE`, `TRACK` and `PRI` are refused. In a build without the feature `socks-proxy`, ureq panics if a
     /// SOCKS proxy is set on a single request. With a `query_param` or `path` provider, the response's own
     /// URI (ureq's `get_uri`) contains the credential.

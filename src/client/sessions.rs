@@ -16,25 +16,24 @@ impl NexusClient {
     /// a user.
     ///
     /// A broker of version 0.4 serves agent sessions, except sessions on behalf of a user (`http_405`). No gateway passes
-    /// its paths on yet. An operator has to register the agent first, with `POST /admin/v1/agents`.
+    /// these requests on to its broker yet. An operator has to register the agent first, with `POST /admin/v1/agents`.
     ///
-    /// If the session's `token_type` is `bearer`, its token is normally the connection's own token. It has all scopes of
-    /// the connection, and works until it expires, even if the session ends earlier.
+    /// If the session's `token_type` is `bearer`, its token is normally the connection's own token. Such a token has all
+    /// scopes of the connection, and works until it expires, even if the session ends earlier.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The request may [refresh](crate::refreshes) the
-    /// connection's token, so it waits its turn, and continues after its caller has timed out. The
-    /// session of such a caller stays open until its `expires_at`. It ends earlier if [`close_agent_session`](Self::close_agent_session)
-    /// closes it or [`revoke_connection`](Self::revoke_connection) revokes its connection.
+    /// connection's token, so it waits its turn, and continues after its caller has timed out. The session
+    /// that it opens then stays open until it expires, unless [`revoke_connection`](Self::revoke_connection) revokes the
+    /// connection.
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a blank id or user token, for a `ttl` of less than a second, and if the input
-    /// names both a connection and a provider, or neither. From the gateway: `scope_not_allowed`,
-    /// `scope_not_granted` (403), `agent_not_found`, `connection_not_found` (404), `connection_not_active`,
-    /// `unsupported_agent_session_provider` (400), `token_expired` (409), and `sessions_not_supported` (404) if the
-    /// gateway has no agent sessions. For a session on behalf of a
-    /// user, also `invalid_user_context_token` (401), `user_not_authorized_for_scope` (403) and
-    /// `backend_auth_unavailable` (503).
+    /// `invalid_input` for a blank id, name or user token, for a `ttl` of less than a second, and if the input
+    /// names both a connection id and a provider, or neither. `sessions_not_supported` (404) if the gateway has no agent
+    /// sessions. From the gateway: `scope_not_allowed`, `scope_not_granted` (403), `agent_not_found`,
+    /// `connection_not_found` (404), `connection_not_active`, `unsupported_agent_session_provider` (400) and
+    /// `token_expired` (409). For a session on behalf of a user, also `invalid_user_context_token` (401),
+    /// `user_not_authorized_for_scope` (403) and `backend_auth_unavailable` (503).
     ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};

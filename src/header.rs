@@ -158,6 +158,7 @@ mod tests {
             ("rootpath", false),
             ("x-carbon-footprint", false),
             ("client_secret", true),
+            ("x-csrf-token", true),
             ("x-api-key-id", true),
             ("ocp-apim-subscription-key", true),
             ("session_id", true),

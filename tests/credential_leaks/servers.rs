@@ -177,26 +177,14 @@ impl Step {
     }
 }
 
-/// Every secret contains this word and no other text does, so a secret is found wherever it goes.
-pub(crate) const SECRET: &str = "canary";
-
-/// Headers of the caller, each with a secret value.
-pub(crate) const CALLERS_SECRETS: [(&str, &str); 15] = [
+/// Headers of the caller, each with a secret value. `src/header.rs` has the names of all secret headers.
+pub(crate) const CALLERS_SECRETS: [(&str, &str); 6] = [
     ("Authorization", "Bearer own-canary"),
     ("Cookie", "session=own-canary"),
     ("Proxy-Authorization", "Basic b3duOmNhbmFyeS1wcm94eQ=="),
-    ("WWW-Authenticate", "Basic realm=own-canary"),
     ("X-Api-Key", "own-canary"),
-    ("X-Auth-Token", "own-canary"),
-    ("X-CSRF-Token", "own-canary"),
     ("X-Client-Secret", "own-canary"),
-    ("Cookie2", "own-canary"),
-    ("api_key", "own-canary"),
-    ("X-Access-Key", "own-canary"),
-    ("X-Functions-Key", "own-canary"),
-    ("Ocp-Apim-Subscription-Key", "own-canary"),
     ("X-Session-Id", "own-canary"),
-    ("X-Hub-Signature", "own-canary"),
 ];
 
 /// A header that every origin may see.

@@ -6,21 +6,27 @@ use serde_json::{Value, json};
 use crate::servers::{Servers, credentials};
 use crate::support::Request;
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Strategy {
     pub(crate) name: &'static str,
-    granted: Value,
+    /// Empty for a response without a strategy.
+    kind: &'static str,
+    config: &'static str,
     /// The path and query of the first request.
     pub(crate) target: &'static str,
-    /// True if the credential is in the URL.
-    pub(crate) in_url: bool,
     /// Returns whether a request carries the credential. After a redirect, the server has written the path.
     pub(crate) carried: fn(&Request) -> bool,
 }
 
 impl Strategy {
     pub(crate) fn client(&self, servers: &Servers, insecure: bool) -> NexusClient {
-        servers.client(&self.granted, insecure)
+        let config: Value = serde_json::from_str(self.config).unwrap();
+        let strategy = json!({"type": self.kind, "config": config});
+        let granted = json!({
+            "session_id": "s", "active": true, "access_token": "canary-token",
+            "credentials": credentials(), "strategy": Some(strategy).filter(|_| !self.kind.is_empty()),
+        });
+        servers.client(&granted, insecure)
     }
 
     /// Returns a fetcher with this credential.
@@ -33,102 +39,67 @@ impl Strategy {
         let session = client.request_agent_session(&input).unwrap();
         client.session_fetcher(&session).unwrap()
     }
+
+    pub(crate) fn is_in_url(&self) -> bool {
+        matches!(self.kind, "path" | "query_param")
+    }
+
+    /// Returns whether the credential takes the place of this header.
+    pub(crate) fn replaces(&self, header: &str) -> bool {
+        match self.kind {
+            "header" => self.config.contains(&format!("\"{header}\"")),
+            "" | "oauth2" | "basic_auth" | "aws_sigv4" => header == "Authorization",
+            _ => false,
+        }
+    }
 }
 
-/// A strategy with credentials other than an access token.
-struct Keyed {
-    name: &'static str,
-    kind: &'static str,
-    config: &'static str,
-    target: &'static str,
-    carried: fn(&Request) -> bool,
-}
-
-const DEFAULT: Keyed = Keyed {
-    name: "",
-    kind: "header",
+const BEARER: Strategy = Strategy {
+    name: "none",
+    kind: "",
     config: "{}",
     target: "/start?page=2",
-    carried: |_| false,
+    carried: |request| request.all("authorization") == ["Bearer canary-token"],
 };
 
 #[rustfmt::skip]
-const KEYED: [Keyed; 8] = [
-    Keyed { name: "header X-API-Key", config: r#"{"header_name": "X-API-Key"}"#,
-        carried: |request| request.all("x-api-key") == ["canary/key+1="], ..DEFAULT },
-    Keyed { name: "header of any name", config: r#"{"header_name": "X-Own"}"#,
-        carried: |request| request.header("x-own") == Some("canary/key+1="), ..DEFAULT },
-    Keyed { name: "header Cookie", config: r#"{"header_name": "Cookie", "value_prefix": "k="}"#,
-        carried: |request| request.all("cookie") == ["k=canary/key+1="], ..DEFAULT },
-    Keyed { name: "basic_auth", kind: "basic_auth",
-        carried: |request| request.all("authorization") == ["Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5OndvcmQ="], ..DEFAULT },
-    Keyed { name: "query_param", kind: "query_param", config: r#"{"param_name": "key"}"#,
-        carried: |request| request.query().split('&').any(|pair| pair == "key=canary%2Fkey%2B1%3D"), ..DEFAULT },
-    Keyed { name: "path", kind: "path", target: "/start/{api_key}/me",
-        carried: |request| request.path() == "/start/canary%2Fkey+1=/me", ..DEFAULT },
-    Keyed { name: "path, in the query", kind: "path", target: "/start?k={api_key}&page=2",
-        carried: |request| request.query() == "k=canary%2Fkey%2B1%3D&page=2", ..DEFAULT },
-    Keyed { name: "path, in both", kind: "path", target: "/start/{username}?k={api_key}",
-        carried: |request| request.target == "/start/canary-user?k=canary%2Fkey%2B1%3D", ..DEFAULT },
+const STRATEGIES: [Strategy; 11] = [
+    BEARER,
+    Strategy { name: "agent session", ..BEARER },
+    Strategy { name: "oauth2", kind: "oauth2", ..BEARER },
+    Strategy { name: "header X-Api-Key", kind: "header", config: r#"{"header_name": "X-Api-Key"}"#,
+        carried: |request| request.all("x-api-key") == ["canary/key+1="], ..BEARER },
+    Strategy { name: "header of any name", kind: "header", config: r#"{"header_name": "X-Own"}"#,
+        carried: |request| request.header("x-own") == Some("canary/key+1="), ..BEARER },
+    Strategy { name: "header Cookie", kind: "header", config: r#"{"header_name": "Cookie", "value_prefix": "k="}"#,
+        carried: |request| request.all("cookie") == ["k=canary/key+1="], ..BEARER },
+    Strategy { name: "basic_auth", kind: "basic_auth",
+        carried: |request| request.all("authorization") == ["Basic Y2FuYXJ5LXVzZXI6Y2FuYXJ5OndvcmQ="], ..BEARER },
+    Strategy { name: "query_param", kind: "query_param", config: r#"{"param_name": "key"}"#,
+        carried: |request| request.query().split('&').any(|pair| pair == "key=canary%2Fkey%2B1%3D"), ..BEARER },
+    Strategy { name: "path", kind: "path", target: "/start/{api_key}/me",
+        carried: |request| request.path() == "/start/canary%2Fkey+1=/me", ..BEARER },
+    Strategy { name: "path, in the query", kind: "path", target: "/start?k={api_key}&page=2",
+        carried: |request| request.query() == "k=canary%2Fkey%2B1%3D&page=2", ..BEARER },
+    Strategy { name: "path, in both", kind: "path", target: "/start/{username}?k={api_key}",
+        carried: |request| request.target == "/start/canary-user?k=canary%2Fkey%2B1%3D", ..BEARER },
 ];
 
 #[cfg(feature = "signing")]
 #[rustfmt::skip]
-const SIGNING: [Keyed; 2] = [
-    Keyed { name: "hmac_payload", kind: "hmac_payload", config: r#"{"header_name": "X-Signed"}"#,
-        carried: |request| request.header("x-signed").is_some_and(|mac| mac.len() == 64), ..DEFAULT },
-    Keyed { name: "aws_sigv4", kind: "aws_sigv4", config: r#"{"service": "execute-api"}"#,
+const SIGNING: [Strategy; 2] = [
+    Strategy { name: "hmac_payload", kind: "hmac_payload", config: r#"{"header_name": "X-Signed"}"#,
+        carried: |request| request.header("x-signed").is_some_and(|mac| mac.len() == 64), ..BEARER },
+    Strategy { name: "aws_sigv4", kind: "aws_sigv4", config: r#"{"service": "execute-api"}"#,
         carried: |request| {
             let signature = request.header("authorization").unwrap_or_default();
             signature.starts_with("AWS4-HMAC-SHA256 Credential=AKIDCANARY/")
                 && request.header("x-amz-security-token") == Some("canary-aws-session")
-        }, ..DEFAULT },
+        }, ..BEARER },
 ];
 #[cfg(not(feature = "signing"))]
-const SIGNING: [Keyed; 0] = [];
+const SIGNING: [Strategy; 0] = [];
 
 pub(crate) fn strategies() -> Vec<Strategy> {
-    let bearer = |name, granted| Strategy {
-        name,
-        granted,
-        target: "/start?page=2",
-        in_url: false,
-        carried: |request| request.all("authorization") == ["Bearer canary-token"],
-    };
-    let mut all = vec![
-        bearer("none", json!({"access_token": "canary-token"})),
-        bearer(
-            "oauth2",
-            json!({"strategy": "oauth2", "access_token": "canary-token"}),
-        ),
-        bearer(
-            "agent session",
-            json!({"session_id": "s", "active": true, "access_token": "canary-token"}),
-        ),
-    ];
-    all.extend(KEYED.into_iter().chain(SIGNING).map(Keyed::strategy));
-    all
-}
-
-impl Keyed {
-    fn strategy(self) -> Strategy {
-        let Self {
-            name,
-            kind,
-            config,
-            target,
-            carried,
-        } = self;
-        let config: Value = serde_json::from_str(config).unwrap();
-        let granted =
-            json!({"strategy": {"type": kind, "config": config}, "credentials": credentials()});
-        let in_url = kind == "path" || kind == "query_param";
-        Strategy {
-            name,
-            granted,
-            target,
-            in_url,
-            carried,
-        }
-    }
+    [&STRATEGIES[..], &SIGNING].concat()
 }

@@ -1,4 +1,4 @@
-//! The targets of redirects, and the advisories of other clients that sent credentials there.
+//! The targets of redirects. Comments name the advisories of other clients that sent credentials there.
 
 /// The origin of the first request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +65,11 @@ pub(crate) enum Outcome {
 }
 use Outcome::{Copies, Leaves, Refused, Stays};
 
-#[derive(Clone, Copy)]
 pub(crate) struct Target {
     pub(crate) bases: &'static [Base],
     pub(crate) what: &'static str,
     pub(crate) location: &'static str,
     pub(crate) outcome: Outcome,
-    pub(crate) advisories: &'static str,
 }
 
 const fn target(
@@ -85,13 +83,6 @@ const fn target(
         what,
         location,
         outcome,
-        advisories: "",
-    }
-}
-
-impl Target {
-    const fn cites(self, advisories: &'static str) -> Self {
-        Self { advisories, ..self }
     }
 }
 
@@ -104,107 +95,60 @@ const NOT_HTTPS: &[Base] = &[HTTP, LOOPBACK];
 pub(crate) const PLAIN_TARGETS: &[Target] = &[
     target(ALL, "the same origin", "{s}://{h}:{p}/end", Stays),
     target(ALL, "its path alone", "/end", Stays),
-    target(ALL, "the same origin, protocol-relative", "//{h}:{p}/end", Stays),
-    target(ALL, "another port", "{s}://{h}:8443/end", Leaves)
-        .cites("curl CVE-2022-27774 and CVE-2022-27776: the same host on another port"),
-    target(NAMED, "another host", "{s}://other.test/end", Leaves)
-        .cites("curl CVE-2018-1000007: Authorization of the caller's own; urllib3 CVE-2023-43804: Cookie; \
-         urllib3 CVE-2024-37891: Proxy-Authorization; follow-redirects CVE-2026-40895: X-API-Key and \
-         its like; Deno CVE-2025-21620: Authorization"),
+    // curl CVE-2022-27774 and CVE-2022-27776.
+    target(ALL, "another port", "{s}://{h}:8443/end", Leaves),
+    // curl CVE-2018-1000007: Authorization of the caller's own. urllib3 CVE-2023-43804: Cookie. urllib3 CVE-2024-37891:
+    // Proxy-Authorization. follow-redirects CVE-2026-40895: X-API-Key and its like. Deno CVE-2025-21620: Authorization.
+    target(NAMED, "another host", "{s}://other.test/end", Leaves),
     target(NAMED, "another host, protocol-relative", "//other.test/end", Leaves),
-    target(NAMED, "a subdomain", "{s}://evil.api.example.test/end", Leaves)
-        .cites("Go CVE-2023-45289: what counts as below the domain"),
+    // Go CVE-2023-45289: what counts as below the domain.
+    target(NAMED, "a subdomain", "{s}://evil.api.example.test/end", Leaves),
     target(NAMED, "the superdomain", "{s}://example.test/end", Leaves),
-    target(NAMED, "a sibling", "{s}://www.example.test/end", Leaves),
     target(NAMED, "a name that ends alike", "{s}://evil-api.example.test/end", Leaves),
     target(NAMED, "a name that begins alike", "{s}://api.example.test.evil.test/end", Leaves),
-    target(&[HTTPS], "down to http", "http://api.example.test/end", Refused("insecure_url"))
-        .cites("requests CVE-2018-18074: https to http on the same host"),
-    target(&[HTTPS], "down to http on its port", "http://api.example.test:443/end",
-        Refused("insecure_url"))
-        .cites("curl CVE-2022-27774: another protocol"),
+    // requests CVE-2018-18074, and on the same port curl CVE-2022-27774.
+    target(&[HTTPS], "down to http", "http://api.example.test/end", Refused("insecure_url")),
+    target(&[HTTPS], "down to http on its port", "http://api.example.test:443/end", Refused("insecure_url")),
     target(&[HTTPS], "down to http on loopback", "http://127.0.0.1:8001/end", Refused("insecure_url")),
     target(&[LOOPBACK], "its name", "http://localhost:8001/end", Leaves),
-    target(&[LOOPBACK], "another loopback address", "http://127.0.0.2:8001/end", Leaves),
     target(&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url")),
-    // From http.
-    target(NOT_HTTPS, "up to https on its port", "https://{h}:{p}/end", Leaves)
-        .cites("curl CVE-2022-27774 and CVE-2022-27776: another protocol"),
-    target(NOT_HTTPS, "up to https", "https://{h}/end", Leaves),
+    // curl CVE-2022-27774 and CVE-2022-27776: another protocol.
+    target(NOT_HTTPS, "up to https on its port", "https://{h}:{p}/end", Leaves),
     target(NOT_HTTPS, "up to https elsewhere", "https://other.test/end", Leaves),
 ];
 
-/// Tried directly from the first request, with every status. `src/url/tests.rs` has all targets that are no URL; each
-/// kind of them has one row here.
+/// Tried directly from the first request, with every status. `src/url/tests.rs` has the spellings of URLs and references.
+/// Each kind of them has one row here.
 #[rustfmt::skip]
 pub(crate) const ODD_TARGETS: &[Target] = &[
-    // User names, and texts that look like one.
     target(ALL, "the host as userinfo", "{s}://{h}@{o}/end", Refused("invalid_response")),
-    target(ALL, "an at sign in the path", "{s}://{o}/@{h}/", Leaves),
     target(ALL, "an at sign in the query", "{s}://{o}?@{h}/", Leaves),
-    target(ALL, "an at sign in the fragment", "{s}://{o}#@{h}/", Leaves),
-    // Backslashes, which browsers treat as slashes.
-    target(ALL, "two backslashes", "\\\\{o}\\end", Stays),
+    // Browsers treat a backslash as a slash.
     target(ALL, "slash and backslash", "/\\{o}/end", Stays),
-    target(ALL, "backslash and slash", "\\/{o}/end", Stays),
     target(ALL, "a backslash before an at sign", "{s}://{h}\\@{o}/end", Refused("invalid_response")),
-    // Blanks.
-    target(ALL, "a tab in the host", "{s}://{h}\t.{o}/end", Refused("invalid_response")),
-    target(ALL, "spaces before", "   {s}://{o}/end", Leaves),
-    target(ALL, "a tab before", "\t//{o}/end", Leaves),
     target(ALL, "a no-break space before", "\u{a0}//{o}/end", Leaves),
-    // More slashes and fewer.
-    target(ALL, "one slash", "{s}:/{o}/end", Refused("invalid_response")),
     target(ALL, "slashes after a dot", "/.//{o}/end", Stays),
-    target(ALL, "slashes after two dots", "/..//{o}/end", Stays),
-    target(ALL, "a colon first", "://{o}/end", Stays),
-    // References.
     target(ALL, "no scheme", "{o}/end", Stays),
     target(ALL, "nothing", "", Stays),
-    target(ALL, "a fragment", "#end", Stays),
-    target(ALL, "a query", "?end", Stays),
-    target(ALL, "steps up", "../../end/../x", Stays),
-    target(ALL, "a URL in the path", "/{s}://{o}/end", Stays),
-    target(ALL, "a path beyond ASCII", "/\u{e9}nd", Stays),
     target(ALL, "upper case", "{S}://{H}:{p}/end", Stays),
     target(ALL, "upper case elsewhere", "{S}://{o}/end", Leaves),
-    // Ports.
     target(ALL, "a port with zeros", "{s}://{h}:00{p}/end", Stays),
     target(NAMED, "no port", "{s}://{h}/end", Stays),
-    target(NAMED, "an empty port", "{s}://{h}:/end", Stays),
     target(&[LOOPBACK], "no port", "{s}://{h}/end", Leaves),
-    target(ALL, "port 0", "{s}://{h}:0/end", Leaves),
-    target(ALL, "two ports", "{s}://{h}:{p}:{p}/end", Refused("invalid_response")),
-    // Names.
     target(NAMED, "a dot at the end", "{s}://{h}./end", Leaves),
-    target(&[HTTP], "two dots at the end", "{s}://{h}../end", Leaves),
-    target(&[HTTP], "a dot at the start", "{s}://.{h}/end", Leaves),
-    target(NAMED, "punycode", "{s}://xn--pi-wmc.example.test/end", Leaves),
-    target(ALL, "a Cyrillic letter", "{s}://\u{430}pi.example.test/end", Refused("invalid_response")),
-    // Addresses.
-    target(ALL, "a decimal address", "{s}://2130706433:{p}/end", Refused("invalid_response")),
     target(ALL, "IPv6", "{s}://[::1]:{p}/end", Leaves),
-    target(ALL, "long IPv6", "{s}://[0:0:0:0:0:0:0:1]:{p}/end", Leaves),
-    target(NAMED, "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end", Leaves),
     target(&[LOOPBACK], "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end", Refused("insecure_url")),
-    target(ALL, "an IPv6 zone that ends alike", "{s}://[::1%25.{h}]:{p}/end",
-        Refused("invalid_response"))
-        .cites("Go CVE-2023-45289: the zone taken for a name"),
-    // Schemes.
-    target(ALL, "javascript", "javascript:alert(1)", Refused("invalid_response")),
-    target(ALL, "ftp", "ftp://{o}/end", Refused("invalid_response"))
-        .cites("curl CVE-2022-27774: another protocol"),
-    // More than one.
+    // Go CVE-2023-45289: the zone taken for a name.
+    target(ALL, "an IPv6 zone that ends alike", "{s}://[::1%25.{h}]:{p}/end", Refused("invalid_response")),
+    // curl CVE-2022-27774: another protocol.
+    target(ALL, "ftp", "ftp://{o}/end", Refused("invalid_response")),
     target(ALL, "two Locations, home first", "/end\n{s}://{o}/end", Stays),
     target(ALL, "two Locations, home last", "{s}://{o}/end\n/end", Leaves),
     // Parts of the request that the server copies.
     target(ALL, "the query", "{s}://{o}/end?{query}", Copies),
     target(ALL, "the path", "{s}://{o}{path}", Copies),
     target(ALL, "the whole", "//{o}{url}", Copies),
-    target(ALL, "the URL in a parameter", "{s}://{o}/end?next={url%}&a=1", Copies),
     target(ALL, "the URL in a parameter, twice", "{s}://{o}/end?next={url%%}&a=1", Copies),
     target(ALL, "the URL in the path", "{s}://{o}/end/{url%}", Copies),
-    target(ALL, "the URL in the path, twice", "{s}://{o}/end/{url%%}", Copies),
-    target(ALL, "the query in the path", "{s}://{o}/end/{query}", Copies),
     target(ALL, "the URL in the fragment", "{s}://{o}/end#{url}", Copies),
 ];

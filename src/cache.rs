@@ -28,7 +28,7 @@ const BUFFER: Duration = Duration::from_secs(30);
 /// visible for 5 s, and asks the gateway for a newer token in the meantime (see
 /// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
 ///
-/// No method does I/O or waits for I/O. Each method takes one lock for a short time.
+/// No method does I/O or waits for I/O.
 ///
 /// ```
 /// use nexus_sdk::{CachedToken, TokenCache};
@@ -127,13 +127,13 @@ impl TokenCache {
         }
     }
 
-    /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, if the token has expired or is
-    /// within its buffer, or if an API has just refused it with 401 and the gateway has not yet been asked for another.
+    /// Returns the tenant's token. Returns `None` if the cache has no token for the tenant, or if the token has expired or
+    /// is within its buffer.
     ///
     /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it within
     /// its buffer, and for up to 5 s after a client has begun to ask the gateway for a newer token. In the second
-    /// case, if the gateway stated no expiry, `get` returns the token for up to an hour after it was requested. Its
-    /// `expires_at` is then only an assumption.
+    /// case, a token without a stated expiry can be returned for up to an hour after it was requested, because its
+    /// `expires_at` is only an assumption.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -279,9 +279,9 @@ impl TokenCache {
         entries.replace((workspace_id, provider), entry, now);
     }
 
-    /// Replaces the tenant's token with the gateway's, or removes it if that is `None`. Does nothing if the tenant's token
-    /// has changed since `begun`, the time at which the caller began to ask. Also does nothing if the cached token was
-    /// requested after `requested` or at the same time.
+    /// Replaces the tenant's token with the gateway's token, or removes it if `token` is `None`. Does nothing if the
+    /// tenant's token was set or deleted since `begun`, the time at which the caller began to ask. Also does nothing if the
+    /// cached token was requested after `requested` or at the same time.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,

@@ -4,7 +4,7 @@
 //! refresh, the new refresh token may be lost. If two calls refresh at once, both may use the same refresh token. In
 //! both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it runs to its end
 //! on a thread of its own, even if all of its callers have timed out. A client has at most one flight at a time for
-//! each tenant (a workspace and a provider). Calls by connection id share the tenant's flights if the client has
+//! each tenant (a workspace and a provider). A call by connection id counts as a call for the tenant if the client has
 //! requested the connection. Otherwise the id has flights of its own, because the client does not know its tenant
 //! ([`call`]).
 //!
@@ -12,8 +12,8 @@
 //! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
 //! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
 //! puts the token there itself. Of the callers that need a stale token (a token that is about to expire), one asks the
-//! gateway, and the others use the token. After a 401, the gateway is asked about the refused token, again after 2 s, and
-//! then once in 30 s.
+//! gateway, and the others use the token. After a 401, the gateway is asked about the refused token. After further 401s, it
+//! is asked again after 2 s at the earliest, and then at most once in 30 s.
 
 mod call;
 mod table;
@@ -43,7 +43,7 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest time for which a caller with a stale token waits for a newer token.
 const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
-/// The origin of a token. After a 401, a request is sent again only if its token came from the cache, because such a
+/// The source of a token. After a 401, a request is sent again only if its token came from the cache, because such a
 /// token may have been revoked in the meantime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -55,7 +55,7 @@ pub(crate) enum Source {
 pub(crate) struct Flights {
     gateway: Arc<Gateway>,
     table: Table,
-    /// The tenants of the connection ids that the client has requested, the latest last.
+    /// The ids of the connections that the client has requested, with their tenants, the latest last.
     known_ids: Mutex<VecDeque<(Box<str>, Tenant)>>,
     stale_if_error: bool,
     max_stale_wait: Duration,
@@ -196,7 +196,7 @@ impl Flights {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    /// Resolves the tenant's token, and puts it into the cache if there is one. Blocks at most until the deadline.
+    /// Resolves the tenant's token, and puts the token into `cache`, if given. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,
         cache: Option<&TokenCache>,
@@ -248,8 +248,8 @@ impl Flights {
         }
     }
 
-    /// Sends a call's request. A resolve is sent a second time after an error whose meaning only the second response
-    /// tells: the provider may have been down for a moment, or may have refused for good.
+    /// Sends a call's request. After `token_expired`, sends a resolve again at once, because only the second response
+    /// tells whether the provider was down for a moment or has refused for good.
     fn ask(&self, call: &Call) -> Result<Success> {
         #[cfg(test)]
         if let Some(script) = &self.script {

@@ -124,8 +124,8 @@ impl Entries {
         self.providers.hasher().hash_one(key)
     }
 
-    /// Notes a change, so that a token of this tenant that is being requested is not cached. Reads the clock, because the
-    /// caller's time is from before it had the lock.
+    /// Notes a change, so that a token of this tenant that is being requested is not cached. Reads the clock again, because
+    /// the caller read it before it took the lock.
     pub(super) fn note_change(&mut self, key: Key<'_>) {
         if self.changes.len() >= MAX_TOKENS {
             // Forgetting a change could bring a deleted token back, so this counts as a change to all tokens.

@@ -33,7 +33,7 @@ pub(super) enum Kind {
     Token(Option<TokenCache>, Arc<Tenant>, Reason),
 }
 
-/// The reason for which a token is resolved.
+/// The reason for resolving a token.
 pub(crate) enum Reason {
     /// The caller has no token.
     Missing,
@@ -109,7 +109,7 @@ impl Call {
     }
 
     /// Returns whether this call's response can serve the other call. A call that began before a token was refused may
-    /// return that token again, so only a call for the same refusal serves.
+    /// return that token again, so a call for a refused token joins only a call for the same token.
     pub(super) fn serves(&self, other: &Self) -> bool {
         let is_recent = match (self.refused(), other.refused()) {
             (Some(one), Some(other)) => one.same_credential(other),

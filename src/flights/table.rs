@@ -41,7 +41,7 @@ pub(super) type Joined = (Arc<Flight>, bool);
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) flights: Mutex<Vec<Arc<Flight>>>,
-    /// Notified when a flight has ended, for callers that wait for their turn.
+    /// Notified when a flight has ended, for threads that wait for their turn or until all flights have ended.
     changed: Condvar,
 }
 
@@ -69,8 +69,8 @@ impl Flight {
         }
     }
 
-    /// Returns whether a caller may join the flight. A caller whose cache has changed since the flight began
-    /// must not join, because the flight may return a token that the caller has deleted.
+    /// Returns whether a caller may join the flight. A caller whose cached token was set or deleted since the flight
+    /// began must not join, because the flight may return the deleted token.
     fn serves(&self, call: &Call) -> bool {
         let changed = call
             .destination()
@@ -155,7 +155,8 @@ impl Table {
     }
 }
 
-/// Adds a flight to the table, unless a token in the caller's cache makes it unnecessary. Then the flight has ended.
+/// Adds a flight to the table. If a token in the caller's cache makes the flight unnecessary, returns instead a flight that
+/// has ended with that token.
 fn register(flights: &mut Vec<Arc<Flight>>, flight: Flight) -> Joined {
     let flight = Arc::new(flight);
     if let Some(token) = flight.call.cached_token(flight.created) {

@@ -41,11 +41,11 @@ use crate::token::CachedToken;
 ///
 /// # Errors
 ///
-/// Every method that sends a request can fail with `request_failed` (for example the network), `timeout`,
+/// Every method that sends a request to the gateway can fail with `request_failed` (for example the network), `timeout`,
 /// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
-/// contract), `body_too_large`, `insecure_url` (only for an http URL and an agent with `https_only`), `invalid_input`
-/// (only for a SOCKS proxy without the feature `socks-proxy`), and with the gateway's own codes. If the gateway sends no
-/// code, the SDK sets `http_<status>`.
+/// contract), `body_too_large`, `insecure_url` (for an http URL and an agent with `https_only`), `invalid_input`
+/// (for example a SOCKS proxy without the feature `socks-proxy`), and with the gateway's own codes. If the gateway sends
+/// no code, the SDK sets `http_<status>`.
 ///
 /// Every method that gets a token by workspace and provider can also fail with `invalid_input` for a blank name,
 /// `invalid_credentials` for credentials without a field that the provider's strategy needs, and

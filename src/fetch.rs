@@ -24,7 +24,7 @@ use crate::transport::{Outgoing, Response};
 use crate::url;
 
 impl Fetcher {
-    /// Sends any request. Methods such as [`get`](Self::get) are shorthands for `fetch`.
+    /// Sends a request with these options. Methods such as [`get`](Self::get) are shorthands for `fetch`.
     ///
     /// # Errors
     ///

@@ -83,7 +83,7 @@
 //! | [`lock_dir`](NexusClientOptions::lock_dir), [`without_lock`](NexusClientOptions::without_lock), [`refresh_lock`](NexusClientOptions::refresh_lock) | a directory of the user's own | the lock with which processes take turns: see [`refreshes`] |
 //! | [`agent`](NexusClientOptions::agent) | the SDK's own | a ureq agent with your root certificates, client certificate or proxy |
 //! | [`max_body_bytes`](NexusClientOptions::max_body_bytes) | 100 MiB | the largest response body of a fetch |
-//! | [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) | `false` | allows sending a credential to an API over plain http |
+//! | [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) | `false` | allows sending a credential to an API on another machine over plain http |
 //! | [`log_level`](NexusClientOptions::log_level) | `Warn` | the messages that go to stderr |
 //!
 //! # What the SDK does without being asked

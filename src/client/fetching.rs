@@ -97,7 +97,7 @@ impl NexusClient {
     }
 
     /// Returns the headers that carry the credential, for connections that the SDK does not open, such
-    /// as a WebSocket. Their values are marked sensitive, so that `Debug` does not show them.
+    /// as a WebSocket. The headers' values are marked sensitive, so that `Debug` does not show them.
     ///
     /// Blocks for as long as [`get_cached_token`](Self::get_cached_token).
     ///

@@ -18,8 +18,8 @@ use crate::url;
 
 /// Sends requests with the credential of a workspace and provider, or of an agent session.
 ///
-/// A clone has the same settings, and shares the client and the cache. Each method that sends a request returns
-/// the status, headers and body of the response. It blocks for as long as
+/// A clone has the same settings, and shares the client and the cache. Each fetch, such as [`get`](Self::get), returns
+/// the status, headers and body of the response, and blocks for as long as
 /// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch).
 ///
 /// # Errors
@@ -35,8 +35,8 @@ use crate::url;
 ///   would disclose the credential
 /// - `invalid_response` for a redirect to something that is not a URL
 /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
-/// - `max_retries_exceeded` for a network failure after the retries of a
-///   [`retry_policy`](FetchOptions::retry_policy)
+/// - `max_retries_exceeded` for a network failure after the retries of a [`retry_policy`](FetchOptions::retry_policy), and
+///   for a request for a token after the retries of the client's policy
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -89,9 +89,9 @@ impl Fetcher {
     /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
     /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither
     /// a rule nor the base matches a URL, the fetch fails before a token is resolved: with `insecure_url` for plain http to
-    /// another machine, otherwise with `host_not_allowed`. If neither matches the target of a redirect, the fetch fails
-    /// before it follows the redirect. With an empty list, only the origin of the base is allowed or, without a base,
-    /// nothing.
+    /// another machine (unless the client allows it), otherwise with `host_not_allowed`. If neither matches the target of a
+    /// redirect, the fetch fails before it follows the redirect. With an empty list, only the origin of the base is allowed
+    /// or, without a base, nothing.
     ///
     /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
     /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
@@ -343,7 +343,7 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
-    /// Returns a token and its origin. Blocks at most until the deadline.
+    /// Returns a token and its source. Blocks at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {

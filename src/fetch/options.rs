@@ -35,8 +35,8 @@ pub enum Redirects {
     ///
     /// The credential is sent only to the origin (scheme, host and port) of the call. The same applies to each
     /// of the caller's headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to
-    /// another origin, neither is sent again, even if a later redirect leads back to the first origin. If the
-    /// method stays the same, as after a 307, the body is sent again, even to another origin.
+    /// another origin, neither the credential nor these headers are sent again, even if a later redirect leads back to
+    /// the first origin. If the method stays the same, as after a 307, the body is sent again, even to another origin.
     ///
     /// If the credential is a query parameter, the SDK removes the parameter of that name from the target of a
     /// redirect to another origin. If the URL of the call carries a credential of at least 8 bytes, and the target

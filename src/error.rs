@@ -53,7 +53,7 @@ pub(crate) struct Inner {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) next: Next,
-    /// The status that the error gives away of a connection whose token was requested, or an empty string.
+    /// The status of the connection, if this error of its token request shows it, or an empty string.
     pub(crate) connection: &'static str,
 }
 
@@ -115,7 +115,7 @@ impl NexusError {
         self
     }
 
-    /// Says that the same call would fail again, whatever the error's code is.
+    /// Marks the error as not retryable, whatever its code is.
     pub(crate) fn lasting(self) -> Self {
         self.with(|inner| inner.next = Unclear)
     }
@@ -125,13 +125,13 @@ impl NexusError {
         matches!(self.0.next, Reconnect | Final)
     }
 
-    /// Returns whether a wait for the connection goes on. Only a final refusal of the gateway ends it, or a failure on
-    /// this machine that stays the same.
+    /// Returns whether a wait for the connection goes on after this error. A final refusal, an invalid response, and a
+    /// lasting failure without a response end the wait.
     pub(crate) fn may_pass(&self) -> bool {
         self.is_retryable() || self.0.next == Unclear && self.0.status >= Some(300)
     }
 
-    /// Returns the status that the error gives away of a connection whose token was requested.
+    /// Returns the status of the connection, if this error of its token request shows it.
     pub(crate) fn connection(&self) -> Option<&'static str> {
         Some(self.0.connection).filter(|status| !status.is_empty())
     }
@@ -284,10 +284,10 @@ impl std::error::Error for NexusError {
     }
 }
 
-/// Refuses an argument that is empty or only white space.
+/// Refuses an argument that is blank (empty or only white space).
 pub(crate) fn not_blank(place: &str, value: &str) -> Result<()> {
     if value.chars().all(char::is_whitespace) {
-        return Err(NexusError::invalid_input(place, "is empty or blank"));
+        return Err(NexusError::invalid_input(place, "is blank; pass a value"));
     }
     Ok(())
 }

@@ -22,13 +22,13 @@ use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Failure, Outgoing, Response, Transport};
 use crate::url;
 
-/// The largest response that is read from a gateway, in bytes. A token, a status or a session takes a few KB.
+/// The default size limit of a response, in bytes. A token, a status or a session takes a few KB.
 const MAX_RESPONSE: u64 = 256 << 10;
 
 pub(crate) struct Gateway {
     transport: Arc<Transport>,
     pub(crate) log: Log,
-    /// The time limit of an attempt.
+    /// The client's timeout, which is the time limit of an attempt that cannot refresh a token.
     timeout: Duration,
     policy: RetryPolicy,
     api_key: String,
@@ -87,7 +87,7 @@ impl Request {
     }
 
     /// Sets the header by which gateways limit the request rate of each workspace. Sends no header for an id that
-    /// a header cannot carry. The query or body still contains the id.
+    /// a header cannot carry.
     pub(crate) fn of_workspace(mut self, workspace_id: Option<&str>) -> Self {
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
@@ -98,7 +98,7 @@ impl Request {
         self
     }
 
-    /// Sets the operation, if it is a resolve, or if the meaning of an error depends on it.
+    /// Sets the operation, if the meaning of an error depends on it.
     pub(crate) fn asked(mut self, asked: Asked) -> Self {
         self.asked = asked;
         self
@@ -236,8 +236,8 @@ impl Gateway {
         Err(Failure { error, may_repeat })
     }
 
-    /// No request has a secret in its path. The query is left out, because it can contain the `state` of a connection
-    /// request.
+    /// Logs the outcome of an attempt. Leaves out the query, because it can contain the `state` of a connection request. No
+    /// request has a secret in its path.
     fn log_outcome(&self, request: &Outgoing<'_>, sent: &Result<Response, Failure>, at: Now) {
         let outcome = match sent {
             Ok(response) => response.status.to_string(),
@@ -267,7 +267,7 @@ pub(crate) fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
 
 /// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
 /// could refresh the token at the same time. A POST (a refresh, or a request for a session) may also be under way after
-/// a proxy's 502, which has none of the gateway's codes. It acts even if the token has not expired.
+/// a proxy's 502, which has none of the gateway's codes. A POST acts even if the token has not expired.
 fn is_under_way(error: &NexusError, is_post: bool) -> bool {
     match error.status_code() {
         Some(502) => is_post && !error.code().starts_with("broker_"),

@@ -18,11 +18,11 @@ use crate::url;
 /// The shortest credential that is searched for, in bytes. Shorter strings occur by chance.
 pub(crate) const MIN_CREDENTIAL: usize = 8;
 
-/// The ASCII characters that are neither controls, letters nor digits.
+/// ASCII punctuation, the space, line breaks and the tab.
 const ALL: &str = " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\r\t";
 
 /// The ways to escape text: how a character is escaped (see [`escape`]), which ASCII characters are escaped, and whether
-/// all other characters are escaped as well.
+/// all non-ASCII characters are escaped as well.
 const STYLES: [(char, &str, bool); 19] = [
     ('\\', "\"\\\n\r\t", false),
     ('\\', "\"\\\n\r\t", true),

@@ -26,10 +26,11 @@ pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(40);
 /// connecting, and a gateway gives up after 30 s.
 const OVERDUE: Duration = Duration::from_secs(10);
 
-/// The part of a flight's longest wait that a slow holder may take beyond its turn and `OVERDUE`.
+/// The time for which a flight waits on after the holder's turn and `OVERDUE`.
 const SPARE: Duration = Duration::from_secs(5);
-/// A holder that seems stopped is waited for this long. A new holder writes the end of its turn a moment after it gets the
-/// lock. A wall clock that is set forward makes every holder seem stopped, and most refreshes end within this time.
+/// The shortest wait before a flight goes on without the lock of a holder that seems stopped. A new holder seems stopped
+/// until it has written the end of its turn, a moment after it gets the lock. A wall clock that is set forward makes every
+/// holder seem stopped, and most refreshes end within this time.
 const CONFIRMATION: Duration = Duration::from_secs(5);
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
@@ -88,7 +89,7 @@ pub trait RefreshLock: Send + Sync {
     ///
     /// `lease` is the longest time for which the client keeps the guard, which is the time limit of one attempt: 40 s
     /// with the default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's
-    /// name and the response, takes longer. A lock that ends by itself should last some seconds longer than this.
+    /// name and the response, takes longer. A lock that ends by itself should last some seconds longer than `lease`.
     ///
     /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for `lease` plus 15 s, which is
     /// 55 s with the default options. Its callers then get `timeout`. If the client is dropped or drained, they get it at
@@ -104,9 +105,9 @@ pub trait RefreshLock: Send + Sync {
     /// Return an error if the lock does not work. The client then sends its request *without* the lock. Of several
     /// such failures in a row, only the first is logged as a warning. Two errors are special. After
     /// [`ErrorKind::TimedOut`], which means that the holder seems to be stopped, the client asks again until it has waited for
-    /// 5 s, and then goes on without the lock. If the process has no free file descriptors or memory, the callers get
-    /// `request_failed`, which is retryable. A lock that would rather fail the call than let it go on without the
-    /// lock returns `None` instead of an error: the callers then get `timeout`.
+    /// 5 s, and then goes on without the lock. After an error that means that no file descriptor or memory is free, the
+    /// callers get `request_failed`, which is retryable. A lock that would rather fail the call than let it go on without
+    /// the lock returns `None` instead of an error: the callers then get `timeout`.
     fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>>;
 }
 
@@ -173,7 +174,7 @@ pub(crate) struct ProcessLock {
     pub(crate) prefix: String,
     /// True if the last attempt was sent without the lock. The next attempt then logs no second warning.
     pub(crate) has_failed: AtomicBool,
-    /// The longest wait for a holder that seems stopped.
+    /// The shortest wait before a flight goes on without the lock of a holder that seems stopped.
     confirmation: Duration,
 }
 

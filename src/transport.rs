@@ -34,8 +34,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
-    /// True if the gateway may refresh a token. The request then uses a new connection and is not sent again once the
-    /// gateway may have received it, and the timeouts of the caller's own agent do not apply.
+    /// True if the gateway may refresh a token. The request then uses a new connection, and the timeouts of the caller's
+    /// own agent do not apply. After a network failure, it is sent again only if it was certainly not received.
     pub(crate) may_refresh: bool,
     /// True for a call to the gateway. If its response is not a success, at most 64 KiB of the body are read, and a body
     /// that breaks off is not an error.
@@ -43,8 +43,8 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Returns whether the request may be sent again although the server may have received it. A proxy may have cut the
-    /// connection while the gateway is still refreshing a token.
+    /// Returns whether the request may be sent again although the server may have received it. False for a request that
+    /// may refresh a token, because a proxy may have cut the connection while the gateway is still refreshing.
     fn is_repeatable(&self) -> bool {
         self.method.is_idempotent() && !self.may_refresh
     }

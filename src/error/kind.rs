@@ -56,7 +56,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// `invalid_input`: an argument is unusable. The request was not sent.
+    /// `invalid_input`: an argument, an option or an environment variable is unusable. The request was not sent.
     InvalidInput,
     /// `invalid_response`: a response from the gateway does not have the documented form, or a redirect's target is not
     /// a usable URL.

@@ -3,7 +3,7 @@
 use Asked::{Connection, Refresh, Resolve};
 use Next::{Final, Reconnect, Retry, Unclear};
 
-/// The operation, if it is a resolve, or if the meaning of its error depends on it.
+/// The operation, if the meaning of its error depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     Resolve,
@@ -48,7 +48,7 @@ pub(crate) type Meaning = (Next, &'static str, &'static str);
 /// status of the broker behind the gateway, if the error states it.
 ///
 /// The last rows are the rule for all other errors: a 4xx status with a code is the gateway's own word, and final. A bare
-/// status may be a proxy's or an old gateway's, which says so of a connection that waits for consent.
+/// status may come from a proxy, or from an old gateway for a connection that waits for consent.
 pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> Meaning {
     match code {
         _ if status == 429 || broker == Some(429) => (Retry, "", ""),
@@ -78,7 +78,7 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
     }
 }
 
-/// Returns whether the table has a row for this code, whatever the status is.
+/// Returns whether the code alone, without its status, has a meaning other than `Unclear`.
 pub(crate) fn is_known(code: &str) -> bool {
     of(Resolve, 0, code, None).0 != Unclear
 }

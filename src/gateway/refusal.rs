@@ -102,8 +102,8 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control())
 }
 
-/// Returns the body, or describes a body that is blank or starts like a JSON object or list. JSON objects and lists
-/// are not shown, because they may contain credentials.
+/// Returns the body, or a description of a redirect, of a blank body, or of a body that starts like a JSON object or
+/// list. JSON objects and lists are not shown, because they may contain credentials.
 fn body_of(status: u16, body: &[u8]) -> String {
     let what = match String::from_utf8_lossy(body).trim() {
         _ if status < 400 => "a redirect",

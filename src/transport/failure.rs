@@ -1,4 +1,4 @@
-//! Failed exchanges: the error for the caller, and whether the request may be sent again.
+//! Failed attempts: the error for the caller, and whether the request may be sent again.
 
 use std::io;
 use std::io::ErrorKind::{
@@ -12,7 +12,7 @@ use ureq::{Error, Timeout};
 use crate::error::{ErrorKind, NexusError};
 use crate::url;
 
-/// An exchange that failed before its response was complete.
+/// A failed attempt to send a request and get its response.
 pub(crate) struct Failure {
     pub(crate) error: NexusError,
     /// True if another attempt may help and is safe.

@@ -57,7 +57,7 @@ pub(crate) enum Lookup {
     /// find the token fresh.
     Stale {
         token: Arc<CachedToken>,
-        /// True if no caller has asked before.
+        /// True for the first caller that finds this token stale.
         is_first: bool,
     },
     Missing,
@@ -170,7 +170,7 @@ impl TokenCache {
 
     /// Removes the tenant's token.
     ///
-    /// Callers that wait for a resolve of the tenant still get a token, but the token is not cached. Later
+    /// Callers that wait for a resolve of the tenant still get its token, but the token is not put into this cache. Later
     /// callers wait until that resolve has ended, and then resolve the token again.
     ///
     /// ```
@@ -313,7 +313,7 @@ impl TokenCache {
         is_used.then(|| Arc::clone(&entry.token))
     }
 
-    /// Returns whether the tenant's token has not been set or removed at this time or later.
+    /// Returns true if the tenant's token was neither set nor removed at this time or later.
     pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: Instant) -> bool {
         self.entries.lock().is_unchanged(tenant.key(), since)
     }

@@ -65,7 +65,7 @@ struct PendingFetch<'a> {
 }
 
 impl<'a> PendingFetch<'a> {
-    /// Checks the URL, which is absolute, and the options.
+    /// Checks an absolute URL and the options.
     fn new(fetcher: &'a Fetcher, url: &'a str, options: FetchOptions) -> Result<Self> {
         let checked = fetcher.check_url(url)?;
         let options = options.check()?;
@@ -152,8 +152,8 @@ impl<'a> PendingFetch<'a> {
         }
     }
 
-    /// Returns a copy of the hop's headers, plus the headers that carry the credential or signature, if there are any.
-    /// Each attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
+    /// Returns the headers of the hop, with the credential or signature unless a redirect has led to another origin. Each
+    /// attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
     fn headers(&mut self, token: &CachedToken) -> Result<HeaderMap> {
         let (hop, options) = (&self.hop, &self.hop.options);
         let mut headers = options.headers.clone();

@@ -17,10 +17,10 @@ const PURGE_INTERVAL: usize = 64;
 /// The time for which a token within its buffer is used without asking the gateway again: after the gateway has returned
 /// it, and after a caller has begun to ask for a newer token.
 pub(super) const SHORT_USE: Duration = Duration::from_secs(5);
-/// The gateway is asked about a token that an upstream refuses only once in this time, because some endpoints refuse
-/// every token.
+/// After upstreams have refused a token, the gateway is asked about it at most once in this time, because some endpoints
+/// refuse every token.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(30);
-/// The first of these intervals, because a gateway may return the old token once more while it stores a new one.
+/// The first such interval is shorter, because a gateway may return the old token once more while it stores a new token.
 const FIRST_REFUSAL_INTERVAL: Duration = Duration::from_secs(2);
 /// A workspace and a provider.
 pub(super) type Key<'a> = (&'a str, &'a str);
@@ -31,8 +31,8 @@ pub(super) struct Entries {
     /// lookup.
     pub(super) providers: HashMap<Box<str>, HashMap<Box<str>, Entry>>,
     insertions: usize,
-    /// The time of the last change to a tenant's token, by a hash of the tenant. The caching of a resolved token is not
-    /// counted.
+    /// The time of the last change to a tenant's token, by a hash of the tenant. Caching a resolved token does not count as
+    /// a change.
     pub(super) changes: HashMap<u64, Instant>,
     /// The time of the last change to all tenants' tokens.
     all_changed: Option<Instant>,
@@ -48,7 +48,7 @@ pub(super) struct Entry {
     usable_until: Now,
     /// True once a caller has asked for a newer token because this token was stale.
     was_stale: bool,
-    /// The time until which the gateway is not asked because of another 401.
+    /// The time until which a caller whose token was refused does not ask the gateway.
     next_refusal: Option<Instant>,
 }
 
@@ -98,7 +98,7 @@ impl Entry {
     }
 
     /// Returns whether the caller must ask the gateway for another token, because an upstream has refused `refused` with
-    /// 401.
+    /// 401. If so, starts the interval in which later callers do not ask.
     pub(super) fn begin_replacement(&mut self, refused: &CachedToken, now: Now) -> bool {
         let is_soon = self.next_refusal.is_some_and(|next| now.mono < next);
         if is_soon || !self.token.same_credential(refused) {
@@ -139,7 +139,7 @@ impl Entries {
         self.changes.clear();
     }
 
-    /// Returns whether the tenant's token has not changed at this time or later.
+    /// Returns true if the tenant's token did not change at this time or later.
     pub(super) fn is_unchanged(&self, key: Key<'_>, since: Instant) -> bool {
         let changed = self.changes.get(&self.hash(key)).copied();
         changed
@@ -147,7 +147,7 @@ impl Entries {
             .is_none_or(|changed| changed < since)
     }
 
-    /// Returns whether the tenant has no token that was requested at this time or later.
+    /// Returns true if the tenant has no token, or a token that was requested before this time.
     pub(super) fn is_older(&mut self, key: Key<'_>, requested: Now) -> bool {
         let newest = self.get_mut(key).map(|entry| entry.requested);
         newest.is_none_or(|newest| newest < requested.mono)

@@ -21,9 +21,11 @@ impl NexusClient {
     /// If the server refuses a cached token with 401, the SDK asks the gateway for another token. A token that differs
     /// replaces the cached token, and the refused request is sent once more. (After a redirect, only the last request is
     /// sent again.) If the gateway returns the same token or fails, the 401 is returned and the token stays in the cache.
-    /// If the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401. About
-    /// one token, the gateway is asked a second time after 2 s at the earliest, because it may just have been storing a new
-    /// token, and after that at most once in 30 s. So an endpoint that refuses every token does not affect others.
+    /// If the gateway refuses for good, the token is removed, and the gateway's error is returned instead of the 401.
+    ///
+    /// The gateway is asked about the same token a second time after 2 s at the earliest, because it may just have been
+    /// storing a new token. After that, it is asked at most once in 30 s, so an endpoint that refuses every token does not
+    /// affect others.
     ///
     /// With the strategy `path`, the 401 is returned if it follows a redirect, and the next fetch uses the new token.
     ///
@@ -141,8 +143,7 @@ impl NexusClient {
     /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the new agent has
     /// your agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`. Instead of
     /// the limits above, it has your agent's timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and
-    /// `per_write`. Statuses of
-    /// 400 and above are errors by default, as in ureq.
+    /// `per_write`. Statuses of 400 and above are errors by default, as in ureq.
     ///
     /// If the server refuses a cached token with 401, the agent asks the gateway for another token, as often as
     /// [`authenticated_fetch`](Self::authenticated_fetch) does, and returns the 401. The next request is sent with the new

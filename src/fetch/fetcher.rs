@@ -1,4 +1,4 @@
-//! A client for one credential, limited to the URLs that the credential may be sent to.
+//! A client for one credential, which can be limited to the URLs that the credential may be sent to.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ use crate::url;
 /// A fetch can fail with:
 ///
 /// - the errors of the request for a token: `connection_not_found`, `attention_required`, `token_expired` and the other
-///   codes of gateways in [`ErrorKind`](crate::ErrorKind#codes), `invalid_credentials`, and `unsupported_strategy`
+///   codes of gateways in [`ErrorKind`](crate::ErrorKind#codes), `invalid_credentials`, `invalid_response`, and
+///   `unsupported_strategy`
 /// - `host_not_allowed` for a URL or a redirect that neither [`base_url`](Self::base_url) nor
 ///   [`allow_hosts`](Self::allow_hosts) allows
 /// - `invalid_input` for a URL or an option that cannot be used
@@ -87,11 +88,12 @@ impl Fetcher {
     /// host and port). A later call replaces the list. Default: every host or, with a `base_url`, only its origin.
     ///
     /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
-    /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. If neither
-    /// a rule nor the base matches a URL, the fetch fails before a token is resolved: with `insecure_url` for plain http to
-    /// another machine (unless the client allows it), otherwise with `host_not_allowed`. If neither matches the target of a
-    /// redirect, the fetch fails before it follows the redirect. With an empty list, only the origin of the base is allowed
-    /// or, without a base, nothing.
+    /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. With an empty
+    /// list, only the origin of the base is allowed or, without a base, nothing.
+    ///
+    /// If neither a rule nor the base matches a URL, the fetch fails before a token is resolved: with `insecure_url` for
+    /// plain http to another machine (unless the client allows it), otherwise with `host_not_allowed`. If neither matches
+    /// the target of a redirect, the fetch fails before it follows the redirect.
     ///
     /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
     /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
@@ -129,8 +131,8 @@ impl Fetcher {
     /// You can pass a tool's argument as the URL of a fetch. To keep a relative URL within the base, the fetch fails
     /// with `invalid_input` if the URL begins with two slashes or has a `..` segment in its path, even one that
     /// is percent-encoded up to four times. Absolute URLs and redirects may go to any path on the base's origin
-    /// (scheme, host and port), and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. A URL that neither allows
-    /// fails with `host_not_allowed`, or with `insecure_url` if it is plain http to another machine.
+    /// (scheme, host and port), and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. Any other URL
+    /// fails, as `allow_hosts` describes.
     ///
     /// If the provider's strategy is `path`, `{field}` placeholders are filled only in the base. Braces in the URL
     /// of a fetch are percent-encoded.
@@ -139,7 +141,8 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a base that is not an absolute URL, or that has a query or a fragment.
+    /// `invalid_input` for a base that is not an absolute http or https URL, or that has a user name, a password, a query
+    /// or a fragment.
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -165,14 +168,14 @@ impl Fetcher {
     /// The SDK searches for what the request carried: the value of the header with the credential, and the credential
     /// itself. With Basic authentication, it searches for the user name, the password, `user:password`, and the Base64 of
     /// `user:password`. With the strategy `path`, it searches for the fields whose placeholders the URL has. If the
-    /// request was signed, it searches for the signature and the keys. If the request was sent again after a 401, it
-    /// searches for both tokens. `Content-Length` is set to the new length.
+    /// request was signed, it searches for the value of the header with the signature, and for the keys. If the request was
+    /// sent again after a 401, it searches for both tokens. If the response has a `Content-Length`, the SDK corrects it.
     ///
     /// A copy is found as it is, and as usual encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
     /// (`&#43;`, `&#x2B;`, `&amp;`). Each of these is also found inside a JSON string.
     ///
     /// **The search does not find every copy.** A copy that was escaped three times, or in a mixture of these spellings, is
-    /// not replaced. Values shorter than 8 bytes are not replaced, because they occur in responses by chance. A copy that
+    /// not replaced. Values shorter than 8 bytes are not replaced, because they can occur in responses by chance. A copy that
     /// the upstream has changed in another way is not replaced either, for example a hash, the Base64 of a token, a copy
     /// that is split, or a copy in a compressed body that ureq does not decode.
     ///

@@ -48,8 +48,8 @@ pub enum Redirects {
     Manual,
 }
 
-/// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch), such as the method, headers
-/// and data. Default: a `GET` without headers or data.
+/// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) and
+/// [`Fetcher::fetch`](crate::Fetcher::fetch), such as the method, headers and data. Default: a `GET` without headers or data.
 ///
 /// An invalid value makes the fetch fail with `invalid_input`.
 ///
@@ -293,7 +293,8 @@ impl FetchOptions {
     /// An idempotent request is sent again after a network failure that may be temporary, after a status of 502,
     /// 503 or 504, and after a 429 if the policy allows it. Any other request is sent again only if it is certain
     /// that no part of it reached the server. If the last attempt gets a response, the fetch returns it, whatever
-    /// its status.
+    /// its status. Even without retries, an idempotent request may be sent once more if the server closes the connection
+    /// before it responds.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};

@@ -200,8 +200,8 @@ impl Gateway {
         }
     }
 
-    /// Sends a request once. An attempt that may make the gateway refresh a token has a longer timeout, so that no refresh
-    /// is cut short.
+    /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
+    /// cut short.
     pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success, Failure> {
         let mut headers = self.headers.clone();
         for (name, value) in &call.headers {

@@ -38,8 +38,8 @@ pub(super) fn acquire(
         Err(problem) => {
             if !lock.has_failed.swap(true, Ordering::Relaxed) {
                 gateway.log.warn(format_args!(
-                    "continuing without {name}: {problem}; check it, or set lock_dir, NEXUS_LOCK_DIR or refresh_lock: \
-                     if two processes refresh the same token at once, the provider may revoke the user's grant"
+                    "continuing without {name}: {problem}; check it, or set lock_dir, NEXUS_LOCK_DIR or refresh_lock, \
+                     because the provider may revoke the user's grant if two processes refresh the same token at once"
                 ));
             }
             Ok(None)

@@ -24,9 +24,9 @@ struct Named {
 }
 
 impl Proxies {
-    /// Reads the variables, of which `variable` returns the values. The variable for the URL's scheme comes first and
-    /// `ALL_PROXY` last, each in lower case before capitals. An empty variable counts as missing. So does a variable whose value
-    /// is not a proxy's URL, with a warning.
+    /// Reads the proxies from the variables whose values `variable` returns. The variable for the URL's scheme comes first
+    /// and `ALL_PROXY` last, each in lower case before upper case. An empty variable counts as missing. So does a variable
+    /// whose value is not a proxy's URL, with a warning.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>, log: Log) -> Self {
         let value = |name: &&str| variable(name).filter(|value| !value.is_empty());
         let hosts = ["no_proxy", "NO_PROXY"].iter().find_map(value);
@@ -38,7 +38,7 @@ impl Proxies {
             let proxy = Proxy::new(&value(name)?).ok();
             if proxy.is_none() {
                 log.warn(format_args!(
-                    "{name} is ignored, because it is not a proxy's URL; set it to one such as http://proxy:8080"
+                    "{name} is ignored, because it is not a proxy's URL; set it to a URL such as http://proxy:8080"
                 ));
             }
             let variable = *name;
@@ -66,7 +66,7 @@ impl Proxies {
         }
     }
 
-    /// Returns the proxy of an agent: the proxy of most requests.
+    /// Returns the proxy for an agent's settings, which is the https proxy, because most requests use https.
     pub(super) fn of_agent(&self) -> Option<Proxy> {
         let usable = self.https.as_ref().filter(|named| is_usable(&named.proxy));
         Some(usable?.proxy.clone())

@@ -57,7 +57,7 @@ fn fields_from_the_top_level_or_the_credentials() {
         (json!({"access_token": "t", "token_type": "a", "credentials": {"token_type": "b"}}), "t", Some("b")),
         (json!({"access_token": 12}), "12", None),
         (json!({"strategy": "header", "credentials": {"api_key": "k"}}), "k", None),
-        (with("header", json!({"value_prefix": "Basic "}), json!({"api_key": "k"})), "k", None),
+        (by_query(), "k/1", None),
         (with("basic_auth", json!({}), json!({"username": "u", "password": "p"})), "", None),
         // A key that signs requests is not a token, whether or not this build can sign.
         (with("hmac_payload", json!({"header_name": "X-A"}), json!({"api_secret": "s"})), "", None),
@@ -235,13 +235,14 @@ fn the_secrets_of_a_token() {
 fn what_else_the_response_knows() {
     // A lifetime in the credentials began when the provider issued the token, so it is ignored.
     let ignored = json!({"expires_at": 0, "expires_in": -1, "credentials": {"expires_in": 3600}});
+    let outer = json!({"expiry": NOON + 9, "api_base_url": "a"});
     let two = json!({"expires_in": 60, "api_base_url": "a", "credentials": {"base_url": "b"}});
     let table = [
         // The response, whether its expiry is assumed, and its API base URL.
         (json!({}), true, None),
         (ignored, true, None),
-        (json!({"expires_in": 60, "api_base_url": ""}), false, None),
-        (json!({"expiry": NOON + 9}), false, None),
+        (json!({"expires_in": 300, "api_base_url": ""}), false, None),
+        (outer, false, Some("a")),
         (two, false, Some("b")),
     ];
     for (mut value, assumed, base) in table {

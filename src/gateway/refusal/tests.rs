@@ -200,7 +200,8 @@ fn long_bodies_are_cut() {
 
 #[test]
 fn redirects_of_the_gateway() {
-    for (status, body) in [(301, ""), (302, "Found: https://a/?token=canary")] {
+    let json = r#"{"message": "https://a/?token=canary"}"#;
+    for (status, body) in [(302, "Found: https://a/?token=canary"), (307, json)] {
         let error = error_of(status, body);
         let expected = format!(
             "the gateway responded with status {status} and a redirect; redirects are not followed, so set gateway_url to the address that this one leads to"

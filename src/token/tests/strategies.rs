@@ -62,7 +62,7 @@ fn check(table: &[(Value, Value, &str)]) {
 fn oauth2_and_no_strategy() {
     let config = json!({"header_name": "X-Other", "value_prefix": ""});
     let own = json!({"type": "OAuth2", "config": config});
-    let strategies = [json!(null), json!("oauth2"), json!({"type": null}), own];
+    let strategies = [json!(null), json!("oauth2"), json!({"type": ""}), own];
     let kinds = [
         (None, "Authorization: Bearer t-1"),
         (Some("bEaReR"), "Authorization: Bearer t-1"),

@@ -41,7 +41,7 @@ use crate::token::CachedToken;
 ///
 /// # Errors
 ///
-/// Every method that sends a request to the gateway can fail with `request_failed` (for example the network), `timeout`,
+/// Every method that sends a request to the gateway can fail with `request_failed` (such as a network failure), `timeout`,
 /// `max_retries_exceeded` (only with retries), `invalid_response` (a response that breaks the gateway's
 /// contract), `body_too_large`, `insecure_url` (for an http URL and an agent with `https_only`), `invalid_input`
 /// (for example a SOCKS proxy without the feature `socks-proxy`), and with the gateway's own codes. If the gateway sends
@@ -134,8 +134,8 @@ impl NexusClient {
     /// the gateway, and all get its token or error. A miss blocks for at most the client's timeout (30 s)
     /// for each attempt.
     ///
-    /// If the cached token is about to expire, one call every 5 s asks the gateway for a newer token. It waits for at most
-    /// 1 s. If no newer token has arrived, the call returns the cached token, unless the gateway has refused for good. The
+    /// If the cached token is about to expire, one call every 5 s asks the gateway for a newer token. This call waits for at
+    /// most 1 s. If no newer token has arrived, the call returns the cached token, unless the gateway has refused for good. The
     /// option [`stale_if_error`](NexusClientOptions::stale_if_error) can turn this off.
     ///
     /// # Errors

@@ -63,12 +63,12 @@
 //!
 //! # Blocking, time and threads
 //!
-//! Every method that sends a request blocks the calling thread, and its documentation states for how long. The requests of
-//! an [authenticated agent](NexusClient::authenticated_agent) have no limit for the whole request, so that bodies can
-//! stream.
+//! Every method that sends a request blocks the calling thread, and its documentation states for how long. By default, the
+//! requests of an [authenticated agent](NexusClient::authenticated_agent) have no limit for the whole request, so that
+//! bodies can stream.
 //!
 //! All types are `Send`, and all but [`WaitOptions`] are `Sync`. A clone of a [`NexusClient`] or a [`TokenCache`] is a handle
-//! to the same client or cache. To spare the first tool call of a server the wait for a token, call
+//! to the same client or cache. So that the first tool call of a server does not wait for a token, call
 //! [`get_cached_token`](NexusClient::get_cached_token) in a thread when the server starts. A request that may refresh a
 //! token continues after its caller has timed out: see [`refreshes`].
 //!
@@ -84,7 +84,7 @@
 //! | [`agent`](NexusClientOptions::agent) | the SDK's own | a ureq agent with your root certificates, client certificate or proxy |
 //! | [`max_body_bytes`](NexusClientOptions::max_body_bytes) | 100 MiB | the largest response body of a fetch |
 //! | [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) | `false` | allows sending a credential to an API on another machine over plain http |
-//! | [`log_level`](NexusClientOptions::log_level) | `Warn` | the messages that go to stderr |
+//! | [`log_level`](NexusClientOptions::log_level) | `Warn` | the least severe level that is logged |
 //!
 //! # What the SDK does without being asked
 //!
@@ -116,7 +116,8 @@
 //! Requests to this machine (`localhost` and loopback addresses) never go through a proxy. With the feature
 //! `win-system-proxy`, the proxy in the Windows settings is used if no variable names a proxy. An
 //! [`agent`](NexusClientOptions::agent) of your own gets the proxies of the environment if it has ureq's default proxy, and
-//! otherwise keeps its own settings. An [authenticated agent](NexusClient::authenticated_agent) uses the same proxies as its client.
+//! otherwise keeps its own settings. An [authenticated agent](NexusClient::authenticated_agent) uses the same proxies as its
+//! client.
 //!
 //! # Features
 //!
@@ -138,8 +139,8 @@
 //!
 //! The repository's folder `examples` has complete programs: `quickstart.rs`; two MCP servers over stdio,
 //! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; and `rest_tools.rs`, which finds and executes tools over REST.
-//! Two packages are meant to be copied: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for slow
-//! name servers. The command line tool `nexus` is in `examples/nexus`.
+//! Two packages are meant to be copied: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for
+//! slow name servers. The command line tool `nexus` is in `examples/nexus`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,

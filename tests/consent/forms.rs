@@ -375,14 +375,14 @@ fn a_page_waits_longer_than_half_open_connections_delay_a_response() {
     let longest: u64 = between(&page.html, "AbortSignal.timeout(", ")")
         .parse()
         .unwrap();
-    half_open(&form);
+    let _half_open = half_open(&form);
     let (challenge, proof) = pair(&page);
     let start = Instant::now();
     let proved = get(&format!("{form}?challenge={challenge}"));
     let passed = start.elapsed();
     assert_eq!(proved.html, proof);
     // A slower machine takes longer.
-    assert!(4 * passed < Duration::from_millis(longest), "{passed:?}");
+    assert!(3 * passed < Duration::from_millis(longest), "{passed:?}");
     assert_eq!(submit(&form, "api_key=k").status, 200);
 }
 

@@ -290,7 +290,7 @@ fn half_open_connections_do_not_stop_the_form() {
     let open = OpenForm::new();
     let browser = &open.browser;
     open.enter("right");
-    half_open(&open.form);
+    let _half_open = half_open(&open.form);
     browser.press(ENTER);
     browser.wait_for("Connected");
 }

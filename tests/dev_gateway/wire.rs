@@ -87,6 +87,14 @@ fn requests_are_recorded_as_they_came() {
     assert_eq!((gateway.requests().len(), gateway.count("")), (0, 0));
 }
 
+#[test]
+fn the_date_follows_the_clock() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.advance(Duration::MAX);
+    let response = send(&gateway, ("GET", "/health"), &[], "");
+    assert_eq!(response.headers()["date"], "Fri, 31 Dec 9999 23:59:59 GMT");
+}
+
 /// A web page can give its own host name the address of this machine (DNS rebinding).
 #[test]
 fn only_hosts_of_this_machine_are_answered() {

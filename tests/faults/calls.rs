@@ -1,27 +1,22 @@
 //! A server that is both gateway and upstream, and the calls that are made to it.
 
 use std::collections::HashMap;
-use std::fmt::Display;
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nexus_sdk::{
-    FetchOptions, NexusClient, NexusError, RequestConnectionInput, RetryPolicy, TokenCache,
-    WaitOptions, ureq,
-};
+use nexus_sdk::{FetchOptions, NexusClient, NexusError, RequestConnectionInput, TokenCache};
 
-use crate::find_secrets::{KEY, check_chain, check_error};
-use crate::support::{LONG, Reply, Request, Server, holder, options, reply};
+use crate::find_secrets::{KEY, check_error};
+use crate::support::{LONG, Reply, Request, Server, holder, options, reply, retrying};
 use crate::watched;
 
 /// The timeout of a call that the server lets hang. A time limit is rounded before the socket sees it, so it is no round
 /// number.
 pub(crate) const SHORT: Duration = Duration::from_millis(403);
 /// The body limit of the tests, and of a gateway's responses: larger than any response that is to be read.
-pub(crate) const LIMIT: u64 = 256 << 10;
+pub(crate) const LIMIT: usize = 256 << 10;
 
 /// The response to every request: a token, a status, a connection and a document in one.
 pub(crate) fn document(number: usize) -> String {
@@ -55,13 +50,11 @@ impl FaultyServer {
             let mut heard = own.lock().unwrap();
             let count = heard.entry(id.clone()).or_default();
             *count += 1;
-            let first = *count == 1;
-            drop(heard);
-            if first {
-                fault(number(&id))
-            } else {
-                document_reply(2)
+            if *count > 1 {
+                return document_reply(2);
             }
+            drop(heard);
+            fault(id.split('-').next().unwrap().parse().unwrap())
         });
         Self {
             server,
@@ -91,35 +84,25 @@ pub(crate) fn id_of(request: &Request) -> Option<String> {
     rest.split(end).next().map(str::to_owned)
 }
 
-fn number(id: &str) -> usize {
-    id.split('-').next().unwrap().parse().unwrap()
-}
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Call {
     /// A resolve.
     Token,
     /// A status, with retries.
     Check,
-    /// A wait whose first poll meets the fault.
-    Wait,
     /// A POST to the gateway, on a connection that was used before, with retries.
     Connect,
     Fetch,
     /// A POST to the upstream, with retries.
     Send,
-    /// A GET of the authenticated agent.
-    Agent,
 }
 
-pub(crate) const CALLS: [Call; 7] = [
+pub(crate) const CALLS: [Call; 5] = [
     Call::Token,
     Call::Check,
-    Call::Wait,
     Call::Connect,
     Call::Fetch,
     Call::Send,
-    Call::Agent,
 ];
 
 /// Makes one call of one case: first with the fault, then again on the same client.
@@ -139,12 +122,14 @@ impl<'a> FaultyCall<'a> {
         case: usize,
         timeout: Duration,
     ) -> Self {
-        let options = options(&server.server).api_key(KEY).max_body_bytes(LIMIT);
+        let options = options(&server.server)
+            .api_key(KEY)
+            .max_body_bytes(LIMIT as u64);
         let options = options.timeout(timeout);
         let options = match call {
             // The call that hangs is a flight, which the next attempt would only join.
             Call::Check if timeout == SHORT => options,
-            Call::Check | Call::Connect => options.retry_policy(many_retries()),
+            Call::Check | Call::Connect => options.retry_policy(retrying(9, Duration::ZERO)),
             _ => options,
         };
         let (client, cache) = holder(options, "canary-held");
@@ -188,10 +173,8 @@ impl<'a> FaultyCall<'a> {
             let start = Instant::now();
             let outcome = self.run(&id, 1);
             let took = start.elapsed();
-            assert!(took < LONG, "{id} took {took:?}");
-            // A wait may end early, when there is no time for another poll.
             let is_early = outcome == "timeout" && took < self.timeout;
-            assert!(!is_early || self.call == Call::Wait, "{id} took {took:?}");
+            assert!(took < LONG && !is_early, "{id} took {took:?}");
             if self.server.heard(&id) > 0 {
                 return (id, outcome);
             }
@@ -216,7 +199,7 @@ impl<'a> FaultyCall<'a> {
 
     /// Returns whether the call continues without its caller, until the server closes the connection.
     fn hangs_in_flight(&self) -> bool {
-        self.timeout == SHORT && matches!(self.call, Call::Token | Call::Check | Call::Wait)
+        self.timeout == SHORT && matches!(self.call, Call::Token | Call::Check)
     }
 
     fn is_post(&self) -> bool {
@@ -233,13 +216,6 @@ impl<'a> FaultyCall<'a> {
                 })
             }
             Call::Check => self.status(id),
-            Call::Wait => {
-                let soon = WaitOptions::default()
-                    .interval(Duration::ZERO)
-                    .timeout(self.timeout);
-                let status = self.client.wait_for_active(id, soon);
-                shown(status, |status| compare(status.as_str(), "active"))
-            }
             Call::Connect => {
                 let input = RequestConnectionInput::new(id, "p", ["s"], "http://a/?canary");
                 let connection = self.client.request_connection(&input);
@@ -250,9 +226,8 @@ impl<'a> FaultyCall<'a> {
             Call::Fetch => self.fetch(&url, number, FetchOptions::default()),
             Call::Send => {
                 let post = FetchOptions::default().method("POST").data("canary");
-                self.fetch(&url, number, post.retry_policy(many_retries()))
+                self.fetch(&url, number, post.retry_policy(retrying(9, Duration::ZERO)))
             }
-            Call::Agent => self.stream(&url, number),
         }
     }
 
@@ -270,30 +245,6 @@ impl<'a> FaultyCall<'a> {
             compare(&String::from_utf8_lossy(&body), &document(number))
         })
     }
-
-    /// The agent leaves the limits of a stream's time and size to its user.
-    fn stream(&self, url: &str, number: usize) -> String {
-        let agent = self.client.authenticated_agent(&self.cache, "ws", "p");
-        let request = agent
-            .get(url)
-            .config()
-            .timeout_global(Some(self.timeout))
-            .build();
-        let read = request
-            .call()
-            .and_then(|mut response| response.body_mut().with_config().limit(LIMIT).read_to_vec());
-        match read {
-            Ok(body) => compare(&String::from_utf8_lossy(&body), &document(number)),
-            Err(error) => {
-                check_chain(&error);
-                name_of(&error).to_owned()
-            }
-        }
-    }
-}
-
-fn many_retries() -> RetryPolicy {
-    RetryPolicy::default().retries(9).min_delay(Duration::ZERO)
 }
 
 /// Returns the value, or the code of the error. Asserts that the error shows no secret.
@@ -317,25 +268,12 @@ pub(crate) fn compare(got: &str, expected: &str) -> String {
     how.to_owned()
 }
 
-/// Returns the code of the SDK for an error of ureq.
-fn name_of(error: &ureq::Error) -> &'static str {
-    match error {
-        ureq::Error::Timeout(_) => "timeout",
-        ureq::Error::BodyExceedsLimit(_) => "body_too_large",
-        _ => "request_failed",
-    }
-}
-
-/// Runs the cases on several threads. A case that panics fails the test, and no further case starts.
+/// Runs the cases on several threads.
 pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let work = || {
         while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let outcome = panic::catch_unwind(AssertUnwindSafe(|| run(case)));
-            if let Err(reason) = outcome {
-                next.store(cases.len(), Ordering::Relaxed);
-                panic::resume_unwind(reason);
-            }
+            run(case);
         }
     };
     thread::scope(|scope| {
@@ -343,30 +281,4 @@ pub(crate) fn all<T: Sync>(cases: &[T], threads: usize, run: impl Fn(&T) + Sync)
             scope.spawn(work);
         }
     });
-}
-
-/// The unexpected outcomes of all cases, to report together.
-pub(crate) struct Mismatches(Mutex<Vec<String>>);
-
-impl Mismatches {
-    pub(crate) fn new() -> Self {
-        Self(Mutex::default())
-    }
-
-    pub(crate) fn compare(&self, case: impl Display, got: &str, expected: &str) {
-        if got != expected {
-            let line = format!("{case}: {got}, not {expected}");
-            self.0.lock().unwrap().push(line);
-        }
-    }
-}
-
-impl Drop for Mismatches {
-    fn drop(&mut self) {
-        let mut wrong = self.0.lock().unwrap().split_off(0);
-        wrong.sort();
-        if !thread::panicking() {
-            assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-        }
-    }
 }

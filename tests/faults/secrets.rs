@@ -39,17 +39,14 @@ pub(crate) fn strategies() -> Vec<Value> {
     ]
 }
 
-const PATHS: [&str; 12] = [
-    "cut", "short", "hole", "large", "garbage", "header", "loop", "away", "mail", "user", "port",
-    "gzip",
+const PATHS: [&str; 9] = [
+    "short", "hole", "large", "garbage", "header", "loop", "away", "mail", "gzip",
 ];
 
 /// An upstream that fails in a different way on every path.
 fn upstream(request: &Request) -> Reply {
-    let long = "HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\ncanary-body";
     match request.path().split('/').nth(1).unwrap() {
-        "cut" => bytes(""),
-        "short" => bytes(long),
+        "short" => bytes("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\ncanary-body"),
         "hole" => bytes("").then(End::Hold),
         "large" => text(200, &"canary".repeat(1000)),
         "garbage" => bytes("canary-garbage\r\n\r\n"),
@@ -57,8 +54,6 @@ fn upstream(request: &Request) -> Reply {
         "loop" => redirect(302, &request.target),
         "away" => redirect(302, "http://192.0.2.1/canary?key=canary"),
         "mail" => redirect(302, "mailto:canary@example.com?canary"),
-        "user" => redirect(302, "http://me:canary@127.0.0.1/canary"),
-        "port" => redirect(302, "http://127.0.0.1:1/canary?key=canary"),
         "gzip" => reply(200, &[("Content-Encoding", "gzip")], "canary is no gzip"),
         _ => text(200, "canary"),
     }
@@ -70,37 +65,37 @@ fn fetch_failures(strategy: &Value) -> Vec<NexusError> {
     let server = Server::start(upstream);
     let client = NexusClient::new(options(&gateway).api_key(KEY).max_body_bytes(4096)).unwrap();
     let cache = TokenCache::new();
-    let names = ["Authorization", "Cookie", "Proxy-Authorization", "X-Own"];
     let fetch = |url: &str, options: FetchOptions| {
-        let options = options.headers(names.map(|name| (name, "canary")));
-        client.authenticated_fetch(&cache, "ws", "p", url, options.data("canary"))
+        let options = options.headers([("Authorization", "canary"), ("X-Own", "canary")]);
+        let fetched = client.authenticated_fetch(&cache, "ws", "p", url, options.data("canary"));
+        fetched.expect_err(url)
     };
-    let field = if strategy["type"] == "path" {
-        "{api_key}"
-    } else {
-        "canary"
-    };
+    let placeholder = strategy["type"] == "path";
+    let field = if placeholder { "{api_key}" } else { "canary" };
     let mut failures = Vec::new();
     for path in PATHS {
         let url = server.url(&format!("/{path}/{field}?q=canary#canary"));
         let timeout = Duration::from_millis(if path == "hole" { 100 } else { 10_000 });
-        let error = fetch(&url, FetchOptions::default().timeout(timeout));
-        failures.push(error.expect_err(path));
+        failures.push(fetch(&url, FetchOptions::default().timeout(timeout)));
     }
-    #[rustfmt::skip]
-    let urls = [
-        "http://127.0.0.1:1/{api_key}?k=canary", "http://me:canary@127.0.0.1/",
-        "http://192.0.2.1/canary?canary", "ftp://127.0.0.1/canary", "http://127.0.0.1/can ary?canary",
-        "canary", "http://127.0.0.1:canary/", "https://127.0.0.1:1/{api_key}?canary",
-    ];
-    failures.extend(urls.map(|url| fetch(url, FetchOptions::default()).expect_err(url)));
-    let unusable = [
+    for url in [
+        "http://127.0.0.1:1/{api_key}?k=canary",
+        "http://me:canary@127.0.0.1/",
+        "http://192.0.2.1/canary?canary",
+        "ftp://127.0.0.1/canary",
+        "http://127.0.0.1/can ary?canary",
+        "http://127.0.0.1:canary/",
+    ] {
+        failures.push(fetch(url, FetchOptions::default()));
+    }
+    for unusable in [
         FetchOptions::default().header("X-Key", "canary\n"),
         FetchOptions::default().method("canary canary"),
         FetchOptions::default().header("Transfer-Encoding", "canary"),
         FetchOptions::default().header("Bearer canary", "Authorization"),
-    ];
-    failures.extend(unusable.map(|options| fetch(&server.url("/"), options).unwrap_err()));
+    ] {
+        failures.push(fetch(&server.url("/"), unusable));
+    }
     failures
 }
 
@@ -146,47 +141,29 @@ fn a_gateway_that_quotes_a_request_makes_no_error_show_a_secret() {
 
 /// Returns responses that make every operation fail, with secrets in them.
 fn gateway_failures() -> Vec<Reply> {
-    let odd =
-        |kind: &str, config: Value| json(200, &token(&json!({"type": kind, "config": config})));
-    vec![
-        json(
-            401,
-            &json!({"error": KEY, "message": format!("bad key {KEY}"), "canary": "canary"}),
-        ),
-        json(
-            500,
-            &json!({"message": format!("{KEY}"), "access_token": "canary"}),
-        ),
+    let strategies = [
+        json!({"type": "query_param", "config": null}),
+        json!({"type": "header", "config": {"header_name": "X-Key", "value_prefix": "canary\n"}}),
+        json!({"type": "header", "config": {"header_name": "X Key"}}),
+        json!({"type": "saml", "config": {"secret": "canary"}}),
+        json!({"type": "hmac_payload", "config": {"secret_field": "nothing"}}),
+    ];
+    let refused = json!({"error": KEY, "message": format!("bad key {KEY}"), "canary": "canary"});
+    let mut replies = vec![
+        json(401, &refused),
+        json(500, &json!({"message": KEY, "access_token": "canary"})),
         text(400, &format!("who is {KEY}?")),
         text(503, KEY),
         redirect(302, "https://elsewhere.example/canary?key=canary"),
         text(200, "canary, no JSON"),
-        text(200, "\"canary\""),
         text(200, "{\"access_token\": \"canary-token\", "),
         json(200, &json!({"access_token": "canary\n"})),
         json(200, &json!({"secret": "canary"})),
-        odd("query_param", Value::Null),
-        odd("header", json!({"header_name": "X Key"})),
-        odd(
-            "header",
-            json!({"header_name": "X-Key", "value_prefix": "canary\n"}),
-        ),
-        odd(
-            "header",
-            json!({"credential_field": "nothing", "header_name": "Transfer Encoding"}),
-        ),
-        odd("saml", json!({"secret": "canary"})),
-        odd(
-            "hmac_payload",
-            json!({"header_name": "X-Sig", "secret_field": "nothing"}),
-        ),
-        json(
-            200,
-            &json!({"credentials": {"password": "canary"}, "strategy": "basic_auth"}),
-        ),
         bytes("HTTP/1.1 200 canary\r\nContent-Length: 99\r\n\r\ncanary"),
         bytes("canary"),
-    ]
+    ];
+    replies.extend(strategies.map(|strategy| json(200, &token(&strategy))));
+    replies
 }
 
 #[test]

@@ -117,25 +117,6 @@ fn a_known_id_has_the_lock_of_its_pair() {
     std::fs::remove_dir_all(dir).unwrap();
 }
 
-/// Calls by the same id take turns. They do not take turns with calls by workspace and provider, because the client
-/// does not know the id's.
-#[test]
-fn calls_by_an_id_that_the_client_has_not_requested_take_turns() {
-    let gateway = gateway();
-    let client = client(&gateway);
-    let id = gateway.connect("acme", "github").unwrap();
-    for (number, (first, call)) in BY_ID.into_iter().enumerate() {
-        for (second, other) in &BY_ID[number..] {
-            gateway.advance(HOUR);
-            together(
-                || call(&client, &id).unwrap(),
-                || other(&client, &id).unwrap(),
-            );
-            survives(&client, &gateway, &format!("{first} beside {second}"));
-        }
-    }
-}
-
 #[test]
 fn whether_a_pair_is_connected_is_read_from_the_response_to_a_resolve() {
     let odd = r#"{"access_token": "t", "strategy": {"type": "saml"}}"#;

@@ -5,24 +5,11 @@ use std::net::TcpListener;
 use std::sync::{Barrier, mpsc};
 use std::thread;
 
-use crate::support::{End, LONG, Server, bytes, fetcher, holder, options, reply, text};
+use crate::support::{LONG, Server, bytes, fetcher, holder, options, reply, text};
 use nexus_sdk::{FetchOptions, NexusClientOptions};
 
 fn get() -> FetchOptions {
     FetchOptions::default()
-}
-
-#[test]
-fn a_connection_that_was_closed_while_idle_costs_no_error() {
-    for method in ["GET", "POST"] {
-        let server = Server::play(vec![reply(200, &[], "").then(End::Close)]);
-        let fetcher = fetcher(options(&server));
-        let fetch = |method: &str| fetcher.fetch(&server.url("/"), get().method(method));
-        assert_eq!(fetch("GET").unwrap().0, 200);
-        server.wait_ended(1);
-        assert_eq!(fetch(method).unwrap().0, 200, "{method}");
-        assert_eq!((server.requests().len(), server.connections()), (2, 2));
-    }
 }
 
 #[test]

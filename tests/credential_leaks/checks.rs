@@ -8,7 +8,7 @@ use crate::find_secrets::shows_secret;
 use crate::servers::{BODY, CALLERS_SECRETS, HARMLESS_HEADER, Received, Step};
 use crate::strategies::Strategy;
 use crate::support::Request;
-use crate::targets::{Base, Outcome, Target};
+use crate::targets::{Base, Outcome};
 
 /// The headers that a request to another origin may have. Any other header was meant for the first
 /// origin.
@@ -21,7 +21,10 @@ const HARMLESS: [&str; 9] = [
 pub(crate) struct Case<'a> {
     pub(crate) base: Base,
     pub(crate) strategy: &'a Strategy,
-    pub(crate) target: &'a Target,
+    pub(crate) what: &'a str,
+    /// The location of the target.
+    pub(crate) location: &'a str,
+    pub(crate) outcome: Outcome,
     pub(crate) steps: &'a [Step],
     pub(crate) method: &'a str,
 }
@@ -29,7 +32,7 @@ pub(crate) struct Case<'a> {
 impl fmt::Display for Case<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, method, steps) = (self.strategy.name, self.method, self.steps);
-        let (origin, target) = (self.base.origin(), self.target.what);
+        let (origin, target) = (self.base.origin(), self.what);
         write!(f, "{name}: {method} from {origin} to {target} by {steps:?}")
     }
 }
@@ -82,11 +85,11 @@ pub(crate) fn leaked(request: &Request) -> Option<String> {
 
 /// Asserts that the fetch ended as the table says, after the right requests.
 fn check_outcome(case: &Case<'_>, code: Option<&str>, received: &[Received]) {
-    let location = case.base.fill(case.target.location);
+    let location = case.base.fill(case.location);
     let mut steps = case.steps.iter();
     let before = steps.position(|step| step.location == location).unwrap() + 1;
     let ended = (code, received.len());
-    match case.target.outcome {
+    match case.outcome {
         Outcome::Refused(expected) => assert_eq!(ended, (Some(expected), before), "{case}"),
         Outcome::Copies if code.is_some() => {
             assert_eq!(ended, (Some("insecure_url"), before), "{case}");

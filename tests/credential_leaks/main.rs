@@ -46,7 +46,7 @@ fn redirects(base: Base) -> Vec<(u16, &'static [&'static str], &'static Target)>
         for way in WAYS {
             let odd = if way.len() == 1 { ODD_TARGETS } else { &[] };
             let targets = PLAIN_TARGETS.iter().chain(odd);
-            let targets = targets.filter(|target| target.bases.contains(&base));
+            let targets = targets.filter(|target| target.0.contains(&base));
             all.extend(targets.map(|target| (status, way, target)));
         }
     }
@@ -62,8 +62,8 @@ fn no_credential_leaves_its_origin() {
         let servers = Servers::new();
         while let Some((base, strategy)) = { left.lock().unwrap().next() } {
             let fetcher = strategy.fetcher(&servers, base.insecure);
-            for (status, way, target) in redirects(base) {
-                let fill = |to: &&str| base.fill(&to.replace('>', target.location));
+            for (status, way, (_, what, location, outcome)) in redirects(base) {
+                let fill = |to: &&str| base.fill(&to.replace('>', location));
                 let steps: Vec<_> = way.iter().map(|to| Step::to(status, fill(to))).collect();
                 let method = if way.len() == 2 { "POST" } else { "GET" };
                 servers.expect(steps.iter().cloned());
@@ -72,7 +72,9 @@ fn no_credential_leaves_its_origin() {
                 let case = Case {
                     base,
                     strategy,
-                    target,
+                    what,
+                    location,
+                    outcome: *outcome,
                     steps: &steps,
                     method,
                 };

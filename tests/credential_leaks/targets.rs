@@ -65,26 +65,8 @@ pub(crate) enum Outcome {
 }
 use Outcome::{Copies, Leaves, Refused, Stays};
 
-pub(crate) struct Target {
-    pub(crate) bases: &'static [Base],
-    pub(crate) what: &'static str,
-    pub(crate) location: &'static str,
-    pub(crate) outcome: Outcome,
-}
-
-const fn target(
-    bases: &'static [Base],
-    what: &'static str,
-    location: &'static str,
-    outcome: Outcome,
-) -> Target {
-    Target {
-        bases,
-        what,
-        location,
-        outcome,
-    }
-}
+/// Bases, the description, the location, and the outcome.
+pub(crate) type Target = (&'static [Base], &'static str, &'static str, Outcome);
 
 const ALL: &[Base] = &[HTTPS, HTTP, LOOPBACK];
 const NAMED: &[Base] = &[HTTPS, HTTP];
@@ -93,62 +75,62 @@ const NOT_HTTPS: &[Base] = &[HTTP, LOOPBACK];
 /// Tried on every way, with every status.
 #[rustfmt::skip]
 pub(crate) const PLAIN_TARGETS: &[Target] = &[
-    target(ALL, "the same origin", "{s}://{h}:{p}/end", Stays),
-    target(ALL, "its path alone", "/end", Stays),
+    (ALL, "the same origin", "{s}://{h}:{p}/end", Stays),
+    (ALL, "its path alone", "/end", Stays),
     // curl CVE-2022-27774 and CVE-2022-27776.
-    target(ALL, "another port", "{s}://{h}:8443/end", Leaves),
+    (ALL, "another port", "{s}://{h}:8443/end", Leaves),
     // curl CVE-2018-1000007: Authorization of the caller's own. urllib3 CVE-2023-43804: Cookie. urllib3 CVE-2024-37891:
     // Proxy-Authorization. follow-redirects CVE-2026-40895: X-API-Key and its like. Deno CVE-2025-21620: Authorization.
-    target(NAMED, "another host", "{s}://other.test/end", Leaves),
-    target(NAMED, "another host, protocol-relative", "//other.test/end", Leaves),
+    (NAMED, "another host", "{s}://other.test/end", Leaves),
+    (NAMED, "another host, protocol-relative", "//other.test/end", Leaves),
     // Go CVE-2023-45289: what counts as below the domain.
-    target(NAMED, "a subdomain", "{s}://evil.api.example.test/end", Leaves),
-    target(NAMED, "the superdomain", "{s}://example.test/end", Leaves),
-    target(NAMED, "a name that ends alike", "{s}://evil-api.example.test/end", Leaves),
-    target(NAMED, "a name that begins alike", "{s}://api.example.test.evil.test/end", Leaves),
+    (NAMED, "a subdomain", "{s}://evil.api.example.test/end", Leaves),
+    (NAMED, "the superdomain", "{s}://example.test/end", Leaves),
+    (NAMED, "a name that ends alike", "{s}://evil-api.example.test/end", Leaves),
+    (NAMED, "a name that begins alike", "{s}://api.example.test.evil.test/end", Leaves),
     // requests CVE-2018-18074, and on the same port curl CVE-2022-27774.
-    target(&[HTTPS], "down to http", "http://api.example.test/end", Refused("insecure_url")),
-    target(&[HTTPS], "down to http on its port", "http://api.example.test:443/end", Refused("insecure_url")),
-    target(&[HTTPS], "down to http on loopback", "http://127.0.0.1:8001/end", Refused("insecure_url")),
-    target(&[LOOPBACK], "its name", "http://localhost:8001/end", Leaves),
-    target(&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url")),
+    (&[HTTPS], "down to http", "http://api.example.test/end", Refused("insecure_url")),
+    (&[HTTPS], "down to http on its port", "http://api.example.test:443/end", Refused("insecure_url")),
+    (&[HTTPS], "down to http on loopback", "http://127.0.0.1:8001/end", Refused("insecure_url")),
+    (&[LOOPBACK], "its name", "http://localhost:8001/end", Leaves),
+    (&[LOOPBACK], "another machine", "http://other.test/end", Refused("insecure_url")),
     // curl CVE-2022-27774 and CVE-2022-27776: another protocol.
-    target(NOT_HTTPS, "up to https on its port", "https://{h}:{p}/end", Leaves),
-    target(NOT_HTTPS, "up to https elsewhere", "https://other.test/end", Leaves),
+    (NOT_HTTPS, "up to https on its port", "https://{h}:{p}/end", Leaves),
+    (NOT_HTTPS, "up to https elsewhere", "https://other.test/end", Leaves),
 ];
 
 /// Tried directly from the first request, with every status. `src/url/tests.rs` has the spellings of URLs and references.
 /// Each kind of them has one row here.
 #[rustfmt::skip]
 pub(crate) const ODD_TARGETS: &[Target] = &[
-    target(ALL, "the host as userinfo", "{s}://{h}@{o}/end", Refused("invalid_response")),
-    target(ALL, "an at sign in the query", "{s}://{o}?@{h}/", Leaves),
+    (ALL, "the host as userinfo", "{s}://{h}@{o}/end", Refused("invalid_response")),
+    (ALL, "an at sign in the query", "{s}://{o}?@{h}/", Leaves),
     // Browsers treat a backslash as a slash.
-    target(ALL, "slash and backslash", "/\\{o}/end", Stays),
-    target(ALL, "a backslash before an at sign", "{s}://{h}\\@{o}/end", Refused("invalid_response")),
-    target(ALL, "a no-break space before", "\u{a0}//{o}/end", Leaves),
-    target(ALL, "slashes after a dot", "/.//{o}/end", Stays),
-    target(ALL, "no scheme", "{o}/end", Stays),
-    target(ALL, "nothing", "", Stays),
-    target(ALL, "upper case", "{S}://{H}:{p}/end", Stays),
-    target(ALL, "upper case elsewhere", "{S}://{o}/end", Leaves),
-    target(ALL, "a port with zeros", "{s}://{h}:00{p}/end", Stays),
-    target(NAMED, "no port", "{s}://{h}/end", Stays),
-    target(&[LOOPBACK], "no port", "{s}://{h}/end", Leaves),
-    target(NAMED, "a dot at the end", "{s}://{h}./end", Leaves),
-    target(ALL, "IPv6", "{s}://[::1]:{p}/end", Leaves),
-    target(&[LOOPBACK], "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end", Refused("insecure_url")),
+    (ALL, "slash and backslash", "/\\{o}/end", Stays),
+    (ALL, "a backslash before an at sign", "{s}://{h}\\@{o}/end", Refused("invalid_response")),
+    (ALL, "a no-break space before", "\u{a0}//{o}/end", Leaves),
+    (ALL, "slashes after a dot", "/.//{o}/end", Stays),
+    (ALL, "no scheme", "{o}/end", Stays),
+    (ALL, "nothing", "", Stays),
+    (ALL, "upper case", "{S}://{H}:{p}/end", Stays),
+    (ALL, "upper case elsewhere", "{S}://{o}/end", Leaves),
+    (ALL, "a port with zeros", "{s}://{h}:00{p}/end", Stays),
+    (NAMED, "no port", "{s}://{h}/end", Stays),
+    (&[LOOPBACK], "no port", "{s}://{h}/end", Leaves),
+    (NAMED, "a dot at the end", "{s}://{h}./end", Leaves),
+    (ALL, "IPv6", "{s}://[::1]:{p}/end", Leaves),
+    (&[LOOPBACK], "an IPv4 address in IPv6", "{s}://[::ffff:127.0.0.1]:{p}/end", Refused("insecure_url")),
     // Go CVE-2023-45289: the zone taken for a name.
-    target(ALL, "an IPv6 zone that ends alike", "{s}://[::1%25.{h}]:{p}/end", Refused("invalid_response")),
+    (ALL, "an IPv6 zone that ends alike", "{s}://[::1%25.{h}]:{p}/end", Refused("invalid_response")),
     // curl CVE-2022-27774: another protocol.
-    target(ALL, "ftp", "ftp://{o}/end", Refused("invalid_response")),
-    target(ALL, "two Locations, home first", "/end\n{s}://{o}/end", Stays),
-    target(ALL, "two Locations, home last", "{s}://{o}/end\n/end", Leaves),
+    (ALL, "ftp", "ftp://{o}/end", Refused("invalid_response")),
+    (ALL, "two Locations, home first", "/end\n{s}://{o}/end", Stays),
+    (ALL, "two Locations, home last", "{s}://{o}/end\n/end", Leaves),
     // Parts of the request that the server copies.
-    target(ALL, "the query", "{s}://{o}/end?{query}", Copies),
-    target(ALL, "the path", "{s}://{o}{path}", Copies),
-    target(ALL, "the whole", "//{o}{url}", Copies),
-    target(ALL, "the URL in a parameter, twice", "{s}://{o}/end?next={url%%}&a=1", Copies),
-    target(ALL, "the URL in the path", "{s}://{o}/end/{url%}", Copies),
-    target(ALL, "the URL in the fragment", "{s}://{o}/end#{url}", Copies),
+    (ALL, "the query", "{s}://{o}/end?{query}", Copies),
+    (ALL, "the path", "{s}://{o}{path}", Copies),
+    (ALL, "the whole", "//{o}{url}", Copies),
+    (ALL, "the URL in a parameter, twice", "{s}://{o}/end?next={url%%}&a=1", Copies),
+    (ALL, "the URL in the path", "{s}://{o}/end/{url%}", Copies),
+    (ALL, "the URL in the fragment", "{s}://{o}/end#{url}", Copies),
 ];

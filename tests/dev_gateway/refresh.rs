@@ -91,51 +91,39 @@ fn what_a_refresh_fails_with() {
 }
 
 #[test]
-fn the_health_worker_leaves_cached_tokens_dead() {
-    let gateway = DevGateway::start().unwrap();
-    for provider in ["github", "weather"] {
-        gateway.connect("ws", provider).unwrap();
-    }
-    let [token, key] = ["github", "weather"].map(|it| resolve(&gateway, "ws", it));
-    assert_eq!(token["health_status"], "unknown");
-    gateway.run_health_worker();
-    assert_eq!(bearer(&gateway, &token), 401);
-    let next = resolve(&gateway, "ws", "github");
-    assert_eq!(bearer(&gateway, &next), 200);
-    assert_eq!(next["health_status"], "healthy");
-    assert_eq!(resolve(&gateway, "ws", "weather"), key);
-}
-
-#[test]
 fn the_health_worker_uses_the_refresh_token() {
-    let (gateway, _) = connected(github().rotating(false));
-    gateway.run_health_worker();
-    let first = resolve(&gateway, "ws", "github");
-    assert_eq!(first["health_status"], "unknown", "there was no token");
-    gateway.run_health_worker();
-    let second = resolve(&gateway, "ws", "github");
-    assert_ne!(second["access_token"], first["access_token"]);
-    assert_eq!(second["refresh_token"], first["refresh_token"]);
-    let works = [first, second].map(|token| bearer(&gateway, &token));
-    assert_eq!(works, [200, 200]);
+    // (the provider rotates refresh tokens, the status of a request with the token from before the worker)
+    for (rotating, old) in [(true, 401), (false, 200)] {
+        let (gateway, _) = connected(github().rotating(rotating));
+        gateway.run_health_worker();
+        let first = resolve(&gateway, "ws", "github");
+        assert_eq!(first["health_status"], "unknown", "there was no token");
+        gateway.run_health_worker();
+        let second = resolve(&gateway, "ws", "github");
+        assert_eq!(second["health_status"], "healthy");
+        let kept = second["refresh_token"] == first["refresh_token"];
+        assert_eq!(kept, !rotating);
+        let works = [first, second].map(|token| bearer(&gateway, &token));
+        assert_eq!(works, [old, 200], "{rotating}");
+    }
 
-    // (the provider rotates refresh tokens, a token was issued before the grant ended)
-    for (rotating, issued) in [(true, true), (false, true), (true, false)] {
-        let (gateway, id) = connected(github().rotating(rotating));
+    for issued in [true, false] {
+        let (gateway, id) = connected(github());
         let before = issued.then(|| resolve(&gateway, "ws", "github"));
         assert!(gateway.end_grant("ws", "github"));
         let token = before.unwrap_or_else(|| resolve(&gateway, "ws", "github"));
-        assert_eq!(bearer(&gateway, &token), 401, "{rotating}, {issued}");
+        assert_eq!(bearer(&gateway, &token), 401, "{issued}");
         gateway.run_health_worker();
-        assert_eq!(bearer(&gateway, &token), 401);
         let refused = get(&gateway, &format!("/v1/token/{id}"));
         assert_eq!(code(&refused), (400, "connection_not_active"));
     }
 
-    let (gateway, _) = connected(without_refresh_token());
-    let token = resolve(&gateway, "ws", "github");
-    gateway.run_health_worker();
-    assert_eq!(resolve(&gateway, "ws", "github"), token);
+    for provider in [without_refresh_token(), Provider::api_key("github")] {
+        let (gateway, _) = connected(provider);
+        let token = resolve(&gateway, "ws", "github");
+        gateway.run_health_worker();
+        assert_eq!(resolve(&gateway, "ws", "github"), token);
+    }
 }
 
 #[test]

@@ -51,7 +51,6 @@ fn the_upstream_takes_each_strategy_in_its_own_way() {
         (&query, "/user?key=k%2F1", None, 200),
         (&query, "/user?api_key=k%2F1", None, 401),
         (&path, "/key/k%2F1/user", None, 200),
-        (&path, "/botk%2F1/user?a=b", None, 200),
         (&path, repos, None, 200),
         (&json!({"type": "saml"}), "/user", auth("Bearer k/1"), 401),
     ] {
@@ -84,22 +83,13 @@ fn the_upstream_lists_and_creates_repositories() {
     let auth = [("authorization", &*value)];
     let first =
         json!({"id": 1, "name": "hello-world", "full_name": "ws/hello-world", "private": false});
-    for (query, count) in [
-        ("", 3),
-        ("?per_page=2", 2),
-        ("?per_page=9", 3),
-        ("?per_page=x", 3),
-    ] {
+    for (query, count) in [("", 3), ("?per_page=2", 2), ("?per_page=x", 3)] {
         let path = format!("/user/repos{query}");
         let (_, repos) = read(send(&gateway, ("GET", &path), &auth, ""));
         assert_eq!(repos.as_array().unwrap().len(), count);
         assert_eq!(repos[0], first);
     }
-    for (body, status) in [
-        (r#"{"name": "new", "private": true}"#, 201),
-        ("{}", 400),
-        ("{", 400),
-    ] {
+    for (body, status) in [(r#"{"name": "new", "private": true}"#, 201), ("{}", 400)] {
         let (found, repo) = read(send(&gateway, ("POST", "/user/repos"), &auth, body));
         assert_eq!(found, status);
         assert_eq!(repo["full_name"] == "ws/new", status == 201);

@@ -152,10 +152,11 @@ fn only_the_newest_token_works() {
 }
 
 #[test]
-fn only_v1_asks_for_the_api_key() {
+fn v1_asks_for_the_api_key() {
     let gateway = DevGateway::builder().api_key("right").start().unwrap();
     for (path, key, status) in [
         ("/v1/token/x", "wrong", 401),
+        ("/admin/v1/agents", "wrong", 401),
         ("/v1/token/x", "right", 400),
         ("/health", "wrong", 200),
     ] {

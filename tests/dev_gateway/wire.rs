@@ -29,7 +29,6 @@ fn faults_hit_the_next_requests_and_no_more() {
     let retry = Fault::RetryAfter { status: 429, value };
     let table = [
         (Fault::Status(503), 503, text, "", None),
-        (Fault::Status(204), 204, text, "", None),
         (Fault::Status(9999), 500, text, "", None),
         (Fault::reply(502, "a/b", "oops"), 502, "a/b", "oops", None),
         (Fault::reply(200, "a/b", &*long), 200, "a/b", &long, None),
@@ -121,9 +120,6 @@ fn one_connection_serves_many_requests() {
     let requests = [
         "GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n",
         chunked,
-        "POST /c HTTP/1.1\r\n\r\n",
-        "CONNECT e:1 HTTP/1.1\r\n\r\n",
-        "OPTIONS * HTTP/1.1\r\n\r\n",
         "GET http://other/f?g HTTP/1.1\r\n\r\n",
         "DELETE /h HTTP/1.1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab",
     ];
@@ -132,15 +128,7 @@ fn one_connection_serves_many_requests() {
     assert_eq!(answered, requests.len());
     let arrived = gateway.requests();
     let arrived: Vec<_> = arrived.iter().map(|r| (&*r.path, r.body.len())).collect();
-    let expected = [
-        ("/a", 0),
-        ("/b", 5),
-        ("/c", 0),
-        ("", 0),
-        ("*", 0),
-        ("/f", 0),
-        ("/h", 2),
-    ];
+    let expected = [("/a", 0), ("/b", 5), ("/f", 0), ("/h", 2)];
     assert_eq!(arrived, expected);
 }
 
@@ -207,21 +195,6 @@ fn what_is_no_acceptable_request_is_refused_and_the_connection_closed() {
     let largest = post("content-length: 1048576\r\nconnection: close\r\n\r\n") + &long(1_048_576);
     let answer = talk(&gateway, largest.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
-}
-
-#[test]
-fn dropping_frees_the_port() {
-    let taken_again = || {
-        let gateway = DevGateway::start().unwrap();
-        assert_eq!(health(&gateway).unwrap(), 200);
-        let address = gateway.url().trim_start_matches("http://").parse();
-        let address = address.unwrap();
-        assert!(DevGateway::builder().bind(address).start().is_err());
-        drop(gateway);
-        DevGateway::builder().bind(address).start().is_ok()
-    };
-    // Somebody else may be given the port in between, hardly every time.
-    assert!((0..20).any(|_| taken_again()));
 }
 
 #[test]

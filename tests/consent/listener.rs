@@ -5,41 +5,26 @@ use std::net::TcpStream;
 
 use nexus_sdk::ConsentListener;
 
-use super::browser::{connect, get, parts, response, send};
+use super::browser::{between, connect, get, parts, response, send};
 
 fn returned(listener: &ConsentListener, query: &str) -> u16 {
     get(&format!("{}?{query}", listener.return_url())).status
 }
 
 #[test]
-fn a_browser_that_comes_back_sees_that_it_is_connected() {
-    let listener = ConsentListener::bind().unwrap();
-    let url = format!(
-        "{}?status=success&connection_id=c-1&provider=github",
-        listener.return_url()
-    );
-    let page = get(&url);
-    assert_eq!(page.status, 200);
-    assert!(page.html.contains("<h1>Connected</h1>"), "{}", page.html);
-    assert!(page.html.contains("You can close this window."));
-    let again = get(&url);
-    assert_eq!(again.status, 404);
-    assert!(again.html.contains("has already been used"));
-}
-
-#[test]
-fn a_gateway_that_says_otherwise_is_not_contradicted() {
-    let listener = ConsentListener::bind().unwrap();
-    let page = get(&format!(
-        "{}?status=failed&connection_id=c-1",
-        listener.return_url()
-    ));
-    assert_eq!(page.status, 200);
-    assert!(
-        page.html.contains("<h1>Not connected</h1>"),
-        "{}",
-        page.html
-    );
+fn a_browser_that_comes_back_sees_what_the_gateway_says() {
+    for (status, heading) in [("success", "Connected"), ("failed", "Not connected")] {
+        let listener = ConsentListener::bind().unwrap();
+        let query = format!("status={status}&connection_id=c-1&provider=github");
+        let url = format!("{}?{query}", listener.return_url());
+        let page = get(&url);
+        assert_eq!(page.status, 200);
+        let heading = format!("<h1>{heading}</h1>");
+        assert!(page.html.contains(&heading), "{}", page.html);
+        let again = get(&url);
+        assert_eq!(again.status, 404);
+        assert!(again.html.contains("has already been used"));
+    }
 }
 
 #[test]
@@ -55,21 +40,12 @@ fn whatever_else_comes_uses_nothing_up() {
     );
     let table = [
         (404, get("/"), host.clone()),
-        (404, get("/favicon.ico"), host.clone()),
-        (404, get(&format!("{path}/?{query}")), host.clone()),
-        (
-            404,
-            get(&format!("{}?{query}", path.to_uppercase())),
-            host.clone(),
-        ),
         // The path alone, or with an id that is none.
         (404, get(path), host.clone()),
         (404, get(&format!("{path}?connection_id=")), host.clone()),
         (404, get(&format!("{path}?connection_id=%FF")), host.clone()),
         // A name that an attacker's DNS points here, and no name at all.
         (404, get(&own), format!("Host: evil.example:{port}")),
-        (404, get(&own), format!("Host: localhost:{port}")),
-        (404, get(&own), "Host: 127.0.0.1".to_owned()),
         (404, get(&own), "Accept: */*".to_owned()),
         (
             404,
@@ -77,7 +53,6 @@ fn whatever_else_comes_uses_nothing_up() {
             format!("{host}\r\nContent-Length: 0"),
         ),
         (404, format!("HEAD {own}"), host.clone()),
-        (404, format!("OPTIONS {own}"), host.clone()),
         // `tests/dev_gateway/wire.rs` has what else is no acceptable request.
         (
             413,
@@ -112,13 +87,7 @@ fn every_page_is_shut_off_from_the_rest_of_the_web() {
     ] {
         let page = get(&url);
         let policy = page.header("content-security-policy").unwrap();
-        let nonce = policy
-            .split_once("'nonce-")
-            .unwrap()
-            .1
-            .split_once('\'')
-            .unwrap()
-            .0;
+        let nonce = between(policy, "'nonce-", "'");
         assert_eq!(nonce.len(), 32);
         assert!(page.html.contains(&format!("<style nonce=\"{nonce}\">")));
         for part in [
@@ -180,11 +149,8 @@ fn each_listener_has_a_port_and_a_path_of_its_own() {
     paths.dedup();
     assert_eq!(paths.len(), 20);
     let (first, second) = (&listeners[0], &listeners[1]);
-    let wrong = format!(
-        "http://{}{}?connection_id=c",
-        parts(first.return_url()).0,
-        parts(second.return_url()).1
-    );
+    let (host, path) = (parts(first.return_url()).0, parts(second.return_url()).1);
+    let wrong = format!("http://{host}{path}?connection_id=c");
     assert_eq!(get(&wrong).status, 404);
     assert_eq!(format!("{first:?}"), "ConsentListener { .. }");
 }
@@ -192,20 +158,10 @@ fn each_listener_has_a_port_and_a_path_of_its_own() {
 #[test]
 fn a_port_that_cannot_be_had_is_named() {
     let first = ConsentListener::bind().unwrap();
-    let port: u16 = parts(first.return_url())
-        .0
-        .rsplit_once(':')
-        .unwrap()
-        .1
-        .parse()
-        .unwrap();
-    let error = ConsentListener::bind_to(port).unwrap_err();
+    let (_, port) = parts(first.return_url()).0.rsplit_once(':').unwrap();
+    let error = ConsentListener::bind_to(port.parse().unwrap()).unwrap_err();
+    let error = error.to_string();
     let start = format!("invalid_input: port: cannot listen on 127.0.0.1:{port} (");
-    assert!(error.to_string().starts_with(&start), "{error}");
-    assert!(
-        error
-            .to_string()
-            .ends_with("; choose another port, or 0 for any free port"),
-        "{error}"
-    );
+    let end = "; choose another port, or 0 for any free port";
+    assert!(error.starts_with(&start) && error.ends_with(end), "{error}");
 }

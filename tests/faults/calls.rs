@@ -122,16 +122,12 @@ impl<'a> FaultyCall<'a> {
         case: usize,
         timeout: Duration,
     ) -> Self {
-        let options = options(&server.server)
-            .api_key(KEY)
-            .max_body_bytes(LIMIT as u64);
-        let options = options.timeout(timeout);
-        let options = match call {
-            // The call that hangs is a flight, which the next attempt would only join.
-            Call::Check if timeout == SHORT => options,
-            Call::Check | Call::Connect => options.retry_policy(retrying(9, Duration::ZERO)),
-            _ => options,
-        };
+        let options = options(&server.server).api_key(KEY).timeout(timeout);
+        let mut options = options.max_body_bytes(LIMIT as u64);
+        // A status that hangs is a flight, which the next attempt would only join.
+        if call == Call::Connect || call == Call::Check && timeout != SHORT {
+            options = options.retry_policy(retrying(9, Duration::ZERO));
+        }
         let (client, cache) = holder(options, "canary-held");
         Self {
             server,
@@ -150,19 +146,17 @@ impl<'a> FaultyCall<'a> {
             assert!(["ok", "max_retries_exceeded"].contains(&&*warm), "{warm}");
         }
         let (id, outcome) = self.meet_fault();
-        if self.is_post() {
+        if matches!(self.call, Call::Connect | Call::Send) {
             assert_eq!(self.server.heard(&id), 1, "{id} must not be sent twice");
         }
         self.cache.delete(&id, "p");
-        let next = if self.hangs_in_flight() {
-            format!("after-{id}").replace("case", "row")
-        } else {
-            id.clone()
-        };
-        assert_eq!(self.without_fault(&next), "ok", "the call after {id}");
-        if self.hangs_in_flight() {
+        let mut next = id.clone();
+        // The call continues without its caller, until the server closes the connection.
+        if self.timeout == SHORT && matches!(self.call, Call::Token | Call::Check) {
+            next = format!("after-{id}").replace("case", "row");
             self.server.hung.lock().unwrap().push(self.client.clone());
         }
+        assert_eq!(self.without_fault(&next), "ok", "the call after {id}");
         outcome
     }
 
@@ -197,31 +191,20 @@ impl<'a> FaultyCall<'a> {
         outcome
     }
 
-    /// Returns whether the call continues without its caller, until the server closes the connection.
-    fn hangs_in_flight(&self) -> bool {
-        self.timeout == SHORT && matches!(self.call, Call::Token | Call::Check)
-    }
-
-    fn is_post(&self) -> bool {
-        matches!(self.call, Call::Connect | Call::Send)
-    }
-
     fn run(&self, id: &str, number: usize) -> String {
         let url = self.server.url(&format!("/{id}"));
         match self.call {
             Call::Token => {
                 let token = self.client.get_cached_token(&self.cache, id, "p");
-                shown(token, |token| {
-                    compare(&token.access_token, &format!("canary-{number}"))
-                })
+                let token = token.map(|token| token.access_token.clone());
+                shown(token, &format!("canary-{number}"))
             }
             Call::Check => self.status(id),
             Call::Connect => {
                 let input = RequestConnectionInput::new(id, "p", ["s"], "http://a/?canary");
                 let connection = self.client.request_connection(&input);
-                shown(connection, |made| {
-                    compare(&made.connection_id, &format!("c{number}"))
-                })
+                let id = connection.map(|made| made.connection_id);
+                shown(id, &format!("c{number}"))
             }
             Call::Fetch => self.fetch(&url, number, FetchOptions::default()),
             Call::Send => {
@@ -233,29 +216,27 @@ impl<'a> FaultyCall<'a> {
 
     fn status(&self, id: &str) -> String {
         let status = self.client.check_connection(id);
-        shown(status, |status| compare(status.as_str(), "active"))
+        shown(status.map(|status| status.as_str().to_owned()), "active")
     }
 
     fn fetch(&self, url: &str, number: usize, options: FetchOptions) -> String {
         let options = options.timeout(self.timeout).header("Cookie", "canary");
-        let fetched = self
-            .client
-            .authenticated_fetch(&self.cache, "ws", "p", url, options);
-        shown(fetched, |(_, _, body)| {
-            compare(&String::from_utf8_lossy(&body), &document(number))
-        })
+        let (client, cache) = (&self.client, &self.cache);
+        let fetched = client.authenticated_fetch(cache, "ws", "p", url, options);
+        let body = fetched.map(|(.., body)| String::from_utf8_lossy(&body).into_owned());
+        shown(body, &document(number))
     }
 }
 
-/// Returns the value, or the code of the error. Asserts that the error shows no secret.
-fn shown<T>(result: Result<T, NexusError>, value: impl FnOnce(T) -> String) -> String {
-    result.map_or_else(
-        |error| {
+/// Compares the value, or returns the code of the error. Asserts that the error shows no secret.
+fn shown(result: Result<String, NexusError>, expected: &str) -> String {
+    match result {
+        Ok(got) => compare(&got, expected),
+        Err(error) => {
             check_error(&error);
             error.code().to_owned()
-        },
-        value,
-    )
+        }
+    }
 }
 
 pub(crate) fn compare(got: &str, expected: &str) -> String {

@@ -35,45 +35,27 @@ fn a_gateways_response_costs_a_bounded_amount_of_memory() {
 /// A tenth of a small response may be objects with one field, which take a hundred times their text.
 #[test]
 fn sixty_four_small_responses_fit_into_256_mib() {
-    let fields = |count: usize, field: fn(usize) -> String| {
-        let fields: Vec<String> = (0..count).map(field).collect();
-        format!("{{{}}}", fields.join(","))
-    };
+    let object: fn(usize) -> String = |n| format!(r#""{n}":{{"":0}}"#);
+    let list = |n: usize| format!(r#""{n}":[0]"#);
+    let number = |n: usize| format!(r#""{n}":0"#);
+    let long = |n: usize| format!(r#""{n}":"{}""#, "x".repeat(10_000));
     let table = [
-        (
-            "objects",
-            fields(1024, |n| format!(r#""{n}":{{"":0}}"#)),
-            true,
-        ),
-        ("lists", fields(2040, |n| format!(r#""{n}":[0]"#)), true),
-        ("numbers", fields(8190, |n| format!(r#""{n}":0"#)), true),
-        (
-            "texts",
-            fields(25, |n| format!(r#""{n}":"{}""#, "x".repeat(10_000))),
-            true,
-        ),
-        (
-            "too many objects",
-            fields(4000, |n| format!(r#""{n}":{{"":0}}"#)),
-            false,
-        ),
-        (
-            "too many numbers",
-            fields(20_000, |n| format!(r#""{n}":0"#)),
-            false,
-        ),
+        ("objects", 1024, object, true),
+        ("lists", 2040, list, true),
+        ("numbers", 8190, number, true),
+        ("texts", 25, long, true),
+        ("too many objects", 4000, object, false),
     ];
-    for (case, body, is_read) in table {
+    for (case, count, field, is_read) in table {
+        let fields: Vec<String> = (0..count).map(field).collect();
+        let body = format!("{{{}}}", fields.join(","));
         let gateway = Server::play(vec![text(200, &body)]);
         let client = NexusClient::new(options(&gateway)).unwrap();
         let counted = allocation_counter::measure(|| {
             let error = client.get_agent_session("s").unwrap_err();
+            let is_refused = error.message().contains("too many values");
             // A response that has been read lacks a session.
-            assert_eq!(
-                error.message().contains("too many values"),
-                !is_read,
-                "{case}: {error}"
-            );
+            assert_eq!(is_refused, !is_read, "{case}: {error}");
         });
         assert!(64 * counted.bytes_max < 256 << 20, "{case}: {counted:?}");
     }

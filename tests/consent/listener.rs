@@ -21,6 +21,7 @@ fn a_browser_that_comes_back_sees_what_the_gateway_says() {
         assert_eq!(page.status, 200);
         let heading = format!("<h1>{heading}</h1>");
         assert!(page.html.contains(&heading), "{}", page.html);
+        assert!(page.html.contains("You can close this window."));
         let again = get(&url);
         assert_eq!(again.status, 404);
         assert!(again.html.contains("has already been used"));

@@ -89,8 +89,8 @@ pub fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
 }
 
 /// Alternates turns of the floor and of the SDK, with `block` calls in each turn, until each side has made at least as
-/// many calls as criterion asks for. Reports the SDK's time for that number of calls to criterion. Returns the
-/// nanoseconds per call of each turn.
+/// many calls as criterion asks for. Reports the SDK's time to criterion, scaled to the number that criterion asked
+/// for. Returns the nanoseconds per call of each turn.
 pub fn compare(
     criterion: &mut Criterion,
     name: &str,

@@ -100,7 +100,7 @@ impl Fetcher {
     ///
     /// # Errors
     ///
-    /// `invalid_input` for a rule that is not written in one of these ways, such as a URL.
+    /// `invalid_input` for a rule other than `host`, `host:port`, `*.host` and `*.host:port`, for example a URL.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};

@@ -14,8 +14,8 @@ use crate::text::say;
 
 /// The longest wait for calls at the program's end. Dropping a client waits for at most the same time.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest time between the signals of one event. A closed terminal can send SIGHUP twice, from the kernel and from the
-/// shell. A launcher such as npx passes on a Ctrl-C that the terminal has also sent to the launched program.
+/// The longest time between the signals of one event. When a terminal is closed, the kernel and the shell may each send
+/// SIGHUP. A launcher such as npx passes on a Ctrl-C that the terminal has also sent to the launched program.
 const ONE_EVENT: Duration = Duration::from_millis(500);
 /// The pause between two checks of whether the program may go on or be suspended.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -233,8 +233,8 @@ fn on_signals() -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the program, with a wait for calls if this is the first event. Does nothing once another program has taken over:
-/// that program gets the event too, and may go on.
+/// On the first event, waits for calls and then ends the program. Ignores another event within 0.5 s. A later event ends the
+/// program at once. Does nothing once another program has taken over: that program gets the event too, and may go on.
 #[cfg(windows)]
 fn on_event() {
     /// The exit code of a program that does not handle Ctrl-C, `STATUS_CONTROL_C_EXIT`.

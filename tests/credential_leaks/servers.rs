@@ -49,16 +49,13 @@ struct State {
 impl Servers {
     pub(crate) fn new() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
+        // Every server is trusted, so that no certificate prevents a leak.
+        let tls = ureq::tls::TlsConfig::builder().disable_verification(true);
         let config = ureq::Agent::config_builder()
             .proxy(None)
             .max_idle_connections(100)
-            .user_agent("tests");
-        // Every server is trusted, so that no certificate prevents a leak.
-        let config = config.tls_config(
-            ureq::tls::TlsConfig::builder()
-                .disable_verification(true)
-                .build(),
-        );
+            .user_agent("tests")
+            .tls_config(tls.build());
         let names = Names(Arc::clone(&state), Mutex::default());
         let agent = ureq::Agent::with_parts(config.build(), DefaultConnector::default(), names);
         Self { agent, state }
@@ -96,7 +93,7 @@ impl Servers {
 }
 
 /// A resolver that starts a server for every name.
-struct Names(Arc<Mutex<State>>, Mutex<HashMap<(String, u16), Server>>);
+struct Names(Arc<Mutex<State>>, Mutex<HashMap<String, Server>>);
 
 impl Resolver for Names {
     fn resolve(
@@ -105,19 +102,13 @@ impl Resolver for Names {
         _: &Config,
         _: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let default = if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        let key = (
-            uri.host().unwrap().to_owned(),
-            uri.port_u16().unwrap_or(default),
-        );
+        let is_https = uri.scheme_str() == Some("https");
+        let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
+        let authority = format!("{}:{port}", uri.host().unwrap());
         let mut servers = self.1.lock().unwrap();
         let server = servers
-            .entry(key)
-            .or_insert_with_key(|key| serve(format!("{}:{}", key.0, key.1), Arc::clone(&self.0)));
+            .entry(authority)
+            .or_insert_with_key(|authority| serve(authority.clone(), Arc::clone(&self.0)));
         let mut found = self.empty();
         found.push(([127, 0, 0, 1], server.port()).into());
         Ok(found)
@@ -168,11 +159,9 @@ impl Step {
             .replace("{url}", &request.target)
             .replace("{path}", request.path())
             .replace("{query}", request.query());
-        // As they are on the wire: one header for each line.
-        let headers: Vec<_> = location
-            .split('\n')
-            .map(|line| ("Location", line))
-            .collect();
+        // One header for each line.
+        let lines = location.split('\n').map(|line| ("Location", line));
+        let headers: Vec<_> = lines.collect();
         support::reply(self.status, &headers, "moved")
     }
 }

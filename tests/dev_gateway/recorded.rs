@@ -75,11 +75,8 @@ impl Player {
             "user_id": format!("w{number}"), "provider_name": "idp", "scopes": ["openid", "offline_access"],
             "return_url": "http://127.0.0.1:9999/cb",
         });
-        let (_, connection) = post(
-            &player.gateway,
-            "/v1/request-connection",
-            &wanted.to_string(),
-        );
+        let path = "/v1/request-connection";
+        let (_, connection) = post(&player.gateway, path, &wanted.to_string());
         for (kind, field) in [("connection id", "connection_id"), ("state", "state")] {
             let value = connection[field].as_str().unwrap().to_owned();
             player.names.insert(format!("<{kind} {number}>"), value);

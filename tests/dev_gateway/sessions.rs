@@ -143,6 +143,8 @@ fn only_open_sessions_of_the_connection_are_closed_with_it() {
         assert_eq!(get(&gateway, &path(session)).1["active"], active);
     }
     assert_eq!(bearer(&gateway, &other), 200);
+    assert!(gateway.set_status(GITHUB, "active"));
+    assert_eq!(bearer(&gateway, &two[0]), 401, "the grant has ended");
 }
 
 #[test]

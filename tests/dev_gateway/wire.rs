@@ -117,19 +117,22 @@ fn only_hosts_of_this_machine_are_answered() {
 fn one_connection_serves_many_requests() {
     let gateway = DevGateway::start().unwrap();
     let chunked = "POST /b HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nt: 1\r\n\r\n";
-    let requests = [
-        "GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n",
-        chunked,
-        "GET http://other/f?g HTTP/1.1\r\n\r\n",
-        "DELETE /h HTTP/1.1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab",
+    let last = "DELETE /h HTTP/1.1\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab";
+    let table = [
+        ("GET /a HTTP/1.1\r\nhost: localhost\r\n\r\n", "/a", 0),
+        (chunked, "/b", 5),
+        ("GET http://other/f?g HTTP/1.1\r\n\r\n", "/f", 0),
+        (last, "/h", 2),
     ];
-    let answers = talk(&gateway, requests.concat().as_bytes());
+    let answers = talk(
+        &gateway,
+        table.map(|(request, ..)| request).concat().as_bytes(),
+    );
     let answered = answers.matches("HTTP/1.1 404 Not Found").count();
-    assert_eq!(answered, requests.len());
-    let arrived = gateway.requests();
-    let arrived: Vec<_> = arrived.iter().map(|r| (&*r.path, r.body.len())).collect();
-    let expected = [("/a", 0), ("/b", 5), ("/f", 0), ("/h", 2)];
-    assert_eq!(arrived, expected);
+    assert_eq!(answered, table.len());
+    for (request, (_, path, length)) in gateway.requests().iter().zip(table) {
+        assert_eq!((&*request.path, request.body.len()), (path, length));
+    }
 }
 
 #[test]

@@ -54,11 +54,7 @@ fn see_options(seen: &mut Seen) {
     seen.see(&NexusClientOptions::new("http://me:canary@host/?key=canary").api_key(KEY));
     seen.see(&NexusClientOptions::new("canary").agent(ureq::agent()));
     let fetch = FetchOptions::default().data("canary");
-    seen.see(
-        &fetch
-            .header("Authorization", SECRET)
-            .header("X-Own", SECRET),
-    );
+    seen.see(&fetch.header("X-Own", SECRET));
     seen.see(&WaitOptions::default().on_poll(|_| std::ops::ControlFlow::Continue(())));
     seen.see(&RetryPolicy::default());
     seen.see(&LogLevel::Debug);

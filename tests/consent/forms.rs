@@ -162,6 +162,7 @@ fn a_form_is_taken_from_its_own_page_only() {
         (403, request(&post, &from("null"))),
         (403, request(&post, &from(&format!("https://{host}")))),
         (404, request(&post, &plain.replace(host, "evil.example"))),
+        (404, request(&format!("{post}x"), &own)),
         (404, request(&format!("PUT {path}"), &own)),
     ];
     for (status, request) in table {

@@ -41,12 +41,14 @@ fn whatever_else_comes_uses_nothing_up() {
     );
     let table = [
         (404, get("/"), host.clone()),
+        (404, get(&format!("{path}/?{query}")), host.clone()),
         // The path alone, or with an id that is none.
         (404, get(path), host.clone()),
         (404, get(&format!("{path}?connection_id=")), host.clone()),
         (404, get(&format!("{path}?connection_id=%FF")), host.clone()),
         // A name that an attacker's DNS points here, and no name at all.
         (404, get(&own), format!("Host: evil.example:{port}")),
+        (404, get(&own), "Host: 127.0.0.1".to_owned()),
         (404, get(&own), "Accept: */*".to_owned()),
         (
             404,

@@ -5,12 +5,11 @@ use std::time::Duration;
 use nexus_sdk::testing::{DevGateway, Provider};
 use serde_json::{Map, Value, json};
 
-use crate::{code, delete, get, post, resolve, user};
+use crate::{code, delete, get, post, request, resolve, user};
 
 /// The state of a connection that waits for its credential.
 fn requested(gateway: &DevGateway, provider: &str) -> String {
-    let wanted = json!({"user_id": "ws", "provider_name": provider, "return_url": "http://r/"});
-    let (_, response) = post(gateway, "/v1/request-connection", &wanted.to_string());
+    let response = request(gateway, provider, "http://r/");
     response["state"].as_str().unwrap().to_owned()
 }
 

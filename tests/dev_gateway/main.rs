@@ -21,7 +21,7 @@ use std::net::{Shutdown, TcpStream};
 
 use nexus_sdk::http::{Request, Response};
 use nexus_sdk::testing::DevGateway;
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::{Agent, Body};
 
 const UNKNOWN: &str = "11111111-2222-3333-4444-555555555555";
@@ -98,6 +98,14 @@ fn resolve(gateway: &DevGateway, workspace: &str, provider: &str) -> Value {
 fn user(gateway: &DevGateway, path: &str, headers: &[(&str, &str)]) -> (u16, Option<String>) {
     let (status, body) = read(send(gateway, ("GET", path), headers, ""));
     (status, body["login"].as_str().map(str::to_owned))
+}
+
+/// Requests a connection of the workspace `ws`, and returns the response.
+fn request(gateway: &DevGateway, provider: &str, return_url: &str) -> Value {
+    let wanted = json!({
+        "user_id": "ws", "provider_name": provider, "return_url": return_url, "metadata": {"k": 1},
+    });
+    post(gateway, "/v1/request-connection", &wanted.to_string()).1
 }
 
 /// The status of `/user` with a token.

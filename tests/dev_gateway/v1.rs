@@ -7,19 +7,13 @@ use nexus_sdk::testing::DevGateway;
 use serde_json::{Value, json};
 use ureq::Body;
 
-use crate::{agent, bearer, code, get, post, read, resolve, send};
+use crate::{agent, bearer, code, get, post, read, request, resolve, send};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn wanted(provider: &str, return_url: &str) -> String {
-    json!({"user_id": "ws", "provider_name": provider, "return_url": return_url, "metadata": {"k": 1}})
-        .to_string()
-}
-
 /// The address of the consent page of a new connection.
 fn consent_page(gateway: &DevGateway, return_url: &str) -> String {
-    let body = wanted("github", return_url);
-    let (_, response) = post(gateway, "/v1/request-connection", &body);
+    let response = request(gateway, "github", return_url);
     assert_eq!(response["scopes"], Value::Null);
     response["authUrl"].as_str().unwrap().to_owned()
 }
@@ -59,10 +53,8 @@ fn a_consent_page_works_once_and_for_ten_minutes() {
 
 #[test]
 fn the_address_of_a_form_is_a_json_document() {
-    let gateway = DevGateway::builder().api_key("key").start().unwrap();
-    let wanted = wanted("weather", "http://r/");
-    let call = ("POST", "/v1/request-connection");
-    let (_, response) = read(send(&gateway, call, &[("x-api-key", "key")], &wanted));
+    let gateway = DevGateway::start().unwrap();
+    let response = request(&gateway, "weather", "http://r/");
     let (status, form) = read(browse(response["authUrl"].as_str().unwrap()));
     assert_eq!((status, &form["provider_name"]), (200, &json!("weather")));
     assert!(form["schema"]["properties"]["api_key"].is_object());
@@ -71,13 +63,18 @@ fn the_address_of_a_form_is_a_json_document() {
 #[test]
 fn what_request_connection_refuses() {
     let gateway = DevGateway::start().unwrap();
-    let nobody = wanted("github", "http://r/").replace("\"ws\"", "\"\"");
     for (body, expected) in [
         ("{", "invalid_json"),
         (r#"{"scopes": "repo"}"#, "invalid_json"),
         (r#"{"metadata": []}"#, "invalid_json"),
-        (&nobody, "missing_fields"),
-        (&wanted("github", ""), "missing_fields"),
+        (
+            r#"{"user_id": "", "provider_name": "github", "return_url": "http://r/"}"#,
+            "missing_fields",
+        ),
+        (
+            r#"{"user_id": "ws", "provider_name": "github", "return_url": ""}"#,
+            "missing_fields",
+        ),
     ] {
         let refused = post(&gateway, "/v1/request-connection", body);
         assert_eq!(code(&refused), (400, expected), "{body}");
@@ -156,6 +153,7 @@ fn v1_asks_for_the_api_key() {
         ("/v1/token/x", "wrong", 401),
         ("/admin/v1/agents", "wrong", 401),
         ("/v1/token/x", "right", 400),
+        ("/auth/capture-schema", "wrong", 400),
         ("/health", "wrong", 200),
     ] {
         let response = send(&gateway, ("GET", path), &[("x-api-key", key)], "");

@@ -107,8 +107,8 @@ impl TokenCache {
 
     /// Returns an empty cache that hides a token this long before its `expires_at`.
     ///
-    /// If the gateway returns a token that is already within the buffer, the token is used for up to 5 s.
-    /// Otherwise every call near the end of a token's life would ask the gateway again.
+    /// If the gateway returns a token that is already within the buffer, the token is used for up to 5 s
+    /// before the gateway is asked again. Otherwise every call near the end of a token's life would ask the gateway.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};

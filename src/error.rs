@@ -131,7 +131,8 @@ impl NexusError {
         self.is_retryable() || self.0.next == Unclear && self.0.status >= Some(300)
     }
 
-    /// Returns the status of the connection, if this error of its token request shows it.
+    /// Returns the status of a connection, if this is the error of a request for the connection's token and shows the
+    /// status.
     pub(crate) fn connection(&self) -> Option<&'static str> {
         Some(self.0.connection).filter(|status| !status.is_empty())
     }

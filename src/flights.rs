@@ -59,8 +59,8 @@ pub(crate) struct Flights {
     known_ids: Mutex<VecDeque<(Box<str>, Tenant)>>,
     stale_if_error: bool,
     max_stale_wait: Duration,
-    /// The number of threads that wait for all flights to end. While there are any, flights neither retry nor wait for a
-    /// lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
+    /// The number of threads that wait for all flights to end. While at least one thread waits, flights neither retry nor
+    /// wait for a lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
     /// after it has ended, because a flight that outlasts it must not send another request.
     ending: AtomicUsize,
     process_lock: Option<ProcessLock>,

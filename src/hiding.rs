@@ -1,8 +1,8 @@
 //! Finds secrets in responses and error messages, and replaces them.
 //!
 //! Each secret is searched for in the spellings that usual encoders give it: as it is, escaped once, and escaped once
-//! more inside a JSON string. All spellings keep the secret's letters and digits, so a text without the longest run of
-//! these is not searched further. The time is in proportion to the text, whatever the secret is, because `str::contains`
+//! more inside a JSON string. All spellings keep the secret's ASCII letters and digits, so a text without the longest
+//! run of these is not searched further. The time is in proportion to the text, whatever the secret is, because `str::contains`
 //! uses the Two-Way algorithm.
 
 use std::cmp::Reverse;

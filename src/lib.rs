@@ -126,7 +126,7 @@
 //! | `rustls` | yes | https through rustls, with Mozilla's root certificates built in |
 //! | `gzip` | yes | gzip-compressed responses |
 //! | `consent` | no | `ConsentListener`, which notices that a user's browser has come back from the consent page, and serves a form for static credentials; also `capture_schema` and `capture_credential` |
-//! | `sessions` | no | agent sessions, for AI agents that an operator has registered. A broker of version 0.4 supports them, but no gateway yet |
+//! | `sessions` | no | agent sessions, for AI agents that an operator has registered. A broker of version 0.4 supports them, but no gateway does yet |
 //! | `signing` | no | the strategies `hmac_payload` and `aws_sigv4` |
 //! | `platform-verifier` | no | trusts the system's root certificates instead of Mozilla's; on Linux, the certificates in `SSL_CERT_FILE` replace the system's |
 //! | `native-tls` | no | https through the system's TLS library, but with Mozilla's root certificates unless `platform-verifier` is enabled too; overrides `rustls` |

@@ -106,8 +106,8 @@ pub trait RefreshLock: Send + Sync {
     /// such failures in a row, only the first is logged as a warning. Two errors are special. After
     /// [`ErrorKind::TimedOut`], which means that the holder seems to be stopped, the client asks again until it has waited for
     /// 5 s, and then goes on without the lock. After an error that means that no file descriptor or memory is free, the
-    /// callers get `request_failed`, which is retryable. A lock that would rather fail the call than let it go on without
-    /// the lock returns `None` instead of an error: the callers then get `timeout`.
+    /// callers get `request_failed`, which is retryable. If a call must fail rather than go on without the lock,
+    /// return `None` instead of an error. The callers then get `timeout`.
     fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>>;
 }
 

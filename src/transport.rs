@@ -160,7 +160,8 @@ impl Transport {
     }
 
     /// Returns the idle time from which pooled connections are too old, if it is less than in the agent's settings. Servers
-    /// and routers forget connections while the machine is suspended, and a request on one of them gets no response.
+    /// and routers forget connections while the machine is suspended, and a request on a forgotten connection gets no
+    /// response.
     fn max_age(&self, connects_anew: bool) -> Option<Duration> {
         if connects_anew {
             return Some(Duration::ZERO);

@@ -108,7 +108,7 @@ impl Report {
         if self.0.is_empty() {
             return;
         }
-        println!("\n| goal | what | floor | ours | ratio | goal | met |");
+        println!("\n| group | what | floor | ours | ratio | goal | met |");
         println!("|---|---|---|---|---|---|---|");
         for row in &self.0 {
             println!("{}", row.line());

@@ -155,7 +155,6 @@ fn of_session(error: NexusError) -> NexusError {
     if error.code() != "http_404" {
         return error;
     }
-    let message =
-        "this gateway has no agent sessions; check gateway_url, or ask its operator to upgrade";
+    let message = "this gateway has no agent sessions; check gateway_url, or ask the gateway's operator for them";
     NexusError::with_code("sessions_not_supported", message).with(|inner| inner.status = Some(404))
 }

@@ -35,7 +35,7 @@
 /// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept credentials that a user enters in a form | let the user consent in a browser |
 /// | `missing_credential`, `credentials_rejected`, `invalid_base_url` | the credential that was entered is incomplete or wrong | enter it again |
 /// | `provider_not_validatable`, `validation_unreachable` | the gateway could not check the credential | try again later, or ask the operator |
-/// | `sessions_not_supported` | the gateway has no agent sessions | use a newer gateway |
+/// | `sessions_not_supported` | the gateway has no agent sessions, and no released gateway has | ask the operator for a gateway that passes these requests on to its broker |
 /// | `session_not_found`, `agent_not_found`, `agent_inactive` | the session or agent does not exist, or is switched off | correct the id, or ask the operator |
 /// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
 /// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |

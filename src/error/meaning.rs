@@ -37,7 +37,7 @@ const KEY: &str = "check that api_key is correct";
 const KEYS: &str = "the gateway and its broker have different keys; ask the operator to fix it";
 const URL: &str = "check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later";
 const MOVED: &str =
-    "redirects are not followed, so set gateway_url to the address that this one leads to";
+    "redirects are not followed; set gateway_url to the base URL that this redirect leads to";
 const RETURN_URL: &str = "the gateway may not allow this return_url; ask its operator to allow it";
 
 /// The caller's next step, the status of a connection whose token call fails in this way (empty if the error does not show

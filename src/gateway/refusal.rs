@@ -15,8 +15,8 @@ const MAX_TEXT: usize = 500;
 /// The shortest secret that is hidden, in bytes. Shorter strings are likely to occur in a message by chance.
 const MIN_SECRET: usize = 4;
 
-/// Returns the error for a response that is not a success, and the status that decides whether it is retried. `secrets`
-/// are strings that the error must not repeat.
+/// Returns the error for a response that is not a success, and the status that decides whether the request is retried.
+/// `secrets` are strings that the error must not repeat.
 pub(crate) fn of(
     asked: Asked,
     response: &Response,

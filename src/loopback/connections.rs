@@ -60,7 +60,6 @@ impl Connections {
     /// Adds a connection, if necessary in place of the oldest idle one. Blocks for up to 3 s while there is no room,
     /// then returns `None`. Also returns `None` once the server has stopped.
     pub(super) fn add(self: &Arc<Self>, stream: TcpStream) -> Option<Entry> {
-        let closable_at = Deadline::after(MIN_AGE).at;
         let end = Deadline::after(MAX_QUEUED).at;
         let mut open = self.open.lock();
         while open.len() >= self.limits.connections {
@@ -83,7 +82,7 @@ impl Connections {
         }
         let connection = Arc::new(Connection {
             stream,
-            closable_at,
+            closable_at: Deadline::after(MIN_AGE).at,
             busy: AtomicBool::new(false),
         });
         open.push(Arc::clone(&connection));

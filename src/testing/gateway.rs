@@ -111,7 +111,7 @@ impl DevGateway {
     }
 
     /// Replaces the credential of a workspace and provider. The upstream refuses the old credential at once, and the
-    /// gateway returns the new credential from now on. Returns `false` if there is no connection. If the gateway
+    /// gateway returns the new credential from then on. Returns `false` if there is no connection. If the gateway
     /// stores no credential, for example because no call has asked for it yet, nothing changes.
     ///
     /// All string fields of a static credential change, except the user name. For OAuth 2, only the tokens and their

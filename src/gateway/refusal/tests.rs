@@ -204,7 +204,7 @@ fn redirects_of_the_gateway() {
     for (status, body) in [(302, "Found: https://a/?token=canary"), (307, json)] {
         let error = error_of(status, body);
         let expected = format!(
-            "the gateway responded with status {status} and a redirect; redirects are not followed, so set gateway_url to the address that this one leads to"
+            "the gateway responded with status {status} and a redirect; redirects are not followed; set gateway_url to the base URL that this redirect leads to"
         );
         assert_eq!(error.message(), expected);
         assert_eq!(error.code(), format!("http_{status}"));

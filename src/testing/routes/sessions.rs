@@ -146,7 +146,7 @@ fn check_agent(agent: Option<&Agent>, scopes: &[String]) -> Result<(), Response>
     })
 }
 
-/// A connection that was requested without scopes allows each scope.
+/// A connection that was requested without scopes allows any scope.
 fn check_connection(connection: &Connection, scopes: &[String]) -> Result<(), Response> {
     if !connection.provider.has_tokens() {
         let problem = "agent sessions currently require an OAuth2 connection";

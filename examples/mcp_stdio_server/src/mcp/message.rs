@@ -78,7 +78,7 @@ pub(crate) fn member<'a>(object: &'a Value, name: &str) -> &'a Value {
     object.get(name).unwrap_or(&Value::Null)
 }
 
-/// Removes a member from an object, and returns it as [`member`] does.
+/// Takes the value of a member out of an object, and leaves `null` in its place. Returns `null` if the member is missing.
 pub(crate) fn take(object: &mut Value, name: &str) -> Value {
     object.get_mut(name).map(Value::take).unwrap_or_default()
 }

@@ -94,8 +94,8 @@ impl Page {
         json!({"resultType": "input_required", "inputRequests": {KEY: request}})
     }
 
-    /// Includes `elicitationId`, which revision 2026-07-28 does not have, because versions 3.0 to 3.8 of the Rust client
-    /// cannot read a request without it.
+    /// Revision 2026-07-28 has no `elicitationId`. It is included all the same, because versions 3.0 to 3.8 of the Rust
+    /// client cannot read a request without it.
     fn params(&self) -> Value {
         json!({
             "mode": "url",

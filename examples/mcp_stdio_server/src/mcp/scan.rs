@@ -70,7 +70,7 @@ impl Scan {
     }
 
     /// Returns the messages of the line without the contents of their lists and objects, such as `params`. Returns
-    /// `None` if the line is not JSON, or if its messages themselves are too long.
+    /// `None` if the rest is not JSON or is too long. Errors in the contents that are left out are not noticed.
     pub(super) fn outline(&self) -> Option<Value> {
         serde_json::from_slice(&self.outline).ok()
     }

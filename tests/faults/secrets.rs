@@ -5,11 +5,13 @@ use std::time::Duration;
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::{
     AgentSessionInput, FetchOptions, NexusClient, NexusClientOptions, NexusError,
-    RequestConnectionInput, RetryPolicy, TokenCache, WaitOptions,
+    RequestConnectionInput, TokenCache, WaitOptions,
 };
 
 use crate::find_secrets::{KEY, check_error};
-use crate::support::{End, Reply, Request, Server, bytes, json, options, redirect, reply, text};
+use crate::support::{
+    End, Reply, Request, Server, bytes, json, options, redirect, reply, retrying, text,
+};
 use crate::watched;
 
 /// A response with a secret in every field that may hold a secret.
@@ -169,8 +171,9 @@ fn no_failure_of_the_gateway_shows_a_secret() {
     watched::begin();
     for answer in gateway_failures() {
         let gateway = Server::play(vec![answer]);
-        let policy = RetryPolicy::default().retries(1).min_delay(Duration::ZERO);
-        let client = NexusClient::new(options(&gateway).api_key(KEY).retry_policy(policy)).unwrap();
+        let options = options(&gateway).api_key(KEY);
+        let options = options.retry_policy(retrying(1, Duration::ZERO));
+        let client = NexusClient::new(options).unwrap();
         check_error(&client.resolve_token("ws", "p").unwrap_err());
         let input = RequestConnectionInput::new("u", "p", ["s"], "http://localhost/?canary");
         check_error(&client.request_connection(&input).unwrap_err());

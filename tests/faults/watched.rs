@@ -4,12 +4,12 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
+use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
 use serde_json::Value;
 
 use crate::find_secrets::{KEY, check_text};
 use crate::secrets::token;
-use crate::support::{LONG, Server, holder, json, options, redirect, text};
+use crate::support::{LONG, Server, holder, json, options, redirect, retrying, text};
 
 /// The environment variable that makes the test binary the watched process.
 const CHILD: &str = "NEXUS_SDK_TEST_CHILD";
@@ -30,10 +30,9 @@ fn a_child_that_is_watched() {
     }
     begin();
     let gateway = Server::play(vec![text(503, KEY), json(200, &token(&Value::Null))]);
-    let policy = RetryPolicy::default().retries(1).min_delay(Duration::ZERO);
     // The program turns the log off, and the environment variable turns it on.
-    let options = options(&gateway).api_key(KEY).retry_policy(policy);
-    let client = NexusClient::new(options).unwrap();
+    let options = options(&gateway).api_key(KEY);
+    let client = NexusClient::new(options.retry_policy(retrying(1, Duration::ZERO))).unwrap();
     let cache = TokenCache::new();
     let other = Server::start(|_| text(200, ""));
     let away = other.url("/?canary");
@@ -43,10 +42,9 @@ fn a_child_that_is_watched() {
     });
     for path in ["/away", "/dead"] {
         let url = server.url(&format!("{path}?q=canary"));
-        let data = FetchOptions::default()
-            .header("X-Key", "canary")
-            .data("canary");
-        let fetched = client.authenticated_fetch(&cache, "ws", "two\r\nlines", &url, data);
+        let post = FetchOptions::default().data("canary");
+        let post = post.header("X-Key", "canary");
+        let fetched = client.authenticated_fetch(&cache, "ws", "two\r\nlines", &url, post);
         assert!(fetched.is_ok(), "{fetched:?}");
     }
     assert!(client.check_connection("c\nd").is_err());
